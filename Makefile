@@ -1,0 +1,54 @@
+# Everything a developer types. Each target says what it does; `make` alone lists them.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBDIR = $(DESTDIR)$(PREFIX)/lib/sluicefs
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+
+.NOTPARALLEL:
+.PHONY: help setup build test check demo bench install clean
+
+help:
+	@echo 'make setup     install what is missing (packages of the system, npm modules)'
+	@echo 'make build     compile to build/'
+	@echo 'make test      setup, build, check, all tests'
+	@echo 'make check     format, lint, unused code'
+	@echo 'make demo      two images, two limits, one table'
+	@echo 'make bench     measure against other servers'
+	@echo 'make install   install to PREFIX ($(PREFIX))'
+	@echo 'make clean     remove build/'
+
+setup:
+	@tools/setup.sh
+
+# Files of deleted sources would go on being tested: the folder is made anew.
+build:
+	@rm -rf build
+	@npx --no-install tsc
+	@chmod +x build/src/cli/main.js
+
+check:
+	@npx --no-install biome check .
+	@npx --no-install knip
+
+# The tests' last line, "N passed, N failed", stays the last line of all.
+test: setup build check
+	@node build/tools/run-tests.js
+
+demo: setup build
+	@node build/tools/demo.js
+
+bench: setup build
+	@node build/tools/bench.js
+
+# The C library of sluice is the npm module koffi: modules for development are left out.
+install: setup build
+	rm -rf '$(LIBDIR)'
+	mkdir -p '$(LIBDIR)/build' '$(BINDIR)'
+	cp -R build/src '$(LIBDIR)/build/'
+	cp -R package.json package-lock.json docs README.md LICENSE CHANGELOG.md '$(LIBDIR)/'
+	cd '$(LIBDIR)' && npm ci --omit=dev --ignore-scripts
+	ln -sfn ../lib/sluicefs/build/src/cli/main.js '$(BINDIR)/sluice'
+
+clean:
+	rm -rf build

@@ -1,0 +1,6 @@
+// Mount tests own real mounts and child processes, so files run as processes, not threads.
+export default {
+  files: ['build/test/**/*.test.js'],
+  workerThreads: false,
+  timeout: '120s',
+};

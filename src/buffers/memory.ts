@@ -1,0 +1,105 @@
+import { MAX_IO_BYTES } from '../fuse/init.js';
+import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
+
+/**
+ * The data plane's memory: one mapping, so that one set of views serves all of it. Nothing is
+ * resident before it is used.
+ *
+ *     replies   REQUESTS x 192 bytes    every reply but the data of a READ
+ *     slots     SLOTS x 1.02 MiB        a request as received, then its data while in flight
+ *     pool      512 MiB                 payload of WRITEs that wait in a group (payload-pool.ts)
+ */
+
+/** Requests that may be under way: those that wait in groups and those in flight. */
+export const REQUESTS = 65536;
+/** Requests in flight below the groups at most: more than any disk we know can use. */
+export const IN_FLIGHT_MAX = 256;
+/** Slots that are left for receiving while IN_FLIGHT_MAX are busy. */
+export const RECEIVE_SLOTS = 32;
+export const SLOTS = IN_FLIGHT_MAX + RECEIVE_SLOTS;
+export const POOL_BYTES = 512 << 20;
+
+/** The largest fixed-size reply: header (16) and struct fuse_entry_out (128), in whole cache lines. */
+export const REPLY_BYTES = 192;
+
+const PAGE = 4096;
+/** Where data begins in a slot. A WRITE is received so that its payload lands here, page-aligned. */
+export const SLOT_DATA = PAGE;
+/** Headers of a WRITE: struct fuse_in_header (40) and fuse_write_in (40). */
+export const SLOT_REQUEST = SLOT_DATA - 80;
+/** Where replies to requests without data begin: behind everything such a request can contain. */
+export const SLOT_ANSWER = SLOT_DATA + 2 * PAGE;
+/** Where an unaligned write reads the blocks at its two edges. */
+export const SLOT_EDGES = SLOT_DATA + MAX_IO_BYTES + 2 * PAGE;
+export const SLOT_BYTES = SLOT_EDGES + 2 * PAGE;
+/** Room for one request; the kernel wants at least 80 bytes and the largest WRITE. */
+export const RECEIVE_BYTES = SLOT_BYTES - SLOT_REQUEST;
+
+const SLOTS_AT = REQUESTS * REPLY_BYTES;
+const POOL_AT = SLOTS_AT + SLOTS * SLOT_BYTES;
+const TOTAL_BYTES = POOL_AT + POOL_BYTES;
+
+/** A slot that held more than this is given back to the system when the plane falls idle. */
+const KEEP_BYTES = 64 << 10;
+const MADV_DONTNEED = 4;
+
+export class Memory {
+  readonly address: number;
+  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly view: DataView;
+
+  readonly #free = new Int32Array(SLOTS);
+  #freeCount = SLOTS;
+
+  constructor() {
+    const { address, buffer }: Mapping = mapAnonymous(TOTAL_BYTES);
+    this.address = address;
+    this.buffer = buffer;
+    this.bytes = new Uint8Array(buffer);
+    this.words = new Uint32Array(buffer);
+    this.view = new DataView(buffer);
+    for (let i = 0; i < SLOTS; i++) this.#free[i] = SLOTS - 1 - i;
+  }
+
+  get freeSlots(): number {
+    return this.#freeCount;
+  }
+
+  /** Last used, first taken: the working set stays as small as the load. -1 when there is none. */
+  takeSlot(): number {
+    return this.#freeCount === 0 ? -1 : this.#free[--this.#freeCount]!;
+  }
+
+  releaseSlot(slot: number): void {
+    this.#free[this.#freeCount++] = slot;
+  }
+
+  /** Gives the pages of free slots and of the pool back, but for the first of each slot. */
+  trim(): void {
+    for (let i = 0; i < this.#freeCount; i++) {
+      const at = slotOffset(this.#free[i]!) + KEEP_BYTES;
+      madvise(this.address + at, SLOT_BYTES - KEEP_BYTES, MADV_DONTNEED);
+    }
+  }
+
+  trimPool(): void {
+    madvise(this.address + POOL_AT, POOL_BYTES, MADV_DONTNEED);
+  }
+}
+
+/** Offset of a slot in the memory. */
+export function slotOffset(slot: number): number {
+  return SLOTS_AT + slot * SLOT_BYTES;
+}
+
+/** Offset of a request's own reply area. */
+export function replyOffset(request: number): number {
+  return request * REPLY_BYTES;
+}
+
+/** Offset of the pool. */
+export function poolOffset(): number {
+  return POOL_AT;
+}

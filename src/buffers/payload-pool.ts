@@ -1,0 +1,89 @@
+import { poolOffset, POOL_BYTES } from './memory.js';
+
+const CHUNK_BYTES = 1 << 20;
+const CHUNKS = POOL_BYTES / CHUNK_BYTES;
+const SMALLEST_LOG2 = 12;
+const CLASSES = 9; // 4 KiB, 8 KiB … 1 MiB
+
+/**
+ * Right-sized places for the payload of WRITEs that wait in a group, so that a waiting request never
+ * holds a slot that another needs. Size classes are powers of two from 4 KiB to 1 MiB, so every place
+ * is page-aligned; a chunk of 1 MiB belongs to one class while any of it is in use.
+ */
+export class PayloadPool {
+  /** Places in use of each chunk. */
+  readonly #used = new Int32Array(CHUNKS);
+  /** Class of each chunk in use. */
+  readonly #class = new Int8Array(CHUNKS);
+  /** Places in use, one bit each: at most 256 places of 4 KiB in a chunk. */
+  readonly #bits = new Uint32Array(CHUNKS * 8);
+  /** Chunk in which each class last found room. */
+  readonly #hint = new Int32Array(CLASSES).fill(-1);
+  #inUse = 0;
+
+  /** Places in use. */
+  get inUse(): number {
+    return this.#inUse;
+  }
+
+  /** @returns Offset in the plane's memory for `bytes` (1 to 1 MiB), or -1 when the pool is full. */
+  take(bytes: number): number {
+    const wanted = classOf(bytes);
+    let chunk = this.#hint[wanted]!;
+    if (chunk < 0 || this.#class[chunk] !== wanted || !this.#hasRoom(chunk, wanted)) {
+      chunk = this.#findChunk(wanted);
+      if (chunk < 0) return -1;
+      this.#hint[wanted] = chunk;
+      this.#class[chunk] = wanted;
+    }
+    this.#used[chunk]!++;
+    this.#inUse++;
+    return poolOffset() + chunk * CHUNK_BYTES + this.#takePlace(chunk) * placeBytes(wanted);
+  }
+
+  /** Gives back what `take` returned. */
+  release(offset: number): void {
+    const at = offset - poolOffset();
+    const chunk = Math.floor(at / CHUNK_BYTES);
+    const place = (at % CHUNK_BYTES) / placeBytes(this.#class[chunk]!);
+    this.#bits[chunk * 8 + (place >> 5)]! &= ~(1 << (place & 31));
+    this.#used[chunk]!--;
+    this.#inUse--;
+  }
+
+  #hasRoom(chunk: number, sizeClass: number): boolean {
+    return this.#used[chunk]! < CHUNK_BYTES / placeBytes(sizeClass);
+  }
+
+  /** A chunk of this class with room, else an unused one; -1 when there is neither. */
+  #findChunk(wanted: number): number {
+    let unused = -1;
+    for (let chunk = 0; chunk < CHUNKS; chunk++) {
+      if (this.#used[chunk] === 0) {
+        if (unused < 0) unused = chunk;
+      } else if (this.#class[chunk] === wanted && this.#hasRoom(chunk, wanted)) {
+        return chunk;
+      }
+    }
+    return unused;
+  }
+
+  /** Marks the first free place of a chunk that has one. */
+  #takePlace(chunk: number): number {
+    for (let word = chunk * 8; ; word++) {
+      const free = ~this.#bits[word]!;
+      if (free === 0) continue;
+      const bit = 31 - Math.clz32(free & -free);
+      this.#bits[word]! |= 1 << bit;
+      return (word - chunk * 8) * 32 + bit;
+    }
+  }
+}
+
+function classOf(bytes: number): number {
+  return bytes <= 4096 ? 0 : 32 - Math.clz32(bytes - 1) - SMALLEST_LOG2;
+}
+
+function placeBytes(sizeClass: number): number {
+  return 1 << (sizeClass + SMALLEST_LOG2);
+}

@@ -1,0 +1,57 @@
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import type { ImageConfig, MountConfig } from '../daemon/config.js';
+import { describeImage } from '../image/describe.js';
+import { EXIT_FAILED, EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
+
+/** Refuses what is no image, what is empty, and formats that this version cannot mount. */
+async function checkContent(image: ImageConfig, growable: boolean): Promise<void> {
+  const info = await describeImage(image.path, image.format);
+  const empty = info.virtualSize === 0;
+  if (empty && growable && !info.blockDevice) return;
+  const problem = info.problems[0];
+  if (problem === undefined) return;
+  const errno = empty ? 'EINVAL' : 'ENOTSUP';
+  throw new SluiceError(`${image.path}: ${problem}`, errno, EXIT_IMAGE);
+}
+
+async function checkWritable(path: string): Promise<void> {
+  try {
+    await access(path, constants.W_OK);
+  } catch (error) {
+    const { code = 'EACCES' } = error as NodeJS.ErrnoException;
+    const why = code === 'EROFS' ? 'it is on a read-only file system' : 'no permission to write it';
+    throw new SluiceError(`${path}: ${why}; use --read-only`, code, EXIT_FAILED, error);
+  }
+}
+
+/** What two names of one image have in common: the inode, or the device behind device nodes. */
+async function identify(path: string): Promise<string> {
+  const stats = await stat(path);
+  return stats.isBlockDevice() ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
+}
+
+/**
+ * Looks at every image before a daemon is started. Opening them is the daemon's business.
+ *
+ * @throws SluiceError exit code 1 for what cannot be reached, 2 for one image given twice, 3 for
+ *   what is no image
+ */
+export async function checkImages(
+  config: Pick<MountConfig, 'images' | 'readOnly' | 'growable'>,
+): Promise<void> {
+  const seen = new Map<string, string>();
+  for (const image of config.images) {
+    const { path } = image;
+    await checkContent(image, config.growable && !config.readOnly);
+    if (!config.readOnly) await checkWritable(path);
+    const key = await identify(path);
+    const other = seen.get(key);
+    if (other !== undefined) {
+      const what = other === path ? 'given twice' : `the same image as ${other}`;
+      const message = `${path}: ${what}; an image can be mounted once`;
+      throw new SluiceError(message, 'EBUSY', EXIT_USAGE);
+    }
+    seen.set(key, path);
+  }
+}

@@ -1,0 +1,80 @@
+import { constants } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { FUSE_TYPE } from '../fuse/mount-point.js';
+import { readMountTable, topMount } from '../fuse/mount-table.js';
+import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  ENOENT: 'the mount point does not exist; make it with mkdir',
+  ENOTDIR: 'the mount point is not a directory',
+  EACCES: 'no permission to reach the mount point',
+  ENOTCONN: 'a dead mount is in the way; remove it with sluice umount',
+};
+
+function refuse(path: string, errno: string, what?: string): SluiceError {
+  return new SluiceError(`${path}: ${what ?? SENTENCES[errno] ?? errno}`, errno, EXIT_MOUNT);
+}
+
+async function refuseMounted(path: string): Promise<void> {
+  const mount = topMount(await readMountTable(), path);
+  if (mount === null) return;
+  const what =
+    mount.type === FUSE_TYPE
+      ? `busy: sluice is mounted there; first: sluice umount ${path}`
+      : `busy: it is a mount point already (${mount.type}); choose another directory`;
+  throw refuse(path, 'EBUSY', what);
+}
+
+/**
+ * Checks the mount point and returns it without symbolic links. The mount table is looked at first,
+ * because stat(2) of a mount whose daemon hangs does not return.
+ *
+ * @param path absolute
+ * @throws SluiceError EBUSY, ENOENT, ENOTDIR, EACCES, ENOTCONN; exit code 4
+ */
+export async function checkMountpoint(path: string): Promise<string> {
+  await refuseMounted(path);
+  try {
+    const resolved = await realpath(path);
+    await refuseMounted(resolved);
+    if ((await stat(resolved)).isDirectory()) return resolved;
+  } catch (error) {
+    if (error instanceof SluiceError) throw error;
+    throw refuse(path, (error as NodeJS.ErrnoException).code ?? 'EIO');
+  }
+  throw refuse(path, 'ENOTDIR');
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where programs are looked for, and who asks. */
+export interface MountRights {
+  uid: number;
+  /** $PATH. */
+  path: string;
+}
+
+/**
+ * Makes sure that this user can mount at all: root by itself, others through fusermount3.
+ *
+ * @throws SluiceError ENOENT, exit code 4
+ */
+export async function checkMountRights(rights: MountRights): Promise<void> {
+  if (rights.uid === 0) return;
+  for (const directory of rights.path.split(delimiter)) {
+    if (directory !== '' && (await isExecutable(join(directory, 'fusermount3')))) return;
+  }
+  throw new SluiceError(
+    'fusermount3 is missing, and only root can mount without it; install fuse3',
+    'ENOENT',
+    EXIT_MOUNT,
+  );
+}

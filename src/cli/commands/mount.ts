@@ -1,0 +1,38 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { MountConfig } from '../../daemon/config.js';
+import { launch } from '../../daemon/launch.js';
+import { fileLog, type Log, stderrLog } from '../../daemon/log.js';
+import { runDaemon } from '../../daemon/run.js';
+import { checkImages } from '../check-images.js';
+import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
+import { buildMountConfig } from '../mount-config.js';
+import { declareMount, type MountArguments } from '../mount-options.js';
+
+export const command = 'mount <paths..>';
+export const synopsis = 'mount [NAME=]IMAGE... MOUNTPOINT';
+export const describe = 'mount images; returns once the files can be used';
+
+export function builder(yargs: Argv): Argv {
+  return declareMount(yargs);
+}
+
+async function runHere(config: MountConfig): Promise<void> {
+  const log: Log =
+    config.logFile === null
+      ? stderrLog(config.mountpoint)
+      : fileLog(config.logFile, config.mountpoint);
+  // Loaded only here: no other command needs the C library.
+  const { serve } = await import('../../daemon/serve.js');
+  await runDaemon(config, log, serve, () => {
+    process.stdout.write(`sluice: mount: ${config.mountpoint} is ready\n`);
+  });
+}
+
+export async function handler(args: ArgumentsCamelCase): Promise<void> {
+  const asked = buildMountConfig(args as unknown as MountArguments, { directory: process.cwd() });
+  await checkImages(asked);
+  await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
+  const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
+  if (config.foreground) await runHere(config);
+  else await launch(config);
+}

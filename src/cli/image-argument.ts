@@ -1,0 +1,73 @@
+import { basename, resolve } from 'node:path';
+import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+
+/** An image as named on the command line: the file `NAME.raw` in the mount, and where it lives. */
+export interface ImageArgument {
+  name: string;
+  /** Absolute, but not resolved: may be a symbolic link, may be missing. */
+  path: string;
+}
+
+/** 255 is the longest file name on Linux; `.raw` takes four. */
+const MAX_NAME_BYTES = 251;
+
+function refuse(message: string): SluiceError {
+  return new SluiceError(message, 'EINVAL', EXIT_USAGE);
+}
+
+/** The base name without its last ending: `disk.img` -> `disk`, `/dev/vda` -> `vda`. */
+export function defaultName(path: string): string {
+  const base = basename(path);
+  const dot = base.lastIndexOf('.');
+  return dot > 0 ? base.slice(0, dot) : base;
+}
+
+/** True for control characters: they would break the lines of `io.stat` and `members`. */
+export function hasControlCharacter(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}
+
+function checkName(name: string, argument: string, image: string): void {
+  const shown = JSON.stringify(name);
+  if (name === '') throw refuse(`${argument}: the name before "=" is empty`);
+  if (name.startsWith('.')) {
+    throw refuse(`${argument}: the name ${shown} begins with a dot; write NAME=${image}`);
+  }
+  if (hasControlCharacter(name)) {
+    throw refuse(`${shown}: control characters cannot be part of a name; write NAME=IMAGE`);
+  }
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw refuse(`${argument}: the name is longer than ${MAX_NAME_BYTES} bytes`);
+  }
+}
+
+/**
+ * Parses `[NAME=]IMAGE`. The first `=` splits, unless a `/` comes before it: `./a=b.img` is a path.
+ *
+ * @param directory absolute directory that a relative path starts from
+ * @throws SluiceError EINVAL, exit code 2
+ */
+export function parseImageArgument(argument: string, directory: string): ImageArgument {
+  const equals = argument.indexOf('=');
+  const named = equals >= 0 && !argument.slice(0, equals).includes('/');
+  const path = named ? argument.slice(equals + 1) : argument;
+  if (path === '') throw refuse(`"${argument}": the path of the image is empty`);
+  const name = named ? argument.slice(0, equals) : defaultName(path);
+  checkName(name, argument, path);
+  return { name, path: resolve(directory, path) };
+}
+
+/** Refuses two images that would be the same file in the mount. */
+export function checkNameClash(images: readonly ImageArgument[]): void {
+  const seen = new Map<string, string>();
+  for (const { name, path } of images) {
+    const other = seen.get(name);
+    if (other === path) throw refuse(`${path}: given twice; an image can be mounted once`);
+    if (other !== undefined) {
+      throw refuse(
+        `${path}: the name "${name}" is taken by ${other}; give one of them another name with NAME=IMAGE`,
+      );
+    }
+    seen.set(name, path);
+  }
+}

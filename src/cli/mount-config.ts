@@ -1,0 +1,95 @@
+import { resolve } from 'node:path';
+import type { ImageConfig, MountConfig } from '../daemon/config.js';
+import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
+import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import {
+  checkAssignments,
+  checkGroups,
+  parseAssignOption,
+  parseGroupOption,
+} from './group-option.js';
+import { checkNameClash, parseImageArgument } from './image-argument.js';
+import type { MountArguments } from './mount-options.js';
+import { many, oneFlag, oneInteger, oneText, oneWord } from './option-values.js';
+
+/** What the command line is read against: nothing else of the process is looked at. */
+export interface CliEnvironment {
+  /** Absolute directory that relative paths start from. */
+  directory: string;
+}
+
+const MAX_DEPTH = 4096;
+/** A second of spinning: more would be a mistake, not a setting. */
+const MAX_POLL_US = 1_000_000;
+const DEFAULT_POLL_US = 50;
+
+const FORMATS = ['auto', 'raw'] as const;
+const CACHES = ['none', 'page'] as const;
+const TRANSPORTS = ['auto', 'uring'] as const;
+
+function parseDepth(value: MountArguments['depth']): 'auto' | number {
+  if (oneText('--depth', value, 'auto') === 'auto') return 'auto';
+  return oneInteger('--depth', value, 1, MAX_DEPTH, 0, 'auto or ');
+}
+
+/** Splits `[NAME=]IMAGE... MOUNTPOINT`. */
+function splitPaths(paths: readonly string[]): { images: string[]; mountpoint: string } {
+  const mountpoint = paths.at(-1);
+  if (mountpoint === undefined || paths.length < 2) {
+    throw new SluiceError(
+      'name at least one image and, last, the mount point: sluice mount disk.img /mnt/s',
+      'EINVAL',
+      EXIT_USAGE,
+    );
+  }
+  return { images: paths.slice(0, -1), mountpoint };
+}
+
+function parseImages(texts: readonly string[], args: MountArguments, directory: string) {
+  const format = oneWord('--format', args.format, FORMATS, 'auto');
+  const images = texts.map((text): ImageConfig => {
+    return { ...parseImageArgument(text, directory), format };
+  });
+  checkNameClash(images);
+  return images;
+}
+
+/**
+ * Builds the configuration of a mount from the parsed command line. Pure: no file is looked at.
+ *
+ * @throws SluiceError EINVAL and others, exit code 2
+ */
+export function buildMountConfig(args: MountArguments, env: CliEnvironment): MountConfig {
+  const paths = splitPaths(args.paths);
+  const images = parseImages(paths.images, args, env.directory);
+  const groups = many(args.group).map(parseGroupOption);
+  checkGroups(groups);
+  const assignments = many(args.assign).map(parseAssignOption);
+  const names = images.map((image) => image.name);
+  checkAssignments(
+    assignments,
+    names,
+    groups.map((group) => group.path),
+  );
+  const mountOptions = many(args.o);
+  const fstab = parseMountOptions(mountOptions);
+  const log = oneText('--log', args.log, '');
+  return {
+    mountpoint: resolve(env.directory, paths.mountpoint),
+    images,
+    groups,
+    assignments,
+    readOnly: oneFlag('--read-only', args.readOnly, false) || (fstab.flags & MS_RDONLY) !== 0,
+    growable: oneFlag('--growable', args.growable, false),
+    direct: oneFlag('--direct', args.direct, true),
+    cache: oneWord('--cache', args.cache, CACHES, 'none'),
+    depth: parseDepth(args.depth),
+    transport: oneWord('--transport', args.transport, TRANSPORTS, 'auto'),
+    pollUs: oneInteger('--poll-us', args.pollUs, 0, MAX_POLL_US, DEFAULT_POLL_US),
+    allowOther: oneFlag('--allow-other', args.allowOther, false) || fstab.allowOther,
+    mountOptions,
+    verbose: oneFlag('--verbose', args.verbose, false),
+    foreground: oneFlag('--foreground', args.foreground, false),
+    logFile: log === '' ? null : resolve(env.directory, log),
+  };
+}

@@ -1,0 +1,93 @@
+import type { Argv, Options } from 'yargs';
+
+/** Options of `sluice mount`. Each is described in docs/manual.md (a test compares). */
+export const MOUNT_OPTIONS = {
+  group: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'PATH[:KEY=VALUE,...]: make a group, with limits (repeatable)',
+  },
+  assign: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'MEMBER=PATH: charge an image to a group (repeatable)',
+  },
+  'read-only': { type: 'boolean', describe: 'refuse writes' },
+  format: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'format of the images: auto or raw (default auto)',
+  },
+  growable: { type: 'boolean', describe: 'let writes past the end and truncate change the size' },
+  cache: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'none, or page: keep the kernel page cache (default none)',
+  },
+  direct: {
+    type: 'boolean',
+    describe: 'use O_DIRECT where the host file allows it (default); --no-direct: never',
+  },
+  depth: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'most requests in flight: auto or 1..4096 (default auto)',
+  },
+  transport: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'how to speak to the kernel: auto or uring (default auto)',
+  },
+  'poll-us': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'microseconds to spin for the next request (default 50)',
+  },
+  'allow-other': { type: 'boolean', describe: 'let other users use the mount' },
+  foreground: { type: 'boolean', describe: 'stay in the foreground; log to stderr' },
+  log: { type: 'string', requiresArg: true, describe: 'FILE: where the daemon logs' },
+  verbose: { type: 'boolean', describe: 'log a line for each request; stacks of errors' },
+  o: { type: 'string', requiresArg: true, describe: 'options in the style of fstab: ro,noatime' },
+} as const satisfies Record<string, Options>;
+
+/** What yargs hands over: one text, or a list where an option was given more than once. */
+type Text = string | string[] | undefined;
+type Flag = boolean | boolean[] | undefined;
+
+/** Arguments of `sluice mount` as parsed, before any check. */
+export interface MountArguments {
+  paths: string[];
+  group?: Text;
+  assign?: Text;
+  readOnly?: Flag;
+  format?: Text;
+  growable?: Flag;
+  cache?: Text;
+  direct?: Flag;
+  depth?: Text;
+  transport?: Text;
+  pollUs?: Text;
+  allowOther?: Flag;
+  foreground?: Flag;
+  log?: Text;
+  verbose?: Flag;
+  o?: Text;
+}
+
+/** Declares the arguments of `sluice mount`. */
+export function declareMount(yargs: Argv): Argv {
+  return yargs
+    .usage('sluice mount [NAME=]IMAGE... MOUNTPOINT [options]\n\nMount images as plain files.')
+    .positional('paths', {
+      type: 'string',
+      array: true,
+      describe: 'images, each shown as NAME.raw, and the mount point',
+    })
+    .options(MOUNT_OPTIONS)
+    .example('sluice mount disk.img /mnt/s', 'shows /mnt/s/disk.raw')
+    .example('sluice mount a=one.img b=two.img /mnt/s', 'two images, named')
+    .example(
+      'sluice mount disk.img /mnt/s --group slow:iops=1000,bps=10M --assign disk=slow',
+      'at most 1000 requests and 10 MiB a second',
+    );
+}

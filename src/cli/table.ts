@@ -1,0 +1,21 @@
+/** How a column is aligned. */
+export interface Column {
+  title: string;
+  align: 'left' | 'right';
+}
+
+/** Lays out rows in columns two spaces apart, with a line of titles. Ends with a newline. */
+export function formatTable(columns: readonly Column[], rows: readonly string[][]): string {
+  const widths = columns.map((column, index) =>
+    Math.max(column.title.length, ...rows.map((row) => (row[index] ?? '').length)),
+  );
+  const layOut = (cells: readonly string[]): string => {
+    const padded = columns.map(({ align }, index) => {
+      const cell = cells[index] ?? '';
+      const width = widths[index] ?? 0;
+      return align === 'left' ? cell.padEnd(width) : cell.padStart(width);
+    });
+    return `${padded.join('  ').trimEnd()}\n`;
+  };
+  return layOut(columns.map((column) => column.title)) + rows.map(layOut).join('');
+}

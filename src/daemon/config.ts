@@ -1,0 +1,55 @@
+import type { Limits } from '../throttle/limits.js';
+
+/** One image to show in the mount. */
+export interface ImageConfig {
+  /** The file `NAME.raw` in the mount. */
+  name: string;
+  /** Absolute path of the host file or block device. */
+  path: string;
+  format: 'auto' | 'raw';
+}
+
+/** One throttling group to make at start. */
+export interface GroupConfig {
+  /** Path below the root group: `slow`, `team/build`. */
+  path: string;
+  /** Keys that are left out have no limit. */
+  limits: Partial<Limits>;
+}
+
+/** Which group a member is charged to. */
+export interface Assignment {
+  /** Name of an image. */
+  member: string;
+  group: string;
+}
+
+/**
+ * A mount as the user asked for it, checked and resolved by the command line. Plain data: it is
+ * sent from the command to the daemon process and from there to the data plane's thread.
+ */
+export interface MountConfig {
+  /** Absolute path of an existing directory. */
+  mountpoint: string;
+  images: ImageConfig[];
+  groups: GroupConfig[];
+  assignments: Assignment[];
+  readOnly: boolean;
+  growable: boolean;
+  /** Open images with O_DIRECT where the host file allows it. */
+  direct: boolean;
+  cache: 'none' | 'page';
+  /** Most requests in flight below the groups. */
+  depth: 'auto' | number;
+  transport: 'auto' | 'uring' | 'fuse-native' | 'fuse-uring';
+  /** Bounded spinning for new requests after the last one, in microseconds. 0: never spin. */
+  pollUs: number;
+  allowOther: boolean;
+  /** Further words for the mount, in the style of fstab. */
+  mountOptions: string[];
+  /** Log a line for each request. */
+  verbose: boolean;
+  foreground: boolean;
+  /** Where the background daemon logs; null: the default place. */
+  logFile: string | null;
+}

@@ -1,0 +1,86 @@
+import { constants, fstatSync } from 'node:fs';
+import { close, lseek, open, pread } from '../sys/libc.js';
+import { mapAnonymous } from '../sys/memory.js';
+import { ERRNO, errnoName } from '../util/errno.js';
+import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+
+/** A host file or block device, open for the data plane. */
+export interface HostFile {
+  descriptor: number;
+  /** Bytes. */
+  size: number;
+  /** Offsets and lengths of I/O must be multiples of this; 1: any. */
+  alignment: number;
+  blockDevice: boolean;
+  /** Permission bits. */
+  mode: number;
+  modifiedMs: number;
+}
+
+const O_CLOEXEC = 0o2000000;
+const SEEK_END = 2;
+
+/**
+ * Opens a host file or block device.
+ * @param direct Bypass the host's page cache, where the file system knows how.
+ * @throws SluiceError (EXIT_FAILED) naming the file.
+ */
+export async function openHostFile(
+  path: string,
+  readOnly: boolean,
+  direct: boolean,
+): Promise<HostFile> {
+  const access = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | O_CLOEXEC;
+  let alignment = 1;
+  let descriptor = -ERRNO.EINVAL;
+  if (direct) {
+    descriptor = open(path, access | constants.O_DIRECT, 0);
+    if (descriptor >= 0) alignment = directAlignment(descriptor);
+  }
+  if (alignment > LARGEST_ALIGNMENT) close(descriptor);
+  if (descriptor === -ERRNO.EINVAL || alignment > LARGEST_ALIGNMENT) {
+    alignment = 1;
+    descriptor = open(path, access, 0);
+  }
+  if (descriptor < 0) throw openError(path, -descriptor);
+  const stats = fstatSync(descriptor);
+  const size = stats.isBlockDevice() ? await lseek(descriptor, 0, SEEK_END) : stats.size;
+  return {
+    descriptor,
+    size,
+    alignment,
+    blockDevice: stats.isBlockDevice(),
+    mode: stats.mode & 0o666,
+    modifiedMs: stats.mtimeMs,
+  };
+}
+
+/** A page: what the data plane's buffers are aligned to. */
+const LARGEST_ALIGNMENT = 4096;
+
+/**
+ * Finds out what a direct descriptor asks for by trying: 1 (tmpfs, most network file systems), a
+ * sector, a page. An empty file, which reads nothing at any length, gets a page.
+ */
+function directAlignment(descriptor: number): number {
+  const { address } = mapAnonymous(2 * LARGEST_ALIGNMENT);
+  if (pread(descriptor, address, 1, 0) === 1) return 1;
+  for (const alignment of [512, 1024, 2048]) {
+    if (pread(descriptor, address, alignment, 0) > 0) return alignment;
+  }
+  return pread(descriptor, address, LARGEST_ALIGNMENT, 0) >= 0
+    ? LARGEST_ALIGNMENT
+    : Number.POSITIVE_INFINITY;
+}
+
+function openError(path: string, errno: number): SluiceError {
+  const why =
+    errno === ERRNO.ENOENT
+      ? 'no such file'
+      : errno === ERRNO.EACCES || errno === ERRNO.EROFS
+        ? 'no permission to write it; use --read-only'
+        : errno === ERRNO.EBUSY
+          ? 'in use by somebody else'
+          : `cannot be opened: ${errnoName(errno)}`;
+  return new SluiceError(`${path}: ${why}`, errnoName(errno), EXIT_FAILED);
+}

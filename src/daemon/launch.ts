@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ourMount } from '../fuse/mount-point.js';
+import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
+import type { MountConfig } from './config.js';
+import { openLogFile } from './log.js';
+import { currentUser, defaultLogFile } from './log-place.js';
+import type { FromDaemon } from './messages.js';
+import { detachDeadMount } from './unmount.js';
+
+/** Start-up takes 0.1 s; this is for a machine that swaps, and so that nothing waits for ever. */
+const READY_LIMIT_MS = 30_000;
+
+/** The program of the daemon process. */
+const DAEMON_PROGRAM = fileURLToPath(new URL('./main.js', import.meta.url));
+
+function openLog(path: string): number {
+  try {
+    return openLogFile(path);
+  } catch (error) {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    throw new SluiceError(
+      `${path}: the log cannot be opened (${code}); choose another place with --log FILE`,
+      code,
+      EXIT_FAILED,
+      error,
+    );
+  }
+}
+
+function start(config: MountConfig, program: string, log: number): ChildProcess {
+  // The mount point is an argument so that `ps` shows it and umount can find the process by it.
+  return spawn(process.execPath, [program, config.mountpoint], {
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc'],
+    serialization: 'advanced', // limits may be Infinity, which JSON cannot carry
+  });
+}
+
+function exitError(code: number | null, signal: string | null, logFile: string): SluiceError {
+  const how = signal === null ? `with code ${code}` : `by ${signal}`;
+  return new SluiceError(
+    `the daemon ended ${how} before the mount was ready; see ${logFile}`,
+    'EIO',
+    EXIT_DAEMON,
+  );
+}
+
+/** Waits for the daemon's one message, for its end, or for the limit, whichever is first. */
+function outcome(child: ChildProcess, logFile: string, limitMs: number): Promise<FromDaemon> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      const seconds = limitMs / 1000;
+      const message = `the mount was not ready after ${seconds} s and was given up; see ${logFile}`;
+      reject(new SluiceError(message, 'ETIMEDOUT', EXIT_DAEMON));
+    }, limitMs);
+    child.once('message', (message) => resolve(message as FromDaemon));
+    child.once('error', (error) => {
+      const message = `the daemon cannot be started: ${error.message}`;
+      reject(new SluiceError(message, 'EAGAIN', EXIT_FAILED, error));
+    });
+    // Not `exit`, which may overtake a last message: `close` comes after the channel is drained.
+    child.once('close', (code, signal) => reject(exitError(code, signal, logFile)));
+    for (const event of ['message', 'error', 'close']) {
+      child.once(event, () => clearTimeout(timer));
+    }
+  });
+}
+
+/** While the command waits, Ctrl-C and SIGTERM go to the daemon, which is in a session of its own. */
+function passSignals(child: ChildProcess): () => void {
+  const pass = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  process.on('SIGINT', pass);
+  process.on('SIGTERM', pass);
+  return () => {
+    process.off('SIGINT', pass);
+    process.off('SIGTERM', pass);
+  };
+}
+
+/** Lets this process end while the daemon lives on. */
+function letGo(child: ChildProcess): void {
+  if (child.connected) child.disconnect();
+  child.removeAllListeners();
+  child.unref();
+}
+
+/**
+ * Starts the daemon in the background and resolves when the files can be used.
+ *
+ * @throws SluiceError what the daemon reports; EIO or ETIMEDOUT with EXIT_DAEMON if it says nothing
+ */
+export async function launch(
+  config: MountConfig,
+  program = DAEMON_PROGRAM,
+  limitMs = READY_LIMIT_MS,
+): Promise<void> {
+  const logFile = config.logFile ?? defaultLogFile(currentUser());
+  const log = openLog(logFile);
+  const child = start(config, program, log);
+  closeSync(log);
+  const restoreSignals = passSignals(child);
+  try {
+    const waiting = outcome(child, logFile, limitMs);
+    // A failed send means that the process died; `close` tells so with its code.
+    child.send(config, () => {});
+    const told = await waiting;
+    if (told.kind === 'failed') throw new SluiceError(told.message, told.errno, told.exitCode);
+  } catch (error) {
+    // A daemon that reported its failure has cleaned up; one that died may have left a dead mount.
+    if ((await ourMount(config.mountpoint)) !== null) await detachDeadMount(config.mountpoint);
+    throw error;
+  } finally {
+    restoreSignals();
+    letGo(child);
+  }
+}

@@ -1,0 +1,24 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** What decides the place of the log. */
+export interface LogUser {
+  uid: number;
+  /** $XDG_STATE_HOME; an empty one counts as missing, as the XDG specification says. */
+  stateHome: string | undefined;
+  home: string;
+}
+
+/** This process's user. */
+export function currentUser(): LogUser {
+  return { uid: process.getuid?.() ?? 0, stateHome: process.env.XDG_STATE_HOME, home: homedir() };
+}
+
+/** Where a background daemon logs if `--log` does not say. */
+export function defaultLogFile(user: LogUser): string {
+  if (user.uid === 0) return '/var/log/sluice.log';
+  const state = user.stateHome?.startsWith('/')
+    ? user.stateHome
+    : join(user.home, '.local', 'state');
+  return join(state, 'sluice', 'sluice.log');
+}

@@ -1,0 +1,83 @@
+import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Where the daemon says what happens. A call never throws: a full disk must not end a mount. */
+export interface Log {
+  info(text: string): void;
+  warn(text: string): void;
+  error(text: string): void;
+}
+
+/** At this size a log is renamed to FILE.1, once: two files, 32 MiB, are the most a log takes. */
+export const LOG_LIMIT = 16 * 1024 * 1024;
+/** Look at the file again after this much of our own: other daemons may write to the same log. */
+const CHECK_EVERY = 64 * 1024;
+
+/** One line of the log: `2026-11-20T10:00:00.000Z sluice[4242] /mnt/s: text`. */
+export function logLine(time: Date, pid: number, mountpoint: string, text: string): string {
+  // One event is one line, whatever a path or a message contains.
+  const flat = `${mountpoint}: ${text}`.replaceAll('\n', '\\n');
+  return `${time.toISOString()} sluice[${pid}] ${flat}\n`;
+}
+
+/** Opens a log for appending; makes its directory. Only its owner may read it: it names files. */
+export function openLogFile(path: string): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  return openSync(path, 'a', 0o600);
+}
+
+/** A file that is appended to and kept bounded. Several processes may share it. */
+class BoundedFile {
+  readonly #path: string;
+  #fd: number;
+  #unchecked = CHECK_EVERY;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openLogFile(path);
+  }
+
+  append(line: string): void {
+    try {
+      this.#unchecked += line.length;
+      if (this.#unchecked >= CHECK_EVERY) this.#check();
+      writeSync(this.#fd, line);
+    } catch {
+      // There is no better place to say it.
+    }
+  }
+
+  /** Renames a full file, then opens what is now at the path: it, or what another daemon made. */
+  #check(): void {
+    this.#unchecked = 0;
+    const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    if (size >= LOG_LIMIT) renameSync(this.#path, `${this.#path}.1`);
+    const fd = openLogFile(this.#path);
+    closeSync(this.#fd);
+    this.#fd = fd;
+  }
+}
+
+function makeLog(mountpoint: string, append: (line: string) => void): Log {
+  const write = (text: string): void => {
+    append(logLine(new Date(), process.pid, mountpoint, text));
+  };
+  return {
+    info: write,
+    warn: (text) => write(`warning: ${text}`),
+    error: (text) => write(`error: ${text}`),
+  };
+}
+
+/** A log in a file. @throws what opening the file throws */
+export function fileLog(path: string, mountpoint: string): Log {
+  const file = new BoundedFile(path);
+  return makeLog(mountpoint, (line) => file.append(line));
+}
+
+/** A log on stderr, for a daemon in the foreground. */
+export function stderrLog(mountpoint: string): Log {
+  return makeLog(mountpoint, (line) => {
+    process.stderr.write(line);
+  });
+}

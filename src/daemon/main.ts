@@ -1,0 +1,65 @@
+import { EXIT_DAEMON, EXIT_FAILED, EXIT_OK, SluiceError } from '../util/errors.js';
+import type { MountConfig } from './config.js';
+import { fileLog } from './log.js';
+import { currentUser, defaultLogFile } from './log-place.js';
+import type { FromDaemon } from './messages.js';
+import { runDaemon } from './run.js';
+import { serve } from './serve.js';
+
+/**
+ * The daemon process, started by launch.ts: receives one MountConfig, reports readiness or failure
+ * once, then serves until the mount ends. stdout and stderr are the log.
+ */
+
+function send(message: FromDaemon): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.send === undefined || !process.connected) resolve();
+    // An error means that the command is gone; a mount that is ready stays.
+    else process.send(message, undefined, undefined, () => resolve());
+  });
+}
+
+function failure(error: unknown): FromDaemon {
+  if (error instanceof SluiceError) {
+    const { message, errno, exitCode } = error;
+    return { kind: 'failed', message, errno, exitCode };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', message, errno: 'EIO', exitCode: EXIT_FAILED };
+}
+
+async function main(config: MountConfig): Promise<number> {
+  const log = fileLog(config.logFile ?? defaultLogFile(currentUser()), config.mountpoint);
+  let ready = false;
+  try {
+    await runDaemon(config, log, serve, () => {
+      ready = true;
+      void send({ kind: 'ready' });
+    });
+    return EXIT_OK;
+  } catch (error) {
+    // After readiness, run.ts has logged how the mount ended; nobody listens any more.
+    if (ready) return error instanceof SluiceError ? error.exitCode : EXIT_DAEMON;
+    const stack = error instanceof Error ? error.stack : undefined;
+    const told = failure(error);
+    log.error(error instanceof SluiceError ? error.message : (stack ?? String(error)));
+    await send(told);
+    return told.kind === 'failed' ? told.exitCode : EXIT_FAILED;
+  }
+}
+
+let started = false;
+process.once('message', (config) => {
+  started = true;
+  main(config as MountConfig).then(
+    (code) => process.exit(code),
+    (error: unknown) => {
+      // Only the log itself can have failed.
+      send(failure(error)).finally(() => process.exit(EXIT_FAILED));
+    },
+  );
+});
+process.once('disconnect', () => {
+  // The command died before it said what to mount.
+  if (!started) process.exit(EXIT_FAILED);
+});

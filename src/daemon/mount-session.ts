@@ -1,0 +1,67 @@
+import type { FuseMount } from '../fuse/mount.js';
+import { close } from '../sys/libc.js';
+import { errnoName } from '../util/errno.js';
+import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import type { Log } from './log.js';
+import type { PlaneEnd, PlaneThread } from './plane-thread.js';
+import type { EndReason, Served } from './served.js';
+
+/** A mount and the thread that serves it, from the first request to the last flush. */
+export class MountSession implements Served {
+  readonly ended: Promise<EndReason>;
+  /** Resolves when INIT has been answered. Rejects if the thread ends first; nothing stays mounted. */
+  readonly ready: Promise<void>;
+
+  readonly #mount: FuseMount;
+  readonly #thread: PlaneThread;
+  readonly #log: Log;
+
+  constructor(mount: FuseMount, thread: PlaneThread, log: Log) {
+    this.#mount = mount;
+    this.#thread = thread;
+    this.#log = log;
+    this.ended = thread.ended.then((end) => this.#finish(end));
+    this.ready = Promise.race([thread.ready, this.ended.then(notReady)]);
+  }
+
+  async stop(atOnce: boolean): Promise<void> {
+    if (atOnce) return this.#abort();
+    this.#thread.release();
+    try {
+      // Dirty pages of mapped files are written back meanwhile, so the thread still serves.
+      await this.#mount.unmount(false);
+    } catch (error) {
+      this.#log.warn(`${(error as Error).message}; files that are open see ENOTCONN from now on`);
+      await this.#mount.unmount(true);
+    }
+    this.#thread.finish();
+    await this.ended;
+  }
+
+  async #abort(): Promise<void> {
+    await this.#mount.unmount(true);
+    await this.#thread.terminate();
+    await this.ended;
+  }
+
+  /** The thread is gone: so must be the mount. Detached first, for a dead one cannot be. */
+  async #finish(end: PlaneEnd): Promise<EndReason> {
+    try {
+      await this.#mount.unmount(true);
+    } catch (error) {
+      this.#log.error((error as Error).message);
+    }
+    close(this.#mount.fd);
+    if (end.kind === 'crashed') return end;
+    for (const name of end.unflushed) {
+      this.#log.error(`${name}: the host could not write it to its disk; data may be lost`);
+    }
+    if (end.errno !== 0) this.#log.info(`the kernel ended the session: ${errnoName(end.errno)}`);
+    return { kind: 'unmounted' };
+  }
+}
+
+function notReady(reason: EndReason): never {
+  const why = reason.kind === 'crashed' ? reason.message : 'unmounted before it was ready';
+  throw new SluiceError(`the data plane did not start: ${why}`, 'EIO', EXIT_MOUNT);
+}

@@ -1,0 +1,132 @@
+import { writeSync } from 'node:fs';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { DiskConfig } from '../plane/disk.js';
+import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
+import { close, eventfd, ftruncate, lseek } from '../sys/libc.js';
+import { assert } from '../util/assert.js';
+import type { MountConfig } from './config.js';
+import type { Log } from './log.js';
+import { readVersion } from '../util/version.js';
+
+const EFD_CLOEXEC = 0o2000000;
+/** What is added to the eventfd to wake the thread. */
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/** How the data plane's thread came to its end. */
+export type PlaneEnd =
+  | { kind: 'ended'; errno: number; unflushed: string[] }
+  | { kind: 'crashed'; message: string };
+
+/** The data plane's thread, seen from the control plane. */
+export class PlaneThread {
+  /** Settles when INIT has been answered; never if the thread ends before. */
+  readonly ready: Promise<void>;
+  /** Settles when the thread has come to its end. Does not reject. */
+  readonly ended: Promise<PlaneEnd>;
+
+  readonly #worker: Worker;
+  readonly #wake: number;
+  readonly #port: MessagePort;
+  #running = true;
+
+  constructor(config: MountConfig, disks: DiskConfig[], fuse: number, log: Log) {
+    this.#wake = eventfd(0, EFD_CLOEXEC);
+    assert(this.#wake >= 0, `eventfd failed with ${this.#wake}`);
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    // The port must not keep the process alive when the mount is gone.
+    port1.unref();
+    const workerData = planeConfig(config, disks, fuse, this.#wake, port2);
+    this.#worker = new Worker(new URL('../plane/worker.js', import.meta.url), {
+      workerData,
+      transferList: [port2],
+      name: 'sluice-plane',
+    });
+    this.ready = new Promise((resolve) => {
+      this.#worker.on('message', (message: FromPlane) => {
+        if (message.kind === 'ready') resolve();
+        else if (message.kind === 'log') log.info(message.text);
+        else if (message.kind === 'call') void this.#call(message);
+      });
+    });
+    this.ended = this.#watchEnd();
+  }
+
+  /** Lets waiting requests go without limits. */
+  release(): void {
+    this.#send({ kind: 'release' });
+  }
+
+  /** Takes no more requests; `ended` follows when those under way are answered. */
+  finish(): void {
+    this.#send({ kind: 'finish' });
+  }
+
+  /** Ends the thread wherever it is. */
+  async terminate(): Promise<void> {
+    this.#running = false;
+    const stopped = this.#worker.terminate();
+    // A thread that sleeps in the kernel notices only when it returns from there.
+    this.#notify();
+    await stopped;
+  }
+
+  #watchEnd(): Promise<PlaneEnd> {
+    return new Promise((resolve) => {
+      this.#worker.on('message', (message: FromPlane) => {
+        if (message.kind === 'ended') resolve(message);
+      });
+      this.#worker.on('error', (error) => {
+        resolve({ kind: 'crashed', message: error.stack ?? error.message });
+      });
+      this.#worker.on('exit', (code) => {
+        resolve({ kind: 'crashed', message: `the data plane's thread exited with ${code}` });
+        this.#running = false;
+        close(this.#wake);
+      });
+    });
+  }
+
+  /** Makes a system call for the thread, in libuv's pool. */
+  async #call(call: SlowCall): Promise<void> {
+    const { request, descriptor, offset, whence } = call;
+    const result =
+      call.call === 'lseek'
+        ? await lseek(descriptor, offset, whence)
+        : await ftruncate(descriptor, offset);
+    this.#send({ kind: 'result', request, result });
+  }
+
+  #send(message: ToPlane): void {
+    if (!this.#running) return;
+    this.#port.postMessage(message);
+    this.#notify();
+  }
+
+  #notify(): void {
+    writeSync(this.#wake, ONE);
+  }
+}
+
+function planeConfig(
+  config: MountConfig,
+  disks: DiskConfig[],
+  fuse: number,
+  wake: number,
+  inbox: MessagePort,
+): PlaneConfig {
+  return {
+    disks,
+    groups: config.groups,
+    assignments: config.assignments,
+    fuse,
+    wake,
+    inbox,
+    owner: { uid: process.getuid!(), gid: process.getgid!() },
+    depth: config.depth,
+    pollUs: config.pollUs,
+    pageCache: config.cache === 'page',
+    verbose: config.verbose,
+    about: `pid ${process.pid}\nversion ${readVersion()}\ntransport uring\n`,
+  };
+}

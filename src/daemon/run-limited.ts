@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+
+/** How a program ended. */
+export interface Finished {
+  /** Exit code; null if it was ended by a signal, or by the limit. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  /** True if it was given up. */
+  timedOut: boolean;
+}
+
+/** More than any answer here; a runaway program is cut off. */
+const MAX_OUTPUT = 16 * 1024 * 1024;
+
+/**
+ * Runs a program and gives it up after `limitMs`. A process that waits for a hung FUSE daemon
+ * cannot always be killed, nor a thread that does: this process must not wait for either, so what
+ * may touch a mount runs in a process of its own that can be left behind.
+ *
+ * @throws what spawn reports, for instance ENOENT
+ */
+export function runLimited(
+  program: string,
+  args: readonly string[],
+  limitMs: number,
+): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    // Messages are matched by callers, so they must not be translated.
+    const env = { ...process.env, LC_ALL: 'C' };
+    const child = spawn(program, args, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const output = { stdout: '', stderr: '' };
+    const collect = (name: 'stdout' | 'stderr') => (chunk: string) => {
+      if (output[name].length < MAX_OUTPUT) output[name] += chunk;
+    };
+    child.stdout.setEncoding('utf8').on('data', collect('stdout'));
+    child.stderr.setEncoding('utf8').on('data', collect('stderr'));
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+      child.stderr.destroy();
+      child.unref();
+      resolve({ code: null, ...output, timedOut: true });
+    }, limitMs);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, ...output, timedOut: false });
+    });
+  });
+}

@@ -1,0 +1,66 @@
+import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import { describeHolders, findHolders } from './holders.js';
+import { type Finished, runLimited } from './run-limited.js';
+
+/** umount(2) itself is quick; it waits only for a daemon that hangs. */
+const UMOUNT_LIMIT_MS = 10_000;
+
+/**
+ * The program that unmounts. Root: umount(8), told not to look at the path (`-c`), which could
+ * hang, nor to call another program (`-i`). Otherwise the setuid program of fuse3.
+ */
+function umountCommand(mountpoint: string, lazy: boolean): [string, string[]] {
+  if (process.getuid?.() === 0) {
+    return ['umount', ['-i', '-c', ...(lazy ? ['-l'] : []), '--', mountpoint]];
+  }
+  return ['fusermount3', ['-u', ...(lazy ? ['-z'] : []), '--', mountpoint]];
+}
+
+async function run(mountpoint: string, lazy: boolean): Promise<Finished> {
+  const [program, args] = umountCommand(mountpoint, lazy);
+  try {
+    return await runLimited(program, args, UMOUNT_LIMIT_MS);
+  } catch (error) {
+    const fix = program === 'fusermount3' ? 'install fuse3' : 'install util-linux';
+    throw new SluiceError(`${program} is missing; ${fix}`, 'ENOENT', EXIT_MOUNT, error);
+  }
+}
+
+function busyError(mountpoint: string): SluiceError {
+  const who = describeHolders(findHolders(mountpoint));
+  const by = who === '' ? 'in use' : `in use by ${who}`;
+  return new SluiceError(`${mountpoint}: ${by}; close it or use --force`, 'EBUSY', EXIT_FAILED);
+}
+
+/**
+ * Unmounts, without waiting for the daemon.
+ *
+ * @throws SluiceError EBUSY (names who holds it), ETIMEDOUT, EPERM
+ */
+export async function unmount(mountpoint: string): Promise<void> {
+  const ran = await run(mountpoint, false);
+  if (ran.timedOut) {
+    throw new SluiceError(
+      `${mountpoint}: the daemon does not answer; use --force`,
+      'ETIMEDOUT',
+      EXIT_FAILED,
+    );
+  }
+  if (ran.code === 0) return;
+  const text = ran.stderr.trim().split('\n').at(-1) ?? '';
+  if (/busy/i.test(text)) throw busyError(mountpoint);
+  if (/not found in|must be superuser|not permitted/i.test(text)) {
+    throw new SluiceError(
+      `${mountpoint}: only the user who mounted it, or root, may unmount it`,
+      'EPERM',
+      EXIT_MOUNT,
+    );
+  }
+  throw new SluiceError(`${mountpoint}: ${text}`, 'EIO', EXIT_FAILED);
+}
+
+/** Removes a mount whose daemon is gone. True if that worked. */
+export async function detachDeadMount(mountpoint: string): Promise<boolean> {
+  const ran = await run(mountpoint, true);
+  return ran.code === 0;
+}

@@ -1,0 +1,28 @@
+/**
+ * Open control files. Each open takes a snapshot of the content, so that a reader that comes back
+ * for more sees one state and not halves of two.
+ */
+export class Handles {
+  readonly #contents = new Map<number, Uint8Array>();
+  #next = 1;
+
+  /** @returns The handle to give to the kernel, 1 to 2^53. */
+  open(content: string): number {
+    const handle = this.#next++;
+    this.#contents.set(handle, new TextEncoder().encode(content));
+    return handle;
+  }
+
+  /** Copies up to `length` bytes from `offset` to `target`; returns how many. */
+  read(handle: number, offset: number, length: number, target: Uint8Array, at: number): number {
+    const content = this.#contents.get(handle);
+    if (content === undefined || offset >= content.length) return 0;
+    const part = content.subarray(offset, Math.min(offset + length, content.length));
+    target.set(part, at);
+    return part.length;
+  }
+
+  close(handle: number): void {
+    this.#contents.delete(handle);
+  }
+}

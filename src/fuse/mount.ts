@@ -1,0 +1,155 @@
+import { close, mount, open, poll, umount2 } from '../sys/libc.js';
+import { ERRNO, errnoName } from '../util/errno.js';
+import { SluiceError } from '../util/errors.js';
+import { mountByFusermount, unmountByFusermount } from './fusermount.js';
+import { deviceError, mountError, pointError, unmountError } from './mount-errors.js';
+import {
+  kernelData,
+  type MountPlan,
+  MS_NODEV,
+  MS_NOSUID,
+  MS_RDONLY,
+  parseMountOptions,
+} from './mount-options.js';
+import { checkMountpoint, FUSE_TYPE, ourMount } from './mount-point.js';
+import { readMountTable, topMount } from './mount-table.js';
+
+const O_RDWR = 2;
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+const POLLERR = 0x8;
+const POLLNVAL = 0x20;
+
+/** What to mount, and where. */
+export interface MountRequest {
+  /** Absolute path of an existing directory. */
+  mountpoint: string;
+  /** Bytes of the largest read request that the daemon has room for, 4096 at least. */
+  maxRead: number;
+  /** Let other users in; the mode bits of the files still count. Off as in libfuse. */
+  allowOther: boolean;
+  readOnly: boolean;
+  /** Further `-o` words. `ro` makes the mount read-only, and `rw` does not undo `readOnly`. */
+  options: string[];
+  /** Shown as the source in /proc/mounts, for instance the path of the image; any characters. */
+  source: string;
+}
+
+/** A FUSE mount whose INIT request waits to be read. */
+export interface FuseMount {
+  /** /dev/fuse: O_RDWR, O_NONBLOCK, closed on exec. Whoever mounted closes it, after unmount. */
+  readonly fd: number;
+  /**
+   * Unmounts, if the mount is still there and ours; else does nothing. Without `lazy` it waits for
+   * writeback, so keep serving meanwhile. Throws a SluiceError: EBUSY when files are open (not when
+   * lazy) or when another mount lies on top, EPERM. An aborted connection counts as gone: to end a
+   * mount that can serve no more, unmount lazily and then close `fd`, not the other way round.
+   */
+  unmount(lazy: boolean): Promise<void>;
+}
+
+/**
+ * Mounts: as root by mount(2), else (or where that is not permitted) by fusermount3.
+ * Throws a SluiceError, EXIT_MOUNT, or EXIT_USAGE for a bad option; then nothing is left mounted.
+ */
+export async function mountFuse(request: MountRequest): Promise<FuseMount> {
+  const plan = await makePlan(request);
+  const { fd, byFusermount } = await attach(plan);
+  const detach = byFusermount ? unmountByFusermount : unmountByKernel;
+  try {
+    // Empty when somebody unmounted it at once; it then matches nothing in `unmount`.
+    const device = (await ourMount(plan.mountpoint))?.device ?? '';
+    return { fd, unmount: (lazy) => unmount({ fd, device, detach }, plan.mountpoint, lazy) };
+  } catch (error) {
+    await detach(plan.mountpoint, true).finally(() => close(fd));
+    throw error;
+  }
+}
+
+async function makePlan(request: MountRequest): Promise<MountPlan> {
+  const options = parseMountOptions(request.options);
+  const flags = options.flags | (request.readOnly ? MS_RDONLY : 0);
+  const unsafe = flags & MS_NOSUID ? 'dev' : 'suid';
+  if (!isRoot() && (~flags & (MS_NOSUID | MS_NODEV)) !== 0) {
+    throw mountError(`mount option "${unsafe}" is for root only`, 'EPERM');
+  }
+  return {
+    mountpoint: await checkMountpoint(request.mountpoint),
+    source: options.source ?? request.source,
+    flags,
+    allowOther: options.allowOther || request.allowOther,
+    // A larger max_read= than the daemon has room for is no reason to fail: it is an upper bound.
+    maxRead: Math.min(options.maxRead ?? request.maxRead, request.maxRead),
+  };
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+async function attach(plan: MountPlan): Promise<{ fd: number; byFusermount: boolean }> {
+  if (!isRoot()) return { fd: await mountByFusermount(plan), byFusermount: true };
+  const fd = mountByKernel(plan);
+  if (fd >= 0) return { fd, byFusermount: false };
+  if (fd !== -ERRNO.EPERM) throw pointError(plan.mountpoint, errnoName(fd));
+  // Root without CAP_SYS_ADMIN, as in a container: there fusermount3 may be a program that asks
+  // someone outside to mount. What it says is worse than what we know when it is not there.
+  try {
+    return { fd: await mountByFusermount(plan), byFusermount: true };
+  } catch (error) {
+    const missing = error instanceof SluiceError && error.errno === 'ENOENT';
+    throw missing ? pointError(plan.mountpoint, 'EPERM') : error;
+  }
+}
+
+/** Returns an open /dev/fuse or what mount(2) says as -errno. */
+function mountByKernel(plan: MountPlan): number {
+  const fd = open('/dev/fuse', O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
+  if (fd < 0) throw deviceError(errnoName(fd));
+  const data = kernelData(plan, fd, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
+  const result = mount(plan.source, plan.mountpoint, FUSE_TYPE, plan.flags, data);
+  if (result === 0) return fd;
+  close(fd);
+  return result;
+}
+
+async function unmountByKernel(mountpoint: string, lazy: boolean): Promise<void> {
+  const flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
+  const result = await umount2(mountpoint, flags);
+  if (result < 0) throw unmountError(mountpoint, result);
+}
+
+interface Attached {
+  fd: number;
+  /** `major:minor` of the mount. */
+  device: string;
+  detach(mountpoint: string, lazy: boolean): Promise<void>;
+}
+
+async function unmount(attached: Attached, mountpoint: string, lazy: boolean): Promise<void> {
+  const { fd, device, detach } = attached;
+  // While the connection lives, its device number is nobody else's; afterwards it is used again.
+  if (isGone(fd)) return;
+  const table = await readMountTable();
+  const listed = table.some((e) => e.mountpoint === mountpoint && e.device === device);
+  if (!listed) return;
+  if (topMount(table, mountpoint)?.device !== device) {
+    throw mountError(`${mountpoint}: another file system is mounted over it`, 'EBUSY');
+  }
+  try {
+    await detach(mountpoint, lazy);
+  } catch (error) {
+    // Somebody else was faster: fine.
+    if (!isGone(fd)) throw error;
+  }
+}
+
+/** Whether the kernel has cut the connection: poll(2) reports POLLERR from then on. */
+function isGone(fd: number): boolean {
+  const pollfd = new DataView(new ArrayBuffer(8));
+  pollfd.setInt32(0, fd, true);
+  poll(pollfd, 1, 0);
+  return (pollfd.getUint16(6, true) & (POLLERR | POLLNVAL)) !== 0;
+}

@@ -1,0 +1,21 @@
+/**
+ * 64-bit fields as numbers. Sizes and offsets of files are below 2^53 in practice; what is not is
+ * clamped, so that a comparison with a file size still comes out right.
+ */
+
+/** Reads an unsigned 64-bit field; above 2^53 - 1 the answer is 2^53 - 1. */
+export function getU64(view: DataView, at: number): number {
+  const value = view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
+  return value > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : value;
+}
+
+/** Writes a whole number from 0 to 2^53 - 1 as 64 bits. */
+export function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, value / 4294967296, true);
+}
+
+/** Zeroes `bytes` (a multiple of 8) from `at`. */
+export function clear(view: DataView, at: number, bytes: number): void {
+  for (let i = 0; i < bytes; i += 8) setU64(view, at + i, 0);
+}

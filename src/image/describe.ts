@@ -1,0 +1,133 @@
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { splitDeviceNumber } from '../util/device-number.js';
+import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { formatOf, HEAD_BYTES } from './signatures.js';
+
+/** What an image is, without mounting it. Sizes in bytes. */
+export interface ImageInfo {
+  path: string;
+  format: string;
+  /** Size of NAME.raw in a mount: a multiple of 512. Null for a format that cannot be mounted. */
+  virtualSize: number | null;
+  /** Size of the host file or device. */
+  hostSize: number;
+  /** What the host file takes on its disk; equal to hostSize for a block device. */
+  allocated: number;
+  blockDevice: boolean;
+  /** Logical block size of the disk below, which O_DIRECT must keep to; null if unknown. */
+  alignment: number | null;
+  /** Sentences about what is wrong or cannot be mounted; empty for a good image. */
+  problems: string[];
+}
+
+const SECTOR = 512;
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'no such file',
+  EACCES: 'no permission to read it',
+  ELOOP: 'too many symbolic links',
+};
+
+function hostError(path: string, error: unknown): SluiceError {
+  const { code = 'EIO' } = error as NodeJS.ErrnoException;
+  const what = SENTENCES[code] ?? `cannot be opened (${code})`;
+  return new SluiceError(`${path}: ${what}`, code, EXIT_FAILED, error);
+}
+
+/** Opens for reading; looks first, because opening a pipe waits and opening a tape rewinds it. */
+async function openImage(path: string): Promise<{ file: FileHandle; stats: Stats }> {
+  const stats = await stat(path).catch((error) => {
+    throw hostError(path, error);
+  });
+  checkKind(path, stats);
+  const file = await open(path).catch((error) => {
+    throw hostError(path, error);
+  });
+  return { file, stats };
+}
+
+async function readNumber(path: string): Promise<number | null> {
+  try {
+    return Number(await readFile(path, 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+function sysfs(device: number): string {
+  const { major, minor } = splitDeviceNumber(device);
+  return `/sys/dev/block/${major}:${minor}`;
+}
+
+/** Logical block size of a device; a partition has its disk's. */
+async function logicalBlockSize(device: number): Promise<number | null> {
+  const base = sysfs(device);
+  const own = await readNumber(`${base}/queue/logical_block_size`);
+  return own ?? (await readNumber(`${base}/../queue/logical_block_size`));
+}
+
+async function hostSize(path: string, stats: Stats): Promise<number> {
+  if (!stats.isBlockDevice()) return stats.size;
+  const sectors = await readNumber(`${sysfs(stats.rdev)}/size`);
+  if (sectors !== null) return sectors * SECTOR;
+  throw new SluiceError(`${path}: the size of the device is unknown`, 'ENXIO', EXIT_IMAGE);
+}
+
+function checkKind(path: string, stats: Stats): void {
+  if (stats.isDirectory()) {
+    throw new SluiceError(`${path}: a directory, not an image`, 'EISDIR', EXIT_IMAGE);
+  }
+  if (!stats.isFile() && !stats.isBlockDevice()) {
+    const message = `${path}: neither a regular file nor a block device`;
+    throw new SluiceError(message, 'EINVAL', EXIT_IMAGE);
+  }
+}
+
+async function readHead(file: FileHandle): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+function findProblems(format: string, size: number, blockDevice: boolean): string[] {
+  const problems: string[] = [];
+  if (format !== 'raw') {
+    problems.push(
+      `looks like ${format}, which this version cannot mount; use --format raw to show its bytes`,
+    );
+  }
+  if (size === 0 && blockDevice) problems.push('the device is empty: there is nothing to show');
+  if (size === 0 && !blockDevice) {
+    problems.push(
+      'the file is empty: there is nothing to show; give it a size with truncate, or use --growable',
+    );
+  }
+  return problems;
+}
+
+/**
+ * Describes an image.
+ *
+ * @throws SluiceError exit code 1 if it cannot be opened, 3 if it is no image
+ */
+export async function describeImage(path: string, format: 'auto' | 'raw'): Promise<ImageInfo> {
+  const { file, stats } = await openImage(path);
+  try {
+    const size = await hostSize(path, stats);
+    const shownAs = format === 'auto' ? (formatOf(await readHead(file)) ?? 'raw') : format;
+    const blockDevice = stats.isBlockDevice();
+    return {
+      path,
+      format: shownAs,
+      virtualSize: shownAs === 'raw' ? Math.ceil(size / SECTOR) * SECTOR : null,
+      hostSize: size,
+      allocated: blockDevice ? size : stats.blocks * SECTOR,
+      blockDevice,
+      alignment: await logicalBlockSize(blockDevice ? stats.rdev : stats.dev),
+      problems: findProblems(shownAs, size, blockDevice),
+    };
+  } finally {
+    await file.close();
+  }
+}

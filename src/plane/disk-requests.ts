@@ -1,0 +1,102 @@
+import { fstatSync } from 'node:fs';
+import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
+import { DISCARD, READ, WRITE } from '../throttle/throttle.js';
+import { ERRNO } from '../util/errno.js';
+import type { Disk } from './disk.js';
+import { FALLOC_KEEP_SIZE, type Operations } from './operations.js';
+import type { Task } from './tasks.js';
+
+/** What the plane does with the request that the dispatcher has in hand. */
+export interface Admission {
+  /** Charges it and starts it, or lets it wait. Returns DEFERRED. */
+  admit(disk: number, direction: number, offset: number, length: number, mode: number): number;
+  /** Runs a task that no group holds back: metadata and flushes are not charged. DEFERRED. */
+  runUncharged(disk: number, task: (request: number) => Task): number;
+  interrupt(uniqueLow: number, uniqueHigh: number): void;
+}
+
+/**
+ * The dispatcher's view of the disks: checks each operation against size and mode, then hands it on.
+ * A disk that cannot grow behaves as a block device does: O_TRUNC is ignored, truncate(2) refused.
+ */
+export class DiskRequests implements DiskOperations {
+  readonly #disks: readonly Disk[];
+  readonly #admission: Admission;
+  readonly #operations: Operations;
+
+  constructor(disks: readonly Disk[], admission: Admission, operations: Operations) {
+    this.#disks = disks;
+    this.#admission = admission;
+    this.#operations = operations;
+  }
+
+  status(index: number): DiskStatus {
+    const { image, allocated, modifiedMs, config } = this.#disks[index]!;
+    return { size: image.size, allocated, modifiedMs, mode: config.mode };
+  }
+
+  /** fstat of an open local file reads memory (2 us) and never waits for its disk. */
+  refresh(index: number): number {
+    const disk = this.#disks[index]!;
+    if (!disk.config.blockDevice) disk.allocated = fstatSync(disk.config.descriptor).blocks * 512;
+    return 0;
+  }
+
+  open(index: number, forWriting: boolean, truncate: boolean): number {
+    const { config } = this.#disks[index]!;
+    if (forWriting && config.readOnly) return -ERRNO.EROFS;
+    return truncate && config.growable ? this.resize(index, 0) : 0;
+  }
+
+  read(index: number, offset: number, length: number): number {
+    const { image } = this.#disks[index]!;
+    if (offset >= image.size || length === 0) return 0;
+    const bytes = Math.min(length, image.size - offset);
+    return this.#admission.admit(index, READ, offset, bytes, 0);
+  }
+
+  write(index: number, offset: number, length: number, fromCache: boolean): number {
+    const { image, config } = this.#disks[index]!;
+    if (config.readOnly) return -ERRNO.EROFS;
+    if (length === 0) return 0;
+    if (!config.growable && offset >= image.size) return -ERRNO.ENOSPC;
+    const bytes = config.growable ? length : Math.min(length, image.size - offset);
+    return this.#admission.admit(index, WRITE, offset, bytes, fromCache ? 1 : 0);
+  }
+
+  flush(index: number, dataOnly: boolean): number {
+    if (this.#disks[index]!.config.readOnly) return 0;
+    const task = (request: number) => this.#operations.flush(request, dataOnly);
+    return this.#admission.runUncharged(index, task);
+  }
+
+  allocate(index: number, mode: number, offset: number, length: number): number {
+    const { image, config } = this.#disks[index]!;
+    if (config.readOnly) return -ERRNO.EROFS;
+    const keepsSize = (mode & FALLOC_KEEP_SIZE) !== 0;
+    if (!keepsSize && !config.growable && offset + length > image.size) return -ERRNO.ENOSPC;
+    const bytes = keepsSize ? Math.min(length, image.size - offset) : length;
+    if (bytes <= 0) return 0;
+    return this.#admission.admit(index, DISCARD, offset, bytes, mode);
+  }
+
+  seek(index: number, offset: number, whence: number): number {
+    if (offset >= this.#disks[index]!.image.size) return -ERRNO.ENXIO;
+    const task = (request: number) => this.#operations.seek(request, offset, whence);
+    return this.#admission.runUncharged(index, task);
+  }
+
+  resize(index: number, size: number): number {
+    const { image, config } = this.#disks[index]!;
+    if (config.readOnly) return -ERRNO.EROFS;
+    if (size === image.size) return 0;
+    if (!config.growable) return -ERRNO.EPERM;
+    return this.#admission.runUncharged(index, (request) =>
+      this.#operations.resize(request, size),
+    );
+  }
+
+  interrupt(uniqueLow: number, uniqueHigh: number): void {
+    this.#admission.interrupt(uniqueLow, uniqueHigh);
+  }
+}

@@ -1,0 +1,54 @@
+import type { Limits } from '../throttle/limits.js';
+import type { MessagePort } from 'node:worker_threads';
+import type { Owner } from '../fuse/attributes.js';
+import type { DiskConfig } from './disk.js';
+
+/** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
+export interface PlaneConfig {
+  disks: DiskConfig[];
+  groups: { path: string; limits: Partial<Limits> }[];
+  assignments: { member: string; group: string }[];
+  /** /dev/fuse. */
+  fuse: number;
+  /** An eventfd: adding to it makes the thread look into `inbox`. */
+  wake: number;
+  /** Where ToPlane comes in. */
+  inbox: MessagePort;
+  owner: Owner;
+  depth: 'auto' | number;
+  pollUs: number;
+  pageCache: boolean;
+  verbose: boolean;
+  /** Lines for `.groups/daemon`. */
+  about: string;
+}
+
+/** System calls that the thread hands over: they may wait for a disk. */
+export interface SlowCall {
+  kind: 'call';
+  call: 'lseek' | 'ftruncate';
+  request: number;
+  descriptor: number;
+  /** lseek's offset, ftruncate's size. */
+  offset: number;
+  whence: number;
+}
+
+export type FromPlane =
+  /** The kernel's INIT has been answered. */
+  | { kind: 'ready' }
+  | { kind: 'log'; text: string }
+  | SlowCall
+  /**
+   * Everything is answered and flushed, but for the disks named in `unflushed`, whose host refused.
+   * `errno`: why the kernel ended the session, 0 if we did.
+   */
+  | { kind: 'ended'; errno: number; unflushed: string[] };
+
+export type ToPlane =
+  /** Result of a slow call. */
+  | { kind: 'result'; request: number; result: number }
+  /** Let waiting requests go without limits. */
+  | { kind: 'release' }
+  /** Receive no more, finish, flush, end. */
+  | { kind: 'finish' };

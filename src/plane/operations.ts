@@ -1,0 +1,99 @@
+import { MAX_IO_BYTES } from '../fuse/init.js';
+import { ERRNO } from '../util/errno.js';
+import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
+import type { CoreParts } from './parts.js';
+import { NONE } from './requests.js';
+import type { Task } from './tasks.js';
+
+// fallocate(2) modes; the kernel lets no others through FUSE.
+export const FALLOC_KEEP_SIZE = 0x01;
+export const FALLOC_PUNCH_HOLE = 0x02;
+export const FALLOC_ZERO_RANGE = 0x10;
+
+/** What disks do besides reads and writes: each a task. */
+export class Operations {
+  readonly #parts: CoreParts;
+
+  constructor(parts: CoreParts) {
+    this.#parts = parts;
+  }
+
+  /** fsync or fdatasync of the host file. */
+  *flush(request: number, dataOnly: boolean): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    // Cleared before, not after: a write that comes meanwhile needs the next flush.
+    disk.dirty = false;
+    engine.flush(request, disk.file, dataOnly);
+    const result = yield;
+    if (result < 0) disk.dirty = true;
+    return result;
+  }
+
+  /** fallocate of the host file, zeros written by hand where it can neither zero nor punch. */
+  *allocate(request: number): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const offset = requests.offset[request]!;
+    const length = requests.length[request]!;
+    const mode = requests.mode[request]!;
+    disk.dirty = true;
+    // A block device has no size to keep, and refuses a mode that says otherwise.
+    const wanted = disk.config.blockDevice ? mode | FALLOC_KEEP_SIZE : mode;
+    engine.allocate(request, disk.file, wanted, offset, length);
+    let result = yield;
+    const zeroes = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
+    if (result === -ERRNO.EOPNOTSUPP && (mode & FALLOC_ZERO_RANGE) !== 0) {
+      const punch = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
+      engine.allocate(request, disk.file, punch, offset, length);
+      result = yield;
+      const end = offset + length;
+      if (result === 0 && (mode & FALLOC_KEEP_SIZE) === 0 && end > disk.image.size) {
+        engine.resize(request, disk.file, end);
+        result = yield;
+      }
+    }
+    if (result === -ERRNO.EOPNOTSUPP && zeroes) result = yield* this.#writeZeros(request);
+    if (result >= 0 && (mode & FALLOC_KEEP_SIZE) === 0) disk.image.written(offset + length);
+    return Math.min(result, 0);
+  }
+
+  /** truncate(2) of a growable disk. */
+  *resize(request: number, size: number): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    disk.dirty = true;
+    engine.resize(request, disk.file, size);
+    const result = yield;
+    if (result === 0) disk.image.resized(size);
+    return result;
+  }
+
+  /** SEEK_DATA and SEEK_HOLE. */
+  *seek(request: number, offset: number, whence: number): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    engine.seek(request, disk.file, offset, whence);
+    return disk.image.seekResult(offset, whence, yield);
+  }
+
+  /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
+  *#writeZeros(request: number): Task {
+    const { requests, disks, engine, memory } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const offset = requests.offset[request]!;
+    const length = requests.length[request]!;
+    if (((offset | length) & (disk.config.alignment - 1)) !== 0) return -ERRNO.EOPNOTSUPP;
+    if (requests.slot[request] === NONE) requests.slot[request] = memory.takeSlot();
+    const zeros = slotOffset(requests.slot[request]!) + SLOT_DATA;
+    memory.bytes.fill(0, zeros, zeros + MAX_IO_BYTES);
+    for (let done = 0; done < length; ) {
+      const bytes = Math.min(MAX_IO_BYTES, length - done);
+      engine.write(request, disk.file, memory.address + zeros, bytes, offset + done, false);
+      const result = yield;
+      if (result <= 0) return result === 0 ? -ERRNO.EIO : result;
+      done += result;
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,23 @@
+import type { Engine } from '../engine/engine.js';
+import type { Extent } from '../image/image.js';
+import type { Disk } from './disk.js';
+import type { Memory } from '../buffers/memory.js';
+import type { Replies } from './replies.js';
+import type { Requests } from './requests.js';
+import type { Tasks } from './tasks.js';
+
+/** What operations on disks work with. */
+export interface CoreParts {
+  readonly requests: Requests;
+  readonly memory: Memory;
+  readonly disks: readonly Disk[];
+  readonly engine: Engine;
+  readonly tasks: Tasks;
+  /** Scratch answer of `Image.map`. */
+  readonly extent: Extent;
+}
+
+/** What reads and writes work with: they also send replies linked to their transfers. */
+export interface Parts extends CoreParts {
+  readonly replies: Replies;
+}

@@ -1,0 +1,286 @@
+import { newExtent } from '../image/image.js';
+import type { Engine } from '../engine/engine.js';
+import * as abi from '../fuse/abi.js';
+import type { Owner } from '../fuse/attributes.js';
+import { Dispatcher } from '../fuse/dispatch.js';
+import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
+import type { Transport } from '../fuse/transport.js';
+import type { Throttle } from '../throttle/throttle.js';
+import type { Tree } from '../tree/tree.js';
+import { ERRNO } from '../util/errno.js';
+import type { Disk } from './disk.js';
+import { type Admission, DiskRequests } from './disk-requests.js';
+import {
+  IN_FLIGHT_MAX,
+  type Memory,
+  RECEIVE_SLOTS,
+  SLOT_ANSWER,
+  SLOT_DATA,
+  SLOT_REQUEST,
+  slotOffset,
+} from '../buffers/memory.js';
+import { Operations } from './operations.js';
+import type { Parts } from './parts.js';
+import { PayloadPool } from '../buffers/payload-pool.js';
+import { Reads } from './reads.js';
+import { Replies } from './replies.js';
+import { LINKED, NONE, READY, RequestQueue, Requests, TASK, WAITING } from './requests.js';
+import { type Task, Tasks } from './tasks.js';
+import { WaitingIndex } from './waiting-index.js';
+import { Writes } from './writes.js';
+
+/** What the plane is made of. */
+export interface PlaneOptions {
+  memory: Memory;
+  disks: readonly Disk[];
+  throttle: Throttle;
+  engine: Engine;
+  transport: Transport;
+  tree: Tree;
+  owner: Owner;
+  /** Let the kernel cache disks. */
+  pageCache: boolean;
+  /** Requests in flight at most, 1 to IN_FLIGHT_MAX. */
+  depth: number;
+  /** Called once INIT has been answered. */
+  initialised: () => void;
+  /** Called with a line for each reply; null costs nothing. */
+  trace: ((text: string) => void) | null;
+}
+
+/**
+ * The data plane: takes each request from its transport through the throttle to the engine and its
+ * result back. Knows neither ring nor descriptors; a loop calls `beginTurn`, then `received`,
+ * `completed` and `replied` for what has happened, then `endTurn`.
+ */
+export class Plane implements Admission {
+  /** Time of this turn, nanoseconds of the loop's clock. */
+  nowNs = 0;
+  readonly requests = new Requests();
+  readonly dispatcher: Dispatcher;
+
+  readonly #memory: Memory;
+  readonly #disks: readonly Disk[];
+  readonly #throttle: Throttle;
+  readonly #depth: number;
+  readonly #initialised: () => void;
+  readonly #pool = new PayloadPool();
+  readonly #waiting = new WaitingIndex(this.requests);
+  readonly #ready = new RequestQueue(this.requests);
+  readonly #replies: Replies;
+  readonly #tasks: Tasks;
+  readonly #reads: Reads;
+  readonly #writes: Writes;
+  readonly #operations: Operations;
+  readonly #granted = (request: number): void => this.#writes.granted(request);
+  /** The request that the dispatcher has in hand. */
+  #current = NONE;
+  #inFlight = 0;
+
+  constructor(options: PlaneOptions) {
+    const { memory, disks, engine, transport } = options;
+    this.#memory = memory;
+    this.#disks = disks;
+    this.#throttle = options.throttle;
+    this.#depth = options.depth;
+    this.#initialised = options.initialised;
+    this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
+    const { requests } = this;
+    const extent = newExtent();
+    const core = { requests, memory, disks, engine, tasks: this.#tasks, extent };
+    const operations = new Operations(core);
+    const asked = new DiskRequests(disks, this, operations);
+    const { tree, owner, pageCache } = options;
+    this.dispatcher = new Dispatcher(tree, asked, memory.buffer, owner, pageCache);
+    this.#replies = new Replies(requests, memory, this.dispatcher, transport, options.trace);
+    const parts: Parts = { ...core, replies: this.#replies };
+    this.#operations = operations;
+    this.#reads = new Reads(parts);
+    this.#writes = new Writes(parts);
+  }
+
+  /** Slots that may be used to receive: every request in flight can still get one of its own. */
+  get receivable(): number {
+    const spare = this.#memory.freeSlots - (IN_FLIGHT_MAX - this.#inFlight);
+    return Math.min(spare, RECEIVE_SLOTS, this.requests.available);
+  }
+
+  /** Payloads in the pool, for trimming. */
+  get pooled(): number {
+    return this.#pool.inUse;
+  }
+
+  /** A request of `bytes` is in `slot`. */
+  received(slot: number, bytes: number): void {
+    const { requests } = this;
+    const { words, view } = this.#memory;
+    const at = slotOffset(slot) + SLOT_REQUEST;
+    const request = requests.take();
+    requests.slot[request] = slot;
+    requests.opcode[request] = words[(at + abi.IN_OPCODE) >> 2]!;
+    requests.uniqueLow[request] = words[(at + abi.IN_UNIQUE) >> 2]!;
+    requests.uniqueHigh[request] = words[(at + abi.IN_UNIQUE + 4) >> 2]!;
+    requests.node[request] = view.getUint32(at + abi.IN_NODEID, true);
+    this.#current = request;
+    const out = slotOffset(slot) + SLOT_ANSWER;
+    const result = this.dispatcher.dispatch(at, bytes, out);
+    if (result === DEFERRED) return;
+    if (result === NO_REPLY) this.#release(request);
+    else this.#replies.payload(request, out, result);
+  }
+
+  /** The engine has finished an operation of `request`. */
+  completed(request: number, result: number): void {
+    const { state, opcode, length } = this.requests;
+    if (state[request] === TASK) this.#tasks.resume(request, result);
+    else if (opcode[request] === abi.READ) this.#reads.completed(request, result);
+    else if (result > 0 && result < length[request]!) this.#writes.goOn(request, result);
+    else this.#writeEnded(request, result);
+  }
+
+  /** The reply to `request` has left, or nobody wanted it any more: the caller was interrupted. */
+  replied(request: number): void {
+    const { state, opcode, length } = this.requests;
+    if (opcode[request] === abi.WRITE && state[request] === LINKED) {
+      this.#settleWrite(request, length[request]!);
+    } else if (opcode[request] === abi.INIT) this.#initialised();
+    this.#release(request);
+  }
+
+  beginTurn(nowNs: number): void {
+    this.nowNs = nowNs;
+  }
+
+  /** Starts what may go now. */
+  endTurn(): void {
+    while (this.#inFlight < this.#depth) {
+      if (!this.#ready.isEmpty) {
+        this.#start(this.#ready.shift());
+        continue;
+      }
+      const request = this.#throttle.next(this.nowNs);
+      if (request < 0) return;
+      this.#waiting.remove(request);
+      this.#start(request);
+    }
+  }
+
+  /** When the throttle wants another turn, at the latest. */
+  get wakeAtNs(): number {
+    return this.#inFlight < this.#depth ? this.#throttle.wakeAt : Infinity;
+  }
+
+  /** From now on nothing waits for its group. */
+  releaseWaiting(): void {
+    this.#throttle.release();
+  }
+
+  runUncharged(disk: number, task: (request: number) => Task): number {
+    const request = this.#current;
+    this.requests.disk[request] = disk;
+    this.#releaseSlot(request);
+    this.#tasks.start(request, task(request));
+    return DEFERRED;
+  }
+
+  /** A waiting request whose caller was interrupted goes with EINTR, uncharged. */
+  interrupt(uniqueLow: number, uniqueHigh: number): void {
+    const request = this.#waiting.find(uniqueLow, uniqueHigh);
+    if (request === NONE || !this.#throttle.cancel(request)) return;
+    this.#waiting.remove(request);
+    this.#replies.result(request, -ERRNO.EINTR);
+  }
+
+  /** Charges the request in hand, and starts it unless its group or the window holds it back. */
+  admit(disk: number, direction: number, offset: number, length: number, mode: number): number {
+    const { requests } = this;
+    const request = this.#current;
+    requests.disk[request] = disk;
+    requests.offset[request] = offset;
+    requests.length[request] = length;
+    requests.mode[request] = mode;
+    const { member } = this.#disks[disk]!;
+    if (!this.#throttle.submit(request, member, direction, length, this.nowNs)) {
+      requests.state[request] = WAITING;
+      this.#park(request);
+      this.#waiting.add(request);
+    } else if (this.#inFlight < this.#depth && this.#ready.isEmpty) {
+      this.#start(request);
+    } else {
+      requests.state[request] = READY;
+      this.#park(request);
+      this.#ready.push(request);
+    }
+    return DEFERRED;
+  }
+
+  /**
+   * Frees the slot of a request that has to wait. A WRITE's payload moves to a place of its size; when
+   * the pool is full it stays, and the slots that are left bound what is received.
+   */
+  #park(request: number): void {
+    const { requests } = this;
+    if (requests.opcode[request] === abi.WRITE) {
+      const length = requests.length[request]!;
+      const place = this.#pool.take(length);
+      if (place < 0) return;
+      const from = slotOffset(requests.slot[request]!) + SLOT_DATA;
+      this.#memory.bytes.copyWithin(place, from, from + length);
+      requests.pooled[request] = place;
+    }
+    this.#releaseSlot(request);
+  }
+
+  #start(request: number): void {
+    const { requests } = this;
+    requests.inFlight[request] = 1;
+    this.#inFlight++;
+    const opcode = requests.opcode[request];
+    if (opcode === abi.READ) {
+      if (requests.slot[request] === NONE) requests.slot[request] = this.#memory.takeSlot();
+      this.#reads.start(request);
+    } else if (opcode === abi.WRITE) this.#writes.start(request);
+    else this.#tasks.start(request, this.#operations.allocate(request));
+  }
+
+  #taskEnded(request: number, result: number): void {
+    const opcode = this.requests.opcode[request];
+    if (opcode === abi.READ && result > 0) {
+      this.#reads.reply(request, result);
+      return;
+    }
+    if (opcode === abi.WRITE) this.#writeEnded(request, result);
+    else this.#replies.result(request, result);
+  }
+
+  #writeEnded(request: number, result: number): void {
+    this.#settleWrite(request, result);
+    this.#replies.result(request, result);
+  }
+
+  /** A WRITE has come to `written` bytes or -errno: the disk's size and locks follow. */
+  #settleWrite(request: number, written: number): void {
+    const { requests } = this;
+    const disk = this.#disks[requests.disk[request]!]!;
+    if (written > 0) disk.image.written(requests.offset[request]! + written);
+    if (disk.config.alignment > 1) disk.locks.end(request, this.#granted);
+  }
+
+  #release(request: number): void {
+    const { requests } = this;
+    this.#releaseSlot(request);
+    if (requests.pooled[request] !== NONE) this.#pool.release(requests.pooled[request]!);
+    if (requests.inFlight[request] === 1) {
+      this.#inFlight--;
+      this.#throttle.complete(request);
+    }
+    requests.release(request);
+  }
+
+  #releaseSlot(request: number): void {
+    const slot = this.requests.slot[request]!;
+    if (slot === NONE) return;
+    this.#memory.releaseSlot(slot);
+    this.requests.slot[request] = NONE;
+  }
+}

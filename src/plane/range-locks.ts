@@ -1,0 +1,98 @@
+import { REQUESTS } from '../buffers/memory.js';
+import { NONE } from './requests.js';
+
+/**
+ * Keeps a read-modify-write of whole blocks apart from every other write to them, so that two writes
+ * to neighbouring bytes of one block both survive. One object a disk.
+ *
+ * Whole-block writes share; a read-modify-write excludes. First come, first served among those that
+ * overlap. While no read-modify-write is about, a shared lock is two list operations.
+ */
+export class RangeLocks {
+  readonly #table: LockTable;
+  #head = NONE;
+  #tail = NONE;
+  #exclusive = 0;
+  #waiting = 0;
+
+  constructor(table: LockTable) {
+    this.#table = table;
+  }
+
+  /**
+   * Locks bytes `start` to `end`.
+   * @returns True if granted; otherwise a later `end` of another request grants it.
+   */
+  begin(request: number, start: number, end: number, exclusive: boolean): boolean {
+    const table = this.#table;
+    table.start[request] = start;
+    table.end[request] = end;
+    table.exclusive[request] = exclusive ? 1 : 0;
+    const free =
+      (!exclusive && this.#exclusive === 0) || !this.#conflicts(request, this.#head, NONE);
+    table.waiting[request] = free ? 0 : 1;
+    if (!free) this.#waiting++;
+    if (exclusive) this.#exclusive++;
+    this.#append(request);
+    return free;
+  }
+
+  /** Gives a lock up. `granted` is called for each request that may go now, oldest first. */
+  end(request: number, granted: (request: number) => void): void {
+    const table = this.#table;
+    this.#unlink(request);
+    if (table.exclusive[request] === 1) this.#exclusive--;
+    if (this.#waiting === 0) return;
+    for (let at = this.#head; at !== NONE; ) {
+      const next = table.next[at]!;
+      if (table.waiting[at] === 1 && !this.#conflicts(at, this.#head, at)) {
+        table.waiting[at] = 0;
+        this.#waiting--;
+        granted(at);
+      }
+      at = next;
+    }
+  }
+
+  /** Does any request in the list before `until` stand in the way? */
+  #conflicts(request: number, from: number, until: number): boolean {
+    const table = this.#table;
+    const start = table.start[request]!;
+    const end = table.end[request]!;
+    const exclusive = table.exclusive[request] === 1;
+    for (let at = from; at !== until && at !== NONE; at = table.next[at]!) {
+      if (!exclusive && table.exclusive[at] === 0) continue;
+      if (table.start[at]! < end && start < table.end[at]!) return true;
+    }
+    return false;
+  }
+
+  #append(request: number): void {
+    const table = this.#table;
+    table.next[request] = NONE;
+    table.previous[request] = this.#tail;
+    if (this.#tail === NONE) this.#head = request;
+    else table.next[this.#tail] = request;
+    this.#tail = request;
+  }
+
+  #unlink(request: number): void {
+    const table = this.#table;
+    const next = table.next[request]!;
+    const previous = table.previous[request]!;
+    if (previous === NONE) this.#head = next;
+    else table.next[previous] = next;
+    if (next === NONE) this.#tail = previous;
+    else table.previous[next] = previous;
+  }
+}
+
+/** The locks' fields by request, shared by all disks: a request locks one range at most. */
+export class LockTable {
+  readonly start = new Float64Array(REQUESTS);
+  readonly end = new Float64Array(REQUESTS);
+  readonly exclusive = new Uint8Array(REQUESTS);
+  readonly waiting = new Uint8Array(REQUESTS);
+  readonly next = new Int32Array(REQUESTS);
+  readonly previous = new Int32Array(REQUESTS);
+}

@@ -1,0 +1,121 @@
+import type { Memory } from '../buffers/memory.js';
+import type { DeviceSession } from '../fuse/device-session.js';
+import type { Ring } from '../uring/ring.js';
+import { TAG_INDEX, TAG_IO, TAG_KIND, TAG_RECEIVE, TAG_REPLY, TAG_WAKE } from '../uring/tags.js';
+import type { Plane } from './plane.js';
+import type { Wake } from './wake.js';
+
+/** How long the plane is idle before it gives memory back, nanoseconds. */
+const TRIM_AFTER_NS = 1e9;
+
+/**
+ * The data plane's thread: turn after turn, until the session has ended and nothing is under way.
+ * A turn takes in all that has completed, starts all that may start, and sends everything down in
+ * one system call, which also waits.
+ */
+export class RingLoop {
+  readonly #ring: Ring;
+  readonly #plane: Plane;
+  readonly #session: DeviceSession;
+  readonly #memory: Memory;
+  readonly #wake: Wake;
+  readonly #pollNs: number;
+  /** Time of the last turn that had anything to do. */
+  #busyNs = 0;
+  #trimmed = true;
+  #receiving = true;
+
+  /** @param pollUs Spin this long after the last event before the thread sleeps. */
+  constructor(
+    ring: Ring,
+    plane: Plane,
+    session: DeviceSession,
+    memory: Memory,
+    wake: Wake,
+    pollUs: number,
+  ) {
+    this.#ring = ring;
+    this.#plane = plane;
+    this.#session = session;
+    this.#memory = memory;
+    this.#wake = wake;
+    this.#pollNs = pollUs * 1000;
+  }
+
+  /** Takes no more requests; `run` returns when those under way are answered. */
+  finish(): void {
+    this.#receiving = false;
+    this.#plane.releaseWaiting();
+  }
+
+  /** Returns when the session has ended, or after `finish`, and no request is under way. */
+  run(): void {
+    for (;;) {
+      this.#turn();
+      if (this.#session.ended !== 0) this.finish();
+      if (this.#receiving) this.#session.post(this.#plane.receivable);
+      else if (this.#plane.requests.count === 0) return;
+      this.#wait();
+    }
+  }
+
+  #turn(): void {
+    const ring = this.#ring;
+    const now = nowNs();
+    this.#plane.beginTurn(now);
+    while (ring.peek()) {
+      const tag = ring.completedTag;
+      const result = ring.completedResult;
+      ring.advance();
+      this.#busyNs = now;
+      this.#handle(tag & TAG_KIND, tag & TAG_INDEX, result);
+    }
+    this.#plane.endTurn();
+  }
+
+  #handle(kind: number, index: number, result: number): void {
+    if (kind === TAG_REPLY) this.#plane.replied(index);
+    else if (kind === TAG_IO) this.#plane.completed(index, result);
+    else if (kind === TAG_RECEIVE) {
+      const bytes = this.#session.received(index, result);
+      if (bytes > 0) this.#plane.received(index, bytes);
+    } else if (kind === TAG_WAKE) this.#wake.woken();
+  }
+
+  /** Sends down what is queued and sleeps until something happens, spinning first. */
+  #wait(): void {
+    const ring = this.#ring;
+    const wakeAt = this.#plane.wakeAtNs;
+    let now = nowNs();
+    const spinUntil = Math.min(this.#busyNs + this.#pollNs, wakeAt);
+    if (now < spinUntil) {
+      ring.submit();
+      while (!ring.hasWork() && now < spinUntil) now = nowNs();
+      if (ring.hasWork()) {
+        ring.submit();
+        return;
+      }
+    }
+    if (wakeAt <= now) {
+      ring.submit();
+      return;
+    }
+    const idle = wakeAt === Infinity && !this.#trimmed;
+    if (!idle) {
+      this.#trimmed = false;
+      ring.submitAndWait(wakeAt - now);
+      return;
+    }
+    ring.submitAndWait(TRIM_AFTER_NS);
+    if (!ring.peek() && this.#plane.requests.count === 0) {
+      this.#memory.trim();
+      if (this.#plane.pooled === 0) this.#memory.trimPool();
+      this.#trimmed = true;
+    }
+  }
+}
+
+/** Monotonic time in nanoseconds. */
+function nowNs(): number {
+  return performance.now() * 1e6;
+}

@@ -1,0 +1,34 @@
+import { type Requests, TASK } from './requests.js';
+
+/**
+ * A slow path: a coroutine that queues one I/O, yields, and goes on with its result. Returns what
+ * the request came to: a number from 0, or -errno.
+ */
+export type Task = Generator<void, number, number>;
+
+/** The coroutines under way, by request. The common case, mapped and aligned, never makes one. */
+export class Tasks {
+  readonly #requests: Requests;
+  readonly #running = new Map<number, Task>();
+  readonly #ended: (request: number, result: number) => void;
+
+  /** @param ended Called with what a task returned. */
+  constructor(requests: Requests, ended: (request: number, result: number) => void) {
+    this.#requests = requests;
+    this.#ended = ended;
+  }
+
+  start(request: number, task: Task): void {
+    this.#requests.state[request] = TASK;
+    this.#running.set(request, task);
+    this.resume(request, 0);
+  }
+
+  /** Goes on with the result of the I/O that the task waits for. */
+  resume(request: number, result: number): void {
+    const step = this.#running.get(request)!.next(result);
+    if (!step.done) return;
+    this.#running.delete(request);
+    this.#ended(request, step.value);
+  }
+}

@@ -1,0 +1,136 @@
+import { fsyncSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { IN_FLIGHT_MAX, Memory, REQUESTS } from '../buffers/memory.js';
+import type { SlowCalls } from '../engine/slow-calls.js';
+import { UringEngine } from '../engine/uring-engine.js';
+import { DeviceSession } from '../fuse/device-session.js';
+import { RawImage } from '../image/raw.js';
+import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
+import { Throttle } from '../throttle/throttle.js';
+import { addControlTree } from '../tree/control-tree.js';
+import { Tree } from '../tree/tree.js';
+import { Ring } from '../uring/ring.js';
+import type { Disk } from './disk.js';
+import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
+import { Plane } from './plane.js';
+import { LockTable, RangeLocks } from './range-locks.js';
+import { RingLoop } from './ring-loop.js';
+import { Wake } from './wake.js';
+
+/**
+ * Entry of the data plane's thread. It blocks in io_uring_enter and its event loop never runs: no
+ * promise resolves here.
+ */
+
+/** Entries queued in one turn are rarely more; a full queue flushes itself. */
+const RING_ENTRIES = 512;
+
+// Registered files of the ring.
+const FUSE_FILE = 0;
+const WAKE_FILE = 1;
+const FIRST_DISK_FILE = 2;
+
+function send(message: FromPlane): void {
+  parentPort!.postMessage(message);
+}
+
+/** Slow calls go to the control plane's thread pool. */
+const slowCalls: SlowCalls = {
+  lseek(request, descriptor, offset, whence) {
+    post({ kind: 'call', call: 'lseek', request, descriptor, offset, whence });
+  },
+  ftruncate(request, descriptor, size) {
+    post({ kind: 'call', call: 'ftruncate', request, descriptor, offset: size, whence: 0 });
+  },
+};
+
+function post(call: SlowCall): void {
+  send(call);
+}
+
+function makeDisks(config: PlaneConfig, throttle: Throttle): Disk[] {
+  const table = new LockTable();
+  return config.disks.map((disk, file) => ({
+    config: disk,
+    image: new RawImage(file, disk.hostSize),
+    file,
+    member: throttle.createMember(disk.name),
+    locks: new RangeLocks(table),
+    dirty: false,
+    allocated: disk.hostSize,
+    modifiedMs: disk.modifiedMs,
+  }));
+}
+
+function makeGroups(config: PlaneConfig, throttle: Throttle, disks: readonly Disk[]): void {
+  for (const { path, limits } of config.groups) {
+    throttle.setLimits(throttle.createGroup(path), limits, 0);
+  }
+  for (const { member, group } of config.assignments) {
+    const disk = disks.find((candidate) => candidate.config.name === member)!;
+    throttle.moveMember(disk.member, throttle.findGroup(group)!, 0);
+  }
+}
+
+function makeTree(config: PlaneConfig, throttle: Throttle): Tree {
+  const tree = new Tree();
+  for (const [index, disk] of config.disks.entries()) {
+    tree.addDisk(tree.root, `${disk.name}.raw`, index);
+  }
+  addControlTree(tree, throttle, config.about);
+  return tree;
+}
+
+function main(config: PlaneConfig): void {
+  preciseTimers();
+  becomeIoFlusher();
+  const ring = new Ring(RING_ENTRIES);
+  ring.registerFiles([
+    config.fuse,
+    config.wake,
+    ...config.disks.map((disk) => disk.descriptor),
+  ]);
+  const memory = new Memory();
+  const throttle = new Throttle(REQUESTS);
+  const disks = makeDisks(config, throttle);
+  makeGroups(config, throttle, disks);
+  const session = new DeviceSession(ring, FUSE_FILE, memory);
+  const descriptors = config.disks.map((disk) => disk.descriptor);
+  const plane = new Plane({
+    memory,
+    disks,
+    throttle,
+    engine: new UringEngine(ring, descriptors, FIRST_DISK_FILE, slowCalls),
+    transport: session,
+    tree: makeTree(config, throttle),
+    owner: config.owner,
+    pageCache: config.pageCache,
+    depth: config.depth === 'auto' ? IN_FLIGHT_MAX : Math.min(config.depth, IN_FLIGHT_MAX),
+    initialised: () => send({ kind: 'ready' }),
+    trace: config.verbose ? (text) => send({ kind: 'log', text }) : null,
+  });
+  const handle = (message: ToPlane): void => {
+    if (message.kind === 'result') plane.completed(message.request, message.result);
+    else if (message.kind === 'release') plane.releaseWaiting();
+    else loop.finish();
+  };
+  const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);
+  const loop = new RingLoop(ring, plane, session, memory, wake, config.pollUs);
+  loop.run();
+  send({ kind: 'ended', errno: session.ended, unflushed: flush(disks) });
+}
+
+/** Writes what hosts still hold in memory to their disks; returns the names of those that failed. */
+function flush(disks: readonly Disk[]): string[] {
+  const failed: string[] = [];
+  for (const { config, dirty } of disks) {
+    try {
+      if (dirty) fsyncSync(config.descriptor);
+    } catch {
+      failed.push(config.name);
+    }
+  }
+  return failed;
+}
+
+main(workerData as PlaneConfig);

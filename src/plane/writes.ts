@@ -1,0 +1,173 @@
+import { roundUpToSector } from '../image/image.js';
+import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
+import type { Parts } from './parts.js';
+import { LINKED, LOCKED, NONE, PLAIN } from './requests.js';
+import type { Task } from './tasks.js';
+
+/**
+ * WRITE to a disk. Whole blocks, the common case, are a transfer from where the payload was received
+ * with the reply linked behind it; anything else is read, modified and written under a lock.
+ */
+export class Writes {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** The request is admitted; its payload is in its slot or in the pool. */
+  start(request: number): void {
+    const { requests, disks } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    disk.dirty = true;
+    const { alignment } = disk.config;
+    if (alignment > 1) {
+      const start = requests.offset[request]!;
+      const end = start + requests.length[request]!;
+      const whole = !this.#isUnaligned(request);
+      const locked = whole
+        ? disk.locks.begin(request, start, end, false)
+        : disk.locks.begin(request, down(start, alignment), up(end, alignment), true);
+      if (!locked) {
+        requests.state[request] = LOCKED;
+        return;
+      }
+    }
+    this.granted(request);
+  }
+
+  /** Nothing else writes to these blocks now. */
+  granted(request: number): void {
+    const { requests, disks, engine, extent, memory, replies, tasks } = this.#parts;
+    if (this.#isUnaligned(request)) {
+      tasks.start(request, this.#rewrite(request));
+      return;
+    }
+    const length = requests.length[request]!;
+    disks[requests.disk[request]!]!.image.mapWrite(requests.offset[request]!, length, extent);
+    const linked = engine.links;
+    const address = memory.address + this.#payloadOffset(request);
+    engine.write(request, extent.file, address, length, extent.offset, linked);
+    if (linked) replies.result(request, length);
+    requests.state[request] = linked ? LINKED : PLAIN;
+  }
+
+  /** The transfer of `granted` was short: only `done` bytes are written. */
+  goOn(request: number, done: number): void {
+    this.#parts.tasks.start(request, this.#writeRest(request, done));
+  }
+
+  #isUnaligned(request: number): boolean {
+    const { requests, disks } = this.#parts;
+    const mask = disks[requests.disk[request]!]!.config.alignment - 1;
+    return ((requests.offset[request]! | requests.length[request]!) & mask) !== 0;
+  }
+
+  #payloadOffset(request: number): number {
+    const { pooled, slot } = this.#parts.requests;
+    return pooled[request] === NONE ? slotOffset(slot[request]!) + SLOT_DATA : pooled[request]!;
+  }
+
+  /** Goes on after a short write from byte `done`; ends with the bytes written, or the errno. */
+  *#writeRest(request: number, done: number): Task {
+    const { requests } = this.#parts;
+    const length = requests.length[request]!;
+    const from = this.#payloadOffset(request);
+    const written = yield* this.#writeAll(request, from + done, length - done, done);
+    // Part of it is on the disk: say so. A mapped page has nobody to write the rest.
+    return written < 0 ? (requests.mode[request] === 1 ? written : done) : done + written;
+  }
+
+  /**
+   * Read, modify, write: moves the payload to its place within whole blocks, fills the edges from the
+   * host file, writes the blocks.
+   */
+  *#rewrite(request: number): Task {
+    const { requests, disks, memory } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const mask = disk.config.alignment - 1;
+    const length = requests.length[request]!;
+    const offset = requests.offset[request]!;
+    const before = offset & mask;
+    const bytes = (before + length + mask) & ~mask;
+    const after = bytes - before - length;
+    const block = offset - before;
+
+    const slot = this.#ownSlot(request);
+    const data = slot + SLOT_DATA;
+    const from = this.#payloadOffset(request);
+    memory.bytes.copyWithin(data + before, from, from + length);
+    if (before > 0) {
+      const error = yield* this.#readEdge(request, slot + SLOT_EDGES, block);
+      if (error < 0) return error;
+      memory.bytes.copyWithin(data, slot + SLOT_EDGES, slot + SLOT_EDGES + before);
+    }
+    if (after > 0) {
+      const error = yield* this.#readEdge(request, slot + SLOT_EDGES, block + bytes - mask - 1);
+      if (error < 0) return error;
+      const tail = slot + SLOT_EDGES + mask + 1 - after;
+      memory.bytes.copyWithin(data + before + length, tail, tail + after);
+    }
+    const written = yield* this.#writeAll(request, data, bytes, -before);
+    if (written < 0) return written;
+    yield* this.#trimTail(request, block + bytes);
+    return Math.min(length, Math.max(0, written - before));
+  }
+
+  /** Reads one block of the image at `offset`; what the host file lacks is zeros. */
+  *#readEdge(request: number, at: number, offset: number): Task {
+    const { requests, disks, engine, extent, memory } = this.#parts;
+    const { image, config } = disks[requests.disk[request]!]!;
+    memory.bytes.fill(0, at, at + config.alignment);
+    if (offset >= image.size) return 0;
+    image.mapWrite(offset, config.alignment, extent);
+    engine.read(request, extent.file, memory.address + at, config.alignment, extent.offset, false);
+    return yield;
+  }
+
+  /**
+   * Writes `length` bytes from `from`, which belong at byte `skip` of the request's range.
+   * @returns Bytes written; -errno only if that is none.
+   */
+  *#writeAll(request: number, from: number, length: number, skip: number): Task {
+    const { requests, disks, engine, extent, memory } = this.#parts;
+    const { image } = disks[requests.disk[request]!]!;
+    const offset = requests.offset[request]! + skip;
+    let done = 0;
+    while (done < length) {
+      image.mapWrite(offset + done, length - done, extent);
+      const address = memory.address + from + done;
+      engine.write(request, extent.file, address, extent.length, extent.offset, false);
+      const result = yield;
+      if (result <= 0) return done > 0 ? done : result;
+      done += result;
+    }
+    return done;
+  }
+
+  /** Whole blocks larger than a sector may have stretched the host file past the image: cut it. */
+  *#trimTail(request: number, blockEnd: number): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const end = roundUpToSector(requests.offset[request]! + requests.length[request]!);
+    const wanted = Math.max(disk.image.size, end);
+    if (blockEnd <= wanted || disk.config.blockDevice) return 0;
+    engine.resize(request, disk.file, wanted);
+    return yield;
+  }
+
+  /** The request's slot; one that waited in the pool takes one now (the plane keeps it free). */
+  #ownSlot(request: number): number {
+    const { requests, memory } = this.#parts;
+    if (requests.slot[request] === NONE) requests.slot[request] = memory.takeSlot();
+    return slotOffset(requests.slot[request]!);
+  }
+}
+
+function down(offset: number, alignment: number): number {
+  return Math.floor(offset / alignment) * alignment;
+}
+
+function up(offset: number, alignment: number): number {
+  return Math.ceil(offset / alignment) * alignment;
+}

@@ -1,0 +1,59 @@
+import koffi from 'koffi';
+import { NR_IO_URING_ENTER, NR_IO_URING_REGISTER, NR_IO_URING_SETUP } from '../uring/abi.js';
+
+/**
+ * The three system calls of io_uring, which the C library does not wrap. Each has its own prototype
+ * of syscall(2), so that koffi converts no argument at run time. All return -errno on failure.
+ */
+const libc = koffi.load('libc.so.6');
+
+const setupCall = libc.func('syscall', 'long', ['long', 'uint', 'void *']);
+const enterCall = libc.func('syscall', 'long', [
+  'long',
+  'int',
+  'uint',
+  'uint',
+  'uint',
+  'int64',
+  'size_t',
+]);
+const registerCall = libc.func('syscall', 'long', ['long', 'int', 'uint', 'void *', 'uint']);
+
+/** io_uring_setup(2): `params` is struct io_uring_params, read and written. */
+export function uringSetup(entries: number, params: DataView): number {
+  const bytes = new Uint8Array(params.buffer, params.byteOffset, params.byteLength);
+  const result = setupCall(NR_IO_URING_SETUP, entries, bytes) as number;
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** io_uring_enter(2): `argument` is an address, 0 for none. */
+export function uringEnter(
+  ring: number,
+  submit: number,
+  minComplete: number,
+  flags: number,
+  argument: number,
+  argumentBytes: number,
+): number {
+  const result = enterCall(
+    NR_IO_URING_ENTER,
+    ring,
+    submit,
+    minComplete,
+    flags,
+    argument,
+    argumentBytes,
+  ) as number;
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** io_uring_register(2): `argument` is read, or written by the probe. */
+export function uringRegister(
+  ring: number,
+  opcode: number,
+  argument: Int32Array | Uint8Array,
+  count: number,
+): number {
+  const result = registerCall(NR_IO_URING_REGISTER, ring, opcode, argument, count) as number;
+  return result < 0 ? -koffi.errno() : result;
+}

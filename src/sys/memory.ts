@@ -1,0 +1,50 @@
+import koffi from 'koffi';
+import { errnoName } from '../util/errno.js';
+import { declare } from './libc.js';
+
+const libc = koffi.load('libc.so.6');
+
+const mmapCall = libc.func(
+  'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64 offset)',
+);
+
+/** Throws away the pages of an anonymous mapping or changes how it is kept; see madvise(2). */
+export const madvise = declare('int madvise(int64 address, size_t length, int advice)') as (
+  address: number,
+  length: number,
+  advice: number,
+) => number;
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+const MAP_POPULATE = 0x8000;
+
+/** Memory outside the JavaScript heap, at an address that the kernel may be told. */
+export interface Mapping {
+  /** Address of the first byte; user space addresses are below 2^47. */
+  readonly address: number;
+  readonly buffer: ArrayBuffer;
+}
+
+/** Maps `length` bytes of `fd` at `offset`, shared and present at once: rings. */
+export function mapShared(fd: number, offset: number, length: number): Mapping {
+  return mapping(length, MAP_SHARED | MAP_POPULATE, fd, offset);
+}
+
+/** Maps zeroed memory that takes no room until it is touched. It is page-aligned. */
+export function mapAnonymous(length: number): Mapping {
+  return mapping(length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+function mapping(length: number, flags: number, fd: number, offset: number): Mapping {
+  const pointer = mmapCall(null, length, PROT_READ_WRITE, flags, fd, offset);
+  const address = Number(koffi.address(pointer));
+  // mmap reports failure as the address -1, which koffi hands back as an unsigned 64-bit number.
+  if (address > Number.MAX_SAFE_INTEGER || address === 0) {
+    throw new Error(`mmap of ${length} bytes: ${errnoName(koffi.errno())}`);
+  }
+  return { address, buffer: koffi.view(pointer, length) };
+}

@@ -1,0 +1,195 @@
+import { uringEnter, uringRegister } from '../sys/io-uring.js';
+import { mapShared } from '../sys/memory.js';
+import { assert } from '../util/assert.js';
+import { ERRNO } from '../util/errno.js';
+import * as abi from './abi.js';
+import { setUpRing } from './setup.js';
+import { WaitArgument } from './wait-argument.js';
+
+/** Answers of io_uring_enter after which the same call may do better. */
+const PASSING = new Set([ERRNO.EINTR, ERRNO.ETIME, ERRNO.EAGAIN, ERRNO.EBUSY]);
+
+/**
+ * An io_uring: queues entries without a system call, then submits all of them and waits in one
+ * `io_uring_enter`. Belongs to the thread that makes it (SINGLE_ISSUER).
+ *
+ * A full submission queue flushes itself. Completions are read by `peek`/`advance`, so nothing is
+ * allocated: look at `completedTag` and `completedResult` after `peek` says true.
+ */
+export class Ring {
+  /** Set-up flags the kernel accepted. */
+  readonly flags: number;
+  /** `user_data` of the completion that `peek` found. */
+  completedTag = 0;
+  /** Its result: a count or a negative errno. */
+  completedResult = 0;
+
+  readonly #fd: number;
+  readonly #words: Uint32Array;
+  readonly #signed: Int32Array;
+  readonly #sqes: Uint32Array;
+  readonly #entries: number;
+  readonly #sqHead: number;
+  readonly #sqTail: number;
+  readonly #sqFlags: number;
+  readonly #sqMask: number;
+  readonly #cqHead: number;
+  readonly #cqTail: number;
+  readonly #cqMask: number;
+  readonly #cqes: number;
+  readonly #wait = new WaitArgument();
+  #tail: number;
+  #queued = 0;
+  #head: number;
+
+  /**
+   * @param entries Submission queue size, a power of two. The completion queue gets four times that:
+   *   a turn may queue, flush and queue again before it reads completions.
+   * @throws SluiceError when the kernel has no io_uring, forbids it or is too old (before 5.19).
+   */
+  constructor(entries: number) {
+    const params = new DataView(new ArrayBuffer(abi.PARAMS_BYTES));
+    this.#fd = setUpRing(entries, params);
+    this.flags = params.getUint32(abi.PARAMS_FLAGS, true);
+    this.#entries = params.getUint32(abi.PARAMS_SQ_ENTRIES, true);
+    const cqEntries = params.getUint32(abi.PARAMS_CQ_ENTRIES, true);
+    const sq = (field: number) => params.getUint32(abi.PARAMS_SQ_OFF + field, true);
+    const cq = (field: number) => params.getUint32(abi.PARAMS_CQ_OFF + field, true);
+
+    const ringBytes = Math.max(
+      sq(abi.SQ_OFF_ARRAY) + this.#entries * 4,
+      cq(abi.CQ_OFF_CQES) + cqEntries * abi.CQE_WORDS * 4,
+    );
+    const ring = mapShared(this.#fd, abi.OFF_SQ_RING, ringBytes);
+    this.#words = new Uint32Array(ring.buffer);
+    this.#signed = new Int32Array(ring.buffer);
+    const sqeBytes = this.#entries * abi.SQE_WORDS * 4;
+    this.#sqes = new Uint32Array(mapShared(this.#fd, abi.OFF_SQES, sqeBytes).buffer);
+
+    this.#sqHead = sq(abi.SQ_OFF_HEAD) / 4;
+    this.#sqTail = sq(abi.SQ_OFF_TAIL) / 4;
+    this.#sqFlags = sq(abi.SQ_OFF_FLAGS) / 4;
+    this.#sqMask = this.#words[sq(abi.SQ_OFF_RING_MASK) / 4]!;
+    this.#cqHead = cq(abi.CQ_OFF_HEAD) / 4;
+    this.#cqTail = cq(abi.CQ_OFF_TAIL) / 4;
+    this.#cqMask = this.#words[cq(abi.CQ_OFF_RING_MASK) / 4]!;
+    this.#cqes = cq(abi.CQ_OFF_CQES) / 4;
+    this.#tail = this.#words[this.#sqTail]!;
+    this.#head = this.#words[this.#cqHead]!;
+    // Entry i of the submission queue is always SQE i, so the indirection is filled in once.
+    const array = sq(abi.SQ_OFF_ARRAY) / 4;
+    for (let i = 0; i < this.#entries; i++) this.#words[array + i] = i;
+  }
+
+  /** Makes descriptors usable by their index in this list (SQE_FIXED_FILE). Once per ring. */
+  registerFiles(descriptors: readonly number[]): void {
+    const list = Int32Array.from(descriptors);
+    const result = uringRegister(this.#fd, abi.REGISTER_FILES, list, descriptors.length);
+    assert(result >= 0, `io_uring file registration failed with ${result}`);
+  }
+
+  /**
+   * Queues one entry. `address`, `offset` and `length` mean what the opcode says; `file` is a
+   * registered index when `flags` has SQE_FIXED_FILE. `tag` (32 bits) comes back with the result.
+   */
+  queue(
+    opcode: number,
+    flags: number,
+    file: number,
+    address: number,
+    length: number,
+    offset: number,
+    opFlags: number,
+    tag: number,
+  ): void {
+    if (this.#queued === this.#entries) this.#flush();
+    const sqes = this.#sqes;
+    const at = (this.#tail & this.#sqMask) * abi.SQE_WORDS;
+    sqes[at + abi.SQE_OPCODE_FLAGS] = opcode | (flags << 8);
+    sqes[at + abi.SQE_FD] = file;
+    // ToUint32 takes the low word of any integer below 2^53.
+    sqes[at + abi.SQE_OFFSET] = offset >>> 0;
+    sqes[at + abi.SQE_OFFSET + 1] = offset / 4294967296;
+    sqes[at + abi.SQE_ADDRESS] = address >>> 0;
+    sqes[at + abi.SQE_ADDRESS + 1] = address / 4294967296;
+    sqes[at + abi.SQE_LENGTH] = length;
+    sqes[at + abi.SQE_OP_FLAGS] = opFlags;
+    sqes[at + abi.SQE_USER_DATA] = tag;
+    // Words 9 to 15 (high half of user_data, buffer index, file slot, padding) stay zero for ever.
+    this.#tail = (this.#tail + 1) >>> 0;
+    this.#queued++;
+  }
+
+  /** Makes room for `count` entries that must go down in one submission: a chain of links. */
+  reserve(count: number): void {
+    if (this.#queued + count > this.#entries) this.#flush();
+  }
+
+  /** Submits what is queued and returns at once, after running what has completed. */
+  submit(): void {
+    this.#enter(0, -1);
+  }
+
+  /**
+   * Submits what is queued and waits until there is a completion.
+   * @param timeoutNs Longest wait in nanoseconds; Infinity for as long as it takes.
+   */
+  submitAndWait(timeoutNs: number): void {
+    this.#enter(1, timeoutNs);
+  }
+
+  /** True when a completion is there to be read, or entering the kernel would bring one. */
+  hasWork(): boolean {
+    if (Atomics.load(this.#signed, this.#cqTail) >>> 0 !== this.#head) return true;
+    return (Atomics.load(this.#signed, this.#sqFlags) & abi.SQ_TASKRUN) !== 0;
+  }
+
+  /** Number of entries queued and not yet submitted. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** Looks at the oldest completion: false when there is none. */
+  peek(): boolean {
+    if (Atomics.load(this.#signed, this.#cqTail) >>> 0 === this.#head) return false;
+    const at = this.#cqes + (this.#head & this.#cqMask) * abi.CQE_WORDS;
+    this.completedTag = this.#words[at]!;
+    this.completedResult = this.#signed[at + abi.CQE_RESULT]!;
+    return true;
+  }
+
+  /** Gives the completion that `peek` found back to the kernel. */
+  advance(): void {
+    this.#head = (this.#head + 1) >>> 0;
+    Atomics.store(this.#signed, this.#cqHead, this.#head | 0);
+  }
+
+  /** Empties a full queue in the middle of a turn. */
+  #flush(): void {
+    while (this.#queued > 0) this.#enter(0, -1);
+  }
+
+  #enter(minComplete: number, timeoutNs: number): void {
+    Atomics.store(this.#signed, this.#sqTail, this.#tail | 0);
+    const result =
+      timeoutNs < 0 || timeoutNs === Infinity
+        ? uringEnter(this.#fd, this.#queued, minComplete, abi.ENTER_GETEVENTS, 0, 0)
+        : this.#enterWithin(minComplete, timeoutNs);
+    if (result >= 0) {
+      this.#queued -= result;
+      return;
+    }
+    // Interrupted, timed out, out of memory or completions to be read first: what the kernel took is
+    // told by the queue's head, and the caller's loop comes round again.
+    assert(PASSING.has(-result), `io_uring_enter failed with ${result}`);
+    const head = Atomics.load(this.#signed, this.#sqHead) >>> 0;
+    this.#queued = (this.#tail - head) >>> 0;
+  }
+
+  #enterWithin(minComplete: number, timeoutNs: number): number {
+    this.#wait.set(timeoutNs);
+    const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG;
+    const argument = this.#wait.address;
+    return uringEnter(this.#fd, this.#queued, minComplete, flags, argument, abi.GETEVENTS_ARG_BYTES);
+  }
+}

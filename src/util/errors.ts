@@ -1,0 +1,30 @@
+/** Exit codes of `sluice`: an interface for scripts. Numbers are never reused. */
+export const EXIT_OK = 0;
+/** The operation failed. */
+export const EXIT_FAILED = 1;
+/** Wrong usage: unknown option, malformed value, unknown group. */
+export const EXIT_USAGE = 2;
+/** Image refused: unknown feature, corrupt, locked. */
+export const EXIT_IMAGE = 3;
+/** Cannot mount: no /dev/fuse, no permission, mount point missing or busy. */
+export const EXIT_MOUNT = 4;
+/** The daemon died. */
+export const EXIT_DAEMON = 5;
+
+/**
+ * An error of the control path. The message is one sentence that names the object, says what is
+ * wrong and, where it helps, what to do; `sluice: COMMAND: ` is put before it by the command line.
+ */
+export class SluiceError extends Error {
+  /** Name of the errno that fits best, for instance `ENOENT`. */
+  readonly errno: string;
+  /** One of the EXIT_ constants above. */
+  readonly exitCode: number;
+
+  constructor(message: string, errno: string, exitCode: number, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'SluiceError';
+    this.errno = errno;
+    this.exitCode = exitCode;
+  }
+}

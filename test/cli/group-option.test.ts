@@ -1,0 +1,112 @@
+import test, { type ExecutionContext } from 'ava';
+import {
+  checkAssignments,
+  checkGroups,
+  parseAssignOption,
+  parseGroupOption,
+} from '../../src/cli/group-option.js';
+import { SluiceError } from '../../src/util/errors.js';
+
+function refuses(t: ExecutionContext, run: () => unknown, message: string, errno = 'EINVAL') {
+  const error = t.throws(run, { instanceOf: SluiceError, message });
+  t.is(error?.errno, errno);
+  t.is(error?.exitCode, 2);
+}
+
+test('--group is a path, a colon and limits', (t) => {
+  t.deepEqual(parseGroupOption('slow'), { path: 'slow', limits: {} });
+  t.deepEqual(parseGroupOption('team/build:iops=20k,rbps=10M,wbps=max,iops_size=4K'), {
+    path: 'team/build',
+    limits: { iops: 20_000, rbps: 10_485_760, wbps: Number.POSITIVE_INFINITY, iopsSize: 4096 },
+  });
+});
+
+test('a bad limit is told together with the option it stands in', (t) => {
+  for (const text of ['slow:iops=-1', 'slow:iops=ten', 'slow:speed=3', 'slow:']) {
+    const error = t.throws(() => parseGroupOption(text), { instanceOf: SluiceError });
+    t.true(error?.message.startsWith(`--group ${text}: `), error?.message);
+    t.false(error?.message.includes('\n'));
+    t.is(error?.exitCode, 2);
+  }
+});
+
+test("a group's path is made of names that its directory can have", (t) => {
+  const cases: [string, string][] = [
+    ['', '--group "": the group\'s path is empty'],
+    [':iops=1', '--group ":iops=1": the group\'s path is empty'],
+    ['/a', "--group /a: a group's path has no slash at its beginning; write a"],
+    ['a//b', "--group a//b: a name in the group's path is empty"],
+    ['a/', "--group a/: a name in the group's path is empty"],
+    ['..', "--group ..: a group's name cannot begin with a dot"],
+    ['a=b', '--group a=b: "=" and control characters cannot be part of a group\'s name'],
+    ['io.max', '--group io.max: "io.max" is kept for a control file; choose another name'],
+    ['members', '--group members: "members" is kept for a control file; choose another name'],
+  ];
+  for (const [text, message] of cases) refuses(t, () => parseGroupOption(text), message);
+});
+
+test('no parent is made, as mkdir makes none, but parents may come later', (t) => {
+  const group = (path: string) => ({ path, limits: {} });
+  t.notThrows(() => checkGroups([group('a/b'), group('a')]));
+  refuses(
+    t,
+    () => checkGroups([group('a/b')]),
+    '--group a/b: its parent does not exist; give --group a too',
+    'ENOENT',
+  );
+});
+
+test('a group is given once', (t) => {
+  const group = { path: 'a', limits: {} };
+  refuses(t, () => checkGroups([group, group]), '--group a: the group is given twice', 'EEXIST');
+});
+
+test('--assign is a member, = and a group; the last = splits', (t) => {
+  t.deepEqual(parseAssignOption('disk=slow'), { member: 'disk', group: 'slow' });
+  t.deepEqual(parseAssignOption('a=b=team/build'), { member: 'a=b', group: 'team/build' });
+  for (const text of ['disk', 'disk=', '=slow', '']) {
+    refuses(
+      t,
+      () => parseAssignOption(text),
+      `--assign "${text}": write MEMBER=GROUP, for instance disk=slow`,
+    );
+  }
+});
+
+test('an unknown member or group is refused with the known ones', (t) => {
+  const check = (member: string, group: string, groups: string[]) => () =>
+    checkAssignments([{ member, group }], ['disk', 'web'], groups);
+  t.notThrows(check('web', 'slow', ['slow']));
+  refuses(
+    t,
+    check('dsk', 'slow', ['slow']),
+    '--assign dsk=slow: no image is named "dsk"; images: disk, web',
+  );
+  refuses(
+    t,
+    check('disk', 'slwo', ['slow', 'fast']),
+    '--assign disk=slwo: there is no group "slwo"; groups: slow, fast',
+    'ENOENT',
+  );
+  refuses(
+    t,
+    check('disk', 'slow', []),
+    '--assign disk=slow: there is no group "slow"; groups: none; give one with --group',
+    'ENOENT',
+  );
+});
+
+test('members belong to groups without children, and to one only', (t) => {
+  const assign = (...groups: string[]) => groups.map((group) => ({ member: 'disk', group }));
+  refuses(
+    t,
+    () => checkAssignments(assign('a'), ['disk'], ['a', 'a/b']),
+    '--assign disk=a: "a" has the child "a/b"; members belong to groups without children',
+    'EBUSY',
+  );
+  refuses(
+    t,
+    () => checkAssignments(assign('a', 'b'), ['disk'], ['a', 'b']),
+    '--assign disk=b: "disk" is assigned twice',
+  );
+});

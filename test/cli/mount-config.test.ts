@@ -1,0 +1,164 @@
+import test, { type ExecutionContext } from 'ava';
+import { buildMountConfig } from '../../src/cli/mount-config.js';
+import type { MountArguments } from '../../src/cli/mount-options.js';
+import { SluiceError } from '../../src/util/errors.js';
+
+const HOME = { directory: '/home/me' };
+
+function build(args: Partial<MountArguments>, paths = ['disk.img', 'mnt']) {
+  return buildMountConfig({ paths, ...args }, HOME);
+}
+
+function refuses(t: ExecutionContext, run: () => unknown, message: string, errno = 'EINVAL') {
+  const error = t.throws(run, { instanceOf: SluiceError, message });
+  t.is(error?.errno, errno);
+  t.is(error?.exitCode, 2);
+}
+
+test('an image and a mount point get the documented defaults', (t) => {
+  t.deepEqual(build({}), {
+    mountpoint: '/home/me/mnt',
+    images: [{ name: 'disk', path: '/home/me/disk.img', format: 'auto' }],
+    groups: [],
+    assignments: [],
+    readOnly: false,
+    growable: false,
+    direct: true,
+    cache: 'none',
+    depth: 'auto',
+    transport: 'auto',
+    pollUs: 50,
+    allowOther: false,
+    mountOptions: [],
+    verbose: false,
+    foreground: false,
+    logFile: null,
+  });
+});
+
+test('every option reaches the configuration', (t) => {
+  const config = build(
+    {
+      group: ['slow:iops=1000', 'fast'],
+      assign: 'a=slow',
+      readOnly: true,
+      format: 'raw',
+      growable: true,
+      cache: 'page',
+      direct: false,
+      depth: '32',
+      transport: 'uring',
+      pollUs: '0',
+      allowOther: true,
+      foreground: true,
+      log: 'sluice.log',
+      verbose: true,
+      o: 'noatime,nodev',
+    },
+    ['a=one.img', 'b=/srv/two.img', '/mnt/s'],
+  );
+  t.deepEqual(config, {
+    mountpoint: '/mnt/s',
+    images: [
+      { name: 'a', path: '/home/me/one.img', format: 'raw' },
+      { name: 'b', path: '/srv/two.img', format: 'raw' },
+    ],
+    groups: [
+      { path: 'slow', limits: { iops: 1000 } },
+      { path: 'fast', limits: {} },
+    ],
+    assignments: [{ member: 'a', group: 'slow' }],
+    readOnly: true,
+    growable: true,
+    direct: false,
+    cache: 'page',
+    depth: 32,
+    transport: 'uring',
+    pollUs: 0,
+    allowOther: true,
+    mountOptions: ['noatime,nodev'],
+    verbose: true,
+    foreground: true,
+    logFile: '/home/me/sluice.log',
+  });
+});
+
+test('without an image or a mount point the order is told', (t) => {
+  const message =
+    'name at least one image and, last, the mount point: sluice mount disk.img /mnt/s';
+  refuses(t, () => build({}, []), message);
+  refuses(t, () => build({}, ['disk.img']), message);
+});
+
+test('two images of one name are refused, naming both and the remedy', (t) => {
+  refuses(
+    t,
+    () => build({}, ['a/disk.img', 'b/disk.raw', 'mnt']),
+    '/home/me/b/disk.raw: the name "disk" is taken by /home/me/a/disk.img; ' +
+      'give one of them another name with NAME=IMAGE',
+  );
+});
+
+test('the same path twice is refused as such', (t) => {
+  refuses(
+    t,
+    () => build({}, ['disk.img', './disk.img', 'mnt']),
+    '/home/me/disk.img: given twice; an image can be mounted once',
+  );
+});
+
+test('ro and allow_other of -o mean the options of that name', (t) => {
+  t.true(build({ o: 'ro' }).readOnly);
+  t.false(build({ o: 'ro,rw' }).readOnly);
+  t.true(build({ readOnly: true, o: 'rw' }).readOnly);
+  t.true(build({ o: ['noatime', 'allow_other'] }).allowOther);
+});
+
+test('an unknown word of -o is refused', (t) => {
+  refuses(
+    t,
+    () => build({ o: 'bogus' }),
+    'mount option "bogus" is not known; see mount(8) and mount.fuse3(8)',
+  );
+});
+
+test('words that this version does not have are refused with those it has', (t) => {
+  const cases: [Partial<MountArguments>, string][] = [
+    [{ format: 'qcow2' }, '--format qcow2: not known to this version, which has auto, raw'],
+    [{ cache: 'all' }, '--cache all: not known to this version, which has none, page'],
+    [
+      { transport: 'fuse-native' },
+      '--transport fuse-native: not known to this version, which has auto, uring',
+    ],
+  ];
+  for (const [args, message] of cases) refuses(t, () => build(args), message);
+});
+
+test('--depth takes auto and 1 to 4096', (t) => {
+  t.is(build({ depth: 'auto' }).depth, 'auto');
+  t.is(build({ depth: '1' }).depth, 1);
+  t.is(build({ depth: '4096' }).depth, 4096);
+  const expected = 'expected auto or a number from 1 to 4096';
+  refuses(t, () => build({ depth: '0' }), `--depth 0: ${expected}`, 'ERANGE');
+  refuses(t, () => build({ depth: '4097' }), `--depth 4097: ${expected}`, 'ERANGE');
+  refuses(t, () => build({ depth: '-1' }), `--depth -1: ${expected}`);
+  refuses(t, () => build({ depth: 'deep' }), `--depth deep: ${expected}`);
+});
+
+test('--poll-us takes 0 to a second', (t) => {
+  t.is(build({ pollUs: '1000000' }).pollUs, 1_000_000);
+  const expected = 'expected a number from 0 to 1000000';
+  refuses(t, () => build({ pollUs: '1000001' }), `--poll-us 1000001: ${expected}`, 'ERANGE');
+  refuses(t, () => build({ pollUs: '1.5' }), `--poll-us 1.5: ${expected}`);
+  refuses(t, () => build({ pollUs: '' }), `--poll-us : ${expected}`);
+});
+
+test('an option that is no list is refused when given twice', (t) => {
+  refuses(t, () => build({ cache: ['none', 'page'] }), '--cache is given twice');
+  refuses(t, () => build({ log: ['a', 'b'] }), '--log is given twice');
+});
+
+test('a flag may be given twice, but not as yes and no', (t) => {
+  t.true(build({ verbose: [true, true] }).verbose);
+  refuses(t, () => build({ direct: [true, false] }), '--direct is given as yes and as no');
+});

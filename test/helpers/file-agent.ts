@@ -1,0 +1,94 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import { EXPIRED, expires } from './run.js';
+
+/** What the agent is asked: a call of the C library, on a file of a mount. */
+export type AgentCall =
+  | { call: 'open'; path: string; flags: number }
+  | { call: 'close'; fd: number }
+  | { call: 'pread'; fd: number; offset: number; length: number }
+  | { call: 'pwrite'; fd: number; offset: number; bytes: Buffer }
+  | { call: 'fallocate'; fd: number; mode: number; offset: number; length: number }
+  | { call: 'ftruncate'; fd: number; length: number }
+  | { call: 'lseek'; fd: number; offset: number; whence: number }
+  | { call: 'fsync'; fd: number }
+  | { call: 'mapRead'; fd: number; offset: number; length: number }
+  | { call: 'mapWrite'; fd: number; offset: number; bytes: Buffer; msync: boolean }
+  | { call: 'stat'; path: string };
+
+/** The result of a call, -errno for an error, and bytes where it reads. */
+export interface AgentAnswer {
+  result: number;
+  bytes: Buffer;
+}
+
+/** No call of the tests takes a second: this is for a machine under load. */
+const CALL_LIMIT_MS = 10_000;
+
+const PROGRAM = fileURLToPath(new URL('./file-agent-main.js', import.meta.url));
+
+/**
+ * A process that does file operations for a test. A daemon that hangs stops the agent, not the
+ * test, which kills it and says which call it was.
+ */
+export class FileAgent {
+  private readonly child;
+
+  constructor(t: ExecutionContext) {
+    this.child = fork(PROGRAM, { serialization: 'advanced' });
+    t.teardown(() => {
+      this.child.kill('SIGKILL');
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? -1;
+  }
+
+  /** Asks and waits for the answer; throws after a limit. One call at a time. */
+  async ask(call: AgentCall): Promise<AgentAnswer> {
+    const answer = new Promise<AgentAnswer>((resolve, reject) => {
+      const gone = (code: number | null, signal: string | null): void => {
+        reject(new Error(`${call.call}: the agent ended with ${code ?? signal}`));
+      };
+      this.child.once('exit', gone);
+      this.child.once('message', (message) => {
+        this.child.off('exit', gone);
+        resolve(message as AgentAnswer);
+      });
+    });
+    this.child.send(call);
+    const got = await expires(CALL_LIMIT_MS, answer);
+    if (got !== EXPIRED) return got;
+    this.child.kill('SIGKILL');
+    throw new Error(`${call.call} did not return within ${CALL_LIMIT_MS} ms`);
+  }
+
+  /** Asks and returns the number alone. */
+  async result(call: AgentCall): Promise<number> {
+    return (await this.ask(call)).result;
+  }
+
+  /** Opens; returns the descriptor in the agent, or -errno. */
+  open(path: string, flags: number): Promise<number> {
+    return this.result({ call: 'open', path, flags });
+  }
+
+  read(fd: number, offset: number, length: number): Promise<AgentAnswer> {
+    return this.ask({ call: 'pread', fd, offset, length });
+  }
+
+  write(fd: number, offset: number, bytes: Buffer): Promise<number> {
+    return this.result({ call: 'pwrite', fd, offset, bytes });
+  }
+
+  close(fd: number): Promise<number> {
+    return this.result({ call: 'close', fd });
+  }
+
+  /** Size of a file, or -errno. */
+  size(path: string): Promise<number> {
+    return this.result({ call: 'stat', path });
+  }
+}

@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import { must } from './run.js';
+import type { SluiceMount } from './sluice-mount.js';
+
+/** Figures of one line of `io.stat`, read by a child with a time limit. */
+async function groupFigures(
+  mount: SluiceMount,
+  group: string,
+  member = 'total',
+): Promise<Record<string, number>> {
+  const text = await must('cat', [join(mount.point, '.groups', group, 'io.stat')]);
+  const line = text.split('\n').find((one) => one.startsWith(`${member} `));
+  if (line === undefined) throw new Error(`io.stat of ${group} has no line ${member}: ${text}`);
+  const pairs = line.split(' ').slice(1);
+  return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0], Number(pair.split('=')[1])]));
+}
+
+/** Waits until so many requests of a group wait for their turn. */
+export async function untilQueued(
+  mount: SluiceMount,
+  group: string,
+  count: number,
+  limitMs = 10_000,
+): Promise<void> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const { queued = -1 } = await groupFigures(mount, group);
+    if (queued >= count) return;
+    if (performance.now() > end) throw new Error(`${queued} requests wait, ${count} should`);
+  }
+}

@@ -1,0 +1,42 @@
+import { chmodSync, chownSync } from 'node:fs';
+import type { ExecutionContext } from 'ava';
+import { type Ended, run, sluiceWords } from './run.js';
+
+/** The user `nobody` of most systems. */
+const OTHER_ID = 65534;
+
+/** Runs programs as a user without rights. */
+export class OtherUser {
+  private readonly t: ExecutionContext;
+  private readonly environment: readonly string[];
+
+  /**
+   * @param owned files and folders that become this user's
+   * @param folder where they are; becomes readable
+   * @param path $PATH of what is run
+   */
+  constructor(t: ExecutionContext, owned: readonly string[], folder: string, path?: string) {
+    this.t = t;
+    this.environment = [`PATH=${path ?? process.env.PATH}`, `HOME=${folder}`];
+    chmodSync(folder, 0o755);
+    for (const file of owned) chownSync(file, OTHER_ID, OTHER_ID);
+  }
+
+  run(command: string, ...words: string[]): Promise<Ended> {
+    const ids = [`--reuid=${OTHER_ID}`, `--regid=${OTHER_ID}`, '--clear-groups'];
+    return run('setpriv', [...ids, 'env', ...this.environment, command, ...words]);
+  }
+
+  sluice(...words: string[]): Promise<Ended> {
+    return this.run(process.execPath, ...sluiceWords(...words));
+  }
+
+  /** Whether this user can read the program; if not, says so and passes the test. */
+  async canRun(): Promise<boolean> {
+    const { code, stderr } = await this.sluice('--version');
+    if (code === 0) return true;
+    this.t.log(`skipped: another user cannot run the program: ${stderr}`);
+    this.t.pass();
+    return false;
+  }
+}

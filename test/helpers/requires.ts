@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import test, { type TestFn } from 'ava';
+
+/** Something of the machine that a test cannot do without. */
+export type Need =
+  | 'fuse'
+  | 'root'
+  | 'io_uring'
+  | 'fio'
+  | 'loop'
+  | 'e2fsprogs'
+  | 'setpriv'
+  | 'fusermount3';
+
+/** Why it is not there, or null where it is. */
+const CHECKS: Readonly<Record<Need, () => string | null>> = {
+  fuse: () => (isAccessible('/dev/fuse') ? null : '/dev/fuse is missing or not ours to open'),
+  root: () => (process.getuid?.() === 0 ? null : 'not root'),
+  io_uring: () => (ioUringDisabled() ? 'io_uring is forbidden (kernel.io_uring_disabled)' : null),
+  fio: () => program('fio', '--version'),
+  loop: () => program('losetup', '--version') ?? program('losetup', '-f'),
+  e2fsprogs: () => program('mkfs.ext4', '-V') ?? program('e2fsck', '-V'),
+  fusermount3: () => program('fusermount3', '--version'),
+  setpriv: () => program('setpriv', '--version'),
+};
+
+function isAccessible(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function ioUringDisabled(): boolean {
+  try {
+    const value = Number(readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8'));
+    return value === 2 || (value === 1 && process.getuid?.() !== 0);
+  } catch {
+    // Kernels before 6.6 have no such switch.
+    return false;
+  }
+}
+
+function program(name: string, word: string): string | null {
+  return spawnSync(name, [word], { stdio: 'ignore' }).status === 0 ? null : `${name} is missing`;
+}
+
+/** The test function, one after the other; a skipping one, after saying why, where a need fails. */
+export function requires(...needs: Need[]): Pick<TestFn, 'skip'> & TestFn['serial'] {
+  for (const need of needs) {
+    const reason = CHECKS[need]();
+    if (reason === null) continue;
+    process.stderr.write(`skipped: ${reason}\n`);
+    return test.serial.skip as never;
+  }
+  return test.serial as never;
+}
+
+/** What every mount of the tests needs. */
+export const mountTest = requires('fuse', 'root', 'io_uring');

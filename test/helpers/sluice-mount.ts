@@ -1,0 +1,159 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { descriptorsOf, eventually, holdersOf, isAlive, mountsAt } from './proc.js';
+import { type Ended, must, run, sluice } from './run.js';
+import { tempFolder } from './temp.js';
+
+/** Closing a file reaches the daemon after the call has returned: give it this long. */
+const RELEASE_LIMIT_MS = 2000;
+/** A daemon whose mount is gone flushes and ends. */
+const END_LIMIT_MS = 5000;
+
+/** A mount by the real command line, with a daemon in the background. */
+export class SluiceMount {
+  readonly point: string;
+  readonly logPath: string;
+  /** Process of the daemon, from `.groups/daemon`. */
+  readonly pid: number;
+  private readonly descriptors: string[];
+
+  constructor(point: string, logPath: string, pid: number) {
+    this.point = point;
+    this.logPath = logPath;
+    this.pid = pid;
+    this.descriptors = descriptorsOf(pid);
+  }
+
+  /** Path of an image in the mount. */
+  file(name = 'disk'): string {
+    return join(this.point, `${name}.raw`);
+  }
+
+  umount(...words: string[]): Promise<Ended> {
+    return sluice(['umount', this.point, ...words]);
+  }
+
+  get log(): string {
+    return readLog(this.logPath);
+  }
+
+  /** Fails the test where the daemon holds descriptors that it did not hold after mounting. */
+  async checkDescriptors(t: ExecutionContext): Promise<void> {
+    const before = this.descriptors.join('\n');
+    await eventually(RELEASE_LIMIT_MS, () => descriptorsOf(this.pid).join('\n') === before);
+    t.deepEqual(descriptorsOf(this.pid), this.descriptors, 'descriptors of the daemon');
+  }
+
+  /** Fails the test where the mount or the daemon is still there, or the log complains. */
+  async checkGone(t: ExecutionContext): Promise<void> {
+    t.deepEqual(mountsAt(this.point), [], 'nothing stays mounted');
+    t.true(await eventually(END_LIMIT_MS, () => !isAlive(this.pid)), 'the daemon ends');
+    t.deepEqual(complaints(this.log), [], 'the log has no warning and no error');
+  }
+}
+
+function readLog(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Lines of a log with level warning or error. */
+function complaints(log: string): string[] {
+  return log.split('\n').filter((line) => /: (warning|error): /.test(line));
+}
+
+/** Mounts in the background: when the command returns 0, the files can be used. */
+export async function startMount(
+  t: ExecutionContext,
+  images: readonly string[],
+  words: readonly string[] = [],
+): Promise<SluiceMount> {
+  const folder = tempFolder(t);
+  const point = join(folder, 'mnt');
+  const logPath = join(folder, 'log');
+  mkdirSync(point);
+  t.teardown(() => forceAway(point));
+  const ended = await sluice(['mount', ...images, point, '--log', logPath, ...words]);
+  if (ended.code !== 0) {
+    const how = ended.timedOut ? 'is not ready in time' : `ends with ${ended.code}`;
+    throw new Error(`sluice mount ${how}: ${ended.stderr}\n${tail(readLog(logPath))}`);
+  }
+  const status = await must('cat', [join(point, '.groups', 'daemon')]);
+  const pid = Number(/^pid ([0-9]+)$/m.exec(status)?.[1]);
+  if (!(pid > 1)) throw new Error(`.groups/daemon names no process: ${status}`);
+  t.teardown(() => endProcess(pid, point));
+  return new SluiceMount(point, logPath, pid);
+}
+
+/**
+ * Mounts, runs `use`, unmounts with `sluice umount`; then nothing may be left: no mount, process or
+ * open descriptor, and no complaint in the log.
+ */
+export async function withMount(
+  t: ExecutionContext,
+  images: readonly string[],
+  words: readonly string[],
+  use: (mount: SluiceMount) => Promise<void>,
+): Promise<void> {
+  const mount = await startMount(t, images, words);
+  try {
+    await use(mount);
+    await mount.checkDescriptors(t);
+    const ended = await mount.umount();
+    t.is(ended.code, 0, `sluice umount: ${ended.stderr}`);
+    await mount.checkGone(t);
+  } catch (error) {
+    t.log(facts(mount));
+    throw error;
+  }
+  if (!t.passed) t.log(facts(mount));
+}
+
+/** What helps to see why a test failed. */
+function facts(mount: SluiceMount): string {
+  return [
+    `daemon ${mount.pid} is ${isAlive(mount.pid) ? 'alive' : 'gone'}`,
+    `mounted: ${JSON.stringify(mountsAt(mount.point))}`,
+    `held by: ${holdersOf(mount.point).join('; ') || 'nobody'}`,
+    `log: ${tail(mount.log)}`,
+  ].join('\n');
+}
+
+function tail(log: string): string {
+  return log.split('\n').slice(-20).join('\n');
+}
+
+/** Takes a mount away whatever state it is in: nothing may wait on it for ever. */
+export async function forceAway(point: string): Promise<void> {
+  for (const { device, type } of mountsAt(point)) {
+    if (type.startsWith('fuse')) abortConnection(device);
+    await run('umount', ['-i', '-c', '-f', '-l', point], { limitMs: 5000 });
+  }
+}
+
+/** Ends all that waits on a FUSE mount. Harmless where the control file system is not there. */
+function abortConnection(device: string): void {
+  try {
+    writeFileSync(`/sys/fs/fuse/connections/${device.split(':')[1]}/abort`, '1');
+  } catch {
+    // umount -f does the same.
+  }
+}
+
+/** Kills a daemon that outlived its mount; its number is still its own only if it serves `point`. */
+async function endProcess(pid: number, point: string): Promise<void> {
+  const ours = (): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(point);
+    } catch {
+      return false;
+    }
+  };
+  // After `umount -f` it ends by itself.
+  if (await eventually(1000, () => !ours())) return;
+  process.kill(pid, 'SIGKILL');
+}

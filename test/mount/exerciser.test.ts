@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { mountTest } from '../helpers/requires.js';
+import { must, run } from '../helpers/run.js';
+import { withMount } from '../helpers/sluice-mount.js';
+import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
+
+const EXERCISER = fileURLToPath(new URL('../../tools/exerciser.js', import.meta.url));
+
+/** The long run is the command itself: ten seeds of 20,000 operations. */
+const LENGTH = ['--ops', '2500', '--seeds', '2'];
+
+const VARIANTS = [
+  { title: 'fixed', mount: [], exercise: ['--fixed', ...LENGTH] },
+  { title: 'growable', mount: ['--growable'], exercise: ['--growable', ...LENGTH] },
+  {
+    title: 'eight neighbouring writes at a time',
+    mount: [],
+    exercise: ['--fixed', '--concurrent', '8', '--ops', '8000'],
+  },
+];
+
+for (const direct of ['--direct', '--no-direct']) {
+  for (const variant of VARIANTS) {
+    mountTest(`the exerciser finds no difference: ${direct}, ${variant.title}`, async (t) => {
+      const folder = tempFolder(t);
+      const image = sparseFile(join(folder, 'disk.img'), 8 * MIB);
+      const model = join(folder, 'model');
+      await withMount(t, [image], [direct, ...variant.mount], async (mount) => {
+        const words = [EXERCISER, mount.file(), '--direct-align', '1', '--size-unit', '512'];
+        words.push('--host', image, '--save-model', model, ...variant.exercise);
+        const ended = await run(process.execPath, words, { limitMs: 60_000 });
+        t.is(ended.code, 0, ended.stdout + ended.stderr);
+      });
+      await must('cmp', ['-n', String(8 * MIB), image, model]);
+    });
+  }
+}

@@ -1,0 +1,146 @@
+import { constants, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { ERRNO } from '../../src/util/errno.js';
+import { FileAgent } from '../helpers/file-agent.js';
+import { untilQueued } from '../helpers/group-files.js';
+import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
+import { mountTest } from '../helpers/requires.js';
+import { Child, must, sluice, sluiceWords } from '../helpers/run.js';
+import { forceAway, SluiceMount, startMount, withMount } from '../helpers/sluice-mount.js';
+import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
+
+function makeImage(t: ExecutionContext): string {
+  return patternFile(join(tempFolder(t), 'disk.img'), 4 * MIB);
+}
+
+/** A daemon in the foreground, ready. */
+async function startForeground(
+  t: ExecutionContext,
+  words: readonly string[] = [],
+): Promise<{ daemon: Child; mount: SluiceMount }> {
+  const folder = tempFolder(t);
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  const image = makeImage(t);
+  const log = join(folder, 'log');
+  t.teardown(() => forceAway(point));
+  const arguments_ = sluiceWords('mount', image, point, '--foreground', '--log', log, ...words);
+  const daemon = new Child(process.execPath, arguments_);
+  t.teardown(() => {
+    daemon.process.kill('SIGKILL');
+  });
+  await daemon.line(/ is ready\n/);
+  return { daemon, mount: new SluiceMount(point, log, daemon.pid) };
+}
+
+mountTest('when mount returns, the files can be used and the type is ours', async (t) => {
+  await withMount(t, [makeImage(t)], [], async (mount) => {
+    t.is((await must('stat', ['-c', '%s', mount.file()])).trim(), String(4 * MIB));
+    t.deepEqual(
+      mountsAt(mount.point).map(({ type }) => type),
+      ['fuse.sluice'],
+    );
+    t.is((await sluice(['stat', mount.point])).code, 0);
+  });
+});
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  mountTest(`${signal} unmounts and ends the daemon with code 0`, async (t) => {
+    const { daemon, mount } = await startForeground(t);
+    await must('cat', [mount.file()]);
+    daemon.process.kill(signal);
+    const ended = await daemon.within(5000);
+    t.deepEqual([ended.code, ended.signal, ended.stderr], [0, null, '']);
+    await mount.checkGone(t);
+  });
+}
+
+mountTest('SIGTERM lets requests that wait go on without limits', async (t) => {
+  const stuck = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
+  const { daemon, mount } = await startForeground(t, stuck);
+  const agent = new FileAgent(t);
+  const fd = await agent.open(mount.file(), constants.O_RDONLY);
+  t.is((await agent.read(fd, 0, 4096)).result, 4096);
+  const waiting = agent.read(fd, 4096, 4096);
+  await untilQueued(mount, 'slow', 1);
+  daemon.process.kill('SIGTERM');
+  t.is((await waiting).result, 4096);
+  await agent.close(fd);
+  t.is((await daemon.within(5000)).code, 0);
+  await mount.checkGone(t);
+});
+
+mountTest('a second signal ends the daemon at once, though a file is open', async (t) => {
+  const { daemon, mount } = await startForeground(t);
+  const agent = new FileAgent(t);
+  t.true((await agent.open(mount.file(), constants.O_RDONLY)) >= 0);
+  daemon.process.kill('SIGTERM');
+  daemon.process.kill('SIGTERM');
+  const ended = await daemon.within(3000);
+  t.false(ended.timedOut);
+  t.deepEqual(mountsAt(mount.point), []);
+});
+
+mountTest('after kill -9 of the daemon files say ENOTCONN and umount cleans up', async (t) => {
+  const mount = await startMount(t, [makeImage(t)]);
+  const agent = new FileAgent(t);
+  const fd = await agent.open(mount.file(), constants.O_RDONLY);
+  process.kill(mount.pid, 'SIGKILL');
+  t.true(await eventually(5000, () => !isAlive(mount.pid)));
+  t.is((await agent.read(fd, 0, 4096)).result, -ERRNO.ENOTCONN);
+  t.is(await agent.size(mount.file()), -ERRNO.ENOTCONN);
+  await agent.close(fd);
+  t.is(mountsAt(mount.point).length, 1);
+  const ended = await mount.umount();
+  t.is(ended.code, 0, ended.stderr);
+  t.deepEqual(mountsAt(mount.point), []);
+});
+
+mountTest('a dead mount in the way is refused by name', async (t) => {
+  const mount = await startMount(t, [makeImage(t)]);
+  process.kill(mount.pid, 'SIGKILL');
+  t.true(await eventually(5000, () => !isAlive(mount.pid)));
+  const ended = await sluice(['mount', makeImage(t), mount.point]);
+  t.is(ended.code, 4);
+  t.regex(ended.stderr, /^sluice: mount: .*sluice umount.*\n$/);
+  t.is((await mount.umount()).code, 0);
+});
+
+mountTest('umount(8) from outside ends the daemon with code 0', async (t) => {
+  const { daemon, mount } = await startForeground(t);
+  await must('umount', [mount.point]);
+  t.is((await daemon.within(5000)).code, 0);
+  await mount.checkGone(t);
+});
+
+mountTest('umount -l ends the daemon when the last file is closed', async (t) => {
+  const { daemon, mount } = await startForeground(t);
+  const agent = new FileAgent(t);
+  const fd = await agent.open(mount.file(), constants.O_RDONLY);
+  await must('umount', ['-l', mount.point]);
+  t.is((await agent.read(fd, 0, 4096)).result, 4096);
+  t.true(isAlive(mount.pid));
+  await agent.close(fd);
+  t.is((await daemon.within(5000)).code, 0);
+  await mount.checkGone(t);
+});
+
+mountTest('an idle daemon uses no CPU and less than 120 MiB', async (t) => {
+  await withMount(t, [makeImage(t)], [], async (mount) => {
+    await must('cat', [mount.file()]);
+    const first = await ticks(mount.pid);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    // A tick is 10 ms; garbage collection may take one.
+    t.true((await ticks(mount.pid)) - first <= 2);
+    const status = await must('cat', [`/proc/${mount.pid}/status`]);
+    t.true(Number(/VmRSS:\s+([0-9]+) kB/.exec(status)?.[1]) < 120 * 1024, status);
+  });
+});
+
+/** CPU time that a process has used, in clock ticks. */
+async function ticks(pid: number): Promise<number> {
+  const text = await must('cat', [`/proc/${pid}/stat`]);
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}

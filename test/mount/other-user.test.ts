@@ -1,0 +1,46 @@
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { OtherUser } from '../helpers/other-user.js';
+import { mountsAt } from '../helpers/proc.js';
+import { requires } from '../helpers/requires.js';
+import { must, run } from '../helpers/run.js';
+import { forceAway } from '../helpers/sluice-mount.js';
+import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
+
+const userTest = requires('fuse', 'root', 'io_uring', 'setpriv', 'fusermount3');
+
+userTest(
+  'a user without rights mounts through fusermount3, and nobody else looks in',
+  async (t) => {
+    const folder = tempFolder(t);
+    const image = patternFile(join(folder, 'disk.img'), 2 * MIB);
+    const point = join(folder, 'mnt');
+    mkdirSync(point);
+    chmodSync(image, 0o600);
+    const log = join(folder, 'log');
+    await must('touch', [log]);
+    const user = new OtherUser(t, [image, point, log], folder);
+    if (!(await user.canRun())) return;
+    t.teardown(() => forceAway(point));
+    const mounted = await user.sluice('mount', image, point, '--log', log);
+    t.is(mounted.code, 0, mounted.stderr);
+    const file = join(point, 'disk.raw');
+    t.is((await user.run('cmp', image, file)).code, 0);
+    const written = await user.run(
+      'dd',
+      'if=/dev/zero',
+      `of=${file}`,
+      'bs=1M',
+      'conv=notrunc,fsync',
+      'count=1',
+    );
+    t.is(written.code, 0, written.stderr);
+    // Without --allow-other not even root may look, which keeps a stuck mount from stopping others.
+    t.regex((await run('cat', [file])).stderr, /Permission denied/);
+    const ended = await user.sluice('umount', point);
+    t.is(ended.code, 0, ended.stderr);
+    t.deepEqual(mountsAt(point), []);
+    t.is((await run('cmp', ['-n', String(MIB), image, '/dev/zero'])).code, 0);
+    t.is(statSync(image).size, 2 * MIB);
+  },
+);

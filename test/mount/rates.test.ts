@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { type FioJob, fio } from '../helpers/fio.js';
+import { requires } from '../helpers/requires.js';
+import { withMount } from '../helpers/sluice-mount.js';
+import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
+
+const fioTest = requires('fuse', 'root', 'io_uring', 'fio');
+
+const RUN = ['size=64m', 'time_based', 'runtime=2'];
+
+interface Case {
+  limit: string;
+  options: string[];
+  /** What fio must measure, within 3 %: the run is short and begins with 10 ms of burst. */
+  expected: number;
+  measure: (job: FioJob) => number;
+}
+
+const CASES: readonly Case[] = [
+  {
+    limit: 'iops=1000',
+    options: ['rw=randread', 'bs=4k', 'iodepth=32'],
+    expected: 1000,
+    measure: (job) => job.read.iops,
+  },
+  {
+    limit: 'iops=5k',
+    options: ['rw=randrw', 'bs=4k', 'iodepth=32'],
+    expected: 5000,
+    measure: (job) => job.read.iops + job.write.iops,
+  },
+  {
+    limit: 'wiops=500,riops=2000',
+    options: ['rw=randwrite', 'bs=4k', 'iodepth=16'],
+    expected: 500,
+    measure: (job) => job.write.iops,
+  },
+  {
+    limit: 'bps=20M',
+    options: ['rw=randread', 'bs=64k', 'iodepth=8'],
+    expected: 20 * MIB,
+    measure: (job) => job.read.bw_bytes,
+  },
+  {
+    limit: 'iops=1000,iops_size=4k',
+    options: ['rw=randread', 'bs=16k', 'iodepth=16'],
+    expected: 250,
+    measure: (job) => job.read.iops,
+  },
+];
+
+for (const { limit, options, expected, measure } of CASES) {
+  fioTest(`${limit} holds within 3 % for ${options.join(' ')}`, async (t) => {
+    const image = sparseFile(join(tempFolder(t, TMPFS), 'disk.img'), 64 * MIB);
+    const words = ['--group', `g:${limit}`, '--assign', 'disk=g'];
+    await withMount(t, [image], words, async (mount) => {
+      const got = measure(await fio(mount.file(), ...RUN, ...options));
+      t.log(`${limit}: ${got}, ${((got / expected - 1) * 100).toFixed(2)} % off`);
+      t.true(Math.abs(got / expected - 1) < 0.03, `${got} instead of ${expected}`);
+    });
+  });
+}

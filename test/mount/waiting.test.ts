@@ -1,0 +1,114 @@
+import { constants } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { FileAgent } from '../helpers/file-agent.js';
+import { fioWords } from '../helpers/fio.js';
+import { untilQueued } from '../helpers/group-files.js';
+import { isAlive } from '../helpers/proc.js';
+import { mountTest, requires } from '../helpers/requires.js';
+import { Child, must } from '../helpers/run.js';
+import { type SluiceMount, startMount, withMount } from '../helpers/sluice-mount.js';
+import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
+
+const fioTest = requires('fuse', 'root', 'io_uring', 'fio');
+
+/** One byte a second: the first request passes and runs up a debt, all others wait for ever. */
+const STUCK = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
+
+function makeImage(t: ExecutionContext): string {
+  return patternFile(join(tempFolder(t), 'disk.img'), 16 * MIB);
+}
+
+/** Starts a process that waits in a throttled call, and returns once it does. */
+async function startWaiting(
+  t: ExecutionContext,
+  mount: SluiceMount,
+  kind: 'read' | 'write',
+): Promise<FileAgent> {
+  const agent = new FileAgent(t);
+  const fd = await agent.open(mount.file(), constants.O_RDWR);
+  t.is((await agent.read(fd, 0, 4096)).result, 4096);
+  // It never returns: what becomes of it is not of interest.
+  if (kind === 'read') agent.read(fd, 0, 4096).catch(() => {});
+  else agent.write(fd, 0, Buffer.alloc(4096)).catch(() => {});
+  await untilQueued(mount, 'slow', 1);
+  return agent;
+}
+
+for (const kind of ['read', 'write'] as const) {
+  mountTest(`kill -9 ends a process that waits in a throttled ${kind}`, async (t) => {
+    const image = makeImage(t);
+    await withMount(t, [image], STUCK, async (mount) => {
+      const { pid } = await startWaiting(t, mount, kind);
+      const start = performance.now();
+      process.kill(pid, 'SIGKILL');
+      // The product's bound is 0.1 s; the rest is for a machine under load.
+      while (isAlive(pid) && performance.now() - start < 5000) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const ms = performance.now() - start;
+      t.log(`ended after ${ms.toFixed(1)} ms`);
+      t.true(ms < 1000, `${ms} ms`);
+      // A plain umount follows in withMount: nothing may hold the file any more.
+    });
+    if (kind === 'write') await must('cmp', [image, makeImage(t)]);
+  });
+}
+
+mountTest('umount names the process that holds a file, and leaves the mount alone', async (t) => {
+  await withMount(t, [makeImage(t)], [], async (mount) => {
+    const agent = new FileAgent(t);
+    const fd = await agent.open(mount.file(), constants.O_RDONLY);
+    const refused = await mount.umount();
+    t.is(refused.code, 1);
+    t.regex(refused.stderr, new RegExp(`^sluice: umount: .*\\b${agent.pid}\\b.*\n$`));
+    t.is((await agent.read(fd, 0, 4096)).result, 4096);
+    await agent.close(fd);
+  });
+});
+
+/** Reads at random, so many in flight, until it is ended. */
+function startReaders(t: ExecutionContext, file: string, depth: number): Child {
+  const depths = [`iodepth=${depth}`, `iodepth_batch_submit=${depth}`];
+  const words = ['rw=randread', 'bs=4k', 'size=16m', 'time_based', 'runtime=60', ...depths];
+  const child = new Child('fio', fioWords(file, ...words));
+  t.teardown(() => {
+    child.process.kill('SIGKILL');
+  });
+  return child;
+}
+
+fioTest('umount --force works while 512 requests wait', async (t) => {
+  await withForced(t, async (mount) => {
+    const readers = startReaders(t, mount.file(), 512);
+    await untilQueued(mount, 'slow', 511);
+    const ended = await mount.umount('--force');
+    t.is(ended.code, 0, ended.stderr);
+    t.true(ended.ms < 2000, `${ended.ms} ms`);
+    const { timedOut } = await readers.within(5000);
+    t.false(timedOut, 'who waited has ended');
+  });
+});
+
+/** As withMount, for a test that unmounts by itself. */
+async function withForced(
+  t: ExecutionContext,
+  use: (mount: SluiceMount) => Promise<void>,
+): Promise<void> {
+  const mount = await startMount(t, [makeImage(t)], STUCK);
+  await use(mount);
+  await mount.checkGone(t);
+}
+
+fioTest('an image that waits does not stop another one', async (t) => {
+  const images = [makeImage(t), `free=${makeImage(t)}`];
+  const slow = ['--group', 'slow:iops=10', '--assign', 'disk=slow'];
+  await withMount(t, images, slow, async (mount) => {
+    const readers = startReaders(t, mount.file(), 512);
+    await untilQueued(mount, 'slow', 500);
+    const words = [`if=${mount.file('free')}`, 'of=/dev/null', 'bs=4k', 'count=1000'];
+    await must('dd', [...words, 'iflag=direct'], { limitMs: 5000 });
+    readers.process.kill('SIGKILL');
+    t.false((await readers.within(5000)).timedOut, '512 waiting requests go with their process');
+  });
+});

@@ -1,0 +1,157 @@
+import test from 'ava';
+import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
+import { inMs, KIB, MIB, MS, runUntil, SECOND, takeAll } from './drive.js';
+
+function waitingWrite(): [Throttle, number] {
+  const throttle = new Throttle(64);
+  throttle.setLimits(throttle.root, { bps: 512 * KIB }, 0);
+  const disk = throttle.createMember('disk');
+  throttle.submit(0, disk, WRITE, MIB, 0);
+  throttle.next(0);
+  return [throttle, disk];
+}
+
+test('halving the rate after 1 s of 2 s lets a waiting request go after 3 s', (t) => {
+  const [throttle] = waitingWrite();
+  t.is(throttle.wakeAt, 1.99 * SECOND);
+  throttle.setLimits(throttle.root, { bps: 256 * KIB }, SECOND);
+  t.is(throttle.next(SECOND), -1);
+  t.is(throttle.wakeAt, 2.99 * SECOND);
+  t.is(throttle.next(2.99 * SECOND), 0);
+});
+
+test('doubling the rate after 1 s of 2 s lets a waiting request go after 1.5 s', (t) => {
+  const [throttle] = waitingWrite();
+  throttle.setLimits(throttle.root, { bps: MIB }, SECOND);
+  t.deepEqual(inMs(runUntil(throttle, SECOND, 9 * SECOND)), [[1490, 0]]);
+});
+
+test('removing the limit lets a waiting request go at once', (t) => {
+  const [throttle] = waitingWrite();
+  throttle.setLimits(throttle.root, { bps: Infinity }, SECOND);
+  t.true(throttle.wakeAt <= SECOND);
+  t.is(throttle.next(SECOND), 0);
+  t.is(throttle.wakeAt, Infinity);
+});
+
+test('a new limit begins at zero, whatever passed before', (t) => {
+  const throttle = new Throttle(64);
+  const disk = throttle.createMember('disk');
+  for (let i = 0; i < 30; i++) t.true(throttle.submit(i, disk, READ, MIB, SECOND));
+  throttle.setLimits(throttle.root, { iops: 100 }, SECOND);
+  t.true(throttle.submit(30, disk, READ, MIB, SECOND));
+  t.false(throttle.submit(31, disk, READ, MIB, SECOND));
+  t.deepEqual(inMs(runUntil(throttle, SECOND, 2 * SECOND)), [[1010, 31]]);
+});
+
+test('setting the same limit again and again changes nothing', (t) => {
+  const [throttle] = waitingWrite();
+  for (let at = 100; at < 1900; at += 100) {
+    throttle.setLimits(throttle.root, { bps: 512 * KIB, rbps: at }, at * MS);
+  }
+  t.deepEqual(inMs(runUntil(throttle, 1900 * MS, 9 * SECOND)), [[1990, 0]]);
+});
+
+test('raising a limit far above does not free the credit of hours in the group above', (t) => {
+  const throttle = new Throttle(1024);
+  const slow = throttle.createGroup('slow');
+  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
+  throttle.setLimits(slow, { iops: 0.0001 }, 0);
+  const disk = throttle.createMember('disk');
+  throttle.moveMember(disk, slow, 0);
+  for (let i = 0; i < 500; i++) throttle.submit(i, disk, READ, 4096, 0);
+  throttle.setLimits(slow, { iops: Infinity }, 3600 * SECOND);
+  t.is(takeAll(throttle, 3600 * SECOND).length, 11);
+});
+
+test('making and removing groups leaves waiters and their credit alone', (t) => {
+  const [throttle] = waitingWrite();
+  for (let i = 0; i < 40; i++) throttle.createGroup(`g${i}`);
+  for (let i = 0; i < 40; i++) throttle.removeGroup(`g${i}`);
+  t.deepEqual(inMs(runUntil(throttle, MS, 9 * SECOND)), [[1990, 0]]);
+});
+
+test('a moved member takes its waiting requests to the limits of the new group', (t) => {
+  const throttle = new Throttle(64);
+  const slow = throttle.createGroup('slow');
+  const fast = throttle.createGroup('fast');
+  throttle.setLimits(slow, { iops: 0.001 }, 0);
+  throttle.setLimits(fast, { iops: 10 }, 0);
+  const disk = throttle.createMember('disk');
+  throttle.moveMember(disk, slow, 0);
+  for (let i = 0; i < 3; i++) throttle.submit(i, disk, i === 1 ? WRITE : READ, 4096, 0);
+  throttle.moveMember(disk, fast, SECOND);
+  t.is(throttle.memberGroup(disk), fast);
+  t.deepEqual(inMs(runUntil(throttle, SECOND, 9 * SECOND)), [
+    [1090, 0],
+    [1190, 1],
+    [1290, 2],
+  ]);
+  throttle.submit(3, disk, READ, 4096, 5 * SECOND);
+  throttle.moveMember(disk, throttle.root, 5 * SECOND);
+  t.is(throttle.next(5 * SECOND), 3);
+});
+
+test('a cancelled request is not charged, and the one behind it is judged by its own size', (t) => {
+  const throttle = new Throttle(64);
+  throttle.setLimits(throttle.root, { bps: MIB }, 0);
+  const disk = throttle.createMember('disk');
+  throttle.submit(0, disk, READ, 8 * MIB, 0);
+  throttle.submit(1, disk, READ, MIB, 0);
+  throttle.submit(2, disk, READ, MIB, 0);
+  t.is(throttle.next(0), -1);
+  t.true(throttle.cancel(0));
+  t.false(throttle.isWaiting(0));
+  t.false(throttle.cancel(0));
+  t.deepEqual(inMs(runUntil(throttle, 0, 9 * SECOND)), [
+    [990, 1],
+    [1990, 2],
+  ]);
+  t.false(throttle.cancel(1));
+});
+
+test('cancelling in the middle and at the end of a queue keeps the order of the rest', (t) => {
+  const throttle = new Throttle(64);
+  throttle.setLimits(throttle.root, { iops: 10 }, 0);
+  const disk = throttle.createMember('disk');
+  for (let i = 0; i < 6; i++) throttle.submit(i, disk, READ, 4096, 0);
+  t.true(throttle.cancel(2) && throttle.cancel(5));
+  throttle.submit(5, disk, READ, 4096, 0);
+  t.deepEqual(inMs(runUntil(throttle, 0, SECOND)), [
+    [90, 0],
+    [190, 1],
+    [290, 3],
+    [390, 4],
+    [490, 5],
+  ]);
+});
+
+test('cancelling the request that holds a bucket frees the others at once', (t) => {
+  const throttle = new Throttle(64);
+  throttle.setLimits(throttle.root, { bps: MIB }, 0);
+  const a = throttle.createMember('a');
+  const b = throttle.createMember('b');
+  throttle.submit(0, a, READ, 100 * MIB, 0);
+  t.false(throttle.submit(1, b, WRITE, 4096, 0));
+  t.is(throttle.next(0), -1);
+  t.true(throttle.cancel(0));
+  t.is(throttle.next(0), 1);
+  t.is(throttle.wakeAt, Infinity);
+});
+
+test('release hands out every waiter in order and lets everything pass from then on', (t) => {
+  const throttle = new Throttle(64);
+  const slow = throttle.createGroup('slow');
+  throttle.setLimits(slow, { iops: 0.001 }, 0);
+  const a = throttle.createMember('a');
+  const b = throttle.createMember('b');
+  throttle.moveMember(a, slow, 0);
+  throttle.moveMember(b, slow, 0);
+  for (let i = 0; i < 6; i++) throttle.submit(i, i < 3 ? a : b, READ, 4096, 0);
+  throttle.release();
+  t.is(throttle.wakeAt, 0);
+  t.true(throttle.submit(6, a, READ, 4096, 1));
+  t.deepEqual(takeAll(throttle, 1), [0, 3, 1, 4, 2, 5]);
+  t.is(throttle.wakeAt, Infinity);
+  t.true(throttle.submit(7, b, WRITE, MIB, 2));
+});

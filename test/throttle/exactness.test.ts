@@ -1,0 +1,160 @@
+import test from 'ava';
+import { DISCARD, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
+import { inMs, KIB, MIB, MS, runUntil, SECOND, takeAll } from './drive.js';
+
+function withRoot(limits: Parameters<Throttle['setLimits']>[1]): [Throttle, number] {
+  const throttle = new Throttle(32768);
+  throttle.setLimits(throttle.root, limits, 0);
+  return [throttle, throttle.createMember('disk')];
+}
+
+test('a 1 MiB request under 1 MiB/s waits 0.99 s first, on a new bucket and an idle one', (t) => {
+  const [throttle, disk] = withRoot({ bps: MIB });
+  t.false(throttle.submit(0, disk, WRITE, MIB, 0));
+  t.is(throttle.next(0), -1);
+  t.is(throttle.wakeAt, 0.99 * SECOND);
+  t.is(throttle.next(0.99 * SECOND - 1000), -1);
+  t.is(throttle.next(0.99 * SECOND), 0);
+  t.is(throttle.wakeAt, Infinity);
+  t.false(throttle.submit(1, disk, WRITE, MIB, 3600 * SECOND));
+  t.deepEqual(inMs(runUntil(throttle, 3600 * SECOND, 3700 * SECOND)), [[3600990, 1]]);
+});
+
+test('what costs up to 10 ms of the rate passes an idle bucket at once', (t) => {
+  const [throttle, disk] = withRoot({ iops: 1000 });
+  for (let i = 0; i < 10; i++) t.true(throttle.submit(i, disk, READ, 4096, 5 * SECOND), `${i}`);
+  t.false(throttle.submit(10, disk, READ, 4096, 5 * SECOND));
+  t.is(throttle.next(5 * SECOND), -1);
+  t.is(throttle.wakeAt, 5 * SECOND + MS);
+});
+
+/** Requests that go in 10 s when `depth` are always outstanding and complete at once. */
+function closedLoop(throttle: Throttle, disk: number, depth: number, bytes: number): number {
+  let count = 0;
+  let now = 0;
+  for (let i = 0; i < depth; i++) {
+    while (throttle.submit(i, disk, READ, bytes, 0)) {
+      throttle.complete(i);
+      count++;
+    }
+  }
+  while (throttle.wakeAt <= 10 * SECOND) {
+    now = throttle.wakeAt;
+    for (let r = throttle.next(now); r !== -1; r = throttle.next(now)) {
+      do {
+        throttle.complete(r);
+        count++;
+      } while (throttle.submit(r, disk, READ, bytes, now));
+    }
+  }
+  return count;
+}
+
+// The rate times 10 s plus the allowance of 10 ms, rounded down.
+for (const [limits, bytes, expected] of [
+  [{ iops: 100 }, 4096, 1001],
+  [{ iops: 1000 }, 4096, 10010],
+  [{ iops: 20000 }, 4096, 200200],
+  [{ iops: 7 }, 4096, 70],
+  [{ rbps: MIB }, 256 * KIB, 40],
+  [{ rbps: MIB }, MIB, 10],
+  [{ bps: 10 * MIB }, 256 * KIB, 400],
+  [{ bps: 100 * MIB }, MIB, 1001],
+] as const) {
+  test(`10 s at ${JSON.stringify(limits)} with ${bytes} bytes pass ${expected} requests`, (t) => {
+    const [throttle, disk] = withRoot(limits);
+    t.is(closedLoop(throttle, disk, 32, bytes), expected);
+  });
+}
+
+test('a late timer loses nothing: polls 37 ms apart, the 1000th request goes in time', (t) => {
+  const [throttle, disk] = withRoot({ iops: 1000, bps: 4096000 });
+  for (let i = 0; i < 1000; i++) throttle.submit(i, disk, READ, 4096, 0);
+  let now = 0;
+  let count = 10;
+  while (count < 1000) {
+    now += 37 * MS;
+    count += takeAll(throttle, now).length;
+    t.is(count, Math.min(1000, now / MS + 10));
+  }
+  t.is(now, 999 * MS);
+});
+
+test('an idle hour gives no credit beyond the allowance', (t) => {
+  const [throttle, disk] = withRoot({ iops: 1000 });
+  let passed = 0;
+  for (let i = 0; i < 100; i++) {
+    if (throttle.submit(i, disk, READ, 4096, 3600 * SECOND)) passed++;
+  }
+  t.is(passed, 10);
+});
+
+test('a bucket that waiters of a slower one will use saves for one request only', (t) => {
+  const throttle = new Throttle(1024);
+  const slow = throttle.createGroup('slow');
+  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
+  throttle.setLimits(slow, { iops: 0.001 }, 0);
+  const a = throttle.createMember('a');
+  const b = throttle.createMember('b');
+  throttle.moveMember(a, slow, 0);
+  t.false(throttle.submit(0, a, READ, 4096, 0));
+  let passed = 0;
+  for (let i = 1; i < 500; i++) if (throttle.submit(i, b, READ, 4096, 500 * SECOND)) passed++;
+  t.is(passed, 11);
+});
+
+test('two equal limits wait together, not one after the other', (t) => {
+  const throttle = new Throttle(16);
+  const group = throttle.createGroup('g');
+  throttle.setLimits(throttle.root, { bps: MIB }, 0);
+  throttle.setLimits(group, { bps: MIB, wbps: MIB }, 0);
+  const disk = throttle.createMember('disk');
+  throttle.moveMember(disk, group, 0);
+  for (let i = 0; i < 3; i++) throttle.submit(i, disk, WRITE, MIB, 0);
+  t.deepEqual(inMs(runUntil(throttle, 0, 9 * SECOND)), [
+    [990, 0],
+    [1990, 1],
+    [2990, 2],
+  ]);
+});
+
+// Costs at rate 10: iops 100 ms each; bps 10 bytes 1 s.
+for (const [key, waits] of [
+  ['rbps', [true, false, false]],
+  ['wbps', [false, true, true]],
+  ['bps', [true, true, true]],
+  ['riops', [true, false, false]],
+  ['wiops', [false, true, true]],
+  ['iops', [true, true, true]],
+] as const) {
+  test(`${key} holds the directions that it names, at the group and at any group above`, (t) => {
+    for (const place of ['', 'a', 'a/b']) {
+      for (const direction of [READ, WRITE, DISCARD]) {
+        const throttle = new Throttle(4);
+        throttle.createGroup('a');
+        const leaf = throttle.createGroup('a/b');
+        const disk = throttle.createMember('disk');
+        throttle.moveMember(disk, leaf, 0);
+        const group = throttle.findGroup(place);
+        if (group === undefined) return t.fail();
+        throttle.setLimits(group, { [key]: 10 }, 0);
+        t.is(throttle.submit(0, disk, direction, 10, 0), !waits[direction], `${place}`);
+        throttle.complete(throttle.isWaiting(0) ? throttle.next(SECOND) : 0);
+      }
+    }
+  });
+}
+
+test('iops_size counts a large request as several, in fractions, and a small one as one', (t) => {
+  for (const [bytes, wakeAt] of [
+    [512, 90],
+    [4096, 90],
+    [6144, 140],
+    [65536, 1590],
+  ] as const) {
+    const [throttle, disk] = withRoot({ iops: 10, iopsSize: 4096 });
+    throttle.submit(0, disk, READ, bytes, 0);
+    throttle.next(0);
+    t.is(throttle.wakeAt, wakeAt * MS);
+  }
+});

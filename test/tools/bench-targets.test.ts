@@ -1,0 +1,49 @@
+import test from 'ava';
+import type { CaseResult } from '../../tools/bench-run.js';
+import { judge } from '../../tools/bench-targets.js';
+
+const SERVERS = [
+  { name: 'host file', kind: 'host' },
+  { name: 'sluice', kind: 'sluice' },
+  { name: 'qemu native', kind: 'qemu' },
+  { name: 'other', kind: 'peer' },
+] as const;
+
+function once(value: number | null) {
+  return value === null ? null : { median: value, min: value, max: value, rounds: [value] };
+}
+
+function result(id: string, sluice: number | null, qemu: number, user: number): CaseResult {
+  const storage = 'tmpfs';
+  const servers = {
+    sluice: { figure: once(sluice), userPercent: once(user), errors: [] },
+    'qemu native': { figure: once(qemu), userPercent: null, errors: [] },
+    other: { figure: once(1), userPercent: null, errors: [] },
+  };
+  return { id, title: id, storage, unit: 'iops', servers };
+}
+
+test('a ratio is met from its least value on, user time below its limit', (t) => {
+  const judged = judge([result('tmpfs/randread-4x32', 400, 100, 10)], SERVERS);
+  t.deepEqual(
+    judged.map(({ title, measured, met }) => [title, measured, met]),
+    [
+      ['tmpfs/randread-4x32 against qemu native', 4, true],
+      ['tmpfs/randread-4x32, user time of the daemon', 10, false],
+    ],
+  );
+});
+
+test('a peer counts for a target only under the name of the experiment', (t) => {
+  const judged = judge([result('tmpfs/randread-qd32', 299, 100, 1)], SERVERS);
+  t.deepEqual(
+    judged.map(({ title, met }) => [title, met]),
+    [['tmpfs/randread-qd32 against qemu native', false]],
+  );
+});
+
+test('a server that failed leaves its target unjudged', (t) => {
+  const [first] = judge([result('tmpfs/randread-qd1', null, 100, 1)], SERVERS);
+  t.is(first.met, null);
+  t.is(first.measured, null);
+});

@@ -1,0 +1,114 @@
+import type { BenchCase, Storage } from './bench-cases.js';
+import { messageOf } from './lib/cleanup.js';
+import { runFio } from './lib/fio.js';
+import { dropCache } from './lib/image.js';
+import { cpuTime } from './lib/process.js';
+import type { Server } from './lib/servers.js';
+import { rotate, type Summary, summarize } from './lib/stats.js';
+
+/** How long and how often to measure. */
+export interface BenchSettings {
+  seconds: number;
+  rampSeconds: number;
+  rounds: number;
+  sizeMib: number;
+}
+
+/** The image of a storage and the folder for mounts beside it. */
+export interface Place {
+  image: string;
+  folder: string;
+}
+
+/** What one server did in one case. */
+export interface ServerResult {
+  /** Requests or bytes per second; null when every round failed. */
+  figure: Summary | null;
+  /** Percent of the server's CPU time spent in user mode; null without a process or any ticks. */
+  userPercent: Summary | null;
+  errors: string[];
+}
+
+/** What all servers did in one case, by server name. */
+export interface CaseResult {
+  id: string;
+  title: string;
+  storage: Storage;
+  unit: 'iops' | 'bytes';
+  servers: Record<string, ServerResult>;
+}
+
+interface Sample {
+  figure: number;
+  userPercent: number | null;
+}
+
+async function measure(
+  server: Server,
+  bench: BenchCase,
+  place: Place,
+  settings: BenchSettings,
+): Promise<Sample> {
+  const size = settings.sizeMib << 20;
+  await dropCache(place.image);
+  const running = await server.start(place.image, size, place.folder);
+  try {
+    const before = running.pid === null ? null : await cpuTime(running.pid);
+    const { seconds, rampSeconds } = settings;
+    const job = { ...bench.job, file: running.file, size, seconds, rampSeconds };
+    const done = await runFio(job, place.folder);
+    const after = running.pid === null ? null : await cpuTime(running.pid);
+    const figure = bench.unit === 'iops' ? done.iops : done.bytesPerSecond;
+    if (before === null || after === null) return { figure, userPercent: null };
+    const user = after.user - before.user;
+    const all = user + after.system - before.system;
+    return { figure, userPercent: all > 0 ? (100 * user) / all : null };
+  } finally {
+    await running.stop();
+  }
+}
+
+/**
+ * Runs one case: in each round every server in turn, one mounted at a time on the same image, the
+ * order going round from one round to the next. So a drift of the machine hits all alike, none
+ * competes with another for memory or the host's cache, and all have the same file layout. A
+ * server that fails is noted and does not end the run.
+ */
+export async function runCase(
+  bench: BenchCase,
+  servers: readonly Server[],
+  place: Place,
+  settings: BenchSettings,
+  progress: (line: string) => void,
+): Promise<CaseResult> {
+  const samples = new Map<string, Sample[]>(servers.map((server) => [server.name, []]));
+  const errors = new Map<string, string[]>(servers.map((server) => [server.name, []]));
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const server of rotate(servers, round)) {
+      const at = `${bench.id} ${round + 1}/${settings.rounds} ${server.name}`;
+      try {
+        const sample = await measure(server, bench, place, settings);
+        samples.get(server.name)?.push(sample);
+        progress(`${at}: ${Math.round(sample.figure)} ${bench.unit}/s`);
+      } catch (error) {
+        errors.get(server.name)?.push(messageOf(error));
+        progress(`${at}: failed: ${messageOf(error)}`);
+      }
+    }
+  }
+  const results = servers.map((server): [string, ServerResult] => [
+    server.name,
+    resultOf(samples.get(server.name) ?? [], errors.get(server.name) ?? []),
+  ]);
+  const { id, title, storage, unit } = bench;
+  return { id, title, storage, unit, servers: Object.fromEntries(results) };
+}
+
+function resultOf(samples: readonly Sample[], errors: string[]): ServerResult {
+  const shares = samples.map((sample) => sample.userPercent);
+  return {
+    figure: summarize(samples.map((sample) => sample.figure)),
+    userPercent: summarize(shares.filter((share) => share !== null)),
+    errors,
+  };
+}

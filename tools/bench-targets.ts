@@ -1,0 +1,71 @@
+import type { CaseResult } from './bench-run.js';
+import type { Server } from './lib/servers.js';
+
+/** What is asked of one figure. */
+export interface Target {
+  title: string;
+  /** `at least 3 x`, `under 10 %`. */
+  asked: string;
+  /** Null when one of its servers failed. */
+  measured: number | null;
+  unit: 'x' | '%';
+  met: boolean | null;
+}
+
+type Kind = Server['kind'];
+
+/** The name a peer must have to count as the data-plane experiment. */
+export const EXPERIMENT = 'experiment';
+
+/** Least ratios of sluice to another server, per case. */
+const RATIOS: readonly { id: string; against: Kind; least: number }[] = [
+  { id: 'tmpfs/randread-qd1', against: 'qemu', least: 1 },
+  { id: 'tmpfs/randread-qd32', against: 'qemu', least: 3 },
+  { id: 'tmpfs/randread-qd32', against: 'peer', least: 0.95 },
+  { id: 'tmpfs/randread-4x32', against: 'qemu', least: 4 },
+  { id: 'tmpfs/randwrite-4x32', against: 'qemu', least: 4 },
+  { id: 'tmpfs/read-1m-qd8', against: 'qemu', least: 4 },
+  { id: 'disk/randread-qd32', against: 'host', least: 0.75 },
+];
+
+/** Most user time of the daemon's CPU time: what JavaScript may cost. */
+const USER_PERCENT = 10;
+const USER_CASES = ['tmpfs/randread-4x32', 'tmpfs/randwrite-4x32'];
+
+/** Median of sluice divided by the median of `name`; null when either is missing. */
+export function ratio(result: CaseResult | undefined, name: string): number | null {
+  const ours = result?.servers.sluice?.figure?.median;
+  const theirs = result?.servers[name]?.figure?.median;
+  return ours === undefined || !theirs ? null : ours / theirs;
+}
+
+function isAgainst(server: Pick<Server, 'name' | 'kind'>, kind: Kind): boolean {
+  return server.kind === kind && (kind !== 'peer' || server.name === EXPERIMENT);
+}
+
+/**
+ * Judges every target whose case and servers are in this run; each qemu mode is a line of its own.
+ */
+export function judge(
+  results: readonly CaseResult[],
+  servers: readonly Pick<Server, 'name' | 'kind'>[],
+): Target[] {
+  const byId = new Map(results.map((result) => [result.id, result]));
+  const ratios = RATIOS.filter(({ id }) => byId.has(id)).flatMap(({ id, against, least }) =>
+    servers
+      .filter((server) => isAgainst(server, against))
+      .map((server): Target => {
+        const measured = ratio(byId.get(id), server.name);
+        const met = measured === null ? null : measured >= least;
+        const title = `${id} against ${server.name}`;
+        return { title, asked: `at least ${least} x`, measured, unit: 'x', met };
+      }),
+  );
+  const shares = USER_CASES.filter((id) => byId.has(id)).map((id): Target => {
+    const measured = byId.get(id)?.servers.sluice?.userPercent?.median ?? null;
+    const met = measured === null ? null : measured < USER_PERCENT;
+    const title = `${id}, user time of the daemon`;
+    return { title, asked: `under ${USER_PERCENT} %`, measured, unit: '%', met };
+  });
+  return [...ratios, ...shares];
+}

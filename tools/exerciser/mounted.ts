@@ -1,0 +1,124 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { CommandOptions } from './options.js';
+
+/** One kind of mount to exercise. */
+interface Variant {
+  readonly title: string;
+  readonly mountWords: readonly string[];
+  readonly exerciseWords: readonly string[];
+}
+
+const FIXED = ['--fixed'];
+const GROWABLE = ['--growable', '--size-unit', '512'];
+const PARALLEL = ['--fixed', '--concurrent', '8'];
+
+const VARIANTS: readonly Variant[] = [
+  { title: 'direct, fixed', mountWords: ['--direct'], exerciseWords: FIXED },
+  { title: 'direct, growable', mountWords: ['--direct', '--growable'], exerciseWords: GROWABLE },
+  { title: 'direct, parallel', mountWords: ['--direct'], exerciseWords: PARALLEL },
+  { title: 'no-direct, fixed', mountWords: ['--no-direct'], exerciseWords: FIXED },
+  {
+    title: 'no-direct, growable',
+    mountWords: ['--no-direct', '--growable'],
+    exerciseWords: GROWABLE,
+  },
+  { title: 'no-direct, parallel', mountWords: ['--no-direct'], exerciseWords: PARALLEL },
+];
+
+const SLUICE = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const EXERCISER = fileURLToPath(new URL('../exerciser.js', import.meta.url));
+
+/** Time for mounting or unmounting. */
+const MOUNT_MS = 20_000;
+/** Time for an operation, with much to spare: a hang must end, a slow disk must not. */
+const OPERATION_MS = 50;
+
+/** Exercises every variant with every seed on a fresh mount; says whether all were right. */
+export function exerciseMounts(options: CommandOptions): boolean {
+  let right = true;
+  for (let seed = options.exercise.seed; seed < options.exercise.seed + options.seeds; seed++) {
+    for (const variant of VARIANTS) right = exerciseMount(options, variant, seed) && right;
+  }
+  return right;
+}
+
+function exerciseMount(options: CommandOptions, variant: Variant, seed: number): boolean {
+  const folder = mkdtempSync(join(options.imageFolder ?? tmpdir(), 'sluice-exerciser-'));
+  const host = join(folder, 'disk.img');
+  const mountpoint = join(folder, 'mnt');
+  const log = join(folder, 'log');
+  mkdirSync(mountpoint);
+  writeFileSync(host, '');
+  truncateSync(host, options.exercise.size);
+  process.stdout.write(`${variant.title}: `);
+  const problem =
+    sluice(['mount', host, mountpoint, '--log', log, ...variant.mountWords]) ??
+    runChild(options, variant, seed, folder) ??
+    sluice(['umount', mountpoint]) ??
+    compareHost(host, join(folder, 'model')) ??
+    complaints(log);
+  if (problem === null) {
+    rmSync(folder, { recursive: true });
+    return true;
+  }
+  process.stdout.write(`${problem}\nthe host file and the log are kept in ${folder}\n`);
+  // Lazily and by force: whatever waits on the mount must end with it.
+  spawnSync('umount', ['-f', '-l', mountpoint], { timeout: MOUNT_MS, stdio: 'ignore' });
+  return false;
+}
+
+/** Runs a sluice command; returns what went wrong, or null. */
+function sluice(words: readonly string[]): string | null {
+  const ended = spawnSync(process.execPath, [SLUICE, ...words], {
+    timeout: MOUNT_MS,
+    killSignal: 'SIGKILL',
+    // The daemon outlives the command: a pipe that it inherits would never end.
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return ended.status === 0 ? null : `sluice ${words[0]} ended with ${ended.status}`;
+}
+
+/** The file is exercised by a child: a dead mount may hang a process for ever. */
+function runChild(
+  options: CommandOptions,
+  variant: Variant,
+  seed: number,
+  folder: string,
+): string | null {
+  const { ops, stopAt, firstOp, size, directFds, mmap } = options.exercise;
+  const words = [EXERCISER, join(folder, 'mnt', 'disk.raw'), ...variant.exerciseWords];
+  words.push('--seed', String(seed), '--ops', String(ops), '--size', String(size));
+  words.push('--stop-at', String(stopAt), '--first-op', String(firstOp), '--direct-align', '1');
+  words.push('--host', join(folder, 'disk.img'), '--save-model', join(folder, 'model'));
+  if (!directFds) words.push('--no-direct-fds');
+  if (!mmap) words.push('--no-mmap');
+  const timeout = 60_000 + ops * OPERATION_MS;
+  const ended = spawnSync(process.execPath, words, {
+    stdio: 'inherit',
+    timeout,
+    killSignal: 'SIGKILL',
+  });
+  if (ended.status === 0) return null;
+  return `exerciser ended with ${ended.status ?? ended.signal}`;
+}
+
+/** After unmounting all must be in the host file; what is missing at its end is zeros. */
+function compareHost(host: string, model: string): string | null {
+  const expected = readFileSync(model);
+  const got = Buffer.alloc(expected.length);
+  const bytes = readFileSync(host);
+  bytes.copy(got);
+  if (bytes.length <= expected.length && expected.equals(got)) return null;
+  return 'the host file differs after unmounting';
+}
+
+/** The daemon must have nothing to complain about. */
+function complaints(log: string): string | null {
+  const lines = readFileSync(log, 'utf8').split('\n');
+  const found = lines.filter((line) => /: (warning|error): /.test(line));
+  return found.length === 0 ? null : `the log complains:\n${found.slice(0, 10).join('\n')}`;
+}

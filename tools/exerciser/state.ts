@@ -1,0 +1,102 @@
+import { constants, fstatSync } from 'node:fs';
+import { ERRNO, errnoName } from '../../src/util/errno.js';
+import { Difference } from './difference.js';
+import { Journal } from './journal.js';
+import {
+  allocateMemory,
+  type Calls,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  type Memory,
+  O_DIRECT,
+} from './libc.js';
+import { Model } from './model.js';
+import type { ExerciseOptions } from './options.js';
+import { type Lane, lanesOf, MAX_TRANSFER, type PlanRules, POOL_BYTES } from './plan.js';
+import { fillRandom } from './random.js';
+
+/** Everything that one exercise holds. */
+export interface State {
+  readonly options: ExerciseOptions;
+  readonly rules: PlanRules;
+  readonly calls: Calls;
+  readonly model: Model;
+  readonly journal: Journal;
+  readonly lanes: readonly Lane[];
+  /** Descriptors of `lanes`. */
+  readonly fds: number[];
+  /** Where reads go to and writes come from. */
+  readonly memory: Memory;
+  /** Noise that writes are cut from. */
+  readonly pool: Buffer;
+  bytesRead: number;
+  bytesWritten: number;
+}
+
+/** Opens the file on all lanes; what the file system cannot do is left out of the plan. */
+export function openState(options: ExerciseOptions, calls: Calls): State {
+  const lanes = lanesOf(options.directFds);
+  const fds = lanes.map((lane) => openLane(calls, options.path, lane));
+  const size = options.fixed ? fstatSync(fds[0]!).size : options.size;
+  const pool = Buffer.alloc(POOL_BYTES);
+  fillRandom(pool, options.seed);
+  const can = (mode: number): boolean =>
+    calls.fallocate(fds[0]!, mode | FALLOC_FL_KEEP_SIZE, 0, 4096) !== -ERRNO.EOPNOTSUPP;
+  return {
+    options,
+    rules: {
+      seed: options.seed,
+      lanes,
+      growable: options.growable,
+      fixed: options.fixed,
+      mmap: options.mmap,
+      punch: can(FALLOC_FL_PUNCH_HOLE),
+      zeroRange: can(FALLOC_FL_ZERO_RANGE),
+      directAlign: options.directAlign,
+    },
+    calls,
+    model: new Model(size),
+    journal: new Journal(),
+    lanes,
+    fds,
+    memory: allocateMemory(MAX_TRANSFER + 8192),
+    pool,
+    bytesRead: 0,
+    bytesWritten: 0,
+  };
+}
+
+/** Opens a descriptor; throws with the reason where it cannot be had. */
+export function openLane(calls: Calls, path: string, lane: Lane): number {
+  const access = lane.writable ? constants.O_RDWR | constants.O_CREAT : constants.O_RDONLY;
+  const flags = access | (lane.direct ? O_DIRECT : 0);
+  const fd = calls.open(path, flags, 0o644);
+  if (fd >= 0) return fd;
+  const advice = lane.direct && errnoName(fd) === 'EINVAL' ? '; try --no-direct-fds' : '';
+  throw new Error(`${path}: open ${lane.label}: ${errnoName(fd)}${advice}`);
+}
+
+export function closeState(state: State): void {
+  for (const fd of state.fds) state.calls.close(fd);
+  state.fds.length = 0;
+}
+
+/** Throws a Difference unless a call returned what it had to; negative numbers are errnos. */
+export function demand(
+  what: string,
+  operation: number,
+  got: number,
+  expected: number,
+  from: number,
+  to: number,
+): void {
+  if (got === expected) return;
+  const name = (value: number): string => (value < 0 ? errnoName(value) : String(value));
+  throw new Difference(
+    `${what} returned ${name(got)}, expected ${name(expected)}`,
+    operation,
+    from,
+    to,
+  );
+}

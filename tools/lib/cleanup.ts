@@ -1,0 +1,68 @@
+/**
+ * What a tool has started (mounts, processes, folders) and how to undo it, last first, on every
+ * way out: the end of the work, an error, SIGINT, SIGTERM, SIGHUP.
+ */
+
+type Undo = () => Promise<void>;
+
+const undos = new Set<Undo>();
+let ending = false;
+
+/** An error that is the user's: printed without a stack, exit code 2. */
+export class UsageError extends Error {}
+
+/**
+ * Registers `undo`, which must be safe to call twice. Returns the function that forgets it.
+ * Throws once the tool is ending, so that an interrupted tool starts nothing more.
+ */
+export function atEnd(undo: Undo): () => void {
+  if (ending) throw new Error('interrupted');
+  undos.add(undo);
+  return () => {
+    undos.delete(undo);
+  };
+}
+
+async function undoAll(): Promise<void> {
+  ending = true;
+  for (const undo of [...undos].reverse()) {
+    undos.delete(undo);
+    try {
+      await undo();
+    } catch (error) {
+      console.error(`while cleaning up: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Runs `main`, undoes what is left and exits with main's code (1 on an error, 2 on wrong usage). */
+export async function runTool(name: string, main: () => Promise<number>): Promise<never> {
+  const signals = [
+    ['SIGHUP', 1],
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const;
+  for (const [signal, number] of signals) {
+    process.on(signal, () => {
+      // A second signal finds the clean-up under way: leave it to finish, its steps are bounded.
+      if (!ending) undoAll().finally(() => process.exit(128 + number));
+    });
+  }
+  let code = 0;
+  try {
+    code = await main();
+  } catch (error) {
+    // After a signal everything fails because it was stopped; the signal's handler exits.
+    if (ending) return new Promise<never>(() => {});
+    console.error(`${name}: ${messageOf(error)}`);
+    code = error instanceof UsageError ? 2 : 1;
+  }
+  if (ending) return new Promise<never>(() => {});
+  await undoAll();
+  process.exit(code);
+}

@@ -1,0 +1,154 @@
+import { execFile, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { atEnd, UsageError } from './cleanup.js';
+
+/** Characters of a child's output that are kept: enough for fio's JSON of about 12 KiB. */
+const OUTPUT_KEPT = 1 << 18;
+
+/** A child process whose output is kept (its end) and whose exit can be awaited. */
+export interface Child {
+  pid: number;
+  /** Standard output and error, the last 256 KiB. */
+  output(): string;
+  /** Settles when the process has exited; never rejects. */
+  exited: Promise<void>;
+  /** Settles when it has exited and all its output is read; never rejects. */
+  closed: Promise<void>;
+  isAlive(): boolean;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Starts a program without a shell; it is stopped when the tool ends before it. Rejects when it
+ * cannot be started.
+ */
+export async function start(command: string, args: string[], cwd: string): Promise<Child> {
+  let child: Child | null = null;
+  const forget = atEnd(async () => {
+    if (child) await stop(child);
+  });
+  const [made, spawned] = make(command, args, cwd);
+  child = made;
+  made.exited.then(forget);
+  await spawned.finally(() => {
+    if (made.pid === 0) forget();
+  });
+  return made;
+}
+
+/** The child, and a promise that settles once its program has been started or could not be. */
+function make(command: string, args: string[], cwd: string): [Child, Promise<void>] {
+  // A group of its own: the terminal's Ctrl-C goes to the tool, which then ends its children in
+  // the right order (the mount before the server), and fio's forked jobs can be killed with it.
+  const child = spawn(command, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let kept = '';
+  const keep = (text: string): void => {
+    kept = (kept + text).slice(-OUTPUT_KEPT);
+  };
+  child.stdout.setEncoding('utf8').on('data', keep);
+  child.stderr.setEncoding('utf8').on('data', keep);
+  const spawned = new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (error) => reject(new Error(`cannot start ${command}: ${error.message}`)));
+  });
+  const pid = child.pid ?? 0;
+  let alive = pid !== 0;
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      alive = false;
+      resolve();
+    });
+  });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const made: Child = {
+    pid,
+    exited,
+    closed,
+    output: () => kept.trim(),
+    isAlive: () => alive,
+    kill: (signal) => killGroup(pid, signal),
+  };
+  return [made, spawned];
+}
+
+/** Signals the process group of `pid`; one that is gone is no error. */
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // ESRCH: all of it has ended.
+  }
+}
+
+/** Whether `done` settles within `ms`. */
+export async function settles(done: Promise<unknown>, ms: number): Promise<boolean> {
+  const abort = new AbortController();
+  const late = delay(ms, false, { signal: abort.signal }).catch(() => false);
+  const inTime = await Promise.race([done.then(() => true), late]);
+  abort.abort();
+  return inTime;
+}
+
+/** Ends a child: SIGTERM, and SIGKILL when it is still there after `ms`. Bounded. */
+export async function stop(child: Child, ms = 5000): Promise<void> {
+  if (!child.isAlive()) return;
+  child.kill('SIGTERM');
+  if (await settles(child.exited, ms)) return;
+  child.kill('SIGKILL');
+  await settles(child.exited, ms);
+}
+
+/** Runs a program to its end; resolves to its output, rejects with what it printed on stderr. */
+export function run(command: string, args: string[], timeoutMs = 20_000): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { timeout: timeoutMs, killSignal: 'SIGKILL' as const, maxBuffer: 1 << 24 };
+    execFile(command, args, options, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout);
+      const why = error.killed ? `not done in ${timeoutMs} ms` : stderr.trim() || error.message;
+      reject(new Error(`${command}: ${why}`));
+    });
+  });
+}
+
+/**
+ * Splits a command line at white space without a shell; single or double quotes hold a word
+ * together. Throws UsageError on an open quote or an empty command.
+ */
+export function splitCommand(line: string): string[] {
+  const words: string[] = [];
+  const word = /\s*((?:"[^"]*"|'[^']*'|[^\s"'])+)/y;
+  while (word.lastIndex < line.trimEnd().length) {
+    const match = word.exec(line);
+    if (!match) throw new UsageError(`"${line}": a quote is not closed`);
+    words.push(match[1].replace(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+  }
+  if (words.length === 0) throw new UsageError('a command is empty');
+  return words;
+}
+
+/** CPU time of a process (all its threads) in clock ticks. */
+export interface CpuTime {
+  user: number;
+  system: number;
+}
+
+/** Fields 14 and 15 (utime, stime) of a /proc/PID/stat line; its name field may hold spaces. */
+export function parseCpuTime(stat: string): CpuTime {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { user: Number(fields[11]), system: Number(fields[12]) };
+}
+
+/** CPU time of a live process, null when it is gone. */
+export async function cpuTime(pid: number): Promise<CpuTime | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+  return stat === null ? null : parseCpuTime(stat);
+}
+
+/** Whether a program can be found on PATH. */
+export function isInstalled(program: string): Promise<boolean> {
+  return run('which', [program]).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,165 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { atEnd } from './cleanup.js';
+import { unmount, waitForFile } from './mounts.js';
+import { type Child, isInstalled, settles, splitCommand, start, stop } from './process.js';
+import { checkSluiceBuilt, mountSluice } from './sluice.js';
+
+/** A server of one image that is up. */
+export interface Running {
+  /** The file to read and write. */
+  file: string;
+  /** The process that serves FUSE; null for the host file itself. */
+  pid: number | null;
+  stop(): Promise<void>;
+}
+
+/** Something that shows an image as a file. */
+export interface Server {
+  name: string;
+  kind: 'host' | 'sluice' | 'qemu' | 'nbd' | 'peer';
+  /** Why it cannot run here, null when it can. */
+  missing(): Promise<string | null>;
+  /** Serves `image` of `size` bytes in a mount under `folder`; resolves once the file is there. */
+  start(image: string, size: number, folder: string): Promise<Running>;
+}
+
+/** How one child process is run as a server. */
+interface Launch {
+  command: string[];
+  folder: string;
+  mountpoint: string;
+  /** The mount point is a regular file, not a folder. */
+  onFile: boolean;
+  /** The file below the mount point, null to look for it, `.` for the mount point itself. */
+  fileName: string | null;
+  size: number;
+  /** Whether the server unmounts at SIGTERM; otherwise the unmount ends it. */
+  endsBySignal: boolean;
+}
+
+async function launch(how: Launch): Promise<Running> {
+  let child: Child | null = null;
+  let stopping: Promise<void> | null = null;
+  const end = async (): Promise<void> => {
+    if (child && how.endsBySignal) await stop(child);
+    await unmount(how.mountpoint);
+    if (child && !(await settles(child.exited, 5000))) await stop(child);
+    await rm(how.mountpoint, { recursive: true, force: true });
+  };
+  const stopOnce = (): Promise<void> => {
+    stopping ??= end().finally(forget);
+    return stopping;
+  };
+  const forget = atEnd(stopOnce);
+  try {
+    await (how.onFile ? writeFile(how.mountpoint, '') : mkdir(how.mountpoint));
+    child = await start(how.command[0], how.command.slice(1), how.folder);
+    const file = await waitForFile(how.mountpoint, how.fileName, how.size, child);
+    return { file, pid: child.pid, stop: stopOnce };
+  } catch (error) {
+    await stopOnce();
+    throw error;
+  }
+}
+
+async function missingProgram(...programs: string[]): Promise<string | null> {
+  for (const program of programs) {
+    if (!(await isInstalled(program))) return `${program} is not installed`;
+  }
+  return null;
+}
+
+/** The image itself, without any server: what the host can do. */
+export function hostFile(): Server {
+  return {
+    name: 'host file',
+    kind: 'host',
+    missing: async () => null,
+    start: async (image) => ({ file: image, pid: null, stop: async () => {} }),
+  };
+}
+
+/** Sluice with further mount options. */
+export function sluice(options: readonly string[]): Server {
+  return {
+    name: 'sluice',
+    kind: 'sluice',
+    missing: async () => {
+      await checkSluiceBuilt();
+      return null;
+    },
+    start: async (image, size, folder) => {
+      const mount = await mountSluice(join(folder, 'sluice'), { img: image }, size, options);
+      return { file: mount.file('img'), pid: mount.pid, stop: mount.stop };
+    },
+  };
+}
+
+/**
+ * The FUSE export of qemu-storage-daemon, O_DIRECT on the image. `mode` is its aio mode (native,
+ * io_uring, threads), with `+iothread` for an export in a thread of its own.
+ */
+export function qemuStorageDaemon(mode: string): Server {
+  const [aio, thread] = mode.split('+');
+  const object = thread ? ['--object', 'iothread,id=io'] : [];
+  const inThread = thread ? ',iothread=io' : '';
+  // A comma in an option value is written twice.
+  const value = (text: string): string => text.replaceAll(',', ',,');
+  return {
+    name: `qemu ${mode}`,
+    kind: 'qemu',
+    missing: () => missingProgram('qemu-storage-daemon'),
+    start: (image, size, folder) => {
+      const mountpoint = join(folder, 'qemu.raw');
+      const file = `driver=file,node-name=image,filename=${value(image)}`;
+      const fuse = `type=fuse,id=export,node-name=image,mountpoint=${value(mountpoint)}`;
+      const command = [
+        'qemu-storage-daemon',
+        ...object,
+        ...['--blockdev', `${file},cache.direct=on,aio=${aio}`],
+        ...['--export', `${fuse},writable=on${inThread}`],
+      ];
+      const onFile = { onFile: true, fileName: '.', endsBySignal: true };
+      return launch({ command, folder, mountpoint, size, ...onFile });
+    },
+  };
+}
+
+/**
+ * nbdfuse over nbdkit's file plugin, both as they come: other numbers of connections and threads
+ * gained nothing. The plugin has no O_DIRECT, so its reads and writes pass the host's page cache.
+ */
+export function nbdFuse(): Server {
+  return {
+    name: 'nbdfuse',
+    kind: 'nbd',
+    missing: () => missingProgram('nbdfuse', 'nbdkit'),
+    start: (image, size, folder) => {
+      const mountpoint = join(folder, 'nbd');
+      const nbdkit = ['nbdkit', '--exit-with-parent', '--foreground', 'file', `file=${image}`];
+      const command = ['nbdfuse', join(mountpoint, 'img.raw'), '[', ...nbdkit, ']'];
+      const inFolder = { onFile: false, fileName: 'img.raw', endsBySignal: false };
+      return launch({ command, folder, mountpoint, size, ...inFolder });
+    },
+  };
+}
+
+/** A server given as a command with {mountpoint} and {image}; `fileName` as in `Launch`. */
+export function peer(name: string, command: string, fileName: string | null): Server {
+  const words = splitCommand(command);
+  return {
+    name,
+    kind: 'peer',
+    missing: () => missingProgram(words[0]),
+    start: (image, size, folder) => {
+      const mountpoint = join(folder, 'peer');
+      const filled = words.map((word) =>
+        word.replaceAll('{mountpoint}', mountpoint).replaceAll('{image}', image),
+      );
+      const onFile = fileName === '.';
+      const how = { command: filled, folder, mountpoint, onFile, fileName, size };
+      return launch({ ...how, endsBySignal: false });
+    },
+  };
+}

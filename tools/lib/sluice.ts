@@ -1,0 +1,105 @@
+import { access, mkdir, readFile, rmdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { atEnd } from './cleanup.js';
+import { isMounted, unmount, waitForFile } from './mounts.js';
+import { run, settles } from './process.js';
+
+/** The program of the same build as this file. */
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+/** A mount of sluice. */
+export interface SluiceMount {
+  mountpoint: string;
+  /** Process id of the daemon. */
+  pid: number;
+  /** Path of an image's file. */
+  file(name: string): string;
+  /** Unmounts and waits for the daemon's end; harder and harder, but bounded. */
+  stop(): Promise<void>;
+}
+
+/** Throws when the program is not built. */
+export async function checkSluiceBuilt(): Promise<void> {
+  await access(MAIN).catch(() => {
+    throw new Error(`${MAIN} is missing; run \`make build\` first`);
+  });
+}
+
+/** The process id in the text of `.groups/daemon`; throws when it has none. */
+export function parseDaemonPid(text: string): number {
+  const match = /^pid (\d+)$/m.exec(text);
+  if (!match) throw new Error('.groups/daemon has no line `pid N`');
+  return Number(match[1]);
+}
+
+/**
+ * Mounts `images` (name to path) of `size` bytes each at `mountpoint` (made here) with further
+ * options of `sluice mount`.
+ */
+export async function mountSluice(
+  mountpoint: string,
+  images: Record<string, string>,
+  size: number,
+  options: readonly string[],
+): Promise<SluiceMount> {
+  const names = Object.keys(images);
+  const words = names.map((name) => `${name}=${images[name]}`);
+  await mkdir(mountpoint);
+  let mounting: Promise<string> | null = null;
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    // A mount under way is waited for, or it would come up after the clean-up.
+    const mounted = mounting?.catch(() => {}) ?? Promise.resolve();
+    stopping ??= mounted.then(() => stopSluice(mountpoint)).finally(forget);
+    return stopping;
+  };
+  const forget = atEnd(stop);
+  try {
+    mounting = run(process.execPath, [MAIN, 'mount', ...words, mountpoint, ...options]);
+    await mounting;
+    for (const name of names) await waitForFile(mountpoint, `${name}.raw`, size, null);
+    const pid = await daemonPid(mountpoint);
+    return { mountpoint, pid, stop, file: (name) => join(mountpoint, `${name}.raw`) };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function daemonPid(mountpoint: string): Promise<number> {
+  const text = readFile(join(mountpoint, '.groups/daemon'), 'utf8');
+  if (!(await settles(text, 2000))) throw new Error(`${mountpoint} does not answer`);
+  return parseDaemonPid(await text);
+}
+
+async function stopSluice(mountpoint: string): Promise<void> {
+  if (await isMounted(mountpoint)) {
+    const pid = await daemonPid(mountpoint).catch(() => null);
+    await run(process.execPath, [MAIN, 'umount', mountpoint]).catch((error: Error) => {
+      // The tool goes on, but a umount that fails is a fault of the program: say so.
+      console.error(`${basename(mountpoint)}: ${error.message}`);
+    });
+    if (pid !== null) await endDaemon(pid);
+    await unmount(mountpoint);
+  }
+  await rmdir(mountpoint).catch(() => {});
+}
+
+async function endDaemon(pid: number): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!isAlive(pid)) return;
+    process.kill(pid, signal);
+    const deadline = Date.now() + 5000;
+    while (isAlive(pid) && Date.now() < deadline) await delay(20);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/**
+ * Runs all tests and ends with one line for programs: `N passed, N failed`. Exits with 1 if a test
+ * failed, if something threw outside of a test, or if there was no test at all.
+ */
+
+/** What the TAP of ava says; see https://testanything.org. */
+interface Count {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Adds one line. Everything else than results (comments, details) counts nothing. */
+function countLine(line: string, count: Count): void {
+  if (line.startsWith('not ok ')) count.failed += 1;
+  else if (!line.startsWith('ok ')) return;
+  else if (/# (SKIP|TODO)\b/i.test(line)) count.skipped += 1;
+  else count.passed += 1;
+}
+
+async function main(): Promise<number> {
+  const count: Count = { passed: 0, failed: 0, skipped: 0 };
+  const args = ['--no-install', 'ava', '--tap', ...process.argv.slice(2)];
+  const ava = spawn('npx', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const code = new Promise<number>((resolve, reject) => {
+    ava.once('error', reject);
+    ava.once('close', (status) => resolve(status ?? 1));
+  });
+  for await (const line of createInterface({ input: ava.stdout })) {
+    process.stdout.write(`${line}\n`);
+    countLine(line, count);
+  }
+  // ava can fail without a failed test, for instance when a file has none.
+  if ((await code) !== 0 && count.failed === 0) count.failed = 1;
+  if (count.skipped > 0) process.stdout.write(`${count.skipped} skipped, for the reasons above\n`);
+  process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);
+  return count.failed === 0 && count.passed > 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

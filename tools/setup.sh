@@ -1,0 +1,79 @@
+#!/bin/sh
+# Makes this machine ready to build, test and measure. Nothing is installed that is there already,
+# and every step that changes something is announced.
+set -eu
+
+need_node() {
+  if ! command -v node >/dev/null 2>&1; then
+    echo 'setup: Node.js is missing; install version 20.19 or later from https://nodejs.org' >&2
+    exit 1
+  fi
+  version=$(node -p 'process.versions.node')
+  if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+                process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; then
+    echo "setup: Node.js $version is too old; install 20.19 or later from https://nodejs.org" >&2
+    exit 1
+  fi
+}
+
+# Prints the packages whose programs are not there. sbin is looked at too: it is not in the PATH
+# of every user.
+missing_packages() {
+  PATH="$PATH:/usr/sbin:/sbin"
+  while read -r package program; do
+    command -v "$program" >/dev/null 2>&1 || echo "$package"
+  done <<LIST
+fuse3 fusermount3
+fio fio
+qemu-utils qemu-img
+qemu-system-common qemu-storage-daemon
+nbdkit nbdkit
+libnbd-bin nbdfuse
+e2fsprogs mkfs.ext4
+util-linux losetup
+procps ps
+LIST
+}
+
+install_packages() {
+  packages=$(missing_packages | sort -u | tr '\n' ' ' | sed 's/ $//')
+  [ -n "$packages" ] || return 0
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "setup: these are missing, and there is no apt-get here to install them: $packages" >&2
+    echo 'setup: tests and measurements that need them are skipped' >&2
+    return 0
+  fi
+  if [ "$(id -u)" -eq 0 ]; then
+    as_root=
+  elif command -v sudo >/dev/null 2>&1; then
+    as_root=sudo
+  else
+    echo "setup: these are missing; ask an administrator for: apt-get install $packages" >&2
+    echo 'setup: tests and measurements that need them are skipped' >&2
+    return 0
+  fi
+  echo "setup: installing packages of the system: $packages"
+  # The list of packages is fetched only where it is too old to name them. Words are split on
+  # purpose; env, because sudo drops variables.
+  # shellcheck disable=SC2086
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages ||
+    { $as_root apt-get update &&
+      $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages; } ||
+    echo "setup: not all of these could be installed: $packages; what needs them is skipped" >&2
+}
+
+install_modules() {
+  stamp=node_modules/.sluice-setup
+  if [ -f "$stamp" ] && cmp -s package-lock.json "$stamp"; then
+    return 0
+  fi
+  echo 'setup: installing npm modules (npm ci)'
+  # No module of ours needs its install script: koffi and fuse-native bring binaries.
+  npm ci --ignore-scripts
+  cp package-lock.json "$stamp"
+}
+
+cd "$(dirname "$0")/.."
+need_node
+install_packages
+install_modules
