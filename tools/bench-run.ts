@@ -21,7 +21,7 @@ export interface Place {
 }
 
 /** What one server did in one case. */
-export interface ServerResult {
+interface ServerResult {
   /** Requests or bytes per second; null when every round failed. */
   figure: Summary | null;
   /** Percent of the server's CPU time spent in user mode; null without a process or any ticks. */

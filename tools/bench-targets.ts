@@ -15,7 +15,7 @@ export interface Target {
 type Kind = Server['kind'];
 
 /** The name a peer must have to count as the data-plane experiment. */
-export const EXPERIMENT = 'experiment';
+const EXPERIMENT = 'experiment';
 
 /** Least ratios of sluice to another server, per case. */
 const RATIOS: readonly { id: string; against: Kind; least: number }[] = [

@@ -1,6 +1,7 @@
-import { constants, fstatSync } from 'node:fs';
-import { close, lseek, open, pread } from '../sys/libc.js';
+import { constants, fstatSync, statfsSync } from 'node:fs';
+import { close, lseek, open } from '../sys/libc.js';
 import { mapAnonymous } from '../sys/memory.js';
+import { pread } from '../sys/transfer.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 
@@ -9,9 +10,13 @@ export interface HostFile {
   descriptor: number;
   /** Bytes. */
   size: number;
+  /** Bytes that take room on the host. */
+  allocated: number;
   /** Offsets and lengths of I/O must be multiples of this; 1: any. */
   alignment: number;
   blockDevice: boolean;
+  /** On tmpfs or ramfs: reads and writes never wait for a device. */
+  inMemory: boolean;
   /** Permission bits. */
   mode: number;
   modifiedMs: number;
@@ -19,6 +24,8 @@ export interface HostFile {
 
 const O_CLOEXEC = 0o2000000;
 const SEEK_END = 2;
+/** f_type of tmpfs and ramfs, statfs(2). */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
 /**
  * Opens a host file or block device.
@@ -48,8 +55,10 @@ export async function openHostFile(
   return {
     descriptor,
     size,
+    allocated: stats.isBlockDevice() ? size : stats.blocks * 512,
     alignment,
     blockDevice: stats.isBlockDevice(),
+    inMemory: !stats.isBlockDevice() && IN_MEMORY.has(statfsSync(path).type),
     mode: stats.mode & 0o666,
     modifiedMs: stats.mtimeMs,
   };

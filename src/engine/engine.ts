@@ -1,16 +1,20 @@
+/** The operation goes on; its result comes through `Plane.completed`. Outside the errno range. */
+export const PENDING = -20_000;
+
 /**
  * Reads and writes of host files. Files are indices in the list that the engine was made with;
- * addresses are memory; lengths and offsets are bytes. Each operation ends in one call of
- * `Plane.completed(request, result)`, result being a count or -errno.
+ * addresses are memory; lengths and offsets are bytes. Each operation returns its result (a count, or
+ * -errno) or PENDING.
  *
- * What is started in one turn goes down together when the turn ends (plug … unplug).
+ * What is PENDING and was started in one turn goes down together when the turn ends (plug … unplug).
  */
 export interface Engine {
   /**
-   * True if a transfer can be linked to the reply that is queued right behind it: the reply goes out
-   * when, and only when, the transfer was complete, and `completed` is called only if it was not.
+   * True if a transfer of `length` bytes can be linked to the reply that is queued right behind it:
+   * the reply goes out when, and only when, the transfer was complete, and `completed` is called only
+   * if it was not. A linked transfer is always PENDING.
    */
-  readonly links: boolean;
+  links(file: number, length: number): boolean;
   read(
     request: number,
     file: number,
@@ -18,7 +22,7 @@ export interface Engine {
     length: number,
     offset: number,
     linked: boolean,
-  ): void;
+  ): number;
   write(
     request: number,
     file: number,
@@ -26,13 +30,13 @@ export interface Engine {
     length: number,
     offset: number,
     linked: boolean,
-  ): void;
+  ): number;
   /** fsync(2), or fdatasync(2) if `dataOnly`. */
-  flush(request: number, file: number, dataOnly: boolean): void;
+  flush(request: number, file: number, dataOnly: boolean): number;
   /** fallocate(2) with its mode bits. */
-  allocate(request: number, file: number, mode: number, offset: number, length: number): void;
+  allocate(request: number, file: number, mode: number, offset: number, length: number): number;
   /** ftruncate(2). */
-  resize(request: number, file: number, size: number): void;
+  resize(request: number, file: number, size: number): number;
   /** lseek(2) with SEEK_DATA or SEEK_HOLE; result: the offset. */
-  seek(request: number, file: number, offset: number, whence: number): void;
+  seek(request: number, file: number, offset: number, whence: number): number;
 }

@@ -1,32 +1,51 @@
+import { pread, pwrite } from '../sys/transfer.js';
 import { TAG_IO } from '../uring/tags.js';
 import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
-import type { Engine } from './engine.js';
+import { type Engine, PENDING } from './engine.js';
 import type { SlowCalls } from './slow-calls.js';
+
+/**
+ * Up to this length a file in memory is read and written by a plain system call. tmpfs cannot say "I
+ * would have to wait", so io_uring hands each of its transfers to a kernel worker thread: at 4 KiB
+ * that costs more than the copy (XXX K against XXX K IOPS); from this length on, a second thread that
+ * copies is worth it.
+ */
+const INLINE_BYTES = 64 << 10;
+
+/** A host file as the engine needs to know it. */
+export interface EngineFile {
+  descriptor: number;
+  /** On a file system in memory: a transfer never waits for a device. */
+  inMemory: boolean;
+}
 
 /** Host files through the ring that also carries the requests. */
 export class UringEngine implements Engine {
-  readonly links = true;
   readonly #ring: Ring;
-  readonly #descriptors: readonly number[];
+  readonly #files: readonly EngineFile[];
   readonly #firstFile: number;
   readonly #slowCalls: SlowCalls;
 
   /**
-   * @param descriptors Of the host files, by the engine's index.
+   * @param files The host files, by the engine's index.
    * @param firstFile Index of the first one among the ring's registered files.
    * @param slowCalls What io_uring has no operation for.
    */
   constructor(
     ring: Ring,
-    descriptors: readonly number[],
+    files: readonly EngineFile[],
     firstFile: number,
     slowCalls: SlowCalls,
   ) {
     this.#ring = ring;
-    this.#descriptors = descriptors;
+    this.#files = files;
     this.#firstFile = firstFile;
     this.#slowCalls = slowCalls;
+  }
+
+  links(file: number, length: number): boolean {
+    return length > INLINE_BYTES || !this.#files[file]!.inMemory;
   }
 
   read(
@@ -36,8 +55,11 @@ export class UringEngine implements Engine {
     length: number,
     offset: number,
     linked: boolean,
-  ): void {
-    this.#transfer(abi.OP_READ, request, file, address, length, offset, linked);
+  ): number {
+    if (!linked && !this.links(file, length)) {
+      return pread(this.#files[file]!.descriptor, address, length, offset);
+    }
+    return this.#transfer(abi.OP_READ, request, file, address, length, offset, linked);
   }
 
   write(
@@ -47,29 +69,36 @@ export class UringEngine implements Engine {
     length: number,
     offset: number,
     linked: boolean,
-  ): void {
-    this.#transfer(abi.OP_WRITE, request, file, address, length, offset, linked);
+  ): number {
+    if (!linked && !this.links(file, length)) {
+      return pwrite(this.#files[file]!.descriptor, address, length, offset);
+    }
+    return this.#transfer(abi.OP_WRITE, request, file, address, length, offset, linked);
   }
 
-  flush(request: number, file: number, dataOnly: boolean): void {
+  flush(request: number, file: number, dataOnly: boolean): number {
     const flags = dataOnly ? abi.FSYNC_DATASYNC : 0;
     const index = this.#firstFile + file;
     this.#ring.queue(abi.OP_FSYNC, abi.SQE_FIXED_FILE, index, 0, 0, 0, flags, TAG_IO | request);
+    return PENDING;
   }
 
   /** The entry's length field holds the mode, its address field the length. */
-  allocate(request: number, file: number, mode: number, offset: number, length: number): void {
+  allocate(request: number, file: number, mode: number, offset: number, length: number): number {
     const index = this.#firstFile + file;
     const tag = TAG_IO | request;
     this.#ring.queue(abi.OP_FALLOCATE, abi.SQE_FIXED_FILE, index, length, mode, offset, 0, tag);
+    return PENDING;
   }
 
-  resize(request: number, file: number, size: number): void {
-    this.#slowCalls.ftruncate(request, this.#descriptors[file]!, size);
+  resize(request: number, file: number, size: number): number {
+    this.#slowCalls.ftruncate(request, this.#files[file]!.descriptor, size);
+    return PENDING;
   }
 
-  seek(request: number, file: number, offset: number, whence: number): void {
-    this.#slowCalls.lseek(request, this.#descriptors[file]!, offset, whence);
+  seek(request: number, file: number, offset: number, whence: number): number {
+    this.#slowCalls.lseek(request, this.#files[file]!.descriptor, offset, whence);
+    return PENDING;
   }
 
   /**
@@ -84,7 +113,7 @@ export class UringEngine implements Engine {
     length: number,
     offset: number,
     linked: boolean,
-  ): void {
+  ): number {
     let flags = abi.SQE_FIXED_FILE;
     if (linked) {
       flags |= abi.SQE_IO_LINK | abi.SQE_CQE_SKIP_SUCCESS;
@@ -92,5 +121,6 @@ export class UringEngine implements Engine {
     }
     const index = this.#firstFile + file;
     this.#ring.queue(opcode, flags, index, address, length, offset, 0, TAG_IO | request);
+    return PENDING;
   }
 }

@@ -8,11 +8,15 @@ export interface DiskConfig {
   descriptor: number;
   /** Size of the host file, bytes. */
   hostSize: number;
+  /** Bytes that the host has allocated for it. */
+  allocated: number;
   /** Offsets and lengths of host I/O are multiples of this; 1 for buffered I/O. At most 4096. */
   alignment: number;
   readOnly: boolean;
   growable: boolean;
   blockDevice: boolean;
+  /** On a file system in memory. */
+  inMemory: boolean;
   /** Permission bits to show. */
   mode: number;
   modifiedMs: number;

@@ -24,8 +24,7 @@ export class Operations {
     const disk = disks[requests.disk[request]!]!;
     // Cleared before, not after: a write that comes meanwhile needs the next flush.
     disk.dirty = false;
-    engine.flush(request, disk.file, dataOnly);
-    const result = yield;
+    const result = yield engine.flush(request, disk.file, dataOnly);
     if (result < 0) disk.dirty = true;
     return result;
   }
@@ -40,17 +39,14 @@ export class Operations {
     disk.dirty = true;
     // A block device has no size to keep, and refuses a mode that says otherwise.
     const wanted = disk.config.blockDevice ? mode | FALLOC_KEEP_SIZE : mode;
-    engine.allocate(request, disk.file, wanted, offset, length);
-    let result = yield;
+    let result = yield engine.allocate(request, disk.file, wanted, offset, length);
     const zeroes = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
     if (result === -ERRNO.EOPNOTSUPP && (mode & FALLOC_ZERO_RANGE) !== 0) {
       const punch = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
-      engine.allocate(request, disk.file, punch, offset, length);
-      result = yield;
+      result = yield engine.allocate(request, disk.file, punch, offset, length);
       const end = offset + length;
       if (result === 0 && (mode & FALLOC_KEEP_SIZE) === 0 && end > disk.image.size) {
-        engine.resize(request, disk.file, end);
-        result = yield;
+        result = yield engine.resize(request, disk.file, end);
       }
     }
     if (result === -ERRNO.EOPNOTSUPP && zeroes) result = yield* this.#writeZeros(request);
@@ -63,8 +59,7 @@ export class Operations {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     disk.dirty = true;
-    engine.resize(request, disk.file, size);
-    const result = yield;
+    const result = yield engine.resize(request, disk.file, size);
     if (result === 0) disk.image.resized(size);
     return result;
   }
@@ -73,8 +68,8 @@ export class Operations {
   *seek(request: number, offset: number, whence: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
-    engine.seek(request, disk.file, offset, whence);
-    return disk.image.seekResult(offset, whence, yield);
+    const result = yield engine.seek(request, disk.file, offset, whence);
+    return disk.image.seekResult(offset, whence, result);
   }
 
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
@@ -89,8 +84,8 @@ export class Operations {
     memory.bytes.fill(0, zeros, zeros + MAX_IO_BYTES);
     for (let done = 0; done < length; ) {
       const bytes = Math.min(MAX_IO_BYTES, length - done);
-      engine.write(request, disk.file, memory.address + zeros, bytes, offset + done, false);
-      const result = yield;
+      const address = memory.address + zeros;
+      const result = yield engine.write(request, disk.file, address, bytes, offset + done, false);
       if (result <= 0) return result === 0 ? -ERRNO.EIO : result;
       done += result;
     }

@@ -72,7 +72,6 @@ export class Plane implements Admission {
   readonly #reads: Reads;
   readonly #writes: Writes;
   readonly #operations: Operations;
-  readonly #granted = (request: number): void => this.#writes.granted(request);
   /** The request that the dispatcher has in hand. */
   #current = NONE;
   #inFlight = 0;
@@ -131,18 +130,17 @@ export class Plane implements Admission {
 
   /** The engine has finished an operation of `request`. */
   completed(request: number, result: number): void {
-    const { state, opcode, length } = this.requests;
+    const { state, opcode } = this.requests;
     if (state[request] === TASK) this.#tasks.resume(request, result);
     else if (opcode[request] === abi.READ) this.#reads.completed(request, result);
-    else if (result > 0 && result < length[request]!) this.#writes.goOn(request, result);
-    else this.#writeEnded(request, result);
+    else this.#writes.completed(request, result);
   }
 
   /** The reply to `request` has left, or nobody wanted it any more: the caller was interrupted. */
   replied(request: number): void {
     const { state, opcode, length } = this.requests;
     if (opcode[request] === abi.WRITE && state[request] === LINKED) {
-      this.#settleWrite(request, length[request]!);
+      this.#writes.settle(request, length[request]!);
     } else if (opcode[request] === abi.INIT) this.#initialised();
     this.#release(request);
   }
@@ -249,21 +247,8 @@ export class Plane implements Admission {
       this.#reads.reply(request, result);
       return;
     }
-    if (opcode === abi.WRITE) this.#writeEnded(request, result);
+    if (opcode === abi.WRITE) this.#writes.ended(request, result);
     else this.#replies.result(request, result);
-  }
-
-  #writeEnded(request: number, result: number): void {
-    this.#settleWrite(request, result);
-    this.#replies.result(request, result);
-  }
-
-  /** A WRITE has come to `written` bytes or -errno: the disk's size and locks follow. */
-  #settleWrite(request: number, written: number): void {
-    const { requests } = this;
-    const disk = this.#disks[requests.disk[request]!]!;
-    if (written > 0) disk.image.written(requests.offset[request]! + written);
-    if (disk.config.alignment > 1) disk.locks.end(request, this.#granted);
   }
 
   #release(request: number): void {

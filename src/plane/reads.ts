@@ -1,3 +1,4 @@
+import { PENDING } from '../engine/engine.js';
 import { DATA } from '../image/image.js';
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import type { Parts } from './parts.js';
@@ -28,10 +29,15 @@ export class Reads {
       return;
     }
     const data = slotOffset(requests.slot[request]!) + SLOT_DATA;
-    const linked = engine.links;
-    engine.read(request, extent.file, memory.address + data, length, extent.offset, linked);
-    if (linked) replies.payload(request, data, length);
-    requests.state[request] = linked ? LINKED : PLAIN;
+    const { file } = extent;
+    const linked = engine.links(file, length);
+    const address = memory.address + data;
+    requests.state[request] = PLAIN;
+    const result = engine.read(request, file, address, length, extent.offset, linked);
+    if (linked) {
+      replies.payload(request, data, length);
+      requests.state[request] = LINKED;
+    } else if (result !== PENDING) this.completed(request, result);
   }
 
   /** The transfer of `start` ended: complete (PLAIN), short, or with an error. */
@@ -77,8 +83,7 @@ export class Reads {
         const block = extent.offset - before;
         const bytes = (before + wanted + mask) & ~mask;
         const address = memory.address + data + at - before;
-        engine.read(request, extent.file, address, bytes, block, false);
-        const result = yield;
+        const result = yield engine.read(request, extent.file, address, bytes, block, false);
         if (result < 0) return result;
         got = Math.min(wanted, Math.max(0, result - before));
       }

@@ -1,10 +1,11 @@
+import { PENDING } from '../engine/engine.js';
 import { type Requests, TASK } from './requests.js';
 
 /**
- * A slow path: a coroutine that queues one I/O, yields, and goes on with its result. Returns what
- * the request came to: a number from 0, or -errno.
+ * A slow path: a coroutine that yields what an engine's operation returned and goes on with its
+ * result. Returns what the request came to: a number from 0, or -errno.
  */
-export type Task = Generator<void, number, number>;
+export type Task = Generator<number, number, number>;
 
 /** The coroutines under way, by request. The common case, mapped and aligned, never makes one. */
 export class Tasks {
@@ -26,7 +27,9 @@ export class Tasks {
 
   /** Goes on with the result of the I/O that the task waits for. */
   resume(request: number, result: number): void {
-    const step = this.#running.get(request)!.next(result);
+    const task = this.#running.get(request)!;
+    let step = task.next(result);
+    while (!step.done && step.value !== PENDING) step = task.next(step.value);
     if (!step.done) return;
     this.#running.delete(request);
     this.#ended(request, step.value);

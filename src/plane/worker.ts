@@ -57,7 +57,7 @@ function makeDisks(config: PlaneConfig, throttle: Throttle): Disk[] {
     member: throttle.createMember(disk.name),
     locks: new RangeLocks(table),
     dirty: false,
-    allocated: disk.hostSize,
+    allocated: disk.allocated,
     modifiedMs: disk.modifiedMs,
   }));
 }
@@ -95,12 +95,11 @@ function main(config: PlaneConfig): void {
   const disks = makeDisks(config, throttle);
   makeGroups(config, throttle, disks);
   const session = new DeviceSession(ring, FUSE_FILE, memory);
-  const descriptors = config.disks.map((disk) => disk.descriptor);
   const plane = new Plane({
     memory,
     disks,
     throttle,
-    engine: new UringEngine(ring, descriptors, FIRST_DISK_FILE, slowCalls),
+    engine: new UringEngine(ring, config.disks, FIRST_DISK_FILE, slowCalls),
     transport: session,
     tree: makeTree(config, throttle),
     owner: config.owner,

@@ -1,3 +1,4 @@
+import { PENDING } from '../engine/engine.js';
 import { roundUpToSector } from '../image/image.js';
 import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
 import type { Parts } from './parts.js';
@@ -10,6 +11,8 @@ import type { Task } from './tasks.js';
  */
 export class Writes {
   readonly #parts: Parts;
+
+  readonly #granted = (request: number): void => this.granted(request);
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -45,16 +48,37 @@ export class Writes {
     }
     const length = requests.length[request]!;
     disks[requests.disk[request]!]!.image.mapWrite(requests.offset[request]!, length, extent);
-    const linked = engine.links;
+    const { file } = extent;
+    const linked = engine.links(file, length);
     const address = memory.address + this.#payloadOffset(request);
-    engine.write(request, extent.file, address, length, extent.offset, linked);
-    if (linked) replies.result(request, length);
-    requests.state[request] = linked ? LINKED : PLAIN;
+    requests.state[request] = PLAIN;
+    const result = engine.write(request, file, address, length, extent.offset, linked);
+    if (linked) {
+      replies.result(request, length);
+      requests.state[request] = LINKED;
+    } else if (result !== PENDING) this.completed(request, result);
   }
 
-  /** The transfer of `granted` was short: only `done` bytes are written. */
-  goOn(request: number, done: number): void {
-    this.#parts.tasks.start(request, this.#writeRest(request, done));
+  /** The transfer of `granted` ended: complete (PLAIN), short, or with an error. */
+  completed(request: number, result: number): void {
+    const { requests, tasks } = this.#parts;
+    const short = result > 0 && result < requests.length[request]!;
+    if (short) tasks.start(request, this.#writeRest(request, result));
+    else this.ended(request, result);
+  }
+
+  /** `written` bytes are on the host, or it is an errno: answers, after size and locks followed. */
+  ended(request: number, written: number): void {
+    this.settle(request, written);
+    this.#parts.replies.result(request, written);
+  }
+
+  /** A write has come to `written` bytes or -errno: the disk's size and locks follow. */
+  settle(request: number, written: number): void {
+    const { requests, disks } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    if (written > 0) disk.image.written(requests.offset[request]! + written);
+    if (disk.config.alignment > 1) disk.locks.end(request, this.#granted);
   }
 
   #isUnaligned(request: number): boolean {
@@ -121,8 +145,9 @@ export class Writes {
     memory.bytes.fill(0, at, at + config.alignment);
     if (offset >= image.size) return 0;
     image.mapWrite(offset, config.alignment, extent);
-    engine.read(request, extent.file, memory.address + at, config.alignment, extent.offset, false);
-    return yield;
+    const { file } = extent;
+    const address = memory.address + at;
+    return yield engine.read(request, file, address, config.alignment, extent.offset, false);
   }
 
   /**
@@ -137,8 +162,8 @@ export class Writes {
     while (done < length) {
       image.mapWrite(offset + done, length - done, extent);
       const address = memory.address + from + done;
-      engine.write(request, extent.file, address, extent.length, extent.offset, false);
-      const result = yield;
+      const { file, length: bytes } = extent;
+      const result = yield engine.write(request, file, address, bytes, extent.offset, false);
       if (result <= 0) return done > 0 ? done : result;
       done += result;
     }
@@ -152,8 +177,7 @@ export class Writes {
     const end = roundUpToSector(requests.offset[request]! + requests.length[request]!);
     const wanted = Math.max(disk.image.size, end);
     if (blockEnd <= wanted || disk.config.blockDevice) return 0;
-    engine.resize(request, disk.file, wanted);
-    return yield;
+    return yield engine.resize(request, disk.file, wanted);
   }
 
   /** The request's slot; one that waited in the pool takes one now (the plane keeps it free). */

@@ -71,14 +71,6 @@ export const recvmsg = declare('int64 recvmsg(int fd, int64 header, int flags)')
   flags: number,
 ) => number;
 
-/** Reads to an address; see pread(2). */
-export const pread = declare('int64 pread(int fd, int64 address, size_t count, int64 offset)') as (
-  fd: number,
-  address: number,
-  count: number,
-  offset: number,
-) => number;
-
 /** lseek(2); a search for data or a hole may read the file's extents from disk. */
 export const lseek = declareAsync('int64 lseek(int fd, int64 offset, int whence)') as (
   fd: number,

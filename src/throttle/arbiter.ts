@@ -3,6 +3,7 @@ import { Chains, LANES } from './chains.js';
 import { grownFloat64 } from './fifo-lists.js';
 import type { Group } from './group.js';
 import { NO_LIMITS } from './limits.js';
+import { Parking } from './parking.js';
 import { ReadyHeap } from './ready-heap.js';
 
 /**
@@ -19,13 +20,14 @@ import { ReadyHeap } from './ready-heap.js';
  * A late timer loses nothing: a request is charged at `due`, the time at which it could have gone
  * had the caller come in time, and credit is judged as of then.
  *
- * Cost: O(log lanes * buckets) a request, plus one look at each lane that waits for the same
- * shared bucket. Lanes are two a group, however many members it has.
+ * A waiting lane is in the heap by ready time, or parked at a bucket until its holder is gone.
+ * Cost of a request: O(log lanes + buckets). Lanes are two a group, however many members it has.
  */
 export class Arbiter {
   readonly buckets = new Buckets();
   private readonly chains = new Chains();
   private readonly heap = new ReadyHeap(0);
+  private readonly parking = new Parking();
   /** Length of the first waiting request of a lane. */
   private headBytes = new Float64Array(0);
   private turns = 0;
@@ -35,6 +37,8 @@ export class Arbiter {
   private restart = false;
   /** The last result of `readyTime`. */
   private latest = 0;
+  /** Where the last `olderHolder` was found. */
+  private heldBucket = -1;
 
   /** True if no group on the way has a limit for this lane. */
   isFree(lane: number): boolean {
@@ -91,7 +95,7 @@ export class Arbiter {
   }
 
   /** Charges the first request of the lane to all its buckets, and lets go of them. */
-  charge(lane: number): void {
+  charge(lane: number, now: number): void {
     const { buckets, chains } = this;
     const bytes = this.headBytes[lane];
     for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
@@ -99,6 +103,9 @@ export class Arbiter {
       buckets.charge(bucket, bytes, this.due);
       buckets.unsave(bucket, bytes);
       if (buckets.holder[bucket] === lane) buckets.holder[bucket] = -1;
+    }
+    for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
+      this.wakeParked(chains.buckets[at], now);
     }
   }
 
@@ -123,7 +130,7 @@ export class Arbiter {
       if (buckets.holder[bucket] === lane) buckets.holder[bucket] = -1;
     }
     for (let other = 0; other < this.headBytes.length; other++) {
-      if (this.heap.has(other)) this.heap.set(other, this.readyTime(other));
+      if (this.waits(other)) this.putInHeap(other, this.readyTime(other));
     }
     this.restart = true;
   }
@@ -138,7 +145,7 @@ export class Arbiter {
   openAll(): void {
     this.buckets.holder.fill(-1);
     for (let lane = 0; lane < this.headBytes.length; lane++) {
-      if (this.heap.has(lane)) this.heap.set(lane, -Infinity);
+      if (this.waits(lane)) this.putInHeap(lane, -Infinity);
     }
   }
 
@@ -153,6 +160,7 @@ export class Arbiter {
     const lanes = groups.length * LANES;
     this.headBytes = grownFloat64(this.headBytes, lanes, 0);
     this.heap.grow(lanes);
+    this.parking.grow(groups.length);
     this.chains.rebuild(groups, this.buckets);
   }
 
@@ -185,8 +193,9 @@ export class Arbiter {
   /** Puts a lane into the heap without taking credit away from its buckets. */
   private readmit(lane: number, bytes: number): void {
     const { buckets, chains } = this;
-    const waited = this.heap.has(lane);
+    const waited = this.waits(lane);
     this.heap.remove(lane);
+    this.parking.unpark(lane);
     if (bytes === -1) return;
     if (!waited) this.heap.ticket[lane] = ++this.turns;
     this.headBytes[lane] = bytes;
@@ -213,9 +222,10 @@ export class Arbiter {
     const older = this.olderHolder(lane, now);
     if (older === -1 && ready <= now) return true;
     if (older !== -1) {
-      // Look again right after the older one went, even if this one is ready much later: it must
-      // hold the bucket then, or the older one's next request would be served before it.
-      heap.set(lane, heap.key[older]);
+      // Not until the ready time: right after the older one went this one must hold the bucket, or
+      // the older one's next request would be served before it.
+      heap.remove(lane);
+      this.parking.park(lane, this.heldBucket, heap.ticket);
       return false;
     }
     for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
@@ -253,9 +263,30 @@ export class Arbiter {
       const holder = buckets.holder[bucket];
       if (holder === -1 || heap.ticket[holder] >= heap.ticket[lane]) continue;
       const after = buckets.readyTime(bucket, this.headBytes[holder]) + buckets.cost(bucket, bytes);
-      if (after > Math.max(heap.key[holder], now)) return holder;
+      if (after <= Math.max(heap.key[holder], now)) continue;
+      this.heldBucket = bucket;
+      return holder;
     }
     return -1;
+  }
+
+  /** The holder of a bucket may be gone: the oldest parked lane follows, or goes elsewhere. */
+  private wakeParked(bucket: number, now: number): void {
+    while (this.buckets.holder[bucket] === -1) {
+      const lane = this.parking.oldest(bucket);
+      if (lane === -1) return;
+      this.parking.unpark(lane);
+      if (this.look(lane, now, this.due)) this.heap.set(lane, this.latest);
+    }
+  }
+
+  private waits(lane: number): boolean {
+    return this.heap.has(lane) || this.parking.has(lane);
+  }
+
+  private putInHeap(lane: number, key: number): void {
+    this.parking.unpark(lane);
+    this.heap.set(lane, key);
   }
 
   private hold(bucket: number, lane: number): void {

@@ -28,12 +28,18 @@ export class FifoLists {
   }
 
   push(list: number, item: number): void {
-    const last = this.tail[list];
-    this.prev[item] = last;
-    this.next[item] = -1;
-    if (last === -1) this.head[list] = item;
-    else this.next[last] = item;
-    this.tail[list] = item;
+    this.insertAfter(list, this.tail[list], item);
+  }
+
+  /** Puts `item` behind `before`, which is in `list`; at the front if that is -1. */
+  insertAfter(list: number, before: number, item: number): void {
+    const after = before === -1 ? this.head[list] : this.next[before];
+    this.prev[item] = before;
+    this.next[item] = after;
+    if (before === -1) this.head[list] = item;
+    else this.next[before] = item;
+    if (after === -1) this.tail[list] = item;
+    else this.prev[after] = item;
   }
 
   /** Takes `item` out of `list`, where it must be. */

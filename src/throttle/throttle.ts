@@ -259,7 +259,7 @@ export class Throttle {
     const request = this.headOf(lane);
     const member = this.memberOf[request];
     const queue = this.queues.head[lane];
-    if (!this.released) this.arbiter.charge(lane);
+    if (!this.released) this.arbiter.charge(lane, now);
     this.unlink(request, lane);
     if (this.requests.head[queue] !== -1) {
       // The next turn in this group is another member's.

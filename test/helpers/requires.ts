@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import test, { type TestFn } from 'ava';
 
 /** Something of the machine that a test cannot do without. */
@@ -21,7 +21,8 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   fio: () => program('fio', '--version'),
   loop: () => program('losetup', '--version') ?? program('losetup', '-f'),
   e2fsprogs: () => program('mkfs.ext4', '-V') ?? program('e2fsck', '-V'),
-  fusermount3: () => program('fusermount3', '--version'),
+  fusermount3: () =>
+    isForAll('/dev/fuse') ? program('fusermount3', '--version') : '/dev/fuse is for root only',
   setpriv: () => program('setpriv', '--version'),
 };
 
@@ -32,6 +33,11 @@ function isAccessible(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** fusermount3 opens the device with the rights of its caller. */
+function isForAll(path: string): boolean {
+  return (statSync(path).mode & 0o006) === 0o006;
 }
 
 function ioUringDisabled(): boolean {

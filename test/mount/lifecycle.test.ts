@@ -59,16 +59,21 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 mountTest('SIGTERM lets requests that wait go on without limits', async (t) => {
   const stuck = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
   const { daemon, mount } = await startForeground(t, stuck);
-  const agent = new FileAgent(t);
-  const fd = await agent.open(mount.file(), constants.O_RDONLY);
-  t.is((await agent.read(fd, 0, 4096)).result, 4096);
-  const waiting = agent.read(fd, 4096, 4096);
+  const readOnce = async (offset: number): Promise<number> => {
+    const agent = new FileAgent(t);
+    const fd = await agent.open(mount.file(), constants.O_RDONLY);
+    const { result } = await agent.read(fd, offset, 4096);
+    await agent.close(fd);
+    return result;
+  };
+  // The first one may pass at once; the other one would wait for more than an hour.
+  const reads = Promise.all([readOnce(0), readOnce(4096)]);
   await untilQueued(mount, 'slow', 1);
   daemon.process.kill('SIGTERM');
-  t.is((await waiting).result, 4096);
-  await agent.close(fd);
+  t.deepEqual(await reads, [4096, 4096]);
   t.is((await daemon.within(5000)).code, 0);
-  await mount.checkGone(t);
+  // The files were open when the signal came: the log may say so.
+  await mount.checkGone(t, /: in use/);
 });
 
 mountTest('a second signal ends the daemon at once, though a file is open', async (t) => {
@@ -88,7 +93,9 @@ mountTest('after kill -9 of the daemon files say ENOTCONN and umount cleans up',
   const fd = await agent.open(mount.file(), constants.O_RDONLY);
   process.kill(mount.pid, 'SIGKILL');
   t.true(await eventually(5000, () => !isAlive(mount.pid)));
-  t.is((await agent.read(fd, 0, 4096)).result, -ERRNO.ENOTCONN);
+  // The kernel may still be closing the daemon's files: a request that it had taken is aborted.
+  const { result } = await agent.read(fd, 0, 4096);
+  t.true(result === -ERRNO.ENOTCONN || result === -ERRNO.ECONNABORTED, `${result}`);
   t.is(await agent.size(mount.file()), -ERRNO.ENOTCONN);
   await agent.close(fd);
   t.is(mountsAt(mount.point).length, 1);

@@ -6,7 +6,7 @@ import { FileAgent } from '../helpers/file-agent.js';
 import { mountTest } from '../helpers/requires.js';
 import { run } from '../helpers/run.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
-import { MIB, pattern, patternFile, tempFolder } from '../helpers/temp.js';
+import { MIB, pattern, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
 
 const { O_RDONLY, O_RDWR, O_DIRECT, O_TRUNC } = constants;
 
@@ -44,6 +44,20 @@ for (const mode of ['--direct', '--no-direct']) {
     });
   }
 }
+
+mountTest('a write that is not aligned goes into a hole of the image', async (t) => {
+  // A file system may take any length for a direct read of a hole, but not for a write.
+  const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
+  const agent = new FileAgent(t);
+  await withMount(t, [image], ['--direct'], async (mount) => {
+    const fd = await agent.open(mount.file(), O_RDWR);
+    t.is(await agent.write(fd, 4096, Buffer.alloc(40, 'h')), 40);
+    t.is(await agent.write(fd, 70_001, Buffer.alloc(5000, 'i')), 5000);
+    await agent.close(fd);
+  });
+  const expected = Buffer.alloc(MIB).fill('h', 4096, 4136).fill('i', 70_001, 75_001);
+  t.true(readFileSync(image).equals(expected));
+});
 
 mountTest('a write across the end is short, at the end there is no space', async (t) => {
   await withFile(t, [], async ({ agent, fd, image, mount }) => {

@@ -139,6 +139,19 @@ test('cancelling the request that holds a bucket frees the others at once', (t) 
   t.is(throttle.wakeAt, Infinity);
 });
 
+test('what a cancelled request saved up is lost, not a burst for the others', (t) => {
+  const throttle = new Throttle(1024);
+  throttle.setLimits(throttle.root, { bps: 1000 }, 0);
+  const a = throttle.createMember('a');
+  const b = throttle.createMember('b');
+  throttle.submit(1000, a, WRITE, 1e6, 0);
+  for (let i = 0; i < 500; i++) t.false(throttle.submit(i, b, READ, 10, 0));
+  t.is(throttle.next(500 * SECOND), -1);
+  t.true(throttle.cancel(1000));
+  t.deepEqual(takeAll(throttle, 500 * SECOND), [0]);
+  t.is(throttle.wakeAt, 500.01 * SECOND);
+});
+
 test('release hands out every waiter in order and lets everything pass from then on', (t) => {
   const throttle = new Throttle(64);
   const slow = throttle.createGroup('slow');

@@ -6,7 +6,7 @@ import { type Child, isInstalled, settles, splitCommand, start, stop } from './p
 import { checkSluiceBuilt, mountSluice } from './sluice.js';
 
 /** A server of one image that is up. */
-export interface Running {
+interface Running {
   /** The file to read and write. */
   file: string;
   /** The process that serves FUSE; null for the host file itself. */

@@ -28,7 +28,7 @@ export async function checkSluiceBuilt(): Promise<void> {
 }
 
 /** The process id in the text of `.groups/daemon`; throws when it has none. */
-export function parseDaemonPid(text: string): number {
+function parseDaemonPid(text: string): number {
   const match = /^pid (\d+)$/m.exec(text);
   if (!match) throw new Error('.groups/daemon has no line `pid N`');
   return Number(match[1]);
