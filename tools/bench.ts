@@ -36,7 +36,7 @@ function readOptions() {
       peers: { type: 'boolean', default: true, describe: 'run others than host file and sluice' },
       'qemu-aio': {
         type: 'string',
-        default: 'native,native+iothread',
+        default: 'native,native+iothread,io_uring',
         describe: 'aio modes of qemu-storage-daemon, +iothread appended for one',
       },
       'sluice-option': {

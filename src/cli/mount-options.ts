@@ -1,7 +1,7 @@
 import type { Argv, Options } from 'yargs';
 
 /** Options of `sluice mount`. Each is described in docs/manual.md (a test compares). */
-export const MOUNT_OPTIONS = {
+const MOUNT_OPTIONS = {
   group: {
     type: 'string',
     requiresArg: true,

@@ -1,16 +1,16 @@
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { readVersion } from '../util/version.js';
 import * as info from './commands/info.js';
 import * as mount from './commands/mount.js';
 import * as stat from './commands/stat.js';
 import * as umount from './commands/umount.js';
-import { readVersion } from '../util/version.js';
 
 /** All commands, in the order of the help. */
 export const COMMANDS = [mount, umount, info, stat] as const;
 
 /** First words of the commands. */
-export const COMMAND_NAMES: readonly string[] = COMMANDS.map((module) => commandName(module));
+const COMMAND_NAMES: readonly string[] = COMMANDS.map((module) => commandName(module));
 
 function commandName(module: { command: string }): string {
   return module.command.split(' ')[0] ?? '';

@@ -5,7 +5,7 @@ import { ourMount } from '../fuse/mount-point.js';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
-import { currentUser, defaultLogFile } from './log-place.js';
+import { findLogFile } from './log-place.js';
 import type { FromDaemon } from './messages.js';
 import { detachDeadMount } from './unmount.js';
 
@@ -15,11 +15,12 @@ const READY_LIMIT_MS = 30_000;
 /** The program of the daemon process. */
 const DAEMON_PROGRAM = fileURLToPath(new URL('./main.js', import.meta.url));
 
-function openLog(path: string): number {
+function openLog(asked: string | null): { fd: number; path: string } {
   try {
-    return openLogFile(path);
+    const path = findLogFile(asked);
+    return { fd: openLogFile(path), path };
   } catch (error) {
-    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    const { code = 'EIO', path } = error as NodeJS.ErrnoException;
     throw new SluiceError(
       `${path}: the log cannot be opened (${code}); choose another place with --log FILE`,
       code,
@@ -100,13 +101,12 @@ export async function launch(
   program = DAEMON_PROGRAM,
   limitMs = READY_LIMIT_MS,
 ): Promise<void> {
-  const logFile = config.logFile ?? defaultLogFile(currentUser());
-  const log = openLog(logFile);
-  const child = start(config, program, log);
-  closeSync(log);
+  const log = openLog(config.logFile);
+  const child = start(config, program, log.fd);
+  closeSync(log.fd);
   const restoreSignals = passSignals(child);
   try {
-    const waiting = outcome(child, logFile, limitMs);
+    const waiting = outcome(child, log.path, limitMs);
     // A failed send means that the process died; `close` tells so with its code.
     child.send(config, () => {});
     const told = await waiting;

@@ -1,5 +1,6 @@
+import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** What decides the place of the log. */
 export interface LogUser {
@@ -10,7 +11,7 @@ export interface LogUser {
 }
 
 /** This process's user. */
-export function currentUser(): LogUser {
+function currentUser(): LogUser {
   return { uid: process.getuid?.() ?? 0, stateHome: process.env.XDG_STATE_HOME, home: homedir() };
 }
 
@@ -21,4 +22,16 @@ export function defaultLogFile(user: LogUser): string {
     ? user.stateHome
     : join(user.home, '.local', 'state');
   return join(state, 'sluice', 'sluice.log');
+}
+
+/**
+ * The log of this mount: FILE of `--log`, or the default place, whose folder is made.
+ *
+ * @throws what mkdir reports
+ */
+export function findLogFile(asked: string | null): string {
+  if (asked !== null) return asked;
+  const path = defaultLogFile(currentUser());
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  return path;
 }

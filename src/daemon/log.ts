@@ -1,5 +1,4 @@
-import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
 
 /** Where the daemon says what happens. A call never throws: a full disk must not end a mount. */
 export interface Log {
@@ -9,7 +8,7 @@ export interface Log {
 }
 
 /** At this size a log is renamed to FILE.1, once: two files, 32 MiB, are the most a log takes. */
-export const LOG_LIMIT = 16 * 1024 * 1024;
+const LOG_LIMIT = 16 * 1024 * 1024;
 /** Look at the file again after this much of our own: other daemons may write to the same log. */
 const CHECK_EVERY = 64 * 1024;
 
@@ -20,9 +19,8 @@ export function logLine(time: Date, pid: number, mountpoint: string, text: strin
   return `${time.toISOString()} sluice[${pid}] ${flat}\n`;
 }
 
-/** Opens a log for appending; makes its directory. Only its owner may read it: it names files. */
+/** Opens a log for appending. Only its owner may read it: it names files. */
 export function openLogFile(path: string): number {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return openSync(path, 'a', 0o600);
 }
 

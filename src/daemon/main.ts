@@ -1,7 +1,7 @@
 import { EXIT_DAEMON, EXIT_FAILED, EXIT_OK, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { fileLog } from './log.js';
-import { currentUser, defaultLogFile } from './log-place.js';
+import { findLogFile } from './log-place.js';
 import type { FromDaemon } from './messages.js';
 import { runDaemon } from './run.js';
 import { serve } from './serve.js';
@@ -29,7 +29,7 @@ function failure(error: unknown): FromDaemon {
 }
 
 async function main(config: MountConfig): Promise<number> {
-  const log = fileLog(config.logFile ?? defaultLogFile(currentUser()), config.mountpoint);
+  const log = fileLog(findLogFile(config.logFile), config.mountpoint);
   let ready = false;
   try {
     await runDaemon(config, log, serve, () => {

@@ -58,34 +58,35 @@ export class Arbiter {
     for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
       buckets.claim(chains.buckets[at]);
     }
-    this.headBytes[lane] = bytes;
+    this.setHead(lane, bytes, time);
     this.heap.ticket[lane] = ++this.turns;
-    if (!this.look(lane, now, time)) return false;
+    if (!this.look(lane, now)) return false;
     this.due = time;
     return true;
   }
 
   /** The lane was served and has another request: its turn comes after all others'. */
   startTurn(lane: number, bytes: number, now: number): void {
-    this.headBytes[lane] = bytes;
+    this.setHead(lane, bytes, this.due);
     this.heap.ticket[lane] = ++this.turns;
     // Judged at once, not when it comes up: a younger lane must not slip past in between.
-    if (this.look(lane, now, this.due)) this.heap.set(lane, this.latest);
+    if (this.look(lane, now)) this.heap.set(lane, this.latest);
   }
 
   /** The lane to serve now, -1 if there is none: `wakeAt` is exact then. */
   choose(now: number): number {
     const { heap } = this;
+    if (this.restart) this.restartAt(now);
     for (;;) {
       const lane = heap.top();
       if (lane === -1) return -1;
       const before = heap.key[lane];
-      if (this.look(lane, now, this.timeOf(now))) {
+      if (this.look(lane, now)) {
         this.due = Math.min(now, Math.max(this.due, this.latest));
         return lane;
       }
-      // Other lanes' charges may have moved it back; if not, nobody is earlier.
-      if (before > now && heap.key[lane] <= before) return -1;
+      // Other lanes' charges may have moved it back, or it is parked; if not, nobody is earlier.
+      if (before > now && heap.top() === lane && heap.key[lane] <= before) return -1;
     }
   }
 
@@ -101,9 +102,9 @@ export class Arbiter {
     for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
       const bucket = chains.buckets[at];
       buckets.charge(bucket, bytes, this.due);
-      buckets.unsave(bucket, bytes);
       if (buckets.holder[bucket] === lane) buckets.holder[bucket] = -1;
     }
+    this.dropHead(lane);
     for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
       this.wakeParked(chains.buckets[at], now);
     }
@@ -126,9 +127,9 @@ export class Arbiter {
     const { buckets, chains } = this;
     for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
       const bucket = chains.buckets[at];
-      buckets.unsave(bucket, this.headBytes[lane]);
       if (buckets.holder[bucket] === lane) buckets.holder[bucket] = -1;
     }
+    this.dropHead(lane);
     for (let other = 0; other < this.headBytes.length; other++) {
       if (this.waits(other)) this.putInHeap(other, this.readyTime(other));
     }
@@ -137,7 +138,7 @@ export class Arbiter {
 
   /** After `withdraw`: the next request of the lane is first, in the same turn. */
   replaceHead(lane: number, bytes: number): void {
-    this.headBytes[lane] = bytes;
+    this.setHead(lane, bytes, this.due);
     this.heap.set(lane, this.readyTime(lane));
   }
 
@@ -186,7 +187,7 @@ export class Arbiter {
     this.buckets.forgetWaiters();
     for (let lane = 0; lane < lanes; lane++) this.readmit(lane, heads[lane]);
     for (let lane = 0; lane < lanes; lane++) {
-      if (this.heap.has(lane)) this.look(lane, now, this.due);
+      if (this.heap.has(lane)) this.look(lane, now);
     }
   }
 
@@ -198,26 +199,21 @@ export class Arbiter {
     this.parking.unpark(lane);
     if (bytes === -1) return;
     if (!waited) this.heap.ticket[lane] = ++this.turns;
-    this.headBytes[lane] = bytes;
     for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
       buckets.claim(chains.buckets[at]);
-      // Credit was settled before the change, so this only says what to keep from now on.
-      buckets.save(chains.buckets[at], bytes, -Infinity);
     }
+    // Credit was settled before the change, so this only says what to keep from now on.
+    this.setHead(lane, bytes, -Infinity);
     this.heap.set(lane, this.readyTime(lane));
   }
 
   /**
    * Judges a waiting lane. True: it may go now. False: its key in the heap says when to look again,
-   * and it holds the bucket that is ready last unless it must wait for an older lane. `time` is
-   * when it began to be first.
+   * and it holds the bucket that is ready last unless it must wait for an older lane.
    */
-  private look(lane: number, now: number, time: number): boolean {
+  private look(lane: number, now: number): boolean {
     const { buckets, chains, heap } = this;
     const bytes = this.headBytes[lane];
-    for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
-      buckets.save(chains.buckets[at], bytes, time);
-    }
     const ready = this.readyTime(lane);
     const older = this.olderHolder(lane, now);
     if (older === -1 && ready <= now) return true;
@@ -236,10 +232,44 @@ export class Arbiter {
     return false;
   }
 
+  /** Another request is first in the lane since `time`. */
+  private setHead(lane: number, bytes: number, time: number): void {
+    const { buckets, chains } = this;
+    this.headBytes[lane] = bytes;
+    for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
+      buckets.save(chains.buckets[at], bytes, time);
+    }
+  }
+
+  /** The first request of the lane is gone, and what it saved with it. */
+  private dropHead(lane: number): void {
+    const { buckets, chains } = this;
+    for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
+      const bucket = chains.buckets[at];
+      if (buckets.unsave(bucket, this.headBytes[lane])) this.saveOthers(bucket, lane);
+    }
+  }
+
+  /** Finds the largest first request again: seldom, for lanes tend to send requests of one size. */
+  private saveOthers(bucket: number, gone: number): void {
+    const { buckets, chains } = this;
+    for (let lane = 0; lane < this.headBytes.length; lane++) {
+      if (lane === gone || !this.waits(lane)) continue;
+      for (let at = chains.start[lane]; at < chains.end[lane]; at++) {
+        if (chains.buckets[at] !== bucket) continue;
+        buckets.save(bucket, this.headBytes[lane], -Infinity);
+      }
+    }
+  }
+
+  private restartAt(now: number): void {
+    this.restart = false;
+    this.due = now;
+  }
+
   /** `now`, or if something was due before that and is not served yet, the time when it was due. */
   private timeOf(now: number): number {
-    if (this.restart) this.due = now;
-    this.restart = false;
+    if (this.restart) this.restartAt(now);
     return Math.min(now, Math.max(this.due, this.wakeAt()));
   }
 
@@ -276,7 +306,7 @@ export class Arbiter {
       const lane = this.parking.oldest(bucket);
       if (lane === -1) return;
       this.parking.unpark(lane);
-      if (this.look(lane, now, this.due)) this.heap.set(lane, this.latest);
+      if (this.look(lane, now)) this.heap.set(lane, this.latest);
     }
   }
 

@@ -5,7 +5,7 @@ import type { Limits } from './limits.js';
  * How far ahead of its rate a bucket may be, in ns: 10 ms. A request that costs no more passes an
  * idle bucket at once; a larger one waits for the rest of its cost first.
  */
-export const ALLOWANCE = 10e6;
+const ALLOWANCE = 10e6;
 
 /** Buckets of a group: bucket number = group number * BUCKETS + kind. */
 export const BUCKETS = 6;
@@ -50,6 +50,8 @@ export class Buckets {
   private claims = new Int32Array(0);
   /** Credit in ns that is kept. */
   private need = new Float64Array(0);
+  /** Lanes whose first request costs as much as `need`. */
+  private savers = new Int32Array(0);
   /** Lane whose turn it is at this bucket, -1: none. */
   holder = new Int32Array(0);
 
@@ -61,6 +63,7 @@ export class Buckets {
     this.unitBytes = grownFloat64(this.unitBytes, length, 1);
     this.leastUnits = grownFloat64(this.leastUnits, length, 0);
     this.claims = grownInt32(this.claims, length, 0);
+    this.savers = grownInt32(this.savers, length, 0);
     this.need = grownFloat64(this.need, length, 0);
     this.holder = grownInt32(this.holder, length, -1);
   }
@@ -85,17 +88,23 @@ export class Buckets {
     this.tat[bucket] = Math.max(this.tat[bucket], time - this.need[bucket]);
   }
 
-  /** A waiting request wants to use the bucket: from `time` on it may save for that. */
+  /** A request is first in its lane and will use the bucket: from `time` on it may save for that. */
   save(bucket: number, bytes: number, time: number): void {
     const cost = this.cost(bucket, bytes);
-    if (cost <= this.need[bucket]) return;
-    this.settle(bucket, time);
-    this.need[bucket] = cost;
+    if (cost < this.need[bucket]) return;
+    if (cost > this.need[bucket]) {
+      this.settle(bucket, time);
+      this.need[bucket] = cost;
+      this.savers[bucket] = 0;
+    }
+    this.savers[bucket]++;
   }
 
-  /** The request that saved for `bytes` is gone; whoever comes next says again what it needs. */
-  unsave(bucket: number, bytes: number): void {
-    if (this.cost(bucket, bytes) >= this.need[bucket]) this.need[bucket] = 0;
+  /** Undoes `save`. True: the largest is gone, and the other lanes must save again. */
+  unsave(bucket: number, bytes: number): boolean {
+    if (this.cost(bucket, bytes) < this.need[bucket] || --this.savers[bucket] > 0) return false;
+    this.need[bucket] = 0;
+    return this.claims[bucket] > 1;
   }
 
   charge(bucket: number, bytes: number, time: number): void {
@@ -108,13 +117,14 @@ export class Buckets {
   }
 
   unclaim(bucket: number): void {
-    if (--this.claims[bucket] === 0) this.need[bucket] = 0;
+    this.claims[bucket]--;
   }
 
   /** Forgets who waits, to be told anew; `tat` stays. */
   forgetWaiters(): void {
     this.claims.fill(0);
     this.need.fill(0);
+    this.savers.fill(0);
     this.holder.fill(-1);
   }
 

@@ -15,17 +15,22 @@ async function groupFigures(
   return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0], Number(pair.split('=')[1])]));
 }
 
-/** Waits until so many requests of a group wait for their turn. */
-export async function untilQueued(
+/** Waits until the figures of a group are as they should be. */
+export async function untilFigures(
   mount: SluiceMount,
   group: string,
-  count: number,
+  right: (figures: Record<string, number>) => boolean,
   limitMs = 10_000,
 ): Promise<void> {
   const end = performance.now() + limitMs;
   for (;;) {
-    const { queued = -1 } = await groupFigures(mount, group);
-    if (queued >= count) return;
-    if (performance.now() > end) throw new Error(`${queued} requests wait, ${count} should`);
+    const figures = await groupFigures(mount, group);
+    if (right(figures)) return;
+    if (performance.now() > end) throw new Error(`io.stat stays at ${JSON.stringify(figures)}`);
   }
+}
+
+/** Waits until so many requests of a group wait for their turn. */
+export function untilQueued(mount: SluiceMount, group: string, count: number): Promise<void> {
+  return untilFigures(mount, group, ({ queued = 0 }) => queued >= count);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
-import { untilQueued } from '../helpers/group-files.js';
+import { untilFigures } from '../helpers/group-files.js';
 import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
 import { mountTest } from '../helpers/requires.js';
 import { Child, must, sluice, sluiceWords } from '../helpers/run.js';
@@ -59,16 +59,17 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 mountTest('SIGTERM lets requests that wait go on without limits', async (t) => {
   const stuck = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
   const { daemon, mount } = await startForeground(t, stuck);
-  const readOnce = async (offset: number): Promise<number> => {
-    const agent = new FileAgent(t);
-    const fd = await agent.open(mount.file(), constants.O_RDONLY);
-    const { result } = await agent.read(fd, offset, 4096);
-    await agent.close(fd);
+  // The first read may pass at once; the other one would wait for more than an hour.
+  const agents = [new FileAgent(t), new FileAgent(t)];
+  const flags = constants.O_RDONLY;
+  const fds = await Promise.all(agents.map((agent) => agent.open(mount.file(), flags)));
+  const readOnce = async (agent: FileAgent, i: number): Promise<number> => {
+    const { result } = await agent.read(fds[i]!, i * 4096, 4096);
+    await agent.close(fds[i]!);
     return result;
   };
-  // The first one may pass at once; the other one would wait for more than an hour.
-  const reads = Promise.all([readOnce(0), readOnce(4096)]);
-  await untilQueued(mount, 'slow', 1);
+  const reads = Promise.all(agents.map(readOnce));
+  await untilFigures(mount, 'slow', ({ queued = 0, rios = 0 }) => queued > 0 && queued + rios > 1);
   daemon.process.kill('SIGTERM');
   t.deepEqual(await reads, [4096, 4096]);
   t.is((await daemon.within(5000)).code, 0);

@@ -1,7 +1,7 @@
 import type { Limits } from '../../src/throttle/limits.js';
 
 /** A bucket as the manual describes it: a rate, and a list of all that ever passed. */
-export interface PlainBucket {
+interface PlainBucket {
   group: string;
   key: Exclude<keyof Limits, 'iopsSize'>;
   passed: { time: number; units: number }[];

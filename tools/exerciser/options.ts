@@ -37,6 +37,8 @@ export interface CommandOptions {
   seeds: number;
   mount: boolean;
   imageFolder: string | null;
+  /** Exercise only the mount with this title. */
+  only: string | null;
 }
 
 export const USAGE = `usage: exerciser PATH [options]      exercise one file against a model in memory
@@ -56,6 +58,7 @@ export const USAGE = `usage: exerciser PATH [options]      exercise one file aga
   --host FILE       compare this file with the model at the end
   --save-model FILE write the model there at the end
   --images DIR      with --mount: where to put images (the folder for temporary files)
+  --only TITLE      with --mount: one of its kinds, for instance 'direct, growable'
 `;
 
 /** Reads the command line; throws an Error with a sentence for the user. */
@@ -65,7 +68,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     allowPositionals: true,
     options: {
       ...texts('seed', 'seeds', 'ops', 'size', 'concurrent', 'direct-align', 'size-unit'),
-      ...texts('first-op', 'stop-at', 'host', 'save-model', 'images'),
+      ...texts('first-op', 'stop-at', 'host', 'save-model', 'images', 'only'),
       ...flags('growable', 'fixed', 'no-direct-fds', 'no-mmap', 'mount'),
     },
   });
@@ -99,6 +102,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     seeds: count('seeds', 1),
     mount: positionals.length === 0,
     imageFolder: text('images') ?? null,
+    only: text('only') ?? null,
   };
 }
 
