@@ -1,6 +1,6 @@
-import type { Limits } from '../throttle/limits.js';
 import type { MessagePort } from 'node:worker_threads';
 import type { Owner } from '../fuse/attributes.js';
+import type { Limits } from '../throttle/limits.js';
 import type { DiskConfig } from './disk.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */

@@ -1,15 +1,3 @@
-import { newExtent } from '../image/image.js';
-import type { Engine } from '../engine/engine.js';
-import * as abi from '../fuse/abi.js';
-import type { Owner } from '../fuse/attributes.js';
-import { Dispatcher } from '../fuse/dispatch.js';
-import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
-import type { Transport } from '../fuse/transport.js';
-import type { Throttle } from '../throttle/throttle.js';
-import type { Tree } from '../tree/tree.js';
-import { ERRNO } from '../util/errno.js';
-import type { Disk } from './disk.js';
-import { type Admission, DiskRequests } from './disk-requests.js';
 import {
   IN_FLIGHT_MAX,
   type Memory,
@@ -19,9 +7,21 @@ import {
   SLOT_REQUEST,
   slotOffset,
 } from '../buffers/memory.js';
+import { PayloadPool } from '../buffers/payload-pool.js';
+import type { Engine } from '../engine/engine.js';
+import * as abi from '../fuse/abi.js';
+import type { Owner } from '../fuse/attributes.js';
+import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
+import { Dispatcher } from '../fuse/dispatch.js';
+import type { Transport } from '../fuse/transport.js';
+import { newExtent } from '../image/image.js';
+import type { Throttle } from '../throttle/throttle.js';
+import type { Tree } from '../tree/tree.js';
+import { ERRNO } from '../util/errno.js';
+import type { Disk } from './disk.js';
+import { type Admission, DiskRequests } from './disk-requests.js';
 import { Operations } from './operations.js';
 import type { Parts } from './parts.js';
-import { PayloadPool } from '../buffers/payload-pool.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, READY, RequestQueue, Requests, TASK, WAITING } from './requests.js';
