@@ -44,10 +44,10 @@ export class Replies {
   payload(request: number, offset: number, length: number): void {
     const { view } = this.#memory;
     const { uniqueLow, uniqueHigh } = this.#requests;
-    const bytes = abi.OUT_HEADER_BYTES + (length > 0 ? length : 0);
+    const bytes = abi.OUT_HEADER_BYTES + Math.max(length, 0);
     const header = offset - abi.OUT_HEADER_BYTES;
     view.setUint32(header + abi.OUT_LEN, bytes, true);
-    view.setInt32(header + abi.OUT_ERROR, length < 0 ? length : 0, true);
+    view.setInt32(header + abi.OUT_ERROR, Math.min(length, 0), true);
     view.setUint32(header + abi.OUT_UNIQUE, uniqueLow[request]!, true);
     view.setUint32(header + abi.OUT_UNIQUE + 4, uniqueHigh[request]!, true);
     if (this.#trace !== null) this.#trace(describe(this.#requests, request, length));
