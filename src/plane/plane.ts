@@ -125,7 +125,7 @@ export class Plane implements Admission {
     const result = this.dispatcher.dispatch(at, bytes, out);
     if (result === DEFERRED) return;
     if (result === NO_REPLY) this.#release(request);
-    else this.#replies.payload(request, out, result);
+    else this.#replies.payload(request, out, result, false);
   }
 
   /** The engine has finished an operation of `request`. */
@@ -186,7 +186,7 @@ export class Plane implements Admission {
     const request = this.#waiting.find(uniqueLow, uniqueHigh);
     if (request === NONE || !this.#throttle.cancel(request)) return;
     this.#waiting.remove(request);
-    this.#replies.result(request, -ERRNO.EINTR);
+    this.#replies.result(request, -ERRNO.EINTR, false);
   }
 
   /** Charges the request in hand, and starts it unless its group or the window holds it back. */
@@ -248,7 +248,7 @@ export class Plane implements Admission {
       return;
     }
     if (opcode === abi.WRITE) this.#writes.ended(request, result);
-    else this.#replies.result(request, result);
+    else this.#replies.result(request, result, false);
   }
 
   #release(request: number): void {

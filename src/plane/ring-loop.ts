@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Ring } from '../uring/ring.js';
@@ -63,6 +64,7 @@ export class RingLoop {
     const ring = this.#ring;
     const now = nowNs();
     this.#plane.beginTurn(now);
+    if (ring.queued === 0) this.#settleSent();
     while (ring.peek()) {
       const tag = ring.completedTag;
       const result = ring.completedResult;
@@ -71,6 +73,13 @@ export class RingLoop {
       this.#handle(tag & TAG_KIND, tag & TAG_INDEX, result);
     }
     this.#plane.endTurn();
+  }
+
+  /** What was queued has been submitted, and so these replies have left. */
+  #settleSent(): void {
+    const session = this.#session;
+    for (let i = 0; i < session.sentCount; i++) this.#plane.replied(session.sent[i]!);
+    session.sentCount = 0;
   }
 
   #handle(kind: number, index: number, result: number): void {
@@ -82,36 +91,38 @@ export class RingLoop {
     } else if (kind === TAG_WAKE) this.#wake.woken();
   }
 
-  /** Sends down what is queued and sleeps until something happens, spinning first. */
+  /** Sends down what is queued; sleeps until something happens, spinning first. */
   #wait(): void {
-    const ring = this.#ring;
     const wakeAt = this.#plane.wakeAtNs;
-    let now = nowNs();
+    const now = nowNs();
     const spinUntil = Math.min(this.#busyNs + this.#pollNs, wakeAt);
-    if (now < spinUntil) {
-      ring.submit();
-      while (!ring.hasWork() && now < spinUntil) now = nowNs();
-      if (ring.hasWork()) {
-        ring.submit();
-        return;
-      }
-    }
-    if (wakeAt <= now) {
-      ring.submit();
-      return;
-    }
-    const idle = wakeAt === Infinity && !this.#trimmed;
-    if (!idle) {
+    if (now < spinUntil && this.#spin(spinUntil)) return;
+    // The last replies of all have no completion to wait for.
+    const last = !this.#receiving && this.#session.sentCount > 0;
+    if (wakeAt <= now || last) this.#ring.submit();
+    else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
+    else {
       this.#trimmed = false;
-      ring.submitAndWait(wakeAt - now);
-      return;
+      this.#ring.submitAndWait(wakeAt - now);
     }
-    ring.submitAndWait(TRIM_AFTER_NS);
-    if (!ring.peek() && this.#plane.requests.count === 0) {
-      this.#memory.trim();
-      if (this.#plane.pooled === 0) this.#memory.trimPool();
-      this.#trimmed = true;
-    }
+  }
+
+  /** @returns Whether something has happened; it is in the ring. */
+  #spin(until: number): boolean {
+    const ring = this.#ring;
+    ring.submit();
+    while (!ring.hasWork()) if (nowNs() >= until) return false;
+    ring.submit();
+    return true;
+  }
+
+  /** Sleeps, and gives memory back if nothing comes for a while. */
+  #sleepIdle(): void {
+    this.#ring.submitAndWait(TRIM_AFTER_NS);
+    if (this.#ring.peek() || this.#plane.requests.count > this.#session.sentCount) return;
+    this.#memory.trim();
+    if (this.#plane.pooled === 0) this.#memory.trimPool();
+    this.#trimmed = true;
   }
 }
 

@@ -2,7 +2,7 @@ import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
 import { roundUpToSector } from '../image/image.js';
 import type { Parts } from './parts.js';
-import { LINKED, LOCKED, NONE, PLAIN } from './requests.js';
+import { LOCKED, NONE, PLAIN } from './requests.js';
 import type { Task } from './tasks.js';
 
 /**
@@ -53,10 +53,8 @@ export class Writes {
     const address = memory.address + this.#payloadOffset(request);
     requests.state[request] = PLAIN;
     const result = engine.write(request, file, address, length, extent.offset, linked);
-    if (linked) {
-      replies.result(request, length);
-      requests.state[request] = LINKED;
-    } else if (result !== PENDING) this.completed(request, result);
+    if (linked) replies.result(request, length, true);
+    else if (result !== PENDING) this.completed(request, result);
   }
 
   /** The transfer of `granted` ended: complete (PLAIN), short, or with an error. */
@@ -70,7 +68,7 @@ export class Writes {
   /** `written` bytes are on the host, or it is an errno: answers, after size and locks followed. */
   ended(request: number, written: number): void {
     this.settle(request, written);
-    this.#parts.replies.result(request, written);
+    this.#parts.replies.result(request, written, false);
   }
 
   /** A write has come to `written` bytes or -errno: the disk's size and locks follow. */

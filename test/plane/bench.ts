@@ -51,7 +51,8 @@ export class Bench {
   readonly disks: Disk[];
   readonly host: FakeHost;
   readonly plane: Plane;
-  #unique = 0;
+  /** Id of the request that was sent last; the next one's is 2 more. */
+  unique = 0;
   /** Entries of `requests` that have been used. */
   #used = 0;
 
@@ -109,12 +110,12 @@ export class Bench {
     this.plane.beginTurn(this.nowNs);
     const ids = list.map(([opcode, node, body]) => {
       if (this.plane.receivable <= 0) throw new Error('nothing can be received');
-      this.#unique += 2;
+      this.unique += 2;
       const slot = memory.takeSlot();
-      const bytes = writeRequest(memory, slot, opcode, this.#unique, node, body);
+      const bytes = writeRequest(memory, slot, opcode, this.unique, node, body);
       this.plane.received(slot, bytes);
       this.#used = Math.max(this.#used, this.plane.requests.count);
-      return this.#unique;
+      return this.unique;
     });
     this.#endTurn();
     return ids;

@@ -124,13 +124,16 @@ export class FakeHost implements Engine, Transport {
     return this.#queue({ kind: 'seek', request, file, offset, mode: whence });
   }
 
-  reply(request: number, offset: number, length: number): void {
+  reply(request: number, offset: number, length: number, linked: boolean): void {
     const before = this.#unlinked;
     this.#unlinked = null;
-    if (before !== null) {
-      if (before.request !== request) throw new Error('a transfer is linked to another’s reply');
-      before.link = this.#op({ kind: 'reply', request, place: offset, length });
-    } else this.#queue({ kind: 'reply', request, place: offset, length });
+    if (linked !== (before !== null)) throw new Error('a reply and a transfer that do not belong');
+    if (before === null) {
+      this.#queue({ kind: 'reply', request, place: offset, length });
+      return;
+    }
+    if (before.request !== request) throw new Error('a transfer is linked to another’s reply');
+    before.link = this.#op({ kind: 'reply', request, place: offset, length });
   }
 
   /**
@@ -240,4 +243,12 @@ export function writeRequest(
   memory.view.setUint32(at + 16, node, true);
   memory.bytes.set(body, at + 40);
   return 40 + body.length;
+}
+
+/** Where two contents differ first, as text; null if they are the same. Long dumps help nobody. */
+export function difference(actual: Uint8Array, expected: Uint8Array): string | null {
+  if (Buffer.compare(actual, expected) === 0) return null;
+  let at = 0;
+  while (actual[at] === expected[at]) at++;
+  return `byte ${at} is ${actual[at]}, not ${expected[at]}; lengths ${actual.length}, ${expected.length}`;
 }
