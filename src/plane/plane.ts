@@ -109,6 +109,11 @@ export class Plane implements Admission {
     return this.#pool.inUse;
   }
 
+  /** Requests between admission and the departure of their reply. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
   /** A request of `bytes` is in `slot`. */
   received(slot: number, bytes: number): void {
     const { requests } = this;

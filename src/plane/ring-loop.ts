@@ -4,6 +4,7 @@ import type { DeviceSession } from '../fuse/device-session.js';
 import type { Ring } from '../uring/ring.js';
 import { TAG_INDEX, TAG_IO, TAG_KIND, TAG_RECEIVE, TAG_REPLY, TAG_WAKE } from '../uring/tags.js';
 import type { Plane } from './plane.js';
+import { SpinWindow } from './spin-window.js';
 import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */
@@ -20,13 +21,15 @@ export class RingLoop {
   readonly #session: DeviceSession;
   readonly #memory: Memory;
   readonly #wake: Wake;
-  readonly #pollNs: number;
+  /** Waits for a request and waits for a device differ in length, so each has its own window. */
+  readonly #spinForRequest: SpinWindow;
+  readonly #spinForDevice: SpinWindow;
   /** Time of the last turn that had anything to do. */
   #busyNs = 0;
   #trimmed = true;
   #receiving = true;
 
-  /** @param pollUs Spin this long after the last event before the thread sleeps. */
+  /** @param pollUs Spin this long at most after the last event before the thread sleeps. */
   constructor(
     ring: Ring,
     plane: Plane,
@@ -40,7 +43,8 @@ export class RingLoop {
     this.#session = session;
     this.#memory = memory;
     this.#wake = wake;
-    this.#pollNs = pollUs * 1000;
+    this.#spinForRequest = new SpinWindow(pollUs * 1000);
+    this.#spinForDevice = new SpinWindow(pollUs * 1000);
   }
 
   /** Takes no more requests; `run` returns when those under way are answered. */
@@ -94,9 +98,11 @@ export class RingLoop {
   /** Sends down what is queued; sleeps until something happens, spinning first. */
   #wait(): void {
     const wakeAt = this.#plane.wakeAtNs;
+    const isDeviceBusy = this.#plane.inFlight > this.#session.sentCount;
+    const spin = isDeviceBusy ? this.#spinForDevice : this.#spinForRequest;
     const now = nowNs();
-    const spinUntil = Math.min(this.#busyNs + this.#pollNs, wakeAt);
-    if (now < spinUntil && this.#spin(spinUntil)) return;
+    const spinUntil = Math.min(this.#busyNs + spin.windowNs, wakeAt);
+    if (now < spinUntil && this.#spinUntil(spinUntil)) return;
     // The last replies of all have no completion to wait for.
     const last = !this.#receiving && this.#session.sentCount > 0;
     if (wakeAt <= now || last) this.#ring.submit();
@@ -105,10 +111,11 @@ export class RingLoop {
       this.#trimmed = false;
       this.#ring.submitAndWait(wakeAt - now);
     }
+    spin.slept(nowNs() - this.#busyNs);
   }
 
   /** @returns Whether something has happened; it is in the ring. */
-  #spin(until: number): boolean {
+  #spinUntil(until: number): boolean {
     const ring = this.#ring;
     ring.submit();
     while (!ring.hasWork()) if (nowNs() >= until) return false;

@@ -78,7 +78,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: -100_000, max: -1 }) },
 );
 
-test('places are page-aligned, in the pool, and never overlap, whatever is taken and given back', (t) => {
+test('places are page-aligned and never overlap, whatever is taken and given back', (t) => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 1500, size: 'max' }), (steps) => {
       const pool = new PayloadPool();

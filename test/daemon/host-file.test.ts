@@ -54,7 +54,7 @@ test('a file on tmpfs takes I/O of any length and offset, and is in memory', asy
   t.false(file.blockDevice);
 });
 
-test('a file on a disk’s file system takes whole sectors or pages past the page cache', async (t) => {
+test('a file on a disk takes whole sectors or pages past the page cache', async (t) => {
   const folder = tempFolder(t);
   const path = join(folder, 'disk');
   writeFileSync(path, pattern(10_000, 1));
@@ -113,7 +113,7 @@ for (const [readOnly, access] of [
   [true, 0],
   [false, 2],
 ] as const) {
-  test(`with readOnly ${readOnly} the file is open for ${readOnly ? 'reading' : 'both'} only`, async (t) => {
+  test(`with readOnly ${readOnly} the file is open with access mode ${access}`, async (t) => {
     const path = join(tempFolder(t), 'disk');
     writeFileSync(path, pattern(4096, 1));
     for (const direct of [true, false]) {
@@ -167,7 +167,8 @@ async function closeAndReturn(path: string): Promise<number> {
 function asNobody(path: string, readOnly: boolean): string {
   const module = fileURLToPath(new URL('../../src/daemon/host-file.js', import.meta.url));
   const script =
-    `import(${JSON.stringify(module)}).then((m) => m.openHostFile(${JSON.stringify(path)}, ${readOnly}, true))` +
+    `import(${JSON.stringify(module)})` +
+    `.then((m) => m.openHostFile(${JSON.stringify(path)}, ${readOnly}, true))` +
     `.then(() => console.log('opened'), (e) => console.log(e.errno + ' ' + e.message))`;
   const words = [
     '--reuid=65534',

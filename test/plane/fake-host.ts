@@ -57,20 +57,20 @@ export interface Reply {
   payload: Uint8Array;
 }
 
-/** Decides what becomes of an operation: a result (-errno, or a smaller count), null for success. */
+/** What becomes of an operation: a result (-errno, or a smaller count), null for success. */
 export type Fault = (op: Op) => number | null;
 
 /**
- * How transfers end: `linked` to their reply; `plain`, with a completion each; `inline`, at once, as
- * those of a file in memory; `mixed`: inline up to 4096 bytes, linked above.
+ * How transfers end: `linked` to their reply; `plain`, with a completion each; `inline`, at once,
+ * as those of a file in memory; `mixed`: inline up to 4096 bytes, linked above.
  */
 export type Mode = 'linked' | 'plain' | 'inline' | 'mixed';
 const MIXED_BYTES = 4096;
 
 /**
  * Engine and transport with the semantics of io_uring and /dev/fuse, in memory: operations are done
- * when, and in the order in which, the test says. A transfer that is linked to a reply completes only
- * if it failed or was short, and then the reply is dropped without a word.
+ * when, and in the order in which, the test says. A transfer that is linked to a reply completes
+ * only if it failed or was short, and then the reply is dropped without a word.
  */
 export class FakeHost implements Engine, Transport {
   readonly files: FakeFile[];
@@ -250,5 +250,6 @@ export function difference(actual: Uint8Array, expected: Uint8Array): string | n
   if (Buffer.compare(actual, expected) === 0) return null;
   let at = 0;
   while (actual[at] === expected[at]) at++;
-  return `byte ${at} is ${actual[at]}, not ${expected[at]}; lengths ${actual.length}, ${expected.length}`;
+  const lengths = `lengths ${actual.length}, ${expected.length}`;
+  return `byte ${at} is ${actual[at]}, not ${expected[at]}; ${lengths}`;
 }

@@ -69,7 +69,7 @@ for (const alignment of [1, 512]) {
     bench.assertIdle();
   });
 
-  test(`alignment ${alignment}: where the host can neither zero nor punch, zeros are written`, (t) => {
+  test(`alignment ${alignment}: zeros are written where the host knows no other way`, (t) => {
     const bench = new Bench({ contents: [HOST], alignment });
     bench.host.fault = (op) => (op.kind === 'allocate' ? -EOPNOTSUPP : null);
     t.deepEqual(allocate(bench, PUNCH_HOLE | KEEP_SIZE, 512, 1024), NOTHING);
@@ -228,7 +228,7 @@ test('truncate of a fixed disk is EPERM, to its own size it is nothing', (t) => 
   bench.assertIdle();
 });
 
-test('truncate of a growable disk cuts and grows it, in whole sectors as seen from outside', (t) => {
+test('truncate of a growable disk cuts and grows it, in sectors as seen from outside', (t) => {
   const bench = new Bench({ contents: [HOST], config: { growable: true } });
   const attributes = bench.answer(SETATTR, DISK, truncateBody(1000)) as Uint8Array;
   t.is(new DataView(attributes.buffer).getUint32(24, true), 1024);

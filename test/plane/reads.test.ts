@@ -87,7 +87,7 @@ for (const mode of MODES) {
   }
 }
 
-test('a whole transfer and its reply go down as a pair, and JavaScript sees the request once', (t) => {
+test('a transfer and its reply go down as a pair, and are heard of once', (t) => {
   const bench = new Bench({ contents: [HOST], alignment: 512 });
   const read = bench.read(0, 4096);
   t.is(bench.pending(), 'read+reply');

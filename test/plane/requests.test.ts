@@ -52,7 +52,7 @@ test('a queue gives requests out in the order in which they came', (t) => {
   t.true(queue.isEmpty);
 });
 
-/** Ids that meet in few buckets: the index takes the low word without its lowest bit, modulo 4096. */
+/** Ids that meet in few buckets: a bucket is the low word without its lowest bit, modulo 4096. */
 const id = fc.tuple(
   fc.constantFrom(0, 2, 8192, 16384, 0xfffffffe, 0xffffe000),
   fc.constantFrom(0, 1, 0x80000000, 0xffffffff),

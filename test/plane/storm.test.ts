@@ -44,8 +44,8 @@ interface Sent {
 
 /**
  * Random requests to two disks, the first one throttled, with completions in random order, errors,
- * short transfers and interrupts. Each byte is written once at most, so it is either as it was or as
- * it was written, and certain while nothing writes to it.
+ * short transfers and interrupts. Each byte is written once at most, so it is either as it was or
+ * as it was written, and certain while nothing writes to it.
  */
 class Storm {
   readonly bench: Bench;
@@ -233,7 +233,7 @@ class Storm {
 }
 
 for (const mode of ['linked', 'plain', 'inline', 'mixed'] as const) {
-  test(`${mode}: thousands of random requests leak nothing, and every byte is where it belongs`, (t) => {
+  test(`${mode}: random requests by the thousand leak nothing and mix up no byte`, (t) => {
     const plans = fc.record({
       seed: fc.nat(),
       mode: fc.constant<Mode>(mode),

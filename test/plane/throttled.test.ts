@@ -60,7 +60,7 @@ test('a waiting read holds neither slot nor payload, and goes when its group let
 });
 
 for (const alignment of [1, 512, 4096]) {
-  test(`alignment ${alignment}: the payload of a waiting write is moved, and written as it was`, (t) => {
+  test(`alignment ${alignment}: the payload of a waiting write is moved and intact`, (t) => {
     const bench = throttled({ alignment });
     const ids = [1, 100, 4096, 4097, 65536, 300_000].map((length) =>
       bench.write(length, PAYLOAD.slice(0, length)),
@@ -145,7 +145,7 @@ test('ids that meet in one bucket of the index are told apart, and forgotten whe
   bench.assertIdle();
 });
 
-test('when the pool is full, waiting writes keep 32 slots at most, and those in flight get theirs', (t) => {
+test('with the pool full, waiting writes keep 32 slots, and those in flight get theirs', (t) => {
   const bench = throttled();
   // The smallest payload that takes a place of 1 MiB: 512 of them fill the pool.
   const large = PAYLOAD.slice(0, 524_289);
@@ -228,7 +228,7 @@ for (const depth of [1, 4, 256]) {
   });
 }
 
-test('a request that is charged and waits for the window goes before those that wait in groups', (t) => {
+test('what is charged and waits for the window goes before what waits in groups', (t) => {
   const bench = throttled({ depth: 1 });
   const flying = bench.read(0, 512, DISK + 1);
   const slow = bench.read(512, 512);

@@ -128,7 +128,7 @@ for (const mode of MODES) {
       bench.assertIdle();
     });
 
-    test(`${name}: a disk that is read-only refuses with EROFS and asks nothing of its host`, (t) => {
+    test(`${name}: a read-only disk refuses with EROFS and asks nothing of its host`, (t) => {
       const bench = new Bench({ contents: [HOST], mode, alignment, config: { readOnly: true } });
       t.is(bench.writeNow(0, PAYLOAD.slice(0, 512)), -EROFS);
       t.is(bench.writeNow(30000, PAYLOAD.slice(0, 512)), -EROFS);
@@ -186,7 +186,7 @@ test.failing('an edge of which the host gives a part at a time is read whole', (
   t.is(difference(bench.host.files[0]!.content, over(100, PAYLOAD.slice(0, 10))), null);
 });
 
-test('writes to neighbouring bytes of one block all survive, in whatever order things complete', (t) => {
+test('writes to neighbouring bytes of one block all survive, in any order of events', (t) => {
   for (const alignment of [512, 4096]) {
     for (let order = 0; order < 12; order++) {
       const bench = new Bench({ contents: [HOST], alignment });

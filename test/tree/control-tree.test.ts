@@ -24,6 +24,10 @@ function sample(): { tree: Tree; throttle: Throttle } {
   return { tree, throttle };
 }
 
+const TOTAL =
+  'total rbytes=4096 wbytes=512 rios=1 wios=1 dbytes=8192 dios=1 ' +
+  'wait_usec=0 queued=0 inflight=2\n';
+
 function find(tree: Tree, path: string): TreeNode {
   let node: TreeNode = tree.root;
   for (const name of path.split('/')) {
@@ -85,15 +89,12 @@ test('io.stat has a line for each member of the group and their total', (t) => {
     text(sample().tree, '.groups/slow/inner/io.stat'),
     'web rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0\n' +
       'db rbytes=0 wbytes=512 rios=0 wios=1 dbytes=8192 dios=1 wait_usec=0 queued=0 inflight=2\n' +
-      'total rbytes=4096 wbytes=512 rios=1 wios=1 dbytes=8192 dios=1 wait_usec=0 queued=0 inflight=2\n',
+      TOTAL,
   );
 });
 
 test('io.stat of a group without members of its own has the total of those below', (t) => {
-  t.is(
-    text(sample().tree, '.groups/slow/io.stat'),
-    'total rbytes=4096 wbytes=512 rios=1 wios=1 dbytes=8192 dios=1 wait_usec=0 queued=0 inflight=2\n',
-  );
+  t.is(text(sample().tree, '.groups/slow/io.stat'), TOTAL);
 });
 
 test('io.stat counts who waits, and for how long once it has waited', (t) => {
