@@ -46,7 +46,7 @@ export async function openHostFile(
     alignment = 1;
     descriptor = openQuietly(path, access);
   }
-  if (descriptor < 0) throw openError(path, -descriptor);
+  if (descriptor < 0) throw openError(path, readOnly, -descriptor);
   const stats = fstatSync(descriptor);
   const size = stats.isBlockDevice() ? await lseek(descriptor, 0, SEEK_END) : stats.size;
   return {
@@ -87,12 +87,12 @@ function directAlignment(path: string, descriptor: number): number {
   return told === 0 ? Number.POSITIVE_INFINITY : told;
 }
 
-function openError(path: string, errno: number): SluiceError {
+function openError(path: string, readOnly: boolean, errno: number): SluiceError {
   const why =
     errno === ERRNO.ENOENT
       ? 'no such file'
       : errno === ERRNO.EACCES || errno === ERRNO.EROFS
-        ? 'no permission to write it; use --read-only'
+        ? `no permission to ${readOnly ? 'read it' : 'write it; use --read-only'}`
         : errno === ERRNO.EBUSY
           ? 'in use by somebody else'
           : `cannot be opened: ${errnoName(errno)}`;

@@ -36,10 +36,16 @@ export interface Negotiated {
 }
 
 /**
- * Answers INIT: reads struct fuse_init_in at `at`, writes struct fuse_init_out at `out`.
+ * Answers INIT: reads `length` bytes of struct fuse_init_in at `at`, writes struct fuse_init_out at `out`.
  * @returns The reply's length, or -EPROTO for a kernel older than 7.28.
  */
-export function negotiate(view: DataView, at: number, out: number, agreed: Negotiated): number {
+export function negotiate(
+  view: DataView,
+  at: number,
+  length: number,
+  out: number,
+  agreed: Negotiated,
+): number {
   const major = view.getUint32(at + abi.INIT_IN_MAJOR, true);
   const minor = view.getUint32(at + abi.INIT_IN_MINOR, true);
   if (major < abi.FUSE_MAJOR || (major === abi.FUSE_MAJOR && minor < abi.FUSE_MINOR_MIN)) {
@@ -52,7 +58,7 @@ export function negotiate(view: DataView, at: number, out: number, agreed: Negot
   if (major > abi.FUSE_MAJOR) return abi.INIT_OUT_BYTES;
 
   const offered = view.getUint32(at + abi.INIT_IN_FLAGS, true);
-  const extended = (offered & abi.INIT_EXT) !== 0;
+  const extended = (offered & abi.INIT_EXT) !== 0 && length >= abi.INIT_IN_EXT_BYTES;
   const offered2 = extended ? view.getUint32(at + abi.INIT_IN_FLAGS2, true) : 0;
   agreed.minor = Math.min(minor, abi.FUSE_MINOR);
   agreed.flags = offered & WANTED_FLAGS;

@@ -1,7 +1,9 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
+import { PENDING } from '../engine/engine.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
 import { ERRNO } from '../util/errno.js';
 import type { CoreParts } from './parts.js';
+import { roundDown, roundUp } from './range-locks.js';
 import { NONE } from './requests.js';
 import type { Task } from './tasks.js';
 
@@ -9,6 +11,8 @@ import type { Task } from './tasks.js';
 export const FALLOC_KEEP_SIZE = 0x01;
 export const FALLOC_PUNCH_HOLE = 0x02;
 export const FALLOC_ZERO_RANGE = 0x10;
+
+const SEEK_DATA = 3;
 
 /** What disks do besides reads and writes: each a task. */
 export class Operations {
@@ -29,8 +33,15 @@ export class Operations {
     return result;
   }
 
-  /** fallocate of the host file, zeros written by hand where it can neither zero nor punch. */
-  *allocate(request: number): Task {
+  /** fallocate of the host file. */
+  allocate(request: number): Task {
+    const { offset, length } = this.#parts.requests;
+    const end = offset[request]! + length[request]!;
+    return this.#exclusively(request, offset[request]!, end, this.#allocate(request));
+  }
+
+  /** Zeros are written by hand where the host can neither zero nor punch. */
+  *#allocate(request: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     const offset = requests.offset[request]!;
@@ -55,7 +66,11 @@ export class Operations {
   }
 
   /** truncate(2) of a growable disk. */
-  *resize(request: number, size: number): Task {
+  resize(request: number, size: number): Task {
+    return this.#exclusively(request, size, Number.POSITIVE_INFINITY, this.#resize(request, size));
+  }
+
+  *#resize(request: number, size: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     disk.dirty = true;
@@ -64,12 +79,29 @@ export class Operations {
     return result;
   }
 
-  /** SEEK_DATA and SEEK_HOLE. */
+  /** SEEK_DATA and SEEK_HOLE. A block device knows no holes: it is data up to its end. */
   *seek(request: number, offset: number, whence: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
+    if (disk.config.blockDevice) return whence === SEEK_DATA ? offset : disk.image.size;
     const result = yield engine.seek(request, disk.file, offset, whence);
     return disk.image.seekResult(offset, whence, result);
+  }
+
+  /**
+   * Runs a task while nothing else writes to the blocks of bytes `start` to `end`: a write that keeps
+   * a part of one of them would bring back what the task removes.
+   */
+  *#exclusively(request: number, start: number, end: number, task: Task): Task {
+    const { requests, disks, granted } = this.#parts;
+    const { config, locks } = disks[requests.disk[request]!]!;
+    if (config.alignment === 1) return yield* task;
+    const first = roundDown(start, config.alignment);
+    const free = locks.begin(request, first, roundUp(end, config.alignment), true);
+    if (!free) yield PENDING;
+    const result = yield* task;
+    locks.end(request, granted);
+    return result;
   }
 
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */

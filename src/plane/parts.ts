@@ -13,6 +13,8 @@ export interface CoreParts {
   readonly disks: readonly Disk[];
   readonly engine: Engine;
   readonly tasks: Tasks;
+  /** Called when a lock that a request waits for is its own. */
+  readonly granted: (request: number) => void;
   /** Scratch answer of `Image.map`. */
   readonly extent: Extent;
 }

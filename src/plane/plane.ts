@@ -42,8 +42,8 @@ export interface PlaneOptions {
   pageCache: boolean;
   /** Requests in flight at most, 1 to IN_FLIGHT_MAX. */
   depth: number;
-  /** Called once INIT has been answered. */
-  initialised: () => void;
+  /** Called when INIT has been answered; false: the kernel is too old and was refused. */
+  initialised: (accepted: boolean) => void;
   /** Called with a line for each reply; null costs nothing. */
   trace: ((text: string) => void) | null;
 }
@@ -63,7 +63,7 @@ export class Plane implements Admission {
   readonly #disks: readonly Disk[];
   readonly #throttle: Throttle;
   readonly #depth: number;
-  readonly #initialised: () => void;
+  readonly #initialised: (accepted: boolean) => void;
   readonly #pool = new PayloadPool();
   readonly #waiting = new WaitingIndex(this.requests);
   readonly #ready = new RequestQueue(this.requests);
@@ -86,7 +86,8 @@ export class Plane implements Admission {
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
     const { requests } = this;
     const extent = newExtent();
-    const core = { requests, memory, disks, engine, tasks: this.#tasks, extent };
+    const granted = (request: number): void => this.#granted(request);
+    const core = { requests, memory, disks, engine, tasks: this.#tasks, granted, extent };
     const operations = new Operations(core);
     const asked = new DiskRequests(disks, this, operations);
     const { tree, owner, pageCache } = options;
@@ -146,7 +147,7 @@ export class Plane implements Admission {
     const { state, opcode, length } = this.requests;
     if (opcode[request] === abi.WRITE && state[request] === LINKED) {
       this.#writes.settle(request, length[request]!);
-    } else if (opcode[request] === abi.INIT) this.#initialised();
+    } else if (opcode[request] === abi.INIT) this.#initialised(this.dispatcher.initialised);
     this.#release(request);
   }
 
@@ -244,6 +245,12 @@ export class Plane implements Admission {
       this.#reads.start(request);
     } else if (opcode === abi.WRITE) this.#writes.start(request);
     else this.#tasks.start(request, this.#operations.allocate(request));
+  }
+
+  /** A lock that the request has waited for is its own. */
+  #granted(request: number): void {
+    if (this.requests.state[request] === TASK) this.#tasks.resume(request, 0);
+    else this.#writes.granted(request);
   }
 
   #taskEnded(request: number, result: number): void {

@@ -82,8 +82,9 @@ export class RingLoop {
   /** What was queued has been submitted, and so these replies have left. */
   #settleSent(): void {
     const session = this.#session;
-    for (let i = 0; i < session.sentCount; i++) this.#plane.replied(session.sent[i]!);
+    const count = session.sentCount;
     session.sentCount = 0;
+    for (let i = 0; i < count; i++) this.#plane.replied(session.sent[i]!);
   }
 
   #handle(kind: number, index: number, result: number): void {
@@ -109,7 +110,7 @@ export class RingLoop {
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
     else {
       this.#trimmed = false;
-      this.#ring.submitAndWait(wakeAt - now);
+      this.#ring.submitAndWait(Math.max(0, wakeAt - nowNs()));
     }
     spin.slept(nowNs() - this.#busyNs);
   }

@@ -62,7 +62,7 @@ test('replies, slots and pool lie behind one another and within the mapping', (t
   const memory = new Memory();
   t.true(replyOffset(REQUESTS - 1) + 16 + 128 <= slotOffset(0));
   t.is(slotOffset(SLOTS - 1) + SLOT_BYTES, poolOffset());
-  t.is(memory.buffer.byteLength, poolOffset() + 512 * MIB);
+  t.is(memory.buffer.byteLength, poolOffset() + 1024 * MIB);
 });
 
 test('each slot is given out once, then there is none', (t) => {
@@ -132,9 +132,9 @@ test('trimming the pool gives all of it back and touches no slot', (t) => {
   memory.bytes.fill(7, slotOffset(slot), slotOffset(slot) + 4096);
   memory.bytes.fill(7, poolOffset(), poolOffset() + 8 * MIB);
   memory.bytes.fill(7, memory.buffer.byteLength - 4096);
-  t.is(residentBytes(memory, poolOffset(), 512 * MIB), 8 * MIB + 4096);
+  t.is(residentBytes(memory, poolOffset(), 1024 * MIB), 8 * MIB + 4096);
   memory.trimPool();
-  t.is(residentBytes(memory, poolOffset(), 512 * MIB), 0);
+  t.is(residentBytes(memory, poolOffset(), 1024 * MIB), 0);
   t.is(memory.bytes[slotOffset(slot)], 7);
   t.is(memory.bytes[poolOffset()], 0);
 });

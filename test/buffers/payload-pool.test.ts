@@ -4,7 +4,7 @@ import { poolOffset } from '../../src/buffers/memory.js';
 import { PayloadPool } from '../../src/buffers/payload-pool.js';
 
 const MIB = 1 << 20;
-const POOL_MIB = 512;
+const POOL_MIB = 1024;
 
 /** How many payloads of a length an empty pool takes. */
 function capacity(bytes: number): number {
@@ -15,15 +15,15 @@ function capacity(bytes: number): number {
 }
 
 for (const [bytes, places] of [
-  [1, 131072],
-  [4096, 131072],
-  [4097, 65536],
-  [8192, 65536],
-  [65536, 8192],
-  [65537, 4096],
-  [524288, 1024],
-  [524289, 512],
-  [1048576, 512],
+  [1, 262144],
+  [4096, 262144],
+  [4097, 131072],
+  [8192, 131072],
+  [65536, 16384],
+  [65537, 8192],
+  [524288, 2048],
+  [524289, 1024],
+  [1048576, 1024],
 ] as const) {
   test(`a payload of ${bytes} bytes takes its size class: ${places} of them fill the pool`, (t) => {
     t.is(capacity(bytes), places);

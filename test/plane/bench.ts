@@ -95,7 +95,9 @@ export class Bench {
       owner: { uid: 0, gid: 0 },
       pageCache: false,
       depth,
-      initialised: () => this.initialised++,
+      initialised: (accepted) => {
+        if (accepted) this.initialised++;
+      },
       trace: null,
     });
   }

@@ -174,7 +174,7 @@ test('a block device has no size to keep or to grow', (t) => {
   t.deepEqual(modes, [ZERO_RANGE | KEEP_SIZE]);
 });
 
-test.failing('zeros beside an unaligned write of the same block survive it', (t) => {
+test('zeros beside an unaligned write of the same block survive it', (t) => {
   const bench = new Bench({ contents: [HOST], alignment: 512 });
   const write = bench.write(0, HOST.slice(0, 100));
   bench.step('read');
@@ -300,7 +300,7 @@ test('the tail behind the host file is a hole', (t) => {
   bench.assertIdle();
 });
 
-test.failing('a block device, whose lseek knows no holes, is data up to its end', (t) => {
+test('a block device, whose lseek knows no holes, is data up to its end', (t) => {
   const bench = new Bench({ contents: [HOST.slice(0, 8192)], config: { blockDevice: true } });
   // blkdev_llseek knows SEEK_SET, SEEK_CUR and SEEK_END only.
   bench.host.fault = (op) => (op.kind === 'seek' ? -EINVAL : null);
@@ -319,7 +319,7 @@ test('GETATTR tells what the host has allocated now', (t) => {
   t.is(new DataView(attributes.buffer).getUint32(32, true), 40);
 });
 
-test.failing('GETATTR tells the time of the last write', (t) => {
+test('GETATTR tells the time of the last write', (t) => {
   const path = join(tempFolder(t), 'disk');
   writeFileSync(path, HOST);
   const descriptor = openSync(path, 'r+');
@@ -347,7 +347,7 @@ test('the mount is ready when the reply to INIT has left, and not before', (t) =
   bench.assertIdle();
 });
 
-test.failing('a kernel that is refused does not make the mount ready', (t) => {
+test('a kernel that is refused does not make the mount ready', (t) => {
   const bench = new Bench({ contents: [HOST] });
   t.is(bench.answer(INIT, 0, init(27)), -EPROTO);
   t.is(bench.initialised, 0);

@@ -147,9 +147,9 @@ test('ids that meet in one bucket of the index are told apart, and forgotten whe
 
 test('with the pool full, waiting writes keep 32 slots, and those in flight get theirs', (t) => {
   const bench = throttled();
-  // The smallest payload that takes a place of 1 MiB: 512 of them fill the pool.
+  // The smallest payload that takes a place of 1 MiB: 1024 of them fill the pool.
   const large = PAYLOAD.slice(0, 524_289);
-  for (let i = 0; i < 512; i++) bench.write(0, large);
+  for (let i = 0; i < 1024; i++) bench.write(0, large);
   const flying = bench.read(0, 512, DISK + 1);
   t.is(bench.memory.freeSlots, 287);
   let kept = 0;
