@@ -8,7 +8,7 @@ import type { SlowCalls } from './slow-calls.js';
 /**
  * Up to this length a file in memory is read and written by a plain system call. tmpfs cannot say "I
  * would have to wait", so io_uring hands each of its transfers to a kernel worker thread: at 4 KiB
- * that costs more than the copy (XXX K against XXX K IOPS); from this length on, a second thread that
+ * that costs more than the copy; from this length on, a second thread that
  * copies is worth it.
  */
 const INLINE_BYTES = 64 << 10;
