@@ -1,14 +1,25 @@
 import { assert } from '../util/assert.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { Arbiter } from './arbiter.js';
+import { type Bursts, checkBursts } from './bursts.js';
 import { LANES } from './chains.js';
 import { checkLimits } from './check-limits.js';
+import { type CostModel, costModel } from './cost.js';
 import { FifoLists, grownInt32 } from './fifo-lists.js';
 import { findGroup, Group, placeForGroup, removableGroup } from './group.js';
 import type { Limits } from './limits.js';
+import type { Pressure } from './pressure.js';
+import {
+  checkDepth,
+  checkLatencyTarget,
+  checkMinimum,
+  checkWeight,
+  MAX_DEPTH,
+  type Minimum,
+} from './shares.js';
 import { Counters, type Stats } from './stats.js';
 
-export type { Group, Stats };
+export type { Bursts, CostModel, Group, Minimum, Pressure, Stats };
 
 /** Directions. A discard (and zeroing) is charged as a write of its length. */
 export const READ = 0;
@@ -53,6 +64,11 @@ export class Throttle {
 
   private readonly memberNames: string[] = [];
   private groupOf = new Int32Array(0);
+  private readonly freeMembers: number[] = [];
+  private model: CostModel = 'linear';
+  private mode: 'auto' | number = 'auto';
+  /** Sentences for the log, oldest first; whoever prints them empties the list. */
+  readonly warnings: string[] = [];
 
   /** Requests are numbered 0 to `requestCapacity` - 1. */
   constructor(requestCapacity: number) {
@@ -111,16 +127,88 @@ export class Throttle {
     this.afterChange(now);
   }
 
-  /** A new member of the root group; returns its number. */
+  /** Share among the active siblings. Throws EINVAL, ERANGE (not 1 to 10000). */
+  setWeight(group: Group, weight: number, _now: number): void {
+    checkWeight(weight);
+    group.weight = weight;
+  }
+
+  /**
+   * Changes some bursts of a group. Throws EINVAL (no plain limit, below it, seconds not above 0),
+   * ERANGE (above 10^15, or longer than an hour); nothing changed then.
+   */
+  setBursts(group: Group, bursts: Partial<Bursts>, _now: number): void {
+    checkBursts(bursts, group.limits);
+    Object.assign(group.bursts, bursts);
+  }
+
+  /** Rates that are served first. Throws EINVAL, ERANGE (above 10^15). */
+  setMinimum(group: Group, minimum: Partial<Minimum>, _now: number): void {
+    checkMinimum(minimum);
+    Object.assign(group.minimum, minimum);
+  }
+
+  /** In ns; Infinity: none. Throws EINVAL. */
+  setLatencyTarget(group: Group, target: number, _now: number): void {
+    checkLatencyTarget(target);
+    group.latencyTarget = target;
+  }
+
+  get costModel(): CostModel {
+    return this.model;
+  }
+
+  /** Throws EINVAL. */
+  setCostModel(model: CostModel, _now: number): void {
+    costModel(model);
+    this.model = model;
+  }
+
+  /** Requests that may be in flight now. */
+  get depth(): number {
+    return this.mode === 'auto' ? MAX_DEPTH : this.mode;
+  }
+
+  get depthMode(): 'auto' | number {
+    return this.mode;
+  }
+
+  /** Throws EINVAL, ERANGE (not 1 to 4096). */
+  setDepth(depth: 'auto' | number, _now: number): void {
+    if (depth !== 'auto') checkDepth(depth);
+    this.mode = depth;
+  }
+
+  /** What `io.pressure` shows: the kernel's PSI, for the requests of the group and below it. */
+  pressure(_group: Group, _now: number): Pressure {
+    const zero = { avg10: 0, avg60: 0, avg300: 0, totalUs: 0 };
+    return { some: { ...zero }, full: { ...zero } };
+  }
+
+  /** A new member of the root group; returns its number, which may be that of a removed one. */
   createMember(name: string): number {
-    const member = this.memberNames.push(name) - 1;
+    const member = this.freeMembers.pop() ?? this.memberNames.length;
+    this.memberNames[member] = name;
     const length = Math.max(8, 2 ** Math.ceil(Math.log2(member + 1)));
     this.groupOf = grownInt32(this.groupOf, length, 0);
     this.counters.growMembers(length);
     this.requests.grow(0, length * LANES);
     this.queues.grow(length * LANES, 0);
+    this.groupOf[member] = 0;
     this.root.members.add(member);
     return member;
+  }
+
+  /** Throws EBUSY while requests of the member wait or are in flight. */
+  removeMember(member: number): void {
+    const { queued, inflight } = this.memberStats(member);
+    if (queued + inflight > 0) {
+      const what = `member "${this.memberNames[member]}": has ${queued + inflight} requests`;
+      throw new SluiceError(what, 'EBUSY', EXIT_USAGE);
+    }
+    this.memberGroup(member).members.delete(member);
+    this.counters.memberRemoved(member, this.groupOf[member]);
+    this.freeMembers.push(member);
   }
 
   memberName(member: number): string {
@@ -174,8 +262,8 @@ export class Throttle {
   // Data path
 
   /**
-   * Hands in a request. True: admitted and charged, go on with it. False: it waits until `next`
-   * returns it or `cancel` takes it back.
+   * Hands in a request. True: admitted and charged, go on with it. False: it waits, for a limit or
+   * for a place in the window, until `next` returns it or `cancel` takes it back.
    */
   submit(request: number, member: number, direction: number, bytes: number, now: number): boolean {
     assert(this.state[request] === IDLE, 'a request is submitted once');
@@ -222,7 +310,7 @@ export class Throttle {
   }
 
   /** An admitted request has finished; its number may be used again. */
-  complete(request: number): void {
+  complete(request: number, _now: number): void {
     assert(this.state[request] === INFLIGHT, 'only an admitted request completes');
     this.state[request] = IDLE;
     this.counters.completed(this.memberOf[request]);

@@ -74,7 +74,7 @@ function smallAgainstLarge(t: { is(a: number, b: number): void }, groups: boolea
   while (throttle.wakeAt < 60 * SECOND) {
     const now = throttle.wakeAt;
     for (const request of takeAll(throttle, now)) {
-      throttle.complete(request);
+      throttle.complete(request, now);
       const isLarge = request === 9;
       if (isLarge) largeBytes += MIB;
       else smallBytes += 8192;
@@ -140,7 +140,7 @@ test('a large request at two levels is not starved by streams at each of them', 
   while (throttle.isWaiting(20) && now < 60 * SECOND) {
     for (const request of takeAll(throttle, now)) {
       if (request === 20) break;
-      throttle.complete(request);
+      throttle.complete(request, now);
       const [member, direction, bytes] = streams[request % 2];
       throttle.submit(request, member, direction, bytes, now);
     }

@@ -152,7 +152,7 @@ class Run {
     const wrong = this.model.admit(request, this.now, wasWaiting);
     ensure(wrong === '', wrong);
     ensure(!this.throttle.isWaiting(request.id), 'waits although it went');
-    this.throttle.complete(request.id);
+    this.throttle.complete(request.id, this.now);
     this.admitted++;
   }
 
