@@ -1,7 +1,7 @@
 import { type Memory, RECEIVE_BYTES, SLOT_REQUEST, slotOffset } from '../buffers/memory.js';
-import { TAG_IGNORE, TAG_RECEIVE, TAG_REPLY } from '../uring/tags.js';
 import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
+import { TAG_IGNORE, TAG_RECEIVE, TAG_REPLY } from '../uring/tags.js';
 import { ERRNO } from '../util/errno.js';
 import type { Transport } from './transport.js';
 
@@ -61,8 +61,7 @@ export class DeviceSession implements Transport {
     }
     this.#memory.releaseSlot(slot);
     // ENOENT: the caller gave up between the wake-up and the read.
-    const passing =
-      result === -ERRNO.EAGAIN || result === -ERRNO.EINTR || result === -ERRNO.ENOENT;
+    const passing = result === -ERRNO.EAGAIN || result === -ERRNO.EINTR || result === -ERRNO.ENOENT;
     if (!passing) this.ended = result === 0 ? ERRNO.ENODEV : -result;
     return 0;
   }

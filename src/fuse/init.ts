@@ -1,5 +1,5 @@
-import * as abi from './abi.js';
 import { ERRNO } from '../util/errno.js';
+import * as abi from './abi.js';
 import { clear } from './wire.js';
 
 /** Largest READ and WRITE request, bytes: the kernel's own limit without fs.fuse.max_pages_limit. */
@@ -39,12 +39,7 @@ export interface Negotiated {
  * Answers INIT: reads struct fuse_init_in at `at`, writes struct fuse_init_out at `out`.
  * @returns The reply's length, or -EPROTO for a kernel older than 7.28.
  */
-export function negotiate(
-  view: DataView,
-  at: number,
-  out: number,
-  agreed: Negotiated,
-): number {
+export function negotiate(view: DataView, at: number, out: number, agreed: Negotiated): number {
   const major = view.getUint32(at + abi.INIT_IN_MAJOR, true);
   const minor = view.getUint32(at + abi.INIT_IN_MINOR, true);
   if (major < abi.FUSE_MAJOR || (major === abi.FUSE_MAJOR && minor < abi.FUSE_MINOR_MIN)) {

@@ -1,6 +1,5 @@
 import { fstatSync } from 'node:fs';
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
-import { DISCARD, READ, WRITE } from '../throttle/throttle.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
 import { FALLOC_KEEP_SIZE, type Operations } from './operations.js';
@@ -9,7 +8,7 @@ import type { Task } from './tasks.js';
 /** What the plane does with the request that the dispatcher has in hand. */
 export interface Admission {
   /** Charges it and starts it, or lets it wait. Returns DEFERRED. */
-  admit(disk: number, direction: number, offset: number, length: number, mode: number): number;
+  admit(disk: number, offset: number, length: number, mode: number): number;
   /** Runs a task that no group holds back: metadata and flushes are not charged. DEFERRED. */
   runUncharged(disk: number, task: (request: number) => Task): number;
   interrupt(uniqueLow: number, uniqueHigh: number): void;
@@ -52,7 +51,7 @@ export class DiskRequests implements DiskOperations {
     const { image } = this.#disks[index]!;
     if (offset >= image.size || length === 0) return 0;
     const bytes = Math.min(length, image.size - offset);
-    return this.#admission.admit(index, READ, offset, bytes, 0);
+    return this.#admission.admit(index, offset, bytes, 0);
   }
 
   write(index: number, offset: number, length: number, fromCache: boolean): number {
@@ -61,7 +60,7 @@ export class DiskRequests implements DiskOperations {
     if (length === 0) return 0;
     if (!config.growable && offset >= image.size) return -ERRNO.ENOSPC;
     const bytes = config.growable ? length : Math.min(length, image.size - offset);
-    return this.#admission.admit(index, WRITE, offset, bytes, fromCache ? 1 : 0);
+    return this.#admission.admit(index, offset, bytes, fromCache ? 1 : 0);
   }
 
   flush(index: number, dataOnly: boolean): number {
@@ -77,7 +76,7 @@ export class DiskRequests implements DiskOperations {
     if (!keepsSize && !config.growable && offset + length > image.size) return -ERRNO.ENOSPC;
     const bytes = keepsSize ? Math.min(length, image.size - offset) : length;
     if (bytes <= 0) return 0;
-    return this.#admission.admit(index, DISCARD, offset, bytes, mode);
+    return this.#admission.admit(index, offset, bytes, mode);
   }
 
   seek(index: number, offset: number, whence: number): number {
@@ -91,9 +90,7 @@ export class DiskRequests implements DiskOperations {
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === image.size) return 0;
     if (!config.growable) return -ERRNO.EPERM;
-    return this.#admission.runUncharged(index, (request) =>
-      this.#operations.resize(request, size),
-    );
+    return this.#admission.runUncharged(index, (request) => this.#operations.resize(request, size));
   }
 
   interrupt(uniqueLow: number, uniqueHigh: number): void {

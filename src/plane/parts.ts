@@ -1,7 +1,7 @@
+import type { Memory } from '../buffers/memory.js';
 import type { Engine } from '../engine/engine.js';
 import type { Extent } from '../image/image.js';
 import type { Disk } from './disk.js';
-import type { Memory } from '../buffers/memory.js';
 import type { Replies } from './replies.js';
 import type { Requests } from './requests.js';
 import type { Tasks } from './tasks.js';

@@ -1,6 +1,6 @@
+import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
 import { DATA } from '../image/image.js';
-import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import type { Parts } from './parts.js';
 import { LINKED, PLAIN } from './requests.js';
 import type { Task } from './tasks.js';

@@ -1,8 +1,8 @@
+import type { Memory } from '../buffers/memory.js';
+import { replyOffset } from '../buffers/memory.js';
 import * as abi from '../fuse/abi.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
 import type { Transport } from '../fuse/transport.js';
-import type { Memory } from '../buffers/memory.js';
-import { replyOffset } from '../buffers/memory.js';
 import { describe } from './describe.js';
 import { REPLYING, type Requests } from './requests.js';
 

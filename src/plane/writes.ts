@@ -1,6 +1,6 @@
+import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
 import { roundUpToSector } from '../image/image.js';
-import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
 import type { Parts } from './parts.js';
 import { LINKED, LOCKED, NONE, PLAIN } from './requests.js';
 import type { Task } from './tasks.js';

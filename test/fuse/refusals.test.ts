@@ -13,6 +13,8 @@ const HANDLED = [
   [2, 'FORGET', 8],
   [3, 'GETATTR', 16],
   [4, 'SETATTR', 88],
+  [9, 'MKDIR', 10],
+  [11, 'RMDIR', 2],
   [14, 'OPEN', 8],
   [15, 'READ', 40],
   [16, 'WRITE', 40],
@@ -45,9 +47,7 @@ for (const [opcode, name, bytes] of HANDLED) {
 for (const [opcode, name] of [
   [6, 'SYMLINK'],
   [8, 'MKNOD'],
-  [9, 'MKDIR'],
   [10, 'UNLINK'],
-  [11, 'RMDIR'],
   [12, 'RENAME'],
   [13, 'LINK'],
   [35, 'CREATE'],
