@@ -21,6 +21,8 @@ export class Members {
   /** Members of rules that are gone, until their last request is. They are in the root group. */
   readonly #leaving = new Set<number>();
   #anyRule = false;
+  /** A rule came or went, and who is charged has not been thought over yet. */
+  #stale = false;
 
   constructor(throttle: Throttle, processes: Processes) {
     this.#throttle = throttle;
@@ -76,7 +78,7 @@ export class Members {
       if (changes[index]!.remove) this.#remove(member as RuleName, nowNs);
       else this.#throttle.moveMember(this.#make(member, start), group, nowNs);
     }
-    if (changes.some(({ member }) => member.kind !== 'image')) this.#changed();
+    if (this.#stale) this.#changed();
   }
 
   /** Throws if a change cannot be made. */
@@ -113,6 +115,7 @@ export class Members {
     if (known !== NONE) return known;
     const member = this.#throttle.createMember(formatMember(name));
     this.#rules.add(name, member, start);
+    this.#stale = true;
     return member;
   }
 
@@ -120,11 +123,13 @@ export class Members {
   #remove(rule: RuleName, nowNs: number): void {
     const member = this.#rules.find(rule);
     this.#rules.delete(rule);
+    this.#stale = true;
     this.#throttle.moveMember(member, this.#throttle.root, nowNs);
     this.#leaving.add(member);
   }
 
   #changed(): void {
+    this.#stale = false;
     this.#anyRule = !this.#rules.isEmpty;
     this.#threads.clear();
     this.rulesChanged();
@@ -133,9 +138,8 @@ export class Members {
 
   /** Removes rules about processes that have ended, and members that have no request any more. */
   #sweep(nowNs: number): void {
-    const ended = this.#rules.ended(this.#processes);
-    for (const rule of ended) this.#remove(rule, nowNs);
-    if (ended.length > 0) this.#changed();
+    for (const rule of this.#rules.ended(this.#processes)) this.#remove(rule, nowNs);
+    if (this.#stale) this.#changed();
     else this.#dropLeaving();
   }
 

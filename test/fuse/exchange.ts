@@ -167,7 +167,12 @@ export class Exchange {
   #changes(groups: DirectoryNode): DirectoryChanges {
     const EBUSY = 16;
     return {
-      makeDirectory: (name) => (name === 'no' ? -EBUSY : this.tree.addDirectory(groups, name).id),
+      makeDirectory: (name) => {
+        if (name === 'no') return -EBUSY;
+        const made = this.tree.addDirectory(groups, name);
+        made.changes = this.#changes(made);
+        return made.id;
+      },
       removeDirectory: (name) => {
         if (name === 'no') return -EBUSY;
         this.tree.remove(groups.children.get(name)!);
