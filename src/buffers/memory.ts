@@ -7,17 +7,23 @@ import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
  *
  *     replies   REQUESTS x 192 bytes    every reply but the data of a READ
  *     slots     SLOTS x 1.02 MiB        a request as received, then its data while in flight
- *     pool      512 MiB                 payload of WRITEs that wait in a group (payload-pool.ts)
+ *     pool      2 GiB                   payload of WRITEs that wait in a group (payload-pool.ts)
  */
 
 /** Requests that may be under way: those that wait in groups and those in flight. */
 export const REQUESTS = 65536;
+const MIB = 1 << 20;
 /** Requests in flight below the groups at most: more than any disk we know can use. */
 export const IN_FLIGHT_MAX = 256;
 /** Slots that are left for receiving while IN_FLIGHT_MAX are busy. */
 export const RECEIVE_SLOTS = 32;
 export const SLOTS = IN_FLIGHT_MAX + RECEIVE_SLOTS;
-export const POOL_BYTES = 512 << 20;
+/**
+ * When it is full, waiting WRITEs keep the slots that requests are received into, and in the end
+ * nothing is received: no other group's requests, no control file's. At 2 GiB that takes 2048 waiting
+ * writes of 1 MiB, or more of any smaller size than there can be requests. The callers hold as much.
+ */
+export const POOL_BYTES = 2 * 1024 * MIB;
 
 /** The largest fixed-size reply: header (16) and struct fuse_entry_out (128), in whole cache lines. */
 export const REPLY_BYTES = 192;

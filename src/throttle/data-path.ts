@@ -37,7 +37,8 @@ export class DataPath {
   protected readonly pressures = new PressureTable();
   protected readonly reservations: Reservations;
   protected readonly latency: LatencyControl;
-  protected readonly depthControl = new DepthControl(MAX_DEPTH);
+  protected readonly depthControl: DepthControl;
+  private readonly maxDepth: number;
   /** Sentences for the log, oldest first; whoever prints them empties the list. */
   readonly warnings: string[] = [];
   protected cost: CostParts = costModel('linear');
@@ -52,8 +53,14 @@ export class DataPath {
   /** A first request was taken away: credit is judged as of the next call, whatever was due. */
   private restart = false;
 
-  /** Requests are numbered 0 to `requestCapacity` - 1. */
-  constructor(requestCapacity: number) {
+  /**
+   * Requests are numbered 0 to `requestCapacity` - 1.
+   *
+   * @param maxDepth Requests that the caller can have in flight, whatever `io.depth` says.
+   */
+  constructor(requestCapacity: number, maxDepth = MAX_DEPTH) {
+    this.maxDepth = maxDepth;
+    this.depthControl = new DepthControl(maxDepth);
     this.table = new RequestTable(requestCapacity);
     this.savings = new Savings(this.table);
     this.tree = new FairTree(this.table, this.savings);
@@ -63,7 +70,9 @@ export class DataPath {
 
   /** Requests that may be in flight now. */
   get depth(): number {
-    return this.fixedDepth === 0 ? this.depthControl.depth : this.fixedDepth;
+    return this.fixedDepth === 0
+      ? this.depthControl.depth
+      : Math.min(this.fixedDepth, this.maxDepth);
   }
 
   /**
@@ -192,11 +201,13 @@ export class DataPath {
     if (this.reservations.isActive)
       this.reservations.wake(leafEntity(table.groupOf[queue >> 1]), now);
     const time = isFirst ? this.timeOf(now) : 0;
+    // Somebody else can go already: `next` will say who.
+    const isAlone = this.inflight < this.depth && this.tree.isIdle(now);
     table.lists.push(queue, request);
     if (!isFirst) return false;
     this.savings.enter(queue, table.bytesOf[request], time);
     this.tree.enter(queue, now);
-    if (this.inflight >= this.depth || this.choose(now) !== queue) return false;
+    if (!isAlone || this.choose(now) !== queue) return false;
     this.due = time;
     this.serve(queue, now);
     return true;

@@ -36,8 +36,9 @@ export class Throttle extends DataPath {
   private readonly unusedMembers: number[] = [];
   private model: CostModel = 'linear';
 
-  constructor(requestCapacity: number) {
-    super(requestCapacity);
+  /** See DataPath. */
+  constructor(requestCapacity: number, maxDepth?: number) {
+    super(requestCapacity, maxDepth);
     this.growGroups();
     this.savings.chains.rebuild(this.root, this.savings.buckets);
   }
