@@ -13,18 +13,19 @@ export function makeGroups(config: PlaneConfig, control: Control): void {
   const { throttle } = control;
   throttle.setDepth(config.depth, control.now());
   // Parents may be given after their children.
-  for (const { path } of [...config.groups].sort((a, b) => a.path.length - b.path.length)) {
-    naming(`--group ${path}`, () => throttle.createGroup(path));
+  const byLength = [...config.groups].sort((a, b) => a.path.length - b.path.length);
+  for (const { path } of byLength) {
+    if (path !== '') naming(`--group ${path}`, () => throttle.createGroup(path));
   }
   for (const { path, settings } of config.groups) {
     const group = throttle.findGroup(path)!;
     for (const { file, text } of settings) {
       const row = CONTROL_FILES.find(({ name }) => name === file)!;
-      naming(`--group ${path}`, () => row.prepare!(text)(control, group));
+      naming(`--group ${path || '/'}`, () => row.prepare!(text)(control, group));
     }
   }
   for (const { member, group } of config.assignments) {
-    naming(`--assign ${member}=${group}`, () => {
+    naming(`--assign ${member}=${group || '/'}`, () => {
       const change = { member: parseMember(member), remove: false };
       control.changeMembers(throttle.findGroup(group)!, [change]);
     });

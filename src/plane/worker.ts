@@ -94,7 +94,7 @@ function serve(config: PlaneConfig): void {
   const ring = new Ring(RING_ENTRIES);
   ring.registerFiles([config.fuse, config.wake, ...config.disks.map((disk) => disk.descriptor)]);
   const memory = new Memory();
-  const throttle = new Throttle(REQUESTS);
+  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX);
   const members = new Members(throttle, proc);
   const disks = makeDisks(config, members);
   let plane: Plane | null = null;
