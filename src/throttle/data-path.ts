@@ -46,8 +46,11 @@ export class DataPath {
   protected fixedDepth = 0;
   protected waiting = 0;
   private inflight = 0;
+  /** Leaf groups with requests, and with requests that wait. */
+  private activeLeaves = 0;
+  private waitingLeaves = 0;
   /** The last `now`. */
-  private clock = 0;
+  protected clock = 0;
   /** Time in ns up to which all that was due has been served. */
   private due = 0;
   /** A first request was taken away: credit is judged as of the next call, whatever was due. */
@@ -147,7 +150,8 @@ export class DataPath {
     if (this.fixedDepth === 0) {
       const { base, perByte } = this.cost;
       const cost = base + perByte * table.bytesOf[request];
-      this.depthControl.completed(leaf, cost, full, this.inflight + 1, now);
+      const lacks = this.waitingLeaves < this.activeLeaves;
+      this.depthControl.completed(leaf, cost, full, lacks, this.inflight + 1, now);
     }
     if (this.latency.isActive) this.completedWatched(leaf, now - table.readyOf[request], now);
   }
@@ -176,11 +180,22 @@ export class DataPath {
   /** Requests of a member come to the groups from `node` up, or leave them. */
   protected carry(node: number, inflight: number, queued: number, now: number): void {
     const { nodes } = this.tree;
-    for (let at = node; at !== NONE; at = nodes.parent[at]) {
+    this.countLeaf(node, -1);
+    nodes.inflight[node] += inflight;
+    nodes.queued[node] += queued;
+    this.countLeaf(node, 1);
+    this.noteStall(node, now);
+    for (let at = nodes.parent[node]; at !== NONE; at = nodes.parent[at]) {
       nodes.inflight[at] += inflight;
       nodes.queued[at] += queued;
       this.noteStall(at, now);
     }
+  }
+
+  private countLeaf(leaf: number, by: number): void {
+    const { inflight, queued } = this.tree.nodes;
+    if (queued[leaf] > 0) this.waitingLeaves += by;
+    if (inflight[leaf] + queued[leaf] > 0) this.activeLeaves += by;
   }
 
   /** True if a request of the queue may go without a look at the tree. */
@@ -287,7 +302,9 @@ export class DataPath {
 
   private countInFlight(member: number, by: number, now: number): void {
     const { nodes } = this.tree;
-    for (let node = leafEntity(this.table.groupOf[member]); ; node = nodes.parent[node]) {
+    const leaf = leafEntity(this.table.groupOf[member]);
+    if (nodes.inflight[leaf] + nodes.queued[leaf] === (by > 0 ? 0 : 1)) this.activeLeaves += by;
+    for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.inflight[node] += by;
       if (nodes.queued[node] > 0) this.noteStall(node, now);
       if (node === ROOT) return;
@@ -296,7 +313,10 @@ export class DataPath {
 
   private countWaiting(member: number, by: number, now: number): void {
     const { nodes } = this.tree;
-    for (let node = leafEntity(this.table.groupOf[member]); ; node = nodes.parent[node]) {
+    const leaf = leafEntity(this.table.groupOf[member]);
+    if (nodes.queued[leaf] === (by > 0 ? 0 : 1)) this.waitingLeaves += by;
+    if (nodes.inflight[leaf] + nodes.queued[leaf] === (by > 0 ? 0 : 1)) this.activeLeaves += by;
+    for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.queued[node] += by;
       this.noteStall(node, now);
       if (node === ROOT) return;

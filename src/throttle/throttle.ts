@@ -58,6 +58,7 @@ export class Throttle extends DataPath {
     this.tree.addGroup(leafEntity(id), groupEntity(parent));
     this.pressures.reset(leafEntity(id) >> 1, 0);
     this.savings.chains.rebuild(group, this.savings.buckets);
+    if (this.latency.isActive) this.watchLatencies();
     return group;
   }
 
@@ -128,9 +129,9 @@ export class Throttle extends DataPath {
   setLatencyTarget(group: Group, target: number, now: number): void {
     checkLatencyTarget(target);
     group.latencyTarget = target;
+    this.clock = now;
     this.beforeChange(now);
-    this.watchLatencies(now);
-    this.judgeAll(now);
+    this.watchLatencies();
   }
 
   get costModel(): CostModel {
@@ -244,7 +245,7 @@ export class Throttle extends DataPath {
   }
 
   /** Which groups give way to which, after a change of targets or of the tree. */
-  private watchLatencies(now = 0): void {
+  private watchLatencies(): void {
     const targets: { node: number; target: number; others: number[] }[] = [];
     for (const group of this.groups) {
       if (group === null || group.latencyTarget === Infinity) continue;
@@ -254,7 +255,8 @@ export class Throttle extends DataPath {
         others: giveWayTo(group),
       });
     }
-    this.latency.set(targets, now);
+    this.latency.set(targets, this.clock);
+    this.judgeAll(this.clock);
   }
 
   private judgeAll(now: number): void {
