@@ -6,7 +6,7 @@ LIBDIR = $(DESTDIR)$(PREFIX)/lib/sluicefs
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 
 .NOTPARALLEL:
-.PHONY: help setup build test check demo bench install clean
+.PHONY: help setup build test check demo bench bench-fair install clean
 
 help:
 	@echo 'make setup     install what is missing (packages of the system, npm modules)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make check     format, lint, unused code'
 	@echo 'make demo      two images, two limits, one table'
 	@echo 'make bench     measure against other servers'
+	@echo 'make bench-fair  shares by weight, beside published figures (about 25 minutes)'
 	@echo 'make install   install to PREFIX ($(PREFIX))'
 	@echo 'make clean     remove build/'
 
@@ -40,6 +41,9 @@ demo: setup build
 
 bench: setup build
 	@node build/tools/bench.js
+
+bench-fair: setup build
+	@node build/tools/bench-fair.js
 
 # The C library of sluice is the npm module koffi: modules for development are left out.
 install: setup build

@@ -1,58 +1,51 @@
 import type { Assignment, GroupConfig } from '../daemon/config.js';
-import { parseLimits } from '../throttle/parse-limits.js';
+import { checkGroupName } from '../tree/group-name.js';
+import { formatMember, parseMember } from '../tree/parse-members.js';
+import { parseSettings } from '../tree/settings.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
-import { hasControlCharacter } from './image-argument.js';
 
 function refuse(message: string, errno = 'EINVAL'): SluiceError {
   return new SluiceError(message, errno, EXIT_USAGE);
 }
 
-/** Names of the files in a group's directory; a child group of that name could not be shown. */
-const TAKEN = new Set(['members', 'daemon']);
-const MAX_PART_BYTES = 255;
-
-function checkPart(part: string, path: string): void {
-  const what = `--group ${path}`;
-  if (part === '' && path.startsWith('/')) {
-    throw refuse(`${what}: a group's path has no slash at its beginning; write ${path.slice(1)}`);
-  }
-  if (part === '') throw refuse(`${what}: a name in the group's path is empty`);
-  if (part.startsWith('.')) throw refuse(`${what}: a group's name cannot begin with a dot`);
-  if (part.includes('=') || hasControlCharacter(part)) {
-    throw refuse(`${what}: "=" and control characters cannot be part of a group's name`);
-  }
-  if (part.startsWith('io.') || TAKEN.has(part)) {
-    throw refuse(`${what}: "${part}" is kept for a control file; choose another name`);
-  }
-  if (Buffer.byteLength(part) > MAX_PART_BYTES) {
-    throw refuse(`${what}: a group's name is longer than ${MAX_PART_BYTES} bytes`);
+/** Puts the option before what is wrong with its value. */
+function naming<T>(option: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    throw new SluiceError(`${option}: ${error.message}`, error.errno, EXIT_USAGE, error);
   }
 }
 
+function checkPath(path: string): void {
+  if (path.startsWith('/')) {
+    throw refuse(`a group's path has no slash at its beginning; write ${path.slice(1)}`);
+  }
+  for (const part of path.split('/')) checkGroupName(part);
+}
+
 /**
- * Parses `PATH[:KEY=VALUE,...]` of `--group`.
+ * Parses `PATH[:KEY=VALUE,...]` of `--group`; the path `/` is the root group, '' in the result.
  *
- * @throws SluiceError EINVAL, exit code 2
+ * @throws SluiceError EINVAL and others, exit code 2
  */
 export function parseGroupOption(text: string): GroupConfig {
   const colon = text.indexOf(':');
   const path = colon < 0 ? text : text.slice(0, colon);
   if (path === '') throw refuse(`--group "${text}": the group's path is empty`);
-  for (const part of path.split('/')) checkPart(part, path);
-  if (colon < 0) return { path, limits: {} };
-  try {
-    return { path, limits: parseLimits(text.slice(colon + 1)) };
-  } catch (error) {
-    if (!(error instanceof SluiceError)) throw error;
-    throw new SluiceError(`--group ${text}: ${error.message}`, error.errno, EXIT_USAGE, error);
-  }
+  const isRoot = path === '/';
+  if (!isRoot) naming(`--group ${path}`, () => checkPath(path));
+  const words = colon < 0 ? [] : text.slice(colon + 1).split(',');
+  const settings = colon < 0 ? [] : naming(`--group ${text}`, () => parseSettings(words, isRoot));
+  return { path: isRoot ? '' : path, settings };
 }
 
 /** Refuses groups given twice and groups without their parent: as mkdir, this makes no parents. */
 export function checkGroups(groups: readonly GroupConfig[]): void {
   const paths = new Set<string>();
   for (const { path } of groups) {
-    if (paths.has(path)) throw refuse(`--group ${path}: the group is given twice`, 'EEXIST');
+    if (paths.has(path)) throw refuse(`--group ${path || '/'}: the group is given twice`, 'EEXIST');
     paths.add(path);
   }
   for (const { path } of groups) {
@@ -68,9 +61,10 @@ export function checkGroups(groups: readonly GroupConfig[]): void {
 }
 
 /**
- * Parses `MEMBER=PATH` of `--assign`. The last `=` splits: a group's name has none.
+ * Parses `MEMBER=PATH` of `--assign`. The last `=` splits: a group's name has none. The path `/` is
+ * the root group, '' in the result.
  *
- * @throws SluiceError EINVAL, exit code 2
+ * @throws SluiceError EINVAL, ERANGE, exit code 2
  */
 export function parseAssignOption(text: string): Assignment {
   const equals = text.lastIndexOf('=');
@@ -79,7 +73,8 @@ export function parseAssignOption(text: string): Assignment {
   if (member === '' || group === '') {
     throw refuse(`--assign "${text}": write MEMBER=GROUP, for instance disk=slow`);
   }
-  return { member, group };
+  naming(`--assign ${text}`, () => parseMember(member));
+  return { member, group: group === '/' ? '' : group };
 }
 
 function list(names: readonly string[], none: string): string {
@@ -94,22 +89,24 @@ export function checkAssignments(
 ): void {
   const seen = new Set<string>();
   for (const { member, group } of assignments) {
-    const what = `--assign ${member}=${group}`;
-    if (!images.includes(member)) {
+    const what = `--assign ${member}=${group || '/'}`;
+    const name = parseMember(member);
+    if (name.kind === 'image' && !images.includes(member)) {
       throw refuse(`${what}: no image is named "${member}"; images: ${list(images, 'none')}`);
     }
-    if (!groups.includes(group)) {
+    if (group !== '' && !groups.includes(group)) {
       const known = list(groups, 'none; give one with --group');
       throw refuse(`${what}: there is no group "${group}"; groups: ${known}`, 'ENOENT');
     }
     const child = groups.find((path) => path.startsWith(`${group}/`));
-    if (child !== undefined) {
+    if (group !== '' && child !== undefined) {
       throw refuse(
         `${what}: "${group}" has the child "${child}"; members belong to groups without children`,
         'EBUSY',
       );
     }
-    if (seen.has(member)) throw refuse(`${what}: "${member}" is assigned twice`);
-    seen.add(member);
+    const key = formatMember(name);
+    if (seen.has(key)) throw refuse(`${what}: "${key}" is assigned twice`);
+    seen.add(key);
   }
 }

@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path';
+import { looksLikeRule } from '../tree/parse-members.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 
 /** An image as named on the command line: the file `NAME.raw` in the mount, and where it lives. */
@@ -23,7 +24,7 @@ export function defaultName(path: string): string {
 }
 
 /** True for control characters: they would break the lines of `io.stat` and `members`. */
-export function hasControlCharacter(text: string): boolean {
+function hasControlCharacter(text: string): boolean {
   return /\p{Cc}/u.test(text);
 }
 
@@ -35,6 +36,9 @@ function checkName(name: string, argument: string, image: string): void {
   }
   if (hasControlCharacter(name)) {
     throw refuse(`${shown}: control characters cannot be part of a name; write NAME=IMAGE`);
+  }
+  if (looksLikeRule(name)) {
+    throw refuse(`${argument}: ${shown} means a rule about callers; write NAME=${image}`);
   }
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
     throw refuse(`${argument}: the name is longer than ${MAX_NAME_BYTES} bytes`);

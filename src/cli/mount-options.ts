@@ -5,12 +5,12 @@ const MOUNT_OPTIONS = {
   group: {
     type: 'string',
     requiresArg: true,
-    describe: 'PATH[:KEY=VALUE,...]: make a group, with limits (repeatable)',
+    describe: 'PATH[:KEY=VALUE,...]: make a group, with limits, weight... (repeatable)',
   },
   assign: {
     type: 'string',
     requiresArg: true,
-    describe: 'MEMBER=PATH: charge an image to a group (repeatable)',
+    describe: 'MEMBER=PATH: charge an image, or uid:, gid:, pid:, cgroup:, to a group (repeatable)',
   },
   'read-only': { type: 'boolean', describe: 'refuse writes' },
   format: {

@@ -3,11 +3,12 @@ import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import * as info from './commands/info.js';
 import * as mount from './commands/mount.js';
+import * as set from './commands/set.js';
 import * as stat from './commands/stat.js';
 import * as umount from './commands/umount.js';
 
 /** All commands, in the order of the help. */
-export const COMMANDS = [mount, umount, info, stat] as const;
+export const COMMANDS = [mount, umount, info, stat, set] as const;
 
 /** First words of the commands. */
 const COMMAND_NAMES: readonly string[] = COMMANDS.map((module) => commandName(module));
@@ -23,7 +24,7 @@ function usage(): string {
     (module) => `  sluice ${module.synopsis.padEnd(width)}${module.describe}`,
   );
   return [
-    'Mount disk images as plain files, under limits.',
+    'Mount disk images as plain files, under limits and weights.',
     '',
     'Commands:',
     ...lines,

@@ -13,6 +13,8 @@ const COLUMNS: readonly Column[] = [
   { title: 'WAITED', align: 'right' },
   { title: 'QUEUED', align: 'right' },
   { title: 'IN FLIGHT', align: 'right' },
+  { title: 'WEIGHT', align: 'right' },
+  { title: 'PRESSURE', align: 'right' },
 ];
 
 /** Microseconds for people. */
@@ -20,7 +22,8 @@ function formatWait(microseconds: number): string {
   return `${(microseconds / 1e6).toFixed(3)} s`;
 }
 
-function cells(group: string, member: string, figures: Figures): string[] {
+/** @param tail Weight and pressure, which groups have and members have not. */
+function cells(group: string, member: string, figures: Figures, tail: string[]): string[] {
   return [
     group,
     member,
@@ -32,28 +35,43 @@ function cells(group: string, member: string, figures: Figures): string[] {
     formatWait(figures.wait_usec),
     String(figures.queued),
     String(figures.inflight),
+    ...tail,
   ];
 }
 
-/** The limits that are set, in the words of `io.max`; empty if there is none. */
-function limitsOf(group: GroupStat): string {
-  const set = Object.entries(group.limits).filter(([key, value]) => {
+/** What is set, in the words of `sluice set`; empty if there is nothing. */
+function settingsOf({ limits, bursts, minimum, latency, depth, cost }: GroupStat): string {
+  const set = Object.entries(limits).filter(([key, value]) => {
     return value !== 'max' && !(key === 'iops_size' && value === '0');
   });
-  return set.map(([key, value]) => `${key}=${value}`).join(' ');
+  const burst = Object.entries(bursts).filter(([, value]) => value !== 'max');
+  const least = Object.entries(minimum).filter(([, value]) => value !== '0');
+  const words = [
+    ...set.map(([key, value]) => `${key}=${value}`),
+    ...burst.map(([key, value]) => `burst.${key}=${value}`),
+    ...least.map(([key, value]) => `min.${key}=${value}`),
+  ];
+  if (latency !== null) words.push(`latency=${latency}`);
+  if (depth !== undefined && !depth.startsWith('auto')) words.push(`depth=${depth}`);
+  if (cost !== undefined && cost !== 'linear') words.push(`cost=${cost}`);
+  return words.join(' ');
 }
 
-/** The table of `sluice stat`, and below it the limits of each group that has some. */
+function rowsOf(group: GroupStat): string[][] {
+  const name = group.path === '' ? '/' : group.path;
+  const tail = [String(group.weight), `${group.pressure.some.avg10.toFixed(2)} %`];
+  return [
+    ...group.members.map((member) => cells(name, member.name, member.figures, ['', ''])),
+    cells(name, '(total)', group.total, tail),
+  ];
+}
+
+/** The table of `sluice stat`, and below it what is set for each group that has something set. */
 export function formatStat(groups: readonly GroupStat[]): string {
-  const rows = groups.flatMap((group) => {
-    const name = group.path === '' ? '/' : group.path;
-    const members = group.members.map((member) => cells(name, member.name, member.figures));
-    return [...members, cells(name, '(total)', group.total)];
-  });
-  const limits = groups
-    .map((group) => ({ name: group.path === '' ? '/' : group.path, text: limitsOf(group) }))
+  const settings = groups
+    .map((group) => ({ name: group.path === '' ? '/' : group.path, text: settingsOf(group) }))
     .filter((group) => group.text !== '')
     .map((group) => `${group.name}: ${group.text}\n`);
-  const below = limits.length === 0 ? '' : `\nLimits a second:\n${limits.join('')}`;
-  return formatTable(COLUMNS, rows) + below;
+  const below = settings.length === 0 ? '' : `\nLimits and targets:\n${settings.join('')}`;
+  return formatTable(COLUMNS, groups.flatMap(rowsOf)) + below;
 }

@@ -1,4 +1,4 @@
-import type { Limits } from '../throttle/limits.js';
+import type { GroupSetting } from '../tree/settings.js';
 
 /** One image to show in the mount. */
 export interface ImageConfig {
@@ -13,14 +13,15 @@ export interface ImageConfig {
 export interface GroupConfig {
   /** Path below the root group: `slow`, `team/build`. */
   path: string;
-  /** Keys that are left out have no limit. */
-  limits: Partial<Limits>;
+  /** What to write to its control files, in this order. */
+  settings: GroupSetting[];
 }
 
 /** Which group a member is charged to. */
 export interface Assignment {
-  /** Name of an image. */
+  /** An image's name, or a rule such as `uid:1000`. */
   member: string;
+  /** Path of the group, '' for the root group. */
   group: string;
 }
 

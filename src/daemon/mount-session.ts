@@ -1,7 +1,7 @@
 import type { FuseMount } from '../fuse/mount.js';
 import { close } from '../sys/libc.js';
 import { errnoName } from '../util/errno.js';
-import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import { EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { Log } from './log.js';
 import type { PlaneEnd, PlaneThread } from './plane-thread.js';
 import type { EndReason, Served } from './served.js';
@@ -52,7 +52,7 @@ export class MountSession implements Served {
       this.#log.error((error as Error).message);
     }
     close(this.#mount.fd);
-    if (end.kind === 'crashed') return end;
+    if (end.kind !== 'ended') return end;
     for (const name of end.unflushed) {
       this.#log.error(`${name}: the host could not write it to its disk; data may be lost`);
     }
@@ -62,6 +62,7 @@ export class MountSession implements Served {
 }
 
 function notReady(reason: EndReason): never {
+  if (reason.kind === 'refused') throw new SluiceError(reason.message, reason.errno, EXIT_USAGE);
   const why = reason.kind === 'crashed' ? reason.message : 'unmounted before it was ready';
   throw new SluiceError(`the data plane did not start: ${why}`, 'EIO', EXIT_MOUNT);
 }

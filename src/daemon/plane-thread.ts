@@ -15,6 +15,8 @@ const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** How the data plane's thread came to its end. */
 export type PlaneEnd =
   | { kind: 'ended'; errno: number; unflushed: string[] }
+  /** A group or an assignment could not be made as asked. */
+  | { kind: 'refused'; message: string; errno: string }
   | { kind: 'crashed'; message: string };
 
 /** The data plane's thread, seen from the control plane. */
@@ -45,7 +47,7 @@ export class PlaneThread {
     this.ready = new Promise((resolve) => {
       this.#worker.on('message', (message: FromPlane) => {
         if (message.kind === 'ready') resolve();
-        else if (message.kind === 'log') log.info(message.text);
+        else if (message.kind === 'log') log[message.level](message.text);
         else if (message.kind === 'call') void this.#call(message);
       });
     });
@@ -74,7 +76,7 @@ export class PlaneThread {
   #watchEnd(): Promise<PlaneEnd> {
     return new Promise((resolve) => {
       this.#worker.on('message', (message: FromPlane) => {
-        if (message.kind === 'ended') resolve(message);
+        if (message.kind === 'ended' || message.kind === 'refused') resolve(message);
       });
       this.#worker.on('error', (error) => {
         resolve({ kind: 'crashed', message: error.stack ?? error.message });

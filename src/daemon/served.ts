@@ -2,6 +2,8 @@
 export type EndReason =
   /** Unmounted, by `stop` or from outside. All is flushed. */
   | { kind: 'unmounted' }
+  /** A group or an assignment could not be made; before readiness only. */
+  | { kind: 'refused'; message: string; errno: string }
   /** The data plane died; the mount has been aborted. */
   | { kind: 'crashed'; message: string };
 

@@ -31,6 +31,8 @@ export const LOOKUP = 1;
 export const FORGET = 2;
 export const GETATTR = 3;
 export const SETATTR = 4;
+export const MKDIR = 9;
+export const RMDIR = 11;
 export const OPEN = 14;
 export const READ = 15;
 export const WRITE = 16;
@@ -130,6 +132,9 @@ export const FATTR_MODE = 1 << 0;
 export const FATTR_UID = 1 << 1;
 export const FATTR_GID = 1 << 2;
 export const FATTR_SIZE = 1 << 3;
+
+// struct fuse_mkdir_in: the name follows.
+export const MKDIR_IN_BYTES = 8;
 
 // struct fuse_open_in and fuse_open_out.
 export const OPEN_IN_FLAGS = 0;

@@ -1,4 +1,4 @@
-import type { DirectoryNode, Tree, TreeNode } from '../tree/tree.js';
+import type { ControlNode, DirectoryNode, Tree, TreeNode } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
 import { AttributeEncoder, type Owner } from './attributes.js';
@@ -9,10 +9,11 @@ import { type Negotiated, negotiate } from './init.js';
 import { FORBIDDEN, OPCODES } from './opcodes.js';
 import { clear, getU64, setU64 } from './wire.js';
 
-/** Seconds for which the kernel may use names and attributes without asking. */
-const ENTRY_VALID_S = 1;
-/** Control files show figures: their attributes are always asked for. */
-const ATTR_VALID_S = 1;
+/**
+ * Seconds for which the kernel may use names and attributes of disks without asking. Groups come and
+ * go and their files show figures: what the kernel knows of those holds for no time at all.
+ */
+const VALID_S = 1;
 
 /**
  * The FUSE protocol without a descriptor: a request's bytes in, a reply's bytes out. What takes time
@@ -78,7 +79,7 @@ export class Dispatcher {
         return 0;
     }
     const node = this.#tree.node(getU64(view, at + abi.IN_NODEID));
-    if (node === undefined) return -ERRNO.ESTALE;
+    if (node === undefined) return this.#gone(opcode, body);
     const result = this.#begin(opcode, node, body, length - abi.IN_HEADER_BYTES, out);
     return result < 0 ? result : this.#encode(opcode, node, result, out);
   }
@@ -92,6 +93,23 @@ export class Dispatcher {
     if (result < 0) return result;
     const node = this.#tree.node(nodeId);
     return node === undefined ? -ERRNO.ESTALE : this.#encode(opcode, node, result, out);
+  }
+
+  /** A group was removed while something of it was open: closing works, using it does not. */
+  #gone(opcode: number, body: number): number {
+    switch (opcode) {
+      case abi.RELEASE:
+        this.#handles.close(getU64(this.#view, body));
+        return 0;
+      case abi.RELEASEDIR:
+      case abi.FLUSH:
+        return 0;
+      case abi.READ:
+      case abi.WRITE:
+        return -ERRNO.ENODEV;
+      default:
+        return -ERRNO.ESTALE;
+    }
   }
 
   #init(body: number, bytes: number, out: number): number {
@@ -112,6 +130,9 @@ export class Dispatcher {
         return node.kind === 'disk' ? this.#disks.refresh(node.disk) : 0;
       case abi.SETATTR:
         return this.#setAttributes(node, body);
+      case abi.MKDIR:
+      case abi.RMDIR:
+        return this.#changeGroups(opcode, node, body, length);
       case abi.OPEN:
         return this.#open(node, body);
       case abi.READDIR:
@@ -141,11 +162,12 @@ export class Dispatcher {
         view.setUint32(out + 4, 0, true);
         return abi.WRITE_OUT_BYTES;
       case abi.LOOKUP:
+      case abi.MKDIR:
         return this.#entry(this.#tree.node(result)!, out);
       case abi.GETATTR:
       case abi.SETATTR:
         clear(view, out, abi.ATTR_OUT_ATTR);
-        setU64(view, out + abi.ATTR_OUT_VALID, this.#attributesValid(node));
+        setU64(view, out + abi.ATTR_OUT_VALID, valid(node));
         this.#attributes.encode(view, out + abi.ATTR_OUT_ATTR, node);
         return abi.ATTR_OUT_BYTES;
       case abi.OPEN:
@@ -170,10 +192,33 @@ export class Dispatcher {
       if (node.kind === 'disk') return this.#disks.read(node.disk, offset, size);
       return this.#handles.read(getU64(view, body), offset, size, this.#bytes, out);
     }
-    if (node.kind === 'control') return -ERRNO.EACCES;
     if (size > length - abi.IO_IN_BYTES) return -ERRNO.EIO;
+    if (node.kind === 'control') return this.#writeControl(node, body, size);
     const flags = view.getUint32(body + abi.WRITE_IN_FLAGS, true);
     return this.#disks.write(node.disk, offset, size, (flags & abi.WRITE_CACHE) !== 0);
+  }
+
+  /**
+   * One write(2) is one change, wherever in the file it goes: `>` and `>>` mean the same here. Result:
+   * the bytes taken, which is all of them.
+   */
+  #writeControl(node: ControlNode, body: number, size: number): number {
+    const { file } = node;
+    if (file.write === null) return -ERRNO.EACCES;
+    const text = body + abi.IO_IN_BYTES;
+    const result = file.write(this.#bytes.subarray(text, text + size));
+    if (result < 0) return result;
+    this.#handles.renew(getU64(this.#view, body + abi.IO_IN_FH), file.read());
+    return size;
+  }
+
+  /** Result: the new group's node id; 0 for one that is removed. */
+  #changeGroups(opcode: number, node: TreeNode, body: number, length: number): number {
+    if (node.kind !== 'directory') return -ERRNO.ENOTDIR;
+    if (node.changes === null) return -ERRNO.EPERM;
+    if (opcode === abi.RMDIR) return node.changes.removeDirectory(this.#text(body, length));
+    const name = this.#text(body + abi.MKDIR_IN_BYTES, length - abi.MKDIR_IN_BYTES);
+    return node.changes.makeDirectory(name);
   }
 
   /** Result: the child's node id. */
@@ -205,7 +250,7 @@ export class Dispatcher {
       return this.#disks.open(node.disk, forWriting, (flags & abi.O_TRUNC) !== 0);
     }
     if (node.kind === 'directory') return -ERRNO.EISDIR;
-    if (forWriting) return -ERRNO.EACCES;
+    if (forWriting && node.file.write === null) return -ERRNO.EACCES;
     return this.#handles.open(node.file.read());
   }
 
@@ -239,14 +284,10 @@ export class Dispatcher {
     const view = this.#view;
     clear(view, out, abi.ENTRY_OUT_ATTR);
     setU64(view, out + abi.ENTRY_OUT_NODEID, node.id);
-    setU64(view, out + abi.ENTRY_OUT_ENTRY_VALID, ENTRY_VALID_S);
-    setU64(view, out + abi.ENTRY_OUT_ATTR_VALID, this.#attributesValid(node));
+    setU64(view, out + abi.ENTRY_OUT_ENTRY_VALID, valid(node));
+    setU64(view, out + abi.ENTRY_OUT_ATTR_VALID, valid(node));
     this.#attributes.encode(view, out + abi.ENTRY_OUT_ATTR, node);
     return abi.ENTRY_OUT_BYTES;
-  }
-
-  #attributesValid(node: TreeNode): number {
-    return node.kind === 'control' ? 0 : ATTR_VALID_S;
   }
 
   /** Without the page cache every read and write comes to the daemon, several at a time. */
@@ -285,4 +326,10 @@ export class Dispatcher {
     while (end < at + length && this.#bytes[end] !== 0) end++;
     return new TextDecoder().decode(this.#bytes.subarray(at, end));
   }
+}
+
+/** Seconds for which the kernel need not ask again about a node. */
+function valid(node: TreeNode): number {
+  const changes = node.kind === 'control' || (node.kind === 'directory' && node.changes !== null);
+  return changes ? 0 : VALID_S;
 }

@@ -9,8 +9,13 @@ export class Handles {
   /** @returns The handle to give to the kernel, 1 to 2^53. */
   open(content: string): number {
     const handle = this.#next++;
-    this.#contents.set(handle, new TextEncoder().encode(content));
+    this.renew(handle, content);
     return handle;
+  }
+
+  /** Who wrote through a handle reads from now on what the file says after it. */
+  renew(handle: number, content: string): void {
+    this.#contents.set(handle, new TextEncoder().encode(content));
   }
 
   /** Copies up to `length` bytes from `offset` to `target`; returns how many. */

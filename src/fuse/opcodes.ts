@@ -21,6 +21,8 @@ export const OPCODES = table([
   [abi.FORGET, 'FORGET', abi.FORGET_IN_BYTES],
   [abi.GETATTR, 'GETATTR', abi.GETATTR_IN_BYTES],
   [abi.SETATTR, 'SETATTR', abi.SETATTR_IN_BYTES],
+  [abi.MKDIR, 'MKDIR', abi.MKDIR_IN_BYTES + 2],
+  [abi.RMDIR, 'RMDIR', 2],
   [abi.OPEN, 'OPEN', abi.OPEN_IN_BYTES],
   [abi.READ, 'READ', abi.IO_IN_BYTES],
   [abi.WRITE, 'WRITE', abi.IO_IN_BYTES],
@@ -42,15 +44,14 @@ export const OPCODES = table([
 ]);
 
 /**
- * Requests that change which files there are. The mount decides that, so the caller hears EPERM;
- * ENOSYS, the answer to all others that we do not know, tells the kernel never to ask again.
+ * Requests that change which files there are. Groups come and go by MKDIR and RMDIR; files are the
+ * mount's to decide, so the caller hears EPERM. ENOSYS, the answer to all others that we do not know,
+ * tells the kernel never to ask again.
  */
 export const FORBIDDEN: ReadonlySet<number> = new Set([
   6, // SYMLINK
   8, // MKNOD
-  9, // MKDIR
   10, // UNLINK
-  11, // RMDIR
   12, // RENAME
   13, // LINK
   35, // CREATE

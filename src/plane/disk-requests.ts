@@ -1,7 +1,6 @@
 import { fstatSync } from 'node:fs';
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
-import { DISCARD, READ, WRITE } from '../throttle/throttle.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
@@ -11,7 +10,7 @@ import type { Task } from './tasks.js';
 /** What the plane does with the request that the dispatcher has in hand. */
 export interface Admission {
   /** Charges it and starts it, or lets it wait. Returns DEFERRED. */
-  admit(disk: number, direction: number, offset: number, length: number, mode: number): number;
+  admit(disk: number, offset: number, length: number, mode: number): number;
   /** Runs a task that no group holds back: metadata and flushes are not charged. DEFERRED. */
   runUncharged(disk: number, task: (request: number) => Task): number;
   interrupt(uniqueLow: number, uniqueHigh: number): void;
@@ -57,7 +56,7 @@ export class DiskRequests implements DiskOperations {
     assert(length <= MAX_IO_BYTES, 'the kernel keeps to max_read');
     if (offset >= image.size || length === 0) return 0;
     const bytes = Math.min(length, image.size - offset);
-    return this.#admission.admit(index, READ, offset, bytes, 0);
+    return this.#admission.admit(index, offset, bytes, 0);
   }
 
   write(index: number, offset: number, length: number, fromCache: boolean): number {
@@ -66,7 +65,7 @@ export class DiskRequests implements DiskOperations {
     if (length === 0) return 0;
     if (!config.growable && offset >= image.size) return -ERRNO.ENOSPC;
     const bytes = config.growable ? length : Math.min(length, image.size - offset);
-    return this.#admission.admit(index, WRITE, offset, bytes, fromCache ? 1 : 0);
+    return this.#admission.admit(index, offset, bytes, fromCache ? 1 : 0);
   }
 
   flush(index: number, dataOnly: boolean): number {
@@ -82,7 +81,7 @@ export class DiskRequests implements DiskOperations {
     if (!keepsSize && !config.growable && offset + length > image.size) return -ERRNO.ENOSPC;
     const bytes = keepsSize ? Math.min(length, image.size - offset) : length;
     if (bytes <= 0) return 0;
-    return this.#admission.admit(index, DISCARD, offset, bytes, mode);
+    return this.#admission.admit(index, offset, bytes, mode);
   }
 
   seek(index: number, offset: number, whence: number): number {

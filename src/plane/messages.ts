@@ -1,12 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Owner } from '../fuse/attributes.js';
-import type { Limits } from '../throttle/limits.js';
+import type { GroupSetting } from '../tree/settings.js';
 import type { DiskConfig } from './disk.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
 export interface PlaneConfig {
   disks: DiskConfig[];
-  groups: { path: string; limits: Partial<Limits> }[];
+  groups: { path: string; settings: GroupSetting[] }[];
   assignments: { member: string; group: string }[];
   /** /dev/fuse. */
   fuse: number;
@@ -37,7 +37,9 @@ export interface SlowCall {
 export type FromPlane =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
-  | { kind: 'log'; text: string }
+  /** A group or an assignment cannot be made as asked; the thread ends. */
+  | { kind: 'refused'; message: string; errno: string }
+  | { kind: 'log'; level: 'info' | 'warn'; text: string }
   | SlowCall
   /**
    * Everything is answered and flushed, but for the disks named in `unflushed`, whose host refused.

@@ -18,13 +18,15 @@ import { newExtent } from '../image/image.js';
 import type { Throttle } from '../throttle/throttle.js';
 import type { Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
+import { Charging } from './charging.js';
 import type { Disk } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
+import type { Members } from './members.js';
 import { Operations } from './operations.js';
 import type { Parts } from './parts.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
-import { LINKED, NONE, READY, RequestQueue, Requests, TASK, WAITING } from './requests.js';
+import { LINKED, NONE, Requests, TASK, WAITING } from './requests.js';
 import { type Task, Tasks } from './tasks.js';
 import { WaitingIndex } from './waiting-index.js';
 import { Writes } from './writes.js';
@@ -34,14 +36,13 @@ export interface PlaneOptions {
   memory: Memory;
   disks: readonly Disk[];
   throttle: Throttle;
+  members: Members;
   engine: Engine;
   transport: Transport;
   tree: Tree;
   owner: Owner;
   /** Let the kernel cache disks. */
   pageCache: boolean;
-  /** Requests in flight at most, 1 to IN_FLIGHT_MAX. */
-  depth: number;
   /** Called when INIT has been answered; false: the kernel is too old and was refused. */
   initialised: (accepted: boolean) => void;
   /** Called with a line for each reply; null costs nothing. */
@@ -60,13 +61,11 @@ export class Plane implements Admission {
   readonly dispatcher: Dispatcher;
 
   readonly #memory: Memory;
-  readonly #disks: readonly Disk[];
   readonly #throttle: Throttle;
-  readonly #depth: number;
+  readonly #charging: Charging;
   readonly #initialised: (accepted: boolean) => void;
   readonly #pool = new PayloadPool();
   readonly #waiting = new WaitingIndex(this.requests);
-  readonly #ready = new RequestQueue(this.requests);
   readonly #replies: Replies;
   readonly #tasks: Tasks;
   readonly #reads: Reads;
@@ -79,9 +78,9 @@ export class Plane implements Admission {
   constructor(options: PlaneOptions) {
     const { memory, disks, engine, transport } = options;
     this.#memory = memory;
-    this.#disks = disks;
     this.#throttle = options.throttle;
-    this.#depth = options.depth;
+    this.#charging = new Charging(this.requests, disks, options.members, options.throttle);
+    options.members.rulesChanged = () => this.#rulesChanged();
     this.#initialised = options.initialised;
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
     const { requests } = this;
@@ -157,11 +156,7 @@ export class Plane implements Admission {
 
   /** Starts what may go now. */
   endTurn(): void {
-    while (this.#inFlight < this.#depth) {
-      if (!this.#ready.isEmpty) {
-        this.#start(this.#ready.shift());
-        continue;
-      }
+    for (;;) {
       const request = this.#throttle.next(this.nowNs);
       if (request < 0) return;
       this.#waiting.remove(request);
@@ -171,7 +166,7 @@ export class Plane implements Admission {
 
   /** When the throttle wants another turn, at the latest. */
   get wakeAtNs(): number {
-    return this.#inFlight < this.#depth ? this.#throttle.wakeAt : Infinity;
+    return this.#throttle.wakeAt;
   }
 
   /** From now on nothing waits for its group. */
@@ -196,26 +191,33 @@ export class Plane implements Admission {
   }
 
   /** Charges the request in hand, and starts it unless its group or the window holds it back. */
-  admit(disk: number, direction: number, offset: number, length: number, mode: number): number {
+  admit(disk: number, offset: number, length: number, mode: number): number {
     const { requests } = this;
+    const { words } = this.#memory;
     const request = this.#current;
+    const at = slotOffset(requests.slot[request]!) + SLOT_REQUEST;
+    requests.uid[request] = words[(at + abi.IN_UID) >> 2]!;
+    requests.gid[request] = words[(at + abi.IN_GID) >> 2]!;
+    requests.thread[request] = words[(at + abi.IN_PID) >> 2]!;
     requests.disk[request] = disk;
     requests.offset[request] = offset;
     requests.length[request] = length;
     requests.mode[request] = mode;
-    const { member } = this.#disks[disk]!;
-    if (!this.#throttle.submit(request, member, direction, length, this.nowNs)) {
+    if (this.#charging.submit(request, this.nowNs)) {
+      this.#start(request);
+    } else {
       requests.state[request] = WAITING;
       this.#park(request);
       this.#waiting.add(request);
-    } else if (this.#inFlight < this.#depth && this.#ready.isEmpty) {
-      this.#start(request);
-    } else {
-      requests.state[request] = READY;
-      this.#park(request);
-      this.#ready.push(request);
     }
     return DEFERRED;
+  }
+
+  #rulesChanged(): void {
+    this.#charging.resubmit(this.nowNs, (request) => {
+      this.#waiting.remove(request);
+      this.#start(request);
+    });
   }
 
   /**
@@ -269,7 +271,7 @@ export class Plane implements Admission {
     if (requests.pooled[request] !== NONE) this.#pool.release(requests.pooled[request]!);
     if (requests.inFlight[request] === 1) {
       this.#inFlight--;
-      this.#throttle.complete(request);
+      this.#throttle.complete(request, this.nowNs);
     }
     requests.release(request);
   }

@@ -4,7 +4,7 @@ import { REQUESTS } from '../buffers/memory.js';
  * States of a request.
  *
  *     FREE ─► DISPATCHING ─┬─► REPLYING ───────────────────────────────► FREE
- *                          ├─► WAITING ─► READY ─┐                        ▲
+ *                          ├─► WAITING ──────────┐                        ▲
  *                          │   (in its group)    ▼                        │
  *                          └───────────────────► LOCKED ─► LINKED ────────┤
  *                            (a range of the disk is    ├► PLAIN ► REPLYING
@@ -13,20 +13,18 @@ import { REQUESTS } from '../buffers/memory.js';
 export const FREE = 0;
 /** Received; the dispatcher has it. */
 export const DISPATCHING = 1;
-/** Held back by its group. Only numbers, and for a WRITE its payload in the pool. */
+/** Held back by its group or the window. Only numbers, and for a WRITE its payload in the pool. */
 export const WAITING = 2;
-/** Admitted and charged; waits for a place in flight. */
-export const READY = 3;
 /** Waits for another write to the same blocks. */
-export const LOCKED = 4;
+export const LOCKED = 3;
 /** Transfer and reply are queued as a pair. */
-export const LINKED = 5;
+export const LINKED = 4;
 /** Transfer is queued, reply follows. */
-export const PLAIN = 6;
+export const PLAIN = 5;
 /** A coroutine runs it. */
-export const TASK = 7;
+export const TASK = 6;
 /** Reply is queued. */
-export const REPLYING = 8;
+export const REPLYING = 7;
 
 /** Where a field of -1 stands for "none". */
 export const NONE = -1;
@@ -39,6 +37,12 @@ export class Requests {
   readonly uniqueLow = new Uint32Array(REQUESTS);
   readonly uniqueHigh = new Uint32Array(REQUESTS);
   readonly node = new Uint32Array(REQUESTS);
+  /** Who called: ids, and the thread, 0 if it is not visible from here. */
+  readonly uid = new Uint32Array(REQUESTS);
+  readonly gid = new Uint32Array(REQUESTS);
+  readonly thread = new Uint32Array(REQUESTS);
+  /** The throttle's member that it is charged to. */
+  readonly member = new Int32Array(REQUESTS);
   /** Index of the disk it is about, or NONE. */
   readonly disk = new Int32Array(REQUESTS);
   /** Range of the disk, bytes. */
@@ -52,8 +56,8 @@ export class Requests {
   readonly pooled = new Int32Array(REQUESTS);
   /** 1 while it counts as in flight. */
   readonly inFlight = new Uint8Array(REQUESTS);
-  /** Next in the list of READY requests, or of free entries. */
-  readonly next = new Int32Array(REQUESTS);
+  /** Next free entry. */
+  readonly #next = new Int32Array(REQUESTS);
 
   #free = NONE;
   /** Entries from here on have never been used. */
@@ -72,7 +76,7 @@ export class Requests {
   /** A free entry; there must be one. Its fields are stale but for disk, slot and pooled. */
   take(): number {
     let request = this.#free;
-    if (request !== NONE) this.#free = this.next[request]!;
+    if (request !== NONE) this.#free = this.#next[request]!;
     else request = this.#unused++;
     this.#count++;
     this.state[request] = DISPATCHING;
@@ -83,40 +87,20 @@ export class Requests {
     return request;
   }
 
+  /** Those in a state, in the order in which the kernel numbered them. */
+  inState(state: number): number[] {
+    const { uniqueHigh, uniqueLow } = this;
+    const found: number[] = [];
+    for (let request = 0; request < this.#unused; request++) {
+      if (this.state[request] === state) found.push(request);
+    }
+    return found.sort((a, b) => uniqueHigh[a]! - uniqueHigh[b]! || uniqueLow[a]! - uniqueLow[b]!);
+  }
+
   release(request: number): void {
     this.state[request] = FREE;
-    this.next[request] = this.#free;
+    this.#next[request] = this.#free;
     this.#free = request;
     this.#count--;
-  }
-}
-
-/** A first-in-first-out list of requests, linked through `Requests.next`. */
-export class RequestQueue {
-  readonly #next: Int32Array;
-  #head = NONE;
-  #tail = NONE;
-
-  constructor(requests: Requests) {
-    this.#next = requests.next;
-  }
-
-  get isEmpty(): boolean {
-    return this.#head === NONE;
-  }
-
-  push(request: number): void {
-    this.#next[request] = NONE;
-    if (this.#tail === NONE) this.#head = request;
-    else this.#next[this.#tail] = request;
-    this.#tail = request;
-  }
-
-  /** The oldest; there must be one. */
-  shift(): number {
-    const request = this.#head;
-    this.#head = this.#next[request]!;
-    if (this.#head === NONE) this.#tail = NONE;
-    return request;
   }
 }

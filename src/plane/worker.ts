@@ -5,16 +5,21 @@ import type { SlowCalls } from '../engine/slow-calls.js';
 import { UringEngine } from '../engine/uring-engine.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { RawImage } from '../image/raw.js';
+import * as proc from '../sys/proc.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Throttle } from '../throttle/throttle.js';
-import { addControlTree } from '../tree/control-tree.js';
+import type { Control } from '../tree/control.js';
+import { ControlTree } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
 import { Ring } from '../uring/ring.js';
+import { SluiceError } from '../util/errors.js';
 import type { Disk } from './disk.js';
+import { Members } from './members.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
 import { RingLoop } from './ring-loop.js';
+import { makeGroups } from './set-up-groups.js';
 import { Wake } from './wake.js';
 
 /**
@@ -54,13 +59,13 @@ function post(call: SlowCall): void {
   send(call);
 }
 
-function makeDisks(config: PlaneConfig, throttle: Throttle): Disk[] {
+function makeDisks(config: PlaneConfig, members: Members): Disk[] {
   const table = new LockTable();
   return config.disks.map((disk, file) => ({
     config: disk,
     image: new RawImage(file, disk.hostSize),
     file,
-    member: throttle.createMember(disk.name),
+    member: members.addImage(disk.name),
     locks: new RangeLocks(table),
     dirty: false,
     allocated: disk.allocated,
@@ -68,55 +73,61 @@ function makeDisks(config: PlaneConfig, throttle: Throttle): Disk[] {
   }));
 }
 
-function makeGroups(config: PlaneConfig, throttle: Throttle, disks: readonly Disk[]): void {
-  for (const { path, limits } of config.groups) {
-    throttle.setLimits(throttle.createGroup(path), limits, 0);
-  }
-  for (const { member, group } of config.assignments) {
-    const disk = disks.find((candidate) => candidate.config.name === member)!;
-    throttle.moveMember(disk.member, throttle.findGroup(group)!, 0);
-  }
-}
-
-function makeTree(config: PlaneConfig, throttle: Throttle): Tree {
+function makeTree(config: PlaneConfig, control: Control): Tree {
   const tree = new Tree();
   for (const [index, disk] of config.disks.entries()) {
     tree.addDisk(tree.root, `${disk.name}.raw`, index);
   }
-  addControlTree(tree, throttle, config.about);
+  new ControlTree(tree, control, config.about);
   return tree;
 }
 
-function main(config: PlaneConfig): void {
+/** What the control files act on. `plane` is asked for the time of the turn once there is one. */
+function makeControl(throttle: Throttle, members: Members, plane: () => Plane | null): Control {
+  const now = (): number => plane()?.nowNs ?? 0;
+  return {
+    throttle,
+    now,
+    changeMembers: (group, changes) => members.change(group, changes, now()),
+    members: (group) => members.list(group, now()),
+    note: (level, text) => send({ kind: 'log', level, text }),
+  };
+}
+
+function serve(config: PlaneConfig): void {
   preciseTimers();
   becomeIoFlusher();
   const ring = new Ring(RING_ENTRIES);
   ring.registerFiles([config.fuse, config.wake, ...config.disks.map((disk) => disk.descriptor)]);
   const memory = new Memory();
-  const throttle = new Throttle(REQUESTS);
-  const disks = makeDisks(config, throttle);
-  makeGroups(config, throttle, disks);
+  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX);
+  const members = new Members(throttle, proc);
+  const disks = makeDisks(config, members);
+  let plane: Plane | null = null;
+  const control = makeControl(throttle, members, () => plane);
+  makeGroups(config, control);
   const session = new DeviceSession(ring, FUSE_FILE, memory);
-  const plane = new Plane({
+  const made = new Plane({
     memory,
     disks,
     throttle,
+    members,
     engine: new UringEngine(ring, config.disks, FIRST_DISK_FILE, slowCalls),
     transport: session,
-    tree: makeTree(config, throttle),
+    tree: makeTree(config, control),
     owner: config.owner,
     pageCache: config.pageCache,
-    depth: config.depth === 'auto' ? IN_FLIGHT_MAX : Math.min(config.depth, IN_FLIGHT_MAX),
     initialised,
-    trace: config.verbose ? (text) => send({ kind: 'log', text }) : null,
+    trace: config.verbose ? (text) => send({ kind: 'log', level: 'info', text }) : null,
   });
+  plane = made;
   const handle = (message: ToPlane): void => {
-    if (message.kind === 'result') plane.completed(message.request, message.result);
-    else if (message.kind === 'release') plane.releaseWaiting();
+    if (message.kind === 'result') made.completed(message.request, message.result);
+    else if (message.kind === 'release') made.releaseWaiting();
     else loop.finish();
   };
   const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);
-  const loop = new RingLoop(ring, plane, session, memory, wake, config.pollUs);
+  const loop = new RingLoop(ring, made, session, memory, wake, config.pollUs);
   loop.run();
   send({ kind: 'ended', errno: session.ended, unflushed: flush(disks) });
 }
@@ -132,6 +143,15 @@ function flush(disks: readonly Disk[]): string[] {
     }
   }
   return failed;
+}
+
+function main(config: PlaneConfig): void {
+  try {
+    serve(config);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    send({ kind: 'refused', message: error.message, errno: error.errno });
+  }
 }
 
 main(workerData as PlaneConfig);

@@ -1,3 +1,4 @@
+import { type Bursts, NO_BURSTS, RATES } from './bursts.js';
 import { grownFloat64, grownInt32 } from './fifo-lists.js';
 import type { Limits } from './limits.js';
 
@@ -7,21 +8,23 @@ import type { Limits } from './limits.js';
  */
 const ALLOWANCE = 10e6;
 
-/** Buckets of a group: bucket number = group number * BUCKETS + kind. */
-export const BUCKETS = 6;
+/** Rates of a group, each with a bucket for the plain limit and one for the burst's rate. */
+const KINDS = RATES.length;
+/** Buckets of a group: bucket number = group number * BUCKETS + kind, bursts behind the others. */
+export const BUCKETS = 2 * KINDS;
 const RBPS = 0;
 const WBPS = 1;
 const BPS = 2;
 const RIOPS = 3;
 const WIOPS = 4;
 const IOPS = 5;
-const RATES = ['rbps', 'wbps', 'bps', 'riops', 'wiops', 'iops'] as const;
 
-/** Kinds of buckets that reads use, and those that writes and discards use. */
-export const KINDS_OF_CLASS = [
-  [RBPS, BPS, RIOPS, IOPS],
-  [WBPS, BPS, WIOPS, IOPS],
-] as const;
+const withBursts = (kinds: number[]): number[] => [...kinds, ...kinds.map((kind) => kind + KINDS)];
+
+/** Kinds of buckets that only reads use, and those that only writes and discards use. */
+export const KINDS_OF_CLASS = [withBursts([RBPS, RIOPS]), withBursts([WBPS, WIOPS])] as const;
+/** Kinds of buckets that both use. */
+export const SHARED_KINDS = withBursts([BPS, IOPS]);
 
 /**
  * The leaky buckets of all groups, in the form of the generic cell rate algorithm: a bucket is one
@@ -36,8 +39,12 @@ export const KINDS_OF_CLASS = [
  * throtl/003 wants it (one 1 MiB request under 1 MiB/s takes 1 s).
  *
  * Credit is lost (`tat` is moved up), or an idle bucket would save for a burst without bound. What
- * is kept is `need`, the cost of the largest first request of the lanes that wait and will use the
+ * is kept is `need`, the cost of the largest first request of the queues that wait and will use the
  * bucket, and nothing if there is none. So two equal limits do not wait one after the other.
+ *
+ * A burst of RATE for SECONDS is more credit to keep, (RATE - limit) * SECONDS units, and a second
+ * bucket that lets no more than RATE through. The credit is there at once when the burst is set, and
+ * an idle group gets it back at the rate of the plain limit.
  */
 export class Buckets {
   tat = new Float64Array(0);
@@ -46,14 +53,14 @@ export class Buckets {
   /** Bytes in a unit, and the least units of a request: 1 and 0 in a bucket of bytes. */
   private unitBytes = new Float64Array(0);
   private leastUnits = new Float64Array(0);
-  /** Lanes with a waiting request that will use the bucket. */
+  /** Queues with a waiting request that will use the bucket. */
   private claims = new Int32Array(0);
   /** Credit in ns that is kept. */
   private need = new Float64Array(0);
-  /** Lanes whose first request costs as much as `need`. */
+  /** Queues whose first request costs as much as `need`. */
   private savers = new Int32Array(0);
-  /** Lane whose turn it is at this bucket, -1: none. */
-  holder = new Int32Array(0);
+  /** Credit in ns that a burst keeps. */
+  private burst = new Float64Array(0);
 
   /** Makes room; never shrinks. Control path only. */
   grow(groups: number): void {
@@ -65,7 +72,7 @@ export class Buckets {
     this.claims = grownInt32(this.claims, length, 0);
     this.savers = grownInt32(this.savers, length, 0);
     this.need = grownFloat64(this.need, length, 0);
-    this.holder = grownInt32(this.holder, length, -1);
+    this.burst = grownFloat64(this.burst, length, 0);
   }
 
   isLimited(bucket: number): boolean {
@@ -85,10 +92,13 @@ export class Buckets {
 
   /** Takes away credit that nobody waits for. */
   settle(bucket: number, time: number): void {
-    this.tat[bucket] = Math.max(this.tat[bucket], time - this.need[bucket]);
+    this.tat[bucket] = Math.max(
+      this.tat[bucket],
+      time - Math.max(this.need[bucket], this.burst[bucket]),
+    );
   }
 
-  /** A request is first in its lane and will use the bucket: from `time` on it may save for that. */
+  /** A request is first in its queue and will use the bucket: from `time` on it may save for that. */
   save(bucket: number, bytes: number, time: number): void {
     const cost = this.cost(bucket, bytes);
     if (cost < this.need[bucket]) return;
@@ -100,11 +110,20 @@ export class Buckets {
     this.savers[bucket]++;
   }
 
-  /** Undoes `save`. True: the largest is gone, and the other lanes must save again. */
+  /** Undoes `save`. True: the largest is gone, and `need` is more than the others want. */
   unsave(bucket: number, bytes: number): boolean {
-    if (this.cost(bucket, bytes) < this.need[bucket] || --this.savers[bucket] > 0) return false;
+    return this.cost(bucket, bytes) >= this.need[bucket] && --this.savers[bucket] <= 0;
+  }
+
+  /** Before all who wait save again. */
+  forgetNeed(bucket: number): void {
     this.need[bucket] = 0;
-    return this.claims[bucket] > 1;
+    this.savers[bucket] = 0;
+  }
+
+  /** How many queues have a waiting request that will use the bucket. */
+  claimsOf(bucket: number): number {
+    return this.claims[bucket];
   }
 
   charge(bucket: number, bytes: number, time: number): void {
@@ -117,7 +136,7 @@ export class Buckets {
   }
 
   unclaim(bucket: number): void {
-    this.claims[bucket]--;
+    if (--this.claims[bucket] === 0) this.forgetNeed(bucket);
   }
 
   /** Forgets who waits, to be told anew; `tat` stays. */
@@ -125,7 +144,10 @@ export class Buckets {
     this.claims.fill(0);
     this.need.fill(0);
     this.savers.fill(0);
-    this.holder.fill(-1);
+  }
+
+  settleGroup(group: number, time: number): void {
+    for (let kind = 0; kind < BUCKETS; kind++) this.settle(group * BUCKETS + kind, time);
   }
 
   settleAll(time: number): void {
@@ -133,15 +155,34 @@ export class Buckets {
   }
 
   /** Sets all rates of a group. Debt and credit are kept in units, not in time. */
-  setLimits(group: number, limits: Limits, now: number): void {
-    for (let kind = 0; kind < BUCKETS; kind++) {
+  setLimits(
+    group: number,
+    limits: Limits,
+    now: number,
+    bursts: Readonly<Bursts> = NO_BURSTS,
+  ): void {
+    for (let kind = 0; kind < KINDS; kind++) {
       const bucket = group * BUCKETS + kind;
       const rate = limits[RATES[kind]];
+      const burst = bursts[RATES[kind]];
       this.setRate(bucket, rate === Infinity ? 0 : 1e9 / rate, now);
+      this.setRate(bucket + KINDS, burst === null ? 0 : 1e9 / burst.rate, now);
+      this.setBurst(
+        bucket,
+        burst === null ? 0 : ((burst.rate - rate) * burst.seconds * 1e9) / rate,
+      );
       if (kind < RIOPS) continue;
-      this.leastUnits[bucket] = 1;
-      this.unitBytes[bucket] = limits.iopsSize === 0 ? Infinity : limits.iopsSize;
+      for (const one of [bucket, bucket + KINDS]) {
+        this.leastUnits[one] = 1;
+        this.unitBytes[one] = limits.iopsSize === 0 ? Infinity : limits.iopsSize;
+      }
     }
+  }
+
+  /** A longer burst is there at once; what a shorter one leaves is lost when next settled. */
+  private setBurst(bucket: number, credit: number): void {
+    this.tat[bucket] -= Math.max(0, credit - this.burst[bucket]);
+    this.burst[bucket] = credit;
   }
 
   private setRate(bucket: number, nsPerUnit: number, now: number): void {

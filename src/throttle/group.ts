@@ -1,5 +1,7 @@
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { type Bursts, NO_BURSTS } from './bursts.js';
 import { type Limits, NO_LIMITS } from './limits.js';
+import { DEFAULT_WEIGHT, type Minimum } from './shares.js';
 
 /** A node of the tree of groups. Read it freely; only the throttle changes it. */
 export class Group {
@@ -14,6 +16,11 @@ export class Group {
   /** Numbers of the members, in the order in which they came. */
   readonly members = new Set<number>();
   limits: Limits = { ...NO_LIMITS };
+  bursts: Bursts = { ...NO_BURSTS };
+  weight = DEFAULT_WEIGHT;
+  minimum: Minimum = { bps: 0, iops: 0 };
+  /** In ns; Infinity: no target. */
+  latencyTarget = Infinity;
 
   constructor(id: number, name: string, parent: Group | null) {
     this.id = id;

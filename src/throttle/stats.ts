@@ -70,6 +70,14 @@ export class Counters {
     }
   }
 
+  /** What a removed member did stays with its group; the number may be used again. */
+  memberRemoved(member: number, group: number): void {
+    for (let figure = 0; figure < FIGURES; figure++) {
+      this.moved[group * FIGURES + figure] += this.figures[member * FIGURES + figure];
+      this.figures[member * FIGURES + figure] = 0;
+    }
+  }
+
   /** The past of a removed group belongs to its parent; the number may be used again. */
   groupRemoved(group: number, parent: number): void {
     for (let figure = 0; figure <= WAIT; figure++) {

@@ -1,72 +1,47 @@
-import { assert } from '../util/assert.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
-import { Arbiter } from './arbiter.js';
-import { LANES } from './chains.js';
+import { type Bursts, checkBursts, RATES } from './bursts.js';
 import { checkLimits } from './check-limits.js';
-import { FifoLists, grownInt32 } from './fifo-lists.js';
+import { type CostModel, costModel } from './cost.js';
+import { DataPath } from './data-path.js';
+import { groupEntity, leafEntity, memberEntity, ROOT, ROOT_MEMBERS } from './entities.js';
 import { findGroup, Group, placeForGroup, removableGroup } from './group.js';
-import type { Limits } from './limits.js';
-import { Counters, type Stats } from './stats.js';
+import { type Limits, NO_LIMITS } from './limits.js';
+import { minimumWarning } from './minimum-warning.js';
+import type { Pressure } from './pressure.js';
+import {
+  checkDepth,
+  checkLatencyTarget,
+  checkMinimum,
+  checkWeight,
+  type Minimum,
+} from './shares.js';
+import type { Stats } from './stats.js';
 
-export type { Group, Stats };
-
-/** Directions. A discard (and zeroing) is charged as a write of its length. */
-export const READ = 0;
-export const WRITE = 1;
-export const DISCARD = 2;
-
-/** States of a request. */
-const IDLE = 0;
-const WAITING = 1;
-const INFLIGHT = 2;
-
-/** A class of requests that is served in order: reads, or writes and discards. */
-const classOf = (direction: number): number => (direction === READ ? 0 : 1);
+export { DISCARD, READ, WRITE } from './data-path.js';
+export type { Bursts, CostModel, Group, Minimum, Pressure, Stats };
 
 /**
- * Absolute limits for a tree of groups. Pure: no I/O, no timer, no clock. `now` is in ns, never
- * smaller than in the call before. The caller hands in requests as numbers below the capacity and
- * keeps one timeout armed for `wakeAt`.
+ * A tree of groups that decides which request goes next: absolute limits with bursts, weights over a
+ * bounded window in flight, minimums and latency targets. What an administrator does is here, what
+ * happens to requests in DataPath; rules: Buckets (when a request may go) and FairTree (which one
+ * goes first). A change counts for every request that waits, at once.
  *
- * A group's limits bound all requests of all members in it and below it. Rules: see Buckets (when a
- * request may go) and Arbiter (which one goes first). Within a member, reads go in order, and
- * writes and discards go in order; members of one group take turns, request by request.
- *
- * A waiting request costs 30 bytes, allocated once: at 65536 requests 2 MB.
+ * A group's limits bound all requests of all members in it and below it. Within a member, reads go
+ * in order, and writes and discards go in order.
  */
-export class Throttle {
+export class Throttle extends DataPath {
   readonly root = new Group(0, '', null);
   private readonly groups: (Group | null)[] = [this.root];
-  private readonly arbiter = new Arbiter();
-  private readonly counters = new Counters();
-  private released = false;
-
-  /** Waiting requests in the queues of members: queue = member * LANES + class. */
-  private readonly requests: FifoLists;
-  /** Queues with waiting requests in lanes, in the order of their turns. */
-  private readonly queues = new FifoLists(0, 0);
-  private readonly state: Uint8Array;
-  private readonly memberOf: Int32Array;
-  private readonly directionOf: Uint8Array;
-  private readonly bytesOf: Float64Array;
-  private readonly arrivalOf: Float64Array;
-
   private readonly memberNames: string[] = [];
-  private groupOf = new Int32Array(0);
+  private readonly unusedMembers: number[] = [];
+  private model: CostModel = 'linear';
 
-  /** Requests are numbered 0 to `requestCapacity` - 1. */
-  constructor(requestCapacity: number) {
-    this.requests = new FifoLists(requestCapacity, 0);
-    this.state = new Uint8Array(requestCapacity);
-    this.memberOf = new Int32Array(requestCapacity);
-    this.directionOf = new Uint8Array(requestCapacity);
-    this.bytesOf = new Float64Array(requestCapacity);
-    this.arrivalOf = new Float64Array(requestCapacity);
+  /** See DataPath. */
+  constructor(requestCapacity: number, maxDepth?: number) {
+    super(requestCapacity, maxDepth);
     this.growGroups();
-    this.arbiter.afterChange(this.groups, this.laneHeads(), 0);
+    this.savings.chains.rebuild(this.root, this.savings.buckets);
   }
-
-  // Control path
 
   /**
    * Makes the group 'a/b' below the group 'a'. It has no limits, so `now` is not needed.
@@ -80,7 +55,10 @@ export class Throttle {
     this.groups[id] = group;
     parent.children.set(name, group);
     this.growGroups();
-    this.arbiter.groupsChanged(this.groups);
+    this.tree.addGroup(leafEntity(id), groupEntity(parent));
+    this.pressures.reset(leafEntity(id) >> 1, 0);
+    this.savings.chains.rebuild(group, this.savings.buckets);
+    if (this.latency.isActive) this.watchLatencies();
     return group;
   }
 
@@ -96,31 +74,116 @@ export class Throttle {
     parent.children.delete(group.name);
     this.groups[group.id] = null;
     this.counters.groupRemoved(group.id, parent.id);
-    this.arbiter.groupRemoved(group.id, this.groups);
+    this.savings.buckets.setLimits(group.id, NO_LIMITS, 0);
+    this.reservations.set(leafEntity(group.id), { bps: 0, iops: 0 }, 0);
+    if (this.latency.isActive) this.watchLatencies();
   }
 
   /**
    * Changes some limits of a group. Waiting requests are judged anew at once; debt and credit are
-   * carried over in units. Throws EINVAL (not above 0), ERANGE (above 10^15); nothing changed then.
+   * carried over in units. A burst that fits its limit no more is dropped, with a warning. Throws
+   * EINVAL (not above 0), ERANGE (above 10^15); nothing changed then.
    */
   setLimits(group: Group, limits: Partial<Limits>, now: number): void {
     checkLimits(limits);
-    this.arbiter.beforeChange(now);
-    Object.assign(group.limits, limits);
-    this.arbiter.buckets.setLimits(group.id, group.limits, now);
-    this.afterChange(now);
+    this.changeBuckets(group, now, () => {
+      Object.assign(group.limits, limits);
+      for (const key of RATES) {
+        const burst = group.bursts[key];
+        if (burst === null || burst.rate >= group.limits[key]) continue;
+        group.bursts[key] = null;
+        this.warnings.push(
+          `group "${group.path}": the burst of ${key} is below its limit: dropped`,
+        );
+      }
+    });
+    this.warnings.push(...minimumWarning(group));
   }
 
-  /** A new member of the root group; returns its number. */
+  /**
+   * Changes some bursts of a group; a new one can be used at once. Throws EINVAL (no plain limit,
+   * below it, seconds not above 0), ERANGE (above 10^15, or longer than an hour); nothing changed
+   * then.
+   */
+  setBursts(group: Group, bursts: Partial<Bursts>, now: number): void {
+    checkBursts(bursts, group.limits);
+    this.changeBuckets(group, now, () => Object.assign(group.bursts, bursts));
+  }
+
+  /** Share among the active siblings. Throws EINVAL, ERANGE (not 1 to 10000). */
+  setWeight(group: Group, weight: number, _now: number): void {
+    checkWeight(weight);
+    group.weight = weight;
+    this.tree.nodes.inverseWeight[groupEntity(group)] = 1 / weight;
+  }
+
+  /** Rates that are served first. Throws EINVAL, ERANGE (above 10^15). */
+  setMinimum(group: Group, minimum: Partial<Minimum>, now: number): void {
+    checkMinimum(minimum);
+    Object.assign(group.minimum, minimum);
+    this.reservations.set(groupEntity(group), group.minimum, now);
+    this.warnings.push(...minimumWarning(group));
+  }
+
+  /** In ns; Infinity: none. Throws EINVAL. */
+  setLatencyTarget(group: Group, target: number, now: number): void {
+    checkLatencyTarget(target);
+    group.latencyTarget = target;
+    this.clock = now;
+    this.beforeChange(now);
+    this.watchLatencies();
+  }
+
+  get costModel(): CostModel {
+    return this.model;
+  }
+
+  /** Throws EINVAL. */
+  setCostModel(model: CostModel, _now: number): void {
+    this.cost = costModel(model);
+    this.model = model;
+  }
+
+  get depthMode(): 'auto' | number {
+    return this.fixedDepth === 0 ? 'auto' : this.fixedDepth;
+  }
+
+  /** Throws EINVAL, ERANGE (not 1 to 4096). A smaller window is reached as requests complete. */
+  setDepth(depth: 'auto' | number, now: number): void {
+    if (depth !== 'auto') checkDepth(depth);
+    this.windowChanges(now);
+    this.fixedDepth = depth === 'auto' ? 0 : depth;
+  }
+
+  /** What `io.pressure` shows: the kernel's PSI, for the requests of the group and below it. */
+  pressure(group: Group, now: number): Pressure {
+    return this.pressures.of(groupEntity(group) >> 1, now);
+  }
+
+  /** A new member of the root group; returns its number, which may be that of a removed one. */
   createMember(name: string): number {
-    const member = this.memberNames.push(name) - 1;
+    const member = this.unusedMembers.pop() ?? this.memberNames.length;
+    this.memberNames[member] = name;
     const length = Math.max(8, 2 ** Math.ceil(Math.log2(member + 1)));
-    this.groupOf = grownInt32(this.groupOf, length, 0);
     this.counters.growMembers(length);
-    this.requests.grow(0, length * LANES);
-    this.queues.grow(length * LANES, 0);
+    this.table.growMembers(length);
+    this.table.groupOf[member] = this.root.id;
+    this.tree.addMember(memberEntity(member), ROOT_MEMBERS);
     this.root.members.add(member);
     return member;
+  }
+
+  /** Throws EBUSY while requests of the member wait or are in flight. */
+  removeMember(member: number): void {
+    const { queued, inflight } = this.memberStats(member);
+    if (queued + inflight > 0) {
+      const what = `member "${this.memberNames[member]}": has ${queued + inflight} requests`;
+      throw new SluiceError(what, 'EBUSY', EXIT_USAGE);
+    }
+    const group = this.memberGroup(member);
+    group.members.delete(member);
+    this.counters.memberRemoved(member, group.id);
+    this.unusedMembers.push(member);
   }
 
   memberName(member: number): string {
@@ -128,12 +191,12 @@ export class Throttle {
   }
 
   memberGroup(member: number): Group {
-    return this.groups[this.groupOf[member]] as Group;
+    return this.groups[this.table.groupOf[member]] as Group;
   }
 
   /**
-   * Moves a member, with its waiting requests. Throws EBUSY if `group` has groups below it: members
-   * live in leaves, and in the root group.
+   * Moves a member, with its requests. Throws EBUSY if `group` has groups below it: members live in
+   * leaves, and in the root group.
    */
   moveMember(member: number, group: Group, now: number): void {
     if (group !== this.root && group.children.size > 0) {
@@ -142,18 +205,16 @@ export class Throttle {
     }
     const from = this.memberGroup(member);
     if (from === group) return;
-    this.arbiter.beforeChange(now);
-    for (let kind = 0; kind < LANES; kind++) {
-      const queue = member * LANES + kind;
-      if (this.requests.head[queue] === -1) continue;
-      this.queues.remove(from.id * LANES + kind, queue);
-      this.queues.push(group.id * LANES + kind, queue);
-    }
+    const { inflight, queued } = this.counters.ofMember(member);
+    if (queued > 0) this.beforeChange(now);
+    this.carry(leafEntity(from.id), -inflight, -queued, now);
+    this.carry(leafEntity(group.id), inflight, queued, now);
     from.members.delete(member);
     group.members.add(member);
-    this.groupOf[member] = group.id;
+    this.table.groupOf[member] = group.id;
+    this.tree.nodes.attach(memberEntity(member), leafEntity(group.id));
     this.counters.memberMoved(member, from.id, group.id);
-    this.afterChange(now);
+    if (queued > 0) this.judgeAll(now);
   }
 
   memberStats(member: number): Stats {
@@ -165,148 +226,70 @@ export class Throttle {
     return this.counters.ofGroup(group);
   }
 
-  /** Drain: from now on nothing waits. `next` hands out every waiter, `submit` answers true. */
+  /**
+   * Drain: from now on no limit counts. `next` hands out every waiter, as far as the window goes, and
+   * `submit` answers true while there is a place in it.
+   */
   release(): void {
-    this.released = true;
-    this.arbiter.openAll();
+    this.tree.released = true;
+    this.judgeAll(0);
   }
 
-  // Data path
+  private changeBuckets(group: Group, now: number, change: () => void): void {
+    if (this.waiting > 0) this.beforeChange(now);
+    else this.savings.buckets.settleGroup(group.id, now);
+    change();
+    this.savings.buckets.setLimits(group.id, group.limits, now, group.bursts);
+    this.savings.chains.rebuild(group, this.savings.buckets);
+    if (this.waiting > 0) this.judgeAll(now);
+  }
 
-  /**
-   * Hands in a request. True: admitted and charged, go on with it. False: it waits until `next`
-   * returns it or `cancel` takes it back.
-   */
-  submit(request: number, member: number, direction: number, bytes: number, now: number): boolean {
-    assert(this.state[request] === IDLE, 'a request is submitted once');
-    this.memberOf[request] = member;
-    const lane = this.groupOf[member] * LANES + classOf(direction);
-    const unlimited = this.arbiter.isFree(lane) && this.queues.head[lane] === -1;
-    if (unlimited || this.released) {
-      this.state[request] = INFLIGHT;
-      this.counters.admitted(member, direction, bytes);
-      return true;
+  /** Which groups give way to which, after a change of targets or of the tree. */
+  private watchLatencies(): void {
+    const targets: { node: number; target: number; others: number[] }[] = [];
+    for (const group of this.groups) {
+      if (group === null || group.latencyTarget === Infinity) continue;
+      targets.push({
+        node: groupEntity(group),
+        target: group.latencyTarget,
+        others: giveWayTo(group),
+      });
     }
-    return this.enqueue(request, lane, direction, bytes, now);
+    this.latency.set(targets, this.clock);
+    this.judgeAll(this.clock);
   }
 
-  /** A request that may go now, already charged; -1 if there is none. Call until it returns -1. */
-  next(now: number): number {
-    const lane = this.released ? this.arbiter.chooseOldest() : this.arbiter.choose(now);
-    return lane === -1 ? -1 : this.serve(lane, now);
-  }
-
-  /**
-   * When `next` can have something again, in ns; Infinity if nothing waits. Exact after `next`
-   * returned -1; after a submit, cancel or change of limits it may be early, never late.
-   */
-  get wakeAt(): number {
-    return this.arbiter.wakeAt();
-  }
-
-  /** Takes a waiting request back; nothing is charged. False if it does not wait. */
-  cancel(request: number): boolean {
-    if (this.state[request] !== WAITING) return false;
-    const member = this.memberOf[request];
-    const lane = this.groupOf[member] * LANES + classOf(this.directionOf[request]);
-    const wasHead = this.headOf(lane) === request;
-    this.unlink(request, lane);
-    this.state[request] = IDLE;
-    this.counters.unqueued(member, 0);
-    const head = this.headOf(lane);
-    if (wasHead) this.arbiter.withdraw(lane);
-    if (head === -1) this.arbiter.leave(lane);
-    else if (wasHead) this.arbiter.replaceHead(lane, this.bytesOf[head]);
-    if (this.released) this.arbiter.openAll();
-    return true;
-  }
-
-  /** An admitted request has finished; its number may be used again. */
-  complete(request: number): void {
-    assert(this.state[request] === INFLIGHT, 'only an admitted request completes');
-    this.state[request] = IDLE;
-    this.counters.completed(this.memberOf[request]);
-  }
-
-  isWaiting(request: number): boolean {
-    return this.state[request] === WAITING;
-  }
-
-  private enqueue(
-    request: number,
-    lane: number,
-    direction: number,
-    bytes: number,
-    now: number,
-  ): boolean {
-    const member = this.memberOf[request];
-    const queue = member * LANES + classOf(direction);
-    const laneWasEmpty = this.queues.head[lane] === -1;
-    this.state[request] = WAITING;
-    this.directionOf[request] = direction;
-    this.bytesOf[request] = bytes;
-    this.arrivalOf[request] = now;
-    this.counters.queued(member);
-    if (this.requests.head[queue] === -1) this.queues.push(lane, queue);
-    this.requests.push(queue, request);
-    if (!laneWasEmpty || !this.arbiter.enter(lane, bytes, now)) return false;
-    this.serve(lane, now);
-    return true;
-  }
-
-  /** Admits the first request of a lane. */
-  private serve(lane: number, now: number): number {
-    const request = this.headOf(lane);
-    const member = this.memberOf[request];
-    const queue = this.queues.head[lane];
-    if (!this.released) this.arbiter.charge(lane, now);
-    this.unlink(request, lane);
-    if (this.requests.head[queue] !== -1) {
-      // The next turn in this group is another member's.
-      this.queues.remove(lane, queue);
-      this.queues.push(lane, queue);
-    }
-    const head = this.headOf(lane);
-    if (head === -1) this.arbiter.leave(lane);
-    else if (this.released) this.arbiter.startOpenTurn(lane);
-    else this.arbiter.startTurn(lane, this.bytesOf[head], now);
-    this.state[request] = INFLIGHT;
-    this.counters.unqueued(member, now - this.arrivalOf[request]);
-    this.counters.admitted(member, this.directionOf[request], this.bytesOf[request]);
-    return request;
-  }
-
-  private unlink(request: number, lane: number): void {
-    const queue = this.memberOf[request] * LANES + classOf(this.directionOf[request]);
-    this.requests.remove(queue, request);
-    if (this.requests.head[queue] === -1) this.queues.remove(lane, queue);
-  }
-
-  /** The request that a lane wants to send next, -1 if it is empty. */
-  private headOf(lane: number): number {
-    const queue = this.queues.head[lane];
-    return queue === -1 ? -1 : this.requests.head[queue];
+  private judgeAll(now: number): void {
+    const nodes: number[] = [];
+    addNodes(this.root, nodes);
+    this.rebuild(nodes, now);
   }
 
   private growGroups(): void {
-    const length = Math.max(8, 2 ** Math.ceil(Math.log2(this.groups.length)));
-    this.arbiter.buckets.grow(length);
+    const length = Math.max(8, 2 ** Math.ceil(Math.log2(this.groups.length + 1)));
+    this.savings.buckets.grow(length);
     this.counters.growGroups(length);
-    this.queues.grow(0, length * LANES);
+    this.pressures.grow(length);
+    this.reservations.grow(length);
   }
+}
 
-  private afterChange(now: number): void {
-    this.arbiter.afterChange(this.groups, this.laneHeads(), now);
-    if (this.released) this.arbiter.openAll();
-  }
+/** Children before their parents. */
+function addNodes(group: Group, nodes: number[]): void {
+  for (const child of group.children.values()) addNodes(child, nodes);
+  if (group.parent === null) nodes.push(ROOT_MEMBERS, ROOT);
+  else nodes.push(groupEntity(group));
+}
 
-  /** Length of the first request of each lane, -1 for an empty lane. */
-  private laneHeads(): Float64Array {
-    const heads = new Float64Array(this.groups.length * LANES);
-    for (let lane = 0; lane < heads.length; lane++) {
-      const head = this.headOf(lane);
-      heads[lane] = head === -1 ? -1 : this.bytesOf[head];
+/** Siblings of the group and of the groups above it that have no target as tight. */
+function giveWayTo(group: Group): number[] {
+  const others: number[] = [];
+  for (let at = group; at.parent !== null; at = at.parent) {
+    for (const sibling of at.parent.children.values()) {
+      if (sibling === at || sibling.latencyTarget <= group.latencyTarget) continue;
+      others.push(groupEntity(sibling));
     }
-    return heads;
+    if (at.parent.parent === null) others.push(ROOT_MEMBERS);
   }
+  return others;
 }

@@ -1,13 +1,15 @@
 import type { Stats } from '../throttle/stats.js';
-import type { Group, Throttle } from '../throttle/throttle.js';
+import type { Group } from '../throttle/throttle.js';
+import type { Control } from './control.js';
 
 /** The content of `io.stat`: a line for each member of the group, and the group's total. */
-export function formatStats(throttle: Throttle, group: Group): string {
-  const lines = [...group.members].map((member) =>
-    formatLine(throttle.memberName(member), throttle.memberStats(member)),
-  );
+export function formatStats(control: Control, group: Group): string {
+  const { throttle } = control;
+  const lines = control
+    .members(group)
+    .map((member) => formatLine(throttle.memberName(member), throttle.memberStats(member)));
   lines.push(formatLine('total', throttle.groupStats(group)));
-  return lines.join('');
+  return lines.join('\n');
 }
 
 /** Bytes and requests admitted so far; `wait_usec` is the sum of times spent waiting in groups. */
@@ -23,5 +25,5 @@ function formatLine(name: string, stats: Stats): string {
     `queued=${stats.queued}`,
     `inflight=${stats.inflight}`,
   ];
-  return `${name} ${fields.join(' ')}\n`;
+  return `${name} ${fields.join(' ')}`;
 }

@@ -6,6 +6,19 @@ export interface ControlFile {
   readonly mode: number;
   /** The whole content, ending in a newline. */
   read(): string;
+  /**
+   * Takes the bytes of one write(2): all of it or nothing. Null for a file that can only be read.
+   * @returns 0 or -errno.
+   */
+  readonly write: ((bytes: Uint8Array) => number) | null;
+}
+
+/** What mkdir and rmdir in a directory come to. */
+export interface DirectoryChanges {
+  /** @returns The new directory's node id, or -errno. */
+  makeDirectory(name: string): number;
+  /** @returns 0 or -errno. */
+  removeDirectory(name: string): number;
 }
 
 interface NodeBase {
@@ -18,6 +31,8 @@ interface NodeBase {
 export interface DirectoryNode extends NodeBase {
   readonly kind: 'directory';
   readonly children: Map<string, TreeNode>;
+  /** Null where nothing can be made or removed. */
+  changes: DirectoryChanges | null;
 }
 
 export interface DiskNode extends NodeBase {
@@ -47,6 +62,7 @@ export class Tree {
       parent: null,
       kind: 'directory',
       children: new Map(),
+      changes: null,
     });
   }
 
@@ -56,7 +72,8 @@ export class Tree {
   }
 
   addDirectory(parent: DirectoryNode, name: string): DirectoryNode {
-    return this.#add({ id: this.#nextId++, name, parent, kind: 'directory', children: new Map() });
+    const id = this.#nextId++;
+    return this.#add({ id, name, parent, kind: 'directory', children: new Map(), changes: null });
   }
 
   addDisk(parent: DirectoryNode, name: string, disk: number): DiskNode {
@@ -65,6 +82,13 @@ export class Tree {
 
   addControl(parent: DirectoryNode, name: string, file: ControlFile): ControlNode {
     return this.#add({ id: this.#nextId++, name, parent, kind: 'control', file });
+  }
+
+  /** Takes a node, and all below it, out of the tree. What is open of it answers ENODEV from then on. */
+  remove(node: TreeNode): void {
+    if (node.kind === 'directory') for (const child of node.children.values()) this.remove(child);
+    node.parent?.children.delete(node.name);
+    this.#nodes[node.id] = undefined;
   }
 
   #add<T extends TreeNode>(node: T): T {

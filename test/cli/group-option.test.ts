@@ -13,12 +13,39 @@ function refuses(t: ExecutionContext, run: () => unknown, message: string, errno
   t.is(error?.exitCode, 2);
 }
 
-test('--group is a path, a colon and limits', (t) => {
-  t.deepEqual(parseGroupOption('slow'), { path: 'slow', limits: {} });
+test('--group is a path, a colon and what to write to its files', (t) => {
+  t.deepEqual(parseGroupOption('slow'), { path: 'slow', settings: [] });
   t.deepEqual(parseGroupOption('team/build:iops=20k,rbps=10M,wbps=max,iops_size=4K'), {
     path: 'team/build',
-    limits: { iops: 20_000, rbps: 10_485_760, wbps: Number.POSITIVE_INFINITY, iopsSize: 4096 },
+    settings: [{ file: 'io.max', text: 'iops=20k rbps=10M wbps=max iops_size=4K' }],
   });
+});
+
+test('--group takes every key; a burst is written after the limit that it needs', (t) => {
+  const text = 'gold:member=web,latency=2000,burst.bps=400M/10,min.iops=5,weight=80,bps=100M';
+  t.deepEqual(parseGroupOption(`${text},min.bps=1M,member=uid:1000`), {
+    path: 'gold',
+    settings: [
+      { file: 'io.max', text: 'bps=100M' },
+      { file: 'io.burst', text: 'bps=400M/10' },
+      { file: 'io.weight', text: '80' },
+      { file: 'io.min', text: 'iops=5 bps=1M' },
+      { file: 'io.latency', text: 'target=2000' },
+      { file: 'members', text: 'web\nuid:1000' },
+    ],
+  });
+});
+
+test('the root group is /, and only it has a window and a cost model', (t) => {
+  t.deepEqual(parseGroupOption('/:depth=32,cost=ios'), {
+    path: '',
+    settings: [
+      { file: 'io.depth', text: '32' },
+      { file: 'io.cost', text: 'ios' },
+    ],
+  });
+  const message = '--group gold:depth=32: depth: only the root group, /, has it';
+  refuses(t, () => parseGroupOption('gold:depth=32'), message);
 });
 
 test('a bad limit is told together with the option it stands in', (t) => {
@@ -46,7 +73,7 @@ test("a group's path is made of names that its directory can have", (t) => {
 });
 
 test('no parent is made, as mkdir makes none, but parents may come later', (t) => {
-  const group = (path: string) => ({ path, limits: {} });
+  const group = (path: string) => ({ path, settings: [] });
   t.notThrows(() => checkGroups([group('a/b'), group('a')]));
   refuses(
     t,
@@ -57,7 +84,7 @@ test('no parent is made, as mkdir makes none, but parents may come later', (t) =
 });
 
 test('a group is given once', (t) => {
-  const group = { path: 'a', limits: {} };
+  const group = { path: 'a', settings: [] };
   refuses(t, () => checkGroups([group, group]), '--group a: the group is given twice', 'EEXIST');
 });
 
@@ -71,6 +98,23 @@ test('--assign is a member, = and a group; the last = splits', (t) => {
       `--assign "${text}": write MEMBER=GROUP, for instance disk=slow`,
     );
   }
+});
+
+test('--assign takes rules about callers and the root group', (t) => {
+  t.deepEqual(parseAssignOption('uid:1000=slow'), { member: 'uid:1000', group: 'slow' });
+  t.deepEqual(parseAssignOption('cgroup:/a=b=/'), { member: 'cgroup:/a=b', group: '' });
+  const message = '--assign uid:me=slow: uid:me: expected a number from 0 to 4294967294';
+  refuses(t, () => parseAssignOption('uid:me=slow'), message);
+  t.notThrows(() =>
+    checkAssignments(
+      [
+        { member: 'uid:1000', group: 'slow' },
+        { member: 'disk', group: '' },
+      ],
+      ['disk'],
+      ['slow'],
+    ),
+  );
 });
 
 test('an unknown member or group is refused with the known ones', (t) => {

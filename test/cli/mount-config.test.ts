@@ -64,8 +64,8 @@ test('every option reaches the configuration', (t) => {
       { name: 'b', path: '/srv/two.img', format: 'raw' },
     ],
     groups: [
-      { path: 'slow', limits: { iops: 1000 } },
-      { path: 'fast', limits: {} },
+      { path: 'slow', settings: [{ file: 'io.max', text: 'iops=1000' }] },
+      { path: 'fast', settings: [] },
     ],
     assignments: [{ member: 'a', group: 'slow' }],
     readOnly: true,

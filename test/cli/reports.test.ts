@@ -55,30 +55,75 @@ test('keys of a later version are ignored', (t) => {
   t.deepEqual(parseIoStat(`total ${ZERO} new_key=3\n`), { members: [], total: NOTHING });
 });
 
-test('sluice stat prints a table and the limits that are set', (t) => {
+test('sluice stat prints a table and what is set, in the words of sluice set', (t) => {
   const groups = parseGroups([
-    { path: '', files: { 'io.stat': `total ${ZERO}\n`, 'io.max': 'iops=max iops_size=0\n' } },
+    {
+      path: '',
+      files: {
+        'io.stat': `total ${ZERO}\n`,
+        'io.max': 'iops=max iops_size=0\n',
+        'io.depth': '32\n',
+        'io.cost': 'linear\n',
+      },
+    },
     {
       path: 'slow',
       files: {
         'io.stat': `${WEB}\n${WEB.replace('web', 'total')}\n`,
         'io.max': 'rbps=max wbps=max bps=max riops=max wiops=max iops=1000 iops_size=0\n',
+        'io.burst': 'rbps=max wbps=max bps=max riops=max wiops=max iops=4000/5\n',
+        'io.weight': 'default 80\n',
+        'io.min': 'bps=1048576 iops=0\n',
+        'io.latency': 'target=2000\n',
+        'io.pressure':
+          'some avg10=12.50 avg60=3.10 avg300=0.70 total=9\n' +
+          'full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n',
       },
     },
   ]);
+  const tail = '  WEIGHT  PRESSURE';
   t.is(
     formatStat(groups),
     [
-      'GROUP  MEMBER      READ  WRITTEN  READS  WRITES  DISCARDED   WAITED  QUEUED  IN FLIGHT',
-      '/      (total)      0 B      0 B      0       0        0 B  0.000 s       0          0',
+      `GROUP  MEMBER      READ  WRITTEN  READS  WRITES  DISCARDED   WAITED  QUEUED  IN FLIGHT${tail}`,
+      '/      (total)      0 B      0 B      0       0        0 B  0.000 s       0          0     100    0.00 %',
       'slow   web      1.5 MiB    4 KiB    384       1        0 B  2.500 s       3          1',
-      'slow   (total)  1.5 MiB    4 KiB    384       1        0 B  2.500 s       3          1',
+      'slow   (total)  1.5 MiB    4 KiB    384       1        0 B  2.500 s       3          1      80   12.50 %',
       '',
-      'Limits a second:',
-      'slow: iops=1000',
+      'Limits and targets:',
+      '/: depth=32',
+      'slow: iops=1000 burst.iops=4000/5 min.bps=1048576 latency=2000',
       '',
     ].join('\n'),
   );
+});
+
+test('sluice stat --json has weight, bursts, minimum, latency, pressure, and the window of the root', (t) => {
+  const [root, slow] = parseGroups([
+    { path: '', files: { 'io.depth': 'auto 24\n', 'io.cost': 'ios\n' } },
+    {
+      path: 'slow',
+      files: {
+        'io.weight': 'default 80\n',
+        'io.burst': 'bps=419430400/10\n',
+        'io.min': 'bps=0 iops=5\n',
+        'io.latency': 'target=max\n',
+        'io.pressure': 'some avg10=1.25 avg60=2.50 avg300=0.01 total=77\n',
+      },
+    },
+  ]);
+  t.like(root, { weight: 100, latency: null, depth: 'auto 24', cost: 'ios' });
+  t.like(slow, {
+    weight: 80,
+    bursts: { bps: '419430400/10' },
+    minimum: { bps: '0', iops: '5' },
+    latency: null,
+    pressure: {
+      some: { avg10: 1.25, avg60: 2.5, avg300: 0.01, total: 77 },
+      full: { avg10: 0, avg60: 0, avg300: 0, total: 0 },
+    },
+  });
+  t.false('depth' in (slow ?? {}));
 });
 
 test('sluice info prints sizes for people and in bytes', (t) => {

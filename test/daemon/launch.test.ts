@@ -19,7 +19,7 @@ function setUp(name: string, code: string): { config: MountConfig; program: stri
   const config: MountConfig = {
     mountpoint: join(folder, 'mnt'),
     images: [],
-    groups: [{ path: 'slow', limits: { iops: Number.POSITIVE_INFINITY } }],
+    groups: [{ path: 'slow', settings: [{ file: 'io.max', text: 'iops=1000' }] }],
     assignments: [],
     readOnly: false,
     growable: false,
@@ -41,7 +41,7 @@ test('returns when the daemon is ready, and the daemon lives on in / with its ow
   const { config, program, log } = setUp(
     'ready',
     `process.once('message', (config) => {
-       const limit = config.groups[0].limits.iops;
+       const limit = config.groups[0].settings[0].text;
        const stat = (await import('node:fs')).readFileSync('/proc/self/stat', 'utf8');
        console.log(JSON.stringify({ pid: process.pid, cwd: process.cwd(), limit: String(limit),
          argument: process.argv[2], session: Number(stat.split(') ')[1].split(' ')[3]) }));
@@ -54,7 +54,7 @@ test('returns when the daemon is ready, and the daemon lives on in / with its ow
   t.deepEqual(told, {
     pid: told.pid,
     cwd: '/',
-    limit: 'Infinity',
+    limit: 'iops=1000',
     argument: join(folder, 'mnt'),
     session: told.pid,
   });

@@ -1,6 +1,6 @@
 import { DEFERRED, type DiskOperations, type DiskStatus } from '../../src/fuse/disk-operations.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
-import { Tree } from '../../src/tree/tree.js';
+import { type DirectoryChanges, type DirectoryNode, Tree } from '../../src/tree/tree.js';
 
 /**
  * Bytes from labelled hex: each part is a label without spaces, a space, and pairs of hex digits as
@@ -121,13 +121,27 @@ export class Exchange {
   /** What `io.max` says at its next open. */
   content = 'rbps=max\n';
 
-  constructor(pageCache = false) {
+  /** Texts written to `io.max`, and what the next one comes to. */
+  readonly written: string[] = [];
+  writeAnswer = 0;
+
+  /** @param writable `io.max` can be written, and groups can be made and removed. */
+  constructor(pageCache = false, writable = false) {
     const memory = new ArrayBuffer(MEMORY_BYTES);
     this.#bytes = new Uint8Array(memory);
     this.#view = new DataView(memory);
     this.tree.addDisk(this.tree.root, 'web.raw', 7);
     const groups = this.tree.addDirectory(this.tree.root, '.groups');
-    this.tree.addControl(groups, 'io.max', { mode: 0o444, read: () => this.content });
+    const write = (bytes: Uint8Array): number => {
+      this.written.push(Buffer.from(bytes).toString());
+      return this.writeAnswer;
+    };
+    this.tree.addControl(groups, 'io.max', {
+      mode: writable ? 0o644 : 0o444,
+      read: () => this.content,
+      write: writable ? write : null,
+    });
+    if (writable) groups.changes = this.#changes(groups);
     const owner = { uid: 1000, gid: 100 };
     this.dispatcher = new Dispatcher(this.tree, this.disks, memory, owner, pageCache);
   }
@@ -147,6 +161,24 @@ export class Exchange {
     view.setBigUint64(REQUEST_AT + 16, BigInt(node), true);
     bytes.set(body, REQUEST_AT + 40);
     return this.#reply(this.dispatcher.dispatch(REQUEST_AT, 40 + body.length, REPLY_AT));
+  }
+
+  /** mkdir makes an empty directory, rmdir removes it; the name `no` is refused with EBUSY. */
+  #changes(groups: DirectoryNode): DirectoryChanges {
+    const EBUSY = 16;
+    return {
+      makeDirectory: (name) => {
+        if (name === 'no') return -EBUSY;
+        const made = this.tree.addDirectory(groups, name);
+        made.changes = this.#changes(made);
+        return made.id;
+      },
+      removeDirectory: (name) => {
+        if (name === 'no') return -EBUSY;
+        this.tree.remove(groups.children.get(name)!);
+        return 0;
+      },
+    };
   }
 
   /** Ends a deferred operation with `result`. */

@@ -3,6 +3,7 @@ import { NO_REPLY } from '../../src/fuse/disk-operations.js';
 import { DISK, Exchange, hex, ROOT } from './exchange.js';
 
 const EIO = 5;
+const ENODEV = 19;
 const ENOSYS = 38;
 const EPERM = 1;
 const ESTALE = 116;
@@ -13,6 +14,8 @@ const HANDLED = [
   [2, 'FORGET', 8],
   [3, 'GETATTR', 16],
   [4, 'SETATTR', 88],
+  [9, 'MKDIR', 10],
+  [11, 'RMDIR', 2],
   [14, 'OPEN', 8],
   [15, 'READ', 40],
   [16, 'WRITE', 40],
@@ -45,9 +48,7 @@ for (const [opcode, name, bytes] of HANDLED) {
 for (const [opcode, name] of [
   [6, 'SYMLINK'],
   [8, 'MKNOD'],
-  [9, 'MKDIR'],
   [10, 'UNLINK'],
-  [11, 'RMDIR'],
   [12, 'RENAME'],
   [13, 'LINK'],
   [35, 'CREATE'],
@@ -88,10 +89,30 @@ for (const [opcode, name] of [
 
 for (const [opcode, name, bytes] of HANDLED) {
   if (name === 'INIT' || name === 'INTERRUPT' || name.endsWith('FORGET')) continue;
+  if (['READ', 'WRITE', 'RELEASE', 'RELEASEDIR', 'FLUSH'].includes(name)) continue;
   test(`${name} of a node that is not there is ESTALE`, (t) => {
     for (const node of [0, 5, 4294967297, Number.MAX_SAFE_INTEGER]) {
       t.is(new Exchange().send(opcode, node, new Uint8Array(bytes)), -ESTALE);
     }
+  });
+}
+
+for (const [opcode, name] of [
+  [15, 'READ'],
+  [16, 'WRITE'],
+] as const) {
+  test(`${name} of a file of a group that was removed is ENODEV`, (t) => {
+    t.is(new Exchange().send(opcode, 99, new Uint8Array(40)), -ENODEV);
+  });
+}
+
+for (const [opcode, name, bytes] of [
+  [18, 'RELEASE', 24],
+  [25, 'FLUSH', 24],
+  [29, 'RELEASEDIR', 24],
+] as const) {
+  test(`${name} works on what was removed while it was open`, (t) => {
+    t.deepEqual(new Exchange().send(opcode, 99, new Uint8Array(bytes)), new Uint8Array());
   });
 }
 

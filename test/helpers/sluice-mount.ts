@@ -91,6 +91,8 @@ export async function startMount(
   const pid = Number(/^pid ([0-9]+)$/m.exec(status)?.[1]);
   if (!(pid > 1)) throw new Error(`.groups/daemon names no process: ${status}`);
   t.teardown(() => endProcess(pid, point));
+  // The socket to the command that mounted goes when that command has ended.
+  await eventually(RELEASE_LIMIT_MS, () => !descriptorsOf(pid).includes('socket'));
   return new SluiceMount(point, logPath, pid);
 }
 

@@ -1,9 +1,11 @@
 import { IN_FLIGHT_MAX, Memory, REQUESTS, SLOTS } from '../../src/buffers/memory.js';
 import { RawImage } from '../../src/image/raw.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';
+import { Members } from '../../src/plane/members.js';
 import { Plane } from '../../src/plane/plane.js';
 import { LockTable, RangeLocks } from '../../src/plane/range-locks.js';
 import { FREE } from '../../src/plane/requests.js';
+import type { Processes } from '../../src/plane/rules.js';
 import { Throttle } from '../../src/throttle/throttle.js';
 import { Tree } from '../../src/tree/tree.js';
 import {
@@ -15,6 +17,9 @@ import {
   type Reply,
   writeRequest,
 } from './fake-host.js';
+
+/** Callers are not looked at here. */
+const NO_PROCESSES: Processes = { processOf: () => 0, startOf: () => '', cgroupsOf: () => [] };
 
 export const FALLOCATE = 43;
 export const GETATTR = 3;
@@ -61,6 +66,8 @@ export class Bench {
     const files = contents.map((content) => new FakeFile(content, alignment));
     this.host = new FakeHost(memory, files, mode);
     const table = new LockTable();
+    const members = new Members(this.throttle, NO_PROCESSES);
+    this.throttle.setDepth(depth, 0);
     const tree = new Tree();
     this.disks = contents.map((content, file) => {
       tree.addDisk(tree.root, `disk${file}.raw`, file);
@@ -78,7 +85,7 @@ export class Bench {
         config,
         image: new RawImage(file, content.length),
         file,
-        member: this.throttle.createMember(`disk${file}`),
+        member: members.addImage(`disk${file}`),
         locks: new RangeLocks(table),
         dirty: false,
         allocated: 0,
@@ -94,7 +101,7 @@ export class Bench {
       tree,
       owner: { uid: 0, gid: 0 },
       pageCache: false,
-      depth,
+      members,
       initialised: (accepted) => {
         if (accepted) this.initialised++;
       },

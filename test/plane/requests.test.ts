@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { FREE, NONE, RequestQueue, Requests } from '../../src/plane/requests.js';
+import { FREE, NONE, Requests } from '../../src/plane/requests.js';
 import { WaitingIndex } from '../../src/plane/waiting-index.js';
 
 test('65536 requests can be under way, each with its number', (t) => {
@@ -36,20 +36,6 @@ test('the number that was given back last is used first: few entries are touched
   requests.release(a);
   requests.release(b);
   t.deepEqual([requests.take(), requests.take(), requests.take()], [b, a, 2]);
-});
-
-test('a queue gives requests out in the order in which they came', (t) => {
-  const requests = new Requests();
-  const queue = new RequestQueue(requests);
-  t.true(queue.isEmpty);
-  for (const request of [5, 3, 9]) queue.push(request);
-  t.is(queue.shift(), 5);
-  queue.push(5);
-  t.deepEqual([queue.shift(), queue.shift(), queue.shift()], [3, 9, 5]);
-  t.true(queue.isEmpty);
-  queue.push(1);
-  t.is(queue.shift(), 1);
-  t.true(queue.isEmpty);
 });
 
 /** Ids that meet in few buckets: a bucket is the low word without its lowest bit, modulo 4096. */

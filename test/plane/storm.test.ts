@@ -169,7 +169,6 @@ class Storm {
       this.answered++;
       if (![0, -EIO, -ENOSPC, -EINTR].includes(reply.error))
         throw new Error(`error ${reply.error}`);
-      if (reply.error === -EINTR && sent.disk === 1) throw new Error('interrupted without waiting');
       const { disk, offset } = sent;
       if (sent.kind === 'write') {
         const written =

@@ -228,22 +228,6 @@ for (const depth of [1, 4, 256]) {
   });
 }
 
-test('what is charged and waits for the window goes before what waits in groups', (t) => {
-  const bench = throttled({ depth: 1 });
-  const flying = bench.read(0, 512, DISK + 1);
-  const slow = bench.read(512, 512);
-  const ready = bench.read(1024, 512, DISK + 1);
-  bench.turn(5 * SECOND); // by now the slow one may go, too
-  t.is(bench.plane.wakeAtNs, Infinity); // no turn is needed while the window is full
-  bench.step('read');
-  t.deepEqual(bench.reply(flying).payload, HOST.slice(0, 512));
-  bench.step('read');
-  t.deepEqual(bench.reply(ready).payload, HOST.slice(1024, 1536));
-  bench.step('read');
-  t.deepEqual(bench.reply(slow).payload, HOST.slice(512, 1024));
-  bench.assertIdle();
-});
-
 test('reads, writes and zeroing are charged by length, metadata and flushes are not', (t) => {
   const bench = new Bench({ contents: [HOST] });
   bench.sendAll([

@@ -34,7 +34,7 @@ function closedLoop(throttle: Throttle, disk: number, depth: number, bytes: numb
   let now = 0;
   for (let i = 0; i < depth; i++) {
     while (throttle.submit(i, disk, READ, bytes, 0)) {
-      throttle.complete(i);
+      throttle.complete(i, 0);
       count++;
     }
   }
@@ -42,7 +42,7 @@ function closedLoop(throttle: Throttle, disk: number, depth: number, bytes: numb
     now = throttle.wakeAt;
     for (let r = throttle.next(now); r !== -1; r = throttle.next(now)) {
       do {
-        throttle.complete(r);
+        throttle.complete(r, now);
         count++;
       } while (throttle.submit(r, disk, READ, bytes, now));
     }
@@ -139,7 +139,7 @@ for (const [key, waits] of [
         if (group === undefined) return t.fail();
         throttle.setLimits(group, { [key]: 10 }, 0);
         t.is(throttle.submit(0, disk, direction, 10, 0), !waits[direction], `${place}`);
-        throttle.complete(throttle.isWaiting(0) ? throttle.next(SECOND) : 0);
+        throttle.complete(throttle.isWaiting(0) ? throttle.next(SECOND) : 0, SECOND);
       }
     }
   });

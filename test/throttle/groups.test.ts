@@ -157,8 +157,8 @@ test('members and groups count what was admitted, waits and is in flight', (t) =
   const read = { ...zero, rbytes: 4096, rios: 1 };
   t.deepEqual(throttle.memberStats(member), { ...read, waitNs: 0, queued: 3, inflight: 1 });
   t.deepEqual(takeAll(throttle, 0.2 * SECOND), [1, 2]);
-  throttle.complete(0);
-  throttle.complete(1);
+  throttle.complete(0, SECOND);
+  throttle.complete(1, SECOND);
   throttle.cancel(3);
   const all = { ...read, wbytes: 512, wios: 1, dbytes: 1024, dios: 1, waitNs: 0.4 * SECOND };
   t.deepEqual(throttle.memberStats(member), { ...all, queued: 0, inflight: 1 });
@@ -166,7 +166,7 @@ test('members and groups count what was admitted, waits and is in flight', (t) =
   throttle.moveMember(member, throttle.root, SECOND);
   t.deepEqual(throttle.groupStats(leaf), { ...all, queued: 0, inflight: 0 });
   t.deepEqual(throttle.groupStats(throttle.root), { ...all, queued: 0, inflight: 1 });
-  throttle.complete(2);
+  throttle.complete(2, SECOND);
   throttle.removeGroup('a/b');
   t.deepEqual(throttle.groupStats(group), { ...all, queued: 0, inflight: 0 });
   throttle.removeGroup('a');
@@ -179,8 +179,8 @@ test('a request is submitted once and completes once', (t) => {
   const member = throttle.createMember('disk');
   throttle.submit(0, member, READ, 512, 0);
   t.throws(() => throttle.submit(0, member, READ, 512, 0));
-  throttle.complete(0);
-  t.throws(() => throttle.complete(0));
+  throttle.complete(0, 0);
+  t.throws(() => throttle.complete(0, 0));
   t.true(throttle.submit(0, member, READ, 512, 0));
 });
 

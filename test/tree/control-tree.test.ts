@@ -1,134 +1,191 @@
 import test from 'ava';
-import { DISCARD, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
-import { addControlTree } from '../../src/tree/control-tree.js';
-import { Tree, type TreeNode } from '../../src/tree/tree.js';
+import { Throttle } from '../../src/throttle/throttle.js';
+import type { Control } from '../../src/tree/control.js';
+import { ControlTree } from '../../src/tree/control-tree.js';
+import { type ControlNode, type DirectoryNode, Tree } from '../../src/tree/tree.js';
 
-/** Two groups, one below the other, three members; `web` and `db` have done something. */
-function sample(): { tree: Tree; throttle: Throttle } {
+const ENOENT = 2;
+const EBUSY = 16;
+const EEXIST = 17;
+const EINVAL = 22;
+const ERANGE = 34;
+const ENAMETOOLONG = 36;
+
+function setUp() {
   const throttle = new Throttle(16);
-  const slow = throttle.createGroup('slow');
-  const inner = throttle.createGroup('slow/inner');
-  throttle.setLimits(slow, { iops: 1000, rbps: 10 * 1024 * 1024, iopsSize: 4096 }, 0);
-  const web = throttle.createMember('web');
-  const db = throttle.createMember('db');
-  throttle.createMember('idle');
-  throttle.moveMember(web, inner, 0);
-  throttle.moveMember(db, inner, 0);
-  throttle.submit(0, web, READ, 4096, 0);
-  throttle.complete(0);
-  throttle.submit(1, db, WRITE, 512, 10e9);
-  throttle.submit(2, db, DISCARD, 8192, 20e9);
+  const notes: string[] = [];
+  const control: Control = {
+    throttle,
+    now: () => 0,
+    changeMembers: (group) => throttle.moveMember(0, group, 0),
+    members: (group) => [...group.members],
+    note: (level, text) => notes.push(`${level} ${text}`),
+  };
+  throttle.createMember('web');
   const tree = new Tree();
-  tree.addDisk(tree.root, 'web.raw', 0);
-  addControlTree(tree, throttle, 'pid 4242\nversion 0.1.0\ntransport uring\n');
-  return { tree, throttle };
+  new ControlTree(tree, control, 'pid 42\n');
+  const find = (path: string) =>
+    path
+      .split('/')
+      .reduce<ControlNode | DirectoryNode>(
+        (node, name) => (node as DirectoryNode).children.get(name) as ControlNode,
+        tree.root,
+      );
+  const directory = (path: string) => find(path) as DirectoryNode;
+  const read = (path: string) => (find(path) as ControlNode).file.read();
+  const write = (path: string, text: string) =>
+    (find(path) as ControlNode).file.write?.(new TextEncoder().encode(text));
+  const mkdir = (path: string, name: string) => directory(path).changes!.makeDirectory(name);
+  const rmdir = (path: string, name: string) => directory(path).changes!.removeDirectory(name);
+  return { notes, directory, read, write, mkdir, rmdir };
 }
 
-const TOTAL =
-  'total rbytes=4096 wbytes=512 rios=1 wios=1 dbytes=8192 dios=1 ' +
-  'wait_usec=0 queued=0 inflight=2\n';
+const GROUP_FILES = [
+  ['io.max', 'rbps=max wbps=max bps=max riops=max wiops=max iops=max iops_size=max\n'],
+  ['io.burst', 'rbps=max wbps=max bps=max riops=max wiops=max iops=max\n'],
+  ['io.weight', 'default 100\n'],
+  ['io.min', 'bps=0 iops=0\n'],
+  ['io.latency', 'target=max\n'],
+  [
+    'io.stat',
+    'total rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0\n',
+  ],
+  [
+    'io.pressure',
+    'some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n' +
+      'full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n',
+  ],
+  ['members', ''],
+] as const;
 
-function find(tree: Tree, path: string): TreeNode {
-  let node: TreeNode = tree.root;
-  for (const name of path.split('/')) {
-    const child: TreeNode | undefined =
-      node.kind === 'directory' ? node.children.get(name) : undefined;
-    if (child === undefined) throw new Error(`no ${path}`);
-    node = child;
+test('a new group has its files, which say that nothing is set', (t) => {
+  const { directory, read, mkdir } = setUp();
+  t.true(mkdir('.groups', 'gold') > 0);
+  const names = [...directory('.groups/gold').children.keys()];
+  t.deepEqual(
+    names,
+    GROUP_FILES.map(([name]) => name),
+  );
+  for (const [name, text] of GROUP_FILES) t.is(read(`.groups/gold/${name}`), text);
+});
+
+test('only the root group has io.depth, io.cost, daemon and refused', (t) => {
+  const { directory, read } = setUp();
+  const names = [...directory('.groups').children.keys()];
+  const common = GROUP_FILES.map(([name]) => name);
+  t.deepEqual(names, [...common, 'io.depth', 'io.cost', 'daemon', 'refused']);
+  t.is(read('.groups/io.cost'), 'linear\n');
+  t.regex(read('.groups/io.depth'), /^auto [0-9]+\n$/);
+  t.is(read('.groups/daemon'), 'pid 42\n');
+  t.is(read('.groups/members'), 'web\n');
+});
+
+for (const [file, text, says] of [
+  [
+    'io.max',
+    'rbps=10M wiops=max',
+    'rbps=10485760 wbps=max bps=max riops=max wiops=max iops=max iops_size=max\n',
+  ],
+  ['io.weight', '80', 'default 80\n'],
+  ['io.weight', 'default 80\n', 'default 80\n'],
+  ['io.min', 'iops=500', 'bps=0 iops=500\n'],
+  ['io.latency', 'target=2000', 'target=2000\n'],
+] as const) {
+  test(`${JSON.stringify(text)} written to ${file} is read back as ${JSON.stringify(says)}`, (t) => {
+    const { read, write, mkdir } = setUp();
+    mkdir('.groups', 'gold');
+    t.is(write(`.groups/gold/${file}`, text), 0);
+    t.is(read(`.groups/gold/${file}`), says);
+  });
+}
+
+test('a burst is written after its limit', (t) => {
+  const { read, write, mkdir } = setUp();
+  mkdir('.groups', 'gold');
+  t.is(write('.groups/gold/io.burst', 'bps=400M/10'), -EINVAL);
+  write('.groups/gold/io.max', 'bps=100M');
+  t.is(write('.groups/gold/io.burst', 'bps=400M/10'), 0);
+  const says = 'rbps=max wbps=max bps=419430400/10 riops=max wiops=max iops=max\n';
+  t.is(read('.groups/gold/io.burst'), says);
+});
+
+test('the window and the cost model of the root group', (t) => {
+  const { read, write } = setUp();
+  t.is(write('.groups/io.depth', '32'), 0);
+  t.is(read('.groups/io.depth'), '32\n');
+  t.is(write('.groups/io.depth', 'auto'), 0);
+  t.regex(read('.groups/io.depth'), /^auto [0-9]+\n$/);
+  t.is(write('.groups/io.cost', 'bytes'), 0);
+  t.is(read('.groups/io.cost'), 'bytes\n');
+});
+
+const BAD: [string, string, number][] = [
+  ['io.max', 'rbps=-1', EINVAL],
+  ['io.max', 'rbps=0', EINVAL],
+  ['io.max', 'rbps=99999999999999999999', ERANGE],
+  ['io.max', 'speed=1', EINVAL],
+  ['io.max', 'rbps=5M wbp', EINVAL],
+  ['io.max', 'rbps=1M\0', EINVAL],
+  ['io.max', '\n', EINVAL],
+  ['io.max', `rbps=1M${' '.repeat(1 << 20)}`, EINVAL],
+  ['io.weight', '-5', EINVAL],
+  ['io.weight', '0', ERANGE],
+  ['io.weight', '10001', ERANGE],
+  ['io.weight', 'default', EINVAL],
+  ['io.burst', 'bps=1M/0', EINVAL],
+  ['io.burst', 'bps=-1M/5', EINVAL],
+  ['io.burst', 'bps=1M/99999999', ERANGE],
+  ['io.burst', 'bps=1M/', EINVAL],
+  ['members', 'uid:-1', EINVAL],
+  ['members', 'uid:99999999999', ERANGE],
+  ['members', 'cgroup:x', EINVAL],
+  ['members', 'x'.repeat(1 << 20), EINVAL],
+];
+
+for (const [file, text, errno] of BAD) {
+  const shown = text.length > 40 ? `${text.slice(0, 8)}... of 1 MiB` : JSON.stringify(text);
+  test(`${shown} in ${file} is errno ${errno}, changes nothing and is logged`, (t) => {
+    const { notes, read, write, mkdir } = setUp();
+    mkdir('.groups', 'gold');
+    write('.groups/gold/io.max', 'bps=7');
+    const before = read(`.groups/gold/${file}`);
+    t.is(write(`.groups/gold/${file}`, text), -errno);
+    t.is(read(`.groups/gold/${file}`), before);
+    t.is(notes.length, 1);
+    t.regex(notes[0]!, new RegExp(`^info refused \\(E[A-Z]+\\): gold/${file}: [^\\n\\0]{5,340}$`));
+  });
+}
+
+test('why a change was refused stands in `refused` until the next one', (t) => {
+  const { read, write } = setUp();
+  t.is(read('.groups/refused'), '');
+  write('.groups/io.weight', '0');
+  t.is(read('.groups/refused'), 'io.weight: weight 0: not from 1 to 10000\n');
+});
+
+test('names that could not be shown beside the control files are no groups', (t) => {
+  const { mkdir } = setUp();
+  for (const name of ['io.max', 'io.new', 'members', 'daemon', 'refused', '.hidden', 'a=b', '']) {
+    t.is(mkdir('.groups', name), -EINVAL, name);
   }
-  return node;
-}
-
-function text(tree: Tree, path: string): string {
-  const node = find(tree, path);
-  if (node.kind !== 'control') throw new Error(`${path} is no control file`);
-  return node.file.read();
-}
-
-function names(tree: Tree, path: string): string[] {
-  const node = find(tree, path);
-  return node.kind === 'directory' ? [...node.children.keys()].sort() : [];
-}
-
-test('each group is a directory with its files and the groups below it', (t) => {
-  const { tree } = sample();
-  t.deepEqual(names(tree, '.groups'), ['daemon', 'io.max', 'io.stat', 'members', 'slow']);
-  t.deepEqual(names(tree, '.groups/slow'), ['inner', 'io.max', 'io.stat', 'members']);
-  t.deepEqual(names(tree, '.groups/slow/inner'), ['io.max', 'io.stat', 'members']);
+  t.is(mkdir('.groups', 'a\nb'), -EINVAL);
+  t.is(mkdir('.groups', 'bad \uFFFD name'), -EINVAL);
+  t.is(mkdir('.groups', 'x'.repeat(256)), -ENAMETOOLONG);
+  t.true(mkdir('.groups', 'x'.repeat(255)) > 0);
 });
 
-test('every control file can be read by all and written by none', (t) => {
-  const { tree } = sample();
-  for (const path of [
-    '.groups/daemon',
-    '.groups/io.max',
-    '.groups/slow/io.stat',
-    '.groups/slow/members',
-  ]) {
-    const node = find(tree, path);
-    t.is(node.kind === 'control' ? node.file.mode : 0, 0o444);
-  }
-});
-
-test('io.max of a group without limits says max seven times, in the fixed order', (t) => {
-  t.is(
-    text(sample().tree, '.groups/io.max'),
-    'rbps=max wbps=max bps=max riops=max wiops=max iops=max iops_size=max\n',
-  );
-});
-
-test('io.max gives limits as plain numbers per second', (t) => {
-  t.is(
-    text(sample().tree, '.groups/slow/io.max'),
-    'rbps=10485760 wbps=max bps=max riops=max wiops=max iops=1000 iops_size=4096\n',
-  );
-});
-
-test('io.stat has a line for each member of the group and their total', (t) => {
-  t.is(
-    text(sample().tree, '.groups/slow/inner/io.stat'),
-    'web rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0\n' +
-      'db rbytes=0 wbytes=512 rios=0 wios=1 dbytes=8192 dios=1 wait_usec=0 queued=0 inflight=2\n' +
-      TOTAL,
-  );
-});
-
-test('io.stat of a group without members of its own has the total of those below', (t) => {
-  t.is(text(sample().tree, '.groups/slow/io.stat'), TOTAL);
-});
-
-test('io.stat counts who waits, and for how long once it has waited', (t) => {
-  const { tree, throttle } = sample();
-  const slow = throttle.findGroup('slow')!;
-  throttle.setLimits(slow, { iops: 1, rbps: Infinity, iopsSize: 0 }, 30e9);
-  throttle.submit(3, 0, READ, 512, 40e9);
-  throttle.submit(4, 0, READ, 512, 40e9);
-  const line = () => text(tree, '.groups/slow/inner/io.stat').split('\n')[0];
-  const bytes = 'wbytes=0 rios=1 wios=0 dbytes=0 dios=0';
-  t.is(line(), `web rbytes=4096 ${bytes} wait_usec=0 queued=2 inflight=0`);
-  // A request costs a second and may be 10 ms early.
-  t.is(throttle.next(40.99e9), 3);
-  t.is(
-    line(),
-    'web rbytes=4608 wbytes=0 rios=2 wios=0 dbytes=0 dios=0 wait_usec=990000 queued=1 inflight=1',
-  );
-});
-
-test('members are one a line, in the group that they are charged to; none is no line', (t) => {
-  const { tree, throttle } = sample();
-  t.is(text(tree, '.groups/slow/inner/members'), 'web\ndb\n');
-  t.is(text(tree, '.groups/members'), 'idle\n');
-  t.is(text(tree, '.groups/slow/members'), '');
-  throttle.moveMember(0, throttle.root, 50e9);
-  t.is(text(tree, '.groups/members'), 'idle\nweb\n');
-});
-
-test('files say what is so when they are read', (t) => {
-  const { tree, throttle } = sample();
-  throttle.setLimits(throttle.root, { wbps: 1024 }, 60e9);
-  t.regex(text(tree, '.groups/io.max'), / wbps=1024 /);
-});
-
-test('daemon says what it is told, word for word', (t) => {
-  t.is(text(sample().tree, '.groups/daemon'), 'pid 4242\nversion 0.1.0\ntransport uring\n');
+test('a group is made once, below one without members, and goes when it is empty', (t) => {
+  const { directory, write, mkdir, rmdir } = setUp();
+  mkdir('.groups', 'gold');
+  t.is(mkdir('.groups', 'gold'), -EEXIST);
+  t.true(mkdir('.groups/gold', 'sub') > 0);
+  t.is(rmdir('.groups', 'gold'), -EBUSY);
+  t.is(rmdir('.groups/gold', 'sub'), 0);
+  t.is(rmdir('.groups/gold', 'sub'), -ENOENT);
+  write('.groups/gold/members', 'web');
+  t.is(mkdir('.groups/gold', 'sub'), -EBUSY);
+  t.is(rmdir('.groups', 'gold'), -EBUSY);
+  write('.groups/members', 'web');
+  t.is(rmdir('.groups', 'gold'), 0);
+  t.false(directory('.groups').children.has('gold'));
 });

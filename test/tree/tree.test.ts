@@ -14,7 +14,11 @@ test('nodes are numbered as they come and found by number and by name', (t) => {
   const tree = new Tree();
   const disk = tree.addDisk(tree.root, 'web.raw', 3);
   const groups = tree.addDirectory(tree.root, '.groups');
-  const control = tree.addControl(groups, 'io.max', { mode: 0o444, read: () => 'x\n' });
+  const control = tree.addControl(groups, 'io.max', {
+    mode: 0o444,
+    read: () => 'x\n',
+    write: null,
+  });
   t.deepEqual([disk.id, groups.id, control.id], [2, 3, 4]);
   t.is(tree.node(1), tree.root);
   t.is(tree.node(2), disk);

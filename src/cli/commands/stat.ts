@@ -1,19 +1,13 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { type MountStatus, readStatus } from '../../daemon/status.js';
-import {
-  EXIT_DAEMON,
-  EXIT_FAILED,
-  EXIT_MOUNT,
-  EXIT_USAGE,
-  SluiceError,
-} from '../../util/errors.js';
+import { readStatus } from '../../daemon/status.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { type GroupStat, parseGroups } from '../io-stat.js';
+import { type GroupStat, parseGroups, STAT_FILES } from '../io-stat.js';
 import { formatStat } from '../stat-report.js';
+import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
 
 export const command = 'stat <mountpoint> [group]';
 export const synopsis = 'stat MOUNTPOINT [GROUP] [--json]';
-export const describe = 'figures of each group and each image';
+export const describe = 'figures of each group and each member';
 
 export function builder(yargs: Argv): Argv {
   return yargs
@@ -25,35 +19,19 @@ export function builder(yargs: Argv): Argv {
     .example('sluice stat /mnt/s slow --json', 'one group, for programs');
 }
 
-function unavailable(mountpoint: string, kind: MountStatus['kind']): SluiceError {
-  if (kind === 'dead') {
-    const what = 'its daemon is gone; remove the mount with sluice umount';
-    return new SluiceError(`${mountpoint}: ${what}`, 'ENOTCONN', EXIT_DAEMON);
-  }
-  if (kind === 'hung') {
-    const what = 'its daemon does not answer';
-    return new SluiceError(`${mountpoint}: ${what}`, 'ETIMEDOUT', EXIT_FAILED);
-  }
-  if (kind === 'forbidden') {
-    const what = 'mounted by another user without --allow-other';
-    return new SluiceError(`${mountpoint}: ${what}`, 'EACCES', EXIT_MOUNT);
-  }
-  return new SluiceError(`${mountpoint}: it shows no groups`, 'ENOENT', EXIT_MOUNT);
-}
-
 /** The group of that path, written with or without slashes around it. */
 function selectGroups(groups: GroupStat[], asked: string | undefined): GroupStat[] {
   if (asked === undefined) return groups;
-  const path = asked.replace(/^\/+|\/+$/g, '');
+  const path = groupPath(asked);
   const found = groups.find((group) => group.path === path);
   if (found !== undefined) return [found];
-  const known = groups.map((group) => group.path || '/').join(', ');
-  throw new SluiceError(`there is no group "${asked}"; groups: ${known}`, 'ENOENT', EXIT_USAGE);
+  const known = groups.map((group) => group.path);
+  throw unknownGroup(asked, known, '');
 }
 
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const mountpoint = await findMountpoint(String(args.mountpoint), process.cwd());
-  const status = await readStatus(mountpoint, ['io.stat', 'io.max']);
+  const status = await readStatus(mountpoint, STAT_FILES);
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   const asked = args.group === undefined ? undefined : String(args.group);
   const groups = selectGroups(parseGroups(status.groups), asked);

@@ -1,0 +1,64 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { changeGroup } from '../../daemon/change-group.js';
+import type { ControlFailure } from '../../daemon/control-writer.js';
+import { readStatus } from '../../daemon/status.js';
+import { checkGroupName } from '../../tree/group-name.js';
+import { parseSettings } from '../../tree/settings.js';
+import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
+import { findMountpoint } from '../find-mountpoint.js';
+import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
+
+export const command = 'set <mountpoint> <group> <settings..>';
+export const synopsis = 'set MOUNTPOINT GROUP KEY=VALUE...';
+export const describe = 'change limits, weights and members of a live mount';
+
+export function builder(yargs: Argv): Argv {
+  return yargs
+    .usage(`sluice ${synopsis} [--create]\n\nChange a group of a mount while it is used.`)
+    .positional('mountpoint', { type: 'string', describe: 'where sluice is mounted' })
+    .positional('group', { type: 'string', describe: 'path of the group; / is the root group' })
+    .positional('settings', {
+      type: 'string',
+      array: true,
+      describe:
+        'rbps, wbps, bps, riops, wiops, iops, iops_size, burst.*, weight, min.*, latency, member',
+    })
+    .option('create', { type: 'boolean', describe: 'make the group if there is none' })
+    .example('sluice set /mnt/s gold weight=80 bps=100M', 'a weight and a limit')
+    .example('sluice set /mnt/s gold member=web member=uid:1000', 'move members')
+    .example('sluice set /mnt/s / depth=32', 'the window of the whole mount');
+}
+
+/** What went wrong, in the daemon's words where it has some. */
+function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceError {
+  const what = file === '' ? asked : `${asked}: ${file}`;
+  if (reason !== '') {
+    const usage = ['EINVAL', 'ERANGE', 'ENOENT', 'ENAMETOOLONG'].includes(errno);
+    return new SluiceError(`${what}: ${reason}`, errno, usage ? EXIT_USAGE : EXIT_FAILED);
+  }
+  const why: Record<string, string> = {
+    EACCES: 'no permission; only the user who mounted may change it',
+    EPERM: 'no permission; only the user who mounted may change it',
+    ENOENT: 'the group above it does not exist; make that first',
+    ENODEV: 'the group has been removed meanwhile',
+    ETIMEDOUT: 'the daemon does not answer',
+  };
+  return new SluiceError(`${what}: ${why[errno] ?? errno}`, errno, EXIT_FAILED);
+}
+
+export async function handler(args: ArgumentsCamelCase): Promise<void> {
+  const asked = String(args.group);
+  const group = groupPath(asked);
+  const settings = parseSettings((args.settings as unknown[]).map(String), group === '');
+  const create = args.create === true && group !== '';
+  if (create) for (const part of group.split('/')) checkGroupName(part);
+  const mountpoint = await findMountpoint(String(args.mountpoint), process.cwd());
+  const status = await readStatus(mountpoint, ['members']);
+  if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
+  const known = status.groups.map(({ path }) => path);
+  if (!create && !known.includes(group)) {
+    throw unknownGroup(asked, known, '; --create makes it');
+  }
+  const failure = await changeGroup({ mountpoint, group, create, settings });
+  if (failure !== null) throw failed(asked, failure);
+}

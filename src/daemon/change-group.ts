@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url';
+import type { ControlOrder, ControlResult } from './control-writer.js';
+import { runLimited } from './run-limited.js';
+
+/** A healthy daemon answers within milliseconds, also while all its groups are saturated. */
+const WRITE_LIMIT_MS = 5000;
+
+const WRITER = fileURLToPath(new URL('./control-writer.js', import.meta.url));
+
+/** Writes control files of a group of a live mount, in bounded time. Null: all is done. */
+export async function changeGroup(order: ControlOrder): Promise<ControlResult> {
+  const ran = await runLimited(process.execPath, [WRITER, JSON.stringify(order)], WRITE_LIMIT_MS);
+  if (ran.timedOut) return { file: '', errno: 'ETIMEDOUT', reason: '' };
+  if (ran.code !== 0) return { file: '', errno: 'EIO', reason: ran.stderr.trim() };
+  return JSON.parse(ran.stdout) as ControlResult;
+}

@@ -1,0 +1,80 @@
+import { closeSync, constants, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GroupSetting } from '../tree/settings.js';
+
+/**
+ * A program: writes control files of one group. It runs apart from the command that needs it,
+ * because a call on a mount whose daemon hangs may never return (see run-limited.ts).
+ *
+ *     control-writer.js '{"mountpoint": "/mnt/s", "group": "gold", "create": false, "settings": []}'
+ *
+ * Prints a ControlResult.
+ */
+
+/** What the program is asked for. */
+export interface ControlOrder {
+  mountpoint: string;
+  /** Path below the root group, '' for it. */
+  group: string;
+  /** Make the group if it is not there. */
+  create: boolean;
+  settings: GroupSetting[];
+}
+
+/** Where it stopped: settings before that have been made. */
+export interface ControlFailure {
+  /** The control file; '' for the group itself. */
+  file: string;
+  errno: string;
+  /** What the daemon says about it; '' if it says nothing. */
+  reason: string;
+}
+
+export type ControlResult = ControlFailure | null;
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'EIO';
+}
+
+/** The daemon's sentence about the last refused change, if that is about this path. */
+function reasonFor(groups: string, path: string): string {
+  try {
+    const text = readFileSync(join(groups, 'refused'), 'utf8').trimEnd();
+    return text.startsWith(`${path}: `) ? text.slice(path.length + 2) : '';
+  } catch {
+    return '';
+  }
+}
+
+/** One write(2), which is one change. */
+function writeOnce(path: string, text: string): void {
+  const file = openSync(path, constants.O_WRONLY);
+  try {
+    writeSync(file, `${text}\n`);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function obey({ mountpoint, group, create, settings }: ControlOrder): ControlResult {
+  const groups = join(mountpoint, '.groups');
+  const failure = (file: string, error: unknown): ControlFailure => {
+    return { file, errno: codeOf(error), reason: reasonFor(groups, join(group, file)) };
+  };
+  try {
+    if (create) mkdirSync(join(groups, group));
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') return failure('', error);
+  }
+  for (const { file, text } of settings) {
+    try {
+      writeOnce(join(groups, group, file), text);
+    } catch (error) {
+      return failure(file, error);
+    }
+  }
+  return null;
+}
+
+const order = JSON.parse(process.argv[2] ?? '{}') as ControlOrder;
+process.stdout.write(JSON.stringify(obey(order)));

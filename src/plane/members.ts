@@ -1,0 +1,158 @@
+import type { Group, Throttle } from '../throttle/throttle.js';
+import { formatMember, type MemberChange, type MemberName } from '../tree/parse-members.js';
+import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { NONE } from './requests.js';
+import { type Processes, type RuleName, Rules } from './rules.js';
+import { ThreadCache } from './thread-cache.js';
+
+/**
+ * Who is charged: images, and rules about callers. A member is a number of the throttle; rules are
+ * made by writing them to `members`, images are there from the start.
+ */
+export class Members {
+  /** Called after a rule came or went: requests that wait may belong to another member now. */
+  rulesChanged: () => void = () => {};
+
+  readonly #throttle: Throttle;
+  readonly #processes: Processes;
+  readonly #images = new Map<string, number>();
+  readonly #rules = new Rules();
+  readonly #threads: ThreadCache;
+  /** Members of rules that are gone, until their last request is. They are in the root group. */
+  readonly #leaving = new Set<number>();
+  #anyRule = false;
+  /** A rule came or went, and who is charged has not been thought over yet. */
+  #stale = false;
+
+  constructor(throttle: Throttle, processes: Processes) {
+    this.#throttle = throttle;
+    this.#processes = processes;
+    this.#threads = new ThreadCache((thread) => this.#rules.matchThread(thread, processes));
+  }
+
+  /** A new image, charged to the root group. */
+  addImage(name: string): number {
+    const member = this.#throttle.createMember(name);
+    this.#images.set(name, member);
+    return member;
+  }
+
+  /**
+   * The member that a request is charged to. Without rules that is `image`, and nothing is looked at.
+   *
+   * @param thread The caller's thread, 0 if it is not visible from here.
+   * @param fromCache The write is a mapped page's: its ids are not those of whoever changed it.
+   */
+  charged(
+    image: number,
+    uid: number,
+    gid: number,
+    thread: number,
+    fromCache: boolean,
+    nowNs: number,
+  ): number {
+    if (!this.#anyRule || fromCache) return image;
+    if (thread !== 0 && this.#rules.needsProcess) {
+      const member = this.#threads.find(thread, nowNs);
+      if (member !== NONE) return member;
+    }
+    const member = this.#rules.matchIds(uid, gid);
+    return member === NONE ? image : member;
+  }
+
+  /** Members of a group, without rules about processes that have ended. */
+  list(group: Group, nowNs: number): number[] {
+    this.#sweep(nowNs);
+    return [...group.members].filter((member) => !this.#leaving.has(member));
+  }
+
+  /** See Control.changeMembers. */
+  change(group: Group, changes: readonly MemberChange[], nowNs: number): void {
+    this.#sweep(nowNs);
+    // All are checked before the first is made.
+    for (const change of changes) this.#check(group, change);
+    const wanted = changes.map(({ member, remove }) => {
+      return member.kind === 'pid' && !remove ? this.#process(member.id) : { member, start: '' };
+    });
+    for (const [index, { member, start }] of wanted.entries()) {
+      if (changes[index]!.remove) this.#remove(member as RuleName, nowNs);
+      else this.#throttle.moveMember(this.#make(member, start), group, nowNs);
+    }
+    if (this.#stale) this.#changed();
+  }
+
+  /** Throws if a change cannot be made. */
+  #check(group: Group, { member, remove }: MemberChange): void {
+    const name = formatMember(member);
+    if (remove) {
+      const found = this.#rules.find(member as RuleName);
+      if (found === NONE) throw refuse(`${name}: there is no such rule`, 'ENOENT');
+      if (this.#throttle.memberGroup(found) === group) return;
+      throw refuse(`${name}: a member of another group`, 'EINVAL');
+    }
+    if (group.parent !== null && group.children.size > 0) {
+      const what = 'the group has groups below it; members live in groups without';
+      throw refuse(`${name}: ${what}`, 'EBUSY');
+    }
+    if (member.kind === 'image' && !this.#images.has(member.name)) {
+      const known = [...this.#images.keys()].join(', ');
+      throw refuse(`${name}: there is no such image; images: ${known}`, 'ENOENT');
+    }
+  }
+
+  /** The process that has this number, or a thread of this number. Throws ENOENT. */
+  #process(thread: number): { member: MemberName; start: string } {
+    const id = this.#processes.processOf(thread);
+    const start = id === 0 ? '' : this.#processes.startOf(id);
+    if (start === '') throw refuse(`pid:${thread}: there is no such process`, 'ENOENT');
+    return { member: { kind: 'pid', id }, start };
+  }
+
+  /** The member of that name, made if it is a rule that is not there yet. */
+  #make(name: MemberName, start: string): number {
+    if (name.kind === 'image') return this.#images.get(name.name)!;
+    const known = this.#rules.find(name);
+    if (known !== NONE) return known;
+    const member = this.#throttle.createMember(formatMember(name));
+    this.#rules.add(name, member, start);
+    this.#stale = true;
+    return member;
+  }
+
+  /** What waits under the rule is charged anew by `rulesChanged`; what is in flight stays. */
+  #remove(rule: RuleName, nowNs: number): void {
+    const member = this.#rules.find(rule);
+    this.#rules.delete(rule);
+    this.#stale = true;
+    this.#throttle.moveMember(member, this.#throttle.root, nowNs);
+    this.#leaving.add(member);
+  }
+
+  #changed(): void {
+    this.#stale = false;
+    this.#anyRule = !this.#rules.isEmpty;
+    this.#threads.clear();
+    this.rulesChanged();
+    this.#dropLeaving();
+  }
+
+  /** Removes rules about processes that have ended, and members that have no request any more. */
+  #sweep(nowNs: number): void {
+    for (const rule of this.#rules.ended(this.#processes)) this.#remove(rule, nowNs);
+    if (this.#stale) this.#changed();
+    else this.#dropLeaving();
+  }
+
+  #dropLeaving(): void {
+    for (const member of this.#leaving) {
+      const { queued, inflight } = this.#throttle.memberStats(member);
+      if (queued + inflight > 0) continue;
+      this.#throttle.removeMember(member);
+      this.#leaving.delete(member);
+    }
+  }
+}
+
+function refuse(message: string, errno: string): SluiceError {
+  return new SluiceError(message, errno, EXIT_USAGE);
+}

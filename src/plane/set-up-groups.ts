@@ -1,0 +1,43 @@
+import type { Control } from '../tree/control.js';
+import { CONTROL_FILES } from '../tree/control-files.js';
+import { parseMember } from '../tree/parse-members.js';
+import { SluiceError } from '../util/errors.js';
+import type { PlaneConfig } from './messages.js';
+
+/**
+ * Makes the groups that a mount begins with, as if somebody wrote to their control files.
+ *
+ * @throws SluiceError naming the option that is at fault.
+ */
+export function makeGroups(config: PlaneConfig, control: Control): void {
+  const { throttle } = control;
+  throttle.setDepth(config.depth, control.now());
+  // Parents may be given after their children.
+  const byLength = [...config.groups].sort((a, b) => a.path.length - b.path.length);
+  for (const { path } of byLength) {
+    if (path !== '') naming(`--group ${path}`, () => throttle.createGroup(path));
+  }
+  for (const { path, settings } of config.groups) {
+    const group = throttle.findGroup(path)!;
+    for (const { file, text } of settings) {
+      const row = CONTROL_FILES.find(({ name }) => name === file)!;
+      naming(`--group ${path || '/'}`, () => row.prepare!(text)(control, group));
+    }
+  }
+  for (const { member, group } of config.assignments) {
+    naming(`--assign ${member}=${group || '/'}`, () => {
+      const change = { member: parseMember(member), remove: false };
+      control.changeMembers(throttle.findGroup(group)!, [change]);
+    });
+  }
+  for (const text of throttle.warnings.splice(0)) control.note('warn', text);
+}
+
+function naming(option: string, make: () => unknown): void {
+  try {
+    make();
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    throw new SluiceError(`${option}: ${error.message}`, error.errno, error.exitCode);
+  }
+}

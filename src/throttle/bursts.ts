@@ -1,0 +1,57 @@
+import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { MAX_RATE } from './check-limits.js';
+import type { Limits } from './limits.js';
+
+/** Keys of `io.max` that are rates, and so may have a burst. */
+export const RATES = ['rbps', 'wbps', 'bps', 'riops', 'wiops', 'iops'] as const;
+export type RateKey = (typeof RATES)[number];
+
+/** A faster rate, per second, that an idle group may keep up for so many seconds. */
+export interface Burst {
+  readonly rate: number;
+  readonly seconds: number;
+}
+
+/** The keys of `io.burst`: QEMU's `-max` and `-max-length`. Null: no burst. */
+export type Bursts = Record<RateKey, Burst | null>;
+
+/** A group without bursts. */
+export const NO_BURSTS: Readonly<Bursts> = {
+  rbps: null,
+  wbps: null,
+  bps: null,
+  riops: null,
+  wiops: null,
+  iops: null,
+};
+
+/** Longest burst in seconds: an hour. Beyond that it is a limit of its own. */
+export const MAX_BURST_SECONDS = 3600;
+
+/**
+ * Checks bursts against the limits that they stand beside.
+ * Throws EINVAL (no plain limit, a rate below it, seconds that are no positive number), ERANGE (rate
+ * above 10^15, seconds above an hour).
+ */
+export function checkBursts(bursts: Partial<Bursts>, limits: Limits): void {
+  for (const key of RATES) {
+    const burst = bursts[key];
+    if (burst === null || burst === undefined) continue;
+    const what = `${key}=${burst.rate}/${burst.seconds}`;
+    if (limits[key] === Infinity) {
+      throw refuse(`${what}: a burst needs the plain limit; set ${key} in io.max first`, 'EINVAL');
+    }
+    if (!(burst.rate >= limits[key])) {
+      throw refuse(`${what}: below the plain limit, ${limits[key]}`, 'EINVAL');
+    }
+    if (!(burst.seconds > 0)) throw refuse(`${what}: the seconds are not above 0`, 'EINVAL');
+    if (burst.rate > MAX_RATE) throw refuse(`${what}: above the largest rate, 10^15`, 'ERANGE');
+    if (burst.seconds > MAX_BURST_SECONDS) {
+      throw refuse(`${what}: longer than ${MAX_BURST_SECONDS} s`, 'ERANGE');
+    }
+  }
+}
+
+function refuse(message: string, errno: string): SluiceError {
+  return new SluiceError(message, errno, EXIT_USAGE);
+}

@@ -1,0 +1,474 @@
+import { CLASSES } from './chains.js';
+import {
+  AVAILABLE,
+  Entities,
+  groupOfEntity,
+  isMember,
+  memberEntity,
+  NONE,
+  NOWHERE,
+  PENDING,
+  ROOT,
+  ROOT_MEMBERS,
+} from './entities.js';
+import { grownFloat64, grownInt32 } from './fifo-lists.js';
+import type { RequestTable } from './request-table.js';
+import type { Savings } from './savings.js';
+import { SlotHeap } from './slot-heap.js';
+
+const NO_BUCKETS = new Int32Array(0);
+const queueOfSlot = (slot: number): number => ((slot >> 2) << 1) | (slot & 1);
+const slotOfQueue = (queue: number): number => (memberEntity(queue >> 1) << 1) | (queue & 1);
+
+/**
+ * Hierarchical start-time fair queueing. Every node has a start tag; of the children that could send
+ * something the one with the least tag goes, and its tag grows by cost / weight. A node that has
+ * nothing to send, or may not, is not there for its siblings; when it returns its tag is at least
+ * the virtual time of its parent, so it brings neither credit nor debt.
+ *
+ * A node's reads and its writes are two slots with one tag: limits may hold one and not the other.
+ *
+ * Limits: the buckets of a node are looked at when a request below it is chosen. If they are not
+ * ready the request HOLDS its turn: it is what the node sends next in its class, whoever comes, and
+ * until the buckets are ready the node is not there for its parent. So a large request does not
+ * starve behind small ones, which would always be ready earlier. Of a read and a write that hold at
+ * a bucket of both, the one with the earlier turn goes first; the other may pass it only where that
+ * does not delay it (the rule of EASY backfilling for batch queues).
+ */
+export class FairTree {
+  readonly nodes = new Entities();
+  /** A drain: no limits any more. */
+  released = false;
+  /** After `choose`: since when the buckets would have let the request go. */
+  ready = -Infinity;
+  private readonly table: RequestTable;
+  private readonly savings: Savings;
+  /** By node + class, for groups. */
+  private readonly available: SlotHeap[] = [];
+  private readonly pending: SlotHeap[] = [];
+  private held = new Int32Array(0);
+  /** By slot, for members: the same tags between a member's reads and its writes. */
+  private classTag = new Float64Array(0);
+  private turns = 0;
+
+  constructor(table: RequestTable, savings: Savings) {
+    this.table = table;
+    this.savings = savings;
+    this.addGroup(ROOT, NONE);
+    this.addGroup(ROOT_MEMBERS, ROOT);
+  }
+
+  addGroup(node: number, parent: number): void {
+    this.grow(node);
+    this.nodes.reset(node);
+    this.nodes.parent[node] = parent;
+    if (parent !== NONE) this.nodes.attach(node, parent);
+    for (let at = node; at < node + CLASSES; at++) {
+      this.available[at] ??= new SlotHeap(this.nodes, true);
+      this.pending[at] ??= new SlotHeap(this.nodes, false);
+      this.held[at] = NONE;
+    }
+  }
+
+  addMember(entity: number, parent: number): void {
+    this.grow(entity);
+    this.nodes.reset(entity);
+    this.nodes.attach(entity, parent);
+  }
+
+  /** Earliest time in ns at which something can go; Infinity if nothing can. */
+  wakeAt(): number {
+    const { time } = this.nodes;
+    return Math.min(time[0], time[1]);
+  }
+
+  /** True if a request without limits may go past `choose`: nobody is before it. */
+  isIdle(now: number): boolean {
+    return !(this.nodes.time[0] <= now || this.nodes.time[1] <= now);
+  }
+
+  /** A queue that was empty has a first request. */
+  enter(queue: number, now: number): void {
+    const { nodes } = this;
+    const entity = memberEntity(queue >> 1);
+    const slot = slotOfQueue(queue);
+    this.classTag[slot] = Math.max(this.classTag[slot], nodes.virtual[entity]);
+    this.place(slot, -Infinity, now);
+    this.refreshPath(nodes.parent[entity], queue & 1, now, false);
+  }
+
+  /** The queue whose first request goes next, NONE if nothing can go: `wakeAt` is exact then. */
+  choose(now: number): number {
+    const { time } = this.nodes;
+    while (time[0] <= now || time[1] <= now) {
+      const classes = (time[0] <= now ? 1 : 0) | (time[1] <= now ? 2 : 0);
+      const slot = this.descend(ROOT, classes, now);
+      if (this.passes(slot, now, ROOT)) return queueOfSlot(slot);
+    }
+    return NONE;
+  }
+
+  /**
+   * The same, below `node` only, which then takes the turn of whoever holds it at the groups above.
+   * NONE: nothing can go now.
+   */
+  chooseBelow(node: number, now: number): number {
+    const { time } = this.nodes;
+    const slot = 2 * node;
+    while (time[slot] <= now || time[slot + 1] <= now) {
+      const classes = (time[slot] <= now ? 1 : 0) | (time[slot + 1] <= now ? 2 : 0);
+      const found = this.descend(node, classes, now);
+      if (this.passes(found, now, node)) {
+        return this.passesAbove(found, node, now) ? queueOfSlot(found) : NONE;
+      }
+    }
+    return NONE;
+  }
+
+  /** The first request of the queue goes: tags grow on its way up. */
+  advance(queue: number, cost: number): void {
+    const { nodes, held } = this;
+    const slot = slotOfQueue(queue);
+    const kind = queue & 1;
+    let child = slot >> 1;
+    nodes.virtual[child] = Math.max(nodes.virtual[child], this.classTag[slot]);
+    this.classTag[slot] = nodes.virtual[child] + cost;
+    let holds = true;
+    for (let node = nodes.parent[child]; node !== NONE; child = node, node = nodes.parent[child]) {
+      const holder = held[node + kind];
+      if (holder === child && holds) held[node + kind] = NONE;
+      else if (holder !== NONE) holds = false;
+      this.advanceTag(node, child, cost);
+      nodes.ticket[child] = ++this.turns;
+      for (let one = 2 * child; one < 2 * child + CLASSES; one++) {
+        if (nodes.where[one] === AVAILABLE) this.available[node + (one & 1)].moved(one);
+        else if (nodes.where[one] === PENDING) this.pending[node + (one & 1)].moved(one);
+      }
+    }
+  }
+
+  /** Call when the queue has lost its first request; `bucketsToo`: or its buckets were charged. */
+  headChanged(queue: number, bucketsToo: boolean, now: number): void {
+    const slot = slotOfQueue(queue);
+    const parent = this.nodes.parent[slot >> 1];
+    if (this.table.headOf(queue) === NONE) this.place(slot, Infinity, now);
+    this.refreshPath(parent, queue & 1, now, bucketsToo);
+    if (bucketsToo) this.refreshPath(parent, 1 - (queue & 1), now, true);
+  }
+
+  /** The first request of the queue was taken away: it holds no turn any more. */
+  dropHolds(queue: number): void {
+    const { parent } = this.nodes;
+    let child = memberEntity(queue >> 1);
+    for (let node = parent[child]; node !== NONE; child = node, node = parent[child]) {
+      const at = node + (queue & 1);
+      if (this.held[at] === child) this.held[at] = NONE;
+      else if (this.held[at] !== NONE) return;
+    }
+  }
+
+  /** The window of a node has opened or shut. */
+  windowChanged(node: number, now: number): void {
+    this.refreshPath(node, 0, now, false);
+    this.refreshPath(node, 1, now, false);
+  }
+
+  /** Judges every waiter anew; tags are kept. `groups` are all nodes, children before parents. */
+  rebuild(groups: readonly number[], now: number): void {
+    const { nodes, table } = this;
+    this.held.fill(NONE);
+    nodes.where.fill(NOWHERE);
+    nodes.time.fill(Infinity);
+    for (const node of groups) {
+      for (let at = node; at < node + CLASSES; at++) {
+        this.available[at].size = 0;
+        this.pending[at].size = 0;
+      }
+    }
+    for (let queue = 0; queue < table.queues; queue++) {
+      if (table.headOf(queue) !== NONE) this.place(slotOfQueue(queue), -Infinity, now);
+    }
+    for (const node of groups) {
+      for (let kind = 0; kind < CLASSES; kind++) this.refresh(node, kind, now);
+    }
+  }
+
+  /** Virtual time must not pass those who wait, or whoever comes next would come after them. */
+  private advanceTag(node: number, child: number, cost: number): void {
+    const { start, virtual, inverseWeight } = this.nodes;
+    const tag = Math.max(start[child], virtual[node]);
+    let served = tag;
+    for (let at = node; at < node + CLASSES; at++) {
+      const first = this.available[at].top();
+      if (first !== NONE) served = Math.min(served, start[first >> 1]);
+    }
+    virtual[node] = Math.max(virtual[node], served);
+    start[child] = tag + cost * inverseWeight[child];
+  }
+
+  /** From a node down to a member's slot, by turns and tags. */
+  private descend(from: number, classes: number, now: number): number {
+    let node = from;
+    let mask = classes;
+    while (!isMember(node)) {
+      const reads = mask & 1 ? this.next(node, 0, now) : NONE;
+      const writes = mask & 2 ? this.next(node, 1, now) : NONE;
+      if (reads !== writes) {
+        const readFirst = writes === NONE || (reads !== NONE && this.isBefore(reads, writes));
+        mask = readFirst ? 1 : 2;
+        node = readFirst ? reads : writes;
+      } else node = reads;
+    }
+    const slot = 2 * node;
+    return mask === 3 ? slot + this.firstClass(node) : slot + mask - 1;
+  }
+
+  /** Reads or writes of a member: whose turn it is. */
+  private firstClass(member: number): number {
+    return this.classTag[2 * member + 1] < this.classTag[2 * member] ? 1 : 0;
+  }
+
+  /** The child that a node sends from next; it must have one. */
+  private next(node: number, kind: number, now: number): number {
+    const at = node + kind;
+    if (this.held[at] !== NONE) return this.held[at];
+    const pending = this.pending[at];
+    if (pending.size > 0) this.becomeAvailable(at, pending, now);
+    const { held } = this;
+    return held[at] !== NONE ? held[at] : this.available[at].top() >> 1;
+  }
+
+  private becomeAvailable(at: number, pending: SlotHeap, now: number): void {
+    const { time } = this.nodes;
+    if (time[pending.top()] > now) return;
+    // It was alone when its time came, and nobody who comes later takes that turn away.
+    if (this.available[at].size === 0) this.held[at] = pending.top() >> 1;
+    for (let slot = pending.top(); slot !== NONE && time[slot] <= now; slot = pending.top()) {
+      this.place(slot, time[slot], now);
+    }
+  }
+
+  /** Looks at the buckets from the member up to `top`. False: it holds its turn at one of them. */
+  private passes(slot: number, now: number, top: number): boolean {
+    const { parent } = this.nodes;
+    const kind = slot & 1;
+    this.ready = -Infinity;
+    if (this.released || this.savings.chainOf(queueOfSlot(slot)).length === 0) return true;
+    const bytes = this.headBytes(slot);
+    let child = slot >> 1;
+    do {
+      const node = parent[child];
+      const own = this.ownTime(node, kind, child, bytes, now);
+      if (own > now) {
+        this.hold(node, slot, now);
+        return false;
+      }
+      this.ready = Math.max(this.ready, own);
+      child = node;
+    } while (child !== top);
+    return true;
+  }
+
+  /** The same from `below` to the root, whoever holds a turn there. */
+  private passesAbove(slot: number, below: number, now: number): boolean {
+    const { parent } = this.nodes;
+    const bytes = this.headBytes(slot);
+    const kind = slot & 1;
+    for (let node = parent[below]; node !== NONE; node = parent[node]) {
+      if (this.nodes.inflight[node] >= this.nodes.window[node]) return false;
+      const own = this.bucketTime(node, kind, bytes);
+      if (own > now) {
+        this.hold(node, slot, now);
+        return false;
+      }
+      this.ready = Math.max(this.ready, own);
+    }
+    return true;
+  }
+
+  /** From the member up to `node` this request is what goes next in its class. */
+  private hold(node: number, slot: number, now: number): void {
+    const kind = slot & 1;
+    let child = slot >> 1;
+    while (child !== node) {
+      const parent = this.nodes.parent[child];
+      this.held[parent + kind] = child;
+      child = parent;
+    }
+    this.refreshPath(node, kind, now, true);
+    // One of the other class may have to wait for it, or need no longer wait for it further down.
+    this.refreshPath(this.nodes.parent[slot >> 1], 1 - kind, now, true);
+  }
+
+  /** Judges a slot of `from` and of the groups above it; `whole`: even when nothing changes. */
+  private refreshPath(from: number, kind: number, now: number, whole: boolean): void {
+    const { parent } = this.nodes;
+    for (let node = from; node !== NONE; node = parent[node]) {
+      if (!this.refresh(node, kind, now) && !whole) return;
+    }
+  }
+
+  /** True if the slot may go at another time than before. */
+  private refresh(node: number, kind: number, now: number): boolean {
+    const slot = 2 * node + kind;
+    const before = this.nodes.time[slot];
+    const time = this.offerTime(node, kind, now);
+    this.place(slot, time, now);
+    return time !== before;
+  }
+
+  /** When the node can send something of the class, as far as its subtree is concerned. */
+  private offerTime(node: number, kind: number, now: number): number {
+    const { nodes, held } = this;
+    const at = node + kind;
+    if (nodes.inflight[node] >= nodes.window[node] && !this.released) return Infinity;
+    let child = held[at];
+    if (child !== NONE && nodes.time[2 * child + kind] === Infinity) {
+      held[at] = NONE;
+      child = NONE;
+    }
+    if (child === NONE) {
+      // Its buckets are looked at when its turn comes.
+      if (this.available[at].size > 0) return -Infinity;
+      if (this.pending[at].size === 0) return Infinity;
+      child = this.pending[at].top() >> 1;
+    }
+    const below = nodes.time[2 * child + kind];
+    if (this.bucketsOf(node, kind).length === 0) return below;
+    return Math.max(below, this.ownTime(node, kind, child, this.headBytes(2 * child + kind), now));
+  }
+
+  /** Puts a slot where it belongs below its parent. */
+  private place(slot: number, time: number, now: number): void {
+    const { nodes } = this;
+    const entity = slot >> 1;
+    const was = nodes.where[slot];
+    const where = time <= now ? AVAILABLE : time < Infinity ? PENDING : NOWHERE;
+    const moved = nodes.time[slot] !== time;
+    if (entity === ROOT) nodes.time[slot] = time;
+    if (entity === ROOT || (was === where && !moved)) return;
+    const at = nodes.parent[entity] + (slot & 1);
+    if (was === where) {
+      nodes.time[slot] = time;
+      if (was === PENDING) this.pending[at].moved(slot);
+      return;
+    }
+    if (was === AVAILABLE) this.available[at].remove(slot);
+    else if (was === PENDING) this.pending[at].remove(slot);
+    nodes.time[slot] = time;
+    nodes.where[slot] = where;
+    if (was === NOWHERE && nodes.where[slot ^ 1] === NOWHERE) nodes.ticket[entity] = ++this.turns;
+    if (where === AVAILABLE) this.comeBack(at, slot);
+    else if (where === PENDING) this.pending[at].push(slot);
+  }
+
+  /** A slot becomes available, with neither credit nor debt unless its other class was there. */
+  private comeBack(at: number, slot: number): void {
+    const { nodes } = this;
+    const entity = slot >> 1;
+    if (nodes.where[slot ^ 1] !== AVAILABLE) {
+      const { virtual, start } = nodes;
+      start[entity] = Math.max(start[entity], virtual[nodes.parent[entity]]);
+    }
+    this.available[at].push(slot);
+  }
+
+  /** When the buckets of a node let a request pass; Infinity while it waits for the other class. */
+  private ownTime(node: number, kind: number, child: number, bytes: number, now: number): number {
+    const own = this.bucketTime(node, kind, bytes);
+    if (own === -Infinity || this.held[node + 1 - kind] === NONE) return own;
+    return this.waitsForOther(node, kind, child, bytes, now) ? Infinity : own;
+  }
+
+  private bucketTime(node: number, kind: number, bytes: number): number {
+    const list = this.bucketsOf(node, kind);
+    const { buckets } = this.savings;
+    let time = -Infinity;
+    for (let at = 0; at < list.length; at++) {
+      time = Math.max(time, buckets.readyTime(list[at], bytes));
+    }
+    return time;
+  }
+
+  /** True if a request of the other class has an earlier turn here, and this one would delay it. */
+  private waitsForOther(
+    node: number,
+    kind: number,
+    child: number,
+    bytes: number,
+    now: number,
+  ): boolean {
+    const otherKind = 1 - kind;
+    const other = this.held[node + otherKind];
+    if (!this.precedes(other, otherKind, child, kind)) return false;
+    const { buckets, chains } = this.savings;
+    const shared = chains.shared[groupOfEntity(node)];
+    const until = Math.max(now, this.heldUntil(node, otherKind));
+    const otherBytes = this.headBytes(2 * other + otherKind);
+    for (let at = 0; at < shared.length; at++) {
+      const after = buckets.readyTime(shared[at], otherBytes) + buckets.cost(shared[at], bytes);
+      if (after > until) return true;
+    }
+    return false;
+  }
+
+  /** When the request that holds the turn at a node can go, as far up as it is next. */
+  private heldUntil(from: number, kind: number): number {
+    const { parent, time } = this.nodes;
+    let until = time[2 * from + kind];
+    let child = from;
+    for (let node = parent[child]; node !== NONE; child = node, node = parent[child]) {
+      const isNext = this.available[node + kind].size === 0 && this.offered(node, kind) === child;
+      if (this.held[node + kind] !== child && !isNext) return until;
+      until = Math.max(until, time[2 * node + kind]);
+    }
+    return until;
+  }
+
+  /** Order of turns between a read and a write below one node. */
+  private precedes(a: number, kindOfA: number, b: number, kindOfB: number): boolean {
+    let one = a;
+    let other = b;
+    while (one === other) {
+      if (isMember(one)) return this.firstClass(one) === kindOfA;
+      one = this.offered(one, kindOfA);
+      other = this.offered(other, kindOfB);
+    }
+    return this.isBefore(one, other);
+  }
+
+  /** Between siblings; those that are not available yet will come back at the virtual time. */
+  private isBefore(a: number, b: number): boolean {
+    const { start, ticket, virtual, parent } = this.nodes;
+    const now = virtual[parent[a]];
+    const tagA = Math.max(start[a], now);
+    const tagB = Math.max(start[b], now);
+    return tagA < tagB || (tagA === tagB && ticket[a] < ticket[b]);
+  }
+
+  /** The child that a node would send from, as things are. */
+  private offered(node: number, kind: number): number {
+    const at = node + kind;
+    if (this.held[at] !== NONE) return this.held[at];
+    const first = this.available[at].top();
+    return (first !== NONE ? first : this.pending[at].top()) >> 1;
+  }
+
+  /** Length of the request that a slot would send. */
+  private headBytes(slot: number): number {
+    let node = slot >> 1;
+    while (!isMember(node)) node = this.offered(node, slot & 1);
+    return this.table.bytesOf[this.table.headOf(queueOfSlot(2 * node + (slot & 1)))];
+  }
+
+  private bucketsOf(node: number, kind: number): Int32Array {
+    if (node === ROOT_MEMBERS || this.released) return NO_BUCKETS;
+    return this.savings.chains.own[groupOfEntity(node) * CLASSES + kind];
+  }
+
+  private grow(entity: number): void {
+    this.nodes.grow(entity + 2);
+    this.held = grownInt32(this.held, this.nodes.size, NONE);
+    this.classTag = grownFloat64(this.classTag, 2 * this.nodes.size, 0);
+  }
+}

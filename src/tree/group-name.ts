@@ -1,0 +1,27 @@
+import { refuse } from './parse-pairs.js';
+
+/** Names of the files in the root group that are not called `io.` something. */
+export const RESERVED_NAMES: readonly string[] = ['members', 'daemon', 'refused'];
+
+const MAX_NAME_BYTES = 255;
+
+/**
+ * Checks one part of a group's path: it must be possible as a directory beside the control files, and
+ * in a word PATH:KEY=VALUE of the command line.
+ *
+ * @throws SluiceError EINVAL, ENAMETOOLONG; exit code 2.
+ */
+export function checkGroupName(name: string): void {
+  if (name === '') throw refuse("a name in the group's path is empty");
+  if (name.startsWith('.')) throw refuse("a group's name cannot begin with a dot");
+  // U+FFFD stands for bytes that are no UTF-8: the kernel would know the group by another name.
+  if (/[=/\uFFFD]|\p{Cc}/u.test(name)) {
+    throw refuse('"=" and control characters cannot be part of a group\'s name');
+  }
+  if (name.startsWith('io.') || RESERVED_NAMES.includes(name)) {
+    throw refuse(`"${name}" is kept for a control file; choose another name`);
+  }
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw refuse(`a group's name is longer than ${MAX_NAME_BYTES} bytes`, 'ENAMETOOLONG');
+  }
+}

@@ -1,0 +1,147 @@
+import test, { type ExecutionContext } from 'ava';
+import { Members } from '../../src/plane/members.js';
+import type { Processes } from '../../src/plane/rules.js';
+import { READ, Throttle } from '../../src/throttle/throttle.js';
+import { parseMembers } from '../../src/tree/parse-members.js';
+import { SluiceError } from '../../src/util/errors.js';
+
+/** Two images, groups `gold` and `silver`, process 100 with thread 101 in /build. */
+function setUp() {
+  const alive = { start: '5000' };
+  const processes: Processes = {
+    processOf: (thread) => (alive.start !== '' && (thread === 100 || thread === 101) ? 100 : 0),
+    startOf: (process) => (process === 100 ? alive.start : ''),
+    cgroupsOf: (thread) => (processes.processOf(thread) === 100 ? ['/build/x'] : []),
+  };
+  const throttle = new Throttle(16);
+  const members = new Members(throttle, processes);
+  const web = members.addImage('web');
+  members.addImage('db');
+  const gold = throttle.createGroup('gold');
+  const silver = throttle.createGroup('silver');
+  const write = (group: typeof gold, text: string): void => {
+    members.change(group, parseMembers(text), 0);
+  };
+  const names = (group: typeof gold): string[] =>
+    members.list(group, 0).map((member) => throttle.memberName(member));
+  /** The group that a call on `web` is charged to. */
+  const charged = (uid: number, gid: number, thread: number, fromCache = false): string => {
+    const member = members.charged(web, uid, gid, thread, fromCache, 0);
+    return throttle.memberGroup(member).path;
+  };
+  return { alive, throttle, members, web, gold, silver, write, names, charged };
+}
+
+function refused(t: ExecutionContext, errno: string, change: () => void): void {
+  t.is(t.throws(change, { instanceOf: SluiceError })?.errno, errno);
+}
+
+test('without rules a request is its image’s', (t) => {
+  const { gold, write, charged } = setUp();
+  write(gold, 'web');
+  t.is(charged(1000, 100, 100), 'gold');
+});
+
+test('the most specific rule counts: pid, cgroup, uid, gid, image', (t) => {
+  const { throttle, gold, write, charged } = setUp();
+  const groups = ['by-gid', 'by-uid', 'by-cgroup', 'by-pid'].map((p) => throttle.createGroup(p));
+  write(gold, 'web');
+  t.is(charged(1000, 50, 101), 'gold');
+  write(groups[0]!, 'gid:50');
+  t.is(charged(1000, 50, 101), 'by-gid');
+  write(groups[1]!, 'uid:1000');
+  t.is(charged(1000, 50, 101), 'by-uid');
+  write(groups[2]!, 'cgroup:/build');
+  t.is(charged(1000, 50, 101), 'by-cgroup');
+  write(groups[3]!, 'pid:100');
+  t.is(charged(1000, 50, 101), 'by-pid');
+  t.is(charged(1000, 50, 7), 'by-uid');
+  t.is(charged(1, 1, 7), 'gold');
+});
+
+test('a write of the page cache is its image’s, and a caller out of sight has ids only', (t) => {
+  const { silver, write, charged } = setUp();
+  write(silver, 'uid:0\ncgroup:/');
+  t.is(charged(0, 0, 0, true), '');
+  t.is(charged(0, 0, 0), 'silver');
+  t.is(charged(5, 5, 0), '');
+});
+
+test('a rule in the root group takes callers out of the groups of their images', (t) => {
+  const { throttle, gold, write, charged } = setUp();
+  write(gold, 'web');
+  write(throttle.root, 'uid:0');
+  t.is(charged(0, 0, 7), '');
+  t.is(charged(1, 0, 7), 'gold');
+});
+
+test('a thread’s number means its process, which is listed', (t) => {
+  const { gold, write, names, charged } = setUp();
+  write(gold, 'pid:101');
+  t.deepEqual(names(gold), ['pid:100']);
+  t.is(charged(0, 0, 100), 'gold');
+});
+
+test('writing a rule again moves it, and -RULE takes it away', (t) => {
+  const { gold, silver, write, names, charged } = setUp();
+  write(gold, 'uid:1000');
+  write(silver, 'uid:1000');
+  t.deepEqual([names(gold), names(silver)], [[], ['uid:1000']]);
+  refused(t, 'EINVAL', () => write(gold, '-uid:1000'));
+  write(silver, '-uid:1000');
+  t.deepEqual(names(silver), []);
+  t.is(charged(1000, 0, 7), '');
+  refused(t, 'ENOENT', () => write(silver, '-uid:1000'));
+});
+
+test('a list with one bad member changes nothing', (t) => {
+  const { gold, write, names } = setUp();
+  refused(t, 'ENOENT', () => write(gold, 'web\nuid:1\nnone'));
+  refused(t, 'ENOENT', () => write(gold, 'web\npid:4711'));
+  refused(t, 'ENOENT', () => write(gold, 'web\n-gid:3'));
+  t.deepEqual(names(gold), []);
+});
+
+test('a group with groups below it takes no members', (t) => {
+  const { throttle, gold, write, names } = setUp();
+  throttle.createGroup('gold/a');
+  refused(t, 'EBUSY', () => write(gold, 'web'));
+  refused(t, 'EBUSY', () => write(gold, 'uid:1'));
+  t.deepEqual(names(gold), []);
+  t.deepEqual(names(throttle.root), ['web', 'db']);
+});
+
+test('the rule of a process that has ended goes, so its group can be removed', (t) => {
+  const { alive, throttle, gold, write, names } = setUp();
+  write(gold, 'pid:100');
+  alive.start = '';
+  t.deepEqual(names(gold), []);
+  t.deepEqual(names(throttle.root), ['web', 'db']);
+  t.notThrows(() => throttle.removeGroup('gold'));
+});
+
+test('a rule that goes while a request of it is in flight is not seen any more', (t) => {
+  const { throttle, members, web, gold, write, names } = setUp();
+  write(gold, 'uid:9');
+  const member = members.charged(web, 9, 0, 0, false, 0);
+  t.true(throttle.submit(0, member, READ, 4096, 0));
+  write(gold, '-uid:9');
+  t.deepEqual([names(gold), names(throttle.root)], [[], ['web', 'db']]);
+  throttle.complete(0, 1);
+  t.deepEqual(names(throttle.root), ['web', 'db']);
+  t.false(throttle.root.members.has(member));
+});
+
+test('whoever waits is told of rules that come and go, and of nothing else', (t) => {
+  const { members, gold, silver, write } = setUp();
+  let told = 0;
+  members.rulesChanged = () => told++;
+  write(gold, 'web');
+  t.is(told, 0);
+  write(gold, 'uid:9\ngid:9');
+  t.is(told, 1);
+  write(silver, 'uid:9');
+  t.is(told, 1);
+  write(silver, '-uid:9');
+  t.is(told, 2);
+});

@@ -1,0 +1,35 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import test from 'ava';
+import { cgroupsOf, processOf, startOf } from '../../src/sys/proc.js';
+
+/** A number that no process has: above the kernel's largest. */
+const NOBODY = 4_194_305;
+
+test('all threads of a process are of that process', (t) => {
+  const threads = readdirSync('/proc/self/task').map(Number);
+  t.true(threads.length > 1, 'node has threads');
+  for (const thread of threads) t.is(processOf(thread), process.pid);
+  t.is(processOf(NOBODY), 0);
+});
+
+test('start times tell processes apart and stay what they are', async (t) => {
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  t.teardown(() => {
+    child.kill('SIGKILL');
+  });
+  await once(child, 'spawn');
+  const start = startOf(child.pid!);
+  t.regex(start, /^[0-9]+$/);
+  t.is(startOf(child.pid!), start);
+  t.true(Number(start) >= Number(startOf(process.pid)));
+  t.is(startOf(NOBODY), '');
+});
+
+test('cgroups are the paths of /proc/PID/cgroup', (t) => {
+  const lines = readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n');
+  const paths = new Set(lines.map((line) => line.split(':').slice(2).join(':')));
+  t.deepEqual(new Set(cgroupsOf(process.pid)), paths);
+  t.deepEqual(cgroupsOf(NOBODY), []);
+});

@@ -1,0 +1,149 @@
+/** Who competes: the fio jobs of one group. */
+export interface Party {
+  /** Path of its group. */
+  group: string;
+  /** Threads, each with one request of 4 KiB in flight. */
+  jobs: number;
+  /** Share in percent that the weights ask for. */
+  wanted: number;
+}
+
+/** One load under weights. */
+export interface FairCase {
+  /** Words with slashes between them, for --only. */
+  id: string;
+  place: 'disk' | 'tmpfs';
+  rw: 'randread' | 'randwrite' | 'randrw';
+  /** How the groups tell the parties apart: an image each, or callers on one image. */
+  keyed: 'image' | 'cgroup' | 'uid';
+  /** `--depth`. */
+  depth: string;
+  /** Values of `--group`, parents too. */
+  groups: readonly string[];
+  parties: readonly Party[];
+  /** Points by which a share may be off; null where it is only reported. */
+  tolerance: number | null;
+  /** Least total, percent of the same load without groups; null where it is only reported. */
+  leastTotal: number | null;
+  /** Least that the first party keeps, percent of what it gets alone; null where not asked. */
+  leastOfSolo: number | null;
+  /** The founding threads' shares of the first group for the same weights. */
+  published: string;
+}
+
+/** Shares of group A that were published for dm-ioband, February and March 2008. */
+const PUBLISHED: Readonly<Record<string, string>> = {
+  '80:20': 'dm-ioband 80.6, Xen 78.3, KVM 60.2 to 48.1; io_throttle 1: 75.8, 71.1',
+  '50:50': 'io_throttle 1: 55.5, 49.3',
+  '20:80': 'io_throttle 1: 39.8, 21.4',
+  '10:90': 'io_throttle 1: 21.1, 16.4',
+};
+
+const WEIGHTS: readonly [number, number][] = [
+  [80, 20],
+  [50, 50],
+  [20, 80],
+  [10, 90],
+];
+
+const MIXES = { read: 'randread', write: 'randwrite', mixed: 'randrw' } as const;
+
+function two(a: number, b: number, jobs: number): Pick<FairCase, 'groups' | 'parties'> {
+  return {
+    groups: [`a:weight=${a}`, `b:weight=${b}`],
+    parties: [
+      { group: 'a', jobs, wanted: (100 * a) / (a + b) },
+      { group: 'b', jobs, wanted: (100 * b) / (a + b) },
+    ],
+  };
+}
+
+const ASKED = { tolerance: 1, leastTotal: 90, leastOfSolo: null } as const;
+const REPORTED = { tolerance: null, leastTotal: null, leastOfSolo: null } as const;
+const USUAL = { place: 'disk', rw: 'randread', keyed: 'image', depth: 'auto' } as const;
+
+/** The founding experiment: 2 x 128, four pairs of weights, reading, writing and both. */
+function founding(jobs: number): FairCase[] {
+  return Object.entries(MIXES).flatMap(([mix, rw]) =>
+    WEIGHTS.map(([a, b]): FairCase => {
+      const published = PUBLISHED[`${a}:${b}`]!;
+      return { ...USUAL, ...ASKED, ...two(a, b, jobs), id: `${mix}/${a}:${b}`, rw, published };
+    }),
+  );
+}
+
+function keyed(jobs: number): FairCase[] {
+  const published = 'per cgroup 80.6; A a guest, B host processes: 2.0';
+  return (['cgroup', 'uid'] as const).map((by) => {
+    return { ...USUAL, ...ASKED, ...two(80, 20, jobs), id: `${by}/80:20`, keyed: by, published };
+  });
+}
+
+function trees(jobs: number): FairCase[] {
+  const party = (group: string, wanted: number): Party => ({ group, jobs, wanted });
+  const common = { ...USUAL, ...ASKED, published: '-' };
+  return [
+    {
+      ...common,
+      id: 'three/60:30:10',
+      groups: ['a:weight=60', 'b:weight=30', 'c:weight=10'],
+      parties: [party('a', 60), party('b', 30), party('c', 10)],
+    },
+    {
+      ...common,
+      id: 'tree/80(75:25):20',
+      groups: ['top:weight=80', 'top/a:weight=75', 'top/b:weight=25', 'c:weight=20'],
+      parties: [party('top/a', 60), party('top/b', 20), party('c', 20)],
+    },
+  ];
+}
+
+/** Few requests in flight: share and throughput pull against each other. */
+function few(): FairCase[] {
+  const depths = ['2', '4', '6', 'auto'];
+  return depths.map((depth) => ({
+    ...USUAL,
+    ...REPORTED,
+    ...two(80, 20, 4),
+    id: `few/4+4/${depth}`,
+    depth,
+    tolerance: depth === '2' ? 2 : null,
+    published: 'dm-ioband 75.8, 71.1',
+  }));
+}
+
+/** Weight 80 from one thread against weight 20 from 128. */
+function worst(jobs: number): FairCase[] {
+  const parties = [
+    { group: 'a', jobs: 1, wanted: 80 },
+    { group: 'b', jobs, wanted: 20 },
+  ];
+  const common = { ...USUAL, ...REPORTED, parties, published: '2.0 (191 against 9466)' };
+  const plain = ['a:weight=80', 'b:weight=20'];
+  const guarded = ['a:weight=80,latency=100', 'b:weight=20'];
+  return [
+    { ...common, id: 'worst/weights', groups: plain },
+    { ...common, id: 'worst/latency', groups: guarded, leastOfSolo: 80 },
+  ];
+}
+
+/** The device is never the bottleneck: a window makes it one. */
+function memory(jobs: number): FairCase[] {
+  const common = { ...USUAL, ...two(80, 20, jobs), place: 'tmpfs', published: '-' } as const;
+  return [
+    { ...common, ...REPORTED, tolerance: 1, id: 'tmpfs/80:20/16', depth: '16' },
+    { ...common, ...REPORTED, id: 'tmpfs/80:20/auto' },
+  ];
+}
+
+/** @param jobs Threads of each side of the large loads, 128 in the founding experiment. */
+export function fairCases(jobs: number): FairCase[] {
+  return [
+    ...founding(jobs),
+    ...keyed(jobs),
+    ...trees(jobs),
+    ...few(),
+    ...worst(jobs),
+    ...memory(jobs),
+  ];
+}

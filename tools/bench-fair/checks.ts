@@ -1,0 +1,232 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type FioJob, type FioResult, runFio, startFio } from '../lib/fio.js';
+import { parseLatencyLog } from '../lib/fio-log.js';
+import { run, start } from '../lib/process.js';
+import { mountSluice, type SluiceMount } from '../lib/sluice.js';
+import { median } from '../lib/stats.js';
+import type { Place, Settings } from './run-case.js';
+
+/** One line of what groups must do besides sharing. */
+export interface CheckResult {
+  id: string;
+  asked: string;
+  got: string;
+  met: boolean;
+}
+
+export interface Check {
+  id: string;
+  run: (place: Place, settings: Settings) => Promise<CheckResult[]>;
+}
+
+const MIB = 1 << 20;
+
+async function withMount<T>(
+  place: Place,
+  images: number,
+  options: readonly string[],
+  use: (mount: SluiceMount) => Promise<T>,
+): Promise<T> {
+  const named: Record<string, string> = {};
+  for (let i = 0; i < images; i++) named[`i${i}`] = join(place.folder, `${i}.img`);
+  const mount = await mountSluice(join(place.folder, 'mount'), named, place.size, options);
+  try {
+    return await use(mount);
+  } finally {
+    await mount.stop();
+  }
+}
+
+function job(mount: SluiceMount, image: number, place: Place, seconds: number): FioJob {
+  const usual = { rw: 'randread', blockSize: 4096, depth: 32, jobs: 1, rampSeconds: 0 } as const;
+  return { ...usual, file: mount.file(`i${image}`), size: place.size, seconds };
+}
+
+function offPercent(got: number, asked: number): number {
+  return 100 * (got / asked - 1);
+}
+
+function exact(
+  id: string,
+  results: readonly FioResult[],
+  rate: number,
+  depth: number,
+): CheckResult[] {
+  const iops = results.reduce((sum, result) => sum + result.ios / (result.runtimeMs / 1000), 0);
+  const off = offPercent(iops, rate);
+  const p99 = Math.max(...results.map(({ clatP99Us }) => clatP99Us));
+  const times = p99 / ((depth / rate) * 1e6);
+  return [
+    {
+      id: `${id}: rate`,
+      asked: `${rate} a second, within 0.2 %`,
+      got: `${off >= 0 ? '+' : ''}${off.toFixed(3)} %`,
+      met: Math.abs(off) <= 0.2,
+    },
+    {
+      id: `${id}: p99`,
+      asked: 'within 1.1 x of depth over rate',
+      got: `${times.toFixed(3)} x`,
+      met: times <= 1.1,
+    },
+  ];
+}
+
+/** A limit at the top of three levels, looser ones below. */
+async function threeLevels(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
+  const groups = ['a:iops=1000', 'a/b:iops=1500', 'a/b/c:iops=4000'];
+  const options = [...groups.flatMap((group) => ['--group', group]), '--assign', 'i0=a/b/c'];
+  const result = await withMount(place, 1, options, (mount) =>
+    runFio(job(mount, 0, place, seconds), place.folder),
+  );
+  return exact('three-level tree', [result], 1000, 32);
+}
+
+async function eightImages(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
+  const numbers = [0, 1, 2, 3, 4, 5, 6, 7];
+  const assign = numbers.flatMap((number) => ['--assign', `i${number}=g`]);
+  const results = await withMount(place, 8, ['--group', 'g:iops=4000', ...assign], (mount) =>
+    Promise.all(
+      numbers.map((number) =>
+        runFio({ ...job(mount, number, place, seconds), depth: 8 }, place.folder),
+      ),
+    ),
+  );
+  return exact('eight images in a group', results, 4000, 64);
+}
+
+/** Four times the rate for five seconds after idling, then the rate. */
+async function burst(place: Place): Promise<CheckResult[]> {
+  const [rate, times, length] = [1000, 4, 5];
+  const group = `g:iops=${rate},burst.iops=${rate * times}/${length}`;
+  const log = join(place.folder, 'burst');
+  await withMount(place, 1, ['--group', group, '--assign', 'i0=g'], (mount) =>
+    runFio({ ...job(mount, 0, place, length + 4), log }, place.folder),
+  );
+  const { timesMs } = parseLatencyLog(await readFile(`${log}_clat.1.log`, 'utf8'));
+  const count = (from: number, to: number): number =>
+    timesMs.filter((time) => time >= from * 1000 && time < to * 1000).length / (to - from);
+  const line = (what: string, got: number, wanted: number): CheckResult => ({
+    id: `burst of ${times} x for ${length} s: ${what}`,
+    asked: `${wanted} a second, within 2 %`,
+    got: `${got.toFixed(0)} (${offPercent(got, wanted).toFixed(2)} %)`,
+    met: Math.abs(offPercent(got, wanted)) <= 2,
+  });
+  return [
+    line('during it', count(0, length), rate * times),
+    line('after it', count(length + 0.5, length + 3.5), rate),
+  ];
+}
+
+/** What is attached to the image, and in words. */
+const ATTACHED: readonly { what: string; options: readonly string[] }[] = [
+  { what: 'nothing', options: [] },
+  { what: 'a weight', options: ['--group', 'g:weight=80', '--assign', 'i0=g'] },
+  { what: 'limits', options: ['--group', 'g:iops=100M,bps=100G', '--assign', 'i0=g'] },
+  {
+    what: 'rules about callers',
+    options: ['--group', 'g', '--assign', 'uid:64000=g', '--assign', 'cgroup:/none=g'],
+  },
+];
+
+/** Groups that hold nobody back cost little. */
+async function attached(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
+  const rates = ATTACHED.map((): number[] => []);
+  for (let round = 0; round < 3; round++) {
+    for (const [index, { options }] of ATTACHED.entries()) {
+      const result = await withMount(place, 1, options, (mount) => {
+        const load = { ...job(mount, 0, place, Math.max(2, seconds / 3)), jobs: 4 };
+        return runFio({ ...load, rampSeconds: 0.5 }, place.folder);
+      });
+      rates[index]!.push(result.iops);
+    }
+  }
+  const none = median(rates[0]!);
+  return ATTACHED.slice(1).map(({ what }, index) => {
+    const cost = -offPercent(median(rates[index + 1]!), none);
+    const got = `${cost.toFixed(1)} % of ${(none / 1000).toFixed(1)} K`;
+    const asked = 'at most 3 % of the IOPS at 4 x 32';
+    return { id: `${what} attached, not limiting`, asked, got, met: cost <= 3 };
+  });
+}
+
+/** Writes 1 MiB under 512 KiB a second and changes the limit while it waits. */
+async function changeWhileWaiting(place: Place): Promise<CheckResult[]> {
+  const options = ['--group', 'g:bps=512K', '--assign', 'i0=g'];
+  const timed = (change: string, afterMs: number): Promise<[number, number]> =>
+    withMount(place, 1, options, async (mount) => {
+      const words = ['if=/dev/zero', `of=${mount.file('i0')}`, 'bs=1M', 'count=1'];
+      const started = performance.now();
+      const write = run('dd', [...words, 'oflag=direct', 'conv=notrunc'], 30_000);
+      await delay(afterMs);
+      await writeFile(join(mount.mountpoint, '.groups/g/io.max'), change);
+      const changed = performance.now();
+      await write;
+      return [performance.now() - started, performance.now() - changed];
+    });
+  const [halved] = await timed('bps=256K', 1000);
+  const [, raised] = await timed('bps=max', 500);
+  return [
+    {
+      id: '1 MiB under bps=512K, halved after 1 s',
+      asked: '3 s, within 5 %',
+      got: `${(halved / 1000).toFixed(3)} s`,
+      met: Math.abs(halved / 3000 - 1) <= 0.05,
+    },
+    {
+      id: 'raised to max while it waits',
+      asked: 'goes within 50 ms',
+      got: `${raised.toFixed(1)} ms`,
+      met: raised <= 50,
+    },
+  ];
+}
+
+/** 1000 changes a second; every request is done once, by fio's count and the daemon's. */
+async function manyChanges(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
+  const options = ['--group', 'a', '--group', 'b', '--assign', 'i0=a'];
+  return withMount(place, 1, options, async (mount) => {
+    const folder = join(mount.mountpoint, '.groups');
+    const fio = await startFio({ ...job(mount, 0, place, seconds), depth: 64 }, place.folder);
+    const script =
+      'exec 3>a/io.max 4>b/members 5>a/members 6>io.depth 7>b/io.weight; while :; do ' +
+      'for i in 1 2 3 4 5 6 7 8; do echo iops=$((i * 10000)) >&3; echo $i >&7; echo i0 >&4; ' +
+      'echo $((i * 8)) >&6; echo i0 >&5; done; echo x; done';
+    const changer = await start('bash', ['-c', `cd '${folder}' && ${script}`], place.folder);
+    const started = performance.now();
+    await delay(seconds * 1000 - 500);
+    const elapsed = (performance.now() - started) / 1000;
+    changer.kill('SIGKILL');
+    await changer.closed;
+    const changes = (changer.output().match(/x/g)?.length ?? 0) * 40;
+    await writeFile(join(folder, 'a/io.max'), 'iops=max');
+    const done = await fio.done;
+    const stat = await readFile(join(folder, 'io.stat'), 'utf8');
+    const counted = Number(/^total .*\brios=(\d+)/m.exec(stat)?.[1]);
+    const rest = /^total .*\bqueued=0 inflight=0$/m.test(stat);
+    return [
+      {
+        id: 'changes under load',
+        asked: `1000 a second for ${seconds} s, nothing lost or done twice`,
+        got: `${(changes / elapsed).toFixed(0)} a second; fio ${done.ios}, daemon ${counted}`,
+        met: changes / elapsed >= 1000 && done.ios === counted && rest,
+      },
+    ];
+  });
+}
+
+/** All that is measured besides shares. `MIB` of image are enough for any of it. */
+export const CHECKS: readonly Check[] = [
+  { id: 'limits/tree', run: threeLevels },
+  { id: 'limits/images', run: eightImages },
+  { id: 'limits/burst', run: burst },
+  { id: 'cost/attached', run: attached },
+  { id: 'live/limit', run: changeWhileWaiting },
+  { id: 'live/changes', run: manyChanges },
+];
+
+/** Images that the checks use at most, and their least size in bytes. */
+export const CHECK_IMAGES = 8;
+export const CHECK_BYTES = 64 * MIB;
