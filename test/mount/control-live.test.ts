@@ -45,7 +45,8 @@ mountTest(
       // 512 KiB are saved up in the first second, the rest of 1 MiB at 256 KiB a second.
       const seconds = (performance.now() - start) / 1000;
       t.log(`${seconds.toFixed(3)} s`);
-      t.true(Math.abs(seconds - 3) < 0.15, `${seconds} s`);
+      // The change comes a little after its time when the machine is busy, and the answer, too.
+    t.true(seconds > 2.75 && seconds < 3.3, `${seconds} s`);
       await agent.close(fd);
     });
   },
