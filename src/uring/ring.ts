@@ -190,6 +190,13 @@ export class Ring {
     this.#wait.set(timeoutNs);
     const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG;
     const argument = this.#wait.address;
-    return uringEnter(this.#fd, this.#queued, minComplete, flags, argument, abi.GETEVENTS_ARG_BYTES);
+    return uringEnter(
+      this.#fd,
+      this.#queued,
+      minComplete,
+      flags,
+      argument,
+      abi.GETEVENTS_ARG_BYTES,
+    );
   }
 }

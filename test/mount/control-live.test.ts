@@ -46,7 +46,7 @@ mountTest(
       const seconds = (performance.now() - start) / 1000;
       t.log(`${seconds.toFixed(3)} s`);
       // The change comes a little after its time when the machine is busy, and the answer, too.
-    t.true(seconds > 2.75 && seconds < 3.3, `${seconds} s`);
+      t.true(seconds > 2.75 && seconds < 3.3, `${seconds} s`);
       await agent.close(fd);
     });
   },
