@@ -300,11 +300,21 @@ export class FairTree {
     this.refreshPath(this.nodes.parent[slot >> 1], 1 - kind, now, true);
   }
 
-  /** Judges a slot of `from` and of the groups above it; `whole`: even when nothing changes. */
+  /**
+   * Judges a slot of `from` and of the groups above it; `whole`: even when nothing changes. Where
+   * reads and writes share a bucket both are judged in the same state, so that they never wait for
+   * each other.
+   */
   private refreshPath(from: number, kind: number, now: number, whole: boolean): void {
     const { parent } = this.nodes;
+    let both = false;
     for (let node = from; node !== NONE; node = parent[node]) {
-      if (!this.refresh(node, kind, now) && !whole) return;
+      let changed = this.refresh(node, kind, now);
+      const shares = this.sharesBuckets(node);
+      both ||= shares;
+      if (both) changed = this.refresh(node, 1 - kind, now) || changed;
+      if (shares) changed = this.refresh(node, kind, now) || changed;
+      if (!changed && !whole) return;
     }
   }
 
@@ -464,6 +474,11 @@ export class FairTree {
   private bucketsOf(node: number, kind: number): Int32Array {
     if (node === ROOT_MEMBERS || this.released) return NO_BUCKETS;
     return this.savings.chains.own[groupOfEntity(node) * CLASSES + kind];
+  }
+
+  private sharesBuckets(node: number): boolean {
+    if (node === ROOT_MEMBERS || this.released) return false;
+    return this.savings.chains.shared[groupOfEntity(node)].length > 0;
   }
 
   private grow(entity: number): void {
