@@ -12,7 +12,6 @@ import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
 
 /** Requests that may be under way: those that wait in groups and those in flight. */
 export const REQUESTS = 65536;
-const MIB = 1 << 20;
 /** Requests in flight below the groups at most: more than any disk we know can use. */
 export const IN_FLIGHT_MAX = 256;
 /** Slots that are left for receiving while IN_FLIGHT_MAX are busy. */
@@ -24,7 +23,7 @@ export const SLOTS = IN_FLIGHT_MAX + RECEIVE_SLOTS;
  * writes of 1 MiB, or 16384 of 64 KiB; their callers hold as much. Offsets in the plane's memory stay
  * below 2^31.
  */
-export const POOL_BYTES = 1024 * MIB;
+export const POOL_BYTES = 1024 << 20;
 
 /** The largest fixed-size reply: header (16) and struct fuse_entry_out (128), in whole cache lines. */
 export const REPLY_BYTES = 192;

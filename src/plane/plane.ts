@@ -45,6 +45,8 @@ export interface PlaneOptions {
   pageCache: boolean;
   /** Called when INIT has been answered; false: the kernel is too old and was refused. */
   initialised: (accepted: boolean) => void;
+  /** Called with what the throttle warns of. */
+  warn: (text: string) => void;
   /** Called with a line for each reply; null costs nothing. */
   trace: ((text: string) => void) | null;
 }
@@ -64,6 +66,7 @@ export class Plane implements Admission {
   readonly #throttle: Throttle;
   readonly #charging: Charging;
   readonly #initialised: (accepted: boolean) => void;
+  readonly #warn: (text: string) => void;
   readonly #pool = new PayloadPool();
   readonly #waiting = new WaitingIndex(this.requests);
   readonly #replies: Replies;
@@ -82,6 +85,7 @@ export class Plane implements Admission {
     this.#charging = new Charging(this.requests, disks, options.members, options.throttle);
     options.members.rulesChanged = () => this.#rulesChanged();
     this.#initialised = options.initialised;
+    this.#warn = options.warn;
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
     const { requests } = this;
     const extent = newExtent();
@@ -158,10 +162,12 @@ export class Plane implements Admission {
   endTurn(): void {
     for (;;) {
       const request = this.#throttle.next(this.nowNs);
-      if (request < 0) return;
+      if (request < 0) break;
       this.#waiting.remove(request);
       this.#start(request);
     }
+    const { warnings } = this.#throttle;
+    if (warnings.length > 0) for (const text of warnings.splice(0)) this.#warn(text);
   }
 
   /** When the throttle wants another turn, at the latest. */

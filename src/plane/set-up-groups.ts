@@ -30,7 +30,6 @@ export function makeGroups(config: PlaneConfig, control: Control): void {
       control.changeMembers(throttle.findGroup(group)!, [change]);
     });
   }
-  for (const text of throttle.warnings.splice(0)) control.note('warn', text);
 }
 
 function naming(option: string, make: () => unknown): void {

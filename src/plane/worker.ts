@@ -90,7 +90,7 @@ function makeControl(throttle: Throttle, members: Members, plane: () => Plane | 
     now,
     changeMembers: (group, changes) => members.change(group, changes, now()),
     members: (group) => members.list(group, now()),
-    note: (level, text) => send({ kind: 'log', level, text }),
+    log: (text) => send({ kind: 'log', level: 'info', text }),
   };
 }
 
@@ -118,6 +118,7 @@ function serve(config: PlaneConfig): void {
     owner: config.owner,
     pageCache: config.pageCache,
     initialised,
+    warn: (text) => send({ kind: 'log', level: 'warn', text }),
     trace: config.verbose ? (text) => send({ kind: 'log', level: 'info', text }) : null,
   });
   plane = made;

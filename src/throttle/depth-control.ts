@@ -10,10 +10,14 @@ const LEAST_COMPLETIONS = 200;
 const LONGEST_INTERVAL = 1e9;
 /** Part of the error of n completions, 1 / sqrt(n), that is forgiven: half, 1 % at 90 K a second. */
 const FORGIVEN = 0.5;
-/** Before a measurement the applications must have noticed the new window: 5 ms at least. */
-const SETTLE = 5e6;
-/** How often the neighbouring windows are tried while nothing changes, in ns. */
-const PROBE_EVERY = 1e9;
+/** Before a measurement the applications must have noticed the new window: 15 ms at least. */
+const SETTLE = 15e6;
+/**
+ * How often a neighbouring window is tried, in ns: at first, and less and less often while nothing
+ * changes. A larger one is 50 ms without weights, so once in 4 s costs shares 0.4 points at most.
+ */
+const PROBE_FIRST = 0.5e9;
+const PROBE_LAST = 2e9;
 /** A throughput that changes by more than this is another load: search anew. */
 const OTHER_LOAD = 0.25;
 /** After a search that found no window that binds, and after one that gave no choice. */
@@ -39,7 +43,7 @@ const PROBE_DOWN = 5;
  *
  * While one group alone has requests there is no window. When a second one comes, throughput without
  * one is measured once, and the window is found by bisection between 1 and what was in flight: some
- * seven measurements of 30 ms. From then on its neighbours are tried once a second, for one interval
+ * seven measurements of 45 ms. From then on its neighbours are tried now and then, for one interval
  * each; a throughput that changes by a quarter starts the search anew.
  *
  * If at that window groups often have nothing waiting when a place becomes free, weights cannot bite.
@@ -57,6 +61,7 @@ export class DepthControl {
   private best = 0;
   private held = 0;
   private nextProbe = 0;
+  private probeEvery = PROBE_FIRST;
   private upNext = true;
   private upFailures = 0;
   private notBefore = 0;
@@ -71,6 +76,7 @@ export class DepthControl {
   private completions = 0;
   private full = 0;
   private lacking = 0;
+  private limited = 0;
   private inflight = 0;
   private firstLeaf = -1;
   private others = 0;
@@ -112,6 +118,7 @@ export class DepthControl {
     this.inflight += inflight;
     if (full) this.full++;
     if (lacks) this.lacking++;
+    else if (!full) this.limited++;
     if (this.firstLeaf === -1) this.firstLeaf = leaf;
     if (leaf !== this.firstLeaf) this.others++;
     const length = now - this.since;
@@ -128,6 +135,7 @@ export class DepthControl {
     this.inflight = 0;
     this.full = 0;
     this.lacking = 0;
+    this.limited = 0;
     this.firstLeaf = -1;
     this.others = 0;
   }
@@ -141,6 +149,7 @@ export class DepthControl {
 
   private judge(rate: number, now: number): void {
     if (this.others === 0) this.leaveAlone();
+    else if (this.limited > this.completions / 2) this.holdsNothing(now);
     else if (this.state === ALONE) this.start(now);
     else if (this.state === REFERENCE) this.search(rate, now);
     else if (this.state === SEARCH) this.narrow(rate, now);
@@ -204,7 +213,7 @@ export class DepthControl {
     this.held = 0;
     this.oddOnes = 0;
     this.upFailures = 0;
-    this.nextProbe = now + PROBE_EVERY;
+    this.restartProbes(now);
     this.set(this.ladder[this.level]);
   }
 
@@ -227,11 +236,10 @@ export class DepthControl {
     if (this.oddOnes > 0) return;
     this.held += (rate - this.held) / 4;
     if (!isDue) return;
-    this.nextProbe = now + PROBE_EVERY / 2;
     this.probe();
   }
 
-  /** The window does not bind: so few requests come that there is nothing to hold back. */
+  /** The window does not bind: few requests come, or every group waits for a limit. */
   private holdsNothing(now: number): void {
     this.notBefore = now + REST;
     this.state = ALONE;
@@ -260,10 +268,15 @@ export class DepthControl {
     return true;
   }
 
+  private restartProbes(now: number): void {
+    this.probeEvery = PROBE_FIRST;
+    this.nextProbe = now + PROBE_FIRST;
+  }
+
   private probe(): void {
     const up = this.upNext || this.level === 0;
     this.upNext = !this.upNext;
-    const to = up ? this.level + 3 : this.level - 1;
+    const to = up ? this.level + 2 : this.level - 1;
     this.state = up ? PROBE_UP : PROBE_DOWN;
     this.set(this.ladder[Math.min(to, this.ladder.length - 1)]);
   }
@@ -271,13 +284,18 @@ export class DepthControl {
   private probed(rate: number, now: number): void {
     const wentUp = this.state === PROBE_UP;
     this.state = HOLD;
+    this.probeEvery = Math.min(2 * this.probeEvery, PROBE_LAST);
+    this.nextProbe = now + this.probeEvery;
     if (wentUp) {
       // The best is smoothed, and two probes must agree: one lucky interval moves nothing.
       const weight = rate > this.best ? 0.5 : 0.2;
       this.best += weight * (rate - this.best);
       const enough = this.held >= this.enough();
       this.upFailures = enough ? 0 : this.upFailures + 1;
-      if (!enough) this.upNext = true;
+      if (!enough) {
+        this.upNext = true;
+        this.restartProbes(now);
+      }
       if (this.upFailures >= 2 && this.level < this.ladder.length - 1) this.move(1, now);
     } else if (rate >= this.enough()) this.move(-1, now);
     this.set(this.ladder[this.level]);
@@ -287,7 +305,7 @@ export class DepthControl {
     this.level += by;
     this.held = 0;
     this.upFailures = 0;
-    this.nextProbe = now + PROBE_EVERY / 4;
+    this.restartProbes(now);
     this.upNext = by > 0;
   }
 }

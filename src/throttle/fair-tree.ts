@@ -1,8 +1,6 @@
 import { CLASSES } from './chains.js';
 import {
   AVAILABLE,
-  Entities,
-  groupOfEntity,
   isMember,
   memberEntity,
   NONE,
@@ -11,14 +9,10 @@ import {
   ROOT,
   ROOT_MEMBERS,
 } from './entities.js';
-import { grownFloat64, grownInt32 } from './fifo-lists.js';
 import type { RequestTable } from './request-table.js';
 import type { Savings } from './savings.js';
 import { SlotHeap } from './slot-heap.js';
-
-const NO_BUCKETS = new Int32Array(0);
-const queueOfSlot = (slot: number): number => ((slot >> 2) << 1) | (slot & 1);
-const slotOfQueue = (queue: number): number => (memberEntity(queue >> 1) << 1) | (queue & 1);
+import { queueOfSlot, slotOfQueue, Turns } from './turns.js';
 
 /**
  * Hierarchical start-time fair queueing. Every node has a start tag; of the children that could send
@@ -35,25 +29,13 @@ const slotOfQueue = (queue: number): number => (memberEntity(queue >> 1) << 1) |
  * a bucket of both, the one with the earlier turn goes first; the other may pass it only where that
  * does not delay it (the rule of EASY backfilling for batch queues).
  */
-export class FairTree {
-  readonly nodes = new Entities();
-  /** A drain: no limits any more. */
-  released = false;
+export class FairTree extends Turns {
   /** After `choose`: since when the buckets would have let the request go. */
   ready = -Infinity;
-  private readonly table: RequestTable;
-  private readonly savings: Savings;
-  /** By node + class, for groups. */
-  private readonly available: SlotHeap[] = [];
-  private readonly pending: SlotHeap[] = [];
-  private held = new Int32Array(0);
-  /** By slot, for members: the same tags between a member's reads and its writes. */
-  private classTag = new Float64Array(0);
   private turns = 0;
 
   constructor(table: RequestTable, savings: Savings) {
-    this.table = table;
-    this.savings = savings;
+    super(table, savings);
     this.addGroup(ROOT, NONE);
     this.addGroup(ROOT_MEMBERS, ROOT);
   }
@@ -223,11 +205,6 @@ export class FairTree {
     return mask === 3 ? slot + this.firstClass(node) : slot + mask - 1;
   }
 
-  /** Reads or writes of a member: whose turn it is. */
-  private firstClass(member: number): number {
-    return this.classTag[2 * member + 1] < this.classTag[2 * member] ? 1 : 0;
-  }
-
   /** The child that a node sends from next; it must have one. */
   private next(node: number, kind: number, now: number): number {
     const at = node + kind;
@@ -300,11 +277,21 @@ export class FairTree {
     this.refreshPath(this.nodes.parent[slot >> 1], 1 - kind, now, true);
   }
 
-  /** Judges a slot of `from` and of the groups above it; `whole`: even when nothing changes. */
+  /**
+   * Judges a slot of `from` and of the groups above it; `whole`: even when nothing changes. Where
+   * reads and writes share a bucket both are judged in the same state, so that they never wait for
+   * each other.
+   */
   private refreshPath(from: number, kind: number, now: number, whole: boolean): void {
     const { parent } = this.nodes;
+    let both = false;
     for (let node = from; node !== NONE; node = parent[node]) {
-      if (!this.refresh(node, kind, now) && !whole) return;
+      let changed = this.refresh(node, kind, now);
+      const shares = this.sharesBuckets(node);
+      both ||= shares;
+      if (both) changed = this.refresh(node, 1 - kind, now) || changed;
+      if (shares) changed = this.refresh(node, kind, now) || changed;
+      if (!changed && !whole) return;
     }
   }
 
@@ -371,104 +358,5 @@ export class FairTree {
       start[entity] = Math.max(start[entity], virtual[nodes.parent[entity]]);
     }
     this.available[at].push(slot);
-  }
-
-  /** When the buckets of a node let a request pass; Infinity while it waits for the other class. */
-  private ownTime(node: number, kind: number, child: number, bytes: number, now: number): number {
-    const own = this.bucketTime(node, kind, bytes);
-    if (own === -Infinity || this.held[node + 1 - kind] === NONE) return own;
-    return this.waitsForOther(node, kind, child, bytes, now) ? Infinity : own;
-  }
-
-  private bucketTime(node: number, kind: number, bytes: number): number {
-    const list = this.bucketsOf(node, kind);
-    const { buckets } = this.savings;
-    let time = -Infinity;
-    for (let at = 0; at < list.length; at++) {
-      time = Math.max(time, buckets.readyTime(list[at], bytes));
-    }
-    return time;
-  }
-
-  /** True if a request of the other class has an earlier turn here, and this one would delay it. */
-  private waitsForOther(
-    node: number,
-    kind: number,
-    child: number,
-    bytes: number,
-    now: number,
-  ): boolean {
-    const otherKind = 1 - kind;
-    const other = this.held[node + otherKind];
-    if (!this.precedes(other, otherKind, child, kind)) return false;
-    const { buckets, chains } = this.savings;
-    const shared = chains.shared[groupOfEntity(node)];
-    const until = Math.max(now, this.heldUntil(node, otherKind));
-    const otherBytes = this.headBytes(2 * other + otherKind);
-    for (let at = 0; at < shared.length; at++) {
-      const after = buckets.readyTime(shared[at], otherBytes) + buckets.cost(shared[at], bytes);
-      if (after > until) return true;
-    }
-    return false;
-  }
-
-  /** When the request that holds the turn at a node can go, as far up as it is next. */
-  private heldUntil(from: number, kind: number): number {
-    const { parent, time } = this.nodes;
-    let until = time[2 * from + kind];
-    let child = from;
-    for (let node = parent[child]; node !== NONE; child = node, node = parent[child]) {
-      const isNext = this.available[node + kind].size === 0 && this.offered(node, kind) === child;
-      if (this.held[node + kind] !== child && !isNext) return until;
-      until = Math.max(until, time[2 * node + kind]);
-    }
-    return until;
-  }
-
-  /** Order of turns between a read and a write below one node. */
-  private precedes(a: number, kindOfA: number, b: number, kindOfB: number): boolean {
-    let one = a;
-    let other = b;
-    while (one === other) {
-      if (isMember(one)) return this.firstClass(one) === kindOfA;
-      one = this.offered(one, kindOfA);
-      other = this.offered(other, kindOfB);
-    }
-    return this.isBefore(one, other);
-  }
-
-  /** Between siblings; those that are not available yet will come back at the virtual time. */
-  private isBefore(a: number, b: number): boolean {
-    const { start, ticket, virtual, parent } = this.nodes;
-    const now = virtual[parent[a]];
-    const tagA = Math.max(start[a], now);
-    const tagB = Math.max(start[b], now);
-    return tagA < tagB || (tagA === tagB && ticket[a] < ticket[b]);
-  }
-
-  /** The child that a node would send from, as things are. */
-  private offered(node: number, kind: number): number {
-    const at = node + kind;
-    if (this.held[at] !== NONE) return this.held[at];
-    const first = this.available[at].top();
-    return (first !== NONE ? first : this.pending[at].top()) >> 1;
-  }
-
-  /** Length of the request that a slot would send. */
-  private headBytes(slot: number): number {
-    let node = slot >> 1;
-    while (!isMember(node)) node = this.offered(node, slot & 1);
-    return this.table.bytesOf[this.table.headOf(queueOfSlot(2 * node + (slot & 1)))];
-  }
-
-  private bucketsOf(node: number, kind: number): Int32Array {
-    if (node === ROOT_MEMBERS || this.released) return NO_BUCKETS;
-    return this.savings.chains.own[groupOfEntity(node) * CLASSES + kind];
-  }
-
-  private grow(entity: number): void {
-    this.nodes.grow(entity + 2);
-    this.held = grownInt32(this.held, this.nodes.size, NONE);
-    this.classTag = grownFloat64(this.classTag, 2 * this.nodes.size, 0);
   }
 }

@@ -21,9 +21,9 @@ export const NO_STALL = 0;
 export const SOME = 1;
 export const FULL = 2;
 
-/** The kernel's: averages move once in 2 s, by these factors, e^(-2/10), e^(-2/60), e^(-2/300). */
+/** The kernel's: averages move once in 2 s, by e^(-2/10), e^(-2/60), e^(-2/300) in 2048ths. */
 const PERIOD = 2e9;
-const DECAYS = [Math.exp(-2 / 10), Math.exp(-2 / 60), Math.exp(-2 / 300)] as const;
+const DECAYS = [1677 / 2048, 1981 / 2048, 2034 / 2048] as const;
 
 /** Per group: time of the last change, total, part of this period and averages, for both kinds. */
 const SINCE = 0;

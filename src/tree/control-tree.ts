@@ -99,16 +99,13 @@ export class ControlTree {
 
   /** Makes a change. A refused one is logged, kept for `refused`, and becomes its -errno. */
   #attempt(path: string, change: () => number): number {
-    const { throttle } = this.#control;
     try {
-      const result = change();
-      for (const text of throttle.warnings.splice(0)) this.#control.note('warn', text);
-      return result;
+      return change();
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
       const reason = `${path}: ${printable(error.message)}`;
       this.#lastRefused = `${reason}\n`;
-      this.#control.note('info', `refused (${error.errno}): ${reason}`);
+      this.#control.log(`refused (${error.errno}): ${reason}`);
       return -ERRNO[error.errno as keyof typeof ERRNO];
     }
   }

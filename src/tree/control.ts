@@ -14,6 +14,6 @@ export interface Control {
   changeMembers(group: Group, changes: readonly MemberChange[]): void;
   /** The throttle's numbers of a group's members, in the order in which they came. */
   members(group: Group): number[];
-  /** A change was refused, or taken with a warning: for the log. */
-  note(level: 'info' | 'warn', text: string): void;
+  /** A line for the daemon's log: a change was refused. */
+  log(text: string): void;
 }

@@ -170,6 +170,7 @@ fioTest('a limit by uid holds across images, whatever the groups of the images',
       mount.file(),
       ...['rw=randread', 'bs=4k', 'size=16m', 'iodepth=16', 'time_based', 'runtime=2'],
     );
-    t.true(Math.abs(job.read.iops / 1000 - 1) < 0.03, `${job.read.iops}`);
+    // Only a busy machine can make it less; without the rule it is a hundred times as much.
+    t.true(job.read.iops < 1030 && job.read.iops > 500, `${job.read.iops}`);
   });
 });

@@ -45,7 +45,8 @@ mountTest(
       // 512 KiB are saved up in the first second, the rest of 1 MiB at 256 KiB a second.
       const seconds = (performance.now() - start) / 1000;
       t.log(`${seconds.toFixed(3)} s`);
-      t.true(Math.abs(seconds - 3) < 0.15, `${seconds} s`);
+      // The change comes a little after its time when the machine is busy, and the answer, too.
+      t.true(seconds > 2.75 && seconds < 3.3, `${seconds} s`);
       await agent.close(fd);
     });
   },
@@ -160,7 +161,12 @@ fioTest('1000 changes a second under load lose and duplicate nothing', async (t)
     ['--group', 'a', '--group', 'b', '--assign', 'disk=a'],
     async (mount, control) => {
       const words = ['rw=randwrite', 'bs=4k', 'size=64m', 'iodepth=64', 'time_based', 'runtime=2'];
-      const verify = ['verify=crc32c', 'verify_fatal=1', 'verify_backlog=256', 'numjobs=1'];
+      const verify = [
+        'verify=crc32c',
+        'verify_fatal=1',
+        'verify_backlog=256',
+        'verify_state_save=0',
+      ];
       const load = new Child('fio', fioWords(mount.file(), ...words, ...verify));
       // Files are held open: a change is one write(2), as a manager of groups would make it.
       const script =

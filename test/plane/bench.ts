@@ -105,6 +105,7 @@ export class Bench {
       initialised: (accepted) => {
         if (accepted) this.initialised++;
       },
+      warn: () => {},
       trace: null,
     });
   }

@@ -74,13 +74,13 @@ export class PlainModel {
     return '';
   }
 
-  /** Over every interval that ends now: rate * (length + 10 ms) and one request. */
+  /** Over every interval that ends now: rate * (length + 10 ms) and one request; 1 us is forgiven. */
   private overfull(bucket: PlainBucket, now: number): string {
     const rate = this.rateOf(bucket);
     let units = 0;
     for (const { time, units: more } of bucket.passed.toReversed()) {
       units += more;
-      const allowed = (rate * (now - time + 10e6)) / 1e9 + bucket.largest;
+      const allowed = (rate * (now - time + 10e6 + 1000)) / 1e9 + bucket.largest;
       if (units > allowed * (1 + 1e-9)) {
         return `${bucket.group}:${bucket.key}: ${units} in ${now - time} ns, not ${allowed}`;
       }

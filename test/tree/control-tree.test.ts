@@ -19,7 +19,7 @@ function setUp() {
     now: () => 0,
     changeMembers: (group) => throttle.moveMember(0, group, 0),
     members: (group) => [...group.members],
-    note: (level, text) => notes.push(`${level} ${text}`),
+    log: (text) => notes.push(text),
   };
   throttle.createMember('web');
   const tree = new Tree();
@@ -152,7 +152,7 @@ for (const [file, text, errno] of BAD) {
     t.is(write(`.groups/gold/${file}`, text), -errno);
     t.is(read(`.groups/gold/${file}`), before);
     t.is(notes.length, 1);
-    t.regex(notes[0]!, new RegExp(`^info refused \\(E[A-Z]+\\): gold/${file}: [^\\n\\0]{5,340}$`));
+    t.regex(notes[0]!, new RegExp(`^refused \\(E[A-Z]+\\): gold/${file}: [^\\n\\0]{5,340}$`));
   });
 }
 

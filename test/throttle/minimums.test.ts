@@ -1,0 +1,84 @@
+import test from 'ava';
+import { SluiceError } from '../../src/util/errors.js';
+import { ClosedLoop } from './closed-loop.js';
+
+/** Steps of 1 us: a device that gives a million requests a second, whatever it is asked. */
+function loopOf(): ClosedLoop {
+  return new ClosedLoop(
+    [
+      { group: 'a', weight: 1 },
+      { group: 'b', weight: 99 },
+      { group: 'c', weight: 100 },
+    ],
+    4,
+  );
+}
+
+function setMinimum(loop: ClosedLoop, path: string, iops: number): void {
+  loop.throttle.setMinimum(loop.throttle.findGroup(path)!, { iops }, loop.now);
+}
+
+test('a minimum is served first, and what is left is shared by weights', (t) => {
+  const loop = loopOf().beginAll();
+  setMinimum(loop, 'a', 400_000);
+  loop.run(10_000);
+  const [a, b, c] = loop.run(10_000);
+  t.true(Math.abs(a - 4000) <= 5, `${a}`);
+  t.true(Math.abs(b - 2985) <= 15, `${b}`);
+  t.true(Math.abs(c - 3015) <= 15, `${c}`);
+});
+
+test('a minimum below what the weight gives changes nothing', (t) => {
+  const loop = loopOf().beginAll();
+  setMinimum(loop, 'c', 100_000);
+  loop.run(1000);
+  const [, , c] = loop.run(10_000);
+  t.true(Math.abs(c - 5000) <= 2, `${c}`);
+});
+
+test('minimums in bytes count bytes', (t) => {
+  const loop = loopOf().beginAll();
+  const group = loop.throttle.findGroup('a')!;
+  loop.throttle.setMinimum(group, { bps: 4096 * 250_000 }, loop.now);
+  loop.run(10_000);
+  const [a] = loop.run(10_000);
+  t.true(Math.abs(a - 2500) <= 5, `${a}`);
+});
+
+test('minimums beyond what the device gives are scaled alike, with a warning', (t) => {
+  const loop = loopOf().beginAll();
+  setMinimum(loop, 'a', 3e6);
+  setMinimum(loop, 'b', 1e6);
+  loop.run(2_000_000);
+  const [a, b, c] = loop.run(100_000);
+  t.true(Math.abs(a - 75_000) <= 20, `${a}`);
+  t.true(Math.abs(b - 25_000) <= 20, `${b}`);
+  t.is(c, 0);
+  t.deepEqual(loop.throttle.warnings, [
+    'io.min: the minimums are more than the device gives; groups get 25 % of them',
+  ]);
+});
+
+test('minimums beyond the limit of a group are kept, with a warning that says so', (t) => {
+  const { throttle } = loopOf();
+  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
+  throttle.setMinimum(throttle.findGroup('a')!, { iops: 600 }, 0);
+  t.deepEqual(throttle.warnings, []);
+  throttle.setMinimum(throttle.findGroup('b')!, { iops: 500 }, 0);
+  t.is(throttle.warnings.length, 1);
+  t.regex(throttle.warnings[0], /minimums of 1100 iops, but its limit is 1000/);
+  t.is(throttle.findGroup('b')!.minimum.iops, 500);
+});
+
+test('minimums that are no rates are refused', (t) => {
+  const { throttle } = loopOf();
+  for (const [value, errno] of [
+    [-1, 'EINVAL'],
+    [Number.NaN, 'EINVAL'],
+    [2e15, 'ERANGE'],
+    [Infinity, 'ERANGE'],
+  ] as const) {
+    const set = (): void => throttle.setMinimum(throttle.root, { iops: value }, 0);
+    t.is(t.throws(set, { instanceOf: SluiceError }).errno, errno);
+  }
+});
