@@ -39,4 +39,6 @@ export interface Engine {
   resize(request: number, file: number, size: number): number;
   /** lseek(2) with SEEK_DATA or SEEK_HOLE; result: the offset. */
   seek(request: number, file: number, offset: number, whence: number): number;
+  /** Bytes that the host has allocated for the file, as fstat(2) says. */
+  allocated(request: number, file: number): number;
 }

@@ -1,4 +1,3 @@
-import { fstatSync } from 'node:fs';
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
 import { DISCARD, READ, WRITE } from '../throttle/throttle.js';
 import { ERRNO } from '../util/errno.js';
@@ -35,11 +34,9 @@ export class DiskRequests implements DiskOperations {
     return { size: image.size, allocated, modifiedMs, mode: config.mode };
   }
 
-  /** fstat of an open local file reads memory (2 us) and never waits for its disk. */
   refresh(index: number): number {
-    const disk = this.#disks[index]!;
-    if (!disk.config.blockDevice) disk.allocated = fstatSync(disk.config.descriptor).blocks * 512;
-    return 0;
+    if (this.#disks[index]!.config.blockDevice) return 0;
+    return this.#admission.runUncharged(index, (request) => this.#operations.refresh(request));
   }
 
   open(index: number, forWriting: boolean, truncate: boolean): number {

@@ -72,6 +72,15 @@ export class Operations {
     return disk.image.seekResult(offset, whence, result);
   }
 
+  /** Asks the host how much room the disk takes. */
+  *refresh(request: number): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const allocated = yield engine.allocated(request, disk.file);
+    if (allocated >= 0) disk.allocated = allocated;
+    return 0;
+  }
+
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
   *#writeZeros(request: number): Task {
     const { requests, disks, engine, memory } = this.#parts;

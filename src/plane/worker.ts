@@ -4,16 +4,13 @@ import { IN_FLIGHT_MAX, Memory, REQUESTS } from '../buffers/memory.js';
 import type { SlowCalls } from '../engine/slow-calls.js';
 import { UringEngine } from '../engine/uring-engine.js';
 import { DeviceSession } from '../fuse/device-session.js';
-import { RawImage } from '../image/raw.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Throttle } from '../throttle/throttle.js';
-import { addControlTree } from '../tree/control-tree.js';
-import { Tree } from '../tree/tree.js';
 import { Ring } from '../uring/ring.js';
+import { makeDisks, makeGroups, makeTree } from './assemble.js';
 import type { Disk } from './disk.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
-import { LockTable, RangeLocks } from './range-locks.js';
 import { RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
@@ -46,39 +43,6 @@ const slowCalls: SlowCalls = {
 
 function post(call: SlowCall): void {
   send(call);
-}
-
-function makeDisks(config: PlaneConfig, throttle: Throttle): Disk[] {
-  const table = new LockTable();
-  return config.disks.map((disk, file) => ({
-    config: disk,
-    image: new RawImage(file, disk.hostSize),
-    file,
-    member: throttle.createMember(disk.name),
-    locks: new RangeLocks(table),
-    dirty: false,
-    allocated: disk.allocated,
-    modifiedMs: disk.modifiedMs,
-  }));
-}
-
-function makeGroups(config: PlaneConfig, throttle: Throttle, disks: readonly Disk[]): void {
-  for (const { path, limits } of config.groups) {
-    throttle.setLimits(throttle.createGroup(path), limits, 0);
-  }
-  for (const { member, group } of config.assignments) {
-    const disk = disks.find((candidate) => candidate.config.name === member)!;
-    throttle.moveMember(disk.member, throttle.findGroup(group)!, 0);
-  }
-}
-
-function makeTree(config: PlaneConfig, throttle: Throttle): Tree {
-  const tree = new Tree();
-  for (const [index, disk] of config.disks.entries()) {
-    tree.addDisk(tree.root, `${disk.name}.raw`, index);
-  }
-  addControlTree(tree, throttle, config.about);
-  return tree;
 }
 
 function main(config: PlaneConfig): void {
