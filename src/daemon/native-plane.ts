@@ -70,9 +70,8 @@ export class NativePlane implements PlaneRunner {
       initialised: () => this.#initialised(),
       trace: config.verbose ? (text) => log.info(text) : null,
     });
-    const { pollUs } = config;
     const afterTurn = (): void => this.#afterTurn();
-    this.#loop = new PoolLoop(this.#plane, this.#session, engine, this.#memory, pollUs, afterTurn);
+    this.#loop = new PoolLoop(this.#plane, this.#session, engine, this.#memory, afterTurn);
     this.#session.attach(this.#plane, this.#loop.wake);
   }
 

@@ -1,21 +1,24 @@
 import { fdatasync, fstat, fsync, read, readv, write, writev } from 'node:fs';
 import { fallocate, ftruncate, lseek } from '../sys/libc.js';
+import { pread, pwrite } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
 import { type Engine, PENDING } from './engine.js';
+import type { EngineFile } from './uring-engine.js';
 import { adjacentRuns, Batch, type Run } from './thread-pool-batch.js';
 
-/** A host file as this engine needs to know it. */
-interface PoolFile {
-  descriptor: number;
-}
+/**
+ * Up to this length a file in memory is read and written at once: it never waits, for no device is
+ * behind it, and to wake a thread costs ten times the copy of 4 KiB.
+ */
+const INLINE_BYTES = 64 << 10;
 
 /**
  * Host files through libuv's thread pool, for where io_uring is forbidden. What a turn asks for is
  * kept until `unplug`, where transfers that continue each other become one readv(2) or writev(2).
- * The calling thread makes no call that may wait for a disk.
+ * The calling thread makes no call that may wait: not even for metadata.
  */
 export class ThreadPoolEngine implements Engine {
-  readonly #files: readonly PoolFile[];
+  readonly #files: readonly EngineFile[];
   readonly #bytes: Uint8Array;
   readonly #address: number;
   readonly #completed: (request: number, result: number) => void;
@@ -28,7 +31,7 @@ export class ThreadPoolEngine implements Engine {
    * @param completed Called with each operation's result, never from within the call that began it.
    */
   constructor(
-    files: readonly PoolFile[],
+    files: readonly EngineFile[],
     memory: { address: number; bytes: Uint8Array },
     completed: (request: number, result: number) => void,
   ) {
@@ -44,11 +47,15 @@ export class ThreadPoolEngine implements Engine {
   }
 
   read(request: number, file: number, address: number, length: number, offset: number): number {
+    const { descriptor, inMemory } = this.#files[file]!;
+    if (inMemory && length <= INLINE_BYTES) return pread(descriptor, address, length, offset);
     this.#batch.add(request, file, false, address - this.#address, length, offset);
     return PENDING;
   }
 
   write(request: number, file: number, address: number, length: number, offset: number): number {
+    const { descriptor, inMemory } = this.#files[file]!;
+    if (inMemory && length <= INLINE_BYTES) return pwrite(descriptor, address, length, offset);
     this.#batch.add(request, file, true, address - this.#address, length, offset);
     return PENDING;
   }

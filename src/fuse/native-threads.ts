@@ -4,7 +4,7 @@ import type { Libfuse } from '../sys/libfuse.js';
  * Threads to begin with. More make a request at depth 1 slower, because the kernel wakes them in
  * turn and each is cold (16: 32 K, 256: 15 K requests a second).
  */
-const FIRST = 32;
+const FIRST = 16;
 /** Threads of ours at most. Past that libfuse's own serve, which come and go. */
 const LIMIT = 2048;
 

@@ -11,37 +11,32 @@ const TRIM_AFTER_MS = 1000;
 /**
  * The data plane on the main thread's event loop. Whatever happens (a callback of libfuse, an
  * operation that ended, a timer) is taken in at once and asks for a turn; the turn comes when the
- * event loop has handed over all that was ready, and sends everything down together.
+ * event loop has handed over all that was ready, and sends everything down together. It does not
+ * spin: libfuse's threads need the processor more than we do.
  */
 export class PoolLoop {
   readonly #plane: Plane;
   readonly #session: NativeSession;
   readonly #engine: ThreadPoolEngine;
   readonly #memory: Memory;
-  readonly #pollMs: number;
   readonly #afterTurn: () => void;
   #due = false;
   #busyMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #trimTimer: NodeJS.Timeout | null = null;
 
-  /**
-   * @param pollUs Look for events without sleeping for this long after the last one.
-   * @param afterTurn Called at the end of each turn.
-   */
+  /** @param afterTurn Called at the end of each turn. */
   constructor(
     plane: Plane,
     session: NativeSession,
     engine: ThreadPoolEngine,
     memory: Memory,
-    pollUs: number,
     afterTurn: () => void,
   ) {
     this.#plane = plane;
     this.#session = session;
     this.#engine = engine;
     this.#memory = memory;
-    this.#pollMs = pollUs / 1000;
     this.#afterTurn = afterTurn;
   }
 
@@ -67,12 +62,6 @@ export class PoolLoop {
     this.#due = false;
     this.#arm(now);
     this.#afterTurn();
-    if (now < this.#busyMs + this.#pollMs) setImmediate(this.#spin);
-  };
-
-  /** An empty round: the event loop looks for events without sleeping. */
-  readonly #spin = (): void => {
-    if (!this.#due && performance.now() < this.#busyMs + this.#pollMs) setImmediate(this.#spin);
   };
 
   /**
