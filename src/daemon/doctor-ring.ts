@@ -1,7 +1,7 @@
-import { SluiceError } from '../util/errors.js';
+import { close } from '../sys/libc.js';
 import * as abi from '../uring/abi.js';
 import { setUpRing } from '../uring/setup.js';
-import { close } from '../sys/libc.js';
+import { SluiceError } from '../util/errors.js';
 
 /** Features that we use or that matter for speed, by name. */
 const FEATURES: readonly (readonly [name: string, bit: number])[] = [
@@ -39,6 +39,7 @@ export function ringFeatures(): RingFeatures {
 const PROTOCOLS: readonly (readonly [kernel: string, protocol: string])[] = [
   ['6.18', '7.45'],
   ['6.16', '7.44'],
+  ['6.15', '7.43'],
   ['6.14', '7.42'],
   ['6.12', '7.41'],
   ['6.9', '7.40'],
@@ -52,14 +53,14 @@ const PROTOCOLS: readonly (readonly [kernel: string, protocol: string])[] = [
   ['4.20', '7.28'],
 ];
 
-/** The protocol of a kernel, as a sentence; a connection alone could tell it exactly. */
+/** The protocol of a kernel, as a sentence; only a mount could ask the kernel itself. */
 export function fuseProtocol(kernel: string): string {
   const number = (text: string): number => {
     const [major = 0, minor = 0] = text.split('.').map(Number);
     return major * 1000 + minor;
   };
   const row = PROTOCOLS.find(([from]) => number(kernel) >= number(from));
-  return row === undefined ? 'protocol before 7.28' : `protocol ${row[1]} or newer`;
+  return row === undefined ? 'protocol before 7.28' : `protocol ${row[1]}, by the kernel's version`;
 }
 
 /** An error that is meant for the user; anything else is thrown again. */

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { ourError, ringFeatures } from './doctor-ring.js';
+import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
 import { chooseTransport, type Transport } from './transport.js';
 
 /** One thing that a mount can use. */
@@ -122,9 +122,7 @@ async function checkNative(): Promise<Check> {
 async function checkFuseVersion(): Promise<Check> {
   const file = (await readText('/proc/filesystems')) ?? '';
   const ok = /^nodev\s+fuse$/m.test(file);
-  const connections = await readdir('/sys/fs/fuse/connections').catch(() => []);
-  const { fuseProtocol } = await import('./doctor-ring.js');
-  const found = ok ? `${fuseProtocol(release())}, ${connections.length} connections` : 'no fuse';
+  const found = ok ? fuseProtocol(release()) : 'not in this kernel';
   return check('FUSE', ok, found, 'load the module with modprobe fuse');
 }
 

@@ -4,9 +4,9 @@ import type { DiskConfig } from '../plane/disk.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
 import { close, eventfd, ftruncate, lseek } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
+import { readVersion } from '../util/version.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
-import { readVersion } from '../util/version.js';
 
 const EFD_CLOEXEC = 0o2000000;
 /** What is added to the eventfd to wake the thread. */

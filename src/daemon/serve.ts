@@ -1,5 +1,5 @@
-import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
+import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import type { MountConfig } from './config.js';

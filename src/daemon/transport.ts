@@ -1,6 +1,6 @@
 import { loadNative, type NativePackage } from '../fuse/native-package.js';
-import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { probeRing } from '../uring/setup.js';
+import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 
 /** How a mount speaks to the kernel. */

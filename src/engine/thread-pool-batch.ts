@@ -61,7 +61,14 @@ export function adjacentRuns(batch: Batch): Run[] {
   let last: Run | undefined;
   for (const at of order) {
     if (last === undefined || !continues(last, batch, at)) {
-      last = { file: files[at]!, writes: writes[at]!, requests: [], starts: [], lengths: [], offsets: [] };
+      last = {
+        file: files[at]!,
+        writes: writes[at]!,
+        requests: [],
+        starts: [],
+        lengths: [],
+        offsets: [],
+      };
       runs.push(last);
     }
     last.requests.push(requests[at]!);

@@ -3,8 +3,8 @@ import { fallocate, ftruncate, lseek } from '../sys/libc.js';
 import { pread, pwrite } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
 import { type Engine, PENDING } from './engine.js';
-import type { EngineFile } from './uring-engine.js';
 import { adjacentRuns, Batch, type Run } from './thread-pool-batch.js';
+import type { EngineFile } from './uring-engine.js';
 
 /**
  * Up to this length a file in memory is read and written at once: it never waits, for no device is

@@ -1,8 +1,8 @@
 import { fstatSync } from 'node:fs';
 import { pread, pwrite } from '../sys/transfer.js';
-import { TAG_IO } from '../uring/tags.js';
 import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
+import { TAG_IO } from '../uring/tags.js';
 import { type Engine, PENDING } from './engine.js';
 import type { SlowCalls } from './slow-calls.js';
 
@@ -33,12 +33,7 @@ export class UringEngine implements Engine {
    * @param firstFile Index of the first one among the ring's registered files.
    * @param slowCalls What io_uring has no operation for.
    */
-  constructor(
-    ring: Ring,
-    files: readonly EngineFile[],
-    firstFile: number,
-    slowCalls: SlowCalls,
-  ) {
+  constructor(ring: Ring, files: readonly EngineFile[], firstFile: number, slowCalls: SlowCalls) {
     this.#ring = ring;
     this.#files = files;
     this.#firstFile = firstFile;

@@ -1,12 +1,12 @@
-import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import type { Memory } from '../buffers/memory.js';
 import { writeBytes } from '../sys/libfuse.js';
+import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
-import { type FuseMount, isGone, makePlan, type MountRequest, watchMount } from './mount.js';
+import { type FuseMount, isGone, type MountRequest, makePlan, watchMount } from './mount.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
 import type { NativeFuse, NativePackage } from './native-package.js';
 import type { NativeSession } from './native-session.js';
 import { NativeThreads } from './native-threads.js';
-import type { Memory } from '../buffers/memory.js';
 
 /**
  * Requests that the kernel hands out before it makes callers wait: each that is held takes a thread
@@ -97,7 +97,8 @@ function slab(): (bytes: number) => Buffer {
 }
 
 function failed(plan: MountPlan, error: Error): SluiceError {
-  const what = error.message === 'fuse failed' ? 'libfuse refused; the log says why' : error.message;
+  const what =
+    error.message === 'fuse failed' ? 'libfuse refused; the log says why' : error.message;
   return new SluiceError(`${plan.mountpoint}: fuse-native: ${what}`, 'EIO', EXIT_MOUNT, error);
 }
 
@@ -150,4 +151,3 @@ function answerInit(
 function cString(text: string): Buffer {
   return Buffer.from(`${text}\0`);
 }
-

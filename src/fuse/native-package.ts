@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { type Libfuse, loadLibfuse } from '../sys/libfuse.js';
+import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 
 /** Answers a callback of libfuse: a result from 0 or -errno, and what the operation returns. */
 export type Answer = (result: number, value?: unknown) => void;

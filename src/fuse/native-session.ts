@@ -162,10 +162,7 @@ export class NativeSession implements Transport {
   }
 
   #fileOperations() {
-    const operations: Pick<
-      NativeOperations,
-      'open' | 'read' | 'write' | 'fsync' | 'release'
-    > = {
+    const operations: Pick<NativeOperations, 'open' | 'read' | 'write' | 'fsync' | 'release'> = {
       open: (path, flags, answer) => {
         this.#onNode(abi.OPEN, path, abi.OPEN_IN_BYTES, answer, (writer) => {
           writer.word(abi.OPEN_IN_FLAGS, flags);
@@ -293,4 +290,3 @@ export class NativeSession implements Transport {
     else this.#backlog.push(begin);
   }
 }
-

@@ -88,9 +88,7 @@ export class DiskRequests implements DiskOperations {
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === image.size) return 0;
     if (!config.growable) return -ERRNO.EPERM;
-    return this.#admission.runUncharged(index, (request) =>
-      this.#operations.resize(request, size),
-    );
+    return this.#admission.runUncharged(index, (request) => this.#operations.resize(request, size));
   }
 
   interrupt(uniqueLow: number, uniqueHigh: number): void {

@@ -1,6 +1,6 @@
+import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
 import { ERRNO } from '../util/errno.js';
-import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import type { CoreParts } from './parts.js';
 import { NONE } from './requests.js';
 import type { Task } from './tasks.js';

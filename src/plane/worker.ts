@@ -49,11 +49,7 @@ function main(config: PlaneConfig): void {
   preciseTimers();
   becomeIoFlusher();
   const ring = new Ring(RING_ENTRIES);
-  ring.registerFiles([
-    config.fuse,
-    config.wake,
-    ...config.disks.map((disk) => disk.descriptor),
-  ]);
+  ring.registerFiles([config.fuse, config.wake, ...config.disks.map((disk) => disk.descriptor)]);
   const memory = new Memory();
   const throttle = new Throttle(REQUESTS);
   const disks = makeDisks(config, throttle);

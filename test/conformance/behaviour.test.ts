@@ -9,7 +9,7 @@ import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { Child, must, run } from '../helpers/run.js';
 import { type SluiceMount, startMount, withMount } from '../helpers/sluice-mount.js';
-import { MIB, patternFile, tempFolder, TMPFS } from '../helpers/temp.js';
+import { MIB, patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { TRANSPORTS, type TransportUnderTest } from './mounted-variant.js';
 
 // What a mount does besides reads and writes; the same list for every transport.

@@ -1,5 +1,5 @@
-import type { ExecutionContext } from 'ava';
 import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
 import { patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
 
 /** One image, served in some way. Numbers are results of system calls: from 0, or -errno. */
@@ -33,11 +33,7 @@ export interface Variant {
   readonly noSeek: boolean;
   /** fallocate(2) says EOPNOTSUPP. */
   readonly noAllocate: boolean;
-  serve(
-    t: ExecutionContext,
-    setup: Setup,
-    use: (subject: Subject) => Promise<void>,
-  ): Promise<void>;
+  serve(t: ExecutionContext, setup: Setup, use: (subject: Subject) => Promise<void>): Promise<void>;
 }
 
 /** The host file that a case wants. */

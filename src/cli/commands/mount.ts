@@ -6,8 +6,8 @@ import { runDaemon } from '../../daemon/run.js';
 import { checkImages } from '../check-images.js';
 import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import { buildMountConfig } from '../mount-config.js';
-import { note } from '../terminal.js';
 import { declareMount, type MountArguments } from '../mount-options.js';
+import { note } from '../terminal.js';
 
 export const command = 'mount <paths..>';
 export const synopsis = 'mount [NAME=]IMAGE... MOUNTPOINT';
