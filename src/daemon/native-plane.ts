@@ -72,7 +72,7 @@ export class NativePlane implements PlaneRunner {
     });
     const afterTurn = (): void => this.#afterTurn();
     this.#loop = new PoolLoop(this.#plane, this.#session, engine, this.#memory, afterTurn);
-    this.#session.attach(this.#plane, this.#loop.wake);
+    this.#session.attach(this.#plane, this.#loop);
   }
 
   /** Mounts; see `mountNative`. */

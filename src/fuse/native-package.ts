@@ -51,6 +51,8 @@ export interface NativeFuse {
   mount(mounted: (error: Error | null) => void): void;
   /** Its struct fuse_thread_t. */
   readonly _thread: Buffer;
+  /** What its C code calls, by opcode of its own. */
+  readonly _handlers: unknown[];
   _malloc: (bytes: number) => Buffer;
   _fuseOptions: () => string;
 }
@@ -62,11 +64,24 @@ export type NativeClass = new (
   options: { timeout: false },
 ) => NativeFuse;
 
+/** Its C code, as far as we call it past the class. Tells a thread of libfuse its result. */
+type Signal = (thread: Buffer, result: number, bytes: number, buffer: ArrayBufferLike) => void;
+
+interface NativeBinding {
+  readonly op_read: number;
+  readonly op_write: number;
+  readonly fuse_native_signal_read: Signal;
+  readonly fuse_native_signal_write: Signal;
+}
+
 /** The package and the C library in it. */
 export interface NativePackage {
   Fuse: NativeClass;
+  binding: NativeBinding;
   libfuse: Libfuse;
 }
+
+type Loader = (folder: string) => NativeBinding;
 
 /** Where node-gyp-build looks for the binary, in its order; libfuse lies beside it. */
 const FOLDERS = ['build/Release', `prebuilds/${process.platform}-${process.arch}`];
@@ -82,12 +97,15 @@ export async function loadNative(
   name: string = process.env.SLUICE_FUSE_NATIVE ?? 'fuse-native',
 ): Promise<NativePackage> {
   try {
-    const folder = dirname(createRequire(import.meta.url).resolve(join(name, 'package.json')));
+    const require = createRequire(import.meta.url);
+    const folder = dirname(require.resolve(join(name, 'package.json')));
     const place = FOLDERS.find((one) => existsSync(join(folder, one, 'libfuse.so')));
     if (place === undefined) throw new Error(`no binary for ${process.arch}`);
     const libfuse = loadLibfuse(join(folder, place, 'libfuse.so'));
     const module = (await import(join(folder, 'index.js'))) as { default: NativeClass };
-    return { Fuse: module.default, libfuse };
+    // The same object that the package holds: node loads a binary once.
+    const loader = createRequire(join(folder, 'index.js'))('node-gyp-build') as Loader;
+    return { Fuse: module.default, binding: loader(folder), libfuse };
   } catch (error) {
     const why = (error as Error).message.split('\n')[0];
     throw new SluiceError(

@@ -32,6 +32,14 @@ interface Receiver {
   replied(request: number): void;
 }
 
+/** The event loop that the data plane runs on. */
+interface Loop {
+  /** Something happens now. */
+  begin(): void;
+  /** The same, and a turn must follow. */
+  wake(): void;
+}
+
 /**
  * libfuse 2 through fuse-native: each callback becomes the request that the kernel had sent, and the
  * reply's bytes become the callback's answer. A callback that is held back holds a thread of libfuse.
@@ -50,8 +58,7 @@ export class NativeSession implements Transport {
   /** Callbacks for which there was no slot. */
   #backlog: (() => void)[] = [];
   #plane: Receiver | null = null;
-  /** Says that a turn is due. */
-  #wake: () => void = () => {};
+  #loop: Loop | null = null;
   #held = 0;
 
   /** @param sized Show the lengths of control files: the kernel's page cache goes by them. */
@@ -73,16 +80,15 @@ export class NativeSession implements Transport {
     return this.#replied.length > 0;
   }
 
-  /** @param wake Called for each request and each reply: a turn is due. */
-  attach(plane: Receiver, wake: () => void): void {
+  attach(plane: Receiver, loop: Loop): void {
     this.#plane = plane;
-    this.#wake = wake;
+    this.#loop = loop;
   }
 
   /** Tells the plane which replies have left, then takes in what found no slot before. */
   endTurn(): void {
     const plane = this.#plane!;
-    while (this.#replied.length > 0) plane.replied(this.#replied.pop()!);
+    this.#tellReplied();
     while (this.#backlog.length > 0 && plane.receivable > 0) this.#backlog.shift()!();
   }
 
@@ -98,7 +104,6 @@ export class NativeSession implements Transport {
     if (error < 0) pending.answer(error);
     else this.#answer(pending, payload, length - abi.OUT_HEADER_BYTES);
     this.#replied.push(request);
-    this.#wake();
   }
 
   #answer(pending: Pending, at: number, bytes: number): void {
@@ -284,9 +289,18 @@ export class NativeSession implements Transport {
       this.#writer.begin(slot, opcode, id * 2, node, bytes);
       fill?.(this.#writer);
       this.#plane!.received(slot, this.#writer.length);
+      // Most are answered already where files are in memory: then no turn has to follow.
+      if (this.#pending[id] === undefined) this.#tellReplied();
+      else this.#loop!.wake();
     };
-    this.#wake();
-    if (this.#backlog.length === 0 && this.#plane!.receivable > 0) begin();
-    else this.#backlog.push(begin);
+    this.#loop!.begin();
+    if (this.#backlog.length > 0 || this.#plane!.receivable <= 0) {
+      this.#backlog.push(begin);
+      this.#loop!.wake();
+    } else begin();
+  }
+
+  #tellReplied(): void {
+    while (this.#replied.length > 0) this.#plane!.replied(this.#replied.pop()!);
   }
 }

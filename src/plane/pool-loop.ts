@@ -40,12 +40,17 @@ export class PoolLoop {
     this.#afterTurn = afterTurn;
   }
 
-  /** Something happens now: takes the time, and sees to it that a turn follows. */
-  readonly wake = (): void => {
-    if (this.#due) return;
-    this.#due = true;
+  /** Something happens now: takes the time. */
+  begin(): void {
     this.#busyMs = performance.now();
     this.#plane.beginTurn(this.#busyMs * 1e6);
+  }
+
+  /** Something happens now, and a turn has to follow. */
+  readonly wake = (): void => {
+    this.begin();
+    if (this.#due) return;
+    this.#due = true;
     setImmediate(this.#turn);
   };
 
