@@ -17,8 +17,11 @@ type Kind = Server['kind'];
 /** The name a peer must have to count as the data-plane experiment. */
 const EXPERIMENT = 'experiment';
 
+/** Sluice as it runs where io_uring is forbidden. */
+const NATIVE = 'sluice fuse-native';
+
 /** Least ratios of sluice to another server, per case. */
-const RATIOS: readonly { id: string; against: Kind; least: number }[] = [
+const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }[] = [
   { id: 'tmpfs/randread-qd1', against: 'qemu', least: 1 },
   { id: 'tmpfs/randread-qd32', against: 'qemu', least: 3 },
   { id: 'tmpfs/randread-qd32', against: 'peer', least: 0.95 },
@@ -26,15 +29,20 @@ const RATIOS: readonly { id: string; against: Kind; least: number }[] = [
   { id: 'tmpfs/randwrite-4x32', against: 'qemu', least: 4 },
   { id: 'tmpfs/read-1m-qd8', against: 'qemu', least: 4 },
   { id: 'disk/randread-qd32', against: 'host', least: 0.75 },
+  { id: 'tmpfs/randread-qd1', of: NATIVE, against: 'plain-native', least: 1 },
+  { id: 'tmpfs/randread-qd32', of: NATIVE, against: 'plain-native', least: 1.5 },
+  { id: 'tmpfs/randread-4x32', of: NATIVE, against: 'plain-native', least: 1 },
+  { id: 'tmpfs/randwrite-4x32', of: NATIVE, against: 'plain-native', least: 1 },
+  { id: 'tmpfs/read-1m-qd8', of: NATIVE, against: 'plain-native', least: 1 },
 ];
 
 /** Most user time of the daemon's CPU time: what JavaScript may cost. */
 const USER_PERCENT = 10;
 const USER_CASES = ['tmpfs/randread-4x32', 'tmpfs/randwrite-4x32'];
 
-/** Median of sluice divided by the median of `name`; null when either is missing. */
-export function ratio(result: CaseResult | undefined, name: string): number | null {
-  const ours = result?.servers.sluice?.figure?.median;
+/** Median of `of` divided by the median of `name`; null when either is missing. */
+export function ratio(result: CaseResult | undefined, name: string, of = 'sluice'): number | null {
+  const ours = result?.servers[of]?.figure?.median;
   const theirs = result?.servers[name]?.figure?.median;
   return ours === undefined || !theirs ? null : ours / theirs;
 }
@@ -51,13 +59,13 @@ export function judge(
   servers: readonly Pick<Server, 'name' | 'kind'>[],
 ): Target[] {
   const byId = new Map(results.map((result) => [result.id, result]));
-  const ratios = RATIOS.filter(({ id }) => byId.has(id)).flatMap(({ id, against, least }) =>
+  const ratios = RATIOS.filter(({ id }) => byId.has(id)).flatMap(({ id, of, against, least }) =>
     servers
       .filter((server) => isAgainst(server, against))
       .map((server): Target => {
-        const measured = ratio(byId.get(id), server.name);
+        const measured = ratio(byId.get(id), server.name, of);
         const met = measured === null ? null : measured >= least;
-        const title = `${id} against ${server.name}`;
+        const title = `${id}${of === undefined ? '' : `, ${of}`} against ${server.name}`;
         return { title, asked: `at least ${least} x`, measured, unit: 'x', met };
       }),
   );

@@ -86,14 +86,15 @@ function settingsOf(options: Options) {
 }
 
 function allServers(options: Options): server.Server[] {
-  const own = [server.hostFile(), server.sluice(options['sluice-option'])];
+  const words = options['sluice-option'];
+  const own = [server.hostFile(), server.sluice(words), server.sluiceNative(words)];
   if (!options.peers) return own;
   const files = namedValues('peer-file', options['peer-file']);
   const peers = [...namedValues('peer', options.peer)].map(([name, command]) =>
     server.peer(name, command, files.get(name) ?? null),
   );
   const qemu = listOf(options['qemu-aio']).map(server.qemuStorageDaemon);
-  const all = [...own, ...qemu, server.nbdFuse(), ...peers];
+  const all = [...own, server.plainNative(), ...qemu, server.nbdFuse(), ...peers];
   const names = new Set(all.map(({ name }) => name));
   if (names.size < all.length) throw new UsageError('--peer: a name is taken already');
   return all;

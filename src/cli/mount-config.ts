@@ -25,7 +25,7 @@ const DEFAULT_POLL_US = 50;
 
 const FORMATS = ['auto', 'raw'] as const;
 const CACHES = ['none', 'page'] as const;
-const TRANSPORTS = ['auto', 'uring'] as const;
+const TRANSPORTS = ['auto', 'uring', 'fuse-native'] as const;
 
 function parseDepth(value: MountArguments['depth']): 'auto' | number {
   if (oneText('--depth', value, 'auto') === 'auto') return 'auto';

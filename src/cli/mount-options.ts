@@ -36,7 +36,7 @@ const MOUNT_OPTIONS = {
   transport: {
     type: 'string',
     requiresArg: true,
-    describe: 'how to speak to the kernel: auto or uring (default auto)',
+    describe: 'how to speak to the kernel: auto, uring or fuse-native (default auto)',
   },
   'poll-us': {
     type: 'string',

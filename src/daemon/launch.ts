@@ -7,6 +7,7 @@ import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
 import { findLogFile } from './log-place.js';
 import type { FromDaemon } from './messages.js';
+import { POOL_SIZE, POOL_THREADS } from './pool-size.js';
 import { detachDeadMount } from './unmount.js';
 
 /** Start-up takes 0.1 s; this is for a machine that swaps, and so that nothing waits for ever. */
@@ -36,6 +37,8 @@ function start(config: MountConfig, program: string, log: number): ChildProcess 
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
+    // Only fuse-native uses the pool for data; for others its threads never start.
+    env: { [POOL_SIZE]: String(POOL_THREADS), ...process.env },
     serialization: 'advanced', // limits may be Infinity, which JSON cannot carry
   });
 }
@@ -92,7 +95,8 @@ function letGo(child: ChildProcess): void {
 }
 
 /**
- * Starts the daemon in the background and resolves when the files can be used.
+ * Starts the daemon in the background and resolves when the files can be used, with a line for the
+ * user if there is something to tell.
  *
  * @throws SluiceError what the daemon reports; EIO or ETIMEDOUT with EXIT_DAEMON if it says nothing
  */
@@ -100,7 +104,7 @@ export async function launch(
   config: MountConfig,
   program = DAEMON_PROGRAM,
   limitMs = READY_LIMIT_MS,
-): Promise<void> {
+): Promise<string | undefined> {
   const log = openLog(config.logFile);
   const child = start(config, program, log.fd);
   closeSync(log.fd);
@@ -111,6 +115,7 @@ export async function launch(
     child.send(config, () => {});
     const told = await waiting;
     if (told.kind === 'failed') throw new SluiceError(told.message, told.errno, told.exitCode);
+    return told.notice;
   } catch (error) {
     // A daemon that reported its failure has cleaned up; one that died may have left a dead mount.
     if ((await ourMount(config.mountpoint)) !== null) await detachDeadMount(config.mountpoint);

@@ -32,9 +32,9 @@ async function main(config: MountConfig): Promise<number> {
   const log = fileLog(findLogFile(config.logFile), config.mountpoint);
   let ready = false;
   try {
-    await runDaemon(config, log, serve, () => {
+    await runDaemon(config, log, serve, ({ notice }) => {
       ready = true;
-      void send({ kind: 'ready' });
+      void send({ kind: 'ready', ...(notice === undefined ? {} : { notice }) });
     });
     return EXIT_OK;
   } catch (error) {

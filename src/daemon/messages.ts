@@ -4,6 +4,6 @@
  */
 export type FromDaemon =
   /** The kernel has answered INIT: the files can be used. */
-  | { kind: 'ready' }
+  | { kind: 'ready'; notice?: string }
   /** Nothing is mounted; the daemon exits. */
   | { kind: 'failed'; message: string; errno: string; exitCode: number };

@@ -3,20 +3,21 @@ import { close } from '../sys/libc.js';
 import { errnoName } from '../util/errno.js';
 import { EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { Log } from './log.js';
-import type { PlaneEnd, PlaneThread } from './plane-thread.js';
+import type { PlaneEnd, PlaneRunner } from './plane-thread.js';
 import type { EndReason, Served } from './served.js';
 
 /** A mount and the thread that serves it, from the first request to the last flush. */
 export class MountSession implements Served {
   readonly ended: Promise<EndReason>;
+  notice?: string;
   /** Resolves when INIT has been answered. Rejects if the thread ends first; nothing stays mounted. */
   readonly ready: Promise<void>;
 
   readonly #mount: FuseMount;
-  readonly #thread: PlaneThread;
+  readonly #thread: PlaneRunner;
   readonly #log: Log;
 
-  constructor(mount: FuseMount, thread: PlaneThread, log: Log) {
+  constructor(mount: FuseMount, thread: PlaneRunner, log: Log) {
     this.#mount = mount;
     this.#thread = thread;
     this.#log = log;

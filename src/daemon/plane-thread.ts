@@ -19,8 +19,17 @@ export type PlaneEnd =
   | { kind: 'refused'; message: string; errno: string }
   | { kind: 'crashed'; message: string };
 
+/** A data plane, seen from the control plane. */
+export interface PlaneRunner {
+  readonly ready: Promise<void>;
+  readonly ended: Promise<PlaneEnd>;
+  release(): void;
+  finish(): void;
+  terminate(): Promise<void>;
+}
+
 /** The data plane's thread, seen from the control plane. */
-export class PlaneThread {
+export class PlaneThread implements PlaneRunner {
   /** Settles when INIT has been answered; never if the thread ends before. */
   readonly ready: Promise<void>;
   /** Settles when the thread has come to its end. Does not reject. */
@@ -129,6 +138,11 @@ function planeConfig(
     pollUs: config.pollUs,
     pageCache: config.cache === 'page',
     verbose: config.verbose,
-    about: `pid ${process.pid}\nversion ${readVersion()}\ntransport uring\n`,
+    about: aboutDaemon('uring'),
   };
+}
+
+/** The lines of `.groups/daemon`. */
+export function aboutDaemon(transport: string): string {
+  return `pid ${process.pid}\nversion ${readVersion()}\ntransport ${transport}\n`;
 }

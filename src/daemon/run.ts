@@ -97,7 +97,7 @@ export async function runDaemon(
   config: MountConfig,
   log: Log,
   serve: Serve,
-  onReady: () => void,
+  onReady: (served: Served) => void,
 ): Promise<void> {
   const stopper = new Stopper(log);
   let served: Served | null = null;
@@ -107,7 +107,7 @@ export async function runDaemon(
     served = await serve(config, log);
     log.info(`mounted ${config.images.map((image) => image.path).join(', ')}`);
     const wanted = stopper.attach(served);
-    if (wanted) onReady();
+    if (wanted) onReady(served);
     finish(await served.ended, log);
     if (!wanted) throw new SluiceError('interrupted', 'EINTR', EXIT_FAILED);
   } finally {

@@ -2,13 +2,13 @@ import { MAX_IO_BYTES } from '../fuse/init.js';
 import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
-import { probeRing } from '../uring/setup.js';
 import type { MountConfig } from './config.js';
 import { openHostFile } from './host-file.js';
 import type { Log } from './log.js';
 import { MountSession } from './mount-session.js';
 import { PlaneThread } from './plane-thread.js';
 import type { Served } from './served.js';
+import { chooseTransport, type Transport, transportLine } from './transport.js';
 
 /**
  * Mounts and serves: opens the images, mounts, starts the data plane, and resolves when the kernel's
@@ -17,18 +17,36 @@ import type { Served } from './served.js';
  * @throws SluiceError saying what is wrong and what to do.
  */
 export async function serve(config: MountConfig, log: Log): Promise<Served> {
-  probeRing();
+  const transport = await chooseTransport(config.transport);
+  log.info(transportLine(transport));
   const disks = await openDisks(config);
   try {
-    const mount = await mountFuse(mountRequest(config));
-    const thread = new PlaneThread(config, disks, mount.fd, log);
-    const session = new MountSession(mount, thread, log);
+    const session = await startSession(config, transport, disks, log);
     await session.ready;
     return session;
   } catch (error) {
     for (const disk of disks) close(disk.descriptor);
     throw error;
   }
+}
+
+async function startSession(
+  config: MountConfig,
+  transport: Transport,
+  disks: DiskConfig[],
+  log: Log,
+): Promise<MountSession> {
+  const request = mountRequest(config);
+  if (transport.kind === 'uring') {
+    const mount = await mountFuse(request);
+    return new MountSession(mount, new PlaneThread(config, disks, mount.fd, log), log);
+  }
+  // Loaded only here: whoever has the ring needs neither the package nor this code.
+  const { NativePlane } = await import('./native-plane.js');
+  const plane = new NativePlane(config, disks, log);
+  const session = new MountSession(await plane.mount(request, transport.native), plane, log);
+  if (config.transport === 'auto') session.notice = transportLine(transport);
+  return session;
 }
 
 async function openDisks(config: MountConfig): Promise<DiskConfig[]> {
@@ -55,6 +73,7 @@ function mountRequest(config: MountConfig): MountRequest {
     allowOther: config.allowOther,
     readOnly: config.readOnly,
     options: config.mountOptions,
+    pageCache: config.cache === 'page',
     source: config.images.map((image) => image.path).join(' '),
   };
 }

@@ -11,6 +11,8 @@ export type EndReason =
 export interface Served {
   /** Settles once, when the mount is gone and everything is flushed. Does not reject. */
   readonly ended: Promise<EndReason>;
+  /** What whoever mounts should be told, one line. */
+  readonly notice?: string;
   /**
    * Ends the mount: takes no more requests, lets waiting ones go without limits, finishes what is
    * in flight, flushes, unmounts. With `atOnce`, waiting requests fail and the mount is aborted.

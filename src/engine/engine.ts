@@ -1,3 +1,13 @@
+import type { Stats } from 'node:fs';
+
+/** What the host says of a file. */
+export interface HostStatus {
+  /** Bytes that are allocated for it. */
+  allocated: number;
+  /** Time of the last write, milliseconds since 1970. */
+  modifiedMs: number;
+}
+
 /** The operation goes on; its result comes through `Plane.completed`. Outside the errno range. */
 export const PENDING = -20_000;
 
@@ -39,4 +49,12 @@ export interface Engine {
   resize(request: number, file: number, size: number): number;
   /** lseek(2) with SEEK_DATA or SEEK_HOLE; result: the offset. */
   seek(request: number, file: number, offset: number, whence: number): number;
+  /** fstat(2): fills `status`; result: 0. */
+  status(request: number, file: number, status: HostStatus): number;
+}
+
+/** What of `stats` a disk shows. A block device allocates nothing: it is there. */
+export function fillStatus(status: HostStatus, stats: Stats): void {
+  status.modifiedMs = stats.mtimeMs;
+  if (!stats.isBlockDevice()) status.allocated = stats.blocks * 512;
 }

@@ -127,6 +127,8 @@ export interface MountPlan {
   readonly allowOther: boolean;
   /** Bytes of the largest read request. */
   readonly maxRead: number;
+  /** The kernel may cache files (only fuse-native must say so while mounting). */
+  readonly pageCache?: boolean;
 }
 
 /** The `data` argument of mount(2) for an open /dev/fuse. */

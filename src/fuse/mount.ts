@@ -35,6 +35,8 @@ export interface MountRequest {
   options: string[];
   /** Shown as the source in /proc/mounts, for instance the path of the image; any characters. */
   source: string;
+  /** The kernel may keep pages of the files. */
+  pageCache?: boolean;
 }
 
 /** A FUSE mount whose INIT request waits to be read. */
@@ -57,18 +59,28 @@ export interface FuseMount {
 export async function mountFuse(request: MountRequest): Promise<FuseMount> {
   const plan = await makePlan(request);
   const { fd, byFusermount } = await attach(plan);
+  return watchMount(plan.mountpoint, fd, byFusermount);
+}
+
+/** A mount over the connection `fd`, whoever made it. */
+export async function watchMount(
+  mountpoint: string,
+  fd: number,
+  byFusermount: boolean,
+): Promise<FuseMount> {
   const detach = byFusermount ? unmountByFusermount : unmountByKernel;
   try {
     // Empty when somebody unmounted it at once; it then matches nothing in `unmount`.
-    const device = (await ourMount(plan.mountpoint))?.device ?? '';
-    return { fd, unmount: (lazy) => unmount({ fd, device, detach }, plan.mountpoint, lazy) };
+    const device = (await ourMount(mountpoint))?.device ?? '';
+    return { fd, unmount: (lazy) => unmount({ fd, device, detach }, mountpoint, lazy) };
   } catch (error) {
-    await detach(plan.mountpoint, true).finally(() => close(fd));
+    await detach(mountpoint, true).finally(() => close(fd));
     throw error;
   }
 }
 
-async function makePlan(request: MountRequest): Promise<MountPlan> {
+/** Reads the options of a mount and looks at its mount point. Throws as `mountFuse` does. */
+export async function makePlan(request: MountRequest): Promise<MountPlan> {
   const options = parseMountOptions(request.options);
   const flags = options.flags | (request.readOnly ? MS_RDONLY : 0);
   const unsafe = flags & MS_NOSUID ? 'dev' : 'suid';
@@ -82,6 +94,7 @@ async function makePlan(request: MountRequest): Promise<MountPlan> {
     allowOther: options.allowOther || request.allowOther,
     // A larger max_read= than the daemon has room for is no reason to fail: it is an upper bound.
     maxRead: Math.min(options.maxRead ?? request.maxRead, request.maxRead),
+    pageCache: request.pageCache === true,
   };
 }
 
@@ -146,8 +159,8 @@ async function unmount(attached: Attached, mountpoint: string, lazy: boolean): P
   }
 }
 
-/** Whether the kernel has cut the connection: poll(2) reports POLLERR from then on. */
-function isGone(fd: number): boolean {
+/** Whether the kernel has cut the connection of an open /dev/fuse: poll(2) reports POLLERR from then on. */
+export function isGone(fd: number): boolean {
   const pollfd = new DataView(new ArrayBuffer(8));
   pollfd.setInt32(0, fd, true);
   poll(pollfd, 1, 0);

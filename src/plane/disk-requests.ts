@@ -1,4 +1,3 @@
-import { fstatSync } from 'node:fs';
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
 import { assert } from '../util/assert.js';
@@ -36,13 +35,8 @@ export class DiskRequests implements DiskOperations {
     return { size: image.size, allocated, modifiedMs, mode: config.mode };
   }
 
-  /** fstat of an open local file reads memory (2 us) and never waits for its disk. */
   refresh(index: number): number {
-    const disk = this.#disks[index]!;
-    const stats = fstatSync(disk.config.descriptor);
-    disk.modifiedMs = stats.mtimeMs;
-    if (!disk.config.blockDevice) disk.allocated = stats.blocks * 512;
-    return 0;
+    return this.#admission.runUncharged(index, (request) => this.#operations.refresh(request));
   }
 
   open(index: number, forWriting: boolean, truncate: boolean): number {

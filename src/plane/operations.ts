@@ -104,6 +104,13 @@ export class Operations {
     return result;
   }
 
+  /** Asks the host how much room the disk takes, and when it was written. */
+  *refresh(request: number): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    return yield engine.status(request, disk.file, disk);
+  }
+
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
   *#writeZeros(request: number): Task {
     const { requests, disks, engine, memory } = this.#parts;

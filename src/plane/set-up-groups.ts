@@ -4,12 +4,15 @@ import { parseMember } from '../tree/parse-members.js';
 import { SluiceError } from '../util/errors.js';
 import type { PlaneConfig } from './messages.js';
 
+/** What a mount begins with. */
+type GroupConfig = Pick<PlaneConfig, 'groups' | 'assignments' | 'depth'>;
+
 /**
  * Makes the groups that a mount begins with, as if somebody wrote to their control files.
  *
  * @throws SluiceError naming the option that is at fault.
  */
-export function makeGroups(config: PlaneConfig, control: Control): void {
+export function makeGroups(config: GroupConfig, control: Control): void {
   const { throttle } = control;
   throttle.setDepth(config.depth, control.now());
   // Parents may be given after their children.

@@ -1,25 +1,17 @@
 import { fsyncSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { IN_FLIGHT_MAX, Memory, REQUESTS } from '../buffers/memory.js';
+import { Memory } from '../buffers/memory.js';
 import type { SlowCalls } from '../engine/slow-calls.js';
 import { UringEngine } from '../engine/uring-engine.js';
 import { DeviceSession } from '../fuse/device-session.js';
-import { RawImage } from '../image/raw.js';
-import * as proc from '../sys/proc.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
-import { Throttle } from '../throttle/throttle.js';
-import type { Control } from '../tree/control.js';
-import { ControlTree } from '../tree/control-tree.js';
-import { Tree } from '../tree/tree.js';
 import { Ring } from '../uring/ring.js';
 import { SluiceError } from '../util/errors.js';
+import { assemble } from './assemble.js';
 import type { Disk } from './disk.js';
-import { Members } from './members.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
-import { LockTable, RangeLocks } from './range-locks.js';
 import { RingLoop } from './ring-loop.js';
-import { makeGroups } from './set-up-groups.js';
 import { Wake } from './wake.js';
 
 /**
@@ -59,78 +51,36 @@ function post(call: SlowCall): void {
   send(call);
 }
 
-function makeDisks(config: PlaneConfig, members: Members): Disk[] {
-  const table = new LockTable();
-  return config.disks.map((disk, file) => ({
-    config: disk,
-    image: new RawImage(file, disk.hostSize),
-    file,
-    member: members.addImage(disk.name),
-    locks: new RangeLocks(table),
-    dirty: false,
-    allocated: disk.allocated,
-    modifiedMs: disk.modifiedMs,
-  }));
-}
-
-function makeTree(config: PlaneConfig, control: Control): Tree {
-  const tree = new Tree();
-  for (const [index, disk] of config.disks.entries()) {
-    tree.addDisk(tree.root, `${disk.name}.raw`, index);
-  }
-  new ControlTree(tree, control, config.about);
-  return tree;
-}
-
-/** What the control files act on. `plane` is asked for the time of the turn once there is one. */
-function makeControl(throttle: Throttle, members: Members, plane: () => Plane | null): Control {
-  const now = (): number => plane()?.nowNs ?? 0;
-  return {
-    throttle,
-    now,
-    changeMembers: (group, changes) => members.change(group, changes, now()),
-    members: (group) => members.list(group, now()),
-    log: (text) => send({ kind: 'log', level: 'info', text }),
-  };
-}
-
 function serve(config: PlaneConfig): void {
   preciseTimers();
   becomeIoFlusher();
   const ring = new Ring(RING_ENTRIES);
   ring.registerFiles([config.fuse, config.wake, ...config.disks.map((disk) => disk.descriptor)]);
   const memory = new Memory();
-  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX);
-  const members = new Members(throttle, proc);
-  const disks = makeDisks(config, members);
-  let plane: Plane | null = null;
-  const control = makeControl(throttle, members, () => plane);
-  makeGroups(config, control);
+  const log = (text: string): void => send({ kind: 'log', level: 'info', text });
+  const assembly = assemble(config, log);
   const session = new DeviceSession(ring, FUSE_FILE, memory);
-  const made = new Plane({
+  const plane = new Plane({
+    ...assembly,
     memory,
-    disks,
-    throttle,
-    members,
     engine: new UringEngine(ring, config.disks, FIRST_DISK_FILE, slowCalls),
     transport: session,
-    tree: makeTree(config, control),
     owner: config.owner,
     pageCache: config.pageCache,
     initialised,
     warn: (text) => send({ kind: 'log', level: 'warn', text }),
-    trace: config.verbose ? (text) => send({ kind: 'log', level: 'info', text }) : null,
+    trace: config.verbose ? log : null,
   });
-  plane = made;
+  assembly.plane = plane;
   const handle = (message: ToPlane): void => {
-    if (message.kind === 'result') made.completed(message.request, message.result);
-    else if (message.kind === 'release') made.releaseWaiting();
+    if (message.kind === 'result') plane.completed(message.request, message.result);
+    else if (message.kind === 'release') plane.releaseWaiting();
     else loop.finish();
   };
   const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);
-  const loop = new RingLoop(ring, made, session, memory, wake, config.pollUs);
+  const loop = new RingLoop(ring, plane, session, memory, wake, config.pollUs);
   loop.run();
-  send({ kind: 'ended', errno: session.ended, unflushed: flush(disks) });
+  send({ kind: 'ended', errno: session.ended, unflushed: flush(assembly.disks) });
 }
 
 /** Writes what hosts still hold in memory to their disks; returns the names of those that failed. */

@@ -83,6 +83,11 @@ export const ftruncate = declareAsync('int ftruncate(int fd, int64 size)') as (
   size: number,
 ) => Promise<number>;
 
+/** fallocate(2); zeroing may write. */
+export const fallocate = declareAsync(
+  'int fallocate(int fd, int mode, int64 offset, int64 length)',
+) as (fd: number, mode: number, offset: number, length: number) => Promise<number>;
+
 export const eventfd = declare('int eventfd(uint initial, int flags)') as (
   initial: number,
   flags: number,

@@ -127,8 +127,8 @@ test('words that this version does not have are refused with those it has', (t) 
     [{ format: 'qcow2' }, '--format qcow2: not known to this version, which has auto, raw'],
     [{ cache: 'all' }, '--cache all: not known to this version, which has none, page'],
     [
-      { transport: 'fuse-native' },
-      '--transport fuse-native: not known to this version, which has auto, uring',
+      { transport: 'fuse-uring' },
+      '--transport fuse-uring: not known to this version, which has auto, uring, fuse-native',
     ],
   ];
   for (const [args, message] of cases) refuses(t, () => build(args), message);

@@ -1,5 +1,5 @@
 import { type Memory, SLOT_REQUEST, slotOffset } from '../../src/buffers/memory.js';
-import { type Engine, PENDING } from '../../src/engine/engine.js';
+import { type Engine, type HostStatus, PENDING } from '../../src/engine/engine.js';
 import type { Transport } from '../../src/fuse/transport.js';
 
 const EINVAL = 22;
@@ -31,6 +31,8 @@ export class FakeFile {
   readonly bytes: Uint8Array;
   size: number;
   readonly alignment: number;
+  /** What fstat says. */
+  readonly status: HostStatus = { allocated: 0, modifiedMs: 0 };
   /** What was done, for instance `write 4096+512`. */
   readonly log: string[] = [];
 
@@ -120,6 +122,11 @@ export class FakeHost implements Engine, Transport {
   resize(request: number, file: number, size: number): number {
     return this.#queue({ kind: 'resize', request, file, offset: size });
   }
+  status(_request: number, file: number, status: HostStatus): number {
+    Object.assign(status, this.files[file]!.status);
+    return 0;
+  }
+
   seek(request: number, file: number, offset: number, whence: number): number {
     return this.#queue({ kind: 'seek', request, file, offset, mode: whence });
   }

@@ -1,9 +1,13 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadNative } from '../../src/fuse/native-package.js';
 import { atEnd } from './cleanup.js';
 import { unmount, waitForFile } from './mounts.js';
 import { type Child, isInstalled, settles, splitCommand, start, stop } from './process.js';
 import { checkSluiceBuilt, mountSluice } from './sluice.js';
+
+const PLAIN_NATIVE = fileURLToPath(new URL('../plain-fuse-native.js', import.meta.url));
 
 /** A server of one image that is up. */
 interface Running {
@@ -17,7 +21,7 @@ interface Running {
 /** Something that shows an image as a file. */
 export interface Server {
   name: string;
-  kind: 'host' | 'sluice' | 'qemu' | 'nbd' | 'peer';
+  kind: 'host' | 'sluice' | 'sluice-native' | 'plain-native' | 'qemu' | 'nbd' | 'peer';
   /** Why it cannot run here, null when it can. */
   missing(): Promise<string | null>;
   /** Serves `image` of `size` bytes in a mount under `folder`; resolves once the file is there. */
@@ -82,9 +86,38 @@ export function hostFile(): Server {
 
 /** Sluice with further mount options. */
 export function sluice(options: readonly string[]): Server {
+  return sluiceAs('sluice', 'sluice', options);
+}
+
+/** Sluice as it runs where io_uring is forbidden. */
+export function sluiceNative(options: readonly string[]): Server {
+  const words = [...options, '--transport', 'fuse-native'];
+  return sluiceAs('sluice fuse-native', 'sluice-native', words);
+}
+
+/** A handler of fuse-native that answers by synchronous calls. */
+export function plainNative(): Server {
   return {
-    name: 'sluice',
-    kind: 'sluice',
+    name: 'plain fuse-native',
+    kind: 'plain-native',
+    missing: () =>
+      loadNative().then(
+        () => null,
+        (error: Error) => error.message,
+      ),
+    start: (image, size, folder) => {
+      const mountpoint = join(folder, 'plain');
+      const command = [process.execPath, PLAIN_NATIVE, image, mountpoint];
+      const inFolder = { onFile: false, fileName: 'img.raw', endsBySignal: true };
+      return launch({ command, folder, mountpoint, size, ...inFolder });
+    },
+  };
+}
+
+function sluiceAs(name: string, kind: Server['kind'], options: readonly string[]): Server {
+  return {
+    name,
+    kind,
     missing: async () => {
       await checkSluiceBuilt();
       return null;

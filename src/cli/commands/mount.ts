@@ -7,6 +7,7 @@ import { checkImages } from '../check-images.js';
 import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import { buildMountConfig } from '../mount-config.js';
 import { declareMount, type MountArguments } from '../mount-options.js';
+import { note } from '../terminal.js';
 
 export const command = 'mount <paths..>';
 export const synopsis = 'mount [NAME=]IMAGE... MOUNTPOINT';
@@ -23,7 +24,8 @@ async function runHere(config: MountConfig): Promise<void> {
       : fileLog(config.logFile, config.mountpoint);
   // Loaded only here: no other command needs the C library.
   const { serve } = await import('../../daemon/serve.js');
-  await runDaemon(config, log, serve, () => {
+  await runDaemon(config, log, serve, ({ notice }) => {
+    if (notice !== undefined) note(`sluice: mount: ${notice}`);
     process.stdout.write(`sluice: mount: ${config.mountpoint} is ready\n`);
   });
 }
@@ -34,5 +36,8 @@ export async function handler(args: ArgumentsCamelCase): Promise<void> {
   await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
   const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
   if (config.foreground) await runHere(config);
-  else await launch(config);
+  else {
+    const notice = await launch(config);
+    if (notice !== undefined) note(`sluice: mount: ${notice}`);
+  }
 }

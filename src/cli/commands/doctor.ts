@@ -1,0 +1,34 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { Diagnosis } from '../../daemon/doctor.js';
+import { EXIT_MOUNT, SluiceError } from '../../util/errors.js';
+
+export const command = 'doctor';
+export const synopsis = 'doctor [--json]';
+export const describe = 'what this machine offers, and what is missing';
+
+export function builder(yargs: Argv): Argv {
+  return yargs
+    .usage('sluice doctor [--json]\n\nSay what this machine offers. Exit 0: a mount would work.')
+    .option('json', { type: 'boolean', describe: 'print JSON' })
+    .example('sluice doctor', 'for people')
+    .example('sluice doctor --json', 'for programs');
+}
+
+export async function handler(args: ArgumentsCamelCase): Promise<void> {
+  // Loaded only here: no other command needs the C library.
+  const { diagnose } = await import('../../daemon/doctor.js');
+  const diagnosis = await diagnose();
+  const text = args.json === true ? `${JSON.stringify(diagnosis, null, 2)}\n` : report(diagnosis);
+  process.stdout.write(text);
+  if (diagnosis.works) return;
+  throw new SluiceError('a mount would not work here; see above', 'ENOSYS', EXIT_MOUNT);
+}
+
+function report({ works, transport, why, checks }: Diagnosis): string {
+  const lines = checks.flatMap(({ name, state, found, advice }) => {
+    const line = `${name.padEnd(18)}${state.padEnd(5)}${found}`;
+    return advice === '' ? [line] : [line, `${' '.repeat(23)}-> ${advice}`];
+  });
+  const choice = transport === null ? `no transport works: ${why}` : `auto: ${transport} (${why})`;
+  return `${[...lines, '', choice, works ? 'a mount would work' : 'a mount would not work'].join('\n')}\n`;
+}

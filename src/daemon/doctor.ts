@@ -1,0 +1,155 @@
+import { constants } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
+import { chooseTransport, type Transport } from './transport.js';
+
+/** One thing that a mount can use. */
+export interface Check {
+  name: string;
+  /** `no` alone keeps a mount from working where `needed`. */
+  state: 'yes' | 'no';
+  /** What was found. */
+  found: string;
+  /** How to get it; empty where there is nothing to do. */
+  advice: string;
+}
+
+/** What this machine offers. */
+export interface Diagnosis {
+  /** A mount by this user would work. */
+  works: boolean;
+  /** What `--transport auto` takes; null if nothing works. */
+  transport: 'uring' | 'fuse-native' | null;
+  /** Why. */
+  why: string;
+  checks: Check[];
+}
+
+const FUSE_CONF = '/etc/fuse.conf';
+/** As many images as somebody may mount, and what the daemon itself needs. */
+const OPEN_FILES = 1024;
+/** Two rings of 512 entries, on kernels that count them (before 5.12). */
+const LOCKED_BYTES = 64 << 10;
+
+async function readText(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch(() => null);
+}
+
+async function findProgram(name: string): Promise<string | null> {
+  for (const folder of (process.env.PATH ?? '').split(':')) {
+    const path = join(folder, name);
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return path;
+  }
+  return null;
+}
+
+function check(name: string, ok: boolean, found: string, advice: string): Check {
+  return { name, state: ok ? 'yes' : 'no', found, advice: ok ? '' : advice };
+}
+
+function checkKernel(): Check {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  const ok = major > 5 || (major === 5 && minor >= 19);
+  const advice = 'run Linux 5.19 or newer for the ring; fuse-native works from 4.20 on';
+  return check('kernel', ok, release(), advice);
+}
+
+async function checkDevice(): Promise<Check> {
+  const error = await access('/dev/fuse', constants.R_OK | constants.W_OK).then(
+    () => null,
+    (reason: NodeJS.ErrnoException) => reason.code ?? 'EIO',
+  );
+  const advice =
+    error === 'ENOENT'
+      ? 'load the module with modprobe fuse, or in a container pass --device /dev/fuse'
+      : 'allow read and write with chmod 666 /dev/fuse';
+  return check('/dev/fuse', error === null, error ?? 'can be opened', advice);
+}
+
+/** FUSE over io_uring: kernel 6.14, and a switch of the module. */
+async function checkFuseUring(): Promise<Check> {
+  const value = (await readText('/sys/module/fuse/parameters/enable_uring'))?.trim();
+  const advice =
+    value === undefined
+      ? 'run Linux 6.14 or newer'
+      : 'not needed; echo 1 > /sys/module/fuse/parameters/enable_uring turns it on';
+  const found = value === undefined ? 'not in this kernel' : `enable_uring=${value}`;
+  return check('fuse-uring', value === 'Y', found, advice);
+}
+
+async function checkFusermount(): Promise<Check> {
+  const path = await findProgram('fusermount3');
+  return check('fusermount3', path !== null, path ?? 'not found', 'apt-get install fuse3');
+}
+
+async function checkAllowOther(): Promise<Check> {
+  const set = /^\s*user_allow_other\s*$/m.test((await readText(FUSE_CONF)) ?? '');
+  const advice = `put the line user_allow_other into ${FUSE_CONF} if users shall mount for others`;
+  return check('user_allow_other', set, set ? 'set' : 'not set', advice);
+}
+
+/** A soft limit of /proc/self/limits; Infinity for `unlimited`. */
+function softLimit(limits: string, name: string): number {
+  const word = new RegExp(`^${name}\\s+(\\S+)`, 'm').exec(limits)?.[1];
+  return word === undefined || word === 'unlimited' ? Infinity : Number(word);
+}
+
+async function checkLimits(): Promise<Check[]> {
+  const limits = (await readText('/proc/self/limits')) ?? '';
+  const files = softLimit(limits, 'Max open files');
+  const locked = softLimit(limits, 'Max locked memory');
+  return [
+    check('open files', files >= OPEN_FILES, String(files), 'raise it with ulimit -n 1048576'),
+    check('locked memory', locked >= LOCKED_BYTES, String(locked), 'raise it with ulimit -l'),
+  ];
+}
+
+async function checkNative(): Promise<Check> {
+  const error = await chooseTransport('fuse-native').then(
+    () => null,
+    (reason: Error) => reason.message,
+  );
+  const advice = 'npm install fuse-native, on x64; it is needed only without io_uring';
+  return check('fuse-native', error === null, error ?? 'can be loaded', advice);
+}
+
+async function checkFuseVersion(): Promise<Check> {
+  const file = (await readText('/proc/filesystems')) ?? '';
+  const ok = /^nodev\s+fuse$/m.test(file);
+  const found = ok ? fuseProtocol(release()) : 'not in this kernel';
+  return check('FUSE', ok, found, 'load the module with modprobe fuse');
+}
+
+/** Looks at the machine; mounts nothing. */
+export async function diagnose(): Promise<Diagnosis> {
+  const ring = ringFeatures();
+  const checks = [
+    checkKernel(),
+    await checkFuseVersion(),
+    await checkDevice(),
+    check('io_uring', ring.error === null, ring.error ?? ring.found, ring.advice),
+    await checkNative(),
+    await checkFuseUring(),
+    await checkFusermount(),
+    await checkAllowOther(),
+    ...(await checkLimits()),
+  ];
+  const chosen = await chooseTransport('auto').catch(ourError);
+  return conclude(checks, chosen);
+}
+
+function conclude(checks: Check[], chosen: Transport | Error): Diagnosis {
+  const has = (name: string): boolean =>
+    checks.some((one) => one.name === name && one.state === 'yes');
+  const root = process.geteuid?.() === 0;
+  const works = !(chosen instanceof Error) && has('/dev/fuse') && (root || has('fusermount3'));
+  const transport = chosen instanceof Error ? null : chosen.kind;
+  const why = chosen instanceof Error ? chosen.message : chosen.why;
+  return { works, transport, why, checks };
+}

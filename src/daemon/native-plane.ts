@@ -1,0 +1,127 @@
+import { fsync } from 'node:fs';
+import { promisify } from 'node:util';
+import { Memory } from '../buffers/memory.js';
+import { ThreadPoolEngine } from '../engine/thread-pool.js';
+import type { MountRequest } from '../fuse/mount.js';
+import { mountNative, type NativeMount } from '../fuse/native-mount.js';
+import type { NativePackage } from '../fuse/native-package.js';
+import { NativeSession } from '../fuse/native-session.js';
+import { assemble } from '../plane/assemble.js';
+import type { Disk, DiskConfig } from '../plane/disk.js';
+import { Plane } from '../plane/plane.js';
+import { PoolLoop } from '../plane/pool-loop.js';
+import { ERRNO } from '../util/errno.js';
+import type { MountConfig } from './config.js';
+import type { Log } from './log.js';
+import { aboutDaemon, type PlaneEnd, type PlaneRunner } from './plane-thread.js';
+
+/**
+ * How often to ask whether the mount is still there, milliseconds: libfuse tells nobody, and a
+ * poll(2) that waits would wake up with every request.
+ */
+const WATCH_MS = 50;
+
+/** A data plane on the main thread: fuse-native in front, the thread pool behind. */
+export class NativePlane implements PlaneRunner {
+  readonly ready: Promise<void>;
+  readonly ended: Promise<PlaneEnd>;
+
+  readonly #memory = new Memory();
+  readonly #session: NativeSession;
+  readonly #disks: Disk[];
+  readonly #plane: Plane;
+  readonly #loop: PoolLoop;
+  #mount: NativeMount | null = null;
+  #initialised!: () => void;
+  #end!: (end: PlaneEnd) => void;
+  #watch: NodeJS.Timeout | null = null;
+  #finishing = false;
+  #errno = 0;
+
+  constructor(config: MountConfig, disks: DiskConfig[], log: Log) {
+    this.ready = new Promise((resolve) => {
+      this.#initialised = resolve;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    const { groups, assignments, depth } = config;
+    const about = aboutDaemon('fuse-native');
+    const info = (text: string): void => log.info(text);
+    const assembly = assemble({ disks, groups, assignments, depth, about }, info);
+    this.#disks = assembly.disks;
+    const pageCache = config.cache === 'page';
+    this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);
+    const engine = new ThreadPoolEngine(disks, this.#memory, (request, result) => {
+      this.#loop.wake();
+      this.#plane.completed(request, result);
+    });
+    this.#plane = new Plane({
+      ...assembly,
+      memory: this.#memory,
+      engine,
+      transport: this.#session,
+      owner: { uid: process.getuid!(), gid: process.getgid!() },
+      pageCache,
+      initialised: () => this.#initialised(),
+      warn: (text) => log.warn(text),
+      trace: config.verbose ? info : null,
+    });
+    assembly.plane = this.#plane;
+    const afterTurn = (): void => this.#afterTurn();
+    this.#loop = new PoolLoop(this.#plane, this.#session, engine, this.#memory, afterTurn);
+    this.#session.attach(this.#plane, this.#loop);
+  }
+
+  /** Mounts; see `mountNative`. */
+  async mount(request: MountRequest, native: NativePackage): Promise<NativeMount> {
+    const mount = await mountNative(request, native, this.#session, this.#memory);
+    this.#mount = mount;
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    return mount;
+  }
+
+  release(): void {
+    this.#plane.releaseWaiting();
+    this.#loop.wake();
+  }
+
+  finish(): void {
+    this.#finishing = true;
+    this.release();
+  }
+
+  async terminate(): Promise<void> {
+    this.#stop({ kind: 'crashed', message: 'ended at once' });
+  }
+
+  #look(): void {
+    if (!this.#mount!.isGone()) return;
+    this.#errno = ERRNO.ENODEV;
+    this.finish();
+  }
+
+  #afterTurn(): void {
+    this.#mount?.threads?.want(this.#session.held);
+    if (!this.#finishing || this.#plane.requests.count > 0) return;
+    this.#finishing = false;
+    void flush(this.#disks).then((unflushed) => {
+      this.#stop({ kind: 'ended', errno: this.#errno, unflushed });
+    });
+  }
+
+  #stop(end: PlaneEnd): void {
+    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#end(end);
+  }
+}
+
+/** Writes what hosts still hold in memory to their disks; returns the names of those that failed. */
+async function flush(disks: readonly Disk[]): Promise<string[]> {
+  const failed: string[] = [];
+  for (const { config, dirty } of disks) {
+    if (!dirty) continue;
+    await promisify(fsync)(config.descriptor).catch(() => failed.push(config.name));
+  }
+  return failed;
+}

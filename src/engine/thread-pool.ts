@@ -1,0 +1,144 @@
+import { fdatasync, fstat, fsync, read, readv, write, writev } from 'node:fs';
+import { fallocate, ftruncate, lseek } from '../sys/libc.js';
+import { pread, pwrite } from '../sys/transfer.js';
+import { ERRNO } from '../util/errno.js';
+import { type Engine, fillStatus, type HostStatus, PENDING } from './engine.js';
+import { adjacentRuns, Batch, type Run } from './thread-pool-batch.js';
+import type { EngineFile } from './uring-engine.js';
+
+/**
+ * Up to this length a file in memory is read and written at once: it never waits, for no device is
+ * behind it, and to wake a thread costs ten times the copy of 4 KiB.
+ */
+const INLINE_BYTES = 64 << 10;
+
+/**
+ * Host files through libuv's thread pool, for where io_uring is forbidden. What a turn asks for is
+ * kept until `unplug`, where transfers that continue each other become one readv(2) or writev(2).
+ * The calling thread makes no call that may wait: not even for metadata.
+ */
+export class ThreadPoolEngine implements Engine {
+  readonly #files: readonly EngineFile[];
+  readonly #bytes: Uint8Array;
+  readonly #address: number;
+  readonly #completed: (request: number, result: number) => void;
+  readonly #batch = new Batch();
+  /** One callback a request, made at its first transfer and used again. */
+  readonly #ended: ((error: NodeJS.ErrnoException | null, bytes: number) => void)[] = [];
+
+  /**
+   * @param memory What the addresses of transfers point into.
+   * @param completed Called with each operation's result, never from within the call that began it.
+   */
+  constructor(
+    files: readonly EngineFile[],
+    memory: { address: number; bytes: Uint8Array },
+    completed: (request: number, result: number) => void,
+  ) {
+    this.#files = files;
+    this.#bytes = memory.bytes;
+    this.#address = memory.address;
+    this.#completed = completed;
+  }
+
+  /** There is no ring that could carry a reply behind a transfer. */
+  links(): boolean {
+    return false;
+  }
+
+  read(request: number, file: number, address: number, length: number, offset: number): number {
+    const { descriptor, inMemory } = this.#files[file]!;
+    if (inMemory && length <= INLINE_BYTES) return pread(descriptor, address, length, offset);
+    this.#batch.add(request, file, false, address - this.#address, length, offset);
+    return PENDING;
+  }
+
+  write(request: number, file: number, address: number, length: number, offset: number): number {
+    const { descriptor, inMemory } = this.#files[file]!;
+    if (inMemory && length <= INLINE_BYTES) return pwrite(descriptor, address, length, offset);
+    this.#batch.add(request, file, true, address - this.#address, length, offset);
+    return PENDING;
+  }
+
+  flush(request: number, file: number, dataOnly: boolean): number {
+    const call = dataOnly ? fdatasync : fsync;
+    call(this.#files[file]!.descriptor, (error) => this.#completed(request, resultOf(error, 0)));
+    return PENDING;
+  }
+
+  allocate(request: number, file: number, mode: number, offset: number, length: number): number {
+    return this.#call(request, fallocate(this.#files[file]!.descriptor, mode, offset, length));
+  }
+
+  resize(request: number, file: number, size: number): number {
+    return this.#call(request, ftruncate(this.#files[file]!.descriptor, size));
+  }
+
+  seek(request: number, file: number, offset: number, whence: number): number {
+    return this.#call(request, lseek(this.#files[file]!.descriptor, offset, whence));
+  }
+
+  status(request: number, file: number, status: HostStatus): number {
+    fstat(this.#files[file]!.descriptor, (error, stats) => {
+      if (error === null) fillStatus(status, stats);
+      this.#completed(request, resultOf(error, 0));
+    });
+    return PENDING;
+  }
+
+  /** Hands over everything that was asked for since the last call. */
+  unplug(): void {
+    for (const run of adjacentRuns(this.#batch)) {
+      if (run.requests.length === 1) this.#single(run, 0);
+      else this.#vector(run);
+    }
+    this.#batch.clear();
+  }
+
+  #call(request: number, result: Promise<number>): number {
+    void result.then((value) => this.#completed(request, value));
+    return PENDING;
+  }
+
+  #single(run: Run, index: number): void {
+    const request = run.requests[index]!;
+    const start = run.starts[index]!;
+    const length = run.lengths[index]!;
+    const { descriptor } = this.#files[run.file]!;
+    const offset = run.offsets[index]!;
+    const ended = this.#callback(request);
+    if (run.writes) write(descriptor, this.#bytes, start, length, offset, ended);
+    else read(descriptor, this.#bytes, start, length, offset, ended);
+  }
+
+  #callback(request: number): (error: NodeJS.ErrnoException | null, bytes: number) => void {
+    this.#ended[request] ??= (error, bytes) => this.#completed(request, resultOf(error, bytes));
+    return this.#ended[request]!;
+  }
+
+  #vector(run: Run): void {
+    const views = run.starts.map((start, i) =>
+      this.#bytes.subarray(start, start + run.lengths[i]!),
+    );
+    const call = run.writes ? writev : readv;
+    const { descriptor } = this.#files[run.file]!;
+    call(descriptor, views, run.offsets[0]!, (error, bytes) => {
+      this.#vectorEnded(run, error === null ? bytes : 0);
+    });
+  }
+
+  /** What was not transferred whole goes again alone: an error belongs to one request, not to all. */
+  #vectorEnded(run: Run, bytes: number): void {
+    let done = 0;
+    for (const [index, request] of run.requests.entries()) {
+      const length = run.lengths[index]!;
+      done += length;
+      if (done <= bytes) this.#completed(request, length);
+      else this.#single(run, index);
+    }
+  }
+}
+
+function resultOf(error: NodeJS.ErrnoException | null, result: number): number {
+  return error === null ? result : (error.errno ?? -ERRNO.EIO);
+}

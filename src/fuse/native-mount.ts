@@ -1,0 +1,188 @@
+import type { Memory } from '../buffers/memory.js';
+import { writeBytes } from '../sys/libfuse.js';
+import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import * as abi from './abi.js';
+import { type FuseMount, isGone, type MountRequest, makePlan, watchMount } from './mount.js';
+import { fusermountOptions, type MountPlan } from './mount-options.js';
+import type { NativeFuse, NativeOperations, NativePackage } from './native-package.js';
+import type { NativeSession } from './native-session.js';
+import { NativeThreads } from './native-threads.js';
+
+/**
+ * Requests that the kernel hands out before it makes callers wait: each that is held takes a thread
+ * (4096: 131 MB resident), so the 65535 of the ring would not do.
+ */
+const MAX_BACKGROUND = 4096;
+
+/** fuse-native cuts the words off here. */
+const OPTION_BYTES = 1023;
+
+// Members of fuse-native's struct fuse_thread_t that lie behind each other.
+const THREAD_CHANNEL = 376;
+const THREAD_MOUNTPOINT = 384;
+
+/** A mount by libfuse that answers. */
+export interface NativeMount extends FuseMount {
+  /** libfuse's threads, ours among them; null where libfuse manages alone. */
+  readonly threads: NativeThreads | null;
+  /** Whether the connection is gone. */
+  isGone(): boolean;
+}
+
+/**
+ * Mounts through fuse-native and resolves when the kernel's INIT has been answered. As root libfuse
+ * calls mount(2), else `fusermount`.
+ *
+ * @throws SluiceError EXIT_MOUNT, or EXIT_USAGE for a bad option.
+ */
+export async function mountNative(
+  request: MountRequest,
+  native: NativePackage,
+  session: NativeSession,
+  memory: Memory,
+): Promise<NativeMount> {
+  const plan = await makePlan(request);
+  // Stacks of the threads that libfuse starts itself: it asks for the system's 8 MiB otherwise.
+  process.env.FUSE_THREAD_STACK ??= String(256 << 10);
+  let threads: NativeThreads | null = null;
+  const operations = session.operations();
+  const fuse: NativeFuse = new native.Fuse(
+    plan.mountpoint,
+    {
+      ...operations,
+      init: (answer) => {
+        session.init((at, bytes) => {
+          threads = answerInit(native, fuse, plan, memory, at, bytes as number);
+          // Unanswered, INIT keeps its thread, and so libfuse from freeing what our threads use.
+          if (threads === null) answer(0);
+        });
+      },
+    },
+    { timeout: false },
+  );
+  fuse._fuseOptions = () => nativeOptions(plan);
+  fuse._malloc = slab(() => threads?.appeared());
+  shortenTransfers(fuse, native, operations);
+  await new Promise<void>((resolve, reject) => {
+    fuse.mount((error) => (error === null ? resolve() : reject(failed(plan, error))));
+  });
+  const fd = native.libfuse.descriptor(channelOf(fuse));
+  const mount = await watchMount(plan.mountpoint, fd, process.geteuid?.() !== 0);
+  return { ...mount, threads, isGone: () => isGone(fd) };
+}
+
+/** libfuse's words: those of fusermount3, and what it should say to a kernel that asks it. */
+function nativeOptions(plan: MountPlan): string {
+  const own = `big_writes,atomic_o_trunc,max_background=${MAX_BACKGROUND},use_ino`;
+  const { source } = plan;
+  // Only for show: a hundred paths of images do not fit.
+  for (let length = source.length; ; length = Math.floor(length / 2)) {
+    const words = fusermountOptions({ ...plan, source: source.slice(0, length) });
+    const text = `-o${own},${plan.pageCache === true ? '' : 'direct_io,'}${words}`;
+    if (Buffer.byteLength(text) <= OPTION_BYTES || length === 0) return text;
+  }
+}
+
+type Transfer = NativeOperations['read'];
+
+/**
+ * Lets reads and writes pass by the class's own handlers, which make five objects a request and
+ * answer a tick later.
+ */
+function shortenTransfers(
+  fuse: NativeFuse,
+  { binding }: NativePackage,
+  { read, write }: { read: Transfer; write: Transfer },
+): void {
+  const short =
+    (transfer: Transfer, signal: typeof binding.fuse_native_signal_read) =>
+    (
+      thread: Buffer,
+      _opcode: number,
+      path: string,
+      handle: number,
+      buffer: Buffer,
+      length: number,
+      offsetLow: number,
+      offsetHigh: number,
+    ): void => {
+      const offset = offsetLow + offsetHigh * 4294967296;
+      transfer(path, handle, buffer, length, offset, (result) => {
+        signal(thread, result, result, buffer.buffer);
+      });
+    };
+  fuse._handlers[binding.op_read] = short(read, binding.fuse_native_signal_read);
+  fuse._handlers[binding.op_write] = short(write, binding.fuse_native_signal_write);
+}
+
+/**
+ * Memory for what fuse-native keeps of each thread. In one piece, because for every request libuv
+ * looks at all of them: with 256 threads that makes 15 K requests a second at depth 1 out of 6 K.
+ */
+function slab(taken: () => void): (bytes: number) => Buffer {
+  let rest = Buffer.alloc(0);
+  return (bytes) => {
+    const rounded = (bytes + 63) & ~63;
+    if (rest.length < rounded) rest = Buffer.alloc(rounded * 256);
+    const piece = rest.subarray(0, bytes);
+    rest = rest.subarray(rounded);
+    taken();
+    return piece;
+  };
+}
+
+function failed(plan: MountPlan, error: Error): SluiceError {
+  const what =
+    error.message === 'fuse failed' ? 'libfuse refused; the log says why' : error.message;
+  return new SluiceError(`${plan.mountpoint}: fuse-native: ${what}`, 'EIO', EXIT_MOUNT, error);
+}
+
+/** Address of the mount's struct fuse_chan; 0 if the struct is not as in version 2.2.6. */
+function channelOf(fuse: NativeFuse): number {
+  const { _thread: thread } = fuse;
+  return Number(thread.readBigUInt64LE(THREAD_CHANNEL));
+}
+
+/**
+ * Sends the reply to INIT in libfuse's stead, for libfuse 2 knows neither ASYNC_DIO, which is worth a
+ * factor of two at queue depth 32, nor requests of more than 128 KiB, nor mapped files with
+ * direct_io. Its own reply, should it send one, is then one that nobody waits for.
+ *
+ * @param at Where the plane's struct fuse_init_out is.
+ * @returns Threads to serve with, or null if the kernel expects another reply: then libfuse answers.
+ */
+function answerInit(
+  native: NativePackage,
+  fuse: NativeFuse,
+  plan: MountPlan,
+  memory: Memory,
+  at: number,
+  bytes: number,
+): NativeThreads | null {
+  const mountpoint = fuse._thread.subarray(THREAD_MOUNTPOINT);
+  if (!mountpoint.subarray(0, plan.mountpoint.length + 1).equals(cString(plan.mountpoint))) {
+    return null;
+  }
+  const channel = channelOf(fuse);
+  const { view } = memory;
+  view.setUint16(at + abi.INIT_OUT_MAX_BACKGROUND, MAX_BACKGROUND, true);
+  view.setUint16(at + abi.INIT_OUT_CONGESTION, (MAX_BACKGROUND * 3) >> 2, true);
+  const writable = native.libfuse.bufferBytes(channel) - 4096;
+  view.setUint32(at + abi.INIT_OUT_MAX_WRITE, writable, true);
+  const header = at - abi.OUT_HEADER_BYTES;
+  const fd = native.libfuse.descriptor(channel);
+  // INIT is the connection's first request: 2 since Linux 4.20, 1 before.
+  for (const unique of [2, 1]) {
+    view.setUint32(header + abi.OUT_UNIQUE, unique, true);
+    view.setUint32(header + abi.OUT_UNIQUE + 4, 0, true);
+    const message = memory.bytes.subarray(header, at + bytes);
+    if (writeBytes(fd, message) === message.length) {
+      return new NativeThreads(native.libfuse, channel);
+    }
+  }
+  return null;
+}
+
+function cString(text: string): Buffer {
+  return Buffer.from(`${text}\0`);
+}

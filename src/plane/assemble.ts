@@ -1,0 +1,69 @@
+import { IN_FLIGHT_MAX, REQUESTS } from '../buffers/memory.js';
+import { RawImage } from '../image/raw.js';
+import * as proc from '../sys/proc.js';
+import { Throttle } from '../throttle/throttle.js';
+import type { Control } from '../tree/control.js';
+import { ControlTree } from '../tree/control-tree.js';
+import { Tree } from '../tree/tree.js';
+import type { Disk } from './disk.js';
+import { Members } from './members.js';
+import type { PlaneConfig } from './messages.js';
+import type { Plane } from './plane.js';
+import { LockTable, RangeLocks } from './range-locks.js';
+import { makeGroups } from './set-up-groups.js';
+
+/** What the parts of a data plane are made from. */
+export type AssemblyConfig = Pick<
+  PlaneConfig,
+  'disks' | 'groups' | 'assignments' | 'about' | 'depth'
+>;
+
+/** The parts of a data plane that are the same for every transport and engine. */
+export interface Assembly {
+  readonly throttle: Throttle;
+  readonly members: Members;
+  readonly disks: Disk[];
+  readonly tree: Tree;
+  /** The plane whose time is the time of changes through control files, once there is one. */
+  plane: Plane | null;
+}
+
+/**
+ * @param log Called with the reasons of refused changes.
+ * @throws SluiceError naming the option of the mount that is at fault.
+ */
+export function assemble(config: AssemblyConfig, log: (text: string) => void): Assembly {
+  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX);
+  const members = new Members(throttle, proc);
+  const tree = new Tree();
+  const disks = makeDisks(config, members);
+  const assembly: Assembly = { throttle, members, disks, tree, plane: null };
+  const now = (): number => assembly.plane?.nowNs ?? 0;
+  const control: Control = {
+    throttle,
+    now,
+    changeMembers: (group, changes) => members.change(group, changes, now()),
+    members: (group) => members.list(group, now()),
+    log,
+  };
+  makeGroups(config, control);
+  for (const [index, disk] of config.disks.entries()) {
+    tree.addDisk(tree.root, `${disk.name}.raw`, index);
+  }
+  new ControlTree(tree, control, config.about);
+  return assembly;
+}
+
+function makeDisks(config: AssemblyConfig, members: Members): Disk[] {
+  const table = new LockTable();
+  return config.disks.map((disk, file) => ({
+    config: disk,
+    image: new RawImage(file, disk.hostSize),
+    file,
+    member: members.addImage(disk.name),
+    locks: new RangeLocks(table),
+    dirty: false,
+    allocated: disk.allocated,
+    modifiedMs: disk.modifiedMs,
+  }));
+}

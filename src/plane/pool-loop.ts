@@ -1,0 +1,94 @@
+import type { Memory } from '../buffers/memory.js';
+import type { ThreadPoolEngine } from '../engine/thread-pool.js';
+import type { NativeSession } from '../fuse/native-session.js';
+import type { Plane } from './plane.js';
+
+/** setTimeout cannot wait longer: 2^31 - 1 milliseconds. */
+const LONGEST_MS = 0x7fffffff;
+/** How long the plane is idle before it gives memory back, milliseconds. */
+const TRIM_AFTER_MS = 1000;
+
+/**
+ * The data plane on the main thread's event loop. Whatever happens (a callback of libfuse, an
+ * operation that ended, a timer) is taken in at once and asks for a turn; the turn comes when the
+ * event loop has handed over all that was ready, and sends everything down together. It does not
+ * spin: libfuse's threads need the processor more than we do.
+ */
+export class PoolLoop {
+  readonly #plane: Plane;
+  readonly #session: NativeSession;
+  readonly #engine: ThreadPoolEngine;
+  readonly #memory: Memory;
+  readonly #afterTurn: () => void;
+  #due = false;
+  #busyMs = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #trimTimer: NodeJS.Timeout | null = null;
+
+  /** @param afterTurn Called at the end of each turn. */
+  constructor(
+    plane: Plane,
+    session: NativeSession,
+    engine: ThreadPoolEngine,
+    memory: Memory,
+    afterTurn: () => void,
+  ) {
+    this.#plane = plane;
+    this.#session = session;
+    this.#engine = engine;
+    this.#memory = memory;
+    this.#afterTurn = afterTurn;
+  }
+
+  /** Something happens now: takes the time. */
+  begin(): void {
+    this.#busyMs = performance.now();
+    this.#plane.beginTurn(this.#busyMs * 1e6);
+  }
+
+  /** Something happens now, and a turn has to follow. */
+  readonly wake = (): void => {
+    this.begin();
+    if (this.#due) return;
+    this.#due = true;
+    setImmediate(this.#turn);
+  };
+
+  readonly #turn = (): void => {
+    this.#due = true;
+    const now = performance.now();
+    this.#plane.beginTurn(now * 1e6);
+    // What starts may end at once and so free places for more: until nothing does.
+    do {
+      this.#session.endTurn();
+      this.#plane.endTurn();
+    } while (this.#session.hasReplied);
+    this.#engine.unplug();
+    this.#due = false;
+    this.#arm(now);
+    this.#afterTurn();
+  };
+
+  /**
+   * One timer for the whole throttle. It may come a millisecond late: the budgets keep 10 ms, so the
+   * rate does not suffer.
+   */
+  #arm(nowMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const wakeAtMs = this.#plane.wakeAtNs / 1e6;
+    if (wakeAtMs === Infinity) {
+      this.#trimTimer ??= setTimeout(this.#trim, TRIM_AFTER_MS).unref();
+      return;
+    }
+    const wait = Math.min(LONGEST_MS, Math.max(0, Math.floor(wakeAtMs - nowMs)));
+    this.#timer = setTimeout(this.wake, wait);
+  }
+
+  readonly #trim = (): void => {
+    this.#trimTimer = null;
+    if (this.#plane.requests.count > 0 || performance.now() < this.#busyMs + TRIM_AFTER_MS) return;
+    this.#memory.trim();
+    if (this.#plane.pooled === 0) this.#memory.trimPool();
+  };
+}

@@ -1,0 +1,93 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
+import { mountTest, requires } from '../helpers/requires.js';
+import { type Ended, must, run, sluiceWords } from '../helpers/run.js';
+import { forceAway } from '../helpers/sluice-mount.js';
+import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
+
+const nativeTest = requires('fuse', 'root');
+
+const DENY = fileURLToPath(new URL('../fixtures/deny-io-uring-main.js', import.meta.url));
+
+interface Mounted {
+  point: string;
+  image: string;
+  ended: Ended;
+  log: string;
+  /** Lines of `.groups/daemon`. */
+  daemon: string;
+}
+
+/** Mounts with other ways of running node; ends the mount with the test. */
+async function mountBy(
+  t: ExecutionContext,
+  before: readonly string[],
+  words: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Mounted> {
+  const folder = tempFolder(t);
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  const image = patternFile(join(folder, 'disk.img'), MIB);
+  const log = join(folder, 'log');
+  t.teardown(() => forceAway(point));
+  const all = [...before, ...sluiceWords('mount', image, point, '--log', log, ...words)];
+  const ended = await run(process.execPath, all, { env: { ...process.env, ...env } });
+  const path = join(point, '.groups', 'daemon');
+  const daemon = ended.code === 0 ? await must('cat', [path]) : '';
+  return { point, image, ended, log: readFileSync(log, 'utf8'), daemon };
+}
+
+async function end(t: ExecutionContext, { point, daemon }: Mounted): Promise<void> {
+  const pid = Number(/^pid (\d+)$/m.exec(daemon)?.[1]);
+  const ended = await run(process.execPath, sluiceWords('umount', point));
+  t.is(ended.code, 0, ended.stderr);
+  t.deepEqual(mountsAt(point), []);
+  t.true(await eventually(2000, () => !isAlive(pid)));
+}
+
+nativeTest('auto takes fuse-native where io_uring is forbidden, and says so', async (t) => {
+  const mounted = await mountBy(t, [DENY], []);
+  t.is(mounted.ended.code, 0, mounted.ended.stderr);
+  t.regex(
+    mounted.ended.stderr,
+    /^sluice: mount: transport fuse-native: io_uring: forbidden here, .*seccomp.*\n$/,
+  );
+  t.regex(mounted.log, /: transport fuse-native: io_uring: forbidden here/);
+  t.regex(mounted.daemon, /^transport fuse-native$/m);
+  await must('cmp', [mounted.image, join(mounted.point, 'disk.raw')]);
+  await end(t, mounted);
+});
+
+nativeTest('uring where io_uring is forbidden is an error that says why', async (t) => {
+  const { ended, point } = await mountBy(t, [DENY], ['--transport', 'uring']);
+  t.is(ended.code, 4);
+  t.regex(ended.stderr, /^sluice: mount: io_uring: forbidden here, .*\n$/);
+  t.deepEqual(mountsAt(point), []);
+});
+
+nativeTest('where neither transport works, both reasons are said', async (t) => {
+  const env = { SLUICE_FUSE_NATIVE: '/nowhere/fuse-native' };
+  const { ended } = await mountBy(t, [DENY], [], env);
+  t.is(ended.code, 4);
+  t.regex(ended.stderr, /^sluice: mount: io_uring: .*; fuse-native: cannot be loaded .*\n$/);
+});
+
+mountTest('auto takes the ring where it works, and does not load fuse-native', async (t) => {
+  const mounted = await mountBy(t, [], []);
+  t.is(mounted.ended.stderr, '');
+  t.regex(mounted.log, /: transport uring: io_uring works here/);
+  const pid = /^pid (\d+)$/m.exec(mounted.daemon)?.[1];
+  t.notRegex(readFileSync(`/proc/${pid}/maps`, 'utf8'), /fuse/);
+  await end(t, mounted);
+});
+
+mountTest('a machine where fuse-native cannot be loaded mounts by the ring', async (t) => {
+  const mounted = await mountBy(t, [], [], { SLUICE_FUSE_NATIVE: '/nowhere/fuse-native' });
+  t.is(mounted.ended.code, 0, mounted.ended.stderr);
+  t.regex(mounted.daemon, /^transport uring$/m);
+  await end(t, mounted);
+});
