@@ -130,7 +130,8 @@ export class DepthControl {
     const length = now - this.since;
     if (length < INTERVAL) return;
     if (this.completions < LEAST_COMPLETIONS && length < LONGEST_INTERVAL) return;
-    this.judge(this.units / length, now);
+    // A pause says nothing about the device.
+    if (length < 2 * LONGEST_INTERVAL) this.judge(this.units / length, now);
     if (this.settling === 0) this.begin(now);
   }
 
