@@ -106,7 +106,10 @@ export class DataPath {
     if (this.inflight >= this.depth || !this.passes(queue, now)) {
       return this.enqueue(request, queue, now);
     }
-    this.tree.advance(queue, this.cost.base + this.cost.perByte * bytes);
+    // Nobody to be fair to: tags would cost a third of the way through here.
+    if (this.activeLeaves > 1 || this.fixedDepth !== 0) {
+      this.tree.advance(queue, this.cost.base + this.cost.perByte * bytes);
+    }
     this.start(request, now);
     return true;
   }

@@ -297,7 +297,9 @@ export class DepthControl {
     if (wentUp) {
       // The best is smoothed, and two probes must agree: one lucky interval moves nothing.
       const kept = (1 - OVERSHOOT) * rate;
-      this.best += (kept > this.best ? 0.5 : 0.2) * (kept - this.best);
+      if (kept > this.best) this.best += 0.5 * (kept - this.best);
+      // Slowly: this is the best of two steps up, not of all windows.
+      else if (rate < this.best) this.best += 0.02 * (rate - this.best);
       const enough = this.held >= this.enough();
       this.upFailures = enough ? 0 : this.upFailures + 1;
       if (!enough) {
