@@ -24,6 +24,9 @@ const OTHER_LOAD = 0.25;
 const REST = 2e9;
 const LONG_REST = 10e9;
 
+/** A larger window shows this much more than it keeps up: what waited goes through at once. */
+const OVERSHOOT = 0.03;
+
 /** Windows that are tried: each at most a quarter larger than the one before, from 4 on. */
 const LADDER = [1, 2, 3];
 for (let base = 4; base < 4096; base *= 2) {
@@ -68,6 +71,9 @@ export class DepthControl {
   private choiceNotBefore = 0;
   private levelBefore = -1;
   private lackBefore = 0;
+  private meanLack = 0;
+  /** Measurements in a row in which the window did not bind. */
+  private slack = 0;
   /** The measurement under way. */
   private settling = 0;
   private setAt = -1;
@@ -124,7 +130,8 @@ export class DepthControl {
     const length = now - this.since;
     if (length < INTERVAL) return;
     if (this.completions < LEAST_COMPLETIONS && length < LONGEST_INTERVAL) return;
-    this.judge(this.units / length, now);
+    // A pause says nothing about the device.
+    if (length < 2 * LONGEST_INTERVAL) this.judge(this.units / length, now);
     if (this.settling === 0) this.begin(now);
   }
 
@@ -222,11 +229,11 @@ export class DepthControl {
     if (isFirst) this.held = rate;
     const isDue = now >= this.nextProbe;
     const lack = this.lacking / this.completions;
-    if ((isFirst || isDue) && this.weighChoice(lack, now)) return;
-    if (this.full < this.completions / 2) {
-      this.holdsNothing(now);
-      return;
-    }
+    this.meanLack = isFirst ? lack : this.meanLack + (lack - this.meanLack) / 16;
+    if ((isFirst || isDue) && this.weighChoice(this.meanLack, now)) return;
+    this.slack = this.full < this.completions / 2 ? this.slack + 1 : 0;
+    if (this.slack >= 3) this.holdsNothing(now);
+    if (this.slack > 0) return;
     this.oddOnes = Math.abs(rate / this.held - 1) > OTHER_LOAD ? this.oddOnes + 1 : 0;
     if (this.oddOnes >= 2) {
       this.state = REFERENCE;
@@ -242,6 +249,7 @@ export class DepthControl {
   /** The window does not bind: few requests come, or every group waits for a limit. */
   private holdsNothing(now: number): void {
     this.notBefore = now + REST;
+    this.slack = 0;
     this.state = ALONE;
     this.set(this.max);
   }
@@ -288,8 +296,10 @@ export class DepthControl {
     this.nextProbe = now + this.probeEvery;
     if (wentUp) {
       // The best is smoothed, and two probes must agree: one lucky interval moves nothing.
-      const weight = rate > this.best ? 0.5 : 0.2;
-      this.best += weight * (rate - this.best);
+      const kept = (1 - OVERSHOOT) * rate;
+      if (kept > this.best) this.best += 0.5 * (kept - this.best);
+      // Slowly: this is the best of two steps up, not of all windows.
+      else if (rate < this.best) this.best += 0.02 * (rate - this.best);
       const enough = this.held >= this.enough();
       this.upFailures = enough ? 0 : this.upFailures + 1;
       if (!enough) {

@@ -56,6 +56,7 @@ export class FairTree extends Turns {
     this.grow(entity);
     this.nodes.reset(entity);
     this.nodes.attach(entity, parent);
+    this.classTag.fill(0, 2 * entity, 2 * entity + CLASSES);
   }
 
   /** Earliest time in ns at which something can go; Infinity if nothing can. */

@@ -1,11 +1,9 @@
-/** Numbers in [0, 1), the same at every run: mulberry32. */
+/** Numbers between 0 and 1, the same at every run: Lehmer's generator with modulus 2^31 - 1. */
 export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
+  const modulus = 2 ** 31 - 1;
+  let state = 1 + (Math.abs(Math.trunc(seed)) % (modulus - 1));
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    state = (state * 48271) % modulus;
+    return state / modulus;
   };
 }
