@@ -90,6 +90,13 @@ export class Buckets {
     return this.tat[bucket] + this.cost(bucket, bytes) - ALLOWANCE;
   }
 
+  /** Nobody waits for the bucket, and a request of `bytes` may pass it now. */
+  isOpen(bucket: number, bytes: number, now: number): boolean {
+    if (this.claims[bucket] > 0) return false;
+    const tat = Math.max(this.tat[bucket], now - this.burst[bucket]);
+    return tat + this.cost(bucket, bytes) - ALLOWANCE <= now;
+  }
+
   /** Takes away credit that nobody waits for. */
   settle(bucket: number, time: number): void {
     this.tat[bucket] = Math.max(

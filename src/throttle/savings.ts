@@ -29,6 +29,20 @@ export class Savings {
     return this.chains.chain[group * CLASSES + (queue & 1)];
   }
 
+  /**
+   * Charges a request to every bucket on its way, if it may pass all of them now and nobody waits for
+   * any of them.
+   */
+  pass(queue: number, bytes: number, now: number): boolean {
+    const { buckets } = this;
+    const chain = this.chainOf(queue);
+    for (let at = 0; at < chain.length; at++) {
+      if (!buckets.isOpen(chain[at], bytes, now)) return false;
+    }
+    for (let at = 0; at < chain.length; at++) buckets.charge(chain[at], bytes, now);
+    return true;
+  }
+
   /** A queue that was empty has a first request. */
   enter(queue: number, bytes: number, time: number): void {
     const chain = this.chainOf(queue);
