@@ -21,9 +21,9 @@ export class RingLoop {
   readonly #session: DeviceSession;
   readonly #memory: Memory;
   readonly #wake: Wake;
-  /** Waits for a request and waits for a device differ in length, so each has its own window. */
-  readonly #spinForRequest: SpinWindow;
-  readonly #spinForDevice: SpinWindow;
+  readonly #spin: SpinWindow;
+  /** Requests received in this turn. */
+  #received = 0;
   /** Time of the last turn that had anything to do. */
   #busyNs = 0;
   #trimmed = true;
@@ -43,8 +43,7 @@ export class RingLoop {
     this.#session = session;
     this.#memory = memory;
     this.#wake = wake;
-    this.#spinForRequest = new SpinWindow(pollUs * 1000);
-    this.#spinForDevice = new SpinWindow(pollUs * 1000);
+    this.#spin = new SpinWindow(pollUs * 1000);
   }
 
   /** Takes no more requests; `run` returns when those under way are answered. */
@@ -68,6 +67,7 @@ export class RingLoop {
     const ring = this.#ring;
     const now = nowNs();
     this.#plane.beginTurn(now);
+    this.#received = 0;
     if (ring.queued === 0) this.#settleSent();
     while (ring.peek()) {
       const tag = ring.completedTag;
@@ -76,6 +76,7 @@ export class RingLoop {
       this.#busyNs = now;
       this.#handle(tag & TAG_KIND, tag & TAG_INDEX, result);
     }
+    if (this.#received > 0) this.#spin.received(this.#received, now);
     this.#plane.endTurn();
   }
 
@@ -92,7 +93,9 @@ export class RingLoop {
     else if (kind === TAG_IO) this.#plane.completed(index, result);
     else if (kind === TAG_RECEIVE) {
       const bytes = this.#session.received(index, result);
-      if (bytes > 0) this.#plane.received(index, bytes);
+      if (bytes === 0) return;
+      this.#received++;
+      this.#plane.received(index, bytes);
     } else if (kind === TAG_WAKE) this.#wake.woken();
   }
 
@@ -100,9 +103,9 @@ export class RingLoop {
   #wait(): void {
     const wakeAt = this.#plane.wakeAtNs;
     const isDeviceBusy = this.#plane.inFlight > this.#session.sentCount;
-    const spin = isDeviceBusy ? this.#spinForDevice : this.#spinForRequest;
     const now = nowNs();
-    const spinUntil = Math.min(this.#busyNs + spin.windowNs, wakeAt);
+    // A device's interrupt, or a kernel thread that copies, gains nothing from a busy core.
+    const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
     // The last replies of all have no completion to wait for.
     const last = !this.#receiving && this.#session.sentCount > 0;
@@ -112,7 +115,7 @@ export class RingLoop {
       this.#trimmed = false;
       this.#ring.submitAndWait(Math.max(0, wakeAt - nowNs()));
     }
-    spin.slept(nowNs() - this.#busyNs);
+    if (!isDeviceBusy) this.#spin.slept(nowNs() - this.#busyNs);
   }
 
   /** @returns Whether something has happened; it is in the ring. */
