@@ -1,8 +1,11 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import type { Memory } from '../buffers/memory.js';
 import { writeBytes } from '../sys/libfuse.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
 import { type FuseMount, isGone, type MountRequest, makePlan, watchMount } from './mount.js';
+import { deviceError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
 import type { NativeFuse, NativeOperations, NativePackage } from './native-package.js';
 import type { NativeSession } from './native-session.js';
@@ -42,6 +45,10 @@ export async function mountNative(
   memory: Memory,
 ): Promise<NativeMount> {
   const plan = await makePlan(request);
+  // libfuse says what is wrong on stderr only.
+  await access('/dev/fuse', constants.R_OK | constants.W_OK).catch((error) => {
+    throw deviceError(error.code);
+  });
   // Stacks of the threads that libfuse starts itself: it asks for the system's 8 MiB otherwise.
   process.env.FUSE_THREAD_STACK ??= String(256 << 10);
   let threads: NativeThreads | null = null;
@@ -66,6 +73,8 @@ export async function mountNative(
   await new Promise<void>((resolve, reject) => {
     fuse.mount((error) => (error === null ? resolve() : reject(failed(plan, error))));
   });
+  // Its handle would keep a process in the foreground alive when the mount is gone.
+  native.binding.fuse_native_unmount(plan.mountpoint, fuse._thread);
   const fd = native.libfuse.descriptor(channelOf(fuse));
   const mount = await watchMount(plan.mountpoint, fd, process.geteuid?.() !== 0);
   return { ...mount, threads, isGone: () => isGone(fd) };
