@@ -154,7 +154,7 @@ function channelOf(fuse: NativeFuse): number {
 
 /**
  * Sends the reply to INIT in libfuse's stead, for libfuse 2 knows neither ASYNC_DIO, which is worth a
- * factor of two at queue depth 32, nor requests of more than 128 KiB, nor mapped files with
+ * factor of 1.5 at queue depth 32, nor requests of more than 128 KiB, nor mapped files with
  * direct_io. Its own reply, should it send one, is then one that nobody waits for.
  *
  * @param at Where the plane's struct fuse_init_out is.
