@@ -70,6 +70,8 @@ type Signal = (thread: Buffer, result: number, bytes: number, buffer: ArrayBuffe
 interface NativeBinding {
   readonly op_read: number;
   readonly op_write: number;
+  /** Unmounts nothing: lets the event loop end without its handle. */
+  fuse_native_unmount(mountpoint: string, thread: Buffer): void;
   readonly fuse_native_signal_read: Signal;
   readonly fuse_native_signal_write: Signal;
 }

@@ -2,8 +2,8 @@ import type { Libfuse } from '../sys/libfuse.js';
 
 /**
  * While so few requests are held libfuse's own threads suffice, and are fastest: the kernel wakes
- * those that wait in turn, so that with more each is cold (at depth 1: none of ours 28 K requests a
- * second, 16: 20 K, 256: 15 K).
+ * those that wait in turn, so that with more each is cold (at depth 1: none of ours 22-30 K
+ * requests a second, 16: 10-20 K, on a busy machine with two processors).
  */
 const FEW = 4;
 /** Threads of ours when there are any: a queue depth of 16 and what comes with it. */
@@ -15,8 +15,8 @@ const LIMIT = 2048;
 
 /**
  * Threads that serve libfuse's session. Its own pool ends each thread that finds ten others idle, at
- * 2000 a second under a queue depth of 32, and fuse-native never gives back what it keeps of a thread:
- * without ours the daemon would grow by 1 MB a second and slow down. Ours come when
+ * 1400 a second under a queue depth of 32, and fuse-native never gives back what it keeps of a thread:
+ * without ours the daemon would grow by half a MB a second and slow down. Ours come when
  * they are needed and stay until the end.
  */
 export class NativeThreads {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
 import { mountTest, requires } from '../helpers/requires.js';
-import { type Ended, must, run, sluiceWords } from '../helpers/run.js';
+import { Child, type Ended, must, run, sluiceWords } from '../helpers/run.js';
 import { forceAway } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
 
@@ -90,4 +90,20 @@ mountTest('a machine where fuse-native cannot be loaded mounts by the ring', asy
   t.is(mounted.ended.code, 0, mounted.ended.stderr);
   t.regex(mounted.daemon, /^transport uring$/m);
   await end(t, mounted);
+});
+
+nativeTest('SIGTERM ends a daemon of fuse-native in the foreground with code 0', async (t) => {
+  const folder = tempFolder(t);
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  t.teardown(() => forceAway(point));
+  const image = patternFile(join(folder, 'disk.img'), MIB);
+  const words = ['mount', image, point, '--foreground', '--transport', 'fuse-native'];
+  const daemon = new Child(process.execPath, sluiceWords(...words));
+  await daemon.line(/ is ready\n/);
+  await must('cmp', [image, join(point, 'disk.raw')]);
+  daemon.process.kill('SIGTERM');
+  const ended = await daemon.within(5000);
+  t.deepEqual([ended.code, ended.timedOut], [0, false]);
+  t.deepEqual(mountsAt(point), []);
 });
