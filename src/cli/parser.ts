@@ -2,12 +2,13 @@ import yargs, { type Argv, type CommandModule } from 'yargs';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import * as info from './commands/info.js';
+import * as map from './commands/map.js';
 import * as mount from './commands/mount.js';
 import * as stat from './commands/stat.js';
 import * as umount from './commands/umount.js';
 
 /** All commands, in the order of the help. */
-export const COMMANDS = [mount, umount, info, stat] as const;
+export const COMMANDS = [mount, umount, info, map, stat] as const;
 
 /** First words of the commands. */
 const COMMAND_NAMES: readonly string[] = COMMANDS.map((module) => commandName(module));
