@@ -1,4 +1,5 @@
 import type { Argv, Options } from 'yargs';
+import { IMAGE_OPTIONS } from './image-commands.js';
 
 /** Options of `sluice mount`. Each is described in docs/manual.md (a test compares). */
 const MOUNT_OPTIONS = {
@@ -13,10 +14,11 @@ const MOUNT_OPTIONS = {
     describe: 'MEMBER=PATH: charge an image to a group (repeatable)',
   },
   'read-only': { type: 'boolean', describe: 'refuse writes' },
-  format: {
+  ...IMAGE_OPTIONS,
+  'metadata-cache': {
     type: 'string',
     requiresArg: true,
-    describe: 'format of the images: auto or raw (default auto)',
+    describe: 'SIZE: bound of the memory for the tables of an image (default 16M)',
   },
   growable: { type: 'boolean', describe: 'let writes past the end and truncate change the size' },
   cache: {
@@ -61,6 +63,8 @@ export interface MountArguments {
   assign?: Text;
   readOnly?: Flag;
   format?: Text;
+  snapshot?: Text;
+  metadataCache?: Text;
   growable?: Flag;
   cache?: Text;
   direct?: Flag;

@@ -1,12 +1,10 @@
-import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
-import type { DiskConfig } from '../plane/disk.js';
-import { close } from '../sys/libc.js';
+import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import { probeRing } from '../uring/setup.js';
 import type { MountConfig } from './config.js';
-import { openHostFile } from './host-file.js';
 import type { Log } from './log.js';
 import { MountSession } from './mount-session.js';
+import { openDisks } from './open-disks.js';
 import { PlaneThread } from './plane-thread.js';
 import type { Served } from './served.js';
 
@@ -18,34 +16,18 @@ import type { Served } from './served.js';
  */
 export async function serve(config: MountConfig, log: Log): Promise<Served> {
   probeRing();
-  const disks = await openDisks(config);
+  const opened = await openDisks(config, log);
   try {
+    const { disks } = opened;
     const mount = await mountFuse(mountRequest(config));
     const thread = new PlaneThread(config, disks, mount.fd, log);
     const session = new MountSession(mount, thread, log);
     await session.ready;
     return session;
   } catch (error) {
-    for (const disk of disks) close(disk.descriptor);
+    opened.close();
     throw error;
   }
-}
-
-async function openDisks(config: MountConfig): Promise<DiskConfig[]> {
-  const disks: DiskConfig[] = [];
-  try {
-    for (const { name, path } of config.images) {
-      const { size, ...file } = await openHostFile(path, config.readOnly, config.direct);
-      const { readOnly } = config;
-      const growable = config.growable && !file.blockDevice;
-      const mode = readOnly ? file.mode & 0o444 : file.mode;
-      disks.push({ ...file, name, hostSize: size, mode, readOnly, growable });
-    }
-  } catch (error) {
-    for (const disk of disks) close(disk.descriptor);
-    throw error;
-  }
-  return disks;
 }
 
 function mountRequest(config: MountConfig): MountRequest {

@@ -49,7 +49,8 @@ function resolveJson(image: string, text: string): BackingTarget {
   } catch {
     throw malformed(image, `its backing file has a name that is not JSON: ${show(text)}`);
   }
-  if (!isObject(value)) throw malformed(image, `its backing file's name ${show(text)} is no object`);
+  if (!isObject(value))
+    throw malformed(image, `its backing file's name ${show(text)} is no object`);
   const flat = flatten(value, '');
   const driver = flat.get('driver');
   const isFile = driver === 'file' || driver === 'host_device';

@@ -29,7 +29,6 @@ export class ChainImage implements Image {
       bytes = Math.min(extent.length, below.size - offset);
     }
     extent.kind = ZERO;
-    extent.offset = -1;
     extent.present = false;
   }
 

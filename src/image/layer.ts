@@ -1,5 +1,12 @@
 import { DATA, type Extent, roundUpToSector, ZERO } from './image.js';
+import type { Compression } from './qcow2/layout.js';
 import type { SliceCache } from './qcow2/slice-cache.js';
+
+/** How a layer's compressed clusters are to be inflated. */
+export interface Inflation {
+  method: Compression;
+  clusterBytes: number;
+}
 
 /** One image of a chain. Pure: it looks up and never reads. */
 export interface Layer {
@@ -7,6 +14,8 @@ export interface Layer {
   readonly size: number;
   /** Pieces of its metadata; null for a layer that has none. */
   readonly cache: SliceCache | null;
+  /** Null for a layer that has no compressed clusters. */
+  readonly inflation: Inflation | null;
   /**
    * Where this layer has the bytes from `offset`, for at most `length` bytes, all below `size`.
    * UNALLOCATED: not here. Leaves `extent.layer` alone.
@@ -18,6 +27,7 @@ export interface Layer {
 export class RawLayer implements Layer {
   readonly size: number;
   readonly cache = null;
+  readonly inflation = null;
   readonly #file: number;
   readonly #hostSize: number;
 

@@ -1,7 +1,7 @@
 import { blockStatus, SEEK_DATA, SEEK_HOLE, type StatusIo } from './block-status.js';
 import { buildChain, METADATA_CACHE_BYTES } from './build-chain.js';
-import type { ChainImage } from './chain-image.js';
 import { numberFiles } from './chain-files.js';
+import type { ChainImage } from './chain-image.js';
 import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './image.js';
 import type { OpenChain } from './open-chain.js';
 import { isPreallocated } from './qcow2/preallocation.js';

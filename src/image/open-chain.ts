@@ -1,12 +1,12 @@
 import { resolveBackingName } from './backing-name.js';
+import { roundUpToSector } from './image.js';
 import { type Format, probeFormat } from './probe.js';
-import { HEADER_HEAD_BYTES, isQcow, parseHeader } from './qcow2/parse-header.js';
 import { readL1 } from './qcow2/l1-table.js';
 import type { QcowLayout } from './qcow2/layout.js';
+import { HEADER_HEAD_BYTES, isQcow, parseHeader } from './qcow2/parse-header.js';
 import { malformed, unsupported } from './qcow2/refusal.js';
 import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './qcow2/snapshots.js';
 import { FileSource } from './source.js';
-import { roundUpToSector } from './image.js';
 
 /** More layers than anybody keeps; each takes descriptors and memory. */
 export const CHAIN_MAX = 64;

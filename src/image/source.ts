@@ -75,11 +75,7 @@ function openRegular(path: string): number {
   const what = stats.isDirectory()
     ? 'a directory, not an image'
     : 'neither a regular file nor a block device';
-  throw new SluiceError(
-    `${path}: ${what}`,
-    stats.isDirectory() ? 'EISDIR' : 'EINVAL',
-    EXIT_IMAGE,
-  );
+  throw new SluiceError(`${path}: ${what}`, stats.isDirectory() ? 'EISDIR' : 'EINVAL', EXIT_IMAGE);
 }
 
 const O_RDONLY_NONBLOCK = 0o4000 | 0o2000000; // O_NONBLOCK | O_CLOEXEC

@@ -1,6 +1,7 @@
-import type { Limits } from '../throttle/limits.js';
 import type { MessagePort } from 'node:worker_threads';
 import type { Owner } from '../fuse/attributes.js';
+import type { Compression } from '../image/qcow2/layout.js';
+import type { Limits } from '../throttle/limits.js';
 import type { DiskConfig } from './disk.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
@@ -34,11 +35,24 @@ export interface SlowCall {
   whence: number;
 }
 
+/** A cluster to be inflated off the data plane's thread. */
+export interface InflateCall {
+  kind: 'inflate';
+  disk: number;
+  request: number;
+  method: Compression;
+  /** As read: what follows the compressed data is noise. */
+  bytes: Uint8Array;
+  /** What it must come to. */
+  clusterBytes: number;
+}
+
 export type FromPlane =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
   | { kind: 'log'; text: string }
   | SlowCall
+  | InflateCall
   /**
    * Everything is answered and flushed, but for the disks named in `unflushed`, whose host refused.
    * `errno`: why the kernel ended the session, 0 if we did.
@@ -48,6 +62,8 @@ export type FromPlane =
 export type ToPlane =
   /** Result of a slow call. */
   | { kind: 'result'; request: number; result: number }
+  /** The answer to an InflateCall: the cluster, null if it is broken. */
+  | { kind: 'inflated'; disk: number; request: number; cluster: Uint8Array | null }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Receive no more, finish, flush, end. */

@@ -1,6 +1,9 @@
-import { MAX_IO_BYTES } from '../fuse/init.js';
-import { ERRNO } from '../util/errno.js';
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
+import { MAX_IO_BYTES } from '../fuse/init.js';
+import { blockStatus, SEEK_DATA } from '../image/block-status.js';
+import { newExtent, ZERO } from '../image/image.js';
+import { ERRNO } from '../util/errno.js';
+import type { Chain } from './chain.js';
 import type { CoreParts } from './parts.js';
 import { NONE } from './requests.js';
 import type { Task } from './tasks.js';
@@ -68,8 +71,27 @@ export class Operations {
   *seek(request: number, offset: number, whence: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
+    if (disk.chain !== null) return yield* this.#seekInChain(request, disk.chain, offset, whence);
     const result = yield engine.seek(request, disk.file, offset, whence);
     return disk.image.seekResult(offset, whence, result);
+  }
+
+  /** Extent by extent. Every image ends in a hole: what SEEK_HOLE finds at last is the end. */
+  *#seekInChain(request: number, chain: Chain, offset: number, whence: number): Task {
+    const { engine } = this.#parts;
+    const { image } = chain;
+    // Its own: other requests map while this one waits.
+    const extent = newExtent();
+    const io = {
+      load: () => chain.loadMetadata(request, extent),
+      seek: (file: number, at: number, how: number) => engine.seek(request, file, at, how),
+    };
+    for (let at = offset; at < image.size; at += extent.length) {
+      const error = yield* blockStatus(image, at, image.size - at, extent, io);
+      if (error < 0) return error;
+      if ((extent.kind !== ZERO) === (whence === SEEK_DATA)) return at;
+    }
+    return whence === SEEK_DATA ? -ERRNO.ENXIO : image.size;
   }
 
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */

@@ -1,20 +1,26 @@
 import { fsyncSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { IN_FLIGHT_MAX, Memory, REQUESTS } from '../buffers/memory.js';
+import type { Engine } from '../engine/engine.js';
 import type { SlowCalls } from '../engine/slow-calls.js';
-import { UringEngine } from '../engine/uring-engine.js';
+import { type EngineFile, UringEngine } from '../engine/uring-engine.js';
 import { DeviceSession } from '../fuse/device-session.js';
+import { buildChain } from '../image/build-chain.js';
 import { RawImage } from '../image/raw.js';
+import { mapAnonymous } from '../sys/memory.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Throttle } from '../throttle/throttle.js';
 import { addControlTree } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
 import { Ring } from '../uring/ring.js';
+import { Chain } from './chain.js';
 import type { Disk } from './disk.js';
+import type { Inflate } from './inflater.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
 import { RingLoop } from './ring-loop.js';
+import type { Resume } from './waiters.js';
 import { Wake } from './wake.js';
 
 /**
@@ -48,11 +54,42 @@ function post(call: SlowCall): void {
   send(call);
 }
 
-function makeDisks(config: PlaneConfig, throttle: Throttle): Disk[] {
+/** The disks' own host files, by the disks' numbers, and then those of their other layers. */
+function listFiles(config: PlaneConfig): EngineFile[] {
+  return [...config.disks, ...config.disks.flatMap((disk) => disk.chain?.files ?? [])];
+}
+
+/** The chain of each disk, null for a raw one, with files as numbered by `listFiles`. */
+function makeChains(config: PlaneConfig, engine: Engine, resume: Resume): (Chain | null)[] {
+  let next = config.disks.length;
+  return config.disks.map(({ chain, alignment }, disk) => {
+    if (chain === null) return null;
+    const first = next;
+    next += chain.files.length;
+    const number = (file: number) => (file === 0 ? disk : first + file - 1);
+    const layers = chain.layers.map(({ file, hostSize, qcow }) => ({
+      file: number(file),
+      hostSize,
+      qcow: qcow === null ? null : { ...qcow, dataFile: number(qcow.dataFile) },
+    }));
+    const image = buildChain(layers, chain.cacheBytes, mapAnonymous);
+    const inflate: Inflate = (request, method, bytes, clusterBytes) => {
+      send({ kind: 'inflate', disk, request, method, bytes, clusterBytes });
+    };
+    return new Chain(image, engine, resume, inflate, alignment);
+  });
+}
+
+function makeDisks(
+  config: PlaneConfig,
+  throttle: Throttle,
+  chains: readonly (Chain | null)[],
+): Disk[] {
   const table = new LockTable();
   return config.disks.map((disk, file) => ({
     config: disk,
-    image: new RawImage(file, disk.hostSize),
+    image: chains[file]?.image ?? new RawImage(file, disk.hostSize),
+    chain: chains[file]!,
     file,
     member: throttle.createMember(disk.name),
     locks: new RangeLocks(table),
@@ -85,21 +122,20 @@ function main(config: PlaneConfig): void {
   preciseTimers();
   becomeIoFlusher();
   const ring = new Ring(RING_ENTRIES);
-  ring.registerFiles([
-    config.fuse,
-    config.wake,
-    ...config.disks.map((disk) => disk.descriptor),
-  ]);
+  const files = listFiles(config);
+  ring.registerFiles([config.fuse, config.wake, ...files.map((file) => file.descriptor)]);
   const memory = new Memory();
   const throttle = new Throttle(REQUESTS);
-  const disks = makeDisks(config, throttle);
+  const engine = new UringEngine(ring, files, FIRST_DISK_FILE, slowCalls);
+  const chains = makeChains(config, engine, (request) => plane.completed(request, 0));
+  const disks = makeDisks(config, throttle, chains);
   makeGroups(config, throttle, disks);
   const session = new DeviceSession(ring, FUSE_FILE, memory);
   const plane = new Plane({
     memory,
     disks,
     throttle,
-    engine: new UringEngine(ring, config.disks, FIRST_DISK_FILE, slowCalls),
+    engine,
     transport: session,
     tree: makeTree(config, throttle),
     owner: config.owner,
@@ -110,7 +146,10 @@ function main(config: PlaneConfig): void {
   });
   const handle = (message: ToPlane): void => {
     if (message.kind === 'result') plane.completed(message.request, message.result);
-    else if (message.kind === 'release') plane.releaseWaiting();
+    else if (message.kind === 'inflated') {
+      chains[message.disk]!.inflated(message.request, message.cluster);
+      plane.completed(message.request, 0);
+    } else if (message.kind === 'release') plane.releaseWaiting();
     else loop.finish();
   };
   const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);

@@ -54,6 +54,10 @@ export const SUBCLUSTER_ZERO = 2;
 export const SUBCLUSTER_BROKEN = 3;
 
 /** State of subcluster `index`: bit of the allocation bitmap, and of the zero bitmap twice. */
-export function subclusterState(zeroBitmap: number, allocatedBitmap: number, index: number): number {
+export function subclusterState(
+  zeroBitmap: number,
+  allocatedBitmap: number,
+  index: number,
+): number {
   return ((allocatedBitmap >>> index) & 1) | (((zeroBitmap >>> index) & 1) << 1);
 }

@@ -1,3 +1,5 @@
+import { SUBCLUSTERS } from './abi.js';
+
 /** The header of a qcow2 image, decoded and checked. Plain data. Offsets and sizes are bytes. */
 export interface QcowLayout {
   version: 2 | 3;
@@ -74,4 +76,9 @@ export function geometryOf(layout: QcowLayout): Geometry {
     sliceCoverage: sliceEntries * clusterBytes,
     l2Coverage: l2Entries * clusterBytes,
   };
+}
+
+/** Bytes of the smallest piece that has a place of its own in the host file. */
+export function smallestUnit(layout: QcowLayout): number {
+  return layout.extendedL2 ? layout.clusterBytes / SUBCLUSTERS : layout.clusterBytes;
 }

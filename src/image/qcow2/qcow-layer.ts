@@ -8,12 +8,12 @@ import {
   UNALLOCATED,
   ZERO,
 } from '../image.js';
-import type { Layer } from '../layer.js';
+import type { Inflation, Layer } from '../layer.js';
 import { SUBCLUSTERS } from './abi.js';
 import { OFFSET_MAX } from './bytes.js';
 import * as entries from './entries.js';
-import { type Geometry, geometryOf, type QcowLayout } from './layout.js';
 import { L1_BROKEN } from './l1-table.js';
+import { type Geometry, geometryOf, type QcowLayout } from './layout.js';
 import { MISSING, type SliceCache } from './slice-cache.js';
 
 /**
@@ -23,6 +23,7 @@ import { MISSING, type SliceCache } from './slice-cache.js';
 export class QcowLayer implements Layer {
   readonly size: number;
   readonly cache: SliceCache;
+  readonly inflation: Inflation;
   readonly #layout: QcowLayout;
   readonly #geometry: Geometry;
   readonly #l1: Float64Array;
@@ -55,6 +56,7 @@ export class QcowLayer implements Layer {
     this.#unitBytes = layout.clusterBytes / this.#unitsPerEntry;
     this.size = roundUpToSector(layout.size);
     this.cache = cache;
+    this.inflation = { method: layout.compression, clusterBytes: layout.clusterBytes };
   }
 
   map(offset: number, length: number, extent: Extent): void {
@@ -67,7 +69,7 @@ export class QcowLayer implements Layer {
     }
     const slice = Math.floor(offset / sliceCoverage);
     const rest = (slice + 1) * sliceCoverage - offset;
-    extent.length = length < rest ? length : rest;
+    extent.length = Math.min(length, rest);
     extent.present = true;
     if (table === L1_BROKEN) {
       extent.kind = BROKEN;
@@ -87,6 +89,7 @@ export class QcowLayer implements Layer {
     while (next < l1.length && l1[next] === 0 && next * l2Coverage < end) next++;
     const until = next >= l1.length ? end : Math.min(end, next * l2Coverage);
     extent.kind = UNALLOCATED;
+    extent.offset = -1;
     extent.length = until - offset;
   }
 

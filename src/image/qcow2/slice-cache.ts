@@ -113,7 +113,5 @@ export class SliceCache {
 }
 
 function swapBytes(word: number): number {
-  return (
-    ((word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24)) >>> 0
-  );
+  return ((word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24)) >>> 0;
 }

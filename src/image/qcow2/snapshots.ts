@@ -33,8 +33,7 @@ export function readSnapshots(path: string, source: Source, layout: QcowLayout):
   for (let index = 0; index < layout.snapshotCount; index++) {
     const fixed = viewOf(source.read(at, abi.SNAPSHOT_BYTES));
     const extra = fixed.getUint32(abi.SNAPSHOT_EXTRA_BYTES);
-    const texts =
-      fixed.getUint16(abi.SNAPSHOT_ID_BYTES) + fixed.getUint16(abi.SNAPSHOT_NAME_BYTES);
+    const texts = fixed.getUint16(abi.SNAPSHOT_ID_BYTES) + fixed.getUint16(abi.SNAPSHOT_NAME_BYTES);
     const length = abi.SNAPSHOT_BYTES + extra + texts;
     const tableBytes = at + length - layout.snapshotsOffset;
     if (
@@ -98,7 +97,5 @@ export function snapshotLayout(path: string, layout: QcowLayout, snapshot: Snaps
 
 /** The snapshot with this ID, else with this name; undefined if there is none. */
 export function findSnapshot(snapshots: readonly Snapshot[], wanted: string): Snapshot | undefined {
-  return (
-    snapshots.find(({ id }) => id === wanted) ?? snapshots.find(({ name }) => name === wanted)
-  );
+  return snapshots.find(({ id }) => id === wanted) ?? snapshots.find(({ name }) => name === wanted);
 }

@@ -1,0 +1,93 @@
+import { numberFiles } from '../image/chain-files.js';
+import { lockImage } from '../image/image-locks.js';
+import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
+import { smallestUnit } from '../image/qcow2/layout.js';
+
+import type { ChainConfig, DiskConfig } from '../plane/disk.js';
+import { close } from '../sys/libc.js';
+import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import type { ImageConfig, MountConfig } from './config.js';
+import { describeHolder } from './file-holders.js';
+import { type HostFile, openHostFile } from './host-file.js';
+import type { Log } from './log.js';
+
+/** The disks of a mount, open and locked. */
+export interface OpenDisks {
+  disks: DiskConfig[];
+  /** Closes everything, which also gives the locks up. */
+  close(): void;
+}
+
+/** Direct I/O needs whole blocks of up to this: where an image has smaller clusters, buffered I/O. */
+const DIRECT_BLOCK_BYTES = 4096;
+
+/**
+ * Opens and locks all images of a mount, with their backing files.
+ *
+ * @throws SluiceError naming the file. Nothing stays open then.
+ */
+export async function openDisks(config: MountConfig, log: Log): Promise<OpenDisks> {
+  const closers: (() => void)[] = [];
+  const closeAll = (): void => {
+    for (const closer of closers) closer();
+  };
+  const disks: DiskConfig[] = [];
+  try {
+    for (const image of config.images) disks.push(await openDisk(image, config, log, closers));
+  } catch (error) {
+    closeAll();
+    throw error;
+  }
+  return { disks, close: closeAll };
+}
+
+async function openDisk(
+  image: ImageConfig,
+  config: MountConfig,
+  log: Log,
+  closers: (() => void)[],
+): Promise<DiskConfig> {
+  const { readOnly } = config;
+  // Its descriptors stay open as long as the mount: they hold the locks.
+  const chain = openChain(image.path, image, (source, isTop) => {
+    lockImage(source, isTop && !readOnly, describeHolder);
+  });
+  closers.push(() => chain.close());
+  checkWritable(chain, readOnly);
+  for (const { source, warnings } of chain.layers) {
+    for (const warning of warnings) log.warn(`${source.path}: ${warning}`);
+  }
+  const direct = config.direct && chain.layers.every(isDirectPossible);
+  const { sources, layers } = numberFiles(chain);
+  const files: HostFile[] = [];
+  for (const [index, source] of sources.entries()) {
+    const file = await openHostFile(source.path, readOnly || index > 0, direct);
+    closers.push(() => close(file.descriptor));
+    files.push(file);
+  }
+  const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
+  const isRaw = chain.layers[0]!.qcow === null;
+  const growable = config.growable && isRaw && !first.blockDevice;
+  const chained: ChainConfig = { layers, files: others, cacheBytes: config.metadataCache };
+  return {
+    ...first,
+    name: image.name,
+    hostSize,
+    alignment: Math.max(...files.map((file) => file.alignment)),
+    mode: readOnly ? first.mode & 0o444 : first.mode,
+    readOnly,
+    growable,
+    chain: isRaw ? null : chained,
+  };
+}
+
+function isDirectPossible(layer: OpenLayer): boolean {
+  return layer.qcow === null || smallestUnit(layer.qcow.layout) >= DIRECT_BLOCK_BYTES;
+}
+
+function checkWritable(chain: OpenChain, readOnly: boolean): void {
+  const { qcow, source } = chain.layers[0]!;
+  if (qcow === null || readOnly) return;
+  const message = `${source.path}: this version cannot write qcow2; use --read-only`;
+  throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
+}
