@@ -47,7 +47,7 @@ install: setup build
 	mkdir -p '$(LIBDIR)/build' '$(BINDIR)'
 	cp -R build/src '$(LIBDIR)/build/'
 	cp -R package.json package-lock.json docs README.md LICENSE CHANGELOG.md '$(LIBDIR)/'
-	cd '$(LIBDIR)' && npm ci --omit=dev --ignore-scripts
+	cd '$(LIBDIR)' && npm install --no-save --omit=dev --ignore-scripts
 	ln -sfn ../lib/sluicefs/build/src/cli/main.js '$(BINDIR)/sluice'
 
 clean:

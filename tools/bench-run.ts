@@ -1,5 +1,5 @@
 import type { BenchCase, Storage } from './bench-cases.js';
-import { messageOf } from './lib/cleanup.js';
+import { checkNotEnding, messageOf } from './lib/cleanup.js';
 import { runFio } from './lib/fio.js';
 import { dropCache } from './lib/image.js';
 import { cpuTime } from './lib/process.js';
@@ -91,6 +91,7 @@ export async function runCase(
         samples.get(server.name)?.push(sample);
         progress(`${at}: ${Math.round(sample.figure)} ${bench.unit}/s`);
       } catch (error) {
+        checkNotEnding();
         errors.get(server.name)?.push(messageOf(error));
         progress(`${at}: failed: ${messageOf(error)}`);
       }

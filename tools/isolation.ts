@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf, runTool } from './lib/cleanup.js';
+import { checkNotEnding, messageOf, runTool } from './lib/cleanup.js';
 import { type FioJob, type RunningFio, runFio, startFio } from './lib/fio.js';
 import { makeImage, temporaryFolder } from './lib/image.js';
 import { describeMachine, type Machine, machineLine } from './lib/machine.js';
@@ -117,7 +117,7 @@ async function measure(held: Held | null, place: Place, settings: Settings) {
   } finally {
     // Killed first, so that the drain of the unmount finds no further requests.
     await holder?.stop();
-    await mount.stop();
+    await mount.stop(true);
   }
 }
 
@@ -135,6 +135,7 @@ async function runHeld(held: Held, place: Place, settings: Settings): Promise<Re
         if (isBeside) waiting = Math.min(waiting ?? Infinity, sample.waiting);
         console.error(`${what}: ${formatIops(sample.iops)} IOPS`);
       } catch (error) {
+        checkNotEnding();
         errors.push(messageOf(error));
         console.error(`${what}: failed: ${messageOf(error)}`);
       }

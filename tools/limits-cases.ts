@@ -72,7 +72,7 @@ export type Measure = 'total' | 'steady';
 /** Compares what fio measured with what the limit allows. */
 export function judgeLimit(
   { id, unit, rate, job }: LimitCase,
-  done: FioResult,
+  done: Pick<FioResult, 'ios' | 'bytes' | 'runtimeMs'> & { p99Us: number },
   steady: SteadyRate | null,
   measure: Measure,
 ): LimitResult {
@@ -85,11 +85,11 @@ export function judgeLimit(
   const tolerancePercent = done.ios < FEW_REQUESTS ? TOLERANCE_FEW_PERCENT : TOLERANCE_PERCENT;
   const perRequest = unit === 'iops' ? 1 : job.blockSize;
   const idealUs = (1e6 * job.depth * perRequest) / rate;
-  const p99OverIdeal = done.clatP99Us / idealUs;
+  const p99OverIdeal = done.p99Us / idealUs;
   const judged = measure === 'total' ? errorPercent : steadyErrorPercent;
   return {
     ...{ id, unit, asked: rate, got, errorPercent, steadyErrorPercent, tolerancePercent },
-    ...{ requests: done.ios, p99Us: done.clatP99Us, idealUs, p99OverIdeal },
+    ...{ requests: done.ios, p99Us: done.p99Us, idealUs, p99OverIdeal },
     rateOk: judged !== null && Math.abs(judged) <= tolerancePercent,
     latencyOk: p99OverIdeal <= LATENCY_FACTOR,
   };

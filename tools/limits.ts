@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, runTool } from './lib/cleanup.js';
+import { checkNotEnding, messageOf, runTool } from './lib/cleanup.js';
 import { runFio } from './lib/fio.js';
-import { parseBandwidthLog, steadyRate } from './lib/fio-log.js';
+import { p99Until, parseLatencyLog, steadyRate } from './lib/fio-log.js';
 import { makeImage, temporaryFolder } from './lib/image.js';
 import { describeMachine, type Machine, machineLine } from './lib/machine.js';
 import { chosen, inRange, toolOptions } from './lib/options.js';
@@ -70,8 +70,10 @@ async function runCase(
     const { seconds, measure } = settings;
     const job = { ...one.job, file: mount.file('img'), size, jobs: 1, seconds, rampSeconds: 0 };
     const done = await runFio({ ...job, log: 'completions' }, folder);
-    const log = await readFile(join(folder, 'completions_bw.1.log'), 'utf8');
-    return judgeLimit(one, done, steadyRate(parseBandwidthLog(log)), measure);
+    const log = await readFile(join(folder, 'completions_clat.1.log'), 'utf8');
+    const completions = parseLatencyLog(log);
+    const p99Us = p99Until(completions, seconds * 1000);
+    return judgeLimit(one, { ...done, p99Us }, steadyRate(completions), measure);
   } finally {
     await mount.stop();
   }
@@ -131,6 +133,7 @@ async function main(): Promise<number> {
       report.results.push(result);
       console.error(`${one.id}: ${formatPercent(result.errorPercent)}`);
     } catch (error) {
+      checkNotEnding();
       report.failures.push({ id: one.id, error: messageOf(error) });
       console.error(`${one.id}: failed: ${messageOf(error)}`);
     }

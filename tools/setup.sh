@@ -67,9 +67,11 @@ install_modules() {
   if [ -f "$stamp" ] && cmp -s package-lock.json "$stamp"; then
     return 0
   fi
-  echo 'setup: installing npm modules (npm ci)'
-  # No module of ours needs its install script: koffi and fuse-native bring binaries.
-  npm ci --ignore-scripts
+  echo 'setup: installing npm modules (npm install)'
+  # Not npm ci: it refuses a lock file that does not list the optional packages of every platform,
+  # which depends on where the file was made. The versions are those of the lock file all the same,
+  # which is not changed. Install scripts are not needed: koffi and fuse-native bring binaries.
+  npm install --no-save --ignore-scripts
   cp package-lock.json "$stamp"
 }
 

@@ -7,7 +7,7 @@ import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
  *
  *     replies   REQUESTS x 192 bytes    every reply but the data of a READ
  *     slots     SLOTS x 1.02 MiB        a request as received, then its data while in flight
- *     pool      512 MiB                 payload of WRITEs that wait in a group (payload-pool.ts)
+ *     pool      1 GiB                   payload of WRITEs that wait in a group (payload-pool.ts)
  */
 
 /** Requests that may be under way: those that wait in groups and those in flight. */
@@ -17,7 +17,12 @@ export const IN_FLIGHT_MAX = 256;
 /** Slots that are left for receiving while IN_FLIGHT_MAX are busy. */
 export const RECEIVE_SLOTS = 32;
 export const SLOTS = IN_FLIGHT_MAX + RECEIVE_SLOTS;
-export const POOL_BYTES = 512 << 20;
+/**
+ * Room for a thousand waiting writes of the largest size. When it is full, slots fill up and nothing
+ * is received any more, so it is far larger than what applications keep in flight; offsets in this
+ * memory stay below 2^31.
+ */
+export const POOL_BYTES = 1024 << 20;
 
 /** The largest fixed-size reply: header (16) and struct fuse_entry_out (128), in whole cache lines. */
 export const REPLY_BYTES = 192;

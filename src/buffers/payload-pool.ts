@@ -1,4 +1,4 @@
-import { poolOffset, POOL_BYTES } from './memory.js';
+import { POOL_BYTES, poolOffset } from './memory.js';
 
 const CHUNK_BYTES = 1 << 20;
 const CHUNKS = POOL_BYTES / CHUNK_BYTES;

@@ -48,7 +48,7 @@ export function parseGroupOption(text: string): GroupConfig {
   }
 }
 
-/** Refuses groups given twice and groups whose parent is not given: as mkdir, no parents are made. */
+/** Refuses groups given twice and groups without their parent: as mkdir, this makes no parents. */
 export function checkGroups(groups: readonly GroupConfig[]): void {
   const paths = new Set<string>();
   for (const { path } of groups) {

@@ -65,7 +65,8 @@ export function checkNameClash(images: readonly ImageArgument[]): void {
     if (other === path) throw refuse(`${path}: given twice; an image can be mounted once`);
     if (other !== undefined) {
       throw refuse(
-        `${path}: the name "${name}" is taken by ${other}; give one of them another name with NAME=IMAGE`,
+        `${path}: the name "${name}" is taken by ${other}; ` +
+          'give one of them another name with NAME=IMAGE',
       );
     }
     seen.set(name, path);

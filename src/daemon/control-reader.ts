@@ -7,8 +7,7 @@ import { join } from 'node:path';
  *
  *     control-reader.js MOUNTPOINT [FILE...]
  *
- * Prints { error: 'ENOTCONN' } or { daemon: 'pid 4242...', groups: [{ path, files: {FILE: text} }] };
- * without FILE the groups are not looked at.
+ * Prints a ControlAnswer; without FILE the groups are not looked at.
  */
 
 /** The control files of one group. */

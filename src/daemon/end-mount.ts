@@ -75,11 +75,9 @@ export async function endMount(mountpoint: string, byForce: boolean): Promise<En
     return 'done';
   }
   if (status.kind === 'hung') {
-    throw new SluiceError(
-      `${mountpoint}: its daemon does not answer; ${daemon === null ? 'find and end it' : 'use --force'}`,
-      'ETIMEDOUT',
-      EXIT_FAILED,
-    );
+    const hint = daemon === null ? 'find and end it' : 'use --force';
+    const message = `${mountpoint}: its daemon does not answer; ${hint}`;
+    throw new SluiceError(message, 'ETIMEDOUT', EXIT_FAILED);
   }
   await unmount(mountpoint);
   if (daemon === null) return 'unwatched';

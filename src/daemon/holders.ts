@@ -62,7 +62,7 @@ function loopDevices(mountpoint: string): string[] {
   return devices;
 }
 
-/** Who keeps a mount busy. The mount itself is not touched: links in /proc are read, not followed. */
+/** Who keeps a mount busy. The mount is not touched: links in /proc are read, not followed. */
 export function findHolders(mountpoint: string): { processes: Holder[]; devices: string[] } {
   const processes: Holder[] = [];
   for (const pid of allPids()) {

@@ -1,7 +1,6 @@
-import { constants, fstatSync, statfsSync } from 'node:fs';
+import { constants, fstatSync, statfsSync, statSync } from 'node:fs';
 import { close, lseek, open } from '../sys/libc.js';
-import { mapAnonymous } from '../sys/memory.js';
-import { pread } from '../sys/transfer.js';
+import { directIoAlignment } from '../sys/statx.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 
@@ -41,13 +40,13 @@ export async function openHostFile(
   const access = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | O_CLOEXEC;
   let alignment = 1;
   let descriptor = direct ? openQuietly(path, access | constants.O_DIRECT) : -ERRNO.EINVAL;
-  if (descriptor >= 0) alignment = directAlignment(descriptor);
+  if (descriptor >= 0) alignment = directAlignment(path, descriptor);
   if (alignment > LARGEST_ALIGNMENT) close(descriptor);
   if (descriptor === -ERRNO.EINVAL || alignment > LARGEST_ALIGNMENT) {
     alignment = 1;
     descriptor = openQuietly(path, access);
   }
-  if (descriptor < 0) throw openError(path, -descriptor);
+  if (descriptor < 0) throw openError(path, readOnly, -descriptor);
   const stats = fstatSync(descriptor);
   const size = stats.isBlockDevice() ? await lseek(descriptor, 0, SEEK_END) : stats.size;
   return {
@@ -56,10 +55,15 @@ export async function openHostFile(
     allocated: stats.isBlockDevice() ? size : stats.blocks * 512,
     alignment,
     blockDevice: stats.isBlockDevice(),
-    inMemory: !stats.isBlockDevice() && IN_MEMORY.has(statfsSync(path).type),
+    inMemory: isInMemory(path),
     mode: stats.mode & 0o666,
     modifiedMs: stats.mtimeMs,
   };
+}
+
+/** Is it a file on a file system in memory? (The nodes of devices are, too: /dev is one.) */
+function isInMemory(path: string): boolean {
+  return statSync(path).isFile() && IN_MEMORY.has(statfsSync(path).type);
 }
 
 /** Without access times, which cost each read of a file in memory 2 %; the owner alone may do so. */
@@ -68,30 +72,27 @@ function openQuietly(path: string, flags: number): number {
   return descriptor === -ERRNO.EPERM ? open(path, flags, 0) : descriptor;
 }
 
-/** A page: what the data plane's buffers are aligned to. */
+/** A page: what the data plane's buffers are aligned to, and safe where nothing is known. */
 const LARGEST_ALIGNMENT = 4096;
 
 /**
- * Finds out what a direct descriptor asks for by trying: 1 (tmpfs, most network file systems), a
- * sector, a page. An empty file, which reads nothing at any length, gets a page.
+ * What a direct descriptor asks for: 1 in memory, else what the file system says (statx, Linux 6.1),
+ * else a page. Trying it out tells nothing: ext4 reads a hole at any length and offset.
+ * @returns Infinity if the file system says that it cannot.
  */
-function directAlignment(descriptor: number): number {
-  const { address } = mapAnonymous(2 * LARGEST_ALIGNMENT);
-  if (pread(descriptor, address, 1, 0) === 1) return 1;
-  for (const alignment of [512, 1024, 2048]) {
-    if (pread(descriptor, address, alignment, 0) > 0) return alignment;
-  }
-  return pread(descriptor, address, LARGEST_ALIGNMENT, 0) >= 0
-    ? LARGEST_ALIGNMENT
-    : Number.POSITIVE_INFINITY;
+function directAlignment(path: string, descriptor: number): number {
+  if (isInMemory(path)) return 1;
+  const told = directIoAlignment(descriptor);
+  if (told === undefined) return LARGEST_ALIGNMENT;
+  return told === 0 ? Number.POSITIVE_INFINITY : told;
 }
 
-function openError(path: string, errno: number): SluiceError {
+function openError(path: string, readOnly: boolean, errno: number): SluiceError {
   const why =
     errno === ERRNO.ENOENT
       ? 'no such file'
       : errno === ERRNO.EACCES || errno === ERRNO.EROFS
-        ? 'no permission to write it; use --read-only'
+        ? `no permission to ${readOnly ? 'read it' : 'write it; use --read-only'}`
         : errno === ERRNO.EBUSY
           ? 'in use by somebody else'
           : `cannot be opened: ${errnoName(errno)}`;

@@ -71,7 +71,7 @@ function outcome(child: ChildProcess, logFile: string, limitMs: number): Promise
   });
 }
 
-/** While the command waits, Ctrl-C and SIGTERM go to the daemon, which is in a session of its own. */
+/** While the command waits, Ctrl-C and SIGTERM go to the daemon, which has its own session. */
 function passSignals(child: ChildProcess): () => void {
   const pass = (signal: NodeJS.Signals): void => {
     child.kill(signal);

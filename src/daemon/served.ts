@@ -10,9 +10,9 @@ export interface Served {
   /** Settles once, when the mount is gone and everything is flushed. Does not reject. */
   readonly ended: Promise<EndReason>;
   /**
-   * Ends the mount: takes no more requests, lets waiting ones go without limits, finishes what is in
-   * flight, flushes, unmounts. With `atOnce`, waiting requests fail and the mount is aborted. May
-   * be called again.
+   * Ends the mount: takes no more requests, lets waiting ones go without limits, finishes what is
+   * in flight, flushes, unmounts. With `atOnce`, waiting requests fail and the mount is aborted.
+   * May be called again.
    */
   stop(atOnce: boolean): Promise<void>;
 }

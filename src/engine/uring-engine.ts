@@ -1,14 +1,14 @@
 import { pread, pwrite } from '../sys/transfer.js';
-import { TAG_IO } from '../uring/tags.js';
 import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
+import { TAG_IO } from '../uring/tags.js';
 import { type Engine, PENDING } from './engine.js';
 import type { SlowCalls } from './slow-calls.js';
 
 /**
  * Up to this length a file in memory is read and written by a plain system call. tmpfs cannot say "I
  * would have to wait", so io_uring hands each of its transfers to a kernel worker thread: at 4 KiB
- * that costs more than the copy (XXX K against XXX K IOPS); from this length on, a second thread that
+ * that costs more than the copy; from this length on, a second thread that
  * copies is worth it.
  */
 const INLINE_BYTES = 64 << 10;
@@ -32,12 +32,7 @@ export class UringEngine implements Engine {
    * @param firstFile Index of the first one among the ring's registered files.
    * @param slowCalls What io_uring has no operation for.
    */
-  constructor(
-    ring: Ring,
-    files: readonly EngineFile[],
-    firstFile: number,
-    slowCalls: SlowCalls,
-  ) {
+  constructor(ring: Ring, files: readonly EngineFile[], firstFile: number, slowCalls: SlowCalls) {
     this.#ring = ring;
     this.#files = files;
     this.#firstFile = firstFile;

@@ -57,6 +57,7 @@ export const INIT_IN_MAX_READAHEAD = 8;
 export const INIT_IN_FLAGS = 12;
 export const INIT_IN_FLAGS2 = 16;
 export const INIT_IN_MIN_BYTES = 16;
+export const INIT_IN_EXT_BYTES = 20;
 
 // struct fuse_init_out.
 export const INIT_OUT_MAJOR = 0;

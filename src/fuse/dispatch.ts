@@ -67,7 +67,7 @@ export class Dispatcher {
     // Requests about a connection or about nodes that may be gone.
     switch (opcode) {
       case abi.INIT:
-        return this.#init(body, out);
+        return this.#init(body, length - abi.IN_HEADER_BYTES, out);
       case abi.FORGET:
       case abi.BATCH_FORGET:
         return NO_REPLY; // Nodes live as long as the mount shows them.
@@ -94,8 +94,8 @@ export class Dispatcher {
     return node === undefined ? -ERRNO.ESTALE : this.#encode(opcode, node, result, out);
   }
 
-  #init(body: number, out: number): number {
-    const length = negotiate(this.#view, body, out, this.negotiated);
+  #init(body: number, bytes: number, out: number): number {
+    const length = negotiate(this.#view, body, bytes, out, this.negotiated);
     if (length > 0 && this.negotiated.minor > 0) this.initialised = true;
     return length;
   }

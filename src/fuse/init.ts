@@ -1,5 +1,5 @@
-import * as abi from './abi.js';
 import { ERRNO } from '../util/errno.js';
+import * as abi from './abi.js';
 import { clear } from './wire.js';
 
 /** Largest READ and WRITE request, bytes: the kernel's own limit without fs.fuse.max_pages_limit. */
@@ -36,12 +36,13 @@ export interface Negotiated {
 }
 
 /**
- * Answers INIT: reads struct fuse_init_in at `at`, writes struct fuse_init_out at `out`.
+ * Answers INIT: reads `length` bytes of struct fuse_init_in at `at`, writes struct fuse_init_out at `out`.
  * @returns The reply's length, or -EPROTO for a kernel older than 7.28.
  */
 export function negotiate(
   view: DataView,
   at: number,
+  length: number,
   out: number,
   agreed: Negotiated,
 ): number {
@@ -57,7 +58,7 @@ export function negotiate(
   if (major > abi.FUSE_MAJOR) return abi.INIT_OUT_BYTES;
 
   const offered = view.getUint32(at + abi.INIT_IN_FLAGS, true);
-  const extended = (offered & abi.INIT_EXT) !== 0;
+  const extended = (offered & abi.INIT_EXT) !== 0 && length >= abi.INIT_IN_EXT_BYTES;
   const offered2 = extended ? view.getUint32(at + abi.INIT_IN_FLAGS2, true) : 0;
   agreed.minor = Math.min(minor, abi.FUSE_MINOR);
   agreed.flags = offered & WANTED_FLAGS;

@@ -6,13 +6,13 @@
 /** Reads an unsigned 64-bit field; above 2^53 - 1 the answer is 2^53 - 1. */
 export function getU64(view: DataView, at: number): number {
   const value = view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
-  return value > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : value;
+  return Math.min(value, Number.MAX_SAFE_INTEGER);
 }
 
-/** Writes a whole number from 0 to 2^53 - 1 as 64 bits. */
+/** Writes a whole number of at most 53 bits as 64, in two's complement. */
 export function setU64(view: DataView, at: number, value: number): void {
   view.setUint32(at, value >>> 0, true);
-  view.setUint32(at + 4, value / 4294967296, true);
+  view.setUint32(at + 4, Math.floor(value / 4294967296), true);
 }
 
 /** Zeroes `bytes` (a multiple of 8) from `at`. */

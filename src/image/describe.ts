@@ -97,7 +97,8 @@ function findProblems(size: number, blockDevice: boolean): string[] {
   if (size === 0 && blockDevice) problems.push('the device is empty: there is nothing to show');
   if (size === 0 && !blockDevice) {
     problems.push(
-      'the file is empty: there is nothing to show; give it a size with truncate, or use --growable',
+      'the file is empty: there is nothing to show; ' +
+        'give it a size with truncate, or use --growable',
     );
   }
   return problems;

@@ -23,8 +23,8 @@ const SIGNATURES: readonly Signature[] = [
 export const HEAD_BYTES = 512;
 
 /**
- * Name of the format that the first bytes of a file look like; null for a raw image. A guest can write
- * any of these to a raw disk, so this names and warns, and `--format raw` overrules it.
+ * Name of the format that the first bytes of a file look like; null for a raw image. A guest can
+ * write any of these to a raw disk, so `--format raw` overrules it.
  *
  * @param head the first HEAD_BYTES bytes, fewer if the file is shorter
  */

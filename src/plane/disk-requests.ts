@@ -1,6 +1,8 @@
 import { fstatSync } from 'node:fs';
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
+import { MAX_IO_BYTES } from '../fuse/init.js';
 import { DISCARD, READ, WRITE } from '../throttle/throttle.js';
+import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
 import { FALLOC_KEEP_SIZE, type Operations } from './operations.js';
@@ -38,7 +40,9 @@ export class DiskRequests implements DiskOperations {
   /** fstat of an open local file reads memory (2 us) and never waits for its disk. */
   refresh(index: number): number {
     const disk = this.#disks[index]!;
-    if (!disk.config.blockDevice) disk.allocated = fstatSync(disk.config.descriptor).blocks * 512;
+    const stats = fstatSync(disk.config.descriptor);
+    disk.modifiedMs = stats.mtimeMs;
+    if (!disk.config.blockDevice) disk.allocated = stats.blocks * 512;
     return 0;
   }
 
@@ -50,6 +54,7 @@ export class DiskRequests implements DiskOperations {
 
   read(index: number, offset: number, length: number): number {
     const { image } = this.#disks[index]!;
+    assert(length <= MAX_IO_BYTES, 'the kernel keeps to max_read');
     if (offset >= image.size || length === 0) return 0;
     const bytes = Math.min(length, image.size - offset);
     return this.#admission.admit(index, READ, offset, bytes, 0);
@@ -91,9 +96,7 @@ export class DiskRequests implements DiskOperations {
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === image.size) return 0;
     if (!config.growable) return -ERRNO.EPERM;
-    return this.#admission.runUncharged(index, (request) =>
-      this.#operations.resize(request, size),
-    );
+    return this.#admission.runUncharged(index, (request) => this.#operations.resize(request, size));
   }
 
   interrupt(uniqueLow: number, uniqueHigh: number): void {

@@ -1,10 +1,12 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
+import { PENDING } from '../engine/engine.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
 import { blockStatus, SEEK_DATA } from '../image/block-status.js';
 import { newExtent, ZERO } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
 import type { Chain } from './chain.js';
 import type { CoreParts } from './parts.js';
+import { roundDown, roundUp } from './range-locks.js';
 import { NONE } from './requests.js';
 import type { Task } from './tasks.js';
 
@@ -32,8 +34,15 @@ export class Operations {
     return result;
   }
 
-  /** fallocate of the host file, zeros written by hand where it can neither zero nor punch. */
-  *allocate(request: number): Task {
+  /** fallocate of the host file. */
+  allocate(request: number): Task {
+    const { offset, length } = this.#parts.requests;
+    const end = offset[request]! + length[request]!;
+    return this.#exclusively(request, offset[request]!, end, this.#allocate(request));
+  }
+
+  /** Zeros are written by hand where the host can neither zero nor punch. */
+  *#allocate(request: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     const offset = requests.offset[request]!;
@@ -58,7 +67,11 @@ export class Operations {
   }
 
   /** truncate(2) of a growable disk. */
-  *resize(request: number, size: number): Task {
+  resize(request: number, size: number): Task {
+    return this.#exclusively(request, size, Number.POSITIVE_INFINITY, this.#resize(request, size));
+  }
+
+  *#resize(request: number, size: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     disk.dirty = true;
@@ -67,11 +80,12 @@ export class Operations {
     return result;
   }
 
-  /** SEEK_DATA and SEEK_HOLE. */
+  /** SEEK_DATA and SEEK_HOLE. A block device knows no holes: it is data up to its end. */
   *seek(request: number, offset: number, whence: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     if (disk.chain !== null) return yield* this.#seekInChain(request, disk.chain, offset, whence);
+    if (disk.config.blockDevice) return whence === SEEK_DATA ? offset : disk.image.size;
     const result = yield engine.seek(request, disk.file, offset, whence);
     return disk.image.seekResult(offset, whence, result);
   }
@@ -92,6 +106,22 @@ export class Operations {
       if ((extent.kind !== ZERO) === (whence === SEEK_DATA)) return at;
     }
     return whence === SEEK_DATA ? -ERRNO.ENXIO : image.size;
+  }
+
+  /**
+   * Runs a task while nothing else writes to the blocks of bytes `start` to `end`: a write that keeps
+   * a part of one of them would bring back what the task removes.
+   */
+  *#exclusively(request: number, start: number, end: number, task: Task): Task {
+    const { requests, disks, granted } = this.#parts;
+    const { config, locks } = disks[requests.disk[request]!]!;
+    if (config.alignment === 1) return yield* task;
+    const first = roundDown(start, config.alignment);
+    const free = locks.begin(request, first, roundUp(end, config.alignment), true);
+    if (!free) yield PENDING;
+    const result = yield* task;
+    locks.end(request, granted);
+    return result;
   }
 
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */

@@ -1,7 +1,7 @@
+import type { Memory } from '../buffers/memory.js';
 import type { Engine } from '../engine/engine.js';
 import type { Extent } from '../image/image.js';
 import type { Disk } from './disk.js';
-import type { Memory } from '../buffers/memory.js';
 import type { Replies } from './replies.js';
 import type { Requests } from './requests.js';
 import type { Tasks } from './tasks.js';
@@ -13,6 +13,8 @@ export interface CoreParts {
   readonly disks: readonly Disk[];
   readonly engine: Engine;
   readonly tasks: Tasks;
+  /** Called when a lock that a request waits for is its own. */
+  readonly granted: (request: number) => void;
   /** Scratch answer of `Image.map`. */
   readonly extent: Extent;
 }

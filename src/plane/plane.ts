@@ -1,15 +1,3 @@
-import { newExtent } from '../image/image.js';
-import type { Engine } from '../engine/engine.js';
-import * as abi from '../fuse/abi.js';
-import type { Owner } from '../fuse/attributes.js';
-import { Dispatcher } from '../fuse/dispatch.js';
-import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
-import type { Transport } from '../fuse/transport.js';
-import type { Throttle } from '../throttle/throttle.js';
-import type { Tree } from '../tree/tree.js';
-import { ERRNO } from '../util/errno.js';
-import type { Disk } from './disk.js';
-import { type Admission, DiskRequests } from './disk-requests.js';
 import {
   IN_FLIGHT_MAX,
   type Memory,
@@ -19,9 +7,21 @@ import {
   SLOT_REQUEST,
   slotOffset,
 } from '../buffers/memory.js';
+import { PayloadPool } from '../buffers/payload-pool.js';
+import type { Engine } from '../engine/engine.js';
+import * as abi from '../fuse/abi.js';
+import type { Owner } from '../fuse/attributes.js';
+import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
+import { Dispatcher } from '../fuse/dispatch.js';
+import type { Transport } from '../fuse/transport.js';
+import { newExtent } from '../image/image.js';
+import type { Throttle } from '../throttle/throttle.js';
+import type { Tree } from '../tree/tree.js';
+import { ERRNO } from '../util/errno.js';
+import type { Disk } from './disk.js';
+import { type Admission, DiskRequests } from './disk-requests.js';
 import { Operations } from './operations.js';
 import type { Parts } from './parts.js';
-import { PayloadPool } from '../buffers/payload-pool.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, READY, RequestQueue, Requests, TASK, WAITING } from './requests.js';
@@ -42,8 +42,8 @@ export interface PlaneOptions {
   pageCache: boolean;
   /** Requests in flight at most, 1 to IN_FLIGHT_MAX. */
   depth: number;
-  /** Called once INIT has been answered. */
-  initialised: () => void;
+  /** Called when INIT has been answered; false: the kernel is too old and was refused. */
+  initialised: (accepted: boolean) => void;
   /** Called with a line for each reply; null costs nothing. */
   trace: ((text: string) => void) | null;
 }
@@ -63,7 +63,7 @@ export class Plane implements Admission {
   readonly #disks: readonly Disk[];
   readonly #throttle: Throttle;
   readonly #depth: number;
-  readonly #initialised: () => void;
+  readonly #initialised: (accepted: boolean) => void;
   readonly #pool = new PayloadPool();
   readonly #waiting = new WaitingIndex(this.requests);
   readonly #ready = new RequestQueue(this.requests);
@@ -86,7 +86,8 @@ export class Plane implements Admission {
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
     const { requests } = this;
     const extent = newExtent();
-    const core = { requests, memory, disks, engine, tasks: this.#tasks, extent };
+    const granted = (request: number): void => this.#granted(request);
+    const core = { requests, memory, disks, engine, tasks: this.#tasks, granted, extent };
     const operations = new Operations(core);
     const asked = new DiskRequests(disks, this, operations);
     const { tree, owner, pageCache } = options;
@@ -109,6 +110,11 @@ export class Plane implements Admission {
     return this.#pool.inUse;
   }
 
+  /** Requests between admission and the departure of their reply. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
   /** A request of `bytes` is in `slot`. */
   received(slot: number, bytes: number): void {
     const { requests } = this;
@@ -125,7 +131,7 @@ export class Plane implements Admission {
     const result = this.dispatcher.dispatch(at, bytes, out);
     if (result === DEFERRED) return;
     if (result === NO_REPLY) this.#release(request);
-    else this.#replies.payload(request, out, result);
+    else this.#replies.payload(request, out, result, false);
   }
 
   /** The engine has finished an operation of `request`. */
@@ -141,7 +147,7 @@ export class Plane implements Admission {
     const { state, opcode, length } = this.requests;
     if (opcode[request] === abi.WRITE && state[request] === LINKED) {
       this.#writes.settle(request, length[request]!);
-    } else if (opcode[request] === abi.INIT) this.#initialised();
+    } else if (opcode[request] === abi.INIT) this.#initialised(this.dispatcher.initialised);
     this.#release(request);
   }
 
@@ -186,7 +192,7 @@ export class Plane implements Admission {
     const request = this.#waiting.find(uniqueLow, uniqueHigh);
     if (request === NONE || !this.#throttle.cancel(request)) return;
     this.#waiting.remove(request);
-    this.#replies.result(request, -ERRNO.EINTR);
+    this.#replies.result(request, -ERRNO.EINTR, false);
   }
 
   /** Charges the request in hand, and starts it unless its group or the window holds it back. */
@@ -241,6 +247,12 @@ export class Plane implements Admission {
     else this.#tasks.start(request, this.#operations.allocate(request));
   }
 
+  /** A lock that the request has waited for is its own. */
+  #granted(request: number): void {
+    if (this.requests.state[request] === TASK) this.#tasks.resume(request, 0);
+    else this.#writes.granted(request);
+  }
+
   #taskEnded(request: number, result: number): void {
     const opcode = this.requests.opcode[request];
     if (opcode === abi.READ && result > 0) {
@@ -248,7 +260,7 @@ export class Plane implements Admission {
       return;
     }
     if (opcode === abi.WRITE) this.#writes.ended(request, result);
-    else this.#replies.result(request, result);
+    else this.#replies.result(request, result, false);
   }
 
   #release(request: number): void {

@@ -42,16 +42,23 @@ export class RangeLocks {
     const table = this.#table;
     this.#unlink(request);
     if (table.exclusive[request] === 1) this.#exclusive--;
-    if (this.#waiting === 0) return;
-    for (let at = this.#head; at !== NONE; ) {
-      const next = table.next[at]!;
-      if (table.waiting[at] === 1 && !this.#conflicts(at, this.#head, at)) {
-        table.waiting[at] = 0;
-        this.#waiting--;
-        granted(at);
-      }
-      at = next;
+    // `granted` may end locks itself, so the list is looked at afresh each time.
+    for (let next = this.#grantable(); next !== NONE; next = this.#grantable()) {
+      table.waiting[next] = 0;
+      this.#waiting--;
+      granted(next);
     }
+  }
+
+  /** The oldest request that waits for nobody any more, or NONE. */
+  #grantable(): number {
+    if (this.#waiting === 0) return NONE;
+    const { waiting, next } = this.#table;
+    let at = this.#head;
+    while (at !== NONE && (waiting[at] === 0 || this.#conflicts(at, this.#head, at))) {
+      at = next[at]!;
+    }
+    return at;
   }
 
   /** Does any request in the list before `until` stand in the way? */
@@ -95,4 +102,13 @@ export class LockTable {
   readonly waiting = new Uint8Array(REQUESTS);
   readonly next = new Int32Array(REQUESTS);
   readonly previous = new Int32Array(REQUESTS);
+}
+
+/** `alignment` is a power of two. */
+export function roundDown(offset: number, alignment: number): number {
+  return Math.floor(offset / alignment) * alignment;
+}
+
+export function roundUp(offset: number, alignment: number): number {
+  return Math.ceil(offset / alignment) * alignment;
 }

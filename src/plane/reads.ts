@@ -3,7 +3,7 @@ import { PENDING } from '../engine/engine.js';
 import { BROKEN, COMPRESSED, DATA, METADATA, ZERO } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
 import type { Parts } from './parts.js';
-import { LINKED, PLAIN } from './requests.js';
+import { PLAIN } from './requests.js';
 import type { Task } from './tasks.js';
 
 /**
@@ -41,23 +41,21 @@ export class Reads {
     const address = memory.address + data;
     requests.state[request] = PLAIN;
     const result = engine.read(request, file, address, length, extent.offset, linked);
-    if (linked) {
-      replies.payload(request, data, length);
-      requests.state[request] = LINKED;
-    } else if (result !== PENDING) this.completed(request, result);
+    if (linked) replies.payload(request, data, length, true);
+    else if (result !== PENDING) this.completed(request, result);
   }
 
   /** The transfer of `start` ended: complete (PLAIN), short, or with an error. */
   completed(request: number, result: number): void {
     const { requests, replies, tasks } = this.#parts;
-    if (result < 0) replies.result(request, result);
+    if (result < 0) replies.result(request, result, false);
     else if (result < requests.length[request]!) tasks.start(request, this.#read(request, result));
     else this.reply(request, result);
   }
 
   /** Sends `length` bytes that a task or a plain transfer has read. */
   reply(request: number, length: number): void {
-    this.#parts.replies.payload(request, this.#dataOffset(request), length);
+    this.#parts.replies.payload(request, this.#dataOffset(request), length, false);
   }
 
   /**

@@ -1,10 +1,10 @@
+import type { Memory } from '../buffers/memory.js';
+import { replyOffset } from '../buffers/memory.js';
 import * as abi from '../fuse/abi.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
 import type { Transport } from '../fuse/transport.js';
-import type { Memory } from '../buffers/memory.js';
-import { replyOffset } from '../buffers/memory.js';
 import { describe } from './describe.js';
-import { REPLYING, type Requests } from './requests.js';
+import { LINKED, REPLYING, type Requests } from './requests.js';
 
 /** Writes reply headers and sends replies. */
 export class Replies {
@@ -29,29 +29,32 @@ export class Replies {
     this.#transport = transport;
   }
 
-  /** Answers with what a deferred operation came to, encoded by its opcode, from the reply area. */
-  result(request: number, result: number): void {
+  /**
+   * Answers with what a deferred operation came to, encoded by its opcode, from the reply area.
+   * @param linked The result is what it will be if the transfer queued just before succeeds.
+   */
+  result(request: number, result: number, linked: boolean): void {
     const { opcode, node } = this.#requests;
     const out = replyOffset(request) + abi.OUT_HEADER_BYTES;
     const length = this.#dispatcher.finish(opcode[request]!, node[request]!, result, out);
-    this.payload(request, out, length);
+    this.payload(request, out, length, linked);
   }
 
   /**
    * Answers with `length` bytes that are, or by the time the reply goes out will be, at `offset` in
    * the plane's memory. The header takes the 16 bytes before. A negative length is an errno.
    */
-  payload(request: number, offset: number, length: number): void {
+  payload(request: number, offset: number, length: number, linked: boolean): void {
     const { view } = this.#memory;
     const { uniqueLow, uniqueHigh } = this.#requests;
-    const bytes = abi.OUT_HEADER_BYTES + (length > 0 ? length : 0);
+    const bytes = abi.OUT_HEADER_BYTES + Math.max(length, 0);
     const header = offset - abi.OUT_HEADER_BYTES;
     view.setUint32(header + abi.OUT_LEN, bytes, true);
-    view.setInt32(header + abi.OUT_ERROR, length < 0 ? length : 0, true);
+    view.setInt32(header + abi.OUT_ERROR, Math.min(length, 0), true);
     view.setUint32(header + abi.OUT_UNIQUE, uniqueLow[request]!, true);
     view.setUint32(header + abi.OUT_UNIQUE + 4, uniqueHigh[request]!, true);
     if (this.#trace !== null) this.#trace(describe(this.#requests, request, length));
-    this.#requests.state[request] = REPLYING;
-    this.#transport.reply(request, header, bytes);
+    this.#requests.state[request] = linked ? LINKED : REPLYING;
+    this.#transport.reply(request, header, bytes, linked);
   }
 }

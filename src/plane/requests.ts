@@ -39,6 +39,7 @@ export class Requests {
   readonly uniqueLow = new Uint32Array(REQUESTS);
   readonly uniqueHigh = new Uint32Array(REQUESTS);
   readonly node = new Uint32Array(REQUESTS);
+  /** Index of the disk it is about, or NONE. */
   readonly disk = new Int32Array(REQUESTS);
   /** Range of the disk, bytes. */
   readonly offset = new Float64Array(REQUESTS);
@@ -68,13 +69,14 @@ export class Requests {
     return REQUESTS - this.#count;
   }
 
-  /** A free entry; there must be one. Its fields are stale but for slot and pooled. */
+  /** A free entry; there must be one. Its fields are stale but for disk, slot and pooled. */
   take(): number {
     let request = this.#free;
     if (request !== NONE) this.#free = this.next[request]!;
     else request = this.#unused++;
     this.#count++;
     this.state[request] = DISPATCHING;
+    this.disk[request] = NONE;
     this.slot[request] = NONE;
     this.pooled[request] = NONE;
     this.inFlight[request] = 0;

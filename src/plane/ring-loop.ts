@@ -1,8 +1,10 @@
+import { performance } from 'node:perf_hooks';
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Ring } from '../uring/ring.js';
 import { TAG_INDEX, TAG_IO, TAG_KIND, TAG_RECEIVE, TAG_REPLY, TAG_WAKE } from '../uring/tags.js';
 import type { Plane } from './plane.js';
+import { SpinWindow } from './spin-window.js';
 import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */
@@ -19,13 +21,15 @@ export class RingLoop {
   readonly #session: DeviceSession;
   readonly #memory: Memory;
   readonly #wake: Wake;
-  readonly #pollNs: number;
+  /** Waits for a request and waits for a device differ in length, so each has its own window. */
+  readonly #spinForRequest: SpinWindow;
+  readonly #spinForDevice: SpinWindow;
   /** Time of the last turn that had anything to do. */
   #busyNs = 0;
   #trimmed = true;
   #receiving = true;
 
-  /** @param pollUs Spin this long after the last event before the thread sleeps. */
+  /** @param pollUs Spin this long at most after the last event before the thread sleeps. */
   constructor(
     ring: Ring,
     plane: Plane,
@@ -39,7 +43,8 @@ export class RingLoop {
     this.#session = session;
     this.#memory = memory;
     this.#wake = wake;
-    this.#pollNs = pollUs * 1000;
+    this.#spinForRequest = new SpinWindow(pollUs * 1000);
+    this.#spinForDevice = new SpinWindow(pollUs * 1000);
   }
 
   /** Takes no more requests; `run` returns when those under way are answered. */
@@ -63,6 +68,7 @@ export class RingLoop {
     const ring = this.#ring;
     const now = nowNs();
     this.#plane.beginTurn(now);
+    if (ring.queued === 0) this.#settleSent();
     while (ring.peek()) {
       const tag = ring.completedTag;
       const result = ring.completedResult;
@@ -71,6 +77,14 @@ export class RingLoop {
       this.#handle(tag & TAG_KIND, tag & TAG_INDEX, result);
     }
     this.#plane.endTurn();
+  }
+
+  /** What was queued has been submitted, and so these replies have left. */
+  #settleSent(): void {
+    const session = this.#session;
+    const count = session.sentCount;
+    session.sentCount = 0;
+    for (let i = 0; i < count; i++) this.#plane.replied(session.sent[i]!);
   }
 
   #handle(kind: number, index: number, result: number): void {
@@ -82,36 +96,41 @@ export class RingLoop {
     } else if (kind === TAG_WAKE) this.#wake.woken();
   }
 
-  /** Sends down what is queued and sleeps until something happens, spinning first. */
+  /** Sends down what is queued; sleeps until something happens, spinning first. */
   #wait(): void {
-    const ring = this.#ring;
     const wakeAt = this.#plane.wakeAtNs;
-    let now = nowNs();
-    const spinUntil = Math.min(this.#busyNs + this.#pollNs, wakeAt);
-    if (now < spinUntil) {
-      ring.submit();
-      while (!ring.hasWork() && now < spinUntil) now = nowNs();
-      if (ring.hasWork()) {
-        ring.submit();
-        return;
-      }
-    }
-    if (wakeAt <= now) {
-      ring.submit();
-      return;
-    }
-    const idle = wakeAt === Infinity && !this.#trimmed;
-    if (!idle) {
+    const isDeviceBusy = this.#plane.inFlight > this.#session.sentCount;
+    const spin = isDeviceBusy ? this.#spinForDevice : this.#spinForRequest;
+    const now = nowNs();
+    const spinUntil = Math.min(this.#busyNs + spin.windowNs, wakeAt);
+    if (now < spinUntil && this.#spinUntil(spinUntil)) return;
+    // The last replies of all have no completion to wait for.
+    const last = !this.#receiving && this.#session.sentCount > 0;
+    if (wakeAt <= now || last) this.#ring.submit();
+    else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
+    else {
       this.#trimmed = false;
-      ring.submitAndWait(wakeAt - now);
-      return;
+      this.#ring.submitAndWait(Math.max(0, wakeAt - nowNs()));
     }
-    ring.submitAndWait(TRIM_AFTER_NS);
-    if (!ring.peek() && this.#plane.requests.count === 0) {
-      this.#memory.trim();
-      if (this.#plane.pooled === 0) this.#memory.trimPool();
-      this.#trimmed = true;
-    }
+    spin.slept(nowNs() - this.#busyNs);
+  }
+
+  /** @returns Whether something has happened; it is in the ring. */
+  #spinUntil(until: number): boolean {
+    const ring = this.#ring;
+    ring.submit();
+    while (!ring.hasWork()) if (nowNs() >= until) return false;
+    ring.submit();
+    return true;
+  }
+
+  /** Sleeps, and gives memory back if nothing comes for a while. */
+  #sleepIdle(): void {
+    this.#ring.submitAndWait(TRIM_AFTER_NS);
+    if (this.#ring.peek() || this.#plane.requests.count > this.#session.sentCount) return;
+    this.#memory.trim();
+    if (this.#plane.pooled === 0) this.#memory.trimPool();
+    this.#trimmed = true;
   }
 }
 

@@ -40,6 +40,12 @@ function send(message: FromPlane): void {
   parentPort!.postMessage(message);
 }
 
+function initialised(accepted: boolean): void {
+  if (!accepted)
+    throw new Error('this kernel speaks FUSE 7.27 or older; 7.28 (Linux 4.20) is needed');
+  send({ kind: 'ready' });
+}
+
 /** Slow calls go to the control plane's thread pool. */
 const slowCalls: SlowCalls = {
   lseek(request, descriptor, offset, whence) {
@@ -141,7 +147,7 @@ function main(config: PlaneConfig): void {
     owner: config.owner,
     pageCache: config.pageCache,
     depth: config.depth === 'auto' ? IN_FLIGHT_MAX : Math.min(config.depth, IN_FLIGHT_MAX),
-    initialised: () => send({ kind: 'ready' }),
+    initialised,
     trace: config.verbose ? (text) => send({ kind: 'log', text }) : null,
   });
   const handle = (message: ToPlane): void => {

@@ -1,8 +1,11 @@
+import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
 import { roundUpToSector } from '../image/image.js';
-import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
+import { ERRNO } from '../util/errno.js';
+import type { Disk } from './disk.js';
 import type { Parts } from './parts.js';
-import { LINKED, LOCKED, NONE, PLAIN } from './requests.js';
+import { roundDown, roundUp } from './range-locks.js';
+import { LOCKED, NONE, PLAIN } from './requests.js';
 import type { Task } from './tasks.js';
 
 /**
@@ -11,8 +14,6 @@ import type { Task } from './tasks.js';
  */
 export class Writes {
   readonly #parts: Parts;
-
-  readonly #granted = (request: number): void => this.granted(request);
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -27,16 +28,21 @@ export class Writes {
     if (alignment > 1) {
       const start = requests.offset[request]!;
       const end = start + requests.length[request]!;
-      const whole = !this.#isUnaligned(request);
-      const locked = whole
-        ? disk.locks.begin(request, start, end, false)
-        : disk.locks.begin(request, down(start, alignment), up(end, alignment), true);
+      const locked = this.#isUnaligned(request)
+        ? disk.locks.begin(request, roundDown(start, alignment), this.#lockEnd(disk, end), true)
+        : disk.locks.begin(request, start, end, false);
       if (!locked) {
         requests.state[request] = LOCKED;
         return;
       }
     }
     this.granted(request);
+  }
+
+  /** Blocks that reach past the image may have to be cut off behind it: nothing may be there. */
+  #lockEnd(disk: Disk, end: number): number {
+    const blocks = roundUp(end, disk.config.alignment);
+    return blocks > disk.image.size ? Number.POSITIVE_INFINITY : blocks;
   }
 
   /** Nothing else writes to these blocks now. */
@@ -53,10 +59,8 @@ export class Writes {
     const address = memory.address + this.#payloadOffset(request);
     requests.state[request] = PLAIN;
     const result = engine.write(request, file, address, length, extent.offset, linked);
-    if (linked) {
-      replies.result(request, length);
-      requests.state[request] = LINKED;
-    } else if (result !== PENDING) this.completed(request, result);
+    if (linked) replies.result(request, length, true);
+    else if (result !== PENDING) this.completed(request, result);
   }
 
   /** The transfer of `granted` ended: complete (PLAIN), short, or with an error. */
@@ -64,13 +68,13 @@ export class Writes {
     const { requests, tasks } = this.#parts;
     const short = result > 0 && result < requests.length[request]!;
     if (short) tasks.start(request, this.#writeRest(request, result));
-    else this.ended(request, result);
+    else this.ended(request, result === 0 ? -ERRNO.EIO : result);
   }
 
   /** `written` bytes are on the host, or it is an errno: answers, after size and locks followed. */
   ended(request: number, written: number): void {
     this.settle(request, written);
-    this.#parts.replies.result(request, written);
+    this.#parts.replies.result(request, written, false);
   }
 
   /** A write has come to `written` bytes or -errno: the disk's size and locks follow. */
@@ -78,7 +82,7 @@ export class Writes {
     const { requests, disks } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     if (written > 0) disk.image.written(requests.offset[request]! + written);
-    if (disk.config.alignment > 1) disk.locks.end(request, this.#granted);
+    if (disk.config.alignment > 1) disk.locks.end(request, this.#parts.granted);
   }
 
   #isUnaligned(request: number): boolean {
@@ -138,16 +142,20 @@ export class Writes {
     return Math.min(length, Math.max(0, written - before));
   }
 
-  /** Reads one block of the image at `offset`; what the host file lacks is zeros. */
+  /**
+   * Reads one block of the image at `offset`. A block is the least that the host gives, so less of it
+   * means that the file ends there: the rest is zeros.
+   */
   *#readEdge(request: number, at: number, offset: number): Task {
     const { requests, disks, engine, extent, memory } = this.#parts;
     const { image, config } = disks[requests.disk[request]!]!;
-    memory.bytes.fill(0, at, at + config.alignment);
+    const { alignment } = config;
+    memory.bytes.fill(0, at, at + alignment);
     if (offset >= image.size) return 0;
-    image.mapWrite(offset, config.alignment, extent);
-    const { file } = extent;
+    image.mapWrite(offset, alignment, extent);
+    const { file, offset: from } = extent;
     const address = memory.address + at;
-    return yield engine.read(request, file, address, config.alignment, extent.offset, false);
+    return yield engine.read(request, file, address, alignment, from, false);
   }
 
   /**
@@ -164,7 +172,7 @@ export class Writes {
       const address = memory.address + from + done;
       const { file, length: bytes } = extent;
       const result = yield engine.write(request, file, address, bytes, extent.offset, false);
-      if (result <= 0) return done > 0 ? done : result;
+      if (result <= 0) return done > 0 ? done : result === 0 ? -ERRNO.EIO : result;
       done += result;
     }
     return done;
@@ -186,12 +194,4 @@ export class Writes {
     if (requests.slot[request] === NONE) requests.slot[request] = memory.takeSlot();
     return slotOffset(requests.slot[request]!);
   }
-}
-
-function down(offset: number, alignment: number): number {
-  return Math.floor(offset / alignment) * alignment;
-}
-
-function up(offset: number, alignment: number): number {
-  return Math.ceil(offset / alignment) * alignment;
 }

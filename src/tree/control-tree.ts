@@ -20,7 +20,11 @@ function addGroup(tree: Tree, directory: DirectoryNode, throttle: Throttle, grou
     tree.addControl(directory, name, { mode: READ_ONLY, read });
   file('io.max', () => `${formatLimits(group.limits)}\n`);
   file('io.stat', () => formatStats(throttle, group));
-  file('members', () => memberNames(throttle, group).map((name) => `${name}\n`).join(''));
+  file('members', () =>
+    memberNames(throttle, group)
+      .map((name) => `${name}\n`)
+      .join(''),
+  );
   for (const child of group.children.values()) {
     addGroup(tree, tree.addDirectory(directory, child.name), throttle, child);
   }

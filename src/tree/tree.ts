@@ -36,7 +36,8 @@ export type TreeNode = DirectoryNode | DiskNode | ControlNode;
 /** What the mount shows: directories, disks and control files. Names and structure, no I/O. */
 export class Tree {
   readonly root: DirectoryNode;
-  readonly #nodes = new Map<number, TreeNode>();
+  /** By id: ids are given out in order, and an array is the fastest table for them. */
+  readonly #nodes: (TreeNode | undefined)[] = [];
   #nextId = 1;
 
   constructor() {
@@ -51,7 +52,7 @@ export class Tree {
 
   /** The node with this id; undefined once it is gone. */
   node(id: number): TreeNode | undefined {
-    return this.#nodes.get(id);
+    return this.#nodes[id];
   }
 
   addDirectory(parent: DirectoryNode, name: string): DirectoryNode {
@@ -71,7 +72,7 @@ export class Tree {
       assert(!node.parent.children.has(node.name), `two entries named ${node.name}`);
       node.parent.children.set(node.name, node);
     }
-    this.#nodes.set(node.id, node);
+    this.#nodes[node.id] = node;
     return node;
   }
 }

@@ -40,7 +40,9 @@ export class Ring {
   readonly #wait = new WaitArgument();
   #tail: number;
   #queued = 0;
+  /** Our place in the completion queue, and the kernel's as last read. */
   #head: number;
+  #tailSeen: number;
 
   /**
    * @param entries Submission queue size, a power of two. The completion queue gets four times that:
@@ -76,6 +78,7 @@ export class Ring {
     this.#cqes = cq(abi.CQ_OFF_CQES) / 4;
     this.#tail = this.#words[this.#sqTail]!;
     this.#head = this.#words[this.#cqHead]!;
+    this.#tailSeen = this.#head;
     // Entry i of the submission queue is always SQE i, so the indirection is filled in once.
     const array = sq(abi.SQ_OFF_ARRAY) / 4;
     for (let i = 0; i < this.#entries; i++) this.#words[array + i] = i;
@@ -149,19 +152,25 @@ export class Ring {
     return this.#queued;
   }
 
-  /** Looks at the oldest completion: false when there is none. */
+  /**
+   * Looks at the oldest completion: false when there is none. Completions are taken in batches: the
+   * kernel's tail is read, and our head told to it, once a batch and not once an entry.
+   */
   peek(): boolean {
-    if (Atomics.load(this.#signed, this.#cqTail) >>> 0 === this.#head) return false;
+    if (this.#head === this.#tailSeen) {
+      Atomics.store(this.#signed, this.#cqHead, this.#head | 0);
+      this.#tailSeen = Atomics.load(this.#signed, this.#cqTail) >>> 0;
+      if (this.#head === this.#tailSeen) return false;
+    }
     const at = this.#cqes + (this.#head & this.#cqMask) * abi.CQE_WORDS;
     this.completedTag = this.#words[at]!;
     this.completedResult = this.#signed[at + abi.CQE_RESULT]!;
     return true;
   }
 
-  /** Gives the completion that `peek` found back to the kernel. */
+  /** Done with the completion that `peek` found. */
   advance(): void {
     this.#head = (this.#head + 1) >>> 0;
-    Atomics.store(this.#signed, this.#cqHead, this.#head | 0);
   }
 
   /** Empties a full queue in the middle of a turn. */
@@ -190,6 +199,13 @@ export class Ring {
     this.#wait.set(timeoutNs);
     const flags = abi.ENTER_GETEVENTS | abi.ENTER_EXT_ARG;
     const argument = this.#wait.address;
-    return uringEnter(this.#fd, this.#queued, minComplete, flags, argument, abi.GETEVENTS_ARG_BYTES);
+    return uringEnter(
+      this.#fd,
+      this.#queued,
+      minComplete,
+      flags,
+      argument,
+      abi.GETEVENTS_ARG_BYTES,
+    );
   }
 }

@@ -32,7 +32,7 @@ function sluice(...args: string[]) {
 
 /** Command line, exit code, the one line on stderr after `sluice: `. */
 const REFUSED: [string, number, string][] = [
-  ['', 2, 'name a command: mount, umount, info, stat; see sluice --help'],
+  ['', 2, 'name a command: mount, umount, info, map, stat; see sluice --help'],
   ['nonsense', 2, 'unknown command: nonsense; see sluice --help'],
   [
     'mount',

@@ -49,6 +49,13 @@ export class Maker {
     });
   }
 
+  /** Overwrites the first place where a file has the bytes `from`. */
+  patch(name: string, from: Buffer, to: Buffer): void {
+    const bytes = readFileSync(this.path(name));
+    to.copy(bytes, bytes.indexOf(from));
+    writeFileSync(this.path(name), bytes);
+  }
+
   raw(name: string, size: number): void {
     writeFileSync(this.path(name), '');
     truncateSync(this.path(name), size);
@@ -230,9 +237,7 @@ const CHAINS: Variant[] = [
       makeRaw(maker, 'base.img', 2 * MIB);
       // qemu-img does not make such images any more: the name of the extension is wiped out.
       maker.create('top.qcow2', '3M', '', '-b', 'base.img', '-F', 'raw');
-      const bytes = readFileSync(maker.path('top.qcow2'));
-      bytes.writeUInt32BE(0x12345678, bytes.indexOf(Buffer.from('e2792aca', 'hex')));
-      writeFileSync(maker.path('top.qcow2'), bytes);
+      maker.patch('top.qcow2', Buffer.from('e2792aca', 'hex'), Buffer.from('12345678', 'hex'));
     },
   },
 ];

@@ -65,7 +65,7 @@ for (const name of [
   'ä',
   'x'.repeat(255),
 ]) {
-  test(`LOOKUP of ${name.length > 20 ? 'a long name' : `"${name}"`}, which is not there, is ENOENT`, (t) => {
+  test(`LOOKUP of "${name.slice(0, 20)}", which is not there, is ENOENT`, (t) => {
     // Two bytes at least: the name and its NUL.
     const body = name === '' ? hex('name 00 00') : nameBytes(name);
     t.is(new Exchange().send(LOOKUP, ROOT, body), -ENOENT);

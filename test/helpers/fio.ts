@@ -13,7 +13,7 @@ interface FioSide {
   total_ios: number;
 }
 
-/** Words for fio: direct asynchronous I/O on one file, in one process that can be killed as a whole. */
+/** Words for fio: direct asynchronous I/O on one file, in one process that can be killed. */
 export function fioWords(file: string, ...options: string[]): string[] {
   const usual = [
     '--name=test',

@@ -149,7 +149,7 @@ function abortConnection(device: string): void {
   }
 }
 
-/** Kills a daemon that outlived its mount; its number is still its own only if it serves `point`. */
+/** Kills a daemon that outlived its mount; the number is still its own if it serves `point`. */
 async function endProcess(pid: number, point: string): Promise<void> {
   const ours = (): boolean => {
     try {

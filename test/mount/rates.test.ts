@@ -11,7 +11,10 @@ const RUN = ['size=64m', 'time_based', 'runtime=2'];
 interface Case {
   limit: string;
   options: string[];
-  /** What fio must measure, within 3 %: the run is short and begins with 10 ms of burst. */
+  /**
+   * What fio must measure. Never more than 2 % above: the run is short and begins with 10 ms of burst.
+   * Below, a busy machine may cost some; `tools/limits.ts` measures what a quiet one gives.
+   */
   expected: number;
   measure: (job: FioJob) => number;
 }
@@ -50,13 +53,13 @@ const CASES: readonly Case[] = [
 ];
 
 for (const { limit, options, expected, measure } of CASES) {
-  fioTest(`${limit} holds within 3 % for ${options.join(' ')}`, async (t) => {
+  fioTest(`${limit} holds for ${options.join(' ')}`, async (t) => {
     const image = sparseFile(join(tempFolder(t, TMPFS), 'disk.img'), 64 * MIB);
     const words = ['--group', `g:${limit}`, '--assign', 'disk=g'];
     await withMount(t, [image], words, async (mount) => {
       const got = measure(await fio(mount.file(), ...RUN, ...options));
       t.log(`${limit}: ${got}, ${((got / expected - 1) * 100).toFixed(2)} % off`);
-      t.true(Math.abs(got / expected - 1) < 0.03, `${got} instead of ${expected}`);
+      t.true(got < expected * 1.02 && got > expected * 0.8, `${got} instead of ${expected}`);
     });
   });
 }

@@ -52,7 +52,8 @@ async function exerciseFile(options: ExerciseOptions): Promise<boolean> {
       const outcome = await exercise(state, () => {});
       const seconds = ((performance.now() - start) / 1000).toFixed(1);
       const mebibytes = (bytes: number): string => `${Math.round(bytes / (1 << 20))} MiB`;
-      const moved = `${mebibytes(outcome.bytesRead)} read, ${mebibytes(outcome.bytesWritten)} written`;
+      const { bytesRead, bytesWritten } = outcome;
+      const moved = `${mebibytes(bytesRead)} read, ${mebibytes(bytesWritten)} written`;
       const left = outcome.leftOut.length > 0 ? `, not supported: ${outcome.leftOut}` : '';
       const what = `seed ${options.seed}: ${outcome.operations} operations, ${moved}`;
       process.stdout.write(`${what}, ${seconds} s, no difference${left}\n`);

@@ -69,7 +69,7 @@ function exerciseMount(options: CommandOptions, variant: Variant, seed: number):
   }
   const again = `--mount --only '${variant.title}' --seed ${seed} --ops ${options.exercise.ops}`;
   process.stdout.write(
-    `${problem}\nrepeat with a fresh image: exerciser.js ${again}\nthe host file and the log are kept in ${folder}\n`,
+    `${problem}\nrepeat with a fresh image: exerciser.js ${again}\nkept: ${folder}\n`,
   );
   // Lazily and by force: whatever waits on the mount must end with it.
   spawnSync('umount', ['-f', '-l', mountpoint], { timeout: MOUNT_MS, stdio: 'ignore' });

@@ -41,7 +41,7 @@ export interface CommandOptions {
   only: string | null;
 }
 
-export const USAGE = `usage: exerciser PATH [options]      exercise one file against a model in memory
+export const USAGE = `usage: exerciser PATH [options]      exercise one file against a model
        exerciser --mount [options]   the same on images mounted freshly: direct and not,
                                      fixed and growable, and parallel neighbouring writes
 

@@ -16,11 +16,16 @@ export class UsageError extends Error {}
  * Throws once the tool is ending, so that an interrupted tool starts nothing more.
  */
 export function atEnd(undo: Undo): () => void {
-  if (ending) throw new Error('interrupted');
+  checkNotEnding();
   undos.add(undo);
   return () => {
     undos.delete(undo);
   };
+}
+
+/** Throws once the tool is ending: for loops that go on after an error. */
+export function checkNotEnding(): void {
+  if (ending) throw new Error('interrupted');
 }
 
 async function undoAll(): Promise<void> {

@@ -1,22 +1,36 @@
-/** Requests of one completion time, as a fio bandwidth log without averaging gives them. */
+/** Requests in the order of their completion, as fio's latency log without averaging gives them. */
 export interface Completions {
-  /** Milliseconds from the job's start, ascending, one entry per request. */
+  /** Milliseconds from the job's start, ascending. */
   timesMs: Float64Array;
+  /** Completion latency, microseconds. */
+  latenciesUs: Float64Array;
   /** Bytes of each request. */
   bytes: Float64Array;
 }
 
-/** Reads the lines `time, rate, direction, bytes, ...` of a `_bw.1.log` of one job. */
-export function parseBandwidthLog(text: string): Completions {
+/** Reads the lines `time ms, latency ns, direction, bytes, ...` of a `_clat.1.log` of one job. */
+export function parseLatencyLog(text: string): Completions {
   const lines = text.split('\n').filter((line) => line !== '');
   const timesMs = new Float64Array(lines.length);
+  const latenciesUs = new Float64Array(lines.length);
   const bytes = new Float64Array(lines.length);
   for (let i = 0; i < lines.length; i++) {
     const fields = lines[i].split(',');
     timesMs[i] = Number(fields[0]);
+    latenciesUs[i] = Number(fields[1]) / 1000;
     bytes[i] = Number(fields[3]);
   }
-  return { timesMs, bytes };
+  return { timesMs, latenciesUs, bytes };
+}
+
+/**
+ * 99th percentile (nearest rank) of the latencies of what was completed by `endMs`, microseconds;
+ * NaN for none. What fio completes after its time is left out: it reaps the last requests all at
+ * once when the last one is there, so they look up to twice as slow as they were.
+ */
+export function p99Until({ timesMs, latenciesUs }: Completions, endMs: number): number {
+  const counted = latenciesUs.filter((_, i) => timesMs[i] <= endMs).sort();
+  return counted.length === 0 ? Number.NaN : counted[Math.ceil(counted.length * 0.99) - 1];
 }
 
 /** Rates per second, null when all requests were completed at one time. */

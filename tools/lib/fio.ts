@@ -13,7 +13,7 @@ export interface FioJob {
   seconds: number;
   /** Seconds before the measured time, not counted. */
   rampSeconds: number;
-  /** Prefix of a log with a line per completed request (`PREFIX_bw.1.log`). */
+  /** Prefix of a log with a line per completed request (`PREFIX_clat.1.log`). */
   log?: string;
 }
 
@@ -88,7 +88,7 @@ export function fioArguments(job: FioJob): string[] {
     '--time_based',
     `--runtime=${Math.round(job.seconds * 1000)}ms`,
     ...(job.rampSeconds > 0 ? [`--ramp_time=${Math.round(job.rampSeconds * 1000)}ms`] : []),
-    ...(job.log === undefined ? [] : [`--write_bw_log=${job.log}`]),
+    ...(job.log === undefined ? [] : [`--write_lat_log=${job.log}`]),
     '--group_reporting',
     '--output-format=json',
   ];

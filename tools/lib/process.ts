@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { atEnd, UsageError } from './cleanup.js';
@@ -99,16 +99,31 @@ export async function stop(child: Child, ms = 5000): Promise<void> {
   await settles(child.exited, ms);
 }
 
-/** Runs a program to its end; resolves to its output, rejects with what it printed on stderr. */
-export function run(command: string, args: string[], timeoutMs = 20_000): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = { timeout: timeoutMs, killSignal: 'SIGKILL' as const, maxBuffer: 1 << 24 };
-    execFile(command, args, options, (error, stdout, stderr) => {
-      if (!error) return resolve(stdout);
-      const why = error.killed ? `not done in ${timeoutMs} ms` : stderr.trim() || error.message;
-      reject(new Error(`${command}: ${why}`));
-    });
+/**
+ * Runs a program to its end; resolves to its standard output, rejects with what it printed on
+ * standard error. It has a process group of its own, so that a Ctrl-C meant for the tool does not
+ * stop an unmount of the clean-up half-way.
+ */
+export async function run(command: string, args: string[], timeoutMs = 20_000): Promise<string> {
+  const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
   });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const code = new Promise<number | null>((resolve, reject) => {
+    child.once('error', (error) => reject(new Error(`cannot start ${command}: ${error.message}`)));
+    child.once('close', resolve);
+  });
+  if (!(await settles(code, timeoutMs))) {
+    child.kill('SIGKILL');
+    throw new Error(`${command}: not done in ${timeoutMs} ms`);
+  }
+  if ((await code) !== 0) throw new Error(stderr.trim() || `${command} failed`);
+  return stdout;
 }
 
 /**

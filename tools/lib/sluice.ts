@@ -1,5 +1,5 @@
 import { access, mkdir, readFile, rmdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { atEnd } from './cleanup.js';
@@ -16,8 +16,11 @@ export interface SluiceMount {
   pid: number;
   /** Path of an image's file. */
   file(name: string): string;
-  /** Unmounts and waits for the daemon's end; harder and harder, but bounded. */
-  stop(): Promise<void>;
+  /**
+   * Unmounts and waits for the daemon's end; harder and harder, but bounded. `force` is for a mount
+   * with requests that wait: their process holds the file open until they are answered.
+   */
+  stop(force?: boolean): Promise<void>;
 }
 
 /** Throws when the program is not built. */
@@ -49,13 +52,13 @@ export async function mountSluice(
   await mkdir(mountpoint);
   let mounting: Promise<string> | null = null;
   let stopping: Promise<void> | null = null;
-  const stop = (): Promise<void> => {
+  const stop = (force = false): Promise<void> => {
     // A mount under way is waited for, or it would come up after the clean-up.
     const mounted = mounting?.catch(() => {}) ?? Promise.resolve();
-    stopping ??= mounted.then(() => stopSluice(mountpoint)).finally(forget);
+    stopping ??= mounted.then(() => stopSluice(mountpoint, force)).finally(forget);
     return stopping;
   };
-  const forget = atEnd(stop);
+  const forget = atEnd(() => stop(true));
   try {
     mounting = run(process.execPath, [MAIN, 'mount', ...words, mountpoint, ...options]);
     await mounting;
@@ -74,13 +77,15 @@ async function daemonPid(mountpoint: string): Promise<number> {
   return parseDaemonPid(await text);
 }
 
-async function stopSluice(mountpoint: string): Promise<void> {
+async function stopSluice(mountpoint: string, force: boolean): Promise<void> {
   if (await isMounted(mountpoint)) {
     const pid = await daemonPid(mountpoint).catch(() => null);
-    await run(process.execPath, [MAIN, 'umount', mountpoint]).catch((error: Error) => {
-      // The tool goes on, but a umount that fails is a fault of the program: say so.
-      console.error(`${basename(mountpoint)}: ${error.message}`);
-    });
+    await run(process.execPath, [MAIN, 'umount', mountpoint, ...(force ? ['--force'] : [])]).catch(
+      (error: Error) => {
+        // The tool goes on, but a umount that fails is a fault of the program: say so.
+        console.error(error.message);
+      },
+    );
     if (pid !== null) await endDaemon(pid);
     await unmount(mountpoint);
   }

@@ -46,12 +46,10 @@ export function compressedBytes(high: number, low: number, clusterBits: number):
   return sectors * 512 - (low & 511);
 }
 
-// What a subcluster is, from the two bitmaps of an extended entry.
+// What a subcluster is, from the two bitmaps of an extended entry: 1 is data; 3, allocated and zero
+// at once, is what no writer makes.
 export const SUBCLUSTER_UNALLOCATED = 0;
-export const SUBCLUSTER_DATA = 1;
 export const SUBCLUSTER_ZERO = 2;
-/** Allocated and zero at once: no writer makes that. */
-export const SUBCLUSTER_BROKEN = 3;
 
 /** State of subcluster `index`: bit of the allocation bitmap, and of the zero bitmap twice. */
 export function subclusterState(

@@ -1,0 +1,61 @@
+import { closeSync, openSync } from 'node:fs';
+import test from 'ava';
+import type { MountConfig } from '../../src/daemon/config.js';
+import type { Log } from '../../src/daemon/log.js';
+import { MountSession } from '../../src/daemon/mount-session.js';
+import { PlaneThread } from '../../src/daemon/plane-thread.js';
+import type { FuseMount } from '../../src/fuse/mount.js';
+
+const CONFIG: MountConfig = {
+  mountpoint: '/nowhere',
+  images: [],
+  groups: [],
+  assignments: [],
+  readOnly: false,
+  growable: false,
+  direct: true,
+  cache: 'none',
+  metadataCache: 16777216,
+  depth: 'auto',
+  transport: 'uring',
+  pollUs: 0,
+  allowOther: false,
+  mountOptions: [],
+  verbose: false,
+  foreground: true,
+  logFile: null,
+};
+
+const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** A mount that only remembers how it was unmounted. */
+class FakeMount implements FuseMount {
+  readonly fd = openSync('/dev/null', 'r');
+  readonly unmounts: boolean[] = [];
+
+  async unmount(lazy: boolean): Promise<void> {
+    this.unmounts.push(lazy);
+  }
+}
+
+test('a data plane that dies at its start leaves no mount and says why', async (t) => {
+  const mount = new FakeMount();
+  // A descriptor that is not open: the ring refuses to register it, and the thread throws.
+  const thread = new PlaneThread(CONFIG, [], 1_000_000, SILENT);
+  const session = new MountSession(mount, thread, SILENT);
+  const error = await t.throwsAsync(session.ready);
+  t.regex(error.message, /^the data plane did not start: .*file registration failed with -9/s);
+  t.deepEqual(await session.ended.then(({ kind }) => kind), 'crashed');
+  t.deepEqual(mount.unmounts, [true]);
+  // The session has closed the descriptor of the mount.
+  t.throws(() => closeSync(mount.fd), { code: 'EBADF' });
+});
+
+test('a session that the kernel ends at once was unmounted, not crashed', async (t) => {
+  const mount = new FakeMount();
+  // Reading /dev/null gives the end of file that stands for "no session" here.
+  const thread = new PlaneThread(CONFIG, [], openSync('/dev/null', 'r'), SILENT);
+  const session = new MountSession(mount, thread, SILENT);
+  await t.throwsAsync(session.ready, { message: /unmounted before it was ready/ });
+  t.deepEqual(await session.ended, { kind: 'unmounted' });
+});

@@ -1,0 +1,107 @@
+import test from 'ava';
+import { DATA, newExtent, ZERO } from '../../src/image/image.js';
+import { RawImage } from '../../src/image/raw.js';
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const ENXIO = 6;
+const EIO = 5;
+
+for (const [host, size] of [
+  [0, 0],
+  [1, 512],
+  [511, 512],
+  [512, 512],
+  [513, 1024],
+  [1000, 1024],
+  [1_073_741_825, 1_073_742_336],
+  [5_000_000_000_001, 5_000_000_000_512],
+] as const) {
+  test(`a host file of ${host} bytes is an image of ${size}`, (t) => {
+    t.is(new RawImage(0, host).size, size);
+  });
+}
+
+function mapped(image: RawImage, offset: number, length: number): object {
+  const extent = newExtent();
+  image.map(offset, length, extent);
+  return extent;
+}
+
+test('a range within the host file is data at the same offset', (t) => {
+  const image = new RawImage(3, 1000);
+  t.like(mapped(image, 0, 1000), { kind: DATA, file: 3, offset: 0, length: 1000 });
+  t.like(mapped(image, 999, 1), { kind: DATA, file: 3, offset: 999, length: 1 });
+});
+
+test('a range across the end of the host file is data up to it', (t) => {
+  const image = new RawImage(3, 1000);
+  t.like(mapped(image, 0, 1024), { kind: DATA, file: 3, offset: 0, length: 1000 });
+  t.like(mapped(image, 999, 25), { kind: DATA, file: 3, offset: 999, length: 1 });
+});
+
+test('a range behind the end of the host file is zeros, all of it', (t) => {
+  const image = new RawImage(3, 1000);
+  t.like(mapped(image, 1000, 24), { kind: ZERO, length: 24 });
+  t.like(mapped(image, 1023, 1), { kind: ZERO, length: 1 });
+  t.like(mapped(new RawImage(0, 0), 0, 512), { kind: ZERO, length: 512 });
+});
+
+test('writes go where they are asked for, past the end too', (t) => {
+  const image = new RawImage(3, 1000);
+  const extent = newExtent();
+  image.mapWrite(500, 4096, extent);
+  t.like({ ...extent }, { kind: DATA, file: 3, offset: 500, length: 4096 });
+  image.mapWrite(9_000_000_000, 1, extent);
+  t.like({ ...extent }, { kind: DATA, file: 3, offset: 9_000_000_000, length: 1 });
+});
+
+test('a write past the end grows the image, a write within it does not', (t) => {
+  const image = new RawImage(0, 1000);
+  image.written(900);
+  t.is(image.size, 1024);
+  t.like(mapped(image, 1000, 24), { kind: ZERO });
+  image.written(1001);
+  t.is(image.size, 1024);
+  t.like(mapped(image, 1000, 24), { kind: DATA, length: 1 });
+  image.written(1025);
+  t.is(image.size, 1536);
+});
+
+test('a host file that was cut or grown is an image of its new size', (t) => {
+  const image = new RawImage(0, 4096);
+  image.resized(1000);
+  t.is(image.size, 1024);
+  t.like(mapped(image, 1000, 24), { kind: ZERO });
+  image.resized(0);
+  t.is(image.size, 0);
+  image.resized(1_000_000);
+  t.is(image.size, 1_000_448);
+});
+
+// A host file of 1000 bytes, so an image of 1024: the last 24 are a hole. `host`: what lseek said.
+for (const [what, offset, whence, host, expected] of [
+  ['data in the host file is where the host says', 0, SEEK_DATA, 512, 512],
+  ['a hole in the host file is where the host says', 0, SEEK_HOLE, 512, 512],
+  ['a host file without holes ends in the hole of the tail', 0, SEEK_HOLE, 1000, 1000],
+  ['no data from here on is ENXIO', 600, SEEK_DATA, -ENXIO, -ENXIO],
+  ['the tail holds no data', 1000, SEEK_DATA, -ENXIO, -ENXIO],
+  ['the tail is a hole from its first byte', 1000, SEEK_HOLE, -ENXIO, 1000],
+  ['the tail is a hole from any byte of it', 1023, SEEK_HOLE, -ENXIO, 1023],
+  ['at the end there is nothing', 1024, SEEK_HOLE, -ENXIO, -ENXIO],
+  ['at the end there is no data', 1024, SEEK_DATA, -ENXIO, -ENXIO],
+  ['behind the end there is nothing, whatever the host says', 5000, SEEK_HOLE, 5000, -ENXIO],
+  ['an error of the host stays one', 0, SEEK_HOLE, -EIO, -EIO],
+  ['an error of the host while looking for data stays one', 0, SEEK_DATA, -EIO, -EIO],
+] as const) {
+  test(`an unaligned tail: ${what}`, (t) => {
+    t.is(new RawImage(0, 1000).seekResult(offset, whence, host), expected);
+  });
+}
+
+test('an image of whole sectors ends in the hole that every file ends in', (t) => {
+  const image = new RawImage(0, 1024);
+  t.is(image.seekResult(0, SEEK_HOLE, 1024), 1024);
+  t.is(image.seekResult(1023, SEEK_HOLE, 1024), 1024);
+  t.is(image.seekResult(1024, SEEK_HOLE, -ENXIO), -ENXIO);
+});

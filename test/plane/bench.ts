@@ -1,0 +1,272 @@
+import { IN_FLIGHT_MAX, Memory, REQUESTS, SLOTS } from '../../src/buffers/memory.js';
+import { RawImage } from '../../src/image/raw.js';
+import type { Disk, DiskConfig } from '../../src/plane/disk.js';
+import { Plane } from '../../src/plane/plane.js';
+import { LockTable, RangeLocks } from '../../src/plane/range-locks.js';
+import { FREE } from '../../src/plane/requests.js';
+import { Throttle } from '../../src/throttle/throttle.js';
+import { Tree } from '../../src/tree/tree.js';
+import {
+  FakeFile,
+  FakeHost,
+  type Mode,
+  type Op,
+  type OpKind,
+  type Reply,
+  writeRequest,
+} from './fake-host.js';
+
+export const FALLOCATE = 43;
+export const GETATTR = 3;
+export const INIT = 26;
+export const INTERRUPT = 36;
+export const LSEEK = 46;
+export const OPEN = 14;
+export const READ = 15;
+export const SETATTR = 4;
+export const WRITE = 16;
+export const FSYNC = 20;
+
+/** Node id of the first disk; the second has the next. */
+export const DISK = 2;
+
+export interface BenchOptions {
+  /** Content of the host files. */
+  contents: Uint8Array[];
+  mode?: Mode;
+  alignment?: number;
+  depth?: number;
+  config?: Partial<DiskConfig>;
+}
+
+/** All tests of a file share it: it is 830 MiB of addresses, and leaks show. */
+const memory = new Memory();
+
+/** A plane between a kernel and host files that are played; time is a number. */
+export class Bench {
+  nowNs = 1e9;
+  initialised = 0;
+  readonly memory = memory;
+  readonly throttle = new Throttle(REQUESTS);
+  readonly disks: Disk[];
+  readonly host: FakeHost;
+  readonly plane: Plane;
+  /** Id of the request that was sent last; the next one's is 2 more. */
+  unique = 0;
+  /** Entries of `requests` that have been used. */
+  #used = 0;
+
+  constructor(options: BenchOptions) {
+    const { contents, mode = 'linked', alignment = 1, depth = IN_FLIGHT_MAX } = options;
+    const files = contents.map((content) => new FakeFile(content, alignment));
+    this.host = new FakeHost(memory, files, mode);
+    const table = new LockTable();
+    const tree = new Tree();
+    this.disks = contents.map((content, file) => {
+      tree.addDisk(tree.root, `disk${file}.raw`, file);
+      const fixed = { name: `disk${file}`, descriptor: 0, hostSize: content.length, allocated: 0 };
+      const flags = { readOnly: false, growable: false, blockDevice: false, inMemory: false };
+      const config = {
+        ...fixed,
+        alignment,
+        ...flags,
+        mode: 0o600,
+        chain: null,
+        modifiedMs: 0,
+        ...options.config,
+      };
+      return {
+        config,
+        chain: null,
+        image: new RawImage(file, content.length),
+        file,
+        member: this.throttle.createMember(`disk${file}`),
+        locks: new RangeLocks(table),
+        dirty: false,
+        allocated: 0,
+        modifiedMs: 0,
+      };
+    });
+    this.plane = new Plane({
+      memory,
+      disks: this.disks,
+      throttle: this.throttle,
+      engine: this.host,
+      transport: this.host,
+      tree,
+      owner: { uid: 0, gid: 0 },
+      pageCache: false,
+      depth,
+      initialised: (accepted) => {
+        if (accepted) this.initialised++;
+      },
+      trace: null,
+    });
+  }
+
+  /** Hands a request in, in a turn of its own. Returns its id. */
+  send(opcode: number, node: number, body: Uint8Array): number {
+    return this.sendAll([[opcode, node, body]])[0]!;
+  }
+
+  /** Hands requests in, all in one turn. */
+  sendAll(list: readonly (readonly [number, number, Uint8Array])[]): number[] {
+    this.plane.beginTurn(this.nowNs);
+    const ids = list.map(([opcode, node, body]) => {
+      if (this.plane.receivable <= 0) throw new Error('nothing can be received');
+      this.unique += 2;
+      const slot = memory.takeSlot();
+      const bytes = writeRequest(memory, slot, opcode, this.unique, node, body);
+      this.plane.received(slot, bytes);
+      this.#used = Math.max(this.#used, this.plane.requests.count);
+      return this.unique;
+    });
+    this.#endTurn();
+    return ids;
+  }
+
+  read(offset: number, length: number, node = DISK): number {
+    return this.send(READ, node, ioBody(offset, length));
+  }
+
+  write(offset: number, payload: Uint8Array, node = DISK, fromCache = false): number {
+    return this.send(WRITE, node, writeBody(offset, payload, fromCache));
+  }
+
+  interrupt(unique: number): void {
+    const body = new Uint8Array(8);
+    new DataView(body.buffer).setUint32(0, unique, true);
+    this.send(INTERRUPT, 0, body);
+  }
+
+  /** A turn in which nothing has come. */
+  turn(nowNs = this.nowNs): void {
+    this.nowNs = nowNs;
+    this.plane.beginTurn(nowNs);
+    this.#endTurn();
+  }
+
+  /** Does the oldest pending operation of a kind, in a turn of its own. */
+  step(kind: OpKind, request?: number): void {
+    const match = (op: Op) => op.kind === kind && (request === undefined || op.request === request);
+    const index = this.host.pending.findIndex(match);
+    if (index < 0) throw new Error(`no ${kind} is pending: ${this.pending()}`);
+    this.stepAt(index);
+  }
+
+  stepAt(index: number): void {
+    const [op] = this.host.pending.splice(index, 1);
+    const done = this.host.perform(op!);
+    this.plane.beginTurn(this.nowNs);
+    if (done.kind === 'replied') this.plane.replied(done.request);
+    else this.plane.completed(done.request, done.result);
+    this.#endTurn();
+  }
+
+  /** Does all that is pending and what comes of it, oldest first. */
+  run(): void {
+    while (this.host.pending.length > 0) this.stepAt(0);
+  }
+
+  /** Kinds of what is pending, for instance `read write+reply`. */
+  pending(): string {
+    return this.host.pending.map((op) => `${op.kind}${op.link === null ? '' : '+reply'}`).join(' ');
+  }
+
+  /** The reply to a request, which must have come. */
+  reply(unique: number): Reply {
+    const reply = this.host.replies.get(unique);
+    if (reply === undefined) throw new Error(`request ${unique} is not answered`);
+    return reply;
+  }
+
+  /** Sends a request, does everything, returns its answer: -errno or payload. */
+  answer(opcode: number, node: number, body: Uint8Array): number | Uint8Array {
+    return this.#whole(this.send(opcode, node, body));
+  }
+
+  readNow(offset: number, length: number): number | Uint8Array {
+    return this.#whole(this.read(offset, length));
+  }
+
+  /** -errno, or the number of bytes that the reply says were written. */
+  writeNow(offset: number, payload: Uint8Array, fromCache = false): number {
+    return this.written(this.write(offset, payload, DISK, fromCache));
+  }
+
+  /** The same for a write that was sent before; does all that is pending. */
+  written(unique: number): number {
+    const answer = this.#whole(unique);
+    return typeof answer === 'number' ? answer : new DataView(answer.buffer).getUint32(0, true);
+  }
+
+  get inFlight(): number {
+    const { inFlight, state } = this.plane.requests;
+    let count = 0;
+    for (let i = 0; i < this.#used; i++) if (state[i] !== FREE) count += inFlight[i]!;
+    return count;
+  }
+
+  /** Throws unless everything is given back. */
+  assertIdle(): void {
+    const { plane } = this;
+    const left = [plane.requests.count, SLOTS - memory.freeSlots, plane.pooled, this.inFlight];
+    if (left.join() !== '0,0,0,0') throw new Error(`requests, slots, payloads, in flight: ${left}`);
+  }
+
+  #whole(unique: number): number | Uint8Array {
+    this.run();
+    const { error, payload } = this.reply(unique);
+    return error < 0 ? error : payload;
+  }
+
+  #endTurn(): void {
+    this.plane.endTurn();
+    const { inFlight } = this;
+    if (memory.freeSlots < IN_FLIGHT_MAX - inFlight) {
+      throw new Error(`${memory.freeSlots} slots are free with ${inFlight} in flight`);
+    }
+  }
+}
+
+/** struct fuse_read_in. */
+export function ioBody(offset: number, size: number): Uint8Array {
+  const body = new DataView(new ArrayBuffer(40));
+  body.setBigUint64(8, BigInt(offset), true);
+  body.setUint32(16, size, true);
+  return new Uint8Array(body.buffer);
+}
+
+/** struct fuse_write_in and the payload. */
+export function writeBody(offset: number, payload: Uint8Array, fromCache = false): Uint8Array {
+  const body = new Uint8Array(40 + payload.length);
+  body.set(ioBody(offset, payload.length));
+  body[20] = fromCache ? 1 : 0;
+  body.set(payload, 40);
+  return body;
+}
+
+/** struct fuse_fallocate_in. */
+export function allocateBody(mode: number, offset: number, length: number): Uint8Array {
+  const body = new DataView(new ArrayBuffer(32));
+  body.setBigUint64(8, BigInt(offset), true);
+  body.setBigUint64(16, BigInt(length), true);
+  body.setUint32(24, mode, true);
+  return new Uint8Array(body.buffer);
+}
+
+/** struct fuse_setattr_in with a size. */
+export function truncateBody(size: number): Uint8Array {
+  const body = new DataView(new ArrayBuffer(88));
+  body.setUint32(0, 1 << 3, true);
+  body.setBigUint64(16, BigInt(size), true);
+  return new Uint8Array(body.buffer);
+}
+
+/** struct fuse_lseek_in. */
+export function seekBody(offset: number, whence: number): Uint8Array {
+  const body = new DataView(new ArrayBuffer(24));
+  body.setBigUint64(8, BigInt(offset), true);
+  body.setUint32(16, whence, true);
+  return new Uint8Array(body.buffer);
+}

@@ -1,0 +1,51 @@
+import test from 'ava';
+import { Tree } from '../../src/tree/tree.js';
+
+test('the root is a directory without a name or parent, with the id that FUSE gives it', (t) => {
+  const { root } = new Tree();
+  t.is(root.id, 1);
+  t.is(root.kind, 'directory');
+  t.is(root.name, '');
+  t.is(root.parent, null);
+  t.is(root.children.size, 0);
+});
+
+test('nodes are numbered as they come and found by number and by name', (t) => {
+  const tree = new Tree();
+  const disk = tree.addDisk(tree.root, 'web.raw', 3);
+  const groups = tree.addDirectory(tree.root, '.groups');
+  const control = tree.addControl(groups, 'io.max', { mode: 0o444, read: () => 'x\n' });
+  t.deepEqual([disk.id, groups.id, control.id], [2, 3, 4]);
+  t.is(tree.node(1), tree.root);
+  t.is(tree.node(2), disk);
+  t.is(tree.node(4), control);
+  t.is(groups.children.get('io.max'), control);
+  t.is(control.parent, groups);
+  t.is(disk.disk, 3);
+  t.is(control.file.read(), 'x\n');
+});
+
+for (const id of [0, 3, -1, 1.5, NaN]) {
+  test(`there is no node ${id}`, (t) => {
+    const tree = new Tree();
+    tree.addDisk(tree.root, 'web.raw', 0);
+    t.is(tree.node(id), undefined);
+  });
+}
+
+test('two entries of one directory cannot have one name; in two directories they can', (t) => {
+  const tree = new Tree();
+  tree.addDisk(tree.root, 'a', 0);
+  t.throws(() => tree.addDisk(tree.root, 'a', 1), { message: /two entries named a/ });
+  t.throws(() => tree.addDirectory(tree.root, 'a'));
+  const below = tree.addDirectory(tree.root, 'b');
+  t.is(tree.addDisk(below, 'a', 1).parent, below);
+});
+
+test('names that mean something to JavaScript are names like others', (t) => {
+  const tree = new Tree();
+  t.is(tree.root.children.get('__proto__'), undefined);
+  const disk = tree.addDisk(tree.root, '__proto__', 0);
+  tree.addDisk(tree.root, 'constructor', 1);
+  t.is(tree.root.children.get('__proto__'), disk);
+});
