@@ -1,7 +1,11 @@
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { numberFiles } from '../image/chain-files.js';
 import { lockImage } from '../image/image-locks.js';
-import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
-import { smallestUnit } from '../image/qcow2/layout.js';
+import { type OpenLayer, openChain } from '../image/open-chain.js';
+import { HEADER_AUTOCLEAR } from '../image/qcow2/abi.js';
+import { type QcowLayout, smallestUnit } from '../image/qcow2/layout.js';
+import { readForWriting, type WritePart } from '../image/qcow2/read-for-writing.js';
+import type { FileSource } from '../image/source.js';
 
 import type { ChainConfig, DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
@@ -29,7 +33,8 @@ const DIRECT_BLOCK_BYTES = 4096;
 export async function openDisks(config: MountConfig, log: Log): Promise<OpenDisks> {
   const closers: (() => void)[] = [];
   const closeAll = (): void => {
-    for (const closer of closers) closer();
+    // Once: the numbers of closed descriptors are soon somebody else's.
+    for (const closer of closers.splice(0)) closer();
   };
   const disks: DiskConfig[] = [];
   try {
@@ -53,7 +58,6 @@ async function openDisk(
     lockImage(source, isTop && !readOnly, describeHolder);
   });
   closers.push(() => chain.close());
-  checkWritable(chain, readOnly);
   for (const { source, warnings } of chain.layers) {
     for (const warning of warnings) log.warn(`${source.path}: ${warning}`);
   }
@@ -68,7 +72,14 @@ async function openDisk(
   const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
   const isRaw = chain.layers[0]!.qcow === null;
   const growable = config.growable && isRaw && !first.blockDevice;
-  const chained: ChainConfig = { layers, files: others, cacheBytes: config.metadataCache };
+  const write = readOnly || isRaw ? null : prepareWriting(chain.layers[0]!, image);
+  if (write !== null) layers[0]!.qcow!.l1 = write.l1;
+  const chained: ChainConfig = {
+    layers,
+    files: others,
+    cacheBytes: config.metadataCache,
+    write,
+  };
   return {
     ...first,
     name: image.name,
@@ -85,9 +96,26 @@ function isDirectPossible(layer: OpenLayer): boolean {
   return layer.qcow === null || smallestUnit(layer.qcow.layout) >= DIRECT_BLOCK_BYTES;
 }
 
-function checkWritable(chain: OpenChain, readOnly: boolean): void {
-  const { qcow, source } = chain.layers[0]!;
-  if (qcow === null || readOnly) return;
-  const message = `${source.path}: this version cannot write qcow2; use --read-only`;
-  throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
+/** Reads and checks what writing needs, and clears the features that do not outlive a write. */
+function prepareWriting({ source, qcow }: OpenLayer, { snapshot }: ImageConfig): WritePart {
+  if (snapshot !== null) {
+    const message = `${source.path}: a snapshot cannot be written; use --read-only`;
+    throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
+  }
+  const part = readForWriting(source.path, source, qcow!);
+  clearAutoclear(source, qcow!.layout);
+  return part;
+}
+
+/** Whoever does not keep a feature with an autoclear bit up to date has to clear the bit. */
+function clearAutoclear(source: FileSource, layout: QcowLayout): void {
+  if (layout.version === 2) return;
+  if (source.read(HEADER_AUTOCLEAR, 8).every((byte) => byte === 0)) return;
+  const descriptor = openSync(source.path, 'r+');
+  try {
+    writeSync(descriptor, new Uint8Array(8), 0, 8, HEADER_AUTOCLEAR);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -22,6 +22,8 @@ export async function serve(config: MountConfig, log: Log): Promise<Served> {
     const mount = await mountFuse(mountRequest(config));
     const thread = new PlaneThread(config, disks, mount.fd, log);
     const session = new MountSession(mount, thread, log);
+    // Not left to the end of the process: a thread that ends late would hold the locks until then.
+    void session.ended.then(() => opened.close());
     await session.ready;
     return session;
   } catch (error) {

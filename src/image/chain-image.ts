@@ -1,15 +1,18 @@
 import { ERRNO } from '../util/errno.js';
 import { type Extent, type Image, UNALLOCATED, ZERO } from './image.js';
 import type { Layer } from './layer.js';
+import type { QcowWriter } from './qcow2/qcow-writer.js';
 
 /**
- * An image and its backing files, read-only. A range belongs to the first layer from the top that
+ * An image and its backing files. A range belongs to the first layer from the top that
  * has it. A layer that ends early reads as zeros from there, and hides what the layers below it have
  * there: QEMU's rule of block status (bdrv_co_common_block_status_above).
  */
 export class ChainImage implements Image {
   readonly size: number;
   readonly layers: readonly Layer[];
+  /** Null while the image is read-only. */
+  writer: QcowWriter | null = null;
 
   /** @param layers At least one; the image itself first, then its backing file, and so on. */
   constructor(layers: readonly Layer[]) {
@@ -32,8 +35,10 @@ export class ChainImage implements Image {
     extent.present = false;
   }
 
-  mapWrite(): void {
-    throw new Error('the image is read-only');
+  /** DATA where all of the range may be written in place; anything else takes a task. */
+  mapWrite(offset: number, length: number, extent: Extent): void {
+    const inPlace = this.writer?.mapInPlace(offset, length, extent) ?? false;
+    if (!inPlace) extent.kind = UNALLOCATED;
   }
 
   written(): void {}

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.js';
 import type { ChainImage } from '../image/chain-image.js';
 import type { Extent } from '../image/image.js';
+import type { ChainWrites } from './chain-writes.js';
 import { type Inflate, Inflater } from './inflater.js';
 import { MetadataLoads } from './metadata-loads.js';
 import type { Task } from './tasks.js';
@@ -9,6 +10,8 @@ import type { Resume } from './waiters.js';
 /** What a disk of layers needs besides its map: metadata loaded and clusters inflated. */
 export class Chain {
   readonly image: ChainImage;
+  /** Null for a read-only disk. */
+  writes: ChainWrites | null = null;
   readonly #loads: MetadataLoads;
   readonly #inflater: Inflater;
 

@@ -1,6 +1,7 @@
 import type { EngineFile } from '../engine/uring-engine.js';
 import type { LayerConfig } from '../image/build-chain.js';
 import type { Image } from '../image/image.js';
+import type { WritePart } from '../image/qcow2/read-for-writing.js';
 import type { Chain } from './chain.js';
 import type { RangeLocks } from './range-locks.js';
 
@@ -35,6 +36,8 @@ export interface ChainConfig {
   files: EngineFile[];
   /** Bound of the metadata caches, bytes. */
   cacheBytes: number;
+  /** What writing the image itself needs; null for a read-only one. */
+  write: WritePart | null;
 }
 
 /** A disk as the data plane serves it. */

@@ -5,6 +5,7 @@ import { blockStatus, SEEK_DATA } from '../image/block-status.js';
 import { newExtent, ZERO } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
 import type { Chain } from './chain.js';
+import type { ChainWrites } from './chain-writes.js';
 import type { CoreParts } from './parts.js';
 import { roundDown, roundUp } from './range-locks.js';
 import { NONE } from './requests.js';
@@ -29,16 +30,38 @@ export class Operations {
     const disk = disks[requests.disk[request]!]!;
     // Cleared before, not after: a write that comes meanwhile needs the next flush.
     disk.dirty = false;
-    const result = yield engine.flush(request, disk.file, dataOnly);
+    const writes = disk.chain?.writes;
+    const result = writes
+      ? yield* writes.flush(request)
+      : yield engine.flush(request, disk.file, dataOnly);
     if (result < 0) disk.dirty = true;
     return result;
   }
 
   /** fallocate of the host file. */
   allocate(request: number): Task {
-    const { offset, length } = this.#parts.requests;
+    const { offset, length, disk } = this.#parts.requests;
     const end = offset[request]! + length[request]!;
+    const writes = this.#parts.disks[disk[request]!]!.chain?.writes;
+    if (writes) return this.#allocateInChain(request, writes, end);
     return this.#exclusively(request, offset[request]!, end, this.#allocate(request));
+  }
+
+  /** Zeroing and discarding. Reserving room (mode 0) is refused, as QEMU does within an image. */
+  *#allocateInChain(request: number, writes: ChainWrites, end: number): Task {
+    const { requests, disks, granted } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const offset = requests.offset[request]!;
+    const zeroes = (requests.mode[request]! & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
+    if (!zeroes) return -ERRNO.EOPNOTSUPP;
+    disk.dirty = true;
+    const { clusterBytes } = writes.writer.layer.geometry;
+    const first = roundDown(offset, clusterBytes);
+    const free = disk.locks.begin(request, first, roundUp(end, clusterBytes), true);
+    if (!free) yield PENDING;
+    const result = yield* writes.zero(request, offset, end - offset);
+    disk.locks.end(request, granted);
+    return result;
   }
 
   /** Zeros are written by hand where the host can neither zero nor punch. */

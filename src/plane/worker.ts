@@ -1,4 +1,4 @@
-import { fsyncSync } from 'node:fs';
+import { fsyncSync, ftruncateSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { IN_FLIGHT_MAX, Memory, REQUESTS } from '../buffers/memory.js';
 import type { Engine } from '../engine/engine.js';
@@ -6,17 +6,23 @@ import type { SlowCalls } from '../engine/slow-calls.js';
 import { type EngineFile, UringEngine } from '../engine/uring-engine.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { buildChain } from '../image/build-chain.js';
+import type { QcowLayer } from '../image/qcow2/qcow-layer.js';
+import { QcowWriter } from '../image/qcow2/qcow-writer.js';
 import { RawImage } from '../image/raw.js';
 import { mapAnonymous } from '../sys/memory.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
+import { pwrite } from '../sys/transfer.js';
 import { Throttle } from '../throttle/throttle.js';
 import { addControlTree } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
 import { Ring } from '../uring/ring.js';
+import { errnoName } from '../util/errno.js';
 import { Chain } from './chain.js';
+import { ChainWrites } from './chain-writes.js';
 import type { Disk } from './disk.js';
 import type { Inflate } from './inflater.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
+import type { FlushIo } from './metadata-flush.js';
 import { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
 import { RingLoop } from './ring-loop.js';
@@ -86,6 +92,33 @@ function makeChains(config: PlaneConfig, engine: Engine, resume: Resume): (Chain
   });
 }
 
+/** Makes the chains of writable disks writable. */
+function addWriters(
+  config: PlaneConfig,
+  chains: readonly (Chain | null)[],
+  engine: Engine,
+  memory: Memory,
+  resume: Resume,
+): void {
+  for (const [disk, { chain, hostSize, alignment }] of config.disks.entries()) {
+    const part = chain?.write;
+    const served = chains[disk];
+    if (!part || !served) continue;
+    const writer = new QcowWriter(served.image.layers[0] as QcowLayer, part, hostSize);
+    served.image.writer = writer;
+    served.writes = new ChainWrites(
+      served,
+      writer,
+      engine,
+      memory,
+      resume,
+      disk,
+      hostSize,
+      alignment,
+    );
+  }
+}
+
 function makeDisks(
   config: PlaneConfig,
   throttle: Throttle,
@@ -133,7 +166,9 @@ function main(config: PlaneConfig): void {
   const memory = new Memory();
   const throttle = new Throttle(REQUESTS);
   const engine = new UringEngine(ring, files, FIRST_DISK_FILE, slowCalls);
-  const chains = makeChains(config, engine, (request) => plane.completed(request, 0));
+  const resume = (request: number): void => plane.completed(request, 0);
+  const chains = makeChains(config, engine, resume);
+  addWriters(config, chains, engine, memory, resume);
   const disks = makeDisks(config, throttle, chains);
   makeGroups(config, throttle, disks);
   const session = new DeviceSession(ring, FUSE_FILE, memory);
@@ -164,11 +199,34 @@ function main(config: PlaneConfig): void {
   send({ kind: 'ended', errno: session.ended, unflushed: flush(disks) });
 }
 
+/** Nothing is under way any more: the same steps by calls that wait. Throws when the host refuses. */
+function flushChainNow(writes: ChainWrites, descriptor: number): void {
+  const io: FlushIo = {
+    write: (address, length, offset) => pwrite(descriptor, address, length, offset),
+    sync: () => {
+      fsyncSync(descriptor);
+      return 0;
+    },
+    grow: (size) => {
+      ftruncateSync(descriptor, size);
+      return 0;
+    },
+  };
+  // Twice: the first makes references go away, the second writes the refcounts without them.
+  for (let round = 0; round < 2; round++) {
+    const steps = writes.flushWith(io, (index) => writes.loadBlockNow(descriptor, index));
+    let step = steps.next(0);
+    while (!step.done) step = steps.next(step.value);
+    if (step.value < 0) throw new Error(errnoName(step.value));
+  }
+}
+
 /** Writes what hosts still hold in memory to their disks; returns the names of those that failed. */
 function flush(disks: readonly Disk[]): string[] {
   const failed: string[] = [];
-  for (const { config, dirty } of disks) {
+  for (const { config, dirty, chain } of disks) {
     try {
+      if (chain?.writes) flushChainNow(chain.writes, config.descriptor);
       if (dirty) fsyncSync(config.descriptor);
     } catch {
       failed.push(config.name);

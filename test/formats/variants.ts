@@ -56,6 +56,13 @@ export class Maker {
     writeFileSync(this.path(name), bytes);
   }
 
+  /** Overwrites one byte of a file. */
+  poke(name: string, offset: number, value: number): void {
+    const bytes = readFileSync(this.path(name));
+    bytes[offset] = value;
+    writeFileSync(this.path(name), bytes);
+  }
+
   raw(name: string, size: number): void {
     writeFileSync(this.path(name), '');
     truncateSync(this.path(name), size);

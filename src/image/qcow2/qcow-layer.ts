@@ -24,9 +24,10 @@ export class QcowLayer implements Layer {
   readonly size: number;
   readonly cache: SliceCache;
   readonly inflation: Inflation;
-  readonly #layout: QcowLayout;
-  readonly #geometry: Geometry;
-  readonly #l1: Float64Array;
+  readonly layout: QcowLayout;
+  readonly geometry: Geometry;
+  /** Offsets of L2 tables, 0 for none. A writer changes it. */
+  readonly l1: Float64Array;
   readonly #file: number;
   readonly #dataFile: number;
   readonly #unitsPerEntry: number;
@@ -47,9 +48,9 @@ export class QcowLayer implements Layer {
     file: number,
     dataFile: number,
   ) {
-    this.#layout = layout;
-    this.#geometry = geometryOf(layout);
-    this.#l1 = l1;
+    this.layout = layout;
+    this.geometry = geometryOf(layout);
+    this.l1 = l1;
     this.#file = file;
     this.#dataFile = dataFile;
     this.#unitsPerEntry = layout.extendedL2 ? SUBCLUSTERS : 1;
@@ -60,9 +61,9 @@ export class QcowLayer implements Layer {
   }
 
   map(offset: number, length: number, extent: Extent): void {
-    const { sliceCoverage, l2Coverage } = this.#geometry;
+    const { sliceCoverage, l2Coverage } = this.geometry;
     const l1Index = Math.floor(offset / l2Coverage);
-    const table = l1Index < this.#l1.length ? this.#l1[l1Index] : 0;
+    const table = l1Index < this.l1.length ? this.l1[l1Index] : 0;
     if (table === 0) {
       this.#mapNoTable(l1Index, offset, length, extent);
       return;
@@ -80,10 +81,34 @@ export class QcowLayer implements Layer {
     else this.#mapUnits(place, offset - slice * sliceCoverage, extent);
   }
 
+  /**
+   * Where a range may be written in place: all of it allocated, contiguous, and ours alone.
+   * @returns False if any of that fails or is not known; then `extent` says nothing.
+   */
+  mapInPlace(offset: number, length: number, extent: Extent): boolean {
+    const { sliceCoverage, entryBytes, clusterBytes } = this.geometry;
+    const slice = Math.floor(offset / sliceCoverage);
+    const from = offset - slice * sliceCoverage;
+    const place = from + length <= sliceCoverage ? this.cache.find(slice) : MISSING;
+    if (place === MISSING) return false;
+    extent.length = length;
+    this.#mapUnits(place, from, extent);
+    if (extent.kind !== DATA || extent.length < length) return false;
+    const { words } = this.cache;
+    const step = entryBytes >> 2;
+    const first = Math.floor(from / clusterBytes);
+    const last = Math.floor((from + length - 1) / clusterBytes);
+    let at = ((place * this.geometry.sliceBytes) >> 2) + first * step;
+    for (let entry = first; entry <= last; entry++, at += step) {
+      if (!entries.isCopied(words[at]!)) return false;
+    }
+    return true;
+  }
+
   /** Consecutive missing L2 tables are one extent: an empty disk of 1 TiB has 2048 of them. */
   #mapNoTable(l1Index: number, offset: number, length: number, extent: Extent): void {
-    const { l2Coverage } = this.#geometry;
-    const l1 = this.#l1;
+    const { l2Coverage } = this.geometry;
+    const l1 = this.l1;
     const end = offset + length;
     let next = l1Index + 1;
     while (next < l1.length && l1[next] === 0 && next * l2Coverage < end) next++;
@@ -94,7 +119,7 @@ export class QcowLayer implements Layer {
   }
 
   #mapMissing(table: number, slice: number, extent: Extent): void {
-    const { slicesPerTable, sliceBytes } = this.#geometry;
+    const { slicesPerTable, sliceBytes } = this.geometry;
     extent.kind = METADATA;
     extent.file = this.#file;
     extent.offset = table + (slice % slicesPerTable) * sliceBytes;
@@ -106,7 +131,7 @@ export class QcowLayer implements Layer {
     const unitBytes = this.#unitBytes;
     const first = Math.floor(from / unitBytes);
     const inUnit = from - first * unitBytes;
-    const words = (place * this.#geometry.sliceBytes) >> 2;
+    const words = (place * this.geometry.sliceBytes) >> 2;
     this.#classify(words, first);
     const kind = this.#kind;
     const host = this.#host;
@@ -129,9 +154,9 @@ export class QcowLayer implements Layer {
   }
 
   #mapCompressed(words: number, from: number, extent: Extent): void {
-    const { clusterBytes, clusterBits } = this.#layout;
+    const { clusterBytes, clusterBits } = this.layout;
     const entry = Math.floor(from / clusterBytes);
-    const at = words + (entry * this.#geometry.entryBytes) / 4;
+    const at = words + (entry * this.geometry.entryBytes) / 4;
     const high = this.cache.words[at];
     const low = this.cache.words[at + 1];
     extent.file = this.#file;
@@ -161,7 +186,7 @@ export class QcowLayer implements Layer {
     const offset = entries.entryOffset(high, low);
     const hasPlace = offset !== 0 || this.#isFirstOfDataFile(high);
     if (!this.#isPlausible(offset)) this.#kind = BROKEN;
-    else if (entries.isZero(low)) this.#kind = this.#layout.version === 2 ? BROKEN : ZERO;
+    else if (entries.isZero(low)) this.#kind = this.layout.version === 2 ? BROKEN : ZERO;
     else this.#kind = hasPlace ? DATA : UNALLOCATED;
     if (hasPlace && this.#kind !== BROKEN) this.#host = offset;
   }
@@ -190,7 +215,7 @@ export class QcowLayer implements Layer {
   }
 
   #isPlausible(offset: number): boolean {
-    return offset % this.#layout.clusterBytes === 0 && offset <= OFFSET_MAX;
+    return offset % this.layout.clusterBytes === 0 && offset <= OFFSET_MAX;
   }
 
   /** Offset 0 is the header, so it means "none", but not in an external data file. */

@@ -11,3 +11,22 @@ export function getRefcount(block: Uint8Array, index: number, order: number): nu
   for (let at = index * bytes; at < (index + 1) * bytes; at++) value = value * 256 + block[at];
   return value;
 }
+
+/** Sets refcount number `index` of a block. */
+export function setRefcount(block: Uint8Array, index: number, order: number, value: number): void {
+  if (order < 3) {
+    const bits = 1 << order;
+    const perByte = 8 / bits;
+    const at = Math.floor(index / perByte);
+    const shift = (index % perByte) * bits;
+    const mask = ((1 << bits) - 1) << shift;
+    block[at] = (block[at]! & ~mask) | (value << shift);
+    return;
+  }
+  const bytes = 1 << (order - 3);
+  let rest = value;
+  for (let at = (index + 1) * bytes - 1; at >= index * bytes; at--) {
+    block[at] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+}

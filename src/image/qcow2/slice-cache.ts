@@ -31,6 +31,8 @@ export class SliceCache {
   readonly #sliceAt: Float64Array;
   readonly #state: Uint8Array;
   readonly #used: Uint8Array;
+  /** Places that may not be given away: changed, or being written back. */
+  readonly #pins: Uint8Array;
   /** Places from here on have never been used. */
   #fresh = 0;
   #hand = 0;
@@ -45,6 +47,7 @@ export class SliceCache {
     this.#sliceAt = new Float64Array(this.places);
     this.#state = new Uint8Array(this.places);
     this.#used = new Uint8Array(this.places);
+    this.#pins = new Uint8Array(this.places);
   }
 
   /** Place of a slice that is loaded, or MISSING. */
@@ -94,6 +97,23 @@ export class SliceCache {
     this.#state[place] = FREE;
   }
 
+  /** Keeps a place from being given away until as many calls of `unpin` as of this. */
+  pin(place: number): void {
+    this.#pins[place]!++;
+  }
+
+  unpin(place: number): void {
+    this.#pins[place]!--;
+  }
+
+  /** The bytes of a loaded slice as they are on disk: a copy. */
+  encode(place: number): Uint8Array {
+    const copy = this.bytesOf(place).slice();
+    const words = new Uint32Array(copy.buffer);
+    for (let i = 0; i < words.length; i++) words[i] = swapBytes(words[i]!);
+    return copy;
+  }
+
   #takePlace(): number {
     if (this.#fresh < this.places) return this.#fresh++;
     // Twice round: the first clears the marks.
@@ -101,7 +121,7 @@ export class SliceCache {
       const place = this.#hand;
       this.#hand = place + 1 === this.places ? 0 : place + 1;
       if (this.#state[place] === FREE) return place;
-      if (this.#state[place] === BUSY) continue;
+      if (this.#state[place] === BUSY || this.#pins[place] !== 0) continue;
       if (this.#used[place] === 0) {
         this.#placeOf.delete(this.#sliceAt[place]);
         return place;
