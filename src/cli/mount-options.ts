@@ -15,6 +15,11 @@ const MOUNT_OPTIONS = {
   },
   'read-only': { type: 'boolean', describe: 'refuse writes' },
   ...IMAGE_OPTIONS,
+  overlay: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'FILE: writes go to a new qcow2 over the image',
+  },
   'metadata-cache': {
     type: 'string',
     requiresArg: true,
@@ -64,6 +69,7 @@ export interface MountArguments {
   readOnly?: Flag;
   format?: Text;
   snapshot?: Text;
+  overlay?: Text;
   metadataCache?: Text;
   growable?: Flag;
   cache?: Text;

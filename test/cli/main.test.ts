@@ -46,9 +46,9 @@ const REFUSED: [string, number, string][] = [
   ],
   ['mount disk.img mnt --bogus', 2, 'mount: unknown argument: bogus; see sluice mount --help'],
   [
-    'mount disk.img mnt --overlay x',
+    'mount disk.img mnt --nonsense x',
     2,
-    'mount: unknown argument: overlay; see sluice mount --help',
+    'mount: unknown argument: nonsense; see sluice mount --help',
   ],
   [
     'mount disk.img mnt --group',
