@@ -1,7 +1,7 @@
 import type { Memory } from '../buffers/memory.js';
 import { type Engine, PENDING } from '../engine/engine.js';
 import type { ChainImage } from '../image/chain-image.js';
-import { BROKEN, COMPRESSED, DATA, METADATA, newExtent, ZERO } from '../image/image.js';
+import { DATA, newExtent, ZERO } from '../image/image.js';
 import { NEEDS_BLOCK, TABLE_FULL } from '../image/qcow2/allocator.js';
 import type { QcowWriter } from '../image/qcow2/qcow-writer.js';
 import { MISSING } from '../image/qcow2/slice-cache.js';
@@ -9,6 +9,7 @@ import { type Mapping, mapAnonymous } from '../sys/memory.js';
 import { pread } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
 import type { Chain } from './chain.js';
+import { ChainContent } from './chain-content.js';
 import { ClusterBuffers } from './cluster-buffers.js';
 import { type FlushIo, MetadataFlush } from './metadata-flush.js';
 import type { Task } from './tasks.js';
@@ -30,6 +31,7 @@ export const ZEROS = -1;
 export class ChainWrites {
   readonly writer: QcowWriter;
   readonly #chain: Chain;
+  readonly #content: ChainContent;
   readonly #image: ChainImage;
   readonly #engine: Engine;
   readonly #memory: Memory;
@@ -52,6 +54,7 @@ export class ChainWrites {
     alignment: number,
   ) {
     this.#chain = chain;
+    this.#content = new ChainContent(chain, engine, alignment);
     this.#image = chain.image;
     this.writer = writer;
     this.#engine = engine;
@@ -86,7 +89,7 @@ export class ChainWrites {
     const end = Math.min(offset + length, this.#image.size);
     const extent = newExtent();
     for (let at = offset; at < end; ) {
-      const error = yield* this.#map(request, at, end - at, extent);
+      const error = yield* this.#content.map(request, at, end - at, extent);
       if (error < 0) return error;
       const isOwn = extent.kind === DATA && this.writer.mapInPlace(at, extent.length, extent);
       let result = 0;
@@ -183,8 +186,8 @@ export class ChainWrites {
     const mask = this.#alignment - 1;
     let { from, to } = target;
     if (fresh || target.inPlace) {
-      const zeroHead = target.inPlace || (yield* this.#isZero(request, from, start)) === 1;
-      const zeroTail = target.inPlace || (yield* this.#isZero(request, end, to)) === 1;
+      const zeroHead = target.inPlace || (yield* this.#content.isZero(request, from, start)) === 1;
+      const zeroTail = target.inPlace || (yield* this.#content.isZero(request, end, to)) === 1;
       // A new cluster is zeros already; an own one is right already. Only whole blocks are needed.
       if (zeroHead) from = start - (start & mask);
       if (zeroTail)
@@ -219,75 +222,17 @@ export class ChainWrites {
     const headEnd = Math.min(to, start + (-start & mask));
     const tailStart = Math.max(headEnd, end - (end & mask));
     if (from < start) {
-      const error = yield* this.#readOld(request, buffer, 0, from, headEnd);
+      const error = yield* this.#content.read(request, buffer, 0, from, headEnd);
       if (error < 0) return error;
     }
     if (end < to || tailStart < end) {
       const first = from < start ? tailStart : Math.max(from, end - (end & mask));
-      const error = yield* this.#readOld(request, buffer, first - from, first, to);
+      const error = yield* this.#content.read(request, buffer, first - from, first, to);
       if (error < 0) return error;
     }
     if (source === ZEROS) bytes.fill(0, start - from, end - from);
     else bytes.set(this.#memory.bytes.subarray(source, source + end - start), start - from);
     return 0;
-  }
-
-  /** Reads the disk's bytes `from` to `to` into a buffer at `at`; past the end of the disk: zeros. */
-  *#readOld(request: number, buffer: Mapping, at: number, from: number, to: number): Task {
-    const bytes = new Uint8Array(buffer.buffer);
-    const extent = newExtent();
-    bytes.fill(0, at, at + to - from);
-    const end = Math.min(to, this.#image.size);
-    for (let offset = from; offset < end; offset += extent.length) {
-      const error = yield* this.#map(request, offset, end - offset, extent);
-      if (error < 0) return error;
-      const place = at + offset - from;
-      if (extent.kind === DATA) {
-        const mask = this.#alignment - 1;
-        const length = (extent.length + mask) & ~mask;
-        const address = buffer.address + place;
-        const { file } = extent;
-        const got = yield this.#engine.read(request, file, address, length, extent.offset, false);
-        if (got < 0) return got;
-        // A short answer is the end of the file: zeros.
-        bytes.fill(0, place + Math.min(got, extent.length), place + length);
-      } else if (extent.kind === COMPRESSED) {
-        const cluster = this.#chain.findInflated(extent)!;
-        bytes.set(cluster.subarray(extent.skip, extent.skip + extent.length), place);
-      }
-    }
-    return 0;
-  }
-
-  /** Maps, with metadata loaded and compressed clusters at hand. 0 or -errno. */
-  *#map(
-    request: number,
-    offset: number,
-    length: number,
-    extent: ReturnType<typeof newExtent>,
-  ): Task {
-    for (;;) {
-      this.#image.map(offset, length, extent);
-      let error = 0;
-      if (extent.kind === BROKEN) return -ERRNO.EIO;
-      if (extent.kind === METADATA) error = yield* this.#chain.loadMetadata(request, extent);
-      else if (extent.kind === COMPRESSED && this.#chain.findInflated(extent) === undefined) {
-        error = yield* this.#chain.inflate(request, extent);
-      } else return 0;
-      if (error < 0) return error;
-    }
-  }
-
-  /** 1 if the disk reads as zeros there without looking at data, else 0; or -errno. */
-  *#isZero(request: number, from: number, to: number): Task {
-    const extent = newExtent();
-    const end = Math.min(to, this.#image.size);
-    for (let at = from; at < end; at += extent.length) {
-      const error = yield* this.#map(request, at, end - at, extent);
-      if (error < 0) return error;
-      if (extent.kind !== ZERO) return 0;
-    }
-    return 1;
   }
 
   /** Place of the slice for `offset` in a table that may be changed; or -errno. */
