@@ -2,15 +2,19 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import type { ImageConfig, MountConfig } from '../daemon/config.js';
 import { describeImage } from '../image/describe.js';
+import { openChain } from '../image/open-chain.js';
 import { EXIT_FAILED, EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 
 /** Refuses what is no image, what is empty, and formats that this version cannot mount. */
 async function checkContent(image: ImageConfig, growable: boolean): Promise<void> {
-  const info = await describeImage(image.path, image.format);
+  const info = await describeImage(image.path, image);
+  // It throws what is wrong, with its exit code.
+  if (info.format === 'qcow2' && info.virtualSize === null) openChain(image.path, image).close();
   const empty = info.virtualSize === 0;
   if (empty && growable && !info.blockDevice) return;
   const problem = info.problems[0];
-  if (problem === undefined) return;
+  const canBeShown = info.virtualSize !== null && info.hostSize > 0;
+  if (problem === undefined || canBeShown) return;
   const errno = empty ? 'EINVAL' : 'ENOTSUP';
   throw new SluiceError(`${image.path}: ${problem}`, errno, EXIT_IMAGE);
 }

@@ -1,5 +1,13 @@
+import type { Content } from '../image/content.js';
 import type { ImageInfo } from '../image/describe.js';
+import type { FeatureInfo } from '../image/describe-chain.js';
 import { formatSize } from '../util/units.js';
+
+/** What `sluice info` knows of an image. */
+export interface FullInfo extends ImageInfo {
+  /** Null where it cannot be told. */
+  content: Content | null;
+}
 
 function size(bytes: number | null): string {
   if (bytes === null) return 'unknown';
@@ -7,7 +15,7 @@ function size(bytes: number | null): string {
 }
 
 /** What `sluice info` prints for people. */
-export function formatInfo(info: ImageInfo): string {
+export function formatInfo(info: FullInfo): string {
   const lines: [string, string][] = [
     ['image', info.path],
     ['format', info.format],
@@ -17,6 +25,43 @@ export function formatInfo(info: ImageInfo): string {
     ['on disk', size(info.allocated)],
     ['alignment', info.alignment === null ? 'unknown' : `${info.alignment} bytes`],
   ];
+  if (info.content !== null) lines.push(['content', formatContent(info.content)]);
+  if (info.features !== null) lines.push(...featureLines(info.features));
+  for (const { path, format, virtualSize } of info.chain?.slice(1) ?? []) {
+    lines.push(['backing', `${path} (${format}, ${formatSize(virtualSize)})`]);
+  }
+  for (const { id, name, date, virtualSize, stateSize } of info.snapshots) {
+    const state = stateSize === 0 ? '' : `, ${formatSize(stateSize)} of machine state`;
+    lines.push([
+      'snapshot',
+      `${id} ${JSON.stringify(name)} ${date}, ${formatSize(virtualSize)}${state}`,
+    ]);
+  }
   for (const problem of info.problems) lines.push(['problem', problem]);
   return lines.map(([key, value]) => `${`${key}:`.padEnd(11)} ${value}\n`).join('');
+}
+
+function formatContent({ data, compressed, zero, hole }: Content): string {
+  const parts = [`${formatSize(data)} data`];
+  if (compressed > 0) parts.push(`${formatSize(compressed)} compressed`);
+  parts.push(`${formatSize(zero)} zeros`, `${formatSize(hole)} holes`);
+  return parts.join(', ');
+}
+
+function featureLines(features: FeatureInfo): [string, string][] {
+  const words = [
+    `version ${features.version}`,
+    `${formatSize(features.clusterSize)} clusters`,
+    `${features.compression} compression`,
+    `${features.refcountBits}-bit refcounts`,
+  ];
+  if (features.extendedL2) words.push('extended L2');
+  if (features.lazyRefcounts) words.push('lazy refcounts');
+  if (features.bitmaps) words.push('bitmaps');
+  if (features.dirty) words.push('dirty');
+  if (features.corrupt) words.push('corrupt');
+  const lines: [string, string][] = [['features', words.join(', ')]];
+  const raw = features.dataFileRaw ? ' (raw)' : '';
+  if (features.dataFile !== null) lines.push(['data file', `${features.dataFile}${raw}`]);
+  return lines;
 }

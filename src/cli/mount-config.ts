@@ -1,7 +1,10 @@
 import { resolve } from 'node:path';
 import type { ImageConfig, MountConfig } from '../daemon/config.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
+import { METADATA_CACHE_BYTES } from '../image/build-chain.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { parseSize } from '../util/units.js';
+import { parseFormats } from './format-option.js';
 import {
   checkAssignments,
   checkGroups,
@@ -23,13 +26,24 @@ const MAX_DEPTH = 4096;
 const MAX_POLL_US = 1_000_000;
 const DEFAULT_POLL_US = 50;
 
-const FORMATS = ['auto', 'raw'] as const;
 const CACHES = ['none', 'page'] as const;
 const TRANSPORTS = ['auto', 'uring', 'fuse-native'] as const;
 
 function parseDepth(value: MountArguments['depth']): 'auto' | number {
   if (oneText('--depth', value, 'auto') === 'auto') return 'auto';
   return oneInteger('--depth', value, 1, MAX_DEPTH, 0, 'auto or ');
+}
+
+/** Smaller would load tables all the time; larger holds tables of images that do not exist. */
+const METADATA_CACHE_MIN = 1 << 20;
+const METADATA_CACHE_MAX = 2 ** 30;
+
+function parseMetadataCache(value: MountArguments['metadataCache']): number {
+  const text = oneText('--metadata-cache', value, String(METADATA_CACHE_BYTES));
+  const bytes = parseSize(text);
+  if (bytes >= METADATA_CACHE_MIN && bytes <= METADATA_CACHE_MAX) return bytes;
+  const message = `--metadata-cache ${text}: expected a size from 1M to 1G`;
+  throw new SluiceError(message, 'ERANGE', EXIT_USAGE);
 }
 
 /** Splits `[NAME=]IMAGE... MOUNTPOINT`. */
@@ -46,9 +60,10 @@ function splitPaths(paths: readonly string[]): { images: string[]; mountpoint: s
 }
 
 function parseImages(texts: readonly string[], args: MountArguments, directory: string) {
-  const format = oneWord('--format', args.format, FORMATS, 'auto');
+  const formats = parseFormats(args.format);
+  const snapshot = oneText('--snapshot', args.snapshot, '') || null;
   const images = texts.map((text): ImageConfig => {
-    return { ...parseImageArgument(text, directory), format };
+    return { ...parseImageArgument(text, directory), ...formats, snapshot };
   });
   checkNameClash(images);
   return images;
@@ -82,6 +97,7 @@ export function buildMountConfig(args: MountArguments, env: CliEnvironment): Mou
     readOnly: oneFlag('--read-only', args.readOnly, false) || (fstab.flags & MS_RDONLY) !== 0,
     growable: oneFlag('--growable', args.growable, false),
     direct: oneFlag('--direct', args.direct, true),
+    metadataCache: parseMetadataCache(args.metadataCache),
     cache: oneWord('--cache', args.cache, CACHES, 'none'),
     depth: parseDepth(args.depth),
     transport: oneWord('--transport', args.transport, TRANSPORTS, 'auto'),

@@ -1,4 +1,5 @@
 import type { Argv, Options } from 'yargs';
+import { IMAGE_OPTIONS } from './image-commands.js';
 
 /** Options of `sluice mount`. Each is described in docs/manual.md (a test compares). */
 const MOUNT_OPTIONS = {
@@ -13,10 +14,16 @@ const MOUNT_OPTIONS = {
     describe: 'MEMBER=PATH: charge an image, or uid:, gid:, pid:, cgroup:, to a group (repeatable)',
   },
   'read-only': { type: 'boolean', describe: 'refuse writes' },
-  format: {
+  ...IMAGE_OPTIONS,
+  overlay: {
     type: 'string',
     requiresArg: true,
-    describe: 'format of the images: auto or raw (default auto)',
+    describe: 'FILE: writes go to a new qcow2 over the image',
+  },
+  'metadata-cache': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'SIZE: bound of the memory for the tables of an image (default 16M)',
   },
   growable: { type: 'boolean', describe: 'let writes past the end and truncate change the size' },
   cache: {
@@ -61,6 +68,9 @@ export interface MountArguments {
   assign?: Text;
   readOnly?: Flag;
   format?: Text;
+  snapshot?: Text;
+  overlay?: Text;
+  metadataCache?: Text;
   growable?: Flag;
   cache?: Text;
   direct?: Flag;

@@ -3,13 +3,14 @@ import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import * as doctor from './commands/doctor.js';
 import * as info from './commands/info.js';
+import * as map from './commands/map.js';
 import * as mount from './commands/mount.js';
 import * as set from './commands/set.js';
 import * as stat from './commands/stat.js';
 import * as umount from './commands/umount.js';
 
 /** All commands, in the order of the help. */
-export const COMMANDS = [mount, umount, info, stat, set, doctor] as const;
+export const COMMANDS = [mount, umount, info, map, stat, set, doctor] as const;
 
 /** First words of the commands. */
 const COMMAND_NAMES: readonly string[] = COMMANDS.map((module) => commandName(module));

@@ -1,3 +1,4 @@
+import type { Format } from '../image/probe.js';
 import type { GroupSetting } from '../tree/settings.js';
 
 /** One image to show in the mount. */
@@ -6,7 +7,11 @@ export interface ImageConfig {
   name: string;
   /** Absolute path of the host file or block device. */
   path: string;
-  format: 'auto' | 'raw';
+  format: 'auto' | Format;
+  /** Formats of its backing files, from the top, for those whose overlay does not say. */
+  backingFormats: Format[];
+  /** ID or name of the internal snapshot to show; null for the image as it is. */
+  snapshot: string | null;
 }
 
 /** One throttling group to make at start. */
@@ -40,6 +45,8 @@ export interface MountConfig {
   /** Open images with O_DIRECT where the host file allows it. */
   direct: boolean;
   cache: 'none' | 'page';
+  /** Bound of an image's metadata caches, bytes. */
+  metadataCache: number;
   /** Most requests in flight below the groups. */
   depth: 'auto' | number;
   transport: 'auto' | 'uring' | 'fuse-native' | 'fuse-uring';

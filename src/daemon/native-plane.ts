@@ -48,7 +48,9 @@ export class NativePlane implements PlaneRunner {
     const { groups, assignments, depth } = config;
     const about = aboutDaemon('fuse-native');
     const info = (text: string): void => log.info(text);
-    const assembly = assemble({ disks, groups, assignments, depth, about }, info);
+    // The pool transfers to and from `Memory` alone, and chains have buffers of their own.
+    const chains = disks.map(() => null);
+    const assembly = assemble({ disks, groups, assignments, depth, about }, chains, info);
     this.#disks = assembly.disks;
     const pageCache = config.cache === 'page';
     this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);

@@ -1,7 +1,8 @@
 import { writeSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { inflate } from '../image/inflate.js';
 import type { DiskConfig } from '../plane/disk.js';
-import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
+import type { FromPlane, InflateCall, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
 import { close, eventfd, ftruncate, lseek } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
@@ -58,6 +59,7 @@ export class PlaneThread implements PlaneRunner {
         if (message.kind === 'ready') resolve();
         else if (message.kind === 'log') log[message.level](message.text);
         else if (message.kind === 'call') void this.#call(message);
+        else if (message.kind === 'inflate') void this.#inflate(message);
       });
     });
     this.ended = this.#watchEnd();
@@ -106,6 +108,12 @@ export class PlaneThread implements PlaneRunner {
         ? await lseek(descriptor, offset, whence)
         : await ftruncate(descriptor, offset);
     this.#send({ kind: 'result', request, result });
+  }
+
+  async #inflate(call: InflateCall): Promise<void> {
+    const { disk, request, method, bytes, clusterBytes } = call;
+    const cluster = await inflate(method, bytes, clusterBytes);
+    this.#send({ kind: 'inflated', disk, request, cluster });
   }
 
   #send(message: ToPlane): void {

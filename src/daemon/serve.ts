@@ -1,11 +1,10 @@
 import { MAX_IO_BYTES } from '../fuse/init.js';
 import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import type { DiskConfig } from '../plane/disk.js';
-import { close } from '../sys/libc.js';
 import type { MountConfig } from './config.js';
-import { openHostFile } from './host-file.js';
 import type { Log } from './log.js';
 import { MountSession } from './mount-session.js';
+import { openDisks } from './open-disks.js';
 import { PlaneThread } from './plane-thread.js';
 import type { Served } from './served.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
@@ -19,13 +18,15 @@ import { chooseTransport, type Transport, transportLine } from './transport.js';
 export async function serve(config: MountConfig, log: Log): Promise<Served> {
   const transport = await chooseTransport(config.transport);
   log.info(transportLine(transport));
-  const disks = await openDisks(config);
+  const opened = await openDisks(config, transport, log);
   try {
-    const session = await startSession(config, transport, disks, log);
+    const session = await startSession(config, transport, opened.disks, log);
+    // Not left to the end of the process: a thread that ends late would hold the locks until then.
+    void session.ended.then(() => opened.close());
     await session.ready;
     return session;
   } catch (error) {
-    for (const disk of disks) close(disk.descriptor);
+    opened.close();
     throw error;
   }
 }
@@ -47,23 +48,6 @@ async function startSession(
   const session = new MountSession(await plane.mount(request, transport.native), plane, log);
   if (config.transport === 'auto') session.notice = transportLine(transport);
   return session;
-}
-
-async function openDisks(config: MountConfig): Promise<DiskConfig[]> {
-  const disks: DiskConfig[] = [];
-  try {
-    for (const { name, path } of config.images) {
-      const { size, ...file } = await openHostFile(path, config.readOnly, config.direct);
-      const { readOnly } = config;
-      const growable = config.growable && !file.blockDevice;
-      const mode = readOnly ? file.mode & 0o444 : file.mode;
-      disks.push({ ...file, name, hostSize: size, mode, readOnly, growable });
-    }
-  } catch (error) {
-    for (const disk of disks) close(disk.descriptor);
-    throw error;
-  }
-  return disks;
 }
 
 function mountRequest(config: MountConfig): MountRequest {

@@ -1,8 +1,18 @@
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { splitDeviceNumber } from '../util/device-number.js';
-import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import {
+  describeChain,
+  type FeatureInfo,
+  type LayerInfo,
+  refused,
+  type SnapshotInfo,
+} from './describe-chain.js';
+import type { ChainOptions } from './open-chain.js';
+import { probeProblem } from './probe.js';
 import { formatOf, HEAD_BYTES } from './signatures.js';
+import { hostError } from './source.js';
 
 /** What an image is, without mounting it. Sizes in bytes. */
 export interface ImageInfo {
@@ -17,24 +27,16 @@ export interface ImageInfo {
   blockDevice: boolean;
   /** Logical block size of the disk below, which O_DIRECT must keep to; null if unknown. */
   alignment: number | null;
+  /** The image and its backing files; null for a format that cannot be mounted. */
+  chain: LayerInfo[] | null;
+  /** Null for all but qcow2. */
+  features: FeatureInfo | null;
+  snapshots: SnapshotInfo[];
   /** Sentences about what is wrong or cannot be mounted; empty for a good image. */
   problems: string[];
 }
 
 const SECTOR = 512;
-
-const SENTENCES: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  ENOTDIR: 'no such file',
-  EACCES: 'no permission to read it',
-  ELOOP: 'too many symbolic links',
-};
-
-function hostError(path: string, error: unknown): SluiceError {
-  const { code = 'EIO' } = error as NodeJS.ErrnoException;
-  const what = SENTENCES[code] ?? `cannot be opened (${code})`;
-  return new SluiceError(`${path}: ${what}`, code, EXIT_FAILED, error);
-}
 
 /** Opens for reading; looks first, because opening a pipe waits and opening a tape rewinds it. */
 async function openImage(path: string): Promise<{ file: FileHandle; stats: Stats }> {
@@ -90,13 +92,8 @@ async function readHead(file: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-function findProblems(format: string, size: number, blockDevice: boolean): string[] {
+function findProblems(size: number, blockDevice: boolean): string[] {
   const problems: string[] = [];
-  if (format !== 'raw') {
-    problems.push(
-      `looks like ${format}, which this version cannot mount; use --format raw to show its bytes`,
-    );
-  }
   if (size === 0 && blockDevice) problems.push('the device is empty: there is nothing to show');
   if (size === 0 && !blockDevice) {
     problems.push(
@@ -112,21 +109,25 @@ function findProblems(format: string, size: number, blockDevice: boolean): strin
  *
  * @throws SluiceError exit code 1 if it cannot be opened, 3 if it is no image
  */
-export async function describeImage(path: string, format: 'auto' | 'raw'): Promise<ImageInfo> {
+export async function describeImage(path: string, options: ChainOptions): Promise<ImageInfo> {
   const { file, stats } = await openImage(path);
+  const { format } = options;
   try {
     const size = await hostSize(path, stats);
-    const shownAs = format === 'auto' ? (formatOf(await readHead(file)) ?? 'raw') : format;
+    const claimed = format === 'auto' ? formatOf(await readHead(file)) : null;
+    const shownAs = claimed ?? (format === 'auto' ? 'raw' : format);
     const blockDevice = stats.isBlockDevice();
+    const probe = claimed === null ? null : probeProblem(path, claimed);
+    const about = probe === null ? describeChain(path, options) : refused(probe);
     return {
       path,
       format: shownAs,
-      virtualSize: shownAs === 'raw' ? Math.ceil(size / SECTOR) * SECTOR : null,
       hostSize: size,
       allocated: blockDevice ? size : stats.blocks * SECTOR,
       blockDevice,
       alignment: await logicalBlockSize(blockDevice ? stats.rdev : stats.dev),
-      problems: findProblems(shownAs, size, blockDevice),
+      ...about,
+      problems: [...about.problems, ...findProblems(size, blockDevice)],
     };
   } finally {
     await file.close();

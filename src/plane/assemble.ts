@@ -5,6 +5,7 @@ import { Throttle } from '../throttle/throttle.js';
 import type { Control } from '../tree/control.js';
 import { ControlTree } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
+import type { Chain } from './chain.js';
 import type { Disk } from './disk.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
@@ -29,14 +30,19 @@ export interface Assembly {
 }
 
 /**
+ * @param chains The chain of each disk, null for a raw one.
  * @param log Called with the reasons of refused changes.
  * @throws SluiceError naming the option of the mount that is at fault.
  */
-export function assemble(config: AssemblyConfig, log: (text: string) => void): Assembly {
+export function assemble(
+  config: AssemblyConfig,
+  chains: readonly (Chain | null)[],
+  log: (text: string) => void,
+): Assembly {
   const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX);
   const members = new Members(throttle, proc);
   const tree = new Tree();
-  const disks = makeDisks(config, members);
+  const disks = makeDisks(config, chains, members);
   const assembly: Assembly = { throttle, members, disks, tree, plane: null };
   const now = (): number => assembly.plane?.nowNs ?? 0;
   const control: Control = {
@@ -54,11 +60,16 @@ export function assemble(config: AssemblyConfig, log: (text: string) => void): A
   return assembly;
 }
 
-function makeDisks(config: AssemblyConfig, members: Members): Disk[] {
+function makeDisks(
+  config: AssemblyConfig,
+  chains: readonly (Chain | null)[],
+  members: Members,
+): Disk[] {
   const table = new LockTable();
   return config.disks.map((disk, file) => ({
     config: disk,
-    image: new RawImage(file, disk.hostSize),
+    image: chains[file]?.image ?? new RawImage(file, disk.hostSize),
+    chain: chains[file]!,
     file,
     member: members.addImage(disk.name),
     locks: new RangeLocks(table),

@@ -1,4 +1,8 @@
+import type { EngineFile } from '../engine/uring-engine.js';
+import type { LayerConfig } from '../image/build-chain.js';
 import type { Image } from '../image/image.js';
+import type { WritePart } from '../image/qcow2/read-for-writing.js';
+import type { Chain } from './chain.js';
 import type { RangeLocks } from './range-locks.js';
 
 /** What the control plane has found out about a disk before it starts the data plane. Plain data. */
@@ -20,12 +24,28 @@ export interface DiskConfig {
   /** Permission bits to show. */
   mode: number;
   modifiedMs: number;
+  /** How the image is made up; null for a raw image, which is its host file. */
+  chain: ChainConfig | null;
+}
+
+/** An image of layers. Plain data. */
+export interface ChainConfig {
+  /** The image itself first. Files: 0 is the descriptor of the disk, the others follow in `files`. */
+  layers: LayerConfig[];
+  /** Host files besides the disk's own: backing files and external data files. */
+  files: EngineFile[];
+  /** Bound of the metadata caches, bytes. */
+  cacheBytes: number;
+  /** What writing the image itself needs; null for a read-only one. */
+  write: WritePart | null;
 }
 
 /** A disk as the data plane serves it. */
 export interface Disk {
   readonly config: DiskConfig;
   readonly image: Image;
+  /** For an image of layers: the same image, and what it needs; null for a raw one. */
+  readonly chain: Chain | null;
   /** The engine's index of the host file. */
   readonly file: number;
   /** The throttle's number of this member. */

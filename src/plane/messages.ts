@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Owner } from '../fuse/attributes.js';
+import type { Compression } from '../image/qcow2/layout.js';
 import type { GroupSetting } from '../tree/settings.js';
 import type { DiskConfig } from './disk.js';
 
@@ -34,6 +35,18 @@ export interface SlowCall {
   whence: number;
 }
 
+/** A cluster to be inflated off the data plane's thread. */
+export interface InflateCall {
+  kind: 'inflate';
+  disk: number;
+  request: number;
+  method: Compression;
+  /** As read: what follows the compressed data is noise. */
+  bytes: Uint8Array;
+  /** What it must come to. */
+  clusterBytes: number;
+}
+
 export type FromPlane =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
@@ -41,6 +54,7 @@ export type FromPlane =
   | { kind: 'refused'; message: string; errno: string }
   | { kind: 'log'; level: 'info' | 'warn'; text: string }
   | SlowCall
+  | InflateCall
   /**
    * Everything is answered and flushed, but for the disks named in `unflushed`, whose host refused.
    * `errno`: why the kernel ended the session, 0 if we did.
@@ -50,6 +64,8 @@ export type FromPlane =
 export type ToPlane =
   /** Result of a slow call. */
   | { kind: 'result'; request: number; result: number }
+  /** The answer to an InflateCall: the cluster, null if it is broken. */
+  | { kind: 'inflated'; disk: number; request: number; cluster: Uint8Array | null }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Receive no more, finish, flush, end. */

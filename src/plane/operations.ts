@@ -1,7 +1,11 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
+import { blockStatus, SEEK_DATA } from '../image/block-status.js';
+import { newExtent, ZERO } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
+import type { Chain } from './chain.js';
+import type { ChainWrites } from './chain-writes.js';
 import type { CoreParts } from './parts.js';
 import { roundDown, roundUp } from './range-locks.js';
 import { NONE } from './requests.js';
@@ -11,8 +15,6 @@ import type { Task } from './tasks.js';
 export const FALLOC_KEEP_SIZE = 0x01;
 export const FALLOC_PUNCH_HOLE = 0x02;
 export const FALLOC_ZERO_RANGE = 0x10;
-
-const SEEK_DATA = 3;
 
 /** What disks do besides reads and writes: each a task. */
 export class Operations {
@@ -28,16 +30,38 @@ export class Operations {
     const disk = disks[requests.disk[request]!]!;
     // Cleared before, not after: a write that comes meanwhile needs the next flush.
     disk.dirty = false;
-    const result = yield engine.flush(request, disk.file, dataOnly);
+    const writes = disk.chain?.writes;
+    const result = writes
+      ? yield* writes.flush(request)
+      : yield engine.flush(request, disk.file, dataOnly);
     if (result < 0) disk.dirty = true;
     return result;
   }
 
   /** fallocate of the host file. */
   allocate(request: number): Task {
-    const { offset, length } = this.#parts.requests;
+    const { offset, length, disk } = this.#parts.requests;
     const end = offset[request]! + length[request]!;
+    const writes = this.#parts.disks[disk[request]!]!.chain?.writes;
+    if (writes) return this.#allocateInChain(request, writes, end);
     return this.#exclusively(request, offset[request]!, end, this.#allocate(request));
+  }
+
+  /** Zeroing and discarding. Reserving room (mode 0) is refused, as QEMU does within an image. */
+  *#allocateInChain(request: number, writes: ChainWrites, end: number): Task {
+    const { requests, disks, granted } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const offset = requests.offset[request]!;
+    const zeroes = (requests.mode[request]! & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
+    if (!zeroes) return -ERRNO.EOPNOTSUPP;
+    disk.dirty = true;
+    const { clusterBytes } = writes.writer.layer.geometry;
+    const first = roundDown(offset, clusterBytes);
+    const free = disk.locks.begin(request, first, roundUp(end, clusterBytes), true);
+    if (!free) yield PENDING;
+    const result = yield* writes.zero(request, offset, end - offset);
+    disk.locks.end(request, granted);
+    return result;
   }
 
   /** Zeros are written by hand where the host can neither zero nor punch. */
@@ -83,9 +107,28 @@ export class Operations {
   *seek(request: number, offset: number, whence: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
+    if (disk.chain !== null) return yield* this.#seekInChain(request, disk.chain, offset, whence);
     if (disk.config.blockDevice) return whence === SEEK_DATA ? offset : disk.image.size;
     const result = yield engine.seek(request, disk.file, offset, whence);
     return disk.image.seekResult(offset, whence, result);
+  }
+
+  /** Extent by extent. Every image ends in a hole: what SEEK_HOLE finds at last is the end. */
+  *#seekInChain(request: number, chain: Chain, offset: number, whence: number): Task {
+    const { engine } = this.#parts;
+    const { image } = chain;
+    // Its own: other requests map while this one waits.
+    const extent = newExtent();
+    const io = {
+      load: () => chain.loadMetadata(request, extent),
+      seek: (file: number, at: number, how: number) => engine.seek(request, file, at, how),
+    };
+    for (let at = offset; at < image.size; at += extent.length) {
+      const error = yield* blockStatus(image, at, image.size - at, extent, io);
+      if (error < 0) return error;
+      if ((extent.kind !== ZERO) === (whence === SEEK_DATA)) return at;
+    }
+    return whence === SEEK_DATA ? -ERRNO.ENXIO : image.size;
   }
 
   /**

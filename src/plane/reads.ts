@@ -1,6 +1,7 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
-import { DATA } from '../image/image.js';
+import { BROKEN, COMPRESSED, DATA, METADATA, ZERO } from '../image/image.js';
+import { ERRNO } from '../util/errno.js';
 import type { Parts } from './parts.js';
 import { PLAIN } from './requests.js';
 import type { Task } from './tasks.js';
@@ -23,6 +24,12 @@ export class Reads {
     const offset = requests.offset[request]!;
     const length = requests.length[request]!;
     disk.image.map(offset, length, extent);
+    if (extent.kind === ZERO && extent.length >= length) {
+      const at = this.#dataOffset(request);
+      memory.bytes.fill(0, at, at + length);
+      this.reply(request, length);
+      return;
+    }
     const unaligned = ((extent.offset | length) & (disk.config.alignment - 1)) !== 0;
     if (extent.kind !== DATA || extent.length < length || unaligned) {
       this.#parts.tasks.start(request, this.#read(request, 0));
@@ -68,7 +75,7 @@ export class Reads {
    */
   *#read(request: number, done: number): Task {
     const { requests, disks, engine, extent, memory } = this.#parts;
-    const { image, config } = disks[requests.disk[request]!]!;
+    const { image, config, chain } = disks[requests.disk[request]!]!;
     const mask = config.alignment - 1;
     const length = requests.length[request]!;
     const data = this.#dataOffset(request);
@@ -76,6 +83,22 @@ export class Reads {
       image.map(requests.offset[request]! + at, length - at, extent);
       const wanted = extent.length;
       let got = 0;
+      if (extent.kind === BROKEN) return -ERRNO.EIO;
+      if (extent.kind === METADATA) {
+        const error = yield* chain!.loadMetadata(request, extent);
+        if (error < 0) return error;
+        continue;
+      }
+      if (extent.kind === COMPRESSED) {
+        const cluster = chain!.findInflated(extent);
+        if (cluster === undefined) {
+          const error = yield* chain!.inflate(request, extent);
+          if (error < 0) return error;
+          continue;
+        }
+        memory.bytes.set(cluster.subarray(extent.skip, extent.skip + wanted), data + at);
+        got = wanted;
+      }
       if (extent.kind === DATA) {
         const before = extent.offset & mask;
         const block = extent.offset - before;

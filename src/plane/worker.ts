@@ -1,4 +1,3 @@
-import { fsyncSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Memory } from '../buffers/memory.js';
 import type { SlowCalls } from '../engine/slow-calls.js';
@@ -8,7 +7,8 @@ import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Ring } from '../uring/ring.js';
 import { SluiceError } from '../util/errors.js';
 import { assemble } from './assemble.js';
-import type { Disk } from './disk.js';
+import { flushAtEnd } from './last-flush.js';
+import { listFiles, makeChains } from './make-chains.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
 import { RingLoop } from './ring-loop.js';
@@ -55,15 +55,19 @@ function serve(config: PlaneConfig): void {
   preciseTimers();
   becomeIoFlusher();
   const ring = new Ring(RING_ENTRIES);
-  ring.registerFiles([config.fuse, config.wake, ...config.disks.map((disk) => disk.descriptor)]);
+  const files = listFiles(config.disks);
+  ring.registerFiles([config.fuse, config.wake, ...files.map((file) => file.descriptor)]);
   const memory = new Memory();
   const log = (text: string): void => send({ kind: 'log', level: 'info', text });
-  const assembly = assemble(config, log);
+  const engine = new UringEngine(ring, files, FIRST_DISK_FILE, slowCalls);
+  const resume = (request: number): void => plane.completed(request, 0);
+  const chains = makeChains(config.disks, { engine, memory, resume, inflate: send });
+  const assembly = assemble(config, chains, log);
   const session = new DeviceSession(ring, FUSE_FILE, memory);
   const plane = new Plane({
     ...assembly,
     memory,
-    engine: new UringEngine(ring, config.disks, FIRST_DISK_FILE, slowCalls),
+    engine,
     transport: session,
     owner: config.owner,
     pageCache: config.pageCache,
@@ -74,26 +78,16 @@ function serve(config: PlaneConfig): void {
   assembly.plane = plane;
   const handle = (message: ToPlane): void => {
     if (message.kind === 'result') plane.completed(message.request, message.result);
-    else if (message.kind === 'release') plane.releaseWaiting();
+    else if (message.kind === 'inflated') {
+      chains[message.disk]!.inflated(message.request, message.cluster);
+      plane.completed(message.request, 0);
+    } else if (message.kind === 'release') plane.releaseWaiting();
     else loop.finish();
   };
   const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);
   const loop = new RingLoop(ring, plane, session, memory, wake, config.pollUs);
   loop.run();
-  send({ kind: 'ended', errno: session.ended, unflushed: flush(assembly.disks) });
-}
-
-/** Writes what hosts still hold in memory to their disks; returns the names of those that failed. */
-function flush(disks: readonly Disk[]): string[] {
-  const failed: string[] = [];
-  for (const { config, dirty } of disks) {
-    try {
-      if (dirty) fsyncSync(config.descriptor);
-    } catch {
-      failed.push(config.name);
-    }
-  }
-  return failed;
+  send({ kind: 'ended', errno: session.ended, unflushed: flushAtEnd(assembly.disks) });
 }
 
 function main(config: PlaneConfig): void {

@@ -1,6 +1,6 @@
 import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
-import { roundUpToSector } from '../image/image.js';
+import { DATA, roundUpToSector } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
 import type { Parts } from './parts.js';
@@ -25,6 +25,11 @@ export class Writes {
     const disk = disks[requests.disk[request]!]!;
     disk.dirty = true;
     const { alignment } = disk.config;
+    if (disk.chain !== null) {
+      if (this.#lockInChain(request, disk)) this.granted(request);
+      else requests.state[request] = LOCKED;
+      return;
+    }
     if (alignment > 1) {
       const start = requests.offset[request]!;
       const end = start + requests.length[request]!;
@@ -39,6 +44,20 @@ export class Writes {
     this.granted(request);
   }
 
+  /** Writes in place share; what changes clusters excludes all others from them. */
+  #lockInChain(request: number, disk: Disk): boolean {
+    const { requests, extent } = this.#parts;
+    const start = requests.offset[request]!;
+    const length = requests.length[request]!;
+    disk.image.mapWrite(start, length, extent);
+    if (extent.kind === DATA && !this.#isUnaligned(request)) {
+      return disk.locks.begin(request, start, start + length, false);
+    }
+    const { clusterBytes } = disk.chain!.writes!.writer.layer.geometry;
+    const end = roundUp(start + length, clusterBytes);
+    return disk.locks.begin(request, roundDown(start, clusterBytes), end, true);
+  }
+
   /** Blocks that reach past the image may have to be cut off behind it: nothing may be there. */
   #lockEnd(disk: Disk, end: number): number {
     const blocks = roundUp(end, disk.config.alignment);
@@ -48,12 +67,17 @@ export class Writes {
   /** Nothing else writes to these blocks now. */
   granted(request: number): void {
     const { requests, disks, engine, extent, memory, replies, tasks } = this.#parts;
-    if (this.#isUnaligned(request)) {
-      tasks.start(request, this.#rewrite(request));
+    const { image, chain } = disks[requests.disk[request]!]!;
+    const length = requests.length[request]!;
+    const offset = requests.offset[request]!;
+    const unaligned = this.#isUnaligned(request);
+    if (!unaligned) image.mapWrite(offset, length, extent);
+    if (unaligned || extent.kind !== DATA) {
+      const payload = this.#payloadOffset(request);
+      const task = chain?.writes?.write(request, offset, length, payload);
+      tasks.start(request, task ?? this.#rewrite(request));
       return;
     }
-    const length = requests.length[request]!;
-    disks[requests.disk[request]!]!.image.mapWrite(requests.offset[request]!, length, extent);
     const { file } = extent;
     const linked = engine.links(file, length);
     const address = memory.address + this.#payloadOffset(request);
@@ -82,7 +106,8 @@ export class Writes {
     const { requests, disks } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     if (written > 0) disk.image.written(requests.offset[request]! + written);
-    if (disk.config.alignment > 1) disk.locks.end(request, this.#parts.granted);
+    if (disk.config.alignment > 1 || disk.chain !== null)
+      disk.locks.end(request, this.#parts.granted);
   }
 
   #isUnaligned(request: number): boolean {
@@ -169,6 +194,7 @@ export class Writes {
     let done = 0;
     while (done < length) {
       image.mapWrite(offset + done, length - done, extent);
+      if (extent.kind !== DATA) return done > 0 ? done : -ERRNO.EIO;
       const address = memory.address + from + done;
       const { file, length: bytes } = extent;
       const result = yield engine.write(request, file, address, bytes, extent.offset, false);

@@ -92,3 +92,10 @@ export const eventfd = declare('int eventfd(uint initial, int flags)') as (
   initial: number,
   flags: number,
 ) => number;
+
+/** lseek(2) for commands, which may wait. */
+export const lseekNow = declare('int64 lseek(int fd, int64 offset, int whence)') as (
+  fd: number,
+  offset: number,
+  whence: number,
+) => number;

@@ -19,7 +19,7 @@ image('disk.img', 1 << 20);
 image('empty.img', 0);
 mkdirSync(join(folder, 'mnt'));
 symlinkSync('disk.img', join(folder, 'link.img'));
-writeFileSync(join(folder, 'vm.qcow2'), Buffer.from('QFI\xfb\0\0\0\x03', 'latin1'));
+writeFileSync(join(folder, 'vm.vmdk'), 'KDMV');
 
 function sluice(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
@@ -32,7 +32,7 @@ function sluice(...args: string[]) {
 
 /** Command line, exit code, the one line on stderr after `sluice: `. */
 const REFUSED: [string, number, string][] = [
-  ['', 2, 'name a command: mount, umount, info, stat, set, doctor; see sluice --help'],
+  ['', 2, 'name a command: mount, umount, info, map, stat, set, doctor; see sluice --help'],
   ['nonsense', 2, 'unknown command: nonsense; see sluice --help'],
   [
     'mount',
@@ -46,9 +46,9 @@ const REFUSED: [string, number, string][] = [
   ],
   ['mount disk.img mnt --bogus', 2, 'mount: unknown argument: bogus; see sluice mount --help'],
   [
-    'mount disk.img mnt --overlay x',
+    'mount disk.img mnt --nonsense x',
     2,
-    'mount: unknown argument: overlay; see sluice mount --help',
+    'mount: unknown argument: nonsense; see sluice mount --help',
   ],
   [
     'mount disk.img mnt --group',
@@ -77,9 +77,9 @@ const REFUSED: [string, number, string][] = [
       'give it a size with truncate, or use --growable',
   ],
   [
-    'mount vm.qcow2 mnt',
+    'mount vm.vmdk mnt',
     3,
-    'mount: vm.qcow2: looks like qcow2, which this version cannot mount; ' +
+    'mount: vm.vmdk: looks like vmdk, which this version cannot mount; ' +
       'use --format raw to show its bytes',
   ],
   [
@@ -152,6 +152,18 @@ test('sluice info --json is made for programs', (t) => {
     hostSize: 1_048_576,
     allocated: 0,
     blockDevice: false,
+    chain: [
+      {
+        path: join(folder, 'disk.img'),
+        format: 'raw',
+        virtualSize: 1_048_576,
+        hostSize: 1_048_576,
+        allocated: 0,
+      },
+    ],
+    features: null,
+    snapshots: [],
+    content: { data: 0, compressed: 0, zero: 1_048_576, hole: 0 },
     problems: [],
   });
 });

@@ -18,12 +18,21 @@ function refuses(t: ExecutionContext, run: () => unknown, message: string, errno
 test('an image and a mount point get the documented defaults', (t) => {
   t.deepEqual(build({}), {
     mountpoint: '/home/me/mnt',
-    images: [{ name: 'disk', path: '/home/me/disk.img', format: 'auto' }],
+    images: [
+      {
+        name: 'disk',
+        path: '/home/me/disk.img',
+        format: 'auto',
+        backingFormats: [],
+        snapshot: null,
+      },
+    ],
     groups: [],
     assignments: [],
     readOnly: false,
     growable: false,
     direct: true,
+    metadataCache: 16777216,
     cache: 'none',
     depth: 'auto',
     transport: 'auto',
@@ -42,7 +51,9 @@ test('every option reaches the configuration', (t) => {
       group: ['slow:iops=1000', 'fast'],
       assign: 'a=slow',
       readOnly: true,
-      format: 'raw',
+      format: 'raw,qcow2,raw',
+      snapshot: '1',
+      metadataCache: '4M',
       growable: true,
       cache: 'page',
       direct: false,
@@ -60,8 +71,20 @@ test('every option reaches the configuration', (t) => {
   t.deepEqual(config, {
     mountpoint: '/mnt/s',
     images: [
-      { name: 'a', path: '/home/me/one.img', format: 'raw' },
-      { name: 'b', path: '/srv/two.img', format: 'raw' },
+      {
+        name: 'a',
+        path: '/home/me/one.img',
+        format: 'raw',
+        backingFormats: ['qcow2', 'raw'],
+        snapshot: '1',
+      },
+      {
+        name: 'b',
+        path: '/srv/two.img',
+        format: 'raw',
+        backingFormats: ['qcow2', 'raw'],
+        snapshot: '1',
+      },
     ],
     groups: [
       { path: 'slow', settings: [{ file: 'io.max', text: 'iops=1000' }] },
@@ -71,6 +94,7 @@ test('every option reaches the configuration', (t) => {
     readOnly: true,
     growable: true,
     direct: false,
+    metadataCache: 4194304,
     cache: 'page',
     depth: 32,
     transport: 'uring',
@@ -124,7 +148,11 @@ test('an unknown word of -o is refused', (t) => {
 
 test('words that this version does not have are refused with those it has', (t) => {
   const cases: [Partial<MountArguments>, string][] = [
-    [{ format: 'qcow2' }, '--format qcow2: not known to this version, which has auto, raw'],
+    [{ format: 'vmdk' }, '--format vmdk: not known to this version, which has auto, raw, qcow2'],
+    [
+      { format: 'raw,auto' },
+      '--format raw,auto: not known to this version, which has raw, qcow2 for backing files',
+    ],
     [{ cache: 'all' }, '--cache all: not known to this version, which has none, page'],
     [
       { transport: 'fuse-uring' },

@@ -136,6 +136,10 @@ test('sluice info prints sizes for people and in bytes', (t) => {
     blockDevice: false,
     alignment: null,
     problems: ['something'],
+    chain: null,
+    features: null,
+    snapshots: [],
+    content: null,
   };
   t.is(
     formatInfo(info),

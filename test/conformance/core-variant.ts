@@ -47,14 +47,15 @@ class CoreSubject implements Subject, Transport {
     const { readOnly = false, growable = false } = setup;
     const { size, ...file } = await openHostFile(image, readOnly, direct);
     t.teardown(() => closeSync(file.descriptor));
-    return new CoreSubject(image, { ...file, name: 'disk', hostSize: size, readOnly, growable });
+    const fixed = { name: 'disk', hostSize: size, readOnly, growable, chain: null };
+    return new CoreSubject(image, { ...file, ...fixed });
   }
 
   constructor(image: string, disk: DiskConfig) {
     this.image = image;
     const about = '';
     const config = { disks: [disk], groups: [], assignments: [], depth: 64, about };
-    const assembly = assemble(config, () => {});
+    const assembly = assemble(config, [null], () => {});
     this.#node = assembly.tree.root.children.get('disk.raw')!.id;
     this.#engine = new ThreadPoolEngine([disk], this.#memory, (request, result) => {
       this.#plane.completed(request, result);

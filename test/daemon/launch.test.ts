@@ -25,6 +25,7 @@ function setUp(name: string, code: string): { config: MountConfig; program: stri
     growable: false,
     direct: true,
     cache: 'none',
+    metadataCache: 16777216,
     depth: 'auto',
     transport: 'auto',
     pollUs: 50,

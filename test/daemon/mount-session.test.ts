@@ -15,6 +15,7 @@ const CONFIG: MountConfig = {
   growable: false,
   direct: true,
   cache: 'none',
+  metadataCache: 16777216,
   depth: 'auto',
   transport: 'uring',
   pollUs: 0,

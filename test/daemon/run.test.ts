@@ -9,13 +9,16 @@ import { SluiceError } from '../../src/util/errors.js';
 
 const CONFIG: MountConfig = {
   mountpoint: '/mnt/s',
-  images: [{ name: 'disk', path: '/srv/disk.img', format: 'auto' }],
+  images: [
+    { name: 'disk', path: '/srv/disk.img', format: 'auto', backingFormats: [], snapshot: null },
+  ],
   groups: [],
   assignments: [],
   readOnly: false,
   growable: false,
   direct: true,
   cache: 'none',
+  metadataCache: 16777216,
   depth: 'auto',
   transport: 'auto',
   pollUs: 50,

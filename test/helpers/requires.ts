@@ -11,7 +11,8 @@ export type Need =
   | 'loop'
   | 'e2fsprogs'
   | 'setpriv'
-  | 'fusermount3';
+  | 'fusermount3'
+  | 'qemu';
 
 /** Why it is not there, or null where it is. */
 const CHECKS: Readonly<Record<Need, () => string | null>> = {
@@ -23,6 +24,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   e2fsprogs: () => program('mkfs.ext4', '-V') ?? program('e2fsck', '-V'),
   fusermount3: () =>
     isForAll('/dev/fuse') ? program('fusermount3', '--version') : '/dev/fuse is for root only',
+  qemu: () => program('qemu-img', '--version') ?? program('qemu-io', '--version'),
   setpriv: () => program('setpriv', '--version'),
 };
 

@@ -30,14 +30,14 @@ function mapped(image: RawImage, offset: number, length: number): object {
 
 test('a range within the host file is data at the same offset', (t) => {
   const image = new RawImage(3, 1000);
-  t.deepEqual(mapped(image, 0, 1000), { kind: DATA, file: 3, offset: 0, length: 1000 });
-  t.deepEqual(mapped(image, 999, 1), { kind: DATA, file: 3, offset: 999, length: 1 });
+  t.like(mapped(image, 0, 1000), { kind: DATA, file: 3, offset: 0, length: 1000 });
+  t.like(mapped(image, 999, 1), { kind: DATA, file: 3, offset: 999, length: 1 });
 });
 
 test('a range across the end of the host file is data up to it', (t) => {
   const image = new RawImage(3, 1000);
-  t.deepEqual(mapped(image, 0, 1024), { kind: DATA, file: 3, offset: 0, length: 1000 });
-  t.deepEqual(mapped(image, 999, 25), { kind: DATA, file: 3, offset: 999, length: 1 });
+  t.like(mapped(image, 0, 1024), { kind: DATA, file: 3, offset: 0, length: 1000 });
+  t.like(mapped(image, 999, 25), { kind: DATA, file: 3, offset: 999, length: 1 });
 });
 
 test('a range behind the end of the host file is zeros, all of it', (t) => {
@@ -51,9 +51,9 @@ test('writes go where they are asked for, past the end too', (t) => {
   const image = new RawImage(3, 1000);
   const extent = newExtent();
   image.mapWrite(500, 4096, extent);
-  t.deepEqual({ ...extent }, { kind: DATA, file: 3, offset: 500, length: 4096 });
+  t.like({ ...extent }, { kind: DATA, file: 3, offset: 500, length: 4096 });
   image.mapWrite(9_000_000_000, 1, extent);
-  t.deepEqual({ ...extent }, { kind: DATA, file: 3, offset: 9_000_000_000, length: 1 });
+  t.like({ ...extent }, { kind: DATA, file: 3, offset: 9_000_000_000, length: 1 });
 });
 
 test('a write past the end grows the image, a write within it does not', (t) => {

@@ -78,11 +78,13 @@ export class Bench {
         alignment,
         ...flags,
         mode: 0o600,
+        chain: null,
         modifiedMs: 0,
         ...options.config,
       };
       return {
         config,
+        chain: null,
         image: new RawImage(file, content.length),
         file,
         member: members.addImage(`disk${file}`),

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { MountConfig } from '../../daemon/config.js';
 import { launch } from '../../daemon/launch.js';
@@ -7,6 +8,8 @@ import { checkImages } from '../check-images.js';
 import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import { buildMountConfig } from '../mount-config.js';
 import { declareMount, type MountArguments } from '../mount-options.js';
+import { oneText } from '../option-values.js';
+import { addOverlay } from '../overlay.js';
 import { note } from '../terminal.js';
 
 export const command = 'mount <paths..>';
@@ -31,7 +34,10 @@ async function runHere(config: MountConfig): Promise<void> {
 }
 
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
-  const asked = buildMountConfig(args as unknown as MountArguments, { directory: process.cwd() });
+  const words = args as unknown as MountArguments;
+  const plain = buildMountConfig(words, { directory: process.cwd() });
+  const overlay = oneText('--overlay', words.overlay, '');
+  const asked = addOverlay(plain, overlay === '' ? null : resolve(overlay));
   await checkImages(asked);
   await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
   const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };

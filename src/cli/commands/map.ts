@@ -1,0 +1,49 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { type MapEntry, mapImage } from '../../image/map-image.js';
+import { openChain } from '../../image/open-chain.js';
+import { declareImageCommand, parseImageCommand } from '../image-commands.js';
+import { formatMap, mapJson } from '../map-report.js';
+
+export const command = 'map <image>';
+export const synopsis = 'map IMAGE [--json]';
+export const describe = 'where the data of an image is, extent by extent';
+
+export function builder(yargs: Argv): Argv {
+  return declareImageCommand(
+    yargs,
+    'sluice map IMAGE [--json]\n\nSay which ranges of an image are data, zeros or holes, and where.',
+  )
+    .example('sluice map vm.qcow2', 'for people')
+    .example('sluice map vm.qcow2 --json', 'what qemu-img map --output=json prints');
+}
+
+/** Entries written at once: a fragmented image has millions. */
+const BATCH = 4096;
+
+function printJson(entries: Iterable<MapEntry>): void {
+  let batch: string[] = [];
+  let head = '[';
+  const flush = (tail: string): void => {
+    process.stdout.write(`${head}${batch.join(',\n')}${tail}`);
+    head = '';
+    batch = [];
+  };
+  for (const entry of entries) {
+    if (batch.length === BATCH) flush(',\n');
+    batch.push(mapJson(entry));
+  }
+  flush(']\n');
+}
+
+export async function handler(args: ArgumentsCamelCase): Promise<void> {
+  const { path, options } = parseImageCommand(args);
+  const { lseekNow } = await import('../../sys/libc.js');
+  const chain = openChain(path, options);
+  try {
+    const entries = mapImage(chain, lseekNow);
+    if (args.json === true) printJson(entries);
+    else process.stdout.write(formatMap([...entries]));
+  } finally {
+    chain.close();
+  }
+}

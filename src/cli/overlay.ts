@@ -1,0 +1,45 @@
+import { existsSync } from 'node:fs';
+import type { ImageConfig, MountConfig } from '../daemon/config.js';
+import { openChain } from '../image/open-chain.js';
+import { createOverlay } from '../image/qcow2/create-overlay.js';
+import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
+
+/**
+ * Puts an overlay over the one image of a mount: makes it, or takes one that is there.
+ *
+ * @returns The configuration with the overlay in the place of the image.
+ * @throws SluiceError exit code 2 for more than one image, 3 for an overlay of another image
+ */
+export function addOverlay(config: MountConfig, overlay: string | null): MountConfig {
+  const [image, ...others] = config.images;
+  if (overlay === null || image === undefined) return config;
+  if (others.length > 0) {
+    const message = '--overlay: takes one image; mount the others elsewhere';
+    throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
+  }
+  if (existsSync(overlay)) checkOverlay(overlay, image);
+  else makeOverlay(overlay, image);
+  return { ...config, images: [{ ...image, path: overlay, format: 'qcow2', snapshot: null }] };
+}
+
+function makeOverlay(overlay: string, image: ImageConfig): void {
+  if (image.snapshot !== null) {
+    const message = `${image.path}: a snapshot cannot have an overlay`;
+    throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
+  }
+  const chain = openChain(image.path, image);
+  chain.close();
+  const { format, size } = chain.layers[0]!;
+  createOverlay(overlay, image.path, format, size);
+}
+
+/** Writes that were meant for one image must not appear over another. */
+function checkOverlay(overlay: string, image: ImageConfig): void {
+  const chain = openChain(overlay, { ...image, format: 'qcow2', snapshot: null });
+  const base = openChain(image.path, image);
+  chain.close();
+  base.close();
+  if (chain.layers[1]?.source.identity === base.layers[0]!.source.identity) return;
+  const message = `${overlay}: is there, and no overlay of ${image.path}; name another file`;
+  throw new SluiceError(message, 'EEXIST', EXIT_IMAGE);
+}

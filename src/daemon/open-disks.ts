@@ -1,0 +1,137 @@
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { numberFiles } from '../image/chain-files.js';
+import { lockImage } from '../image/image-locks.js';
+import { type OpenLayer, openChain } from '../image/open-chain.js';
+import { HEADER_AUTOCLEAR } from '../image/qcow2/abi.js';
+import { type QcowLayout, smallestUnit } from '../image/qcow2/layout.js';
+import { readForWriting, type WritePart } from '../image/qcow2/read-for-writing.js';
+import type { FileSource } from '../image/source.js';
+import type { ChainConfig, DiskConfig } from '../plane/disk.js';
+import { close } from '../sys/libc.js';
+import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import type { ImageConfig, MountConfig } from './config.js';
+import { describeHolder } from './file-holders.js';
+import { type HostFile, openHostFile } from './host-file.js';
+import type { Log } from './log.js';
+import type { Transport } from './transport.js';
+
+/** The disks of a mount, open and locked. */
+export interface OpenDisks {
+  disks: DiskConfig[];
+  /** Closes everything, which also gives the locks up. */
+  close(): void;
+}
+
+/** Direct I/O needs whole blocks of up to this: where an image has smaller clusters, buffered I/O. */
+const DIRECT_BLOCK_BYTES = 4096;
+
+/**
+ * Opens and locks all images of a mount, with their backing files.
+ *
+ * @throws SluiceError naming the file. Nothing stays open then.
+ */
+export async function openDisks(
+  config: MountConfig,
+  transport: Transport,
+  log: Log,
+): Promise<OpenDisks> {
+  const closers: (() => void)[] = [];
+  const closeAll = (): void => {
+    // Once: the numbers of closed descriptors are soon somebody else's.
+    for (const closer of closers.splice(0)) closer();
+  };
+  const disks: DiskConfig[] = [];
+  try {
+    for (const image of config.images) {
+      disks.push(await openDisk(image, config, transport, log, closers));
+    }
+  } catch (error) {
+    closeAll();
+    throw error;
+  }
+  return { disks, close: closeAll };
+}
+
+async function openDisk(
+  image: ImageConfig,
+  config: MountConfig,
+  transport: Transport,
+  log: Log,
+  closers: (() => void)[],
+): Promise<DiskConfig> {
+  const { readOnly } = config;
+  // Its descriptors stay open as long as the mount: they hold the locks.
+  const chain = openChain(image.path, image, (source, isTop) => {
+    lockImage(source, isTop && !readOnly, describeHolder);
+  });
+  closers.push(() => chain.close());
+  const isRaw = chain.layers[0]!.qcow === null;
+  if (!isRaw) checkTransport(image, transport);
+  for (const { source, warnings } of chain.layers) {
+    for (const warning of warnings) log.warn(`${source.path}: ${warning}`);
+  }
+  const direct = config.direct && chain.layers.every(isDirectPossible);
+  const { sources, layers } = numberFiles(chain);
+  const files: HostFile[] = [];
+  for (const [index, source] of sources.entries()) {
+    const file = await openHostFile(source.path, readOnly || index > 0, direct);
+    closers.push(() => close(file.descriptor));
+    files.push(file);
+  }
+  const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
+  const growable = config.growable && isRaw && !first.blockDevice;
+  const write = readOnly || isRaw ? null : prepareWriting(chain.layers[0]!, image);
+  if (write !== null) layers[0]!.qcow!.l1 = write.l1;
+  const chained: ChainConfig = {
+    layers,
+    files: others,
+    cacheBytes: config.metadataCache,
+    write,
+  };
+  return {
+    ...first,
+    name: image.name,
+    hostSize,
+    alignment: Math.max(...files.map((file) => file.alignment)),
+    mode: readOnly ? first.mode & 0o444 : first.mode,
+    readOnly,
+    growable,
+    chain: isRaw ? null : chained,
+  };
+}
+
+/** The thread pool behind fuse-native has no way to the buffers of an image of layers. */
+function checkTransport({ path }: ImageConfig, { kind, why }: Transport): void {
+  if (kind === 'uring') return;
+  const what = `${path}: a qcow2 image needs --transport uring, not ${kind} (${why})`;
+  const message = `${what}; convert it with qemu-img convert -O raw`;
+  throw new SluiceError(message, 'EOPNOTSUPP', EXIT_IMAGE);
+}
+
+function isDirectPossible(layer: OpenLayer): boolean {
+  return layer.qcow === null || smallestUnit(layer.qcow.layout) >= DIRECT_BLOCK_BYTES;
+}
+
+/** Reads and checks what writing needs, and clears the features that do not outlive a write. */
+function prepareWriting({ source, qcow }: OpenLayer, { snapshot }: ImageConfig): WritePart {
+  if (snapshot !== null) {
+    const message = `${source.path}: a snapshot cannot be written; use --read-only`;
+    throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
+  }
+  const part = readForWriting(source.path, source, qcow!);
+  clearAutoclear(source, qcow!.layout);
+  return part;
+}
+
+/** Whoever does not keep a feature with an autoclear bit up to date has to clear the bit. */
+function clearAutoclear(source: FileSource, layout: QcowLayout): void {
+  if (layout.version === 2) return;
+  if (source.read(HEADER_AUTOCLEAR, 8).every((byte) => byte === 0)) return;
+  const descriptor = openSync(source.path, 'r+');
+  try {
+    writeSync(descriptor, new Uint8Array(8), 0, 8, HEADER_AUTOCLEAR);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,92 @@
+import { dirname, resolve } from 'node:path';
+import { malformed, unsupported } from './qcow2/refusal.js';
+
+/** What the name of a backing file comes to. */
+export interface BackingTarget {
+  /** Absolute. */
+  path: string;
+  /** A format that the name itself gives (`json:`), else null. */
+  format: string | null;
+}
+
+/**
+ * Resolves the name of a backing file or an external data file: a path, relative ones from the
+ * folder of the image that names it, or `file:PATH`, or `json:{...}` of a file.
+ *
+ * @param image absolute path of the image that has the name
+ * @throws SluiceError exit code 3 for names that lead elsewhere than to a file
+ */
+export function resolveBackingName(image: string, name: string): BackingTarget {
+  if (name.startsWith('json:')) return resolveJson(image, name.slice('json:'.length));
+  const plain = name.startsWith('file:') ? name.slice('file:'.length) : name;
+  // A colon before any slash is what QEMU takes for a protocol.
+  const protocol = plain === name ? /^([^/:]*):/.exec(name)?.[1] : undefined;
+  if (protocol !== undefined) {
+    throw unsupported(image, `its backing file ${show(name)} is reached by "${protocol}:"`);
+  }
+  return { path: resolve(dirname(image), plain), format: null };
+}
+
+type Json = Record<string, unknown>;
+
+/** Keys of a `json:` name that say how, not what: they change nothing in what is read. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'node-name',
+  'read-only',
+  'auto-read-only',
+  'discard',
+  'detect-zeroes',
+  'locking',
+  'aio',
+  'cache.direct',
+  'cache.no-flush',
+]);
+
+function resolveJson(image: string, text: string): BackingTarget {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw malformed(image, `its backing file has a name that is not JSON: ${show(text)}`);
+  }
+  if (!isObject(value))
+    throw malformed(image, `its backing file's name ${show(text)} is no object`);
+  const flat = flatten(value, '');
+  const driver = flat.get('driver');
+  const isFile = driver === 'file' || driver === 'host_device';
+  const prefix = isFile || !(flat.has('file.filename') || flat.has('file.driver')) ? '' : 'file.';
+  const filename = flat.get(`${prefix}filename`);
+  const protocol = prefix === '' ? (isFile ? driver : undefined) : flat.get('file.driver');
+  if (protocol !== undefined && protocol !== 'file' && protocol !== 'host_device') {
+    throw unsupported(image, `its backing file is reached by ${show(String(protocol))}`);
+  }
+  if (typeof filename !== 'string') {
+    throw malformed(image, `its backing file's name ${show(text)} names no file`);
+  }
+  for (const key of flat.keys()) {
+    const known = ['driver', 'file.driver', `${prefix}filename`].includes(key);
+    if (!known && !HARMLESS.has(key) && !HARMLESS.has(key.replace(/^file\./, ''))) {
+      throw unsupported(image, `its backing file's name has the option ${show(key)}`);
+    }
+  }
+  const format = isFile ? 'raw' : typeof driver === 'string' ? driver : null;
+  return { path: resolve(dirname(image), filename), format };
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `{"file": {"driver": "file"}}` and `{"file.driver": "file"}` are the same to QEMU. */
+function flatten(value: Json, prefix: string): Map<string, unknown> {
+  const flat = new Map<string, unknown>();
+  for (const [key, inner] of Object.entries(value)) {
+    if (!isObject(inner)) flat.set(prefix + key, inner);
+    else for (const [path, leaf] of flatten(inner, `${prefix}${key}.`)) flat.set(path, leaf);
+  }
+  return flat;
+}
+
+function show(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}

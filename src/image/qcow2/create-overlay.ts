@@ -1,0 +1,84 @@
+import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { EXIT_FAILED, SluiceError } from '../../util/errors.js';
+import type { Format } from '../probe.js';
+import * as abi from './abi.js';
+import { setRefcount } from './refcounts.js';
+
+/** QEMU's default: what its tools expect, and 512 MiB of disk for each L2 table. */
+const CLUSTER_BITS = 16;
+const CLUSTER_BYTES = 1 << CLUSTER_BITS;
+const REFCOUNT_ORDER = 4;
+const HEADER_BYTES = 112;
+
+// What lies where, in clusters.
+const REFCOUNT_TABLE = 1;
+const REFCOUNT_BLOCK = 2;
+const L1 = 3;
+
+/**
+ * Makes an empty qcow2 image over another image.
+ *
+ * @param path Must not exist.
+ * @param backing Absolute path of the image below.
+ * @param size Virtual size, bytes.
+ * @throws SluiceError exit code 1
+ */
+export function createOverlay(path: string, backing: string, format: Format, size: number): void {
+  const l1Entries = Math.ceil(size / ((CLUSTER_BYTES / 8) * CLUSTER_BYTES));
+  const l1Clusters = Math.max(1, Math.ceil((l1Entries * 8) / CLUSTER_BYTES));
+  const table = Buffer.alloc(CLUSTER_BYTES);
+  table.writeBigUInt64BE(BigInt(REFCOUNT_BLOCK * CLUSTER_BYTES));
+  const block = new Uint8Array(CLUSTER_BYTES);
+  for (let i = 0; i < L1 + l1Clusters; i++) setRefcount(block, i, REFCOUNT_ORDER, 1);
+  const head = makeHead(path, backing, format, size, l1Entries);
+  try {
+    const file = openSync(path, 'wx', 0o644);
+    try {
+      ftruncateSync(file, (L1 + l1Clusters) * CLUSTER_BYTES);
+      writeSync(file, table, 0, CLUSTER_BYTES, REFCOUNT_TABLE * CLUSTER_BYTES);
+      writeSync(file, block, 0, CLUSTER_BYTES, REFCOUNT_BLOCK * CLUSTER_BYTES);
+      // Last: without it the file is no image.
+      writeSync(file, head, 0, head.length, 0);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    throw new SluiceError(`${path}: cannot be made (${code})`, code, EXIT_FAILED, error);
+  }
+}
+
+function makeHead(
+  path: string,
+  backing: string,
+  format: Format,
+  size: number,
+  l1Entries: number,
+): Buffer {
+  const name = Buffer.from(backing);
+  if (name.length > abi.BACKING_NAME_BYTES_MAX) {
+    const message = `${path}: the path of the image below is longer than 1023 bytes`;
+    throw new SluiceError(message, 'ENAMETOOLONG', EXIT_FAILED);
+  }
+  const head = Buffer.alloc(CLUSTER_BYTES);
+  const nameAt = HEADER_BYTES + 16 + 8;
+  head.writeUInt32BE(abi.MAGIC);
+  head.writeUInt32BE(3, abi.HEADER_VERSION);
+  head.writeBigUInt64BE(BigInt(nameAt), abi.HEADER_BACKING_OFFSET);
+  head.writeUInt32BE(name.length, abi.HEADER_BACKING_BYTES);
+  head.writeUInt32BE(CLUSTER_BITS, abi.HEADER_CLUSTER_BITS);
+  head.writeBigUInt64BE(BigInt(size), abi.HEADER_SIZE);
+  head.writeUInt32BE(l1Entries, abi.HEADER_L1_ENTRIES);
+  head.writeBigUInt64BE(BigInt(L1 * CLUSTER_BYTES), abi.HEADER_L1_OFFSET);
+  const tableAt = BigInt(REFCOUNT_TABLE * CLUSTER_BYTES);
+  head.writeBigUInt64BE(tableAt, abi.HEADER_REFCOUNT_TABLE_OFFSET);
+  head.writeUInt32BE(1, abi.HEADER_REFCOUNT_TABLE_CLUSTERS);
+  head.writeUInt32BE(REFCOUNT_ORDER, abi.HEADER_REFCOUNT_ORDER);
+  head.writeUInt32BE(HEADER_BYTES, abi.HEADER_LENGTH);
+  head.writeUInt32BE(abi.EXTENSION_BACKING_FORMAT, HEADER_BYTES);
+  head.writeUInt32BE(format.length, HEADER_BYTES + 4);
+  head.write(format, HEADER_BYTES + 8);
+  name.copy(head, nameAt);
+  return head;
+}

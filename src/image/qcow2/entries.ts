@@ -1,0 +1,61 @@
+/**
+ * Entries of L1 and L2 tables as pure functions. An entry is two 32-bit words, high and low; offsets
+ * are bits 9 to 55.
+ */
+
+const OFFSET_HIGH = 0x00ffffff;
+const OFFSET_LOW = 0xfffffe00;
+const COPIED_HIGH = 0x80000000;
+const COMPRESSED_HIGH = 0x40000000;
+const ZERO_LOW = 1;
+
+/** Host offset of an L1 entry or of a standard L2 entry; above 2^53 it is not exact (and refused). */
+export function entryOffset(high: number, low: number): number {
+  return (high & OFFSET_HIGH) * 2 ** 32 + ((low & OFFSET_LOW) >>> 0);
+}
+
+/** The refcount of what the entry points at is exactly one: it may be written in place. */
+export function isCopied(high: number): boolean {
+  return (high & COPIED_HIGH) !== 0;
+}
+
+export function isCompressed(high: number): boolean {
+  return (high & COMPRESSED_HIGH) !== 0;
+}
+
+/** Reads as zeros; standard entries of version 3 only. */
+export function isZero(low: number): boolean {
+  return (low & ZERO_LOW) !== 0;
+}
+
+/** Bits of a compressed entry that are the host offset; the rest up to bit 61 counts sectors. */
+export function compressedOffsetBits(clusterBits: number): number {
+  return 62 - (clusterBits - 8);
+}
+
+/** Host offset, in bytes, of a compressed cluster: it need not begin at a sector. */
+export function compressedOffset(high: number, low: number, clusterBits: number): number {
+  const bits = compressedOffsetBits(clusterBits) - 32;
+  return (high & (2 ** bits - 1)) * 2 ** 32 + low;
+}
+
+/** Bytes from there to the end of the last sector that the compressed cluster touches. */
+export function compressedBytes(high: number, low: number, clusterBits: number): number {
+  const bits = compressedOffsetBits(clusterBits) - 32;
+  const sectors = ((high & 0x3fffffff) >>> bits) + 1;
+  return sectors * 512 - (low & 511);
+}
+
+// What a subcluster is, from the two bitmaps of an extended entry: 1 is data; 3, allocated and zero
+// at once, is what no writer makes.
+export const SUBCLUSTER_UNALLOCATED = 0;
+export const SUBCLUSTER_ZERO = 2;
+
+/** State of subcluster `index`: bit of the allocation bitmap, and of the zero bitmap twice. */
+export function subclusterState(
+  zeroBitmap: number,
+  allocatedBitmap: number,
+  index: number,
+): number {
+  return ((allocatedBitmap >>> index) & 1) | (((zeroBitmap >>> index) & 1) << 1);
+}

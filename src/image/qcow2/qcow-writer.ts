@@ -1,0 +1,271 @@
+import type { Extent } from '../image.js';
+import { SUBCLUSTERS } from './abi.js';
+import { Allocator, PIECE_BYTES } from './allocator.js';
+import * as entries from './entries.js';
+import type { QcowLayer } from './qcow-layer.js';
+import type { WritePart } from './read-for-writing.js';
+
+const COPIED_HIGH = 0x80000000;
+
+/** What has to happen to write a range of one cluster. One object is filled again and again. */
+export interface WritePlan {
+  /** Host offset of the cluster that takes the range; -1: one has to be allocated. */
+  host: number;
+  /** The range may be written as it is: nothing around it changes. */
+  inPlace: boolean;
+  /** The range rounded to what must be written with it, offsets in the cluster. */
+  from: number;
+  to: number;
+}
+
+/** Pieces of metadata as they are to be on disk, in the order in which they may get there. */
+export interface Stage {
+  refcounts: Map<number, Uint8Array>;
+  refcountTable: Map<number, Uint8Array>;
+  slices: Map<number, Uint8Array>;
+  l1: Map<number, Uint8Array>;
+  /** What was dirty: numbers of new blocks, places in the cache, L1 pieces. */
+  blocks: number[];
+  places: number[];
+}
+
+/**
+ * Changes to the metadata of a qcow2 image, in memory. Pure: what differs from the disk is handed out by
+ * `stage`, a copy of one moment, so that what is written in order was consistent in itself.
+ */
+export class QcowWriter {
+  readonly layer: QcowLayer;
+  readonly allocator: Allocator;
+  readonly plan: WritePlan = { host: -1, inPlace: false, from: 0, to: 0 };
+  /** Host offsets of clusters that lose a reference once the tables without it are on disk. */
+  released: number[] = [];
+
+  readonly #copied: Uint8Array;
+  readonly #metadata: Set<number>;
+  readonly #dirtyPlaces = new Map<number, number>();
+  readonly #dirtyL1 = new Set<number>();
+
+  constructor(layer: QcowLayer, part: WritePart, hostSize: number) {
+    this.layer = layer;
+    this.#copied = part.l1Copied;
+    this.#metadata = new Set(part.metadata);
+    this.allocator = new Allocator(layer.layout, part.refcountTable, hostSize, this.#metadata);
+  }
+
+  /** Slices that cannot be given away before they are written. */
+  get dirtySlices(): number {
+    return this.#dirtyPlaces.size;
+  }
+
+  mapInPlace(offset: number, length: number, extent: Extent): boolean {
+    return this.layer.mapInPlace(offset, length, extent) && !this.isMetadata(extent.offset, length);
+  }
+
+  /** True if data written there would destroy tables: the image lies. */
+  isMetadata(host: number, length: number): boolean {
+    const { clusterBytes } = this.layer.geometry;
+    const last = Math.floor((host + length - 1) / clusterBytes);
+    for (let cluster = Math.floor(host / clusterBytes); cluster <= last; cluster++) {
+      if (this.#metadata.has(cluster)) return true;
+    }
+    return false;
+  }
+
+  /** The active disk alone has this L2 table, so it may be changed. */
+  ownsTable(l1Index: number): boolean {
+    return this.layer.l1[l1Index] !== 0 && this.#copied[l1Index] === 1;
+  }
+
+  /** A new table, filled on disk as it must be, takes the place of the old one. */
+  setTable(l1Index: number, host: number): void {
+    const old = this.layer.l1[l1Index]!;
+    if (old > 0) this.released.push(old);
+    this.layer.l1[l1Index] = host;
+    this.#copied[l1Index] = 1;
+    this.#dirtyL1.add(Math.floor((l1Index * 8) / this.#pieceBytes));
+    this.#metadata.add(host / this.layer.geometry.clusterBytes);
+  }
+
+  /** Fills `plan` for bytes `start` to `end` of one cluster whose slice is at `place`. */
+  makePlan(place: number, start: number, end: number): WritePlan {
+    const { plan } = this;
+    const { clusterBytes } = this.layer.geometry;
+    const at = this.#entryAt(place, start);
+    const { words } = this.layer.cache;
+    const high = words[at]!;
+    const low = words[at + 1]!;
+    const { extendedL2 } = this.layer.layout;
+    const offset = entries.entryOffset(high, low);
+    const compressed = entries.isCompressed(high);
+    const base = Math.floor(start / clusterBytes) * clusterBytes;
+    plan.host = !compressed && offset !== 0 && entries.isCopied(high) ? offset : -1;
+    const whole = !extendedL2 || (plan.host < 0 && (compressed || offset !== 0));
+    const unit = whole ? clusterBytes : clusterBytes / SUBCLUSTERS;
+    plan.inPlace =
+      plan.host >= 0 &&
+      (extendedL2 ? this.#allData(at, start - base, end - base) : !entries.isZero(low));
+    plan.from = plan.inPlace ? start - base : Math.floor((start - base) / unit) * unit;
+    plan.to = plan.inPlace ? end - base : Math.ceil((end - base) / unit) * unit;
+    return plan;
+  }
+
+  /** The bytes of a plan are in the cluster at `host`: from now on they are read from there. */
+  link(place: number, start: number, host: number, from: number, to: number): void {
+    const at = this.#entryAt(place, start);
+    const { words } = this.layer.cache;
+    const { clusterBytes } = this.layer.geometry;
+    const kept = this.#release(at, host);
+    words[at] = (COPIED_HIGH | Math.floor(host / 2 ** 32)) >>> 0;
+    words[at + 1] = host >>> 0;
+    if (this.layer.layout.extendedL2) {
+      const unit = clusterBytes / SUBCLUSTERS;
+      const mask = maskOf(Math.floor(from / unit), Math.ceil(to / unit));
+      words[at + 2] = (words[at + 2]! & ~mask) >>> 0;
+      words[at + 3] = ((kept ? words[at + 3]! : 0) | mask) >>> 0;
+    }
+    this.#markDirty(place, start);
+  }
+
+  /** A whole cluster reads as zeros from now on and takes no room. Version 3 only. */
+  linkZero(place: number, start: number): void {
+    const at = this.#entryAt(place, start);
+    const { words } = this.layer.cache;
+    this.#release(at, -1);
+    words[at] = 0;
+    words[at + 1] = this.layer.layout.extendedL2 ? 0 : 1;
+    if (this.layer.layout.extendedL2) {
+      words[at + 2] = 0xffffffff;
+      words[at + 3] = 0;
+    }
+    this.#markDirty(place, start);
+  }
+
+  /** Copies all that differs from the disk and counts it as written. */
+  stage(): Stage {
+    const { allocator, layer } = this;
+    const stage: Stage = {
+      refcounts: new Map(),
+      refcountTable: new Map(),
+      slices: new Map(),
+      l1: new Map(),
+      blocks: [...allocator.newBlocks],
+      places: [...this.#dirtyPlaces.keys()],
+    };
+    for (const offset of allocator.dirty) {
+      stage.refcounts.set(offset, allocator.piece(offset).slice());
+    }
+    const { refcountTableOffset, l1Offset } = layer.layout;
+    for (const block of stage.blocks) {
+      const piece = Math.floor((block * 8) / this.#pieceBytes);
+      const bytes = encodeTable(allocator.table, piece, this.#pieceBytes, null);
+      stage.refcountTable.set(refcountTableOffset + piece * this.#pieceBytes, bytes);
+    }
+    for (const [place, slice] of this.#dirtyPlaces) {
+      stage.slices.set(this.#sliceOffset(slice), layer.cache.encode(place));
+    }
+    for (const piece of this.#dirtyL1) {
+      const bytes = encodeTable(layer.l1, piece, this.#pieceBytes, this.#copied);
+      stage.l1.set(l1Offset + piece * this.#pieceBytes, bytes);
+    }
+    allocator.dirty.clear();
+    allocator.newBlocks.clear();
+    this.#dirtyPlaces.clear();
+    this.#dirtyL1.clear();
+    return stage;
+  }
+
+  /** The stage is on disk. */
+  staged(stage: Stage): void {
+    for (const place of stage.places) this.layer.cache.unpin(place);
+  }
+
+  /** The stage could not be written: all of it is to be written again. */
+  restore(stage: Stage, slices: ReadonlyMap<number, number>): void {
+    for (const offset of stage.refcounts.keys()) this.allocator.dirty.add(offset);
+    for (const block of stage.blocks) this.allocator.newBlocks.add(block);
+    for (const [place, slice] of slices) {
+      if (this.#dirtyPlaces.has(place)) this.layer.cache.unpin(place);
+      this.#dirtyPlaces.set(place, slice);
+    }
+    for (const offset of stage.l1.keys()) {
+      this.#dirtyL1.add((offset - this.layer.layout.l1Offset) / this.#pieceBytes);
+    }
+  }
+
+  /** Slices by place, as `restore` wants them; to be asked before `stage`. */
+  dirtyPlaces(): Map<number, number> {
+    return new Map(this.#dirtyPlaces);
+  }
+
+  get #pieceBytes(): number {
+    return Math.min(PIECE_BYTES, this.layer.geometry.clusterBytes);
+  }
+
+  #entryAt(place: number, offset: number): number {
+    const { sliceCoverage, sliceBytes, clusterBytes, entryBytes } = this.layer.geometry;
+    const entry = Math.floor((offset % sliceCoverage) / clusterBytes);
+    return (place * sliceBytes + entry * entryBytes) >> 2;
+  }
+
+  #sliceOffset(slice: number): number {
+    const { slicesPerTable, sliceBytes } = this.layer.geometry;
+    const table = this.layer.l1[Math.floor(slice / slicesPerTable)]!;
+    return table + (slice % slicesPerTable) * sliceBytes;
+  }
+
+  #allData(at: number, from: number, to: number): boolean {
+    const unit = this.layer.geometry.clusterBytes / SUBCLUSTERS;
+    const mask = maskOf(Math.floor(from / unit), Math.ceil(to / unit));
+    return (this.layer.cache.words[at + 3]! & mask) >>> 0 === mask;
+  }
+
+  /** Gives up what an entry points at, unless that is `host`; true if it is. */
+  #release(at: number, host: number): boolean {
+    const { words } = this.layer.cache;
+    const { clusterBits } = this.layer.layout;
+    const { clusterBytes } = this.layer.geometry;
+    const high = words[at]!;
+    const low = words[at + 1]!;
+    if (entries.isCompressed(high)) {
+      const first = entries.compressedOffset(high, low, clusterBits);
+      const end = first + entries.compressedBytes(high, low, clusterBits);
+      const start = Math.floor(first / clusterBytes) * clusterBytes;
+      for (let offset = start; offset < end; offset += clusterBytes) this.released.push(offset);
+      return false;
+    }
+    const offset = entries.entryOffset(high, low);
+    if (offset !== 0 && offset !== host) this.released.push(offset);
+    return offset !== 0 && offset === host;
+  }
+
+  #markDirty(place: number, offset: number): void {
+    if (this.#dirtyPlaces.has(place)) return;
+    this.layer.cache.pin(place);
+    this.#dirtyPlaces.set(place, Math.floor(offset / this.layer.geometry.sliceCoverage));
+  }
+}
+
+/** Bits `first` to `end` - 1. */
+function maskOf(first: number, end: number): number {
+  const count = end - first;
+  return (count === 32 ? 0xffffffff : ((1 << count) - 1) << first) >>> 0;
+}
+
+/** One piece of a table of offsets as it is on disk; entries with the copied bit where told. */
+function encodeTable(
+  table: Float64Array,
+  piece: number,
+  pieceBytes: number,
+  copied: Uint8Array | null,
+): Uint8Array {
+  const bytes = new Uint8Array(pieceBytes);
+  const view = new DataView(bytes.buffer);
+  const first = (piece * pieceBytes) / 8;
+  for (let i = 0; i < pieceBytes / 8 && first + i < table.length; i++) {
+    const offset = table[first + i]!;
+    const flag = copied?.[first + i] === 1 && offset !== 0 ? COPIED_HIGH : 0;
+    view.setUint32(i * 8, (flag | Math.floor(offset / 2 ** 32)) >>> 0);
+    view.setUint32(i * 8 + 4, offset >>> 0);
+  }
+  return bytes;
+}

@@ -1,0 +1,99 @@
+import type { QcowPart } from '../open-chain.js';
+import type { FileSource } from '../source.js';
+import { OFFSET_MAX } from './bytes.js';
+import { entryOffset, isCopied } from './entries.js';
+import type { QcowLayout } from './layout.js';
+import { malformed, unsupported } from './refusal.js';
+
+/** What writing an image needs to know of it besides what reading does. Plain data. */
+export interface WritePart {
+  /** The whole L1 table that the disk needs: offsets of L2 tables, 0 for none. */
+  l1: Float64Array;
+  /** 1 where the L2 table belongs to the active disk alone and may be written in place. */
+  l1Copied: Uint8Array;
+  /** Offsets of refcount blocks, 0 for none. */
+  refcountTable: Float64Array;
+  /** Numbers of the clusters that hold metadata: data must never be written there. */
+  metadata: Float64Array;
+}
+
+/**
+ * Reads the tables of an image that is to be written, and refuses one that is not sound.
+ *
+ * @throws SluiceError exit code 3
+ */
+export function readForWriting(path: string, source: FileSource, qcow: QcowPart): WritePart {
+  const { layout } = qcow;
+  checkWritable(path, source, qcow);
+  const { l1, l1Copied } = readWholeL1(path, source, layout);
+  const refcountTable = readRefcountTable(path, source, layout);
+  const metadata = new Set<number>();
+  const add = (offset: number, bytes: number) => {
+    const first = offset / layout.clusterBytes;
+    const end = Math.ceil((offset + bytes) / layout.clusterBytes);
+    for (let cluster = first; cluster < end; cluster++) {
+      if (metadata.has(cluster)) {
+        throw malformed(path, `its metadata overlaps at ${cluster * layout.clusterBytes}`);
+      }
+      metadata.add(cluster);
+    }
+  };
+  const { clusterBytes } = layout;
+  add(0, clusterBytes);
+  add(layout.l1Offset, Math.max(1, layout.l1Entries * 8));
+  add(layout.refcountTableOffset, layout.refcountTableClusters * clusterBytes);
+  for (const offset of refcountTable) if (offset !== 0) add(offset, clusterBytes);
+  for (const offset of l1) if (offset !== 0) add(offset, clusterBytes);
+  for (const { l1Offset, l1Entries } of qcow.snapshots) add(l1Offset, Math.max(1, l1Entries * 8));
+  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata) };
+}
+
+function checkWritable(path: string, source: FileSource, { layout, dataSource }: QcowPart): void {
+  const { features } = layout;
+  const readOnly = 'or use --read-only';
+  if (features.corrupt) {
+    throw unsupported(path, `marked as corrupt; repair it with qemu-img check -r all, ${readOnly}`);
+  }
+  if (features.dirty) {
+    const what = 'marked as dirty: its refcounts are stale; repair it with qemu-img check -r all';
+    throw unsupported(path, `${what}, ${readOnly}`);
+  }
+  if (dataSource !== null) {
+    throw unsupported(path, 'this version cannot write external data files; use --read-only');
+  }
+  if (source.blockDevice) {
+    throw unsupported(path, 'this version cannot write qcow2 on a block device; use --read-only');
+  }
+}
+
+function readWholeL1(path: string, source: FileSource, layout: QcowLayout) {
+  // All entries, not only those that the disk needs: whole pieces of the table are written back.
+  const entries = layout.l1Entries;
+  const l1 = new Float64Array(entries);
+  const l1Copied = new Uint8Array(entries);
+  const view = new DataView(source.read(layout.l1Offset, entries * 8).buffer);
+  for (let i = 0; i < entries; i++) {
+    const high = view.getUint32(i * 8);
+    const offset = entryOffset(high, view.getUint32(i * 8 + 4));
+    if (offset % layout.clusterBytes !== 0 || offset > OFFSET_MAX || offset >= source.size) {
+      if (offset !== 0) throw malformed(path, `L1 entry ${i} is broken`);
+    }
+    l1[i] = offset;
+    l1Copied[i] = isCopied(high) ? 1 : 0;
+  }
+  return { l1, l1Copied };
+}
+
+function readRefcountTable(path: string, source: FileSource, layout: QcowLayout): Float64Array {
+  const entries = (layout.refcountTableClusters * layout.clusterBytes) / 8;
+  const table = new Float64Array(entries);
+  const view = new DataView(source.read(layout.refcountTableOffset, entries * 8).buffer);
+  for (let i = 0; i < entries; i++) {
+    const offset = entryOffset(view.getUint32(i * 8), view.getUint32(i * 8 + 4));
+    if (offset % layout.clusterBytes !== 0 || offset >= source.size) {
+      if (offset !== 0) throw malformed(path, `refcount table entry ${i} is broken`);
+    }
+    table[i] = offset;
+  }
+  return table;
+}

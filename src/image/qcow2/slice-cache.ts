@@ -1,0 +1,137 @@
+import type { Mapping } from '../../sys/memory.js';
+
+/** A cache's answer: the slice is not here. */
+export const MISSING = -1;
+/** A cache's answer: every place is being loaded. */
+export const FULL = -2;
+/** A cache's answer: somebody is loading this slice already. */
+export const LOADING = -3;
+
+/** Fewer places than this and requests in flight would take them from each other all the time. */
+export const PLACES_MIN = 64;
+
+const FREE = 0;
+const BUSY = 1;
+const READY = 2;
+
+/**
+ * A bounded cache of pieces of tables. A piece is read straight into its place, where its bytes are
+ * swapped once: from then on `words` holds 32-bit words, the high one of each entry first.
+ *
+ * What goes when room is needed is found by the clock algorithm: the first place that has not been
+ * used since the hand passed it last.
+ */
+export class SliceCache {
+  readonly words: Uint32Array;
+  readonly sliceBytes: number;
+  readonly places: number;
+  readonly #memory: Mapping;
+  readonly #bytes: Uint8Array;
+  readonly #placeOf = new Map<number, number>();
+  readonly #sliceAt: Float64Array;
+  readonly #state: Uint8Array;
+  readonly #used: Uint8Array;
+  /** Places that may not be given away: changed, or being written back. */
+  readonly #pins: Uint8Array;
+  /** Places from here on have never been used. */
+  #fresh = 0;
+  #hand = 0;
+
+  /** @param memory Room for the slices, page-aligned; its length bounds the cache. */
+  constructor(memory: Mapping, sliceBytes: number) {
+    this.#memory = memory;
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.words = new Uint32Array(memory.buffer);
+    this.sliceBytes = sliceBytes;
+    this.places = Math.floor(memory.buffer.byteLength / sliceBytes);
+    this.#sliceAt = new Float64Array(this.places);
+    this.#state = new Uint8Array(this.places);
+    this.#used = new Uint8Array(this.places);
+    this.#pins = new Uint8Array(this.places);
+  }
+
+  /** Place of a slice that is loaded, or MISSING. */
+  find(slice: number): number {
+    const place = this.#placeOf.get(slice);
+    if (place === undefined || this.#state[place] !== READY) return MISSING;
+    this.#used[place] = 1;
+    return place;
+  }
+
+  /** A place to load a slice into, FULL, or LOADING. `loaded` or `abandon` must follow. */
+  begin(slice: number): number {
+    if (this.#placeOf.has(slice)) return LOADING;
+    const place = this.#takePlace();
+    if (place < 0) return FULL;
+    this.#placeOf.set(slice, place);
+    this.#sliceAt[place] = slice;
+    this.#state[place] = BUSY;
+    return place;
+  }
+
+  /** Address to read a slice to. */
+  address(place: number): number {
+    return this.#memory.address + place * this.sliceBytes;
+  }
+
+  /** The same place as bytes. */
+  bytesOf(place: number): Uint8Array {
+    const at = place * this.sliceBytes;
+    return this.#bytes.subarray(at, at + this.sliceBytes);
+  }
+
+  /** `bytes` of the slice have been read; what the file lacks is zeros. */
+  loaded(place: number, bytes: number): void {
+    const at = place * this.sliceBytes;
+    this.#bytes.fill(0, at + bytes, at + this.sliceBytes);
+    const { words } = this;
+    const end = (at + this.sliceBytes) >> 2;
+    for (let i = at >> 2; i < end; i++) words[i] = swapBytes(words[i]);
+    this.#state[place] = READY;
+    this.#used[place] = 1;
+  }
+
+  /** The slice could not be read. */
+  abandon(place: number): void {
+    this.#placeOf.delete(this.#sliceAt[place]);
+    this.#state[place] = FREE;
+  }
+
+  /** Keeps a place from being given away until as many calls of `unpin` as of this. */
+  pin(place: number): void {
+    this.#pins[place]!++;
+  }
+
+  unpin(place: number): void {
+    this.#pins[place]!--;
+  }
+
+  /** The bytes of a loaded slice as they are on disk: a copy. */
+  encode(place: number): Uint8Array {
+    const copy = this.bytesOf(place).slice();
+    const words = new Uint32Array(copy.buffer);
+    for (let i = 0; i < words.length; i++) words[i] = swapBytes(words[i]!);
+    return copy;
+  }
+
+  #takePlace(): number {
+    if (this.#fresh < this.places) return this.#fresh++;
+    // Twice round: the first clears the marks.
+    for (let step = 0; step < 2 * this.places; step++) {
+      const place = this.#hand;
+      this.#hand = place + 1 === this.places ? 0 : place + 1;
+      if (this.#state[place] === FREE) return place;
+      if (this.#state[place] === BUSY || this.#pins[place] !== 0) continue;
+      if (this.#used[place] === 0) {
+        this.#placeOf.delete(this.#sliceAt[place]);
+        return place;
+      }
+      this.#used[place] = 0;
+    }
+    return FULL;
+  }
+}
+
+function swapBytes(word: number): number {
+  return ((word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24)) >>> 0;
+}

@@ -1,0 +1,91 @@
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { splitDeviceNumber } from '../util/device-number.js';
+import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+
+/** A file as the control path reads it: headers and tables, by plain calls that may wait. */
+export interface Source {
+  /** Bytes. */
+  readonly size: number;
+  /** `length` bytes from `offset`; what the file lacks is zeros. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'no such file',
+  EACCES: 'no permission to read it',
+  ELOOP: 'too many symbolic links',
+};
+
+/** What a user is told when a host file cannot be reached. */
+export function hostError(path: string, error: unknown): SluiceError {
+  const { code = 'EIO' } = error as NodeJS.ErrnoException;
+  const what = SENTENCES[code] ?? `cannot be opened (${code})`;
+  return new SluiceError(`${path}: ${what}`, code, EXIT_FAILED, error);
+}
+
+/** A regular file or block device, open for reading. */
+export class FileSource implements Source {
+  readonly path: string;
+  readonly descriptor: number;
+  readonly size: number;
+  readonly blockDevice: boolean;
+  /** Bytes that take room on the host. */
+  readonly allocated: number;
+  /** Tells files apart whatever their names: the device, and the inode on it. */
+  readonly identity: string;
+
+  /** @throws SluiceError exit code 1 if it cannot be opened, 3 if it is no image. */
+  constructor(path: string) {
+    this.path = path;
+    this.descriptor = openRegular(path);
+    const stats = fstatSync(this.descriptor);
+    this.blockDevice = stats.isBlockDevice();
+    this.size = this.blockDevice ? deviceSize(path, stats.rdev) : stats.size;
+    this.allocated = this.blockDevice ? this.size : stats.blocks * 512;
+    this.identity = this.blockDevice ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const got = readSync(this.descriptor, bytes, done, length - done, offset + done);
+      if (got === 0) break;
+      done += got;
+    }
+    return bytes;
+  }
+
+  close(): void {
+    closeSync(this.descriptor);
+  }
+}
+
+/** Opens without waiting: a pipe without a writer would hang. */
+function openRegular(path: string): number {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, O_RDONLY_NONBLOCK);
+  } catch (error) {
+    throw hostError(path, error);
+  }
+  const stats = fstatSync(descriptor);
+  if (stats.isFile() || stats.isBlockDevice()) return descriptor;
+  closeSync(descriptor);
+  const what = stats.isDirectory()
+    ? 'a directory, not an image'
+    : 'neither a regular file nor a block device';
+  throw new SluiceError(`${path}: ${what}`, stats.isDirectory() ? 'EISDIR' : 'EINVAL', EXIT_IMAGE);
+}
+
+const O_RDONLY_NONBLOCK = 0o4000 | 0o2000000; // O_NONBLOCK | O_CLOEXEC
+
+function deviceSize(path: string, device: number): number {
+  const { major, minor } = splitDeviceNumber(device);
+  try {
+    return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512;
+  } catch (error) {
+    const message = `${path}: the size of the device is unknown`;
+    throw new SluiceError(message, 'ENXIO', EXIT_IMAGE, error);
+  }
+}

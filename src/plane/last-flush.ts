@@ -1,0 +1,46 @@
+import { fsyncSync, ftruncateSync } from 'node:fs';
+import { pwrite } from '../sys/transfer.js';
+import { errnoName } from '../util/errno.js';
+import type { ChainWrites } from './chain-writes.js';
+import type { Disk } from './disk.js';
+import type { FlushIo } from './metadata-flush.js';
+
+/**
+ * Writes what disks and hosts still hold in memory, once no request is under way any more.
+ *
+ * @returns The names of the disks that failed.
+ */
+export function flushAtEnd(disks: readonly Disk[]): string[] {
+  const failed: string[] = [];
+  for (const { config, dirty, chain } of disks) {
+    try {
+      if (chain?.writes) flushChainNow(chain.writes, config.descriptor);
+      if (dirty) fsyncSync(config.descriptor);
+    } catch {
+      failed.push(config.name);
+    }
+  }
+  return failed;
+}
+
+/** The steps of a flush by calls that wait. Throws when the host refuses. */
+function flushChainNow(writes: ChainWrites, descriptor: number): void {
+  const io: FlushIo = {
+    write: (address, length, offset) => pwrite(descriptor, address, length, offset),
+    sync: () => {
+      fsyncSync(descriptor);
+      return 0;
+    },
+    grow: (size) => {
+      ftruncateSync(descriptor, size);
+      return 0;
+    },
+  };
+  // Twice: the first makes references go away, the second writes the refcounts without them.
+  for (let round = 0; round < 2; round++) {
+    const steps = writes.flushWith(io, (index) => writes.loadBlockNow(descriptor, index));
+    let step = steps.next(0);
+    while (!step.done) step = steps.next(step.value);
+    if (step.value < 0) throw new Error(errnoName(step.value));
+  }
+}

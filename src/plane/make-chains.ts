@@ -1,0 +1,71 @@
+import type { Memory } from '../buffers/memory.js';
+import type { Engine } from '../engine/engine.js';
+import type { EngineFile } from '../engine/uring-engine.js';
+import { buildChain } from '../image/build-chain.js';
+import type { QcowLayer } from '../image/qcow2/qcow-layer.js';
+import { QcowWriter } from '../image/qcow2/qcow-writer.js';
+import { mapAnonymous } from '../sys/memory.js';
+import { Chain } from './chain.js';
+import { ChainWrites } from './chain-writes.js';
+import type { DiskConfig } from './disk.js';
+import type { InflateCall } from './messages.js';
+import type { Resume } from './waiters.js';
+
+/** What chains are served with. */
+export interface ChainParts {
+  /** Made with the files of `listFiles`; takes addresses outside of `memory` too. */
+  engine: Engine;
+  memory: Memory;
+  resume: Resume;
+  /** Called with clusters to inflate elsewhere. */
+  inflate(call: InflateCall): void;
+}
+
+/** The disks' own host files, by the disks' numbers, and then those of their other layers. */
+export function listFiles(disks: readonly DiskConfig[]): EngineFile[] {
+  return [...disks, ...disks.flatMap((disk) => disk.chain?.files ?? [])];
+}
+
+/** The chain of each disk, null for a raw one, with files as numbered by `listFiles`. */
+export function makeChains(disks: readonly DiskConfig[], parts: ChainParts): (Chain | null)[] {
+  let next = disks.length;
+  return disks.map((config, disk) => {
+    if (config.chain === null) return null;
+    const chain = makeChain(config, disk, next, parts);
+    next += config.chain.files.length;
+    addWriter(config, disk, chain, parts);
+    return chain;
+  });
+}
+
+/** @param first Number of the first of its further files. */
+function makeChain(config: DiskConfig, disk: number, first: number, parts: ChainParts): Chain {
+  const { layers, cacheBytes } = config.chain!;
+  const number = (file: number): number => (file === 0 ? disk : first + file - 1);
+  const numbered = layers.map(({ file, hostSize, qcow }) => ({
+    file: number(file),
+    hostSize,
+    qcow: qcow === null ? null : { ...qcow, dataFile: number(qcow.dataFile) },
+  }));
+  const image = buildChain(numbered, cacheBytes, mapAnonymous);
+  return new Chain(
+    image,
+    parts.engine,
+    parts.resume,
+    (request, method, bytes, clusterBytes) => {
+      parts.inflate({ kind: 'inflate', disk, request, method, bytes, clusterBytes });
+    },
+    config.alignment,
+  );
+}
+
+/** Makes the chain of a writable disk writable. */
+function addWriter(config: DiskConfig, disk: number, chain: Chain, parts: ChainParts): void {
+  const part = config.chain!.write;
+  if (part === null) return;
+  const { hostSize, alignment } = config;
+  const { engine, memory, resume } = parts;
+  const writer = new QcowWriter(chain.image.layers[0] as QcowLayer, part, hostSize);
+  chain.image.writer = writer;
+  chain.writes = new ChainWrites(chain, writer, engine, memory, resume, disk, hostSize, alignment);
+}

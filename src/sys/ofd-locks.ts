@@ -1,0 +1,40 @@
+import { declare } from './libc.js';
+
+// Locks of open file descriptions, fcntl(2): they end with the last descriptor, not with the process
+// that made them, and two of one process exclude each other.
+const F_OFD_GETLK = 36;
+const F_OFD_SETLK = 37;
+const F_RDLCK = 0;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
+
+// struct flock, 64-bit: type i16@0, whence i16@2, start i64@8, length i64@16, pid i32@24.
+const FLOCK_TYPE = 0;
+const FLOCK_START = 8;
+const FLOCK_LENGTH = 16;
+const FLOCK_BYTES = 32;
+
+const fcntlFlock = declare('int fcntl(int fd, int command, void *flock)') as (
+  fd: number,
+  command: number,
+  flock: DataView,
+) => number;
+
+function oneByte(type: number, at: number): DataView {
+  const flock = new DataView(new ArrayBuffer(FLOCK_BYTES));
+  flock.setInt16(FLOCK_TYPE, type, true);
+  flock.setBigInt64(FLOCK_START, BigInt(at), true);
+  flock.setBigInt64(FLOCK_LENGTH, 1n, true);
+  return flock;
+}
+
+/** Takes a shared lock on one byte of a file without waiting. 0 or -errno. */
+export function lockByteShared(fd: number, at: number): number {
+  return fcntlFlock(fd, F_OFD_SETLK, oneByte(F_RDLCK, at));
+}
+
+/** True if somebody else holds a lock, shared or exclusive, on one byte of a file. */
+export function isByteLocked(fd: number, at: number): boolean {
+  const flock = oneByte(F_WRLCK, at);
+  return fcntlFlock(fd, F_OFD_GETLK, flock) === 0 && flock.getInt16(FLOCK_TYPE, true) !== F_UNLCK;
+}

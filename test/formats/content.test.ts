@@ -1,0 +1,102 @@
+import { constants } from 'node:fs';
+import type { ExecutionContext } from 'ava';
+import { ERRNO } from '../../src/util/errno.js';
+import { FileAgent } from '../helpers/file-agent.js';
+import { must } from '../helpers/run.js';
+import { withMount } from '../helpers/sluice-mount.js';
+import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { qemuMountTest } from './needs.js';
+import { Maker, VARIANTS } from './variants.js';
+
+/** One mount shows many variants: mounting is most of a test's time. */
+const TOGETHER = 12;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+const PLAIN = VARIANTS.filter((variant) => variant.words === undefined);
+const SHOWN = VARIANTS.filter((variant) => variant.words !== undefined);
+
+interface MapLine {
+  start: number;
+  length: number;
+  data: boolean;
+}
+
+/** Ranges of data as `qemu-img map` tells them, neighbours joined. */
+async function mappedData(image: string): Promise<number[][]> {
+  const text = await must('qemu-img', ['map', '--output=json', '-f', 'qcow2', image]);
+  const ranges: number[][] = [];
+  for (const { start, length, data } of JSON.parse(text) as MapLine[]) {
+    const last = ranges.at(-1);
+    if (!data) continue;
+    if (last?.[1] === start) last[1] = start + length;
+    else ranges.push([start, start + length]);
+  }
+  return ranges;
+}
+
+/** Ranges of data as a walk with SEEK_DATA and SEEK_HOLE finds them. */
+async function soughtData(agent: FileAgent, path: string): Promise<number[][]> {
+  const fd = await agent.open(path, constants.O_RDONLY);
+  const seek = (offset: number, whence: number) => {
+    return agent.result({ call: 'lseek', fd, offset, whence });
+  };
+  const ranges: number[][] = [];
+  for (let at = await seek(0, SEEK_DATA); at >= 0; ) {
+    const end = await seek(at, SEEK_HOLE);
+    ranges.push([at, end]);
+    at = await seek(end, SEEK_DATA);
+    if (at < 0 && at !== -ERRNO.ENXIO) throw new Error(`SEEK_DATA from ${end}: ${at}`);
+  }
+  await agent.close(fd);
+  return ranges;
+}
+
+/** Mounts variants side by side; each must read as `qemu-img convert` has it. */
+async function compare(
+  t: ExecutionContext,
+  variants: typeof VARIANTS,
+  base: string,
+  words: readonly string[] = [],
+): Promise<void> {
+  const made = variants.map((variant, index) => {
+    const maker = new Maker(tempFolder(t, base));
+    variant.make(maker);
+    return {
+      variant,
+      name: `v${index}`,
+      image: maker.path('top.qcow2'),
+      raw: maker.path('expected'),
+    };
+  });
+  for (const { image, raw, variant } of made) {
+    const more = variant.convert ?? [];
+    await must('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', ...more, image, raw]);
+  }
+  const images = made.map(({ name, image }) => `${name}=${image}`);
+  const agent = new FileAgent(t);
+  await withMount(t, images, ['--read-only', ...words], async (mount) => {
+    for (const { name, raw, image, variant } of made) {
+      await must('cmp', [raw, mount.file(name)]);
+      if (variant.noMap === true) continue;
+      const sought = await soughtData(agent, mount.file(name));
+      t.deepEqual(sought, await mappedData(image), `SEEK_DATA of ${variant.title}`);
+    }
+  });
+}
+
+for (const base of [TMPFS, '/var/tmp']) {
+  for (let from = 0; from < PLAIN.length; from += TOGETHER) {
+    const variants = PLAIN.slice(from, from + TOGETHER);
+    const where = `${base}, from ${variants[0]!.title} to ${variants.at(-1)!.title}`;
+    qemuMountTest(`reads equal qemu-img convert, seeks equal its map: ${where}`, async (t) => {
+      await compare(t, variants, base);
+    });
+  }
+}
+
+for (const variant of SHOWN) {
+  qemuMountTest(`reads equal qemu-img convert: ${variant.title}`, async (t) => {
+    await compare(t, [variant], TMPFS, variant.words);
+  });
+}

@@ -1,0 +1,63 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { mapJson } from '../../src/cli/map-report.js';
+import { mapImage } from '../../src/image/map-image.js';
+import { openChain } from '../../src/image/open-chain.js';
+import { lseekNow } from '../../src/sys/libc.js';
+import { must, run, sluice } from '../helpers/run.js';
+import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { qemuTest } from './needs.js';
+import { Maker, VARIANTS } from './variants.js';
+
+test('there are at least 60 variants', (t) => {
+  t.true(VARIANTS.length >= 60, String(VARIANTS.length));
+});
+
+for (const { title, make, noMap } of VARIANTS) {
+  if (noMap === true) continue;
+  qemuTest(`map equals that of qemu-img: ${title}`, async (t) => {
+    const maker = new Maker(tempFolder(t, TMPFS));
+    make(maker);
+    const path = maker.path('top.qcow2');
+    const expected = await must('qemu-img', ['map', '--output=json', '-f', 'qcow2', path]);
+    const chain = openChain(path, { format: 'qcow2', backingFormats: [], snapshot: null });
+    const entries = [...mapImage(chain, lseekNow)].map(mapJson);
+    chain.close();
+    t.is(`[${entries.join(',\n')}]\n`, expected);
+  });
+}
+
+qemuTest('sluice map --json prints what qemu-img map --output=json prints', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.create('top.qcow2', '100M');
+  maker.io('top.qcow2', 'qcow2', 'write -P 1 1M 1M', 'write -P 1 50M 64k');
+  const path = maker.path('top.qcow2');
+  const expected = await must('qemu-img', ['map', '--output=json', path]);
+  const ended = await sluice(['map', path, '--json']);
+  t.is(ended.stdout, expected);
+});
+
+qemuTest('an image of 1 TiB without data is mapped in one extent, in under a second', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.create('top.qcow2', '1T');
+  const ended = await sluice(['map', maker.path('top.qcow2'), '--json']);
+  t.is(
+    ended.stdout,
+    '[{ "start": 0, "length": 1099511627776, "depth": 0, "present": false, "zero": true, "data": false}]\n',
+  );
+  t.true(ended.ms < 1000, `${ended.ms} ms`);
+});
+
+qemuTest('backing names begin at the folder of the overlay, not at ours', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  mkdirSync(maker.path('sub'));
+  maker.raw('sub/base.img', 1 << 20);
+  maker.create('sub/top.qcow2', '1M', '', '-b', 'base.img', '-F', 'raw');
+  const ended = await run('sh', [
+    '-c',
+    `cd / && qemu-img map ${join(maker.folder, 'sub/top.qcow2')}`,
+  ]);
+  t.is(ended.code, 0);
+  t.is((await sluice(['map', maker.path('sub/top.qcow2')])).code, 0);
+});

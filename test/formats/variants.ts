@@ -1,0 +1,276 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pattern } from '../helpers/temp.js';
+
+/**
+ * Images that qemu-img and qemu-io make: every feature of qcow2, and chains. Each variant makes its
+ * files in a folder of its own and returns the name of the top image.
+ */
+export interface Variant {
+  title: string;
+  make(folder: Maker): void;
+  /** Further words for `sluice mount` and `sluice map`. */
+  words?: readonly string[];
+  /** Options of `qemu-img convert` that open the same image. */
+  convert?: readonly string[];
+  /** qemu-img map cannot be told to show this: only content is compared. */
+  noMap?: boolean;
+}
+
+/** Runs qemu-img and qemu-io in a folder. The top image is `top.qcow2`. */
+export class Maker {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  img(...words: string[]): void {
+    execFileSync('qemu-img', words, { cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
+  }
+
+  create(name: string, size: string, options = '', ...more: string[]): void {
+    // QEMU looks for data files in its own folder, not in the image's: they need whole names.
+    const words = options === '' ? [] : ['-o', options.replaceAll('@', this.folder)];
+    this.img('create', '-q', '-f', 'qcow2', ...words, ...more, name, size);
+  }
+
+  /** Runs commands of qemu-io, for instance `write -P 1 0 64k`. */
+  io(name: string, format: string, ...commands: string[]): void {
+    const words = commands.flatMap((command) => ['-c', command]);
+    execFileSync('qemu-io', ['-f', format, ...words, name], {
+      cwd: this.folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+  }
+
+  /** Overwrites the first place where a file has the bytes `from`. */
+  patch(name: string, from: Buffer, to: Buffer): void {
+    const bytes = readFileSync(this.path(name));
+    to.copy(bytes, bytes.indexOf(from));
+    writeFileSync(this.path(name), bytes);
+  }
+
+  /** Overwrites one byte of a file. */
+  poke(name: string, offset: number, value: number): void {
+    const bytes = readFileSync(this.path(name));
+    bytes[offset] = value;
+    writeFileSync(this.path(name), bytes);
+  }
+
+  raw(name: string, size: number): void {
+    writeFileSync(this.path(name), '');
+    truncateSync(this.path(name), size);
+  }
+}
+
+const MIB = 1 << 20;
+/** Written to every single image: aligned, unaligned, across clusters, zeros, discards. */
+const WRITES = [
+  'write -P 1 0 64k',
+  'write -P 2 100k 300k',
+  'write -P 3 777216 1234944',
+  'write -P 4 3M 512',
+  'write -P 5 4095k 2k',
+  'write -z 1M 128k',
+  'write -z -u 128k 64k',
+  'discard 1536k 256k',
+  'write -P 6 5M 1M',
+];
+
+function single(title: string, options: string, size = '6M', ...more: string[]): Variant {
+  return {
+    title,
+    make(maker) {
+      maker.create('top.qcow2', size, options, ...more);
+      maker.io('top.qcow2', 'qcow2', ...WRITES);
+    },
+  };
+}
+
+function compressed(title: string, options: string): Variant {
+  return {
+    title,
+    make(maker) {
+      const bytes = Buffer.alloc(6 * MIB);
+      pattern(MIB, 7).copy(bytes, 0);
+      bytes.fill('sluice compresses well. ', MIB, 3 * MIB);
+      for (let at = 4 * MIB; at < 5 * MIB; at += 512) bytes[at] = at % 251;
+      writeFileSync(maker.path('source.raw'), bytes);
+      const words = ['convert', '-c', '-f', 'raw', '-O', 'qcow2', '-o', options];
+      maker.img(...words, 'source.raw', 'top.qcow2');
+    },
+  };
+}
+
+/** A raw image with islands of data. */
+function makeRaw(maker: Maker, name: string, size: number): void {
+  maker.raw(name, size);
+  const end = size - (size % 512);
+  const at = (from: number, length: number) =>
+    `${from} ${Math.max(512, Math.min(length, end - from))}`;
+  maker.io(name, 'raw', `write -P 17 ${at(0, 200 * 1024)}`);
+  if (end > 2 * MIB) maker.io(name, 'raw', `write -P 18 ${at(1900 * 1024, 300 * 1024)}`);
+  maker.io(name, 'raw', `write -P 19 ${end - 4096} 4096`);
+}
+
+function overRaw(title: string, rawSize: number, topSize: string, options = ''): Variant {
+  return {
+    title,
+    make(maker) {
+      makeRaw(maker, 'base.img', rawSize);
+      maker.create('top.qcow2', topSize, options, '-b', 'base.img', '-F', 'raw');
+      maker.io('top.qcow2', 'qcow2', 'write -P 33 64k 100k', 'write -z 256k 128k');
+      maker.io('top.qcow2', 'qcow2', 'write -P 34 1M 4k');
+    },
+  };
+}
+
+/** Three layers with sizes in MiB, each with islands of its own. */
+function chain(sizes: readonly [number, number, number], options = ''): Variant {
+  const [base, middle, top] = sizes;
+  return {
+    title: `a chain of ${base}, ${middle} and ${top} MiB ${options}`.trimEnd(),
+    make(maker) {
+      maker.create('base.qcow2', `${base}M`, options);
+      maker.io('base.qcow2', 'qcow2', `write -P 1 0 ${base}M`);
+      maker.create('middle.qcow2', `${middle}M`, options, '-b', 'base.qcow2', '-F', 'qcow2');
+      maker.io('middle.qcow2', 'qcow2', 'write -P 2 256k 64k', 'write -z 512k 128k');
+      maker.create('top.qcow2', `${top}M`, options, '-b', 'middle.qcow2', '-F', 'qcow2');
+      maker.io('top.qcow2', 'qcow2', 'write -P 3 320k 64k', `write -P 4 ${top * 1024 - 8}k 8k`);
+    },
+  };
+}
+
+const CLUSTERS = ['512', '1k', '2k', '4k', '8k', '16k', '32k', '64k', '128k', '256k', '1M', '2M'];
+
+const SINGLES: Variant[] = [
+  ...CLUSTERS.map((size) => single(`clusters of ${size}`, `cluster_size=${size}`)),
+  ...['512', '4k', '64k', '2M'].map((size) => {
+    return single(`version 2, clusters of ${size}`, `compat=0.10,cluster_size=${size}`);
+  }),
+  ...['16k', '32k', '64k', '256k', '2M'].map((size) => {
+    return single(`subclusters in ${size}`, `extended_l2=on,cluster_size=${size}`);
+  }),
+  ...['1', '2', '4', '8', '32', '64'].map((bits) => {
+    return single(`refcounts of ${bits} bits`, `refcount_bits=${bits}`);
+  }),
+  single('lazy refcounts', 'lazy_refcounts=on'),
+  ...['metadata', 'falloc', 'full'].map((how) => {
+    return single(`preallocation ${how}`, `preallocation=${how}`);
+  }),
+  single('preallocation metadata with subclusters', 'preallocation=metadata,extended_l2=on'),
+  single('an external data file', 'data_file=@/data.bin'),
+  single('an external data file with small clusters', 'data_file=@/data.bin,cluster_size=4k'),
+  single('a raw external data file', 'data_file=@/data.bin,data_file_raw=on'),
+  single('an external data file with subclusters', 'data_file=@/data.bin,extended_l2=on'),
+  single('an unaligned size', '', String(6 * MIB + 512)),
+  single('an unaligned size in large clusters', 'cluster_size=2M', String(6 * MIB + 4096 + 512)),
+];
+
+const COMPRESSED: Variant[] = [
+  ...['512', '4k', '64k', '2M'].map((size) => {
+    return compressed(`zlib in clusters of ${size}`, `cluster_size=${size}`);
+  }),
+  ...['4k', '64k', '2M'].map((size) => {
+    return compressed(`zstd in clusters of ${size}`, `compression_type=zstd,cluster_size=${size}`);
+  }),
+  compressed('zlib in version 2', 'compat=0.10'),
+  compressed('zlib with subclusters', 'extended_l2=on'),
+  compressed('zstd with subclusters', 'extended_l2=on,compression_type=zstd'),
+  {
+    title: 'compressed clusters partly overwritten',
+    make(maker) {
+      compressed('', 'cluster_size=64k').make(maker);
+      maker.io('top.qcow2', 'qcow2', 'write -P 9 1100k 10k', 'write -z 2M 100k');
+    },
+  },
+  {
+    title: 'an overlay over compressed clusters',
+    make(maker) {
+      compressed('', 'compression_type=zstd').make(maker);
+      maker.img('rebase', '-u', '-f', 'qcow2', '-b', '', 'top.qcow2');
+      maker.img('convert', '-c', '-O', 'qcow2', 'top.qcow2', 'base.qcow2');
+      maker.create('top.qcow2', '8M', '', '-b', 'base.qcow2', '-F', 'qcow2');
+      maker.io('top.qcow2', 'qcow2', 'write -P 9 1100k 10k');
+    },
+  },
+];
+
+const CHAINS: Variant[] = [
+  overRaw('a raw backing file of the same size', 4 * MIB, '4M'),
+  overRaw('a shorter raw backing file', 2 * MIB, '6M'),
+  overRaw('a longer raw backing file', 6 * MIB, '3M'),
+  overRaw('a raw backing file that ends within a cluster', 2 * MIB + 5120, '6M'),
+  overRaw('a raw backing file that ends within a sector', 2 * MIB + 1000, '6M'),
+  overRaw('subclusters over a raw backing file', 2 * MIB + 5120, '6M', 'extended_l2=on'),
+  overRaw('small clusters over a raw backing file', 2 * MIB + 512, '6M', 'cluster_size=512'),
+  overRaw('large clusters over a raw backing file', 2 * MIB + 512, '6M', 'cluster_size=2M'),
+  overRaw('version 2 over a raw backing file', 2 * MIB, '6M', 'compat=0.10'),
+  chain([2, 2, 2]),
+  chain([2, 1, 2]),
+  chain([3, 1, 2]),
+  chain([1, 2, 3]),
+  chain([3, 2, 1]),
+  chain([1, 3, 2]),
+  chain([2, 1, 2], 'cluster_size=512'),
+  chain([2, 1, 2], 'extended_l2=on,cluster_size=16k'),
+  chain([3, 1, 4], 'cluster_size=2M'),
+  {
+    title: 'a json: name as backing file',
+    make(maker) {
+      makeRaw(maker, 'base.img', 2 * MIB);
+      const file = { driver: 'file', filename: maker.path('base.img') };
+      const name = `json:${JSON.stringify({ driver: 'raw', file })}`;
+      const words = ['create', '-q', '-f', 'qcow2', '-u', '-b', name, '-F', 'raw'];
+      maker.img(...words, 'top.qcow2', '3M');
+    },
+  },
+  {
+    title: 'a file: name as backing file',
+    make(maker) {
+      makeRaw(maker, 'base.img', 2 * MIB);
+      maker.create('top.qcow2', '3M', '', '-b', `file:${maker.path('base.img')}`, '-F', 'raw');
+    },
+  },
+  {
+    title: 'no backing format: raw',
+    make(maker) {
+      makeRaw(maker, 'base.img', 2 * MIB);
+      // qemu-img does not make such images any more: the name of the extension is wiped out.
+      maker.create('top.qcow2', '3M', '', '-b', 'base.img', '-F', 'raw');
+      maker.patch('top.qcow2', Buffer.from('e2792aca', 'hex'), Buffer.from('12345678', 'hex'));
+    },
+  },
+];
+
+const SNAPSHOTS: Variant[] = ['64k', '512', '2M'].map((size) => ({
+  title: `an internal snapshot in clusters of ${size}`,
+  make(maker) {
+    maker.create('top.qcow2', '6M', `cluster_size=${size}`);
+    maker.io('top.qcow2', 'qcow2', 'write -P 1 0 3M');
+    maker.img('snapshot', '-c', 'before', 'top.qcow2');
+    maker.io('top.qcow2', 'qcow2', 'write -P 2 1M 3M', 'discard 0 512k');
+    maker.img('snapshot', '-c', 'after', 'top.qcow2');
+    maker.io('top.qcow2', 'qcow2', ...WRITES);
+  },
+}));
+
+export const VARIANTS: readonly Variant[] = [
+  ...SINGLES,
+  ...COMPRESSED,
+  ...CHAINS,
+  ...SNAPSHOTS,
+  ...SNAPSHOTS.map((variant) => ({
+    ...variant,
+    title: `${variant.title}, shown`,
+    words: ['--snapshot', 'before'],
+    convert: ['-l', 'snapshot.name=before'],
+    noMap: true,
+  })),
+];
