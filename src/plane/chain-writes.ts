@@ -6,7 +6,6 @@ import { NEEDS_BLOCK, TABLE_FULL } from '../image/qcow2/allocator.js';
 import type { QcowWriter } from '../image/qcow2/qcow-writer.js';
 import { MISSING } from '../image/qcow2/slice-cache.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
-import { pread } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
 import type { Chain } from './chain.js';
 import { ChainContent } from './chain-content.js';
@@ -316,13 +315,12 @@ export class ChainWrites {
     return Math.min(got, 0);
   }
 
-  /** A refcount block by a call that waits: when nothing else is under way. */
-  // biome-ignore lint/correctness/useYield: it never has to wait, but must look like one that does.
-  *loadBlockNow(descriptor: number, index: number): Task {
+  /** A refcount block by calls of one's own: when nothing else is under way. */
+  *loadBlockWith(read: FlushIo['write'], index: number): Task {
     const { allocator, layer } = this.writer;
     const { clusterBytes } = layer.geometry;
     const { address, buffer } = mapAnonymous(clusterBytes);
-    const got = pread(descriptor, address, clusterBytes, allocator.table[index]!);
+    const got = yield read(address, clusterBytes, allocator.table[index]!);
     if (got < 0) return got;
     allocator.loaded(index, new Uint8Array(buffer));
     return 0;
