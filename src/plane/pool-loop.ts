@@ -1,5 +1,6 @@
 import type { Memory } from '../buffers/memory.js';
 import type { ThreadPoolEngine } from '../engine/thread-pool.js';
+import type { TransferThread } from '../engine/transfer-thread.js';
 import type { NativeSession } from '../fuse/native-session.js';
 import type { Plane } from './plane.js';
 
@@ -18,6 +19,7 @@ export class PoolLoop {
   readonly #plane: Plane;
   readonly #session: NativeSession;
   readonly #engine: ThreadPoolEngine;
+  readonly #transfers: TransferThread | null;
   readonly #memory: Memory;
   readonly #afterTurn: () => void;
   #due = false;
@@ -30,29 +32,36 @@ export class PoolLoop {
     plane: Plane,
     session: NativeSession,
     engine: ThreadPoolEngine,
+    transfers: TransferThread | null,
     memory: Memory,
     afterTurn: () => void,
   ) {
     this.#plane = plane;
     this.#session = session;
     this.#engine = engine;
+    this.#transfers = transfers;
     this.#memory = memory;
     this.#afterTurn = afterTurn;
   }
 
-  /** Something happens now: takes the time. */
+  /** Something happens now: takes the time, and in what the thread of transfers has done. */
   begin(): void {
     this.#busyMs = performance.now();
     this.#plane.beginTurn(this.#busyMs * 1e6);
+    if (this.#transfers?.settle() === true) this.#ask();
   }
 
   /** Something happens now, and a turn has to follow. */
   readonly wake = (): void => {
     this.begin();
+    this.#ask();
+  };
+
+  #ask(): void {
     if (this.#due) return;
     this.#due = true;
     setImmediate(this.#turn);
-  };
+  }
 
   readonly #turn = (): void => {
     this.#due = true;
@@ -64,6 +73,9 @@ export class PoolLoop {
       this.#plane.endTurn();
     } while (this.#session.hasReplied);
     this.#engine.unplug();
+    // Whoever waits for anything else may wait for one of these to end.
+    const { requests } = this.#plane;
+    if (this.#transfers !== null) this.#transfers.want(requests.count > this.#transfers.underWay);
     this.#due = false;
     this.#arm(now);
     this.#afterTurn();
