@@ -73,13 +73,22 @@ export class PoolLoop {
       this.#plane.endTurn();
     } while (this.#session.hasReplied);
     this.#engine.unplug();
-    // Whoever waits for anything else may wait for one of these to end.
-    const { requests } = this.#plane;
-    if (this.#transfers !== null) this.#transfers.want(requests.count > this.#transfers.underWay);
+    this.#wantResults();
     this.#due = false;
     this.#arm(now);
     this.#afterTurn();
   };
+
+  /**
+   * The thread of transfers is to tell of each result where somebody may wait for it: for a place in the
+   * window, or for a lock. Who waits for a limit does not, and there may always be such.
+   */
+  #wantResults(): void {
+    const transfers = this.#transfers;
+    if (transfers === null) return;
+    const { requests, wakeAtNs } = this.#plane;
+    transfers.want(wakeAtNs === Infinity && requests.count > transfers.underWay);
+  }
 
   /**
    * One timer for the whole throttle. It may come a millisecond late: the budgets keep 10 ms, so the
