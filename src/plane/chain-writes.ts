@@ -121,7 +121,8 @@ export class ChainWrites {
           return engine.write(request, file, address, length, offset, false);
         },
         sync: () => engine.flush(request, file, true),
-        grow: (size) => engine.resize(request, file, size),
+        // Not ftruncate: clusters are being written behind this end, and it would cut them off.
+        grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
       },
       (index) => this.#loadBlock(request, index),
     );

@@ -1,4 +1,4 @@
-import { fsyncSync, ftruncateSync } from 'node:fs';
+import { fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { pwrite } from '../sys/transfer.js';
 import { errnoName } from '../util/errno.js';
 import type { ChainWrites } from './chain-writes.js';
@@ -32,7 +32,7 @@ function flushChainNow(writes: ChainWrites, descriptor: number): void {
       return 0;
     },
     grow: (size) => {
-      ftruncateSync(descriptor, size);
+      if (fstatSync(descriptor).size < size) ftruncateSync(descriptor, size);
       return 0;
     },
   };

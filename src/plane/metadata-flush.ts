@@ -7,7 +7,7 @@ import { ERRNO } from '../util/errno.js';
 export interface FlushIo {
   write(address: number, length: number, offset: number): number;
   sync(): number;
-  /** Makes the file at least as long. */
+  /** Makes the file at least as long; must not cut it where it is longer. */
   grow(size: number): number;
 }
 
@@ -49,7 +49,8 @@ export class MetadataFlush {
     const end = this.#writer.allocator.end;
     if (end > this.#size) {
       const grown = yield io.grow(end);
-      if (grown < 0) return grown;
+      // A host that cannot: after a crash the last clusters may lie behind the end, and read as zeros.
+      if (grown < 0 && grown !== -ERRNO.EOPNOTSUPP) return grown;
       this.#size = end;
     }
     const order = [stage.refcounts, stage.refcountTable, stage.slices, stage.l1];
