@@ -23,7 +23,7 @@ import { writeImage } from './fuzz/write-image.js';
 
 /** Entries of a map that are looked at: a hostile image can have as many as a large disk. */
 const ENTRIES_MAX = 20_000;
-/** No single input may take longer. */
+/** No single input may take more processor time. */
 const LIMIT_MS = 4000;
 /** Resident memory may not grow beyond. */
 const LIMIT_BYTES = 1 << 30;
@@ -56,14 +56,15 @@ async function round(path: string, seeds: readonly Buffer[], random: Random): Pr
   const seed = seeds[random.below(seeds.length)]!;
   const bytes = random.oneIn(2) ? mutate(seed, random) : mutateTables(seed, random);
   writeFileSync(path, bytes);
-  const start = performance.now();
+  const start = process.cpuUsage();
   await unlessRefused(() => look(path));
   const opened = await unlessRefused(() => writeImage(path, random));
   written[opened ? 'opened' : 'refused']++;
   const from = random.below(Math.max(1, bytes.length));
   const method = random.below(2) === 0 ? 'zlib' : 'zstd';
   await inflate(method, bytes.subarray(from, from + 65536), 65536);
-  const took = performance.now() - start;
+  const { user, system } = process.cpuUsage(start);
+  const took = (user + system) / 1000;
   if (took > LIMIT_MS) throw new Error(`took ${Math.round(took)} ms`);
   if (process.memoryUsage.rss() > LIMIT_BYTES) throw new Error('takes more than 1 GiB');
 }
