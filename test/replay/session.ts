@@ -114,6 +114,7 @@ export class Session {
       engine: this.host,
       memory,
       resume: (request) => this.#plane.completed(request, 0),
+      watch: (disk) => this.#plane.requests.watch(disk),
       inflate: (call) => this.#inflations.push(call),
     });
     this.#chain = chains[0]!;

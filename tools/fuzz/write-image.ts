@@ -69,6 +69,7 @@ class Writer {
       resume: () => {
         throw new Error('somebody waited');
       },
+      watch: () => () => true,
       inflate: (call: InflateCall) => void this.#inflations.push(call),
     };
     this.#chain = makeChains([disk], parts)[0]!;

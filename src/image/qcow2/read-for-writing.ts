@@ -3,6 +3,7 @@ import type { FileSource } from '../source.js';
 import { OFFSET_MAX } from './bytes.js';
 import { entryOffset, isCopied } from './entries.js';
 import type { QcowLayout } from './layout.js';
+import { PIECE_BYTES } from './refcount-blocks.js';
 import { malformed, unsupported } from './refusal.js';
 
 /** What writing an image needs to know of it besides what reading does. Plain data. */
@@ -15,6 +16,8 @@ export interface WritePart {
   refcountTable: Float64Array;
   /** Numbers of the clusters that hold metadata: data must never be written there. */
   metadata: Float64Array;
+  /** The beginning of the image, as much as is written at once. */
+  header: Uint8Array;
 }
 
 /**
@@ -49,7 +52,8 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   for (const offset of refcountTable) if (offset !== 0) add(offset, clusterBytes);
   for (const offset of l1) if (offset !== 0) add(offset, clusterBytes);
   for (const { l1Offset, l1Entries } of qcow.snapshots) add(l1Offset, Math.max(1, l1Entries * 8));
-  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata) };
+  const header = source.read(0, Math.min(PIECE_BYTES, clusterBytes));
+  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header };
 }
 
 function checkWritable(path: string, source: FileSource, { layout, dataSource }: QcowPart): void {
