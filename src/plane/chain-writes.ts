@@ -169,7 +169,7 @@ export class ChainWrites {
     const { host: existing, inPlace, from, to } = writer.makePlan(prepared, start, end);
     const host = existing >= 0 ? existing : yield* this.#allocate(request);
     if (host < 0) return host;
-    if (existing >= 0 && writer.isMetadata(host, clusterBytes)) return -ERRNO.EIO;
+    if (existing >= 0 && writer.isForbidden(host, clusterBytes)) return -ERRNO.EIO;
     const isNew = existing < 0;
     const unlinked = writer.allocator.fresh ? 'fresh' : 'used';
     const state = inPlace ? 'in place' : isNew ? unlinked : 'linked';

@@ -30,6 +30,7 @@ function put(maker: Maker, offset: number, bytes: Buffer): void {
 }
 
 for (const [title, offset] of [
+  ['nothing, behind the end of the file', 2 ** 32],
   ['the refcount table', CLUSTER],
   ['a refcount block', 2 * CLUSTER],
   ['the L1 table', 3 * CLUSTER],

@@ -81,6 +81,16 @@ function overRaw(title: string, options: string, clusterBytes: number): Kind {
   };
 }
 
+/** So full that the table of refcounts, one cluster for 2 MiB of file, has to grow. */
+const FULL_TABLE: Kind = {
+  title: 'a refcount table that grows',
+  make(maker) {
+    maker.create('top.qcow2', '3M', 'cluster_size=512,refcount_bits=64');
+    maker.io('top.qcow2', 'qcow2', 'write -P 1 0 1900k');
+  },
+  ...limits(512),
+};
+
 export const KINDS: readonly Kind[] = [
   single('clusters of 64 KiB', '', '4M', 64 * KIB),
   single('clusters of 4 KiB', 'cluster_size=4k', '4M', 4 * KIB),
@@ -105,5 +115,6 @@ export const KINDS: readonly Kind[] = [
   withSnapshot('snapshots, subclusters', 'extended_l2=on,cluster_size=16k', '2M', 512),
   compressed('zlib', 'cluster_size=64k', 64 * KIB),
   compressed('zlib in clusters of 4 KiB', 'cluster_size=4k', 4 * KIB),
+  FULL_TABLE,
   compressed('zstd with subclusters', 'compression_type=zstd,extended_l2=on', 2 * KIB),
 ];
