@@ -1,5 +1,5 @@
-import { fsyncSync, ftruncateSync } from 'node:fs';
-import { pwrite } from '../sys/transfer.js';
+import { fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
+import { pread, pwrite } from '../sys/transfer.js';
 import { errnoName } from '../util/errno.js';
 import type { ChainWrites } from './chain-writes.js';
 import type { Disk } from './disk.js';
@@ -26,21 +26,19 @@ export function flushAtEnd(disks: readonly Disk[]): string[] {
 /** The steps of a flush by calls that wait. Throws when the host refuses. */
 function flushChainNow(writes: ChainWrites, descriptor: number): void {
   const io: FlushIo = {
+    read: (address, length, offset) => pread(descriptor, address, length, offset),
     write: (address, length, offset) => pwrite(descriptor, address, length, offset),
     sync: () => {
       fsyncSync(descriptor);
       return 0;
     },
     grow: (size) => {
-      ftruncateSync(descriptor, size);
+      if (fstatSync(descriptor).size < size) ftruncateSync(descriptor, size);
       return 0;
     },
   };
-  // Twice: the first makes references go away, the second writes the refcounts without them.
-  for (let round = 0; round < 2; round++) {
-    const steps = writes.flushWith(io, (index) => writes.loadBlockNow(descriptor, index));
-    let step = steps.next(0);
-    while (!step.done) step = steps.next(step.value);
-    if (step.value < 0) throw new Error(errnoName(step.value));
-  }
+  const steps = writes.lastFlush(io);
+  let step = steps.next(0);
+  while (!step.done) step = steps.next(step.value);
+  if (step.value < 0) throw new Error(errnoName(step.value));
 }
