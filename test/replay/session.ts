@@ -91,7 +91,6 @@ export class Session {
           { name: 'top', path: plan.image, format: 'qcow2', backingFormats: [], snapshot: null },
         ],
       },
-      { kind: 'uring', why: '' },
       QUIET,
     );
     return new Session(plan, random, disks.disks, disks.close);
