@@ -1,7 +1,8 @@
+import { fstat } from 'node:fs';
+import { promisify } from 'node:util';
 import { PENDING } from '../engine/engine.js';
 import type { ChainWrites } from '../plane/chain-writes.js';
 import type { Disk } from '../plane/disk.js';
-import { lastFlush } from '../plane/last-flush.js';
 import { fsyncSoon, ftruncate, preadSoon, pwriteSoon } from '../sys/libc.js';
 
 /**
@@ -28,13 +29,19 @@ async function flushChain(writes: ChainWrites, descriptor: number): Promise<numb
     call = started;
     return PENDING;
   };
-  const steps = lastFlush(writes, {
+  const steps = writes.lastFlush({
     write: (address, length, offset) => begin(pwriteSoon(descriptor, address, length, offset)),
     read: (address, length, offset) => begin(preadSoon(descriptor, address, length, offset)),
     sync: () => begin(fsyncSoon(descriptor)),
-    grow: (size) => begin(ftruncate(descriptor, size)),
+    grow: (size) => begin(growTo(descriptor, size)),
   });
   let step = steps.next(0);
   while (!step.done) step = steps.next(step.value === PENDING ? await call : step.value);
   return step.value;
+}
+
+/** Makes a file at least so long. 0 or -errno. */
+async function growTo(descriptor: number, size: number): Promise<number> {
+  const { size: present } = await promisify(fstat)(descriptor);
+  return present < size ? ftruncate(descriptor, size) : 0;
 }

@@ -68,6 +68,7 @@ export class NativePlane implements PlaneRunner {
       engine,
       memory: this.#memory,
       resume: (request) => this.#plane.completed(request, 0),
+      watch: (disk) => this.#plane.requests.watch(disk),
       inflate: (call) => void this.#inflate(call),
     });
     const config = { disks, groups, assignments, depth, about };

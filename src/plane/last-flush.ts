@@ -1,15 +1,9 @@
-import { fsyncSync, ftruncateSync } from 'node:fs';
+import { fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { pread, pwrite } from '../sys/transfer.js';
 import { errnoName } from '../util/errno.js';
 import type { ChainWrites } from './chain-writes.js';
 import type { Disk } from './disk.js';
 import type { FlushIo } from './metadata-flush.js';
-import type { Task } from './tasks.js';
-
-/** The calls of a flush: results, or what `lastFlush`'s caller has to wait for. */
-export interface LastFlushIo extends FlushIo {
-  read(address: number, length: number, offset: number): number;
-}
 
 /**
  * Writes what disks and hosts still hold in memory, once no request is under way any more.
@@ -31,32 +25,20 @@ export function flushAtEnd(disks: readonly Disk[]): string[] {
 
 /** The steps of a flush by calls that wait. Throws when the host refuses. */
 function flushChainNow(writes: ChainWrites, descriptor: number): void {
-  const steps = lastFlush(writes, {
-    write: (address, length, offset) => pwrite(descriptor, address, length, offset),
+  const io: FlushIo = {
     read: (address, length, offset) => pread(descriptor, address, length, offset),
+    write: (address, length, offset) => pwrite(descriptor, address, length, offset),
     sync: () => {
       fsyncSync(descriptor);
       return 0;
     },
     grow: (size) => {
-      ftruncateSync(descriptor, size);
+      if (fstatSync(descriptor).size < size) ftruncateSync(descriptor, size);
       return 0;
     },
-  });
+  };
+  const steps = writes.lastFlush(io);
   let step = steps.next(0);
   while (!step.done) step = steps.next(step.value);
   if (step.value < 0) throw new Error(errnoName(step.value));
-}
-
-/**
- * The last flush of a chain, step by step: twice, for the first makes references go away, and the
- * second writes the refcounts without them. 0 or -errno.
- */
-export function* lastFlush(writes: ChainWrites, io: LastFlushIo): Task {
-  const loadBlock = (index: number): Task => writes.loadBlockWith(io.read, index);
-  for (let round = 0; round < 2; round++) {
-    const result = yield* writes.flushWith(io, loadBlock);
-    if (result < 0) return result;
-  }
-  return 0;
 }

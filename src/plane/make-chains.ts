@@ -17,6 +17,8 @@ export interface ChainParts {
   engine: Engine;
   memory: Memory;
   resume: Resume;
+  /** See `Requests.watch`. */
+  watch(disk: number): () => boolean;
   /** Called with clusters to inflate elsewhere. */
   inflate(call: InflateCall): void;
 }
@@ -47,7 +49,8 @@ function makeChain(config: DiskConfig, disk: number, first: number, parts: Chain
     hostSize,
     qcow: qcow === null ? null : { ...qcow, dataFile: number(qcow.dataFile) },
   }));
-  const image = buildChain(numbered, cacheBytes, mapAnonymous);
+  const forTables = cacheBytes - refcountShare(config);
+  const image = buildChain(numbered, forTables, mapAnonymous);
   return new Chain(
     image,
     parts.engine,
@@ -59,13 +62,30 @@ function makeChain(config: DiskConfig, disk: number, first: number, parts: Chain
   );
 }
 
+/** Bytes of a disk's metadata cache that are for the refcounts of the image that is written. */
+function refcountShare({ chain }: DiskConfig): number {
+  return chain?.write == null ? 0 : chain.cacheBytes / 8;
+}
+
 /** Makes the chain of a writable disk writable. */
 function addWriter(config: DiskConfig, disk: number, chain: Chain, parts: ChainParts): void {
   const part = config.chain!.write;
   if (part === null) return;
   const { hostSize, alignment } = config;
   const { engine, memory, resume } = parts;
-  const writer = new QcowWriter(chain.image.layers[0] as QcowLayer, part, hostSize);
+  const layer = chain.image.layers[0] as QcowLayer;
+  const writer = new QcowWriter(layer, part, hostSize, refcountShare(config));
   chain.image.writer = writer;
-  chain.writes = new ChainWrites(chain, writer, engine, memory, resume, disk, hostSize, alignment);
+  const watch = (): (() => boolean) => parts.watch(disk);
+  chain.writes = new ChainWrites(
+    chain,
+    writer,
+    engine,
+    memory,
+    resume,
+    watch,
+    disk,
+    hostSize,
+    alignment,
+  );
 }

@@ -1,13 +1,14 @@
-import { PIECE_BYTES } from '../image/qcow2/allocator.js';
 import type { QcowWriter, Stage } from '../image/qcow2/qcow-writer.js';
+import { PIECE_BYTES } from '../image/qcow2/refcount-blocks.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
 
 /** Host calls that a flush makes: results, or what the engine returns for "later". */
 export interface FlushIo {
+  read(address: number, length: number, offset: number): number;
   write(address: number, length: number, offset: number): number;
   sync(): number;
-  /** Makes the file at least as long. */
+  /** Makes the file at least as long; must not cut it where it is longer. */
   grow(size: number): number;
 }
 
@@ -19,7 +20,7 @@ const RUN_BYTES = 256 << 10;
 /**
  * Writes changed metadata of a qcow2 image in the order that survives a crash at any moment:
  *
- *     refcounts ─► (table of new refcount blocks) ─► L2 ─► L1
+ *     refcounts ─► (their table ─► the header, where it has moved) ─► L2 ─► L1
  *
  * with a barrier before each arrow's end. What an L2 entry points at was written before the entry
  * changed in memory, so the first barrier covers data too. A crash leaves leaked clusters at worst.
@@ -45,18 +46,32 @@ export class MetadataFlush {
     return result;
   }
 
+  /**
+   * Writes changed refcounts alone. They may get to the disk at any time: a new one before its
+   * reference is a leak, and one is taken away when its reference is gone from the disk.
+   */
+  *runRefcounts(io: FlushIo): Step {
+    const { blocks } = this.#writer.allocator;
+    const result = yield* this.#writePieces(io, blocks.stagePieces());
+    if (result < 0) blocks.restorePieces();
+    else blocks.staged();
+    return result;
+  }
+
   *#write(io: FlushIo, stage: Stage): Step {
     const end = this.#writer.allocator.end;
     if (end > this.#size) {
       const grown = yield io.grow(end);
-      if (grown < 0) return grown;
+      // A host that cannot: after a crash the last clusters may lie behind the end, and read as zeros.
+      if (grown < 0 && grown !== -ERRNO.EOPNOTSUPP) return grown;
       this.#size = end;
     }
-    const order = [stage.refcounts, stage.refcountTable, stage.slices, stage.l1];
+    const { pieces: refcounts, table } = stage.refcounts;
+    const order = [refcounts, table, stage.header, stage.slices, stage.l1];
     for (const pieces of order) {
       if (pieces.size === 0) continue;
       // The barrier before this step; the first step needs none.
-      const ordered = pieces === stage.refcounts ? 0 : yield io.sync();
+      const ordered = pieces === refcounts ? 0 : yield io.sync();
       if (ordered < 0) return ordered;
       const written = yield* this.#writePieces(io, pieces);
       if (written < 0) return written;

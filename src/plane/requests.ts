@@ -97,6 +97,25 @@ export class Requests {
     return found.sort((a, b) => uniqueHigh[a]! - uniqueHigh[b]! || uniqueLow[a]! - uniqueLow[b]!);
   }
 
+  /**
+   * A function that tells whether all requests that are now at work on a disk have ended. Whoever
+   * waits for its group or for a lock has not looked yet where its data is, and does not count.
+   */
+  watch(disk: number): () => boolean {
+    const { state, uniqueLow, uniqueHigh } = this;
+    const watched: { request: number; low: number; high: number }[] = [];
+    for (let request = 0; request < this.#unused; request++) {
+      if (state[request]! < LINKED || this.disk[request] !== disk) continue;
+      watched.push({ request, low: uniqueLow[request]!, high: uniqueHigh[request]! });
+    }
+    const isUnderWay = ({ request, low, high }: (typeof watched)[number]): boolean =>
+      state[request] !== FREE && uniqueLow[request] === low && uniqueHigh[request] === high;
+    return () => {
+      while (watched.length > 0 && !isUnderWay(watched.at(-1)!)) watched.pop();
+      return watched.length === 0;
+    };
+  }
+
   release(request: number): void {
     this.state[request] = FREE;
     this.#next[request] = this.#free;

@@ -61,7 +61,8 @@ function serve(config: PlaneConfig): void {
   const log = (text: string): void => send({ kind: 'log', level: 'info', text });
   const engine = new UringEngine(ring, files, FIRST_DISK_FILE, slowCalls);
   const resume = (request: number): void => plane.completed(request, 0);
-  const chains = makeChains(config.disks, { engine, memory, resume, inflate: send });
+  const watch = (disk: number): (() => boolean) => plane.requests.watch(disk);
+  const chains = makeChains(config.disks, { engine, memory, resume, watch, inflate: send });
   const assembly = assemble(config, chains, log);
   const session = new DeviceSession(ring, FUSE_FILE, memory);
   const plane = new Plane({

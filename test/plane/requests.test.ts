@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { FREE, NONE, Requests } from '../../src/plane/requests.js';
+import { FREE, LOCKED, NONE, PLAIN, Requests, TASK, WAITING } from '../../src/plane/requests.js';
 import { WaitingIndex } from '../../src/plane/waiting-index.js';
 
 test('65536 requests can be under way, each with its number', (t) => {
@@ -88,4 +88,28 @@ test('to remove what does not wait changes nothing', (t) => {
   index.remove(b);
   t.is(index.find(2, 0), a);
   t.is(index.find(8194, 0), NONE);
+});
+
+test('a watch ends when the requests at work on the disk have ended, and not for others', (t) => {
+  const requests = new Requests();
+  const begin = (disk: number, state: number, unique: number): number => {
+    const request = requests.take();
+    requests.disk[request] = disk;
+    requests.state[request] = state;
+    requests.uniqueLow[request] = unique;
+    return request;
+  };
+  const plain = begin(1, PLAIN, 10);
+  const task = begin(1, TASK, 12);
+  begin(0, PLAIN, 14);
+  begin(1, WAITING, 16);
+  begin(1, LOCKED, 18);
+  const ended = requests.watch(1);
+  t.false(ended());
+  requests.release(task);
+  t.false(ended());
+  requests.release(plain);
+  t.is(begin(1, PLAIN, 20), plain, 'the number is taken again, by another request');
+  t.true(ended());
+  t.true(requests.watch(2)());
 });

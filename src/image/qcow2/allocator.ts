@@ -1,84 +1,98 @@
 import type { QcowLayout } from './layout.js';
-import { getRefcount, setRefcount } from './refcounts.js';
+import { RefcountBlocks } from './refcount-blocks.js';
 
-/** The refcount table is full: the image cannot grow. */
+/** The refcount table is as large as it may be: the image cannot grow. */
 export const TABLE_FULL = -1;
-/** The refcount block `Allocator.wanted` must be loaded first. */
-export const NEEDS_BLOCK = -2;
+/** The piece of refcounts `Allocator.blocks.wanted` must be loaded first. */
+export const NEEDS_PIECE = -2;
 
-/** Metadata is written in pieces of this, or of a cluster where that is smaller. */
-export const PIECE_BYTES = 4096;
+const NOTHING_FREE = -3;
 
 /**
- * Gives out clusters behind the end of an image's file, and keeps refcounts. Pure: it says which
- * refcount block it lacks, and which pieces of which blocks are to be written.
+ * Pieces of refcounts of which an allocation looks through for free clusters before it takes one
+ * behind the end: so the first write to a large image does not wait for all of them to be read.
+ */
+const PIECES_A_TIME = 4;
+
+/**
+ * Gives out clusters and keeps refcounts. Pure: it says which piece of the refcounts it lacks.
  *
- * A cluster behind the end has never been used, so the host reads zeros there: what a new cluster
- * does not get written is zeros.
+ * A cluster behind the end of the file has never been used, so the host reads zeros there: what a
+ * `fresh` cluster does not get written is zeros. One that was used before holds what it held.
  */
 export class Allocator {
-  /** Offsets of refcount blocks, 0 for none. */
-  readonly table: Float64Array;
-  /** Number of the block that NEEDS_BLOCK is about. */
-  wanted = 0;
-  /** Numbers of new blocks that the table on disk does not have yet. */
-  readonly newBlocks = new Set<number>();
-  /** Host offsets of pieces of blocks that differ from the disk. */
-  readonly dirty = new Set<number>();
+  readonly blocks: RefcountBlocks;
+  /** The cluster that was given out last was never used: it reads as zeros. */
+  fresh = true;
+  /** Host offsets of clusters of tables that were replaced: see `QcowWriter.takeReleased`. */
+  releasedTables: number[] = [];
 
   readonly #clusterBytes: number;
-  readonly #order: number;
-  readonly #perBlock: number;
-  readonly #blocks = new Map<number, Uint8Array>();
   readonly #metadata: Set<number>;
+  /** Clusters from here on are zeros on the host. */
+  #freshFrom: number;
+  /** The first cluster behind all that were given out. */
   #next: number;
+
+  // The search for free clusters: pieces that got some, then each piece that was there at first.
+  readonly #reopened = new Set<number>();
+  #unseen = 0;
+  readonly #unseenEnd: number;
+  #budget = PIECES_A_TIME;
+  /** The piece that is being looked through, -1 for none, and the cluster from which on. */
+  #looking = -1;
+  #from = 0;
 
   /**
    * @param table Offsets of refcount blocks.
    * @param hostSize Size of the image's file, bytes.
-   * @param metadata Clusters that hold metadata; new refcount blocks are added.
+   * @param metadata Clusters that hold metadata, never given out; new ones are added.
+   * @param cacheBytes Bound of the refcounts in memory.
    */
-  constructor(layout: QcowLayout, table: Float64Array, hostSize: number, metadata: Set<number>) {
-    this.table = table;
+  constructor(
+    layout: QcowLayout,
+    table: Float64Array,
+    hostSize: number,
+    metadata: Set<number>,
+    cacheBytes: number,
+  ) {
+    this.blocks = new RefcountBlocks(layout, table, cacheBytes);
     this.#clusterBytes = layout.clusterBytes;
-    this.#order = layout.refcountOrder;
-    this.#perBlock = (layout.clusterBytes * 8) / 2 ** layout.refcountOrder;
     this.#metadata = metadata;
     this.#next = Math.ceil(hostSize / layout.clusterBytes);
+    this.#freshFrom = this.#next;
+    this.#unseenEnd = Math.ceil(this.#next / this.blocks.perPiece);
   }
 
-  /** Host offset of a cluster with refcount 1 that was never used, NEEDS_BLOCK or TABLE_FULL. */
+  /** Host offset of a cluster that is now in use once; NEEDS_PIECE or TABLE_FULL. */
   allocate(): number {
-    for (;;) {
-      const index = Math.floor(this.#next / this.#perBlock);
-      if (index >= this.table.length) return TABLE_FULL;
-      const block = this.#blocks.get(index) ?? this.#addBlock(index);
-      if (block === undefined) {
-        this.wanted = index;
-        return NEEDS_BLOCK;
-      }
-      const cluster = this.#next;
-      if (Math.floor(cluster / this.#perBlock) !== index) continue;
-      this.#next++;
-      // Refcounts behind the end of the file: somebody's leak.
-      if (getRefcount(block, cluster % this.#perBlock, this.#order) !== 0) continue;
-      this.#set(index, block, cluster, 1);
-      return cluster * this.#clusterBytes;
-    }
+    const reused = this.#reuse();
+    return reused === NOTHING_FREE ? this.#extend() : reused;
   }
 
-  /** Takes one from the refcount of the cluster at `offset`. NEEDS_BLOCK, or 0. */
-  decrement(offset: number): number {
+  /**
+   * Takes one from the refcount of the cluster at `offset`.
+   * @param isTable It held metadata; otherwise clusters of metadata stay as they are: the image lies.
+   * @returns NEEDS_PIECE, or 0.
+   */
+  decrement(offset: number, isTable: boolean): number {
+    const { blocks } = this;
     const cluster = Math.floor(offset / this.#clusterBytes);
-    const index = Math.floor(cluster / this.#perBlock);
-    if (index >= this.table.length || this.table[index] === 0) return 0;
-    const block = this.#blocks.get(index);
-    if (block === undefined) {
-      this.wanted = index;
-      return NEEDS_BLOCK;
-    }
-    const count = getRefcount(block, cluster % this.#perBlock, this.#order);
-    if (count > 0) this.#set(index, block, cluster, count - 1);
+    const index = blocks.blockOf(cluster);
+    if (index >= blocks.table.length || blocks.table[index] === 0) return 0;
+    if (!isTable && this.#metadata.has(cluster)) return 0;
+    const piece = blocks.pieceOf(cluster);
+    const bytes = blocks.find(piece);
+    if (bytes === undefined) return NEEDS_PIECE;
+    const count = blocks.get(bytes, cluster);
+    if (count === 0) return 0;
+    blocks.set(bytes, cluster, count - 1);
+    if (count > 1) return 0;
+    if (isTable) this.#metadata.delete(cluster);
+    // Behind the end, and yet in use: whatever was written there is not zeros.
+    if (cluster >= this.#next) this.#freshFrom = Math.max(this.#freshFrom, cluster + 1);
+    if (piece === this.#looking) this.#from = Math.min(this.#from, cluster);
+    else this.#reopened.add(piece);
     return 0;
   }
 
@@ -87,36 +101,106 @@ export class Allocator {
     return this.#next * this.#clusterBytes;
   }
 
-  /** The block `wanted` has been read. */
-  loaded(index: number, block: Uint8Array): void {
-    if (!this.#blocks.has(index)) this.#blocks.set(index, block);
+  /** A cluster that nobody uses any more, or never used though it lies before the end. */
+  #reuse(): number {
+    const { blocks } = this;
+    while (this.#look()) {
+      const bytes = blocks.find(this.#looking);
+      if (bytes === undefined) return NEEDS_PIECE;
+      const end = Math.min((this.#looking + 1) * blocks.perPiece, this.#next);
+      for (let cluster = this.#from; cluster < end; cluster++) {
+        if (blocks.get(bytes, cluster) !== 0 || this.#metadata.has(cluster)) continue;
+        this.#from = cluster + 1;
+        this.fresh = false;
+        blocks.set(bytes, cluster, 1);
+        return cluster * this.#clusterBytes;
+      }
+      this.#looking = -1;
+    }
+    return NOTHING_FREE;
   }
 
-  /** Bytes of the piece at a host offset in `dirty`. Borrowed. */
-  piece(offset: number): Uint8Array {
-    const cluster = offset - (offset % this.#clusterBytes);
-    const block = this.#blocks.get(this.table.indexOf(cluster))!;
-    const at = offset - cluster;
-    return block.subarray(at, at + Math.min(PIECE_BYTES, this.#clusterBytes));
+  /** Chooses a piece to look through; false if there is none, or enough of them for now. */
+  #look(): boolean {
+    const { blocks } = this;
+    if (this.#looking >= 0) return true;
+    for (const piece of this.#reopened) {
+      this.#reopened.delete(piece);
+      return this.#lookInto(piece);
+    }
+    for (; this.#unseen < this.#unseenEnd && this.#budget > 0; this.#unseen++) {
+      const index = blocks.blockOf(this.#unseen * blocks.perPiece);
+      if (index >= blocks.table.length) return false;
+      // Without a block: a part of the file that nobody made. Rare, and not worth a block.
+      if (blocks.table[index] === 0) continue;
+      this.#budget--;
+      return this.#lookInto(this.#unseen++);
+    }
+    return false;
   }
 
-  /** A block that is not there yet describes itself: it is the first cluster that it counts. */
-  #addBlock(index: number): Uint8Array | undefined {
-    if (this.table[index] !== 0) return undefined;
+  #lookInto(piece: number): true {
+    this.#looking = piece;
+    this.#from = piece * this.blocks.perPiece;
+    return true;
+  }
+
+  /** The first cluster behind all others. */
+  #extend(): number {
+    const { blocks } = this;
+    for (;;) {
+      const cluster = this.#next;
+      const index = blocks.blockOf(cluster);
+      if (index >= blocks.table.length) {
+        if (!this.#growTable()) return TABLE_FULL;
+      } else if (blocks.table[index] === 0) {
+        this.#addBlock(index);
+      } else {
+        const bytes = blocks.find(blocks.pieceOf(cluster));
+        if (bytes === undefined) return NEEDS_PIECE;
+        this.#next++;
+        // Refcounts behind the end of the file: somebody's leak.
+        if (blocks.get(bytes, cluster) !== 0) continue;
+        blocks.set(bytes, cluster, 1);
+        this.#budget = PIECES_A_TIME;
+        this.fresh = cluster >= this.#freshFrom;
+        return cluster * this.#clusterBytes;
+      }
+    }
+  }
+
+  /** A block that is not there yet is made behind the end; it may be the first that it counts. */
+  #addBlock(index: number): void {
     const cluster = this.#next++;
-    const block = new Uint8Array(this.#clusterBytes);
-    this.#blocks.set(index, block);
-    this.table[index] = cluster * this.#clusterBytes;
-    this.newBlocks.add(index);
-    this.#metadata.add(cluster);
-    this.#set(index, block, cluster, 1);
-    return block;
+    this.blocks.addBlock(index, cluster, cluster >= this.#freshFrom);
+    this.#countNew(cluster);
   }
 
-  #set(index: number, block: Uint8Array, cluster: number, value: number): void {
-    const within = cluster % this.#perBlock;
-    setRefcount(block, within, this.#order, value);
-    const byte = Math.floor((within * 2 ** this.#order) / 8);
-    this.dirty.add(this.table[index]! + byte - (byte % Math.min(PIECE_BYTES, this.#clusterBytes)));
+  /**
+   * A larger table is made behind the end. All that lies there is counted by blocks which the old
+   * table has no entries for, so all of them are new as well.
+   */
+  #growTable(): boolean {
+    const { blocks } = this;
+    const start = this.#next;
+    const clusters = blocks.tableClustersAt(start);
+    if (clusters === 0) return false;
+    const { tableOffset, tableClusters } = blocks;
+    for (let i = 0; i < tableClusters; i++) {
+      this.releasedTables.push(tableOffset + i * this.#clusterBytes);
+    }
+    blocks.moveTable(start, clusters);
+    this.#next += clusters;
+    for (let cluster = start; cluster < start + clusters; cluster++) this.#countNew(cluster);
+    return true;
+  }
+
+  /** A cluster of metadata behind the end of what any block on disk counts. */
+  #countNew(cluster: number): void {
+    const { blocks } = this;
+    const index = blocks.blockOf(cluster);
+    if (blocks.table[index] === 0) this.#addBlock(index);
+    this.#metadata.add(cluster);
+    blocks.set(blocks.find(blocks.pieceOf(cluster))!, cluster, 1);
   }
 }

@@ -1,9 +1,12 @@
 import type { Extent } from '../image.js';
 import { SUBCLUSTERS } from './abi.js';
-import { Allocator, PIECE_BYTES } from './allocator.js';
+import { Allocator } from './allocator.js';
 import * as entries from './entries.js';
+import { HeaderBlock } from './header-block.js';
 import type { QcowLayer } from './qcow-layer.js';
 import type { WritePart } from './read-for-writing.js';
+import { PIECE_BYTES, type RefcountStage } from './refcount-blocks.js';
+import { encodeTable } from './table-pieces.js';
 
 const COPIED_HIGH = 0x80000000;
 
@@ -20,13 +23,19 @@ export interface WritePlan {
 
 /** Pieces of metadata as they are to be on disk, in the order in which they may get there. */
 export interface Stage {
-  refcounts: Map<number, Uint8Array>;
-  refcountTable: Map<number, Uint8Array>;
+  refcounts: RefcountStage;
+  header: Map<number, Uint8Array>;
   slices: Map<number, Uint8Array>;
   l1: Map<number, Uint8Array>;
-  /** What was dirty: numbers of new blocks, places in the cache, L1 pieces. */
-  blocks: number[];
+  /** What was dirty: places in the cache. */
   places: number[];
+}
+
+/** Host offsets of clusters that lose a reference once what no longer refers to them is on disk. */
+export interface Released {
+  data: number[];
+  /** Of L2 tables and refcount tables. */
+  tables: number[];
 }
 
 /**
@@ -37,19 +46,23 @@ export class QcowWriter {
   readonly layer: QcowLayer;
   readonly allocator: Allocator;
   readonly plan: WritePlan = { host: -1, inPlace: false, from: 0, to: 0 };
-  /** Host offsets of clusters that lose a reference once the tables without it are on disk. */
-  released: number[] = [];
 
   readonly #copied: Uint8Array;
   readonly #metadata: Set<number>;
+  readonly #header: HeaderBlock;
+  #released: number[] = [];
   readonly #dirtyPlaces = new Map<number, number>();
   readonly #dirtyL1 = new Set<number>();
 
-  constructor(layer: QcowLayer, part: WritePart, hostSize: number) {
+  /** @param cacheBytes Bound of the refcounts that are kept in memory. */
+  constructor(layer: QcowLayer, part: WritePart, hostSize: number, cacheBytes: number) {
+    const { layout } = layer;
     this.layer = layer;
     this.#copied = part.l1Copied;
     this.#metadata = new Set(part.metadata);
-    this.allocator = new Allocator(layer.layout, part.refcountTable, hostSize, this.#metadata);
+    this.#header = new HeaderBlock(part.header);
+    const { refcountTable } = part;
+    this.allocator = new Allocator(layout, refcountTable, hostSize, this.#metadata, cacheBytes);
   }
 
   /** Slices that cannot be given away before they are written. */
@@ -58,12 +71,15 @@ export class QcowWriter {
   }
 
   mapInPlace(offset: number, length: number, extent: Extent): boolean {
-    return this.layer.mapInPlace(offset, length, extent) && !this.isMetadata(extent.offset, length);
+    return (
+      this.layer.mapInPlace(offset, length, extent) && !this.isForbidden(extent.offset, length)
+    );
   }
 
-  /** True if data written there would destroy tables: the image lies. */
-  isMetadata(host: number, length: number): boolean {
+  /** True if data cannot lie there, among tables or behind the end of the file: the image lies. */
+  isForbidden(host: number, length: number): boolean {
     const { clusterBytes } = this.layer.geometry;
+    if (host + length > this.allocator.end) return true;
     const last = Math.floor((host + length - 1) / clusterBytes);
     for (let cluster = Math.floor(host / clusterBytes); cluster <= last; cluster++) {
       if (this.#metadata.has(cluster)) return true;
@@ -79,7 +95,7 @@ export class QcowWriter {
   /** A new table, filled on disk as it must be, takes the place of the old one. */
   setTable(l1Index: number, host: number): void {
     const old = this.layer.l1[l1Index]!;
-    if (old > 0) this.released.push(old);
+    if (old > 0) this.allocator.releasedTables.push(old);
     this.layer.l1[l1Index] = host;
     this.#copied[l1Index] = 1;
     this.#dirtyL1.add(Math.floor((l1Index * 8) / this.#pieceBytes));
@@ -140,35 +156,40 @@ export class QcowWriter {
     this.#markDirty(place, start);
   }
 
+  /** What is to lose its references once the next stage is on disk: for `Allocator.decrement`. */
+  takeReleased(): Released {
+    const released = { data: this.#released, tables: this.allocator.releasedTables };
+    this.#released = [];
+    this.allocator.releasedTables = [];
+    return released;
+  }
+
+  /** The stage after `takeReleased` could not be written. */
+  putBack({ data, tables }: Released): void {
+    this.#released.push(...data);
+    this.allocator.releasedTables.push(...tables);
+  }
+
   /** Copies all that differs from the disk and counts it as written. */
   stage(): Stage {
     const { allocator, layer } = this;
+    const { blocks } = allocator;
+    const refcounts = blocks.stage();
+    if (refcounts.moved) this.#header.setRefcountTable(blocks.tableOffset, blocks.tableClusters);
     const stage: Stage = {
-      refcounts: new Map(),
-      refcountTable: new Map(),
+      refcounts,
+      header: this.#header.stage(),
       slices: new Map(),
       l1: new Map(),
-      blocks: [...allocator.newBlocks],
       places: [...this.#dirtyPlaces.keys()],
     };
-    for (const offset of allocator.dirty) {
-      stage.refcounts.set(offset, allocator.piece(offset).slice());
-    }
-    const { refcountTableOffset, l1Offset } = layer.layout;
-    for (const block of stage.blocks) {
-      const piece = Math.floor((block * 8) / this.#pieceBytes);
-      const bytes = encodeTable(allocator.table, piece, this.#pieceBytes, null);
-      stage.refcountTable.set(refcountTableOffset + piece * this.#pieceBytes, bytes);
-    }
     for (const [place, slice] of this.#dirtyPlaces) {
       stage.slices.set(this.#sliceOffset(slice), layer.cache.encode(place));
     }
     for (const piece of this.#dirtyL1) {
       const bytes = encodeTable(layer.l1, piece, this.#pieceBytes, this.#copied);
-      stage.l1.set(l1Offset + piece * this.#pieceBytes, bytes);
+      stage.l1.set(layer.layout.l1Offset + piece * this.#pieceBytes, bytes);
     }
-    allocator.dirty.clear();
-    allocator.newBlocks.clear();
     this.#dirtyPlaces.clear();
     this.#dirtyL1.clear();
     return stage;
@@ -176,13 +197,14 @@ export class QcowWriter {
 
   /** The stage is on disk. */
   staged(stage: Stage): void {
+    this.allocator.blocks.staged();
     for (const place of stage.places) this.layer.cache.unpin(place);
   }
 
   /** The stage could not be written: all of it is to be written again. */
   restore(stage: Stage, slices: ReadonlyMap<number, number>): void {
-    for (const offset of stage.refcounts.keys()) this.allocator.dirty.add(offset);
-    for (const block of stage.blocks) this.allocator.newBlocks.add(block);
+    this.allocator.blocks.restore(stage.refcounts);
+    if (stage.header.size > 0) this.#header.restore();
     for (const [place, slice] of slices) {
       if (this.#dirtyPlaces.has(place)) this.layer.cache.unpin(place);
       this.#dirtyPlaces.set(place, slice);
@@ -230,11 +252,11 @@ export class QcowWriter {
       const first = entries.compressedOffset(high, low, clusterBits);
       const end = first + entries.compressedBytes(high, low, clusterBits);
       const start = Math.floor(first / clusterBytes) * clusterBytes;
-      for (let offset = start; offset < end; offset += clusterBytes) this.released.push(offset);
+      for (let offset = start; offset < end; offset += clusterBytes) this.#released.push(offset);
       return false;
     }
     const offset = entries.entryOffset(high, low);
-    if (offset !== 0 && offset !== host) this.released.push(offset);
+    if (offset !== 0 && offset !== host) this.#released.push(offset);
     return offset !== 0 && offset === host;
   }
 
@@ -249,23 +271,4 @@ export class QcowWriter {
 function maskOf(first: number, end: number): number {
   const count = end - first;
   return (count === 32 ? 0xffffffff : ((1 << count) - 1) << first) >>> 0;
-}
-
-/** One piece of a table of offsets as it is on disk; entries with the copied bit where told. */
-function encodeTable(
-  table: Float64Array,
-  piece: number,
-  pieceBytes: number,
-  copied: Uint8Array | null,
-): Uint8Array {
-  const bytes = new Uint8Array(pieceBytes);
-  const view = new DataView(bytes.buffer);
-  const first = (piece * pieceBytes) / 8;
-  for (let i = 0; i < pieceBytes / 8 && first + i < table.length; i++) {
-    const offset = table[first + i]!;
-    const flag = copied?.[first + i] === 1 && offset !== 0 ? COPIED_HIGH : 0;
-    view.setUint32(i * 8, (flag | Math.floor(offset / 2 ** 32)) >>> 0);
-    view.setUint32(i * 8 + 4, offset >>> 0);
-  }
-  return bytes;
 }

@@ -3,6 +3,7 @@ import type { FileSource } from '../source.js';
 import { OFFSET_MAX } from './bytes.js';
 import { entryOffset, isCopied } from './entries.js';
 import type { QcowLayout } from './layout.js';
+import { PIECE_BYTES } from './refcount-blocks.js';
 import { malformed, unsupported } from './refusal.js';
 
 /** What writing an image needs to know of it besides what reading does. Plain data. */
@@ -15,6 +16,8 @@ export interface WritePart {
   refcountTable: Float64Array;
   /** Numbers of the clusters that hold metadata: data must never be written there. */
   metadata: Float64Array;
+  /** The beginning of the image, as much as is written at once. */
+  header: Uint8Array;
 }
 
 /**
@@ -28,9 +31,13 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   const { l1, l1Copied } = readWholeL1(path, source, layout);
   const refcountTable = readRefcountTable(path, source, layout);
   const metadata = new Set<number>();
+  const clustersOfFile = Math.ceil(source.size / layout.clusterBytes);
   const add = (offset: number, bytes: number) => {
     const first = offset / layout.clusterBytes;
     const end = Math.ceil((offset + bytes) / layout.clusterBytes);
+    if (end > clustersOfFile) {
+      throw malformed(path, `its metadata at ${offset} is behind the end of the file`);
+    }
     for (let cluster = first; cluster < end; cluster++) {
       if (metadata.has(cluster)) {
         throw malformed(path, `its metadata overlaps at ${cluster * layout.clusterBytes}`);
@@ -45,7 +52,8 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   for (const offset of refcountTable) if (offset !== 0) add(offset, clusterBytes);
   for (const offset of l1) if (offset !== 0) add(offset, clusterBytes);
   for (const { l1Offset, l1Entries } of qcow.snapshots) add(l1Offset, Math.max(1, l1Entries * 8));
-  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata) };
+  const header = source.read(0, Math.min(PIECE_BYTES, clusterBytes));
+  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header };
 }
 
 function checkWritable(path: string, source: FileSource, { layout, dataSource }: QcowPart): void {
