@@ -1,4 +1,9 @@
-import { HEADER_REFCOUNT_TABLE_CLUSTERS, HEADER_REFCOUNT_TABLE_OFFSET } from './abi.js';
+import {
+  HEADER_INCOMPATIBLE,
+  HEADER_REFCOUNT_TABLE_CLUSTERS,
+  HEADER_REFCOUNT_TABLE_OFFSET,
+  INCOMPATIBLE_DIRTY,
+} from './abi.js';
 
 /**
  * The first block of an image, for changes of fields of its header. All of them lie in the first
@@ -21,6 +26,22 @@ export class HeaderBlock {
     this.#view.setUint32(HEADER_REFCOUNT_TABLE_OFFSET + 4, offset >>> 0);
     this.#view.setUint32(HEADER_REFCOUNT_TABLE_CLUSTERS, clusters);
     this.#changed = true;
+  }
+
+  /** The refcounts on disk need not be true. Version 3 only. */
+  get isDirty(): boolean {
+    return (this.#lowBits & (1 << INCOMPATIBLE_DIRTY)) !== 0;
+  }
+
+  setDirty(dirty: boolean): void {
+    const bit = 1 << INCOMPATIBLE_DIRTY;
+    const bits = (this.#lowBits & ~bit) | (dirty ? bit : 0);
+    this.#view.setUint32(HEADER_INCOMPATIBLE + 4, bits >>> 0);
+    this.#changed = true;
+  }
+
+  get #lowBits(): number {
+    return this.#view.getUint32(HEADER_INCOMPATIBLE + 4);
   }
 
   /** What has changed, by host offset; it counts as written. */
