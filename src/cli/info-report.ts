@@ -1,10 +1,17 @@
 import type { Content } from '../image/content.js';
 import type { ImageInfo } from '../image/describe.js';
-import type { FeatureInfo } from '../image/describe-chain.js';
+import type { FeatureInfo, LayerInfo } from '../image/describe-chain.js';
 import { formatSize } from '../util/units.js';
 
 /** What `sluice info` knows of an image. */
 export interface FullInfo extends ImageInfo {
+  /** Of the image with its backing files. Null where it cannot be told. */
+  content: Content | null;
+  chain: FullLayer[] | null;
+}
+
+/** An image of a chain, and what it has itself. */
+export interface FullLayer extends LayerInfo {
   /** Null where it cannot be told. */
   content: Content | null;
 }
@@ -27,8 +34,12 @@ export function formatInfo(info: FullInfo): string {
   ];
   if (info.content !== null) lines.push(['content', formatContent(info.content)]);
   if (info.features !== null) lines.push(...featureLines(info.features));
-  for (const { path, format, virtualSize } of info.chain?.slice(1) ?? []) {
-    lines.push(['backing', `${path} (${format}, ${formatSize(virtualSize)})`]);
+  const [own, ...below] = info.chain ?? [];
+  if (own !== undefined && below.length > 0) lines.push(['of its own', formatLayer(own)]);
+  for (const layer of below) {
+    const { path, format, virtualSize } = layer;
+    const what = `${format}, ${formatSize(virtualSize)}: ${formatLayer(layer)}`;
+    lines.push(['backing', `${path} (${what})`]);
   }
   for (const { id, name, date, virtualSize, stateSize } of info.snapshots) {
     const state = stateSize === 0 ? '' : `, ${formatSize(stateSize)} of machine state`;
@@ -39,6 +50,11 @@ export function formatInfo(info: FullInfo): string {
   }
   for (const problem of info.problems) lines.push(['problem', problem]);
   return lines.map(([key, value]) => `${`${key}:`.padEnd(11)} ${value}\n`).join('');
+}
+
+function formatLayer({ content, allocated }: FullLayer): string {
+  const what = content === null ? 'unknown' : formatContent(content);
+  return `${what}; ${formatSize(allocated)} on disk`;
 }
 
 function formatContent({ data, compressed, zero, hole }: Content): string {

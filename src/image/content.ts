@@ -1,6 +1,9 @@
 import type { MapEntry } from './map-image.js';
 
-/** What the bytes of an image are, summed up. They come to its virtual size. */
+/**
+ * What the bytes of an image, or of one layer of it alone, are, summed up. They come to its virtual
+ * size.
+ */
 export interface Content {
   data: number;
   compressed: number;

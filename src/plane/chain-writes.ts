@@ -169,7 +169,7 @@ export class ChainWrites {
     const { host: existing, inPlace, from, to } = writer.makePlan(prepared, start, end);
     const host = existing >= 0 ? existing : yield* this.#allocate(request);
     if (host < 0) return host;
-    if (existing >= 0 && writer.isMetadata(host, clusterBytes)) return -ERRNO.EIO;
+    if (existing >= 0 && writer.isForbidden(host, clusterBytes)) return -ERRNO.EIO;
     const isNew = existing < 0;
     const unlinked = writer.allocator.fresh ? 'fresh' : 'used';
     const state = inPlace ? 'in place' : isNew ? unlinked : 'linked';
@@ -240,8 +240,12 @@ export class ChainWrites {
   *#zeroCluster(request: number, at: number, bytes: number): Task {
     const { layer } = this.writer;
     const { clusterBytes } = layer.geometry;
+    const base = at - (at % clusterBytes);
+    const end = Math.min(base + clusterBytes, layer.size);
+    // What lies around it may be zeros as well; then no cluster has to be written.
     const isWhole =
-      at % clusterBytes === 0 && (bytes === clusterBytes || at + bytes === layer.size);
+      (yield* this.#content.isZero(request, base, at)) === 1 &&
+      (yield* this.#content.isZero(request, at + bytes, end)) === 1;
     if (!isWhole || layer.layout.version === 2) {
       return Math.min(0, yield* this.write(request, at, bytes, ZEROS));
     }

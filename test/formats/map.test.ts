@@ -11,7 +11,9 @@ import { qemuTest } from './needs.js';
 import { Maker, VARIANTS } from './variants.js';
 
 test('there are at least 60 variants', (t) => {
+  t.log(`${VARIANTS.length} variants`);
   t.true(VARIANTS.length >= 60, String(VARIANTS.length));
+  t.is(new Set(VARIANTS.map(({ title }) => title)).size, VARIANTS.length);
 });
 
 for (const { title, make, noMap } of VARIANTS) {

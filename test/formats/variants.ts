@@ -147,7 +147,61 @@ function chain(sizes: readonly [number, number, number], options = ''): Variant 
   };
 }
 
-const CLUSTERS = ['512', '1k', '2k', '4k', '8k', '16k', '32k', '64k', '128k', '256k', '1M', '2M'];
+interface Above {
+  size: number;
+  options: string;
+}
+
+/** A raw image under two of qcow2, with islands of their own at the ends of each other. */
+function overRawTwice(title: string, rawSize: number, middle: Above, top: Above): Variant {
+  return {
+    title,
+    make(maker) {
+      makeRaw(maker, 'base.img', rawSize);
+      const { options } = middle;
+      maker.create('middle.qcow2', String(middle.size), options, '-b', 'base.img', '-F', 'raw');
+      const last = middle.size - (middle.size % 512) - 1024;
+      maker.io('middle.qcow2', 'qcow2', 'write -P 40 60k 10k', `write -P 41 ${last} 1024`);
+      maker.io('middle.qcow2', 'qcow2', 'write -z 128k 128k');
+      const over = ['-b', 'middle.qcow2', '-F', 'qcow2'];
+      maker.create('top.qcow2', String(top.size), top.options, ...over);
+      maker.io('top.qcow2', 'qcow2', 'write -P 42 200k 100k', 'write -z 16k 16k');
+      maker.io('top.qcow2', 'qcow2', 'discard 512k 128k');
+    },
+  };
+}
+
+/** Layers of one MiB each over a raw image, all with an island. */
+function deep(layers: number): Variant {
+  return {
+    title: `${layers} layers of qcow2 over a raw one`,
+    make(maker) {
+      makeRaw(maker, 'layer0', MIB);
+      for (let i = 1; i <= layers; i++) {
+        const name = i === layers ? 'top.qcow2' : `layer${i}`;
+        const format = i === 1 ? 'raw' : 'qcow2';
+        maker.create(name, '1M', 'cluster_size=4k', '-b', `layer${i - 1}`, '-F', format);
+        maker.io(name, 'qcow2', `write -P ${i} ${i * 60}k 20k`, `write -z ${i * 60 + 10}k 3k`);
+      }
+    },
+  };
+}
+
+const CLUSTERS = [
+  '512',
+  '1k',
+  '2k',
+  '4k',
+  '8k',
+  '16k',
+  '32k',
+  '64k',
+  '128k',
+  '256k',
+  '512k',
+  '1M',
+  '2M',
+];
 
 const SINGLES: Variant[] = [
   ...CLUSTERS.map((size) => single(`clusters of ${size}`, `cluster_size=${size}`)),
@@ -221,6 +275,57 @@ const CHAINS: Variant[] = [
   chain([2, 1, 2], 'cluster_size=512'),
   chain([2, 1, 2], 'extended_l2=on,cluster_size=16k'),
   chain([3, 1, 4], 'cluster_size=2M'),
+  overRawTwice(
+    'raw, small clusters and large ones, each longer',
+    2 * MIB + 1000,
+    { size: 3 * MIB, options: 'cluster_size=4k' },
+    { size: 4 * MIB + 512, options: 'cluster_size=512k' },
+  ),
+  overRawTwice(
+    'raw, shorter subclusters, small clusters',
+    4 * MIB,
+    { size: 2 * MIB + 512, options: 'extended_l2=on' },
+    { size: 3 * MIB + 512, options: 'cluster_size=512' },
+  ),
+  overRawTwice(
+    'raw, version 2, a shorter top of subclusters',
+    MIB + 5 * 512,
+    { size: 3 * MIB, options: 'compat=0.10' },
+    { size: 2 * MIB + 512, options: 'extended_l2=on,cluster_size=2M' },
+  ),
+  overRawTwice(
+    'raw, a much shorter middle, 1-bit refcounts',
+    3 * MIB + 100,
+    { size: 700 * 1024, options: 'cluster_size=16k' },
+    { size: 6 * MIB, options: 'cluster_size=1k,refcount_bits=1' },
+  ),
+  deep(5),
+  {
+    title: 'subclusters over zstd in small clusters',
+    make(maker) {
+      compressed('', 'compression_type=zstd,cluster_size=4k').make(maker);
+      maker.img('rebase', '-u', '-f', 'qcow2', '-b', '', 'top.qcow2');
+      maker.img('convert', '-c', '-O', 'qcow2', 'top.qcow2', 'base.qcow2');
+      const options = 'extended_l2=on,cluster_size=32k';
+      maker.create('top.qcow2', '5M', options, '-b', 'base.qcow2', '-F', 'qcow2');
+      maker.io(
+        'top.qcow2',
+        'qcow2',
+        'write -P 9 1100k 3k',
+        'write -z 2049k 1k',
+        'write -P 8 4M 1k',
+      );
+    },
+  },
+  {
+    title: 'over an image with a data file',
+    make(maker) {
+      maker.create('base.qcow2', '3M', 'data_file=@/base.data,cluster_size=16k');
+      maker.io('base.qcow2', 'qcow2', 'write -P 3 0 100k', 'write -z 64k 32k', 'write -P 4 2M 1M');
+      maker.create('top.qcow2', '4M', 'cluster_size=4k', '-b', 'base.qcow2', '-F', 'qcow2');
+      maker.io('top.qcow2', 'qcow2', 'write -P 9 70k 10k', 'write -P 8 3070k 4k');
+    },
+  },
   {
     title: 'a json: name as backing file',
     make(maker) {
@@ -261,12 +366,24 @@ const SNAPSHOTS: Variant[] = ['64k', '512', '2M'].map((size) => ({
   },
 }));
 
+/** Its subclusters were shared, and then partly written. */
+const SPLIT_SNAPSHOT: Variant = {
+  title: 'an internal snapshot with subclusters',
+  make(maker) {
+    maker.create('top.qcow2', '6M', 'extended_l2=on');
+    maker.io('top.qcow2', 'qcow2', 'write -P 1 0 3M');
+    maker.img('snapshot', '-c', 'before', 'top.qcow2');
+    maker.io('top.qcow2', 'qcow2', 'write -P 2 1M 3k', 'write -z 64k 2k', ...WRITES);
+  },
+};
+
 export const VARIANTS: readonly Variant[] = [
   ...SINGLES,
   ...COMPRESSED,
   ...CHAINS,
   ...SNAPSHOTS,
-  ...SNAPSHOTS.map((variant) => ({
+  SPLIT_SNAPSHOT,
+  ...[...SNAPSHOTS, SPLIT_SNAPSHOT].map((variant) => ({
     ...variant,
     title: `${variant.title}, shown`,
     words: ['--snapshot', 'before'],

@@ -2,10 +2,10 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { type Content, sumContent } from '../../image/content.js';
 import { describeImage } from '../../image/describe.js';
 import { mapImage } from '../../image/map-image.js';
-import { type ChainOptions, openChain } from '../../image/open-chain.js';
+import { type ChainOptions, type OpenLayer, openChain } from '../../image/open-chain.js';
 import { SluiceError } from '../../util/errors.js';
 import { declareImageCommand, parseImageCommand } from '../image-commands.js';
-import { formatInfo } from '../info-report.js';
+import { type FullInfo, formatInfo } from '../info-report.js';
 
 export const command = 'info <image>';
 export const synopsis = 'info IMAGE [--json]';
@@ -23,21 +23,39 @@ export function builder(yargs: Argv): Argv {
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const { path, options } = parseImageCommand(args);
   const described = await describeImage(path, options);
-  const content = described.chain === null ? null : await countContent(path, options);
-  const info = { ...described, content };
+  const sums = described.chain === null ? NOTHING : await countContent(path, options);
+  const chain = described.chain?.map((layer, index) => ({
+    ...layer,
+    content: sums.layers[index] ?? null,
+  }));
+  const info: FullInfo = { ...described, chain: chain ?? null, content: sums.content };
   const text = args.json === true ? `${JSON.stringify(info, null, 2)}\n` : formatInfo(info);
   process.stdout.write(text);
 }
 
-async function countContent(path: string, options: ChainOptions): Promise<Content | null> {
+interface Sums {
+  /** Of the image with all that is below it. */
+  content: Content | null;
+  /** Of each layer by itself. */
+  layers: (Content | null)[];
+}
+
+const NOTHING: Sums = { content: null, layers: [] };
+
+async function countContent(path: string, options: ChainOptions): Promise<Sums> {
   const { lseekNow } = await import('../../sys/libc.js');
   const chain = openChain(path, options);
+  const count = (layers: OpenLayer[]): Content | null => {
+    try {
+      return sumContent(mapImage({ ...chain, layers }, lseekNow));
+    } catch (error) {
+      // What is broken below is found out when it is read; the rest can be said.
+      if (error instanceof SluiceError) return null;
+      throw error;
+    }
+  };
   try {
-    return sumContent(mapImage(chain, lseekNow));
-  } catch (error) {
-    // What is broken below is found out when it is read; the rest can be said.
-    if (error instanceof SluiceError) return null;
-    throw error;
+    return { content: count(chain.layers), layers: chain.layers.map((layer) => count([layer])) };
   } finally {
     chain.close();
   }

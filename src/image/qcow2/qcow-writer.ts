@@ -71,12 +71,15 @@ export class QcowWriter {
   }
 
   mapInPlace(offset: number, length: number, extent: Extent): boolean {
-    return this.layer.mapInPlace(offset, length, extent) && !this.isMetadata(extent.offset, length);
+    return (
+      this.layer.mapInPlace(offset, length, extent) && !this.isForbidden(extent.offset, length)
+    );
   }
 
-  /** True if data written there would destroy tables: the image lies. */
-  isMetadata(host: number, length: number): boolean {
+  /** True if data cannot lie there, among tables or behind the end of the file: the image lies. */
+  isForbidden(host: number, length: number): boolean {
     const { clusterBytes } = this.layer.geometry;
+    if (host + length > this.allocator.end) return true;
     const last = Math.floor((host + length - 1) / clusterBytes);
     for (let cluster = Math.floor(host / clusterBytes); cluster <= last; cluster++) {
       if (this.#metadata.has(cluster)) return true;

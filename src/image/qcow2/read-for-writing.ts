@@ -32,9 +32,13 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   const { l1, l1Copied } = readWholeL1(path, source, layout);
   const refcountTable = readRefcountTable(path, source, layout);
   const metadata = new Set<number>();
+  const clustersOfFile = Math.ceil(source.size / layout.clusterBytes);
   const add = (offset: number, bytes: number) => {
     const first = offset / layout.clusterBytes;
     const end = Math.ceil((offset + bytes) / layout.clusterBytes);
+    if (end > clustersOfFile) {
+      throw malformed(path, `its metadata at ${offset} is behind the end of the file`);
+    }
     for (let cluster = first; cluster < end; cluster++) {
       if (metadata.has(cluster)) {
         throw malformed(path, `its metadata overlaps at ${cluster * layout.clusterBytes}`);

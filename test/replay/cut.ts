@@ -1,0 +1,78 @@
+import type { Random } from '../../tools/exerciser/random.js';
+import type { Change, HostRecord } from './record.js';
+
+const SECTOR = 512;
+
+/**
+ * What a host file may hold when the power fails at the moment `at`: all that was done before the last
+ * barrier that was complete, and of all later changes any part, down to single sectors.
+ */
+export function cutOff(
+  before: Buffer,
+  record: HostRecord,
+  file: number,
+  at: number,
+  random: Random,
+): Buffer {
+  const barriers = record.barriers.filter((one) => one.file === file && one.done <= at);
+  const certain = Math.max(0, ...barriers.map(({ issued }) => issued));
+  const asked = record.changes.filter((one) => one.file === file && one.issued <= at);
+  const host = new HostBytes(before);
+  asked.sort((a, b) => a.done - b.done || a.issued - b.issued);
+  // How much of what nobody waited for has got there: from hardly any to nearly all.
+  const share = random.below(101);
+  for (const change of asked) {
+    if (change.done <= certain && !change.failed) host.apply(change, 0, change.length);
+    else if (random.oneIn(4)) applyTorn(host, change, share, random);
+    else if (random.below(100) < share) host.apply(change, 0, change.length);
+  }
+  return host.content;
+}
+
+/** Some of a change's sectors. Bytes of one sector get there together. */
+function applyTorn(host: HostBytes, change: Change, share: number, random: Random): void {
+  if (change.kind === 'size' || change.kind === 'longer') return;
+  for (let at = 0; at < change.length; ) {
+    const end = Math.min(change.length, at + SECTOR - ((change.offset + at) % SECTOR));
+    if (random.below(100) < share) host.apply(change, at, end);
+    at = end;
+  }
+}
+
+/** A file in memory that grows. */
+class HostBytes {
+  #bytes: Buffer;
+  #size: number;
+
+  constructor(before: Buffer) {
+    this.#bytes = Buffer.from(before);
+    this.#size = before.length;
+  }
+
+  get content(): Buffer {
+    return this.#bytes.subarray(0, this.#size);
+  }
+
+  /** Bytes `from` to `to` of a change. */
+  apply(change: Change, from: number, to: number): void {
+    const { kind, offset, bytes } = change;
+    if (kind === 'size') this.#resize(offset);
+    else if (kind === 'longer') this.#resize(Math.max(this.#size, offset + to));
+    else {
+      if (kind === 'write') this.#resize(Math.max(this.#size, offset + to));
+      const end = Math.min(this.#size, offset + to);
+      if (kind === 'zero') this.#bytes.fill(0, offset + from, end);
+      else bytes!.copy(this.#bytes, offset + from, from, to);
+    }
+  }
+
+  #resize(size: number): void {
+    if (size > this.#bytes.length) {
+      const larger = Buffer.alloc(2 * size);
+      this.#bytes.copy(larger, 0, 0, this.#size);
+      this.#bytes = larger;
+    }
+    if (size < this.#size) this.#bytes.fill(0, size, this.#size);
+    this.#size = size;
+  }
+}

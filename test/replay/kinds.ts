@@ -1,0 +1,120 @@
+import type { Maker } from '../formats/variants.js';
+
+/** An image that is written while its host may fail at any moment. */
+export interface Kind {
+  title: string;
+  make(maker: Maker): void;
+  /** Alignments of host I/O that go with its clusters. */
+  alignments: readonly number[];
+  /** Largest write, bytes. */
+  longest: number;
+}
+
+const KIB = 1024;
+
+function single(title: string, options: string, size: string, clusterBytes: number): Kind {
+  return {
+    title,
+    make(maker) {
+      maker.create('top.qcow2', size, options);
+      maker.io('top.qcow2', 'qcow2', 'write -P 1 64k 200k', 'write -z 128k 64k');
+    },
+    ...limits(clusterBytes),
+  };
+}
+
+/** Direct I/O needs units of at least 4 KiB; so small clusters are written through the page cache. */
+function limits(unitBytes: number): Pick<Kind, 'alignments' | 'longest'> {
+  const longest = Math.min(256 * KIB, Math.max(16 * KIB, unitBytes * 3));
+  return { alignments: unitBytes < 4 * KIB ? [1] : [1, 512, 4 * KIB], longest };
+}
+
+function withSnapshot(title: string, options: string, size: string, clusterBytes: number): Kind {
+  return {
+    title,
+    make(maker) {
+      maker.create('top.qcow2', size, options);
+      maker.io('top.qcow2', 'qcow2', 'write -P 1 0 512k');
+      maker.img('snapshot', '-c', 'one', 'top.qcow2');
+      maker.io('top.qcow2', 'qcow2', 'write -P 2 128k 64k');
+      maker.img('snapshot', '-c', 'two', 'top.qcow2');
+    },
+    ...limits(clusterBytes),
+  };
+}
+
+function overlay(title: string, options: string, baseSize: string, clusterBytes: number): Kind {
+  return {
+    title,
+    make(maker) {
+      maker.create('base.qcow2', baseSize, '');
+      maker.io('base.qcow2', 'qcow2', 'write -P 1 0 300k', 'write -P 2 700k 100k');
+      maker.create('middle.qcow2', '1M', options, '-b', 'base.qcow2', '-F', 'qcow2');
+      maker.io('middle.qcow2', 'qcow2', 'write -P 3 100k 100k', 'write -z 256k 64k');
+      maker.create('top.qcow2', '2M', options, '-b', 'middle.qcow2', '-F', 'qcow2');
+    },
+    ...limits(clusterBytes),
+  };
+}
+
+function compressed(title: string, options: string, clusterBytes: number): Kind {
+  return {
+    title,
+    make(maker) {
+      maker.raw('source', 1024 * KIB);
+      maker.io('source', 'raw', 'write -P 1 0 300k', 'write -P 2 500k 300k');
+      maker.img('convert', '-c', '-f', 'raw', '-O', 'qcow2', '-o', options, 'source', 'top.qcow2');
+    },
+    ...limits(clusterBytes),
+  };
+}
+
+function overRaw(title: string, options: string, clusterBytes: number): Kind {
+  return {
+    title,
+    make(maker) {
+      maker.raw('base.img', 700 * KIB + 1000);
+      maker.io('base.img', 'raw', 'write -P 5 0 300k', 'write -P 6 600k 100k');
+      maker.create('top.qcow2', '2M', options, '-b', 'base.img', '-F', 'raw');
+    },
+    ...limits(clusterBytes),
+  };
+}
+
+/** So full that the table of refcounts, one cluster for 2 MiB of file, has to grow. */
+const FULL_TABLE: Kind = {
+  title: 'a refcount table that grows',
+  make(maker) {
+    maker.create('top.qcow2', '3M', 'cluster_size=512,refcount_bits=64');
+    maker.io('top.qcow2', 'qcow2', 'write -P 1 0 1900k');
+  },
+  ...limits(512),
+};
+
+export const KINDS: readonly Kind[] = [
+  single('clusters of 64 KiB', '', '4M', 64 * KIB),
+  single('clusters of 4 KiB', 'cluster_size=4k', '4M', 4 * KIB),
+  single('clusters of 512 bytes', 'cluster_size=512', '1M', 512),
+  single('clusters of 512 bytes, 64-bit refcounts', 'cluster_size=512,refcount_bits=64', '1M', 512),
+  single('clusters of 4 KiB, 1-bit refcounts', 'cluster_size=4k,refcount_bits=1', '2M', 4 * KIB),
+  single('clusters of 256 KiB', 'cluster_size=256k', '4M', 256 * KIB),
+  single('version 2', 'compat=0.10', '4M', 64 * KIB),
+  single('version 2, clusters of 1 KiB', 'compat=0.10,cluster_size=1k', '1M', KIB),
+  single('subclusters in 16 KiB', 'extended_l2=on,cluster_size=16k', '2M', 512),
+  single('subclusters in 128 KiB', 'extended_l2=on,cluster_size=128k', '4M', 4 * KIB),
+  single('an unaligned size', 'cluster_size=64k', String(1024 * KIB + 5 * 512), 64 * KIB),
+  overlay('a chain of three', '', '1M', 64 * KIB),
+  overlay('a chain of three with a longer base', 'cluster_size=4k', '3M', 4 * KIB),
+  overlay('a chain of three with subclusters', 'extended_l2=on,cluster_size=16k', '1M', 512),
+  overRaw('over a short raw image', '', 64 * KIB),
+  overRaw('over a short raw image, clusters of 512 bytes', 'cluster_size=512', 512),
+  overRaw('version 2 over a short raw image', 'compat=0.10', 64 * KIB),
+  overRaw('subclusters over a short raw image', 'extended_l2=on,cluster_size=128k', 4 * KIB),
+  withSnapshot('snapshots', '', '2M', 64 * KIB),
+  withSnapshot('snapshots, clusters of 512 bytes', 'cluster_size=512', '1M', 512),
+  withSnapshot('snapshots, subclusters', 'extended_l2=on,cluster_size=16k', '2M', 512),
+  compressed('zlib', 'cluster_size=64k', 64 * KIB),
+  compressed('zlib in clusters of 4 KiB', 'cluster_size=4k', 4 * KIB),
+  FULL_TABLE,
+  compressed('zstd with subclusters', 'compression_type=zstd,extended_l2=on', 2 * KIB),
+];

@@ -1,0 +1,291 @@
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { Memory } from '../../src/buffers/memory.js';
+import { openDisks } from '../../src/daemon/open-disks.js';
+import { inflate } from '../../src/image/inflate.js';
+import { assemble } from '../../src/plane/assemble.js';
+import type { Chain } from '../../src/plane/chain.js';
+import type { Disk, DiskConfig } from '../../src/plane/disk.js';
+import { flushAtEnd } from '../../src/plane/last-flush.js';
+import { listFiles, makeChains } from '../../src/plane/make-chains.js';
+import type { InflateCall } from '../../src/plane/messages.js';
+import { Plane } from '../../src/plane/plane.js';
+import type { Random } from '../../tools/exerciser/random.js';
+import {
+  allocateBody,
+  DISK,
+  FALLOCATE,
+  FSYNC,
+  ioBody,
+  READ,
+  WRITE,
+  writeBody,
+} from '../plane/bench.js';
+import { writeRequest } from '../plane/fake-host.js';
+import { ATOM, History, stamp, type Write, ZEROS } from './history.js';
+import { type Ending, RecordingHost } from './recording-host.js';
+
+const PUNCH = 0x02 | 0x01;
+const ZERO_RANGE = 0x10 | 0x01;
+const QUIET = { info() {}, warn() {}, error() {} };
+
+/** Shared: it is 1.3 GiB of addresses. Each session leaves it as it was. */
+const memory = new Memory();
+
+/** How a session goes. */
+export interface Plan {
+  /** The image; it is changed. */
+  image: string;
+  /** What it reads as. */
+  raw: Buffer;
+  /** Offsets, lengths and addresses of host I/O are multiples of this. */
+  alignment: number;
+  ending: Ending;
+  /** Requests in all, and at once. */
+  requests: number;
+  depth: number;
+  /** Largest write, bytes. */
+  longest: number;
+  /** One operation of the host in so many fails; 0: none. */
+  faults: number;
+}
+
+/** A flush that was answered: what was answered before it was sent is on the disk. */
+interface Synced {
+  sent: number;
+  answered: number;
+}
+
+interface Open {
+  kind: 'read' | 'write' | 'sync';
+  sent: number;
+  write: Write | null;
+  offset: number;
+}
+
+/** A data plane over an image, with random requests, whose host operations end in random order. */
+export class Session {
+  readonly plan: Plan;
+  readonly history: History;
+  readonly host: RecordingHost;
+  readonly syncs: Synced[] = [];
+  /** The image's own file as the session found it. */
+  readonly before: Buffer;
+  readonly #random: Random;
+  readonly #plane: Plane;
+  readonly #disks: readonly Disk[];
+  readonly #chain: Chain;
+  readonly #inflations: InflateCall[] = [];
+  readonly #open = new Map<number, Open>();
+  readonly #end: () => void;
+  #unique = 0;
+  #version = 0;
+
+  static async begin(plan: Plan, random: Random): Promise<Session> {
+    const disks = await openDisks(
+      {
+        ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: false },
+        ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
+        ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
+        logFile: null,
+        images: [
+          { name: 'top', path: plan.image, format: 'qcow2', backingFormats: [], snapshot: null },
+        ],
+      },
+      { kind: 'uring', why: '' },
+      QUIET,
+    );
+    return new Session(plan, random, disks.disks, disks.close);
+  }
+
+  private constructor(plan: Plan, random: Random, disks: DiskConfig[], close: () => void) {
+    this.plan = plan;
+    this.#random = random;
+    this.history = new History(plan.raw);
+    this.before = readFileSync(plan.image);
+    const scratch = openSync(`${plan.image}.scratch`, 'w+');
+    this.#end = () => {
+      closeSync(scratch);
+      close();
+    };
+    const { alignment, ending } = plan;
+    const configs = disks.map((disk) => ({ ...disk, alignment }));
+    this.host = new RecordingHost(memory, listFiles(configs), alignment, ending, scratch);
+    const chains = makeChains(configs, {
+      engine: this.host,
+      memory,
+      resume: (request) => this.#plane.completed(request, 0),
+      watch: (disk) => this.#plane.requests.watch(disk),
+      inflate: (call) => this.#inflations.push(call),
+    });
+    this.#chain = chains[0]!;
+    const config = { disks: configs, groups: [], assignments: [], about: '', depth: 256 };
+    const assembly = assemble(config, chains, () => {});
+    this.#disks = assembly.disks;
+    this.#plane = new Plane({
+      ...assembly,
+      memory,
+      engine: this.host,
+      transport: this.host,
+      owner: { uid: 0, gid: 0 },
+      pageCache: false,
+      initialised: () => {},
+      warn: () => {},
+      trace: null,
+    });
+    if (plan.faults > 0) this.host.fault = (kind) => this.#fault(kind);
+  }
+
+  /** Runs to the end. Throws where a read gives what cannot be, or something stays behind. */
+  async run(): Promise<void> {
+    let left = this.plan.requests;
+    for (;;) {
+      const { pending } = this.host;
+      // In some phases requests pile up, in others they drain.
+      const eager = Math.floor(left / 16) % 2 === 0 ? 70 : 30;
+      const idle = pending.length + this.#inflations.length === 0;
+      if (
+        left > 0 &&
+        this.#open.size < this.plan.depth &&
+        (idle || this.#random.below(100) < eager)
+      ) {
+        left--;
+        this.#send();
+      } else if (this.#inflations.length > 0) await this.#inflate();
+      else if (pending.length > 0) this.#perform();
+      else if (left === 0) break;
+      this.#collect();
+    }
+    if (this.#open.size > 0) throw new Error(`${this.#open.size} requests are not answered`);
+    if (this.#plane.requests.count !== 0) throw new Error('requests stay behind');
+  }
+
+  /** What a clean end does: all metadata written. Then the files are closed. */
+  finish(): void {
+    this.host.fault = () => null;
+    try {
+      const failed = flushAtEnd(this.#disks);
+      if (failed.length > 0) throw new Error('the last flush failed');
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** Time up to which answered writes are certain, if the power fails at `at`. */
+  syncedAt(at: number): number {
+    return Math.max(0, ...this.syncs.filter((one) => one.answered <= at).map(({ sent }) => sent));
+  }
+
+  #fault(kind: string): number | null {
+    if (kind === 'reply' || !this.#random.oneIn(this.plan.faults)) return null;
+    return this.#random.oneIn(2) ? -28 : -5;
+  }
+
+  #send(): void {
+    const choice = this.#random.below(100);
+    if (choice < 14) this.#submit(FSYNC, new Uint8Array(16), 'sync', null, 0);
+    else if (choice < 24) this.#sendRead();
+    else this.#sendWrite(choice);
+  }
+
+  #sendRead(): void {
+    const { offset, length } = this.#range();
+    this.#submit(READ, ioBody(offset, length), 'read', null, offset);
+  }
+
+  #sendWrite(choice: number): void {
+    const { offset, length } = this.#range();
+    if (this.history.isBusy(offset, length)) return;
+    const zeros = choice < 44;
+    const version = zeros ? ZEROS : ++this.#version;
+    const sent = this.host.record.tick();
+    const write = { offset, length, version, sent, answered: Number.POSITIVE_INFINITY, open: true };
+    this.history.writes.push(write);
+    if (zeros) {
+      const body = allocateBody(choice < 34 ? PUNCH : ZERO_RANGE, offset, length);
+      this.#submit(FALLOCATE, body, 'write', write, offset);
+      return;
+    }
+    const payload = Buffer.alloc(length);
+    stamp(payload, offset, length, version);
+    this.#submit(WRITE, writeBody(offset, payload), 'write', write, offset);
+  }
+
+  /** Some whole atoms: most ranges are short and close to each other, some are whole clusters. */
+  #range(): { offset: number; length: number } {
+    const random = this.#random;
+    const { size } = this.history;
+    const { longest } = this.plan;
+    const unit = [ATOM, 512, 4096, 65536][random.below(4)]!;
+    const most = Math.max(1, Math.floor(longest / unit));
+    const length =
+      unit * (1 + (random.oneIn(3) ? random.below(most) : random.below(Math.min(4, most))));
+    const area = random.oneIn(2) ? size : Math.min(size, 16 * longest);
+    const offset = random.below(Math.ceil(area / unit)) * unit;
+    return { offset, length: Math.min(length, size - offset) };
+  }
+
+  #submit(
+    opcode: number,
+    body: Uint8Array,
+    kind: Open['kind'],
+    write: Write | null,
+    offset: number,
+  ): void {
+    this.#unique += 2;
+    this.#open.set(this.#unique, { kind, sent: this.host.record.tick(), write, offset });
+    const slot = memory.takeSlot();
+    this.#plane.beginTurn(1e9);
+    const bytes = writeRequest(memory, slot, opcode, this.#unique, DISK, body);
+    this.#plane.received(slot, bytes);
+    this.#plane.endTurn();
+  }
+
+  #perform(): void {
+    const done = this.host.perform(this.#random.below(this.host.pending.length));
+    this.#plane.beginTurn(1e9);
+    if (done.replied) this.#plane.replied(done.request);
+    else this.#plane.completed(done.request, done.result);
+    this.#plane.endTurn();
+  }
+
+  async #inflate(): Promise<void> {
+    const index = this.#random.below(this.#inflations.length);
+    const [call] = this.#inflations.splice(index, 1) as [InflateCall];
+    const cluster = await inflate(call.method, call.bytes, call.clusterBytes);
+    this.#chain.inflated(call.request, cluster);
+    this.#plane.beginTurn(1e9);
+    this.#plane.completed(call.request, 0);
+    this.#plane.endTurn();
+  }
+
+  /** Takes in what has been answered. */
+  #collect(): void {
+    for (const [unique, { error, payload }] of this.host.replies) {
+      const open = this.#open.get(unique)!;
+      this.#open.delete(unique);
+      const { kind, sent, write, offset } = open;
+      if (error !== 0 && this.plan.faults === 0) throw new Error(`${kind} at ${offset}: ${error}`);
+      const now = this.host.record.tick();
+      if (write !== null) {
+        write.open = false;
+        if (error === 0) this.#settle(write, payload, now);
+      } else if (error !== 0) continue;
+      else if (kind === 'sync') this.syncs.push({ sent, answered: now });
+      else {
+        const wrong = this.history.check(Buffer.from(payload), offset, sent, now);
+        if (wrong !== null) throw new Error(`a read: ${wrong}`);
+      }
+    }
+    this.host.replies.clear();
+  }
+
+  /** A short write, where the host fails, says how much of it is written: the rest is not known. */
+  #settle(write: Write, payload: Uint8Array, now: number): void {
+    const isZeros = write.version === ZEROS;
+    const written = isZeros ? write.length : new DataView(payload.buffer).getUint32(0, true);
+    if (written === write.length) write.answered = now;
+    else if (this.plan.faults === 0) {
+      throw new Error(`a write of ${write.length} wrote ${written}`);
+    }
+  }
+}

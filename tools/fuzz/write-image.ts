@@ -1,0 +1,126 @@
+import { fstatSync } from 'node:fs';
+import { Memory } from '../../src/buffers/memory.js';
+import { openDisks } from '../../src/daemon/open-disks.js';
+import { PENDING } from '../../src/engine/engine.js';
+import type { ChainImage } from '../../src/image/chain-image.js';
+import { inflate } from '../../src/image/inflate.js';
+import type { Chain } from '../../src/plane/chain.js';
+import { ChainContent } from '../../src/plane/chain-content.js';
+import type { DiskConfig } from '../../src/plane/disk.js';
+import { flushAtEnd } from '../../src/plane/last-flush.js';
+import { listFiles, makeChains } from '../../src/plane/make-chains.js';
+import type { InflateCall } from '../../src/plane/messages.js';
+import type { Task } from '../../src/plane/tasks.js';
+import type { Mapping } from '../../src/sys/memory.js';
+import type { Random } from '../exerciser/random.js';
+import { FileEngine } from './file-engine.js';
+
+const OPERATIONS = 24;
+const LONGEST = 256 << 10;
+/** Tables that a few writes may add to an image, whatever its tables say. */
+const TABLES_BYTES = 64 << 20;
+const REQUEST = 0;
+const QUIET = { info() {}, warn() {}, error() {} };
+
+const memory = new Memory();
+
+/**
+ * Opens an image for writing as the daemon does and writes to it. What is written to one cluster must
+ * read back at once; the file may not grow by more than was written.
+ *
+ * @throws SluiceError for an image that is refused; Error for what must not be.
+ */
+export async function writeImage(path: string, random: Random): Promise<void> {
+  const opened = await openDisks(
+    {
+      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: false },
+      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
+      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
+      logFile: null,
+      images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
+    },
+    { kind: 'uring', why: '' },
+    QUIET,
+  );
+  try {
+    await new Writer(opened.disks[0]!).run(random);
+  } finally {
+    opened.close();
+  }
+}
+
+class Writer {
+  readonly #disk: DiskConfig;
+  readonly #chain: Chain;
+  readonly #content: ChainContent;
+  readonly #inflations: InflateCall[] = [];
+  readonly #buffer: Mapping;
+
+  constructor(disk: DiskConfig) {
+    this.#disk = disk;
+    const files = listFiles([disk]);
+    const engine = new FileEngine(files.map(({ descriptor }) => descriptor));
+    engine.limit =
+      fstatSync(disk.descriptor).size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20));
+    const parts = {
+      engine,
+      memory,
+      // One task at a time: nobody waits for another.
+      resume: () => {
+        throw new Error('somebody waited');
+      },
+      watch: () => () => true,
+      inflate: (call: InflateCall) => void this.#inflations.push(call),
+    };
+    this.#chain = makeChains([disk], parts)[0]!;
+    this.#content = new ChainContent(this.#chain, engine, 1);
+    this.#buffer = { address: memory.address, buffer: memory.buffer };
+  }
+
+  async run(random: Random): Promise<void> {
+    const { size } = this.#chain.image as ChainImage;
+    const writes = this.#chain.writes!;
+    for (let i = 0; i < OPERATIONS && size > 0; i++) {
+      const offset = random.below(random.oneIn(4) ? size : Math.min(size, 8 << 20));
+      const length = Math.min(1 + random.below(random.oneIn(4) ? LONGEST : 8192), size - offset);
+      const choice = random.below(10);
+      if (choice < 6) await this.#writeAndRead(offset, length, random);
+      else if (choice < 8) await this.#run(writes.zero(REQUEST, offset, length));
+      else await this.#run(writes.flush(REQUEST));
+    }
+    flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true } as never]);
+  }
+
+  async #writeAndRead(offset: number, length: number, random: Random): Promise<void> {
+    const { clusterBytes } = this.#chain.writes!.writer.layer.geometry;
+    const value = 1 + random.below(255);
+    const source = LONGEST;
+    memory.bytes.fill(value, source, source + length);
+    const written = await this.#run(this.#chain.writes!.write(REQUEST, offset, length, source));
+    const end = Math.min(offset + length, Math.ceil((offset + 1) / clusterBytes) * clusterBytes);
+    if (written < end - offset) return;
+    const got = await this.#run(this.#content.read(REQUEST, this.#buffer, 0, offset, end));
+    if (got < 0) return;
+    const wrong = memory.bytes.subarray(0, end - offset).findIndex((byte) => byte !== value);
+    // A write over several clusters that are one on the host overwrites itself.
+    if (wrong >= 0 && length <= end - offset) {
+      throw new Error(`byte ${offset + wrong} does not read back`);
+    }
+  }
+
+  async #run(task: Task): Promise<number> {
+    let step = task.next(0);
+    while (!step.done) {
+      let result = step.value;
+      if (result === PENDING) {
+        const call = this.#inflations.pop();
+        if (call === undefined) throw new Error('a task waits for nothing');
+        const cluster = await inflate(call.method, call.bytes, call.clusterBytes);
+        this.#chain.inflated(call.request, cluster);
+        result = 0;
+      }
+      step = task.next(result);
+    }
+    return step.value;
+  }
+}
