@@ -116,7 +116,7 @@ export class ChainWrites {
       yield PENDING;
     }
     this.#flushing = true;
-    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch);
+    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch, false);
     this.#flushing = false;
     this.#waiters.wake(FLUSH);
     return result;
@@ -124,23 +124,24 @@ export class ChainWrites {
 
   /**
    * The last flush, by other calls, when nothing is under way any more: twice, for the first makes
-   * references go away, and the second writes the refcounts without them. 0 or -errno.
+   * references go away, and the second writes the refcounts without them. Then they are right, and
+   * the image is clean. 0 or -errno.
    */
   *lastFlush(io: FlushIo): Task {
     const drained = (): boolean => true;
     for (let round = 0; round < 2; round++) {
-      const result = yield* this.#flushWith(NOBODY, io, () => drained);
+      const result = yield* this.#flushWith(NOBODY, io, () => drained, true);
       if (result < 0) return result;
     }
-    return 0;
+    return yield* this.#flush.runClean(io);
   }
 
-  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean): Task {
+  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean, atEnd: boolean): Task {
     const { writer } = this;
     const relieve = (): Task => this.#flush.runRefcounts(io);
     yield* this.#refcounts.settle(request, io, Number.POSITIVE_INFINITY, relieve);
     const released = writer.takeReleased();
-    const result = yield* this.#flush.run(io);
+    const result = yield* this.#flush.run(io, atEnd);
     if (result < 0) writer.putBack(released);
     else this.#refcounts.retire(released, watch());
     return result;

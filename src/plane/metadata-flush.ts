@@ -24,6 +24,9 @@ const RUN_BYTES = 256 << 10;
  *
  * with a barrier before each arrow's end. What an L2 entry points at was written before the entry
  * changed in memory, so the first barrier covers data too. A crash leaves leaked clusters at worst.
+ *
+ * An image with lazy refcounts gets them at the end, or when too many have changed; until then its
+ * header says that they are stale, from before the first reference that they do not count.
  */
 export class MetadataFlush {
   readonly #writer: QcowWriter;
@@ -36,10 +39,14 @@ export class MetadataFlush {
     this.#size = hostSize;
   }
 
-  /** Writes all that differs from the disk, and data too. 0 or -errno; then all is still to do. */
-  *run(io: FlushIo): Step {
+  /**
+   * Writes all that differs from the disk, and data too. 0 or -errno; then all is still to do.
+   * @param atEnd Refcounts too, however lazy the image is.
+   */
+  *run(io: FlushIo, atEnd: boolean): Step {
     const slices = this.#writer.dirtyPlaces();
-    const stage = this.#writer.stage();
+    const { isLazy, allocator } = this.#writer;
+    const stage = this.#writer.stage(atEnd || !isLazy || allocator.blocks.crowded);
     const result = yield* this.#write(io, stage);
     if (result < 0) this.#writer.restore(stage, slices);
     else this.#writer.staged(stage);
@@ -58,6 +65,14 @@ export class MetadataFlush {
     return result;
   }
 
+  /** Says in the header that the refcounts are right, after they have got to the disk. */
+  *runClean(io: FlushIo): Step {
+    const pieces = this.#writer.stageClean();
+    if (pieces.size === 0) return 0;
+    const written = yield* this.#writePieces(io, pieces);
+    return written < 0 ? written : yield io.sync();
+  }
+
   *#write(io: FlushIo, stage: Stage): Step {
     const end = this.#writer.allocator.end;
     if (end > this.#size) {
@@ -70,8 +85,9 @@ export class MetadataFlush {
     const order = [refcounts, table, stage.header, stage.slices, stage.l1];
     for (const pieces of order) {
       if (pieces.size === 0) continue;
-      // The barrier before this step; the first step needs none.
-      const ordered = pieces === refcounts ? 0 : yield io.sync();
+      // The barrier before this step. Refcounts need none, nor does a header that says they are stale.
+      const isFree = pieces === refcounts || (pieces === stage.header && table.size === 0);
+      const ordered = isFree ? 0 : yield io.sync();
       if (ordered < 0) return ordered;
       const written = yield* this.#writePieces(io, pieces);
       if (written < 0) return written;

@@ -2,11 +2,12 @@ import { constants, readFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { Random } from '../../tools/exerciser/random.js';
 import { FileAgent } from '../helpers/file-agent.js';
-import { must, run } from '../helpers/run.js';
+import { must } from '../helpers/run.js';
 import { forceAway, startMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { ATOM, History, stamp, type Write, ZEROS } from '../replay/history.js';
 import { KINDS } from '../replay/kinds.js';
+import { checkWhenReleased } from './check-when-released.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -71,20 +72,6 @@ class Load {
     write.open = false;
     return true;
   }
-}
-
-/**
- * qemu-img check, once the dead daemon's locks are gone: the kernel closes what a ring holds some
- * time after its process.
- */
-async function checkWhenReleased(image: string) {
-  const check = () => run('qemu-img', ['check', '-f', 'qcow2', image]);
-  let result = await check();
-  for (let tries = 0; tries < 50 && result.stderr.includes('Failed to get'); tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    result = await check();
-  }
-  return result;
 }
 
 async function read(image: string): Promise<Buffer> {

@@ -28,6 +28,21 @@ const PUNCH = 0x02 | 0x01;
 const ZERO_RANGE = 0x10 | 0x01;
 const QUIET = { info() {}, warn() {}, error() {} };
 
+/** Opens an image to write it, as a mount does; one that is marked as dirty is repaired then. */
+export function openImage(path: string) {
+  return openDisks(
+    {
+      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: false },
+      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
+      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
+      logFile: null,
+      images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
+    },
+    { kind: 'uring', why: '' },
+    QUIET,
+  );
+}
+
 /** Shared: it is 1.3 GiB of addresses. Each session leaves it as it was. */
 const memory = new Memory();
 
@@ -81,19 +96,7 @@ export class Session {
   #version = 0;
 
   static async begin(plan: Plan, random: Random): Promise<Session> {
-    const disks = await openDisks(
-      {
-        ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: false },
-        ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
-        ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
-        logFile: null,
-        images: [
-          { name: 'top', path: plan.image, format: 'qcow2', backingFormats: [], snapshot: null },
-        ],
-      },
-      { kind: 'uring', why: '' },
-      QUIET,
-    );
+    const disks = await openImage(plan.image);
     return new Session(plan, random, disks.disks, disks.close);
   }
 

@@ -170,12 +170,22 @@ export class QcowWriter {
     this.allocator.releasedTables.push(...tables);
   }
 
-  /** Copies all that differs from the disk and counts it as written. */
-  stage(): Stage {
+  /** The image asks for its refcounts to be written when it is closed, and to be marked until then. */
+  get isLazy(): boolean {
+    const { version, features } = this.layer.layout;
+    return version === 3 && features.lazyRefcounts;
+  }
+
+  /**
+   * Copies all that differs from the disk and counts it as written.
+   * @param withRefcounts False for a lazy image: then it is marked as dirty instead.
+   */
+  stage(withRefcounts: boolean): Stage {
     const { allocator, layer } = this;
     const { blocks } = allocator;
-    const refcounts = blocks.stage();
+    const refcounts = withRefcounts ? blocks.stage() : blocks.stageNothing();
     if (refcounts.moved) this.#header.setRefcountTable(blocks.tableOffset, blocks.tableClusters);
+    if (!withRefcounts && blocks.changed && !this.#header.isDirty) this.#header.setDirty(true);
     const stage: Stage = {
       refcounts,
       header: this.#header.stage(),
@@ -199,6 +209,12 @@ export class QcowWriter {
   staged(stage: Stage): void {
     this.allocator.blocks.staged();
     for (const place of stage.places) this.layer.cache.unpin(place);
+  }
+
+  /** All refcounts are on disk: what of the header has to be written to say so. */
+  stageClean(): Map<number, Uint8Array> {
+    if (this.isLazy && this.#header.isDirty) this.#header.setDirty(false);
+    return this.#header.stage();
   }
 
   /** The stage could not be written: all of it is to be written again. */
