@@ -73,7 +73,9 @@ async function openDisk(
   const { sources, layers } = numberFiles(chain);
   const files: HostFile[] = [];
   for (const [index, source] of sources.entries()) {
-    const file = await openHostFile(source.path, readOnly || index > 0, direct);
+    // An image is written, and its data file; what is below them is not.
+    const isTop = index === 0 || source === chain.layers[0]!.qcow?.dataSource;
+    const file = await openHostFile(source.path, readOnly || !isTop, direct);
     closers.push(() => close(file.descriptor));
     files.push(file);
   }

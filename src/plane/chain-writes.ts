@@ -150,12 +150,14 @@ export class ChainWrites {
   #hostIo(request: number): FlushIo {
     const engine = this.#engine;
     const file = this.#file;
+    const { hasDataFile, layer } = this.writer;
     return {
       read: (address, length, offset) => engine.read(request, file, address, length, offset, false),
       write: (address, length, offset) => {
         return engine.write(request, file, address, length, offset, false);
       },
       sync: () => engine.flush(request, file, true),
+      syncData: () => (hasDataFile ? engine.flush(request, layer.dataFile, true) : 0),
       // Not ftruncate: clusters are being written behind this end, and it would cut them off.
       grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
     };
@@ -168,11 +170,12 @@ export class ChainWrites {
     const { clusterBytes } = writer.layer.geometry;
     const base = start - (start % clusterBytes);
     const { host: existing, inPlace, from, to } = writer.makePlan(prepared, start, end);
-    const host = existing >= 0 ? existing : yield* this.#allocate(request);
+    const host = existing >= 0 ? existing : yield* this.#allocateData(request, base);
     if (host < 0) return host;
     if (existing >= 0 && writer.isForbidden(host, clusterBytes)) return -ERRNO.EIO;
     const isNew = existing < 0;
-    const unlinked = writer.allocator.fresh ? 'fresh' : 'used';
+    const isFresh = !writer.hasDataFile && writer.allocator.fresh;
+    const unlinked = isFresh ? 'fresh' : 'used';
     const state = inPlace ? 'in place' : isNew ? unlinked : 'linked';
     const target: ClusterTarget = { base, host, from: base + from, to: base + to, state };
     const result = yield* this.#clusters.write(request, target, start, end, source);
@@ -231,6 +234,11 @@ export class ChainWrites {
     return yield* this.#refcounts.allocate(request, this.#hostIo(request), relieve);
   }
 
+  /** A place for data. In a data file each cluster has the place that it has on the disk. */
+  *#allocateData(request: number, base: number): Task {
+    return this.writer.hasDataFile ? base : yield* this.#allocate(request);
+  }
+
   *#punch(request: number, at: number, host: number, bytes: number): Task {
     const result = yield* this.#clusters.punch(request, host, bytes);
     if (result !== -ERRNO.EOPNOTSUPP) return result;
@@ -247,7 +255,9 @@ export class ChainWrites {
     const isWhole =
       (yield* this.#content.isZero(request, base, at)) === 1 &&
       (yield* this.#content.isZero(request, at + bytes, end)) === 1;
-    if (!isWhole || layer.layout.version === 2) {
+    // A raw data file reads as the disk does, without the image: zeros have to be in it.
+    const { version, dataFileRaw } = layer.layout;
+    if (!isWhole || version === 2 || dataFileRaw) {
       return Math.min(0, yield* this.write(request, at, bytes, ZEROS));
     }
     const place = yield* this.#prepare(request, at);

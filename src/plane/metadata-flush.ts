@@ -8,6 +8,8 @@ export interface FlushIo {
   read(address: number, length: number, offset: number): number;
   write(address: number, length: number, offset: number): number;
   sync(): number;
+  /** The same for an external data file; 0 where there is none. */
+  syncData(): number;
   /** Makes the file at least as long; must not cut it where it is longer. */
   grow(size: number): number;
 }
@@ -44,11 +46,10 @@ export class MetadataFlush {
    * @param atEnd Refcounts too, however lazy the image is.
    */
   *run(io: FlushIo, atEnd: boolean): Step {
-    const slices = this.#writer.dirtyPlaces();
     const { isLazy, allocator } = this.#writer;
     const stage = this.#writer.stage(atEnd || !isLazy || allocator.blocks.crowded);
     const result = yield* this.#write(io, stage);
-    if (result < 0) this.#writer.restore(stage, slices);
+    if (result < 0) this.#writer.restore(stage);
     else this.#writer.staged(stage);
     return result;
   }
@@ -74,6 +75,9 @@ export class MetadataFlush {
   }
 
   *#write(io: FlushIo, stage: Stage): Step {
+    // After the stage was taken: what its entries point at has been written.
+    const data = yield io.syncData();
+    if (data < 0) return data;
     const end = this.#writer.allocator.end;
     if (end > this.#size) {
       const grown = yield io.grow(end);
@@ -82,7 +86,8 @@ export class MetadataFlush {
       this.#size = end;
     }
     const { pieces: refcounts, table } = stage.refcounts;
-    const order = [refcounts, table, stage.header, stage.slices, stage.l1];
+    const { slices, l1 } = stage.tables;
+    const order = [refcounts, table, stage.header, slices, l1];
     for (const pieces of order) {
       if (pieces.size === 0) continue;
       // The barrier before this step. Refcounts need none, nor does a header that says they are stale.

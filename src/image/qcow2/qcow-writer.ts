@@ -1,12 +1,12 @@
 import type { Extent } from '../image.js';
 import { SUBCLUSTERS } from './abi.js';
 import { Allocator } from './allocator.js';
+import { DirtyTables, type TableStage } from './dirty-tables.js';
 import * as entries from './entries.js';
 import { HeaderBlock } from './header-block.js';
 import type { QcowLayer } from './qcow-layer.js';
 import type { WritePart } from './read-for-writing.js';
-import { PIECE_BYTES, type RefcountStage } from './refcount-blocks.js';
-import { encodeTable } from './table-pieces.js';
+import type { RefcountStage } from './refcount-blocks.js';
 
 const COPIED_HIGH = 0x80000000;
 
@@ -25,10 +25,7 @@ export interface WritePlan {
 export interface Stage {
   refcounts: RefcountStage;
   header: Map<number, Uint8Array>;
-  slices: Map<number, Uint8Array>;
-  l1: Map<number, Uint8Array>;
-  /** What was dirty: places in the cache. */
-  places: number[];
+  tables: TableStage;
 }
 
 /** Host offsets of clusters that lose a reference once what no longer refers to them is on disk. */
@@ -51,12 +48,21 @@ export class QcowWriter {
   readonly #metadata: Set<number>;
   readonly #header: HeaderBlock;
   #released: number[] = [];
-  readonly #dirtyPlaces = new Map<number, number>();
-  readonly #dirtyL1 = new Set<number>();
+  readonly #dirty: DirtyTables;
+  /** Where data may lie in an external data file ends; -1 without one. */
+  readonly #dataEnd: number;
 
-  /** @param cacheBytes Bound of the refcounts that are kept in memory. */
+  /**
+   * @param hostSize Size of the image's file, bytes.
+   * @param cacheBytes Bound of the refcounts that are kept in memory.
+   */
   constructor(layer: QcowLayer, part: WritePart, hostSize: number, cacheBytes: number) {
     const { layout } = layer;
+    const { dataSize } = part;
+    const { clusterBytes } = layout;
+    const whole = Math.ceil(Math.max(dataSize, layout.size) / clusterBytes) * clusterBytes;
+    this.#dataEnd = dataSize < 0 ? -1 : whole;
+    this.#dirty = new DirtyTables(layer, part.l1Copied);
     this.layer = layer;
     this.#copied = part.l1Copied;
     this.#metadata = new Set(part.metadata);
@@ -67,7 +73,7 @@ export class QcowWriter {
 
   /** Slices that cannot be given away before they are written. */
   get dirtySlices(): number {
-    return this.#dirtyPlaces.size;
+    return this.#dirty.slices;
   }
 
   mapInPlace(offset: number, length: number, extent: Extent): boolean {
@@ -76,9 +82,15 @@ export class QcowWriter {
     );
   }
 
+  /** Data is in a file of its own, where nothing is counted. */
+  get hasDataFile(): boolean {
+    return this.#dataEnd >= 0;
+  }
+
   /** True if data cannot lie there, among tables or behind the end of the file: the image lies. */
   isForbidden(host: number, length: number): boolean {
     const { clusterBytes } = this.layer.geometry;
+    if (this.hasDataFile) return host + length > this.#dataEnd;
     if (host + length > this.allocator.end) return true;
     const last = Math.floor((host + length - 1) / clusterBytes);
     for (let cluster = Math.floor(host / clusterBytes); cluster <= last; cluster++) {
@@ -98,7 +110,7 @@ export class QcowWriter {
     if (old > 0) this.allocator.releasedTables.push(old);
     this.layer.l1[l1Index] = host;
     this.#copied[l1Index] = 1;
-    this.#dirtyL1.add(Math.floor((l1Index * 8) / this.#pieceBytes));
+    this.#dirty.markL1(l1Index);
     this.#metadata.add(host / this.layer.geometry.clusterBytes);
   }
 
@@ -114,7 +126,9 @@ export class QcowWriter {
     const offset = entries.entryOffset(high, low);
     const compressed = entries.isCompressed(high);
     const base = Math.floor(start / clusterBytes) * clusterBytes;
-    plan.host = !compressed && offset !== 0 && entries.isCopied(high) ? offset : -1;
+    const hasPlace = offset !== 0 || (this.hasDataFile && entries.isCopied(high));
+    const isOwn = this.hasDataFile || entries.isCopied(high);
+    plan.host = !compressed && hasPlace && isOwn ? offset : -1;
     const whole = !extendedL2 || (plan.host < 0 && (compressed || offset !== 0));
     const unit = whole ? clusterBytes : clusterBytes / SUBCLUSTERS;
     plan.inPlace =
@@ -139,7 +153,7 @@ export class QcowWriter {
       words[at + 2] = (words[at + 2]! & ~mask) >>> 0;
       words[at + 3] = ((kept ? words[at + 3]! : 0) | mask) >>> 0;
     }
-    this.#markDirty(place, start);
+    this.#dirty.markSlice(place, start);
   }
 
   /** A whole cluster reads as zeros from now on and takes no room. Version 3 only. */
@@ -153,7 +167,7 @@ export class QcowWriter {
       words[at + 2] = 0xffffffff;
       words[at + 3] = 0;
     }
-    this.#markDirty(place, start);
+    this.#dirty.markSlice(place, start);
   }
 
   /** What is to lose its references once the next stage is on disk: for `Allocator.decrement`. */
@@ -166,7 +180,8 @@ export class QcowWriter {
 
   /** The stage after `takeReleased` could not be written. */
   putBack({ data, tables }: Released): void {
-    this.#released.push(...data);
+    // Not spread over arguments: they may be a million.
+    this.#released = this.#released.concat(data);
     this.allocator.releasedTables.push(...tables);
   }
 
@@ -181,34 +196,17 @@ export class QcowWriter {
    * @param withRefcounts False for a lazy image: then it is marked as dirty instead.
    */
   stage(withRefcounts: boolean): Stage {
-    const { allocator, layer } = this;
-    const { blocks } = allocator;
+    const { blocks } = this.allocator;
     const refcounts = withRefcounts ? blocks.stage() : blocks.stageNothing();
     if (refcounts.moved) this.#header.setRefcountTable(blocks.tableOffset, blocks.tableClusters);
     if (!withRefcounts && blocks.changed && !this.#header.isDirty) this.#header.setDirty(true);
-    const stage: Stage = {
-      refcounts,
-      header: this.#header.stage(),
-      slices: new Map(),
-      l1: new Map(),
-      places: [...this.#dirtyPlaces.keys()],
-    };
-    for (const [place, slice] of this.#dirtyPlaces) {
-      stage.slices.set(this.#sliceOffset(slice), layer.cache.encode(place));
-    }
-    for (const piece of this.#dirtyL1) {
-      const bytes = encodeTable(layer.l1, piece, this.#pieceBytes, this.#copied);
-      stage.l1.set(layer.layout.l1Offset + piece * this.#pieceBytes, bytes);
-    }
-    this.#dirtyPlaces.clear();
-    this.#dirtyL1.clear();
-    return stage;
+    return { refcounts, header: this.#header.stage(), tables: this.#dirty.stage() };
   }
 
   /** The stage is on disk. */
   staged(stage: Stage): void {
     this.allocator.blocks.staged();
-    for (const place of stage.places) this.layer.cache.unpin(place);
+    this.#dirty.staged(stage.tables);
   }
 
   /** All refcounts are on disk: what of the header has to be written to say so. */
@@ -218,37 +216,16 @@ export class QcowWriter {
   }
 
   /** The stage could not be written: all of it is to be written again. */
-  restore(stage: Stage, slices: ReadonlyMap<number, number>): void {
+  restore(stage: Stage): void {
     this.allocator.blocks.restore(stage.refcounts);
     if (stage.header.size > 0) this.#header.restore();
-    for (const [place, slice] of slices) {
-      if (this.#dirtyPlaces.has(place)) this.layer.cache.unpin(place);
-      this.#dirtyPlaces.set(place, slice);
-    }
-    for (const offset of stage.l1.keys()) {
-      this.#dirtyL1.add((offset - this.layer.layout.l1Offset) / this.#pieceBytes);
-    }
-  }
-
-  /** Slices by place, as `restore` wants them; to be asked before `stage`. */
-  dirtyPlaces(): Map<number, number> {
-    return new Map(this.#dirtyPlaces);
-  }
-
-  get #pieceBytes(): number {
-    return Math.min(PIECE_BYTES, this.layer.geometry.clusterBytes);
+    this.#dirty.restore(stage.tables);
   }
 
   #entryAt(place: number, offset: number): number {
     const { sliceCoverage, sliceBytes, clusterBytes, entryBytes } = this.layer.geometry;
     const entry = Math.floor((offset % sliceCoverage) / clusterBytes);
     return (place * sliceBytes + entry * entryBytes) >> 2;
-  }
-
-  #sliceOffset(slice: number): number {
-    const { slicesPerTable, sliceBytes } = this.layer.geometry;
-    const table = this.layer.l1[Math.floor(slice / slicesPerTable)]!;
-    return table + (slice % slicesPerTable) * sliceBytes;
   }
 
   #allData(at: number, from: number, to: number): boolean {
@@ -264,6 +241,8 @@ export class QcowWriter {
     const { clusterBytes } = this.layer.geometry;
     const high = words[at]!;
     const low = words[at + 1]!;
+    const offset = entries.entryOffset(high, low);
+    if (this.hasDataFile) return offset === host && (offset !== 0 || entries.isCopied(high));
     if (entries.isCompressed(high)) {
       const first = entries.compressedOffset(high, low, clusterBits);
       const end = first + entries.compressedBytes(high, low, clusterBits);
@@ -271,15 +250,8 @@ export class QcowWriter {
       for (let offset = start; offset < end; offset += clusterBytes) this.#released.push(offset);
       return false;
     }
-    const offset = entries.entryOffset(high, low);
     if (offset !== 0 && offset !== host) this.#released.push(offset);
     return offset !== 0 && offset === host;
-  }
-
-  #markDirty(place: number, offset: number): void {
-    if (this.#dirtyPlaces.has(place)) return;
-    this.layer.cache.pin(place);
-    this.#dirtyPlaces.set(place, Math.floor(offset / this.layer.geometry.sliceCoverage));
   }
 }
 

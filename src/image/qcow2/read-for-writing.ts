@@ -18,6 +18,8 @@ export interface WritePart {
   metadata: Float64Array;
   /** The beginning of the image, as much as is written at once. */
   header: Uint8Array;
+  /** Size of the external data file, bytes; -1 without one. */
+  dataSize: number;
 }
 
 /**
@@ -56,7 +58,8 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   const listed = qcow.snapshots.reduce((sum, { entryBytes }) => sum + entryBytes, 0);
   if (listed > 0) add(layout.snapshotsOffset, listed);
   const header = source.read(0, Math.min(PIECE_BYTES, clusterBytes));
-  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header };
+  const dataSize = qcow.dataSource?.size ?? -1;
+  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header, dataSize };
 }
 
 /**
@@ -73,8 +76,8 @@ export function checkWritable(
     const what = 'marked as corrupt; repair it with qemu-img check -r all, or use --read-only';
     throw unsupported(path, what);
   }
-  if (dataSource !== null) {
-    throw unsupported(path, 'this version cannot write external data files; use --read-only');
+  if (dataSource?.blockDevice === true) {
+    throw unsupported(path, 'its data file is a block device; use --read-only');
   }
   if (source.blockDevice) {
     throw unsupported(path, 'this version cannot write qcow2 on a block device; use --read-only');
