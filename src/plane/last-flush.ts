@@ -2,7 +2,7 @@ import { fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { pread, pwrite } from '../sys/transfer.js';
 import { errnoName } from '../util/errno.js';
 import type { ChainWrites } from './chain-writes.js';
-import type { Disk, DiskConfig } from './disk.js';
+import { type Disk, type DiskConfig, dataDescriptor } from './disk.js';
 import type { FlushIo } from './metadata-flush.js';
 
 /**
@@ -24,9 +24,9 @@ export function flushAtEnd(disks: readonly Disk[]): string[] {
 }
 
 /** The steps of a flush by calls that wait. Throws when the host refuses. */
-function flushChainNow(writes: ChainWrites, { descriptor, chain }: DiskConfig): void {
-  // Files of a chain are numbered from 0, the image itself, which is not in their list.
-  const dataFile = chain!.files[chain!.layers[0]!.qcow!.dataFile - 1];
+function flushChainNow(writes: ChainWrites, config: DiskConfig): void {
+  const { descriptor } = config;
+  const dataFile = dataDescriptor(config);
   const io: FlushIo = {
     read: (address, length, offset) => pread(descriptor, address, length, offset),
     write: (address, length, offset) => pwrite(descriptor, address, length, offset),
@@ -35,7 +35,7 @@ function flushChainNow(writes: ChainWrites, { descriptor, chain }: DiskConfig): 
       return 0;
     },
     syncData: () => {
-      if (dataFile !== undefined) fsyncSync(dataFile.descriptor);
+      if (dataFile >= 0) fsyncSync(dataFile);
       return 0;
     },
     grow: (size) => {

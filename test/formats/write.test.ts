@@ -21,13 +21,14 @@ async function exercise(
   variant: Variant,
   base: string,
   words: readonly string[],
+  mounting: readonly string[] = [],
 ): Promise<void> {
   const maker = new Maker(tempFolder(t, base));
   variant.make(maker);
   const image = maker.path('top.qcow2');
   const model = join(maker.folder, 'model');
   const before = statSync(maker.path('data.bin'), { throwIfNoEntry: false })?.size ?? 0;
-  await withMount(t, [image], [], async (mount) => {
+  await withMount(t, [image], mounting, async (mount) => {
     const all = [EXERCISER, mount.file('top'), '--direct-align', '1', '--size-unit', '512'];
     all.push('--save-model', model, '--fixed', ...words);
     const ended = await run(process.execPath, all, { limitMs: 60_000 });
@@ -56,6 +57,10 @@ const SOME = VARIANTS.filter(({ title }) => {
 });
 
 for (const variant of SOME) {
+  qemuMountTest(`by fuse-native, too: ${variant.title}`, async (t) => {
+    const words = ['--ops', '2000', '--concurrent', '8'];
+    await exercise(t, variant, TMPFS, words, ['--transport', 'fuse-native']);
+  });
   for (const base of [TMPFS, '/var/tmp']) {
     qemuMountTest(
       `eight writes at a time leave a sound image: ${variant.title}, ${base}`,

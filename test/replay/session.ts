@@ -38,7 +38,6 @@ export function openImage(path: string) {
       logFile: null,
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
-    { kind: 'uring', why: '' },
     QUIET,
   );
 }
