@@ -79,8 +79,9 @@ async function openDisk(
     files.push(file);
   }
   const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
-  const growable = config.growable && isRaw && !first.blockDevice;
   const write = readOnly || isRaw ? null : prepareWriting(chain.layers[0]!, image);
+  const canGrow = isRaw ? !first.blockDevice : write !== null && isWhole(chain.layers[0]!);
+  const growable = config.growable && canGrow;
   if (write !== null) layers[0]!.qcow!.l1 = write.l1;
   const chained: ChainConfig = {
     layers,
@@ -106,6 +107,11 @@ function checkTransport({ path }: ImageConfig, { kind, why }: Transport): void {
   const what = `${path}: a qcow2 image needs --transport uring, not ${kind} (${why})`;
   const message = `${what}; convert it with qemu-img convert -O raw`;
   throw new SluiceError(message, 'EOPNOTSUPP', EXIT_IMAGE);
+}
+
+/** Its data is in its own file. */
+function isWhole({ qcow }: OpenLayer): boolean {
+  return qcow?.dataSource === null;
 }
 
 function isDirectPossible(layer: OpenLayer): boolean {

@@ -50,7 +50,7 @@ function makeChain(config: DiskConfig, disk: number, first: number, parts: Chain
     qcow: qcow === null ? null : { ...qcow, dataFile: number(qcow.dataFile) },
   }));
   const forTables = cacheBytes - refcountShare(config);
-  const image = buildChain(numbered, forTables, mapAnonymous);
+  const image = buildChain(numbered, forTables, mapAnonymous, config.growable);
   return new Chain(
     image,
     parts.engine,

@@ -71,6 +71,39 @@ export class Allocator {
   }
 
   /**
+   * Makes refcount blocks for the next `count` clusters behind the end, so that none of them comes to
+   * lie amid a row of clusters. 0, NEEDS_PIECE or TABLE_FULL.
+   */
+  reserve(count: number): number {
+    const { blocks } = this;
+    for (;;) {
+      const first = blocks.blockOf(this.#next);
+      const last = blocks.blockOf(this.#next + count - 1);
+      if (last >= blocks.table.length) {
+        if (!this.#growTable()) return TABLE_FULL;
+        continue;
+      }
+      let missing = first;
+      while (missing <= last && blocks.table[missing] !== 0) missing++;
+      if (missing > last) return 0;
+      if (missing > first) {
+        const piece = blocks.find(blocks.pieceOf(this.#next));
+        if (piece === undefined) return NEEDS_PIECE;
+        if (blocks.get(piece, this.#next) !== 0) {
+          this.#next++;
+          continue;
+        }
+      }
+      this.#addBlock(missing);
+    }
+  }
+
+  /** As `allocate`, but always behind the end: one after the other after `reserve`. */
+  allocateNext(): number {
+    return this.#extend();
+  }
+
+  /**
    * Takes one from the refcount of the cluster at `offset`.
    * @param isTable It held metadata; otherwise clusters of metadata stay as they are: the image lies.
    * @returns NEEDS_PIECE, or 0.

@@ -2,7 +2,7 @@ import type { Extent } from '../image.js';
 import { SUBCLUSTERS } from './abi.js';
 import { Allocator } from './allocator.js';
 import * as entries from './entries.js';
-import { HeaderBlock } from './header-block.js';
+import { type DiskExtent, HeaderBlock } from './header-block.js';
 import type { QcowLayer } from './qcow-layer.js';
 import type { WritePart } from './read-for-writing.js';
 import { PIECE_BYTES, type RefcountStage } from './refcount-blocks.js';
@@ -27,6 +27,12 @@ export interface Stage {
   header: Map<number, Uint8Array>;
   slices: Map<number, Uint8Array>;
   l1: Map<number, Uint8Array>;
+  /** The header with a new size or a new place of the L1 table. */
+  disk: Map<number, Uint8Array>;
+  /** What that says; null if it has not changed. */
+  extent: DiskExtent | null;
+  /** Where the L1 table was to be. */
+  l1Offset: number;
   /** What was dirty: places in the cache. */
   places: number[];
 }
@@ -47,7 +53,7 @@ export class QcowWriter {
   readonly allocator: Allocator;
   readonly plan: WritePlan = { host: -1, inPlace: false, from: 0, to: 0 };
 
-  readonly #copied: Uint8Array;
+  #copied: Uint8Array;
   readonly #metadata: Set<number>;
   readonly #header: HeaderBlock;
   #released: number[] = [];
@@ -100,6 +106,57 @@ export class QcowWriter {
     this.#copied[l1Index] = 1;
     this.#dirtyL1.add(Math.floor((l1Index * 8) / this.#pieceBytes));
     this.#metadata.add(host / this.layer.geometry.clusterBytes);
+  }
+
+  /** Entries that the L1 table may have where it is: it has whole clusters. */
+  get l1Room(): number {
+    const { clusterBytes } = this.layer.geometry;
+    const bytes = this.layer.layout.l1Entries * 8;
+    return (Math.max(1, Math.ceil(bytes / clusterBytes)) * clusterBytes) / 8;
+  }
+
+  /**
+   * The L1 table gets more entries. Until the header says so, the disk has the old one.
+   * @param host New place, of whole new clusters; null: it stays where it is, see `l1Room`.
+   */
+  growL1(entries: number, host: number | null): void {
+    const { layer } = this;
+    const { layout, geometry } = layer;
+    const before = layer.l1.length;
+    const l1 = new Float64Array(entries);
+    l1.set(layer.l1);
+    layer.l1 = l1;
+    const copied = new Uint8Array(entries);
+    copied.set(this.#copied);
+    this.#copied = copied;
+    if (host !== null) {
+      const clusters = (bytes: number): number => Math.ceil(bytes / geometry.clusterBytes);
+      for (let i = 0; i < clusters(layout.l1Entries * 8); i++) {
+        this.allocator.releasedTables.push(layout.l1Offset + i * geometry.clusterBytes);
+      }
+      for (let i = 0; i < clusters(entries * 8); i++) {
+        this.#metadata.add(host / geometry.clusterBytes + i);
+      }
+      layout.l1Offset = host;
+      this.#dirtyL1.clear();
+    }
+    layout.l1Entries = entries;
+    const first = host === null ? Math.floor((before * 8) / this.#pieceBytes) : 0;
+    for (let piece = first; piece * this.#pieceBytes < entries * 8; piece++) {
+      this.#dirtyL1.add(piece);
+    }
+    this.#stageExtent(layout.size);
+  }
+
+  /** The disk has another size, a multiple of a sector, when all that is changed so far is on disk. */
+  setSize(size: number): void {
+    this.layer.layout.size = size;
+    this.#stageExtent(size);
+  }
+
+  #stageExtent(size: number): void {
+    const { l1Offset, l1Entries } = this.layer.layout;
+    this.#header.setDisk({ size, l1Offset, l1Entries });
   }
 
   /** Fills `plan` for bytes `start` to `end` of one cluster whose slice is at `place`. */
@@ -164,6 +221,11 @@ export class QcowWriter {
     return released;
   }
 
+  /** Clusters that were given out, and are not needed. */
+  giveBack(hosts: readonly number[]): void {
+    this.#released.push(...hosts);
+  }
+
   /** The stage after `takeReleased` could not be written. */
   putBack({ data, tables }: Released): void {
     this.#released.push(...data);
@@ -181,6 +243,9 @@ export class QcowWriter {
       header: this.#header.stage(),
       slices: new Map(),
       l1: new Map(),
+      disk: this.#header.stageDisk(),
+      extent: this.#header.disk,
+      l1Offset: layer.layout.l1Offset,
       places: [...this.#dirtyPlaces.keys()],
     };
     for (const [place, slice] of this.#dirtyPlaces) {
@@ -198,6 +263,7 @@ export class QcowWriter {
   /** The stage is on disk. */
   staged(stage: Stage): void {
     this.allocator.blocks.staged();
+    this.#header.diskStaged(stage.extent);
     for (const place of stage.places) this.layer.cache.unpin(place);
   }
 
@@ -209,7 +275,9 @@ export class QcowWriter {
       if (this.#dirtyPlaces.has(place)) this.layer.cache.unpin(place);
       this.#dirtyPlaces.set(place, slice);
     }
-    for (const offset of stage.l1.keys()) {
+    // A table that has moved meanwhile is to be written anyway.
+    const pieces = stage.l1Offset === this.layer.layout.l1Offset ? stage.l1.keys() : [];
+    for (const offset of pieces) {
       this.#dirtyL1.add((offset - this.layer.layout.l1Offset) / this.#pieceBytes);
     }
   }
