@@ -1,108 +1,112 @@
-/** Throughput may fall this far below the best for the sake of a smaller window. */
-const LOSS = 0.03;
-/** The same while groups that should wait often do not, so that weights have nothing to choose from. */
-const LOSS_FOR_CHOICE = 0.1;
-/** Share of starts without a choice from which that counts. */
-const LITTLE_CHOICE = 0.01;
-/** A measurement: 30 ms and 200 completions, or 1 s; at 90 K a second the error is about 2 %. */
-const INTERVAL = 30e6;
-const LEAST_COMPLETIONS = 200;
-const LONGEST_INTERVAL = 1e9;
-/** Part of the error of n completions, 1 / sqrt(n), that is forgiven: half, 1 % at 90 K a second. */
-const FORGIVEN = 0.5;
-/** Before a measurement the applications must have noticed the new window: 15 ms at least. */
-const SETTLE = 15e6;
+import { Comparison, ENOUGH, UNDECIDED } from './comparison.js';
+import { depthLadder } from './depth-ladder.js';
+import { WindowMeter } from './window-meter.js';
+
+/** Throughput may fall this far for the sake of a smaller window. */
+const KEPT = 0.97;
 /**
- * How often a neighbouring window is tried, in ns: at first, and less and less often while nothing
- * changes. A larger one is 50 ms without weights, so once in 4 s costs shares 0.4 points at most.
+ * The same for a window that gives weights a choice, where a larger one does not: who sets weights wants
+ * shares. At 2 x 128 on the virtio disk and two processors, 80:20 costs 5 to 10 % and 10:90 costs 25 %.
  */
-const PROBE_FIRST = 0.5e9;
-const PROBE_LAST = 2e9;
-/** A throughput that changes by more than this is another load: search anew. */
+const KEPT_FOR_CHOICE = 0.75;
+/**
+ * A group that has no request when a place becomes free loses what it was owed: a lack of 1 % costs a
+ * weight of 80 in 100 0.8 points (measured at 2 x 128 on the virtio disk: 0.5 % gave 79.6, 3.5 % 77.5,
+ * 12 % 70.4). A step of the ladder changes it by a factor of two to three.
+ */
+const LACK = 0.004;
+/** Beyond this weights have no choice that is worth a loss. */
+const LACK_HOPELESS = 0.5;
+/**
+ * Steps of the ladder for one measurement without lack, and for one with so many times LACK that it
+ * counts in full: 1.5 steps up a second, and up to 15 down.
+ */
+const STEP_UP = 0.05;
+const STEP_DOWN_MOST = 10;
+
+/** Measurements in each search of what is in flight without a window, and of the lack at one. */
+const OPEN_SAMPLES = 3;
+const SEARCH_SAMPLES = 2;
+/** A throughput that changes by more than this, for so many measurements, is another load. */
 const OTHER_LOAD = 0.25;
-/** After a search that found no window that binds, and after one that gave no choice. */
+const OTHER_LOAD_FOR = 8;
+/** Measurements in a row in which the least window possible did not bind. */
+const NO_WINDOW_BINDS = 8;
+/** A search is not followed by another at once: they find the same, and the shares pay. In ns. */
+const SEARCH_AGAIN_FIRST = 1.5e9;
+const SEARCH_AGAIN_LAST = 12e9;
+/** How often the window found is compared with its neighbours, at first and while nothing changes. */
+const REVIEW_FIRST = 0.5e9;
+const REVIEW_LAST = 8e9;
+/** After a search that found no window that binds. */
 const REST = 2e9;
-const LONG_REST = 10e9;
 
-/** A larger window shows this much more than it keeps up: what waited goes through at once. */
-const OVERSHOOT = 0.03;
-
-/** Windows that are tried: each at most a quarter larger than the one before, from 4 on. */
-const LADDER = [1, 2, 3];
-for (let base = 4; base < 4096; base *= 2) {
-  for (let quarter = 4; quarter < 8; quarter++) LADDER.push((base * quarter) / 4);
-}
-
+/** Nobody to be fair to: no window. */
 const ALONE = 0;
-const REFERENCE = 1;
-const SEARCH = 2;
-const HOLD = 3;
-const PROBE_UP = 4;
-const PROBE_DOWN = 5;
+/** Without a window: how many requests there are, and how many a second. */
+const OPEN = 1;
+/** Bisection for the largest window at which weights have a choice, the ceiling. */
+const CHOICE = 2;
+/** If that is too small: bisection for the smallest that is worth its throughput, the floor. */
+const WORTH = 3;
+/** Bisection for the smallest window that keeps the throughput of the ceiling. */
+const KNEE = 4;
+const HOLD = 5;
+/** Comparing the window found, or the next smaller one, with the ceiling. */
+const REVIEW = 6;
 
 /**
- * Finds the window of `io.depth auto`: the smallest that keeps throughput, in cost units completed
- * per second, within 3 % of what it is without a window. Pure, and told of completions only.
+ * Finds the window of `io.depth auto`. Pure, and told of completions only.
  *
- * While one group alone has requests there is no window. When a second one comes, throughput without
- * one is measured once, and the window is found by bisection between 1 and what was in flight: some
- * seven measurements of 45 ms. From then on its neighbours are tried now and then, for one interval
- * each; a throughput that changes by a quarter starts the search anew.
+ * Weights can choose only while every group has a request that waits. How often one has not is seen
+ * exactly and at once, while throughput is noise to some percent; so that is asked first. The ceiling is
+ * the largest window that leaves the choice, and from then on follows the lack of it. It is never below
+ * the floor, at which three quarters of the throughput without a window are left. The window is the
+ * smallest one that keeps 97 % of the throughput of the ceiling, by measurements of both in turn.
  *
- * If at that window groups often have nothing waiting when a place becomes free, weights cannot bite.
- * Then windows are tried that cost up to 10 %, and kept if that gives the choice back.
+ * While one group alone has requests there is no window. The search begins when a second one comes, and
+ * takes one to two seconds. A throughput that changes by a quarter starts it anew.
  */
 export class DepthControl {
   depth: number;
   private readonly max: number;
   private readonly ladder: number[];
+  private readonly meter = new WindowMeter();
+  private readonly comparison = new Comparison();
   private state = ALONE;
+  /** The window, what is in flight without one, and the floor: levels of the ladder. */
   private level = 0;
+  private open = 0;
+  private floor = 0;
+  /** A level too, with its fraction. */
+  private ceiling = 0;
+  /** Groups seldom have requests that wait at any window worth having: the ceiling is `open`. */
+  private hopeless = false;
+  /** The search under way: levels, and what was measured at the one that is tried. */
   private low = 0;
   private high = 0;
-  private loss = LOSS;
-  private best = 0;
-  private held = 0;
-  private nextProbe = 0;
-  private probeEvery = PROBE_FIRST;
-  private upNext = true;
-  private upFailures = 0;
+  private samples = 0;
+  private sampledLack = 0;
+  private sampledInflight = 0;
   private notBefore = 0;
-  private choiceNotBefore = 0;
-  private levelBefore = -1;
-  private lackBefore = 0;
-  private meanLack = 0;
-  /** Measurements in a row in which the window did not bind. */
-  private slack = 0;
-  /** The measurement under way. */
-  private settling = 0;
-  private setAt = -1;
-  private since = 0;
-  private units = 0;
-  private completions = 0;
-  private full = 0;
-  private lacking = 0;
-  private limited = 0;
-  private inflight = 0;
-  private firstLeaf = -1;
-  private others = 0;
+  private searchedAt = -Infinity;
+  private searchEvery = SEARCH_AGAIN_FIRST;
+  private foundBefore = -1;
+  /** Throughput of the window that is held, 0 if it is not known yet. */
+  private held = 0;
   private oddOnes = 0;
+  private slack = 0;
+  private reviewAt = 0;
+  private reviewEvery = REVIEW_FIRST;
 
+  /** @param max The largest window there can be. */
   constructor(max: number) {
     this.max = max;
-    this.ladder = LADDER.filter((depth) => depth < max);
-    this.ladder.push(max);
+    this.ladder = depthLadder(max);
     this.depth = max;
   }
 
-  /**
-   * A request of the group `leaf` has completed, at `now` in ns.
-   *
-   * @param units Its cost.
-   * @param full The window was full.
-   * @param lacks A group with requests in flight had none that waited for the place.
-   * @param inflight Requests in flight, this one included.
-   */
+  /** See `WindowMeter.completed`. */
   completed(
     leaf: number,
     units: number,
@@ -111,139 +115,52 @@ export class DepthControl {
     inflight: number,
     now: number,
   ): void {
-    if (this.settling > 0) {
-      if (this.setAt === -1) this.setAt = now;
-      // What the former window let in must leave first.
-      if (inflight <= this.depth) this.settling--;
-      if (this.settling <= 0 && now - this.setAt < SETTLE) this.settling = 1;
-      if (this.settling <= 0) this.begin(now);
-      return;
-    }
-    this.units += units;
-    this.completions++;
-    this.inflight += inflight;
-    if (full) this.full++;
-    if (lacks) this.lacking++;
-    else if (!full) this.limited++;
-    if (this.firstLeaf === -1) this.firstLeaf = leaf;
-    if (leaf !== this.firstLeaf) this.others++;
-    const length = now - this.since;
-    if (length < INTERVAL) return;
-    if (this.completions < LEAST_COMPLETIONS && length < LONGEST_INTERVAL) return;
-    // A pause says nothing about the device.
-    if (length < 2 * LONGEST_INTERVAL) this.judge(this.units / length, now);
-    if (this.settling === 0) this.begin(now);
+    if (!this.meter.completed(leaf, units, full, lacks, inflight, now)) return;
+    this.judge(now);
+    this.meter.begin(now);
   }
 
-  private begin(now: number): void {
-    this.since = now;
-    this.units = 0;
-    this.completions = 0;
-    this.inflight = 0;
-    this.full = 0;
-    this.lacking = 0;
-    this.limited = 0;
-    this.firstLeaf = -1;
-    this.others = 0;
+  private judge(now: number): void {
+    const { meter, state } = this;
+    if (meter.isAlone) this.leaveAlone();
+    else if (meter.isLimited) this.holdsNothing(now);
+    else if (state === ALONE) this.start(now);
+    else if (state === OPEN) this.measureOpen(now);
+    else if (state === CHOICE) this.narrowChoice(now);
+    else if (state === HOLD) this.hold(now);
+    else this.compared(now);
+  }
+
+  private setLevel(level: number): void {
+    this.set(this.ladder[level]);
   }
 
   private set(depth: number): void {
+    this.samples = 0;
+    this.sampledLack = 0;
+    this.sampledInflight = 0;
     if (depth === this.depth) return;
     this.depth = depth;
-    this.setAt = -1;
-    this.settling = Math.min(2 * depth, LEAST_COMPLETIONS) + 1;
+    this.meter.restart(depth);
   }
 
-  private judge(rate: number, now: number): void {
-    if (this.others === 0) this.leaveAlone();
-    else if (this.limited > this.completions / 2) this.holdsNothing(now);
-    else if (this.state === ALONE) this.start(now);
-    else if (this.state === REFERENCE) this.search(rate, now);
-    else if (this.state === SEARCH) this.narrow(rate, now);
-    else if (this.state === HOLD) this.hold(rate, now);
-    else this.probed(rate, now);
+  /** True when `enough` measurements of the same window are there, with their means. */
+  private sampled(enough: number): boolean {
+    const { meter } = this;
+    this.samples++;
+    this.sampledLack += (meter.lack - this.sampledLack) / this.samples;
+    this.sampledInflight += (meter.meanInflight - this.sampledInflight) / this.samples;
+    return this.samples >= enough;
   }
 
-  /** One group, or none: nobody to be fair to. */
+  /** One group, or none. */
   private leaveAlone(): void {
     this.state = ALONE;
     this.notBefore = 0;
+    this.searchEvery = SEARCH_AGAIN_FIRST;
+    this.searchedAt = -Infinity;
+    this.foundBefore = -1;
     this.set(this.max);
-  }
-
-  private start(now: number): void {
-    if (now < this.notBefore) return;
-    this.state = REFERENCE;
-    this.set(this.max);
-  }
-
-  /** Throughput without a window is known: what was in flight is the largest window that matters. */
-  private search(rate: number, now: number): void {
-    this.best = rate;
-    this.loss = LOSS;
-    this.levelBefore = -1;
-    this.low = 0;
-    this.high = this.levelFor(this.inflight / this.completions);
-    this.tryMiddle(now);
-  }
-
-  private levelFor(depth: number): number {
-    const level = this.ladder.findIndex((one) => one >= depth);
-    return level === -1 ? this.ladder.length - 1 : level;
-  }
-
-  /** The throughput that a window must reach. */
-  private enough(): number {
-    return (1 - this.loss - FORGIVEN / Math.sqrt(this.completions)) * this.best;
-  }
-
-  private tryMiddle(now: number): void {
-    if (this.low >= this.high) {
-      this.settle(now);
-      return;
-    }
-    this.state = SEARCH;
-    this.set(this.ladder[(this.low + this.high) >> 1]);
-  }
-
-  private narrow(rate: number, now: number): void {
-    const middle = (this.low + this.high) >> 1;
-    this.best = Math.max(this.best, rate);
-    if (rate >= this.enough()) this.high = middle;
-    else this.low = middle + 1;
-    this.tryMiddle(now);
-  }
-
-  private settle(now: number): void {
-    this.state = HOLD;
-    this.level = this.low;
-    this.held = 0;
-    this.oddOnes = 0;
-    this.upFailures = 0;
-    this.restartProbes(now);
-    this.set(this.ladder[this.level]);
-  }
-
-  private hold(rate: number, now: number): void {
-    const isFirst = this.held === 0;
-    if (isFirst) this.held = rate;
-    const isDue = now >= this.nextProbe;
-    const lack = this.lacking / this.completions;
-    this.meanLack = isFirst ? lack : this.meanLack + (lack - this.meanLack) / 16;
-    if ((isFirst || isDue) && this.weighChoice(this.meanLack, now)) return;
-    this.slack = this.full < this.completions / 2 ? this.slack + 1 : 0;
-    if (this.slack >= 3) this.holdsNothing(now);
-    if (this.slack > 0) return;
-    this.oddOnes = Math.abs(rate / this.held - 1) > OTHER_LOAD ? this.oddOnes + 1 : 0;
-    if (this.oddOnes >= 2) {
-      this.state = REFERENCE;
-      this.set(this.max);
-      return;
-    }
-    if (this.oddOnes > 0) return;
-    this.held += (rate - this.held) / 4;
-    if (!isDue) return;
-    this.probe();
   }
 
   /** The window does not bind: few requests come, or every group waits for a limit. */
@@ -254,68 +171,202 @@ export class DepthControl {
     this.set(this.max);
   }
 
-  /** True if another window is tried. */
-  private weighChoice(lack: number, now: number): boolean {
-    if (this.levelBefore !== -1) {
-      const level = this.levelBefore;
-      this.levelBefore = -1;
-      if (lack < 0.5 * this.lackBefore) return false;
-      this.choiceNotBefore = now + LONG_REST;
-      this.loss = LOSS;
-      this.low = level;
-      this.settle(now);
-      return true;
-    }
-    if (lack <= LITTLE_CHOICE || this.loss > LOSS || now < this.choiceNotBefore) return false;
-    this.levelBefore = this.level;
-    this.lackBefore = lack;
-    this.loss = LOSS_FOR_CHOICE;
+  private start(now: number): void {
+    if (now >= this.notBefore) this.search();
+  }
+
+  private search(): void {
+    this.state = OPEN;
+    this.set(this.max);
+  }
+
+  /** What is in flight without a window is the largest window that matters. */
+  private measureOpen(now: number): void {
+    if (!this.sampled(OPEN_SAMPLES)) return;
+    this.open = this.levelFor(this.sampledInflight);
+    this.floor = 0;
+    this.hopeless = false;
     this.low = 0;
-    this.high = this.level;
-    this.tryMiddle(now);
-    return true;
+    this.high = this.open;
+    this.tryChoice(now);
   }
 
-  private restartProbes(now: number): void {
-    this.probeEvery = PROBE_FIRST;
-    this.nextProbe = now + PROBE_FIRST;
+  private levelFor(depth: number): number {
+    const level = this.ladder.findIndex((one) => one >= depth);
+    return level === -1 ? this.ladder.length - 1 : level;
   }
 
-  private probe(): void {
-    const up = this.upNext || this.level === 0;
-    this.upNext = !this.upNext;
-    const to = up ? this.level + 2 : this.level - 1;
-    this.state = up ? PROBE_UP : PROBE_DOWN;
-    this.set(this.ladder[Math.min(to, this.ladder.length - 1)]);
+  /** Between `low`, which leaves a choice or is the least, and `high`. */
+  private tryChoice(now: number): void {
+    if (this.low < this.high) {
+      this.state = CHOICE;
+      this.setLevel((this.low + this.high + 1) >> 1);
+      return;
+    }
+    this.ceiling = this.low;
+    this.high = this.open;
+    if (this.low === this.open) this.tryKnee(now);
+    else this.compare(WORTH, this.open, this.low, KEPT_FOR_CHOICE, now);
   }
 
-  private probed(rate: number, now: number): void {
-    const wentUp = this.state === PROBE_UP;
+  private narrowChoice(now: number): void {
+    if (!this.sampled(SEARCH_SAMPLES)) return;
+    const middle = (this.low + this.high + 1) >> 1;
+    if (this.sampledLack <= LACK) this.low = middle;
+    else this.high = middle - 1;
+    this.tryChoice(now);
+  }
+
+  /** The first that is compared is the ceiling: if it is worth its throughput there is no floor. */
+  private narrowWorth(enough: boolean, now: number): void {
+    const { candidate } = this.comparison;
+    if (!enough) this.low = candidate + 1;
+    else if (candidate === this.top) this.high = this.low;
+    else this.high = candidate;
+    if (this.low < this.high) {
+      this.compare(WORTH, this.open, (this.low + this.high) >> 1, KEPT_FOR_CHOICE, now);
+      return;
+    }
+    this.floor = this.low > this.top ? this.low : 0;
+    this.ceiling = Math.max(this.ceiling, this.floor);
+    this.tryKnee(now);
+  }
+
+  /** Looks for the smallest window that keeps enough of the throughput of the ceiling. */
+  private tryKnee(now: number): void {
+    this.low = 0;
+    this.high = this.top;
+    this.bisectKnee(now);
+  }
+
+  /** The ceiling as a level. */
+  private get top(): number {
+    return Math.round(this.ceiling);
+  }
+
+  private bisectKnee(now: number): void {
+    if (this.low >= this.high) this.settle(now);
+    else this.compare(KNEE, this.top, (this.low + this.high) >> 1, KEPT, now);
+  }
+
+  private compare(state: number, base: number, candidate: number, kept: number, now: number): void {
+    this.state = state;
+    this.comparison.begin(base, candidate, kept, now);
+    this.setLevel(base);
+  }
+
+  private compared(now: number): void {
+    const { comparison, meter } = this;
+    if (this.state !== WORTH) this.moveCeiling(comparison.level);
+    const verdict = comparison.measured(meter.rate, meter.completions, now);
+    if (verdict === UNDECIDED) this.setLevel(comparison.level);
+    else if (this.state === WORTH) this.narrowWorth(verdict === ENOUGH, now);
+    else if (this.state === KNEE) this.narrowKnee(verdict === ENOUGH, now);
+    else this.reviewed(verdict === ENOUGH, now);
+  }
+
+  private narrowKnee(enough: boolean, now: number): void {
+    const middle = (this.low + this.high) >> 1;
+    if (enough) this.high = middle;
+    else this.low = middle + 1;
+    this.bisectKnee(now);
+  }
+
+  private settle(now: number): void {
+    this.level = Math.min(this.low, this.top);
+    const isSame = Math.abs(this.level - this.foundBefore) <= 2;
+    const longer = Math.min(2 * this.searchEvery, SEARCH_AGAIN_LAST);
+    this.searchEvery = isSame ? longer : SEARCH_AGAIN_FIRST;
+    this.foundBefore = this.level;
+    this.searchedAt = now;
+    this.reviewEvery = REVIEW_FIRST;
+    this.beginHold(now);
+  }
+
+  private beginHold(now: number): void {
     this.state = HOLD;
-    this.probeEvery = Math.min(2 * this.probeEvery, PROBE_LAST);
-    this.nextProbe = now + this.probeEvery;
-    if (wentUp) {
-      // The best is smoothed, and two probes must agree: one lucky interval moves nothing.
-      const kept = (1 - OVERSHOOT) * rate;
-      if (kept > this.best) this.best += 0.5 * (kept - this.best);
-      // Slowly: this is the best of two steps up, not of all windows.
-      else if (rate < this.best) this.best += 0.02 * (rate - this.best);
-      const enough = this.held >= this.enough();
-      this.upFailures = enough ? 0 : this.upFailures + 1;
-      if (!enough) {
-        this.upNext = true;
-        this.restartProbes(now);
-      }
-      if (this.upFailures >= 2 && this.level < this.ladder.length - 1) this.move(1, now);
-    } else if (rate >= this.enough()) this.move(-1, now);
-    this.set(this.ladder[this.level]);
+    this.held = 0;
+    this.oddOnes = 0;
+    this.slack = 0;
+    this.reviewAt = now + this.reviewEvery;
+    this.setLevel(this.level);
   }
 
-  private move(by: number, now: number): void {
-    this.level += by;
-    this.held = 0;
-    this.upFailures = 0;
-    this.restartProbes(now);
-    this.upNext = by > 0;
+  private hold(now: number): void {
+    if (this.isOtherLoad()) this.searchAgain(now);
+    else if (!this.binds()) this.holdsNothing(now);
+    else if (!this.hopeless) this.followChoice(now);
+    if (this.state === HOLD && now >= this.reviewAt) this.review(now);
+  }
+
+  private isOtherLoad(): boolean {
+    const { rate } = this.meter;
+    if (this.held === 0) this.held = rate;
+    const isOdd = Math.abs(rate / this.held - 1) > OTHER_LOAD;
+    this.oddOnes = isOdd ? this.oddOnes + 1 : 0;
+    if (!isOdd) this.held += (rate - this.held) / 8;
+    return this.oddOnes >= OTHER_LOAD_FOR;
+  }
+
+  private searchAgain(now: number): void {
+    if (now >= this.searchedAt + this.searchEvery) this.search();
+    else this.held = 0;
+  }
+
+  /** A window that may become smaller binds as soon as it is. */
+  private binds(): boolean {
+    const canFollow = !this.hopeless && this.top > this.floor;
+    this.slack = this.meter.binds || canFollow ? 0 : this.slack + 1;
+    return this.slack < NO_WINDOW_BINDS;
+  }
+
+  /** The ceiling falls when groups lack requests, and rises when they have plenty at it. */
+  private moveCeiling(level: number): void {
+    const excess = Math.min(this.meter.lack / LACK - 1, STEP_DOWN_MOST);
+    if (this.hopeless || (excess < 0 && level < this.top)) return;
+    this.ceiling = Math.max(this.floor, Math.min(this.ceiling - STEP_UP * excess, this.open));
+  }
+
+  private followChoice(now: number): void {
+    const wasTop = this.level >= this.top;
+    this.moveCeiling(this.level);
+    if (this.top !== this.level && (wasTop || this.top < this.level)) {
+      this.level = this.top;
+      this.setLevel(this.level);
+    }
+    if (this.floor > 0 && this.level === this.floor) this.weighHope(now);
+    // Perhaps a small window is not worth its throughput any more.
+    else if (3 * this.ladder[this.level] < 2 * this.ladder[this.foundBefore]) this.searchAgain(now);
+  }
+
+  /** Groups lack requests even at the floor. */
+  private weighHope(now: number): void {
+    if (!this.sampled(8)) return;
+    if (this.sampledLack > LACK_HOPELESS) {
+      this.hopeless = true;
+      this.ceiling = this.open;
+      this.tryKnee(now);
+    } else if (this.sampledLack > 2 * LACK) this.searchAgain(now);
+  }
+
+  /** In turn: is the window still enough, and would the next smaller one be? */
+  private review(now: number): void {
+    this.reviewEvery = Math.min(2 * this.reviewEvery, REVIEW_LAST);
+    if (this.level < this.top) this.compare(REVIEW, this.top, this.level, KEPT, now);
+    else if (this.level > 0) this.compare(REVIEW, this.top, this.level - 1, KEPT, now);
+    else this.reviewAt = now + this.reviewEvery;
+    if (this.hopeless) this.searchAgain(now);
+  }
+
+  private reviewed(enough: boolean, now: number): void {
+    const wasSmaller = this.comparison.candidate < this.level;
+    if (wasSmaller && enough) this.level--;
+    else if (!wasSmaller && !enough) this.level++;
+    else if (!wasSmaller && this.level > 0) {
+      // Enough as it is: the next one down.
+      this.compare(REVIEW, this.top, this.level - 1, KEPT, now);
+      return;
+    }
+    this.beginHold(now);
   }
 }

@@ -76,23 +76,19 @@ qemuMountTest('writing leaves what snapshots show as it was', async (t) => {
   await must('cmp', [maker.path('before'), maker.path('after')]);
 });
 
-for (const [title, offset, value, says] of [
-  ['corrupt', 79, 2, /marked as corrupt/],
-  ['dirty', 79, 1, /marked as dirty/],
-] as const) {
-  qemuMountTest(`an image that is marked ${title} is not written, but read`, async (t) => {
-    const maker = new Maker(tempFolder(t, TMPFS));
-    maker.create('top.qcow2', '1M', 'lazy_refcounts=on');
-    const image = maker.path('top.qcow2');
-    maker.poke('top.qcow2', offset, value);
-    copyFileSync(image, maker.path('copy'));
-    mkdirSync(maker.path('mnt'));
-    const ended = await sluice(['mount', image, maker.path('mnt'), '--foreground']);
-    t.is(ended.code, 3);
-    t.regex(ended.stderr, says);
-    await withMount(t, [image], ['--read-only'], async (mount) => {
-      await must('cmp', ['-n', '1048576', mount.file('top'), '/dev/zero']);
-    });
-    await must('cmp', [image, maker.path('copy')]);
+qemuMountTest('an image that is marked corrupt is not written, but read', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.create('top.qcow2', '1M', 'lazy_refcounts=on');
+  const image = maker.path('top.qcow2');
+  // Dirty too: nothing is repaired.
+  maker.poke('top.qcow2', 79, 3);
+  copyFileSync(image, maker.path('copy'));
+  mkdirSync(maker.path('mnt'));
+  const ended = await sluice(['mount', image, maker.path('mnt'), '--foreground']);
+  t.is(ended.code, 3);
+  t.regex(ended.stderr, /marked as corrupt/);
+  await withMount(t, [image], ['--read-only'], async (mount) => {
+    await must('cmp', ['-n', '1048576', mount.file('top'), '/dev/zero']);
   });
-}
+  await must('cmp', [image, maker.path('copy')]);
+});

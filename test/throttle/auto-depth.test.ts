@@ -12,6 +12,19 @@ function simulate(device: string, more: Partial<Settings>) {
   return new Simulation({ ...settings, device: DEVICES[device], ...more });
 }
 
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** The window for most of the time: now and then another one is tried for 30 ms. */
+function usualDepth(simulation: Simulation, from: number, to: number): number {
+  const depths: number[] = [];
+  for (let time = from; time <= to; time += 5e6) {
+    simulation.runUntil(time);
+    depths.push(simulation.throttle.depth);
+  }
+  return median(depths);
+}
+
 // Eight units of 100 us are full with 8 requests in flight, 32 units of 350 us with 32.
 for (const [device, least, most] of [
   ['fixed', 7, 10],
@@ -22,16 +35,43 @@ for (const [device, least, most] of [
     const found = simulate(device, {}).run();
     t.true(found.total >= 0.97 * without.total, `${found.total} of ${without.total}`);
     t.true(Math.abs(firstShare(found) - 80) < 1, `${firstShare(found)}`);
-    const last = found.depths.at(-1)!;
-    t.true(last >= least && last <= most, `${found.depths}`);
+    const usual = median(found.depths.slice(4));
+    t.true(usual >= least && usual <= most, `${found.depths}`);
   });
 }
 
-test('where 97 % leave weights no choice the window costs up to a tenth, and shares keep', (t) => {
-  const without = simulate('virtio', { depth: 4096 }).run();
-  const found = simulate('virtio', { seconds: 16, warmUp: 2 }).run();
-  t.true(found.total >= 0.9 * without.total, `${found.total} of ${without.total}`);
+test('where 97 % leave weights no choice the window costs up to a quarter, and shares keep', (t) => {
+  // By weights: least part of the throughput. In the model 64 is the largest window for 10:90.
+  for (const [a, b, least] of [
+    [80, 20, 0.9],
+    [10, 90, 0.85],
+    [50, 50, 0.95],
+  ]) {
+    const loads = [
+      { group: 'a', weight: a, threads: 128 },
+      { group: 'b', weight: b, threads: 128 },
+    ];
+    const without = simulate('virtio', { loads, depth: 4096 }).run();
+    const found = simulate('virtio', { loads, seconds: 16, warmUp: 2 }).run();
+    t.true(found.total >= least * without.total, `${found.total} of ${without.total}`);
+    t.true(Math.abs(firstShare(found) - a) < 1, `${firstShare(found)}`);
+  }
+});
+
+test('requests a second that wander by a tenth, and stalls, are not taken for the window', (t) => {
+  const without = simulate('noisy', { depth: 4096, seconds: 16, warmUp: 2 }).run();
+  const found = simulate('noisy', { seconds: 16, warmUp: 2 }).run();
+  // No fixed window is better at both: 48 has 79.7 at 78 %, 64 has 76.2 at 90 %.
+  t.true(found.total >= 0.8 * without.total, `${found.total} of ${without.total}`);
   t.true(Math.abs(firstShare(found) - 80) < 1.5, `${firstShare(found)}`);
+});
+
+test('4 + 4 threads: a window that leaves some choice, for up to a quarter of the throughput', (t) => {
+  const loads = threads(4);
+  const without = simulate('virtio', { loads, depth: 4096 }).run();
+  const found = simulate('virtio', { loads, seconds: 8, warmUp: 2 }).run();
+  t.true(found.total >= 0.72 * without.total, `${found.total} of ${without.total}`);
+  t.true(firstShare(found) >= 65, `${firstShare(found)}`);
 });
 
 test('one group alone is not held back by any window', (t) => {
@@ -41,15 +81,15 @@ test('one group alone is not held back by any window', (t) => {
 
 test('a change of load is answered within two seconds', (t) => {
   const simulation = simulate('ssd', {});
-  simulation.runUntil(3e9);
-  t.true(simulation.throttle.depth < 64, `${simulation.throttle.depth}`);
+  const first = usualDepth(simulation, 2e9, 3e9);
+  t.true(first < 64, `${first}`);
   // b leaves: no window.
   simulation.setThreads(1, 0);
   simulation.runUntil(5e9);
   t.is(simulation.throttle.depth, 4096);
   simulation.setThreads(1, 128);
-  simulation.runUntil(7e9);
-  t.true(simulation.throttle.depth < 64, `${simulation.throttle.depth}`);
+  const again = usualDepth(simulation, 7e9, 8e9);
+  t.true(again < 64, `${again}`);
 });
 
 test('a device in memory, which is never what is waited for, is not slowed down', (t) => {

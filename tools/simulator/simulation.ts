@@ -3,6 +3,12 @@ import type { Device } from './devices.js';
 import { EventQueue } from './event-queue.js';
 import { randomNumbers } from './random.js';
 
+/** In ns. */
+const NOISE_EVERY = 20e6;
+const STALL = 10e6;
+/** Part of the rate's logarithm that stays from one change to the next. */
+const NOISE_KEPT = 0.9;
+
 /** Threads that each keep one request outstanding, below one group. */
 export interface Load {
   /** Path of the group; groups above it are made as well. */
@@ -51,6 +57,8 @@ export class Simulation {
   /** Threads whose turn at the client's processor ends. */
   private readonly returns = new EventQueue();
   private clientFreeAt = 0;
+  private noiseAt = 0;
+  private factor = 1;
   private readonly inside: number[] = [];
   private completesAt = Infinity;
   private readonly members: number[] = [];
@@ -128,6 +136,7 @@ export class Simulation {
       const time = Math.min(this.returns.nextTime, this.completesAt, this.throttle.wakeAt);
       if (time > end) break;
       this.now = Math.max(this.now, time);
+      if (this.now >= this.noiseAt) this.makeNoise();
       if (this.completesAt <= time) this.complete();
       else if (this.returns.nextTime <= time) this.send(this.returns.pop());
       for (let r = this.throttle.next(this.now); r !== -1; r = this.throttle.next(this.now)) {
@@ -163,9 +172,23 @@ export class Simulation {
     this.returns.push(this.clientFreeAt, thread);
   }
 
+  /** A walk of the rate's logarithm that forgets, and stalls of the applications. */
+  private makeNoise(): void {
+    this.noiseAt = this.now + NOISE_EVERY;
+    const { noise } = this.settings.device;
+    if (noise === undefined) return;
+    // Six of these have a standard deviation of 0.707; what is added keeps the walk's at `deviation`.
+    let sum = -3;
+    for (let i = 0; i < 6; i++) sum += this.random();
+    const step = (sum / Math.SQRT1_2) * Math.sqrt(1 - NOISE_KEPT ** 2) * noise.deviation;
+    this.factor = Math.exp(NOISE_KEPT * Math.log(this.factor) + step);
+    if (this.random() < noise.stalls)
+      this.clientFreeAt = Math.max(this.clientFreeAt, this.now) + STALL;
+  }
+
   /** Exponential times have no memory, so a new one may be drawn whenever the number inside changes. */
   private drawCompletion(): void {
-    const rate = this.settings.device.rate(this.inside.length);
+    const rate = this.factor * this.settings.device.rate(this.inside.length);
     const wait = (-Math.log(1 - this.random()) * 1e9) / rate;
     this.completesAt = this.inside.length === 0 ? Infinity : this.now + wait;
   }

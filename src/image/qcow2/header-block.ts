@@ -1,9 +1,11 @@
 import {
+  HEADER_INCOMPATIBLE,
   HEADER_L1_ENTRIES,
   HEADER_L1_OFFSET,
   HEADER_REFCOUNT_TABLE_CLUSTERS,
   HEADER_REFCOUNT_TABLE_OFFSET,
   HEADER_SIZE,
+  INCOMPATIBLE_DIRTY,
 } from './abi.js';
 
 /** How large the disk is and where its L1 table is: fields that change together. */
@@ -41,6 +43,22 @@ export class HeaderBlock {
   /** To be on disk after all that it refers to: in `stageDisk`, not in `stage`. */
   setDisk(disk: DiskExtent): void {
     this.#disk = disk;
+  }
+
+  /** The refcounts on disk need not be true. Version 3 only. */
+  get isDirty(): boolean {
+    return (this.#lowBits & (1 << INCOMPATIBLE_DIRTY)) !== 0;
+  }
+
+  setDirty(dirty: boolean): void {
+    const bit = 1 << INCOMPATIBLE_DIRTY;
+    const bits = (this.#lowBits & ~bit) | (dirty ? bit : 0);
+    this.#view.setUint32(HEADER_INCOMPATIBLE + 4, bits >>> 0);
+    this.#changed = true;
+  }
+
+  get #lowBits(): number {
+    return this.#view.getUint32(HEADER_INCOMPATIBLE + 4);
   }
 
   /** What has changed, by host offset; it counts as written. */

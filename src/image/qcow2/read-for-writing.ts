@@ -21,13 +21,14 @@ export interface WritePart {
 }
 
 /**
- * Reads the tables of an image that is to be written, and refuses one that is not sound.
+ * Reads the tables of an image that is to be written, and refuses one that is not sound. Refcounts
+ * that are stale have been rebuilt before.
  *
  * @throws SluiceError exit code 3
  */
 export function readForWriting(path: string, source: FileSource, qcow: QcowPart): WritePart {
   const { layout } = qcow;
-  checkWritable(path, source, qcow);
+  if (layout.features.dirty) throw unsupported(path, 'marked as dirty: its refcounts are stale');
   const { l1, l1Copied } = readWholeL1(path, source, layout);
   const refcountTable = readRefcountTable(path, source, layout);
   const metadata = new Set<number>();
@@ -52,19 +53,25 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   for (const offset of refcountTable) if (offset !== 0) add(offset, clusterBytes);
   for (const offset of l1) if (offset !== 0) add(offset, clusterBytes);
   for (const { l1Offset, l1Entries } of qcow.snapshots) add(l1Offset, Math.max(1, l1Entries * 8));
+  const listed = qcow.snapshots.reduce((sum, { entryBytes }) => sum + entryBytes, 0);
+  if (listed > 0) add(layout.snapshotsOffset, listed);
   const header = source.read(0, Math.min(PIECE_BYTES, clusterBytes));
   return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header };
 }
 
-function checkWritable(path: string, source: FileSource, { layout, dataSource }: QcowPart): void {
-  const { features } = layout;
-  const readOnly = 'or use --read-only';
-  if (features.corrupt) {
-    throw unsupported(path, `marked as corrupt; repair it with qemu-img check -r all, ${readOnly}`);
-  }
-  if (features.dirty) {
-    const what = 'marked as dirty: its refcounts are stale; repair it with qemu-img check -r all';
-    throw unsupported(path, `${what}, ${readOnly}`);
+/**
+ * Refuses an image that cannot be written, whatever its tables are like.
+ *
+ * @throws SluiceError exit code 3
+ */
+export function checkWritable(
+  path: string,
+  source: FileSource,
+  { layout, dataSource }: QcowPart,
+): void {
+  if (layout.features.corrupt) {
+    const what = 'marked as corrupt; repair it with qemu-img check -r all, or use --read-only';
+    throw unsupported(path, what);
   }
   if (dataSource !== null) {
     throw unsupported(path, 'this version cannot write external data files; use --read-only');
