@@ -42,6 +42,7 @@ export class ChainWrites {
    * @param watch See `Requests.watch`, for this disk.
    * @param hostSize Size of the image's file, bytes.
    * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit See `ClusterWrites`.
    */
   constructor(
     chain: Chain,
@@ -53,6 +54,7 @@ export class ChainWrites {
     file: number,
     hostSize: number,
     alignment: number,
+    holeUnit: number,
   ) {
     const { layer, allocator } = writer;
     const content = new ChainContent(chain, engine, alignment);
@@ -61,7 +63,16 @@ export class ChainWrites {
     this.writer = writer;
     this.#engine = engine;
     this.#file = file;
-    this.#clusters = new ClusterWrites(layer, content, engine, memory, resume, file, alignment);
+    this.#clusters = new ClusterWrites(
+      layer,
+      content,
+      engine,
+      memory,
+      resume,
+      file,
+      alignment,
+      holeUnit,
+    );
     this.#refcounts = new RefcountIo(allocator, resume);
     this.#waiters = new Waiters(resume);
     this.#flush = new MetadataFlush(writer, hostSize);

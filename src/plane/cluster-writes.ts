@@ -48,11 +48,15 @@ export class ClusterWrites {
   readonly #memory: Memory;
   readonly #file: number;
   readonly #alignment: number;
+  readonly #holeUnit: number;
   readonly #buffers: ClusterBuffers;
   /** The host knows how to punch holes; found out by trying. */
   #punches = true;
 
-  /** @param alignment Of I/O of the host files, bytes. */
+  /**
+   * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit Holes of the image's file are multiples of it, bytes.
+   */
   constructor(
     layer: QcowLayer,
     content: ChainContent,
@@ -61,8 +65,10 @@ export class ClusterWrites {
     resume: Resume,
     file: number,
     alignment: number,
+    holeUnit: number,
   ) {
     this.#layer = layer;
+    this.#holeUnit = holeUnit;
     this.#content = content;
     this.#engine = engine;
     this.#memory = memory;
@@ -118,10 +124,11 @@ export class ClusterWrites {
     return result;
   }
 
-  /** Makes a range of the image's file a hole. */
+  /** Makes a range of the image's file a hole; -EOPNOTSUPP where it must be written instead. */
   *punch(request: number, host: number, bytes: number): Task {
     const mode = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
-    if (!this.#punches) return -ERRNO.EOPNOTSUPP;
+    const isWhole = host % this.#holeUnit === 0 && bytes % this.#holeUnit === 0;
+    if (!this.#punches || !isWhole) return -ERRNO.EOPNOTSUPP;
     const result = yield this.#engine.allocate(request, this.#file, mode, host, bytes);
     if (result === -ERRNO.EOPNOTSUPP) this.#punches = false;
     return result;

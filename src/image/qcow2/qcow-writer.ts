@@ -67,8 +67,15 @@ export class QcowWriter {
     this.#copied = part.l1Copied;
     this.#metadata = new Set(part.metadata);
     this.#header = new HeaderBlock(part.header);
-    const { refcountTable } = part;
-    this.allocator = new Allocator(layout, refcountTable, hostSize, this.#metadata, cacheBytes);
+    const { refcountTable, deviceEnd } = part;
+    this.allocator = new Allocator(
+      layout,
+      refcountTable,
+      hostSize,
+      this.#metadata,
+      cacheBytes,
+      deviceEnd,
+    );
   }
 
   /** Slices that cannot be given away before they are written. */
