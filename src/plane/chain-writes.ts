@@ -271,7 +271,17 @@ export class ChainWrites {
   *#punch(request: number, at: number, host: number, bytes: number): Task {
     const result = yield* this.#clusters.punch(request, host, bytes);
     if (result !== -ERRNO.EOPNOTSUPP) return result;
-    return Math.min(0, yield* this.#writeWithin(request, at, bytes, ZEROS));
+    return yield* this.#writeZeros(request, at, bytes);
+  }
+
+  /** All of them, or -errno: a part is not enough. */
+  *#writeZeros(request: number, at: number, bytes: number): Task {
+    for (let done = 0; done < bytes; ) {
+      const result = yield* this.#writeWithin(request, at + done, bytes - done, ZEROS);
+      if (result < 0) return result;
+      done += result;
+    }
+    return 0;
   }
 
   /** Zeros for a part of a cluster that is not a range of its own: compressed, shared, or below. */
@@ -285,7 +295,7 @@ export class ChainWrites {
       (yield* this.#content.isZero(request, base, at)) === 1 &&
       (yield* this.#content.isZero(request, at + bytes, end)) === 1;
     if (!isWhole || layer.layout.version === 2) {
-      return Math.min(0, yield* this.#writeWithin(request, at, bytes, ZEROS));
+      return yield* this.#writeZeros(request, at, bytes);
     }
     const place = yield* this.#prepare(request, at);
     if (place < 0) return place;
