@@ -45,8 +45,9 @@ async function judge(session: Session, image: string, at: number): Promise<strin
 }
 
 /** The conditions of a session, for those who look into a failure. */
-function how({ alignment, ending, requests, depth, faults }: Plan): string {
-  return `alignment ${alignment}, ${ending}, ${requests} requests, ${depth} deep, faults ${faults}`;
+function how({ alignment, ending, requests, depth, faults, growth, device }: Plan): string {
+  const io = `alignment ${alignment}, ${ending}, ${requests} requests, ${depth} deep`;
+  return `${io}, faults ${faults}, growth ${growth}, device ${device}`;
 }
 
 /** A session that has ended, with the image as it left it. */
@@ -71,6 +72,7 @@ async function play(folder: string, raw: Buffer, kind: Kind, seed: number): Prom
       depth: 1 + random.below(8),
       longest: kind.longest,
       growth: kind.growth !== undefined && random.oneIn(2) ? raw.length * kind.growth : 0,
+      device: random.oneIn(4) ? 24 * 1024 * 1024 : 0,
       faults: random.oneIn(4) ? 20 + random.below(200) : 0,
     },
     random,

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Memory } from '../../src/buffers/memory.js';
 import { openDisks } from '../../src/daemon/open-disks.js';
 import { inflate } from '../../src/image/inflate.js';
@@ -58,8 +58,17 @@ export interface Plan {
   longest: number;
   /** The disk may grow up to so many bytes, by writes and truncate; 0: it does not. */
   growth: number;
+  /** The image lies on a device of so many bytes, full of what was there before; 0: it is a file. */
+  device: number;
   /** One operation of the host in so many fails; 0: none. */
   faults: number;
+}
+
+/** What is known of a disk that is on a device. */
+function asOnDevice(disk: DiskConfig, { device }: Plan): DiskConfig {
+  if (device === 0) return disk;
+  const write = { ...disk.chain!.write!, deviceEnd: disk.hostSize };
+  return { ...disk, hostSize: device, blockDevice: true, chain: { ...disk.chain!, write } };
 }
 
 /** A flush that was answered: what was answered before it was sent is on the disk. */
@@ -117,13 +126,18 @@ export class Session {
     this.#random = random;
     this.history = new History(plan.raw, plan.growth);
     this.before = readFileSync(plan.image);
+    if (plan.device > 0) {
+      const garbage = Buffer.alloc(plan.device - this.before.length, 0xdb);
+      this.before = Buffer.concat([this.before, garbage]);
+      writeFileSync(plan.image, this.before);
+    }
     const scratch = openSync(`${plan.image}.scratch`, 'w+');
     this.#end = () => {
       closeSync(scratch);
       close();
     };
     const { alignment, ending } = plan;
-    const configs = disks.map((disk) => ({ ...disk, alignment }));
+    const configs = disks.map((disk) => ({ ...asOnDevice(disk, plan), alignment }));
     this.host = new RecordingHost(memory, listFiles(configs), alignment, ending, scratch);
     const chains = makeChains(configs, {
       engine: this.host,
