@@ -1,5 +1,3 @@
-import { fsync } from 'node:fs';
-import { promisify } from 'node:util';
 import { Memory } from '../buffers/memory.js';
 import { ThreadPoolEngine } from '../engine/thread-pool.js';
 import type { MountRequest } from '../fuse/mount.js';
@@ -7,12 +5,17 @@ import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
 import { NativeSession } from '../fuse/native-session.js';
 import { assemble } from '../plane/assemble.js';
+import type { Chain } from '../plane/chain.js';
 import type { Disk, DiskConfig } from '../plane/disk.js';
+import { listFiles, makeChains } from '../plane/make-chains.js';
+import type { InflateCall } from '../plane/messages.js';
 import { Plane } from '../plane/plane.js';
 import { PoolLoop } from '../plane/pool-loop.js';
 import { ERRNO } from '../util/errno.js';
 import type { MountConfig } from './config.js';
+import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
+import { flushInPool } from './native-flush.js';
 import { aboutDaemon, type PlaneEnd, type PlaneRunner } from './plane-thread.js';
 
 /**
@@ -29,6 +32,8 @@ export class NativePlane implements PlaneRunner {
   readonly #memory = new Memory();
   readonly #session: NativeSession;
   readonly #disks: Disk[];
+  readonly #chains: (Chain | null)[];
+  readonly #inflater: InflateThread;
   readonly #plane: Plane;
   readonly #loop: PoolLoop;
   #mount: NativeMount | null = null;
@@ -38,26 +43,35 @@ export class NativePlane implements PlaneRunner {
   #finishing = false;
   #errno = 0;
 
-  constructor(config: MountConfig, disks: DiskConfig[], log: Log) {
-    this.ready = new Promise((resolve) => {
+  constructor(mount: MountConfig, disks: DiskConfig[], log: Log) {
+    const initialised = new Promise<void>((resolve) => {
       this.#initialised = resolve;
     });
+    this.#inflater = new InflateThread(disks);
+    this.ready = Promise.all([initialised, this.#inflater.ready]).then(() => {});
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-    const { groups, assignments, depth } = config;
+    const { groups, assignments, depth } = mount;
     const about = aboutDaemon('fuse-native');
     const info = (text: string): void => log.info(text);
-    // The pool transfers to and from `Memory` alone, and chains have buffers of their own.
-    const chains = disks.map(() => null);
-    const assembly = assemble({ disks, groups, assignments, depth, about }, chains, info);
-    this.#disks = assembly.disks;
-    const pageCache = config.cache === 'page';
-    this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);
-    const engine = new ThreadPoolEngine(disks, this.#memory, (request, result) => {
+    const completed = (request: number, result: number): void => {
       this.#loop.wake();
       this.#plane.completed(request, result);
+    };
+    const engine = new ThreadPoolEngine(listFiles(disks), completed);
+    this.#chains = makeChains(disks, {
+      engine,
+      memory: this.#memory,
+      resume: (request) => this.#plane.completed(request, 0),
+      watch: (disk) => this.#plane.requests.watch(disk),
+      inflate: (call) => void this.#inflate(call),
     });
+    const config = { disks, groups, assignments, depth, about };
+    const assembly = assemble(config, this.#chains, info);
+    this.#disks = assembly.disks;
+    const pageCache = mount.cache === 'page';
+    this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);
     this.#plane = new Plane({
       ...assembly,
       memory: this.#memory,
@@ -67,7 +81,7 @@ export class NativePlane implements PlaneRunner {
       pageCache,
       initialised: () => this.#initialised(),
       warn: (text) => log.warn(text),
-      trace: config.verbose ? info : null,
+      trace: mount.verbose ? info : null,
     });
     assembly.plane = this.#plane;
     const afterTurn = (): void => this.#afterTurn();
@@ -107,23 +121,20 @@ export class NativePlane implements PlaneRunner {
     this.#mount?.threads?.want(this.#session.held);
     if (!this.#finishing || this.#plane.requests.count > 0) return;
     this.#finishing = false;
-    void flush(this.#disks).then((unflushed) => {
+    void flushInPool(this.#disks).then((unflushed) => {
       this.#stop({ kind: 'ended', errno: this.#errno, unflushed });
     });
+  }
+
+  async #inflate({ disk, request, ...job }: InflateCall): Promise<void> {
+    const cluster = await this.#inflater.inflate(job);
+    this.#loop.wake();
+    this.#chains[disk]!.inflated(request, cluster);
+    this.#plane.completed(request, 0);
   }
 
   #stop(end: PlaneEnd): void {
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#end(end);
   }
-}
-
-/** Writes what hosts still hold in memory to their disks; returns the names of those that failed. */
-async function flush(disks: readonly Disk[]): Promise<string[]> {
-  const failed: string[] = [];
-  for (const { config, dirty } of disks) {
-    if (!dirty) continue;
-    await promisify(fsync)(config.descriptor).catch(() => failed.push(config.name));
-  }
-  return failed;
 }

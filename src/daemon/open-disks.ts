@@ -4,13 +4,11 @@ import { type OpenLayer, openChain } from '../image/open-chain.js';
 import { smallestUnit } from '../image/qcow2/layout.js';
 import type { ChainConfig, DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
-import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
 import { describeHolder } from './file-holders.js';
 import { type HostFile, openHostFile } from './host-file.js';
 import type { Log } from './log.js';
 import { prepareWriting } from './prepare-writing.js';
-import type { Transport } from './transport.js';
 
 /** The disks of a mount, open and locked. */
 export interface OpenDisks {
@@ -27,11 +25,7 @@ const DIRECT_BLOCK_BYTES = 4096;
  *
  * @throws SluiceError naming the file. Nothing stays open then.
  */
-export async function openDisks(
-  config: MountConfig,
-  transport: Transport,
-  log: Log,
-): Promise<OpenDisks> {
+export async function openDisks(config: MountConfig, log: Log): Promise<OpenDisks> {
   const closers: (() => void)[] = [];
   const closeAll = (): void => {
     // Once: the numbers of closed descriptors are soon somebody else's.
@@ -40,7 +34,7 @@ export async function openDisks(
   const disks: DiskConfig[] = [];
   try {
     for (const image of config.images) {
-      disks.push(await openDisk(image, config, transport, log, closers));
+      disks.push(await openDisk(image, config, log, closers));
     }
   } catch (error) {
     closeAll();
@@ -52,7 +46,6 @@ export async function openDisks(
 async function openDisk(
   image: ImageConfig,
   config: MountConfig,
-  transport: Transport,
   log: Log,
   closers: (() => void)[],
 ): Promise<DiskConfig> {
@@ -63,7 +56,6 @@ async function openDisk(
   });
   closers.push(() => chain.close());
   const isRaw = chain.layers[0]!.qcow === null;
-  if (!isRaw) checkTransport(image, transport);
   for (const { source, warnings } of chain.layers) {
     for (const warning of warnings) log.warn(`${source.path}: ${warning}`);
   }
@@ -73,7 +65,9 @@ async function openDisk(
   const { sources, layers } = numberFiles(chain);
   const files: HostFile[] = [];
   for (const [index, source] of sources.entries()) {
-    const file = await openHostFile(source.path, readOnly || index > 0, direct);
+    // An image is written, and its data file; what is below them is not.
+    const isTop = index === 0 || source === chain.layers[0]!.qcow?.dataSource;
+    const file = await openHostFile(source.path, readOnly || !isTop, direct);
     closers.push(() => close(file.descriptor));
     files.push(file);
   }
@@ -97,14 +91,6 @@ async function openDisk(
     growable,
     chain: isRaw ? null : chained,
   };
-}
-
-/** The thread pool behind fuse-native has no way to the buffers of an image of layers. */
-function checkTransport({ path }: ImageConfig, { kind, why }: Transport): void {
-  if (kind === 'uring') return;
-  const what = `${path}: a qcow2 image needs --transport uring, not ${kind} (${why})`;
-  const message = `${what}; convert it with qemu-img convert -O raw`;
-  throw new SluiceError(message, 'EOPNOTSUPP', EXIT_IMAGE);
 }
 
 /** Its data is in its own file. */

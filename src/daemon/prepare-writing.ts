@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { OpenLayer, QcowPart } from '../image/open-chain.js';
-import { HEADER_AUTOCLEAR } from '../image/qcow2/abi.js';
+import { AUTOCLEAR_RAW_DATA_FILE, HEADER_AUTOCLEAR } from '../image/qcow2/abi.js';
 import { checkWritable, readForWriting, type WritePart } from '../image/qcow2/read-for-writing.js';
 import { rebuildRefcounts } from '../image/qcow2/rebuild-refcounts.js';
 import type { FileSource } from '../image/source.js';
@@ -36,13 +36,18 @@ export async function prepareWriting(
   return readForWriting(path, source, qcow!);
 }
 
-/** Whoever does not keep a feature with an autoclear bit up to date has to clear the bit. */
+/**
+ * Whoever does not keep a feature with an autoclear bit up to date has to clear the bit. That a data
+ * file is raw stays true.
+ */
 function clearAutoclear(source: FileSource, { layout }: QcowPart): void {
   if (layout.version === 2) return;
-  if (source.read(HEADER_AUTOCLEAR, 8).every((byte) => byte === 0)) return;
+  const kept = new Uint8Array(8);
+  if (layout.dataFileRaw) kept[7] = 1 << AUTOCLEAR_RAW_DATA_FILE;
+  if (Buffer.from(kept).equals(source.read(HEADER_AUTOCLEAR, 8))) return;
   const file = new WritableFile(source);
   try {
-    file.write(HEADER_AUTOCLEAR, new Uint8Array(8));
+    file.write(HEADER_AUTOCLEAR, kept);
     file.sync();
   } finally {
     file.close();

@@ -18,7 +18,7 @@ import { chooseTransport, type Transport, transportLine } from './transport.js';
 export async function serve(config: MountConfig, log: Log): Promise<Served> {
   const transport = await chooseTransport(config.transport);
   log.info(transportLine(transport));
-  const opened = await openDisks(config, transport, log);
+  const opened = await openDisks(config, log);
   try {
     const session = await startSession(config, transport, opened.disks, log);
     // Not left to the end of the process: a thread that ends late would hold the locks until then.

@@ -9,8 +9,7 @@ export class Batch {
   readonly requests: number[] = [];
   readonly files: number[] = [];
   readonly writes: boolean[] = [];
-  /** Offset in the plane's memory. */
-  readonly starts: number[] = [];
+  readonly addresses: number[] = [];
   readonly lengths: number[] = [];
   /** Offset in the host file. */
   readonly offsets: number[] = [];
@@ -19,21 +18,21 @@ export class Batch {
     request: number,
     file: number,
     writes: boolean,
-    start: number,
+    address: number,
     length: number,
     offset: number,
   ): void {
     this.requests.push(request);
     this.files.push(file);
     this.writes.push(writes);
-    this.starts.push(start);
+    this.addresses.push(address);
     this.lengths.push(length);
     this.offsets.push(offset);
   }
 
   clear(): void {
-    const { requests, files, writes, starts, lengths, offsets } = this;
-    for (const list of [requests, files, writes, starts, lengths, offsets]) list.length = 0;
+    const { requests, files, writes, addresses, lengths, offsets } = this;
+    for (const list of [requests, files, writes, addresses, lengths, offsets]) list.length = 0;
   }
 }
 
@@ -42,7 +41,7 @@ export interface Run {
   file: number;
   writes: boolean;
   requests: number[];
-  starts: number[];
+  addresses: number[];
   lengths: number[];
   offsets: number[];
 }
@@ -52,7 +51,7 @@ export interface Run {
  * order among each other, so the kernel and we may choose one.
  */
 export function adjacentRuns(batch: Batch): Run[] {
-  const { requests, files, writes, offsets, lengths, starts } = batch;
+  const { requests, files, writes, offsets, lengths, addresses } = batch;
   const order = requests.map((_, index) => index);
   if (order.length > 1) {
     order.sort((a, b) => files[a]! - files[b]! || offsets[a]! - offsets[b]!);
@@ -65,14 +64,14 @@ export function adjacentRuns(batch: Batch): Run[] {
         file: files[at]!,
         writes: writes[at]!,
         requests: [],
-        starts: [],
+        addresses: [],
         lengths: [],
         offsets: [],
       };
       runs.push(last);
     }
     last.requests.push(requests[at]!);
-    last.starts.push(starts[at]!);
+    last.addresses.push(addresses[at]!);
     last.lengths.push(lengths[at]!);
     last.offsets.push(offsets[at]!);
   }

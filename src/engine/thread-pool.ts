@@ -1,5 +1,6 @@
 import { fdatasync, fstat, fsync, read, readv, write, writev } from 'node:fs';
 import { fallocate, ftruncate, lseek } from '../sys/libc.js';
+import { bytesAt } from '../sys/memory.js';
 import { pread, pwrite } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
 import { type Engine, fillStatus, type HostStatus, PENDING } from './engine.js';
@@ -15,29 +16,21 @@ const INLINE_BYTES = 64 << 10;
 /**
  * Host files through libuv's thread pool, for where io_uring is forbidden. What a turn asks for is
  * kept until `unplug`, where transfers that continue each other become one readv(2) or writev(2).
- * The calling thread makes no call that may wait: not even for metadata.
+ * The calling thread makes no call that may wait: not even for metadata. Addresses are of mappings
+ * of the calling thread.
  */
 export class ThreadPoolEngine implements Engine {
   readonly #files: readonly EngineFile[];
-  readonly #bytes: Uint8Array;
-  readonly #address: number;
   readonly #completed: (request: number, result: number) => void;
   readonly #batch = new Batch();
   /** One callback a request, made at its first transfer and used again. */
   readonly #ended: ((error: NodeJS.ErrnoException | null, bytes: number) => void)[] = [];
 
   /**
-   * @param memory What the addresses of transfers point into.
    * @param completed Called with each operation's result, never from within the call that began it.
    */
-  constructor(
-    files: readonly EngineFile[],
-    memory: { address: number; bytes: Uint8Array },
-    completed: (request: number, result: number) => void,
-  ) {
+  constructor(files: readonly EngineFile[], completed: (request: number, result: number) => void) {
     this.#files = files;
-    this.#bytes = memory.bytes;
-    this.#address = memory.address;
     this.#completed = completed;
   }
 
@@ -49,14 +42,14 @@ export class ThreadPoolEngine implements Engine {
   read(request: number, file: number, address: number, length: number, offset: number): number {
     const { descriptor, inMemory } = this.#files[file]!;
     if (inMemory && length <= INLINE_BYTES) return pread(descriptor, address, length, offset);
-    this.#batch.add(request, file, false, address - this.#address, length, offset);
+    this.#batch.add(request, file, false, address, length, offset);
     return PENDING;
   }
 
   write(request: number, file: number, address: number, length: number, offset: number): number {
     const { descriptor, inMemory } = this.#files[file]!;
     if (inMemory && length <= INLINE_BYTES) return pwrite(descriptor, address, length, offset);
-    this.#batch.add(request, file, true, address - this.#address, length, offset);
+    this.#batch.add(request, file, true, address, length, offset);
     return PENDING;
   }
 
@@ -102,13 +95,13 @@ export class ThreadPoolEngine implements Engine {
 
   #single(run: Run, index: number): void {
     const request = run.requests[index]!;
-    const start = run.starts[index]!;
     const length = run.lengths[index]!;
+    const bytes = bytesAt(run.addresses[index]!, length);
     const { descriptor } = this.#files[run.file]!;
     const offset = run.offsets[index]!;
     const ended = this.#callback(request);
-    if (run.writes) write(descriptor, this.#bytes, start, length, offset, ended);
-    else read(descriptor, this.#bytes, start, length, offset, ended);
+    if (run.writes) write(descriptor, bytes, 0, length, offset, ended);
+    else read(descriptor, bytes, 0, length, offset, ended);
   }
 
   #callback(request: number): (error: NodeJS.ErrnoException | null, bytes: number) => void {
@@ -117,9 +110,7 @@ export class ThreadPoolEngine implements Engine {
   }
 
   #vector(run: Run): void {
-    const views = run.starts.map((start, i) =>
-      this.#bytes.subarray(start, start + run.lengths[i]!),
-    );
+    const views = run.addresses.map((address, i) => bytesAt(address, run.lengths[i]!));
     const call = run.writes ? writev : readv;
     const { descriptor } = this.#files[run.file]!;
     call(descriptor, views, run.offsets[0]!, (error, bytes) => {

@@ -142,7 +142,7 @@ export class ChainWrites {
       yield PENDING;
     }
     this.#flushing = true;
-    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch);
+    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch, false);
     this.#flushing = false;
     this.#waiters.wake(FLUSH);
     return result;
@@ -150,23 +150,24 @@ export class ChainWrites {
 
   /**
    * The last flush, by other calls, when nothing is under way any more: twice, for the first makes
-   * references go away, and the second writes the refcounts without them. 0 or -errno.
+   * references go away, and the second writes the refcounts without them. Then they are right, and
+   * the image is clean. 0 or -errno.
    */
   *lastFlush(io: FlushIo): Task {
     const drained = (): boolean => true;
     for (let round = 0; round < 2; round++) {
-      const result = yield* this.#flushWith(NOBODY, io, () => drained);
+      const result = yield* this.#flushWith(NOBODY, io, () => drained, true);
       if (result < 0) return result;
     }
-    return 0;
+    return yield* this.#flush.runClean(io);
   }
 
-  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean): Task {
+  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean, atEnd: boolean): Task {
     const { writer } = this;
     const relieve = (): Task => this.#flush.runRefcounts(io);
     yield* this.#refcounts.settle(request, io, Number.POSITIVE_INFINITY, relieve);
     const released = writer.takeReleased();
-    const result = yield* this.#flush.run(io);
+    const result = yield* this.#flush.run(io, atEnd);
     if (result < 0) writer.putBack(released);
     else this.#refcounts.retire(released, watch());
     return result;
@@ -175,12 +176,14 @@ export class ChainWrites {
   #hostIo(request: number): FlushIo {
     const engine = this.#engine;
     const file = this.#file;
+    const { hasDataFile, layer } = this.writer;
     return {
       read: (address, length, offset) => engine.read(request, file, address, length, offset, false),
       write: (address, length, offset) => {
         return engine.write(request, file, address, length, offset, false);
       },
       sync: () => engine.flush(request, file, true),
+      syncData: () => (hasDataFile ? engine.flush(request, layer.dataFile, true) : 0),
       // Not ftruncate: clusters are being written behind this end, and it would cut them off.
       grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
     };
@@ -193,11 +196,12 @@ export class ChainWrites {
     const { clusterBytes } = writer.layer.geometry;
     const base = start - (start % clusterBytes);
     const { host: existing, inPlace, from, to } = writer.makePlan(prepared, start, end);
-    const host = existing >= 0 ? existing : yield* this.#allocate(request);
+    const host = existing >= 0 ? existing : yield* this.#allocateData(request, base);
     if (host < 0) return host;
     if (existing >= 0 && writer.isForbidden(host, clusterBytes)) return -ERRNO.EIO;
     const isNew = existing < 0;
-    const unlinked = writer.allocator.fresh ? 'fresh' : 'used';
+    const isFresh = !writer.hasDataFile && writer.allocator.fresh;
+    const unlinked = isFresh ? 'fresh' : 'used';
     const state = inPlace ? 'in place' : isNew ? unlinked : 'linked';
     const target: ClusterTarget = { base, host, from: base + from, to: base + to, state };
     const result = yield* this.#clusters.write(request, target, start, end, source);
@@ -268,6 +272,11 @@ export class ChainWrites {
     );
   }
 
+  /** A place for data. In a data file each cluster has the place that it has on the disk. */
+  *#allocateData(request: number, base: number): Task {
+    return this.writer.hasDataFile ? base : yield* this.#allocate(request);
+  }
+
   *#punch(request: number, at: number, host: number, bytes: number): Task {
     const result = yield* this.#clusters.punch(request, host, bytes);
     if (result !== -ERRNO.EOPNOTSUPP) return result;
@@ -294,7 +303,9 @@ export class ChainWrites {
     const isWhole =
       (yield* this.#content.isZero(request, base, at)) === 1 &&
       (yield* this.#content.isZero(request, at + bytes, end)) === 1;
-    if (!isWhole || layer.layout.version === 2) {
+    // A raw data file reads as the disk does, without the image: zeros have to be in it.
+    const { version, dataFileRaw } = layer.layout;
+    if (!isWhole || version === 2 || dataFileRaw) {
       return yield* this.#writeZeros(request, at, bytes);
     }
     const place = yield* this.#prepare(request, at);

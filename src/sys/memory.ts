@@ -34,9 +34,32 @@ export function mapShared(fd: number, offset: number, length: number): Mapping {
   return mapping(length, MAP_SHARED | MAP_POPULATE, fd, offset);
 }
 
+/** What this thread has mapped and keeps, by address: nothing of it is ever given back. */
+const anonymous: Mapping[] = [];
+
 /** Maps zeroed memory that takes no room until it is touched. It is page-aligned. */
 export function mapAnonymous(length: number): Mapping {
-  return mapping(length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const made = mapping(length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  anonymous.splice(firstBehind(made.address), 0, made);
+  return made;
+}
+
+/** The `length` bytes at an address of a mapping that `mapAnonymous` made in this thread. */
+export function bytesAt(address: number, length: number): Uint8Array {
+  const { address: start, buffer } = anonymous[firstBehind(address) - 1]!;
+  return new Uint8Array(buffer, address - start, length);
+}
+
+/** Index of the first mapping that begins behind an address. */
+function firstBehind(address: number): number {
+  let low = 0;
+  let high = anonymous.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (anonymous[middle]!.address <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function mapping(length: number, flags: number, fd: number, offset: number): Mapping {

@@ -8,11 +8,12 @@ import { mapAnonymous } from '../../src/sys/memory.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { tempFolder } from '../helpers/temp.js';
 
-const ADDRESS = 0x10000;
+const memory = mapAnonymous(1 << 20);
+const ADDRESS = memory.address;
 
 /** An engine over one file, and what it has reported. */
 class Fixture {
-  readonly bytes = new Uint8Array(1 << 20);
+  readonly bytes = new Uint8Array(memory.buffer);
   readonly path: string;
   readonly descriptor: number;
   readonly engine: ThreadPoolEngine;
@@ -25,14 +26,10 @@ class Fixture {
     this.descriptor = openSync(this.path, flags);
     t.teardown(() => closeSync(this.descriptor));
     const files = [{ descriptor: this.descriptor, inMemory: false }];
-    this.engine = new ThreadPoolEngine(
-      files,
-      { address: ADDRESS, bytes: this.bytes },
-      (request, result) => {
-        this.results.set(request, result);
-        this.#changed();
-      },
-    );
+    this.engine = new ThreadPoolEngine(files, (request, result) => {
+      this.results.set(request, result);
+      this.#changed();
+    });
   }
 
   /** The results of so many requests, by request. */
@@ -158,13 +155,8 @@ test('a small transfer of a file in memory is done at once', (t) => {
   writeFileSync(path, 'abcdefgh');
   const descriptor = openSync(path, 'r+');
   t.teardown(() => closeSync(descriptor));
-  const memory = mapAnonymous(4096);
   const bytes = new Uint8Array(memory.buffer);
-  const engine = new ThreadPoolEngine(
-    [{ descriptor, inMemory: true }],
-    { address: memory.address, bytes },
-    () => t.fail(),
-  );
+  const engine = new ThreadPoolEngine([{ descriptor, inMemory: true }], () => t.fail());
   t.is(engine.read(1, 0, memory.address, 4096, 2), 6);
   t.is(Buffer.from(bytes.subarray(0, 6)).toString(), 'cdefgh');
   t.is(engine.write(1, 0, memory.address, 2, 6), 2);

@@ -1,12 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { must, sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
-for (const format of ['raw', 'qcow2']) {
-  qemuMountTest(`writes go to an overlay, and are there again: over ${format}`, async (t) => {
+const CASES = ['raw', 'qcow2'].flatMap((format) => {
+  return ['uring', 'fuse-native'].map((transport) => ({ format, transport }));
+});
+
+for (const { format, transport } of CASES) {
+  const title = `writes go to an overlay, and are there again: over ${format}, ${transport}`;
+  qemuMountTest(title, async (t) => {
     const maker = new Maker(tempFolder(t, TMPFS));
     patternFile(maker.path('disk.img'), (3 << 20) + 1000);
     let image = maker.path('disk.img');
@@ -20,7 +25,8 @@ for (const format of ['raw', 'qcow2']) {
     await must('cp', [maker.path('disk.img'), model]);
     await must('truncate', ['-s', String((3 << 20) + 1024), model]);
     for (const seek of ['1000', '2500000']) {
-      await withMount(t, [image], ['--overlay', overlay], async (mount) => {
+      const words = ['--overlay', overlay, '--transport', transport];
+      await withMount(t, [image], words, async (mount) => {
         await must('cmp', [model, mount.file()]);
         for (const to of [model, mount.file()]) {
           const words = ['if=/bin/sh', `of=${to}`, 'bs=20000', 'count=1', `seek=${seek}`];
@@ -49,4 +55,28 @@ qemuMountTest('an overlay of another image is refused', async (t) => {
   const ended = await sluice(['mount', ...words]);
   t.is(ended.code, 3);
   t.regex(ended.stderr, /overlay\.qcow2: is there, and no overlay of .*two\.img/);
+});
+
+qemuMountTest('a mount that comes to nothing leaves no overlay behind that it made', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.raw('disk.img', 1 << 20);
+  const point = maker.path('mnt');
+  mkdirSync(point);
+  const overlay = maker.path('overlay.qcow2');
+  const refused = [
+    [maker.path('nowhere')],
+    [point, '--foreground', '--assign', 'nobody=group'],
+    [point, '--assign', 'nobody=group'],
+    [point, '--transport', 'fuse-native', '-o', 'nonsense'],
+  ];
+  for (const words of refused) {
+    const image = maker.path('disk.img');
+    const ended = await sluice(['mount', image, ...words, '--overlay', overlay]);
+    t.not(ended.code, 0, words.join(' '));
+    t.false(existsSync(overlay), ended.stderr);
+  }
+  maker.create('overlay.qcow2', '1M', '', '-b', 'disk.img', '-F', 'raw');
+  const words = [maker.path('disk.img'), maker.path('nowhere'), '--overlay', overlay];
+  t.not((await sluice(['mount', ...words])).code, 0);
+  t.true(existsSync(overlay), 'one that was there stays');
 });

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { must, sluice } from '../helpers/run.js';
-import { startMount, withMount } from '../helpers/sluice-mount.js';
-import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
+import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
+import { checkWhenReleased } from './check-when-released.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -101,3 +102,39 @@ qemuMountTest('a dirty image whose metadata overlaps is refused and left as it i
   );
   await must('cmp', [image, maker.path('copy')]);
 });
+
+for (const options of ['', 'cluster_size=512', 'extended_l2=on']) {
+  const title = options === '' ? 'clusters of 64 KiB' : options;
+  qemuMountTest(`lazy refcounts: marked while written, right when closed: ${title}`, async (t) => {
+    const maker = new Maker(tempFolder(t, TMPFS));
+    const image = maker.path('top.qcow2');
+    maker.create('top.qcow2', '16M', `lazy_refcounts=on${options === '' ? '' : `,${options}`}`);
+    const dirty = (): number => readFileSync(image)[DIRTY_BYTE]! & 1;
+    const model = patternFile(maker.path('model'), 16 << 20);
+    const copy = async (to: string, from: number, count: number): Promise<void> => {
+      const words = [`skip=${from}`, `seek=${from}`, `count=${count}`, 'bs=1M', 'status=none'];
+      await must('dd', [`if=${model}`, `of=${to}`, ...words, 'conv=notrunc,fsync']);
+    };
+    await withMount(t, [image], [], async (mount) => {
+      t.is(dirty(), 0, 'not before anything changes');
+      await copy(mount.file('top'), 0, 2);
+      t.is(dirty(), 1);
+    });
+    t.is(dirty(), 0);
+    await must('qemu-img', ['check', '-f', 'qcow2', image]);
+    // The next daemon dies, and the one after it makes good what is left.
+    const killed = await startMount(t, [image]);
+    await copy(killed.file('top'), 2, 6);
+    process.kill(killed.pid, 'SIGKILL');
+    await forceAway(killed.point);
+    t.is(dirty(), 1);
+    t.not((await checkWhenReleased(image)).code, 0, 'its refcounts are stale');
+    await withMount(t, [image], [], async (mount) => {
+      await must('cmp', ['-n', String(8 << 20), model, mount.file('top')]);
+      await copy(mount.file('top'), 8, 8);
+    });
+    t.is(dirty(), 0);
+    await must('qemu-img', ['check', '-f', 'qcow2', image]);
+    await must('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', model, image]);
+  });
+}

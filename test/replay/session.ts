@@ -39,6 +39,20 @@ const ZERO_RANGE = 0x10 | 0x01;
 const EPERM = 1;
 const QUIET = { info() {}, warn() {}, error() {} };
 
+/** Opens an image to write it, as a mount does; one that is marked as dirty is repaired then. */
+export function openImage(path: string, growable = false) {
+  return openDisks(
+    {
+      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable },
+      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
+      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
+      logFile: null,
+      images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
+    },
+    QUIET,
+  );
+}
+
 /** Shared: it is 1.3 GiB of addresses. Each session leaves it as it was. */
 const memory = new Memory();
 
@@ -104,20 +118,7 @@ export class Session {
   #version = 0;
 
   static async begin(plan: Plan, random: Random): Promise<Session> {
-    const disks = await openDisks(
-      {
-        ...{ mountpoint: '', groups: [], assignments: [], readOnly: false },
-        growable: plan.growth > 0,
-        ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
-        ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
-        logFile: null,
-        images: [
-          { name: 'top', path: plan.image, format: 'qcow2', backingFormats: [], snapshot: null },
-        ],
-      },
-      { kind: 'uring', why: '' },
-      QUIET,
-    );
+    const disks = await openImage(plan.image, plan.growth > 0);
     return new Session(plan, random, disks.disks, disks.close);
   }
 

@@ -41,7 +41,6 @@ export async function writeImage(path: string, random: Random): Promise<void> {
       logFile: null,
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
-    { kind: 'uring', why: '' },
     QUIET,
   );
   try {

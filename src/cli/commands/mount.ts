@@ -20,7 +20,8 @@ export function builder(yargs: Argv): Argv {
   return declareMount(yargs);
 }
 
-async function runHere(config: MountConfig): Promise<void> {
+/** Serves in this process until the mount ends. */
+async function runHere(config: MountConfig, mounted: () => void): Promise<void> {
   const place =
     config.logFile === null
       ? stderrLog(config.mountpoint)
@@ -29,23 +30,36 @@ async function runHere(config: MountConfig): Promise<void> {
   // Loaded only here: no other command needs the C library.
   const { serve } = await import('../../daemon/serve.js');
   await runDaemon(config, log, serve, ({ notice }) => {
+    mounted();
     if (notice !== undefined) note(`sluice: mount: ${notice}`);
     process.stdout.write(`sluice: mount: ${config.mountpoint} is ready\n`);
   });
 }
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
-  const words = args as unknown as MountArguments;
-  const plain = buildMountConfig(words, { directory: process.cwd() });
-  const overlay = oneText('--overlay', words.overlay, '');
-  const asked = addOverlay(plain, overlay === '' ? null : resolve(overlay));
+async function mount(asked: MountConfig, mounted: () => void): Promise<void> {
   await checkImages(asked);
   await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
   const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
-  if (config.foreground) await runHere(config);
-  else {
-    const progress = progressNotes('sluice: mount: ');
-    const notice = await launch(config, undefined, undefined, progress);
-    if (notice !== undefined) note(`sluice: mount: ${notice}`);
+  if (config.foreground) return runHere(config, mounted);
+  const progress = progressNotes('sluice: mount: ');
+  const notice = await launch(config, undefined, undefined, progress);
+  mounted();
+  if (notice !== undefined) note(`sluice: mount: ${notice}`);
+}
+
+export async function handler(args: ArgumentsCamelCase): Promise<void> {
+  const words = args as unknown as MountArguments;
+  const plain = buildMountConfig(words, { directory: process.cwd() });
+  const path = oneText('--overlay', words.overlay, '');
+  const overlay = addOverlay(plain, path === '' ? null : resolve(path));
+  let isMounted = false;
+  try {
+    await mount(overlay.config, () => {
+      isMounted = true;
+    });
+  } catch (error) {
+    // Nothing was written to it: nobody ever saw the mount.
+    if (!isMounted) overlay.discard();
+    throw error;
   }
 }

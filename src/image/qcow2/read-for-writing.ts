@@ -23,6 +23,8 @@ export interface WritePart {
    * On a block device, where the clusters in use end, bytes; null for a file, which ends there itself.
    */
   deviceEnd: number | null;
+  /** Size of the external data file, bytes; -1 without one. */
+  dataSize: number;
 }
 
 /**
@@ -64,7 +66,9 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   const deviceEnd = source.blockDevice
     ? Math.max(findEnd(source, layout, refcountTable), lastOf(metadata) * clusterBytes)
     : null;
-  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header, deviceEnd };
+  const dataSize = qcow.dataSource?.size ?? -1;
+  const list = Float64Array.from(metadata);
+  return { l1, l1Copied, refcountTable, metadata: list, header, deviceEnd, dataSize };
 }
 
 /**
@@ -81,8 +85,8 @@ export function checkWritable(
     const what = 'marked as corrupt; repair it with qemu-img check -r all, or use --read-only';
     throw unsupported(path, what);
   }
-  if (dataSource !== null) {
-    throw unsupported(path, 'this version cannot write external data files; use --read-only');
+  if (dataSource?.blockDevice === true) {
+    throw unsupported(path, 'its data file is a block device; use --read-only');
   }
   if (source.blockDevice && layout.features.dirty) {
     const what = 'was not closed, and is on a block device: repair it with qemu-img check -r all';

@@ -1,0 +1,10 @@
+import { parentPort } from 'node:worker_threads';
+import { inflate } from '../image/inflate.js';
+import type { InflateJob } from './inflate-thread.js';
+
+/** Entry of the thread that inflates: one cluster after the other. */
+const port = parentPort!;
+
+port.on('message', async ({ method, bytes, clusterBytes }: InflateJob) => {
+  port.postMessage(await inflate(method, bytes, clusterBytes));
+});
