@@ -60,7 +60,10 @@ class Writer {
   constructor(disk: DiskConfig) {
     this.#disk = disk;
     const files = listFiles([disk]);
-    const engine = new FileEngine(files.map(({ descriptor }) => descriptor));
+    const engine = new FileEngine(
+      files.map(({ descriptor }) => descriptor),
+      disk.chain!.layers[0]!.qcow!.dataFile,
+    );
     engine.limit =
       fstatSync(disk.descriptor).size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20));
     const parts = {
