@@ -72,7 +72,8 @@ async function openDisk(
     files.push(file);
   }
   const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
-  const growable = config.growable && isRaw && !first.blockDevice;
+  const canGrow = isRaw ? !first.blockDevice : write !== null && isWhole(chain.layers[0]!);
+  const growable = config.growable && canGrow;
   if (write !== null) layers[0]!.qcow!.l1 = write.l1;
   const chained: ChainConfig = {
     layers,
@@ -90,6 +91,11 @@ async function openDisk(
     growable,
     chain: isRaw ? null : chained,
   };
+}
+
+/** Its data is in its own file. */
+function isWhole({ qcow }: OpenLayer): boolean {
+  return qcow?.dataSource === null;
 }
 
 function isDirectPossible(layer: OpenLayer): boolean {

@@ -10,9 +10,14 @@ export class FileEngine implements Engine {
   readonly #descriptors: readonly number[];
   /** No write may end behind this: bytes of the image's file. */
   limit = 0;
+  readonly #dataFile: number;
 
-  /** @param descriptors The image's own file first; nothing may write to the others. */
-  constructor(descriptors: readonly number[]) {
+  /**
+   * @param descriptors The image's own file first.
+   * @param dataFile Its external data file, or 0. Nothing may write to any other.
+   */
+  constructor(descriptors: readonly number[], dataFile: number) {
+    this.#dataFile = dataFile;
     this.#descriptors = descriptors;
   }
 
@@ -63,6 +68,8 @@ export class FileEngine implements Engine {
   }
 
   #check(file: number, offset: number, length: number): void {
+    // A data file is as long as the disk says it is.
+    if (file === this.#dataFile && file !== 0) return;
     if (file !== 0) throw new Error(`file ${file} is written, which is no image`);
     if (offset + length > this.limit) {
       throw new Error(`${length} bytes are written at ${offset}; the limit is ${this.limit}`);
