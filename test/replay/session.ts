@@ -43,10 +43,7 @@ const QUIET = { info() {}, warn() {}, error() {} };
 export function openImage(path: string, growable = false) {
   return openDisks(
     {
-      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable },
-      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
-      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
-      logFile: null,
+      ...{ readOnly: false, growable, direct: false, metadataCache: 0 },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,

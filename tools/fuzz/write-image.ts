@@ -35,10 +35,7 @@ const memory = new Memory();
 export async function writeImage(path: string, random: Random): Promise<void> {
   const opened = await openDisks(
     {
-      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: true },
-      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
-      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
-      logFile: null,
+      ...{ readOnly: false, growable: true, direct: false, metadataCache: 0 },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,
