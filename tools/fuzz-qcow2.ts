@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { inflate } from '../src/image/inflate.js';
 import { mapImage } from '../src/image/map-image.js';
 import { openChain } from '../src/image/open-chain.js';
@@ -10,13 +9,14 @@ import { SluiceError } from '../src/util/errors.js';
 import { Random } from './exerciser/random.js';
 import { makeSeeds, mutate, mutateTables } from './fuzz/mutations.js';
 import { writeImage } from './fuzz/write-image.js';
+import { runTool } from './lib/cleanup.js';
+import { temporaryFolder } from './lib/image.js';
+import { toolOptions } from './lib/options.js';
 
 /**
  * Feeds the reader and the writer of qcow2 with mutations of real images. Whatever comes must end in
  * an answer or in a SluiceError, in bounded time and memory, and without a write that is out of
  * bounds; anything else ends this program with the seed and round.
- *
- *     node build/tools/fuzz-qcow2.js [--seconds 60] [--rounds N] [--seed 1] [--first 0] [--folder DIR]
  *
  * `--first ROUND --rounds 1` repeats one round.
  */
@@ -25,8 +25,8 @@ import { writeImage } from './fuzz/write-image.js';
 const ENTRIES_MAX = 20_000;
 /** No single input may take more processor time. */
 const LIMIT_MS = 4000;
-/** Resident memory may not grow beyond. */
-const LIMIT_BYTES = 1 << 30;
+/** Resident memory may not grow by more, for a single input. (What is mapped stays until the end.) */
+const LIMIT_BYTES = 256 << 20;
 
 /** What became of the images that were to be written. */
 const written = { opened: 0, refused: 0 };
@@ -57,6 +57,7 @@ async function round(path: string, seeds: readonly Buffer[], random: Random): Pr
   const bytes = random.oneIn(2) ? mutate(seed, random) : mutateTables(seed, random);
   writeFileSync(path, bytes);
   const start = process.cpuUsage();
+  const before = process.memoryUsage.rss();
   await unlessRefused(() => look(path));
   const opened = await unlessRefused(() => writeImage(path, random));
   written[opened ? 'opened' : 'refused']++;
@@ -66,34 +67,43 @@ async function round(path: string, seeds: readonly Buffer[], random: Random): Pr
   const { user, system } = process.cpuUsage(start);
   const took = (user + system) / 1000;
   if (took > LIMIT_MS) throw new Error(`took ${Math.round(took)} ms`);
-  if (process.memoryUsage.rss() > LIMIT_BYTES) throw new Error('takes more than 1 GiB');
+  const memory = process.memoryUsage.rss() - before;
+  if (memory > LIMIT_BYTES) throw new Error(`takes ${memory >> 20} MiB`);
+}
+
+function readOptions() {
+  return toolOptions('fuzz-qcow2', 'Reads and writes mutated qcow2 images, and looks for faults.')
+    .options({
+      seconds: { type: 'number', describe: 'how long [60, if there are no --rounds]' },
+      rounds: { type: 'number', describe: 'how many images' },
+      seed: { type: 'number', default: 1, describe: 'of the random numbers' },
+      first: { type: 'number', default: 0, describe: 'the round to begin with' },
+      folder: { type: 'string', default: tmpdir(), describe: 'folder for the images' },
+    })
+    .parseSync();
 }
 
 async function main(): Promise<number> {
-  const text = { type: 'string' } as const;
-  const options = { seconds: text, rounds: text, seed: text, first: text, folder: text };
-  const { values } = parseArgs({ options });
-  const { seconds = values.rounds === undefined ? '60' : 'Infinity', rounds = 'Infinity' } = values;
-  const { seed = '1', first = '0', folder: base = tmpdir() } = values;
-  const folder = mkdtempSync(join(base, 'sluice-fuzz-'));
-  const until = performance.now() + Number(seconds) * 1000;
+  const { seed, first, folder: base, ...length } = readOptions();
+  const rounds = length.rounds ?? Number.POSITIVE_INFINITY;
+  const seconds = length.seconds ?? (length.rounds === undefined ? 60 : Number.POSITIVE_INFINITY);
+  const folder = await temporaryFolder(base);
+  const until = performance.now() + seconds * 1000;
   let done = 0;
   try {
     const seeds = makeSeeds(folder);
     const path = join(folder, 'input.qcow2');
-    for (; performance.now() < until && done < Number(rounds); done++) {
-      await round(path, seeds, new Random(Number(seed), Number(first) + done));
+    for (; performance.now() < until && done < rounds; done++) {
+      await round(path, seeds, new Random(seed, first + done));
     }
     const { opened, refused } = written;
     process.stdout.write(`${done} rounds (${opened} written, ${refused} refused), nothing found\n`);
     return 0;
   } catch (error) {
-    const where = `seed ${seed}, round ${Number(first) + done}`;
+    const where = `seed ${seed}, round ${first + done}`;
     process.stdout.write(`${where}: ${(error as Error).stack}\n`);
     return 1;
-  } finally {
-    rmSync(folder, { recursive: true });
   }
 }
 
-process.exitCode = await main();
+await runTool('fuzz-qcow2', main);

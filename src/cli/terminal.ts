@@ -12,3 +12,13 @@ export function progress(text: string): { end(): void } {
   const timer = setTimeout(() => note(`${text}...`), PROGRESS_AFTER_MS);
   return { end: () => clearTimeout(timer) };
 }
+
+/** Says on a terminal how far something is, after two seconds and then as often. */
+export function progressNotes(prefix: string): (text: string) => void {
+  let last = performance.now();
+  return (text) => {
+    if (process.stderr.isTTY !== true || performance.now() - last < PROGRESS_AFTER_MS) return;
+    last = performance.now();
+    note(`${prefix}${text}`);
+  };
+}

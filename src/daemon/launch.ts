@@ -6,11 +6,14 @@ import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
 import { findLogFile } from './log-place.js';
-import type { FromDaemon } from './messages.js';
+import type { FromDaemon, Outcome } from './messages.js';
 import { POOL_SIZE, POOL_THREADS } from './pool-size.js';
 import { detachDeadMount } from './unmount.js';
 
-/** Start-up takes 0.1 s; this is for a machine that swaps, and so that nothing waits for ever. */
+/**
+ * Start-up takes 0.1 s; this is for a machine that swaps, and so that nothing waits for ever. What
+ * takes longer says how far it is, and gets as much time again.
+ */
 const READY_LIMIT_MS = 30_000;
 
 /** The program of the daemon process. */
@@ -52,8 +55,13 @@ function exitError(code: number | null, signal: string | null, logFile: string):
   );
 }
 
-/** Waits for the daemon's one message, for its end, or for the limit, whichever is first. */
-function outcome(child: ChildProcess, logFile: string, limitMs: number): Promise<FromDaemon> {
+/** Waits for the daemon's last word, for its end, or for its silence, whichever is first. */
+function outcome(
+  child: ChildProcess,
+  logFile: string,
+  limitMs: number,
+  progress: (text: string) => void,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
@@ -61,16 +69,23 @@ function outcome(child: ChildProcess, logFile: string, limitMs: number): Promise
       const message = `the mount was not ready after ${seconds} s and was given up; see ${logFile}`;
       reject(new SluiceError(message, 'ETIMEDOUT', EXIT_DAEMON));
     }, limitMs);
-    child.once('message', (message) => resolve(message as FromDaemon));
+    child.on('message', (word) => {
+      const message = word as FromDaemon;
+      if (message.kind === 'progress') {
+        timer.refresh();
+        progress(message.text);
+        return;
+      }
+      clearTimeout(timer);
+      resolve(message);
+    });
     child.once('error', (error) => {
       const message = `the daemon cannot be started: ${error.message}`;
       reject(new SluiceError(message, 'EAGAIN', EXIT_FAILED, error));
     });
     // Not `exit`, which may overtake a last message: `close` comes after the channel is drained.
     child.once('close', (code, signal) => reject(exitError(code, signal, logFile)));
-    for (const event of ['message', 'error', 'close']) {
-      child.once(event, () => clearTimeout(timer));
-    }
+    for (const event of ['error', 'close']) child.once(event, () => clearTimeout(timer));
   });
 }
 
@@ -98,19 +113,21 @@ function letGo(child: ChildProcess): void {
  * Starts the daemon in the background and resolves when the files can be used, with a line for the
  * user if there is something to tell.
  *
+ * @param progress Called with how far it is, where it takes long.
  * @throws SluiceError what the daemon reports; EIO or ETIMEDOUT with EXIT_DAEMON if it says nothing
  */
 export async function launch(
   config: MountConfig,
   program = DAEMON_PROGRAM,
   limitMs = READY_LIMIT_MS,
+  progress: (text: string) => void = () => {},
 ): Promise<string | undefined> {
   const log = openLog(config.logFile);
   const child = start(config, program, log.fd);
   closeSync(log.fd);
   const restoreSignals = passSignals(child);
   try {
-    const waiting = outcome(child, log.path, limitMs);
+    const waiting = outcome(child, log.path, limitMs, progress);
     // A failed send means that the process died; `close` tells so with its code.
     child.send(config, () => {});
     const told = await waiting;

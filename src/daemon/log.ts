@@ -5,6 +5,8 @@ export interface Log {
   info(text: string): void;
   warn(text: string): void;
   error(text: string): void;
+  /** Tells who waits for the mount how far something is that takes long. */
+  progress?(text: string): void;
 }
 
 /** At this size a log is renamed to FILE.1, once: two files, 32 MiB, are the most a log takes. */

@@ -1,8 +1,8 @@
 import { EXIT_DAEMON, EXIT_FAILED, EXIT_OK, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
-import { fileLog } from './log.js';
+import { fileLog, type Log } from './log.js';
 import { findLogFile } from './log-place.js';
-import type { FromDaemon } from './messages.js';
+import type { FromDaemon, Outcome } from './messages.js';
 import { runDaemon } from './run.js';
 import { serve } from './serve.js';
 
@@ -19,7 +19,7 @@ function send(message: FromDaemon): Promise<void> {
   });
 }
 
-function failure(error: unknown): FromDaemon {
+function failure(error: unknown): Outcome {
   if (error instanceof SluiceError) {
     const { message, errno, exitCode } = error;
     return { kind: 'failed', message, errno, exitCode };
@@ -29,7 +29,10 @@ function failure(error: unknown): FromDaemon {
 }
 
 async function main(config: MountConfig): Promise<number> {
-  const log = fileLog(findLogFile(config.logFile), config.mountpoint);
+  const log: Log = {
+    ...fileLog(findLogFile(config.logFile), config.mountpoint),
+    progress: (text) => void send({ kind: 'progress', text }),
+  };
   let ready = false;
   try {
     await runDaemon(config, log, serve, ({ notice }) => {

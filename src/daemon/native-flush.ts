@@ -2,7 +2,7 @@ import { fstat } from 'node:fs';
 import { promisify } from 'node:util';
 import { PENDING } from '../engine/engine.js';
 import type { ChainWrites } from '../plane/chain-writes.js';
-import type { Disk } from '../plane/disk.js';
+import { type Disk, type DiskConfig, dataDescriptor } from '../plane/disk.js';
 import { fsyncSoon, ftruncate, preadSoon, pwriteSoon } from '../sys/libc.js';
 
 /**
@@ -15,7 +15,7 @@ export async function flushInPool(disks: readonly Disk[]): Promise<string[]> {
   const failed: string[] = [];
   for (const { config, dirty, chain } of disks) {
     const { descriptor } = config;
-    let result = chain?.writes ? await flushChain(chain.writes, descriptor) : 0;
+    let result = chain?.writes ? await flushChain(chain.writes, config) : 0;
     if (result >= 0 && dirty) result = await fsyncSoon(descriptor);
     if (result < 0) failed.push(config.name);
   }
@@ -23,7 +23,9 @@ export async function flushInPool(disks: readonly Disk[]): Promise<string[]> {
 }
 
 /** 0 or -errno. */
-async function flushChain(writes: ChainWrites, descriptor: number): Promise<number> {
+async function flushChain(writes: ChainWrites, config: DiskConfig): Promise<number> {
+  const { descriptor } = config;
+  const dataFile = dataDescriptor(config);
   let call = Promise.resolve(0);
   const begin = (started: Promise<number>): number => {
     call = started;
@@ -33,6 +35,7 @@ async function flushChain(writes: ChainWrites, descriptor: number): Promise<numb
     write: (address, length, offset) => begin(pwriteSoon(descriptor, address, length, offset)),
     read: (address, length, offset) => begin(preadSoon(descriptor, address, length, offset)),
     sync: () => begin(fsyncSoon(descriptor)),
+    syncData: () => (dataFile < 0 ? 0 : begin(fsyncSoon(dataFile))),
     grow: (size) => begin(growTo(descriptor, size)),
   });
   let step = steps.next(0);

@@ -1,18 +1,14 @@
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { numberFiles } from '../image/chain-files.js';
 import { lockImage } from '../image/image-locks.js';
 import { type OpenLayer, openChain } from '../image/open-chain.js';
-import { HEADER_AUTOCLEAR } from '../image/qcow2/abi.js';
-import { type QcowLayout, smallestUnit } from '../image/qcow2/layout.js';
-import { readForWriting, type WritePart } from '../image/qcow2/read-for-writing.js';
-import type { FileSource } from '../image/source.js';
+import { smallestUnit } from '../image/qcow2/layout.js';
 import type { ChainConfig, DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
-import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
-import type { ImageConfig, MountConfig } from './config.js';
+import type { DiskOptions, ImageConfig } from './config.js';
 import { describeHolder } from './file-holders.js';
 import { type HostFile, openHostFile } from './host-file.js';
 import type { Log } from './log.js';
+import { prepareWriting } from './prepare-writing.js';
 
 /** The disks of a mount, open and locked. */
 export interface OpenDisks {
@@ -29,7 +25,7 @@ const DIRECT_BLOCK_BYTES = 4096;
  *
  * @throws SluiceError naming the file. Nothing stays open then.
  */
-export async function openDisks(config: MountConfig, log: Log): Promise<OpenDisks> {
+export async function openDisks(config: DiskOptions, log: Log): Promise<OpenDisks> {
   const closers: (() => void)[] = [];
   const closeAll = (): void => {
     // Once: the numbers of closed descriptors are soon somebody else's.
@@ -49,7 +45,7 @@ export async function openDisks(config: MountConfig, log: Log): Promise<OpenDisk
 
 async function openDisk(
   image: ImageConfig,
-  config: MountConfig,
+  config: DiskOptions,
   log: Log,
   closers: (() => void)[],
 ): Promise<DiskConfig> {
@@ -64,16 +60,20 @@ async function openDisk(
     for (const warning of warnings) log.warn(`${source.path}: ${warning}`);
   }
   const direct = config.direct && chain.layers.every(isDirectPossible);
+  // Before anything is made of the layers: a repair changes what is known of the first.
+  const write = readOnly || isRaw ? null : await prepareWriting(chain.layers[0]!, image, log);
   const { sources, layers } = numberFiles(chain);
   const files: HostFile[] = [];
   for (const [index, source] of sources.entries()) {
-    const file = await openHostFile(source.path, readOnly || index > 0, direct);
+    // An image is written, and its data file; what is below them is not.
+    const isTop = index === 0 || source === chain.layers[0]!.qcow?.dataSource;
+    const file = await openHostFile(source.path, readOnly || !isTop, direct);
     closers.push(() => close(file.descriptor));
     files.push(file);
   }
   const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
-  const growable = config.growable && isRaw && !first.blockDevice;
-  const write = readOnly || isRaw ? null : prepareWriting(chain.layers[0]!, image);
+  const canGrow = isRaw ? !first.blockDevice : write !== null && isWhole(chain.layers[0]!);
+  const growable = config.growable && canGrow;
   if (write !== null) layers[0]!.qcow!.l1 = write.l1;
   const chained: ChainConfig = {
     layers,
@@ -93,30 +93,11 @@ async function openDisk(
   };
 }
 
+/** Its data is in its own file. */
+function isWhole({ qcow }: OpenLayer): boolean {
+  return qcow?.dataSource === null;
+}
+
 function isDirectPossible(layer: OpenLayer): boolean {
   return layer.qcow === null || smallestUnit(layer.qcow.layout) >= DIRECT_BLOCK_BYTES;
-}
-
-/** Reads and checks what writing needs, and clears the features that do not outlive a write. */
-function prepareWriting({ source, qcow }: OpenLayer, { snapshot }: ImageConfig): WritePart {
-  if (snapshot !== null) {
-    const message = `${source.path}: a snapshot cannot be written; use --read-only`;
-    throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
-  }
-  const part = readForWriting(source.path, source, qcow!);
-  clearAutoclear(source, qcow!.layout);
-  return part;
-}
-
-/** Whoever does not keep a feature with an autoclear bit up to date has to clear the bit. */
-function clearAutoclear(source: FileSource, layout: QcowLayout): void {
-  if (layout.version === 2) return;
-  if (source.read(HEADER_AUTOCLEAR, 8).every((byte) => byte === 0)) return;
-  const descriptor = openSync(source.path, 'r+');
-  try {
-    writeSync(descriptor, new Uint8Array(8), 0, 8, HEADER_AUTOCLEAR);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -65,7 +65,11 @@ export function openChain(path: string, options: ChainOptions, opened?: FileOpen
   };
   const open = (file: string, isTop: boolean): FileSource => {
     const source = new FileSource(file);
+    const known = sources.map(({ identity }) => identity);
     sources.push(source);
+    if (isTop && known.includes(source.identity)) {
+      throw malformed(path, 'its external data file is the image itself');
+    }
     opened?.(source, isTop);
     return source;
   };

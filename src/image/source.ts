@@ -28,12 +28,11 @@ export function hostError(path: string, error: unknown): SluiceError {
 export class FileSource implements Source {
   readonly path: string;
   readonly descriptor: number;
-  readonly size: number;
   readonly blockDevice: boolean;
-  /** Bytes that take room on the host. */
-  readonly allocated: number;
   /** Tells files apart whatever their names: the device, and the inode on it. */
   readonly identity: string;
+  #size: number;
+  #allocated: number;
 
   /** @throws SluiceError exit code 1 if it cannot be opened, 3 if it is no image. */
   constructor(path: string) {
@@ -41,9 +40,26 @@ export class FileSource implements Source {
     this.descriptor = openRegular(path);
     const stats = fstatSync(this.descriptor);
     this.blockDevice = stats.isBlockDevice();
-    this.size = this.blockDevice ? deviceSize(path, stats.rdev) : stats.size;
-    this.allocated = this.blockDevice ? this.size : stats.blocks * 512;
+    this.#size = this.blockDevice ? deviceSize(path, stats.rdev) : stats.size;
+    this.#allocated = this.blockDevice ? this.#size : stats.blocks * 512;
     this.identity = this.blockDevice ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes that take room on the host. */
+  get allocated(): number {
+    return this.#allocated;
+  }
+
+  /** The file has been written to: its size may be another. */
+  refresh(): void {
+    if (this.blockDevice) return;
+    const stats = fstatSync(this.descriptor);
+    this.#size = stats.size;
+    this.#allocated = stats.blocks * 512;
   }
 
   read(offset: number, length: number): Uint8Array {

@@ -1,12 +1,12 @@
 import type { Memory } from '../buffers/memory.js';
 import { type Engine, PENDING } from '../engine/engine.js';
-import type { ChainImage } from '../image/chain-image.js';
 import { DATA, newExtent, ZERO } from '../image/image.js';
 import type { QcowWriter } from '../image/qcow2/qcow-writer.js';
 import { MISSING } from '../image/qcow2/slice-cache.js';
 import { ERRNO } from '../util/errno.js';
 import type { Chain } from './chain.js';
 import { ChainContent } from './chain-content.js';
+import { ChainGrowth } from './chain-growth.js';
 import { type ClusterTarget, ClusterWrites, ZEROS } from './cluster-writes.js';
 import { type FlushIo, MetadataFlush } from './metadata-flush.js';
 import { RefcountIo } from './refcount-io.js';
@@ -27,7 +27,6 @@ export class ChainWrites {
   readonly writer: QcowWriter;
   readonly #chain: Chain;
   readonly #content: ChainContent;
-  readonly #image: ChainImage;
   readonly #engine: Engine;
   readonly #file: number;
   readonly #clusters: ClusterWrites;
@@ -36,12 +35,14 @@ export class ChainWrites {
   readonly #flush: MetadataFlush;
   readonly #watch: () => () => boolean;
   readonly #tables = new Set<number>();
+  readonly #growth: ChainGrowth;
   #flushing = false;
 
   /**
    * @param watch See `Requests.watch`, for this disk.
    * @param hostSize Size of the image's file, bytes.
    * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit See `ClusterWrites`.
    */
   constructor(
     chain: Chain,
@@ -53,27 +54,47 @@ export class ChainWrites {
     file: number,
     hostSize: number,
     alignment: number,
+    holeUnit: number,
   ) {
     const { layer, allocator } = writer;
     const content = new ChainContent(chain, engine, alignment);
     this.#chain = chain;
     this.#content = content;
-    this.#image = chain.image;
     this.writer = writer;
     this.#engine = engine;
     this.#file = file;
-    this.#clusters = new ClusterWrites(layer, content, engine, memory, resume, file, alignment);
+    this.#clusters = new ClusterWrites(
+      layer,
+      content,
+      engine,
+      memory,
+      resume,
+      file,
+      alignment,
+      holeUnit,
+    );
     this.#refcounts = new RefcountIo(allocator, resume);
     this.#waiters = new Waiters(resume);
     this.#flush = new MetadataFlush(writer, hostSize);
     this.#watch = watch;
+    this.#growth = new ChainGrowth(chain.image, writer, {
+      allocateRun: (request, clusters) => this.#allocateRun(request, clusters),
+      zero: (request, offset, length) => this.zero(request, offset, length),
+    });
   }
 
   /**
-   * Writes `length` bytes at `offset` from `source` in the plane's memory, or zeros.
+   * Writes `length` bytes at `offset` from `source` in the plane's memory, or zeros. Behind the end
+   * the disk grows.
    * @returns Bytes written; -errno only if that is none.
    */
   *write(request: number, offset: number, length: number, source: number): Task {
+    const grown = yield* this.grow(request, offset + length);
+    return grown < 0 ? grown : yield* this.#writeWithin(request, offset, length, source);
+  }
+
+  /** The same within the disk. */
+  *#writeWithin(request: number, offset: number, length: number, source: number): Task {
     const { clusterBytes } = this.writer.layer.geometry;
     for (let done = 0; done < length; ) {
       const start = offset + done;
@@ -87,9 +108,14 @@ export class ChainWrites {
     return length;
   }
 
+  /** Makes the disk at least so long; what is new reads as zeros. 0 or -errno. */
+  grow(request: number, size: number): Task {
+    return this.#growth.grow(request, size);
+  }
+
   /** Makes a range read as zeros: whole clusters by their entries, allocated ones by holes. */
   *zero(request: number, offset: number, length: number): Task {
-    const end = Math.min(offset + length, this.#image.size);
+    const end = Math.min(offset + length, this.writer.layer.size);
     const extent = newExtent();
     for (let at = offset; at < end; ) {
       const error = yield* this.#content.map(request, at, end - at, extent);
@@ -116,7 +142,7 @@ export class ChainWrites {
       yield PENDING;
     }
     this.#flushing = true;
-    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch);
+    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch, false);
     this.#flushing = false;
     this.#waiters.wake(FLUSH);
     return result;
@@ -124,23 +150,24 @@ export class ChainWrites {
 
   /**
    * The last flush, by other calls, when nothing is under way any more: twice, for the first makes
-   * references go away, and the second writes the refcounts without them. 0 or -errno.
+   * references go away, and the second writes the refcounts without them. Then they are right, and
+   * the image is clean. 0 or -errno.
    */
   *lastFlush(io: FlushIo): Task {
     const drained = (): boolean => true;
     for (let round = 0; round < 2; round++) {
-      const result = yield* this.#flushWith(NOBODY, io, () => drained);
+      const result = yield* this.#flushWith(NOBODY, io, () => drained, true);
       if (result < 0) return result;
     }
-    return 0;
+    return yield* this.#flush.runClean(io);
   }
 
-  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean): Task {
+  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean, atEnd: boolean): Task {
     const { writer } = this;
     const relieve = (): Task => this.#flush.runRefcounts(io);
     yield* this.#refcounts.settle(request, io, Number.POSITIVE_INFINITY, relieve);
     const released = writer.takeReleased();
-    const result = yield* this.#flush.run(io);
+    const result = yield* this.#flush.run(io, atEnd);
     if (result < 0) writer.putBack(released);
     else this.#refcounts.retire(released, watch());
     return result;
@@ -149,12 +176,14 @@ export class ChainWrites {
   #hostIo(request: number): FlushIo {
     const engine = this.#engine;
     const file = this.#file;
+    const { hasDataFile, layer } = this.writer;
     return {
       read: (address, length, offset) => engine.read(request, file, address, length, offset, false),
       write: (address, length, offset) => {
         return engine.write(request, file, address, length, offset, false);
       },
       sync: () => engine.flush(request, file, true),
+      syncData: () => (hasDataFile ? engine.flush(request, layer.dataFile, true) : 0),
       // Not ftruncate: clusters are being written behind this end, and it would cut them off.
       grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
     };
@@ -167,11 +196,12 @@ export class ChainWrites {
     const { clusterBytes } = writer.layer.geometry;
     const base = start - (start % clusterBytes);
     const { host: existing, inPlace, from, to } = writer.makePlan(prepared, start, end);
-    const host = existing >= 0 ? existing : yield* this.#allocate(request);
+    const host = existing >= 0 ? existing : yield* this.#allocateData(request, base);
     if (host < 0) return host;
     if (existing >= 0 && writer.isForbidden(host, clusterBytes)) return -ERRNO.EIO;
     const isNew = existing < 0;
-    const unlinked = writer.allocator.fresh ? 'fresh' : 'used';
+    const isFresh = !writer.hasDataFile && writer.allocator.fresh;
+    const unlinked = isFresh ? 'fresh' : 'used';
     const state = inPlace ? 'in place' : isNew ? unlinked : 'linked';
     const target: ClusterTarget = { base, host, from: base + from, to: base + to, state };
     const result = yield* this.#clusters.write(request, target, start, end, source);
@@ -230,10 +260,37 @@ export class ChainWrites {
     return yield* this.#refcounts.allocate(request, this.#hostIo(request), relieve);
   }
 
+  *#allocateRun(request: number, clusters: number): Task {
+    const { writer } = this;
+    return yield* this.#refcounts.allocateRun(
+      request,
+      this.#hostIo(request),
+      clusters,
+      writer.layer.geometry.clusterBytes,
+      (hosts) => writer.giveBack(hosts),
+      () => this.flush(request),
+    );
+  }
+
+  /** A place for data. In a data file each cluster has the place that it has on the disk. */
+  *#allocateData(request: number, base: number): Task {
+    return this.writer.hasDataFile ? base : yield* this.#allocate(request);
+  }
+
   *#punch(request: number, at: number, host: number, bytes: number): Task {
     const result = yield* this.#clusters.punch(request, host, bytes);
     if (result !== -ERRNO.EOPNOTSUPP) return result;
-    return Math.min(0, yield* this.write(request, at, bytes, ZEROS));
+    return yield* this.#writeZeros(request, at, bytes);
+  }
+
+  /** All of them, or -errno: a part is not enough. */
+  *#writeZeros(request: number, at: number, bytes: number): Task {
+    for (let done = 0; done < bytes; ) {
+      const result = yield* this.#writeWithin(request, at + done, bytes - done, ZEROS);
+      if (result < 0) return result;
+      done += result;
+    }
+    return 0;
   }
 
   /** Zeros for a part of a cluster that is not a range of its own: compressed, shared, or below. */
@@ -246,8 +303,10 @@ export class ChainWrites {
     const isWhole =
       (yield* this.#content.isZero(request, base, at)) === 1 &&
       (yield* this.#content.isZero(request, at + bytes, end)) === 1;
-    if (!isWhole || layer.layout.version === 2) {
-      return Math.min(0, yield* this.write(request, at, bytes, ZEROS));
+    // A raw data file reads as the disk does, without the image: zeros have to be in it.
+    const { version, dataFileRaw } = layer.layout;
+    if (!isWhole || version === 2 || dataFileRaw) {
+      return yield* this.#writeZeros(request, at, bytes);
     }
     const place = yield* this.#prepare(request, at);
     if (place < 0) return place;

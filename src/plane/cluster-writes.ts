@@ -40,19 +40,25 @@ export interface ClusterTarget {
   state: ClusterState;
 }
 
-/** Moves bytes to clusters of an image's file: new bytes with what lies around them. */
+/** Moves bytes to clusters of an image: new bytes with what lies around them. */
 export class ClusterWrites {
   readonly #layer: QcowLayer;
   readonly #content: ChainContent;
   readonly #engine: Engine;
   readonly #memory: Memory;
   readonly #file: number;
+  readonly #dataFile: number;
   readonly #alignment: number;
+  readonly #holeUnit: number;
   readonly #buffers: ClusterBuffers;
   /** The host knows how to punch holes; found out by trying. */
   #punches = true;
 
-  /** @param alignment Of I/O of the host files, bytes. */
+  /**
+   * @param file The image's file.
+   * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit Holes of the image's file are multiples of it, bytes.
+   */
   constructor(
     layer: QcowLayer,
     content: ChainContent,
@@ -61,12 +67,15 @@ export class ClusterWrites {
     resume: Resume,
     file: number,
     alignment: number,
+    holeUnit: number,
   ) {
     this.#layer = layer;
+    this.#holeUnit = holeUnit;
     this.#content = content;
     this.#engine = engine;
     this.#memory = memory;
     this.#file = file;
+    this.#dataFile = layer.dataFile;
     this.#alignment = alignment;
     this.#buffers = new ClusterBuffers(layer.geometry.clusterBytes + 4096, resume);
   }
@@ -74,19 +83,20 @@ export class ClusterWrites {
   /** Writes bytes `start` to `end` of the disk with what lies around them in their cluster. */
   *write(request: number, target: ClusterTarget, start: number, end: number, source: number): Task {
     const { base, host } = target;
+    const dataFile = this.#dataFile;
     const error = yield* this.#narrow(request, target, start, end);
     if (error < 0) return error;
     const { from, to } = target;
     const address = this.#memory.address + source;
     if (from === start && to === end && source !== ZEROS && address % this.#alignment === 0) {
-      return yield* this.#writeAll(request, address, end - start, host + start - base);
+      return yield* this.#writeAll(request, dataFile, address, end - start, host + start - base);
     }
     const buffer = yield* this.#buffers.take(request);
     const result = yield* this.#assemble(request, buffer, from, to, start, end, source);
     const written =
       result < 0
         ? result
-        : yield* this.#writeAll(request, buffer.address, to - from, host + from - base);
+        : yield* this.#writeAll(request, dataFile, buffer.address, to - from, host + from - base);
     this.#buffers.release(buffer);
     return written;
   }
@@ -100,7 +110,7 @@ export class ClusterWrites {
     let result = got;
     if (got >= 0) {
       new Uint8Array(buffer.buffer).fill(0, got, clusterBytes);
-      result = yield* this.#writeAll(request, address, clusterBytes, to);
+      result = yield* this.#writeAll(request, this.#file, address, clusterBytes, to);
     }
     this.#buffers.release(buffer);
     return Math.min(result, 0);
@@ -109,20 +119,26 @@ export class ClusterWrites {
   /** Makes a whole cluster of the image's file zeros, by writing them where it must. */
   *clear(request: number, host: number): Task {
     const { clusterBytes } = this.#layer.geometry;
-    const punched = yield* this.punch(request, host, clusterBytes);
+    const punched = yield* this.#punch(request, this.#file, host, clusterBytes);
     if (punched !== -ERRNO.EOPNOTSUPP) return punched;
     const buffer = yield* this.#buffers.take(request);
     new Uint8Array(buffer.buffer).fill(0);
-    const result = yield* this.#writeAll(request, buffer.address, clusterBytes, host);
+    const { address } = buffer;
+    const result = yield* this.#writeAll(request, this.#file, address, clusterBytes, host);
     this.#buffers.release(buffer);
     return result;
   }
 
-  /** Makes a range of the image's file a hole. */
-  *punch(request: number, host: number, bytes: number): Task {
+  /** Makes a range of data a hole; -EOPNOTSUPP where it must be written instead. */
+  punch(request: number, host: number, bytes: number): Task {
+    return this.#punch(request, this.#dataFile, host, bytes);
+  }
+
+  *#punch(request: number, file: number, host: number, bytes: number): Task {
     const mode = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
-    if (!this.#punches) return -ERRNO.EOPNOTSUPP;
-    const result = yield this.#engine.allocate(request, this.#file, mode, host, bytes);
+    const isWhole = host % this.#holeUnit === 0 && bytes % this.#holeUnit === 0;
+    if (!this.#punches || !isWhole) return -ERRNO.EOPNOTSUPP;
+    const result = yield this.#engine.allocate(request, file, mode, host, bytes);
     if (result === -ERRNO.EOPNOTSUPP) this.#punches = false;
     return result;
   }
@@ -132,6 +148,8 @@ export class ClusterWrites {
    * one that is right already all but the new bytes. Only whole blocks count.
    */
   *#narrow(request: number, target: ClusterTarget, start: number, end: number): Task {
+    // A data file is as large as the disk: what a cluster has behind that is nobody's.
+    if (this.#dataFile !== this.#file) target.to = Math.min(target.to, this.#blockEnd());
     const { from, to, state } = target;
     if (state === 'linked') return 0;
     const inPlace = state === 'in place';
@@ -150,6 +168,11 @@ export class ClusterWrites {
     if (zeroHead) target.from = start - (start & mask);
     if (zeroTail) target.to = Math.min(clusterEnd, end + (-end & mask));
     return 0;
+  }
+
+  /** Where the last block of the disk ends. */
+  #blockEnd(): number {
+    return Math.ceil(this.#layer.size / this.#alignment) * this.#alignment;
   }
 
   /** Puts old bytes `from` to `to` into a buffer, and the new ones `start` to `end` over them. */
@@ -180,11 +203,11 @@ export class ClusterWrites {
     return 0;
   }
 
-  *#writeAll(request: number, address: number, length: number, offset: number): Task {
+  *#writeAll(request: number, file: number, address: number, length: number, offset: number): Task {
     for (let done = 0; done < length; ) {
       const to = offset + done;
       const rest = length - done;
-      const got = yield this.#engine.write(request, this.#file, address + done, rest, to, false);
+      const got = yield this.#engine.write(request, file, address + done, rest, to, false);
       if (got <= 0) return got === 0 ? -ERRNO.EIO : got;
       done += got;
     }

@@ -57,3 +57,10 @@ export interface Disk {
   allocated: number;
   modifiedMs: number;
 }
+
+/** Descriptor of the external data file of a disk's image, -1 without one. */
+export function dataDescriptor({ chain }: DiskConfig): number {
+  // 0 is the image itself, which is not in the list.
+  const index = chain?.layers[0]?.qcow?.dataFile ?? 0;
+  return index === 0 ? -1 : chain!.files[index - 1]!.descriptor;
+}

@@ -2,7 +2,7 @@ import { fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { pread, pwrite } from '../sys/transfer.js';
 import { errnoName } from '../util/errno.js';
 import type { ChainWrites } from './chain-writes.js';
-import type { Disk } from './disk.js';
+import { type Disk, type DiskConfig, dataDescriptor } from './disk.js';
 import type { FlushIo } from './metadata-flush.js';
 
 /**
@@ -14,7 +14,7 @@ export function flushAtEnd(disks: readonly Disk[]): string[] {
   const failed: string[] = [];
   for (const { config, dirty, chain } of disks) {
     try {
-      if (chain?.writes) flushChainNow(chain.writes, config.descriptor);
+      if (chain?.writes) flushChainNow(chain.writes, config);
       if (dirty) fsyncSync(config.descriptor);
     } catch {
       failed.push(config.name);
@@ -24,12 +24,18 @@ export function flushAtEnd(disks: readonly Disk[]): string[] {
 }
 
 /** The steps of a flush by calls that wait. Throws when the host refuses. */
-function flushChainNow(writes: ChainWrites, descriptor: number): void {
+function flushChainNow(writes: ChainWrites, config: DiskConfig): void {
+  const { descriptor } = config;
+  const dataFile = dataDescriptor(config);
   const io: FlushIo = {
     read: (address, length, offset) => pread(descriptor, address, length, offset),
     write: (address, length, offset) => pwrite(descriptor, address, length, offset),
     sync: () => {
       fsyncSync(descriptor);
+      return 0;
+    },
+    syncData: () => {
+      if (dataFile >= 0) fsyncSync(dataFile);
       return 0;
     },
     grow: (size) => {

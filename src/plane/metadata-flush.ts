@@ -8,6 +8,8 @@ export interface FlushIo {
   read(address: number, length: number, offset: number): number;
   write(address: number, length: number, offset: number): number;
   sync(): number;
+  /** The same for an external data file; 0 where there is none. */
+  syncData(): number;
   /** Makes the file at least as long; must not cut it where it is longer. */
   grow(size: number): number;
 }
@@ -20,10 +22,14 @@ const RUN_BYTES = 256 << 10;
 /**
  * Writes changed metadata of a qcow2 image in the order that survives a crash at any moment:
  *
- *     refcounts ─► (their table ─► the header, where it has moved) ─► L2 ─► L1
+ *     refcounts ─► (their table ─► the header, where it has moved) ─► L2 ─► L1 ─► the header with
+ *     a new size
  *
  * with a barrier before each arrow's end. What an L2 entry points at was written before the entry
  * changed in memory, so the first barrier covers data too. A crash leaves leaked clusters at worst.
+ *
+ * An image with lazy refcounts gets them at the end, or when too many have changed; until then its
+ * header says that they are stale, from before the first reference that they do not count.
  */
 export class MetadataFlush {
   readonly #writer: QcowWriter;
@@ -36,12 +42,15 @@ export class MetadataFlush {
     this.#size = hostSize;
   }
 
-  /** Writes all that differs from the disk, and data too. 0 or -errno; then all is still to do. */
-  *run(io: FlushIo): Step {
-    const slices = this.#writer.dirtyPlaces();
-    const stage = this.#writer.stage();
+  /**
+   * Writes all that differs from the disk, and data too. 0 or -errno; then all is still to do.
+   * @param atEnd Refcounts too, however lazy the image is.
+   */
+  *run(io: FlushIo, atEnd: boolean): Step {
+    const { isLazy, allocator } = this.#writer;
+    const stage = this.#writer.stage(atEnd || !isLazy || allocator.blocks.crowded);
     const result = yield* this.#write(io, stage);
-    if (result < 0) this.#writer.restore(stage, slices);
+    if (result < 0) this.#writer.restore(stage);
     else this.#writer.staged(stage);
     return result;
   }
@@ -58,7 +67,18 @@ export class MetadataFlush {
     return result;
   }
 
+  /** Says in the header that the refcounts are right, after they have got to the disk. */
+  *runClean(io: FlushIo): Step {
+    const pieces = this.#writer.stageClean();
+    if (pieces.size === 0) return 0;
+    const written = yield* this.#writePieces(io, pieces);
+    return written < 0 ? written : yield io.sync();
+  }
+
   *#write(io: FlushIo, stage: Stage): Step {
+    // After the stage was taken: what its entries point at has been written.
+    const data = yield io.syncData();
+    if (data < 0) return data;
     const end = this.#writer.allocator.end;
     if (end > this.#size) {
       const grown = yield io.grow(end);
@@ -67,11 +87,13 @@ export class MetadataFlush {
       this.#size = end;
     }
     const { pieces: refcounts, table } = stage.refcounts;
-    const order = [refcounts, table, stage.header, stage.slices, stage.l1];
+    const { slices, l1 } = stage.tables;
+    const order = [refcounts, table, stage.header, slices, l1, stage.disk];
     for (const pieces of order) {
       if (pieces.size === 0) continue;
-      // The barrier before this step; the first step needs none.
-      const ordered = pieces === refcounts ? 0 : yield io.sync();
+      // The barrier before this step. Refcounts need none, nor does a header that says they are stale.
+      const isFree = pieces === refcounts || (pieces === stage.header && table.size === 0);
+      const ordered = isFree ? 0 : yield io.sync();
       if (ordered < 0) return ordered;
       const written = yield* this.#writePieces(io, pieces);
       if (written < 0) return written;

@@ -2,11 +2,12 @@ import { constants, readFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { Random } from '../../tools/exerciser/random.js';
 import { FileAgent } from '../helpers/file-agent.js';
-import { must, run } from '../helpers/run.js';
-import { forceAway, startMount } from '../helpers/sluice-mount.js';
+import { must } from '../helpers/run.js';
+import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { ATOM, History, stamp, type Write, ZEROS } from '../replay/history.js';
-import { KINDS } from '../replay/kinds.js';
+import { KINDS, type Kind } from '../replay/kinds.js';
+import { checkWhenReleased } from './check-when-released.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -14,6 +15,16 @@ import { Maker } from './variants.js';
 const ROUNDS = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);
 /** So many processes write at once. */
 const WRITERS = 3;
+/** With a file for data: power failures are played with one file alone. */
+const DATA_FILES = ['data_file=@/data.bin', 'data_file=@/data.bin,data_file_raw=on'].map(
+  (options): Kind => ({
+    title: options.replace('@/', ''),
+    make: (maker) => maker.create('top.qcow2', '4M', options),
+    alignments: [1],
+    longest: 1 << 18,
+  }),
+);
+const KILLED = [...KINDS, ...DATA_FILES];
 /** Comes to every kind in turn: it has no factor in common with their number. */
 const STEP = 7;
 
@@ -73,20 +84,6 @@ class Load {
   }
 }
 
-/**
- * qemu-img check, once the dead daemon's locks are gone: the kernel closes what a ring holds some
- * time after its process.
- */
-async function checkWhenReleased(image: string) {
-  const check = () => run('qemu-img', ['check', '-f', 'qcow2', image]);
-  let result = await check();
-  for (let tries = 0; tries < 50 && result.stderr.includes('Failed to get'); tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    result = await check();
-  }
-  return result;
-}
-
 async function read(image: string): Promise<Buffer> {
   await must('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image, `${image}.raw`]);
   return readFileSync(`${image}.raw`);
@@ -110,14 +107,20 @@ async function kill(t: ExecutionContext, maker: Maker, random: Random): Promise<
   await forceAway(mount.point);
   await Promise.all(writers);
   t.true(load.history.writes.length > 0, 'something was written');
-  const check = await checkWhenReleased(image);
+  let check = await checkWhenReleased(image);
+  if ((readFileSync(image)[79]! & 1) !== 0) {
+    // Lazy refcounts are stale after a failure, and the image says so: the next mount makes them good.
+    await withMount(t, [image], [], async () => {});
+    check = await checkWhenReleased(image);
+    t.is(check.code, 0, check.stdout + check.stderr);
+  }
   // 3: leaked clusters and nothing else.
   t.true(check.code === 0 || check.code === 3, check.stdout + check.stderr);
   t.is(load.history.check(await read(image), 0, load.synced, load.now), null);
 }
 
 for (let round = 0; round < ROUNDS; round++) {
-  const kind = KINDS[(round * STEP) % KINDS.length]!;
+  const kind = KILLED[(round * STEP) % KILLED.length]!;
   const base = round % 2 === 0 ? TMPFS : '/var/tmp';
   qemuMountTest(
     `killed under load, nothing synced is lost: seed ${round}, ${kind.title}, ${base}`,

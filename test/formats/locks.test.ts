@@ -95,3 +95,30 @@ qemuMountTest(
     });
   },
 );
+
+qemuMountTest('the data file of an image that is mounted is locked as the image is', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.create('top.qcow2', '1M', 'data_file=@/data.bin');
+  const image = maker.path('top.qcow2');
+  mkdirSync(maker.path('mnt'));
+  await withMount(t, [image], [], async () => {
+    const ended = await run('qemu-io', ['-f', 'raw', ...WRITE, maker.path('data.bin')]);
+    t.not(ended.code, 0);
+    t.regex(ended.stderr, /Failed to get .*lock/);
+  });
+  await holdOpen(t, maker.path('data.bin'), 'raw');
+  const ended = await sluice(['mount', image, maker.path('mnt')]);
+  t.is(ended.code, 3);
+  t.regex(ended.stderr, /data\.bin: in use for writing by qemu-io/);
+});
+
+qemuMountTest('an image that names itself as its data file is refused', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.create('top.qcow2', '1M', 'data_file=@/nam.qcow2');
+  const image = maker.path('top.qcow2');
+  maker.patch('top.qcow2', Buffer.from('nam.qcow2'), Buffer.from('top.qcow2'));
+  mkdirSync(maker.path('mnt'));
+  const ended = await sluice(['mount', image, maker.path('mnt')]);
+  t.is(ended.code, 3);
+  t.regex(ended.stderr, /top\.qcow2: its external data file is the image itself/);
+});

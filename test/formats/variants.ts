@@ -222,6 +222,12 @@ const SINGLES: Variant[] = [
   single('an external data file', 'data_file=@/data.bin'),
   single('an external data file with small clusters', 'data_file=@/data.bin,cluster_size=4k'),
   single('a raw external data file', 'data_file=@/data.bin,data_file_raw=on'),
+  single('an external data file with large clusters', 'data_file=@/data.bin,cluster_size=2M'),
+  single(
+    'a raw external data file of an unaligned size',
+    'data_file=@/data.bin,data_file_raw=on',
+    String(6 * MIB + 4096),
+  ),
   single('an external data file with subclusters', 'data_file=@/data.bin,extended_l2=on'),
   single('an unaligned size', '', String(6 * MIB + 512)),
   single('an unaligned size in large clusters', 'cluster_size=2M', String(6 * MIB + 4096 + 512)),

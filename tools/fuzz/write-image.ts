@@ -4,9 +4,10 @@ import { openDisks } from '../../src/daemon/open-disks.js';
 import { PENDING } from '../../src/engine/engine.js';
 import type { ChainImage } from '../../src/image/chain-image.js';
 import { inflate } from '../../src/image/inflate.js';
+import type { QcowLayout } from '../../src/image/qcow2/layout.js';
 import type { Chain } from '../../src/plane/chain.js';
 import { ChainContent } from '../../src/plane/chain-content.js';
-import type { DiskConfig } from '../../src/plane/disk.js';
+import { type DiskConfig, dataDescriptor } from '../../src/plane/disk.js';
 import { flushAtEnd } from '../../src/plane/last-flush.js';
 import { listFiles, makeChains } from '../../src/plane/make-chains.js';
 import type { InflateCall } from '../../src/plane/messages.js';
@@ -17,6 +18,8 @@ import { FileEngine } from './file-engine.js';
 
 const OPERATIONS = 24;
 const LONGEST = 256 << 10;
+/** A disk with a long backing file is hidden cluster by cluster. */
+const LONGEST_GROWTH = 4 << 20;
 /** Tables that a few writes may add to an image, whatever its tables say. */
 const TABLES_BYTES = 64 << 20;
 const REQUEST = 0;
@@ -33,10 +36,7 @@ const memory = new Memory();
 export async function writeImage(path: string, random: Random): Promise<void> {
   const opened = await openDisks(
     {
-      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: false },
-      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
-      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
-      logFile: null,
+      ...{ readOnly: false, growable: true, direct: false, metadataCache: 0 },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,
@@ -59,8 +59,14 @@ class Writer {
     this.#disk = disk;
     const files = listFiles([disk]);
     const engine = new FileEngine(files.map(({ descriptor }) => descriptor));
-    engine.limit =
-      fstatSync(disk.descriptor).size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20));
+    const { size } = fstatSync(disk.descriptor);
+    engine.limits.set(0, size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20)));
+    const { dataFile, layout } = disk.chain!.layers[0]!.qcow!;
+    const data = dataDescriptor(disk);
+    if (data >= 0) {
+      const end = Math.max(fstatSync(data).size, wholeDisk(layout));
+      engine.limits.set(dataFile, end + OPERATIONS * LONGEST_GROWTH);
+    }
     const parts = {
       engine,
       memory,
@@ -77,15 +83,16 @@ class Writer {
   }
 
   async run(random: Random): Promise<void> {
-    const { size } = this.#chain.image as ChainImage;
     const writes = this.#chain.writes!;
-    for (let i = 0; i < OPERATIONS && size > 0; i++) {
+    for (let i = 0; i < OPERATIONS && this.#chain.image.size > 0; i++) {
+      const { size } = this.#chain.image as ChainImage;
       const offset = random.below(random.oneIn(4) ? size : Math.min(size, 8 << 20));
       const length = Math.min(1 + random.below(random.oneIn(4) ? LONGEST : 8192), size - offset);
       const choice = random.below(10);
       if (choice < 6) await this.#writeAndRead(offset, length, random);
       else if (choice < 8) await this.#run(writes.zero(REQUEST, offset, length));
-      else await this.#run(writes.flush(REQUEST));
+      else if (choice < 9) await this.#run(writes.flush(REQUEST));
+      else await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
     flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true } as never]);
   }
@@ -122,4 +129,9 @@ class Writer {
     }
     return step.value;
   }
+}
+
+/** Where a data file ends that has all of a disk. */
+function wholeDisk({ size, clusterBytes }: QcowLayout): number {
+  return Math.ceil(size / clusterBytes) * clusterBytes;
 }

@@ -10,7 +10,7 @@ import { buildMountConfig } from '../mount-config.js';
 import { declareMount, type MountArguments } from '../mount-options.js';
 import { oneText } from '../option-values.js';
 import { addOverlay } from '../overlay.js';
-import { note } from '../terminal.js';
+import { note, progressNotes } from '../terminal.js';
 
 export const command = 'mount <paths..>';
 export const synopsis = 'mount [NAME=]IMAGE... MOUNTPOINT';
@@ -22,10 +22,11 @@ export function builder(yargs: Argv): Argv {
 
 /** Serves in this process until the mount ends. */
 async function runHere(config: MountConfig, mounted: () => void): Promise<void> {
-  const log: Log =
+  const place =
     config.logFile === null
       ? stderrLog(config.mountpoint)
       : fileLog(config.logFile, config.mountpoint);
+  const log: Log = { ...place, progress: progressNotes('sluice: mount: ') };
   // Loaded only here: no other command needs the C library.
   const { serve } = await import('../../daemon/serve.js');
   await runDaemon(config, log, serve, ({ notice }) => {
@@ -40,7 +41,8 @@ async function mount(asked: MountConfig, mounted: () => void): Promise<void> {
   await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
   const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
   if (config.foreground) return runHere(config, mounted);
-  const notice = await launch(config);
+  const progress = progressNotes('sluice: mount: ');
+  const notice = await launch(config, undefined, undefined, progress);
   mounted();
   if (notice !== undefined) note(`sluice: mount: ${notice}`);
 }

@@ -21,15 +21,16 @@ import { MISSING, type SliceCache } from './slice-cache.js';
  * describe a cluster; extended ones 32 subclusters: either is a "unit" here.
  */
 export class QcowLayer implements Layer {
-  readonly size: number;
+  size: number;
   readonly cache: SliceCache;
   readonly inflation: Inflation;
   readonly layout: QcowLayout;
   readonly geometry: Geometry;
   /** Offsets of L2 tables, 0 for none. A writer changes it. */
-  readonly l1: Float64Array;
+  l1: Float64Array;
   readonly #file: number;
-  readonly #dataFile: number;
+  /** The engine's index of the file that holds the data. */
+  readonly dataFile: number;
   readonly #unitsPerEntry: number;
   readonly #unitBytes: number;
   /** Scratch answer of `#classify`. */
@@ -52,7 +53,7 @@ export class QcowLayer implements Layer {
     this.geometry = geometryOf(layout);
     this.l1 = l1;
     this.#file = file;
-    this.#dataFile = dataFile;
+    this.dataFile = dataFile;
     this.#unitsPerEntry = layout.extendedL2 ? SUBCLUSTERS : 1;
     this.#unitBytes = layout.clusterBytes / this.#unitsPerEntry;
     this.size = roundUpToSector(layout.size);
@@ -148,7 +149,7 @@ export class QcowLayer implements Layer {
       if (this.#host !== (host < 0 ? -1 : host + (unit - first) * unitBytes)) break;
       covered += unitBytes;
     }
-    extent.file = this.#dataFile;
+    extent.file = this.dataFile;
     extent.offset = host < 0 ? -1 : host + inUnit;
     if (covered < length) extent.length = covered;
   }
@@ -165,7 +166,7 @@ export class QcowLayer implements Layer {
     extent.skip = from - entry * clusterBytes;
     extent.length = Math.min(extent.length, clusterBytes - extent.skip);
     // A data file holds clusters as they are.
-    const broken = extent.offset > OFFSET_MAX || this.#dataFile !== this.#file;
+    const broken = extent.offset > OFFSET_MAX || this.dataFile !== this.#file;
     if (broken) extent.kind = BROKEN;
   }
 
@@ -220,6 +221,6 @@ export class QcowLayer implements Layer {
 
   /** Offset 0 is the header, so it means "none", but not in an external data file. */
   #isFirstOfDataFile(high: number): boolean {
-    return this.#dataFile !== this.#file && entries.isCopied(high);
+    return this.dataFile !== this.#file && entries.isCopied(high);
   }
 }

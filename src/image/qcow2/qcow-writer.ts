@@ -1,12 +1,12 @@
 import type { Extent } from '../image.js';
 import { SUBCLUSTERS } from './abi.js';
 import { Allocator } from './allocator.js';
+import { DirtyTables, type TableStage } from './dirty-tables.js';
 import * as entries from './entries.js';
-import { HeaderBlock } from './header-block.js';
+import { type DiskExtent, HeaderBlock } from './header-block.js';
 import type { QcowLayer } from './qcow-layer.js';
 import type { WritePart } from './read-for-writing.js';
-import { PIECE_BYTES, type RefcountStage } from './refcount-blocks.js';
-import { encodeTable } from './table-pieces.js';
+import type { RefcountStage } from './refcount-blocks.js';
 
 const COPIED_HIGH = 0x80000000;
 
@@ -25,10 +25,11 @@ export interface WritePlan {
 export interface Stage {
   refcounts: RefcountStage;
   header: Map<number, Uint8Array>;
-  slices: Map<number, Uint8Array>;
-  l1: Map<number, Uint8Array>;
-  /** What was dirty: places in the cache. */
-  places: number[];
+  tables: TableStage;
+  /** The header with a new size or a new place of the L1 table. */
+  disk: Map<number, Uint8Array>;
+  /** What that says; null if it has not changed. */
+  extent: DiskExtent | null;
 }
 
 /** Host offsets of clusters that lose a reference once what no longer refers to them is on disk. */
@@ -47,27 +48,41 @@ export class QcowWriter {
   readonly allocator: Allocator;
   readonly plan: WritePlan = { host: -1, inPlace: false, from: 0, to: 0 };
 
-  readonly #copied: Uint8Array;
   readonly #metadata: Set<number>;
   readonly #header: HeaderBlock;
   #released: number[] = [];
-  readonly #dirtyPlaces = new Map<number, number>();
-  readonly #dirtyL1 = new Set<number>();
+  readonly #dirty: DirtyTables;
+  /** Where data may lie in an external data file ends; -1 without one. */
+  readonly #dataEnd: number;
 
-  /** @param cacheBytes Bound of the refcounts that are kept in memory. */
+  /**
+   * @param hostSize Size of the image's file, bytes.
+   * @param cacheBytes Bound of the refcounts that are kept in memory.
+   */
   constructor(layer: QcowLayer, part: WritePart, hostSize: number, cacheBytes: number) {
     const { layout } = layer;
+    const { dataSize } = part;
+    const { clusterBytes } = layout;
+    const whole = Math.ceil(Math.max(dataSize, layout.size) / clusterBytes) * clusterBytes;
+    this.#dataEnd = dataSize < 0 ? -1 : whole;
+    this.#dirty = new DirtyTables(layer, part.l1Copied);
     this.layer = layer;
-    this.#copied = part.l1Copied;
     this.#metadata = new Set(part.metadata);
     this.#header = new HeaderBlock(part.header);
-    const { refcountTable } = part;
-    this.allocator = new Allocator(layout, refcountTable, hostSize, this.#metadata, cacheBytes);
+    const { refcountTable, deviceEnd } = part;
+    this.allocator = new Allocator(
+      layout,
+      refcountTable,
+      hostSize,
+      this.#metadata,
+      cacheBytes,
+      deviceEnd,
+    );
   }
 
   /** Slices that cannot be given away before they are written. */
   get dirtySlices(): number {
-    return this.#dirtyPlaces.size;
+    return this.#dirty.slices;
   }
 
   mapInPlace(offset: number, length: number, extent: Extent): boolean {
@@ -76,9 +91,15 @@ export class QcowWriter {
     );
   }
 
+  /** Data is in a file of its own, where nothing is counted. */
+  get hasDataFile(): boolean {
+    return this.#dataEnd >= 0;
+  }
+
   /** True if data cannot lie there, among tables or behind the end of the file: the image lies. */
   isForbidden(host: number, length: number): boolean {
     const { clusterBytes } = this.layer.geometry;
+    if (this.hasDataFile) return host + length > this.#dataEnd;
     if (host + length > this.allocator.end) return true;
     const last = Math.floor((host + length - 1) / clusterBytes);
     for (let cluster = Math.floor(host / clusterBytes); cluster <= last; cluster++) {
@@ -89,7 +110,7 @@ export class QcowWriter {
 
   /** The active disk alone has this L2 table, so it may be changed. */
   ownsTable(l1Index: number): boolean {
-    return this.layer.l1[l1Index] !== 0 && this.#copied[l1Index] === 1;
+    return this.layer.l1[l1Index] !== 0 && this.#dirty.copied[l1Index] === 1;
   }
 
   /** A new table, filled on disk as it must be, takes the place of the old one. */
@@ -97,9 +118,56 @@ export class QcowWriter {
     const old = this.layer.l1[l1Index]!;
     if (old > 0) this.allocator.releasedTables.push(old);
     this.layer.l1[l1Index] = host;
-    this.#copied[l1Index] = 1;
-    this.#dirtyL1.add(Math.floor((l1Index * 8) / this.#pieceBytes));
+    this.#dirty.copied[l1Index] = 1;
+    this.#dirty.markL1(l1Index);
     this.#metadata.add(host / this.layer.geometry.clusterBytes);
+  }
+
+  /** Entries that the L1 table may have where it is: it has whole clusters. */
+  get l1Room(): number {
+    const { clusterBytes } = this.layer.geometry;
+    const bytes = this.layer.layout.l1Entries * 8;
+    return (Math.max(1, Math.ceil(bytes / clusterBytes)) * clusterBytes) / 8;
+  }
+
+  /**
+   * The L1 table gets more entries. Until the header says so, the disk has the old one.
+   * @param host New place, of whole new clusters; null: it stays where it is, see `l1Room`.
+   */
+  growL1(entries: number, host: number | null): void {
+    const { layer } = this;
+    const { layout, geometry } = layer;
+    const before = layer.l1.length;
+    const l1 = new Float64Array(entries);
+    l1.set(layer.l1);
+    layer.l1 = l1;
+    const copied = new Uint8Array(entries);
+    copied.set(this.#dirty.copied);
+    this.#dirty.copied = copied;
+    if (host !== null) {
+      const clusters = (bytes: number): number => Math.ceil(bytes / geometry.clusterBytes);
+      for (let i = 0; i < clusters(layout.l1Entries * 8); i++) {
+        this.allocator.releasedTables.push(layout.l1Offset + i * geometry.clusterBytes);
+      }
+      for (let i = 0; i < clusters(entries * 8); i++) {
+        this.#metadata.add(host / geometry.clusterBytes + i);
+      }
+      layout.l1Offset = host;
+    }
+    layout.l1Entries = entries;
+    this.#dirty.markL1From(host === null ? before : 0);
+    this.#stageExtent(layout.size);
+  }
+
+  /** The disk has another size, a multiple of a sector, when all that is changed so far is on disk. */
+  setSize(size: number): void {
+    this.layer.layout.size = size;
+    this.#stageExtent(size);
+  }
+
+  #stageExtent(size: number): void {
+    const { l1Offset, l1Entries } = this.layer.layout;
+    this.#header.setDisk({ size, l1Offset, l1Entries });
   }
 
   /** Fills `plan` for bytes `start` to `end` of one cluster whose slice is at `place`. */
@@ -114,7 +182,9 @@ export class QcowWriter {
     const offset = entries.entryOffset(high, low);
     const compressed = entries.isCompressed(high);
     const base = Math.floor(start / clusterBytes) * clusterBytes;
-    plan.host = !compressed && offset !== 0 && entries.isCopied(high) ? offset : -1;
+    const hasPlace = offset !== 0 || (this.hasDataFile && entries.isCopied(high));
+    const isOwn = this.hasDataFile || entries.isCopied(high);
+    plan.host = !compressed && hasPlace && isOwn ? offset : -1;
     const whole = !extendedL2 || (plan.host < 0 && (compressed || offset !== 0));
     const unit = whole ? clusterBytes : clusterBytes / SUBCLUSTERS;
     plan.inPlace =
@@ -139,7 +209,7 @@ export class QcowWriter {
       words[at + 2] = (words[at + 2]! & ~mask) >>> 0;
       words[at + 3] = ((kept ? words[at + 3]! : 0) | mask) >>> 0;
     }
-    this.#markDirty(place, start);
+    this.#dirty.markSlice(place, start);
   }
 
   /** A whole cluster reads as zeros from now on and takes no room. Version 3 only. */
@@ -153,7 +223,7 @@ export class QcowWriter {
       words[at + 2] = 0xffffffff;
       words[at + 3] = 0;
     }
-    this.#markDirty(place, start);
+    this.#dirty.markSlice(place, start);
   }
 
   /** What is to lose its references once the next stage is on disk: for `Allocator.decrement`. */
@@ -164,75 +234,66 @@ export class QcowWriter {
     return released;
   }
 
+  /** Clusters that were given out, and are not needed. */
+  giveBack(hosts: readonly number[]): void {
+    this.#released.push(...hosts);
+  }
+
   /** The stage after `takeReleased` could not be written. */
   putBack({ data, tables }: Released): void {
-    this.#released.push(...data);
+    // Not spread over arguments: they may be a million.
+    this.#released = this.#released.concat(data);
     this.allocator.releasedTables.push(...tables);
   }
 
-  /** Copies all that differs from the disk and counts it as written. */
-  stage(): Stage {
-    const { allocator, layer } = this;
-    const { blocks } = allocator;
-    const refcounts = blocks.stage();
+  /** The image asks for its refcounts to be written when it is closed, and to be marked until then. */
+  get isLazy(): boolean {
+    const { version, features } = this.layer.layout;
+    return version === 3 && features.lazyRefcounts;
+  }
+
+  /**
+   * Copies all that differs from the disk and counts it as written.
+   * @param withRefcounts False for a lazy image: then it is marked as dirty instead.
+   */
+  stage(withRefcounts: boolean): Stage {
+    const { blocks } = this.allocator;
+    const refcounts = withRefcounts ? blocks.stage() : blocks.stageNothing();
     if (refcounts.moved) this.#header.setRefcountTable(blocks.tableOffset, blocks.tableClusters);
-    const stage: Stage = {
+    if (!withRefcounts && blocks.changed && !this.#header.isDirty) this.#header.setDirty(true);
+    return {
       refcounts,
       header: this.#header.stage(),
-      slices: new Map(),
-      l1: new Map(),
-      places: [...this.#dirtyPlaces.keys()],
+      tables: this.#dirty.stage(),
+      disk: this.#header.stageDisk(),
+      extent: this.#header.disk,
     };
-    for (const [place, slice] of this.#dirtyPlaces) {
-      stage.slices.set(this.#sliceOffset(slice), layer.cache.encode(place));
-    }
-    for (const piece of this.#dirtyL1) {
-      const bytes = encodeTable(layer.l1, piece, this.#pieceBytes, this.#copied);
-      stage.l1.set(layer.layout.l1Offset + piece * this.#pieceBytes, bytes);
-    }
-    this.#dirtyPlaces.clear();
-    this.#dirtyL1.clear();
-    return stage;
   }
 
   /** The stage is on disk. */
   staged(stage: Stage): void {
     this.allocator.blocks.staged();
-    for (const place of stage.places) this.layer.cache.unpin(place);
+    this.#dirty.staged(stage.tables);
+    this.#header.diskStaged(stage.extent);
+  }
+
+  /** All refcounts are on disk: what of the header has to be written to say so. */
+  stageClean(): Map<number, Uint8Array> {
+    if (this.isLazy && this.#header.isDirty) this.#header.setDirty(false);
+    return this.#header.stage();
   }
 
   /** The stage could not be written: all of it is to be written again. */
-  restore(stage: Stage, slices: ReadonlyMap<number, number>): void {
+  restore(stage: Stage): void {
     this.allocator.blocks.restore(stage.refcounts);
     if (stage.header.size > 0) this.#header.restore();
-    for (const [place, slice] of slices) {
-      if (this.#dirtyPlaces.has(place)) this.layer.cache.unpin(place);
-      this.#dirtyPlaces.set(place, slice);
-    }
-    for (const offset of stage.l1.keys()) {
-      this.#dirtyL1.add((offset - this.layer.layout.l1Offset) / this.#pieceBytes);
-    }
-  }
-
-  /** Slices by place, as `restore` wants them; to be asked before `stage`. */
-  dirtyPlaces(): Map<number, number> {
-    return new Map(this.#dirtyPlaces);
-  }
-
-  get #pieceBytes(): number {
-    return Math.min(PIECE_BYTES, this.layer.geometry.clusterBytes);
+    this.#dirty.restore(stage.tables);
   }
 
   #entryAt(place: number, offset: number): number {
     const { sliceCoverage, sliceBytes, clusterBytes, entryBytes } = this.layer.geometry;
     const entry = Math.floor((offset % sliceCoverage) / clusterBytes);
     return (place * sliceBytes + entry * entryBytes) >> 2;
-  }
-
-  #sliceOffset(slice: number): number {
-    const { slicesPerTable, sliceBytes } = this.layer.geometry;
-    const table = this.layer.l1[Math.floor(slice / slicesPerTable)]!;
-    return table + (slice % slicesPerTable) * sliceBytes;
   }
 
   #allData(at: number, from: number, to: number): boolean {
@@ -248,6 +309,8 @@ export class QcowWriter {
     const { clusterBytes } = this.layer.geometry;
     const high = words[at]!;
     const low = words[at + 1]!;
+    const offset = entries.entryOffset(high, low);
+    if (this.hasDataFile) return offset === host && (offset !== 0 || entries.isCopied(high));
     if (entries.isCompressed(high)) {
       const first = entries.compressedOffset(high, low, clusterBits);
       const end = first + entries.compressedBytes(high, low, clusterBits);
@@ -255,15 +318,8 @@ export class QcowWriter {
       for (let offset = start; offset < end; offset += clusterBytes) this.#released.push(offset);
       return false;
     }
-    const offset = entries.entryOffset(high, low);
     if (offset !== 0 && offset !== host) this.#released.push(offset);
     return offset !== 0 && offset === host;
-  }
-
-  #markDirty(place: number, offset: number): void {
-    if (this.#dirtyPlaces.has(place)) return;
-    this.layer.cache.pin(place);
-    this.#dirtyPlaces.set(place, Math.floor(offset / this.layer.geometry.sliceCoverage));
   }
 }
 

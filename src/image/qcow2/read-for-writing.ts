@@ -1,6 +1,7 @@
 import type { QcowPart } from '../open-chain.js';
 import type { FileSource } from '../source.js';
 import { OFFSET_MAX } from './bytes.js';
+import { findEnd } from './device-end.js';
 import { entryOffset, isCopied } from './entries.js';
 import type { QcowLayout } from './layout.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
@@ -18,16 +19,23 @@ export interface WritePart {
   metadata: Float64Array;
   /** The beginning of the image, as much as is written at once. */
   header: Uint8Array;
+  /**
+   * On a block device, where the clusters in use end, bytes; null for a file, which ends there itself.
+   */
+  deviceEnd: number | null;
+  /** Size of the external data file, bytes; -1 without one. */
+  dataSize: number;
 }
 
 /**
- * Reads the tables of an image that is to be written, and refuses one that is not sound.
+ * Reads the tables of an image that is to be written, and refuses one that is not sound. Refcounts
+ * that are stale have been rebuilt before.
  *
  * @throws SluiceError exit code 3
  */
 export function readForWriting(path: string, source: FileSource, qcow: QcowPart): WritePart {
   const { layout } = qcow;
-  checkWritable(path, source, qcow);
+  if (layout.features.dirty) throw unsupported(path, 'marked as dirty: its refcounts are stale');
   const { l1, l1Copied } = readWholeL1(path, source, layout);
   const refcountTable = readRefcountTable(path, source, layout);
   const metadata = new Set<number>();
@@ -52,25 +60,37 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   for (const offset of refcountTable) if (offset !== 0) add(offset, clusterBytes);
   for (const offset of l1) if (offset !== 0) add(offset, clusterBytes);
   for (const { l1Offset, l1Entries } of qcow.snapshots) add(l1Offset, Math.max(1, l1Entries * 8));
+  const listed = qcow.snapshots.reduce((sum, { entryBytes }) => sum + entryBytes, 0);
+  if (listed > 0) add(layout.snapshotsOffset, listed);
   const header = source.read(0, Math.min(PIECE_BYTES, clusterBytes));
-  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header };
+  const deviceEnd = source.blockDevice
+    ? Math.max(findEnd(source, layout, refcountTable), lastOf(metadata) * clusterBytes)
+    : null;
+  const dataSize = qcow.dataSource?.size ?? -1;
+  const list = Float64Array.from(metadata);
+  return { l1, l1Copied, refcountTable, metadata: list, header, deviceEnd, dataSize };
 }
 
-function checkWritable(path: string, source: FileSource, { layout, dataSource }: QcowPart): void {
-  const { features } = layout;
-  const readOnly = 'or use --read-only';
-  if (features.corrupt) {
-    throw unsupported(path, `marked as corrupt; repair it with qemu-img check -r all, ${readOnly}`);
+/**
+ * Refuses an image that cannot be written, whatever its tables are like.
+ *
+ * @throws SluiceError exit code 3
+ */
+export function checkWritable(
+  path: string,
+  source: FileSource,
+  { layout, dataSource }: QcowPart,
+): void {
+  if (layout.features.corrupt) {
+    const what = 'marked as corrupt; repair it with qemu-img check -r all, or use --read-only';
+    throw unsupported(path, what);
   }
-  if (features.dirty) {
-    const what = 'marked as dirty: its refcounts are stale; repair it with qemu-img check -r all';
-    throw unsupported(path, `${what}, ${readOnly}`);
+  if (dataSource?.blockDevice === true) {
+    throw unsupported(path, 'its data file is a block device; use --read-only');
   }
-  if (dataSource !== null) {
-    throw unsupported(path, 'this version cannot write external data files; use --read-only');
-  }
-  if (source.blockDevice) {
-    throw unsupported(path, 'this version cannot write qcow2 on a block device; use --read-only');
+  if (source.blockDevice && layout.features.dirty) {
+    const what = 'was not closed, and is on a block device: repair it with qemu-img check -r all';
+    throw unsupported(path, `${what}, or use --read-only`);
   }
 }
 
@@ -104,4 +124,11 @@ function readRefcountTable(path: string, source: FileSource, layout: QcowLayout)
     table[i] = offset;
   }
   return table;
+}
+
+/** Where the clusters of metadata end. */
+function lastOf(metadata: ReadonlySet<number>): number {
+  let end = 0;
+  for (const cluster of metadata) end = Math.max(end, cluster + 1);
+  return end;
 }

@@ -184,6 +184,11 @@ export class RefcountBlocks {
     return stage;
   }
 
+  /** A stage without refcounts: they stay as changed as they are. */
+  stageNothing(): RefcountStage {
+    return { pieces: new Map(), table: new Map(), moved: false, newBlocks: [] };
+  }
+
   /** What was staged is on disk. */
   staged(): void {
     this.#cache.staged();

@@ -17,6 +17,8 @@ export interface Snapshot {
   size: number;
   l1Offset: number;
   l1Entries: number;
+  /** Bytes of its entry in the table of snapshots. */
+  entryBytes: number;
 }
 
 /** QEMU's limit of the whole table: it bounds what a hostile image can make us read and keep. */
@@ -74,6 +76,7 @@ function parseSnapshot(bytes: Uint8Array, layout: QcowLayout): Snapshot {
     size: sized ? getU64(view, at + abi.SNAPSHOT_EXTRA_DISK_SIZE) : layout.size,
     l1Offset: getU64(view, abi.SNAPSHOT_L1_OFFSET),
     l1Entries: view.getUint32(abi.SNAPSHOT_L1_ENTRIES),
+    entryBytes: Math.ceil(bytes.length / 8) * 8,
   };
 }
 

@@ -1,0 +1,135 @@
+import type { Source } from '../source.js';
+import { type Tables, tooMuch } from './collect-tables.js';
+import * as entries from './entries.js';
+import { geometryOf, type QcowLayout } from './layout.js';
+import { malformed, unsupported } from './refusal.js';
+
+// What refers to a cluster: whatever holds metadata may hold nothing else.
+const METADATA = 1;
+const L2_TABLE = 2;
+const DATA = 4;
+
+/** References to the clusters from `first` on, as the tables of an image have them. */
+export interface Window {
+  first: number;
+  counts: Uint32Array;
+}
+
+/** Counts references to clusters of an image. Takes long: yields now and then. */
+export class ReferenceCounter {
+  readonly #path: string;
+  readonly #source: Source;
+  readonly #layout: QcowLayout;
+  readonly #tables: Tables;
+  /** Clusters of the file; the last one may be cut off. */
+  readonly clusters: number;
+  /** Data is in the image itself. */
+  readonly #ownData: boolean;
+  readonly #counts: Uint32Array;
+  readonly #kinds: Uint8Array;
+  readonly #window: number;
+
+  /** @param window Clusters that are counted at once, whole refcount blocks. */
+  constructor(path: string, source: Source, layout: QcowLayout, tables: Tables, window: number) {
+    this.#path = path;
+    this.#source = source;
+    this.#layout = layout;
+    this.#tables = tables;
+    this.clusters = Math.ceil(source.size / layout.clusterBytes);
+    this.#ownData = layout.dataFileName === null;
+    this.#window = window;
+    const most = Math.min(window, this.clusters);
+    this.#counts = new Uint32Array(most);
+    this.#kinds = new Uint8Array(most);
+  }
+
+  /** Numbers of the windows that anything refers to, ascending. */
+  *usedWindows(): Generator<void, number[]> {
+    const used = new Set<number>();
+    const { clusterBytes } = this.#layout;
+    const see = (offset: number): void => {
+      used.add(Math.floor(offset / clusterBytes / this.#window));
+    };
+    if (this.clusters <= this.#window) return [0];
+    for (const { offset, bytes } of this.#tables.regions) {
+      see(offset);
+      see(offset + Math.max(0, bytes - 1));
+    }
+    for (const offset of this.#tables.l2) {
+      see(offset);
+      this.#walk(offset, (from, bytes) => {
+        see(from);
+        see(from + bytes - 1);
+      });
+      yield;
+    }
+    return [...used].sort((a, b) => a - b);
+  }
+
+  /**
+   * Counts one window. What it returns is borrowed: the next call fills it again.
+   *
+   * @throws SluiceError exit code 3 for metadata that overlaps, and for what lies behind the file
+   */
+  *count(window: number): Generator<void, Window> {
+    const { clusterBytes } = this.#layout;
+    const counts = this.#counts.fill(0);
+    const kinds = this.#kinds.fill(0);
+    const first = window * this.#window;
+    const add = (offset: number, bytes: number, kind: number, uses: number): void => {
+      const end = Math.floor((offset + bytes - 1) / clusterBytes) - first;
+      for (let i = Math.floor(offset / clusterBytes) - first; i <= end; i++) {
+        if (i < 0 || i >= counts.length) continue;
+        const others = kinds[i]! & ~kind;
+        if (others !== 0 && ((others | kind) & (METADATA | L2_TABLE)) !== 0) {
+          throw malformed(this.#path, `its metadata overlaps at ${(first + i) * clusterBytes}`);
+        }
+        kinds[i]! |= kind;
+        counts[i]! += uses;
+      }
+    };
+    const { regions, l2, l2Uses } = this.#tables;
+    for (const { offset, bytes } of regions) if (bytes > 0) add(offset, bytes, METADATA, 1);
+    for (const [i, offset] of l2.entries()) add(offset, clusterBytes, L2_TABLE, l2Uses[i]!);
+    for (const [i, offset] of l2.entries()) {
+      this.#walk(offset, (from, bytes) => add(from, bytes, DATA, l2Uses[i]!));
+      yield;
+    }
+    const most = 2 ** (2 ** this.#layout.refcountOrder) - 1;
+    if (counts.some((count) => count > most)) {
+      throw unsupported(this.#path, tooMuch('references to one cluster'));
+    }
+    return { first, counts };
+  }
+
+  /** Calls `visit` with each range of the file that an L2 table refers to. */
+  #walk(table: number, visit: (offset: number, bytes: number) => void): void {
+    const { clusterBytes, clusterBits } = this.#layout;
+    const { entryBytes } = geometryOf(this.#layout);
+    const end = this.clusters * clusterBytes;
+    const bytes = this.#source.read(table, clusterBytes);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at < clusterBytes; at += entryBytes) {
+      const high = view.getUint32(at);
+      const low = view.getUint32(at + 4);
+      let offset = entries.entryOffset(high, low);
+      let length = clusterBytes;
+      if (entries.isCompressed(high)) {
+        offset = entries.compressedOffset(high, low, clusterBits);
+        length = Math.min(entries.compressedBytes(high, low, clusterBits), end - offset);
+        // Its last sector may be counted though the file ends within it.
+      } else if (offset === 0 || !this.#ownData) continue;
+      else if (offset % clusterBytes !== 0) {
+        throw malformed(
+          this.#path,
+          `entry ${at / entryBytes} of the L2 table at ${table} is broken`,
+        );
+      }
+      if (offset >= end || length <= 0) {
+        const what = `the L2 table at ${table} points behind the end of the file`;
+        throw malformed(this.#path, what);
+      }
+      visit(offset, length);
+    }
+  }
+}

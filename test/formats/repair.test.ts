@@ -1,0 +1,140 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { must, sluice } from '../helpers/run.js';
+import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
+import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
+import { checkWhenReleased } from './check-when-released.js';
+import { qemuMountTest } from './needs.js';
+import { Maker } from './variants.js';
+
+const DIRTY_BYTE = 79;
+
+/** Writes as QEMU does that dies before it closes the image. */
+function abortAfter(maker: Maker, ...commands: string[]): void {
+  const words = [...commands, 'abort'].flatMap((command) => ['-c', command]);
+  spawnSync('qemu-io', ['-f', 'qcow2', ...words, 'top.qcow2'], { cwd: maker.folder });
+}
+
+for (const options of ['', 'cluster_size=512', 'cluster_size=2M', 'extended_l2=on']) {
+  const title = options === '' ? 'clusters of 64 KiB' : options;
+  qemuMountTest(`an image that QEMU left dirty is repaired and written: ${title}`, async (t) => {
+    const maker = new Maker(tempFolder(t, TMPFS));
+    const image = maker.path('top.qcow2');
+    maker.create('top.qcow2', '16M', `lazy_refcounts=on${options === '' ? '' : `,${options}`}`);
+    maker.io('top.qcow2', 'qcow2', 'write -P 1 0 1M');
+    abortAfter(maker, 'write -P 2 1M 2M', 'flush', 'write -P 3 8M 1M', 'flush');
+    t.is(readFileSync(image)[DIRTY_BYTE]! & 1, 1);
+    const model = maker.path('model');
+    await must('qemu-img', ['convert', '-U', '-f', 'qcow2', '-O', 'raw', image, model]);
+    copyFileSync(image, maker.path('copy'));
+    await withMount(t, [image], ['--read-only'], async (mount) => {
+      await must('cmp', [model, mount.file('top')]);
+    });
+    await must('cmp', [image, maker.path('copy')]);
+    await withMount(t, [image], [], async (mount) => {
+      await must('cmp', [model, mount.file('top')]);
+      for (const to of [model, mount.file('top')]) {
+        const words = ['if=/dev/urandom', `of=${to}`, 'bs=1M', 'count=1', 'seek=12'];
+        if (to === model) await must('dd', [...words, 'conv=notrunc', 'status=none']);
+        else
+          await must('dd', [
+            `if=${model}`,
+            `of=${to}`,
+            'bs=1M',
+            'count=1',
+            'skip=12',
+            'seek=12',
+            'conv=notrunc',
+            'status=none',
+          ]);
+      }
+      await must('cmp', [model, mount.file('top')]);
+    });
+    t.is(readFileSync(image)[DIRTY_BYTE]! & 1, 0);
+    await must('qemu-img', ['check', '-f', 'qcow2', image]);
+    await must('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', model, image]);
+  });
+}
+
+qemuMountTest('a dirty image with snapshots: what they show stays as it was', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  const image = maker.path('top.qcow2');
+  maker.create('top.qcow2', '16M', 'lazy_refcounts=on');
+  maker.io('top.qcow2', 'qcow2', 'write -P 1 0 4M');
+  maker.img('snapshot', '-c', 'before', 'top.qcow2');
+  abortAfter(maker, 'write -P 2 1M 2M', 'flush');
+  const shown = ['-f', 'qcow2', '-O', 'raw', '-l', 'snapshot.name=before', image];
+  const mount = await startMount(t, [image]);
+  const words = [
+    'if=/dev/zero',
+    `of=${mount.file('top')}`,
+    'bs=1M',
+    'count=4',
+    'conv=notrunc,fsync',
+  ];
+  await must('dd', [...words, 'status=none']);
+  t.is((await mount.umount()).code, 0);
+  t.regex(mount.log, /top\.qcow2: was not closed; its refcounts are rebuilt/);
+  await must('qemu-img', ['check', '-f', 'qcow2', image]);
+  await must('qemu-img', ['convert', ...shown, maker.path('before')]);
+  const bytes = readFileSync(maker.path('before'));
+  t.true(bytes.subarray(0, 4 << 20).every((byte) => byte === 1));
+  t.true(bytes.subarray(4 << 20).every((byte) => byte === 0));
+});
+
+qemuMountTest('a dirty image whose metadata overlaps is refused and left as it is', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  const image = maker.path('top.qcow2');
+  maker.create('top.qcow2', '1M', 'lazy_refcounts=on');
+  maker.io('top.qcow2', 'qcow2', 'write -P 1 0 1M');
+  const l2 = Number(readFileSync(image).readBigUInt64BE(0x30000) & 0xffff_fffe00n);
+  // The first cluster of data lies where the table of refcounts is.
+  const entry = Buffer.from('8000000000010000', 'hex');
+  for (const [i, byte] of entry.entries()) maker.poke('top.qcow2', l2 + i, byte);
+  maker.poke('top.qcow2', DIRTY_BYTE, 1);
+  copyFileSync(image, maker.path('copy'));
+  mkdirSync(maker.path('mnt'));
+  const ended = await sluice(['mount', image, maker.path('mnt')]);
+  t.is(ended.code, 3);
+  t.is(
+    ended.stderr,
+    `sluice: mount: ${image}: marked as dirty, and cannot be repaired: its metadata overlaps at 65536\n`,
+  );
+  await must('cmp', [image, maker.path('copy')]);
+});
+
+for (const options of ['', 'cluster_size=512', 'extended_l2=on']) {
+  const title = options === '' ? 'clusters of 64 KiB' : options;
+  qemuMountTest(`lazy refcounts: marked while written, right when closed: ${title}`, async (t) => {
+    const maker = new Maker(tempFolder(t, TMPFS));
+    const image = maker.path('top.qcow2');
+    maker.create('top.qcow2', '16M', `lazy_refcounts=on${options === '' ? '' : `,${options}`}`);
+    const dirty = (): number => readFileSync(image)[DIRTY_BYTE]! & 1;
+    const model = patternFile(maker.path('model'), 16 << 20);
+    const copy = async (to: string, from: number, count: number): Promise<void> => {
+      const words = [`skip=${from}`, `seek=${from}`, `count=${count}`, 'bs=1M', 'status=none'];
+      await must('dd', [`if=${model}`, `of=${to}`, ...words, 'conv=notrunc,fsync']);
+    };
+    await withMount(t, [image], [], async (mount) => {
+      t.is(dirty(), 0, 'not before anything changes');
+      await copy(mount.file('top'), 0, 2);
+      t.is(dirty(), 1);
+    });
+    t.is(dirty(), 0);
+    await must('qemu-img', ['check', '-f', 'qcow2', image]);
+    // The next daemon dies, and the one after it makes good what is left.
+    const killed = await startMount(t, [image]);
+    await copy(killed.file('top'), 2, 6);
+    process.kill(killed.pid, 'SIGKILL');
+    await forceAway(killed.point);
+    t.is(dirty(), 1);
+    t.not((await checkWhenReleased(image)).code, 0, 'its refcounts are stale');
+    await withMount(t, [image], [], async (mount) => {
+      await must('cmp', ['-n', String(8 << 20), model, mount.file('top')]);
+      await copy(mount.file('top'), 8, 8);
+    });
+    t.is(dirty(), 0);
+    await must('qemu-img', ['check', '-f', 'qcow2', image]);
+    await must('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', model, image]);
+  });
+}
