@@ -9,11 +9,16 @@ export interface Exceptions {
   noAllocate: boolean;
   /** Who waits in a group cannot be interrupted. */
   noInterrupt: boolean;
-  /** `--growable` is for others. */
-  noGrowth: boolean;
+  /** A growable image cannot be made smaller. */
+  noShrinking: boolean;
 }
 
-const NONE: Exceptions = { noSeek: false, noAllocate: false, noInterrupt: false, noGrowth: false };
+const NONE: Exceptions = {
+  noSeek: false,
+  noAllocate: false,
+  noInterrupt: false,
+  noShrinking: false,
+};
 
 export type TransportName = 'uring' | 'fuse-native';
 export type FormatName = 'raw' | 'qcow2';
@@ -25,7 +30,7 @@ const OF_TRANSPORT: Readonly<Record<TransportName, Partial<Exceptions>>> = {
 
 const OF_FORMAT: Readonly<Record<FormatName, Partial<Exceptions>>> = {
   raw: {},
-  qcow2: { noGrowth: true },
+  qcow2: { noShrinking: true },
 };
 
 export const TRANSPORTS = Object.keys(OF_TRANSPORT) as TransportName[];
