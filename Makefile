@@ -6,7 +6,7 @@ LIBDIR = $(DESTDIR)$(PREFIX)/lib/sluicefs
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 
 .NOTPARALLEL:
-.PHONY: help setup build test check demo bench bench-fair install clean
+.PHONY: help setup build test check demo bench bench-fair bench-qcow2 install clean
 
 help:
 	@echo 'make setup     install what is missing (packages of the system, npm modules)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make demo      two images, two limits, one table'
 	@echo 'make bench     measure against other servers'
 	@echo 'make bench-fair  shares by weight, beside published figures (about 25 minutes)'
+	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
 	@echo 'make install   install to PREFIX ($(PREFIX))'
 	@echo 'make clean     remove build/'
 
@@ -44,6 +45,9 @@ bench: setup build
 
 bench-fair: setup build
 	@node build/tools/bench-fair.js
+
+bench-qcow2: setup build
+	@node build/tools/bench-qcow2.js
 
 # The C library of sluice is the npm module koffi: modules for development are left out.
 install: setup build

@@ -11,11 +11,8 @@ import { checkSluiceBuilt, mountSluice, type SluiceMount } from './lib/sluice.js
 import { rotate, type Summary, summarize } from './lib/stats.js';
 import { formatIops, markdownTable } from './lib/table.js';
 
-/** Requests the held group keeps outstanding, and what it is held at. */
-const HELD_DEPTH = 512;
+/** What the held group is held at. */
 const HELD_LIMIT = 'iops=10';
-/** The unlimited image keeps at least this share of what it gets alone. */
-const KEPT_PERCENT = 95;
 /** How long the held requests may take to arrive, milliseconds. */
 const FILL_MS = 5000;
 
@@ -33,6 +30,11 @@ const HELD: readonly Held[] = [
 ];
 
 interface Settings {
+  transport: string;
+  /** Requests that the held group keeps outstanding. */
+  waiting: number;
+  /** Least share of what the unlimited image gets alone that it is to keep. */
+  keptPercent: number;
   seconds: number;
   rounds: number;
   sizeMib: number;
@@ -65,6 +67,17 @@ function readOptions() {
       'size-mib': { type: 'number', default: 256, describe: 'size of each image in MiB' },
       dir: { type: 'string', default: '/dev/shm', describe: 'folder for the images' },
       only: { type: 'string', describe: 'what the held group does: read-4k, write-4k, write-1m' },
+      transport: { type: 'string', default: 'auto', describe: 'of the mounts' },
+      waiting: {
+        type: 'number',
+        default: 512,
+        describe: 'requests that the held group has waiting',
+      },
+      kept: {
+        type: 'number',
+        default: 95,
+        describe: 'percent that the unlimited image is to keep',
+      },
       json: { type: 'string', describe: 'write everything measured to this file' },
       markdown: { type: 'string', describe: 'write the report to this file too' },
       strict: { type: 'boolean', default: false, describe: 'exit with 1 when a line is not met' },
@@ -81,11 +94,11 @@ function outstanding(stat: string): number {
 }
 
 /** Waits until the held requests are in the daemon; how many are, when not all came in time. */
-async function waitForHeld(mount: SluiceMount, fio: RunningFio): Promise<number> {
+async function waitForHeld(mount: SluiceMount, fio: RunningFio, waiting: number): Promise<number> {
   const path = join(mount.mountpoint, '.groups/held/io.stat');
   const deadline = Date.now() + FILL_MS;
   let count = 0;
-  while (count < HELD_DEPTH && Date.now() < deadline) {
+  while (count < waiting && Date.now() < deadline) {
     if (!fio.isAlive()) await fio.done;
     const stat = readFile(path, 'utf8');
     if (!(await settles(stat, 2000))) throw new Error(`${path} does not answer`);
@@ -101,15 +114,16 @@ async function measure(held: Held | null, place: Place, settings: Settings) {
   const size = sizeMib << 20;
   const images = { free: place.free, held: place.held };
   const group = ['--group', `held:${HELD_LIMIT}`, '--assign', 'held=held'];
-  const mount = await mountSluice(join(place.folder, 'mount'), images, size, group);
+  const words = ['--transport', settings.transport, ...group];
+  const mount = await mountSluice(join(place.folder, 'mount'), images, size, words);
   let holder: RunningFio | null = null;
   try {
     const common = { size, jobs: 1, rampSeconds: 0.3 };
-    let waiting = HELD_DEPTH;
+    let { waiting } = settings;
     if (held) {
-      const job = { ...common, ...held.job, file: mount.file('held'), depth: HELD_DEPTH };
+      const job = { ...common, ...held.job, file: mount.file('held'), depth: waiting };
       holder = await startFio({ ...job, seconds: seconds + 60 }, place.folder);
-      waiting = await waitForHeld(mount, holder);
+      waiting = await waitForHeld(mount, holder, waiting);
     }
     const job = { ...common, rw: 'randread', blockSize: 4096, depth: 32, seconds } as const;
     const done = await runFio({ ...job, file: mount.file('free') }, place.folder);
@@ -143,7 +157,7 @@ async function runHeld(held: Held, place: Place, settings: Settings): Promise<Re
   }
   const [a, b] = [summarize(alone), summarize(beside)];
   const keptPercent = a && b ? (100 * b.median) / a.median : null;
-  const met = keptPercent !== null && keptPercent >= KEPT_PERCENT && errors.length === 0;
+  const met = keptPercent !== null && keptPercent >= settings.keptPercent && errors.length === 0;
   const { id, title } = held;
   return { id, title, alone: a, beside: b, keptPercent, waiting, errors, met };
 }
@@ -154,9 +168,9 @@ function isolationMarkdown(
   results: readonly Result[],
 ): string {
   const how =
-    `An unlimited image (4 KiB randread, QD 32) alone and beside a group held at ${HELD_LIMIT} ` +
-    `with ${HELD_DEPTH} requests outstanding in the same mount. Median of ${settings.rounds} ` +
-    `alternating rounds of ${settings.seconds} s. Asked: at least ${KEPT_PERCENT} %.`;
+    `Transport ${settings.transport}. An unlimited image (4 KiB randread, QD 32) alone and beside a group held at ${HELD_LIMIT} ` +
+    `with ${settings.waiting} requests outstanding in the same mount. Median of ${settings.rounds} ` +
+    `alternating rounds of ${settings.seconds} s. Asked: at least ${settings.keptPercent} %.`;
   const rows = results.map((result) => [
     result.title,
     result.alone ? formatIops(result.alone.median) : '-',
@@ -174,9 +188,13 @@ function isolationMarkdown(
 async function main(): Promise<number> {
   const options = readOptions();
   const { seconds, rounds } = options;
-  const settings: Settings = { seconds, rounds, sizeMib: options['size-mib'] };
+  const { transport, waiting, kept: keptPercent } = options;
+  const sizeMib = options['size-mib'];
+  const settings: Settings = { transport, waiting, keptPercent, seconds, rounds, sizeMib };
   inRange('seconds', seconds, 0.1, 3600);
   inRange('rounds', rounds, 1, 1000);
+  inRange('waiting', waiting, 1, 4096);
+  inRange('kept', keptPercent, 0, 100);
   inRange('size-mib', settings.sizeMib, 16, 1 << 20);
   const ids = chosen(
     HELD.map(({ id }) => id),

@@ -23,6 +23,7 @@ import {
 } from './limits-cases.js';
 
 interface Settings {
+  transport: string;
   seconds: number;
   sizeMib: number;
   measure: Measure;
@@ -52,6 +53,7 @@ function readOptions() {
       },
       json: { type: 'string', describe: 'write everything measured to this file' },
       markdown: { type: 'string', describe: 'write the report to this file too' },
+      transport: { type: 'string', default: 'auto', describe: 'of the mounts' },
       strict: { type: 'boolean', default: false, describe: 'exit with 1 when a line is not met' },
     })
     .parseSync();
@@ -65,7 +67,8 @@ async function runCase(
 ): Promise<LimitResult> {
   const size = settings.sizeMib << 20;
   const group = ['--group', `limited:${one.limit}`, '--assign', 'img=limited'];
-  const mount = await mountSluice(join(folder, 'mount'), { img: image }, size, group);
+  const words = ['--transport', settings.transport, ...group];
+  const mount = await mountSluice(join(folder, 'mount'), { img: image }, size, words);
   try {
     const { seconds, measure } = settings;
     const job = { ...one.job, file: mount.file('img'), size, jobs: 1, seconds, rampSeconds: 0 };
@@ -98,7 +101,7 @@ function resultRow(result: LimitResult): string[] {
 function limitsMarkdown({ machine, settings, results, failures }: Report): string {
   const rate = settings.measure === 'total' ? 'the error' : 'the steady error';
   const how =
-    `fio for ${settings.seconds} s a line. Asked: ${rate} within 0.5 % (1 % under 100 requests), ` +
+    `Transport ${settings.transport}, fio for ${settings.seconds} s a line. Asked: ${rate} within 0.5 % (1 % under 100 requests), ` +
     'p99 completion latency within 1.25 x of depth over rate.';
   const head = ['limit/request/direction', 'asked', 'got', 'error', 'steady error'];
   const table = markdownTable([...head, 'requests', 'p99', 'verdict'], results.map(resultRow));
@@ -109,8 +112,8 @@ function limitsMarkdown({ machine, settings, results, failures }: Report): strin
 
 async function main(): Promise<number> {
   const options = readOptions();
-  const { seconds, measure } = options;
-  const settings: Settings = { seconds, measure, sizeMib: options['size-mib'] };
+  const { seconds, measure, transport } = options;
+  const settings: Settings = { transport, seconds, measure, sizeMib: options['size-mib'] };
   inRange('seconds', settings.seconds, 0.1, 3600);
   inRange('size-mib', settings.sizeMib, 16, 1 << 20);
   const ids = chosen(

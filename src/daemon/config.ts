@@ -61,3 +61,9 @@ export interface MountConfig {
   /** Where the background daemon logs; null: the default place. */
   logFile: string | null;
 }
+
+/** What of a mount its disks depend on. */
+export type DiskOptions = Pick<
+  MountConfig,
+  'images' | 'readOnly' | 'growable' | 'direct' | 'metadataCache'
+>;

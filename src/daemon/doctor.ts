@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
+import { access, open, readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
@@ -33,6 +33,10 @@ const OPEN_FILES = 1024;
 /** Two rings of 512 entries, on kernels that count them (before 5.12). */
 const LOCKED_BYTES = 64 << 10;
 
+const RIGHTS = 'mount rights';
+/** Number of the capability that mount(2) asks for. */
+const CAP_SYS_ADMIN = 21n;
+
 async function readText(path: string): Promise<string | null> {
   return readFile(path, 'utf8').catch(() => null);
 }
@@ -60,15 +64,18 @@ function checkKernel(): Check {
   return check('kernel', ok, release(), advice);
 }
 
+/** Opened for real: where a container may not use devices, access(2) says yes all the same. */
 async function checkDevice(): Promise<Check> {
-  const error = await access('/dev/fuse', constants.R_OK | constants.W_OK).then(
-    () => null,
+  const error = await open('/dev/fuse', 'r+').then(
+    (file) => file.close().then(() => null),
     (reason: NodeJS.ErrnoException) => reason.code ?? 'EIO',
   );
   const advice =
     error === 'ENOENT'
       ? 'load the module with modprobe fuse, or in a container pass --device /dev/fuse'
-      : 'allow read and write with chmod 666 /dev/fuse';
+      : error === 'EACCES' && process.geteuid?.() !== 0
+        ? 'allow read and write with chmod 666 /dev/fuse'
+        : 'in a container pass --device /dev/fuse';
   return check('/dev/fuse', error === null, error ?? 'can be opened', advice);
 }
 
@@ -81,6 +88,19 @@ async function checkFuseUring(): Promise<Check> {
       : 'not needed; echo 1 > /sys/module/fuse/parameters/enable_uring turns it on';
   const found = value === undefined ? 'not in this kernel' : `enable_uring=${value}`;
   return check('fuse-uring', value === 'Y', found, advice);
+}
+
+/** root mounts by itself, others by a program that may. */
+async function checkRights(): Promise<Check> {
+  if (process.geteuid?.() !== 0) {
+    const path = await findProgram('fusermount3');
+    const found = path === null ? 'neither root nor fusermount3' : 'by fusermount3';
+    return check(RIGHTS, path !== null, found, 'apt-get install fuse3, or run it as root');
+  }
+  const word = /^CapEff:\s*([0-9a-f]+)$/m.exec((await readText('/proc/self/status')) ?? '')?.[1];
+  const may = word === undefined || ((BigInt(`0x${word}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+  const found = may ? 'root' : 'root without CAP_SYS_ADMIN';
+  return check(RIGHTS, may, found, 'in a container pass --cap-add SYS_ADMIN');
 }
 
 async function checkFusermount(): Promise<Check> {
@@ -136,6 +156,7 @@ export async function diagnose(): Promise<Diagnosis> {
     check('io_uring', ring.error === null, ring.error ?? ring.found, ring.advice),
     await checkNative(),
     await checkFuseUring(),
+    await checkRights(),
     await checkFusermount(),
     await checkAllowOther(),
     ...(await checkLimits()),
@@ -147,8 +168,7 @@ export async function diagnose(): Promise<Diagnosis> {
 function conclude(checks: Check[], chosen: Transport | Error): Diagnosis {
   const has = (name: string): boolean =>
     checks.some((one) => one.name === name && one.state === 'yes');
-  const root = process.geteuid?.() === 0;
-  const works = !(chosen instanceof Error) && has('/dev/fuse') && (root || has('fusermount3'));
+  const works = !(chosen instanceof Error) && has('/dev/fuse') && has(RIGHTS);
   const transport = chosen instanceof Error ? null : chosen.kind;
   const why = chosen instanceof Error ? chosen.message : chosen.why;
   return { works, transport, why, checks };

@@ -1,5 +1,6 @@
 import { Memory } from '../buffers/memory.js';
 import { ThreadPoolEngine } from '../engine/thread-pool.js';
+import { TransferThread } from '../engine/transfer-thread.js';
 import type { MountRequest } from '../fuse/mount.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
@@ -48,7 +49,6 @@ export class NativePlane implements PlaneRunner {
       this.#initialised = resolve;
     });
     this.#inflater = new InflateThread(disks);
-    this.ready = Promise.all([initialised, this.#inflater.ready]).then(() => {});
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -59,7 +59,11 @@ export class NativePlane implements PlaneRunner {
       this.#loop.wake();
       this.#plane.completed(request, result);
     };
-    const engine = new ThreadPoolEngine(listFiles(disks), completed);
+    const files = listFiles(disks);
+    const isAnyInMemory = files.some(({ inMemory }) => inMemory);
+    const transfers = isAnyInMemory ? this.#startTransfers() : null;
+    this.ready = Promise.all([initialised, this.#inflater.ready, transfers?.ready]).then(() => {});
+    const engine = new ThreadPoolEngine(files, transfers, completed);
     this.#chains = makeChains(disks, {
       engine,
       memory: this.#memory,
@@ -85,8 +89,24 @@ export class NativePlane implements PlaneRunner {
     });
     assembly.plane = this.#plane;
     const afterTurn = (): void => this.#afterTurn();
-    this.#loop = new PoolLoop(this.#plane, this.#session, engine, this.#memory, afterTurn);
-    this.#session.attach(this.#plane, this.#loop);
+    this.#loop = new PoolLoop(
+      this.#plane,
+      this.#session,
+      engine,
+      transfers,
+      this.#memory,
+      afterTurn,
+    );
+    this.#session.attach(this.#plane, this.#loop, transfers);
+  }
+
+  #startTransfers(): TransferThread {
+    return new TransferThread({
+      told: () => this.#loop.wake(),
+      completed: (request, result) => this.#plane.completed(request, result),
+      replied: (request) => this.#session.sent(request),
+      failed: (error) => this.#stop({ kind: 'crashed', message: error.stack ?? error.message }),
+    });
   }
 
   /** Mounts; see `mountNative`. */

@@ -4,7 +4,7 @@ import { type OpenLayer, openChain } from '../image/open-chain.js';
 import { smallestUnit } from '../image/qcow2/layout.js';
 import type { ChainConfig, DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
-import type { ImageConfig, MountConfig } from './config.js';
+import type { DiskOptions, ImageConfig } from './config.js';
 import { describeHolder } from './file-holders.js';
 import { type HostFile, openHostFile } from './host-file.js';
 import type { Log } from './log.js';
@@ -25,7 +25,7 @@ const DIRECT_BLOCK_BYTES = 4096;
  *
  * @throws SluiceError naming the file. Nothing stays open then.
  */
-export async function openDisks(config: MountConfig, log: Log): Promise<OpenDisks> {
+export async function openDisks(config: DiskOptions, log: Log): Promise<OpenDisks> {
   const closers: (() => void)[] = [];
   const closeAll = (): void => {
     // Once: the numbers of closed descriptors are soon somebody else's.
@@ -45,7 +45,7 @@ export async function openDisks(config: MountConfig, log: Log): Promise<OpenDisk
 
 async function openDisk(
   image: ImageConfig,
-  config: MountConfig,
+  config: DiskOptions,
   log: Log,
   closers: (() => void)[],
 ): Promise<DiskConfig> {
@@ -72,7 +72,8 @@ async function openDisk(
     files.push(file);
   }
   const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
-  const growable = config.growable && isRaw && !first.blockDevice;
+  const canGrow = isRaw ? !first.blockDevice : write !== null && isWhole(chain.layers[0]!);
+  const growable = config.growable && canGrow;
   if (write !== null) layers[0]!.qcow!.l1 = write.l1;
   const chained: ChainConfig = {
     layers,
@@ -90,6 +91,11 @@ async function openDisk(
     growable,
     chain: isRaw ? null : chained,
   };
+}
+
+/** Its data is in its own file. */
+function isWhole({ qcow }: OpenLayer): boolean {
+  return qcow?.dataSource === null;
 }
 
 function isDirectPossible(layer: OpenLayer): boolean {

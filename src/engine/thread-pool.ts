@@ -1,17 +1,14 @@
 import { fdatasync, fstat, fsync, read, readv, write, writev } from 'node:fs';
 import { fallocate, ftruncate, lseek } from '../sys/libc.js';
 import { bytesAt } from '../sys/memory.js';
-import { pread, pwrite } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
 import { type Engine, fillStatus, type HostStatus, PENDING } from './engine.js';
 import { adjacentRuns, Batch, type Run } from './thread-pool-batch.js';
+import type { TransferThread } from './transfer-thread.js';
 import type { EngineFile } from './uring-engine.js';
 
-/**
- * Up to this length a file in memory is read and written at once: it never waits, for no device is
- * behind it, and to wake a thread costs ten times the copy of 4 KiB.
- */
-const INLINE_BYTES = 64 << 10;
+/** Up to this length one thread copies as fast as several, and the wake-up is what costs. */
+const SHORT_BYTES = 64 << 10;
 
 /**
  * Host files through libuv's thread pool, for where io_uring is forbidden. What a turn asks for is
@@ -21,36 +18,51 @@ const INLINE_BYTES = 64 << 10;
  */
 export class ThreadPoolEngine implements Engine {
   readonly #files: readonly EngineFile[];
+  readonly #transfers: TransferThread | null;
   readonly #completed: (request: number, result: number) => void;
   readonly #batch = new Batch();
   /** One callback a request, made at its first transfer and used again. */
   readonly #ended: ((error: NodeJS.ErrnoException | null, bytes: number) => void)[] = [];
 
   /**
+   * @param transfers Makes the transfers of files in memory; null: the pool does.
    * @param completed Called with each operation's result, never from within the call that began it.
    */
-  constructor(files: readonly EngineFile[], completed: (request: number, result: number) => void) {
+  constructor(
+    files: readonly EngineFile[],
+    transfers: TransferThread | null,
+    completed: (request: number, result: number) => void,
+  ) {
     this.#files = files;
+    this.#transfers = transfers;
     this.#completed = completed;
   }
 
-  /** There is no ring that could carry a reply behind a transfer. */
-  links(): boolean {
-    return false;
+  /** The thread for files in memory can wake who waits for a reply; the pool knows of no replies. */
+  links(file: number, length: number): boolean {
+    return this.#transfers?.canReply === true && this.#isForThread(file, length);
   }
 
-  read(request: number, file: number, address: number, length: number, offset: number): number {
-    const { descriptor, inMemory } = this.#files[file]!;
-    if (inMemory && length <= INLINE_BYTES) return pread(descriptor, address, length, offset);
-    this.#batch.add(request, file, false, address, length, offset);
-    return PENDING;
+  read(
+    request: number,
+    file: number,
+    address: number,
+    length: number,
+    offset: number,
+    linked = false,
+  ): number {
+    return this.#transfer(request, file, false, address, length, offset, linked);
   }
 
-  write(request: number, file: number, address: number, length: number, offset: number): number {
-    const { descriptor, inMemory } = this.#files[file]!;
-    if (inMemory && length <= INLINE_BYTES) return pwrite(descriptor, address, length, offset);
-    this.#batch.add(request, file, true, address, length, offset);
-    return PENDING;
+  write(
+    request: number,
+    file: number,
+    address: number,
+    length: number,
+    offset: number,
+    linked = false,
+  ): number {
+    return this.#transfer(request, file, true, address, length, offset, linked);
   }
 
   flush(request: number, file: number, dataOnly: boolean): number {
@@ -81,11 +93,33 @@ export class ThreadPoolEngine implements Engine {
 
   /** Hands over everything that was asked for since the last call. */
   unplug(): void {
+    this.#transfers?.wake();
     for (const run of adjacentRuns(this.#batch)) {
       if (run.requests.length === 1) this.#single(run, 0);
       else this.#vector(run);
     }
     this.#batch.clear();
+  }
+
+  #isForThread(file: number, length: number): boolean {
+    if (this.#transfers === null || length > SHORT_BYTES) return false;
+    return this.#files[file]!.inMemory && this.#transfers.hasRoom;
+  }
+
+  #transfer(
+    request: number,
+    file: number,
+    isWrite: boolean,
+    address: number,
+    length: number,
+    offset: number,
+    linked: boolean,
+  ): number {
+    if (this.#isForThread(file, length)) {
+      const { descriptor } = this.#files[file]!;
+      this.#transfers!.give(request, isWrite, descriptor, address, length, offset, linked);
+    } else this.#batch.add(request, file, isWrite, address, length, offset);
+    return PENDING;
   }
 
   #call(request: number, result: Promise<number>): number {

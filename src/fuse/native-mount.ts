@@ -7,7 +7,8 @@ import * as abi from './abi.js';
 import { type FuseMount, isGone, type MountRequest, makePlan, watchMount } from './mount.js';
 import { deviceError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
-import type { NativeFuse, NativeOperations, NativePackage } from './native-package.js';
+import { localsMemory } from './native-locals.js';
+import type { NativeFuse, NativePackage } from './native-package.js';
 import type { NativeSession } from './native-session.js';
 import { NativeThreads } from './native-threads.js';
 
@@ -52,11 +53,10 @@ export async function mountNative(
   // Stacks of the threads that libfuse starts itself: it asks for the system's 8 MiB otherwise.
   process.env.FUSE_THREAD_STACK ??= String(256 << 10);
   let threads: NativeThreads | null = null;
-  const operations = session.operations();
   const fuse: NativeFuse = new native.Fuse(
     plan.mountpoint,
     {
-      ...operations,
+      ...session.operations(),
       init: (answer) => {
         session.init((at, bytes) => {
           threads = answerInit(native, fuse, plan, memory, at, bytes as number);
@@ -68,8 +68,10 @@ export async function mountNative(
     { timeout: false },
   );
   fuse._fuseOptions = () => nativeOptions(plan);
-  fuse._malloc = slab(() => threads?.appeared());
-  shortenTransfers(fuse, native, operations);
+  fuse._malloc = localsMemory(() => threads?.appeared());
+  const { read, write } = session.transferHandlers(native.binding);
+  fuse._handlers[native.binding.op_read] = read;
+  fuse._handlers[native.binding.op_write] = write;
   await new Promise<void>((resolve, reject) => {
     fuse.mount((error) => (error === null ? resolve() : reject(failed(plan, error))));
   });
@@ -90,54 +92,6 @@ function nativeOptions(plan: MountPlan): string {
     const text = `-o${own},${plan.pageCache === true ? '' : 'direct_io,'}${words}`;
     if (Buffer.byteLength(text) <= OPTION_BYTES || length === 0) return text;
   }
-}
-
-type Transfer = NativeOperations['read'];
-
-/**
- * Lets reads and writes pass by the class's own handlers, which make five objects a request and
- * answer a tick later.
- */
-function shortenTransfers(
-  fuse: NativeFuse,
-  { binding }: NativePackage,
-  { read, write }: { read: Transfer; write: Transfer },
-): void {
-  const short =
-    (transfer: Transfer, signal: typeof binding.fuse_native_signal_read) =>
-    (
-      thread: Buffer,
-      _opcode: number,
-      path: string,
-      handle: number,
-      buffer: Buffer,
-      length: number,
-      offsetLow: number,
-      offsetHigh: number,
-    ): void => {
-      const offset = offsetLow + offsetHigh * 4294967296;
-      transfer(path, handle, buffer, length, offset, (result) => {
-        signal(thread, result, result, buffer.buffer);
-      });
-    };
-  fuse._handlers[binding.op_read] = short(read, binding.fuse_native_signal_read);
-  fuse._handlers[binding.op_write] = short(write, binding.fuse_native_signal_write);
-}
-
-/**
- * Memory for what fuse-native keeps of each thread. In one piece, because for every request libuv
- * looks at all of them: with 256 threads that makes 15 K requests a second at depth 1 out of 6 K.
- */
-function slab(taken: () => void): (bytes: number) => Buffer {
-  let rest = Buffer.alloc(0);
-  return (bytes) => {
-    const rounded = (bytes + 63) & ~63;
-    if (rest.length < rounded) rest = Buffer.alloc(rounded * 256);
-    const piece = rest.subarray(0, bytes);
-    rest = rest.subarray(rounded);
-    taken();
-    return piece;
-  };
 }
 
 function failed(plan: MountPlan, error: Error): SluiceError {

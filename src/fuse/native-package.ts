@@ -64,10 +64,16 @@ export type NativeClass = new (
   options: { timeout: false },
 ) => NativeFuse;
 
-/** Its C code, as far as we call it past the class. Tells a thread of libfuse its result. */
-type Signal = (thread: Buffer, result: number, bytes: number, buffer: ArrayBufferLike) => void;
+/** Tells a thread of libfuse its result. */
+export type Signal = (
+  thread: Buffer,
+  result: number,
+  bytes: number,
+  buffer: ArrayBufferLike,
+) => void;
 
-interface NativeBinding {
+/** Its C code, as far as we call it past the class. */
+export interface NativeBinding {
   readonly op_read: number;
   readonly op_write: number;
   /** Unmounts nothing: lets the event loop end without its handle. */

@@ -32,32 +32,35 @@ export interface QcowConfig {
  * @param layers The image itself first.
  * @param cacheBytes Bound of all its metadata caches together; small values are raised.
  * @param allocate Gives memory for a cache, page-aligned.
+ * @param growable The image may come to need more of it than now.
  */
 export function buildChain(
   layers: readonly LayerConfig[],
   cacheBytes: number,
   allocate: (bytes: number) => Mapping,
+  growable = false,
 ): ChainImage {
   const caches = layers.filter((layer) => layer.qcow !== null).length;
   return new ChainImage(
-    layers.map(({ file, hostSize, qcow }): Layer => {
+    layers.map(({ file, hostSize, qcow }, index): Layer => {
       if (qcow === null) return new RawLayer(file, hostSize);
       const { layout, l1, dataFile } = qcow;
-      const cache = makeCache(layout, cacheBytes / caches, allocate);
+      const cache = makeCache(layout, cacheBytes / caches, allocate, growable && index === 0);
       return new QcowLayer(layout, l1, cache, file, dataFile);
     }),
   );
 }
 
-/** Never more than the whole disk needs. */
+/** Never more than the whole disk needs, unless it grows. */
 function makeCache(
   layout: QcowLayout,
   bytes: number,
   allocate: (bytes: number) => Mapping,
+  growable: boolean,
 ): SliceCache {
   const { sliceBytes, sliceCoverage } = geometryOf(layout);
   const needed = Math.ceil(layout.size / sliceCoverage);
   const allowed = Math.max(PLACES_MIN, Math.floor(bytes / sliceBytes));
-  const places = Math.max(1, Math.min(needed, allowed));
+  const places = Math.max(1, growable ? allowed : Math.min(needed, allowed));
   return new SliceCache(allocate(places * sliceBytes), sliceBytes);
 }

@@ -9,7 +9,7 @@ import type { QcowWriter } from './qcow2/qcow-writer.js';
  * there: QEMU's rule of block status (bdrv_co_common_block_status_above).
  */
 export class ChainImage implements Image {
-  readonly size: number;
+  size: number;
   readonly layers: readonly Layer[];
   /** Null while the image is read-only. */
   writer: QcowWriter | null = null;
@@ -37,7 +37,9 @@ export class ChainImage implements Image {
 
   /** DATA where all of the range may be written in place; anything else takes a task. */
   mapWrite(offset: number, length: number, extent: Extent): void {
-    const inPlace = this.writer?.mapInPlace(offset, length, extent) ?? false;
+    // Behind the end there may be clusters that nobody has asked for.
+    const inside = offset + length <= this.size;
+    const inPlace = inside && (this.writer?.mapInPlace(offset, length, extent) ?? false);
     if (!inPlace) extent.kind = UNALLOCATED;
   }
 

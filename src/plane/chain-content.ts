@@ -26,6 +26,11 @@ export class ChainContent {
     this.#alignment = alignment;
   }
 
+  /** Of the image itself: it may be ahead of what is shown, while the disk grows. */
+  get #size(): number {
+    return this.#chain.image.layers[0]!.size;
+  }
+
   /** Maps, with metadata loaded and compressed clusters at hand. 0 or -errno. */
   *map(request: number, offset: number, length: number, extent: Extent): Task {
     for (;;) {
@@ -43,7 +48,7 @@ export class ChainContent {
   /** 1 if the disk reads as zeros there without looking at data, else 0; or -errno. */
   *isZero(request: number, from: number, to: number): Task {
     const extent = newExtent();
-    const end = Math.min(to, this.#chain.image.size);
+    const end = Math.min(to, this.#size);
     for (let at = from; at < end; at += extent.length) {
       const error = yield* this.map(request, at, end - at, extent);
       if (error < 0) return error;
@@ -57,7 +62,7 @@ export class ChainContent {
     const bytes = new Uint8Array(buffer.buffer);
     const extent = newExtent();
     bytes.fill(0, at, at + to - from);
-    const end = Math.min(to, this.#chain.image.size);
+    const end = Math.min(to, this.#size);
     for (let offset = from; offset < end; offset += extent.length) {
       const error = yield* this.map(request, offset, end - offset, extent);
       if (error < 0) return error;

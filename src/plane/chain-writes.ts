@@ -1,12 +1,12 @@
 import type { Memory } from '../buffers/memory.js';
 import { type Engine, PENDING } from '../engine/engine.js';
-import type { ChainImage } from '../image/chain-image.js';
 import { DATA, newExtent, ZERO } from '../image/image.js';
 import type { QcowWriter } from '../image/qcow2/qcow-writer.js';
 import { MISSING } from '../image/qcow2/slice-cache.js';
 import { ERRNO } from '../util/errno.js';
 import type { Chain } from './chain.js';
 import { ChainContent } from './chain-content.js';
+import { ChainGrowth } from './chain-growth.js';
 import { type ClusterTarget, ClusterWrites, ZEROS } from './cluster-writes.js';
 import { type FlushIo, MetadataFlush } from './metadata-flush.js';
 import { RefcountIo } from './refcount-io.js';
@@ -27,7 +27,6 @@ export class ChainWrites {
   readonly writer: QcowWriter;
   readonly #chain: Chain;
   readonly #content: ChainContent;
-  readonly #image: ChainImage;
   readonly #engine: Engine;
   readonly #file: number;
   readonly #clusters: ClusterWrites;
@@ -36,12 +35,14 @@ export class ChainWrites {
   readonly #flush: MetadataFlush;
   readonly #watch: () => () => boolean;
   readonly #tables = new Set<number>();
+  readonly #growth: ChainGrowth;
   #flushing = false;
 
   /**
    * @param watch See `Requests.watch`, for this disk.
    * @param hostSize Size of the image's file, bytes.
    * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit See `ClusterWrites`.
    */
   constructor(
     chain: Chain,
@@ -53,27 +54,47 @@ export class ChainWrites {
     file: number,
     hostSize: number,
     alignment: number,
+    holeUnit: number,
   ) {
     const { layer, allocator } = writer;
     const content = new ChainContent(chain, engine, alignment);
     this.#chain = chain;
     this.#content = content;
-    this.#image = chain.image;
     this.writer = writer;
     this.#engine = engine;
     this.#file = file;
-    this.#clusters = new ClusterWrites(layer, content, engine, memory, resume, file, alignment);
+    this.#clusters = new ClusterWrites(
+      layer,
+      content,
+      engine,
+      memory,
+      resume,
+      file,
+      alignment,
+      holeUnit,
+    );
     this.#refcounts = new RefcountIo(allocator, resume);
     this.#waiters = new Waiters(resume);
     this.#flush = new MetadataFlush(writer, hostSize);
     this.#watch = watch;
+    this.#growth = new ChainGrowth(chain.image, writer, {
+      allocateRun: (request, clusters) => this.#allocateRun(request, clusters),
+      zero: (request, offset, length) => this.zero(request, offset, length),
+    });
   }
 
   /**
-   * Writes `length` bytes at `offset` from `source` in the plane's memory, or zeros.
+   * Writes `length` bytes at `offset` from `source` in the plane's memory, or zeros. Behind the end
+   * the disk grows.
    * @returns Bytes written; -errno only if that is none.
    */
   *write(request: number, offset: number, length: number, source: number): Task {
+    const grown = yield* this.grow(request, offset + length);
+    return grown < 0 ? grown : yield* this.#writeWithin(request, offset, length, source);
+  }
+
+  /** The same within the disk. */
+  *#writeWithin(request: number, offset: number, length: number, source: number): Task {
     const { clusterBytes } = this.writer.layer.geometry;
     for (let done = 0; done < length; ) {
       const start = offset + done;
@@ -87,9 +108,14 @@ export class ChainWrites {
     return length;
   }
 
+  /** Makes the disk at least so long; what is new reads as zeros. 0 or -errno. */
+  grow(request: number, size: number): Task {
+    return this.#growth.grow(request, size);
+  }
+
   /** Makes a range read as zeros: whole clusters by their entries, allocated ones by holes. */
   *zero(request: number, offset: number, length: number): Task {
-    const end = Math.min(offset + length, this.#image.size);
+    const end = Math.min(offset + length, this.writer.layer.size);
     const extent = newExtent();
     for (let at = offset; at < end; ) {
       const error = yield* this.#content.map(request, at, end - at, extent);
@@ -234,6 +260,18 @@ export class ChainWrites {
     return yield* this.#refcounts.allocate(request, this.#hostIo(request), relieve);
   }
 
+  *#allocateRun(request: number, clusters: number): Task {
+    const { writer } = this;
+    return yield* this.#refcounts.allocateRun(
+      request,
+      this.#hostIo(request),
+      clusters,
+      writer.layer.geometry.clusterBytes,
+      (hosts) => writer.giveBack(hosts),
+      () => this.flush(request),
+    );
+  }
+
   /** A place for data. In a data file each cluster has the place that it has on the disk. */
   *#allocateData(request: number, base: number): Task {
     return this.writer.hasDataFile ? base : yield* this.#allocate(request);
@@ -242,7 +280,17 @@ export class ChainWrites {
   *#punch(request: number, at: number, host: number, bytes: number): Task {
     const result = yield* this.#clusters.punch(request, host, bytes);
     if (result !== -ERRNO.EOPNOTSUPP) return result;
-    return Math.min(0, yield* this.write(request, at, bytes, ZEROS));
+    return yield* this.#writeZeros(request, at, bytes);
+  }
+
+  /** All of them, or -errno: a part is not enough. */
+  *#writeZeros(request: number, at: number, bytes: number): Task {
+    for (let done = 0; done < bytes; ) {
+      const result = yield* this.#writeWithin(request, at + done, bytes - done, ZEROS);
+      if (result < 0) return result;
+      done += result;
+    }
+    return 0;
   }
 
   /** Zeros for a part of a cluster that is not a range of its own: compressed, shared, or below. */
@@ -258,7 +306,7 @@ export class ChainWrites {
     // A raw data file reads as the disk does, without the image: zeros have to be in it.
     const { version, dataFileRaw } = layer.layout;
     if (!isWhole || version === 2 || dataFileRaw) {
-      return Math.min(0, yield* this.write(request, at, bytes, ZEROS));
+      return yield* this.#writeZeros(request, at, bytes);
     }
     const place = yield* this.#prepare(request, at);
     if (place < 0) return place;

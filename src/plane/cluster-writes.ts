@@ -49,6 +49,7 @@ export class ClusterWrites {
   readonly #file: number;
   readonly #dataFile: number;
   readonly #alignment: number;
+  readonly #holeUnit: number;
   readonly #buffers: ClusterBuffers;
   /** The host knows how to punch holes; found out by trying. */
   #punches = true;
@@ -56,6 +57,7 @@ export class ClusterWrites {
   /**
    * @param file The image's file.
    * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit Holes of the image's file are multiples of it, bytes.
    */
   constructor(
     layer: QcowLayer,
@@ -65,8 +67,10 @@ export class ClusterWrites {
     resume: Resume,
     file: number,
     alignment: number,
+    holeUnit: number,
   ) {
     this.#layer = layer;
+    this.#holeUnit = holeUnit;
     this.#content = content;
     this.#engine = engine;
     this.#memory = memory;
@@ -125,14 +129,15 @@ export class ClusterWrites {
     return result;
   }
 
-  /** Makes a range of data a hole. */
+  /** Makes a range of data a hole; -EOPNOTSUPP where it must be written instead. */
   punch(request: number, host: number, bytes: number): Task {
     return this.#punch(request, this.#dataFile, host, bytes);
   }
 
   *#punch(request: number, file: number, host: number, bytes: number): Task {
     const mode = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
-    if (!this.#punches) return -ERRNO.EOPNOTSUPP;
+    const isWhole = host % this.#holeUnit === 0 && bytes % this.#holeUnit === 0;
+    if (!this.#punches || !isWhole) return -ERRNO.EOPNOTSUPP;
     const result = yield this.#engine.allocate(request, file, mode, host, bytes);
     if (result === -ERRNO.EOPNOTSUPP) this.#punches = false;
     return result;

@@ -11,6 +11,9 @@ import type { DiskConfig } from './disk.js';
 import type { InflateCall } from './messages.js';
 import type { Resume } from './waiters.js';
 
+/** Logical blocks of a device, which alone can be zeroed there, are not larger. */
+const DEVICE_HOLE_BYTES = 4096;
+
 /** What chains are served with. */
 export interface ChainParts {
   /** Made with the files of `listFiles`; takes addresses outside of `memory` too. */
@@ -50,7 +53,7 @@ function makeChain(config: DiskConfig, disk: number, first: number, parts: Chain
     qcow: qcow === null ? null : { ...qcow, dataFile: number(qcow.dataFile) },
   }));
   const forTables = cacheBytes - refcountShare(config);
-  const image = buildChain(numbered, forTables, mapAnonymous);
+  const image = buildChain(numbered, forTables, mapAnonymous, config.growable);
   return new Chain(
     image,
     parts.engine,
@@ -71,7 +74,7 @@ function refcountShare({ chain }: DiskConfig): number {
 function addWriter(config: DiskConfig, disk: number, chain: Chain, parts: ChainParts): void {
   const part = config.chain!.write;
   if (part === null) return;
-  const { hostSize, alignment } = config;
+  const { hostSize, alignment, blockDevice } = config;
   const { engine, memory, resume } = parts;
   const layer = chain.image.layers[0] as QcowLayer;
   const writer = new QcowWriter(layer, part, hostSize, refcountShare(config));
@@ -87,5 +90,6 @@ function addWriter(config: DiskConfig, disk: number, chain: Chain, parts: ChainP
     disk,
     hostSize,
     alignment,
+    blockDevice ? DEVICE_HOLE_BYTES : 1,
   );
 }

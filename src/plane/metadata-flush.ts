@@ -22,7 +22,8 @@ const RUN_BYTES = 256 << 10;
 /**
  * Writes changed metadata of a qcow2 image in the order that survives a crash at any moment:
  *
- *     refcounts ─► (their table ─► the header, where it has moved) ─► L2 ─► L1
+ *     refcounts ─► (their table ─► the header, where it has moved) ─► L2 ─► L1 ─► the header with
+ *     a new size
  *
  * with a barrier before each arrow's end. What an L2 entry points at was written before the entry
  * changed in memory, so the first barrier covers data too. A crash leaves leaked clusters at worst.
@@ -87,7 +88,7 @@ export class MetadataFlush {
     }
     const { pieces: refcounts, table } = stage.refcounts;
     const { slices, l1 } = stage.tables;
-    const order = [refcounts, table, stage.header, slices, l1];
+    const order = [refcounts, table, stage.header, slices, l1, stage.disk];
     for (const pieces of order) {
       if (pieces.size === 0) continue;
       // The barrier before this step. Refcounts need none, nor does a header that says they are stale.

@@ -2,7 +2,7 @@ import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PENDING } from '../engine/engine.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
 import { blockStatus, SEEK_DATA } from '../image/block-status.js';
-import { newExtent, ZERO } from '../image/image.js';
+import { newExtent, roundUpToSector, ZERO } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
 import type { Chain } from './chain.js';
 import type { ChainWrites } from './chain-writes.js';
@@ -56,10 +56,13 @@ export class Operations {
     if (!zeroes) return -ERRNO.EOPNOTSUPP;
     disk.dirty = true;
     const { clusterBytes } = writes.writer.layer.geometry;
-    const first = roundDown(offset, clusterBytes);
-    const free = disk.locks.begin(request, first, roundUp(end, clusterBytes), true);
+    const grows = end > disk.image.size;
+    const first = roundDown(grows ? Math.min(offset, disk.image.size) : offset, clusterBytes);
+    const last = grows ? Number.POSITIVE_INFINITY : roundUp(end, clusterBytes);
+    const free = disk.locks.begin(request, first, last, true);
     if (!free) yield PENDING;
-    const result = yield* writes.zero(request, offset, end - offset);
+    let result = yield* writes.grow(request, end);
+    if (result === 0) result = yield* writes.zero(request, offset, end - offset);
     disk.locks.end(request, granted);
     return result;
   }
@@ -91,7 +94,23 @@ export class Operations {
 
   /** truncate(2) of a growable disk. */
   resize(request: number, size: number): Task {
+    const writes = this.#parts.disks[this.#parts.requests.disk[request]!]!.chain?.writes;
+    if (writes) return this.#growChain(request, writes, size);
     return this.#exclusively(request, size, Number.POSITIVE_INFINITY, this.#resize(request, size));
+  }
+
+  /** An image of layers grows; it does not shrink, as what lies behind its end might come back. */
+  *#growChain(request: number, writes: ChainWrites, size: number): Task {
+    const { requests, disks, granted } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const { clusterBytes } = writes.writer.layer.geometry;
+    const first = roundDown(disk.image.size, clusterBytes);
+    if (!disk.locks.begin(request, first, Number.POSITIVE_INFINITY, true)) yield PENDING;
+    disk.dirty = true;
+    const shrinks = roundUpToSector(size) < disk.image.size;
+    const result = shrinks ? -ERRNO.EPERM : yield* writes.grow(request, size);
+    disk.locks.end(request, granted);
+    return result;
   }
 
   *#resize(request: number, size: number): Task {

@@ -1,5 +1,6 @@
 import type { Memory } from '../buffers/memory.js';
 import type { ThreadPoolEngine } from '../engine/thread-pool.js';
+import type { TransferThread } from '../engine/transfer-thread.js';
 import type { NativeSession } from '../fuse/native-session.js';
 import type { Plane } from './plane.js';
 
@@ -18,6 +19,7 @@ export class PoolLoop {
   readonly #plane: Plane;
   readonly #session: NativeSession;
   readonly #engine: ThreadPoolEngine;
+  readonly #transfers: TransferThread | null;
   readonly #memory: Memory;
   readonly #afterTurn: () => void;
   #due = false;
@@ -30,29 +32,36 @@ export class PoolLoop {
     plane: Plane,
     session: NativeSession,
     engine: ThreadPoolEngine,
+    transfers: TransferThread | null,
     memory: Memory,
     afterTurn: () => void,
   ) {
     this.#plane = plane;
     this.#session = session;
     this.#engine = engine;
+    this.#transfers = transfers;
     this.#memory = memory;
     this.#afterTurn = afterTurn;
   }
 
-  /** Something happens now: takes the time. */
+  /** Something happens now: takes the time, and in what the thread of transfers has done. */
   begin(): void {
     this.#busyMs = performance.now();
     this.#plane.beginTurn(this.#busyMs * 1e6);
+    if (this.#transfers?.settle() === true) this.#ask();
   }
 
   /** Something happens now, and a turn has to follow. */
   readonly wake = (): void => {
     this.begin();
+    this.#ask();
+  };
+
+  #ask(): void {
     if (this.#due) return;
     this.#due = true;
     setImmediate(this.#turn);
-  };
+  }
 
   readonly #turn = (): void => {
     this.#due = true;
@@ -64,10 +73,22 @@ export class PoolLoop {
       this.#plane.endTurn();
     } while (this.#session.hasReplied);
     this.#engine.unplug();
+    this.#wantResults();
     this.#due = false;
     this.#arm(now);
     this.#afterTurn();
   };
+
+  /**
+   * The thread of transfers is to tell of each result where somebody may wait for it: for a place in the
+   * window, or for a lock. Who waits for a limit does not, and there may always be such.
+   */
+  #wantResults(): void {
+    const transfers = this.#transfers;
+    if (transfers === null) return;
+    const { requests, wakeAtNs } = this.#plane;
+    transfers.want(wakeAtNs === Infinity && requests.count > transfers.underWay);
+  }
 
   /**
    * One timer for the whole throttle. It may come a millisecond late: the budgets keep 10 ms, so the

@@ -10,6 +10,9 @@ import { type Resume, Waiters } from './waiters.js';
 /** Clusters that an allocation frees at most, on its way: the rest is left to the next flush. */
 const FREED_AT_ONCE = 1024;
 
+/** Looking for clusters in a row is given up some time. */
+const RUN_STEPS_MAX = 4096;
+
 /** Clusters whose references are gone from the disk. */
 interface Retired {
   /** Host offsets, descending: the last ones go first. */
@@ -49,6 +52,40 @@ export class RefcountIo {
       const error = yield* this.#load(request, io, relieve);
       if (error < 0) return error;
     }
+  }
+
+  /**
+   * Host offset of `count` new clusters in a row, or -errno.
+   * @param giveBack Called with clusters that are not needed after all.
+   */
+  *allocateRun(
+    request: number,
+    io: FlushIo,
+    count: number,
+    clusterBytes: number,
+    giveBack: (hosts: number[]) => void,
+    relieve: () => Task,
+  ): Task {
+    let run: number[] = [];
+    // Others allocate while this one waits for refcounts, and break the row.
+    for (let step = 0; step < RUN_STEPS_MAX + 4 * count; step++) {
+      let host = run.length === 0 ? this.#allocator.reserve(count) : 0;
+      if (host === 0) host = this.#allocator.allocateNext();
+      if (host === TABLE_FULL || host === NEEDS_PIECE) {
+        const error = host === TABLE_FULL ? -ERRNO.ENOSPC : yield* this.#load(request, io, relieve);
+        if (error === 0) continue;
+        giveBack(run);
+        return error;
+      }
+      if (run.length > 0 && host !== run.at(-1)! + clusterBytes) {
+        giveBack(run);
+        run = [];
+      }
+      run.push(host);
+      if (run.length === count) return run[0]!;
+    }
+    giveBack(run);
+    return -ERRNO.ENOSPC;
   }
 
   /** The clusters lose a reference as soon as `drained` says that nobody reads them any more. */

@@ -49,11 +49,16 @@ export class Writes {
     const { requests, extent } = this.#parts;
     const start = requests.offset[request]!;
     const length = requests.length[request]!;
+    const { clusterBytes } = disk.chain!.writes!.writer.layer.geometry;
+    if (start + length > disk.image.size) {
+      // It grows the disk: all from the end on is its own.
+      const first = roundDown(Math.min(start, disk.image.size), clusterBytes);
+      return disk.locks.begin(request, first, Number.POSITIVE_INFINITY, true);
+    }
     disk.image.mapWrite(start, length, extent);
     if (extent.kind === DATA && !this.#isUnaligned(request)) {
       return disk.locks.begin(request, start, start + length, false);
     }
-    const { clusterBytes } = disk.chain!.writes!.writer.layer.geometry;
     const end = roundUp(start + length, clusterBytes);
     return disk.locks.begin(request, roundDown(start, clusterBytes), end, true);
   }

@@ -57,7 +57,7 @@ class CoreSubject implements Subject, Transport {
     const config = { disks: [disk], groups: [], assignments: [], depth: 64, about };
     const assembly = assemble(config, [null], () => {});
     this.#node = assembly.tree.root.children.get('disk.raw')!.id;
-    this.#engine = new ThreadPoolEngine([disk], (request, result) => {
+    this.#engine = new ThreadPoolEngine([disk], null, (request, result) => {
       this.#plane.completed(request, result);
       this.#turn();
     });

@@ -6,6 +6,7 @@ import type { MountConfig } from '../../src/daemon/config.js';
 import { launch } from '../../src/daemon/launch.js';
 import { identify, waitForEnd } from '../../src/daemon/processes.js';
 import { SluiceError } from '../../src/util/errors.js';
+import { mountConfig } from '../helpers/mount-config.js';
 
 // The daemon is replaced by small programs: what counts here is the talk between the two processes.
 
@@ -16,25 +17,11 @@ function setUp(name: string, code: string): { config: MountConfig; program: stri
   const program = join(folder, `${name}.mjs`);
   writeFileSync(program, code);
   const log = join(folder, `${name}.log`);
-  const config: MountConfig = {
+  const config = mountConfig({
     mountpoint: join(folder, 'mnt'),
-    images: [],
     groups: [{ path: 'slow', settings: [{ file: 'io.max', text: 'iops=1000' }] }],
-    assignments: [],
-    readOnly: false,
-    growable: false,
-    direct: true,
-    cache: 'none',
-    metadataCache: 16777216,
-    depth: 'auto',
-    transport: 'auto',
-    pollUs: 50,
-    allowOther: false,
-    mountOptions: [],
-    verbose: false,
-    foreground: false,
     logFile: log,
-  };
+  });
   return { config, program, log };
 }
 

@@ -1,30 +1,12 @@
 import { openSync } from 'node:fs';
 import test from 'ava';
-import type { MountConfig } from '../../src/daemon/config.js';
 import type { Log } from '../../src/daemon/log.js';
 import { MountSession } from '../../src/daemon/mount-session.js';
 import { PlaneThread } from '../../src/daemon/plane-thread.js';
 import type { FuseMount } from '../../src/fuse/mount.js';
+import { mountConfig } from '../helpers/mount-config.js';
 
-const CONFIG: MountConfig = {
-  mountpoint: '/nowhere',
-  images: [],
-  groups: [],
-  assignments: [],
-  readOnly: false,
-  growable: false,
-  direct: true,
-  cache: 'none',
-  metadataCache: 16777216,
-  depth: 'auto',
-  transport: 'uring',
-  pollUs: 0,
-  allowOther: false,
-  mountOptions: [],
-  verbose: false,
-  foreground: true,
-  logFile: null,
-};
+const CONFIG = mountConfig({ transport: 'uring', foreground: true });
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 

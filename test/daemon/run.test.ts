@@ -1,33 +1,18 @@
 import test from 'ava';
-import type { MountConfig } from '../../src/daemon/config.js';
 import type { Log } from '../../src/daemon/log.js';
 import { runDaemon } from '../../src/daemon/run.js';
 import type { EndReason, Served } from '../../src/daemon/served.js';
 import { SluiceError } from '../../src/util/errors.js';
+import { mountConfig } from '../helpers/mount-config.js';
 
 // Signals are sent to this very process, so these tests run one after the other.
 
-const CONFIG: MountConfig = {
+const CONFIG = mountConfig({
   mountpoint: '/mnt/s',
   images: [
     { name: 'disk', path: '/srv/disk.img', format: 'auto', backingFormats: [], snapshot: null },
   ],
-  groups: [],
-  assignments: [],
-  readOnly: false,
-  growable: false,
-  direct: true,
-  cache: 'none',
-  metadataCache: 16777216,
-  depth: 'auto',
-  transport: 'auto',
-  pollUs: 50,
-  allowOther: false,
-  mountOptions: [],
-  verbose: false,
-  foreground: false,
-  logFile: null,
-};
+});
 
 function makeLog(): { log: Log; lines: string[] } {
   const lines: string[] = [];

@@ -26,7 +26,7 @@ class Fixture {
     this.descriptor = openSync(this.path, flags);
     t.teardown(() => closeSync(this.descriptor));
     const files = [{ descriptor: this.descriptor, inMemory: false }];
-    this.engine = new ThreadPoolEngine(files, (request, result) => {
+    this.engine = new ThreadPoolEngine(files, null, (request, result) => {
       this.results.set(request, result);
       this.#changed();
     });
@@ -147,18 +147,4 @@ test('flush, resize, allocate, seek and status report what the calls say', async
   ]);
   t.is(status.allocated, 8192);
   t.true(status.modifiedMs > Date.UTC(2026));
-});
-
-test('a small transfer of a file in memory is done at once', (t) => {
-  const folder = tempFolder(t, '/dev/shm');
-  const path = join(folder, 'file');
-  writeFileSync(path, 'abcdefgh');
-  const descriptor = openSync(path, 'r+');
-  t.teardown(() => closeSync(descriptor));
-  const bytes = new Uint8Array(memory.buffer);
-  const engine = new ThreadPoolEngine([{ descriptor, inMemory: true }], () => t.fail());
-  t.is(engine.read(1, 0, memory.address, 4096, 2), 6);
-  t.is(Buffer.from(bytes.subarray(0, 6)).toString(), 'cdefgh');
-  t.is(engine.write(1, 0, memory.address, 2, 6), 2);
-  t.is(readFileSync(path, 'utf8'), 'abcdefcd');
 });

@@ -18,6 +18,17 @@ export interface Write {
   open: boolean;
 }
 
+/** The disk was made longer by truncate. */
+export interface Growth {
+  size: number;
+  sent: number;
+  answered: number;
+}
+
+export function roundUpToSector(size: number): number {
+  return Math.ceil(size / 512) * 512;
+}
+
 /** An atom says which it is and which write of it this was. */
 export function stamp(bytes: Buffer, offset: number, length: number, version: number): void {
   for (let at = 0; at < length; at += 8) {
@@ -29,15 +40,46 @@ export function stamp(bytes: Buffer, offset: number, length: number, version: nu
 /** All writes to a disk: what it may read as. No two that overlap are under way at once. */
 export class History {
   readonly writes: Write[] = [];
+  readonly growths: Growth[] = [];
+  /** It never gets longer. */
+  readonly limit: number;
   readonly #before: Buffer;
+  readonly #length: number;
 
-  /** @param before What the disk read as before all writes. */
-  constructor(before: Buffer) {
-    this.#before = before;
+  /**
+   * @param before What the disk read as before all writes.
+   * @param limit The disk may get as long as this.
+   */
+  constructor(before: Buffer, limit = 0) {
+    this.limit = Math.max(limit, before.length);
+    this.#length = before.length;
+    this.#before = Buffer.concat([before, Buffer.alloc(this.limit - before.length)]);
   }
 
+  /** How long the disk is at least, with what was answered. */
   get size(): number {
-    return this.#before.length;
+    return this.#sizeWith((one) => one.answered < Number.POSITIVE_INFINITY);
+  }
+
+  /** How long it is at most, with what was sent. */
+  get sizeSent(): number {
+    return this.#sizeWith(() => true);
+  }
+
+  #sizeWith(counts: (one: Growth | Write) => boolean): number {
+    const ends = this.writes.filter(counts).map((one) => one.offset + one.length);
+    const sizes = this.growths.filter(counts).map((one) => one.size);
+    return roundUpToSector([...ends, ...sizes].reduce((a, b) => Math.max(a, b), this.#length));
+  }
+
+  /** The same for a whole disk, which must also have a length that it may have. */
+  checkWhole(read: Buffer, certain: number, until: number): string | null {
+    const least = this.#sizeWith((one) => one.answered <= certain);
+    const most = this.#sizeWith((one) => one.sent <= until);
+    if (read.length < least || read.length > most) {
+      return `it is ${read.length} bytes long, not ${least} to ${most}`;
+    }
+    return this.check(read, 0, certain, until);
   }
 
   /** Is anything being written there? */

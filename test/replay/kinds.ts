@@ -8,6 +8,8 @@ export interface Kind {
   alignments: readonly number[];
   /** Largest write, bytes. */
   longest: number;
+  /** The disk may grow to so many times its size. */
+  growth?: number;
 }
 
 const KIB = 1024;
@@ -20,6 +22,7 @@ function single(title: string, options: string, size: string, clusterBytes: numb
       maker.io('top.qcow2', 'qcow2', 'write -P 1 64k 200k', 'write -z 128k 64k');
     },
     ...limits(clusterBytes),
+    growth: 3,
   };
 }
 
@@ -43,7 +46,13 @@ function withSnapshot(title: string, options: string, size: string, clusterBytes
   };
 }
 
-function overlay(title: string, options: string, baseSize: string, clusterBytes: number): Kind {
+function overlay(
+  title: string,
+  options: string,
+  baseSize: string,
+  clusterBytes: number,
+  topSize = '2M',
+): Kind {
   return {
     title,
     make(maker) {
@@ -51,9 +60,10 @@ function overlay(title: string, options: string, baseSize: string, clusterBytes:
       maker.io('base.qcow2', 'qcow2', 'write -P 1 0 300k', 'write -P 2 700k 100k');
       maker.create('middle.qcow2', '1M', options, '-b', 'base.qcow2', '-F', 'qcow2');
       maker.io('middle.qcow2', 'qcow2', 'write -P 3 100k 100k', 'write -z 256k 64k');
-      maker.create('top.qcow2', '2M', options, '-b', 'middle.qcow2', '-F', 'qcow2');
+      maker.create('top.qcow2', topSize, options, '-b', 'middle.qcow2', '-F', 'qcow2');
     },
     ...limits(clusterBytes),
+    growth: 4,
   };
 }
 
@@ -109,6 +119,15 @@ export const KINDS: readonly Kind[] = [
   overlay('a chain of three', '', '1M', 64 * KIB),
   overlay('a chain of three with a longer base', 'cluster_size=4k', '3M', 4 * KIB),
   overlay('a chain of three with subclusters', 'extended_l2=on,cluster_size=16k', '1M', 512),
+  overlay('a short disk over longer ones', '', '1M', 64 * KIB, '300k'),
+  overlay(
+    'short subclusters over longer ones',
+    'extended_l2=on,cluster_size=16k',
+    '1M',
+    512,
+    '300k',
+  ),
+  overlay('version 2 over longer images', 'compat=0.10,cluster_size=4k', '1M', 4 * KIB, '300k'),
   overRaw('over a short raw image', '', 64 * KIB),
   overRaw('over a short raw image, clusters of 512 bytes', 'cluster_size=512', 512),
   overRaw('version 2 over a short raw image', 'compat=0.10', 64 * KIB),

@@ -43,12 +43,13 @@ async function judge(session: Session, image: string, at: number): Promise<strin
   const check = await run('qemu-img', ['check', '-f', 'qcow2', image]);
   // 3: leaked clusters and nothing else.
   if (check.code !== 0 && check.code !== 3) return check.stdout + check.stderr;
-  return session.history.check(await read(image), 0, session.syncedAt(at), at);
+  return session.history.checkWhole(await read(image), session.syncedAt(at), at);
 }
 
 /** The conditions of a session, for those who look into a failure. */
-function how({ alignment, ending, requests, depth, faults }: Plan): string {
-  return `alignment ${alignment}, ${ending}, ${requests} requests, ${depth} deep, faults ${faults}`;
+function how({ alignment, ending, requests, depth, faults, growth, device }: Plan): string {
+  const io = `alignment ${alignment}, ${ending}, ${requests} requests, ${depth} deep`;
+  return `${io}, faults ${faults}, growth ${growth}, device ${device}`;
 }
 
 /** A session that has ended, with the image as it left it. */
@@ -72,6 +73,8 @@ async function play(folder: string, raw: Buffer, kind: Kind, seed: number): Prom
       requests: 20 + random.below(120),
       depth: 1 + random.below(8),
       longest: kind.longest,
+      growth: kind.growth !== undefined && random.oneIn(2) ? raw.length * kind.growth : 0,
+      device: random.oneIn(4) ? 24 * 1024 * 1024 : 0,
       faults: random.oneIn(4) ? 20 + random.below(200) : 0,
     },
     random,
@@ -100,7 +103,7 @@ async function judgeAll({ session, image, random }: Played): Promise<string | nu
   const sound = check.code === 0 || (check.code === 3 && session.plan.faults > 0);
   if (!sound) return `after the end: ${check.stdout}${check.stderr}`;
   const end = record.tick();
-  const wrong = session.history.check(await read(image), 0, end, end);
+  const wrong = session.history.checkWhole(await read(image), end, end);
   rmSync(image);
   return wrong === null ? null : `after the end: ${wrong}`;
 }
@@ -111,16 +114,20 @@ for (const [number, kind] of KINDS.entries()) {
   qemuTest(`power fails at any moment, nothing synced is lost: ${kind.title}`, async (t) => {
     const { folder, raw } = await prepare(t, kind);
     const judging = new Set<Promise<void>>();
-    for (let i = 0; i < sessions; i++) {
-      const seed = SEED + i * KINDS.length + number;
-      // Sessions share memory: one at a time. Looking at what they left takes longer.
-      const played = await play(folder, raw, kind, seed);
-      const judged: Promise<void> = judgeAll(played).then((wrong) => {
-        t.is(wrong, null, `seed ${seed}, ${how(played.session.plan)}`);
-        judging.delete(judged);
-      });
-      judging.add(judged);
-      if (judging.size >= JUDGES) await Promise.race(judging);
+    try {
+      for (let i = 0; i < sessions; i++) {
+        const seed = SEED + i * KINDS.length + number;
+        // Sessions share memory: one at a time. Looking at what they left takes longer.
+        const played = await play(folder, raw, kind, seed);
+        const judged: Promise<void> = judgeAll(played).then((wrong) => {
+          t.is(wrong, null, `seed ${seed}, ${how(played.session.plan)}`);
+          judging.delete(judged);
+        });
+        judging.add(judged);
+        if (judging.size >= JUDGES) await Promise.race(judging);
+      }
+    } finally {
+      await Promise.allSettled(judging);
     }
     await Promise.all(judging);
   });

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Memory } from '../../src/buffers/memory.js';
 import { openDisks } from '../../src/daemon/open-disks.js';
 import { inflate } from '../../src/image/inflate.js';
@@ -17,25 +17,33 @@ import {
   FSYNC,
   ioBody,
   READ,
+  SETATTR,
+  truncateBody,
   WRITE,
   writeBody,
 } from '../plane/bench.js';
 import { writeRequest } from '../plane/fake-host.js';
-import { ATOM, History, stamp, type Write, ZEROS } from './history.js';
+import {
+  ATOM,
+  type Growth,
+  History,
+  roundUpToSector,
+  stamp,
+  type Write,
+  ZEROS,
+} from './history.js';
 import { type Ending, RecordingHost } from './recording-host.js';
 
 const PUNCH = 0x02 | 0x01;
 const ZERO_RANGE = 0x10 | 0x01;
+const EPERM = 1;
 const QUIET = { info() {}, warn() {}, error() {} };
 
 /** Opens an image to write it, as a mount does; one that is marked as dirty is repaired then. */
-export function openImage(path: string) {
+export function openImage(path: string, growable = false) {
   return openDisks(
     {
-      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: false },
-      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
-      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
-      logFile: null,
+      ...{ readOnly: false, growable, direct: false, metadataCache: 0 },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,
@@ -59,8 +67,19 @@ export interface Plan {
   depth: number;
   /** Largest write, bytes. */
   longest: number;
+  /** The disk may grow up to so many bytes, by writes and truncate; 0: it does not. */
+  growth: number;
+  /** The image lies on a device of so many bytes, full of what was there before; 0: it is a file. */
+  device: number;
   /** One operation of the host in so many fails; 0: none. */
   faults: number;
+}
+
+/** What is known of a disk that is on a device. */
+function asOnDevice(disk: DiskConfig, { device }: Plan): DiskConfig {
+  if (device === 0) return disk;
+  const write = { ...disk.chain!.write!, deviceEnd: disk.hostSize };
+  return { ...disk, hostSize: device, blockDevice: true, chain: { ...disk.chain!, write } };
 }
 
 /** A flush that was answered: what was answered before it was sent is on the disk. */
@@ -70,10 +89,11 @@ interface Synced {
 }
 
 interface Open {
-  kind: 'read' | 'write' | 'sync';
+  kind: 'read' | 'write' | 'sync' | 'grow';
   sent: number;
   write: Write | null;
   offset: number;
+  growth: Growth | null;
 }
 
 /** A data plane over an image, with random requests, whose host operations end in random order. */
@@ -95,22 +115,27 @@ export class Session {
   #version = 0;
 
   static async begin(plan: Plan, random: Random): Promise<Session> {
-    const disks = await openImage(plan.image);
+    const disks = await openImage(plan.image, plan.growth > 0);
     return new Session(plan, random, disks.disks, disks.close);
   }
 
   private constructor(plan: Plan, random: Random, disks: DiskConfig[], close: () => void) {
     this.plan = plan;
     this.#random = random;
-    this.history = new History(plan.raw);
+    this.history = new History(plan.raw, plan.growth);
     this.before = readFileSync(plan.image);
+    if (plan.device > 0) {
+      const garbage = Buffer.alloc(plan.device - this.before.length, 0xdb);
+      this.before = Buffer.concat([this.before, garbage]);
+      writeFileSync(plan.image, this.before);
+    }
     const scratch = openSync(`${plan.image}.scratch`, 'w+');
     this.#end = () => {
       closeSync(scratch);
       close();
     };
     const { alignment, ending } = plan;
-    const configs = disks.map((disk) => ({ ...disk, alignment }));
+    const configs = disks.map((disk) => ({ ...asOnDevice(disk, plan), alignment }));
     this.host = new RecordingHost(memory, listFiles(configs), alignment, ending, scratch);
     const chains = makeChains(configs, {
       engine: this.host,
@@ -184,20 +209,32 @@ export class Session {
 
   #send(): void {
     const choice = this.#random.below(100);
-    if (choice < 14) this.#submit(FSYNC, new Uint8Array(16), 'sync', null, 0);
+    if (choice < 4 && this.plan.growth > 0) this.#sendGrow();
+    else if (choice < 14) this.#submit(FSYNC, new Uint8Array(16), 'sync', null, 0);
     else if (choice < 24) this.#sendRead();
     else this.#sendWrite(choice);
   }
 
+  #sendGrow(): void {
+    const { history } = this;
+    const more = Math.ceil(this.#random.below(history.limit - history.size + 1) / 4);
+    const size = history.size + more;
+    const sent = this.host.record.tick();
+    const growth = { size: roundUpToSector(size), sent, answered: Number.POSITIVE_INFINITY };
+    history.growths.push(growth);
+    const body = truncateBody(size);
+    this.#submit(SETATTR, body, 'grow', null, 0, growth);
+  }
+
   #sendRead(): void {
-    const { offset, length } = this.#range();
+    const { offset, length } = this.#range(false);
     this.#submit(READ, ioBody(offset, length), 'read', null, offset);
   }
 
   #sendWrite(choice: number): void {
-    const { offset, length } = this.#range();
-    if (this.history.isBusy(offset, length)) return;
     const zeros = choice < 44;
+    const { offset, length } = this.#range(!zeros);
+    if (this.history.isBusy(offset, length)) return;
     const version = zeros ? ZEROS : ++this.#version;
     const sent = this.host.record.tick();
     const write = { offset, length, version, sent, answered: Number.POSITIVE_INFINITY, open: true };
@@ -213,10 +250,13 @@ export class Session {
   }
 
   /** Some whole atoms: most ranges are short and close to each other, some are whole clusters. */
-  #range(): { offset: number; length: number } {
+  #range(mayGrow: boolean): { offset: number; length: number } {
     const random = this.#random;
-    const { size } = this.history;
     const { longest } = this.plan;
+    const { history } = this;
+    // Some writes begin or end behind the end.
+    const grows = mayGrow && history.limit > history.size && random.oneIn(8);
+    const size = grows ? Math.min(history.limit, history.size + longest) : history.size;
     const unit = [ATOM, 512, 4096, 65536][random.below(4)]!;
     const most = Math.max(1, Math.floor(longest / unit));
     const length =
@@ -232,9 +272,10 @@ export class Session {
     kind: Open['kind'],
     write: Write | null,
     offset: number,
+    growth: Growth | null = null,
   ): void {
     this.#unique += 2;
-    this.#open.set(this.#unique, { kind, sent: this.host.record.tick(), write, offset });
+    this.#open.set(this.#unique, { kind, sent: this.host.record.tick(), write, offset, growth });
     const slot = memory.takeSlot();
     this.#plane.beginTurn(1e9);
     const bytes = writeRequest(memory, slot, opcode, this.#unique, DISK, body);
@@ -265,12 +306,18 @@ export class Session {
     for (const [unique, { error, payload }] of this.host.replies) {
       const open = this.#open.get(unique)!;
       this.#open.delete(unique);
-      const { kind, sent, write, offset } = open;
-      if (error !== 0 && this.plan.faults === 0) throw new Error(`${kind} at ${offset}: ${error}`);
+      const { kind, sent, write, offset, growth } = open;
+      // A disk does not shrink: another request has made it longer meanwhile.
+      const late = growth !== null && error === -EPERM && growth.size < this.history.sizeSent;
+      if (error !== 0 && this.plan.faults === 0 && !late) {
+        throw new Error(`${kind} at ${offset}: ${error}`);
+      }
       const now = this.host.record.tick();
       if (write !== null) {
         write.open = false;
         if (error === 0) this.#settle(write, payload, now);
+      } else if (growth !== null) {
+        if (error === 0) growth.answered = now;
       } else if (error !== 0) continue;
       else if (kind === 'sync') this.syncs.push({ sent, answered: now });
       else {

@@ -18,6 +18,8 @@ import { FileEngine } from './file-engine.js';
 
 const OPERATIONS = 24;
 const LONGEST = 256 << 10;
+/** A disk with a long backing file is hidden cluster by cluster. */
+const LONGEST_GROWTH = 4 << 20;
 /** Tables that a few writes may add to an image, whatever its tables say. */
 const TABLES_BYTES = 64 << 20;
 const REQUEST = 0;
@@ -34,10 +36,7 @@ const memory = new Memory();
 export async function writeImage(path: string, random: Random): Promise<void> {
   const opened = await openDisks(
     {
-      ...{ mountpoint: '', groups: [], assignments: [], readOnly: false, growable: false },
-      ...{ direct: false, cache: 'none', metadataCache: 0, depth: 'auto', transport: 'uring' },
-      ...{ pollUs: 0, allowOther: false, mountOptions: [], verbose: false, foreground: true },
-      logFile: null,
+      ...{ readOnly: false, growable: true, direct: false, metadataCache: 0 },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,
@@ -81,15 +80,16 @@ class Writer {
   }
 
   async run(random: Random): Promise<void> {
-    const { size } = this.#chain.image as ChainImage;
     const writes = this.#chain.writes!;
-    for (let i = 0; i < OPERATIONS && size > 0; i++) {
+    for (let i = 0; i < OPERATIONS && this.#chain.image.size > 0; i++) {
+      const { size } = this.#chain.image as ChainImage;
       const offset = random.below(random.oneIn(4) ? size : Math.min(size, 8 << 20));
       const length = Math.min(1 + random.below(random.oneIn(4) ? LONGEST : 8192), size - offset);
       const choice = random.below(10);
       if (choice < 6) await this.#writeAndRead(offset, length, random);
       else if (choice < 8) await this.#run(writes.zero(REQUEST, offset, length));
-      else await this.#run(writes.flush(REQUEST));
+      else if (choice < 9) await this.#run(writes.flush(REQUEST));
+      else await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
     flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true } as never]);
   }

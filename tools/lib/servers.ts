@@ -134,23 +134,36 @@ function sluiceAs(name: string, kind: Server['kind'], options: readonly string[]
  * io_uring, threads), with `+iothread` for an export in a thread of its own.
  */
 export function qemuStorageDaemon(mode: string): Server {
+  return storageDaemon(`qemu ${mode}`, mode, []);
+}
+
+/** The same for a qcow2 image, with `cacheBytes` for its tables. */
+export function qemuQcow2(mode: string, cacheBytes: number): Server {
+  const driver = `driver=qcow2,node-name=disk,file=image,cache-size=${cacheBytes}`;
+  return storageDaemon(`qemu ${mode}`, mode, ['--blockdev', driver]);
+}
+
+/** @param above Options that put a node `disk` above the file, which is the node `image`. */
+function storageDaemon(name: string, mode: string, above: readonly string[]): Server {
   const [aio, thread] = mode.split('+');
   const object = thread ? ['--object', 'iothread,id=io'] : [];
   const inThread = thread ? ',iothread=io' : '';
   // A comma in an option value is written twice.
   const value = (text: string): string => text.replaceAll(',', ',,');
   return {
-    name: `qemu ${mode}`,
+    name,
     kind: 'qemu',
     missing: () => missingProgram('qemu-storage-daemon'),
     start: (image, size, folder) => {
       const mountpoint = join(folder, 'qemu.raw');
       const file = `driver=file,node-name=image,filename=${value(image)}`;
-      const fuse = `type=fuse,id=export,node-name=image,mountpoint=${value(mountpoint)}`;
+      const node = above.length > 0 ? 'disk' : 'image';
+      const fuse = `type=fuse,id=export,node-name=${node},mountpoint=${value(mountpoint)}`;
       const command = [
         'qemu-storage-daemon',
         ...object,
         ...['--blockdev', `${file},cache.direct=on,aio=${aio}`],
+        ...above,
         ...['--export', `${fuse},writable=on${inThread}`],
       ];
       const onFile = { onFile: true, fileName: '.', endsBySignal: true };

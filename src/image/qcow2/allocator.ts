@@ -1,7 +1,7 @@
 import type { QcowLayout } from './layout.js';
 import { RefcountBlocks } from './refcount-blocks.js';
 
-/** The refcount table is as large as it may be: the image cannot grow. */
+/** The refcount table is as large as it may be, or the block device is full. */
 export const TABLE_FULL = -1;
 /** The piece of refcounts `Allocator.blocks.wanted` must be loaded first. */
 export const NEEDS_PIECE = -2;
@@ -28,6 +28,8 @@ export class Allocator {
   releasedTables: number[] = [];
 
   readonly #clusterBytes: number;
+  /** Clusters that the host has room for. */
+  readonly #limit: number;
   readonly #metadata: Set<number>;
   /** Clusters from here on are zeros on the host. */
   #freshFrom: number;
@@ -48,6 +50,8 @@ export class Allocator {
    * @param hostSize Size of the image's file, bytes.
    * @param metadata Clusters that hold metadata, never given out; new ones are added.
    * @param cacheBytes Bound of the refcounts in memory.
+   * @param deviceEnd On a block device, which does not grow and holds anything: where the clusters in
+   *   use end, bytes. `hostSize` is its size.
    */
   constructor(
     layout: QcowLayout,
@@ -55,19 +59,65 @@ export class Allocator {
     hostSize: number,
     metadata: Set<number>,
     cacheBytes: number,
+    deviceEnd: number | null = null,
   ) {
     this.blocks = new RefcountBlocks(layout, table, cacheBytes);
     this.#clusterBytes = layout.clusterBytes;
     this.#metadata = metadata;
-    this.#next = Math.ceil(hostSize / layout.clusterBytes);
-    this.#freshFrom = this.#next;
+    this.#next = Math.ceil((deviceEnd ?? hostSize) / layout.clusterBytes);
+    const isFile = deviceEnd === null;
+    this.#freshFrom = isFile ? this.#next : Number.POSITIVE_INFINITY;
+    this.#limit = isFile ? Number.POSITIVE_INFINITY : Math.floor(hostSize / layout.clusterBytes);
     this.#unseenEnd = Math.ceil(this.#next / this.blocks.perPiece);
   }
 
   /** Host offset of a cluster that is now in use once; NEEDS_PIECE or TABLE_FULL. */
   allocate(): number {
-    const reused = this.#reuse();
-    return reused === NOTHING_FREE ? this.#extend() : reused;
+    for (;;) {
+      const reused = this.#reuse();
+      if (reused !== NOTHING_FREE) return reused;
+      const host = this.#extend();
+      // There may be free ones where nobody has looked yet.
+      if (host !== TABLE_FULL || this.#unseen >= this.#unseenEnd) return host;
+      this.#budget = PIECES_A_TIME;
+    }
+  }
+
+  /**
+   * Makes refcount blocks for the next `count` clusters behind the end, so that none of them comes to
+   * lie amid a row of clusters. 0, NEEDS_PIECE or TABLE_FULL.
+   */
+  reserve(count: number): number {
+    const { blocks } = this;
+    for (;;) {
+      const first = blocks.blockOf(this.#next);
+      const last = blocks.blockOf(this.#next + count - 1);
+      if (last >= blocks.table.length) {
+        // The table grows behind all that its present blocks count.
+        this.#next = Math.max(this.#next, blocks.table.length * blocks.perBlock);
+        if (!this.#growTable()) return TABLE_FULL;
+        continue;
+      }
+      // Their blocks, too.
+      if (!this.#hasRoom(count + last - first + 1)) return TABLE_FULL;
+      let missing = first;
+      while (missing <= last && blocks.table[missing] !== 0) missing++;
+      if (missing > last) return 0;
+      if (missing > first) {
+        const piece = blocks.find(blocks.pieceOf(this.#next));
+        if (piece === undefined) return NEEDS_PIECE;
+        if (blocks.get(piece, this.#next) !== 0) {
+          this.#next++;
+          continue;
+        }
+      }
+      this.#addBlock(missing);
+    }
+  }
+
+  /** As `allocate`, but always behind the end: one after the other after `reserve`. */
+  allocateNext(): number {
+    return this.#extend();
   }
 
   /**
@@ -128,13 +178,15 @@ export class Allocator {
       this.#reopened.delete(piece);
       return this.#lookInto(piece);
     }
-    for (; this.#unseen < this.#unseenEnd && this.#budget > 0; this.#unseen++) {
+    while (this.#unseen < this.#unseenEnd && this.#budget > 0) {
       const index = blocks.blockOf(this.#unseen * blocks.perPiece);
-      if (index >= blocks.table.length) return false;
+      if (index < blocks.table.length && blocks.table[index] !== 0) {
+        this.#budget--;
+        return this.#lookInto(this.#unseen++);
+      }
       // Without a block: a part of the file that nobody made. Rare, and not worth a block.
-      if (blocks.table[index] === 0) continue;
-      this.#budget--;
-      return this.#lookInto(this.#unseen++);
+      const next = index < blocks.table.length ? (index + 1) * blocks.perBlock : this.#next;
+      this.#unseen = Math.ceil(next / blocks.perPiece);
     }
     return false;
   }
@@ -151,9 +203,12 @@ export class Allocator {
     for (;;) {
       const cluster = this.#next;
       const index = blocks.blockOf(cluster);
+      if (!this.#hasRoom(1)) return TABLE_FULL;
       if (index >= blocks.table.length) {
         if (!this.#growTable()) return TABLE_FULL;
       } else if (blocks.table[index] === 0) {
+        // Nothing is gained by a block that leaves no room for what it counts.
+        if (!this.#hasRoom(2)) return TABLE_FULL;
         this.#addBlock(index);
       } else {
         const bytes = blocks.find(blocks.pieceOf(cluster));
@@ -167,6 +222,10 @@ export class Allocator {
         return cluster * this.#clusterBytes;
       }
     }
+  }
+
+  #hasRoom(clusters: number): boolean {
+    return this.#next + clusters <= this.#limit;
   }
 
   /** A block that is not there yet is made behind the end; it may be the first that it counts. */
@@ -184,7 +243,8 @@ export class Allocator {
     const { blocks } = this;
     const start = this.#next;
     const clusters = blocks.tableClustersAt(start);
-    if (clusters === 0) return false;
+    // With the blocks that count the new table.
+    if (clusters === 0 || !this.#hasRoom(clusters + Math.ceil(clusters / 8) + 4)) return false;
     const { tableOffset, tableClusters } = blocks;
     for (let i = 0; i < tableClusters; i++) {
       this.releasedTables.push(tableOffset + i * this.#clusterBytes);

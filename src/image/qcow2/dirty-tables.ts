@@ -6,6 +6,8 @@ import { encodeTable } from './table-pieces.js';
 export interface TableStage {
   slices: Map<number, Uint8Array>;
   l1: Map<number, Uint8Array>;
+  /** Host offset of the L1 table. */
+  l1Offset: number;
   /** Where in the cache the slices are, with their numbers. */
   places: ReadonlyMap<number, number>;
 }
@@ -13,15 +15,15 @@ export interface TableStage {
 /** What of an image's L1 and L2 tables differs from the disk. Changed slices stay in the cache. */
 export class DirtyTables {
   readonly #layer: QcowLayer;
-  readonly #copied: Uint8Array;
+  /** 1 where an L2 table belongs to the active disk alone. */
+  copied: Uint8Array;
   readonly #pieceBytes: number;
   #places = new Map<number, number>();
   readonly #l1 = new Set<number>();
 
-  /** @param copied 1 where an L2 table belongs to the active disk alone. */
   constructor(layer: QcowLayer, copied: Uint8Array) {
     this.#layer = layer;
-    this.#copied = copied;
+    this.copied = copied;
     this.#pieceBytes = Math.min(PIECE_BYTES, layer.geometry.clusterBytes);
   }
 
@@ -41,16 +43,24 @@ export class DirtyTables {
     this.#l1.add(Math.floor((index * 8) / this.#pieceBytes));
   }
 
+  /** All entries from `first` on have changed. */
+  markL1From(first: number): void {
+    const bytes = this.#layer.l1.length * 8;
+    for (let index = first; index * 8 < bytes; index += this.#pieceBytes / 8) this.markL1(index);
+    this.markL1(bytes / 8 - 1);
+  }
+
   /** Copies all that differs from the disk and counts it as written. */
   stage(): TableStage {
     const { l1, layout, cache } = this.#layer;
-    const stage: TableStage = { slices: new Map(), l1: new Map(), places: this.#places };
+    const { l1Offset } = layout;
+    const stage: TableStage = { slices: new Map(), l1: new Map(), l1Offset, places: this.#places };
     for (const [place, slice] of this.#places) {
       stage.slices.set(this.#sliceOffset(slice), cache.encode(place));
     }
     for (const piece of this.#l1) {
-      const bytes = encodeTable(l1, piece, this.#pieceBytes, this.#copied);
-      stage.l1.set(layout.l1Offset + piece * this.#pieceBytes, bytes);
+      const bytes = encodeTable(l1, piece, this.#pieceBytes, this.copied);
+      stage.l1.set(l1Offset + piece * this.#pieceBytes, bytes);
     }
     this.#places = new Map();
     this.#l1.clear();
@@ -69,6 +79,8 @@ export class DirtyTables {
       this.#places.set(place, slice);
     }
     const { l1Offset } = this.#layer.layout;
+    // A table that has moved meanwhile is to be written anyway, all of it.
+    if (stage.l1Offset !== l1Offset) return;
     for (const offset of stage.l1.keys()) this.#l1.add((offset - l1Offset) / this.#pieceBytes);
   }
 

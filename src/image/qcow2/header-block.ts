@@ -1,9 +1,21 @@
 import {
   HEADER_INCOMPATIBLE,
+  HEADER_L1_ENTRIES,
+  HEADER_L1_OFFSET,
   HEADER_REFCOUNT_TABLE_CLUSTERS,
   HEADER_REFCOUNT_TABLE_OFFSET,
+  HEADER_SIZE,
   INCOMPATIBLE_DIRTY,
 } from './abi.js';
+
+/** How large the disk is and where its L1 table is: fields that change together. */
+export interface DiskExtent {
+  /** Virtual size, bytes. */
+  size: number;
+  /** Host offset of the L1 table. */
+  l1Offset: number;
+  l1Entries: number;
+}
 
 /**
  * The first block of an image, for changes of fields of its header. All of them lie in the first
@@ -13,6 +25,7 @@ export class HeaderBlock {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
   #changed = false;
+  #disk: DiskExtent | null = null;
 
   /** @param bytes As on disk, as much as is written at once. */
   constructor(bytes: Uint8Array) {
@@ -22,10 +35,14 @@ export class HeaderBlock {
 
   /** @param offset Host offset, bytes. */
   setRefcountTable(offset: number, clusters: number): void {
-    this.#view.setUint32(HEADER_REFCOUNT_TABLE_OFFSET, Math.floor(offset / 2 ** 32));
-    this.#view.setUint32(HEADER_REFCOUNT_TABLE_OFFSET + 4, offset >>> 0);
+    putU64(this.#view, HEADER_REFCOUNT_TABLE_OFFSET, offset);
     this.#view.setUint32(HEADER_REFCOUNT_TABLE_CLUSTERS, clusters);
     this.#changed = true;
+  }
+
+  /** To be on disk after all that it refers to: in `stageDisk`, not in `stage`. */
+  setDisk(disk: DiskExtent): void {
+    this.#disk = disk;
   }
 
   /** The refcounts on disk need not be true. Version 3 only. */
@@ -52,8 +69,40 @@ export class HeaderBlock {
     return stage;
   }
 
+  /** The same with the disk's fields, if they have changed; `diskStaged` says when it is written. */
+  stageDisk(): Map<number, Uint8Array> {
+    const stage = new Map<number, Uint8Array>();
+    if (this.#disk === null) return stage;
+    const bytes = this.#bytes.slice();
+    putDisk(new DataView(bytes.buffer), this.#disk);
+    return stage.set(0, bytes);
+  }
+
+  /** @param disk What `disk` was when it was staged. */
+  diskStaged(disk: DiskExtent | null): void {
+    if (disk === null) return;
+    putDisk(this.#view, disk);
+    if (this.#disk === disk) this.#disk = null;
+  }
+
+  /** The disk's fields that are not on disk yet. */
+  get disk(): DiskExtent | null {
+    return this.#disk;
+  }
+
   /** What was staged could not be written. */
   restore(): void {
     this.#changed = true;
   }
+}
+
+function putDisk(view: DataView, { size, l1Offset, l1Entries }: DiskExtent): void {
+  putU64(view, HEADER_SIZE, size);
+  view.setUint32(HEADER_L1_ENTRIES, l1Entries);
+  putU64(view, HEADER_L1_OFFSET, l1Offset);
+}
+
+function putU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, Math.floor(value / 2 ** 32));
+  view.setUint32(at + 4, value >>> 0);
 }

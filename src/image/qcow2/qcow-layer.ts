@@ -21,13 +21,13 @@ import { MISSING, type SliceCache } from './slice-cache.js';
  * describe a cluster; extended ones 32 subclusters: either is a "unit" here.
  */
 export class QcowLayer implements Layer {
-  readonly size: number;
+  size: number;
   readonly cache: SliceCache;
   readonly inflation: Inflation;
   readonly layout: QcowLayout;
   readonly geometry: Geometry;
   /** Offsets of L2 tables, 0 for none. A writer changes it. */
-  readonly l1: Float64Array;
+  l1: Float64Array;
   readonly #file: number;
   /** The engine's index of the file that holds the data. */
   readonly dataFile: number;

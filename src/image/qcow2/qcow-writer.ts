@@ -3,7 +3,7 @@ import { SUBCLUSTERS } from './abi.js';
 import { Allocator } from './allocator.js';
 import { DirtyTables, type TableStage } from './dirty-tables.js';
 import * as entries from './entries.js';
-import { HeaderBlock } from './header-block.js';
+import { type DiskExtent, HeaderBlock } from './header-block.js';
 import type { QcowLayer } from './qcow-layer.js';
 import type { WritePart } from './read-for-writing.js';
 import type { RefcountStage } from './refcount-blocks.js';
@@ -26,6 +26,10 @@ export interface Stage {
   refcounts: RefcountStage;
   header: Map<number, Uint8Array>;
   tables: TableStage;
+  /** The header with a new size or a new place of the L1 table. */
+  disk: Map<number, Uint8Array>;
+  /** What that says; null if it has not changed. */
+  extent: DiskExtent | null;
 }
 
 /** Host offsets of clusters that lose a reference once what no longer refers to them is on disk. */
@@ -44,7 +48,6 @@ export class QcowWriter {
   readonly allocator: Allocator;
   readonly plan: WritePlan = { host: -1, inPlace: false, from: 0, to: 0 };
 
-  readonly #copied: Uint8Array;
   readonly #metadata: Set<number>;
   readonly #header: HeaderBlock;
   #released: number[] = [];
@@ -64,11 +67,17 @@ export class QcowWriter {
     this.#dataEnd = dataSize < 0 ? -1 : whole;
     this.#dirty = new DirtyTables(layer, part.l1Copied);
     this.layer = layer;
-    this.#copied = part.l1Copied;
     this.#metadata = new Set(part.metadata);
     this.#header = new HeaderBlock(part.header);
-    const { refcountTable } = part;
-    this.allocator = new Allocator(layout, refcountTable, hostSize, this.#metadata, cacheBytes);
+    const { refcountTable, deviceEnd } = part;
+    this.allocator = new Allocator(
+      layout,
+      refcountTable,
+      hostSize,
+      this.#metadata,
+      cacheBytes,
+      deviceEnd,
+    );
   }
 
   /** Slices that cannot be given away before they are written. */
@@ -101,7 +110,7 @@ export class QcowWriter {
 
   /** The active disk alone has this L2 table, so it may be changed. */
   ownsTable(l1Index: number): boolean {
-    return this.layer.l1[l1Index] !== 0 && this.#copied[l1Index] === 1;
+    return this.layer.l1[l1Index] !== 0 && this.#dirty.copied[l1Index] === 1;
   }
 
   /** A new table, filled on disk as it must be, takes the place of the old one. */
@@ -109,9 +118,56 @@ export class QcowWriter {
     const old = this.layer.l1[l1Index]!;
     if (old > 0) this.allocator.releasedTables.push(old);
     this.layer.l1[l1Index] = host;
-    this.#copied[l1Index] = 1;
+    this.#dirty.copied[l1Index] = 1;
     this.#dirty.markL1(l1Index);
     this.#metadata.add(host / this.layer.geometry.clusterBytes);
+  }
+
+  /** Entries that the L1 table may have where it is: it has whole clusters. */
+  get l1Room(): number {
+    const { clusterBytes } = this.layer.geometry;
+    const bytes = this.layer.layout.l1Entries * 8;
+    return (Math.max(1, Math.ceil(bytes / clusterBytes)) * clusterBytes) / 8;
+  }
+
+  /**
+   * The L1 table gets more entries. Until the header says so, the disk has the old one.
+   * @param host New place, of whole new clusters; null: it stays where it is, see `l1Room`.
+   */
+  growL1(entries: number, host: number | null): void {
+    const { layer } = this;
+    const { layout, geometry } = layer;
+    const before = layer.l1.length;
+    const l1 = new Float64Array(entries);
+    l1.set(layer.l1);
+    layer.l1 = l1;
+    const copied = new Uint8Array(entries);
+    copied.set(this.#dirty.copied);
+    this.#dirty.copied = copied;
+    if (host !== null) {
+      const clusters = (bytes: number): number => Math.ceil(bytes / geometry.clusterBytes);
+      for (let i = 0; i < clusters(layout.l1Entries * 8); i++) {
+        this.allocator.releasedTables.push(layout.l1Offset + i * geometry.clusterBytes);
+      }
+      for (let i = 0; i < clusters(entries * 8); i++) {
+        this.#metadata.add(host / geometry.clusterBytes + i);
+      }
+      layout.l1Offset = host;
+    }
+    layout.l1Entries = entries;
+    this.#dirty.markL1From(host === null ? before : 0);
+    this.#stageExtent(layout.size);
+  }
+
+  /** The disk has another size, a multiple of a sector, when all that is changed so far is on disk. */
+  setSize(size: number): void {
+    this.layer.layout.size = size;
+    this.#stageExtent(size);
+  }
+
+  #stageExtent(size: number): void {
+    const { l1Offset, l1Entries } = this.layer.layout;
+    this.#header.setDisk({ size, l1Offset, l1Entries });
   }
 
   /** Fills `plan` for bytes `start` to `end` of one cluster whose slice is at `place`. */
@@ -178,6 +234,11 @@ export class QcowWriter {
     return released;
   }
 
+  /** Clusters that were given out, and are not needed. */
+  giveBack(hosts: readonly number[]): void {
+    this.#released.push(...hosts);
+  }
+
   /** The stage after `takeReleased` could not be written. */
   putBack({ data, tables }: Released): void {
     // Not spread over arguments: they may be a million.
@@ -200,13 +261,20 @@ export class QcowWriter {
     const refcounts = withRefcounts ? blocks.stage() : blocks.stageNothing();
     if (refcounts.moved) this.#header.setRefcountTable(blocks.tableOffset, blocks.tableClusters);
     if (!withRefcounts && blocks.changed && !this.#header.isDirty) this.#header.setDirty(true);
-    return { refcounts, header: this.#header.stage(), tables: this.#dirty.stage() };
+    return {
+      refcounts,
+      header: this.#header.stage(),
+      tables: this.#dirty.stage(),
+      disk: this.#header.stageDisk(),
+      extent: this.#header.disk,
+    };
   }
 
   /** The stage is on disk. */
   staged(stage: Stage): void {
     this.allocator.blocks.staged();
     this.#dirty.staged(stage.tables);
+    this.#header.diskStaged(stage.extent);
   }
 
   /** All refcounts are on disk: what of the header has to be written to say so. */

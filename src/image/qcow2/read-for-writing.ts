@@ -1,6 +1,7 @@
 import type { QcowPart } from '../open-chain.js';
 import type { FileSource } from '../source.js';
 import { OFFSET_MAX } from './bytes.js';
+import { findEnd } from './device-end.js';
 import { entryOffset, isCopied } from './entries.js';
 import type { QcowLayout } from './layout.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
@@ -18,6 +19,10 @@ export interface WritePart {
   metadata: Float64Array;
   /** The beginning of the image, as much as is written at once. */
   header: Uint8Array;
+  /**
+   * On a block device, where the clusters in use end, bytes; null for a file, which ends there itself.
+   */
+  deviceEnd: number | null;
   /** Size of the external data file, bytes; -1 without one. */
   dataSize: number;
 }
@@ -58,8 +63,12 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
   const listed = qcow.snapshots.reduce((sum, { entryBytes }) => sum + entryBytes, 0);
   if (listed > 0) add(layout.snapshotsOffset, listed);
   const header = source.read(0, Math.min(PIECE_BYTES, clusterBytes));
+  const deviceEnd = source.blockDevice
+    ? Math.max(findEnd(source, layout, refcountTable), lastOf(metadata) * clusterBytes)
+    : null;
   const dataSize = qcow.dataSource?.size ?? -1;
-  return { l1, l1Copied, refcountTable, metadata: Float64Array.from(metadata), header, dataSize };
+  const list = Float64Array.from(metadata);
+  return { l1, l1Copied, refcountTable, metadata: list, header, deviceEnd, dataSize };
 }
 
 /**
@@ -79,8 +88,9 @@ export function checkWritable(
   if (dataSource?.blockDevice === true) {
     throw unsupported(path, 'its data file is a block device; use --read-only');
   }
-  if (source.blockDevice) {
-    throw unsupported(path, 'this version cannot write qcow2 on a block device; use --read-only');
+  if (source.blockDevice && layout.features.dirty) {
+    const what = 'was not closed, and is on a block device: repair it with qemu-img check -r all';
+    throw unsupported(path, `${what}, or use --read-only`);
   }
 }
 
@@ -114,4 +124,11 @@ function readRefcountTable(path: string, source: FileSource, layout: QcowLayout)
     table[i] = offset;
   }
   return table;
+}
+
+/** Where the clusters of metadata end. */
+function lastOf(metadata: ReadonlySet<number>): number {
+  let end = 0;
+  for (const cluster of metadata) end = Math.max(end, cluster + 1);
+  return end;
 }

@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import * as queue from './transfer-queue.js';
+import { ENTRIES, TransferQueue } from './transfer-queue.js';
+
+/** What is called with results. */
+export interface TransferEvents {
+  /** There are results: `settle` is to be called. */
+  told(): void;
+  /**
+   * A transfer has ended: a count of bytes or -errno. Of a read with a semaphore that was short, 0: what
+   * it read is not where it was asked for.
+   */
+  completed(request: number, result: number): void;
+  /** A transfer was complete, and its semaphore has been posted. */
+  replied(request: number): void;
+  /** The thread has come to an end: nothing that it was given will. */
+  failed(error: Error): void;
+}
+
+/**
+ * A thread that makes transfers of files in memory. There is no device to wait for, so one thread makes
+ * them as fast as several; and what it is asked for in one turn costs one wake-up, where libuv's pool
+ * takes one for each request.
+ */
+export class TransferThread {
+  /** There is somebody who calls `replyBehind`. */
+  canReply = false;
+  /** Resolves when the thread runs. */
+  readonly ready: Promise<unknown>;
+
+  readonly #queue = new TransferQueue();
+  readonly #events: TransferEvents;
+  readonly #worker: Worker;
+  #given = 0;
+  #settled = 0;
+
+  constructor(events: TransferEvents) {
+    this.#events = events;
+    const workerData = this.#queue.shared;
+    const program = new URL('./transfer-worker.js', import.meta.url);
+    this.#worker = new Worker(program, { workerData, name: 'sluice-transfer' });
+    this.ready = once(this.#worker, 'online');
+    this.#worker.on('message', () => events.told());
+    this.#worker.on('error', (error) => events.failed(error));
+    // It must not keep the process alive when the mount is gone.
+    this.#worker.unref();
+  }
+
+  /** Transfers that were given and not settled. */
+  get underWay(): number {
+    return (this.#given - this.#settled) | 0;
+  }
+
+  get hasRoom(): boolean {
+    return this.underWay < ENTRIES;
+  }
+
+  /**
+   * Asks for a transfer; there must be room. A thread that is awake begins it at once.
+   * @param isHeld Not before `replyBehind`, which must come next.
+   */
+  give(
+    request: number,
+    isWrite: boolean,
+    descriptor: number,
+    address: number,
+    length: number,
+    offset: number,
+    isHeld: boolean,
+  ): void {
+    const { fields } = this.#queue;
+    const at = this.#queue.entry(this.#given);
+    fields[at + queue.IS_WRITE] = isWrite ? 1 : 0;
+    fields[at + queue.DESCRIPTOR] = descriptor;
+    fields[at + queue.ADDRESS] = address;
+    fields[at + queue.LENGTH] = length;
+    fields[at + queue.OFFSET] = offset;
+    fields[at + queue.SEMAPHORE] = 0;
+    fields[at + queue.REQUEST] = request;
+    if (!isHeld) this.#advance();
+  }
+
+  /**
+   * Begins the transfer that is held: when, and only when, it is complete, `semaphore` is posted.
+   * @param address Where a read's data is to go instead; 0: where it was to go.
+   */
+  replyBehind(semaphore: number, address: number): void {
+    const { fields } = this.#queue;
+    const at = this.#queue.entry(this.#given);
+    fields[at + queue.SEMAPHORE] = semaphore;
+    if (address !== 0) fields[at + queue.ADDRESS] = address;
+    this.#advance();
+  }
+
+  #advance(): void {
+    this.#given = (this.#given + 1) | 0;
+    Atomics.store(this.#queue.counters, queue.GIVEN, this.#given);
+  }
+
+  /** Sees to it that the thread makes what it was given. */
+  wake(): void {
+    const { counters } = this.#queue;
+    if (Atomics.load(counters, queue.ASLEEP) === 0) return;
+    if (Atomics.load(counters, queue.GIVEN) === Atomics.load(counters, queue.DONE)) return;
+    Atomics.store(counters, queue.ASLEEP, 0);
+    Atomics.notify(counters, queue.ASLEEP);
+  }
+
+  /** Reports what has ended. @returns Whether anything has. */
+  settle(): boolean {
+    const { fields, counters } = this.#queue;
+    Atomics.store(counters, queue.TOLD, 0);
+    const before = this.#settled;
+    const done = Atomics.load(counters, queue.DONE);
+    while (this.#settled !== done) {
+      const at = this.#queue.entry(this.#settled);
+      const request = fields[at + queue.REQUEST]!;
+      const result = fields[at + queue.RESULT]!;
+      const hasReply = fields[at + queue.SEMAPHORE] !== 0;
+      const isWrite = fields[at + queue.IS_WRITE] === 1;
+      this.#settled = (this.#settled + 1) | 0;
+      if (!hasReply) this.#events.completed(request, result);
+      else if (result === fields[at + queue.LENGTH]) this.#events.replied(request);
+      else this.#events.completed(request, isWrite ? result : Math.min(0, result));
+    }
+    Atomics.store(counters, queue.SETTLED, this.#settled);
+    return this.#settled !== before;
+  }
+
+  /** Whether to be told of each result; else only of those without a semaphore, and before it sleeps. */
+  want(wanted: boolean): void {
+    Atomics.store(this.#queue.counters, queue.WANTED, wanted ? 1 : 0);
+  }
+
+  end(): void {
+    void this.#worker.terminate();
+  }
+}

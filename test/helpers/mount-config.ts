@@ -1,0 +1,25 @@
+import type { MountConfig } from '../../src/daemon/config.js';
+
+/** A mount as `sluice mount IMAGE... MOUNTPOINT` asks for it, but for what `own` says. */
+export function mountConfig(own: Partial<MountConfig>): MountConfig {
+  return {
+    mountpoint: '/nowhere',
+    images: [],
+    groups: [],
+    assignments: [],
+    readOnly: false,
+    growable: false,
+    direct: true,
+    cache: 'none',
+    metadataCache: 16777216,
+    depth: 'auto',
+    transport: 'auto',
+    pollUs: 50,
+    allowOther: false,
+    mountOptions: [],
+    verbose: false,
+    foreground: false,
+    logFile: null,
+    ...own,
+  };
+}
