@@ -6,8 +6,11 @@ import type { Libfuse } from '../sys/libfuse.js';
  * requests a second, 16: 10-20 K, on a busy machine with two processors).
  */
 const FEW = 4;
-/** Threads of ours when there are any: a queue depth of 16 and what comes with it. */
-const FIRST = 24;
+/**
+ * Threads that are to be left beside those that are held. Each one more costs every request: libuv
+ * looks at all of them, and the kernel wakes them in turn, so that all are cold.
+ */
+const SPARE = 24;
 /** libfuse keeps ten idle threads; so many more of its own may appear before we act, again each time. */
 const STRANGERS = 16;
 /** Threads of ours at most. Past that libfuse's own serve, which come and go. */
@@ -39,14 +42,13 @@ export class NativeThreads {
     this.#seen++;
     if (this.#seen - this.#count < this.#allowed || this.#count >= LIMIT) return;
     this.#allowed += STRANGERS;
-    this.#add(Math.max(FIRST, this.#count >> 1));
+    this.#add(SPARE);
   }
 
   /** Sees to it that threads are left while `held` requests hold one each. */
   want(held: number): void {
-    if (held <= FEW || held * 4 <= this.#count * 3 || this.#count >= LIMIT) return;
-    const wanted = Math.min(LIMIT, Math.max(FIRST, 2 * held));
-    this.#add(wanted - this.#count);
+    if (held <= FEW || this.#count - held >= SPARE / 2 || this.#count >= LIMIT) return;
+    this.#add(Math.min(LIMIT, held + SPARE) - this.#count);
   }
 
   #add(wanted: number): void {

@@ -1,66 +1,99 @@
-import { constants, readFileSync } from 'node:fs';
+import { constants, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { fio, fioWords } from '../helpers/fio.js';
-import { untilQueued } from '../helpers/group-files.js';
+import { groupFigures, untilQueued } from '../helpers/group-files.js';
 import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { Child, must, run } from '../helpers/run.js';
 import { type SluiceMount, startMount, withMount } from '../helpers/sluice-mount.js';
-import { MIB, patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
-import { TRANSPORTS, type TransportUnderTest } from './mounted-variant.js';
+import { MIB, TMPFS, tempFolder } from '../helpers/temp.js';
+import {
+  type Exceptions,
+  exceptionsOf,
+  FORMATS,
+  type FormatName,
+  TRANSPORTS,
+  type TransportName,
+} from './exceptions.js';
+import { ImageFile } from './image-file.js';
 
-// What a mount does besides reads and writes; the same list for every transport.
+// What a mount does besides reads and writes; the same list for every transport and format.
 
-type Behaviour = (t: ExecutionContext, transport: TransportUnderTest) => Promise<void>;
+/** How images are mounted, and what cannot be done so. */
+interface Way extends Exceptions {
+  transport: TransportName;
+  format: FormatName;
+}
+
+type Behaviour = (t: ExecutionContext, way: Way) => Promise<void>;
 
 const STUCK = ['--group', 'slow:iops=1', '--assign', 'disk=slow'];
 
-function image(t: ExecutionContext, name = 'disk'): string {
-  return patternFile(join(tempFolder(t), `${name}.img`), 4 * MIB);
+/** An image that is shown as `disk`. */
+async function image(t: ExecutionContext, { format }: Way, base?: string): Promise<string> {
+  return (await ImageFile.make(t, format, { bytes: 4 * MIB }, base)).path;
 }
 
-function by(transport: TransportUnderTest, ...words: string[]): string[] {
-  return ['--transport', transport.name, ...words];
+/** A file with what an image shows. */
+async function shown(t: ExecutionContext, file: ImageFile): Promise<string> {
+  const path = join(tempFolder(t), 'shown');
+  writeFileSync(path, await file.content());
+  return path;
 }
 
-/** Readers of which so many wait in the group `slow`; ended with the test. */
-async function waiters(t: ExecutionContext, mount: SluiceMount, count: number): Promise<Child> {
+function by(way: Way, ...words: string[]): string[] {
+  return ['--transport', way.transport, ...words];
+}
+
+/** Readers of an image of which so many wait in a group at some time; ended with the test. */
+async function waiters(
+  t: ExecutionContext,
+  mount: SluiceMount,
+  count: number,
+  group = 'slow',
+): Promise<Child> {
+  const name = group === 'slow' ? 'disk' : group.slice(-1);
   const depth = `iodepth=${count + 8}`;
   const words = ['rw=randread', 'bs=4k', 'size=4m', 'time_based', 'runtime=60', depth];
-  const child = new Child('fio', fioWords(mount.file(), ...words));
+  const child = new Child('fio', fioWords(mount.file(name), ...words));
   t.teardown(() => {
     child.process.kill('SIGKILL');
   });
-  await untilQueued(mount, 'slow', count);
+  await untilQueued(mount, group, count);
   return child;
 }
 
-const manyImages: Behaviour = async (t, transport) => {
-  const images = Array.from({ length: 30 }, (_, i) =>
-    patternFile(join(tempFolder(t), `i${i}.img`), 64 << 10, i + 1),
-  );
-  await withMount(t, images, by(transport), async (mount) => {
+const manyImages: Behaviour = async (t, way) => {
+  const bytes = 64 << 10;
+  const files: ImageFile[] = [];
+  for (let i = 0; i < 30; i++) {
+    files.push(await ImageFile.make(t, way.format, { bytes: bytes + i * 512 }));
+  }
+  const images = files.map(({ path }, i) => `i${i}=${path}`);
+  await withMount(t, images, by(way), async (mount) => {
     const names = (await must('ls', [mount.point])).trim().split('\n');
     t.deepEqual(names, images.map((_, i) => `i${i}.raw`).sort());
-    for (const [i, path] of images.entries()) await must('cmp', [path, mount.file(`i${i}`)]);
+    for (const [i, file] of files.entries()) {
+      await must('cmp', [await shown(t, file), mount.file(`i${i}`)]);
+    }
   });
 };
 
-const controlTree: Behaviour = async (t, transport) => {
-  const words = by(transport, '--group', 'a:iops=7', '--assign', 'disk=a');
-  await withMount(t, [image(t)], words, async (mount) => {
+const controlTree: Behaviour = async (t, way) => {
+  const words = by(way, '--group', 'a:iops=7', '--assign', 'disk=a');
+  await withMount(t, [await image(t, way)], words, async (mount) => {
     const file = (name: string) => join(mount.point, '.groups', name);
     t.regex(await must('cat', [file('a/io.max')]), /^rbps=max wbps=max .*iops=7/);
     t.is(await must('cat', [file('a/members')]), 'disk\n');
-    t.regex(await must('cat', [file('daemon')]), new RegExp(`^transport ${transport.name}$`, 'm'));
+    t.regex(await must('cat', [file('daemon')]), new RegExp(`^transport ${way.transport}$`, 'm'));
   });
 };
 
-const errors: Behaviour = async (t, transport) => {
-  await withMount(t, [image(t)], by(transport), async (mount) => {
+const errors: Behaviour = async (t, way) => {
+  await withMount(t, [await image(t, way)], by(way), async (mount) => {
     const agent = new FileAgent(t);
     const missing = join(mount.point, 'missing');
     t.is(await agent.open(missing, constants.O_RDONLY), -ERRNO.ENOENT);
@@ -75,63 +108,100 @@ const errors: Behaviour = async (t, transport) => {
   });
 };
 
-const mapping: Behaviour = async (t, transport) => {
-  const path = image(t);
-  await withMount(t, [path], by(transport), async (mount) => {
+const mapping: Behaviour = async (t, way) => {
+  const file = await ImageFile.make(t, way.format, { bytes: 4 * MIB });
+  await withMount(t, [file.path], by(way), async (mount) => {
     const agent = new FileAgent(t);
     const fd = await agent.open(mount.file(), constants.O_RDWR);
     const bytes = Buffer.alloc(10_000, 'm');
     t.is(await agent.result({ call: 'mapWrite', fd, offset: 5000, bytes, msync: true }), 0);
-    t.is(readFileSync(path).toString('latin1', 5000, 15_000), 'm'.repeat(10_000));
+    t.is((await file.content()).toString('latin1', 5000, 15_000), 'm'.repeat(10_000));
     await agent.close(fd);
   });
 };
 
-const pageCache: Behaviour = async (t, transport) => {
-  const path = image(t);
-  await withMount(t, [path], by(transport, '--cache', 'page'), async (mount) => {
-    await must('cmp', [path, mount.file()]);
+const pageCache: Behaviour = async (t, way) => {
+  const file = await ImageFile.make(t, way.format, { bytes: 4 * MIB });
+  await withMount(t, [file.path], by(way, '--cache', 'page'), async (mount) => {
+    await must('cmp', [await shown(t, file), mount.file()]);
     t.is(await must('cat', [join(mount.point, '.groups', 'members')]), 'disk\n');
   });
 };
 
-const rate: Behaviour = async (t, transport) => {
-  const path = patternFile(join(tempFolder(t, TMPFS), 'disk.img'), 16 * MIB);
-  const words = by(transport, '--group', 'g:iops=500', '--assign', 'disk=g');
+/** Of the next 2000 requests that two images complete, the percentage of the first one. */
+async function shareOf(mount: SluiceMount, one: string, other: string): Promise<number> {
+  const count = async (group: string) => (await groupFigures(mount, group)).rios!;
+  const before = [await count(one), await count(other)] as const;
+  for (;;) {
+    const first = (await count(one)) - before[0];
+    const second = (await count(other)) - before[1];
+    if (first + second >= 2000) return (100 * first) / (first + second);
+  }
+}
+
+const weights: Behaviour = async (t, way) => {
+  // What they share is the limit above them: a disk would not make them wait on a busy machine.
+  const images = [`a=${await image(t, way)}`, `b=${await image(t, way)}`];
+  const groups = ['p:iops=1000', 'p/a:weight=80', 'p/b:weight=20'].flatMap((group) => {
+    return ['--group', group];
+  });
+  const words = by(way, ...groups, '--assign', 'a=p/a', '--assign', 'b=p/b');
+  const mount = await startMount(t, images, words);
+  const readers = [await waiters(t, mount, 100, 'p/a'), await waiters(t, mount, 100, 'p/b')];
+  const share = await shareOf(mount, 'p/a', 'p/b');
+  t.log(`${share} %`);
+  t.true(Math.abs(share - 80) < 4, `${share}`);
+  for (const [group, weight] of [
+    ['p/a', '20'],
+    ['p/b', '80'],
+  ] as const) {
+    const file = join(mount.point, '.groups', group, 'io.weight');
+    await must('sh', ['-c', `echo ${weight} > ${file}`]);
+  }
+  const turned = await shareOf(mount, 'p/a', 'p/b');
+  t.true(Math.abs(turned - 20) < 4, `after the weights have changed places: ${turned}`);
+  await endByForce(t, mount, readers);
+};
+
+const rate: Behaviour = async (t, way) => {
+  const path = await image(t, way, TMPFS);
+  const words = by(way, '--group', 'g:iops=500', '--assign', 'disk=g');
   await withMount(t, [path], words, async (mount) => {
-    const options = ['rw=randread', 'bs=4k', 'size=16m', 'time_based', 'runtime=4', 'iodepth=32'];
+    const options = ['rw=randread', 'bs=4k', 'size=4m', 'time_based', 'runtime=4', 'iodepth=32'];
     const { read } = await fio(mount.file(), ...options, 'ramp_time=0.5');
     t.log(`${read.iops} requests a second`);
     t.true(Math.abs(read.iops / 500 - 1) < 0.02, `${read.iops}`);
   });
 };
 
-const isolation: Behaviour = async (t, transport) => {
-  const images = [image(t), `free=${image(t)}`];
-  const mount = await startMount(t, images, by(transport, ...STUCK));
+const isolation: Behaviour = async (t, way) => {
+  const images = [await image(t, way), `free=${await image(t, way)}`];
+  const mount = await startMount(t, images, by(way, ...STUCK));
   const readers = await waiters(t, mount, 64);
   const words = [`if=${mount.file('free')}`, 'of=/dev/null', 'bs=4k', 'count=1000'];
   await must('dd', [...words, 'iflag=direct'], { limitMs: 5000 });
-  await endByForce(t, mount, readers);
+  await endByForce(t, mount, [readers]);
 };
 
-async function endByForce(t: ExecutionContext, mount: SluiceMount, readers: Child) {
+async function endByForce(t: ExecutionContext, mount: SluiceMount, readers: Child[]) {
   const ended = await mount.umount('--force');
   t.is(ended.code, 0, ended.stderr);
-  t.false((await readers.within(5000)).timedOut, 'who waited has ended');
+  for (const one of readers) {
+    t.false((await one.within(5000)).timedOut, 'who waited has ended');
+  }
   await mount.checkGone(t, /: in use/);
 }
 
-const exhaustion: Behaviour = async (t, transport) => {
-  const mount = await startMount(t, [image(t)], by(transport, ...STUCK));
+const exhaustion: Behaviour = async (t, way) => {
+  const mount = await startMount(t, [await image(t, way)], by(way, ...STUCK));
   const readers = await waiters(t, mount, 1500);
   t.is((await must('stat', ['-c', '%s', mount.file()])).trim(), String(4 * MIB));
-  await endByForce(t, mount, readers);
+  await endByForce(t, mount, [readers]);
 };
 
-const interrupt: Behaviour = async (t, transport) => {
-  const words = by(transport, '--group', 's:bps=2048', '--assign', 'disk=s');
-  const mount = await startMount(t, [image(t)], words);
+const interrupt: Behaviour = async (t, way) => {
+  const words = by(way, '--group', 's:bps=2048', '--assign', 'disk=s');
+  const mount = await startMount(t, [await image(t, way)], words);
   const agent = new FileAgent(t);
   const fd = await agent.open(mount.file(), constants.O_RDONLY);
   t.is((await agent.read(fd, 0, 8192)).result, 8192); // four seconds of debt
@@ -139,15 +209,15 @@ const interrupt: Behaviour = async (t, transport) => {
   await untilQueued(mount, 's', 1);
   process.kill(agent.pid, 'SIGKILL');
   const gone = await eventually(1000, () => !isAlive(agent.pid));
-  t.is(gone, !transport.noInterrupt);
+  t.is(gone, !way.noInterrupt);
   t.true(await eventually(8000, () => !isAlive(agent.pid)), 'its turn ends it in any case');
   t.is((await mount.umount()).code, 0);
   await mount.checkGone(t);
 };
 
-const terminate: Behaviour = async (t, transport) => {
-  const words = by(transport, '--group', 'slow:bps=1', '--assign', 'disk=slow');
-  const mount = await startMount(t, [image(t)], words);
+const terminate: Behaviour = async (t, way) => {
+  const words = by(way, '--group', 'slow:bps=1', '--assign', 'disk=slow');
+  const mount = await startMount(t, [await image(t, way)], words);
   // The first one may go at once; the other waits for more than an hour.
   const agents = [new FileAgent(t), new FileAgent(t)];
   const path = mount.file();
@@ -164,8 +234,8 @@ const terminate: Behaviour = async (t, transport) => {
   await mount.checkGone(t, /: in use/);
 };
 
-const crash: Behaviour = async (t, transport) => {
-  const mount = await startMount(t, [image(t)], by(transport));
+const crash: Behaviour = async (t, way) => {
+  const mount = await startMount(t, [await image(t, way)], by(way));
   const agent = new FileAgent(t);
   const fd = await agent.open(mount.file(), constants.O_RDONLY);
   process.kill(mount.pid, 'SIGKILL');
@@ -178,8 +248,8 @@ const crash: Behaviour = async (t, transport) => {
   t.deepEqual(mountsAt(mount.point), []);
 };
 
-const outside: Behaviour = async (t, transport) => {
-  const mount = await startMount(t, [image(t)], by(transport));
+const outside: Behaviour = async (t, way) => {
+  const mount = await startMount(t, [await image(t, way)], by(way));
   await must('umount', [mount.point]);
   t.true(await eventually(5000, () => !isAlive(mount.pid)));
   await mount.checkGone(t);
@@ -191,6 +261,7 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   'what cannot be done says so with its errno': errors,
   'a mapped file reaches the host': mapping,
   'with the page cache, disks and control files read right': pageCache,
+  'weights share, and a change of them is felt': weights,
   'a limit holds within 2 % over four seconds': rate,
   '64 requests that wait do not stop another image': isolation,
   'with 1500 requests waiting the mount still answers': exhaustion,
@@ -200,10 +271,17 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   'umount(8) from outside ends the daemon': outside,
 };
 
-for (const transport of TRANSPORTS) {
-  const ring = transport.name === 'uring' ? (['io_uring'] as const) : [];
-  const test = requires('fuse', 'root', 'fio', ...ring);
+const WAYS: Way[] = TRANSPORTS.flatMap((transport) => {
+  return FORMATS.map((format) => {
+    return { transport, format, ...exceptionsOf(transport, format) };
+  });
+});
+
+for (const way of WAYS) {
+  const ring = way.transport === 'uring' ? (['io_uring'] as const) : [];
+  const qemu = way.format === 'qcow2' ? (['qemu'] as const) : [];
+  const test = requires('fuse', 'root', 'fio', ...ring, ...qemu);
   for (const [title, behaviour] of Object.entries(BEHAVIOURS)) {
-    test(`${transport.name}: ${title}`, (t) => behaviour(t, transport));
+    test(`${way.transport}, ${way.format}: ${title}`, (t) => behaviour(t, way));
   }
 }

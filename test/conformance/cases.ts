@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
 import { KIB, MIB, pattern } from '../helpers/temp.js';
@@ -30,7 +30,7 @@ const bytes: Case = {
   title: 'what is written is read, and nothing else changes',
   setup: { bytes: 4 * MIB },
   async run(t, subject) {
-    const expected = readFileSync(subject.image);
+    const expected = await subject.image.content();
     for (const [index, [offset, length]] of RANGES.entries()) {
       const first = await subject.read(offset, length);
       t.is(first.result, length);
@@ -40,7 +40,7 @@ const bytes: Case = {
       t.is(await subject.write(offset, data), length);
     }
     t.is(await subject.fsync(), 0);
-    t.true(readFileSync(subject.image).equals(expected));
+    t.true((await subject.image.content()).equals(expected));
     for (const [offset, length] of RANGES) {
       const again = await subject.read(offset, length);
       t.true(again.bytes.equals(expected.subarray(offset, offset + length)), `again ${offset}`);
@@ -59,7 +59,8 @@ const atEnd: Case = {
     t.is(await subject.write(MIB, Buffer.alloc(512)), -ERRNO.ENOSPC);
     t.is(await subject.truncate(2 * MIB), -ERRNO.EPERM);
     t.is(await subject.size(), MIB);
-    t.is(statSync(subject.image).size, MIB);
+    t.is(await subject.fsync(), 0);
+    t.is((await subject.image.content()).length, MIB);
   },
 };
 
@@ -71,14 +72,19 @@ const tail: Case = {
     const { result, bytes } = await subject.read(64 * KIB, 4096);
     t.is(result, 512);
     t.deepEqual(bytes.subarray(100), Buffer.alloc(412));
-    t.deepEqual(bytes.subarray(0, 100), readFileSync(subject.image).subarray(64 * KIB));
+    t.deepEqual(bytes.subarray(0, 100), pattern(64 * KIB + 100, 1).subarray(64 * KIB));
   },
 };
 
 const growth: Case = {
   title: 'a growable image grows with writes and truncate, and shrinks',
   setup: { bytes: MIB, growable: true },
-  async run(t, subject) {
+  async run(t, subject, { noGrowth }) {
+    if (noGrowth) {
+      t.is(await subject.write(2 * MIB, Buffer.alloc(5000, 'z')), -ERRNO.ENOSPC);
+      t.is(await subject.truncate(3 * MIB), -ERRNO.EPERM);
+      return;
+    }
     t.is(await subject.write(2 * MIB + 100, Buffer.alloc(5000, 'z')), 5000);
     t.is(await subject.size(), 2 * MIB + 5120); // 5100 bytes, in whole sectors
     t.deepEqual((await subject.read(MIB, MIB)).bytes, Buffer.alloc(MIB));
@@ -86,7 +92,7 @@ const growth: Case = {
     t.is(await subject.size(), 3 * MIB);
     t.is(await subject.truncate(MIB / 2), 0);
     t.is(await subject.size(), MIB / 2);
-    t.is(statSync(subject.image).size, MIB / 2);
+    t.is((await subject.image.content()).length, MIB / 2);
     t.is((await subject.read(MIB / 2 - 512, 4096)).result, 512);
   },
 };
@@ -108,13 +114,14 @@ const punching: Case = {
   title: 'punching a hole gives the blocks back',
   setup: { bytes: 4 * MIB },
   async run(t, subject, { noAllocate }) {
-    const expected = readFileSync(subject.image);
-    const before = statSync(subject.image).blocks;
+    const expected = await subject.image.content();
+    const before = statSync(subject.image.path).blocks;
     const result = await subject.allocate(PUNCH_HOLE, MIB, 2 * MIB);
     t.is(result, noAllocate ? -ERRNO.EOPNOTSUPP : 0);
     if (!noAllocate) {
       expected.fill(0, MIB, 3 * MIB);
-      t.true(statSync(subject.image).blocks <= before - 4000);
+      t.is(await subject.fsync(), 0);
+      t.true(statSync(subject.image.path).blocks <= before - 4000);
     }
     t.true((await subject.read(0, 4 * MIB)).bytes.equals(expected));
   },
@@ -127,7 +134,7 @@ const readOnly: Case = {
     t.is((await subject.read(0, 4096)).result, 4096);
     const result = await subject.write(0, Buffer.alloc(512));
     t.true(result === -ERRNO.EROFS || result === -ERRNO.EBADF, `${result}`);
-    t.true(readFileSync(subject.image).equals(pattern(MIB, 1)));
+    t.true((await subject.image.content()).equals(pattern(MIB, 1)));
   },
 };
 
@@ -135,14 +142,59 @@ const neighbours: Case = {
   title: 'writes to neighbouring bytes of one block, all at once, all survive',
   setup: { bytes: MIB },
   async run(t, subject) {
-    const expected = readFileSync(subject.image);
+    const expected = await subject.image.content();
     const parts = Array.from({ length: 40 }, (_, i) => ({ at: 4096 + i * 100, byte: 65 + i }));
     const write = ({ at, byte }: { at: number; byte: number }) =>
       subject.write(at, Buffer.alloc(100, byte));
     t.deepEqual(new Set(await Promise.all(parts.map(write))), new Set([100]));
     for (const { at, byte } of parts) expected.fill(byte, at, at + 100);
     t.is(await subject.fsync(), 0);
-    t.true(readFileSync(subject.image).equals(expected));
+    t.true((await subject.image.content()).equals(expected));
+  },
+};
+
+const limit: Case = {
+  title: 'a limit holds, and a change of it reaches who waits',
+  setup: { bytes: MIB, group: ['g:iops=100'], assign: ['disk=g'] },
+  async run(t, subject) {
+    const begin = performance.now();
+    for (let i = 0; i < 40; i++) t.is((await subject.read(i * 4096, 4096)).result, 4096);
+    const ms = performance.now() - begin;
+    // The budget keeps 10 ms, which is one request: 39 intervals of 10 ms.
+    t.true(ms >= 389, `${ms} ms`);
+    t.is(await subject.writeControl('g/io.max', 'iops=1\n'), 7);
+    const waiting = Promise.all([subject.read(0, 4096), subject.read(4096, 4096)]);
+    t.is(await subject.writeControl('g/io.max', 'iops=max\n'), 9);
+    const results = (await waiting).map(({ result }) => result);
+    t.deepEqual(results, [4096, 4096]);
+    t.true(performance.now() - begin < 39_000, 'not at one a second and not at 100');
+    t.regex(await subject.readControl('g/io.stat'), /^total rbytes=172032 wbytes=0 rios=42 /m);
+  },
+};
+
+const controlTree: Case = {
+  title: 'groups are made, changed and removed by their files',
+  setup: { bytes: MIB, group: ['a:iops=7'], assign: ['disk=a'] },
+  async run(t, subject) {
+    const io = 'rbps=max wbps=max bps=max riops=max wiops=max iops=7 iops_size=max\n';
+    t.is(await subject.readControl('a/io.max'), io);
+    t.is(await subject.readControl('a/members'), 'disk\n');
+    for (const text of ['iops=-1\n', 'iops=0\n', 'nonsense=1\n', 'iops=5 bps\n']) {
+      t.true((await subject.writeControl('a/io.max', text)) < 0, text);
+      t.is(await subject.readControl('a/io.max'), io, 'refused: nothing has changed');
+    }
+    t.is(await subject.writeControl('a/io.weight', '80\n'), 3);
+    t.is(await subject.readControl('a/io.weight'), 'default 80\n');
+    t.is(await subject.removeGroup('a'), -ERRNO.EBUSY);
+    t.is(await subject.makeGroup('a/child'), -ERRNO.EBUSY, 'it has members');
+    t.is(await subject.makeGroup('b'), 0);
+    t.is(await subject.makeGroup('b'), -ERRNO.EEXIST);
+    t.is(await subject.writeControl('b/members', 'disk\n'), 5);
+    t.is(await subject.readControl('a/members'), '');
+    t.is(await subject.removeGroup('a'), 0);
+    t.is(await subject.removeGroup('a'), -ERRNO.ENOENT);
+    t.is((await subject.read(0, 4096)).result, 4096);
+    t.regex(await subject.readControl('b/io.stat'), /^disk rbytes=4096 /m);
   },
 };
 
@@ -156,4 +208,6 @@ export const CASES: readonly Case[] = [
   punching,
   readOnly,
   neighbours,
+  limit,
+  controlTree,
 ];

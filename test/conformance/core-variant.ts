@@ -1,87 +1,51 @@
-import { closeSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
-import { Memory } from '../../src/buffers/memory.js';
-import { openHostFile } from '../../src/daemon/host-file.js';
-import { ThreadPoolEngine } from '../../src/engine/thread-pool.js';
 import * as abi from '../../src/fuse/abi.js';
-import { RequestWriter } from '../../src/fuse/native-requests.js';
-import type { Transport } from '../../src/fuse/transport.js';
-import { assemble } from '../../src/plane/assemble.js';
-import type { DiskConfig } from '../../src/plane/disk.js';
-import { Plane } from '../../src/plane/plane.js';
-import { makeImage, type Setup, type Subject, type Variant } from './subject.js';
+import type { RequestWriter } from '../../src/fuse/native-requests.js';
+import { ERRNO } from '../../src/util/errno.js';
+import { TMPFS } from '../helpers/temp.js';
+import { ENGINES, type EngineName } from './core-engines.js';
+import { CorePlane, type Reply } from './core-plane.js';
+import { exceptionsOf, type FormatName } from './exceptions.js';
+import { ImageFile } from './image-file.js';
+import type { Subject, Variant } from './subject.js';
 
 /** The longest transfer of one request. */
 const LONGEST = 1 << 20;
 const SEEK_OUT_BYTES = 8;
 
-/** The data plane over the thread pool without any mount: requests and replies are bytes. */
-export function coreVariant(direct: boolean): Variant {
+/** The data plane over an engine, without root and /dev/fuse. */
+export function coreVariant(engine: EngineName, format: FormatName, direct: boolean): Variant {
   return {
-    title: `dispatch core, thread pool, ${direct ? 'direct' : 'no direct'}`,
-    noSeek: false,
-    noAllocate: false,
+    ...exceptionsOf(null, format),
+    title: `dispatch core, ${engine}, ${format}, ${direct ? 'direct' : 'no direct'}`,
     async serve(t, setup, use) {
-      await use(await CoreSubject.make(t, setup, direct));
+      const base = ENGINES[engine].inMemory ? TMPFS : undefined;
+      const image = await ImageFile.make(t, format, setup, base);
+      const { growable = false, readOnly = false, group = [], assign = [] } = setup;
+      const paths = [image.path, '/nowhere'];
+      const args = { paths, growable, readOnly, group, assign, direct };
+      const plane = await CorePlane.make(t, engine, args);
+      await keepAlive(t, () => use(new CoreSubject(image, plane)));
     },
   };
 }
 
-interface Reply {
-  error: number;
-  payload: Buffer;
+/** Threads that wait for us alone keep no process alive. */
+async function keepAlive(t: ExecutionContext, use: () => Promise<void>): Promise<void> {
+  const timer = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(timer));
+  await use();
 }
 
-class CoreSubject implements Subject, Transport {
-  readonly image: string;
-  readonly #memory = new Memory();
-  readonly #writer = new RequestWriter(this.#memory);
-  readonly #answers = new Map<number, (reply: Reply) => void>();
-  readonly #plane: Plane;
-  readonly #engine: ThreadPoolEngine;
+class CoreSubject implements Subject {
+  readonly image: ImageFile;
+  readonly #plane: CorePlane;
   readonly #node: number;
-  #unique = 2;
 
-  static async make(t: ExecutionContext, setup: Setup, direct: boolean): Promise<CoreSubject> {
-    const image = makeImage(t, setup);
-    const { readOnly = false, growable = false } = setup;
-    const { size, ...file } = await openHostFile(image, readOnly, direct);
-    t.teardown(() => closeSync(file.descriptor));
-    const fixed = { name: 'disk', hostSize: size, readOnly, growable, chain: null };
-    return new CoreSubject(image, { ...file, ...fixed });
-  }
-
-  constructor(image: string, disk: DiskConfig) {
+  constructor(image: ImageFile, plane: CorePlane) {
     this.image = image;
-    const about = '';
-    const config = { disks: [disk], groups: [], assignments: [], depth: 64, about };
-    const assembly = assemble(config, [null], () => {});
-    this.#node = assembly.tree.root.children.get('disk.raw')!.id;
-    this.#engine = new ThreadPoolEngine([disk], null, (request, result) => {
-      this.#plane.completed(request, result);
-      this.#turn();
-    });
-    this.#plane = new Plane({
-      ...assembly,
-      memory: this.#memory,
-      engine: this.#engine,
-      transport: this,
-      owner: { uid: 0, gid: 0 },
-      pageCache: false,
-      initialised: () => {},
-      warn: () => {},
-      trace: null,
-    });
-  }
-
-  reply(request: number, offset: number, length: number): void {
-    const { view, bytes } = this.#memory;
-    const unique = view.getUint32(offset + abi.OUT_UNIQUE, true);
-    const error = view.getInt32(offset + abi.OUT_ERROR, true);
-    const payload = Buffer.from(bytes.slice(offset + abi.OUT_HEADER_BYTES, offset + length));
-    this.#answers.get(unique)!({ error, payload });
-    this.#answers.delete(unique);
-    setImmediate(() => this.#plane.replied(request));
+    this.#plane = plane;
+    this.#node = plane.find('disk.raw')!.id;
   }
 
   async read(offset: number, length: number): Promise<{ result: number; bytes: Buffer }> {
@@ -137,6 +101,47 @@ class CoreSubject implements Subject, Transport {
     return payload.length === SEEK_OUT_BYTES ? Number(payload.readBigUInt64LE()) : error;
   }
 
+  async readControl(path: string): Promise<string> {
+    const { id } = this.#plane.find(`.groups/${path}`)!;
+    const opened = await this.#plane.ask(abi.OPEN, id, abi.OPEN_IN_BYTES);
+    const handle = Number(opened.payload.readBigUInt64LE(abi.OPEN_OUT_FH));
+    const { payload } = await this.#plane.ask(abi.READ, id, abi.IO_IN_BYTES, (writer) => {
+      writer.long(abi.IO_IN_FH, handle);
+      writer.word(abi.IO_IN_SIZE, 4096);
+    });
+    return payload.toString();
+  }
+
+  async writeControl(path: string, text: string): Promise<number> {
+    const { id } = this.#plane.find(`.groups/${path}`)!;
+    const data = Buffer.from(text);
+    const { error, payload } = await this.#plane.ask(abi.WRITE, id, abi.IO_IN_BYTES, (writer) => {
+      writer.word(abi.IO_IN_SIZE, data.length);
+      writer.append(data);
+    });
+    return error < 0 ? error : payload.readUInt32LE(abi.WRITE_OUT_SIZE);
+  }
+
+  makeGroup(path: string): Promise<number> {
+    return this.#directory(abi.MKDIR, path, abi.MKDIR_IN_BYTES);
+  }
+
+  removeGroup(path: string): Promise<number> {
+    return this.#directory(abi.RMDIR, path, 0);
+  }
+
+  async #directory(opcode: number, path: string, bytes: number): Promise<number> {
+    const whole = `.groups/${path}`;
+    const slash = whole.lastIndexOf('/');
+    // As the kernel does: a name that is there is not made.
+    if (opcode === abi.MKDIR && this.#plane.find(whole) !== undefined) return -ERRNO.EEXIST;
+    const parent = this.#plane.find(whole.slice(0, slash))!;
+    const reply = await this.#plane.ask(opcode, parent.id, bytes, (writer) => {
+      writer.append(Buffer.from(`${whole.slice(slash + 1)}\0`));
+    });
+    return reply.error;
+  }
+
   #transfer(opcode: number, offset: number, length: number, data?: Buffer): Promise<Reply> {
     return this.#ask(opcode, abi.IO_IN_BYTES, (writer) => {
       writer.long(abi.IO_IN_OFFSET, offset);
@@ -146,21 +151,6 @@ class CoreSubject implements Subject, Transport {
   }
 
   #ask(opcode: number, bytes: number, fill?: (writer: RequestWriter) => void): Promise<Reply> {
-    return new Promise((resolve) => {
-      const unique = this.#unique;
-      this.#unique += 2;
-      this.#answers.set(unique, resolve);
-      const slot = this.#memory.takeSlot();
-      this.#writer.begin(slot, opcode, unique, this.#node, bytes);
-      fill?.(this.#writer);
-      this.#plane.beginTurn(performance.now() * 1e6);
-      this.#plane.received(slot, this.#writer.length);
-      this.#turn();
-    });
-  }
-
-  #turn(): void {
-    this.#plane.endTurn();
-    this.#engine.unplug();
+    return this.#plane.ask(opcode, this.#node, bytes, fill);
   }
 }

@@ -1,10 +1,17 @@
-import test from 'ava';
+import { requires } from '../helpers/requires.js';
 import { CASES } from './cases.js';
+import { ENGINES, type EngineName } from './core-engines.js';
 import { coreVariant } from './core-variant.js';
+import { FORMATS } from './exceptions.js';
 
 // Neither root nor /dev/fuse is needed here.
-for (const direct of [true, false]) {
-  const variant = coreVariant(direct);
+const VARIANTS = (Object.keys(ENGINES) as EngineName[]).flatMap((engine) => {
+  return FORMATS.flatMap((format) => [true, false].map((direct) => ({ engine, format, direct })));
+});
+
+for (const { engine, format, direct } of VARIANTS) {
+  const test = requires(...ENGINES[engine].needs, ...(format === 'raw' ? [] : (['qemu'] as const)));
+  const variant = coreVariant(engine, format, direct);
   for (const { title, setup, run } of CASES) {
     test(`${variant.title}: ${title}`, (t) =>
       variant.serve(t, setup, (subject) => run(t, subject, variant)));

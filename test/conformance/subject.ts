@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
+import type { Exceptions } from './exceptions.js';
+import type { ImageFile, ImageSetup } from './image-file.js';
 
 /** One image, served in some way. Numbers are results of system calls: from 0, or -errno. */
 export interface Subject {
-  /** The host file. */
-  readonly image: string;
+  readonly image: ImageFile;
   read(offset: number, length: number): Promise<{ result: number; bytes: Buffer }>;
   write(offset: number, bytes: Buffer): Promise<number>;
   fsync(): Promise<number>;
@@ -15,29 +14,25 @@ export interface Subject {
   allocate(mode: number, offset: number, length: number): Promise<number>;
   /** lseek(2). */
   seek(offset: number, whence: number): Promise<number>;
+  /** The text of a file below `.groups`. */
+  readControl(path: string): Promise<string>;
+  /** One write(2) to a file below `.groups`. */
+  writeControl(path: string, text: string): Promise<number>;
+  makeGroup(path: string): Promise<number>;
+  removeGroup(path: string): Promise<number>;
 }
 
-/** How a subject's images are made and served. */
-export interface Setup {
+/** How a subject's image is made and served. */
+export interface Setup extends ImageSetup {
   growable?: boolean;
   readOnly?: boolean;
-  /** The image is one hole. */
-  sparse?: boolean;
-  bytes: number;
+  /** Words of `sluice mount` about groups. The image is `disk`. */
+  group?: string[];
+  assign?: string[];
 }
 
-/** A way of serving: transport, engine and mode of the host file. */
-export interface Variant {
+/** A way of serving: transport, engine, format, and mode of the host file. */
+export interface Variant extends Exceptions {
   readonly title: string;
-  /** lseek(2) finds no holes: all is data. */
-  readonly noSeek: boolean;
-  /** fallocate(2) says EOPNOTSUPP. */
-  readonly noAllocate: boolean;
   serve(t: ExecutionContext, setup: Setup, use: (subject: Subject) => Promise<void>): Promise<void>;
-}
-
-/** The host file that a case wants. */
-export function makeImage(t: ExecutionContext, setup: Setup): string {
-  const path = join(tempFolder(t), 'disk.img');
-  return setup.sparse === true ? sparseFile(path, setup.bytes) : patternFile(path, setup.bytes);
 }

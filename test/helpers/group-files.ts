@@ -3,7 +3,7 @@ import { must } from './run.js';
 import type { SluiceMount } from './sluice-mount.js';
 
 /** Figures of one line of `io.stat`, read by a child with a time limit. */
-async function groupFigures(
+export async function groupFigures(
   mount: SluiceMount,
   group: string,
   member = 'total',

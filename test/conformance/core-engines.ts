@@ -1,0 +1,88 @@
+import type { Engine } from '../../src/engine/engine.js';
+import { ThreadPoolEngine } from '../../src/engine/thread-pool.js';
+import { TransferThread } from '../../src/engine/transfer-thread.js';
+import { type EngineFile, UringEngine } from '../../src/engine/uring-engine.js';
+import { ftruncate, lseek } from '../../src/sys/libc.js';
+import { Ring } from '../../src/uring/ring.js';
+import { TAG_INDEX } from '../../src/uring/tags.js';
+
+/** What an engine is driven by. */
+export interface CoreEvents {
+  completed(request: number, result: number): void;
+  /** Whether any request is under way. */
+  isBusy(): boolean;
+}
+
+/** An engine with what makes it go. */
+export interface CoreEngine {
+  engine: Engine;
+  /** Hands over what a turn has asked for. */
+  unplug(): void;
+  end(): void;
+}
+
+type MakeEngine = (files: readonly EngineFile[], events: CoreEvents) => CoreEngine;
+
+const pool: MakeEngine = (files, { completed }) => {
+  const engine = new ThreadPoolEngine(files, null, completed);
+  return { engine, unplug: () => engine.unplug(), end: () => {} };
+};
+
+const poolAndThread: MakeEngine = (files, { completed }) => {
+  const transfers = new TransferThread({
+    told: () => transfers.settle(),
+    completed,
+    replied: () => {},
+    failed: (error) => {
+      throw error;
+    },
+  });
+  const engine = new ThreadPoolEngine(files, transfers, completed);
+  return { engine, unplug: () => engine.unplug(), end: () => transfers.end() };
+};
+
+/** There is no /dev/fuse behind which a reply could be linked. */
+class UnlinkedEngine extends UringEngine {
+  override links(): boolean {
+    return false;
+  }
+}
+
+const ring: MakeEngine = (files, { completed, isBusy }) => {
+  const queue = new Ring(64);
+  queue.registerFiles(files.map(({ descriptor }) => descriptor));
+  const report = (request: number, result: Promise<number>): void => {
+    void result.then((value) => completed(request, value));
+  };
+  const engine = new UnlinkedEngine(queue, files, 0, {
+    lseek: (request, fd, offset, whence) => report(request, lseek(fd, offset, whence)),
+    ftruncate: (request, fd, size) => report(request, ftruncate(fd, size)),
+  });
+  let isLooking = false;
+  const look = (): void => {
+    queue.submit();
+    while (queue.peek()) {
+      const { completedTag, completedResult } = queue;
+      queue.advance();
+      completed(completedTag & TAG_INDEX, completedResult);
+    }
+    isLooking = isBusy();
+    if (isLooking) setImmediate(look);
+  };
+  const unplug = (): void => {
+    queue.submit();
+    if (!isLooking) setImmediate(look);
+    isLooking = true;
+  };
+  return { engine, unplug, end: () => {} };
+};
+
+/** Every engine, and whether it makes a difference that files are in memory. */
+export const ENGINES = {
+  'thread pool': { make: pool, inMemory: false, needs: [] },
+  'thread pool, files in memory': { make: poolAndThread, inMemory: true, needs: [] },
+  io_uring: { make: ring, inMemory: false, needs: ['io_uring'] },
+  'io_uring, files in memory': { make: ring, inMemory: true, needs: ['io_uring'] },
+} as const satisfies Record<string, { make: MakeEngine; inMemory: boolean; needs: string[] }>;
+
+export type EngineName = keyof typeof ENGINES;

@@ -1,0 +1,142 @@
+import type { ExecutionContext } from 'ava';
+import { Memory } from '../../src/buffers/memory.js';
+import { buildMountConfig } from '../../src/cli/mount-config.js';
+import type { MountArguments } from '../../src/cli/mount-options.js';
+import { openDisks } from '../../src/daemon/open-disks.js';
+import * as abi from '../../src/fuse/abi.js';
+import { RequestWriter } from '../../src/fuse/native-requests.js';
+import type { Transport } from '../../src/fuse/transport.js';
+import { inflate } from '../../src/image/inflate.js';
+import { assemble } from '../../src/plane/assemble.js';
+import { listFiles, makeChains } from '../../src/plane/make-chains.js';
+import { Plane } from '../../src/plane/plane.js';
+import type { Tree, TreeNode } from '../../src/tree/tree.js';
+import { type CoreEngine, ENGINES, type EngineName } from './core-engines.js';
+
+export interface Reply {
+  error: number;
+  payload: Buffer;
+}
+
+type OpenDisks = Awaited<ReturnType<typeof openDisks>>;
+
+const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** The data plane on an engine without any mount: requests and replies are bytes. */
+export class CorePlane implements Transport {
+  readonly tree: Tree;
+  readonly #memory = new Memory();
+  readonly #writer = new RequestWriter(this.#memory);
+  readonly #answers = new Map<number, (reply: Reply) => void>();
+  readonly #plane: Plane;
+  readonly #engine: CoreEngine;
+  #timer: NodeJS.Timeout | null = null;
+  #unique = 2;
+
+  /** @param args As of `sluice mount`. */
+  static async make(
+    t: ExecutionContext,
+    engine: EngineName,
+    args: MountArguments,
+  ): Promise<CorePlane> {
+    const config = buildMountConfig(args, { directory: '/' });
+    const opened = await openDisks(config, QUIET as never);
+    t.teardown(() => opened.close());
+    const core = new CorePlane(engine, config, opened);
+    t.teardown(() => core.#engine.end());
+    return core;
+  }
+
+  private constructor(
+    engine: EngineName,
+    config: ReturnType<typeof buildMountConfig>,
+    { disks }: OpenDisks,
+  ) {
+    this.#engine = ENGINES[engine].make(listFiles(disks), {
+      completed: (request, result) => this.#completed(request, result),
+      isBusy: () => this.#plane.requests.count > 0,
+    });
+    const chains = makeChains(disks, {
+      engine: this.#engine.engine,
+      memory: this.#memory,
+      resume: (request) => this.#plane.completed(request, 0),
+      watch: (disk) => this.#plane.requests.watch(disk),
+      inflate: async ({ disk, request, method, bytes, clusterBytes }) => {
+        chains[disk]!.inflated(request, await inflate(method, bytes, clusterBytes));
+        this.#completed(request, 0);
+      },
+    });
+    const { groups, assignments, depth } = config;
+    const about = '';
+    const assembly = assemble({ disks, groups, assignments, depth, about }, chains, () => {});
+    this.tree = assembly.tree;
+    this.#plane = new Plane({
+      ...assembly,
+      memory: this.#memory,
+      engine: this.#engine.engine,
+      transport: this,
+      owner: { uid: 0, gid: 0 },
+      pageCache: false,
+      initialised: () => {},
+      warn: () => {},
+      trace: null,
+    });
+    assembly.plane = this.#plane;
+  }
+
+  reply(request: number, offset: number, length: number): void {
+    const { view, bytes } = this.#memory;
+    const unique = view.getUint32(offset + abi.OUT_UNIQUE, true);
+    const error = view.getInt32(offset + abi.OUT_ERROR, true);
+    const payload = Buffer.from(bytes.slice(offset + abi.OUT_HEADER_BYTES, offset + length));
+    this.#answers.get(unique)!({ error, payload });
+    this.#answers.delete(unique);
+    setImmediate(() => {
+      this.#plane.replied(request);
+      this.#turn();
+    });
+  }
+
+  /** A node by its path below the root. */
+  find(path: string): TreeNode | undefined {
+    let node: TreeNode | undefined = this.tree.root;
+    for (const name of path.split('/')) {
+      node = node?.kind === 'directory' ? node.children.get(name) : undefined;
+    }
+    return node;
+  }
+
+  ask(
+    opcode: number,
+    node: number,
+    bytes: number,
+    fill?: (writer: RequestWriter) => void,
+  ): Promise<Reply> {
+    return new Promise((resolve) => {
+      const unique = this.#unique;
+      this.#unique += 2;
+      this.#answers.set(unique, resolve);
+      const slot = this.#memory.takeSlot();
+      this.#writer.begin(slot, opcode, unique, node, bytes);
+      fill?.(this.#writer);
+      this.#plane.beginTurn(performance.now() * 1e6);
+      this.#plane.received(slot, this.#writer.length);
+      this.#turn();
+    });
+  }
+
+  #completed(request: number, result: number): void {
+    this.#plane.beginTurn(performance.now() * 1e6);
+    this.#plane.completed(request, result);
+    this.#turn();
+  }
+
+  #turn(): void {
+    this.#plane.beginTurn(performance.now() * 1e6);
+    this.#plane.endTurn();
+    this.#engine.unplug();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const wait = this.#plane.wakeAtNs / 1e6 - performance.now();
+    this.#timer = wait === Infinity ? null : setTimeout(() => this.#turn(), Math.max(0, wait));
+  }
+}
