@@ -88,7 +88,7 @@ class Writer {
       const choice = random.below(10);
       if (choice < 6) await this.#writeAndRead(offset, length, random);
       else if (choice < 8) await this.#run(writes.zero(REQUEST, offset, length));
-      else if (choice < 9) await this.#run(writes.flush(REQUEST));
+      else if (choice < 9 || !this.#disk.growable) await this.#run(writes.flush(REQUEST));
       else await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
     flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true } as never]);
