@@ -8,16 +8,11 @@ const ZERO_RANGE = 0x10;
 /** Host files by calls that wait, with an eye on where is written. */
 export class FileEngine implements Engine {
   readonly #descriptors: readonly number[];
-  /** No write may end behind this: bytes of the image's file. */
-  limit = 0;
-  readonly #dataFile: number;
+  /** Files that may be written, with the offset behind which no write may end, bytes. */
+  readonly limits = new Map<number, number>();
 
-  /**
-   * @param descriptors The image's own file first.
-   * @param dataFile Its external data file, or 0. Nothing may write to any other.
-   */
-  constructor(descriptors: readonly number[], dataFile: number) {
-    this.#dataFile = dataFile;
+  /** @param descriptors The image's own file first. */
+  constructor(descriptors: readonly number[]) {
     this.#descriptors = descriptors;
   }
 
@@ -68,11 +63,10 @@ export class FileEngine implements Engine {
   }
 
   #check(file: number, offset: number, length: number): void {
-    // A data file is as long as the disk says it is.
-    if (file === this.#dataFile && file !== 0) return;
-    if (file !== 0) throw new Error(`file ${file} is written, which is no image`);
-    if (offset + length > this.limit) {
-      throw new Error(`${length} bytes are written at ${offset}; the limit is ${this.limit}`);
+    const limit = this.limits.get(file);
+    if (limit === undefined) throw new Error(`file ${file} is written, which is no image`);
+    if (offset + length > limit) {
+      throw new Error(`${length} bytes are written at ${offset}; the limit is ${limit}`);
     }
   }
 }

@@ -4,9 +4,10 @@ import { openDisks } from '../../src/daemon/open-disks.js';
 import { PENDING } from '../../src/engine/engine.js';
 import type { ChainImage } from '../../src/image/chain-image.js';
 import { inflate } from '../../src/image/inflate.js';
+import type { QcowLayout } from '../../src/image/qcow2/layout.js';
 import type { Chain } from '../../src/plane/chain.js';
 import { ChainContent } from '../../src/plane/chain-content.js';
-import type { DiskConfig } from '../../src/plane/disk.js';
+import { type DiskConfig, dataDescriptor } from '../../src/plane/disk.js';
 import { flushAtEnd } from '../../src/plane/last-flush.js';
 import { listFiles, makeChains } from '../../src/plane/make-chains.js';
 import type { InflateCall } from '../../src/plane/messages.js';
@@ -57,12 +58,12 @@ class Writer {
   constructor(disk: DiskConfig) {
     this.#disk = disk;
     const files = listFiles([disk]);
-    const engine = new FileEngine(
-      files.map(({ descriptor }) => descriptor),
-      disk.chain!.layers[0]!.qcow!.dataFile,
-    );
-    engine.limit =
-      fstatSync(disk.descriptor).size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20));
+    const engine = new FileEngine(files.map(({ descriptor }) => descriptor));
+    const { size } = fstatSync(disk.descriptor);
+    engine.limits.set(0, size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20)));
+    const { dataFile, layout } = disk.chain!.layers[0]!.qcow!;
+    const data = dataDescriptor(disk);
+    if (data >= 0) engine.limits.set(dataFile, Math.max(fstatSync(data).size, wholeDisk(layout)));
     const parts = {
       engine,
       memory,
@@ -88,7 +89,8 @@ class Writer {
       if (choice < 6) await this.#writeAndRead(offset, length, random);
       else if (choice < 8) await this.#run(writes.zero(REQUEST, offset, length));
       else if (choice < 9) await this.#run(writes.flush(REQUEST));
-      else await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
+      else if (this.#disk.growable)
+        await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
     flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true } as never]);
   }
@@ -125,4 +127,9 @@ class Writer {
     }
     return step.value;
   }
+}
+
+/** Where a data file ends that has all of a disk. */
+function wholeDisk({ size, clusterBytes }: QcowLayout): number {
+  return Math.ceil(size / clusterBytes) * clusterBytes;
 }
