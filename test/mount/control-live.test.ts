@@ -165,7 +165,6 @@ fioTest('1000 changes a second under load lose and duplicate nothing', async (t)
         'verify=crc32c',
         'verify_fatal=1',
         'verify_backlog=256',
-        'verify_state_save=0',
       ];
       const load = new Child('fio', fioWords(mount.file(), ...words, ...verify));
       // Files are held open: a change is one write(2), as a manager of groups would make it.
