@@ -159,6 +159,7 @@ test('sluice info --json is made for programs', (t) => {
         virtualSize: 1_048_576,
         hostSize: 1_048_576,
         allocated: 0,
+        content: { data: 0, compressed: 0, zero: 1_048_576, hole: 0 },
       },
     ],
     features: null,

@@ -21,6 +21,8 @@ export function fioWords(file: string, ...options: string[]): string[] {
     `--filename=${file}`,
     '--ioengine=libaio',
     '--direct=1',
+    // Or a job that verifies leaves a file in the folder that it runs in.
+    '--verify_state_save=0',
   ];
   return [...usual, '--randseed=1', '--output-format=json', ...options.map((word) => `--${word}`)];
 }

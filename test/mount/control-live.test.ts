@@ -161,12 +161,7 @@ fioTest('1000 changes a second under load lose and duplicate nothing', async (t)
     ['--group', 'a', '--group', 'b', '--assign', 'disk=a'],
     async (mount, control) => {
       const words = ['rw=randwrite', 'bs=4k', 'size=64m', 'iodepth=64', 'time_based', 'runtime=2'];
-      const verify = [
-        'verify=crc32c',
-        'verify_fatal=1',
-        'verify_backlog=256',
-        'verify_state_save=0',
-      ];
+      const verify = ['verify=crc32c', 'verify_fatal=1', 'verify_backlog=256'];
       const load = new Child('fio', fioWords(mount.file(), ...words, ...verify));
       // Files are held open: a change is one write(2), as a manager of groups would make it.
       const script =

@@ -63,10 +63,7 @@ class Writer {
     engine.limits.set(0, size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20)));
     const { dataFile, layout } = disk.chain!.layers[0]!.qcow!;
     const data = dataDescriptor(disk);
-    if (data >= 0) {
-      const end = Math.max(fstatSync(data).size, wholeDisk(layout));
-      engine.limits.set(dataFile, end + OPERATIONS * LONGEST_GROWTH);
-    }
+    if (data >= 0) engine.limits.set(dataFile, Math.max(fstatSync(data).size, wholeDisk(layout)));
     const parts = {
       engine,
       memory,
@@ -91,7 +88,7 @@ class Writer {
       const choice = random.below(10);
       if (choice < 6) await this.#writeAndRead(offset, length, random);
       else if (choice < 8) await this.#run(writes.zero(REQUEST, offset, length));
-      else if (choice < 9) await this.#run(writes.flush(REQUEST));
+      else if (choice < 9 || !this.#disk.growable) await this.#run(writes.flush(REQUEST));
       else await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
     flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true } as never]);

@@ -178,13 +178,15 @@ export class Allocator {
       this.#reopened.delete(piece);
       return this.#lookInto(piece);
     }
-    for (; this.#unseen < this.#unseenEnd && this.#budget > 0; this.#unseen++) {
+    while (this.#unseen < this.#unseenEnd && this.#budget > 0) {
       const index = blocks.blockOf(this.#unseen * blocks.perPiece);
-      if (index >= blocks.table.length) return false;
+      if (index < blocks.table.length && blocks.table[index] !== 0) {
+        this.#budget--;
+        return this.#lookInto(this.#unseen++);
+      }
       // Without a block: a part of the file that nobody made. Rare, and not worth a block.
-      if (blocks.table[index] === 0) continue;
-      this.#budget--;
-      return this.#lookInto(this.#unseen++);
+      const next = index < blocks.table.length ? (index + 1) * blocks.perBlock : this.#next;
+      this.#unseen = Math.ceil(next / blocks.perPiece);
     }
     return false;
   }

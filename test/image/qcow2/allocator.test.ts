@@ -224,6 +224,12 @@ test('a table of 8 MiB does not grow any more', (t) => {
   t.is(allocator.allocate(), TABLE_FULL);
 });
 
+test('a file that is larger than any table counts is full at once', (t) => {
+  const layout = layoutOf(512, 4, 1);
+  const allocator = new Allocator(layout, new Float64Array(64), 2 ** 50, new Set(), 0);
+  t.is(allocator.allocate(), TABLE_FULL);
+});
+
 test('refcounts in memory are bounded', (t) => {
   // 512-byte pieces of 256 refcounts: 16384 clusters are 64 of them; 16 may stay.
   const { layout, file, table, metadata, end } = begin(512, 4, 12000, 1 << 20);
