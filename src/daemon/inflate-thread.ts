@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { inflate } from '../image/inflate.js';
 import type { Compression } from '../image/qcow2/layout.js';
@@ -20,7 +19,7 @@ type Answer = (cluster: Uint8Array | null) => void;
  */
 export class InflateThread {
   /** Resolves when the thread runs, if there is one. */
-  readonly ready: Promise<unknown>;
+  readonly ready: Promise<void>;
   readonly #worker: Worker | null;
   /** In the order of the jobs, which is that of the answers. */
   readonly #waiting: Answer[] = [];
@@ -28,7 +27,15 @@ export class InflateThread {
 
   constructor(disks: readonly DiskConfig[]) {
     this.#worker = disks.some(mayHaveZstd) ? this.#start() : null;
-    this.ready = this.#worker === null ? Promise.resolve() : once(this.#worker, 'online');
+    this.ready = new Promise((resolve) => {
+      if (this.#worker === null) resolve();
+      // The first message says that it has loaded what it needs; `online` comes before that.
+      this.#worker?.once('message', () => {
+        this.#worker!.on('message', (cluster) => this.#waiting.shift()!(cluster));
+        resolve();
+      });
+      this.#worker?.once('error', () => resolve());
+    });
   }
 
   /** @returns Exactly `clusterBytes` bytes, or null for broken data. */
@@ -46,7 +53,6 @@ export class InflateThread {
     });
     // It must not keep the process alive when the mount is gone.
     worker.unref();
-    worker.on('message', (cluster: Uint8Array | null) => this.#waiting.shift()!(cluster));
     worker.on('error', () => {
       this.#failed = true;
       for (const answer of this.#waiting.splice(0)) answer(null);

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import * as queue from './transfer-queue.js';
 import { ENTRIES, TransferQueue } from './transfer-queue.js';
@@ -27,7 +26,7 @@ export class TransferThread {
   /** There is somebody who calls `replyBehind`. */
   canReply = false;
   /** Resolves when the thread runs. */
-  readonly ready: Promise<unknown>;
+  readonly ready: Promise<void>;
 
   readonly #queue = new TransferQueue();
   readonly #events: TransferEvents;
@@ -40,9 +39,17 @@ export class TransferThread {
     const workerData = this.#queue.shared;
     const program = new URL('./transfer-worker.js', import.meta.url);
     this.#worker = new Worker(program, { workerData, name: 'sluice-transfer' });
-    this.ready = once(this.#worker, 'online');
-    this.#worker.on('message', () => events.told());
-    this.#worker.on('error', (error) => events.failed(error));
+    this.ready = new Promise((resolve, reject) => {
+      // The first message says that it has loaded what it needs; `online` comes before that.
+      this.#worker.once('message', () => {
+        this.#worker.on('message', () => events.told());
+        resolve();
+      });
+      this.#worker.on('error', (error) => {
+        reject(error);
+        events.failed(error);
+      });
+    });
     // It must not keep the process alive when the mount is gone.
     this.#worker.unref();
   }

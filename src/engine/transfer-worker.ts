@@ -29,6 +29,7 @@ class TransferMaker {
 
   run(): never {
     const { counters } = this.#queue;
+    this.#port.postMessage(0);
     for (;;) {
       const given = Atomics.load(counters, queue.GIVEN);
       if (given !== this.#done) this.#make(given);

@@ -8,12 +8,12 @@ import { mapAnonymous } from '../../src/sys/memory.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { tempFolder } from '../helpers/temp.js';
 
-const memory = mapAnonymous(1 << 20);
-const ADDRESS = memory.address;
-
 /** An engine over one file, and what it has reported. */
 class Fixture {
-  readonly bytes = new Uint8Array(memory.buffer);
+  /** Of this test alone: others run at the same time. */
+  readonly memory = mapAnonymous(1 << 20);
+  readonly bytes = new Uint8Array(this.memory.buffer);
+  readonly address = this.memory.address;
   readonly path: string;
   readonly descriptor: number;
   readonly engine: ThreadPoolEngine;
@@ -49,7 +49,7 @@ class Fixture {
 
 test('nothing is done before unplug, and then everything', async (t) => {
   const one = new Fixture(t, 'abcdefgh');
-  t.is(one.engine.read(1, 0, ADDRESS, 4, 0), PENDING);
+  t.is(one.engine.read(1, 0, one.address, 4, 0), PENDING);
   await new Promise((resolve) => setImmediate(resolve));
   t.is(one.results.size, 0);
   one.engine.unplug();
@@ -82,8 +82,8 @@ test('a run ends at 256 KiB', (t) => {
 
 test('a merged read gives each request its own bytes', async (t) => {
   const one = new Fixture(t, 'abcdefghij');
-  one.engine.read(7, 0, ADDRESS + 100, 4, 4);
-  one.engine.read(8, 0, ADDRESS + 200, 4, 0);
+  one.engine.read(7, 0, one.address + 100, 4, 4);
+  one.engine.read(8, 0, one.address + 200, 4, 0);
   one.engine.unplug();
   t.deepEqual(await one.ended(2), [
     [7, 4],
@@ -94,7 +94,7 @@ test('a merged read gives each request its own bytes', async (t) => {
 
 test('of a merged read across the end of the file, each request hears what it got', async (t) => {
   const one = new Fixture(t, 'abcdef');
-  for (let i = 0; i < 3; i++) one.engine.read(i, 0, ADDRESS + i * 4, 4, i * 4);
+  for (let i = 0; i < 3; i++) one.engine.read(i, 0, one.address + i * 4, 4, i * 4);
   one.engine.unplug();
   t.deepEqual(await one.ended(3), [
     [0, 4],
@@ -106,8 +106,8 @@ test('of a merged read across the end of the file, each request hears what it go
 test('a merged write puts all bytes in their places', async (t) => {
   const one = new Fixture(t, '..........');
   one.bytes.set(Buffer.from('AABB'), 0);
-  one.engine.write(1, 0, ADDRESS + 2, 2, 4);
-  one.engine.write(2, 0, ADDRESS, 2, 2);
+  one.engine.write(1, 0, one.address + 2, 2, 4);
+  one.engine.write(2, 0, one.address, 2, 2);
   one.engine.unplug();
   t.deepEqual(await one.ended(2), [
     [1, 2],
@@ -118,8 +118,8 @@ test('a merged write puts all bytes in their places', async (t) => {
 
 test('an error is the errno, for each request of a merged call', async (t) => {
   const one = new Fixture(t, '........', 'r');
-  one.engine.write(1, 0, ADDRESS, 2, 0);
-  one.engine.write(2, 0, ADDRESS, 2, 2);
+  one.engine.write(1, 0, one.address, 2, 0);
+  one.engine.write(2, 0, one.address, 2, 2);
   one.engine.unplug();
   t.deepEqual(await one.ended(2), [
     [1, -ERRNO.EBADF],
