@@ -91,8 +91,10 @@ export async function startMount(
   const pid = Number(/^pid ([0-9]+)$/m.exec(status)?.[1]);
   if (!(pid > 1)) throw new Error(`.groups/daemon names no process: ${status}`);
   t.teardown(() => endProcess(pid, point));
-  // The socket to the command that mounted goes when that command has ended.
-  await eventually(RELEASE_LIMIT_MS, () => !descriptorsOf(pid).includes('socket'));
+  // The socket to the command that mounted goes when that command has ended, and a thread for
+  // transfers may still be loading its modules.
+  const passing = (target: string): boolean => target === 'socket' || /\.[cm]?js$/.test(target);
+  await eventually(RELEASE_LIMIT_MS, () => !descriptorsOf(pid).some(passing));
   return new SluiceMount(point, logPath, pid);
 }
 
