@@ -111,6 +111,7 @@ export class DataPath {
       this.tree.advance(queue, this.cost.base + this.cost.perByte * bytes);
     }
     this.start(request, now);
+    if (this.fixedDepth === 0) this.depthControl.started(this.waitingLeaves < this.activeLeaves);
     return true;
   }
 
@@ -256,6 +257,7 @@ export class DataPath {
   /** Admits the first request of a queue. */
   private serve(queue: number, now: number): number {
     const { table, savings } = this;
+    if (this.fixedDepth === 0) this.depthControl.started(this.waitingLeaves < this.activeLeaves);
     const request = table.headOf(queue);
     const bytes = table.bytesOf[request];
     const limited = savings.chainOf(queue).length > 0 && !this.tree.released;

@@ -14,15 +14,15 @@ const KEPT_FOR_CHOICE = 0.75;
  * weight of 80 in 100 0.8 points (measured at 2 x 128 on the virtio disk: 0.5 % gave 79.6, 3.5 % 77.5,
  * 12 % 70.4). A step of the ladder changes it by a factor of two to three.
  */
-const LACK = 0.004;
+const LACK = 0.003;
 /** Beyond this weights have no choice that is worth a loss. */
 const LACK_HOPELESS = 0.5;
 /**
  * Steps of the ladder for one measurement without lack, and for one with so many times LACK that it
- * counts in full: 1.5 steps up a second, and up to 15 down.
+ * counts in full: 0.9 steps up a second, and up to 15 down.
  */
-const STEP_UP = 0.05;
-const STEP_DOWN_MOST = 10;
+const STEP_UP = 0.03;
+const STEP_DOWN_MOST = 16;
 
 /** Measurements in each search of what is in flight without a window, and of the lack at one. */
 const OPEN_SAMPLES = 3;
@@ -52,8 +52,12 @@ const WORTH = 3;
 /** Bisection for the smallest window that keeps the throughput of the ceiling. */
 const KNEE = 4;
 const HOLD = 5;
+/** Measuring the lack at a window above the ceiling: that may have been found in a bad moment. */
+const ABOVE = 6;
 /** Comparing the window found, or the next smaller one, with the ceiling. */
-const REVIEW = 6;
+const REVIEW = 7;
+/** Steps from the ceiling to what is looked at above it: half as large again. */
+const STEPS_ABOVE = 4;
 
 /**
  * Finds the window of `io.depth auto`. Pure, and told of completions only.
@@ -82,6 +86,8 @@ export class DepthControl {
   private ceiling = 0;
   /** Groups seldom have requests that wait at any window worth having: the ceiling is `open`. */
   private hopeless = false;
+  /** The ceiling has been found too low in the review under way, and the window was below it. */
+  private risen = false;
   /** The search under way: levels, and what was measured at the one that is tried. */
   private low = 0;
   private high = 0;
@@ -106,6 +112,11 @@ export class DepthControl {
     this.depth = max;
   }
 
+  /** See `WindowMeter.started`. */
+  started(lacks: boolean): void {
+    this.meter.started(lacks);
+  }
+
   /** See `WindowMeter.completed`. */
   completed(
     leaf: number,
@@ -128,6 +139,7 @@ export class DepthControl {
     else if (state === OPEN) this.measureOpen(now);
     else if (state === CHOICE) this.narrowChoice(now);
     else if (state === HOLD) this.hold(now);
+    else if (state === ABOVE) this.lookedAbove(now);
     else this.compared(now);
   }
 
@@ -349,13 +361,40 @@ export class DepthControl {
     } else if (this.sampledLack > 2 * LACK) this.searchAgain(now);
   }
 
-  /** In turn: is the window still enough, and would the next smaller one be? */
   private review(now: number): void {
     this.reviewEvery = Math.min(2 * this.reviewEvery, REVIEW_LAST);
+    this.risen = false;
+    if (this.hopeless) this.searchAgain(now);
+    else this.lookAbove(now);
+  }
+
+  private lookAbove(now: number): void {
+    if (this.top === this.ladder.length - 1) {
+      this.reviewKnee(now);
+      return;
+    }
+    this.state = ABOVE;
+    this.setLevel(Math.min(this.top + STEPS_ABOVE, this.ladder.length - 1));
+  }
+
+  private lookedAbove(now: number): void {
+    if (!this.sampled(SEARCH_SAMPLES)) return;
+    if (this.sampledLack <= LACK) {
+      const wasTop = this.level === this.top;
+      this.ceiling = this.levelFor(this.depth);
+      this.open = Math.max(this.open, this.top);
+      this.risen = !wasTop;
+      if (wasTop) this.level = this.top;
+      this.lookAbove(now);
+    } else if (this.risen) this.tryKnee(now);
+    else this.reviewKnee(now);
+  }
+
+  /** In turn: is the window still enough, and would the next smaller one be? */
+  private reviewKnee(now: number): void {
     if (this.level < this.top) this.compare(REVIEW, this.top, this.level, KEPT, now);
     else if (this.level > 0) this.compare(REVIEW, this.top, this.level - 1, KEPT, now);
-    else this.reviewAt = now + this.reviewEvery;
-    if (this.hopeless) this.searchAgain(now);
+    else this.beginHold(now);
   }
 
   private reviewed(enough: boolean, now: number): void {

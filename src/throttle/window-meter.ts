@@ -14,7 +14,8 @@ export class WindowMeter {
   private units = 0;
   private inflight = 0;
   private full = 0;
-  private lacking = 0;
+  private starts = 0;
+  private lackingStarts = 0;
   private limited = 0;
   private firstLeaf = -1;
   private others = 0;
@@ -22,9 +23,9 @@ export class WindowMeter {
   private settling = 0;
   private setAt = -1;
 
-  /** Part of the completions at which a group with requests in flight had none that waited. */
+  /** Part of the starts at which a group with requests in flight had none that waited. */
   get lack(): number {
-    return this.lacking / this.completions;
+    return this.starts === 0 ? 0 : this.lackingStarts / this.starts;
   }
 
   /** Mean number of requests in flight. */
@@ -55,12 +56,23 @@ export class WindowMeter {
   }
 
   /**
+   * A request takes a place. Counted here and not at completions: these come in batches, after
+   * which the groups that wait may run out one by one.
+   *
+   * @param lacks A group with requests in flight has none that waits for the place.
+   */
+  started(lacks: boolean): void {
+    this.starts++;
+    if (lacks) this.lackingStarts++;
+  }
+
+  /**
    * A request of the group `leaf` has completed, at `now` in ns. True: a measurement is complete, and
    * to be looked at before the next call of this or of `begin`.
    *
    * @param units Its cost.
    * @param full The window was full.
-   * @param lacks A group with requests in flight had none that waited for the place.
+   * @param lacks A group with requests in flight has none that waits.
    * @param inflight Requests in flight, this one included.
    */
   completed(
@@ -79,8 +91,7 @@ export class WindowMeter {
     this.completions++;
     this.inflight += inflight;
     if (full) this.full++;
-    if (lacks) this.lacking++;
-    else if (!full) this.limited++;
+    if (!lacks && !full) this.limited++;
     if (this.firstLeaf === -1) this.firstLeaf = leaf;
     if (leaf !== this.firstLeaf) this.others++;
     const length = now - this.since;
@@ -101,7 +112,8 @@ export class WindowMeter {
     this.completions = 0;
     this.inflight = 0;
     this.full = 0;
-    this.lacking = 0;
+    this.starts = 0;
+    this.lackingStarts = 0;
     this.limited = 0;
     this.firstLeaf = -1;
     this.others = 0;

