@@ -14,15 +14,15 @@ const KEPT_FOR_CHOICE = 0.75;
  * weight of 80 in 100 0.8 points (measured at 2 x 128 on the virtio disk: 0.5 % gave 79.6, 3.5 % 77.5,
  * 12 % 70.4). A step of the ladder changes it by a factor of two to three.
  */
-const LACK = 0.003;
+const LACK = 0.004;
 /** Beyond this weights have no choice that is worth a loss. */
 const LACK_HOPELESS = 0.5;
 /**
  * Steps of the ladder for one measurement without lack, and for one with so many times LACK that it
- * counts in full: 0.9 steps up a second, and up to 15 down.
+ * counts in full: 1.2 steps up a second, and up to 15 down.
  */
-const STEP_UP = 0.03;
-const STEP_DOWN_MOST = 16;
+const STEP_UP = 0.04;
+const STEP_DOWN_MOST = 12;
 
 /** Measurements in each search of what is in flight without a window, and of the lack at one. */
 const OPEN_SAMPLES = 3;
