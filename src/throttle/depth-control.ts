@@ -43,7 +43,7 @@ const REST = 2e9;
 
 /** Nobody to be fair to: no window. */
 const ALONE = 0;
-/** Without a window: how many requests there are, and how many a second. */
+/** Without a window: how many requests there are. */
 const OPEN = 1;
 /** Bisection for the largest window at which weights have a choice, the ceiling. */
 const CHOICE = 2;
@@ -60,7 +60,7 @@ const REVIEW = 7;
 const STEPS_ABOVE = 4;
 
 /**
- * Finds the window of `io.depth auto`. Pure, and told of completions only.
+ * Finds the window of `io.depth auto`. Pure, and told of starts and completions only.
  *
  * Weights can choose only while every group has a request that waits. How often one has not is seen
  * exactly and at once, while throughput is noise to some percent; so that is asked first. The ceiling is
@@ -223,9 +223,9 @@ export class DepthControl {
 
   private narrowChoice(now: number): void {
     if (!this.sampled(SEARCH_SAMPLES)) return;
-    const middle = (this.low + this.high + 1) >> 1;
-    if (this.sampledLack <= LACK) this.low = middle;
-    else this.high = middle - 1;
+    const tried = this.levelFor(this.depth);
+    if (this.sampledLack <= LACK) this.low = tried;
+    else this.high = tried - 1;
     this.tryChoice(now);
   }
 
@@ -278,9 +278,9 @@ export class DepthControl {
   }
 
   private narrowKnee(enough: boolean, now: number): void {
-    const middle = (this.low + this.high) >> 1;
-    if (enough) this.high = middle;
-    else this.low = middle + 1;
+    const { candidate } = this.comparison;
+    if (enough) this.high = candidate;
+    else this.low = candidate + 1;
     this.bisectKnee(now);
   }
 

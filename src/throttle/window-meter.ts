@@ -5,7 +5,7 @@ const LONGEST_INTERVAL = 1e9;
 /** Before a measurement the applications must have noticed the new window: 10 ms at least. */
 const SETTLE = 10e6;
 
-/** Measures what a window does, one stretch of time after the other. Pure, and told of completions only. */
+/** Measures what a window does, one stretch of time after the other. Pure, and told of starts and completions only. */
 export class WindowMeter {
   /** Completions of the measurement, and cost units per ns. */
   completions = 0;
