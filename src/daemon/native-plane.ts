@@ -1,6 +1,6 @@
 import { Memory } from '../buffers/memory.js';
 import { ThreadPoolEngine } from '../engine/thread-pool.js';
-import { TransferThread } from '../engine/transfer-thread.js';
+import { type TransferEvents, TransferThread } from '../engine/transfer-thread.js';
 import type { MountRequest } from '../fuse/mount.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
@@ -24,6 +24,13 @@ import { aboutDaemon, type PlaneEnd, type PlaneRunner } from './plane-thread.js'
  * poll(2) that waits would wake up with every request.
  */
 const WATCH_MS = 50;
+
+/**
+ * A reply goes by libfuse's thread, the caller, libfuse's thread and this one before the next transfer
+ * comes, each of which has to be woken, where the ring has one wake-up to spin for. On tmpfs at queue
+ * depth 1: no spinning 0.8 x the plain handler, 50 us 1.2 x, 200 us 1.6 x.
+ */
+const HOPS = 4;
 
 /** A data plane on the main thread: fuse-native in front, the thread pool behind. */
 export class NativePlane implements PlaneRunner {
@@ -61,7 +68,7 @@ export class NativePlane implements PlaneRunner {
     };
     const files = listFiles(disks);
     const isAnyInMemory = files.some(({ inMemory }) => inMemory);
-    const transfers = isAnyInMemory ? this.#startTransfers() : null;
+    const transfers = isAnyInMemory ? this.#startTransfers(mount.pollUs) : null;
     this.ready = Promise.all([initialised, this.#inflater.ready, transfers?.ready]).then(() => {});
     const engine = new ThreadPoolEngine(files, transfers, completed);
     this.#chains = makeChains(disks, {
@@ -100,13 +107,14 @@ export class NativePlane implements PlaneRunner {
     this.#session.attach(this.#plane, this.#loop, transfers);
   }
 
-  #startTransfers(): TransferThread {
-    return new TransferThread({
+  #startTransfers(pollUs: number): TransferThread {
+    const events: TransferEvents = {
       told: () => this.#loop.wake(),
       completed: (request, result) => this.#plane.completed(request, result),
       replied: (request) => this.#session.sent(request),
       failed: (error) => this.#stop({ kind: 'crashed', message: error.stack ?? error.message }),
-    });
+    };
+    return new TransferThread(events, pollUs * HOPS);
   }
 
   /** Mounts; see `mountNative`. */

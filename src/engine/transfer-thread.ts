@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import * as queue from './transfer-queue.js';
 import { ENTRIES, TransferQueue } from './transfer-queue.js';
+import type { TransferWorkerData } from './transfer-worker.js';
 
 /** What is called with results. */
 export interface TransferEvents {
@@ -34,9 +35,10 @@ export class TransferThread {
   #given = 0;
   #settled = 0;
 
-  constructor(events: TransferEvents) {
+  /** @param spinUs For how long the thread looks for the next transfer before it sleeps, microseconds. */
+  constructor(events: TransferEvents, spinUs: number) {
     this.#events = events;
-    const workerData = this.#queue.shared;
+    const workerData: TransferWorkerData = { shared: this.#queue.shared, spinUs };
     const program = new URL('./transfer-worker.js', import.meta.url);
     this.#worker = new Worker(program, { workerData, name: 'sluice-transfer' });
     this.ready = new Promise((resolve, reject) => {

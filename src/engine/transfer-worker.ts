@@ -1,6 +1,8 @@
+import { performance } from 'node:perf_hooks';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { postSemaphore } from '../sys/semaphore.js';
 import { pread, pwrite } from '../sys/transfer.js';
+import { SpinWindow } from '../util/spin-window.js';
 import * as queue from './transfer-queue.js';
 import { TransferQueue } from './transfer-queue.js';
 
@@ -15,15 +17,26 @@ import { TransferQueue } from './transfer-queue.js';
  */
 const TELL_AFTER_MS = 1;
 
+/** What the thread is started with. */
+export interface TransferWorkerData {
+  shared: SharedArrayBuffer;
+  /** Microseconds to spin at most for the next transfer. */
+  spinUs: number;
+}
+
 class TransferMaker {
   readonly #queue: TransferQueue;
   readonly #port: MessagePort;
   #done = 0;
+  readonly #spin: SpinWindow;
+  /** When the last transfer ended. */
+  #busyNs = 0;
   /** Results that the other thread has to act on. */
   #urgent = false;
 
-  constructor(shared: SharedArrayBuffer, port: MessagePort) {
+  constructor({ shared, spinUs }: TransferWorkerData, port: MessagePort) {
     this.#queue = new TransferQueue(shared);
+    this.#spin = new SpinWindow(spinUs * 1000);
     this.#port = port;
   }
 
@@ -40,12 +53,14 @@ class TransferMaker {
   /** Makes all transfers up to the one with number `end`. */
   #make(end: number): void {
     const { counters } = this.#queue;
+    this.#spin.received((end - this.#done) | 0, nowNs());
     while (this.#done !== end) {
       this.#transfer(this.#queue.entry(this.#done));
       this.#done = (this.#done + 1) | 0;
       Atomics.store(counters, queue.DONE, this.#done);
     }
     if (this.#urgent || Atomics.load(counters, queue.WANTED) === 1) this.#tell();
+    this.#busyNs = nowNs();
   }
 
   #transfer(at: number): void {
@@ -70,9 +85,11 @@ class TransferMaker {
     if (Atomics.exchange(this.#queue.counters, queue.TOLD, 1) === 0) this.#port.postMessage(0);
   }
 
-  /** Until there is something to do. */
+  /** Until there is something to do: spins first. */
   #wait(): void {
     const { counters } = this.#queue;
+    const until = this.#busyNs + this.#spin.windowNs;
+    while (nowNs() < until) if (Atomics.load(counters, queue.GIVEN) !== this.#done) return;
     Atomics.store(counters, queue.ASLEEP, 1);
     // Looked at once more, for it may have been advanced before it could be seen that this one sleeps.
     if (Atomics.load(counters, queue.GIVEN) === this.#done && !this.#sleep(TELL_AFTER_MS)) {
@@ -80,6 +97,7 @@ class TransferMaker {
       this.#sleep(Number.POSITIVE_INFINITY);
     }
     Atomics.store(counters, queue.ASLEEP, 0);
+    this.#spin.slept(nowNs() - this.#busyNs);
   }
 
   /** @returns Whether it was woken. */
@@ -88,4 +106,9 @@ class TransferMaker {
   }
 }
 
-new TransferMaker(workerData as SharedArrayBuffer, parentPort!).run();
+/** Monotonic time in nanoseconds. */
+function nowNs(): number {
+  return performance.now() * 1e6;
+}
+
+new TransferMaker(workerData as TransferWorkerData, parentPort!).run();

@@ -3,8 +3,8 @@ import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Ring } from '../uring/ring.js';
 import { TAG_INDEX, TAG_IO, TAG_KIND, TAG_RECEIVE, TAG_REPLY, TAG_WAKE } from '../uring/tags.js';
+import { SpinWindow } from '../util/spin-window.js';
 import type { Plane } from './plane.js';
-import { SpinWindow } from './spin-window.js';
 import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */

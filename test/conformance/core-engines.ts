@@ -29,14 +29,11 @@ const pool: MakeEngine = (files, { completed }) => {
 };
 
 const poolAndThread: MakeEngine = (files, { completed }) => {
-  const transfers = new TransferThread({
-    told: () => transfers.settle(),
-    completed,
-    replied: () => {},
-    failed: (error) => {
-      throw error;
-    },
-  });
+  const failed = (error: Error): void => {
+    throw error;
+  };
+  const events = { told: () => void transfers.settle(), completed, replied: () => {}, failed };
+  const transfers = new TransferThread(events, 0);
   const engine = new ThreadPoolEngine(files, transfers, completed);
   return { engine, unplug: () => engine.unplug(), end: () => transfers.end() };
 };

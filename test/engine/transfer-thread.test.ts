@@ -5,7 +5,7 @@ import koffi from 'koffi';
 import { PENDING } from '../../src/engine/engine.js';
 import { ThreadPoolEngine } from '../../src/engine/thread-pool.js';
 import { ENTRIES } from '../../src/engine/transfer-queue.js';
-import { TransferThread } from '../../src/engine/transfer-thread.js';
+import { type TransferEvents, TransferThread } from '../../src/engine/transfer-thread.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
@@ -15,6 +15,8 @@ const initSemaphore = libuv.func('int uv_sem_init(int64 semaphore, uint value)')
 /** 0 if it was posted. */
 const takeSemaphore = libuv.func('int uv_sem_trywait(int64 semaphore)');
 
+/** What the product takes: 4 x 50. */
+const SPIN_US = 200;
 /** A thread over one file, and what it has reported. */
 class Fixture {
   readonly memory = mapAnonymous(1 << 20);
@@ -31,7 +33,7 @@ class Fixture {
     this.path = join(tempFolder(t, TMPFS), 'file');
     writeFileSync(this.path, content);
     this.descriptor = openSync(this.path, flags);
-    this.thread = new TransferThread({
+    const events: TransferEvents = {
       told: () => {
         this.thread.settle();
         this.#changed();
@@ -39,7 +41,8 @@ class Fixture {
       completed: (request, result) => this.reports.push(['completed', request, result]),
       replied: (request) => this.reports.push(['replied', request]),
       failed: (error) => t.fail(error.message),
-    });
+    };
+    this.thread = new TransferThread(events, SPIN_US);
     initSemaphore(this.semaphore, 0);
     // The thread alone keeps no process alive.
     const timer = setInterval(() => {}, 1000);
