@@ -44,6 +44,7 @@ export class NativePlane implements PlaneRunner {
   readonly #inflater: InflateThread;
   readonly #plane: Plane;
   readonly #loop: PoolLoop;
+  readonly #transfers: TransferThread | null;
   #mount: NativeMount | null = null;
   #initialised!: () => void;
   #end!: (end: PlaneEnd) => void;
@@ -69,6 +70,7 @@ export class NativePlane implements PlaneRunner {
     const files = listFiles(disks);
     const isAnyInMemory = files.some(({ inMemory }) => inMemory);
     const transfers = isAnyInMemory ? this.#startTransfers(mount.pollUs) : null;
+    this.#transfers = transfers;
     this.ready = Promise.all([initialised, this.#inflater.ready, transfers?.ready]).then(() => {});
     const engine = new ThreadPoolEngine(files, transfers, completed);
     this.#chains = makeChains(disks, {
@@ -163,6 +165,7 @@ export class NativePlane implements PlaneRunner {
 
   #stop(end: PlaneEnd): void {
     if (this.#watch !== null) clearInterval(this.#watch);
+    this.#transfers?.end();
     this.#end(end);
   }
 }

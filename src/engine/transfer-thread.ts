@@ -45,6 +45,8 @@ export class TransferThread {
       // The first message says that it has loaded what it needs; `online` comes before that.
       this.#worker.once('message', () => {
         this.#worker.on('message', () => events.told());
+        // It must not keep the process alive, as a listener does, when the mount is gone.
+        this.#worker.unref();
         resolve();
       });
       this.#worker.on('error', (error) => {
@@ -52,8 +54,6 @@ export class TransferThread {
         events.failed(error);
       });
     });
-    // It must not keep the process alive when the mount is gone.
-    this.#worker.unref();
   }
 
   /** Transfers that were given and not settled. */
