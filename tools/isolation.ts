@@ -15,6 +15,8 @@ import { formatIops, markdownTable } from './lib/table.js';
 const HELD_LIMIT = 'iops=10';
 /** How long the held requests may take to arrive, milliseconds. */
 const FILL_MS = 5000;
+/** Largest write that the kernel sends to libfuse 2. */
+const NATIVE_WRITE_BYTES = 128 << 10;
 
 /** What the held group does. */
 interface Held {
@@ -108,6 +110,12 @@ async function waitForHeld(mount: SluiceMount, fio: RunningFio, waiting: number)
   return count;
 }
 
+/** Requests of fio that make `waiting` of the daemon's. */
+function heldDepth({ job }: Held, { transport, waiting }: Settings): number {
+  const parts = transport === 'fuse-native' ? Math.ceil(job.blockSize / NATIVE_WRITE_BYTES) : 1;
+  return Math.ceil(waiting / parts);
+}
+
 /** IOPS of the unlimited image on a fresh mount, alone (`held` null) or beside the held group. */
 async function measure(held: Held | null, place: Place, settings: Settings) {
   const { seconds, sizeMib } = settings;
@@ -121,7 +129,8 @@ async function measure(held: Held | null, place: Place, settings: Settings) {
     const common = { size, jobs: 1, rampSeconds: 0.3 };
     let { waiting } = settings;
     if (held) {
-      const job = { ...common, ...held.job, file: mount.file('held'), depth: waiting };
+      const depth = heldDepth(held, settings);
+      const job = { ...common, ...held.job, file: mount.file('held'), depth };
       holder = await startFio({ ...job, seconds: seconds + 60 }, place.folder);
       waiting = await waitForHeld(mount, holder, waiting);
     }
