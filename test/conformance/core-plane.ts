@@ -125,6 +125,22 @@ export class CorePlane implements Transport {
     });
   }
 
+  /** The caller of the last request but `back` does not want it any more; there is no reply to this. */
+  interrupt(back = 0): void {
+    const slot = this.#memory.takeSlot();
+    this.#writer.begin(slot, abi.INTERRUPT, this.#unique, 0, abi.INTERRUPT_IN_BYTES);
+    this.#writer.long(abi.INTERRUPT_IN_UNIQUE, this.#unique - 2 * (back + 1));
+    this.#plane.beginTurn(performance.now() * 1e6);
+    this.#plane.received(slot, this.#writer.length);
+    this.#turn();
+  }
+
+  /** What an unmount does with who waits. */
+  release(): void {
+    this.#plane.releaseWaiting();
+    this.#turn();
+  }
+
   #completed(request: number, result: number): void {
     this.#plane.beginTurn(performance.now() * 1e6);
     this.#plane.completed(request, result);

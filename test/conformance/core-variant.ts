@@ -31,7 +31,7 @@ export function coreVariant(engine: EngineName, format: FormatName, direct: bool
 }
 
 /** Threads that wait for us alone keep no process alive. */
-async function keepAlive(t: ExecutionContext, use: () => Promise<void>): Promise<void> {
+export async function keepAlive(t: ExecutionContext, use: () => Promise<void>): Promise<void> {
   const timer = setInterval(() => {}, 1000);
   t.teardown(() => clearInterval(timer));
   await use();
