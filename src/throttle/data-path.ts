@@ -111,7 +111,7 @@ export class DataPath {
       this.tree.advance(queue, this.cost.base + this.cost.perByte * bytes);
     }
     this.start(request, now);
-    if (this.fixedDepth === 0) this.depthControl.started(this.waitingLeaves < this.activeLeaves);
+    if (this.fixedDepth === 0) this.depthControl.started(this.isLacking);
     return true;
   }
 
@@ -120,7 +120,8 @@ export class DataPath {
     this.clock = now;
     const queue = this.inflight >= this.depth ? NONE : this.choose(now);
     if (queue === NONE) {
-      if (this.inflight < this.depth) this.wasFull = false;
+      // A place that is kept for a group counts as taken.
+      if (this.inflight < this.depth && !this.tree.isIdling) this.wasFull = false;
       return NONE;
     }
     this.due = Math.min(now, Math.max(this.due, this.tree.ready));
@@ -159,9 +160,8 @@ export class DataPath {
     if (this.fixedDepth === 0) {
       const { base, perByte } = this.cost;
       const cost = base + perByte * table.bytesOf[request];
-      const lacks = this.waitingLeaves < this.activeLeaves;
       // Callers take in several completions before they ask for more: the window was full for all.
-      this.depthControl.completed(leaf, cost, this.wasFull, lacks, this.inflight + 1, now);
+      this.depthControl.completed(leaf, cost, this.wasFull, this.isLacking, this.inflight + 1, now);
     }
     if (this.latency.isActive) this.completedWatched(leaf, now - table.readyOf[request], now);
   }
@@ -200,6 +200,11 @@ export class DataPath {
       nodes.queued[at] += queued;
       this.noteStall(at, now);
     }
+  }
+
+  /** A group with requests in flight has none that waits, and nobody waits for it. */
+  private get isLacking(): boolean {
+    return this.waitingLeaves + this.tree.idleLeaves < this.activeLeaves;
   }
 
   private countLeaf(leaf: number, by: number): void {
@@ -257,7 +262,7 @@ export class DataPath {
   /** Admits the first request of a queue. */
   private serve(queue: number, now: number): number {
     const { table, savings } = this;
-    if (this.fixedDepth === 0) this.depthControl.started(this.waitingLeaves < this.activeLeaves);
+    if (this.fixedDepth === 0) this.depthControl.started(this.isLacking);
     const request = table.headOf(queue);
     const bytes = table.bytesOf[request];
     const limited = savings.chainOf(queue).length > 0 && !this.tree.released;
@@ -321,6 +326,8 @@ export class DataPath {
     if (nodes.inflight[leaf] + nodes.queued[leaf] === (by > 0 ? 0 : 1)) this.activeLeaves += by;
     for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.inflight[node] += by;
+      if (by > 0) this.tree.started(node);
+      else if (nodes.inflight[node] === 0) this.tree.stopIdling(node);
       if (nodes.queued[node] > 0) this.noteStall(node, now);
       if (node === ROOT) return;
     }

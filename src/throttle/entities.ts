@@ -1,4 +1,4 @@
-import { grownFloat64, grownInt32 } from './fifo-lists.js';
+import { grownFloat64, grownInt32, grownUint8 } from './fifo-lists.js';
 import type { Group } from './group.js';
 
 /**
@@ -41,6 +41,12 @@ export class Entities {
   inflight = new Int32Array(0);
   queued = new Int32Array(0);
   window = new Float64Array(0);
+  /** Of a group: the part of its starts that left nothing waiting, a moving average. See Idlers. */
+  lack = new Float64Array(0);
+  /** Of a group: 1 if there are groups below it. */
+  isInner = new Uint8Array(0);
+  /** Of a group: 1 while its siblings wait for it. */
+  idles = new Uint8Array(0);
 
   /** By slot: when it may go, in ns; and where it is. */
   time = new Float64Array(0);
@@ -59,11 +65,12 @@ export class Entities {
     this.inflight = grownInt32(this.inflight, size, 0);
     this.queued = grownInt32(this.queued, size, 0);
     this.window = grownFloat64(this.window, size, Infinity);
+    this.lack = grownFloat64(this.lack, size, 1);
     this.time = grownFloat64(this.time, 2 * size, Infinity);
     this.place = grownInt32(this.place, 2 * size, NONE);
-    const where = new Uint8Array(2 * size);
-    where.set(this.where);
-    this.where = where;
+    this.isInner = grownUint8(this.isInner, size);
+    this.idles = grownUint8(this.idles, size);
+    this.where = grownUint8(this.where, 2 * size);
     this.size = size;
   }
 
@@ -80,5 +87,8 @@ export class Entities {
     this.window[entity] = Infinity;
     this.inflight[entity] = 0;
     this.queued[entity] = 0;
+    this.lack[entity] = 1;
+    this.isInner[entity] = 0;
+    this.idles[entity] = 0;
   }
 }

@@ -9,16 +9,25 @@ import {
   ROOT,
   ROOT_MEMBERS,
 } from './entities.js';
+import { Idlers } from './idlers.js';
 import type { RequestTable } from './request-table.js';
 import type { Savings } from './savings.js';
 import { SlotHeap } from './slot-heap.js';
 import { queueOfSlot, slotOfQueue, Turns } from './turns.js';
 
 /**
+ * While everybody waits for one group, a limit may come to let somebody go whose turn is earlier still;
+ * that is looked at so often, in ns. Mostly a request completes long before.
+ */
+const LOOK_AGAIN = 1e6;
+
+/**
  * Hierarchical start-time fair queueing. Every node has a start tag; of the children that could send
  * something the one with the least tag goes, and its tag grows by cost / weight. A node that has
  * nothing to send, or may not, is not there for its siblings; when it returns its tag is at least
  * the virtual time of its parent, so it brings neither credit nor debt.
+ *
+ * A group that has nothing to send at this moment, but mostly has, keeps its turn (`Idlers`).
  *
  * A node's reads and its writes are two slots with one tag: limits may hold one and not the other.
  *
@@ -32,10 +41,15 @@ import { queueOfSlot, slotOfQueue, Turns } from './turns.js';
 export class FairTree extends Turns {
   /** After `choose`: since when the buckets would have let the request go. */
   ready = -Infinity;
+  /** After `choose`: what waits could go, but for a group that they wait for. */
+  isIdling = false;
+  private idlingSince = 0;
+  private readonly idlers: Idlers;
   private turns = 0;
 
   constructor(table: RequestTable, savings: Savings) {
     super(table, savings);
+    this.idlers = new Idlers(this.nodes);
     this.addGroup(ROOT, NONE);
     this.addGroup(ROOT_MEMBERS, ROOT);
   }
@@ -44,7 +58,11 @@ export class FairTree extends Turns {
     this.grow(node);
     this.nodes.reset(node);
     this.nodes.parent[node] = parent;
-    if (parent !== NONE) this.nodes.attach(node, parent);
+    if (parent !== NONE) {
+      this.nodes.attach(node, parent);
+      this.nodes.isInner[parent] = 1;
+    }
+    this.idlers.addGroup(node);
     for (let at = node; at < node + CLASSES; at++) {
       this.available[at] ??= new SlotHeap(this.nodes, true);
       this.pending[at] ??= new SlotHeap(this.nodes, false);
@@ -59,15 +77,21 @@ export class FairTree extends Turns {
     this.classTag.fill(0, 2 * entity, 2 * entity + CLASSES);
   }
 
-  /** Earliest time in ns at which something can go; Infinity if nothing can. */
+  /** Leaf groups that others wait for. */
+  get idleLeaves(): number {
+    return this.idlers.leaves;
+  }
+
+  /** Earliest time in ns at which something can go, or earlier; Infinity if nothing can. */
   wakeAt(): number {
     const { time } = this.nodes;
-    return Math.min(time[0], time[1]);
+    return this.isIdling ? this.idlingSince + LOOK_AGAIN : Math.min(time[0], time[1]);
   }
 
   /** True if a request without limits may go past `choose`: nobody is before it. */
   isIdle(now: number): boolean {
-    return !(this.nodes.time[0] <= now || this.nodes.time[1] <= now);
+    const { time } = this.nodes;
+    return this.idlers.count === 0 && !(time[0] <= now || time[1] <= now);
   }
 
   /** A queue that was empty has a first request. */
@@ -80,12 +104,21 @@ export class FairTree extends Turns {
     this.refreshPath(nodes.parent[entity], queue & 1, now, false);
   }
 
-  /** The queue whose first request goes next, NONE if nothing can go: `wakeAt` is exact then. */
+  /**
+   * The queue whose first request goes next, NONE if nothing can go: `wakeAt` is exact then, unless
+   * `isIdling`.
+   */
   choose(now: number): number {
     const { time } = this.nodes;
+    this.isIdling = false;
     while (time[0] <= now || time[1] <= now) {
       const classes = (time[0] <= now ? 1 : 0) | (time[1] <= now ? 2 : 0);
       const slot = this.descend(ROOT, classes, now);
+      if (this.idlers.count > 0 && this.waitsForIdler(slot)) {
+        this.isIdling = true;
+        this.idlingSince = now;
+        return NONE;
+      }
       if (this.passes(slot, now, ROOT)) return queueOfSlot(slot);
     }
     return NONE;
@@ -162,7 +195,11 @@ export class FairTree extends Turns {
     this.held.fill(NONE);
     nodes.where.fill(NOWHERE);
     nodes.time.fill(Infinity);
+    this.idlers.clear();
+    this.isIdling = false;
+    nodes.isInner.fill(0);
     for (const node of groups) {
+      if (nodes.parent[node] !== NONE) nodes.isInner[nodes.parent[node]] = 1;
       for (let at = node; at < node + CLASSES; at++) {
         this.available[at].size = 0;
         this.pending[at].size = 0;
@@ -174,6 +211,28 @@ export class FairTree extends Turns {
     for (const node of groups) {
       for (let kind = 0; kind < CLASSES; kind++) this.refresh(node, kind, now);
     }
+  }
+
+  /** A request of a group, in flight by now, has started. */
+  started(node: number): void {
+    this.idlers.started(node);
+  }
+
+  /** A group has nothing in flight any more, or something to send: nobody waits for it. */
+  stopIdling(node: number): void {
+    if (this.nodes.idles[node] === 0) return;
+    this.idlers.end(node);
+    this.isIdling = false;
+  }
+
+  /** True if at some level it is the turn of a group that has nothing to send yet. */
+  private waitsForIdler(slot: number): boolean {
+    if (this.released) return false;
+    const { parent } = this.nodes;
+    for (let node = parent[slot >> 1]; node !== ROOT; node = parent[node]) {
+      if (this.idlers.precede(node)) return true;
+    }
+    return false;
   }
 
   /** Virtual time must not pass those who wait, or whoever comes next would come after them. */
@@ -335,6 +394,7 @@ export class FairTree extends Turns {
     const moved = nodes.time[slot] !== time;
     if (entity === ROOT) nodes.time[slot] = time;
     if (entity === ROOT || (was === where && !moved)) return;
+    if (where !== NOWHERE) this.stopIdling(entity);
     const at = nodes.parent[entity] + (slot & 1);
     if (was === where) {
       nodes.time[slot] = time;
@@ -348,6 +408,7 @@ export class FairTree extends Turns {
     if (was === NOWHERE && nodes.where[slot ^ 1] === NOWHERE) nodes.ticket[entity] = ++this.turns;
     if (where === AVAILABLE) this.comeBack(at, slot);
     else if (where === PENDING) this.pending[at].push(slot);
+    else if (nodes.where[slot ^ 1] === NOWHERE) this.idlers.begin(entity);
   }
 
   /** A slot becomes available, with neither credit nor debt unless its other class was there. */

@@ -10,6 +10,8 @@ export class WindowMeter {
   /** Completions of the measurement, and cost units per ns. */
   completions = 0;
   rate = 0;
+  /** How long the measurement took, in ns. */
+  length = 0;
   private since = 0;
   private units = 0;
   private inflight = 0;
@@ -98,6 +100,7 @@ export class WindowMeter {
     if (length < INTERVAL) return false;
     if (this.completions < LEAST_COMPLETIONS && length < LONGEST_INTERVAL) return false;
     this.rate = this.units / length;
+    this.length = length;
     // A pause says nothing about the device.
     if (length < 2 * LONGEST_INTERVAL) return true;
     this.begin(now);
