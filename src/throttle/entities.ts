@@ -47,6 +47,8 @@ export class Entities {
   isInner = new Uint8Array(0);
   /** Of a group: 1 while its siblings wait for it. */
   idles = new Uint8Array(0);
+  /** Since when, in ns. */
+  idleSince = new Float64Array(0);
 
   /** By slot: when it may go, in ns; and where it is. */
   time = new Float64Array(0);
@@ -69,6 +71,7 @@ export class Entities {
     this.time = grownFloat64(this.time, 2 * size, Infinity);
     this.place = grownInt32(this.place, 2 * size, NONE);
     this.isInner = grownUint8(this.isInner, size);
+    this.idleSince = grownFloat64(this.idleSince, size, 0);
     this.idles = grownUint8(this.idles, size);
     this.where = grownUint8(this.where, 2 * size);
     this.size = size;

@@ -114,7 +114,7 @@ export class FairTree extends Turns {
     while (time[0] <= now || time[1] <= now) {
       const classes = (time[0] <= now ? 1 : 0) | (time[1] <= now ? 2 : 0);
       const slot = this.descend(ROOT, classes, now);
-      if (this.idlers.count > 0 && this.waitsForIdler(slot)) {
+      if (this.idlers.count > 0 && this.waitsForIdler(slot, now)) {
         this.isIdling = true;
         this.idlingSince = now;
         return NONE;
@@ -226,11 +226,11 @@ export class FairTree extends Turns {
   }
 
   /** True if at some level it is the turn of a group that has nothing to send yet. */
-  private waitsForIdler(slot: number): boolean {
+  private waitsForIdler(slot: number, now: number): boolean {
     if (this.released) return false;
     const { parent } = this.nodes;
     for (let node = parent[slot >> 1]; node !== ROOT; node = parent[node]) {
-      if (this.idlers.precede(node)) return true;
+      if (this.idlers.precede(node, now)) return true;
     }
     return false;
   }
@@ -408,7 +408,7 @@ export class FairTree extends Turns {
     if (was === NOWHERE && nodes.where[slot ^ 1] === NOWHERE) nodes.ticket[entity] = ++this.turns;
     if (where === AVAILABLE) this.comeBack(at, slot);
     else if (where === PENDING) this.pending[at].push(slot);
-    else if (nodes.where[slot ^ 1] === NOWHERE) this.idlers.begin(entity);
+    else if (nodes.where[slot ^ 1] === NOWHERE) this.idlers.begin(entity, now);
   }
 
   /** A slot becomes available, with neither credit nor debt unless its other class was there. */

@@ -144,6 +144,20 @@ test('while others wait for a group they are looked at every millisecond', (t) =
   t.true(load.throttle.wakeAt <= load.now, 'now there is something');
 });
 
+test('a group whose next request does not come for 10 ms is not waited for any longer', (t) => {
+  const load = new Load({ a: 80, b: 20 }).warmUp(['a', 'b']).runOut('a', 'b');
+  load.now += 9 * MS;
+  t.deepEqual(load.start(), []);
+  load.now += MS;
+  const started = load.start();
+  t.is(load.inflight.b!.length, 7, `the rest of the window: ${started}`);
+  load.submit('a');
+  load.complete('b');
+  load.start();
+  load.complete('b');
+  t.deepEqual(load.start(), ['b'], 'nor the next time');
+});
+
 test('a minimum is served whoever is waited for', (t) => {
   const load = new Load({ a: 80, b: 20 }).warmUp(['a', 'b']).runOut('a', 'b');
   load.throttle.setMinimum(load.throttle.findGroup('b')!, { iops: 1e6 }, load.now);
