@@ -175,6 +175,11 @@ export class Plane implements Admission {
     return this.#throttle.wakeAt;
   }
 
+  /** Requests wait for one of another group, that has to complete or to come. */
+  get isIdling(): boolean {
+    return this.#throttle.isIdling;
+  }
+
   /** From now on nothing waits for its group. */
   releaseWaiting(): void {
     this.#throttle.release();

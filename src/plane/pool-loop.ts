@@ -86,8 +86,9 @@ export class PoolLoop {
   #wantResults(): void {
     const transfers = this.#transfers;
     if (transfers === null) return;
-    const { requests, wakeAtNs } = this.#plane;
-    transfers.want(wakeAtNs === Infinity && requests.count > transfers.underWay);
+    const { requests, wakeAtNs, isIdling } = this.#plane;
+    const waitsForResults = wakeAtNs === Infinity || isIdling;
+    transfers.want(waitsForResults && requests.count > transfers.underWay);
   }
 
   /**

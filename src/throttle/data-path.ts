@@ -73,6 +73,11 @@ export class DataPath {
     this.latency = new LatencyControl(this.tree.nodes);
   }
 
+  /** After `next`: what waits could go, but for a group whose next request is waited for. */
+  get isIdling(): boolean {
+    return this.tree.isIdling;
+  }
+
   /** Requests that may be in flight now. */
   get depth(): number {
     return this.fixedDepth === 0
@@ -200,6 +205,7 @@ export class DataPath {
       nodes.queued[at] += queued;
       this.noteStall(at, now);
     }
+    for (let at = node; at !== NONE; at = nodes.parent[at]) this.tree.stopIdling(at);
   }
 
   /** A group with requests in flight has none that waits, and nobody waits for it. */
@@ -340,6 +346,7 @@ export class DataPath {
     if (nodes.inflight[leaf] + nodes.queued[leaf] === (by > 0 ? 0 : 1)) this.activeLeaves += by;
     for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.queued[node] += by;
+      if (by > 0) this.tree.stopIdling(node);
       this.noteStall(node, now);
       if (node === ROOT) return;
     }

@@ -16,8 +16,8 @@ import { SlotHeap } from './slot-heap.js';
 import { queueOfSlot, slotOfQueue, Turns } from './turns.js';
 
 /**
- * While everybody waits for one group, a limit may come to let somebody go whose turn is earlier still;
- * that is looked at so often, in ns. Mostly a request completes long before.
+ * While everybody waits for one group, a limit may come to let somebody go whose turn is earlier still, or
+ * the wait may have been long enough; that is looked at so often, in ns. Mostly a request comes long before.
  */
 const LOOK_AGAIN = 1e6;
 
@@ -68,6 +68,12 @@ export class FairTree extends Turns {
       this.pending[at] ??= new SlotHeap(this.nodes, false);
       this.held[at] = NONE;
     }
+  }
+
+  /** @param hasSiblings Its parent has other groups left. */
+  removeGroup(node: number, hasSiblings: boolean): void {
+    this.stopIdling(node);
+    if (!hasSiblings) this.nodes.isInner[this.nodes.parent[node]] = 0;
   }
 
   addMember(entity: number, parent: number): void {
@@ -394,6 +400,7 @@ export class FairTree extends Turns {
     const moved = nodes.time[slot] !== time;
     if (entity === ROOT) nodes.time[slot] = time;
     if (entity === ROOT || (was === where && !moved)) return;
+    this.isIdling = false;
     if (where !== NOWHERE) this.stopIdling(entity);
     const at = nodes.parent[entity] + (slot & 1);
     if (was === where) {

@@ -10,8 +10,9 @@ const NEWEST = 1 / 64;
  */
 const MOSTLY = 0.9;
 /**
- * So long a group is waited for at most, in ns: the kernel's CFQ idled for 8 ms. Else a disk that hangs
- * would stop the images on all others. On the virtio disk a request takes 4 ms with 256 in flight.
+ * So long a group is waited for at most, in ns; else a disk that hangs would stop the images on all others.
+ * At 2 x 128 threads, 80:20 and 10:90 come out as 80.0 and 10.0 with 10 ms, 79.5 and 10.7 with 4, and
+ * as 54 to 79 and 10 to 32 with 1: whoever exceeds it even seldom is not waited for at all.
  */
 const LONGEST = 10e6;
 

@@ -73,6 +73,7 @@ export class Throttle extends DataPath {
     const parent = group.parent as Group;
     parent.children.delete(group.name);
     this.groups[group.id] = null;
+    this.tree.removeGroup(leafEntity(group.id), parent.children.size > 0);
     this.counters.groupRemoved(group.id, parent.id);
     this.savings.buckets.setLimits(group.id, NO_LIMITS, 0);
     this.reservations.set(leafEntity(group.id), { bps: 0, iops: 0 }, 0);

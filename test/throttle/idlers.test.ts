@@ -158,6 +158,15 @@ test('a group whose next request does not come for 10 ms is not waited for any l
   t.deepEqual(load.start(), ['b'], 'nor the next time');
 });
 
+test('a group whose last member moves away is not waited for', (t) => {
+  const load = new Load({ a: 80, b: 20, c: 1 }, ['a', 'b']);
+  load.warmUp(['a', 'b']).runOut('a', 'b');
+  t.deepEqual(load.start(), []);
+  load.throttle.moveMember(0, load.throttle.findGroup('c')!, load.now);
+  load.start();
+  t.is(load.inflight.b!.length, 7);
+});
+
 test('a minimum is served whoever is waited for', (t) => {
   const load = new Load({ a: 80, b: 20 }).warmUp(['a', 'b']).runOut('a', 'b');
   load.throttle.setMinimum(load.throttle.findGroup('b')!, { iops: 1e6 }, load.now);
