@@ -1,7 +1,7 @@
-import { performance } from 'node:perf_hooks';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { postSemaphore } from '../sys/semaphore.js';
 import { pread, pwrite } from '../sys/transfer.js';
+import { nowNs } from '../util/clock.js';
 import { SpinWindow } from '../util/spin-window.js';
 import * as queue from './transfer-queue.js';
 import { TransferQueue } from './transfer-queue.js';
@@ -104,11 +104,6 @@ class TransferMaker {
   #sleep(limitMs: number): boolean {
     return Atomics.wait(this.#queue.counters, queue.ASLEEP, 1, limitMs) !== 'timed-out';
   }
-}
-
-/** Monotonic time in nanoseconds. */
-function nowNs(): number {
-  return performance.now() * 1e6;
 }
 
 new TransferMaker(workerData as TransferWorkerData, parentPort!).run();

@@ -1,8 +1,8 @@
-import { performance } from 'node:perf_hooks';
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Ring } from '../uring/ring.js';
 import { TAG_INDEX, TAG_IO, TAG_KIND, TAG_RECEIVE, TAG_REPLY, TAG_WAKE } from '../uring/tags.js';
+import { nowNs } from '../util/clock.js';
 import { SpinWindow } from '../util/spin-window.js';
 import type { Plane } from './plane.js';
 import type { Wake } from './wake.js';
@@ -135,9 +135,4 @@ export class RingLoop {
     if (this.#plane.pooled === 0) this.#memory.trimPool();
     this.#trimmed = true;
   }
-}
-
-/** Monotonic time in nanoseconds. */
-function nowNs(): number {
-  return performance.now() * 1e6;
 }

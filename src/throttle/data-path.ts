@@ -196,16 +196,13 @@ export class DataPath {
   protected carry(node: number, inflight: number, queued: number, now: number): void {
     const { nodes } = this.tree;
     this.countLeaf(node, -1);
-    nodes.inflight[node] += inflight;
-    nodes.queued[node] += queued;
-    this.countLeaf(node, 1);
-    this.noteStall(node, now);
-    for (let at = nodes.parent[node]; at !== NONE; at = nodes.parent[at]) {
+    for (let at = node; at !== NONE; at = nodes.parent[at]) {
       nodes.inflight[at] += inflight;
       nodes.queued[at] += queued;
       this.noteStall(at, now);
+      this.tree.stopIdling(at);
     }
-    for (let at = node; at !== NONE; at = nodes.parent[at]) this.tree.stopIdling(at);
+    this.countLeaf(node, 1);
   }
 
   /** A group with requests in flight has none that waits, and nobody waits for it. */

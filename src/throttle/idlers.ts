@@ -6,7 +6,7 @@ const NEWEST = 1 / 64;
 /**
  * A group of which more of the starts leave nothing waiting is not waited for: one thread, or one that
  * thinks between its requests, would hold up everybody. At 4 + 4 threads and a window of 3 a group of
- * weight 80 gets 74 % at 0.25 and 0.5, 79.5 % at 0.75.
+ * weight 80 gets 74 % at 0.25 and 0.5, 79.5 % at 0.75, 79.7 % at 0.9; at a window of 4 61, 64, 74 and 77 %.
  */
 const MOSTLY = 0.9;
 /**
