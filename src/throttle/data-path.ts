@@ -75,7 +75,7 @@ export class DataPath {
 
   /** After `next`: what waits could go, but for a group whose next request is waited for. */
   get isIdling(): boolean {
-    return this.tree.isIdling;
+    return this.tree.idlers.isHolding;
   }
 
   /** Requests that may be in flight now. */
@@ -126,7 +126,7 @@ export class DataPath {
     const queue = this.inflight >= this.depth ? NONE : this.choose(now);
     if (queue === NONE) {
       // A place that is kept for a group counts as taken.
-      if (this.inflight < this.depth && !this.tree.isIdling) this.wasFull = false;
+      if (this.inflight < this.depth && !this.tree.idlers.isHolding) this.wasFull = false;
       return NONE;
     }
     this.due = Math.min(now, Math.max(this.due, this.tree.ready));
@@ -200,14 +200,14 @@ export class DataPath {
       nodes.inflight[at] += inflight;
       nodes.queued[at] += queued;
       this.noteStall(at, now);
-      this.tree.stopIdling(at);
+      this.tree.idlers.stop(at);
     }
     this.countLeaf(node, 1);
   }
 
   /** A group with requests in flight has none that waits, and nobody waits for it. */
   private get isLacking(): boolean {
-    return this.waitingLeaves + this.tree.idleLeaves < this.activeLeaves;
+    return this.waitingLeaves + this.tree.idlers.leaves < this.activeLeaves;
   }
 
   private countLeaf(leaf: number, by: number): void {
@@ -329,8 +329,8 @@ export class DataPath {
     if (nodes.inflight[leaf] + nodes.queued[leaf] === (by > 0 ? 0 : 1)) this.activeLeaves += by;
     for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.inflight[node] += by;
-      if (by > 0) this.tree.started(node);
-      else if (nodes.inflight[node] === 0) this.tree.stopIdling(node);
+      if (by > 0) this.tree.idlers.started(node);
+      else if (nodes.inflight[node] === 0) this.tree.idlers.stop(node);
       if (nodes.queued[node] > 0) this.noteStall(node, now);
       if (node === ROOT) return;
     }
@@ -343,7 +343,7 @@ export class DataPath {
     if (nodes.inflight[leaf] + nodes.queued[leaf] === (by > 0 ? 0 : 1)) this.activeLeaves += by;
     for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.queued[node] += by;
-      if (by > 0) this.tree.stopIdling(node);
+      if (by > 0) this.tree.idlers.stop(node);
       this.noteStall(node, now);
       if (node === ROOT) return;
     }

@@ -16,12 +16,6 @@ import { SlotHeap } from './slot-heap.js';
 import { queueOfSlot, slotOfQueue, Turns } from './turns.js';
 
 /**
- * While everybody waits for one group, a limit may come to let somebody go whose turn is earlier still, or
- * the wait may have been long enough; that is looked at so often, in ns. Mostly a request comes long before.
- */
-const LOOK_AGAIN = 1e6;
-
-/**
  * Hierarchical start-time fair queueing. Every node has a start tag; of the children that could send
  * something the one with the least tag goes, and its tag grows by cost / weight. A node that has
  * nothing to send, or may not, is not there for its siblings; when it returns its tag is at least
@@ -41,10 +35,7 @@ const LOOK_AGAIN = 1e6;
 export class FairTree extends Turns {
   /** After `choose`: since when the buckets would have let the request go. */
   ready = -Infinity;
-  /** After `choose`: what waits could go, but for a group that they wait for. */
-  isIdling = false;
-  private idlingSince = 0;
-  private readonly idlers: Idlers;
+  readonly idlers: Idlers;
   private turns = 0;
 
   constructor(table: RequestTable, savings: Savings) {
@@ -72,7 +63,7 @@ export class FairTree extends Turns {
 
   /** @param hasSiblings Its parent has other groups left. */
   removeGroup(node: number, hasSiblings: boolean): void {
-    this.stopIdling(node);
+    this.idlers.stop(node);
     if (!hasSiblings) this.nodes.isInner[this.nodes.parent[node]] = 0;
   }
 
@@ -83,15 +74,10 @@ export class FairTree extends Turns {
     this.classTag.fill(0, 2 * entity, 2 * entity + CLASSES);
   }
 
-  /** Leaf groups that others wait for. */
-  get idleLeaves(): number {
-    return this.idlers.leaves;
-  }
-
   /** Earliest time in ns at which something can go, or earlier; Infinity if nothing can. */
   wakeAt(): number {
     const { time } = this.nodes;
-    return this.isIdling ? this.idlingSince + LOOK_AGAIN : Math.min(time[0], time[1]);
+    return this.idlers.isHolding ? this.idlers.lookAt : Math.min(time[0], time[1]);
   }
 
   /** True if a request without limits may go past `choose`: nobody is before it. */
@@ -112,19 +98,15 @@ export class FairTree extends Turns {
 
   /**
    * The queue whose first request goes next, NONE if nothing can go: `wakeAt` is exact then, unless
-   * `isIdling`.
+   * `idlers.isHolding`.
    */
   choose(now: number): number {
     const { time } = this.nodes;
-    this.isIdling = false;
+    this.idlers.isHolding = false;
     while (time[0] <= now || time[1] <= now) {
       const classes = (time[0] <= now ? 1 : 0) | (time[1] <= now ? 2 : 0);
       const slot = this.descend(ROOT, classes, now);
-      if (this.idlers.count > 0 && this.waitsForIdler(slot, now)) {
-        this.isIdling = true;
-        this.idlingSince = now;
-        return NONE;
-      }
+      if (!this.released && this.idlers.holdUp(slot, now)) return NONE;
       if (this.passes(slot, now, ROOT)) return queueOfSlot(slot);
     }
     return NONE;
@@ -202,7 +184,6 @@ export class FairTree extends Turns {
     nodes.where.fill(NOWHERE);
     nodes.time.fill(Infinity);
     this.idlers.clear();
-    this.isIdling = false;
     nodes.isInner.fill(0);
     for (const node of groups) {
       if (nodes.parent[node] !== NONE) nodes.isInner[nodes.parent[node]] = 1;
@@ -217,28 +198,6 @@ export class FairTree extends Turns {
     for (const node of groups) {
       for (let kind = 0; kind < CLASSES; kind++) this.refresh(node, kind, now);
     }
-  }
-
-  /** A request of a group, in flight by now, has started. */
-  started(node: number): void {
-    this.idlers.started(node);
-  }
-
-  /** A group has nothing in flight any more, or something to send: nobody waits for it. */
-  stopIdling(node: number): void {
-    if (this.nodes.idles[node] === 0) return;
-    this.idlers.end(node);
-    this.isIdling = false;
-  }
-
-  /** True if at some level it is the turn of a group that has nothing to send yet. */
-  private waitsForIdler(slot: number, now: number): boolean {
-    if (this.released) return false;
-    const { parent } = this.nodes;
-    for (let node = parent[slot >> 1]; node !== ROOT; node = parent[node]) {
-      if (this.idlers.precede(node, now)) return true;
-    }
-    return false;
   }
 
   /** Virtual time must not pass those who wait, or whoever comes next would come after them. */
@@ -400,8 +359,8 @@ export class FairTree extends Turns {
     const moved = nodes.time[slot] !== time;
     if (entity === ROOT) nodes.time[slot] = time;
     if (entity === ROOT || (was === where && !moved)) return;
-    this.isIdling = false;
-    if (where !== NOWHERE) this.stopIdling(entity);
+    this.idlers.isHolding = false;
+    if (where !== NOWHERE) this.idlers.stop(entity);
     const at = nodes.parent[entity] + (slot & 1);
     if (was === where) {
       nodes.time[slot] = time;

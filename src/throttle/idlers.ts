@@ -1,4 +1,4 @@
-import { type Entities, isMember, NONE } from './entities.js';
+import { type Entities, isMember, NONE, ROOT } from './entities.js';
 import { SlotHeap } from './slot-heap.js';
 
 /** Weight of the newest start in a group's average. */
@@ -17,6 +17,12 @@ const MOSTLY = 0.9;
 const LONGEST = 10e6;
 
 /**
+ * While everybody waits for one group, a limit may come to let somebody go whose turn is earlier still, or
+ * the wait may have been long enough; that is looked at so often, in ns. Mostly a request comes long before.
+ */
+const LOOK_AGAIN = 1e6;
+
+/**
  * Groups whose siblings wait for them: they have requests in flight and none that waits, but mostly
  * there is one. The next will come as soon as one in flight completes, and by its tag it will be first.
  * Were its turn given away the group would lose what its weight says, the more the larger the window:
@@ -27,10 +33,13 @@ const LONGEST = 10e6;
  * A group whose next request takes too long has lost its turn, and its name for mostly having one.
  */
 export class Idlers {
+  /** After `holdUp`: what waits could go, but for a group that it waits for. */
+  isHolding = false;
   /** Groups that are waited for. */
   count = 0;
   /** Those among them without groups below. */
   leaves = 0;
+  private heldAt = 0;
   private readonly nodes: Entities;
   /** By parent: those below it, by start tag. A node is in with its first slot. */
   private readonly heaps: SlotHeap[] = [];
@@ -62,10 +71,31 @@ export class Idlers {
     this.heaps[nodes.parent[node]].push(2 * node);
   }
 
-  /** The node has something to send again, or nothing in flight. */
-  end(node: number): void {
+  /** The node has something to send again, or nothing in flight: nobody waits for it. */
+  stop(node: number): void {
+    if (this.nodes.idles[node] === 0) return;
+    this.end(node);
+    this.isHolding = false;
+  }
+
+  /** When to look again while everybody waits for a group, in ns. */
+  get lookAt(): number {
+    return this.heldAt + LOOK_AGAIN;
+  }
+
+  /** True if at some level it is not the slot's turn, but that of a group that has nothing to send yet. */
+  holdUp(slot: number, now: number): boolean {
+    const { parent } = this.nodes;
+    if (this.count === 0) return false;
+    for (let node = parent[slot >> 1]; node !== ROOT && !this.isHolding; node = parent[node]) {
+      this.isHolding = this.precede(node, now);
+    }
+    this.heldAt = now;
+    return this.isHolding;
+  }
+
+  private end(node: number): void {
     const { nodes } = this;
-    if (nodes.idles[node] === 0) return;
     nodes.idles[node] = 0;
     this.count--;
     this.leaves -= 1 - nodes.isInner[node];
@@ -73,7 +103,7 @@ export class Idlers {
   }
 
   /** True if a sibling has the turn of `child`, and is waited for. */
-  precede(child: number, now: number): boolean {
+  private precede(child: number, now: number): boolean {
     const { start, parent, idleSince, lack } = this.nodes;
     const heap = this.heaps[parent[child]];
     for (let first = heap.top(); first !== NONE; first = heap.top()) {
@@ -88,6 +118,7 @@ export class Idlers {
 
   clear(): void {
     this.nodes.idles.fill(0);
+    this.isHolding = false;
     this.count = 0;
     this.leaves = 0;
     for (const heap of this.heaps) if (heap !== undefined) heap.size = 0;
