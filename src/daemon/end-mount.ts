@@ -1,5 +1,6 @@
 import { ourMount } from '../fuse/mount-point.js';
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import { EndWatch } from './end-record.js';
 import { findDaemon, identifyDaemon, isRunning, type ProcessId, waitForEnd } from './processes.js';
 import { type MountStatus, readStatus } from './status.js';
 import { detachDeadMount, unmount } from './unmount.js';
@@ -64,12 +65,29 @@ async function removeDead(mountpoint: string): Promise<Ended> {
  * Ends a mount and waits until its daemon is gone, so that everything is flushed.
  *
  * @param mountpoint as in the mount table, a mount of sluice
- * @throws SluiceError EBUSY, EPERM, ETIMEDOUT
+ * @throws SluiceError EBUSY, EPERM, ETIMEDOUT; what the daemon ended with, where that is an error
  */
 export async function endMount(mountpoint: string, byForce: boolean): Promise<Ended> {
   const status = await readStatus(mountpoint);
   if (status.kind === 'dead') return removeDead(mountpoint);
   const daemon = daemonOf(mountpoint, status);
+  const path = status.kind === 'alive' ? status.daemon.fields.end : undefined;
+  const watch = daemon === null ? null : EndWatch.open(path);
+  try {
+    const ended = await endAlive(mountpoint, status, daemon, byForce);
+    if (ended === 'done') watch?.check(mountpoint);
+    return ended;
+  } finally {
+    watch?.close();
+  }
+}
+
+async function endAlive(
+  mountpoint: string,
+  status: MountStatus,
+  daemon: ProcessId | null,
+  byForce: boolean,
+): Promise<Ended> {
   if (byForce && daemon !== null) {
     await force(mountpoint, daemon);
     return 'done';

@@ -1,10 +1,13 @@
 import type { FuseMount } from '../fuse/mount.js';
 import { close } from '../sys/libc.js';
-import { errnoName } from '../util/errno.js';
+import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { Log } from './log.js';
 import type { PlaneEnd, PlaneRunner } from './plane-thread.js';
 import type { EndReason, Served } from './served.js';
+
+/** umount(2) of a mount that is in use fails within microseconds; a loaded machine takes longer. */
+const BUSY_KNOWN_MS = 50;
 
 /** A mount and the thread that serves it, from the first request to the last flush. */
 export class MountSession implements Served {
@@ -27,38 +30,46 @@ export class MountSession implements Served {
 
   async stop(atOnce: boolean): Promise<void> {
     if (atOnce) return this.#abort();
-    this.#thread.release();
+    // Dirty pages of mapped files are written back meanwhile, so the thread still serves, and no limit
+    // may hold them back. A mount that is busy says so at once: its users keep their limits.
+    const drain = setTimeout(() => this.#thread.release(), BUSY_KNOWN_MS);
     try {
-      // Dirty pages of mapped files are written back meanwhile, so the thread still serves.
       await this.#mount.unmount(false);
     } catch (error) {
       this.#log.warn(`${(error as Error).message}; files that are open see ENOTCONN from now on`);
-      await this.#mount.unmount(true);
+      await this.#detach();
+    } finally {
+      clearTimeout(drain);
     }
     this.#thread.finish();
     await this.ended;
   }
 
   async #abort(): Promise<void> {
-    await this.#mount.unmount(true);
+    await this.#detach();
     await this.#thread.terminate();
     await this.ended;
   }
 
-  /** The thread is gone: so must be the mount. Detached first, for a dead one cannot be. */
-  async #finish(end: PlaneEnd): Promise<EndReason> {
+  /** Takes the mount out of the way. What cannot be detached is dead as soon as the thread has ended. */
+  async #detach(): Promise<void> {
     try {
       await this.#mount.unmount(true);
     } catch (error) {
-      this.#log.error((error as Error).message);
+      this.#log.warn(`${(error as Error).message}; it stays as a dead mount: umount it later`);
     }
+  }
+
+  /** The thread is gone: so must be the mount. Detached first, for a dead one cannot be. */
+  async #finish(end: PlaneEnd): Promise<EndReason> {
+    await this.#detach();
     close(this.#mount.fd);
     if (end.kind !== 'ended') return end;
-    for (const name of end.unflushed) {
-      this.#log.error(`${name}: the host could not write it to its disk; data may be lost`);
+    // ENODEV is how the kernel tells of an unmount.
+    if (end.errno !== 0 && end.errno !== ERRNO.ENODEV) {
+      this.#log.warn(`the kernel ended the session: ${errnoName(end.errno)}`);
     }
-    if (end.errno !== 0) this.#log.info(`the kernel ended the session: ${errnoName(end.errno)}`);
-    return { kind: 'unmounted' };
+    return { kind: 'unmounted', unflushed: end.unflushed };
   }
 }
 

@@ -3,21 +3,23 @@ import { promisify } from 'node:util';
 import { PENDING } from '../engine/engine.js';
 import type { ChainWrites } from '../plane/chain-writes.js';
 import { type Disk, type DiskConfig, dataDescriptor } from '../plane/disk.js';
+import type { Unflushed } from '../plane/messages.js';
 import { fsyncSoon, ftruncate, preadSoon, pwriteSoon } from '../sys/libc.js';
 
 /**
  * Writes what disks and hosts still hold in memory, once no request is under way any more, by calls
  * in libuv's pool.
  *
- * @returns The names of the disks that failed.
+ * @returns See `flushAtEnd`.
  */
-export async function flushInPool(disks: readonly Disk[]): Promise<string[]> {
-  const failed: string[] = [];
-  for (const { config, dirty, chain } of disks) {
+export async function flushInPool(disks: readonly Disk[]): Promise<Unflushed[]> {
+  const failed: Unflushed[] = [];
+  for (const { config, dirty, chain, losses } of disks) {
     const { descriptor } = config;
     let result = chain?.writes ? await flushChain(chain.writes, config) : 0;
     if (result >= 0 && dirty) result = await fsyncSoon(descriptor);
-    if (result < 0) failed.push(config.name);
+    const errno = result < 0 ? -result : losses.errno || (chain?.writes?.takeLoss() ?? 0);
+    if (errno !== 0) failed.push({ name: config.name, errno });
   }
   return failed;
 }

@@ -17,7 +17,7 @@ import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
 import { flushInPool } from './native-flush.js';
-import { aboutDaemon, type PlaneEnd, type PlaneRunner } from './plane-thread.js';
+import type { PlaneEnd, PlaneRunner } from './plane-thread.js';
 
 /**
  * How often to ask whether the mount is still there, milliseconds: libfuse tells nobody, and a
@@ -49,10 +49,11 @@ export class NativePlane implements PlaneRunner {
   #initialised!: () => void;
   #end!: (end: PlaneEnd) => void;
   #watch: NodeJS.Timeout | null = null;
-  #finishing = false;
+  /** Each step is taken once, whoever asks for it, and how often. */
+  #phase: 'serving' | 'draining' | 'flushing' = 'serving';
   #errno = 0;
 
-  constructor(mount: MountConfig, disks: DiskConfig[], log: Log) {
+  constructor(mount: MountConfig, disks: DiskConfig[], about: string, log: Log) {
     const initialised = new Promise<void>((resolve) => {
       this.#initialised = resolve;
     });
@@ -61,7 +62,6 @@ export class NativePlane implements PlaneRunner {
       this.#end = resolve;
     });
     const { groups, assignments, depth } = mount;
-    const about = aboutDaemon('fuse-native');
     const info = (text: string): void => log.info(text);
     const completed = (request: number, result: number): void => {
       this.#loop.wake();
@@ -133,7 +133,8 @@ export class NativePlane implements PlaneRunner {
   }
 
   finish(): void {
-    this.#finishing = true;
+    if (this.#phase !== 'serving') return;
+    this.#phase = 'draining';
     this.release();
   }
 
@@ -142,15 +143,15 @@ export class NativePlane implements PlaneRunner {
   }
 
   #look(): void {
-    if (!this.#mount!.isGone()) return;
+    if (this.#phase !== 'serving' || !this.#mount!.isGone()) return;
     this.#errno = ERRNO.ENODEV;
     this.finish();
   }
 
   #afterTurn(): void {
     this.#mount?.threads?.want(this.#session.held);
-    if (!this.#finishing || this.#plane.requests.count > 0) return;
-    this.#finishing = false;
+    if (this.#phase !== 'draining' || this.#plane.requests.count > 0) return;
+    this.#phase = 'flushing';
     void flushInPool(this.#disks).then((unflushed) => {
       this.#stop({ kind: 'ended', errno: this.#errno, unflushed });
     });

@@ -2,7 +2,14 @@ import { writeSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { inflate } from '../image/inflate.js';
 import type { DiskConfig } from '../plane/disk.js';
-import type { FromPlane, InflateCall, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
+import type {
+  FromPlane,
+  InflateCall,
+  PlaneConfig,
+  SlowCall,
+  ToPlane,
+  Unflushed,
+} from '../plane/messages.js';
 import { close, eventfd, ftruncate, lseek } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
@@ -15,7 +22,7 @@ const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** How the data plane's thread came to its end. */
 export type PlaneEnd =
-  | { kind: 'ended'; errno: number; unflushed: string[] }
+  | { kind: 'ended'; errno: number; unflushed: Unflushed[] }
   /** A group or an assignment could not be made as asked. */
   | { kind: 'refused'; message: string; errno: string }
   | { kind: 'crashed'; message: string };
@@ -37,18 +44,19 @@ export class PlaneThread implements PlaneRunner {
   readonly ended: Promise<PlaneEnd>;
 
   readonly #worker: Worker;
-  readonly #wake: number;
+  /** An eventfd, -1 once it is closed: its number may be another file's then. */
+  #wake: number;
   readonly #port: MessagePort;
   #running = true;
 
-  constructor(config: MountConfig, disks: DiskConfig[], fuse: number, log: Log) {
+  constructor(config: MountConfig, disks: DiskConfig[], fuse: number, about: string, log: Log) {
     this.#wake = eventfd(0, EFD_CLOEXEC);
     assert(this.#wake >= 0, `eventfd failed with ${this.#wake}`);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     // The port must not keep the process alive when the mount is gone.
     port1.unref();
-    const workerData = planeConfig(config, disks, fuse, this.#wake, port2);
+    const workerData = planeConfig(config, disks, fuse, this.#wake, port2, about);
     this.#worker = new Worker(new URL('../plane/worker.js', import.meta.url), {
       workerData,
       transferList: [port2],
@@ -96,6 +104,7 @@ export class PlaneThread implements PlaneRunner {
         resolve({ kind: 'crashed', message: `the data plane's thread exited with ${code}` });
         this.#running = false;
         close(this.#wake);
+        this.#wake = -1;
       });
     });
   }
@@ -123,7 +132,7 @@ export class PlaneThread implements PlaneRunner {
   }
 
   #notify(): void {
-    writeSync(this.#wake, ONE);
+    if (this.#wake >= 0) writeSync(this.#wake, ONE);
   }
 }
 
@@ -133,6 +142,7 @@ function planeConfig(
   fuse: number,
   wake: number,
   inbox: MessagePort,
+  about: string,
 ): PlaneConfig {
   return {
     disks,
@@ -146,11 +156,20 @@ function planeConfig(
     pollUs: config.pollUs,
     pageCache: config.cache === 'page',
     verbose: config.verbose,
-    about: aboutDaemon('uring'),
+    about,
   };
 }
 
-/** The lines of `.groups/daemon`. */
-export function aboutDaemon(transport: string): string {
-  return `pid ${process.pid}\nversion ${readVersion()}\ntransport ${transport}\n`;
+/**
+ * The lines of `.groups/daemon`.
+ * @param endPath Where the daemon says how it ended; see end-record.ts.
+ */
+export function aboutDaemon(transport: string, endPath: string): string {
+  const lines = [
+    `pid ${process.pid}`,
+    `version ${readVersion()}`,
+    `transport ${transport}`,
+    `end ${endPath}`,
+  ];
+  return `${lines.join('\n')}\n`;
 }

@@ -1,10 +1,12 @@
+import { errnoName, hostErrorText } from '../util/errno.js';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
+import { EndRecord } from './end-record.js';
 import type { Log } from './log.js';
 import type { EndReason, Served } from './served.js';
 
 /** The signature of `serve` in serve.ts: resolves when the kernel has answered INIT. */
-export type Serve = (config: MountConfig, log: Log) => Promise<Served>;
+export type Serve = (config: MountConfig, log: Log, record: EndRecord) => Promise<Served>;
 
 /** Ends the process when the mount cannot be ended in an orderly way any more. */
 const CRASH_GRACE_MS = 2000;
@@ -74,24 +76,31 @@ function installCrashHandler(log: Log, served: () => Served | null): () => void 
   return () => process.off('uncaughtException', crash);
 }
 
-function finish(reason: EndReason, log: Log): void {
-  if (reason.kind === 'unmounted') {
-    log.info('unmounted');
-    return;
+/** Logs how the mount ended. @returns What the command fails with; null when all is on disk. */
+function finish(reason: EndReason, { images }: MountConfig, log: Log): SluiceError | null {
+  if (reason.kind !== 'unmounted') {
+    log.error(reason.message);
+    const message = `the daemon died: ${reason.message}; the mount has been aborted`;
+    return new SluiceError(message, 'EIO', EXIT_DAEMON);
   }
-  log.error(reason.message);
-  throw new SluiceError(
-    `the daemon died: ${reason.message}; the mount has been aborted`,
-    'EIO',
-    EXIT_DAEMON,
-  );
+  const sentences = reason.unflushed.map(({ name, errno }) => {
+    const path = images.find((image) => image.name === name)?.path ?? name;
+    const why = hostErrorText(errno);
+    return `${path}: its last writes could not be flushed: ${why}; they may be lost`;
+  });
+  for (const sentence of sentences) log.error(sentence);
+  log.info('unmounted');
+  if (sentences.length === 0) return null;
+  const errno = errnoName(reason.unflushed[0]!.errno);
+  return new SluiceError(sentences.join('; '), errno, EXIT_FAILED);
 }
 
 /**
  * Serves a mount until it ends, in this process.
  *
  * @param onReady called once, when the files can be used
- * @throws SluiceError what `serve` throws; EIO with EXIT_DAEMON when the data plane dies
+ * @throws SluiceError what `serve` throws; EIO with EXIT_DAEMON when the data plane dies; the host's
+ *   errno with EXIT_FAILED when not everything could be flushed
  */
 export async function runDaemon(
   config: MountConfig,
@@ -100,15 +109,18 @@ export async function runDaemon(
   onReady: (served: Served) => void,
 ): Promise<void> {
   const stopper = new Stopper(log);
+  const record = new EndRecord();
   let served: Served | null = null;
   const removeSignals = installSignals(stopper, config.foreground);
   const removeCrashHandler = installCrashHandler(log, () => served);
   try {
-    served = await serve(config, log);
+    served = await serve(config, log, record);
     log.info(`mounted ${config.images.map((image) => image.path).join(', ')}`);
     const wanted = stopper.attach(served);
     if (wanted) onReady(served);
-    finish(await served.ended, log);
+    const failure = finish(await served.ended, config, log);
+    record.write(failure);
+    if (failure !== null) throw failure;
     if (!wanted) throw new SluiceError('interrupted', 'EINTR', EXIT_FAILED);
   } finally {
     removeSignals();

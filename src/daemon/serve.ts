@@ -2,10 +2,11 @@ import { MAX_IO_BYTES } from '../fuse/init.js';
 import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import type { DiskConfig } from '../plane/disk.js';
 import type { MountConfig } from './config.js';
+import type { EndRecord } from './end-record.js';
 import type { Log } from './log.js';
 import { MountSession } from './mount-session.js';
 import { openDisks } from './open-disks.js';
-import { PlaneThread } from './plane-thread.js';
+import { aboutDaemon, PlaneThread } from './plane-thread.js';
 import type { Served } from './served.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
 
@@ -15,12 +16,12 @@ import { chooseTransport, type Transport, transportLine } from './transport.js';
  *
  * @throws SluiceError saying what is wrong and what to do.
  */
-export async function serve(config: MountConfig, log: Log): Promise<Served> {
+export async function serve(config: MountConfig, log: Log, record: EndRecord): Promise<Served> {
   const transport = await chooseTransport(config.transport);
   log.info(transportLine(transport));
   const opened = await openDisks(config, log);
   try {
-    const session = await startSession(config, transport, opened.disks, log);
+    const session = await startSession(config, transport, opened.disks, record, log);
     // Not left to the end of the process: a thread that ends late would hold the locks until then.
     void session.ended.then(() => opened.close());
     await session.ready;
@@ -35,16 +36,18 @@ async function startSession(
   config: MountConfig,
   transport: Transport,
   disks: DiskConfig[],
+  record: EndRecord,
   log: Log,
 ): Promise<MountSession> {
   const request = mountRequest(config);
+  const about = aboutDaemon(transport.kind, record.path);
   if (transport.kind === 'uring') {
     const mount = await mountFuse(request);
-    return new MountSession(mount, new PlaneThread(config, disks, mount.fd, log), log);
+    return new MountSession(mount, new PlaneThread(config, disks, mount.fd, about, log), log);
   }
   // Loaded only here: whoever has the ring needs neither the package nor this code.
   const { NativePlane } = await import('./native-plane.js');
-  const plane = new NativePlane(config, disks, log);
+  const plane = new NativePlane(config, disks, about, log);
   const session = new MountSession(await plane.mount(request, transport.native), plane, log);
   if (config.transport === 'auto') session.notice = transportLine(transport);
   return session;

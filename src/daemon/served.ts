@@ -1,7 +1,9 @@
+import type { Unflushed } from '../plane/messages.js';
+
 /** How a mount ended. */
 export type EndReason =
-  /** Unmounted, by `stop` or from outside. All is flushed. */
-  | { kind: 'unmounted' }
+  /** Unmounted, by `stop` or from outside. All is flushed but for the disks in `unflushed`. */
+  | { kind: 'unmounted'; unflushed: Unflushed[] }
   /** A group or an assignment could not be made; before readiness only. */
   | { kind: 'refused'; message: string; errno: string }
   /** The data plane died; the mount has been aborted. */

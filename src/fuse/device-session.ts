@@ -5,11 +5,21 @@ import {
   SLOT_REQUEST,
   slotOffset,
 } from '../buffers/memory.js';
+import { mapAnonymous } from '../sys/memory.js';
 import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
-import { TAG_IGNORE, TAG_RECEIVE, TAG_REPLY } from '../uring/tags.js';
-import { ERRNO } from '../util/errno.js';
+import { TAG_RECEIVE, TAG_REPLY, TAG_SENT } from '../uring/tags.js';
+import { ERRNO, errnoName } from '../util/errno.js';
+import * as fuse from './abi.js';
 import type { Transport } from './transport.js';
+
+/**
+ * Replies whose ids are remembered after they were handed to the kernel; a power of two. One that the
+ * kernel refuses is known by the end of its submission, which carries fewer.
+ */
+const PLACES = 4096;
+/** Error replies that wait for one submission at most. */
+const ERROR_REPLIES = 256;
 
 /** Receives queued at most: more per turn gain nothing measurable. */
 const MOST_RECEIVES = 32;
@@ -31,6 +41,14 @@ export class DeviceSession implements Transport {
   readonly sent = new Int32Array(REQUESTS);
   sentCount = 0;
 
+  /** The ids of the replies sent last, by place. */
+  readonly #sentLow = new Uint32Array(PLACES);
+  readonly #sentHigh = new Uint32Array(PLACES);
+  #nextPlace = 0;
+  /** Headers of replies of our own, for requests whose reply was refused. */
+  readonly #errors = mapAnonymous(ERROR_REPLIES * fuse.OUT_HEADER_BYTES);
+  #nextError = 0;
+  readonly #warn: (text: string) => void;
   readonly #ring: Ring;
   readonly #file: number;
   readonly #memory: Memory;
@@ -40,7 +58,8 @@ export class DeviceSession implements Transport {
   #received = 0;
 
   /** @param file Index of /dev/fuse among the ring's registered files. */
-  constructor(ring: Ring, file: number, memory: Memory) {
+  constructor(ring: Ring, file: number, memory: Memory, warn: (text: string) => void) {
+    this.#warn = warn;
     this.#ring = ring;
     this.#file = file;
     this.#memory = memory;
@@ -82,8 +101,45 @@ export class DeviceSession implements Transport {
     const address = this.#memory.address + offset;
     if (!linked) this.sent[this.sentCount++] = request;
     const flags = linked ? abi.SQE_FIXED_FILE : abi.SQE_FIXED_FILE | abi.SQE_CQE_SKIP_SUCCESS;
-    const tag = linked ? TAG_REPLY | request : TAG_IGNORE;
+    const tag = linked ? TAG_REPLY | request : TAG_SENT | this.#remember(offset);
     this.#ring.queue(abi.OP_WRITE, flags, this.#file, address, length, 0, 0, tag);
+  }
+
+  /** A reply that is not linked failed. @param place What its tag has. */
+  sendFailed(place: number, result: number): void {
+    if (place < PLACES) this.replyFailed(this.#sentLow[place]!, this.#sentHigh[place]!, result);
+  }
+
+  /**
+   * The kernel did not take the reply to a request. Its caller may be gone (interrupted or aborted), or
+   * the session; anything else is a mistake of ours, and the caller would hang: it gets EIO.
+   */
+  replyFailed(uniqueLow: number, uniqueHigh: number, result: number): void {
+    if (result === -ERRNO.ENOENT) return;
+    if (result === -ERRNO.ENODEV || result === -ERRNO.EPERM) {
+      this.ended = -result;
+      return;
+    }
+    this.#warn(`the kernel refused a reply (${errnoName(result)}); its caller gets EIO`);
+    const at = (this.#nextError++ % ERROR_REPLIES) * fuse.OUT_HEADER_BYTES;
+    const view = new DataView(this.#errors.buffer, at, fuse.OUT_HEADER_BYTES);
+    view.setUint32(fuse.OUT_LEN, fuse.OUT_HEADER_BYTES, true);
+    view.setInt32(fuse.OUT_ERROR, -ERRNO.EIO, true);
+    view.setUint32(fuse.OUT_UNIQUE, uniqueLow, true);
+    view.setUint32(fuse.OUT_UNIQUE + 4, uniqueHigh, true);
+    // Should this be refused too, there is nothing left to say: no place.
+    const flags = abi.SQE_FIXED_FILE | abi.SQE_CQE_SKIP_SUCCESS;
+    const address = this.#errors.address + at;
+    const tag = TAG_SENT | PLACES;
+    this.#ring.queue(abi.OP_WRITE, flags, this.#file, address, fuse.OUT_HEADER_BYTES, 0, 0, tag);
+  }
+
+  #remember(header: number): number {
+    const place = this.#nextPlace++ & (PLACES - 1);
+    const { words } = this.#memory;
+    this.#sentLow[place] = words[(header + fuse.OUT_UNIQUE) >> 2]!;
+    this.#sentHigh[place] = words[(header + fuse.OUT_UNIQUE + 4) >> 2]!;
+    return place;
   }
 
   #read(slot: number): void {

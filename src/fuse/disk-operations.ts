@@ -30,8 +30,12 @@ export interface DiskOperations {
   read(disk: number, offset: number, length: number): number;
   /** @param fromCache The write is a mapped page's. Result: bytes written. */
   write(disk: number, offset: number, length: number, fromCache: boolean): number;
-  /** fsync, or fdatasync if `dataOnly`. Result: 0. */
-  flush(disk: number, dataOnly: boolean): number;
+  /** A disk was opened. @returns The handle to give to the kernel. */
+  opened(): number;
+  /** A handle was closed for good. */
+  closed(disk: number, handle: number): void;
+  /** fsync, or fdatasync if `dataOnly`, through a handle. Result: 0. */
+  flush(disk: number, dataOnly: boolean, handle: number): number;
   /** fallocate(2) with its mode bits. Result: 0. */
   allocate(disk: number, mode: number, offset: number, length: number): number;
   /** lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4). Result: the offset. */

@@ -139,6 +139,7 @@ export class Dispatcher {
         return this.#readDirectory(node, body, out);
       case abi.RELEASE:
         if (node.kind === 'control') this.#handles.close(getU64(this.#view, body));
+        else if (node.kind === 'disk') this.#disks.closed(node.disk, getU64(this.#view, body));
         return 0;
       case abi.FSYNC:
       case abi.FALLOCATE:
@@ -266,7 +267,8 @@ export class Dispatcher {
     const view = this.#view;
     if (opcode === abi.FSYNC) {
       const flags = view.getUint32(body + abi.FSYNC_IN_FLAGS, true);
-      return this.#disks.flush(node.disk, (flags & abi.FSYNC_DATASYNC) !== 0);
+      const dataOnly = (flags & abi.FSYNC_DATASYNC) !== 0;
+      return this.#disks.flush(node.disk, dataOnly, getU64(view, body));
     }
     if (opcode === abi.LSEEK) {
       const whence = view.getUint32(body + abi.LSEEK_IN_WHENCE, true);
@@ -293,7 +295,7 @@ export class Dispatcher {
   /** Without the page cache every read and write comes to the daemon, several at a time. */
   #opened(node: TreeNode, handle: number, out: number): number {
     clear(this.#view, out, abi.OPEN_OUT_BYTES);
-    setU64(this.#view, out + abi.OPEN_OUT_FH, handle);
+    setU64(this.#view, out + abi.OPEN_OUT_FH, node.kind === 'disk' ? this.#disks.opened() : handle);
     if (node.kind === 'control' || (node.kind === 'disk' && !this.#pageCache)) {
       const flags = abi.FOPEN_DIRECT_IO | abi.FOPEN_PARALLEL_DIRECT_WRITES;
       this.#view.setUint32(out + abi.OPEN_OUT_FLAGS, flags, true);

@@ -7,6 +7,7 @@ import { ControlTree } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
 import type { Chain } from './chain.js';
 import type { Disk } from './disk.js';
+import { FlushLosses } from './flush-losses.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
 import type { Plane } from './plane.js';
@@ -73,6 +74,7 @@ function makeDisks(
     file,
     member: members.addImage(disk.name),
     locks: new RangeLocks(table),
+    losses: new FlushLosses(),
     dirty: false,
     allocated: disk.allocated,
     modifiedMs: disk.modifiedMs,

@@ -162,6 +162,11 @@ export class ChainWrites {
     return yield* this.#flush.runClean(io);
   }
 
+  /** See `MetadataFlush.takeLoss`. */
+  takeLoss(): number {
+    return this.#flush.takeLoss();
+  }
+
   *#flushWith(request: number, io: FlushIo, watch: () => () => boolean, atEnd: boolean): Task {
     const { writer } = this;
     const relieve = (): Task => this.#flush.runRefcounts(io);

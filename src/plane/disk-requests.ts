@@ -63,9 +63,17 @@ export class DiskRequests implements DiskOperations {
     return this.#admission.admit(index, offset, bytes, fromCache ? 1 : 0);
   }
 
-  flush(index: number, dataOnly: boolean): number {
+  opened(): number {
+    return ++this.#operations.newestHandle;
+  }
+
+  closed(index: number, handle: number): void {
+    this.#disks[index]!.losses.closed(handle);
+  }
+
+  flush(index: number, dataOnly: boolean, handle: number): number {
     if (this.#disks[index]!.config.readOnly) return 0;
-    const task = (request: number) => this.#operations.flush(request, dataOnly);
+    const task = (request: number) => this.#operations.flush(request, dataOnly, handle);
     return this.#admission.runUncharged(index, task);
   }
 

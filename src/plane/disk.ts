@@ -3,6 +3,7 @@ import type { LayerConfig } from '../image/build-chain.js';
 import type { Image } from '../image/image.js';
 import type { WritePart } from '../image/qcow2/read-for-writing.js';
 import type { Chain } from './chain.js';
+import type { FlushLosses } from './flush-losses.js';
 import type { RangeLocks } from './range-locks.js';
 
 /** What the control plane has found out about a disk before it starts the data plane. Plain data. */
@@ -51,6 +52,7 @@ export interface Disk {
   /** The throttle's number of this member. */
   readonly member: number;
   readonly locks: RangeLocks;
+  readonly losses: FlushLosses;
   /** Written since the last flush began. */
   dirty: boolean;
   /** Bytes that the host has allocated for it, as last asked. */

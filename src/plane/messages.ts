@@ -47,6 +47,13 @@ export interface InflateCall {
   clusterBytes: number;
 }
 
+/** A disk of which not everything that was written is on the host's disk. */
+export interface Unflushed {
+  name: string;
+  /** Why, a positive errno number. */
+  errno: number;
+}
+
 export type FromPlane =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
@@ -56,10 +63,10 @@ export type FromPlane =
   | SlowCall
   | InflateCall
   /**
-   * Everything is answered and flushed, but for the disks named in `unflushed`, whose host refused.
-   * `errno`: why the kernel ended the session, 0 if we did.
+   * Everything is answered, and flushed but for the disks in `unflushed`. `errno`: why the kernel ended
+   * the session, 0 if we did.
    */
-  | { kind: 'ended'; errno: number; unflushed: string[] };
+  | { kind: 'ended'; errno: number; unflushed: Unflushed[] };
 
 export type ToPlane =
   /** Result of a slow call. */

@@ -34,12 +34,30 @@ const RUN_BYTES = 256 << 10;
 export class MetadataFlush {
   readonly #writer: QcowWriter;
   #memory: Mapping | null = null;
+  #loss = 0;
   #size: number;
 
   /** @param hostSize Size of the image's file, bytes. */
   constructor(writer: QcowWriter, hostSize: number) {
     this.#writer = writer;
     this.#size = hostSize;
+  }
+
+  /**
+   * Errno of an fsync of the host that has failed since the last call, else 0. What was not written then
+   * is lost: the host takes it for written. (Writes that failed are made again.)
+   */
+  takeLoss(): number {
+    const loss = this.#loss;
+    this.#loss = 0;
+    return loss;
+  }
+
+  /** The result of an fsync that was started. */
+  *#synced(started: number): Step {
+    const result = yield started;
+    if (result < 0) this.#loss = -result;
+    return result;
   }
 
   /**
@@ -72,12 +90,12 @@ export class MetadataFlush {
     const pieces = this.#writer.stageClean();
     if (pieces.size === 0) return 0;
     const written = yield* this.#writePieces(io, pieces);
-    return written < 0 ? written : yield io.sync();
+    return written < 0 ? written : yield* this.#synced(io.sync());
   }
 
   *#write(io: FlushIo, stage: Stage): Step {
     // After the stage was taken: what its entries point at has been written.
-    const data = yield io.syncData();
+    const data = yield* this.#synced(io.syncData());
     if (data < 0) return data;
     const end = this.#writer.allocator.end;
     if (end > this.#size) {
@@ -93,12 +111,12 @@ export class MetadataFlush {
       if (pieces.size === 0) continue;
       // The barrier before this step. Refcounts need none, nor does a header that says they are stale.
       const isFree = pieces === refcounts || (pieces === stage.header && table.size === 0);
-      const ordered = isFree ? 0 : yield io.sync();
+      const ordered = isFree ? 0 : yield* this.#synced(io.sync());
       if (ordered < 0) return ordered;
       const written = yield* this.#writePieces(io, pieces);
       if (written < 0) return written;
     }
-    return yield io.sync();
+    return yield* this.#synced(io.sync());
   }
 
   *#writePieces(io: FlushIo, pieces: ReadonlyMap<number, Uint8Array>): Step {

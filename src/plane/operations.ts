@@ -18,6 +18,8 @@ export const FALLOC_ZERO_RANGE = 0x10;
 
 /** What disks do besides reads and writes: each a task. */
 export class Operations {
+  /** The last handle of an open disk that was given out, from 1; 0 if there was none. */
+  newestHandle = 0;
   readonly #parts: CoreParts;
 
   constructor(parts: CoreParts) {
@@ -25,7 +27,7 @@ export class Operations {
   }
 
   /** fsync or fdatasync of the host file. */
-  *flush(request: number, dataOnly: boolean): Task {
+  *flush(request: number, dataOnly: boolean, handle: number): Task {
     const { requests, disks, engine } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     // Cleared before, not after: a write that comes meanwhile needs the next flush.
@@ -35,7 +37,9 @@ export class Operations {
       ? yield* writes.flush(request)
       : yield engine.flush(request, disk.file, dataOnly);
     if (result < 0) disk.dirty = true;
-    return result;
+    const loss = writes ? writes.takeLoss() : Math.max(0, -result);
+    if (loss > 0) disk.losses.add(loss, this.newestHandle, result < 0 ? handle : NONE);
+    return result < 0 ? result : disk.losses.report(handle);
   }
 
   /** fallocate of the host file. */

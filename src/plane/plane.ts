@@ -60,6 +60,8 @@ export class Plane implements Admission {
   /** Time of this turn, nanoseconds of the loop's clock. */
   nowNs = 0;
   readonly requests = new Requests();
+  /** The reply to INIT has left. */
+  isServing = false;
   readonly dispatcher: Dispatcher;
 
   readonly #memory: Memory;
@@ -150,7 +152,10 @@ export class Plane implements Admission {
     const { state, opcode, length } = this.requests;
     if (opcode[request] === abi.WRITE && state[request] === LINKED) {
       this.#writes.settle(request, length[request]!);
-    } else if (opcode[request] === abi.INIT) this.#initialised(this.dispatcher.initialised);
+    } else if (opcode[request] === abi.INIT) {
+      this.isServing = true;
+      this.#initialised(this.dispatcher.initialised);
+    }
     this.#release(request);
   }
 

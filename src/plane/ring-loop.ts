@@ -1,8 +1,18 @@
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Ring } from '../uring/ring.js';
-import { TAG_INDEX, TAG_IO, TAG_KIND, TAG_RECEIVE, TAG_REPLY, TAG_WAKE } from '../uring/tags.js';
+import {
+  TAG_INDEX,
+  TAG_IO,
+  TAG_KIND,
+  TAG_RECEIVE,
+  TAG_REPLY,
+  TAG_SENT,
+  TAG_WAKE,
+} from '../uring/tags.js';
+import { assert } from '../util/assert.js';
 import { nowNs } from '../util/clock.js';
+import { ERRNO } from '../util/errno.js';
 import { SpinWindow } from '../util/spin-window.js';
 import type { Plane } from './plane.js';
 import type { Wake } from './wake.js';
@@ -89,7 +99,7 @@ export class RingLoop {
   }
 
   #handle(kind: number, index: number, result: number): void {
-    if (kind === TAG_REPLY) this.#plane.replied(index);
+    if (kind === TAG_REPLY) this.#linkedReplied(index, result);
     else if (kind === TAG_IO) this.#plane.completed(index, result);
     else if (kind === TAG_RECEIVE) {
       const bytes = this.#session.received(index, result);
@@ -97,6 +107,20 @@ export class RingLoop {
       this.#received++;
       this.#plane.received(index, bytes);
     } else if (kind === TAG_WAKE) this.#wake.woken();
+    else {
+      assert(kind === TAG_SENT, `a completion of no known kind: ${kind}`);
+      this.#session.sendFailed(index, result);
+    }
+  }
+
+  /** A reply behind a transfer has left, or could not: with a broken link the transfer itself tells. */
+  #linkedReplied(request: number, result: number): void {
+    if (result === -ERRNO.ECANCELED) return;
+    if (result < 0) {
+      const { uniqueLow, uniqueHigh } = this.#plane.requests;
+      this.#session.replyFailed(uniqueLow[request]!, uniqueHigh[request]!, result);
+    }
+    this.#plane.replied(request);
   }
 
   /** Sends down what is queued; sleeps until something happens, spinning first. */
@@ -107,8 +131,9 @@ export class RingLoop {
     // A device's interrupt, or a kernel thread that copies, gains nothing from a busy core.
     const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
-    // The last replies of all have no completion to wait for.
-    const last = !this.#receiving && this.#session.sentCount > 0;
+    // The first reply, to INIT, and the last ones of all: nothing may come after them to wake this thread.
+    const isEdge = !this.#receiving || !this.#plane.isServing;
+    const last = isEdge && this.#session.sentCount > 0;
     if (wakeAt <= now || last) this.#ring.submit();
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
     else {

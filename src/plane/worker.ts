@@ -64,7 +64,8 @@ function serve(config: PlaneConfig): void {
   const watch = (disk: number): (() => boolean) => plane.requests.watch(disk);
   const chains = makeChains(config.disks, { engine, memory, resume, watch, inflate: send });
   const assembly = assemble(config, chains, log);
-  const session = new DeviceSession(ring, FUSE_FILE, memory);
+  const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
+  const session = new DeviceSession(ring, FUSE_FILE, memory, warn);
   const plane = new Plane({
     ...assembly,
     memory,
@@ -73,7 +74,7 @@ function serve(config: PlaneConfig): void {
     owner: config.owner,
     pageCache: config.pageCache,
     initialised,
-    warn: (text) => send({ kind: 'log', level: 'warn', text }),
+    warn,
     trace: config.verbose ? log : null,
   });
   assembly.plane = plane;

@@ -98,6 +98,12 @@ export const pwriteSoon = declareAsync(
 
 export const fsyncSoon = declareAsync('int fsync(int fd)') as (fd: number) => Promise<number>;
 
+/** Anonymous memory behind a descriptor; see memfd_create(2). */
+export const memfdCreate = declare('int memfd_create(const char *name, uint flags)') as (
+  name: string,
+  flags: number,
+) => number;
+
 export const eventfd = declare('int eventfd(uint initial, int flags)') as (
   initial: number,
   flags: number,

@@ -9,6 +9,23 @@ for (const [name, number] of Object.entries(constants.errno)) {
   if (!NAMES.has(number)) NAMES.set(number, name);
 }
 
+/** What the errors that a host's disk reports mean, for people. */
+const HOST_ERRORS: Readonly<Record<string, string>> = {
+  EIO: 'the disk reports an I/O error',
+  ENOSPC: 'no space is left there',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system has become read-only',
+  EFBIG: 'the file would be larger than its file system allows',
+  ENOMEM: 'out of memory',
+};
+
+/** An errno number of host I/O as words with its name: `no space is left there (ENOSPC)`. */
+export function hostErrorText(number: number): string {
+  const name = errnoName(number);
+  const text = HOST_ERRORS[name];
+  return text === undefined ? name : `${text} (${name})`;
+}
+
 /** Name of an errno number (positive or negative), `errno 4711` if it has none. */
 export function errnoName(number: number): string {
   return NAMES.get(Math.abs(number)) ?? `errno ${Math.abs(number)}`;

@@ -23,7 +23,7 @@ class FakeMount implements FuseMount {
 test.serial('a data plane that dies at its start leaves no mount and says why', async (t) => {
   const mount = new FakeMount();
   // A descriptor that is not open: the ring refuses to register it, and the thread throws.
-  const thread = new PlaneThread(CONFIG, [], 1_000_000, SILENT);
+  const thread = new PlaneThread(CONFIG, [], 1_000_000, '', SILENT);
   const session = new MountSession(mount, thread, SILENT);
   const error = await t.throwsAsync(session.ready);
   t.regex(error.message, /^the data plane did not start: .*file registration failed with -9/s);
@@ -34,8 +34,8 @@ test.serial('a data plane that dies at its start leaves no mount and says why', 
 test.serial('a session that the kernel ends at once was unmounted, not crashed', async (t) => {
   const mount = new FakeMount();
   // Reading /dev/null gives the end of file that stands for "no session" here.
-  const thread = new PlaneThread(CONFIG, [], openSync('/dev/null', 'r'), SILENT);
+  const thread = new PlaneThread(CONFIG, [], openSync('/dev/null', 'r'), '', SILENT);
   const session = new MountSession(mount, thread, SILENT);
   await t.throwsAsync(session.ready, { message: /unmounted before it was ready/ });
-  t.deepEqual(await session.ended, { kind: 'unmounted' });
+  t.deepEqual(await session.ended, { kind: 'unmounted', unflushed: [] });
 });

@@ -31,7 +31,7 @@ function makeServed(stopsToEnd: number) {
     ended,
     stop: async (atOnce) => {
       stops.push(atOnce);
-      if (stops.length === stopsToEnd) end({ kind: 'unmounted' });
+      if (stops.length === stopsToEnd) end({ kind: 'unmounted', unflushed: [] });
     },
   };
   return { served, stops, end };
@@ -65,7 +65,7 @@ test.serial('readiness is reported when the mount is served, and an unmount ends
     async () => served,
     () => {
       ready += 1;
-      end({ kind: 'unmounted' });
+      end({ kind: 'unmounted', unflushed: [] });
     },
   );
   await running;
@@ -105,7 +105,7 @@ test.serial('in the background the terminal may hang up', async (t) => {
   await ready.promise;
   await signal('SIGHUP');
   t.deepEqual(stops, []);
-  end({ kind: 'unmounted' });
+  end({ kind: 'unmounted', unflushed: [] });
   await running;
 });
 

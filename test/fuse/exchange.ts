@@ -77,6 +77,12 @@ export class FakeDisks implements DiskOperations {
   write(disk: number, offset: number, length: number, fromCache: boolean): number {
     return this.#asked(`write ${disk} ${offset} ${length} cache=${fromCache}`);
   }
+  opened(): number {
+    return 1;
+  }
+
+  closed(): void {}
+
   flush(disk: number, dataOnly: boolean): number {
     return this.#asked(`flush ${disk} dataOnly=${dataOnly}`);
   }

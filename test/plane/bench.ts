@@ -1,6 +1,7 @@
 import { IN_FLIGHT_MAX, Memory, REQUESTS, SLOTS } from '../../src/buffers/memory.js';
 import { RawImage } from '../../src/image/raw.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';
+import { FlushLosses } from '../../src/plane/flush-losses.js';
 import { Members } from '../../src/plane/members.js';
 import { Plane } from '../../src/plane/plane.js';
 import { LockTable, RangeLocks } from '../../src/plane/range-locks.js';
@@ -88,6 +89,7 @@ export class Bench {
         image: new RawImage(file, content.length),
         file,
         member: members.addImage(`disk${file}`),
+        losses: new FlushLosses(),
         locks: new RangeLocks(table),
         dirty: false,
         allocated: 0,

@@ -1,0 +1,72 @@
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { memfdCreate } from '../sys/libc.js';
+import { EXIT_DAEMON, SluiceError } from '../util/errors.js';
+
+const MFD_CLOEXEC = 1;
+
+/** How a daemon ended: `null` when everything is on disk, else the error that its mount ended with. */
+type End = { message: string; errno: string; exitCode: number } | null;
+
+/**
+ * A few bytes of memory in which the daemon says at its very end how it went. `sluice umount` is not
+ * its parent and so cannot see its exit code: it opens the record by `path` while the daemon lives, and
+ * reads it when the daemon is gone. Nothing is left on any disk.
+ */
+export class EndRecord {
+  readonly path: string;
+  readonly #fd: number;
+
+  constructor() {
+    this.#fd = memfdCreate('sluice-end', MFD_CLOEXEC);
+    this.path = `/proc/${process.pid}/fd/${this.#fd}`;
+  }
+
+  /** @param error What the mount ended with; null when everything is on disk. */
+  write(error: SluiceError | null): void {
+    const end: End = error && {
+      message: error.message,
+      errno: error.errno,
+      exitCode: error.exitCode,
+    };
+    if (this.#fd >= 0) writeSync(this.#fd, JSON.stringify(end), 0);
+  }
+}
+
+/** The record of a daemon that runs; null where it may not be read. */
+export class EndWatch {
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  static open(path: string | undefined): EndWatch | null {
+    if (path === undefined) return null;
+    try {
+      return new EndWatch(openSync(path, 'r'));
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * Call it when the daemon is gone.
+   * @throws SluiceError what the daemon ended with; EIO with EXIT_DAEMON if it said nothing.
+   */
+  check(mountpoint: string): void {
+    const bytes = Buffer.alloc(fstatSync(this.#fd).size);
+    readSync(this.#fd, bytes, 0, bytes.length, 0);
+    const text = bytes.toString();
+    if (text === '') {
+      const message = `${mountpoint}: its daemon died before everything was flushed; see its log`;
+      throw new SluiceError(message, 'EIO', EXIT_DAEMON);
+    }
+    const end = JSON.parse(text) as End;
+    if (end === null) return;
+    throw new SluiceError(end.message, end.errno, end.exitCode);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

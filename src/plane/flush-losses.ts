@@ -1,0 +1,38 @@
+/**
+ * What failed flushes of one disk have lost, and who has been told. After a failed fsync(2) the host
+ * counts what it could not write as clean, and says of the next fsync that all is well. As Linux does
+ * for its own files since 4.13 (errseq), every handle that was open when a flush failed gets the
+ * error once.
+ */
+export class FlushLosses {
+  /** Errno of the newest loss, 0 while there was none. Never forgotten: what is lost stays lost. */
+  errno = 0;
+  /** Handles up to this one were open at the newest loss. */
+  #lastOpen = 0;
+  /** Those among them that know. */
+  readonly #told = new Set<number>();
+
+  /**
+   * A flush failed.
+   * @param errno Positive.
+   * @param lastHandle The newest handle of any disk.
+   * @param told The handle that gets the error with this very flush.
+   */
+  add(errno: number, lastHandle: number, told: number): void {
+    this.errno = errno;
+    this.#lastOpen = lastHandle;
+    this.#told.clear();
+    this.#told.add(told);
+  }
+
+  /** The error that a successful flush through `handle` has to report all the same: 0 or -errno. */
+  report(handle: number): number {
+    if (this.errno === 0 || handle > this.#lastOpen || this.#told.has(handle)) return 0;
+    this.#told.add(handle);
+    return -this.errno;
+  }
+
+  closed(handle: number): void {
+    this.#told.delete(handle);
+  }
+}
