@@ -1,9 +1,12 @@
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import type { ImageConfig, MountConfig } from '../daemon/config.js';
+import { describeUse } from '../daemon/device-use.js';
 import { describeImage } from '../image/describe.js';
 import { openChain } from '../image/open-chain.js';
+import { FileSource, identityOf } from '../image/source.js';
 import { EXIT_FAILED, EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { note } from './terminal.js';
 
 /** Refuses what is no image, what is empty, and formats that this version cannot mount. */
 async function checkContent(image: ImageConfig, growable: boolean): Promise<void> {
@@ -29,10 +32,12 @@ async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** What two names of one image have in common: the inode, or the device behind device nodes. */
-async function identify(path: string): Promise<string> {
-  const stats = await stat(path);
-  return stats.isBlockDevice() ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
+/** Whoever reads what somebody else writes should know that. */
+function noteUse(path: string): void {
+  const source = new FileSource(path);
+  const use = describeUse(source);
+  source.close();
+  if (use !== null) note(`sluice: mount: ${path}: ${use}: what is read may change at any time`);
 }
 
 /**
@@ -48,8 +53,9 @@ export async function checkImages(
   for (const image of config.images) {
     const { path } = image;
     await checkContent(image, config.growable && !config.readOnly);
-    if (!config.readOnly) await checkWritable(path);
-    const key = await identify(path);
+    if (config.readOnly) noteUse(path);
+    else await checkWritable(path);
+    const key = identityOf(path);
     const other = seen.get(key);
     if (other !== undefined) {
       const what = other === path ? 'given twice' : `the same image as ${other}`;

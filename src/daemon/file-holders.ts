@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { FileSource } from '../image/source.js';
 import { allPids, commandLine } from './processes.js';
 
@@ -23,21 +23,9 @@ export function describeHolder(source: FileSource): string | null {
 function descriptorsOf(pid: number, source: FileSource): number[] {
   try {
     const names = readdirSync(`/proc/${pid}/fd`);
-    return names.map(Number).filter((fd) => isSameFile(pid, fd, source));
+    return names.map(Number).filter((fd) => source.isAt(`/proc/${pid}/fd/${fd}`));
   } catch {
     return []; // It is gone, or another user's.
-  }
-}
-
-function isSameFile(pid: number, fd: number, source: FileSource): boolean {
-  try {
-    const stats = statSync(`/proc/${pid}/fd/${fd}`);
-    const identity = stats.isBlockDevice()
-      ? `device ${stats.rdev}`
-      : `file ${stats.dev}:${stats.ino}`;
-    return identity === source.identity;
-  } catch {
-    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import { constants, fstatSync, statfsSync, statSync } from 'node:fs';
+import type { FileSource } from '../image/source.js';
 import { close, lseek, open } from '../sys/libc.js';
 import { directIoAlignment } from '../sys/statx.js';
 import { ERRNO, errnoName } from '../util/errno.js';
@@ -28,23 +29,24 @@ const SEEK_END = 2;
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
 /**
- * Opens a host file or block device.
+ * Opens again what is open and locked, whatever its path leads to by now.
+ *
  * @param direct Bypass the host's page cache, where the file system knows how.
  * @throws SluiceError (EXIT_FAILED) naming the file.
  */
 export async function openHostFile(
-  path: string,
+  { path, link }: FileSource,
   readOnly: boolean,
   direct: boolean,
 ): Promise<HostFile> {
   const access = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | O_CLOEXEC;
   let alignment = 1;
-  let descriptor = direct ? openQuietly(path, access | constants.O_DIRECT) : -ERRNO.EINVAL;
-  if (descriptor >= 0) alignment = directAlignment(path, descriptor);
+  let descriptor = direct ? openQuietly(link, access | constants.O_DIRECT) : -ERRNO.EINVAL;
+  if (descriptor >= 0) alignment = directAlignment(link, descriptor);
   if (alignment > LARGEST_ALIGNMENT) close(descriptor);
   if (descriptor === -ERRNO.EINVAL || alignment > LARGEST_ALIGNMENT) {
     alignment = 1;
-    descriptor = openQuietly(path, access);
+    descriptor = openQuietly(link, access);
   }
   if (descriptor < 0) throw openError(path, readOnly, -descriptor);
   const stats = fstatSync(descriptor);
@@ -55,7 +57,7 @@ export async function openHostFile(
     allocated: stats.isBlockDevice() ? size : stats.blocks * 512,
     alignment,
     blockDevice: stats.isBlockDevice(),
-    inMemory: isInMemory(path),
+    inMemory: isInMemory(link),
     mode: stats.mode & 0o666,
     modifiedMs: stats.mtimeMs,
   };
@@ -91,10 +93,12 @@ function openError(path: string, readOnly: boolean, errno: number): SluiceError 
   const why =
     errno === ERRNO.ENOENT
       ? 'no such file'
-      : errno === ERRNO.EACCES || errno === ERRNO.EROFS
-        ? `no permission to ${readOnly ? 'read it' : 'write it; use --read-only'}`
-        : errno === ERRNO.EBUSY
-          ? 'in use by somebody else'
-          : `cannot be opened: ${errnoName(errno)}`;
+      : errno === ERRNO.ETXTBSY
+        ? 'in use as swap space or as a program that runs'
+        : errno === ERRNO.EACCES || errno === ERRNO.EROFS
+          ? `no permission to ${readOnly ? 'read it' : 'write it; use --read-only'}`
+          : errno === ERRNO.EBUSY
+            ? 'in use by somebody else'
+            : `cannot be opened: ${errnoName(errno)}`;
   return new SluiceError(`${path}: ${why}`, errnoName(errno), EXIT_FAILED);
 }

@@ -2,9 +2,11 @@ import { numberFiles } from '../image/chain-files.js';
 import { lockImage } from '../image/image-locks.js';
 import { type OpenLayer, openChain } from '../image/open-chain.js';
 import { smallestUnit } from '../image/qcow2/layout.js';
+import type { FileSource } from '../image/source.js';
 import type { ChainConfig, DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import type { DiskOptions, ImageConfig } from './config.js';
+import { claimForWriting, describeUse } from './device-use.js';
 import { describeHolder } from './file-holders.js';
 import { type HostFile, openHostFile } from './host-file.js';
 import type { Log } from './log.js';
@@ -50,9 +52,14 @@ async function openDisk(
   closers: (() => void)[],
 ): Promise<DiskConfig> {
   const { readOnly } = config;
+  const hold = (descriptor: number | null): void => {
+    if (descriptor !== null) closers.push(() => close(descriptor));
+  };
   // Its descriptors stay open as long as the mount: they hold the locks.
   const chain = openChain(image.path, image, (source, isTop) => {
     lockImage(source, isTop && !readOnly, describeHolder);
+    if (isTop && !readOnly) hold(claimForWriting(source));
+    else warnOfUse(source, log);
   });
   closers.push(() => chain.close());
   const isRaw = chain.layers[0]!.qcow === null;
@@ -67,10 +74,11 @@ async function openDisk(
   for (const [index, source] of sources.entries()) {
     // An image is written, and its data file; what is below them is not.
     const isTop = index === 0 || source === chain.layers[0]!.qcow?.dataSource;
-    const file = await openHostFile(source.path, readOnly || !isTop, direct);
-    closers.push(() => close(file.descriptor));
+    const file = await openHostFile(source, readOnly || !isTop, direct);
+    hold(file.descriptor);
     files.push(file);
   }
+  for (const source of sources) source.checkName();
   const [{ size: hostSize, ...first }, ...others] = files as [HostFile, ...HostFile[]];
   const canGrow = isRaw ? !first.blockDevice : write !== null && isWhole(chain.layers[0]!);
   const growable = config.growable && canGrow;
@@ -91,6 +99,11 @@ async function openDisk(
     growable,
     chain: isRaw ? null : chained,
   };
+}
+
+function warnOfUse(source: FileSource, log: Log): void {
+  const use = describeUse(source);
+  if (use !== null) log.warn(`${source.path}: ${use}: what is read may change at any time`);
 }
 
 /** Its data is in its own file. */

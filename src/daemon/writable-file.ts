@@ -12,7 +12,7 @@ export class WritableFile implements WritableSource {
   constructor(source: FileSource) {
     this.#source = source;
     try {
-      this.#descriptor = openSync(source.path, 'r+');
+      this.#descriptor = openSync(source.link, 'r+');
     } catch (error) {
       const { code = 'EIO' } = error as NodeJS.ErrnoException;
       const message = `${source.path}: cannot be written (${code}); use --read-only`;

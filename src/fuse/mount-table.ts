@@ -10,6 +10,8 @@ export interface MountEntry {
   readonly mountpoint: string;
   /** File system type with the subtype, for instance `fuse.sluice`. */
   readonly type: string;
+  /** What is mounted: a device, or whatever the file system says. */
+  readonly source: string;
 }
 
 /** What is mounted as this process sees it. Reading it asks no file system anything. */
@@ -23,9 +25,16 @@ export function parseMountTable(text: string): MountEntry[] {
   return lines.map((line) => {
     const fields = line.split(' ');
     // A varying number of optional fields ends with a lone "-"; the type comes after it.
-    const type = fields[fields.indexOf('-', 6) + 1];
+    const [type, source] = fields.slice(fields.indexOf('-', 6) + 1);
     const [id, parent, device, , mountpoint] = fields;
-    return { id, parent, device, mountpoint: decodeOctal(mountpoint), type };
+    return {
+      id,
+      parent,
+      device,
+      mountpoint: decodeOctal(mountpoint),
+      type,
+      source: decodeOctal(source),
+    };
   });
 }
 

@@ -1,5 +1,6 @@
-import { isByteLocked, lockByteShared } from '../sys/ofd-locks.js';
-import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { isLocked, lockByteShared } from '../sys/ofd-locks.js';
+import { ERRNO, errnoName } from '../util/errno.js';
+import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import type { FileSource } from './source.js';
 
 // QEMU's image locking (block/file-posix.c). A shared lock on byte 100 + n says "I use permission n",
@@ -18,9 +19,22 @@ const TO_WRITE = [CONSISTENT_READ, WRITE, RESIZE] as const;
 /** What others may not do to an image that we read or write. */
 const FORBIDDEN = [WRITE, RESIZE] as const;
 
+/** QEMU's bytes end before this: 64 permissions from each of the two places. */
+const QEMU_END = 264;
+const TO_END = 0;
+
+/** What fcntl(2) says where a file system has no locks. */
+const NO_LOCKS: ReadonlySet<number> = new Set([
+  ERRNO.EOPNOTSUPP,
+  ERRNO.ENOLCK,
+  ERRNO.ENOSYS,
+  ERRNO.EINVAL,
+]);
+
 /**
  * Locks an image as QEMU does, so that it refuses what we hold, and we what it holds. The lock lasts as
- * long as the source's descriptor. Where the file system has no locks there is none.
+ * long as the source's descriptor. Where the file system has no locks there is none. Other programs'
+ * fcntl locks count too, wherever in the file: an exclusive one forbids reading, a shared one writing.
  *
  * @param whoHolds Says who is likely to hold the file: `qemu-system-x86_64 (pid 4242)`, or null.
  * @throws SluiceError EAGAIN, exit code 3
@@ -33,18 +47,34 @@ export function lockImage(
   const { descriptor, path } = source;
   const used = forWriting ? TO_WRITE : TO_READ;
   const bytes = [...used.map((bit) => USED + bit), ...FORBIDDEN.map((bit) => UNSHARED + bit)];
+  let isHindered = false;
   for (const byte of bytes) {
-    const result = lockByteShared(descriptor, byte);
-    // Only an exclusive lock is in the way, and QEMU takes none; anything else: no locks here.
-    if (result < 0) return;
+    const errno = -lockByteShared(descriptor, byte);
+    if (NO_LOCKS.has(errno)) return;
+    // QEMU's locks are all shared: another program's is in the way.
+    if (errno === ERRNO.EAGAIN || errno === ERRNO.EACCES) isHindered = true;
+    else if (errno > 0) {
+      const name = errnoName(errno);
+      throw new SluiceError(`${path}: cannot be locked: ${name}`, name, EXIT_FAILED);
+    }
   }
-  const writtenElsewhere = FORBIDDEN.some((bit) => isByteLocked(descriptor, USED + bit));
-  const refusedElsewhere = used.some((bit) => isByteLocked(descriptor, UNSHARED + bit));
-  if (!writtenElsewhere && !refusedElsewhere) return;
-  const holder = whoHolds(source);
-  const who = holder === null ? 'another program' : holder;
-  const what = writtenElsewhere
-    ? `in use for writing by ${who}`
-    : `in use by ${who}, which lets nobody write it; use --read-only`;
-  throw new SluiceError(`${path}: ${what}`, 'EAGAIN', EXIT_IMAGE);
+  const what = isHindered ? LOCKED : conflict(descriptor, used, forWriting);
+  if (what === null) return;
+  const who = whoHolds(source) ?? 'another program';
+  throw new SluiceError(`${path}: ${what.replace('WHO', who)}`, 'EAGAIN', EXIT_IMAGE);
+}
+
+const LOCKED = 'locked by WHO; end that, or wait for it';
+
+/** Which lock of others contradicts; null if none does. */
+function conflict(descriptor: number, used: readonly number[], forWriting: boolean): string | null {
+  if (isLocked(descriptor, 0, TO_END, 'exclusive')) return LOCKED;
+  if (FORBIDDEN.some((bit) => isLocked(descriptor, USED + bit, 1))) {
+    return 'in use for writing by WHO';
+  }
+  const refused = used.some((bit) => isLocked(descriptor, UNSHARED + bit, 1));
+  const isRead = (): boolean =>
+    isLocked(descriptor, 0, USED) || isLocked(descriptor, QEMU_END, TO_END);
+  if (!refused && !(forWriting && isRead())) return null;
+  return 'in use by WHO, which lets nobody write it; use --read-only';
 }

@@ -1,4 +1,12 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { splitDeviceNumber } from '../util/device-number.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 
@@ -24,6 +32,15 @@ export function hostError(path: string, error: unknown): SluiceError {
   return new SluiceError(`${path}: ${what}`, code, EXIT_FAILED, error);
 }
 
+/** What two names of one image have in common: the inode, or the device behind device nodes. */
+export function identityOf(path: string): string {
+  return identify(statSync(path, { bigint: true }));
+}
+
+function identify(stats: BigIntStats): string {
+  return stats.isBlockDevice() ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
+}
+
 /** A regular file or block device, open for reading. */
 export class FileSource implements Source {
   readonly path: string;
@@ -42,7 +59,32 @@ export class FileSource implements Source {
     this.blockDevice = stats.isBlockDevice();
     this.#size = this.blockDevice ? deviceSize(path, stats.rdev) : stats.size;
     this.#allocated = this.blockDevice ? this.#size : stats.blocks * 512;
-    this.identity = this.blockDevice ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
+    this.identity = identify(fstatSync(this.descriptor, { bigint: true }));
+  }
+
+  /** A path to this very file, whatever its own path leads to by now: to open it again. */
+  get link(): string {
+    return `/proc/self/fd/${this.descriptor}`;
+  }
+
+  /** Does a path lead to this file? */
+  isAt(path: string): boolean {
+    try {
+      return identityOf(path) === this.identity;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * What is written to a file that has no name any more is lost with the mount.
+   *
+   * @throws SluiceError ESTALE, exit code 1, if its path leads to another file than when it was opened
+   */
+  checkName(): void {
+    if (this.isAt(this.path)) return;
+    const message = `${this.path}: was replaced while it was opened; try again`;
+    throw new SluiceError(message, 'ESTALE', EXIT_FAILED);
   }
 
   get size(): number {

@@ -20,21 +20,32 @@ const fcntlFlock = declare('int fcntl(int fd, int command, void *flock)') as (
   flock: DataView,
 ) => number;
 
-function oneByte(type: number, at: number): DataView {
+/** `length` 0: to the end, however far that moves. */
+function range(type: number, start: number, length: number): DataView {
   const flock = new DataView(new ArrayBuffer(FLOCK_BYTES));
   flock.setInt16(FLOCK_TYPE, type, true);
-  flock.setBigInt64(FLOCK_START, BigInt(at), true);
-  flock.setBigInt64(FLOCK_LENGTH, 1n, true);
+  flock.setBigInt64(FLOCK_START, BigInt(start), true);
+  flock.setBigInt64(FLOCK_LENGTH, BigInt(length), true);
   return flock;
 }
 
 /** Takes a shared lock on one byte of a file without waiting. 0 or -errno. */
 export function lockByteShared(fd: number, at: number): number {
-  return fcntlFlock(fd, F_OFD_SETLK, oneByte(F_RDLCK, at));
+  return fcntlFlock(fd, F_OFD_SETLK, range(F_RDLCK, at, 1));
 }
 
-/** True if somebody else holds a lock, shared or exclusive, on one byte of a file. */
-export function isByteLocked(fd: number, at: number): boolean {
-  const flock = oneByte(F_WRLCK, at);
+/**
+ * True if somebody else holds a lock on bytes of a file, of open descriptions or of processes.
+ *
+ * @param length 0: to the end
+ * @param kind `exclusive` does not see shared locks
+ */
+export function isLocked(
+  fd: number,
+  start: number,
+  length: number,
+  kind: 'any' | 'exclusive' = 'any',
+): boolean {
+  const flock = range(kind === 'any' ? F_WRLCK : F_RDLCK, start, length);
   return fcntlFlock(fd, F_OFD_GETLK, flock) === 0 && flock.getInt16(FLOCK_TYPE, true) !== F_UNLCK;
 }

@@ -4,6 +4,7 @@ import {
   closeSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -12,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { type HostFile, openHostFile } from '../../src/daemon/host-file.js';
+import { FileSource } from '../../src/image/source.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { loopDevice } from '../helpers/loop-device.js';
 import { requires } from '../helpers/requires.js';
@@ -24,9 +26,18 @@ async function open(
   readOnly: boolean,
   direct: boolean,
 ): Promise<HostFile> {
-  const file = await openHostFile(path, readOnly, direct);
+  const file = await openPath(path, readOnly, direct);
   t.teardown(() => closeSync(file.descriptor));
   return file;
+}
+
+async function openPath(path: string, readOnly: boolean, direct: boolean): Promise<HostFile> {
+  const source = new FileSource(path);
+  try {
+    return await openHostFile(source, readOnly, direct);
+  } finally {
+    source.close();
+  }
 }
 
 /** Flags of an open descriptor, as the kernel prints them. */
@@ -126,7 +137,7 @@ for (const [readOnly, access] of [
 
 async function refusal(path: string, readOnly: boolean, direct: boolean): Promise<SluiceError> {
   try {
-    closeSync((await openHostFile(path, readOnly, direct)).descriptor);
+    closeSync((await openPath(path, readOnly, direct)).descriptor);
   } catch (error) {
     if (error instanceof SluiceError) return error;
     throw error;
@@ -146,7 +157,24 @@ test('a missing file is refused by name', async (t) => {
 test('a directory is refused for writing', async (t) => {
   const path = join(tempFolder(t), 'folder');
   mkdirSync(path);
-  t.is((await refusal(path, false, true)).message, `${path}: cannot be opened: EISDIR`);
+  t.is((await refusal(path, false, true)).message, `${path}: a directory, not an image`);
+});
+
+test('a file that is replaced while it is opened is not the one that is used', async (t) => {
+  const folder = tempFolder(t, TMPFS);
+  const path = join(folder, 'disk');
+  writeFileSync(path, 'x'.repeat(1000));
+  const source = new FileSource(path);
+  t.teardown(() => source.close());
+  t.notThrows(() => source.checkName());
+  writeFileSync(join(folder, 'other'), 'y'.repeat(5000));
+  renameSync(join(folder, 'other'), path);
+  const file = await openHostFile(source, false, true);
+  t.teardown(() => closeSync(file.descriptor));
+  t.is(file.size, 1000);
+  const error = t.throws(() => source.checkName(), { instanceOf: SluiceError });
+  t.is(error?.message, `${path}: was replaced while it was opened; try again`);
+  t.is(error?.exitCode, 1);
 });
 
 test.serial('a refused file leaves no descriptor behind', async (t) => {
@@ -158,17 +186,19 @@ test.serial('a refused file leaves no descriptor behind', async (t) => {
 
 async function closeAndReturn(path: string): Promise<number> {
   writeFileSync(path, 'x');
-  const { descriptor } = await openHostFile(path, true, false);
+  const { descriptor } = await openPath(path, true, false);
   closeSync(descriptor);
   return descriptor;
 }
 
 /** What another user hears who opens a file, as `errno message`. */
 function asNobody(path: string, readOnly: boolean): string {
-  const module = fileURLToPath(new URL('../../src/daemon/host-file.js', import.meta.url));
+  const [hostFile, source] = ['../../src/daemon/host-file.js', '../../src/image/source.js'].map(
+    (module) => JSON.stringify(fileURLToPath(new URL(module, import.meta.url))),
+  );
   const script =
-    `import(${JSON.stringify(module)})` +
-    `.then((m) => m.openHostFile(${JSON.stringify(path)}, ${readOnly}, true))` +
+    `Promise.all([import(${hostFile}), import(${source})])` +
+    `.then(([m, s]) => m.openHostFile(new s.FileSource(${JSON.stringify(path)}), ${readOnly}, true))` +
     `.then(() => console.log('opened'), (e) => console.log(e.errno + ' ' + e.message))`;
   const words = [
     '--reuid=65534',

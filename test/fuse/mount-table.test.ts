@@ -18,6 +18,7 @@ test('optional fields are skipped, octal escapes are decoded', (t) => {
     device: '0:50',
     mountpoint: String.raw`/mnt/a b\c`,
     type: 'fuse.sluice',
+    source: 'a-b.raw',
   });
   t.is(table[2].type, 'fuse.sluice');
 });
