@@ -26,6 +26,7 @@ export interface Assembly {
   readonly members: Members;
   readonly disks: Disk[];
   readonly tree: Tree;
+  readonly isBeingKilled: (thread: number) => boolean;
   /** The plane whose time is the time of changes through control files, once there is one. */
   plane: Plane | null;
 }
@@ -44,7 +45,14 @@ export function assemble(
   const members = new Members(throttle, proc);
   const tree = new Tree();
   const disks = makeDisks(config, chains, members);
-  const assembly: Assembly = { throttle, members, disks, tree, plane: null };
+  const assembly: Assembly = {
+    throttle,
+    members,
+    disks,
+    tree,
+    isBeingKilled: proc.isBeingKilled,
+    plane: null,
+  };
   const now = (): number => assembly.plane?.nowNs ?? 0;
   const control: Control = {
     throttle,

@@ -21,6 +21,7 @@ import { ERRNO } from '../util/errno.js';
 import { Charging } from './charging.js';
 import type { Disk } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
+import { Interrupted } from './interrupted.js';
 import type { Members } from './members.js';
 import { Operations } from './operations.js';
 import type { Parts } from './parts.js';
@@ -41,6 +42,8 @@ export interface PlaneOptions {
   transport: Transport;
   tree: Tree;
   owner: Owner;
+  /** Whether a thread is being ended; may read /proc. */
+  isBeingKilled: (thread: number) => boolean;
   /** Let the kernel cache disks. */
   pageCache: boolean;
   /** Called when INIT has been answered; false: the kernel is too old and was refused. */
@@ -71,6 +74,7 @@ export class Plane implements Admission {
   readonly #warn: (text: string) => void;
   readonly #pool = new PayloadPool();
   readonly #waiting = new WaitingIndex(this.requests);
+  readonly #interrupted: Interrupted;
   readonly #replies: Replies;
   readonly #tasks: Tasks;
   readonly #reads: Reads;
@@ -87,6 +91,7 @@ export class Plane implements Admission {
     this.#charging = new Charging(this.requests, disks, options.members, options.throttle);
     options.members.rulesChanged = () => this.#rulesChanged();
     this.#initialised = options.initialised;
+    this.#interrupted = new Interrupted(this.requests, options.isBeingKilled);
     this.#warn = options.warn;
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
     const { requests } = this;
@@ -165,6 +170,9 @@ export class Plane implements Admission {
 
   /** Starts what may go now. */
   endTurn(): void {
+    if (this.nowNs >= this.#interrupted.lookAtNs) {
+      this.#interrupted.look(this.nowNs, (request) => this.#giveUp(request));
+    }
     for (;;) {
       const request = this.#throttle.next(this.nowNs);
       if (request < 0) break;
@@ -175,9 +183,9 @@ export class Plane implements Admission {
     if (warnings.length > 0) for (const text of warnings.splice(0)) this.#warn(text);
   }
 
-  /** When the throttle wants another turn, at the latest. */
+  /** When another turn is wanted, at the latest. */
   get wakeAtNs(): number {
-    return this.#throttle.wakeAt;
+    return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs);
   }
 
   /** Requests wait for one of another group, that has to complete or to come. */
@@ -198,10 +206,15 @@ export class Plane implements Admission {
     return DEFERRED;
   }
 
-  /** A waiting request whose caller was interrupted goes with EINTR, uncharged. */
+  /** The caller of a request has had a signal: if that kills it the request need not wait. */
   interrupt(uniqueLow: number, uniqueHigh: number): void {
     const request = this.#waiting.find(uniqueLow, uniqueHigh);
-    if (request === NONE || !this.#throttle.cancel(request)) return;
+    if (request !== NONE && this.#interrupted.add(request, this.nowNs)) this.#giveUp(request);
+  }
+
+  /** A waiting request whose caller is being killed goes with EINTR, uncharged. */
+  #giveUp(request: number): void {
+    if (!this.#throttle.cancel(request)) return;
     this.#waiting.remove(request);
     this.#replies.result(request, -ERRNO.EINTR, false);
   }

@@ -22,6 +22,31 @@ export function processOf(thread: number): number {
   return Number(/^Tgid:\s*([0-9]+)$/m.exec(readProc(`/proc/${thread}/status`))?.[1] ?? 0);
 }
 
+/** Signals that by default do not end a process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH. */
+const HARMLESS_SIGNALS = [17, 18, 19, 20, 21, 22, 23, 28].reduce((mask, n) => mask | bitOf(n), 0n);
+
+/**
+ * Whether a thread is being ended: by SIGKILL, or by a signal that it neither handles, ignores nor
+ * blocks. (The kernel turns most of the latter into a pending SIGKILL; those that dump core stay what
+ * they are.) A thread that is gone counts too.
+ */
+export function isBeingKilled(thread: number): boolean {
+  const status = readProc(`/proc/${thread}/status`);
+  if (status === '' || /^State:\s*[ZX]/m.test(status)) return true;
+  const mask = (name: string): bigint =>
+    BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
+  const pending = mask('SigPnd') | mask('ShdPnd');
+  if ((pending & bitOf(9)) !== 0n) return true;
+  // A debugger sees a signal first, and may take it away.
+  if (/^TracerPid:\s*[1-9]/m.test(status)) return false;
+  const survived = mask('SigBlk') | mask('SigIgn') | mask('SigCgt') | HARMLESS_SIGNALS;
+  return (pending & ~survived) !== 0n;
+}
+
+function bitOf(signal: number): bigint {
+  return 1n << BigInt(signal - 1);
+}
+
 /** When a process started, in clock ticks since boot; '' if it is gone. */
 export function startOf(process: number): string {
   const text = readProc(`/proc/${process}/stat`);

@@ -35,8 +35,9 @@ export class RequestTable {
     this.readyOf = new Float64Array(capacity);
   }
 
+  /** Makes room; never shrinks. Control path only. */
   growMembers(members: number): void {
-    this.queues = members * CLASSES;
+    this.queues = Math.max(this.queues, members * CLASSES);
     this.lists.grow(0, this.queues);
     this.groupOf = grownInt32(this.groupOf, members, 0);
   }

@@ -1,3 +1,4 @@
+import { assert } from '../util/assert.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { type Bursts, checkBursts, RATES } from './bursts.js';
 import { checkLimits } from './check-limits.js';
@@ -34,6 +35,7 @@ export class Throttle extends DataPath {
   private readonly groups: (Group | null)[] = [this.root];
   private readonly memberNames: string[] = [];
   private readonly unusedMembers: number[] = [];
+  private readonly unusedGroups: number[] = [];
   private model: CostModel = 'linear';
 
   /** See DataPath. */
@@ -49,8 +51,7 @@ export class Throttle extends DataPath {
    */
   createGroup(path: string): Group {
     const { parent, name } = placeForGroup(this.root, path);
-    const unused = this.groups.indexOf(null);
-    const id = unused === -1 ? this.groups.length : unused;
+    const id = this.unusedGroups.pop() ?? this.groups.length;
     const group = new Group(id, name, parent);
     this.groups[id] = group;
     parent.children.set(name, group);
@@ -73,6 +74,7 @@ export class Throttle extends DataPath {
     const parent = group.parent as Group;
     parent.children.delete(group.name);
     this.groups[group.id] = null;
+    this.unusedGroups.push(group.id);
     this.tree.removeGroup(leafEntity(group.id), parent.children.size > 0);
     this.counters.groupRemoved(group.id, parent.id);
     this.savings.buckets.setLimits(group.id, NO_LIMITS, 0);
@@ -165,9 +167,9 @@ export class Throttle extends DataPath {
   createMember(name: string): number {
     const member = this.unusedMembers.pop() ?? this.memberNames.length;
     this.memberNames[member] = name;
-    const length = Math.max(8, 2 ** Math.ceil(Math.log2(member + 1)));
-    this.counters.growMembers(length);
-    this.table.growMembers(length);
+    const capacity = capacityFor(this.memberNames.length);
+    this.counters.growMembers(capacity);
+    this.table.growMembers(capacity);
     this.table.groupOf[member] = this.root.id;
     this.tree.addMember(memberEntity(member), ROOT_MEMBERS);
     this.root.members.add(member);
@@ -233,7 +235,7 @@ export class Throttle extends DataPath {
    */
   release(): void {
     this.tree.released = true;
-    this.judgeAll(0);
+    this.judgeAll(this.clock);
   }
 
   private changeBuckets(group: Group, now: number, change: () => void): void {
@@ -261,18 +263,28 @@ export class Throttle extends DataPath {
   }
 
   private judgeAll(now: number): void {
+    assert(now >= this.clock, 'time does not go back');
     const nodes: number[] = [];
     addNodes(this.root, nodes);
     this.rebuild(nodes, now);
   }
 
   private growGroups(): void {
-    const length = Math.max(8, 2 ** Math.ceil(Math.log2(this.groups.length + 1)));
-    this.savings.buckets.grow(length);
-    this.counters.growGroups(length);
-    this.pressures.grow(length);
-    this.reservations.grow(length);
+    // Node numbers of groups run to one beyond the last: ROOT_MEMBERS is one more.
+    const capacity = capacityFor(this.groups.length + 1);
+    this.savings.buckets.grow(capacity);
+    this.counters.growGroups(capacity);
+    this.pressures.grow(capacity);
+    this.reservations.grow(capacity);
   }
+}
+
+/**
+ * Rows of a table that has to hold `count` of something. `count` is the most there ever were, not the
+ * number that was given out last: a number that is used again may be small.
+ */
+function capacityFor(count: number): number {
+  return Math.max(8, 2 ** Math.ceil(Math.log2(count)));
 }
 
 /** Children before their parents. */

@@ -51,6 +51,8 @@ const memory = new Memory();
 /** A plane between a kernel and host files that are played; time is a number. */
 export class Bench {
   nowNs = 1e9;
+  /** What is found out about a caller that was interrupted. */
+  isBeingKilled = true;
   initialised = 0;
   readonly memory = memory;
   readonly throttle = new Throttle(REQUESTS);
@@ -105,6 +107,7 @@ export class Bench {
       tree,
       owner: { uid: 0, gid: 0 },
       pageCache: false,
+      isBeingKilled: () => this.isBeingKilled,
       members,
       initialised: (accepted) => {
         if (accepted) this.initialised++;

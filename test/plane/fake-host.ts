@@ -248,6 +248,7 @@ export function writeRequest(
   memory.view.setUint32(at + 4, opcode, true);
   memory.view.setUint32(at + 8, unique, true);
   memory.view.setUint32(at + 16, node, true);
+  memory.view.setUint32(at + 32, 4242, true); // the calling thread
   memory.bytes.set(body, at + 40);
   return 40 + body.length;
 }

@@ -104,6 +104,44 @@ test('an interrupted request that waits ends with EINTR at once and is charged n
   bench.assertIdle();
 });
 
+test('a signal that does not kill leaves a waiting request its place', (t) => {
+  const bench = throttled();
+  bench.isBeingKilled = false;
+  const [first, second] = [bench.read(0, 512), bench.read(512, 512)];
+  bench.interrupt(first);
+  // It is looked at again every 100 ms, in vain.
+  t.is(bench.plane.wakeAtNs, SECOND + 0.09 * SECOND);
+  bench.turn(1.09 * SECOND);
+  bench.run();
+  t.deepEqual(bench.reply(first).payload, HOST.slice(0, 512));
+  bench.turn(1.19 * SECOND);
+  bench.run();
+  t.is(bench.reply(second).error, 0);
+  bench.turn(2 * SECOND);
+  t.is(bench.plane.wakeAtNs, Infinity);
+  t.deepEqual(stats(bench), { rios: 2, wios: 0, dios: 0, queued: 0, inflight: 0 });
+  bench.assertIdle();
+});
+
+test('a caller that is killed after another signal is noticed within 100 ms', (t) => {
+  const bench = throttled();
+  const reads = Array.from({ length: 100 }, (_, i) => bench.read(i * 512, 512));
+  bench.isBeingKilled = false;
+  for (const id of reads) bench.interrupt(id);
+  bench.run();
+  t.is(stats(bench).queued, 100);
+  bench.isBeingKilled = true;
+  bench.turn(1.1 * SECOND);
+  bench.run();
+  t.is(stats(bench).queued, 0);
+  t.deepEqual(
+    reads.map((id) => bench.reply(id).error),
+    Array(100).fill(-EINTR),
+  );
+  t.is(bench.plane.wakeAtNs, Infinity);
+  bench.assertIdle();
+});
+
 test('after an interrupt those behind it go when they would have gone without it', (t) => {
   const bench = throttled();
   const [first, second, third] = [bench.read(0, 512), bench.read(512, 512), bench.read(1024, 512)];
