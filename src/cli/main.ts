@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { EXIT_FAILED, EXIT_OK, SluiceError } from '../util/errors.js';
-import { commandOf, createParser } from './parser.js';
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { commandOf, help, runWords } from './parser.js';
+import { OutputClosed } from './terminal.js';
 
 /** The program `sluice`: the only place that prints errors and exits. */
 
@@ -20,17 +21,39 @@ function errorLine(error: unknown, words: readonly string[]): string {
   return name === undefined ? `sluice: ${flat}` : `sluice: ${name}: ${flat}`;
 }
 
+/** Options end at `--`. */
+function isVerbose(words: readonly string[]): boolean {
+  const end = words.indexOf('--');
+  return words.slice(0, end < 0 ? undefined : end).includes('--verbose');
+}
+
+/** Says what went wrong. @returns the exit code */
+function fail(error: unknown, words: readonly string[]): number {
+  if (error instanceof OutputClosed) return EXIT_OK;
+  process.stderr.write(`${errorLine(error, words)}\n`);
+  if (isVerbose(words) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  return error instanceof SluiceError ? error.exitCode : EXIT_FAILED;
+}
+
 async function main(words: readonly string[]): Promise<number> {
   try {
-    await createParser(words).parseAsync();
-    return EXIT_OK;
-  } catch (error) {
-    process.stderr.write(`${errorLine(error, words)}\n`);
-    if (words.includes('--verbose') && error instanceof Error) {
-      process.stderr.write(`${error.stack ?? ''}\n`);
+    if (words.length > 0) {
+      await runWords(words);
+      return EXIT_OK;
     }
-    return error instanceof SluiceError ? error.exitCode : EXIT_FAILED;
+    process.stderr.write(`${await help()}\n`);
+    return EXIT_USAGE;
+  } catch (error) {
+    return fail(error, words);
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const words = process.argv.slice(2);
+// Nobody reads stderr any more: there is no other place to say it, and a mount goes on.
+process.stderr.on('error', () => {});
+process.on('uncaughtException', (error) => {
+  // A daemon in the foreground ends its mount first.
+  if (process.listenerCount('uncaughtException') > 1) return;
+  process.exit(fail(error, words));
+});
+process.exitCode = await main(words);

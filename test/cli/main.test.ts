@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,30 +42,36 @@ function sluice(...args: string[]) {
 
 /** Command line, exit code, the one line on stderr after `sluice: `. */
 const REFUSED: [string, number, string][] = [
-  ['', 2, 'name a command: mount, umount, info, map, stat, set, doctor; see sluice --help'],
-  ['nonsense', 2, 'unknown command: nonsense; see sluice --help'],
   [
-    'mount',
+    '--no-verbose',
     2,
-    'mount: not enough non-option arguments: got 0, need at least 1; see sluice mount --help',
+    'name a command: mount, umount, info, map, stat, set, doctor; see sluice --help',
   ],
+  ['nonsense', 2, 'nonsense: unknown command; see sluice --help'],
+  ['help nonsense', 2, 'nonsense: unknown command; see sluice --help'],
+  ['moutn disk.img mnt', 2, 'moutn: unknown command; did you mean mount?'],
+  ['-- -mount', 2, '-mount: unknown command; did you mean mount?'],
+  ['mount', 2, 'mount: too few words; expected sluice mount [NAME=]IMAGE... MOUNTPOINT'],
   [
     'mount disk.img',
     2,
     'mount: name at least one image and, last, the mount point: sluice mount disk.img /mnt/s',
   ],
-  ['mount disk.img mnt --bogus', 2, 'mount: unknown argument: bogus; see sluice mount --help'],
+  ['mount disk.img mnt --bogus', 2, 'mount: --bogus: unknown option; see sluice mount --help'],
   [
-    'mount disk.img mnt --nonsense x',
+    'mount disk.img mnt --raed-only',
     2,
-    'mount: unknown argument: nonsense; see sluice mount --help',
+    'mount: --raed-only: unknown option; did you mean --read-only?',
   ],
+  ['mount disk.img mnt --group', 2, 'mount: --group: its value is missing'],
   [
-    'mount disk.img mnt --group',
+    'mount -odeev disk.img mnt',
     2,
-    'mount: not enough arguments following: group; see sluice mount --help',
+    'mount: mount option "deev" is not known; see mount(8) and mount.fuse3(8)',
   ],
-  ['umount mnt more', 2, 'umount: unknown argument: more; see sluice umount --help'],
+  ['mount -- --read-only mnt', 1, 'mount: --read-only: no such file'],
+  ['umount -- --force more', 2, 'umount: more: too many words; expected sluice umount MOUNTPOINT'],
+  ['stat -- --json', 4, 'stat: --json: sluice is not mounted there'],
   [
     'mount a=disk.img link.img mnt',
     2,
@@ -101,42 +117,98 @@ const REFUSED: [string, number, string][] = [
 
 for (const [line, code, message] of REFUSED) {
   test(`"sluice ${line}" is refused in one line with exit code ${code}`, (t) => {
-    const words = line === '' ? [] : line.split(' ');
-    t.deepEqual(sluice(...words), { status: code, stdout: '', stderr: `sluice: ${message}\n` });
+    t.deepEqual(sluice(...line.split(' ')), {
+      status: code,
+      stdout: '',
+      stderr: `sluice: ${message}\n`,
+    });
   });
 }
 
-test('--verbose adds the stack', (t) => {
-  const { stderr } = sluice('mount', 'nowhere.img', 'mnt', '--verbose');
-  const [first = '', second = '', third = ''] = stderr.split('\n');
-  t.is(first, 'sluice: mount: nowhere.img: no such file');
-  t.regex(second, /^SluiceError: /);
-  t.regex(third, /^ {4}at /);
+test('without a word the help goes to stderr', (t) => {
+  const { status, stdout, stderr } = sluice();
+  t.deepEqual([status, stdout], [2, '']);
+  t.deepEqual(stderr, sluice('--help').stdout);
 });
 
-test('--version prints the version of package.json', (t) => {
-  t.deepEqual(sluice('--version'), { status: 0, stdout: '0.1.0\n', stderr: '' });
-});
-
-test('--help names the commands and goes to stdout', (t) => {
-  const { status, stdout, stderr } = sluice('--help');
-  t.is(status, 0);
-  t.is(stderr, '');
-  for (const synopsis of [
-    'sluice mount [NAME=]IMAGE... MOUNTPOINT ',
-    'sluice umount MOUNTPOINT ',
-    'sluice info IMAGE [--json] ',
-    'sluice stat MOUNTPOINT [GROUP] [--json] ',
-  ]) {
-    t.true(stdout.includes(synopsis), synopsis);
+test('--verbose adds the stack, with every command', (t) => {
+  for (const words of ['mount nowhere.img mnt --verbose', '--verbose map nowhere.img']) {
+    const { stderr } = sluice(...words.split(' '));
+    const [first = '', second = '', third = ''] = stderr.split('\n');
+    t.regex(first, /^sluice: (mount|map): nowhere.img: no such file$/);
+    t.regex(second, /^SluiceError: /);
+    t.regex(third, /^ {4}at /);
   }
+  // After -- it is an operand.
+  t.is(sluice('map', 'nowhere.img', '--', '--verbose').stderr.split('\n').length, 2);
 });
 
-test('COMMAND --help has examples', (t) => {
-  for (const command of ['mount', 'umount', 'info', 'stat']) {
+for (const word of ['--version', '-v']) {
+  test(`${word} prints the version of package.json`, (t) => {
+    t.deepEqual(sluice(word), { status: 0, stdout: '0.1.0\n', stderr: '' });
+  });
+}
+
+for (const words of ['--help', '-h', 'help']) {
+  test(`"sluice ${words}" names the commands and goes to stdout`, (t) => {
+    const { status, stdout, stderr } = sluice(words);
+    t.is(status, 0);
+    t.is(stderr, '');
+    for (const synopsis of [
+      'sluice mount [NAME=]IMAGE... MOUNTPOINT ',
+      'sluice umount MOUNTPOINT ',
+      'sluice info IMAGE [--json] ',
+      'sluice stat MOUNTPOINT [GROUP] [--json] ',
+    ]) {
+      t.true(stdout.includes(synopsis), synopsis);
+    }
+  });
+}
+
+/** Runs a line of the shell, in which `sluice` is the program. */
+function shell(line: string, env: NodeJS.ProcessEnv = process.env) {
+  const script = `sluice() { "${process.execPath}" "${MAIN}" "$@"; }\n${line}`;
+  const { status, stdout, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', script], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 20_000,
+    env,
+  });
+  return { status, stdout, stderr };
+}
+
+for (const words of ['--help', '--version', 'info disk.img', 'map disk.img', 'doctor --json']) {
+  test(`"sluice ${words}" fails in one line when it cannot print`, (t) => {
+    const { status, stderr } = shell(`sluice ${words} > /dev/full`);
+    t.is(status, 1);
+    t.regex(stderr, /^sluice: (\w+: )?standard output: no space is left there \(ENOSPC\)\n$/);
+  });
+}
+
+test('a reader that goes away is no fault', (t) => {
+  // More than a pipe holds: islands of one block each.
+  const fd = openSync(join(folder, 'islands.img'), 'w');
+  for (let at = 0; at < 4000; at++) writeSync(fd, 'x', at * 32768);
+  closeSync(fd);
+  const { status, stdout, stderr } = shell('sluice map islands.img --json | head -c 1');
+  t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '[', stderr: '' });
+  t.is(shell('sluice map islands.img --json | (sleep 0.3; wc -l)').stdout.trim(), '8000');
+});
+
+test('the language of the caller changes nothing', (t) => {
+  const { LC_ALL, LC_MESSAGES, LANG, ...rest } = process.env;
+  const env = { ...rest, LANGUAGE: 'de_DE.UTF-8' };
+  t.is(shell('sluice mount --help', env).stdout, sluice('mount', '--help').stdout);
+  t.is(shell('sluice umount', env).stderr, sluice('umount').stderr);
+});
+
+test('COMMAND --help has examples, and fits a terminal', (t) => {
+  for (const command of ['mount', 'umount', 'info', 'map', 'stat', 'set', 'doctor']) {
     const { status, stdout } = sluice(command, '--help');
     t.is(status, 0);
     t.regex(stdout, new RegExp(`Examples:\\n  sluice ${command} `));
+    t.true(Math.max(...stdout.split('\n').map((line) => line.length)) <= 80);
+    t.deepEqual(sluice('help', command), { status, stdout, stderr: '' });
   }
 });
 

@@ -1,10 +1,11 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { Diagnosis } from '../../daemon/doctor.js';
 import { EXIT_MOUNT, SluiceError } from '../../util/errors.js';
+import { print } from '../terminal.js';
 
 export const command = 'doctor';
 export const synopsis = 'doctor [--json]';
-export const describe = 'what this machine offers, and what is missing';
+export const describe = 'what this machine offers or lacks';
 
 export function builder(yargs: Argv): Argv {
   return yargs
@@ -19,7 +20,7 @@ export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const { diagnose } = await import('../../daemon/doctor.js');
   const diagnosis = await diagnose();
   const text = args.json === true ? `${JSON.stringify(diagnosis, null, 2)}\n` : report(diagnosis);
-  process.stdout.write(text);
+  print(text);
   if (diagnosis.works) return;
   throw new SluiceError('a mount would not work here; see above', 'ENOSYS', EXIT_MOUNT);
 }

@@ -6,10 +6,11 @@ import { type ChainOptions, type OpenLayer, openChain } from '../../image/open-c
 import { SluiceError } from '../../util/errors.js';
 import { declareImageCommand, parseImageCommand } from '../image-commands.js';
 import { type FullInfo, formatInfo } from '../info-report.js';
+import { print } from '../terminal.js';
 
 export const command = 'info <image>';
 export const synopsis = 'info IMAGE [--json]';
-export const describe = 'format, sizes and problems of an image';
+export const describe = 'format, sizes and problems';
 
 export function builder(yargs: Argv): Argv {
   return declareImageCommand(
@@ -30,7 +31,7 @@ export async function handler(args: ArgumentsCamelCase): Promise<void> {
   }));
   const info: FullInfo = { ...described, chain: chain ?? null, content: sums.content };
   const text = args.json === true ? `${JSON.stringify(info, null, 2)}\n` : formatInfo(info);
-  process.stdout.write(text);
+  print(text);
 }
 
 interface Sums {

@@ -3,10 +3,11 @@ import { type MapEntry, mapImage } from '../../image/map-image.js';
 import { openChain } from '../../image/open-chain.js';
 import { declareImageCommand, parseImageCommand } from '../image-commands.js';
 import { formatMap, mapJson } from '../map-report.js';
+import { print } from '../terminal.js';
 
 export const command = 'map <image>';
 export const synopsis = 'map IMAGE [--json]';
-export const describe = 'where the data of an image is, extent by extent';
+export const describe = 'where the data of an image is';
 
 export function builder(yargs: Argv): Argv {
   return declareImageCommand(
@@ -24,7 +25,7 @@ function printJson(entries: Iterable<MapEntry>): void {
   let batch: string[] = [];
   let head = '[';
   const flush = (tail: string): void => {
-    process.stdout.write(`${head}${batch.join(',\n')}${tail}`);
+    print(`${head}${batch.join(',\n')}${tail}`);
     head = '';
     batch = [];
   };
@@ -42,7 +43,7 @@ export async function handler(args: ArgumentsCamelCase): Promise<void> {
   try {
     const entries = mapImage(chain, lseekNow);
     if (args.json === true) printJson(entries);
-    else process.stdout.write(formatMap([...entries]));
+    else print(formatMap([...entries]));
   } finally {
     chain.close();
   }

@@ -10,14 +10,23 @@ import { buildMountConfig } from '../mount-config.js';
 import { declareMount, type MountArguments } from '../mount-options.js';
 import { oneText } from '../option-values.js';
 import { addOverlay } from '../overlay.js';
-import { note, progressNotes } from '../terminal.js';
+import { note, OutputClosed, print, progressNotes } from '../terminal.js';
 
 export const command = 'mount <paths..>';
 export const synopsis = 'mount [NAME=]IMAGE... MOUNTPOINT';
-export const describe = 'mount images; returns once the files can be used';
+export const describe = 'show images as plain files';
 
 export function builder(yargs: Argv): Argv {
   return declareMount(yargs);
+}
+
+/** Prints what a mount can do without: it goes on where nobody reads it. */
+function announce(text: string): void {
+  try {
+    print(text);
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) note(`sluice: mount: ${(error as Error).message}`);
+  }
 }
 
 /** Serves in this process until the mount ends. */
@@ -32,7 +41,7 @@ async function runHere(config: MountConfig, mounted: () => void): Promise<void> 
   await runDaemon(config, log, serve, ({ notice }) => {
     mounted();
     if (notice !== undefined) note(`sluice: mount: ${notice}`);
-    process.stdout.write(`sluice: mount: ${config.mountpoint} is ready\n`);
+    announce(`sluice: mount: ${config.mountpoint} is ready\n`);
   });
 }
 

@@ -10,7 +10,7 @@ import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
 
 export const command = 'set <mountpoint> <group> <settings..>';
 export const synopsis = 'set MOUNTPOINT GROUP KEY=VALUE...';
-export const describe = 'change limits, weights and members of a live mount';
+export const describe = 'change groups of a live mount';
 
 export function builder(yargs: Argv): Argv {
   return yargs

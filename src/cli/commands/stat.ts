@@ -3,11 +3,12 @@ import { readStatus } from '../../daemon/status.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { type GroupStat, parseGroups, STAT_FILES } from '../io-stat.js';
 import { formatStat } from '../stat-report.js';
+import { print } from '../terminal.js';
 import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
 
 export const command = 'stat <mountpoint> [group]';
 export const synopsis = 'stat MOUNTPOINT [GROUP] [--json]';
-export const describe = 'figures of each group and each member';
+export const describe = 'figures of groups and members';
 
 export function builder(yargs: Argv): Argv {
   return yargs
@@ -36,7 +37,5 @@ export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const asked = args.group === undefined ? undefined : String(args.group);
   const groups = selectGroups(parseGroups(status.groups), asked);
   const json = { mountpoint, daemon: status.daemon.fields, groups };
-  process.stdout.write(
-    args.json === true ? `${JSON.stringify(json, null, 2)}\n` : formatStat(groups),
-  );
+  print(args.json === true ? `${JSON.stringify(json, null, 2)}\n` : formatStat(groups));
 }

@@ -5,7 +5,7 @@ import { note, progress } from '../terminal.js';
 
 export const command = 'umount <mountpoint>';
 export const synopsis = 'umount MOUNTPOINT';
-export const describe = 'unmount; returns when all is flushed and the daemon is gone';
+export const describe = 'flush, unmount, wait for the end';
 
 export function builder(yargs: Argv): Argv {
   return yargs
