@@ -2,11 +2,10 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-LIBDIR = $(DESTDIR)$(PREFIX)/lib/sluicefs
-BINDIR = $(DESTDIR)$(PREFIX)/bin
 
 .NOTPARALLEL:
-.PHONY: help setup build test check demo bench bench-fair bench-qcow2 install clean
+.PHONY: help setup build test check demo bench bench-fair bench-qcow2 \
+	modules install uninstall clean
 
 help:
 	@echo 'make setup     install what is missing (packages of the system, npm modules)'
@@ -17,7 +16,8 @@ help:
 	@echo 'make bench     measure against other servers'
 	@echo 'make bench-fair  shares by weight, beside published figures (about 25 minutes)'
 	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
-	@echo 'make install   install to PREFIX ($(PREFIX))'
+	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
+	@echo 'make uninstall  remove what make install has made'
 	@echo 'make clean     remove build/'
 
 setup:
@@ -49,14 +49,15 @@ bench-fair: setup build
 bench-qcow2: setup build
 	@node build/tools/bench-qcow2.js
 
-# The C library of sluice is the npm module koffi: modules for development are left out.
-install: setup build
-	rm -rf '$(LIBDIR)'
-	mkdir -p '$(LIBDIR)/build' '$(BINDIR)'
-	cp -R build/src '$(LIBDIR)/build/'
-	cp -R package.json package-lock.json docs README.md LICENSE CHANGELOG.md '$(LIBDIR)/'
-	cd '$(LIBDIR)' && npm install --no-save --omit=dev --ignore-scripts
-	ln -sfn ../lib/sluicefs/build/src/cli/main.js '$(BINDIR)/sluice'
+# Packages of the system are for tests and measurements: installing needs the npm modules only.
+modules:
+	@tools/setup.sh modules
+
+install: modules build
+	@tools/install.sh install '$(DESTDIR)$(PREFIX)'
+
+uninstall:
+	@tools/install.sh uninstall '$(DESTDIR)$(PREFIX)'
 
 clean:
 	rm -rf build

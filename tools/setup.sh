@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes this machine ready to build, test and measure. Nothing is installed that is there already,
-# and every step that changes something is announced.
+# and every step that changes something is announced. `setup.sh modules` leaves out the packages.
 set -eu
 
 need_node() {
@@ -77,5 +77,5 @@ install_modules() {
 
 cd "$(dirname "$0")/.."
 need_node
-install_packages
+[ "${1:-}" = modules ] || install_packages
 install_modules

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Installs the built program under a folder (PREFIX, below DESTDIR), or takes it away again.
+# What running needs is copied and no more: the program, and of the npm modules the code and the
+# binaries for this system. The network is not used.
+set -eu
+
+usage='usage: tools/install.sh install|uninstall FOLDER'
+action=${1:?$usage}
+folder=${2:?$usage}
+library=$folder/lib/sluicefs
+command=$folder/bin/sluice
+target=../lib/sluicefs/build/src/cli/main.js
+
+# Modules that this program needs to run, as paths below this folder.
+modules() {
+  npm ls --all --omit=dev --parseable | sed -n "s|^$PWD/||p" | while read -r module; do
+    case $module in
+    *-darwin) ;;
+    *-linux-arm) [ "$arch" != arm ] || echo "$module" ;;
+    *) echo "$module" ;;
+    esac
+  done
+}
+
+# Files that running needs.
+files() {
+  arch=$(node -p process.arch)
+  other=$(node -p 'process.report.getReport().header.glibcVersionRuntime ? "musl" : "linux"')
+  echo package.json
+  echo LICENSE
+  find build/src -name '*.js'
+  modules | while read -r module; do
+    find "$module" \( -name node_modules -o -name test -o -name doc -o -name example -o -name vendor \) -prune \
+      -o -path '*/prebuilds/*' ! -path "*/prebuilds/linux-$arch*" -prune \
+      -o -path "*/${other}_$arch" -prune \
+      -o -type f ! -name 'electron.*' ! -name 'example.js' \( -name '*.js' -o -name '*.cjs' -o -name '*.mjs' \
+      -o -name '*.json' -o -name '*.wasm' -o -name '*.node' -o -name '*.so' -o -name '*.so.*' \
+      -o -iname 'licen[cs]e*' \) -print
+  done
+}
+
+remove() {
+  rm -rf "$library"
+  # A program of this name that is not ours stays.
+  if [ "$(readlink "$command")" = "$target" ]; then rm "$command"; fi
+}
+
+case $action in
+install)
+  cd "$(dirname "$0")/.."
+  remove
+  mkdir -p "$library" "$folder/bin"
+  files | tar -cf - -T - | tar -C "$library" --no-same-owner -xf -
+  chmod -R u=rwX,go=rX "$library"
+  ln -s "$target" "$command"
+  ;;
+uninstall) remove ;;
+*)
+  echo "$usage" >&2
+  exit 2
+  ;;
+esac
