@@ -183,6 +183,7 @@ export class DataPath {
   }
 
   protected beforeChange(now: number): void {
+    this.clock = now;
     this.due = this.timeOf(now);
     this.savings.buckets.settleAll(this.due);
   }

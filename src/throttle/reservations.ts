@@ -52,8 +52,9 @@ export class Reservations {
 
   set(node: number, minimum: Minimum, now: number): void {
     const group = node >> 1;
-    this.perRequest[group] = minimum.iops === 0 ? 0 : 1e9 / minimum.iops;
-    this.perByte[group] = minimum.bps === 0 ? 0 : 1e9 / minimum.bps;
+    const clock = now - this.lag;
+    setRate(this.perRequest, this.requestTag, group, minimum.iops, clock);
+    setRate(this.perByte, this.byteTag, group, minimum.bps, clock);
     this.heap.remove(group);
     this.isActive = this.perRequest.some((ns) => ns > 0) || this.perByte.some((ns) => ns > 0);
     if (this.nodes.queued[node] > 0) this.enter(group, now);
@@ -139,4 +140,19 @@ export class Reservations {
       `io.min: the minimums are more than the device gives; groups get ${share.toFixed(0)} % of them`,
     );
   }
+}
+
+/** What was served ahead of the clock is carried over in units; a number used again owes nothing. */
+function setRate(
+  nsPerUnit: Float64Array,
+  tags: Float64Array,
+  group: number,
+  rate: number,
+  clock: number,
+): void {
+  const old = nsPerUnit[group];
+  const ns = rate === 0 ? 0 : 1e9 / rate;
+  const ahead = old === 0 ? 0 : Math.max(0, tags[group] - clock) / old;
+  tags[group] = Math.min(tags[group], clock) + ahead * ns;
+  nsPerUnit[group] = ns;
 }

@@ -57,7 +57,7 @@ export class Throttle extends DataPath {
     parent.children.set(name, group);
     this.growGroups();
     this.tree.addGroup(leafEntity(id), groupEntity(parent));
-    this.pressures.reset(leafEntity(id) >> 1, 0);
+    this.pressures.reset(leafEntity(id) >> 1, this.clock);
     this.savings.chains.rebuild(group, this.savings.buckets);
     if (this.latency.isActive) this.watchLatencies();
     return group;
@@ -77,8 +77,8 @@ export class Throttle extends DataPath {
     this.unusedGroups.push(group.id);
     this.tree.removeGroup(leafEntity(group.id), parent.children.size > 0);
     this.counters.groupRemoved(group.id, parent.id);
-    this.savings.buckets.setLimits(group.id, NO_LIMITS, 0);
-    this.reservations.set(leafEntity(group.id), { bps: 0, iops: 0 }, 0);
+    this.savings.buckets.setLimits(group.id, NO_LIMITS, this.clock);
+    this.reservations.set(leafEntity(group.id), { bps: 0, iops: 0 }, this.clock);
     if (this.latency.isActive) this.watchLatencies();
   }
 
@@ -132,7 +132,6 @@ export class Throttle extends DataPath {
   setLatencyTarget(group: Group, target: number, now: number): void {
     checkLatencyTarget(target);
     group.latencyTarget = target;
-    this.clock = now;
     this.beforeChange(now);
     this.watchLatencies();
   }
@@ -209,6 +208,7 @@ export class Throttle extends DataPath {
     const from = this.memberGroup(member);
     if (from === group) return;
     const { inflight, queued } = this.counters.ofMember(member);
+    this.clock = now;
     if (queued > 0) this.beforeChange(now);
     this.carry(leafEntity(from.id), -inflight, -queued, now);
     this.carry(leafEntity(group.id), inflight, queued, now);
@@ -241,6 +241,7 @@ export class Throttle extends DataPath {
   private changeBuckets(group: Group, now: number, change: () => void): void {
     if (this.waiting > 0) this.beforeChange(now);
     else this.savings.buckets.settleGroup(group.id, now);
+    this.clock = now;
     change();
     this.savings.buckets.setLimits(group.id, group.limits, now, group.bursts);
     this.savings.chains.rebuild(group, this.savings.buckets);

@@ -189,3 +189,51 @@ test('release hands out every waiter in order and lets everything pass from then
   t.is(throttle.wakeAt, Infinity);
   t.true(throttle.submit(7, b, WRITE, MIB, 2));
 });
+
+/** Keeps the times at which waiters are judged. */
+class Watched extends Throttle {
+  readonly judged: number[] = [];
+
+  protected override rebuild(nodes: readonly number[], now: number): void {
+    this.judged.push(now);
+    super.rebuild(nodes, now);
+  }
+}
+
+test('whatever is changed, time does not go back', (t) => {
+  const throttle = new Watched(8);
+  const slow = throttle.createGroup('slow');
+  throttle.setLimits(slow, { iops: 1 }, SECOND);
+  const disk = throttle.createMember('disk');
+  throttle.moveMember(disk, slow, SECOND);
+  throttle.submit(0, disk, READ, 4096, 2 * SECOND);
+  throttle.setLatencyTarget(slow, MS, 3 * SECOND);
+  throttle.createGroup('other');
+  throttle.removeGroup('other');
+  throttle.release();
+  t.deepEqual(
+    throttle.judged.map((ns) => ns / SECOND),
+    [3, 3, 3, 3],
+  );
+});
+
+test('a minimum that is raised counts at once, whatever was served under the one before', (t) => {
+  const throttle = new Throttle(64);
+  throttle.setDepth(1, 0);
+  const group = throttle.createGroup('group');
+  throttle.setWeight(group, 1, 0);
+  throttle.setMinimum(group, { iops: 0.01 }, 0);
+  const member = throttle.createMember('member');
+  throttle.moveMember(member, group, 0);
+  const other = throttle.createMember('other');
+  for (let i = 0; i < 10; i++) throttle.submit(i, member, READ, 4096, 0);
+  for (let i = 10; i < 30; i++) throttle.submit(i, other, READ, 4096, 0);
+  throttle.setMinimum(group, { iops: 1000 }, SECOND);
+  const gone: number[] = [];
+  for (let last = 0, i = 0; i < 5; i++) {
+    throttle.complete(last, (2 + i) * SECOND);
+    last = throttle.next((2 + i) * SECOND);
+    gone.push(last);
+  }
+  t.deepEqual(gone, [1, 2, 3, 4, 5]);
+});

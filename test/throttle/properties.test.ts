@@ -21,7 +21,8 @@ const limitsOf: fc.Arbitrary<Limits> = fc.record({
   iops: requestRate,
   iopsSize: fc.constantFrom(0, 4096, 10000),
 });
-const memberOf = fc.nat(MEMBERS - 1);
+/** Taken modulo the members that there are. */
+const memberOf = fc.nat(999);
 const bytesOf = fc.constantFrom(0, 512, 4096, 4096, 65536, 1048576);
 
 type Step =
@@ -29,7 +30,9 @@ type Step =
   | { kind: 'wait'; ns: number }
   | { kind: 'cancel'; which: number }
   | { kind: 'limits'; path: string; limits: Limits }
-  | { kind: 'move'; member: number; path: string };
+  | { kind: 'move'; member: number; path: string }
+  /** One member leaves, if nothing of it waits, and perhaps another one comes. */
+  | { kind: 'churn'; member: number; path: string; comes: boolean };
 
 const submitStepOf = (direction: fc.Arbitrary<number>) =>
   fc.record({
@@ -54,6 +57,12 @@ const moveStep = fc.record({
   kind: fc.constant('move' as const),
   member: memberOf,
   path: fc.constantFrom(...LEAVES),
+});
+const churnStep = fc.record({
+  kind: fc.constant('churn' as const),
+  member: memberOf,
+  path: fc.constantFrom(...LEAVES),
+  comes: fc.boolean(),
 });
 const stepsOf = (...rare: fc.Arbitrary<Step>[]): fc.Arbitrary<Step[]> =>
   stepsWith(submitStep, ...rare);
@@ -82,24 +91,32 @@ class Run {
   mixed = false;
   cancelled = 0;
 
-  constructor(limits: Limits[]) {
+  private readonly members: number[] = [];
+
+  constructor(limits: Limits[], members = MEMBERS) {
     for (const [i, path] of PATHS.entries()) {
       const group = path === '' ? this.throttle.root : this.throttle.createGroup(path);
       this.throttle.setLimits(group, limits[i], this.now);
       this.model.setLimits(path, limits[i], this.now);
     }
-    for (let member = 0; member < MEMBERS; member++) {
-      this.throttle.createMember(`m${member}`);
-      this.move(member, LEAVES[member % 3]);
-    }
+    for (let member = 0; member < members; member++) this.join(LEAVES[member % 3]);
   }
 
   step(step: Step): void {
     if (step.kind === 'submit') for (let i = 0; i < step.count; i++) this.submit(step);
     else if (step.kind === 'wait') this.advance(this.now + step.ns);
     else if (step.kind === 'cancel') this.cancel(step.which);
-    else if (step.kind === 'move') this.move(step.member, step.path);
+    else if (step.kind === 'move') this.move(this.member(step.member), step.path);
+    else if (step.kind === 'churn') this.churn(step);
     else this.limit(step.path, step.limits);
+    this.drainNow();
+  }
+
+  /** Every second member has a request. */
+  crowd(): void {
+    for (let member = 0; member < this.members.length; member += 2) {
+      this.submit({ kind: 'submit', member, direction: member % 3, bytes: 4096, count: 1 });
+    }
     this.drainNow();
   }
 
@@ -140,7 +157,28 @@ class Run {
     ensure(this.admitted + this.cancelled === this.requests.length, 'lost or doubled requests');
   }
 
-  private submit({ member, direction, bytes }: Step & { kind: 'submit' }): void {
+  private member(which: number): number {
+    return this.members[which % this.members.length];
+  }
+
+  private join(path: string): void {
+    const member = this.throttle.createMember('m');
+    this.members.push(member);
+    this.model.groupOf[member] = '';
+    this.move(member, path);
+  }
+
+  private churn({ member: which, path, comes }: Step & { kind: 'churn' }): void {
+    const member = this.member(which);
+    if (this.members.length > 1 && this.throttle.memberStats(member).queued === 0) {
+      this.throttle.removeMember(member);
+      this.members.splice(this.members.indexOf(member), 1);
+    }
+    if (comes) this.join(path);
+  }
+
+  private submit({ member: which, direction, bytes }: Step & { kind: 'submit' }): void {
+    const member = this.member(which);
     const request = { id: this.requests.length, member, direction, bytes };
     if (request.id === 512) return;
     this.requests.push(request);
@@ -207,13 +245,14 @@ function ensure(condition: boolean, what: string): void {
 
 const treeOf = fc.array(limitsOf, { minLength: PATHS.length, maxLength: PATHS.length });
 
-function check(steps: fc.Arbitrary<Step[]>): void {
+function check(steps: fc.Arbitrary<Step[]>, members = MEMBERS, numRuns = 400): void {
   const property = fc.property(treeOf, steps, (limits, list) => {
-    const run = new Run(limits);
+    const run = new Run(limits, members);
+    if (members > MEMBERS) run.crowd();
     for (const step of list) run.step(step);
     run.finish();
   });
-  fc.assert(property, { numRuns: 400, includeErrorInReport: true });
+  fc.assert(property, { numRuns, includeErrorInReport: true });
 }
 
 test('random trees and arrivals: bounds, order, work, wake-ups, nothing lost', (t) => {
@@ -230,6 +269,11 @@ test('the same with requests that are cancelled', (t) => {
 
 test('the same with cancels, changes of limits and members that move', (t) => {
   t.notThrows(() => check(stepsOf(cancelStep, limitsStep, moveStep)));
+});
+
+test('the same with hundreds of members that come and go, and whose numbers are used again', (t) => {
+  const often = Array.from({ length: 8 }, () => churnStep);
+  t.notThrows(() => check(stepsOf(cancelStep, limitsStep, limitsStep, ...often), 300, 30));
 });
 
 test('one bucket: the bytes up to a request less 10 ms decide when it goes, however late we ask', (t) => {
