@@ -32,7 +32,8 @@ const HARMLESS_SIGNALS = [17, 18, 19, 20, 21, 22, 23, 28].reduce((mask, n) => ma
  */
 export function isBeingKilled(thread: number): boolean {
   const status = readProc(`/proc/${thread}/status`);
-  if (status === '' || /^State:\s*[ZX]/m.test(status)) return true;
+  if (status === '') return isGone(thread);
+  if (/^State:\s*[ZX]/m.test(status)) return true;
   const mask = (name: string): bigint =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
   const pending = mask('SigPnd') | mask('ShdPnd');
@@ -41,6 +42,16 @@ export function isBeingKilled(thread: number): boolean {
   if (/^TracerPid:\s*[1-9]/m.test(status)) return false;
   const survived = mask('SigBlk') | mask('SigIgn') | mask('SigCgt') | HARMLESS_SIGNALS;
   return (pending & ~survived) !== 0n;
+}
+
+/** /proc mounted with hidepid shows nothing of other users' processes, though they are there. */
+function isGone(thread: number): boolean {
+  try {
+    process.kill(thread, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
 }
 
 function bitOf(signal: number): bigint {

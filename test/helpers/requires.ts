@@ -9,6 +9,7 @@ export type Need =
   | 'io_uring'
   | 'fio'
   | 'loop'
+  | 'perl'
   | 'e2fsprogs'
   | 'setpriv'
   | 'fusermount3'
@@ -20,6 +21,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   root: () => (process.getuid?.() === 0 ? null : 'not root'),
   io_uring: () => (ioUringDisabled() ? 'io_uring is forbidden (kernel.io_uring_disabled)' : null),
   fio: () => program('fio', '--version'),
+  perl: () => program('perl', '-v'),
   loop: () => program('losetup', '--version') ?? program('losetup', '-f'),
   e2fsprogs: () => program('mkfs.ext4', '-V') ?? program('e2fsck', '-V'),
   fusermount3: () =>

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import { cgroupsOf, processOf, startOf } from '../../src/sys/proc.js';
+import { cgroupsOf, isBeingKilled, processOf, startOf } from '../../src/sys/proc.js';
+import { Child } from '../helpers/run.js';
 
 /** A number that no process has: above the kernel's largest. */
 const NOBODY = 4_194_305;
@@ -32,4 +33,12 @@ test('cgroups are the paths of /proc/PID/cgroup', (t) => {
   const paths = new Set(lines.map((line) => line.split(':').slice(2).join(':')));
   t.deepEqual(new Set(cgroupsOf(process.pid)), paths);
   t.deepEqual(cgroupsOf(NOBODY), []);
+});
+
+test('who lives is not being killed, whatever it handles; who has ended is', async (t) => {
+  t.false(isBeingKilled(process.pid));
+  t.false(isBeingKilled(1));
+  const child = new Child('true', []);
+  await child.ended;
+  t.true(isBeingKilled(child.pid));
 });
