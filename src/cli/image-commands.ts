@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { NamedFiles } from '../image/named-files.js';
 import type { ChainOptions } from '../image/open-chain.js';
 import { parseFormats } from './format-option.js';
-import { oneText } from './option-values.js';
+import { many, oneFlag, oneText } from './option-values.js';
 
 /** Options that say how to look at an image: the same for each command that does. */
 export const IMAGE_OPTIONS = {
@@ -12,6 +13,20 @@ export const IMAGE_OPTIONS = {
     describe: 'FORMAT[,FORMAT...]: auto, raw or qcow2, then those of backing files',
   },
   snapshot: { type: 'string', requiresArg: true, describe: 'ID|NAME: an internal snapshot' },
+  untrusted: {
+    type: 'boolean',
+    describe: 'refuse every file that an image names, but for those of the command line',
+  },
+  'data-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'PATH: may be a data file, outside the folder of its image too (repeatable)',
+  },
+  'backing-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'PATH: may be a backing file, with --untrusted too (repeatable)',
+  },
 } as const;
 
 /** Declares a command that looks at one image. */
@@ -21,6 +36,22 @@ export function declareImageCommand(yargs: Argv, usage: string): Argv {
     .positional('image', { type: 'string', describe: 'a file or a block device' })
     .option('json', { type: 'boolean', describe: 'print JSON' })
     .options(IMAGE_OPTIONS);
+}
+
+/** Arguments that say which files an image may name. */
+export interface NamedFileArguments {
+  dataFile?: string | string[] | undefined;
+  backingFile?: string | string[] | undefined;
+  untrusted?: boolean | boolean[] | undefined;
+}
+
+/** @param directory absolute directory that relative paths start from */
+export function parseNamedFiles(args: NamedFileArguments, directory: string): NamedFiles {
+  return {
+    dataFiles: many(args.dataFile).map((path) => resolve(directory, path)),
+    backingFiles: many(args.backingFile).map((path) => resolve(directory, path)),
+    untrusted: oneFlag('--untrusted', args.untrusted, false),
+  };
 }
 
 /** Path of the image, absolute, and how to open it. */
@@ -34,6 +65,7 @@ export function parseImageCommand(args: ArgumentsCamelCase): {
     options: {
       ...parseFormats(args.format as string | undefined),
       snapshot: snapshot === '' ? null : snapshot,
+      named: parseNamedFiles(args as NamedFileArguments, process.cwd()),
     },
   };
 }

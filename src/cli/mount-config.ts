@@ -12,6 +12,7 @@ import {
   parseGroupOption,
 } from './group-option.js';
 import { checkNameClash, parseImageArgument } from './image-argument.js';
+import { parseNamedFiles } from './image-commands.js';
 import type { MountArguments } from './mount-options.js';
 import { many, oneFlag, oneInteger, oneText, oneWord } from './option-values.js';
 
@@ -62,8 +63,9 @@ function splitPaths(paths: readonly string[]): { images: string[]; mountpoint: s
 function parseImages(texts: readonly string[], args: MountArguments, directory: string) {
   const formats = parseFormats(args.format);
   const snapshot = oneText('--snapshot', args.snapshot, '') || null;
+  const named = parseNamedFiles(args, directory);
   const images = texts.map((text): ImageConfig => {
-    return { ...parseImageArgument(text, directory), ...formats, snapshot };
+    return { ...parseImageArgument(text, directory), ...formats, snapshot, named };
   });
   checkNameClash(images);
   return images;

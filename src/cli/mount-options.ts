@@ -1,5 +1,5 @@
 import type { Argv, Options } from 'yargs';
-import { IMAGE_OPTIONS } from './image-commands.js';
+import { IMAGE_OPTIONS, type NamedFileArguments } from './image-commands.js';
 
 /** Options of `sluice mount`. Each is described in docs/manual.md (a test compares). */
 const MOUNT_OPTIONS = {
@@ -62,7 +62,7 @@ type Text = string | string[] | undefined;
 type Flag = boolean | boolean[] | undefined;
 
 /** Arguments of `sluice mount` as parsed, before any check. */
-export interface MountArguments {
+export interface MountArguments extends NamedFileArguments {
   paths: string[];
   group?: Text;
   assign?: Text;

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import type { ImageConfig, MountConfig } from '../daemon/config.js';
-import { openChain } from '../image/open-chain.js';
+import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
 import { createOverlay } from '../image/qcow2/create-overlay.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 
@@ -24,13 +24,37 @@ export function addOverlay(config: MountConfig, overlay: string | null): Overlai
     throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
   }
   const isNew = !existsSync(overlay);
+  const over = overlaid(overlay, image);
   if (isNew) makeOverlay(overlay, image);
-  else checkOverlay(overlay, image);
-  const images = [{ ...image, path: overlay, format: 'qcow2' as const, snapshot: null }];
+  else checkOverlay(over, image);
   const discard = (): void => {
     if (isNew) rmSync(overlay, { force: true });
   };
-  return { config: { ...config, images }, discard };
+  return { config: { ...config, images: [over] }, discard };
+}
+
+/**
+ * The overlay as the image of the mount. What the command line says counts from the image that it
+ * names, which is one layer below; and it does name that.
+ */
+function overlaid(overlay: string, image: ImageConfig): ImageConfig {
+  const { named } = image;
+  const format = openTop(image.path, image).format;
+  return {
+    ...image,
+    path: overlay,
+    format: 'qcow2',
+    backingFormats: [format, ...image.backingFormats],
+    snapshot: null,
+    ...(named && { named: { ...named, backingFiles: [image.path, ...named.backingFiles] } }),
+  };
+}
+
+/** The first layer of a chain that can be opened. */
+function openTop(path: string, options: ChainOptions): OpenLayer {
+  const chain = openChain(path, options);
+  chain.close();
+  return chain.layers[0]!;
 }
 
 function makeOverlay(overlay: string, image: ImageConfig): void {
@@ -38,19 +62,22 @@ function makeOverlay(overlay: string, image: ImageConfig): void {
     const message = `${image.path}: a snapshot cannot have an overlay`;
     throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
   }
-  const chain = openChain(image.path, image);
-  chain.close();
-  const { format, size } = chain.layers[0]!;
+  const { format, size } = openTop(image.path, image);
   createOverlay(overlay, image.path, format, size);
 }
 
-/** Writes that were meant for one image must not appear over another. */
-function checkOverlay(overlay: string, image: ImageConfig): void {
-  const chain = openChain(overlay, { ...image, format: 'qcow2', snapshot: null });
-  const base = openChain(image.path, image);
+/** Writes that were meant for one image must not appear over another, or over another reading of it. */
+function checkOverlay(overlay: ImageConfig, image: ImageConfig): void {
+  const chain = openChain(overlay.path, overlay);
   chain.close();
-  base.close();
-  if (chain.layers[1]?.source.identity === base.layers[0]!.source.identity) return;
-  const message = `${overlay}: is there, and no overlay of ${image.path}; name another file`;
+  const base = openTop(image.path, image);
+  const below = chain.layers[1];
+  const { path } = overlay;
+  if (below?.source.identity !== base.source.identity) {
+    const message = `${path}: is there, and no overlay of ${image.path}; name another file`;
+    throw new SluiceError(message, 'EEXIST', EXIT_IMAGE);
+  }
+  if (below.format === base.format) return;
+  const message = `${path}: takes ${image.path} for ${below.format}, not ${base.format}; name another file`;
   throw new SluiceError(message, 'EEXIST', EXIT_IMAGE);
 }

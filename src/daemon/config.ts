@@ -1,3 +1,4 @@
+import type { NamedFiles } from '../image/named-files.js';
 import type { Format } from '../image/probe.js';
 import type { GroupSetting } from '../tree/settings.js';
 
@@ -12,6 +13,8 @@ export interface ImageConfig {
   backingFormats: Format[];
   /** ID or name of the internal snapshot to show; null for the image as it is. */
   snapshot: string | null;
+  /** Which files it may name; absent: any backing file, and data files in its folder. */
+  named?: NamedFiles;
 }
 
 /** One throttling group to make at start. */

@@ -63,9 +63,6 @@ async function openDisk(
   });
   closers.push(() => chain.close());
   const isRaw = chain.layers[0]!.qcow === null;
-  for (const { source, warnings } of chain.layers) {
-    for (const warning of warnings) log.warn(`${source.path}: ${warning}`);
-  }
   const direct = config.direct && chain.layers.every(isDirectPossible);
   // Before anything is made of the layers: a repair changes what is known of the first.
   const write = readOnly || isRaw ? null : await prepareWriting(chain.layers[0]!, image, log);

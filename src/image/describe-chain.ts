@@ -1,5 +1,5 @@
 import { SluiceError } from '../util/errors.js';
-import { type ChainOptions, type OpenLayer, openChain } from './open-chain.js';
+import { type ChainOptions, type OpenLayer, openPartly } from './open-chain.js';
 import type { QcowLayout } from './qcow2/layout.js';
 
 /** An image of a chain. Sizes in bytes. */
@@ -52,29 +52,31 @@ export function refused(problem: string): ChainInfo {
   return { virtualSize: null, chain: null, features: null, snapshots: [], problems: [problem] };
 }
 
-/** Describes an image and its backing files; what is wrong with them is a problem, not an error. */
+/**
+ * Describes an image and its backing files; what is wrong with them is a problem, not an error. Where
+ * a file below is refused, what lies above it is described.
+ */
 export function describeChain(path: string, options: ChainOptions): ChainInfo {
-  try {
-    const { layers, close } = openChain(path, options);
-    close();
-    const { size, qcow } = layers[0]!;
-    return {
-      virtualSize: size,
-      chain: layers.map(describeLayer),
-      features: qcow === null ? null : describeFeatures(qcow.layout),
-      snapshots: (qcow?.snapshots ?? []).map((snapshot) => ({
-        id: snapshot.id,
-        name: snapshot.name,
-        date: new Date(snapshot.dateMs).toISOString(),
-        virtualSize: snapshot.size,
-        stateSize: snapshot.stateBytes,
-      })),
-      problems: layers.flatMap((layer) => problemsOf(layer, path)),
-    };
-  } catch (error) {
-    if (!(error instanceof SluiceError)) throw error;
-    return refused(withoutPath(error.message, path));
-  }
+  const { layers, problem, close } = openPartly(path, options);
+  close();
+  if (problem !== null && !(problem instanceof SluiceError)) throw problem;
+  const why = problem === null ? [] : [withoutPath(problem.message, path)];
+  const [top] = layers;
+  if (top === undefined) return refused(why[0]!);
+  const { size, qcow } = top;
+  return {
+    virtualSize: problem === null ? size : null,
+    chain: layers.map(describeLayer),
+    features: qcow === null ? null : describeFeatures(qcow.layout),
+    snapshots: (qcow?.snapshots ?? []).map((snapshot) => ({
+      id: snapshot.id,
+      name: snapshot.name,
+      date: new Date(snapshot.dateMs).toISOString(),
+      virtualSize: snapshot.size,
+      stateSize: snapshot.stateBytes,
+    })),
+    problems: [...why, ...layers.flatMap((layer) => problemsOf(layer, path))],
+  };
 }
 
 function withoutPath(message: string, path: string): string {
@@ -100,11 +102,10 @@ function describeFeatures(layout: QcowLayout): FeatureInfo {
 }
 
 /** Sentences about a layer; the image itself is not named in them. */
-function problemsOf({ source, qcow, warnings }: OpenLayer, top: string): string[] {
-  const problems = [...warnings];
-  if (qcow?.layout.features.corrupt) {
-    problems.push('marked as corrupt: it can be read, and written when qemu-img check repaired it');
-  }
+function problemsOf({ source, qcow }: OpenLayer, top: string): string[] {
+  if (!qcow?.layout.features.corrupt) return [];
   const prefix = source.path === top ? '' : `${source.path}: `;
-  return problems.map((problem) => prefix + problem);
+  return [
+    `${prefix}marked as corrupt: it can be read, and written when qemu-img check repaired it`,
+  ];
 }

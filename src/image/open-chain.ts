@@ -1,11 +1,14 @@
+import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { resolveBackingName } from './backing-name.js';
 import { roundUpToSector } from './image.js';
+import { checkDataFile, checkNamed, type NamedFiles, type Role } from './named-files.js';
 import { type Format, probeFormat } from './probe.js';
 import { readL1 } from './qcow2/l1-table.js';
 import type { QcowLayout } from './qcow2/layout.js';
-import { HEADER_HEAD_BYTES, isQcow, parseHeader } from './qcow2/parse-header.js';
+import { HEADER_HEAD_BYTES, parseHeader } from './qcow2/parse-header.js';
 import { malformed, unsupported } from './qcow2/refusal.js';
 import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './qcow2/snapshots.js';
+import { formatOf, HEAD_BYTES } from './signatures.js';
 import { FileSource } from './source.js';
 
 /** More layers than anybody keeps; each takes descriptors and memory. */
@@ -19,6 +22,8 @@ export interface ChainOptions {
   backingFormats: readonly Format[];
   /** ID or name of the internal snapshot to show; null for the image as it is. */
   snapshot: string | null;
+  /** Which files an image may name; absent: any backing file, and data files in its folder. */
+  named?: NamedFiles;
 }
 
 /** A qcow2 layer's metadata. */
@@ -38,8 +43,6 @@ export interface OpenLayer {
   size: number;
   /** Null for a raw layer. */
   qcow: QcowPart | null;
-  /** Sentences that a user should read. */
-  warnings: string[];
 }
 
 /** An image and its backing files. */
@@ -52,6 +55,12 @@ export interface OpenChain {
 /** Called with each file as soon as it is open, before anything is read: takes locks. */
 export type FileOpened = (source: FileSource, isTop: boolean) => void;
 
+/** A chain as far as it can be opened. */
+export interface PartialChain extends OpenChain {
+  /** Why there is no more; null for a whole chain. */
+  problem: unknown;
+}
+
 /**
  * Opens an image and all its backing files and checks their headers.
  *
@@ -59,48 +68,101 @@ export type FileOpened = (source: FileSource, isTop: boolean) => void;
  *   stays open then.
  */
 export function openChain(path: string, options: ChainOptions, opened?: FileOpened): OpenChain {
+  const { problem, ...chain } = openPartly(path, options, opened);
+  if (problem === null) return chain;
+  chain.close();
+  throw problem;
+}
+
+/** The same for what only describes an image: it has the layers above the one that fails. */
+export function openPartly(path: string, options: ChainOptions, opened?: FileOpened): PartialChain {
   const sources: FileSource[] = [];
+  const layers: OpenLayer[] = [];
   const close = () => {
     for (const source of sources) source.close();
   };
-  const open = (file: string, isTop: boolean): FileSource => {
+  const open: Open = (file, isTop, check) => {
     const source = new FileSource(file);
-    const known = sources.map(({ identity }) => identity);
+    const other = sources.find(({ identity }) => identity === source.identity);
     sources.push(source);
-    if (isTop && known.includes(source.identity)) {
-      throw malformed(path, 'its external data file is the image itself');
-    }
+    if (other !== undefined) throw usedTwice(path, layers, source, other);
+    check?.(source);
     opened?.(source, isTop);
     return source;
   };
   try {
-    return { layers: openLayers(path, options, open), close };
-  } catch (error) {
-    close();
-    throw error;
+    openLayers(path, options, open, layers);
+    return { layers, close, problem: null };
+  } catch (problem) {
+    return { layers, close, problem };
   }
 }
 
-type Open = (path: string, isTop: boolean) => FileSource;
+function usedTwice(
+  path: string,
+  layers: readonly OpenLayer[],
+  source: FileSource,
+  other: FileSource,
+): SluiceError {
+  if (layers.some((layer) => layer.source === other)) {
+    return malformed(path, `its backing files form a loop at ${source.path}`);
+  }
+  const isOwn = layers.length === 0;
+  const what = isOwn
+    ? 'its external data file is the image itself'
+    : `its chain has ${source.path} twice`;
+  return malformed(path, what);
+}
 
-function openLayers(path: string, options: ChainOptions, open: Open): OpenLayer[] {
-  const layers: OpenLayer[] = [];
-  const seen = new Set<string>();
-  let next: { path: string; format: 'auto' | Format } | null = { path, format: options.format };
-  while (next !== null) {
-    const source = open(next.path, layers.length === 0);
-    if (seen.has(source.identity)) {
-      throw malformed(path, `its backing files form a loop at ${source.path}`);
-    }
+/** `check` throws what is wrong with a file, before it is locked. */
+type Open = (path: string, isTop: boolean, check?: (source: FileSource) => void) => FileSource;
+
+function openLayers(path: string, options: ChainOptions, open: Open, layers: OpenLayer[]): void {
+  let source = open(path, true);
+  let format = options.format;
+  for (;;) {
+    const layer = openLayer(source, format, layers.length === 0, options, open);
+    layers.push(layer);
+    const backing = backingOf(layer);
+    if (backing === null) return;
     if (layers.length === CHAIN_MAX) {
       throw unsupported(path, `it has more than ${CHAIN_MAX - 1} backing files`);
     }
-    seen.add(source.identity);
-    const layer = openLayer(source, next.format, layers.length === 0, options, open);
-    layers.push(layer);
-    next = backingOf(layer, options.backingFormats[layers.length - 1]);
+    const { path: image } = layer.source;
+    checkNamed(image, 'backing', backing.path, options.named);
+    source = openNamed(image, 'backing', () => open(backing.path, false));
+    format =
+      backing.format ?? options.backingFormats[layers.length - 1] ?? formatOfNone(layers, source);
   }
-  return layers;
+}
+
+/** Says which image wants a file that cannot be opened. */
+function openNamed(image: string, role: Role, open: () => FileSource): FileSource {
+  try {
+    return open();
+  } catch (error) {
+    // What the file itself is refused for begins with its path, and says all.
+    if (!(error instanceof SluiceError) || error.exitCode !== EXIT_FAILED) throw error;
+    const message = `${image}: its ${role} file ${error.message}`;
+    throw new SluiceError(message, error.errno, error.exitCode, error);
+  }
+}
+
+/**
+ * The format of a backing file whose overlay records none, as old tools made it: raw, unless it looks
+ * like anything else. A guest that is shown a container's bytes may write over them; one that wrote a
+ * header to its raw disk must not have it read: so it is never guessed.
+ */
+function formatOfNone(layers: readonly OpenLayer[], source: FileSource): Format {
+  const found = formatOf(source.read(0, HEAD_BYTES));
+  if (found === null) return 'raw';
+  const formats = layers.map(({ format }) => format).join(',');
+  const ways = found === 'qcow2' ? ['qcow2', 'raw'] : ['raw'];
+  throw unsupported(
+    layers.at(-1)!.source.path,
+    `its backing file ${source.path} looks like ${found}, and its format is not recorded; ` +
+      `use ${ways.map((way) => `--format ${formats},${way}`).join(' or ')}`,
+  );
 }
 
 function openLayer(
@@ -112,12 +174,11 @@ function openLayer(
 ): OpenLayer {
   const head = source.read(0, Math.min(HEADER_HEAD_BYTES, source.size));
   const format = asked === 'auto' ? probeFormat(source.path, head) : asked;
-  const warnings: string[] = [];
   if (format === 'raw') {
     if (isTop && options.snapshot !== null) {
       throw unsupported(source.path, 'a raw image has no snapshots');
     }
-    return { source, format, size: roundUpToSector(source.size), qcow: null, warnings };
+    return { source, format, size: roundUpToSector(source.size), qcow: null };
   }
   const header = parseHeader(source.path, head);
   const snapshots = readSnapshots(source.path, source, header);
@@ -127,11 +188,14 @@ function openLayer(
       : header;
   let dataSource: FileSource | null = null;
   if (layout.dataFileName !== null) {
-    const target = resolveBackingName(source.path, layout.dataFileName);
-    dataSource = open(target.path, isTop);
+    const { path } = resolveBackingName(source.path, layout.dataFileName);
+    checkNamed(source.path, 'data', path, options.named);
+    dataSource = openNamed(source.path, 'data', () => {
+      return open(path, isTop, (data) => checkDataFile(source, data, options.named));
+    });
   }
   const qcow = { layout, l1: readL1(source, layout), snapshots, dataSource };
-  return { source, format, size: roundUpToSector(layout.size), qcow, warnings };
+  return { source, format, size: roundUpToSector(layout.size), qcow };
 }
 
 function layoutAt(
@@ -147,18 +211,12 @@ function layoutAt(
   throw malformed(path, `no snapshot ${JSON.stringify(wanted)}; ${known}`);
 }
 
-/** The backing file that a layer names, and its format: as named, else as told, else raw. */
-function backingOf(
-  layer: OpenLayer,
-  told: Format | undefined,
-): { path: string; format: Format } | null {
-  const { source, qcow } = layer;
+/** The backing file that a layer names, and the format that it records; null for none. */
+function backingOf({ source, qcow }: OpenLayer): { path: string; format: Format | null } | null {
   if (qcow === null || qcow.layout.backingName === null) return null;
-  const { path, format: inName } = resolveBackingName(source.path, qcow.layout.backingName);
-  const named = inName ?? qcow.layout.backingFormat;
-  if (named !== null) return { path, format: backingFormat(source.path, named) };
-  if (told === undefined) layer.warnings.push(...silentlyRaw(path));
-  return { path, format: told ?? 'raw' };
+  const { path, format } = resolveBackingName(source.path, qcow.layout.backingName);
+  const recorded = format ?? (qcow.layout.backingFormat || null);
+  return { path, format: recorded === null ? null : backingFormat(source.path, recorded) };
 }
 
 /** QEMU also takes the names of its protocol drivers, which give the bytes as they are. */
@@ -166,17 +224,4 @@ function backingFormat(path: string, name: string): Format {
   if (name === 'qcow2') return 'qcow2';
   if (name === 'raw' || name === 'file' || name === 'host_device') return 'raw';
   throw unsupported(path, `its backing file has the format ${JSON.stringify(name)}`);
-}
-
-/** No format is recorded, so the file is raw; if it does not look raw, somebody should know. */
-function silentlyRaw(path: string): string[] {
-  const source = new FileSource(path);
-  try {
-    if (!isQcow(source.read(0, 8))) return [];
-  } finally {
-    source.close();
-  }
-  return [
-    `its backing file ${path} looks like qcow2, but the image does not say so: taken as raw; use --format qcow2,qcow2 if it is not`,
-  ];
 }

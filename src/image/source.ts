@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  type Stats,
   statSync,
 } from 'node:fs';
 import { splitDeviceNumber } from '../util/device-number.js';
@@ -119,23 +120,36 @@ export class FileSource implements Source {
   }
 }
 
-/** Opens without waiting: a pipe without a writer would hang. */
+/**
+ * Looks before it opens: a pipe without a writer would hang, a tape would rewind, and a watchdog
+ * would begin to count.
+ */
 function openRegular(path: string): number {
-  let descriptor: number;
+  const place = openAs(path, path, O_PATH);
+  let stats: Stats;
   try {
-    descriptor = openSync(path, O_RDONLY_NONBLOCK);
-  } catch (error) {
-    throw hostError(path, error);
+    stats = fstatSync(place);
+    if (stats.isFile() || stats.isBlockDevice()) {
+      return openAs(path, `/proc/self/fd/${place}`, O_RDONLY_NONBLOCK);
+    }
+  } finally {
+    closeSync(place);
   }
-  const stats = fstatSync(descriptor);
-  if (stats.isFile() || stats.isBlockDevice()) return descriptor;
-  closeSync(descriptor);
   const what = stats.isDirectory()
     ? 'a directory, not an image'
     : 'neither a regular file nor a block device';
   throw new SluiceError(`${path}: ${what}`, stats.isDirectory() ? 'EISDIR' : 'EINVAL', EXIT_IMAGE);
 }
 
+function openAs(path: string, link: string, flags: number): number {
+  try {
+    return openSync(link, flags);
+  } catch (error) {
+    throw hostError(path, error);
+  }
+}
+
+const O_PATH = 0o10000000 | 0o2000000; // O_PATH | O_CLOEXEC
 const O_RDONLY_NONBLOCK = 0o4000 | 0o2000000; // O_NONBLOCK | O_CLOEXEC
 
 function deviceSize(path: string, device: number): number {

@@ -25,6 +25,7 @@ test('an image and a mount point get the documented defaults', (t) => {
         format: 'auto',
         backingFormats: [],
         snapshot: null,
+        named: { dataFiles: [], backingFiles: [], untrusted: false },
       },
     ],
     groups: [],
@@ -46,6 +47,11 @@ test('an image and a mount point get the documented defaults', (t) => {
 });
 
 test('every option reaches the configuration', (t) => {
+  const named = {
+    dataFiles: ['/home/me/data.bin'],
+    backingFiles: ['/home/me/base.img', '/srv/base.img'],
+    untrusted: true,
+  };
   const config = build(
     {
       group: ['slow:iops=1000', 'fast'],
@@ -53,6 +59,9 @@ test('every option reaches the configuration', (t) => {
       readOnly: true,
       format: 'raw,qcow2,raw',
       snapshot: '1',
+      untrusted: true,
+      dataFile: 'data.bin',
+      backingFile: ['base.img', '/srv/base.img'],
       metadataCache: '4M',
       growable: true,
       cache: 'page',
@@ -77,6 +86,7 @@ test('every option reaches the configuration', (t) => {
         format: 'raw',
         backingFormats: ['qcow2', 'raw'],
         snapshot: '1',
+        named,
       },
       {
         name: 'b',
@@ -84,6 +94,7 @@ test('every option reaches the configuration', (t) => {
         format: 'raw',
         backingFormats: ['qcow2', 'raw'],
         snapshot: '1',
+        named,
       },
     ],
     groups: [

@@ -1,4 +1,4 @@
-import { must, sluice } from '../helpers/run.js';
+import { must, sluice, sluiceWords } from '../helpers/run.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { qemuTest } from './needs.js';
 import { Maker } from './variants.js';
@@ -66,4 +66,26 @@ qemuTest('info tells people the same', async (t) => {
   t.regex(stdout, /^backing: {4}.*\/base\.img \(raw, 3 MiB: 1 MiB data, 2 MiB zeros, 0 B holes; /m);
   t.regex(stdout, /^features: {3}version 3, 64 KiB clusters, .*extended L2$/m);
   t.regex(stdout, /^snapshot: {3}1 "before" \d{4}-.*Z, 6 MiB$/m);
+});
+
+qemuTest('a chain whose backing file is refused is described down to there', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.create('base.qcow2', '1M');
+  maker.create('top.qcow2', '2M', 'compat=0.10', '-u', '-b', 'base.qcow2', '-F', 'raw');
+  maker.io('base.qcow2', 'qcow2', 'write -P 1 0 64k');
+  maker.patch('top.qcow2', Buffer.from('e2792aca', 'hex'), Buffer.from('12345678', 'hex'));
+  const path = maker.path('top.qcow2');
+  const says = `its backing file ${maker.path('base.qcow2')} looks like qcow2, and its format is not recorded; use --format qcow2,qcow2 or --format qcow2,raw`;
+  const info = JSON.parse(await must(process.execPath, sluiceWords('info', path, '--json')));
+  t.deepEqual(info.problems, [says]);
+  t.is(info.chain.length, 1);
+  t.is(info.chain[0].virtualSize, 2 * MIB);
+  const text = await sluice(['info', path]);
+  t.true(text.stdout.includes(`problem:    ${says}\n`), text.stdout);
+  const map = await sluice(['map', path]);
+  t.is(map.code, 3);
+  t.is(map.stderr, `sluice: map: ${path}: ${says}\n`);
+  for (const format of ['qcow2', 'raw']) {
+    t.is((await sluice(['map', path, '--format', `qcow2,${format}`])).code, 0);
+  }
 });

@@ -80,3 +80,43 @@ qemuMountTest('a mount that comes to nothing leaves no overlay behind that it ma
   t.not((await sluice(['mount', ...words])).code, 0);
   t.true(existsSync(overlay), 'one that was there stays');
 });
+
+/** A chain of which no image records the format of the one below it. */
+function makeOldChain(maker: Maker): void {
+  maker.create('base.qcow2', '1M');
+  maker.io('base.qcow2', 'qcow2', 'write -P 7 0 64k');
+  maker.create('disk.qcow2', '1M', 'compat=0.10', '-u', '-b', 'base.qcow2', '-F', 'raw');
+  const marks = [Buffer.from('e2792aca', 'hex'), Buffer.from('12345678', 'hex')] as const;
+  maker.patch('disk.qcow2', ...marks);
+  maker.create('old.qcow2', '1M', 'compat=0.10', '-u', '-b', 'disk.qcow2', '-F', 'raw');
+  maker.patch('old.qcow2', ...marks);
+}
+
+qemuMountTest('with an overlay --format counts from the image that is named', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  makeOldChain(maker);
+  const image = maker.path('disk.qcow2');
+  const wanted = maker.path('wanted');
+  await must('sh', ['-c', `head -c 65536 /dev/zero | tr '\\0' '\\7' > ${wanted}`]);
+  const words = ['--format', 'qcow2,qcow2', '--overlay'];
+  for (const name of ['new.qcow2', 'new.qcow2', 'old.qcow2']) {
+    await withMount(t, [image], [...words, maker.path(name)], async (mount) => {
+      await must('cmp', ['-n', '65536', wanted, mount.file()]);
+    });
+  }
+  const shorter = [image, maker.folder, '--overlay', maker.path('other.qcow2')];
+  const refused = await sluice(['mount', ...shorter]);
+  t.is(refused.code, 3);
+  t.regex(refused.stderr, /use --format qcow2,qcow2 or --format qcow2,raw\n$/);
+  t.false(existsSync(maker.path('other.qcow2')));
+});
+
+qemuMountTest('an untrusted image has an overlay, which may name it', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  maker.create('disk.qcow2', '1M');
+  const words = ['--untrusted', '--overlay', maker.path('overlay.qcow2')];
+  for (const _ of ['made', 'used again']) {
+    await withMount(t, [maker.path('disk.qcow2')], words, async () => {});
+  }
+  t.pass();
+});

@@ -1,4 +1,5 @@
-import { renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { type ChainOptions, openChain } from '../../src/image/open-chain.js';
 import { SluiceError } from '../../src/util/errors.js';
@@ -50,7 +51,9 @@ qemuTest('a chain of 64 layers is opened, of 65 refused', (t) => {
 qemuTest('a missing backing file is named, with exit code 1', (t) => {
   const maker = makeFolder(t);
   maker.create('a.qcow2', '1M', '', '-u', '-b', 'gone.img', '-F', 'raw');
-  refuses(t, maker.path('a.qcow2'), /gone\.img: no such file/, 1);
+  refuses(t, maker.path('a.qcow2'), /a\.qcow2: its backing file .*gone\.img: no such file/, 1);
+  maker.create('b.qcow2', '1M', '', '-u', '-b', 'a.qcow2', '-F', 'qcow2');
+  refuses(t, maker.path('b.qcow2'), /^\S*a\.qcow2: its backing file .*gone\.img: no such file/, 1);
 });
 
 qemuTest('a backing file elsewhere than in a file is refused', (t) => {
@@ -80,24 +83,61 @@ qemuTest(
   },
 );
 
-qemuTest(
-  'without a backing format the backing file is raw, unless --format says otherwise',
-  (t) => {
-    const maker = makeFolder(t);
-    maker.create('base.qcow2', '1M');
-    // Version 2 with the name alone, as old tools made it.
-    maker.create('top.qcow2', '1M', 'compat=0.10', '-u', '-b', 'base.qcow2', '-F', 'raw');
-    dropBackingFormat(maker, 'top.qcow2');
-    const raw = openChain(maker.path('top.qcow2'), AUTO);
-    t.is(raw.layers[1]?.format, 'raw');
-    t.regex(raw.layers[0]?.warnings[0] ?? '', /looks like qcow2.*--format qcow2,qcow2/);
-    raw.close();
-    const told = openChain(maker.path('top.qcow2'), { ...AUTO, backingFormats: ['qcow2'] });
-    t.is(told.layers[1]?.format, 'qcow2');
-    t.deepEqual(told.layers[0]?.warnings, []);
-    told.close();
-  },
-);
+qemuTest('a backing file that is no file is refused without waiting for it', (t) => {
+  const maker = makeFolder(t);
+  mkdirSync(maker.path('folder'));
+  execFileSync('mknod', [maker.path('pipe'), 'p']);
+  execFileSync('mknod', [maker.path('tape'), 'c', '1', '3']);
+  for (const [name, says] of [
+    ['folder', /folder: a directory, not an image/],
+    ['pipe', /pipe: neither a regular file nor a block device/],
+    ['tape', /tape: neither a regular file nor a block device/],
+  ] as const) {
+    refuses(t, maker.path(name), says);
+    maker.create('a.qcow2', '1M', '', '-u', '-b', name, '-F', 'raw');
+    refuses(t, maker.path('a.qcow2'), says);
+  }
+});
+
+qemuTest('without a recorded format a backing file that looks like any is refused', (t) => {
+  const maker = makeFolder(t);
+  maker.create('base.qcow2', '1M');
+  // Version 2 with the name alone, as old tools made it; and as rebase -F '' makes it.
+  maker.create('old.qcow2', '1M', 'compat=0.10', '-u', '-b', 'base.qcow2', '-F', 'raw');
+  dropBackingFormat(maker, 'old.qcow2');
+  maker.create('empty.qcow2', '1M', '', '-u', '-b', 'base.qcow2', '-F', 'raw');
+  emptyBackingFormat(maker, 'empty.qcow2');
+  for (const name of ['old.qcow2', 'empty.qcow2']) {
+    const path = maker.path(name);
+    refuses(
+      t,
+      path,
+      /its backing file \S*base\.qcow2 looks like qcow2, and its format is not recorded; use --format qcow2,qcow2 or --format qcow2,raw$/,
+    );
+    for (const format of ['qcow2', 'raw'] as const) {
+      const told = openChain(path, { ...AUTO, backingFormats: [format] });
+      t.is(told.layers[1]?.format, format);
+      told.close();
+    }
+    // One layer deeper the ways out are one word longer.
+    maker.create('top.qcow2', '1M', '', '-u', '-b', name, '-F', 'qcow2');
+    refuses(t, maker.path('top.qcow2'), /--format qcow2,qcow2,qcow2 or --format qcow2,qcow2,raw$/);
+    const told = { ...AUTO, backingFormats: ['qcow2', 'qcow2'] as const };
+    const chain = openChain(maker.path('top.qcow2'), told);
+    t.is(chain.layers[2]?.format, 'qcow2');
+    chain.close();
+  }
+  maker.img('create', '-q', '-f', 'vmdk', 'disk.vmdk', '1M');
+  maker.create('vmdk.qcow2', '1M', 'compat=0.10', '-u', '-b', 'disk.vmdk', '-F', 'raw');
+  dropBackingFormat(maker, 'vmdk.qcow2');
+  refuses(t, maker.path('vmdk.qcow2'), /looks like vmdk, .*; use --format qcow2,raw$/);
+  maker.raw('disk.img', 1 << 20);
+  maker.create('raw.qcow2', '1M', 'compat=0.10', '-u', '-b', 'disk.img', '-F', 'raw');
+  dropBackingFormat(maker, 'raw.qcow2');
+  const raw = openChain(maker.path('raw.qcow2'), AUTO);
+  t.is(raw.layers[1]?.format, 'raw');
+  raw.close();
+});
 
 qemuTest('a snapshot that is not there is refused with those that are', (t) => {
   const maker = makeFolder(t);
@@ -110,4 +150,10 @@ qemuTest('a snapshot that is not there is refused with those that are', (t) => {
 /** qemu-img always records a format; this takes it out. */
 function dropBackingFormat(maker: Maker, name: string): void {
   maker.patch(name, Buffer.from('e2792aca', 'hex'), Buffer.from('12345678', 'hex'));
+}
+
+/** A format of no bytes, as `qemu-img rebase -u -F ''` leaves it. */
+function emptyBackingFormat(maker: Maker, name: string): void {
+  const from = Buffer.from('e2792aca00000003726177', 'hex');
+  maker.patch(name, from, Buffer.from('e2792aca000000000000000000000000', 'hex'));
 }

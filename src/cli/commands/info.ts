@@ -2,7 +2,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { type Content, sumContent } from '../../image/content.js';
 import { describeImage } from '../../image/describe.js';
 import { mapImage } from '../../image/map-image.js';
-import { type ChainOptions, type OpenLayer, openChain } from '../../image/open-chain.js';
+import { type ChainOptions, type OpenLayer, openPartly } from '../../image/open-chain.js';
 import { SluiceError } from '../../util/errors.js';
 import { declareImageCommand, parseImageCommand } from '../image-commands.js';
 import { type FullInfo, formatInfo } from '../info-report.js';
@@ -45,7 +45,7 @@ const NOTHING: Sums = { content: null, layers: [] };
 
 async function countContent(path: string, options: ChainOptions): Promise<Sums> {
   const { lseekNow } = await import('../../sys/libc.js');
-  const chain = openChain(path, options);
+  const { problem, ...chain } = openPartly(path, options);
   const count = (layers: OpenLayer[]): Content | null => {
     try {
       return sumContent(mapImage({ ...chain, layers }, lseekNow));
@@ -56,7 +56,8 @@ async function countContent(path: string, options: ChainOptions): Promise<Sums> 
     }
   };
   try {
-    return { content: count(chain.layers), layers: chain.layers.map((layer) => count([layer])) };
+    const content = problem === null ? count(chain.layers) : null;
+    return { content, layers: chain.layers.map((layer) => count([layer])) };
   } finally {
     chain.close();
   }
