@@ -9,10 +9,11 @@ import {
   refused,
   type SnapshotInfo,
 } from './describe-chain.js';
+import { SIZE_MAX } from './image.js';
 import type { ChainOptions } from './open-chain.js';
 import { probeProblem } from './probe.js';
 import { formatOf, HEAD_BYTES } from './signatures.js';
-import { hostError } from './source.js';
+import { hostError, tooLarge } from './source.js';
 
 /** What an image is, without mounting it. Sizes in bytes. */
 export interface ImageInfo {
@@ -114,6 +115,7 @@ export async function describeImage(path: string, options: ChainOptions): Promis
   const { format } = options;
   try {
     const size = await hostSize(path, stats);
+    if (size > SIZE_MAX) throw tooLarge(path);
     const claimed = format === 'auto' ? formatOf(await readHead(file)) : null;
     const shownAs = claimed ?? (format === 'auto' ? 'raw' : format);
     const blockDevice = stats.isBlockDevice();

@@ -1,6 +1,6 @@
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { resolveBackingName } from './backing-name.js';
-import { roundUpToSector } from './image.js';
+import { roundUpToSector, SIZE_MAX } from './image.js';
 import { checkDataFile, checkNamed, type NamedFiles, type Role } from './named-files.js';
 import { type Format, probeFormat } from './probe.js';
 import { readL1 } from './qcow2/l1-table.js';
@@ -194,6 +194,7 @@ function openLayer(
       return open(path, isTop, (data) => checkDataFile(source, data, options.named));
     });
   }
+  if (layout.size > SIZE_MAX) throw malformed(source.path, 'its virtual size is above 2^53 bytes');
   const qcow = { layout, l1: readL1(source, layout), snapshots, dataSource };
   return { source, format, size: roundUpToSector(layout.size), qcow };
 }

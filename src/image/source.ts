@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { splitDeviceNumber } from '../util/device-number.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { SIZE_MAX } from './image.js';
 
 /** A file as the control path reads it: headers and tables, by plain calls that may wait. */
 export interface Source {
@@ -42,6 +43,11 @@ function identify(stats: BigIntStats): string {
   return stats.isBlockDevice() ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
 }
 
+export function tooLarge(path: string): SluiceError {
+  const message = `${path}: larger than 2^53 bytes (8 PiB), which this version cannot address`;
+  return new SluiceError(message, 'EFBIG', EXIT_IMAGE);
+}
+
 /** A regular file or block device, open for reading. */
 export class FileSource implements Source {
   readonly path: string;
@@ -59,6 +65,10 @@ export class FileSource implements Source {
     const stats = fstatSync(this.descriptor);
     this.blockDevice = stats.isBlockDevice();
     this.#size = this.blockDevice ? deviceSize(path, stats.rdev) : stats.size;
+    if (this.#size > SIZE_MAX) {
+      this.close();
+      throw tooLarge(path);
+    }
     this.#allocated = this.blockDevice ? this.#size : stats.blocks * 512;
     this.identity = identify(fstatSync(this.descriptor, { bigint: true }));
   }

@@ -1,5 +1,6 @@
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
+import { SIZE_MAX } from '../image/image.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
@@ -59,7 +60,9 @@ export class DiskRequests implements DiskOperations {
     if (config.readOnly) return -ERRNO.EROFS;
     if (length === 0) return 0;
     if (!config.growable && offset >= image.size) return -ERRNO.ENOSPC;
-    const bytes = config.growable ? length : Math.min(length, image.size - offset);
+    if (offset >= SIZE_MAX) return -ERRNO.EFBIG;
+    const end = config.growable ? SIZE_MAX : image.size;
+    const bytes = Math.min(length, end - offset);
     return this.#admission.admit(index, offset, bytes, fromCache ? 1 : 0);
   }
 
@@ -82,6 +85,7 @@ export class DiskRequests implements DiskOperations {
     if (config.readOnly) return -ERRNO.EROFS;
     const keepsSize = (mode & FALLOC_KEEP_SIZE) !== 0;
     if (!keepsSize && !config.growable && offset + length > image.size) return -ERRNO.ENOSPC;
+    if (!keepsSize && offset + length > SIZE_MAX) return -ERRNO.EFBIG;
     const bytes = keepsSize ? Math.min(length, image.size - offset) : length;
     if (bytes <= 0) return 0;
     return this.#admission.admit(index, offset, bytes, mode);
@@ -98,6 +102,7 @@ export class DiskRequests implements DiskOperations {
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === image.size) return 0;
     if (!config.growable) return -ERRNO.EPERM;
+    if (size > SIZE_MAX) return -ERRNO.EFBIG;
     return this.#admission.runUncharged(index, (request) => this.#operations.resize(request, size));
   }
 

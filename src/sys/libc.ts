@@ -2,7 +2,8 @@ import koffi from 'koffi';
 
 /**
  * The C library through koffi. A call costs about 0.2 us. Sizes and offsets are numbers below 2^53;
- * each function returns what the C function returns, and `-errno` where that returns -1.
+ * each function returns what the C function returns, and `-errno` where that returns -1. (koffi gives
+ * larger 64-bit results as BigInt: they become numbers that are close, for comparisons.)
  */
 const libc = koffi.load('libc.so.6');
 
@@ -10,7 +11,7 @@ const libc = koffi.load('libc.so.6');
 export function declare(prototype: string): (...args: unknown[]) => number {
   const call = libc.func(prototype);
   return (...args) => {
-    const result = call(...args) as number;
+    const result = Number(call(...args));
     return result === -1 ? -koffi.errno() : result;
   };
 }
@@ -20,10 +21,10 @@ function declareAsync(prototype: string): (...args: unknown[]) => Promise<number
   const call = libc.func(prototype);
   return (...args) =>
     new Promise((resolve, reject) => {
-      call.async(...args, (error: unknown, result: number) => {
+      call.async(...args, (error: unknown, result: number | bigint) => {
         // koffi hands over errno of that thread for the length of this callback only.
         if (error) reject(error);
-        else resolve(result === -1 ? -koffi.errno() : result);
+        else resolve(result === -1 ? -koffi.errno() : Number(result));
       });
     });
 }
