@@ -80,7 +80,7 @@ export class NativePlane implements PlaneRunner {
       watch: (disk) => this.#plane.requests.watch(disk),
       inflate: (call) => void this.#inflate(call),
     });
-    const config = { disks, groups, assignments, depth, about };
+    const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const assembly = assemble(config, this.#chains, info);
     this.#disks = assembly.disks;
     const pageCache = mount.cache === 'page';

@@ -1,5 +1,6 @@
 import { IN_FLIGHT_MAX, REQUESTS } from '../buffers/memory.js';
 import { RawImage } from '../image/raw.js';
+import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
 import { Throttle } from '../throttle/throttle.js';
 import type { Control } from '../tree/control.js';
@@ -18,7 +19,10 @@ import { makeGroups } from './set-up-groups.js';
 export type AssemblyConfig = Pick<
   PlaneConfig,
   'disks' | 'groups' | 'assignments' | 'about' | 'depth'
->;
+> & {
+  /** The transport does not tell who calls. */
+  hidesCallers?: boolean;
+};
 
 /** The parts of a data plane that are the same for every transport and engine. */
 export interface Assembly {
@@ -42,7 +46,7 @@ export function assemble(
   log: (text: string) => void,
 ): Assembly {
   const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX);
-  const members = new Members(throttle, proc);
+  const members = new Members(throttle, { ...proc, idOf }, config.hidesCallers);
   const tree = new Tree();
   const disks = makeDisks(config, chains, members);
   const assembly: Assembly = {

@@ -2,7 +2,7 @@ import type { Group, Throttle } from '../throttle/throttle.js';
 import { formatMember, type MemberChange, type MemberName } from '../tree/parse-members.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { NONE } from './requests.js';
-import { type Processes, type RuleName, Rules } from './rules.js';
+import { type NumberedName, type Processes, type RuleName, Rules } from './rules.js';
 import { ThreadCache } from './thread-cache.js';
 
 /**
@@ -15,6 +15,7 @@ export class Members {
 
   readonly #throttle: Throttle;
   readonly #processes: Processes;
+  readonly #hidesCallers: boolean;
   readonly #images = new Map<string, number>();
   readonly #rules = new Rules();
   readonly #threads: ThreadCache;
@@ -24,8 +25,10 @@ export class Members {
   /** A rule came or went, and who is charged has not been thought over yet. */
   #stale = false;
 
-  constructor(throttle: Throttle, processes: Processes) {
+  /** @param hidesCallers The transport does not tell who calls: rules are refused. */
+  constructor(throttle: Throttle, processes: Processes, hidesCallers = false) {
     this.#throttle = throttle;
+    this.#hidesCallers = hidesCallers;
     this.#processes = processes;
     this.#threads = new ThreadCache((thread) => this.#rules.matchThread(thread, processes));
   }
@@ -70,25 +73,42 @@ export class Members {
   change(group: Group, changes: readonly MemberChange[], nowNs: number): void {
     this.#sweep(nowNs);
     // All are checked before the first is made.
-    for (const change of changes) this.#check(group, change);
-    const wanted = changes.map(({ member, remove }) => {
+    const numbered = changes.map((change) => {
+      return { ...change, member: this.#numbered(change.member) };
+    });
+    for (const change of numbered) this.#check(group, change);
+    const wanted = numbered.map(({ member, remove }) => {
       return member.kind === 'pid' && !remove ? this.#process(member.id) : { member, start: '' };
     });
     for (const [index, { member, start }] of wanted.entries()) {
-      if (changes[index]!.remove) this.#remove(member as RuleName, nowNs);
+      if (numbered[index]!.remove) this.#remove(member as RuleName, nowNs);
       else this.#throttle.moveMember(this.#make(member, start), group, nowNs);
     }
     if (this.#stale) this.#changed();
   }
 
+  /** Looks up the number of a user or a group of users. Throws ENOENT. */
+  #numbered(member: MemberName): NumberedName {
+    if (member.kind !== 'named') return member;
+    const { of, name } = member;
+    const id = this.#processes.idOf(of, name);
+    if (id !== undefined) return { kind: of, id };
+    const where = of === 'uid' ? 'user in /etc/passwd' : 'group in /etc/group';
+    throw refuse(`${of}:${name}: there is no such ${where}; give the number`, 'ENOENT');
+  }
+
   /** Throws if a change cannot be made. */
-  #check(group: Group, { member, remove }: MemberChange): void {
+  #check(group: Group, { member, remove }: MemberChange & { member: NumberedName }): void {
     const name = formatMember(member);
     if (remove) {
       const found = this.#rules.find(member as RuleName);
       if (found === NONE) throw refuse(`${name}: there is no such rule`, 'ENOENT');
       if (this.#throttle.memberGroup(found) === group) return;
       throw refuse(`${name}: a member of another group`, 'EINVAL');
+    }
+    if (member.kind !== 'image' && this.#hidesCallers) {
+      const what = 'fuse-native does not tell who calls, so no rule about callers can be kept';
+      throw refuse(`${name}: ${what}; mount with --transport uring`, 'EOPNOTSUPP');
     }
     if (group.parent !== null && group.children.size > 0) {
       const what = 'the group has groups below it; members live in groups without';
@@ -101,7 +121,7 @@ export class Members {
   }
 
   /** The process that has this number, or a thread of this number. Throws ENOENT. */
-  #process(thread: number): { member: MemberName; start: string } {
+  #process(thread: number): { member: NumberedName; start: string } {
     const id = this.#processes.processOf(thread);
     const start = id === 0 ? '' : this.#processes.startOf(id);
     if (start === '') throw refuse(`pid:${thread}: there is no such process`, 'ENOENT');
@@ -109,7 +129,7 @@ export class Members {
   }
 
   /** The member of that name, made if it is a rule that is not there yet. */
-  #make(name: MemberName, start: string): number {
+  #make(name: NumberedName, start: string): number {
     if (name.kind === 'image') return this.#images.get(name.name)!;
     const known = this.#rules.find(name);
     if (known !== NONE) return known;

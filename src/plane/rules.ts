@@ -1,15 +1,19 @@
 import type { MemberName } from '../tree/parse-members.js';
 import { NONE } from './requests.js';
 
+/** A member whose user or group of users has its number. */
+export type NumberedName = Exclude<MemberName, { kind: 'named' }>;
 /** A rule about who calls: a member that is no image. */
-export type RuleName = Exclude<MemberName, { kind: 'image' }>;
+export type RuleName = Exclude<NumberedName, { kind: 'image' }>;
 
-/** What the rules ask about the process behind a thread. Each may read /proc. */
+/** What the rules ask the system about callers. Each may read /proc, or /etc. */
 export interface Processes {
   /** The process that a thread belongs to; 0 if the thread is gone. */
   processOf(thread: number): number;
   /** When a process started, as text that tells it from a later one of its number; '' if gone. */
   startOf(process: number): string;
+  /** Number of a user or a group of users by name, if there is one. */
+  idOf(kind: 'uid' | 'gid', name: string): number | undefined;
   /** Paths of a thread's cgroups, one for each hierarchy of v1 and one of v2; none if it is gone. */
   cgroupsOf(thread: number): string[];
 }

@@ -8,6 +8,8 @@ export type MemberName =
   | { kind: 'image'; name: string }
   | { kind: 'uid'; id: number }
   | { kind: 'gid'; id: number }
+  /** `uid:NAME` or `gid:NAME`: whoever makes the change looks the number up. */
+  | { kind: 'named'; of: 'uid' | 'gid'; name: string }
   | { kind: 'pid'; id: number }
   /** Without a slash at its end; `/` is every process. */
   | { kind: 'cgroup'; path: string };
@@ -21,11 +23,13 @@ export interface MemberChange {
 
 /** Ids are 32 bits, and the largest means "no id" to the kernel. */
 const MAX_ID = 4_294_967_294;
+/** What useradd(8) takes, and names of a domain. */
+const ID_NAME = /^[\p{L}_][\p{L}\p{N}_.@\\-]*\$?$/u;
 /** The kernel's PID_MAX_LIMIT on 64 bits. */
 const MAX_PID = 4_194_304;
 
 /**
- * `members`: one member a line. `uid:1000`, `gid:100`, `pid:4242` and `cgroup:/build` are rules,
+ * `members`: one member a line. `uid:1000`, `gid:users`, `pid:4242` and `cgroup:/build` are rules,
  * anything else names an image, whose name is taken as it stands but for spaces around it.
  *
  * @throws SluiceError EINVAL, ERANGE (a number that no id can have); exit code 2.
@@ -64,6 +68,7 @@ export function parseMember(text: string): MemberName {
     case 'pid':
       return { kind, id: parseId(text, value, 1, MAX_PID) };
     default:
+      if (ID_NAME.test(value)) return { kind: 'named', of: kind, name: value };
       return { kind, id: parseId(text, value, 0, MAX_ID) };
   }
 }
@@ -75,11 +80,13 @@ export function looksLikeRule(text: string): boolean {
 
 export function formatMember(member: MemberName): string {
   if (member.kind === 'image') return member.name;
+  if (member.kind === 'named') return `${member.of}:${member.name}`;
   return `${member.kind}:${member.kind === 'cgroup' ? member.path : member.id}`;
 }
 
 function parseId(word: string, text: string, min: number, max: number): number {
-  if (!/^[0-9]+$/.test(text)) throw refuse(`${word}: expected a number from ${min} to ${max}`);
+  const expected = max === MAX_ID ? 'a name or a number' : 'a number';
+  if (!/^[0-9]+$/.test(text)) throw refuse(`${word}: expected ${expected} from ${min} to ${max}`);
   const id = Number(text);
   if (id < min || id > max) throw refuse(`${word}: not from ${min} to ${max}`, 'ERANGE');
   return id;

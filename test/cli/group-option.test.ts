@@ -103,8 +103,8 @@ test('--assign is a member, = and a group; the last = splits', (t) => {
 test('--assign takes rules about callers and the root group', (t) => {
   t.deepEqual(parseAssignOption('uid:1000=slow'), { member: 'uid:1000', group: 'slow' });
   t.deepEqual(parseAssignOption('cgroup:/a=b=/'), { member: 'cgroup:/a=b', group: '' });
-  const message = '--assign uid:me=slow: uid:me: expected a number from 0 to 4294967294';
-  refuses(t, () => parseAssignOption('uid:me=slow'), message);
+  const message = '--assign uid:+1=slow: uid:+1: expected a name or a number from 0 to 4294967294';
+  refuses(t, () => parseAssignOption('uid:+1=slow'), message);
   t.notThrows(() =>
     checkAssignments(
       [

@@ -107,3 +107,26 @@ nativeTest('SIGTERM ends a daemon of fuse-native in the foreground with code 0',
   t.deepEqual([ended.code, ended.timedOut], [0, false]);
   t.deepEqual(mountsAt(point), []);
 });
+
+const NO_RULES =
+  'fuse-native does not tell who calls, so no rule about callers can be kept; mount with --transport uring';
+
+nativeTest('fuse-native refuses rules about callers, at the mount and later', async (t) => {
+  const native = ['--transport', 'fuse-native', '--group', 'a'];
+  const refused = await mountBy(t, [], [...native, '--assign', 'uid:0=a']);
+  t.is(refused.ended.code, 2);
+  t.is(refused.ended.stderr, `sluice: mount: --assign uid:0=a: uid:0: ${NO_RULES}\n`);
+  t.deepEqual(mountsAt(refused.point), []);
+  const denied = await mountBy(t, [DENY], ['--group', 'a:member=gid:root']);
+  t.is(denied.ended.code, 2, 'where auto has to take fuse-native too');
+  t.true(denied.ended.stderr.includes(`gid:0: ${NO_RULES}`), denied.ended.stderr);
+  const mounted = await mountBy(t, [], native);
+  const members = join(mounted.point, '.groups', 'a', 'members');
+  const written = await run('sh', ['-c', `printf pid:1 | tee ${members}`]);
+  t.regex(written.stderr, /Operation not supported/);
+  const set = await run(process.execPath, sluiceWords('set', mounted.point, 'a', 'member=uid:0'));
+  t.is(set.code === 0, false);
+  t.true(set.stderr.includes(NO_RULES), set.stderr);
+  t.is(await must('cat', [members]), '');
+  await end(t, mounted);
+});

@@ -20,7 +20,12 @@ import {
 } from './fake-host.js';
 
 /** Callers are not looked at here. */
-const NO_PROCESSES: Processes = { processOf: () => 0, startOf: () => '', cgroupsOf: () => [] };
+const NO_PROCESSES: Processes = {
+  idOf: () => undefined,
+  processOf: () => 0,
+  startOf: () => '',
+  cgroupsOf: () => [],
+};
 
 export const FALLOCATE = 43;
 export const GETATTR = 3;

@@ -10,6 +10,7 @@ function setUp() {
   const alive = { start: '5000' };
   const processes: Processes = {
     processOf: (thread) => (alive.start !== '' && (thread === 100 || thread === 101) ? 100 : 0),
+    idOf: (kind, name) => (name === 'alice' ? { uid: 1000, gid: 50 }[kind] : undefined),
     startOf: (process) => (process === 100 ? alive.start : ''),
     cgroupsOf: (thread) => (processes.processOf(thread) === 100 ? ['/build/x'] : []),
   };
@@ -144,4 +145,35 @@ test('whoever waits is told of rules that come and go, and of nothing else', (t)
   t.is(told, 1);
   write(silver, '-uid:9');
   t.is(told, 2);
+});
+
+test('users and groups of users are taken by name, and shown by number', (t) => {
+  const { gold, silver, write, names, charged } = setUp();
+  write(gold, 'uid:alice\ngid:alice');
+  t.deepEqual(names(gold), ['uid:1000', 'gid:50']);
+  t.is(charged(1000, 1, 0), 'gold');
+  write(gold, '-uid:alice');
+  t.deepEqual(names(gold), ['gid:50']);
+  const error = t.throws(() => write(silver, 'uid:1\nuid:bob'), { instanceOf: SluiceError });
+  t.is(error?.errno, 'ENOENT');
+  t.is(error?.message, 'uid:bob: there is no such user in /etc/passwd; give the number');
+  t.deepEqual(names(silver), [], 'and nothing is changed');
+});
+
+test('where nobody tells who calls, rules are refused and images are not', (t) => {
+  const { throttle, gold } = setUp();
+  const nobody: Processes = {
+    idOf: () => 0,
+    processOf: () => 1,
+    startOf: () => '1',
+    cgroupsOf: () => [],
+  };
+  const members = new Members(throttle, nobody, true);
+  members.addImage('web');
+  for (const rule of ['uid:0', 'gid:root', 'pid:1', 'cgroup:/']) {
+    refused(t, 'EOPNOTSUPP', () => members.change(gold, parseMembers(`web\n${rule}`), 0));
+  }
+  t.is(gold.members.size, 0);
+  members.change(gold, parseMembers('web'), 0);
+  t.is(gold.members.size, 1);
 });

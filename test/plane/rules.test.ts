@@ -6,6 +6,7 @@ const NONE = -1;
 
 /** Process 100 with the threads 100 and 101, in /build/x of v1 and /user of v2. */
 const PROCESSES: Processes = {
+  idOf: () => undefined,
   processOf: (thread) => (thread === 100 || thread === 101 ? 100 : 0),
   startOf: (process) => (process === 100 ? '5000' : ''),
   cgroupsOf: (thread) => (thread === 100 || thread === 101 ? ['/', '/build/x', '/user'] : []),

@@ -140,7 +140,9 @@ test('members takes images and rules, one a line', (t) => {
     ['\n \n', 'EINVAL'],
     ['uid:', 'EINVAL'],
     ['uid:-1', 'EINVAL'],
-    ['uid:root', 'EINVAL'],
+    ['uid:ro ot', 'EINVAL'],
+    ['gid:a:b', 'EINVAL'],
+    ['pid:init', 'EINVAL'],
     ['uid:1.0', 'EINVAL'],
     ['uid:1000 gid:1', 'EINVAL'],
     ['gid:0x10', 'EINVAL'],
@@ -158,7 +160,15 @@ test('members takes images and rules, one a line', (t) => {
 });
 
 test('a member is written as it is read', (t) => {
-  for (const text of ['web', 'uid:1000', 'gid:100', 'pid:1', 'cgroup:/', 'cgroup:/a b:c']) {
+  for (const text of [
+    'web',
+    'uid:1000',
+    'gid:100',
+    'uid:www-data',
+    'pid:1',
+    'cgroup:/',
+    'cgroup:/a b:c',
+  ]) {
     t.is(formatMember(parseMembers(text)[0]!.member), text);
   }
 });
