@@ -1,6 +1,7 @@
 import type { Content } from '../image/content.js';
 import type { ImageInfo } from '../image/describe.js';
 import type { FeatureInfo, LayerInfo } from '../image/describe-chain.js';
+import { oneLine } from '../util/one-line.js';
 import { formatSize } from '../util/units.js';
 
 /** What `sluice info` knows of an image. */
@@ -49,7 +50,7 @@ export function formatInfo(info: FullInfo): string {
     ]);
   }
   for (const problem of info.problems) lines.push(['problem', problem]);
-  return lines.map(([key, value]) => `${`${key}:`.padEnd(11)} ${value}\n`).join('');
+  return lines.map(([key, value]) => `${`${key}:`.padEnd(11)} ${oneLine(value)}\n`).join('');
 }
 
 function formatLayer({ content, allocated }: FullLayer): string {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { oneLine } from '../util/one-line.js';
 import { commandOf, help, runWords } from './parser.js';
 import { OutputClosed } from './terminal.js';
 
@@ -17,7 +18,7 @@ function shorten(message: string, directory: string): string {
 function errorLine(error: unknown, words: readonly string[]): string {
   const name = commandOf(words);
   const message = error instanceof Error ? error.message : String(error);
-  const flat = shorten(message.replaceAll('\n', '\\n'), process.cwd());
+  const flat = shorten(oneLine(message), process.cwd());
   return name === undefined ? `sluice: ${flat}` : `sluice: ${name}: ${flat}`;
 }
 

@@ -1,4 +1,5 @@
 import type { MapEntry } from '../image/map-image.js';
+import { oneLine } from '../util/one-line.js';
 import { formatTable } from './table.js';
 
 /** One entry as `qemu-img map --output=json` writes it. */
@@ -31,7 +32,7 @@ export function formatMap(entries: readonly MapEntry[]): string {
       kindOf(entry),
       String(entry.depth),
       entry.offset === null ? '-' : String(entry.offset),
-      entry.file ?? '',
+      oneLine(entry.file ?? ''),
     ]),
   );
 }

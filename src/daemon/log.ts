@@ -1,4 +1,5 @@
 import { closeSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { oneLine } from '../util/one-line.js';
 
 /** Where the daemon says what happens. A call never throws: a full disk must not end a mount. */
 export interface Log {
@@ -17,7 +18,7 @@ const CHECK_EVERY = 64 * 1024;
 /** One line of the log: `2026-11-20T10:00:00.000Z sluice[4242] /mnt/s: text`. */
 export function logLine(time: Date, pid: number, mountpoint: string, text: string): string {
   // One event is one line, whatever a path or a message contains.
-  const flat = `${mountpoint}: ${text}`.replaceAll('\n', '\\n');
+  const flat = oneLine(`${mountpoint}: ${text}`);
   return `${time.toISOString()} sluice[${pid}] ${flat}\n`;
 }
 

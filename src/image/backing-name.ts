@@ -16,13 +16,17 @@ export interface BackingTarget {
  * @param image absolute path of the image that has the name
  * @throws SluiceError exit code 3 for names that lead elsewhere than to a file
  */
-export function resolveBackingName(image: string, name: string): BackingTarget {
+export function resolveBackingName(
+  image: string,
+  name: string,
+  role: 'backing' | 'data' = 'backing',
+): BackingTarget {
   if (name.startsWith('json:')) return resolveJson(image, name.slice('json:'.length));
   const plain = name.startsWith('file:') ? name.slice('file:'.length) : name;
   // A colon before any slash is what QEMU takes for a protocol.
   const protocol = plain === name ? /^([^/:]*):/.exec(name)?.[1] : undefined;
   if (protocol !== undefined) {
-    throw unsupported(image, `its backing file ${show(name)} is reached by "${protocol}:"`);
+    throw unsupported(image, `its ${role} file ${show(name)} is reached by "${protocol}:"`);
   }
   return { path: resolve(dirname(image), plain), format: null };
 }

@@ -188,7 +188,7 @@ function openLayer(
       : header;
   let dataSource: FileSource | null = null;
   if (layout.dataFileName !== null) {
-    const { path } = resolveBackingName(source.path, layout.dataFileName);
+    const { path } = resolveBackingName(source.path, layout.dataFileName, 'data');
     checkNamed(source.path, 'data', path, options.named);
     dataSource = openNamed(source.path, 'data', () => {
       return open(path, isTop, (data) => checkDataFile(source, data, options.named));
