@@ -7,37 +7,60 @@ import { must, run } from '../helpers/run.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { exceptionsOf, type FormatName, type TransportName } from './exceptions.js';
 import { ImageFile } from './image-file.js';
-import type { Subject, Variant } from './subject.js';
+import type { Setup, Subject, Variant } from './subject.js';
 
 /** Agents that share the work of one subject: each makes one call at a time. */
 const AGENTS = 4;
 
-/** An image in a real mount, used through system calls by other processes. */
+/** A way of serving that can show many images at once. */
+export interface MountedVariant extends Variant {
+  /** The images of `setups` in one mount, in that order; the mount's own options are of the first. */
+  serveAll(
+    t: ExecutionContext,
+    setups: readonly Setup[],
+    use: (subjects: readonly Subject[]) => Promise<void>,
+  ): Promise<void>;
+}
+
+/** Images in a real mount, used through system calls by other processes. */
 export function mountedVariant(
   transport: TransportName,
   format: FormatName,
   direct: boolean,
-): Variant {
+): MountedVariant {
   const mode = direct ? '--direct' : '--no-direct';
-  return {
+  const variant: MountedVariant = {
     ...exceptionsOf(transport, format),
     title: `${transport}, ${format}, ${mode}`,
-    async serve(t, setup, use) {
+    serve(t, setup, use) {
+      return variant.serveAll(t, [setup], async ([subject]) => use(subject!));
+    },
+    async serveAll(t, setups, use) {
+      const { growable, readOnly, group = [], assign = [] } = setups[0]!;
       const words = ['--transport', transport, mode];
-      if (setup.growable === true) words.push('--growable');
-      if (setup.readOnly === true) words.push('--read-only');
-      for (const group of setup.group ?? []) words.push('--group', group);
-      for (const member of setup.assign ?? []) words.push('--assign', member);
-      const image = await ImageFile.make(t, format, setup);
-      await withMount(t, [image.path], words, async (mount) => {
-        const flags = setup.readOnly === true ? constants.O_RDONLY : constants.O_RDWR;
-        const files = await openAll(t, mount.file(), flags);
-        await use(new MountedSubject(image, mount, files));
-        for (const { agent, fd } of files) await agent.close(fd);
+      if (growable === true) words.push('--growable');
+      if (readOnly === true) words.push('--read-only');
+      for (const one of group) words.push('--group', one);
+      for (const member of assign) words.push('--assign', member);
+      const images = await Promise.all(setups.map((setup) => ImageFile.make(t, format, setup)));
+      const names = images.map((_, index) => (index === 0 ? 'disk' : `disk${index}`));
+      const named = images.map(({ path }, index) => `${names[index]}=${path}`);
+      await withMount(t, named, words, async (mount) => {
+        const agents = Array.from({ length: AGENTS }, () => new FileAgent(t));
+        const flags = readOnly === true ? constants.O_RDONLY : constants.O_RDWR;
+        const files: OpenFile[][] = [];
+        for (const name of names) files.push(await openAll(agents, mount.file(name), flags));
+        await use(
+          images.map((image, index) => {
+            return new MountedSubject(image, mount, names[index]!, files[index]!);
+          }),
+        );
+        for (const { agent, fd } of files.flat()) await agent.close(fd);
       });
-      await image.check(t);
+      for (const image of images) await image.check(t);
     },
   };
+  return variant;
 }
 
 interface OpenFile {
@@ -45,14 +68,18 @@ interface OpenFile {
   fd: number;
 }
 
-function openAll(t: ExecutionContext, path: string, flags: number): Promise<OpenFile[]> {
-  const open = async (): Promise<OpenFile> => {
-    const agent = new FileAgent(t);
+/** An agent makes one call at a time: images are opened one after the other. */
+async function openAll(
+  agents: readonly FileAgent[],
+  path: string,
+  flags: number,
+): Promise<OpenFile[]> {
+  const open = async (agent: FileAgent): Promise<OpenFile> => {
     const fd = await agent.open(path, flags);
     if (fd < 0) throw new Error(`open: ${fd}`);
     return { agent, fd };
   };
-  return Promise.all(Array.from({ length: AGENTS }, open));
+  return Promise.all(agents.map(open));
 }
 
 /** What commands say, and the errno behind it. */
@@ -66,12 +93,14 @@ const MESSAGES = [
 class MountedSubject implements Subject {
   readonly image: ImageFile;
   readonly #mount: SluiceMount;
+  readonly #name: string;
   readonly #free: OpenFile[];
   readonly #waiting: ((file: OpenFile) => void)[] = [];
 
-  constructor(image: ImageFile, mount: SluiceMount, files: readonly OpenFile[]) {
+  constructor(image: ImageFile, mount: SluiceMount, name: string, files: readonly OpenFile[]) {
     this.image = image;
     this.#mount = mount;
+    this.#name = name;
     this.#free = [...files];
   }
 
@@ -85,7 +114,7 @@ class MountedSubject implements Subject {
     return this.#with(({ agent, fd }) => agent.result({ call: 'fsync', fd }));
   }
   size() {
-    return this.#with(({ agent }) => agent.size(this.#mount.file()));
+    return this.#with(({ agent }) => agent.size(this.#mount.file(this.#name)));
   }
   truncate(length: number) {
     return this.#with(({ agent, fd }) => agent.result({ call: 'ftruncate', fd, length }));

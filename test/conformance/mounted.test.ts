@@ -1,5 +1,5 @@
 import { requires } from '../helpers/requires.js';
-import { CASES } from './cases.js';
+import { CASES, type Case } from './cases.js';
 import { FORMATS, TRANSPORTS } from './exceptions.js';
 import { mountedVariant } from './mounted-variant.js';
 
@@ -9,12 +9,38 @@ const VARIANTS = TRANSPORTS.flatMap((transport) => {
   });
 });
 
-for (const { transport, format, direct } of VARIANTS) {
+function isPlain({ setup }: Case): boolean {
+  return setup.growable !== true && setup.readOnly !== true && setup.group === undefined;
+}
+
+const TOGETHER = CASES.filter(isPlain);
+const ALONE = CASES.filter((one) => !isPlain(one));
+
+/**
+ * Half of the variants, in which each transport, format and mode meets each of the others: enough for
+ * rules that need a mount of their own.
+ */
+function isInPairs({ transport, format, direct }: (typeof VARIANTS)[number]): boolean {
+  return (transport === 'uring') === ((format === 'raw') === direct);
+}
+
+for (const served of VARIANTS) {
+  const { transport, format, direct } = served;
   const ring = transport === 'uring' ? (['io_uring'] as const) : [];
   const qemu = format === 'qcow2' ? (['qemu'] as const) : [];
   const test = requires('fuse', 'root', ...ring, ...qemu);
   const variant = mountedVariant(transport, format, direct);
-  for (const { title, setup, run } of CASES) {
+  // Mounting is most of a test's time: what needs no option of its own shares a mount.
+  test(`${variant.title}: ${TOGETHER.length} rules in one mount`, (t) => {
+    const setups = TOGETHER.map(({ setup }) => setup);
+    return variant.serveAll(t, setups, async (subjects) => {
+      for (const [index, { title, run }] of TOGETHER.entries()) {
+        t.log(title);
+        await run(t, subjects[index]!, variant);
+      }
+    });
+  });
+  for (const { title, setup, run } of isInPairs(served) ? ALONE : []) {
     test(`${variant.title}: ${title}`, (t) =>
       variant.serve(t, setup, (subject) => run(t, subject, variant)));
   }
