@@ -1,4 +1,5 @@
 import { constants, fstatSync, statfsSync, statSync } from 'node:fs';
+import { type HostTimes, timesOf } from '../engine/host-times.js';
 import type { FileSource } from '../image/source.js';
 import { close, lseek, open } from '../sys/libc.js';
 import { directIoAlignment } from '../sys/statx.js';
@@ -19,7 +20,7 @@ export interface HostFile {
   inMemory: boolean;
   /** Permission bits. */
   mode: number;
-  modifiedMs: number;
+  times: HostTimes;
 }
 
 const O_CLOEXEC = 0o2000000;
@@ -59,7 +60,7 @@ export async function openHostFile(
     blockDevice: stats.isBlockDevice(),
     inMemory: isInMemory(link),
     mode: stats.mode & 0o666,
-    modifiedMs: stats.mtimeMs,
+    times: timesOf(fstatSync(descriptor, { bigint: true })),
   };
 }
 

@@ -10,7 +10,7 @@ import type {
   ToPlane,
   Unflushed,
 } from '../plane/messages.js';
-import { close, eventfd, ftruncate, lseek } from '../sys/libc.js';
+import { close, eventfd, ftruncate, futimens, lseek } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
 import type { MountConfig } from './config.js';
@@ -111,12 +111,7 @@ export class PlaneThread implements PlaneRunner {
 
   /** Makes a system call for the thread, in libuv's pool. */
   async #call(call: SlowCall): Promise<void> {
-    const { request, descriptor, offset, whence } = call;
-    const result =
-      call.call === 'lseek'
-        ? await lseek(descriptor, offset, whence)
-        : await ftruncate(descriptor, offset);
-    this.#send({ kind: 'result', request, result });
+    this.#send({ kind: 'result', request: call.request, result: await makeCall(call) });
   }
 
   async #inflate(call: InflateCall): Promise<void> {
@@ -134,6 +129,13 @@ export class PlaneThread implements PlaneRunner {
   #notify(): void {
     if (this.#wake >= 0) writeSync(this.#wake, ONE);
   }
+}
+
+function makeCall(call: SlowCall): Promise<number> {
+  const { descriptor } = call;
+  if (call.call === 'futimens') return futimens(descriptor, call.times);
+  if (call.call === 'ftruncate') return ftruncate(descriptor, call.offset);
+  return lseek(descriptor, call.offset, call.whence);
 }
 
 function planeConfig(

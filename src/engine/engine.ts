@@ -1,11 +1,11 @@
-import type { Stats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import { type HostTimes, timesOf } from './host-times.js';
 
 /** What the host says of a file. */
 export interface HostStatus {
   /** Bytes that are allocated for it. */
   allocated: number;
-  /** Time of the last write, milliseconds since 1970. */
-  modifiedMs: number;
+  times: HostTimes;
 }
 
 /** The operation goes on; its result comes through `Plane.completed`. Outside the errno range. */
@@ -49,12 +49,14 @@ export interface Engine {
   resize(request: number, file: number, size: number): number;
   /** lseek(2) with SEEK_DATA or SEEK_HOLE; result: the offset. */
   seek(request: number, file: number, offset: number, whence: number): number;
+  /** futimens(2). @param times Two of struct timespec, as the call takes them. Result: 0. */
+  setTimes(request: number, file: number, times: Uint8Array): number;
   /** fstat(2): fills `status`; result: 0. */
   status(request: number, file: number, status: HostStatus): number;
 }
 
 /** What of `stats` a disk shows. A block device allocates nothing: it is there. */
-export function fillStatus(status: HostStatus, stats: Stats): void {
-  status.modifiedMs = stats.mtimeMs;
-  if (!stats.isBlockDevice()) status.allocated = stats.blocks * 512;
+export function fillStatus(status: HostStatus, stats: BigIntStats): void {
+  status.times = timesOf(stats);
+  if (!stats.isBlockDevice()) status.allocated = Number(stats.blocks) * 512;
 }

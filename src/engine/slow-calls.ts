@@ -4,5 +4,7 @@
  */
 export interface SlowCalls {
   lseek(request: number, descriptor: number, offset: number, whence: number): void;
+  /** @param times Two of struct timespec. */
+  futimens(request: number, descriptor: number, times: Uint8Array): void;
   ftruncate(request: number, descriptor: number, size: number): void;
 }

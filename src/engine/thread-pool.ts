@@ -1,5 +1,5 @@
 import { fdatasync, fstat, fsync, read, readv, write, writev } from 'node:fs';
-import { fallocate, ftruncate, lseek } from '../sys/libc.js';
+import { fallocate, ftruncate, futimens, lseek } from '../sys/libc.js';
 import { bytesAt } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
 import { type Engine, fillStatus, type HostStatus, PENDING } from './engine.js';
@@ -83,8 +83,12 @@ export class ThreadPoolEngine implements Engine {
     return this.#call(request, lseek(this.#files[file]!.descriptor, offset, whence));
   }
 
+  setTimes(request: number, file: number, times: Uint8Array): number {
+    return this.#call(request, futimens(this.#files[file]!.descriptor, times));
+  }
+
   status(request: number, file: number, status: HostStatus): number {
-    fstat(this.#files[file]!.descriptor, (error, stats) => {
+    fstat(this.#files[file]!.descriptor, { bigint: true }, (error, stats) => {
       if (error === null) fillStatus(status, stats);
       this.#completed(request, resultOf(error, 0));
     });

@@ -97,9 +97,14 @@ export class UringEngine implements Engine {
     return PENDING;
   }
 
+  setTimes(request: number, file: number, times: Uint8Array): number {
+    this.#slowCalls.futimens(request, this.#files[file]!.descriptor, times);
+    return PENDING;
+  }
+
   /** fstat of an open local file reads memory (2 us) and never waits for its disk. */
   status(_request: number, file: number, status: HostStatus): number {
-    fillStatus(status, fstatSync(this.#files[file]!.descriptor));
+    fillStatus(status, fstatSync(this.#files[file]!.descriptor, { bigint: true }));
     return 0;
   }
 

@@ -127,11 +127,19 @@ export const GETATTR_IN_BYTES = 16;
 // struct fuse_setattr_in.
 export const SETATTR_IN_VALID = 0;
 export const SETATTR_IN_SIZE = 16;
+export const SETATTR_IN_ATIME = 32;
+export const SETATTR_IN_MTIME = 40;
+export const SETATTR_IN_ATIME_NS = 56;
+export const SETATTR_IN_MTIME_NS = 60;
 export const SETATTR_IN_BYTES = 88;
 export const FATTR_MODE = 1 << 0;
 export const FATTR_UID = 1 << 1;
 export const FATTR_GID = 1 << 2;
 export const FATTR_SIZE = 1 << 3;
+export const FATTR_ATIME = 1 << 4;
+export const FATTR_MTIME = 1 << 5;
+export const FATTR_ATIME_NOW = 1 << 7;
+export const FATTR_MTIME_NOW = 1 << 8;
 
 // struct fuse_mkdir_in: the name follows.
 export const MKDIR_IN_BYTES = 8;

@@ -1,3 +1,5 @@
+import type { HostTimes } from '../engine/host-times.js';
+
 /** The operation goes on; its result comes through `Dispatcher.finish`. Outside the errno range. */
 export const DEFERRED = -10_000;
 /** The request takes no reply (FORGET). */
@@ -9,8 +11,7 @@ export interface DiskStatus {
   size: number;
   /** Bytes that the host has allocated for it. */
   allocated: number;
-  /** Time of the last write, milliseconds since 1970. */
-  modifiedMs: number;
+  times: HostTimes;
   /** Permission bits. */
   mode: number;
 }
@@ -42,6 +43,8 @@ export interface DiskOperations {
   seek(disk: number, offset: number, whence: number): number;
   /** truncate(2). Result: 0. */
   resize(disk: number, size: number): number;
+  /** futimens(2): two of struct timespec. Result: 0. */
+  setTimes(disk: number, times: Uint8Array): number;
   /** The caller of request `unique` was interrupted (the two halves of the number). */
   interrupt(uniqueLow: number, uniqueHigh: number): void;
 }

@@ -15,6 +15,11 @@ import { clear, getU64, setU64 } from './wire.js';
  */
 const VALID_S = 1;
 
+// Two of struct timespec, and what their nanoseconds may say instead of a time.
+const TIMES_BYTES = 32;
+const UTIME_NOW = 0x3fffffff;
+const UTIME_OMIT = 0x3ffffffe;
+
 /**
  * The FUSE protocol without a descriptor: a request's bytes in, a reply's bytes out. What takes time
  * is begun through DiskOperations and encoded later by `finish`.
@@ -232,15 +237,33 @@ export class Dispatcher {
     return child === undefined ? -ERRNO.ENOENT : child.id;
   }
 
-  /** Size is the only attribute that can be set; times follow the writes. */
+  /** Size and times can be set, owner and mode are the mount's. A size comes with times of its own. */
   #setAttributes(node: TreeNode, body: number): number {
     const valid = this.#view.getUint32(body + abi.SETATTR_IN_VALID, true);
     if ((valid & (abi.FATTR_MODE | abi.FATTR_UID | abi.FATTR_GID)) !== 0) return -ERRNO.EPERM;
-    if ((valid & abi.FATTR_SIZE) === 0) return 0;
+    if ((valid & abi.FATTR_SIZE) === 0) return this.#setTimes(node, body, valid);
     // A shell's `> file` truncates a control file before it writes.
     if (node.kind === 'control') return 0;
     if (node.kind === 'directory') return -ERRNO.EISDIR;
     return this.#disks.resize(node.disk, getU64(this.#view, body + abi.SETATTR_IN_SIZE));
+  }
+
+  /** The times of a control file say nothing: setting them to now (`touch`) is all that is taken. */
+  #setTimes(node: TreeNode, body: number, valid: number): number {
+    const named = (valid & (abi.FATTR_ATIME_NOW | abi.FATTR_MTIME_NOW)) === 0;
+    if ((valid & (abi.FATTR_ATIME | abi.FATTR_MTIME)) === 0) return 0;
+    if (node.kind !== 'disk') return named ? -ERRNO.EPERM : 0;
+    const view = this.#view;
+    const times = new Uint8Array(TIMES_BYTES);
+    const words = new DataView(times.buffer);
+    const set = (at: number, chosen: number, now: number, seconds: number, ns: number): void => {
+      const kept = (valid & chosen) === 0 ? UTIME_OMIT : (valid & now) !== 0 ? UTIME_NOW : -1;
+      words.setBigInt64(at, view.getBigInt64(body + seconds, true), true);
+      words.setBigInt64(at + 8, BigInt(kept < 0 ? view.getUint32(body + ns, true) : kept), true);
+    };
+    set(0, abi.FATTR_ATIME, abi.FATTR_ATIME_NOW, abi.SETATTR_IN_ATIME, abi.SETATTR_IN_ATIME_NS);
+    set(16, abi.FATTR_MTIME, abi.FATTR_MTIME_NOW, abi.SETATTR_IN_MTIME, abi.SETATTR_IN_MTIME_NS);
+    return this.#disks.setTimes(node.disk, times);
   }
 
   /** Result: the handle; 0 where none is needed. */
@@ -287,7 +310,8 @@ export class Dispatcher {
     clear(view, out, abi.ENTRY_OUT_ATTR);
     setU64(view, out + abi.ENTRY_OUT_NODEID, node.id);
     setU64(view, out + abi.ENTRY_OUT_ENTRY_VALID, valid(node));
-    setU64(view, out + abi.ENTRY_OUT_ATTR_VALID, valid(node));
+    // What a disk's host file says is asked by GETATTR, not here.
+    setU64(view, out + abi.ENTRY_OUT_ATTR_VALID, node.kind === 'disk' ? 0 : valid(node));
     this.#attributes.encode(view, out + abi.ENTRY_OUT_ATTR, node);
     return abi.ENTRY_OUT_BYTES;
   }

@@ -216,7 +216,8 @@ export class NativeSession implements Transport {
       truncate: (path, size, answer) => this.#setAttribute(path, abi.FATTR_SIZE, size, answer),
       chmod: (path, _mode, answer) => this.#setAttribute(path, abi.FATTR_MODE, 0, answer),
       chown: (path, _uid, _gid, answer) => this.#setAttribute(path, abi.FATTR_UID, 0, answer),
-      utimens: (path, _atime, _mtime, answer) => this.#setAttribute(path, 0, 0, answer),
+      // fuse-native hands the access time over in the place of both.
+      utimens: (_path, _atime, _mtime, answer) => answer(-ERRNO.EOPNOTSUPP),
       mkdir: (path, mode, answer) => this.#named(MKDIR, path, 8, mode, answer),
       rmdir: (path, answer) => this.#named(RMDIR, path, 0, 0, answer),
       unlink: (path, answer) => this.#named(UNLINK, path, 0, 0, answer),

@@ -89,6 +89,6 @@ function makeDisks(
     losses: new FlushLosses(),
     dirty: false,
     allocated: disk.allocated,
-    modifiedMs: disk.modifiedMs,
+    times: disk.times,
   }));
 }

@@ -32,8 +32,8 @@ export class DiskRequests implements DiskOperations {
   }
 
   status(index: number): DiskStatus {
-    const { image, allocated, modifiedMs, config } = this.#disks[index]!;
-    return { size: image.size, allocated, modifiedMs, mode: config.mode };
+    const { image, allocated, times, config } = this.#disks[index]!;
+    return { size: image.size, allocated, times, mode: config.mode };
   }
 
   refresh(index: number): number {
@@ -104,6 +104,12 @@ export class DiskRequests implements DiskOperations {
     if (!config.growable) return -ERRNO.EPERM;
     if (size > SIZE_MAX) return -ERRNO.EFBIG;
     return this.#admission.runUncharged(index, (request) => this.#operations.resize(request, size));
+  }
+
+  setTimes(index: number, times: Uint8Array): number {
+    if (this.#disks[index]!.config.readOnly) return -ERRNO.EROFS;
+    const task = (request: number) => this.#operations.setTimes(request, times);
+    return this.#admission.runUncharged(index, task);
   }
 
   interrupt(uniqueLow: number, uniqueHigh: number): void {

@@ -1,3 +1,4 @@
+import type { HostTimes } from '../engine/host-times.js';
 import type { EngineFile } from '../engine/uring-engine.js';
 import type { LayerConfig } from '../image/build-chain.js';
 import type { Image } from '../image/image.js';
@@ -24,7 +25,7 @@ export interface DiskConfig {
   inMemory: boolean;
   /** Permission bits to show. */
   mode: number;
-  modifiedMs: number;
+  times: HostTimes;
   /** How the image is made up; null for a raw image, which is its host file. */
   chain: ChainConfig | null;
 }
@@ -57,7 +58,8 @@ export interface Disk {
   dirty: boolean;
   /** Bytes that the host has allocated for it, as last asked. */
   allocated: number;
-  modifiedMs: number;
+  /** Times of the host file, as last asked. */
+  times: HostTimes;
 }
 
 /** Descriptor of the external data file of a disk's image, -1 without one. */

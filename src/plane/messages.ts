@@ -25,15 +25,10 @@ export interface PlaneConfig {
 }
 
 /** System calls that the thread hands over: they may wait for a disk. */
-export interface SlowCall {
-  kind: 'call';
-  call: 'lseek' | 'ftruncate';
-  request: number;
-  descriptor: number;
-  /** lseek's offset, ftruncate's size. */
-  offset: number;
-  whence: number;
-}
+export type SlowCall = { kind: 'call'; request: number; descriptor: number } & (
+  | { call: 'lseek' | 'ftruncate' /** Offset or size. */; offset: number; whence: number }
+  | { call: 'futimens'; times: Uint8Array }
+);
 
 /** A cluster to be inflated off the data plane's thread. */
 export interface InflateCall {

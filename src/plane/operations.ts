@@ -170,6 +170,20 @@ export class Operations {
     return result;
   }
 
+  /**
+   * futimens(2) of the host file, behind what of an image of layers has not been written yet: that would
+   * change the time again later.
+   */
+  *setTimes(request: number, times: Uint8Array): Task {
+    const { requests, disks, engine } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const writes = disk.chain?.writes;
+    const flushed = writes && disk.dirty ? yield* this.flush(request, true, NONE) : 0;
+    if (flushed < 0) return flushed;
+    const result = yield engine.setTimes(request, disk.file, times);
+    return result < 0 ? result : yield* this.refresh(request);
+  }
+
   /** Asks the host how much room the disk takes, and when it was written. */
   *refresh(request: number): Task {
     const { requests, disks, engine } = this.#parts;

@@ -42,6 +42,9 @@ const slowCalls: SlowCalls = {
   lseek(request, descriptor, offset, whence) {
     post({ kind: 'call', call: 'lseek', request, descriptor, offset, whence });
   },
+  futimens(request, descriptor, times) {
+    post({ kind: 'call', call: 'futimens', request, descriptor, times });
+  },
   ftruncate(request, descriptor, size) {
     post({ kind: 'call', call: 'ftruncate', request, descriptor, offset: size, whence: 0 });
   },

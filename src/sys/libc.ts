@@ -84,6 +84,12 @@ export const ftruncate = declareAsync('int ftruncate(int fd, int64 size)') as (
   size: number,
 ) => Promise<number>;
 
+/** futimens(3); may wait for the file system's journal. `times`: two of struct timespec. */
+export const futimens = declareAsync('int futimens(int fd, const uint8_t *times)') as (
+  fd: number,
+  times: Uint8Array,
+) => Promise<number>;
+
 /** fallocate(2); zeroing may write. */
 export const fallocate = declareAsync(
   'int fallocate(int fd, int mode, int64 offset, int64 length)',

@@ -2,7 +2,7 @@ import type { Engine } from '../../src/engine/engine.js';
 import { ThreadPoolEngine } from '../../src/engine/thread-pool.js';
 import { TransferThread } from '../../src/engine/transfer-thread.js';
 import { type EngineFile, UringEngine } from '../../src/engine/uring-engine.js';
-import { ftruncate, lseek } from '../../src/sys/libc.js';
+import { ftruncate, futimens, lseek } from '../../src/sys/libc.js';
 import { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';
 
@@ -53,6 +53,7 @@ const ring: MakeEngine = (files, { completed, isBusy }) => {
   };
   const engine = new UnlinkedEngine(queue, files, 0, {
     lseek: (request, fd, offset, whence) => report(request, lseek(fd, offset, whence)),
+    futimens: (request, fd, times) => report(request, futimens(fd, times)),
     ftruncate: (request, fd, size) => report(request, ftruncate(fd, size)),
   });
   let isLooking = false;

@@ -7,6 +7,7 @@ import { adjacentRuns, Batch } from '../../src/engine/thread-pool-batch.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { tempFolder } from '../helpers/temp.js';
+import { timesAt } from '../plane/fake-host.js';
 
 /** An engine over one file, and what it has reported. */
 class Fixture {
@@ -134,7 +135,7 @@ test('flush, resize, allocate, seek and status report what the calls say', async
   t.is(one.engine.resize(3, 0, 65536), PENDING);
   await one.ended(3);
   t.is(one.engine.seek(4, 0, 8192, 3), PENDING); // SEEK_DATA in the hole behind the data
-  const status = { allocated: 0, modifiedMs: 0 };
+  const status = { allocated: 0, times: timesAt(0) };
   t.is(one.engine.status(5, 0, status), PENDING);
   t.is(one.engine.allocate(6, 0, 0x40, 0, 4096), PENDING); // UNSHARE_RANGE: nobody here knows it
   t.deepEqual(await one.ended(6), [
@@ -146,5 +147,5 @@ test('flush, resize, allocate, seek and status report what the calls say', async
     [6, -ERRNO.EOPNOTSUPP],
   ]);
   t.is(status.allocated, 8192);
-  t.true(status.modifiedMs > Date.UTC(2026));
+  t.true(status.times.modified.seconds > Date.UTC(2026) / 1000);
 });

@@ -30,6 +30,9 @@ function rig(t: ExecutionContext, inMemory: boolean) {
     lseek: (request, fd, offset, whence) => {
       slow.push(`lseek ${request} ${fd === descriptor} ${offset} ${whence}`);
     },
+    futimens: (request, fd, times) => {
+      slow.push(`futimens ${request} ${fd === descriptor} ${times.length}`);
+    },
     ftruncate: (request, fd, size) => {
       slow.push(`ftruncate ${request} ${fd === descriptor} ${size}`);
     },
@@ -78,7 +81,7 @@ engineTest(
 
 engineTest('errors of a transfer that is done at once are -errno', (t) => {
   const { ring } = rig(t, true);
-  const slow = { lseek: () => {}, ftruncate: () => {} };
+  const slow = { lseek: () => {}, ftruncate: () => {}, futimens: () => {} };
   const engine = new UringEngine(ring, [{ descriptor: 9999, inMemory: true }], 1, slow);
   t.is(engine.read(5, 0, 0, 1, 0, false), -EBADF);
   t.is(engine.write(5, 0, 0, 1, 0, false), -EBADF);

@@ -40,7 +40,7 @@ test('a disk of 2^53 - 512 bytes is encoded right', (t) => {
 
 test('a time before 1970 is encoded as signed seconds and a positive rest', (t) => {
   const exchange = new Exchange();
-  exchange.disks.state.modifiedMs = -250;
+  exchange.disks.state.times.accessed = { seconds: -1, nanoseconds: 750_000_000 };
   const reply = exchange.send(GETATTR, DISK, GETATTR_IN) as Uint8Array;
   t.deepEqual(reply.subarray(64, 68), hex('atime_ns 8017b42c')); // 750000000
   t.deepEqual(reply.subarray(40, 48), hex('atime ff*8'));
@@ -98,13 +98,33 @@ for (const [what, valid] of [
   });
 }
 
-test('SETATTR of times is taken and ignored: they follow the writes', (t) => {
+test('SETATTR of times is handed on to the nanosecond; what is not named stays', (t) => {
   const exchange = new Exchange();
-  t.deepEqual(
-    exchange.send(SETATTR, DISK, setattr('b0010000')), // atime, mtime, atime now, mtime now
-    hex(...VALID_1S, ...DISK_ATTRIBUTES),
-  );
-  t.deepEqual(exchange.disks.calls, []);
+  const body = (valid: string): Uint8Array =>
+    hex(
+      `valid ${valid}`,
+      'padding 00*20',
+      'lock 00*8',
+      'atime 0100000000000000',
+      'mtime 00f1536500000000',
+      'ctime 00*8',
+      'atime_ns 02000000',
+      'mtime_ns 15cd5b07',
+      'rest 00*24',
+    );
+  t.is(exchange.send(SETATTR, DISK, body('30000000')), DEFERRED);
+  t.is(exchange.send(SETATTR, DISK, body('20000000')), DEFERRED);
+  t.is(exchange.send(SETATTR, DISK, body('b0010000')), DEFERRED);
+  t.deepEqual(exchange.disks.calls, [
+    'times 7 0100000000000000020000000000000000f153650000000015cd5b0700000000',
+    'times 7 0100000000000000feffff3f0000000000f153650000000015cd5b0700000000',
+    'times 7 0100000000000000ffffff3f0000000000f1536500000000ffffff3f00000000',
+  ]);
+  exchange.disks.answer = -EROFS;
+  t.is(exchange.send(SETATTR, DISK, body('30000000')), -EROFS);
+  // The times of a control file say nothing: touch(1) may set them to now, nobody to another time.
+  t.is(exchange.send(SETATTR, IO_MAX, body('30000000')), -EPERM);
+  t.is((exchange.send(SETATTR, IO_MAX, body('b0010000')) as Uint8Array).length, 104);
 });
 
 test('SETATTR of the size of a control file is ignored, of a directory EISDIR', (t) => {

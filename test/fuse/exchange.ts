@@ -26,23 +26,23 @@ export function nameBytes(name: string): Uint8Array {
   return new TextEncoder().encode(`${name}\0`);
 }
 
-/** struct fuse_attr of `web.raw`: 1000448 bytes, 8 blocks, 2023-11-14 22:13:20.25, 0100640. */
+/** struct fuse_attr of `web.raw`: 1000448 bytes, 8 blocks, 2023-11-14 from 22:13:20.25 on, 0100640. */
 export const DISK_ATTRIBUTES = [
   'ino 0200000000000000',
   'size 00440f0000000000',
   'blocks 0800000000000000',
   'atime 00f1536500000000',
-  'mtime 00f1536500000000',
-  'ctime 00f1536500000000',
+  'mtime 01f1536500000000',
+  'ctime 02f1536500000000',
   'atime_ns 80b2e60e',
-  'mtime_ns 80b2e60e',
-  'ctime_ns 80b2e60e',
+  'mtime_ns 15cd5b07',
+  'ctime_ns 01000000',
   'mode a0810000',
   'nlink 01000000',
   'uid e8030000',
   'gid 64000000',
   'rdev 00000000',
-  'blksize 00100000',
+  'blksize 00000400',
   'flags 00000000',
 ];
 
@@ -52,7 +52,11 @@ export class FakeDisks implements DiskOperations {
   readonly state: DiskStatus = {
     size: 1_000_448,
     allocated: 4096,
-    modifiedMs: 1_700_000_000_250,
+    times: {
+      accessed: { seconds: 1_700_000_000, nanoseconds: 250_000_000 },
+      modified: { seconds: 1_700_000_001, nanoseconds: 123_456_789 },
+      changed: { seconds: 1_700_000_002, nanoseconds: 1 },
+    },
     mode: 0o640,
   };
   /** Result of operations on data and size. */
@@ -94,6 +98,9 @@ export class FakeDisks implements DiskOperations {
   }
   resize(disk: number, size: number): number {
     return this.#asked(`resize ${disk} ${size}`);
+  }
+  setTimes(disk: number, times: Uint8Array): number {
+    return this.#asked(`times ${disk} ${Buffer.from(times).toString('hex')}`);
   }
   interrupt(uniqueLow: number, uniqueHigh: number): void {
     this.calls.push(`interrupt ${uniqueLow} ${uniqueHigh}`);

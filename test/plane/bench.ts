@@ -16,6 +16,7 @@ import {
   type Op,
   type OpKind,
   type Reply,
+  timesAt,
   writeRequest,
 } from './fake-host.js';
 
@@ -87,7 +88,7 @@ export class Bench {
         ...flags,
         mode: 0o600,
         chain: null,
-        modifiedMs: 0,
+        times: timesAt(0),
         ...options.config,
       };
       return {
@@ -100,7 +101,7 @@ export class Bench {
         locks: new RangeLocks(table),
         dirty: false,
         allocated: 0,
-        modifiedMs: 0,
+        times: timesAt(0),
       };
     });
     this.plane = new Plane({

@@ -1,5 +1,6 @@
 import { type Memory, SLOT_REQUEST, slotOffset } from '../../src/buffers/memory.js';
 import { type Engine, type HostStatus, PENDING } from '../../src/engine/engine.js';
+import type { HostTimes } from '../../src/engine/host-times.js';
 import type { Transport } from '../../src/fuse/transport.js';
 
 const EINVAL = 22;
@@ -8,7 +9,21 @@ const SEEK_HOLE = 4;
 const ZEROING = 0x02 | 0x10;
 const KEEP_SIZE = 0x01;
 
-export type OpKind = 'read' | 'write' | 'flush' | 'allocate' | 'resize' | 'seek' | 'reply';
+export type OpKind =
+  | 'read'
+  | 'write'
+  | 'flush'
+  | 'allocate'
+  | 'resize'
+  | 'seek'
+  | 'times'
+  | 'reply';
+
+/** All times of a file at a second. */
+export function timesAt(seconds: number): HostTimes {
+  const time = { seconds, nanoseconds: 0 };
+  return { accessed: time, modified: time, changed: time };
+}
 
 /** Something that the plane has queued and the "kernel" has not done. */
 export interface Op {
@@ -32,7 +47,7 @@ export class FakeFile {
   size: number;
   readonly alignment: number;
   /** What fstat says. */
-  readonly status: HostStatus = { allocated: 0, modifiedMs: 0 };
+  readonly status: HostStatus = { allocated: 0, times: timesAt(0) };
   /** What was done, for instance `write 4096+512`. */
   readonly log: string[] = [];
 
@@ -121,6 +136,9 @@ export class FakeHost implements Engine, Transport {
   }
   resize(request: number, file: number, size: number): number {
     return this.#queue({ kind: 'resize', request, file, offset: size });
+  }
+  setTimes(request: number, file: number): number {
+    return this.#queue({ kind: 'times', request, file });
   }
   status(_request: number, file: number, status: HostStatus): number {
     Object.assign(status, this.files[file]!.status);

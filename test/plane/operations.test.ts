@@ -14,7 +14,7 @@ import {
   seekBody,
   truncateBody,
 } from './bench.js';
-import { difference } from './fake-host.js';
+import { difference, timesAt } from './fake-host.js';
 
 const EPERM = 1;
 const EIO = 5;
@@ -309,7 +309,7 @@ test('a block device, whose lseek knows no holes, is data up to its end', (t) =>
 test('GETATTR tells what the host has allocated now, and the time of the last write', (t) => {
   const bench = new Bench({ contents: [HOST] });
   bench.host.files[0]!.status.allocated = 20_480;
-  bench.host.files[0]!.status.modifiedMs = 1_700_000_000_000;
+  bench.host.files[0]!.status.times = timesAt(1_700_000_000);
   const attributes = bench.answer(GETATTR, DISK, new Uint8Array(16)) as Uint8Array;
   const view = new DataView(attributes.buffer);
   t.is(view.getUint32(32, true), 40); // sectors

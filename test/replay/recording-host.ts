@@ -110,6 +110,10 @@ export class RecordingHost implements Engine, Transport {
     return -ENXIO;
   }
 
+  setTimes(): number {
+    return 0;
+  }
+
   status(_request: number, _file: number, _status: HostStatus): number {
     return 0;
   }

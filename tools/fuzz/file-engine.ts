@@ -57,8 +57,12 @@ export class FileEngine implements Engine {
     throw new Error('nobody seeks');
   }
 
+  setTimes(): number {
+    throw new Error('nobody sets times');
+  }
+
   status(_request: number, file: number, status: HostStatus): number {
-    fillStatus(status, fstatSync(this.#descriptors[file]!));
+    fillStatus(status, fstatSync(this.#descriptors[file]!, { bigint: true }));
     return 0;
   }
 
