@@ -14,14 +14,14 @@ const LOOKUP = 1;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
-test('LOOKUP of a disk answers with its node, its attributes and how long both hold', (t) => {
+test('LOOKUP of a disk answers with its node, and its attributes, which GETATTR has to ask for again', (t) => {
   t.deepEqual(
     new Exchange().send(LOOKUP, ROOT, nameBytes('web.raw')),
     hex(
       'nodeid 0200000000000000',
       'generation 0000000000000000',
       'entry_valid 0100000000000000',
-      'attr_valid 0100000000000000',
+      'attr_valid 0000000000000000',
       'entry_valid_ns 00000000',
       'attr_valid_ns 00000000',
       ...DISK_ATTRIBUTES,
