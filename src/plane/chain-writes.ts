@@ -9,7 +9,7 @@ import { ChainContent } from './chain-content.js';
 import { ChainGrowth } from './chain-growth.js';
 import { type ClusterTarget, ClusterWrites, ZEROS } from './cluster-writes.js';
 import { type FlushIo, MetadataFlush } from './metadata-flush.js';
-import { RefcountIo } from './refcount-io.js';
+import { type HostIo, RefcountIo } from './refcount-io.js';
 import type { Task } from './tasks.js';
 import { type Resume, Waiters } from './waiters.js';
 
@@ -57,6 +57,7 @@ export class ChainWrites {
     holeUnit: number,
   ) {
     const { layer, allocator } = writer;
+    allocator.reservesRoom = true;
     const content = new ChainContent(chain, engine, alignment);
     this.#chain = chain;
     this.#content = content;
@@ -178,7 +179,7 @@ export class ChainWrites {
     return result;
   }
 
-  #hostIo(request: number): FlushIo {
+  #hostIo(request: number): HostIo {
     const engine = this.#engine;
     const file = this.#file;
     const { hasDataFile, layer } = this.writer;
@@ -191,6 +192,7 @@ export class ChainWrites {
       syncData: () => (hasDataFile ? engine.flush(request, layer.dataFile, true) : 0),
       // Not ftruncate: clusters are being written behind this end, and it would cut them off.
       grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
+      reserve: (offset, length) => engine.allocate(request, file, 0, offset, length),
     };
   }
 
@@ -210,9 +212,12 @@ export class ChainWrites {
     const state = inPlace ? 'in place' : isNew ? unlinked : 'linked';
     const target: ClusterTarget = { base, host, from: base + from, to: base + to, state };
     const result = yield* this.#clusters.write(request, target, start, end, source);
-    if (result < 0 || inPlace) return Math.min(result, 0);
-    const place = yield* this.#prepare(request, start);
-    if (place < 0) return place;
+    if (result >= 0 && inPlace) return 0;
+    const place = result < 0 ? result : yield* this.#prepare(request, start);
+    if (place < 0) {
+      if (isNew && !writer.hasDataFile) this.#free(host);
+      return place;
+    }
     writer.link(place, start, host, from, to);
     return yield* this.#relieve(request);
   }
@@ -251,12 +256,30 @@ export class ChainWrites {
       let error = 0;
       if (old !== 0) error = yield* this.#clusters.copy(request, old, host);
       else if (!this.writer.allocator.fresh) error = yield* this.#clusters.clear(request, host);
-      if (error < 0) host = error;
+      else error = yield* this.#reserve(request, host);
+      if (error < 0) {
+        this.#free(host);
+        host = error;
+      }
     }
     if (host >= 0) this.writer.setTable(l1Index, host);
     this.#tables.delete(l1Index);
     this.#waiters.wake(l1Index);
     return Math.min(host, 0);
+  }
+
+  /** A new table gets its room now: the flush that writes it must not find the disk full. 0 or -errno. */
+  *#reserve(request: number, host: number): Task {
+    const { clusterBytes } = this.writer.layer.geometry;
+    const result = yield this.#engine.allocate(request, this.#file, 0, host, clusterBytes);
+    return result === -ERRNO.EOPNOTSUPP ? 0 : Math.min(result, 0);
+  }
+
+  /** A cluster that was allocated is not needed after all, and nothing refers to it. */
+  #free(host: number): void {
+    const { writer } = this;
+    // Without its refcount in memory it goes the long way.
+    if (writer.allocator.free(host) !== 0) writer.giveBack([host]);
   }
 
   /** Host offset of a new cluster, or -errno; right after, `Allocator.fresh` tells what is in it. */
@@ -272,7 +295,9 @@ export class ChainWrites {
       this.#hostIo(request),
       clusters,
       writer.layer.geometry.clusterBytes,
-      (hosts) => writer.giveBack(hosts),
+      (hosts) => {
+        for (const host of hosts.reverse()) this.#free(host);
+      },
       () => this.flush(request),
     );
   }

@@ -16,6 +16,9 @@ export interface FlushIo {
 
 type Step = Generator<number, number, number>;
 
+/** Errnos of a host that cannot make its file longer: the bytes that it lacks are zeros all the same. */
+const CANNOT_GROW: ReadonlySet<number> = new Set([ERRNO.EOPNOTSUPP, ERRNO.ENOSPC, ERRNO.EDQUOT]);
+
 /** Pieces that lie one after the other are written at once, up to this. */
 const RUN_BYTES = 256 << 10;
 
@@ -100,9 +103,10 @@ export class MetadataFlush {
     const end = this.#writer.allocator.end;
     if (end > this.#size) {
       const grown = yield io.grow(end);
-      // A host that cannot: after a crash the last clusters may lie behind the end, and read as zeros.
-      if (grown < 0 && grown !== -ERRNO.EOPNOTSUPP) return grown;
-      this.#size = end;
+      // A host that cannot, or is full: after a crash the last clusters may lie behind the end, and read
+      // as zeros.
+      if (grown < 0 && !CANNOT_GROW.has(-grown)) return grown;
+      if (grown >= 0) this.#size = end;
     }
     const { pieces: refcounts, table } = stage.refcounts;
     const { slices, l1 } = stage.tables;

@@ -1,11 +1,17 @@
 import { PENDING } from '../engine/engine.js';
-import { type Allocator, NEEDS_PIECE, TABLE_FULL } from '../image/qcow2/allocator.js';
+import { type Allocator, NEEDS_PIECE, NEEDS_ROOM, TABLE_FULL } from '../image/qcow2/allocator.js';
 import type { Released } from '../image/qcow2/qcow-writer.js';
 import { ERRNO } from '../util/errno.js';
 import { ClusterBuffers } from './cluster-buffers.js';
 import type { FlushIo } from './metadata-flush.js';
 import type { Task } from './tasks.js';
 import { type Resume, Waiters } from './waiters.js';
+
+/** What allocating asks of the host besides what a flush does. */
+export interface HostIo extends FlushIo {
+  /** Sets room aside in the file, which may become longer; what is there stays. */
+  reserve(offset: number, length: number): number;
+}
 
 /** Clusters that an allocation frees at most, on its way: the rest is left to the next flush. */
 const FREED_AT_ONCE = 1024;
@@ -24,14 +30,14 @@ interface Retired {
 
 /** Allocates and frees clusters of an image, with what has to be read and written for it. */
 export class RefcountIo {
-  readonly #allocator: Allocator;
+  readonly allocator: Allocator;
   readonly #buffers: ClusterBuffers;
   readonly #waiters: Waiters;
   readonly #loading = new Set<number>();
   #retired: Retired[] = [];
 
   constructor(allocator: Allocator, resume: Resume) {
-    this.#allocator = allocator;
+    this.allocator = allocator;
     this.#buffers = new ClusterBuffers(allocator.blocks.pieceBytes, resume);
     this.#waiters = new Waiters(resume);
   }
@@ -40,16 +46,17 @@ export class RefcountIo {
    * Host offset of a cluster for a new purpose, or -errno; `Allocator.fresh` says what is in it.
    * @param relieve Writes changed refcounts, so that there is room for others.
    */
-  *allocate(request: number, io: FlushIo, relieve: () => Task): Task {
+  *allocate(request: number, io: HostIo, relieve: () => Task): Task {
     if (this.#retired.length > 0) {
       const error = yield* this.settle(request, io, FREED_AT_ONCE, relieve);
       if (error < 0) return error;
     }
     for (;;) {
-      const host = this.#allocator.allocate();
+      const host = this.allocator.allocate();
       if (host === TABLE_FULL) return -ERRNO.ENOSPC;
-      if (host !== NEEDS_PIECE) return host;
-      const error = yield* this.#load(request, io, relieve);
+      if (host >= 0) return host;
+      const error =
+        host === NEEDS_ROOM ? yield* this.#makeRoom(io) : yield* this.#load(request, io, relieve);
       if (error < 0) return error;
     }
   }
@@ -60,7 +67,7 @@ export class RefcountIo {
    */
   *allocateRun(
     request: number,
-    io: FlushIo,
+    io: HostIo,
     count: number,
     clusterBytes: number,
     giveBack: (hosts: number[]) => void,
@@ -69,10 +76,12 @@ export class RefcountIo {
     let run: number[] = [];
     // Others allocate while this one waits for refcounts, and break the row.
     for (let step = 0; step < RUN_STEPS_MAX + 4 * count; step++) {
-      let host = run.length === 0 ? this.#allocator.reserve(count) : 0;
-      if (host === 0) host = this.#allocator.allocateNext();
-      if (host === TABLE_FULL || host === NEEDS_PIECE) {
-        const error = host === TABLE_FULL ? -ERRNO.ENOSPC : yield* this.#load(request, io, relieve);
+      let host = run.length === 0 ? this.allocator.reserve(count) : 0;
+      if (host === 0) host = this.allocator.allocateNext();
+      if (host < 0) {
+        let error = -ERRNO.ENOSPC;
+        if (host === NEEDS_PIECE) error = yield* this.#load(request, io, relieve);
+        else if (host === NEEDS_ROOM) error = yield* this.#makeRoom(io);
         if (error === 0) continue;
         giveBack(run);
         return error;
@@ -106,13 +115,16 @@ export class RefcountIo {
       const tables = first.tables.splice(0);
       if (first.data.length === 0) this.#retired.shift();
       left -= data.length + 1;
-      for (const offset of data.reverse()) {
-        const error = yield* this.#decrement(request, io, offset, false, relieve);
-        if (error < 0) return error;
-      }
-      for (const offset of tables) {
-        const error = yield* this.#decrement(request, io, offset, true, relieve);
-        if (error < 0) return error;
+      while (data.length + tables.length > 0) {
+        const isTable = data.length === 0;
+        const list = isTable ? tables : data;
+        const error = yield* this.#decrement(request, io, list.at(-1)!, isTable, relieve);
+        if (error < 0) {
+          // Until their refcounts can be read they are leaks: no harm but their room.
+          this.#retired.unshift({ data, tables, drained: first.drained });
+          return 0;
+        }
+        list.pop();
       }
     }
     return 0;
@@ -125,17 +137,25 @@ export class RefcountIo {
     isTable: boolean,
     relieve: () => Task,
   ): Task {
-    while (this.#allocator.decrement(offset, isTable) === NEEDS_PIECE) {
+    while (this.allocator.decrement(offset, isTable) === NEEDS_PIECE) {
       const error = yield* this.#load(request, io, relieve);
-      // Left as it is, the cluster is a leak: no harm but its room.
-      if (error < 0) return 0;
+      if (error < 0) return error;
     }
+    return 0;
+  }
+
+  /** Has the host set room aside for a refcount block and the first cluster that it counts. */
+  *#makeRoom(io: HostIo): Task {
+    const { allocator } = this;
+    const result = yield io.reserve(allocator.wantedRoom, 2 * allocator.clusterBytes);
+    if (result < 0 && result !== -ERRNO.EOPNOTSUPP) return result;
+    allocator.roomMade();
     return 0;
   }
 
   /** Reads the piece that is wanted, or waits until it has been read. 0 or -errno. */
   *#load(request: number, io: FlushIo, relieve: () => Task): Task {
-    const { blocks } = this.#allocator;
+    const { blocks } = this.allocator;
     const piece = blocks.wanted;
     if (blocks.crowded) return yield* relieve();
     if (this.#loading.has(piece)) {

@@ -1,8 +1,7 @@
 import test from 'ava';
 import { Allocator } from '../../src/image/qcow2/allocator.js';
 import type { QcowLayout } from '../../src/image/qcow2/layout.js';
-import type { FlushIo } from '../../src/plane/metadata-flush.js';
-import { RefcountIo } from '../../src/plane/refcount-io.js';
+import { type HostIo, RefcountIo } from '../../src/plane/refcount-io.js';
 import type { Task } from '../../src/plane/tasks.js';
 
 const CLUSTER = 65536;
@@ -12,7 +11,7 @@ const NO_IO = {
   read: () => {
     throw new Error('a read');
   },
-} as unknown as FlushIo;
+} as unknown as HostIo;
 
 const noRelief = (): Task => {
   throw new Error('nothing is crowded');

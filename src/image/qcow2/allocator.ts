@@ -7,6 +7,8 @@ export const TABLE_FULL = -1;
 export const NEEDS_PIECE = -2;
 
 const NOTHING_FREE = -3;
+/** The host must be asked for room at `Allocator.wantedRoom` first: see `reservesRoom`. */
+export const NEEDS_ROOM = -4;
 
 /**
  * Pieces of refcounts of which an allocation looks through for free clusters before it takes one
@@ -24,10 +26,19 @@ export class Allocator {
   readonly blocks: RefcountBlocks;
   /** The cluster that was given out last was never used: it reads as zeros. */
   fresh = true;
+  /**
+   * A refcount block is made only where the host has room for it already. Blocks are written with the
+   * next flush; on a full disk that would fail, after writes were acknowledged.
+   */
+  reservesRoom = false;
+  /** Host offset of the cluster that NEEDS_ROOM is about; it is followed by one for data. */
+  wantedRoom = 0;
+  #roomAt = -1;
   /** Host offsets of clusters of tables that were replaced: see `QcowWriter.takeReleased`. */
   releasedTables: number[] = [];
 
-  readonly #clusterBytes: number;
+  /** Bytes of a cluster. */
+  readonly clusterBytes: number;
   /** Clusters that the host has room for. */
   readonly #limit: number;
   readonly #metadata: Set<number>;
@@ -62,7 +73,7 @@ export class Allocator {
     deviceEnd: number | null = null,
   ) {
     this.blocks = new RefcountBlocks(layout, table, cacheBytes);
-    this.#clusterBytes = layout.clusterBytes;
+    this.clusterBytes = layout.clusterBytes;
     this.#metadata = metadata;
     this.#next = Math.ceil((deviceEnd ?? hostSize) / layout.clusterBytes);
     const isFile = deviceEnd === null;
@@ -127,7 +138,7 @@ export class Allocator {
    */
   decrement(offset: number, isTable: boolean): number {
     const { blocks } = this;
-    const cluster = Math.floor(offset / this.#clusterBytes);
+    const cluster = Math.floor(offset / this.clusterBytes);
     const index = blocks.blockOf(cluster);
     if (index >= blocks.table.length || blocks.table[index] === 0) return 0;
     if (!isTable && this.#metadata.has(cluster)) return 0;
@@ -146,9 +157,28 @@ export class Allocator {
     return 0;
   }
 
+  /**
+   * Takes back a cluster that was given out and that nothing refers to, not even on disk: a write to
+   * it failed. It may hold anything. NEEDS_PIECE, or 0.
+   */
+  free(offset: number): number {
+    const result = this.decrement(offset, false);
+    const cluster = offset / this.clusterBytes;
+    if (result === 0 && cluster === this.#next - 1) {
+      this.#next = cluster;
+      this.#freshFrom = Math.max(this.#freshFrom, cluster + 1);
+    }
+    return result;
+  }
+
+  /** The host has room at `wantedRoom`. */
+  roomMade(): void {
+    this.#roomAt = this.wantedRoom;
+  }
+
   /** Where the clusters that were given out end. */
   get end(): number {
-    return this.#next * this.#clusterBytes;
+    return this.#next * this.clusterBytes;
   }
 
   /** A cluster that nobody uses any more, or never used though it lies before the end. */
@@ -163,7 +193,7 @@ export class Allocator {
         this.#from = cluster + 1;
         this.fresh = false;
         blocks.set(bytes, cluster, 1);
-        return cluster * this.#clusterBytes;
+        return cluster * this.clusterBytes;
       }
       this.#looking = -1;
     }
@@ -209,6 +239,8 @@ export class Allocator {
       } else if (blocks.table[index] === 0) {
         // Nothing is gained by a block that leaves no room for what it counts.
         if (!this.#hasRoom(2)) return TABLE_FULL;
+        this.wantedRoom = cluster * this.clusterBytes;
+        if (this.reservesRoom && this.#roomAt !== this.wantedRoom) return NEEDS_ROOM;
         this.#addBlock(index);
       } else {
         const bytes = blocks.find(blocks.pieceOf(cluster));
@@ -219,7 +251,7 @@ export class Allocator {
         blocks.set(bytes, cluster, 1);
         this.#budget = PIECES_A_TIME;
         this.fresh = cluster >= this.#freshFrom;
-        return cluster * this.#clusterBytes;
+        return cluster * this.clusterBytes;
       }
     }
   }
@@ -247,7 +279,7 @@ export class Allocator {
     if (clusters === 0 || !this.#hasRoom(clusters + Math.ceil(clusters / 8) + 4)) return false;
     const { tableOffset, tableClusters } = blocks;
     for (let i = 0; i < tableClusters; i++) {
-      this.releasedTables.push(tableOffset + i * this.#clusterBytes);
+      this.releasedTables.push(tableOffset + i * this.clusterBytes);
     }
     blocks.moveTable(start, clusters);
     this.#next += clusters;
