@@ -40,8 +40,10 @@ function start(config: MountConfig, program: string, log: number): ChildProcess 
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
-    // Only fuse-native uses the pool for data; for others its threads never start.
-    env: { [POOL_SIZE]: String(POOL_THREADS), ...process.env },
+    argv0: 'sluice',
+    // Only fuse-native uses the pool for data; for others its threads never start. Options for Node.js,
+    // such as --inspect, are for the command alone.
+    env: { [POOL_SIZE]: String(POOL_THREADS), ...process.env, NODE_OPTIONS: '' },
     serialization: 'advanced', // limits may be Infinity, which JSON cannot carry
   });
 }

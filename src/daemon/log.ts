@@ -1,4 +1,5 @@
-import { closeSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { dup2 } from '../sys/libc.js';
 import { oneLine } from '../util/one-line.js';
 
 /** Where the daemon says what happens. A call never throws: a full disk must not end a mount. */
@@ -8,6 +9,8 @@ export interface Log {
   error(text: string): void;
   /** Tells who waits for the mount how far something is that takes long. */
   progress?(text: string): void;
+  /** Opens the log file again: it may have been moved away. */
+  reopen?(): void;
 }
 
 /** At this size a log is renamed to FILE.1, once: two files, 32 MiB, are the most a log takes. */
@@ -48,14 +51,28 @@ class BoundedFile {
     }
   }
 
+  /** Goes on in what is at the path now, with stdout and stderr where these are this file. */
+  reopen(): void {
+    try {
+      const { dev, ino } = fstatSync(this.#fd);
+      const fd = openLogFile(this.#path);
+      for (const standard of [1, 2]) {
+        const stats = fstatSync(standard);
+        if (stats.dev === dev && stats.ino === ino) dup2(fd, standard);
+      }
+      closeSync(this.#fd);
+      this.#fd = fd;
+    } catch {
+      // The old file is better than none.
+    }
+  }
+
   /** Renames a full file, then opens what is now at the path: it, or what another daemon made. */
   #check(): void {
     this.#unchecked = 0;
     const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
     if (size >= LOG_LIMIT) renameSync(this.#path, `${this.#path}.1`);
-    const fd = openLogFile(this.#path);
-    closeSync(this.#fd);
-    this.#fd = fd;
+    this.reopen();
   }
 }
 
@@ -73,7 +90,8 @@ function makeLog(mountpoint: string, append: (line: string) => void): Log {
 /** A log in a file. @throws what opening the file throws */
 export function fileLog(path: string, mountpoint: string): Log {
   const file = new BoundedFile(path);
-  return makeLog(mountpoint, (line) => file.append(line));
+  const log = makeLog(mountpoint, (line) => file.append(line));
+  return { ...log, reopen: () => file.reopen() };
 }
 
 /** A log on stderr, for a daemon in the foreground. */

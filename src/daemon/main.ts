@@ -1,3 +1,4 @@
+import './no-debugger.js';
 import { EXIT_DAEMON, EXIT_FAILED, EXIT_OK, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { fileLog, type Log } from './log.js';

@@ -28,6 +28,10 @@ export class MountSession implements Served {
     this.ready = Promise.race([thread.ready, this.ended.then(notReady)]);
   }
 
+  report(): void {
+    this.#thread.report();
+  }
+
   async stop(atOnce: boolean): Promise<void> {
     if (atOnce) return this.#abort();
     // Dirty pages of mapped files are written back meanwhile, so the thread still serves, and no limit

@@ -40,6 +40,8 @@ export class NativePlane implements PlaneRunner {
   readonly #memory = new Memory();
   readonly #session: NativeSession;
   readonly #disks: Disk[];
+  readonly #figures: () => string[];
+  readonly #log: Log;
   readonly #chains: (Chain | null)[];
   readonly #inflater: InflateThread;
   readonly #plane: Plane;
@@ -83,6 +85,8 @@ export class NativePlane implements PlaneRunner {
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const assembly = assemble(config, this.#chains, info);
     this.#disks = assembly.disks;
+    this.#figures = assembly.figures;
+    this.#log = log;
     const pageCache = mount.cache === 'page';
     this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);
     this.#plane = new Plane({
@@ -125,6 +129,10 @@ export class NativePlane implements PlaneRunner {
     this.#mount = mount;
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     return mount;
+  }
+
+  report(): void {
+    for (const line of this.#figures()) this.#log.info(line);
   }
 
   release(): void {

@@ -32,6 +32,7 @@ export interface PlaneRunner {
   readonly ready: Promise<void>;
   readonly ended: Promise<PlaneEnd>;
   release(): void;
+  report(): void;
   finish(): void;
   terminate(): Promise<void>;
 }
@@ -76,6 +77,11 @@ export class PlaneThread implements PlaneRunner {
   /** Lets waiting requests go without limits. */
   release(): void {
     this.#send({ kind: 'release' });
+  }
+
+  /** Writes the figures of all groups to the log. */
+  report(): void {
+    this.#send({ kind: 'report' });
   }
 
   /** Takes no more requests; `ended` follows when those under way are answered. */

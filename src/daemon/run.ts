@@ -1,9 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { errnoName, hostErrorText } from '../util/errno.js';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { EndRecord } from './end-record.js';
 import type { Log } from './log.js';
 import type { EndReason, Served } from './served.js';
+import { installSignals, type SignalAction } from './signals.js';
 
 /** The signature of `serve` in serve.ts: resolves when the kernel has answered INIT. */
 export type Serve = (config: MountConfig, log: Log, record: EndRecord) => Promise<Served>;
@@ -11,7 +13,7 @@ export type Serve = (config: MountConfig, log: Log, record: EndRecord) => Promis
 /** Ends the process when the mount cannot be ended in an orderly way any more. */
 const CRASH_GRACE_MS = 2000;
 
-/** Turns signals into `stop`: the first in order, the second at once. */
+/** Does what signals ask for. The first request to end is obeyed in order, the second at once. */
 class Stopper {
   #served: Served | null = null;
   #signals = 0;
@@ -28,9 +30,15 @@ class Stopper {
     return this.#signals === 0;
   }
 
-  signal(name: string): void {
-    this.#signals += 1;
-    this.#log.info(this.#signals === 1 ? `${name}: finishing` : `${name} again: ending at once`);
+  act(action: SignalAction, name: string): void {
+    if (action === 'report') this.#served?.report();
+    else if (action === 'reopen-log') this.#log.reopen?.();
+    else if (action !== 'ignore') this.#end(action, name);
+  }
+
+  #end(action: SignalAction, name: string): void {
+    this.#signals += action === 'end-now' ? 2 : 1;
+    this.#log.info(this.#signals === 1 ? `${name}: finishing` : `${name}: ending at once`);
     this.#stop();
   }
 
@@ -43,22 +51,6 @@ class Stopper {
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** Installs the signal handlers of a daemon; returns what removes them. */
-function installSignals(stopper: Stopper, foreground: boolean): () => void {
-  const stop = (signal: NodeJS.Signals): void => stopper.signal(signal);
-  const ignore = (): void => {};
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  // In the background the terminal may go away; in the foreground that is a request to end.
-  const hangup = foreground ? stop : ignore;
-  process.on('SIGHUP', hangup);
-  return () => {
-    process.off('SIGTERM', stop);
-    process.off('SIGINT', stop);
-    process.off('SIGHUP', hangup);
-  };
 }
 
 /**
@@ -109,9 +101,13 @@ export async function runDaemon(
   onReady: (served: Served) => void,
 ): Promise<void> {
   const stopper = new Stopper(log);
+  // The name that pgrep, ps and messages about busy files show.
+  writeFileSync('/proc/self/comm', 'sluice');
   const record = new EndRecord();
   let served: Served | null = null;
-  const removeSignals = installSignals(stopper, config.foreground);
+  const removeSignals = installSignals(config.foreground, (action, name) =>
+    stopper.act(action, name),
+  );
   const removeCrashHandler = installCrashHandler(log, () => served);
   try {
     served = await serve(config, log, record);

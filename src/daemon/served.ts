@@ -15,6 +15,8 @@ export interface Served {
   readonly ended: Promise<EndReason>;
   /** What whoever mounts should be told, one line. */
   readonly notice?: string;
+  /** Writes the figures of all groups to the log. */
+  report(): void;
   /**
    * Ends the mount: takes no more requests, lets waiting ones go without limits, finishes what is
    * in flight, flushes, unmounts. With `atOnce`, waiting requests fail and the mount is aborted.

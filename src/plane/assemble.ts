@@ -5,6 +5,7 @@ import * as proc from '../sys/proc.js';
 import { Throttle } from '../throttle/throttle.js';
 import type { Control } from '../tree/control.js';
 import { ControlTree } from '../tree/control-tree.js';
+import { formatFigures } from '../tree/io-stat.js';
 import { Tree } from '../tree/tree.js';
 import type { Chain } from './chain.js';
 import type { Disk } from './disk.js';
@@ -30,6 +31,8 @@ export interface Assembly {
   readonly members: Members;
   readonly disks: Disk[];
   readonly tree: Tree;
+  /** Lines with the figures of every group, for the log. */
+  readonly figures: () => string[];
   readonly isBeingKilled: (thread: number) => boolean;
   /** The plane whose time is the time of changes through control files, once there is one. */
   plane: Plane | null;
@@ -54,6 +57,7 @@ export function assemble(
     members,
     disks,
     tree,
+    figures: () => formatFigures(control),
     isBeingKilled: proc.isBeingKilled,
     plane: null,
   };

@@ -68,6 +68,8 @@ export type ToPlane =
   | { kind: 'result'; request: number; result: number }
   /** The answer to an InflateCall: the cluster, null if it is broken. */
   | { kind: 'inflated'; disk: number; request: number; cluster: Uint8Array | null }
+  /** Write the figures of all groups to the log. */
+  | { kind: 'report' }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Receive no more, finish, flush, end. */

@@ -86,7 +86,8 @@ function serve(config: PlaneConfig): void {
     else if (message.kind === 'inflated') {
       chains[message.disk]!.inflated(message.request, message.cluster);
       plane.completed(message.request, 0);
-    } else if (message.kind === 'release') plane.releaseWaiting();
+    } else if (message.kind === 'report') for (const line of assembly.figures()) log(line);
+    else if (message.kind === 'release') plane.releaseWaiting();
     else loop.finish();
   };
   const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);

@@ -105,6 +105,8 @@ export const pwriteSoon = declareAsync(
 
 export const fsyncSoon = declareAsync('int fsync(int fd)') as (fd: number) => Promise<number>;
 
+export const dup2 = declare('int dup2(int from, int to)') as (from: number, to: number) => number;
+
 /** Anonymous memory behind a descriptor; see memfd_create(2). */
 export const memfdCreate = declare('int memfd_create(const char *name, uint flags)') as (
   name: string,

@@ -12,6 +12,24 @@ export function formatStats(control: Control, group: Group): string {
   return lines.join('\n');
 }
 
+/** Lines of figures that are logged at a time: a mount may have thousands of groups. */
+const FIGURE_LINES_MAX = 1000;
+
+/** The lines of `io.stat` of all groups, each with the group's path before it. */
+export function formatFigures(control: Control): string[] {
+  const lines: string[] = [];
+  const add = (group: Group): void => {
+    const path = group.path === '' ? '/' : group.path;
+    for (const line of formatStats(control, group).split('\n')) lines.push(`${path}: ${line}`);
+    for (const child of group.children.values()) {
+      if (lines.length < FIGURE_LINES_MAX) add(child);
+    }
+  };
+  add(control.throttle.root);
+  if (lines.length >= FIGURE_LINES_MAX) lines.push('more groups follow: see sluice stat');
+  return lines;
+}
+
 /** Bytes and requests admitted so far; `wait_usec` is the sum of times spent waiting in groups. */
 function formatLine(name: string, stats: Stats): string {
   const fields = [

@@ -29,6 +29,7 @@ function makeServed(stopsToEnd: number) {
   });
   const served: Served = {
     ended,
+    report: () => {},
     stop: async (atOnce) => {
       stops.push(atOnce);
       if (stops.length === stopsToEnd) end({ kind: 'unmounted', unflushed: [] });

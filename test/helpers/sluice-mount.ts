@@ -76,13 +76,14 @@ export async function startMount(
   t: ExecutionContext,
   images: readonly string[],
   words: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<SluiceMount> {
   const folder = tempFolder(t);
   const point = join(folder, 'mnt');
   const logPath = join(folder, 'log');
   mkdirSync(point);
   t.teardown(() => forceAway(point));
-  const ended = await sluice(['mount', ...images, point, '--log', logPath, ...words]);
+  const ended = await sluice(['mount', ...images, point, '--log', logPath, ...words], { env });
   if (ended.code !== 0) {
     const how = ended.timedOut ? 'is not ready in time' : `ends with ${ended.code}`;
     throw new Error(`sluice mount ${how}: ${ended.stderr}\n${tail(readLog(logPath))}`);

@@ -1,0 +1,62 @@
+import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { descriptorsOf, eventually, isAlive } from '../helpers/proc.js';
+import { mountTest } from '../helpers/requires.js';
+import { must, sluice } from '../helpers/run.js';
+import { startMount } from '../helpers/sluice-mount.js';
+import { sparseFile, tempFolder } from '../helpers/temp.js';
+
+const HARMLESS = [
+  ...(['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGIO', 'SIGSTKFLT'] as const),
+  ...(['SIGXFSZ', 'SIGPIPE', 'SIGHUP', 'SIGURG', 'SIGWINCH', 'SIGCHLD'] as const),
+];
+
+for (const transport of ['uring', 'fuse-native']) {
+  mountTest(
+    `${transport}: no signal but those that end it opens a port or ends the daemon`,
+    async (t) => {
+      const image = sparseFile(join(tempFolder(t), 'disk.img'), 1 << 20);
+      const mount = await startMount(t, [image], ['--transport', transport]);
+      const before = descriptorsOf(mount.pid);
+      for (const signal of HARMLESS) process.kill(mount.pid, signal);
+      // SIGUSR1 is answered in the log, with the figures of every group.
+      t.true(
+        await eventually(5000, () => /: disk rbytes=0 /.test(readFileSync(mount.logPath, 'utf8'))),
+      );
+      await must('cat', [mount.file()]);
+      t.deepEqual(
+        descriptorsOf(mount.pid).filter((target) => target.startsWith('socket')),
+        before.filter((target) => target.startsWith('socket')),
+      );
+      t.true(isAlive(mount.pid));
+      t.is(readFileSync(`/proc/${mount.pid}/comm`, 'utf8'), 'sluice\n');
+      t.is((await mount.umount()).code, 0);
+      await mount.checkGone(t);
+    },
+  );
+}
+
+mountTest('SIGUSR2 opens the log again after it was moved away', async (t) => {
+  const image = sparseFile(join(tempFolder(t), 'disk.img'), 1 << 20);
+  const mount = await startMount(t, [image]);
+  renameSync(mount.logPath, `${mount.logPath}.old`);
+  process.kill(mount.pid, 'SIGUSR2');
+  t.true(await eventually(5000, () => existsSync(mount.logPath)));
+  t.is((await mount.umount()).code, 0);
+  t.regex(readFileSync(mount.logPath, 'utf8'), /: unmounted\n$/);
+});
+
+mountTest('options for Node.js do not reach the daemon', async (t) => {
+  const folder = tempFolder(t);
+  const image = sparseFile(join(folder, 'disk.img'), 1 << 20);
+  const mount = await startMount(t, [image], [], {
+    ...process.env,
+    NODE_OPTIONS: '--title=debugged',
+  });
+  const environment = readFileSync(`/proc/${mount.pid}/environ`, 'utf8').split('\0');
+  t.deepEqual(
+    environment.filter((word) => word.startsWith('NODE_OPTIONS=')),
+    ['NODE_OPTIONS='],
+  );
+  t.is((await sluice(['umount', mount.point])).code, 0);
+});
