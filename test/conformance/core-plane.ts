@@ -31,6 +31,8 @@ export class CorePlane implements Transport {
   readonly #plane: Plane;
   readonly #engine: CoreEngine;
   #timer: NodeJS.Timeout | null = null;
+  /** Null: the clock of the machine. Else ns, which go on only while nothing is in flight. */
+  #simulatedNs: number | null = null;
   #unique = 2;
 
   /** @param args As of `sluice mount`. */
@@ -80,8 +82,19 @@ export class CorePlane implements Transport {
       initialised: () => {},
       warn: () => {},
       trace: null,
+      // Nobody is behind a request here: who is interrupted counts as killed.
+      isBeingKilled: () => true,
     });
     assembly.plane = this.#plane;
+  }
+
+  /** From now on limits are felt in simulated time, whatever else the machine does. */
+  simulateTime(): void {
+    this.#simulatedNs = performance.now() * 1e6;
+  }
+
+  get #nowNs(): number {
+    return this.#simulatedNs ?? performance.now() * 1e6;
   }
 
   reply(request: number, offset: number, length: number): void {
@@ -119,7 +132,7 @@ export class CorePlane implements Transport {
       const slot = this.#memory.takeSlot();
       this.#writer.begin(slot, opcode, unique, node, bytes);
       fill?.(this.#writer);
-      this.#plane.beginTurn(performance.now() * 1e6);
+      this.#plane.beginTurn(this.#nowNs);
       this.#plane.received(slot, this.#writer.length);
       this.#turn();
     });
@@ -130,7 +143,7 @@ export class CorePlane implements Transport {
     const slot = this.#memory.takeSlot();
     this.#writer.begin(slot, abi.INTERRUPT, this.#unique, 0, abi.INTERRUPT_IN_BYTES);
     this.#writer.long(abi.INTERRUPT_IN_UNIQUE, this.#unique - 2 * (back + 1));
-    this.#plane.beginTurn(performance.now() * 1e6);
+    this.#plane.beginTurn(this.#nowNs);
     this.#plane.received(slot, this.#writer.length);
     this.#turn();
   }
@@ -142,17 +155,29 @@ export class CorePlane implements Transport {
   }
 
   #completed(request: number, result: number): void {
-    this.#plane.beginTurn(performance.now() * 1e6);
+    this.#plane.beginTurn(this.#nowNs);
     this.#plane.completed(request, result);
     this.#turn();
   }
 
   #turn(): void {
-    this.#plane.beginTurn(performance.now() * 1e6);
+    this.#plane.beginTurn(this.#nowNs);
     this.#plane.endTurn();
     this.#engine.unplug();
+    if (this.#simulatedNs !== null) {
+      this.#advance();
+      return;
+    }
     if (this.#timer !== null) clearTimeout(this.#timer);
     const wait = this.#plane.wakeAtNs / 1e6 - performance.now();
     this.#timer = wait === Infinity ? null : setTimeout(() => this.#turn(), Math.max(0, wait));
+  }
+
+  /** Time goes on to when the throttle wants another turn. */
+  #advance(): void {
+    const { inFlight, wakeAtNs } = this.#plane;
+    if (inFlight > 0 || wakeAtNs === Infinity) return;
+    this.#simulatedNs = Math.max(this.#nowNs, wakeAtNs);
+    setImmediate(() => this.#turn());
   }
 }
