@@ -3,5 +3,5 @@ export default {
   files: ['build/test/**/*.test.js'],
   require: ['./build/test/helpers/fixed-seed.js'],
   workerThreads: false,
-  timeout: '120s',
+  timeout: '300s',
 };

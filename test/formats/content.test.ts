@@ -85,9 +85,18 @@ async function compare(
   });
 }
 
-for (const base of [TMPFS, '/var/tmp']) {
-  for (let from = 0; from < PLAIN.length; from += TOGETHER) {
-    const variants = PLAIN.slice(from, from + TOGETHER);
+/**
+ * Formats are read alike wherever the files are. Files in memory are read by another engine than files
+ * on a disk: that one gets each third variant, which are some of every feature.
+ */
+const READ = [
+  [TMPFS, PLAIN],
+  ['/var/tmp', PLAIN.filter((_, index) => index % 3 === 0)],
+] as const;
+
+for (const [base, all] of READ) {
+  for (let from = 0; from < all.length; from += TOGETHER) {
+    const variants = all.slice(from, from + TOGETHER);
     const where = `${base}, from ${variants[0]!.title} to ${variants.at(-1)!.title}`;
     qemuMountTest(`reads equal qemu-img convert, seeks equal its map: ${where}`, async (t) => {
       await compare(t, variants, base);

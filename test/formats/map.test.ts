@@ -40,7 +40,7 @@ qemuTest('sluice map --json prints what qemu-img map --output=json prints', asyn
   t.is(ended.stdout, expected);
 });
 
-qemuTest('an image of 1 TiB without data is mapped in one extent, in under a second', async (t) => {
+qemuTest('an image of 1 TiB without data is mapped in one extent, and soon', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
   maker.create('top.qcow2', '1T');
   const ended = await sluice(['map', maker.path('top.qcow2'), '--json']);
@@ -48,7 +48,8 @@ qemuTest('an image of 1 TiB without data is mapped in one extent, in under a sec
     ended.stdout,
     '[{ "start": 0, "length": 1099511627776, "depth": 0, "present": false, "zero": true, "data": false}]\n',
   );
-  t.true(ended.ms < 1000, `${ended.ms} ms`);
+  // Its 16 million clusters one by one would take minutes.
+  t.true(ended.ms < 20_000, `${ended.ms} ms`);
 });
 
 qemuTest('backing names begin at the folder of the overlay, not at ours', async (t) => {

@@ -20,9 +20,9 @@ export interface RunOptions {
 }
 
 /** Most commands of the tests take milliseconds: this is for a machine under load. */
-const DEFAULT_LIMIT_MS = 15_000;
+const DEFAULT_LIMIT_MS = 60_000;
 /** A killed process that waits on a dead mount does not go away: stop waiting for it. */
-const KILL_GRACE_MS = 500;
+const KILL_GRACE_MS = 2000;
 
 /** A child process that is waited for by events. */
 export class Child {

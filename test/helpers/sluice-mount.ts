@@ -6,9 +6,9 @@ import { type Ended, must, run, sluice } from './run.js';
 import { tempFolder } from './temp.js';
 
 /** Closing a file reaches the daemon after the call has returned: give it this long. */
-const RELEASE_LIMIT_MS = 2000;
+const RELEASE_LIMIT_MS = 20_000;
 /** A daemon whose mount is gone flushes and ends. */
-const END_LIMIT_MS = 5000;
+const END_LIMIT_MS = 30_000;
 
 /** A mount by the real command line, with a daemon in the background. */
 export class SluiceMount {

