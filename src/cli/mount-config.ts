@@ -15,6 +15,7 @@ import { checkNameClash, parseImageArgument } from './image-argument.js';
 import { parseNamedFiles } from './image-commands.js';
 import type { MountArguments } from './mount-options.js';
 import { many, oneFlag, oneInteger, oneText, oneWord } from './option-values.js';
+import { parseOwnership } from './ownership.js';
 
 /** What the command line is read against: nothing else of the process is looked at. */
 export interface CliEnvironment {
@@ -91,6 +92,7 @@ export function buildMountConfig(args: MountArguments, env: CliEnvironment): Mou
   const mountOptions = many(args.o);
   const fstab = parseMountOptions(mountOptions);
   const log = oneText('--log', args.log, '');
+  const allowOther = oneFlag('--allow-other', args.allowOther, false) || fstab.allowOther;
   return {
     mountpoint: resolve(env.directory, paths.mountpoint),
     images,
@@ -104,7 +106,8 @@ export function buildMountConfig(args: MountArguments, env: CliEnvironment): Mou
     depth: parseDepth(args.depth),
     transport: oneWord('--transport', args.transport, TRANSPORTS, 'auto'),
     pollUs: oneInteger('--poll-us', args.pollUs, 0, MAX_POLL_US, DEFAULT_POLL_US),
-    allowOther: oneFlag('--allow-other', args.allowOther, false) || fstab.allowOther,
+    allowOther,
+    ...parseOwnership(args, allowOther),
     mountOptions,
     verbose: oneFlag('--verbose', args.verbose, false),
     foreground: oneFlag('--foreground', args.foreground, false),

@@ -50,6 +50,16 @@ const MOUNT_OPTIONS = {
     requiresArg: true,
     describe: 'microseconds to spin for the next request (default 50)',
   },
+  owner: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'USER[:GROUP]: who owns the image files (default: who mounts)',
+  },
+  mode: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'OCTAL: permission bits of the image files, such as 0660',
+  },
   'allow-other': { type: 'boolean', describe: 'let other users use the mount' },
   foreground: { type: 'boolean', describe: 'stay in the foreground; log to stderr' },
   log: { type: 'string', requiresArg: true, describe: 'FILE: where the daemon logs' },
@@ -77,6 +87,8 @@ export interface MountArguments extends NamedFileArguments {
   depth?: Text;
   transport?: Text;
   pollUs?: Text;
+  owner?: Text;
+  mode?: Text;
   allowOther?: Flag;
   foreground?: Flag;
   log?: Text;

@@ -56,6 +56,10 @@ export interface MountConfig {
   /** Bounded spinning for new requests after the last one, in microseconds. 0: never spin. */
   pollUs: number;
   allowOther: boolean;
+  /** Who owns the image files in the mount; null: the mounter. */
+  owner: { uid: number; gid: number } | null;
+  /** Their permission bits; null: those of the host files. */
+  mode: number | null;
   /** Further words for the mount, in the style of fstab. */
   mountOptions: string[];
   /** Log a line for each request. */
@@ -68,5 +72,5 @@ export interface MountConfig {
 /** What of a mount its disks depend on. */
 export type DiskOptions = Pick<
   MountConfig,
-  'images' | 'readOnly' | 'growable' | 'direct' | 'metadataCache'
+  'images' | 'owner' | 'mode' | 'readOnly' | 'growable' | 'direct' | 'metadataCache'
 >;

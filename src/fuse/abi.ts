@@ -152,6 +152,7 @@ export const O_TRUNC = 0o1000;
 export const OPEN_OUT_FH = 0;
 export const OPEN_OUT_FLAGS = 8;
 export const OPEN_OUT_BYTES = 16;
+export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
 

@@ -47,6 +47,9 @@ export class AttributeEncoder {
 
   #disk(view: DataView, out: number, disk: number): void {
     const status = this.#disks.status(disk);
+    const { uid, gid } = status.owner ?? this.#owner;
+    view.setUint32(out + abi.ATTR_UID, uid, true);
+    view.setUint32(out + abi.ATTR_GID, gid, true);
     setU64(view, out + abi.ATTR_SIZE, status.size);
     setU64(view, out + abi.ATTR_BLOCKS, Math.ceil(status.allocated / 512));
     this.#common(view, out, S_IFREG | status.mode, 1, status.times);

@@ -1,4 +1,5 @@
 import type { HostTimes } from '../engine/host-times.js';
+import type { Owner } from './attributes.js';
 
 /** The operation goes on; its result comes through `Dispatcher.finish`. Outside the errno range. */
 export const DEFERRED = -10_000;
@@ -12,6 +13,8 @@ export interface DiskStatus {
   /** Bytes that the host has allocated for it. */
   allocated: number;
   times: HostTimes;
+  /** Missing: the mounter. */
+  owner?: Owner | undefined;
   /** Permission bits. */
   mode: number;
 }
@@ -25,6 +28,10 @@ export interface DiskOperations {
   status(disk: number): DiskStatus;
   /** Brings `status` up to date with the host. Result: 0. */
   refresh(disk: number): number;
+  /** The same for all disks. */
+  refreshAll(): number;
+  /** Whether pages that the kernel has of the disk are still right. Result: 1 or 0. */
+  look(disk: number): number;
   /** @param truncate O_TRUNC was given. Result: 0. */
   open(disk: number, forWriting: boolean, truncate: boolean): number;
   /** Result: bytes read, at the place where replies carry data. Always DEFERRED or an end of file. */

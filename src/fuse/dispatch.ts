@@ -140,6 +140,8 @@ export class Dispatcher {
         return this.#changeGroups(opcode, node, body, length);
       case abi.OPEN:
         return this.#open(node, body);
+      case abi.STATFS:
+        return this.#disks.refreshAll();
       case abi.READDIR:
         return this.#readDirectory(node, body, out);
       case abi.RELEASE:
@@ -151,7 +153,7 @@ export class Dispatcher {
       case abi.LSEEK:
         return this.#diskOnly(opcode, node, body);
       default:
-        // OPENDIR, RELEASEDIR, FSYNCDIR, FLUSH, ACCESS and STATFS have nothing to do but to reply.
+        // OPENDIR, RELEASEDIR, FSYNCDIR, FLUSH and ACCESS have nothing to do but to reply.
         return 0;
     }
   }
@@ -271,7 +273,8 @@ export class Dispatcher {
     const flags = this.#view.getUint32(body + abi.OPEN_IN_FLAGS, true);
     const forWriting = (flags & abi.O_ACCMODE) !== 0;
     if (node.kind === 'disk') {
-      return this.#disks.open(node.disk, forWriting, (flags & abi.O_TRUNC) !== 0);
+      const opened = this.#disks.open(node.disk, forWriting, (flags & abi.O_TRUNC) !== 0);
+      return opened === 0 && this.#pageCache ? this.#disks.look(node.disk) : opened;
     }
     if (node.kind === 'directory') return -ERRNO.EISDIR;
     if (forWriting && node.file.write === null) return -ERRNO.EACCES;
@@ -324,22 +327,28 @@ export class Dispatcher {
       const flags = abi.FOPEN_DIRECT_IO | abi.FOPEN_PARALLEL_DIRECT_WRITES;
       this.#view.setUint32(out + abi.OPEN_OUT_FLAGS, flags, true);
     }
+    if (node.kind === 'disk' && this.#pageCache && handle === 1) {
+      this.#view.setUint32(out + abi.OPEN_OUT_FLAGS, abi.FOPEN_KEEP_CACHE, true);
+    }
     return abi.OPEN_OUT_BYTES;
   }
 
-  /** Room is taken whole by the disks: a fixed set of files has nothing free. */
+  /** Used is what the hosts have allocated; files are not counted, as none can be added. */
   #statfs(out: number): number {
     const view = this.#view;
     clear(view, out, abi.STATFS_BYTES);
     let bytes = 0;
-    let files = 0;
+    let used = 0;
     for (const node of this.#tree.root.children.values()) {
       if (node.kind !== 'disk') continue;
-      bytes += this.#disks.status(node.disk).size;
-      files++;
+      const { size, allocated } = this.#disks.status(node.disk);
+      bytes += size;
+      used += Math.min(size, allocated);
     }
     setU64(view, out + abi.STATFS_BLOCKS, Math.ceil(bytes / 4096));
-    setU64(view, out + abi.STATFS_FILES, files);
+    const free = Math.floor((bytes - used) / 4096);
+    setU64(view, out + abi.STATFS_BFREE, free);
+    setU64(view, out + abi.STATFS_BAVAIL, free);
     view.setUint32(out + abi.STATFS_BSIZE, 4096, true);
     view.setUint32(out + abi.STATFS_FRSIZE, 4096, true);
     view.setUint32(out + abi.STATFS_NAMELEN, 255, true);

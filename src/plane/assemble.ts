@@ -92,6 +92,8 @@ function makeDisks(
     locks: new RangeLocks(table),
     losses: new FlushLosses(),
     dirty: false,
+    written: false,
+    openedAt: null,
     allocated: disk.allocated,
     times: disk.times,
   }));

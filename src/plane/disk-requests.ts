@@ -33,11 +33,19 @@ export class DiskRequests implements DiskOperations {
 
   status(index: number): DiskStatus {
     const { image, allocated, times, config } = this.#disks[index]!;
-    return { size: image.size, allocated, times, mode: config.mode };
+    return { size: image.size, allocated, times, mode: config.mode, owner: config.owner };
   }
 
   refresh(index: number): number {
     return this.#admission.runUncharged(index, (request) => this.#operations.refresh(request));
+  }
+
+  refreshAll(): number {
+    return this.#admission.runUncharged(0, (request) => this.#operations.refreshAll(request));
+  }
+
+  look(index: number): number {
+    return this.#admission.runUncharged(index, (request) => this.#operations.look(request));
   }
 
   open(index: number, forWriting: boolean, truncate: boolean): number {

@@ -1,5 +1,6 @@
-import type { HostTimes } from '../engine/host-times.js';
+import type { HostTimes, Timespec } from '../engine/host-times.js';
 import type { EngineFile } from '../engine/uring-engine.js';
+import type { Owner } from '../fuse/attributes.js';
 import type { LayerConfig } from '../image/build-chain.js';
 import type { Image } from '../image/image.js';
 import type { WritePart } from '../image/qcow2/read-for-writing.js';
@@ -25,6 +26,8 @@ export interface DiskConfig {
   inMemory: boolean;
   /** Permission bits to show. */
   mode: number;
+  /** Who owns the file in the mount; missing: the mounter. */
+  owner?: Owner | undefined;
   times: HostTimes;
   /** How the image is made up; null for a raw image, which is its host file. */
   chain: ChainConfig | null;
@@ -56,6 +59,10 @@ export interface Disk {
   readonly losses: FlushLosses;
   /** Written since the last flush began. */
   dirty: boolean;
+  /** Written since it was opened last. */
+  written: boolean;
+  /** Time of the last write as of the last open; null before. */
+  openedAt: Timespec | null;
   /** Bytes that the host has allocated for it, as last asked. */
   allocated: number;
   /** Times of the host file, as last asked. */

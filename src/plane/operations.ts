@@ -191,6 +191,35 @@ export class Operations {
     return yield engine.status(request, disk.file, disk);
   }
 
+  /** The same for all disks. */
+  *refreshAll(request: number): Task {
+    const { disks, engine } = this.#parts;
+    for (const disk of disks) {
+      const result = yield engine.status(request, disk.file, disk);
+      if (result < 0) return result;
+    }
+    return 0;
+  }
+
+  /**
+   * A disk is opened: 1 if the kernel's pages of it are still right. The kernel knows of writes that came
+   * through the mount; where there were none, a new time of the host file is somebody else's write.
+   */
+  *look(request: number): Task {
+    const { requests, disks } = this.#parts;
+    const disk = disks[requests.disk[request]!]!;
+    const result = yield* this.refresh(request);
+    if (result < 0) return result;
+    const { openedAt, times } = disk;
+    const isSame =
+      openedAt?.seconds === times.modified.seconds &&
+      openedAt.nanoseconds === times.modified.nanoseconds;
+    const keeps = isSame || (openedAt !== null && disk.written);
+    disk.openedAt = times.modified;
+    disk.written = false;
+    return keeps ? 1 : 0;
+  }
+
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
   *#writeZeros(request: number): Task {
     const { requests, disks, engine, memory } = this.#parts;

@@ -24,6 +24,7 @@ export class Writes {
     const { requests, disks } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     disk.dirty = true;
+    disk.written = true;
     const { alignment } = disk.config;
     if (disk.chain !== null) {
       if (this.#lockInChain(request, disk)) this.granted(request);

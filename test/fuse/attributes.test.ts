@@ -133,16 +133,16 @@ test('SETATTR of the size of a control file is ignored, of a directory EISDIR', 
   t.is(exchange.send(SETATTR, GROUPS, setattr('08000000')), -EISDIR);
 });
 
-test('STATFS adds up the disks in blocks of 4096, none free', (t) => {
+test('STATFS adds up the disks in blocks of 4096, free is what the hosts have not allocated', (t) => {
   const exchange = new Exchange();
   exchange.tree.addDisk(exchange.tree.root, 'b.raw', 8);
   t.deepEqual(
     exchange.send(STATFS, ROOT),
     hex(
       'blocks e901000000000000', // 2 x 1000448 bytes in 489 blocks
-      'bfree 00*8',
-      'bavail 00*8',
-      'files 0200000000000000',
+      'bfree e601000000000000', // 2 x 996352 bytes in 486 whole blocks
+      'bavail e601000000000000',
+      'files 00*8',
       'ffree 00*8',
       'bsize 00100000',
       'namelen ff000000',

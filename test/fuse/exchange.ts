@@ -71,6 +71,14 @@ export class FakeDisks implements DiskOperations {
     this.calls.push(`refresh ${disk}`);
     return this.openAnswer;
   }
+  refreshAll(): number {
+    this.calls.push('refresh all');
+    return this.openAnswer;
+  }
+  look(disk: number): number {
+    this.calls.push(`look ${disk}`);
+    return this.openAnswer;
+  }
   open(disk: number, forWriting: boolean, truncate: boolean): number {
     this.calls.push(`open ${disk} writing=${forWriting} truncate=${truncate}`);
     return this.openAnswer;

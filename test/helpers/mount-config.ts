@@ -16,6 +16,8 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     transport: 'auto',
     pollUs: 50,
     allowOther: false,
+    owner: null,
+    mode: null,
     mountOptions: [],
     verbose: false,
     foreground: false,

@@ -100,6 +100,8 @@ export class Bench {
         losses: new FlushLosses(),
         locks: new RangeLocks(table),
         dirty: false,
+        written: false,
+        openedAt: null,
         allocated: 0,
         times: timesAt(0),
       };

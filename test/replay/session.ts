@@ -43,7 +43,7 @@ const QUIET = { info() {}, warn() {}, error() {} };
 export function openImage(path: string, growable = false) {
   return openDisks(
     {
-      ...{ readOnly: false, growable, direct: false, metadataCache: 0 },
+      ...{ readOnly: false, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,

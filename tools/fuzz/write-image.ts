@@ -36,7 +36,14 @@ const memory = new Memory();
 export async function writeImage(path: string, random: Random): Promise<void> {
   const opened = await openDisks(
     {
-      ...{ readOnly: false, growable: true, direct: false, metadataCache: 0 },
+      ...{
+        readOnly: false,
+        owner: null,
+        mode: null,
+        growable: true,
+        direct: false,
+        metadataCache: 0,
+      },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,
