@@ -21,6 +21,7 @@ import { ERRNO } from '../util/errno.js';
 import { Charging } from './charging.js';
 import type { Disk } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
+import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
 import type { Members } from './members.js';
 import { Operations } from './operations.js';
@@ -102,7 +103,17 @@ export class Plane implements Admission {
     const asked = new DiskRequests(disks, this, operations);
     const { tree, owner, pageCache } = options;
     this.dispatcher = new Dispatcher(tree, asked, memory.buffer, owner, pageCache);
-    this.#replies = new Replies(requests, memory, this.dispatcher, transport, options.trace);
+    const errors = new HostErrors(options.warn);
+    const failed = (disk: number, operation: string, offset: number, result: number): void =>
+      errors.add(disks[disk]?.config.name ?? '', operation, offset, result, this.nowNs);
+    this.#replies = new Replies(
+      requests,
+      memory,
+      this.dispatcher,
+      transport,
+      failed,
+      options.trace,
+    );
     const parts: Parts = { ...core, replies: this.#replies };
     this.#operations = operations;
     this.#reads = new Reads(parts);

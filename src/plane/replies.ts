@@ -2,9 +2,12 @@ import type { Memory } from '../buffers/memory.js';
 import { replyOffset } from '../buffers/memory.js';
 import * as abi from '../fuse/abi.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
+import { OPCODES } from '../fuse/opcodes.js';
 import type { Transport } from '../fuse/transport.js';
 import { describe } from './describe.js';
 import { LINKED, REPLYING, type Requests } from './requests.js';
+
+type HostFailed = (disk: number, operation: string, offset: number, result: number) => void;
 
 /** Writes reply headers and sends replies. */
 export class Replies {
@@ -12,16 +15,22 @@ export class Replies {
   readonly #memory: Memory;
   readonly #dispatcher: Dispatcher;
   readonly #transport: Transport;
+  readonly #hostFailed: HostFailed;
   readonly #trace: ((text: string) => void) | null;
 
-  /** @param trace Called with a line for each reply, if not null. */
+  /**
+   * @param hostFailed Called with disk, operation, offset and -errno of what came to nothing.
+   * @param trace Called with a line for each reply, if not null.
+   */
   constructor(
     requests: Requests,
     memory: Memory,
     dispatcher: Dispatcher,
     transport: Transport,
+    hostFailed: HostFailed,
     trace: ((text: string) => void) | null,
   ) {
+    this.#hostFailed = hostFailed;
     this.#trace = trace;
     this.#requests = requests;
     this.#memory = memory;
@@ -35,9 +44,19 @@ export class Replies {
    */
   result(request: number, result: number, linked: boolean): void {
     const { opcode, node } = this.#requests;
+    if (result < 0) this.#failed(request, result);
     const out = replyOffset(request) + abi.OUT_HEADER_BYTES;
     const length = this.#dispatcher.finish(opcode[request]!, node[request]!, result, out);
     this.payload(request, out, length, linked);
+  }
+
+  /** What was refused without asking the host never comes through `result`. */
+  #failed(request: number, result: number): void {
+    const { opcode, disk, offset } = this.#requests;
+    const name = OPCODES[opcode[request]!]?.name ?? 'request';
+    // Others have no offset: the slot still has that of an earlier request.
+    const hasOffset = name === 'READ' || name === 'WRITE' || name === 'FALLOCATE';
+    this.#hostFailed(disk[request]!, name, hasOffset ? offset[request]! : -1, result);
   }
 
   /**

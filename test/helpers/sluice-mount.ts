@@ -108,6 +108,7 @@ export async function withMount(
   images: readonly string[],
   words: readonly string[],
   use: (mount: SluiceMount) => Promise<void>,
+  allowed?: RegExp,
 ): Promise<void> {
   const mount = await startMount(t, images, words);
   try {
@@ -115,7 +116,7 @@ export async function withMount(
     await mount.checkDescriptors(t);
     const ended = await mount.umount();
     t.is(ended.code, 0, `sluice umount: ${ended.stderr}`);
-    await mount.checkGone(t);
+    await mount.checkGone(t, allowed);
   } catch (error) {
     t.log(facts(mount));
     throw error;

@@ -15,25 +15,32 @@ mountTest('a full host file system gives ENOSPC, and what was there stays', asyn
   await mountFileSystem(t, ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs'], folder);
   const image = sparseFile(join(folder, 'disk.img'), 16 * MIB);
   const agent = new FileAgent(t);
-  await withMount(t, [image], [], async (mount) => {
-    const fd = await agent.open(mount.file(), O_RDWR);
-    const bytes = Buffer.alloc(MIB, 'f');
-    let written = 0;
-    let result = 0;
-    while (written < 16 * MIB) {
-      result = await agent.write(fd, written, bytes);
-      if (result <= 0) break;
-      written += result;
-    }
-    t.is(result, -ERRNO.ENOSPC);
-    t.true(written >= 3 * MIB && written <= 4 * MIB, `${written} bytes fitted`);
-    t.deepEqual((await agent.read(fd, 0, MIB)).bytes, bytes);
-    // Room again: the error does not stick to the file.
-    const range = { mode: 3, offset: 0, length: 2 * MIB };
-    t.is(await agent.result({ call: 'fallocate', fd, ...range }), 0);
-    t.is(await agent.write(fd, 8 * MIB, bytes), MIB);
-    await agent.close(fd);
-  });
+  await withMount(
+    t,
+    [image],
+    [],
+    async (mount) => {
+      const fd = await agent.open(mount.file(), O_RDWR);
+      const bytes = Buffer.alloc(MIB, 'f');
+      let written = 0;
+      let result = 0;
+      while (written < 16 * MIB) {
+        result = await agent.write(fd, written, bytes);
+        if (result <= 0) break;
+        written += result;
+      }
+      t.is(result, -ERRNO.ENOSPC);
+      t.true(written >= 3 * MIB && written <= 4 * MIB, `${written} bytes fitted`);
+      t.deepEqual((await agent.read(fd, 0, MIB)).bytes, bytes);
+      // Room again: the error does not stick to the file.
+      const range = { mode: 3, offset: 0, length: 2 * MIB };
+      t.is(await agent.result({ call: 'fallocate', fd, ...range }), 0);
+      t.is(await agent.write(fd, 8 * MIB, bytes), MIB);
+      await agent.close(fd);
+      t.regex(mount.log, /disk: WRITE: no space is left there \(ENOSPC\), at byte \d+/);
+    },
+    /ENOSPC/,
+  );
 });
 
 requires(
@@ -48,12 +55,19 @@ requires(
   truncateSync(file, 4 * MIB);
   const agent = new FileAgent(t);
   for (const flags of [O_RDONLY, O_RDONLY | O_DIRECT]) {
-    await withMount(t, [`disk=${device}`], ['--direct'], async (mount) => {
-      const fd = await agent.open(mount.file(), flags);
-      t.is((await agent.read(fd, 0, 65536)).result, 65536);
-      t.is((await agent.read(fd, 6 * MIB, 65536)).result, -ERRNO.EIO);
-      t.is((await agent.read(fd, 2 * MIB, 65536)).result, 65536);
-      await agent.close(fd);
-    });
+    await withMount(
+      t,
+      [`disk=${device}`],
+      ['--direct'],
+      async (mount) => {
+        const fd = await agent.open(mount.file(), flags);
+        t.is((await agent.read(fd, 0, 65536)).result, 65536);
+        t.is((await agent.read(fd, 6 * MIB, 65536)).result, -ERRNO.EIO);
+        t.is((await agent.read(fd, 2 * MIB, 65536)).result, 65536);
+        await agent.close(fd);
+        t.regex(mount.log, /disk: READ: the disk reports an I\/O error \(EIO\), at byte 6291456/);
+      },
+      /EIO/,
+    );
   }
 });

@@ -1,0 +1,19 @@
+import test from 'ava';
+import { HostErrors } from '../../src/plane/host-errors.js';
+
+test('the first error of a kind is told at once, then a count a minute', (t) => {
+  const lines: string[] = [];
+  const errors = new HostErrors((text) => lines.push(text));
+  errors.add('web', 'WRITE', 4096, -28, 0);
+  for (let i = 1; i <= 1000; i++) errors.add('web', 'WRITE', i, -28, i);
+  errors.add('web', 'READ', 0, -5, 5);
+  errors.add('web', 'FSYNC', -1, -5, 5);
+  errors.add('web', 'READ', 0, -6, 5); // ENXIO: an answer, not a fault
+  errors.add('web', 'WRITE', 8192, -28, 60e9);
+  t.deepEqual(lines, [
+    'web: WRITE: no space is left there (ENOSPC), at byte 4096',
+    'web: READ: the disk reports an I/O error (EIO), at byte 0',
+    'web: FSYNC: the disk reports an I/O error (EIO)',
+    'web: WRITE: no space is left there (ENOSPC): 1001 more times, the last at byte 8192',
+  ]);
+});
