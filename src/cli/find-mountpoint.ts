@@ -1,8 +1,9 @@
 import { realpath } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { FUSE_TYPE } from '../fuse/mount-point.js';
 import { readMountTable, topMount } from '../fuse/mount-table.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import { absolutePath } from './working-directory.js';
 
 /** The path with symbolic links resolved in all but its last part, which may be a dead mount. */
 async function resolveParent(path: string): Promise<string> {
@@ -30,7 +31,7 @@ async function resolveFully(path: string): Promise<string> {
  * @throws SluiceError EINVAL, exit code 4, when sluice is not mounted there
  */
 export async function findMountpoint(argument: string, directory: string): Promise<string> {
-  const path = resolve(directory, argument);
+  const path = absolutePath('the mount point', argument, directory);
   const table = await readMountTable();
   for (const attempt of [async () => path, resolveParent, resolveFully]) {
     const candidate = await attempt(path);

@@ -1,6 +1,7 @@
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { looksLikeRule } from '../tree/parse-members.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { absolutePath } from './working-directory.js';
 
 /** An image as named on the command line: the file `NAME.raw` in the mount, and where it lives. */
 export interface ImageArgument {
@@ -58,7 +59,7 @@ export function parseImageArgument(argument: string, directory: string): ImageAr
   if (path === '') throw refuse(`"${argument}": the path of the image is empty`);
   const name = named ? argument.slice(0, equals) : defaultName(path);
   checkName(name, argument, path);
-  return { name, path: resolve(directory, path) };
+  return { name, path: absolutePath('the image', path, directory) };
 }
 
 /** Refuses two images that would be the same file in the mount. */

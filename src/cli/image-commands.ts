@@ -1,9 +1,9 @@
-import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { NamedFiles } from '../image/named-files.js';
 import type { ChainOptions } from '../image/open-chain.js';
 import { parseFormats } from './format-option.js';
 import { many, oneFlag, oneText } from './option-values.js';
+import { absolutePath, workingDirectory } from './working-directory.js';
 
 /** Options that say how to look at an image: the same for each command that does. */
 export const IMAGE_OPTIONS = {
@@ -48,8 +48,10 @@ export interface NamedFileArguments {
 /** @param directory absolute directory that relative paths start from */
 export function parseNamedFiles(args: NamedFileArguments, directory: string): NamedFiles {
   return {
-    dataFiles: many(args.dataFile).map((path) => resolve(directory, path)),
-    backingFiles: many(args.backingFile).map((path) => resolve(directory, path)),
+    dataFiles: many(args.dataFile).map((path) => absolutePath('--data-file', path, directory)),
+    backingFiles: many(args.backingFile).map((path) =>
+      absolutePath('--backing-file', path, directory),
+    ),
     untrusted: oneFlag('--untrusted', args.untrusted, false),
   };
 }
@@ -61,11 +63,11 @@ export function parseImageCommand(args: ArgumentsCamelCase): {
 } {
   const snapshot = oneText('--snapshot', args.snapshot as string | undefined, '');
   return {
-    path: resolve(String(args.image)),
+    path: absolutePath('the image', String(args.image), workingDirectory()),
     options: {
       ...parseFormats(args.format as string | undefined),
       snapshot: snapshot === '' ? null : snapshot,
-      named: parseNamedFiles(args as NamedFileArguments, process.cwd()),
+      named: parseNamedFiles(args as NamedFileArguments, workingDirectory()),
     },
   };
 }

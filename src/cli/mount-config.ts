@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { ImageConfig, MountConfig } from '../daemon/config.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
 import { METADATA_CACHE_BYTES } from '../image/build-chain.js';
@@ -16,6 +15,7 @@ import { parseNamedFiles } from './image-commands.js';
 import type { MountArguments } from './mount-options.js';
 import { many, oneFlag, oneInteger, oneText, oneWord } from './option-values.js';
 import { parseOwnership } from './ownership.js';
+import { absolutePath } from './working-directory.js';
 
 /** What the command line is read against: nothing else of the process is looked at. */
 export interface CliEnvironment {
@@ -91,10 +91,9 @@ export function buildMountConfig(args: MountArguments, env: CliEnvironment): Mou
   );
   const mountOptions = many(args.o);
   const fstab = parseMountOptions(mountOptions);
-  const log = oneText('--log', args.log, '');
   const allowOther = oneFlag('--allow-other', args.allowOther, false) || fstab.allowOther;
   return {
-    mountpoint: resolve(env.directory, paths.mountpoint),
+    mountpoint: absolutePath('the mount point', paths.mountpoint, env.directory),
     images,
     groups,
     assignments,
@@ -111,6 +110,9 @@ export function buildMountConfig(args: MountArguments, env: CliEnvironment): Mou
     mountOptions,
     verbose: oneFlag('--verbose', args.verbose, false),
     foreground: oneFlag('--foreground', args.foreground, false),
-    logFile: log === '' ? null : resolve(env.directory, log),
+    logFile:
+      args.log === undefined
+        ? null
+        : absolutePath('--log', oneText('--log', args.log, ''), env.directory),
   };
 }

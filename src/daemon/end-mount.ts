@@ -1,8 +1,8 @@
-import { ourMount } from '../fuse/mount-point.js';
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { EndWatch } from './end-record.js';
+import { describeOtherMounts, deviceAt, otherMounts } from './other-mounts.js';
 import { findDaemon, identifyDaemon, isRunning, type ProcessId, waitForEnd } from './processes.js';
-import { type MountStatus, readStatus } from './status.js';
+import { detachIfDead, type MountStatus, readStatus } from './status.js';
 import { detachDeadMount, unmount } from './unmount.js';
 
 /** How a mount was ended. */
@@ -38,15 +38,16 @@ function sendTerminate(mountpoint: string, daemon: ProcessId): void {
   }
 }
 
-async function force(mountpoint: string, daemon: ProcessId): Promise<void> {
-  sendTerminate(mountpoint, daemon);
+/** @param name What the user called it: its mount point or its pid. */
+async function force(daemon: ProcessId, name: string): Promise<void> {
+  sendTerminate(name, daemon);
   if (await waitForEnd(daemon, FORCE_LIMIT_MS)) {
-    if ((await ourMount(mountpoint)) !== null) await detachDeadMount(mountpoint);
+    if (name.startsWith('/')) await detachIfDead(name);
     return;
   }
   const { pid } = daemon;
   throw new SluiceError(
-    `${mountpoint}: its daemon (pid ${pid}) does not end; end it with kill -9 ${pid} and try again`,
+    `${name}: its daemon (pid ${pid}) does not end; end it with kill -9 ${pid} and try again`,
     'ETIMEDOUT',
     EXIT_FAILED,
   );
@@ -88,8 +89,10 @@ async function endAlive(
   daemon: ProcessId | null,
   byForce: boolean,
 ): Promise<Ended> {
+  // This command may have been started from within the mount, and must not keep it busy.
+  process.chdir('/');
   if (byForce && daemon !== null) {
-    await force(mountpoint, daemon);
+    await force(daemon, mountpoint);
     return 'done';
   }
   if (status.kind === 'hung') {
@@ -97,8 +100,50 @@ async function endAlive(
     const message = `${mountpoint}: its daemon does not answer; ${hint}`;
     throw new SluiceError(message, 'ETIMEDOUT', EXIT_FAILED);
   }
+  const device = deviceAt(mountpoint) ?? '';
+  // Asked before anything is taken away. Copies in other namespaces may go with it, or not.
+  const here = otherMounts(device, mountpoint).filter(({ pid }) => pid === null);
+  if (here.length > 0) {
+    const message = `${mountpoint}: ${describeOtherMounts(here)}; unmount that first, or use --force`;
+    throw new SluiceError(message, 'EBUSY', EXIT_FAILED);
+  }
   await unmount(mountpoint);
   if (daemon === null) return 'unwatched';
-  await waitForEnd(daemon, Number.POSITIVE_INFINITY);
+  await waitFlushed(mountpoint, device, daemon);
   return 'done';
+}
+
+/** How often a daemon that has not ended is asked for the reason, milliseconds. */
+const LOOK_EVERY_MS = 2000;
+
+/**
+ * Waits until the daemon has flushed and ended, however long its disk takes: unless the mount is still to
+ * be seen somewhere, so that the daemon has no reason to end.
+ */
+async function waitFlushed(mountpoint: string, device: string, daemon: ProcessId): Promise<void> {
+  while (!(await waitForEnd(daemon, LOOK_EVERY_MS))) {
+    const others = otherMounts(device, mountpoint);
+    if (others.length === 0) continue;
+    const how = `sluice umount --force ${daemon.pid} ends it`;
+    const message = `${mountpoint}: unmounted here, but ${describeOtherMounts(others)}, so its daemon goes on; ${how}`;
+    throw new SluiceError(message, 'EBUSY', EXIT_FAILED);
+  }
+}
+
+/**
+ * Ends a daemon that has no mount point any more, with its connection: what is still mounted of it in
+ * other places is dead then.
+ *
+ * @throws SluiceError ESRCH if `pid` is no daemon of ours; EPERM, ETIMEDOUT; what it ended with
+ */
+export async function endDaemon(pid: number): Promise<void> {
+  const daemon = identifyDaemon(pid);
+  if (daemon === null) {
+    throw new SluiceError(
+      `${pid}: no process of this number is a sluice daemon`,
+      'ESRCH',
+      EXIT_MOUNT,
+    );
+  }
+  await force(daemon, String(pid));
 }

@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ourMount } from '../fuse/mount-point.js';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
 import { findLogFile } from './log-place.js';
 import type { FromDaemon, Outcome } from './messages.js';
 import { POOL_SIZE, POOL_THREADS } from './pool-size.js';
-import { detachDeadMount } from './unmount.js';
+import { detachIfDead } from './status.js';
 
 /**
  * Start-up takes 0.1 s; this is for a machine that swaps, and so that nothing waits for ever. What
@@ -136,8 +135,9 @@ export async function launch(
     if (told.kind === 'failed') throw new SluiceError(told.message, told.errno, told.exitCode);
     return told.notice;
   } catch (error) {
-    // A daemon that reported its failure has cleaned up; one that died may have left a dead mount.
-    if ((await ourMount(config.mountpoint)) !== null) await detachDeadMount(config.mountpoint);
+    // A daemon that reported its failure has cleaned up; one that died may have left a dead mount. A mount
+    // that answers is somebody else's.
+    await detachIfDead(config.mountpoint);
     throw error;
   } finally {
     restoreSignals();

@@ -61,6 +61,11 @@ export function commandLine(pid: number): string[] | null {
   return readProc(pid, 'cmdline')?.split('\0').slice(0, -1) ?? null;
 }
 
+/** Base name of a process's program, for people. */
+export function processName(pid: number): string {
+  return commandLine(pid)?.[0]?.split('/').at(-1) || 'a process';
+}
+
 /** End of the path of the daemon's program, wherever sluice is installed. */
 const DAEMON_PROGRAM = '/src/daemon/main.js';
 

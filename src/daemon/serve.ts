@@ -1,5 +1,6 @@
 import { MAX_IO_BYTES } from '../fuse/init.js';
 import { type MountRequest, mountFuse } from '../fuse/mount.js';
+import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { DiskConfig } from '../plane/disk.js';
 import type { MountConfig } from './config.js';
 import type { EndRecord } from './end-record.js';
@@ -17,6 +18,15 @@ import { chooseTransport, type Transport, transportLine } from './transport.js';
  * @throws SluiceError saying what is wrong and what to do.
  */
 export async function serve(config: MountConfig, log: Log, record: EndRecord): Promise<Served> {
+  const claim = claimMountpoint(config.mountpoint);
+  try {
+    return await serveClaimed(config, log, record);
+  } finally {
+    claim.release();
+  }
+}
+
+async function serveClaimed(config: MountConfig, log: Log, record: EndRecord): Promise<Served> {
   const transport = await chooseTransport(config.transport);
   log.info(transportLine(transport));
   const opened = await openDisks(config, log);
@@ -61,6 +71,16 @@ function mountRequest(config: MountConfig): MountRequest {
     readOnly: config.readOnly,
     options: config.mountOptions,
     pageCache: config.cache === 'page',
-    source: config.images.map((image) => image.path).join(' '),
+    source: mountSource(config.images.map((image) => image.path)),
   };
+}
+
+/** mount(2) takes a page of text, fusermount3 less; df and findmnt show it in one column. */
+const SOURCE_BYTES_MAX = 255;
+
+/** What the mount table shows as the source: the first image, and how many more there are. */
+export function mountSource(paths: readonly string[]): string {
+  const more = paths.length > 1 ? `+${paths.length - 1}` : '';
+  const source = `${paths[0]}${more}`;
+  return Buffer.byteLength(source) > SOURCE_BYTES_MAX ? `sluice${more}` : source;
 }

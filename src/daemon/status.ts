@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
+import { ourMount } from '../fuse/mount-point.js';
 import type { ControlAnswer, GroupFiles } from './control-reader.js';
 import { runLimited } from './run-limited.js';
+import { detachDeadMount } from './unmount.js';
 
 /** A healthy daemon answers within milliseconds; a loaded machine within a second. */
 const READ_LIMIT_MS = 5000;
@@ -61,4 +63,10 @@ export async function readStatus(
   if ('error' in answer) return classifyError(answer.error);
   const daemon = parseDaemonFile(answer.daemon);
   return daemon === null ? { kind: 'foreign' } : { kind: 'alive', daemon, groups: answer.groups };
+}
+
+/** Takes a mount of ours away if the kernel says that its daemon is gone. */
+export async function detachIfDead(mountpoint: string): Promise<void> {
+  if ((await ourMount(mountpoint)) === null) return;
+  if ((await readStatus(mountpoint)).kind === 'dead') await detachDeadMount(mountpoint);
 }

@@ -85,13 +85,12 @@ export async function mountNative(
 /** libfuse's words: those of fusermount3, and what it should say to a kernel that asks it. */
 function nativeOptions(plan: MountPlan): string {
   const own = `big_writes,atomic_o_trunc,max_background=${MAX_BACKGROUND},use_ino`;
-  const { source } = plan;
-  // Only for show: a hundred paths of images do not fit.
-  for (let length = source.length; ; length = Math.floor(length / 2)) {
-    const words = fusermountOptions({ ...plan, source: source.slice(0, length) });
-    const text = `-o${own},${plan.pageCache === true ? '' : 'direct_io,'}${words}`;
-    if (Buffer.byteLength(text) <= OPTION_BYTES || length === 0) return text;
-  }
+  const direct = plan.pageCache === true ? '' : 'direct_io,';
+  const options = (source: string): string => {
+    return `-o${own},${direct}${fusermountOptions({ ...plan, source })}`;
+  };
+  const text = options(plan.source);
+  return Buffer.byteLength(text) <= OPTION_BYTES ? text : options('sluice');
 }
 
 function failed(plan: MountPlan, error: Error): SluiceError {

@@ -105,6 +105,12 @@ export const pwriteSoon = declareAsync(
 
 export const fsyncSoon = declareAsync('int fsync(int fd)') as (fd: number) => Promise<number>;
 
+/** flock(2); the lock goes with the descriptor. */
+export const flock = declare('int flock(int fd, int operation)') as (
+  fd: number,
+  operation: number,
+) => number;
+
 export const dup2 = declare('int dup2(int from, int to)') as (from: number, to: number) => number;
 
 /** Anonymous memory behind a descriptor; see memfd_create(2). */

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { mountTest } from '../helpers/requires.js';
-import { sluice } from '../helpers/run.js';
+import { Child, must, run, sluice } from '../helpers/run.js';
 import { type SluiceMount, startMount } from '../helpers/sluice-mount.js';
 import { sparseFile, tempFolder } from '../helpers/temp.js';
 
@@ -41,6 +41,52 @@ mountTest('umount --force ends a busy mount and waits for the daemon', async (t)
   t.like(await mount.umount('--force'), { code: 0, stdout: '', stderr: '' });
   // The daemon warns those who read its log that files were open.
   await mount.checkGone(t, /files that are open see ENOTCONN/);
+});
+
+for (const transport of ['uring', 'fuse-native']) {
+  mountTest(
+    `${transport}: a mount that is bound elsewhere too is not unmounted but by force`,
+    async (t) => {
+      const mount = await mountDisk(t, '--transport', transport);
+      const place = join(tempFolder(t), 'file');
+      writeFileSync(place, '');
+      await must('mount', ['--bind', mount.file(), place]);
+      t.teardown(() => run('umount', ['-l', place]));
+      t.like(await mount.umount(), {
+        code: 1,
+        stderr: `sluice: umount: ${mount.point}: also mounted at ${place}; unmount that first, or use --force\n`,
+      });
+      t.is((await sluice(['stat', mount.point])).code, 0);
+      t.like(await mount.umount('--force'), { code: 0, stderr: '' });
+      await mount.checkGone(t, /files that are open see ENOTCONN/);
+    },
+  );
+
+  mountTest(
+    `${transport}: a mount that lives on in another namespace is ended by its pid`,
+    async (t) => {
+      const mount = await mountDisk(t, '--transport', transport);
+      const words = ['-m', '--propagation', 'private', 'sh', '-c', 'echo ready; exec sleep 100'];
+      const other = new Child('unshare', words);
+      t.teardown(() => void other.process.kill('SIGKILL'));
+      await other.line(/ready/);
+      const { code, stderr } = await mount.umount();
+      t.is(code, 1);
+      t.regex(
+        stderr,
+        /unmounted here, but also mounted at .* \(pid [0-9]+\), so its daemon goes on/,
+      );
+      t.like(await sluice(['umount', '--force', String(mount.pid)]), { code: 0, stderr: '' });
+      await mount.checkGone(t);
+    },
+  );
+}
+
+mountTest('umount --force of a pid that is no daemon of sluice is refused', async (t) => {
+  t.like(await sluice(['umount', '--force', String(process.pid)]), {
+    code: 4,
+    stderr: `sluice: umount: ${process.pid}: no process of this number is a sluice daemon\n`,
+  });
 });
 
 mountTest('a mount whose daemon hangs hangs no command', async (t) => {

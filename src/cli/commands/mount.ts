@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { MountConfig } from '../../daemon/config.js';
 import { launch } from '../../daemon/launch.js';
@@ -11,6 +10,7 @@ import { declareMount, type MountArguments } from '../mount-options.js';
 import { oneText } from '../option-values.js';
 import { addOverlay } from '../overlay.js';
 import { note, OutputClosed, print, progressNotes } from '../terminal.js';
+import { absolutePath, workingDirectory } from '../working-directory.js';
 
 export const command = 'mount <paths..>';
 export const synopsis = 'mount [NAME=]IMAGE... MOUNTPOINT';
@@ -56,11 +56,15 @@ async function mount(asked: MountConfig, mounted: () => void): Promise<void> {
   if (notice !== undefined) note(`sluice: mount: ${notice}`);
 }
 
+function overlayPath({ overlay }: MountArguments): string | null {
+  if (overlay === undefined) return null;
+  return absolutePath('--overlay', oneText('--overlay', overlay, ''), workingDirectory());
+}
+
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const words = args as unknown as MountArguments;
-  const plain = buildMountConfig(words, { directory: process.cwd() });
-  const path = oneText('--overlay', words.overlay, '');
-  const overlay = addOverlay(plain, path === '' ? null : resolve(path));
+  const plain = buildMountConfig(words, { directory: workingDirectory() });
+  const overlay = addOverlay(plain, overlayPath(words));
   let isMounted = false;
   try {
     await mount(overlay.config, () => {

@@ -7,6 +7,7 @@ import { parseSettings } from '../../tree/settings.js';
 import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
+import { workingDirectory } from '../working-directory.js';
 
 export const command = 'set <mountpoint> <group> <settings..>';
 export const synopsis = 'set MOUNTPOINT GROUP KEY=VALUE...';
@@ -52,7 +53,7 @@ export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const settings = parseSettings((args.settings as unknown[]).map(String), group === '');
   const create = args.create === true && group !== '';
   if (create) for (const part of group.split('/')) checkGroupName(part);
-  const mountpoint = await findMountpoint(String(args.mountpoint), process.cwd());
+  const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
   const status = await readStatus(mountpoint, ['members']);
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   const known = status.groups.map(({ path }) => path);

@@ -5,6 +5,7 @@ import { type GroupStat, parseGroups, STAT_FILES } from '../io-stat.js';
 import { formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
 import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
+import { workingDirectory } from '../working-directory.js';
 
 export const command = 'stat <mountpoint> [group]';
 export const synopsis = 'stat MOUNTPOINT [GROUP] [--json]';
@@ -31,7 +32,7 @@ function selectGroups(groups: GroupStat[], asked: string | undefined): GroupStat
 }
 
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
-  const mountpoint = await findMountpoint(String(args.mountpoint), process.cwd());
+  const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
   const status = await readStatus(mountpoint, STAT_FILES);
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   const asked = args.group === undefined ? undefined : String(args.group);
