@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { absolutePath } from '../../src/cli/working-directory.js';
@@ -51,6 +50,8 @@ test('a deleted working directory is one line, and absolute paths work', async (
   );
 });
 
+/** Type of the file system at `/`. */
 function rootType(): string {
-  return execFileSync('findmnt', ['-n', '-o', 'FSTYPE', '/'], { encoding: 'utf8' }).trim();
+  const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  return lines.findLast((line) => line.split(' ')[1] === '/')!.split(' ')[2]!;
 }
