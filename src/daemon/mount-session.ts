@@ -16,6 +16,8 @@ export class MountSession implements Served {
   /** Resolves when INIT has been answered. Rejects if the thread ends first; nothing stays mounted. */
   readonly ready: Promise<void>;
 
+  /** It could not be detached, and the log says so. */
+  #isStuck = false;
   readonly #mount: FuseMount;
   readonly #thread: PlaneRunner;
   readonly #log: Log;
@@ -60,6 +62,8 @@ export class MountSession implements Served {
     try {
       await this.#mount.unmount(true);
     } catch (error) {
+      if (this.#isStuck) return;
+      this.#isStuck = true;
       this.#log.warn(`${(error as Error).message}; it stays as a dead mount: umount it later`);
     }
   }

@@ -21,6 +21,14 @@ export function resolveBackingName(
   name: string,
   role: 'backing' | 'data' = 'backing',
 ): BackingTarget {
+  // Node.js opens files by text: the bytes of such a name are lost.
+  if (name.includes('\uFFFD')) {
+    const fix = 'rename it, and give the image its new name with qemu-img rebase -u';
+    throw unsupported(
+      image,
+      `the name of its ${role} file ${show(name)} is not valid UTF-8; ${fix}`,
+    );
+  }
   if (name.startsWith('json:')) return resolveJson(image, name.slice('json:'.length));
   const plain = name.startsWith('file:') ? name.slice('file:'.length) : name;
   // A colon before any slash is what QEMU takes for a protocol.
