@@ -68,7 +68,6 @@ function mountRequest(config: MountConfig): MountRequest {
     mountpoint: config.mountpoint,
     maxRead: MAX_IO_BYTES,
     allowOther: config.allowOther,
-    readOnly: config.readOnly,
     options: config.mountOptions,
     pageCache: config.cache === 'page',
     source: mountSource(config.images.map((image) => image.path)),

@@ -30,8 +30,9 @@ export interface MountRequest {
   maxRead: number;
   /** Let other users in; the mode bits of the files still count. Off as in libfuse. */
   allowOther: boolean;
-  readOnly: boolean;
-  /** Further `-o` words. `ro` makes the mount read-only, and `rw` does not undo `readOnly`. */
+  /**
+   * Further `-o` words. `ro` makes images read-only, not the mount: groups can be changed all the same.
+   */
   options: string[];
   /** Shown as the source in /proc/mounts, for instance the path of the image; any characters. */
   source: string;
@@ -82,7 +83,7 @@ export async function watchMount(
 /** Reads the options of a mount and looks at its mount point. Throws as `mountFuse` does. */
 export async function makePlan(request: MountRequest): Promise<MountPlan> {
   const options = parseMountOptions(request.options);
-  const flags = options.flags | (request.readOnly ? MS_RDONLY : 0);
+  const flags = options.flags & ~MS_RDONLY;
   const unsafe = flags & MS_NOSUID ? 'dev' : 'suid';
   if (!isRoot() && (~flags & (MS_NOSUID | MS_NODEV)) !== 0) {
     throw mountError(`mount option "${unsafe}" is for root only`, 'EPERM');

@@ -87,7 +87,6 @@ function request(mountpoint: string): Parameters<typeof mountFuse>[0] {
     mountpoint,
     maxRead: 1 << 20,
     allowOther: false,
-    readOnly: false,
     options: [],
     source: '/img/a,b\\c d.raw',
   };
@@ -128,11 +127,10 @@ asRoot('root mounts with mount(2), and a lazy unmount takes it away', async (t) 
 asRoot('the words of a request reach the mount', async (t) => {
   const path = directory(t);
   const mount = await mounted(t, path, {
-    readOnly: true,
     allowOther: true,
-    options: ['noexec', 'rw,noatime', 'max_read=65536', 'fsname=web'],
+    options: ['noexec', 'ro,noatime', 'max_read=65536', 'fsname=web'],
   });
-  t.regex(lineOf(path), / ro,nosuid,nodev,noexec,noatime .*- fuse\.sluice web ro,/);
+  t.regex(lineOf(path), / rw,nosuid,nodev,noexec,noatime .*- fuse\.sluice web rw,/);
   t.regex(lineOf(path), /default_permissions,allow_other,max_read=65536$/);
   await mount.unmount(true);
 });

@@ -1,10 +1,10 @@
-import { constants, readFileSync, statSync } from 'node:fs';
+import { constants, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { mountTest } from '../helpers/requires.js';
-import { run } from '../helpers/run.js';
+import { run, sluice } from '../helpers/run.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, pattern, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
 
@@ -99,13 +99,22 @@ mountTest('a growable image grows with writes and truncate, and shrinks', async 
   });
 });
 
-for (const words of [['--read-only'], ['-o', 'ro']]) {
+for (const words of [
+  ['--read-only'],
+  ['-o', 'ro'],
+  ['--read-only', '--transport', 'fuse-native'],
+]) {
   mountTest(`with ${words.join(' ')} nothing can be written`, async (t) => {
     const read = async ({ agent, fd, image, mount }: Parameters<WriteUse>[0]) => {
       t.is((await agent.read(fd, 0, 4096)).result, 4096);
       t.is(await agent.open(mount.file(), O_RDWR), -ERRNO.EROFS);
       const truncated = await run('truncate', ['-s', '0', mount.file()]);
       t.regex(truncated.stderr, /Read-only file system/);
+      t.is(statSync(mount.file()).mode & 0o222, 0);
+      // Groups are no part of the images.
+      mkdirSync(join(mount.point, '.groups', 'slow'));
+      t.is((await sluice(['set', mount.point, 'slow', 'iops=100', 'member=disk'])).code, 0);
+
       t.true(readFileSync(image).subarray(0, MIB).equals(pattern(MIB, 1)));
     };
     await withFile(t, words, read, O_RDONLY);
