@@ -1,5 +1,5 @@
 import type { Assignment, GroupConfig } from '../daemon/config.js';
-import { checkGroupName } from '../tree/group-name.js';
+import { checkGroupName, groupPath } from '../tree/group-name.js';
 import { formatMember, parseMember } from '../tree/parse-members.js';
 import { parseSettings } from '../tree/settings.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
@@ -19,9 +19,6 @@ function naming<T>(option: string, parse: () => T): T {
 }
 
 function checkPath(path: string): void {
-  if (path.startsWith('/')) {
-    throw refuse(`a group's path has no slash at its beginning; write ${path.slice(1)}`);
-  }
   for (const part of path.split('/')) checkGroupName(part);
 }
 
@@ -32,31 +29,22 @@ function checkPath(path: string): void {
  */
 export function parseGroupOption(text: string): GroupConfig {
   const colon = text.indexOf(':');
-  const path = colon < 0 ? text : text.slice(0, colon);
-  if (path === '') throw refuse(`--group "${text}": the group's path is empty`);
-  const isRoot = path === '/';
+  const written = colon < 0 ? text : text.slice(0, colon);
+  if (written === '') throw refuse(`--group "${text}": the group's path is empty`);
+  const path = groupPath(written);
+  const isRoot = path === '';
   if (!isRoot) naming(`--group ${path}`, () => checkPath(path));
   const words = colon < 0 ? [] : text.slice(colon + 1).split(',');
   const settings = colon < 0 ? [] : naming(`--group ${text}`, () => parseSettings(words, isRoot));
-  return { path: isRoot ? '' : path, settings };
+  return { path, settings };
 }
 
-/** Refuses groups given twice and groups without their parent: as mkdir, this makes no parents. */
+/** Refuses groups given twice. */
 export function checkGroups(groups: readonly GroupConfig[]): void {
   const paths = new Set<string>();
   for (const { path } of groups) {
     if (paths.has(path)) throw refuse(`--group ${path || '/'}: the group is given twice`, 'EEXIST');
     paths.add(path);
-  }
-  for (const { path } of groups) {
-    const slash = path.lastIndexOf('/');
-    const parent = path.slice(0, Math.max(slash, 0));
-    if (parent !== '' && !paths.has(parent)) {
-      throw refuse(
-        `--group ${path}: its parent does not exist; give --group ${parent} too`,
-        'ENOENT',
-      );
-    }
   }
 }
 
@@ -74,7 +62,7 @@ export function parseAssignOption(text: string): Assignment {
     throw refuse(`--assign "${text}": write MEMBER=GROUP, for instance disk=slow`);
   }
   naming(`--assign ${text}`, () => parseMember(member));
-  return { member, group: group === '/' ? '' : group };
+  return { member, group: groupPath(group) };
 }
 
 function list(names: readonly string[], none: string): string {
@@ -91,8 +79,8 @@ export function checkAssignments(
   for (const { member, group } of assignments) {
     const what = `--assign ${member}=${group || '/'}`;
     const name = parseMember(member);
-    if (name.kind === 'image' && !images.includes(member)) {
-      throw refuse(`${what}: no image is named "${member}"; images: ${list(images, 'none')}`);
+    if (name.kind === 'image' && !images.includes(name.name)) {
+      throw refuse(`${what}: no image is named "${name.name}"; images: ${list(images, 'none')}`);
     }
     if (group !== '' && !groups.includes(group)) {
       const known = list(groups, 'none; give one with --group');

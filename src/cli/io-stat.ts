@@ -1,4 +1,5 @@
 import type { GroupFiles } from '../daemon/control-reader.js';
+import { unescapeName } from '../tree/names.js';
 
 /** Keys of a line of `io.stat`; see the manual. */
 export const FIGURES = [
@@ -71,13 +72,13 @@ function parseFigures(text: string): Figures {
   return figures;
 }
 
-/** Parses `io.stat`: a line for each member, whose name may contain spaces, and a last `total`. */
+/** Parses `io.stat`: a line for each member, with its name escaped, and a last `total`. */
 export function parseIoStat(text: string): Pick<GroupStat, 'members' | 'total'> {
   const lines = text.split('\n').filter((line) => line !== '');
   const entries = lines.map((line) => {
     const at = line.search(/ [a-z_]+=/);
     const end = at < 0 ? line.length : at;
-    return { name: line.slice(0, end), figures: parseFigures(line.slice(end)) };
+    return { name: unescapeName(line.slice(0, end)), figures: parseFigures(line.slice(end)) };
   });
   // The last line is the total even if an image bears that name.
   const total = entries.pop()?.figures ?? parseFigures('');

@@ -1,6 +1,7 @@
 import type { ImageConfig, MountConfig } from '../daemon/config.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
 import { METADATA_CACHE_BYTES } from '../image/build-chain.js';
+import { withParents } from '../tree/group-name.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { parseSize } from '../util/units.js';
 import { parseFormats } from './format-option.js';
@@ -84,11 +85,7 @@ export function buildMountConfig(args: MountArguments, env: CliEnvironment): Mou
   checkGroups(groups);
   const assignments = many(args.assign).map(parseAssignOption);
   const names = images.map((image) => image.name);
-  checkAssignments(
-    assignments,
-    names,
-    groups.map((group) => group.path),
-  );
+  checkAssignments(assignments, names, withParents(groups.map((group) => group.path)));
   const mountOptions = many(args.o);
   const fstab = parseMountOptions(mountOptions);
   const allowOther = oneFlag('--allow-other', args.allowOther, false) || fstab.allowOther;

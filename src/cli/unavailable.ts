@@ -24,16 +24,18 @@ export function unavailable(
   }
 }
 
-/** Path of a group as it is named on the command line, with or without slashes around it. */
-export function groupPath(asked: string): string {
-  return asked.replace(/^\/+|\/+$/g, '');
-}
+/** Groups that an error names; a mount may have thousands. */
+const NAMED_GROUPS = 10;
 
-/** A group that a mount does not have. `known`: paths of those that it has. */
+/** A group that a mount does not have. `known`: paths of groups that it has. */
 export function unknownGroup(asked: string, known: readonly string[], hint: string): SluiceError {
-  const list = known.map((path) => path || '/').join(', ');
+  const list = known
+    .slice(0, NAMED_GROUPS)
+    .map((path) => path || '/')
+    .join(', ');
+  const more = known.length > NAMED_GROUPS ? ` and ${known.length - NAMED_GROUPS} more` : '';
   return new SluiceError(
-    `there is no group "${asked}"; groups: ${list}${hint}`,
+    `there is no group "${asked}"; groups: ${list}${more}${hint}`,
     'ENOENT',
     EXIT_USAGE,
   );

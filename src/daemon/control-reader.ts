@@ -1,50 +1,103 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /**
  * A program: prints the control files of a mount as JSON. It runs apart from the command that needs
  * them, because reading from a mount whose daemon hangs may never return (see run-limited.ts).
  *
- *     control-reader.js MOUNTPOINT [FILE...]
+ *     control-reader.js MOUNTPOINT GROUP [FILE...]
  *
- * Prints a ControlAnswer; without FILE the groups are not looked at.
+ * GROUP is a path below the root group, `*` for all groups; without FILE those are not looked at.
  */
+
+/** Stands for all groups: no group can have this name. */
+const ALL = '*';
+/** Files that only the root group has. */
+const ROOT_FILES: ReadonlySet<string> = new Set(['io.depth', 'io.cost']);
+/** What the files of a group answer that was removed meanwhile. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENODEV', 'ESTALE']);
 
 /** The control files of one group. */
 export interface GroupFiles {
   /** Path below the root group, `''` for it. */
   path: string;
-  /** Text of each file that was asked for and exists. */
+  /** Text of each file that was asked for and that the group has. */
   files: Record<string, string>;
 }
 
-/** What the program prints. */
-export type ControlAnswer = { error: string } | { daemon: string; groups: GroupFiles[] };
+/** What the program prints: a line of JSON each, the head first and then a group at a time. */
+export type ControlHead =
+  | { error: string }
+  /** `known`: where one group is asked for and is not there, groups that are. */
+  | { daemon: string; images: string; known: string[] };
 
-function readGroups(directory: string, path: string, names: readonly string[]): GroupFiles[] {
+const directoryOf = (mountpoint: string): string => join(mountpoint, '.groups');
+
+function print(line: ControlHead | GroupFiles): void {
+  writeSync(1, `${JSON.stringify(line)}\n`);
+}
+
+function subgroups(directory: string, path: string): string[] {
   const entries = readdirSync(join(directory, path), { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(path, entry.name));
+}
+
+function readGroup(directory: string, path: string, names: readonly string[]): GroupFiles {
   const files: Record<string, string> = {};
   for (const name of names) {
-    if (entries.some((entry) => entry.name === name)) {
-      files[name] = readFileSync(join(directory, path, name), 'utf8');
+    if (path !== '' && ROOT_FILES.has(name)) continue;
+    files[name] = readFileSync(join(directory, path, name), 'utf8');
+  }
+  return { path, files };
+}
+
+/** A group and all below it. Groups that go meanwhile are left out. */
+function printGroups(directory: string, path: string, names: readonly string[]): void {
+  try {
+    print(readGroup(directory, path, names));
+    for (const group of subgroups(directory, path)) printGroups(directory, group, names);
+  } catch (error) {
+    if (path === '' || !GONE.has(codeOf(error))) throw error;
+  }
+}
+
+/** Groups to name where `group` is not there: those beside it, as far down as there are any. */
+function groupsBeside(directory: string, group: string): string[] {
+  for (let path = dirname(group); ; path = dirname(path)) {
+    const parent = path === '.' ? '' : path;
+    try {
+      return parent === '' ? ['', ...subgroups(directory, '')] : subgroups(directory, parent);
+    } catch {
+      if (parent === '') return [];
     }
   }
-  const groups = [{ path, files }];
-  for (const entry of entries) {
-    if (entry.isDirectory()) groups.push(...readGroups(directory, join(path, entry.name), names));
-  }
-  return groups;
 }
 
-function answer(mountpoint: string, names: readonly string[]): ControlAnswer {
-  try {
-    const directory = join(mountpoint, '.groups');
-    const daemon = readFileSync(join(directory, 'daemon'), 'utf8');
-    return { daemon, groups: names.length === 0 ? [] : readGroups(directory, '', names) };
-  } catch (error) {
-    return { error: (error as NodeJS.ErrnoException).code ?? 'EIO' };
-  }
+/** A daemon of an older version does not have every file. */
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
-const [mountpoint = '', ...names] = process.argv.slice(2);
-process.stdout.write(JSON.stringify(answer(mountpoint, names)));
+function answer(mountpoint: string, group: string | null, names: readonly string[]): void {
+  const directory = directoryOf(mountpoint);
+  const head = {
+    daemon: readFileSync(join(directory, 'daemon'), 'utf8'),
+    images: readIfThere(join(directory, 'images')),
+  };
+  const isThere = group === null || existsSync(join(directory, group));
+  print({ ...head, known: isThere ? [] : groupsBeside(directory, group) });
+  if (group === null) {
+    if (names.length > 0) printGroups(directory, '', names);
+  } else if (isThere) print(readGroup(directory, group, names));
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'EIO';
+}
+
+const [mountpoint = '', group = ALL, ...names] = process.argv.slice(2);
+try {
+  answer(mountpoint, group === ALL ? null : group, names);
+} catch (error) {
+  print({ error: codeOf(error) });
+}

@@ -1,12 +1,21 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { withParents } from '../tree/group-name.js';
 import type { GroupSetting } from '../tree/settings.js';
 
 /**
  * A program: writes control files of one group. It runs apart from the command that needs it,
  * because a call on a mount whose daemon hangs may never return (see run-limited.ts).
  *
- *     control-writer.js '{"mountpoint": "/mnt/s", "group": "gold", "create": false, "settings": []}'
+ *     control-writer.js '{"mountpoint": "/mnt/s", "group": "gold", "change": null, "settings": []}'
  *
  * Prints a ControlResult.
  */
@@ -16,8 +25,8 @@ export interface ControlOrder {
   mountpoint: string;
   /** Path below the root group, '' for it. */
   group: string;
-  /** Make the group if it is not there. */
-  create: boolean;
+  /** Make the group, and those above it, if they are not there; or remove it. */
+  change: 'create' | 'remove' | null;
   settings: GroupSetting[];
 }
 
@@ -56,15 +65,24 @@ function writeOnce(path: string, text: string): void {
   }
 }
 
-function obey({ mountpoint, group, create, settings }: ControlOrder): ControlResult {
+function obey({ mountpoint, group, change, settings }: ControlOrder): ControlResult {
   const groups = join(mountpoint, '.groups');
-  const failure = (file: string, error: unknown): ControlFailure => {
-    return { file, errno: codeOf(error), reason: reasonFor(groups, join(group, file)) };
+  const failure = (file: string, error: unknown, path = join(group, file)): ControlFailure => {
+    return { file, errno: codeOf(error), reason: reasonFor(groups, path) };
   };
-  try {
-    if (create) mkdirSync(join(groups, group));
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') return failure('', error);
+  if (change === 'remove') {
+    try {
+      rmdirSync(join(groups, group));
+    } catch (error) {
+      return failure('', error);
+    }
+  }
+  for (const path of change === 'create' ? withParents([group]) : []) {
+    try {
+      mkdirSync(join(groups, path));
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') return failure('', error, path);
+    }
   }
   for (const { file, text } of settings) {
     try {

@@ -89,6 +89,8 @@ async function openDisk(
   return {
     ...first,
     name: image.name,
+    path: image.path,
+    format: chain.layers[0]!.format,
     hostSize,
     alignment: Math.max(...files.map((file) => file.alignment)),
     mode: (config.mode ?? first.mode) & (readOnly ? 0o555 : 0o777),

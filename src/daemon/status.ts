@@ -1,11 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { ourMount } from '../fuse/mount-point.js';
-import type { ControlAnswer, GroupFiles } from './control-reader.js';
+import type { ControlHead, GroupFiles } from './control-reader.js';
 import { runLimited } from './run-limited.js';
 import { detachDeadMount } from './unmount.js';
 
 /** A healthy daemon answers within milliseconds; a loaded machine within a second. */
 const READ_LIMIT_MS = 5000;
+
+/** See control-reader.ts. */
+const ALL_GROUPS = '*';
 
 const READER = fileURLToPath(new URL('./control-reader.js', import.meta.url));
 
@@ -18,7 +21,15 @@ export interface DaemonStatus {
 
 /** How a mount answers. */
 export type MountStatus =
-  | { kind: 'alive'; daemon: DaemonStatus; groups: GroupFiles[] }
+  | {
+      kind: 'alive';
+      daemon: DaemonStatus;
+      /** Text of `.groups/images`. */
+      images: string;
+      /** Empty where one group is asked for and is not there; then `known` names others. */
+      groups: GroupFiles[];
+      known: string[];
+    }
   /** The daemon is gone and the kernel says so (ENOTCONN, ECONNABORTED). */
   | { kind: 'dead' }
   /** No answer within the limit. */
@@ -47,22 +58,32 @@ function classifyError(errno: string): MountStatus {
 }
 
 /**
- * Asks a mount how it is, in bounded time.
+ * Asks a mount how it is. It is given up when it has told nothing for `limitMs`.
  *
- * @param files names of control files to read in every group, for instance `io.stat`
+ * @param files names of control files to read, for instance `io.stat`
+ * @param group path of the one group to look at; null: all
  */
 export async function readStatus(
   mountpoint: string,
   files: readonly string[] = [],
+  group: string | null = null,
   limitMs = READ_LIMIT_MS,
 ): Promise<MountStatus> {
-  const ran = await runLimited(process.execPath, [READER, mountpoint, ...files], limitMs);
+  const words = [READER, mountpoint, group ?? ALL_GROUPS, ...files];
+  const ran = await runLimited(process.execPath, words, limitMs);
   if (ran.timedOut) return { kind: 'hung' };
   if (ran.code !== 0) return { kind: 'foreign' };
-  const answer = JSON.parse(ran.stdout) as ControlAnswer;
-  if ('error' in answer) return classifyError(answer.error);
-  const daemon = parseDaemonFile(answer.daemon);
-  return daemon === null ? { kind: 'foreign' } : { kind: 'alive', daemon, groups: answer.groups };
+  const [head, ...groups] = ran.stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as ControlHead | GroupFiles);
+  // An error may also come after some groups.
+  const last = groups.at(-1) ?? head!;
+  if ('error' in last) return classifyError(last.error);
+  const { daemon: text, images, known } = head as Extract<ControlHead, { daemon: string }>;
+  const daemon = parseDaemonFile(text);
+  if (daemon === null) return { kind: 'foreign' };
+  return { kind: 'alive', daemon, images, groups: groups as GroupFiles[], known };
 }
 
 /** Takes a mount of ours away if the kernel says that its daemon is gone. */

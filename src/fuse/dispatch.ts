@@ -312,7 +312,8 @@ export class Dispatcher {
     const view = this.#view;
     clear(view, out, abi.ENTRY_OUT_ATTR);
     setU64(view, out + abi.ENTRY_OUT_NODEID, node.id);
-    setU64(view, out + abi.ENTRY_OUT_ENTRY_VALID, valid(node));
+    // A name leads to the same node until the kernel itself removes it.
+    setU64(view, out + abi.ENTRY_OUT_ENTRY_VALID, VALID_S);
     // What a disk's host file says is asked by GETATTR, not here.
     setU64(view, out + abi.ENTRY_OUT_ATTR_VALID, node.kind === 'disk' ? 0 : valid(node));
     this.#attributes.encode(view, out + abi.ENTRY_OUT_ATTR, node);

@@ -144,7 +144,7 @@ export function kernelData(plan: MountPlan, fd: number, uid: number, gid: number
 /** The `-o` argument of fusermount3, which adds fd, rootmode, user_id and group_id itself. */
 export function fusermountOptions(plan: MountPlan): string {
   const { flags } = plan;
-  const words = ['rw'];
+  const words = [flags & MS_RDONLY ? 'ro' : 'rw'];
   // Words are given only where they differ from its defaults (nosuid, nodev, exec, async). It knows
   // no relatime and the like, which mean nothing here: the kernel keeps no access times for FUSE.
   if (!(flags & MS_NOSUID)) words.push('suid');

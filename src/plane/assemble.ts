@@ -6,6 +6,7 @@ import { Throttle } from '../throttle/throttle.js';
 import type { Control } from '../tree/control.js';
 import { ControlTree } from '../tree/control-tree.js';
 import { formatFigures } from '../tree/io-stat.js';
+import { escapeName } from '../tree/names.js';
 import { Tree } from '../tree/tree.js';
 import type { Chain } from './chain.js';
 import type { Disk } from './disk.js';
@@ -73,8 +74,21 @@ export function assemble(
   for (const [index, disk] of config.disks.entries()) {
     tree.addDisk(tree.root, `${disk.name}.raw`, index);
   }
-  new ControlTree(tree, control, config.about);
+  new ControlTree(tree, control, config.about, () => disks.map(imageLine).join(''));
   return assembly;
+}
+
+/** A line of `.groups/images`; see names.ts for what is escaped. */
+function imageLine({ config, image }: Disk): string {
+  const { name, format, readOnly, path } = config;
+  const words = [
+    escapeName(name),
+    `format=${format}`,
+    `size=${image.size}`,
+    `read_only=${readOnly ? 1 : 0}`,
+    `path=${escapeName(path)}`,
+  ];
+  return `${words.join(' ')}\n`;
 }
 
 function makeDisks(

@@ -11,6 +11,9 @@ import type { RangeLocks } from './range-locks.js';
 /** What the control plane has found out about a disk before it starts the data plane. Plain data. */
 export interface DiskConfig {
   name: string;
+  /** Absolute path of the image, and its format. */
+  path: string;
+  format: string;
   /** Open descriptor of the host file. */
   descriptor: number;
   /** Size of the host file, bytes. */

@@ -35,7 +35,7 @@ export class Members {
 
   /** A new image, charged to the root group. */
   addImage(name: string): number {
-    const member = this.#throttle.createMember(name);
+    const member = this.#throttle.createMember(formatMember({ kind: 'image', name }));
     this.#images.set(name, member);
     return member;
   }

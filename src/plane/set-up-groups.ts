@@ -1,5 +1,6 @@
 import type { Control } from '../tree/control.js';
 import { CONTROL_FILES } from '../tree/control-files.js';
+import { withParents } from '../tree/group-name.js';
 import { parseMember } from '../tree/parse-members.js';
 import { SluiceError } from '../util/errors.js';
 import type { PlaneConfig } from './messages.js';
@@ -15,10 +16,10 @@ type GroupConfig = Pick<PlaneConfig, 'groups' | 'assignments' | 'depth'>;
 export function makeGroups(config: GroupConfig, control: Control): void {
   const { throttle } = control;
   throttle.setDepth(config.depth, control.now());
-  // Parents may be given after their children.
-  const byLength = [...config.groups].sort((a, b) => a.path.length - b.path.length);
-  for (const { path } of byLength) {
-    if (path !== '') naming(`--group ${path}`, () => throttle.createGroup(path));
+  // Parents come first, and are made where nobody names them.
+  for (const path of withParents(config.groups.map((group) => group.path))) {
+    if (throttle.findGroup(path) !== undefined) continue;
+    naming(`--group ${path}`, () => throttle.createGroup(path));
   }
   for (const { path, settings } of config.groups) {
     const group = throttle.findGroup(path)!;

@@ -1,5 +1,5 @@
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
-import { parseCount, parseSize } from '../util/units.js';
+import { decimalUnitHint, parseCount, parseSize } from '../util/units.js';
 import { MAX_RATE } from './check-limits.js';
 import { type Limits, NO_LIMITS } from './limits.js';
 
@@ -80,7 +80,7 @@ function parseValue(word: string, text: string, key: Key): number {
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     if (error.errno === 'ERANGE') throw tooLarge(word);
-    throw refuse(`${word}: expected ${key.expected}`, 'EINVAL');
+    throw refuse(`${word}: ${decimalUnitHint(text) ?? `expected ${key.expected}`}`, 'EINVAL');
   }
 }
 

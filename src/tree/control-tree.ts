@@ -17,15 +17,20 @@ const MAX_REASON = 300;
  * `.groups`: a directory for each throttling group with its control files; mkdir makes a group, rmdir
  * removes an empty one. Nothing here waits: it works while every group is saturated.
  *
- * The root group also has `daemon`, which says who serves this mount, and `refused`, which says why
- * the last change that was refused was: an errno cannot carry the sentence.
+ * The root group also has `daemon`, which says who serves this mount, `images`, which says what is
+ * mounted, and `refused`, which says why the last change that was refused was: an errno cannot carry
+ * the sentence.
  */
 export class ControlTree {
   readonly #tree: Tree;
   readonly #control: Control;
   #lastRefused = '';
 
-  constructor(tree: Tree, control: Control, about: string) {
+  /**
+   * @param about Lines of `daemon`.
+   * @param images Lines of `images`.
+   */
+  constructor(tree: Tree, control: Control, about: string, images: () => string) {
     this.#tree = tree;
     this.#control = control;
     const root = tree.addDirectory(tree.root, '.groups');
@@ -33,6 +38,7 @@ export class ControlTree {
     const show = (name: string, read: () => string) =>
       tree.addControl(root, name, { mode: READ_ONLY, read, write: null });
     show('daemon', () => about);
+    show('images', images);
     show('refused', () => this.#lastRefused);
   }
 

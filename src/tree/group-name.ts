@@ -1,7 +1,7 @@
 import { refuse } from './parse-pairs.js';
 
 /** Names of the files in the root group that are not called `io.` something. */
-export const RESERVED_NAMES: readonly string[] = ['members', 'daemon', 'refused'];
+export const RESERVED_NAMES: readonly string[] = ['members', 'daemon', 'images', 'refused'];
 
 const MAX_NAME_BYTES = 255;
 
@@ -24,4 +24,21 @@ export function checkGroupName(name: string): void {
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
     throw refuse(`a group's name is longer than ${MAX_NAME_BYTES} bytes`, 'ENAMETOOLONG');
   }
+}
+
+/** Path of a group as it is named on the command line, with or without slashes around it. */
+export function groupPath(asked: string): string {
+  return asked.replace(/^\/+|\/+$/g, '');
+}
+
+/** The paths of groups and of all groups above them, each once. */
+export function withParents(paths: readonly string[]): string[] {
+  const all = new Set<string>();
+  for (const path of paths) {
+    for (let end = path.indexOf('/'); end > 0; end = path.indexOf('/', end + 1)) {
+      all.add(path.slice(0, end));
+    }
+    all.add(path);
+  }
+  return [...all];
 }

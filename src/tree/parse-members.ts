@@ -1,3 +1,4 @@
+import { escapeName, unescapeName } from './names.js';
 import { refuse } from './parse-pairs.js';
 
 /** Callers that a rule can name. */
@@ -30,7 +31,7 @@ const MAX_PID = 4_194_304;
 
 /**
  * `members`: one member a line. `uid:1000`, `gid:users`, `pid:4242` and `cgroup:/build` are rules,
- * anything else names an image, whose name is taken as it stands but for spaces around it.
+ * anything else names an image, its name escaped (names.ts) or as it stands.
  *
  * @throws SluiceError EINVAL, ERANGE (a number that no id can have); exit code 2.
  */
@@ -54,8 +55,9 @@ function parseChange(line: string): MemberChange {
   return { member: parseMember(line), remove: false };
 }
 
-/** One member. Throws EINVAL, ERANGE. */
-export function parseMember(text: string): MemberName {
+/** One member, with its name escaped or as it is. Throws EINVAL, ERANGE. */
+export function parseMember(written: string): MemberName {
+  const text = unescapeName(written);
   const colon = text.indexOf(':');
   const kind = RULE_KINDS.find((one) => one === text.slice(0, Math.max(colon, 0)));
   const value = text.slice(colon + 1);
@@ -78,10 +80,13 @@ export function looksLikeRule(text: string): boolean {
   return RULE_KINDS.some((kind) => text.startsWith(`${kind}:`) || text.startsWith(`-${kind}:`));
 }
 
+/** The member as control files write it; see names.ts. */
 export function formatMember(member: MemberName): string {
-  if (member.kind === 'image') return member.name;
+  if (member.kind === 'image') return escapeName(member.name);
   if (member.kind === 'named') return `${member.of}:${member.name}`;
-  return `${member.kind}:${member.kind === 'cgroup' ? member.path : member.id}`;
+  return member.kind === 'cgroup'
+    ? escapeName(`cgroup:${member.path}`)
+    : `${member.kind}:${member.id}`;
 }
 
 function parseId(word: string, text: string, min: number, max: number): number {

@@ -1,4 +1,5 @@
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { decimalUnitHint } from '../util/units.js';
 
 /**
  * Splits `KEY=VALUE KEY=VALUE` at spaces, newlines and commas, as `io.max` does.
@@ -34,7 +35,8 @@ export function inWord<T>(word: string, expected: string, parse: () => T): T {
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     const what = error.errno === 'ERANGE' ? 'too large' : `expected ${expected}`;
-    throw refuse(`${word}: ${what}`, error.errno);
+    const hint = decimalUnitHint(word.slice(word.indexOf('=') + 1));
+    throw refuse(`${word}: ${hint ?? what}`, error.errno);
   }
 }
 

@@ -39,12 +39,16 @@ export function parseMinimum(text: string): Partial<Minimum> {
   return minimum;
 }
 
-/** `io.latency`: `target=2000`, microseconds, or `target=max`. In ns. Throws EINVAL, ERANGE. */
+/** `io.latency`: `target=2000`, microseconds, or `target=2ms`, `target=1s`, `target=max`. In ns. Throws EINVAL, ERANGE. */
 export function parseLatency(text: string): number {
   const target = parsePairs(text, ['target']).get('target')!;
   if (target === 'max') return Infinity;
-  return parseWhole('target', target, MAX_TARGET_US) * NS_PER_US;
+  const [, digits = target, unit = 'us'] = /^([0-9]{1,9})(us|ms|s)$/.exec(target) ?? [];
+  const scaled = /^[0-9]+$/.test(digits) ? String(Number(digits) * US_PER_UNIT[unit]!) : target;
+  return parseWhole('target', scaled, MAX_TARGET_US) * NS_PER_US;
 }
+
+const US_PER_UNIT: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1e6 };
 
 /** `io.depth`: `auto`, or 1 to 4096. Throws EINVAL, ERANGE. */
 export function parseDepth(text: string): 'auto' | number {

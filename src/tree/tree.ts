@@ -48,11 +48,39 @@ export interface ControlNode extends NodeBase {
 
 export type TreeNode = DirectoryNode | DiskNode | ControlNode;
 
+/** Nodes in a row that come and go together: about a hundred groups. */
+const CHUNK = 1024;
+
+/**
+ * Nodes by id. Ids are given out in order and never used again, so that an open file of a group that
+ * is gone is never one of another group; a chunk of the table goes with its last node.
+ */
+class NodeTable {
+  readonly #chunks: ({ nodes: (TreeNode | undefined)[]; count: number } | undefined)[] = [];
+
+  find(id: number): TreeNode | undefined {
+    return this.#chunks[Math.floor(id / CHUNK)]?.nodes[id % CHUNK];
+  }
+
+  add(node: TreeNode): void {
+    const at = Math.floor(node.id / CHUNK);
+    this.#chunks[at] ??= { nodes: new Array(CHUNK).fill(undefined), count: 0 };
+    this.#chunks[at].nodes[node.id % CHUNK] = node;
+    this.#chunks[at].count++;
+  }
+
+  remove(id: number): void {
+    const at = Math.floor(id / CHUNK);
+    const chunk = this.#chunks[at]!;
+    chunk.nodes[id % CHUNK] = undefined;
+    if (--chunk.count === 0) this.#chunks[at] = undefined;
+  }
+}
+
 /** What the mount shows: directories, disks and control files. Names and structure, no I/O. */
 export class Tree {
   readonly root: DirectoryNode;
-  /** By id: ids are given out in order, and an array is the fastest table for them. */
-  readonly #nodes: (TreeNode | undefined)[] = [];
+  readonly #nodes = new NodeTable();
   #nextId = 1;
 
   constructor() {
@@ -68,7 +96,7 @@ export class Tree {
 
   /** The node with this id; undefined once it is gone. */
   node(id: number): TreeNode | undefined {
-    return this.#nodes[id];
+    return this.#nodes.find(id);
   }
 
   addDirectory(parent: DirectoryNode, name: string): DirectoryNode {
@@ -88,7 +116,7 @@ export class Tree {
   remove(node: TreeNode): void {
     if (node.kind === 'directory') for (const child of node.children.values()) this.remove(child);
     node.parent?.children.delete(node.name);
-    this.#nodes[node.id] = undefined;
+    this.#nodes.remove(node.id);
   }
 
   #add<T extends TreeNode>(node: T): T {
@@ -96,7 +124,7 @@ export class Tree {
       assert(!node.parent.children.has(node.name), `two entries named ${node.name}`);
       node.parent.children.set(node.name, node);
     }
-    this.#nodes[node.id] = node;
+    this.#nodes.add(node);
     return node;
   }
 }

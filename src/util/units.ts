@@ -62,6 +62,16 @@ export function parseCount(text: string): number {
   return scale(text, whole, part, 1000n ** BigInt(power), COUNT_HELP);
 }
 
+/**
+ * Why a size with a unit such as `10MB` is refused, and how to write it; null for any other text.
+ */
+export function decimalUnitHint(text: string): string | null {
+  const [, number, letter] = /^([0-9.]+) ?([KMGTPE])B$/i.exec(text) ?? [];
+  if (number === undefined || letter === undefined) return null;
+  const right = `${number}${letter.toUpperCase()}`;
+  return `${right}B means powers of 1000 to some; write ${right} or ${right}iB (powers of 1024)`;
+}
+
 /** Rounds to one decimal and drops a zero after the point: 1.5, 10. */
 function shorten(value: number): string {
   return String(Math.round(value * 10) / 10);

@@ -5,6 +5,7 @@ import {
   parseAssignOption,
   parseGroupOption,
 } from '../../src/cli/group-option.js';
+import { withParents } from '../../src/tree/group-name.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 function refuses(t: ExecutionContext, run: () => unknown, message: string, errno = 'EINVAL') {
@@ -61,9 +62,7 @@ test("a group's path is made of names that its directory can have", (t) => {
   const cases: [string, string][] = [
     ['', '--group "": the group\'s path is empty'],
     [':iops=1', '--group ":iops=1": the group\'s path is empty'],
-    ['/a', "--group /a: a group's path has no slash at its beginning; write a"],
     ['a//b', "--group a//b: a name in the group's path is empty"],
-    ['a/', "--group a/: a name in the group's path is empty"],
     ['..', "--group ..: a group's name cannot begin with a dot"],
     ['a=b', '--group a=b: "=" and control characters cannot be part of a group\'s name'],
     ['io.max', '--group io.max: "io.max" is kept for a control file; choose another name'],
@@ -72,15 +71,13 @@ test("a group's path is made of names that its directory can have", (t) => {
   for (const [text, message] of cases) refuses(t, () => parseGroupOption(text), message);
 });
 
-test('no parent is made, as mkdir makes none, but parents may come later', (t) => {
-  const group = (path: string) => ({ path, settings: [] });
-  t.notThrows(() => checkGroups([group('a/b'), group('a')]));
-  refuses(
-    t,
-    () => checkGroups([group('a/b')]),
-    '--group a/b: its parent does not exist; give --group a too',
-    'ENOENT',
-  );
+test('slashes around a path mean nothing', (t) => {
+  for (const text of ['a/b', '/a/b', 'a/b/', '/a/b/']) t.is(parseGroupOption(text).path, 'a/b');
+  t.is(parseAssignOption('disk=/a/b').group, 'a/b');
+});
+
+test('the groups above a group are made with it, as mkdir -p does', (t) => {
+  t.deepEqual(withParents(['a/b/c', 'x', 'a/d']), ['a', 'a/b', 'a/b/c', 'x', 'a/d']);
 });
 
 test('a group is given once', (t) => {

@@ -40,6 +40,8 @@ test('the control files of all groups are read', async (t) => {
   t.deepEqual(await readStatus(folder, ['io.stat']), {
     kind: 'alive',
     daemon: { pid: 4242, fields: { pid: '4242', version: '0.1.0', transport: 'uring' } },
+    images: '',
+    known: [],
     groups: [
       { path: '', files: { 'io.stat': 'root\n' } },
       { path: 'team', files: { 'io.stat': 'team\n' } },
@@ -54,7 +56,7 @@ test('a folder without control files is not of sluice', async (t) => {
 
 test('no answer within the limit is a hung daemon', async (t) => {
   // Node needs longer than a millisecond to start.
-  t.deepEqual(await readStatus(folder, [], 1), { kind: 'hung' });
+  t.deepEqual(await readStatus(folder, [], null, 1), { kind: 'hung' });
 });
 
 test('a program that ends in time gives its output and code', async (t) => {

@@ -143,7 +143,7 @@ test('a WRITE that says more bytes than it has is EIO', (t) => {
   t.deepEqual(exchange.written, []);
 });
 
-test('MKDIR makes a group whose name the kernel may not keep, and RMDIR takes it away', (t) => {
+test('MKDIR makes a group whose attributes the kernel may not keep, and RMDIR takes it away', (t) => {
   const exchange = new Exchange(false, true);
   const made = exchange.send(
     MKDIR,
@@ -152,7 +152,7 @@ test('MKDIR makes a group whose name the kernel may not keep, and RMDIR takes it
   ) as Uint8Array;
   t.is(made.length, 128);
   t.deepEqual(made.subarray(0, 8), hex('nodeid 0500000000000000'));
-  t.deepEqual(made.subarray(16, 32), hex('entry_valid 00*8', 'attr_valid 00*8'));
+  t.deepEqual(made.subarray(16, 32), hex('entry_valid 0100000000000000', 'attr_valid 00*8'));
   t.deepEqual(made.subarray(100, 104), hex('mode ed410000'));
   t.is((exchange.send(LOOKUP, GROUPS, nameBytes('gold')) as Uint8Array)[0], 5);
   t.deepEqual(exchange.send(RMDIR, GROUPS, nameBytes('gold')), new Uint8Array());

@@ -90,7 +90,7 @@ export class FakeDisks implements DiskOperations {
     return this.#asked(`write ${disk} ${offset} ${length} cache=${fromCache}`);
   }
   opened(): number {
-    return 1;
+    return 0;
   }
 
   closed(): void {}

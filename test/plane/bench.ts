@@ -80,7 +80,14 @@ export class Bench {
     const tree = new Tree();
     this.disks = contents.map((content, file) => {
       tree.addDisk(tree.root, `disk${file}.raw`, file);
-      const fixed = { name: `disk${file}`, descriptor: 0, hostSize: content.length, allocated: 0 };
+      const fixed = {
+        name: `disk${file}`,
+        path: '/disk',
+        format: 'raw',
+        descriptor: 0,
+        hostSize: content.length,
+        allocated: 0,
+      };
       const flags = { readOnly: false, growable: false, blockDevice: false, inMemory: false };
       const config = {
         ...fixed,

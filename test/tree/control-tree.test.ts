@@ -23,7 +23,7 @@ function setUp() {
   };
   throttle.createMember('web');
   const tree = new Tree();
-  new ControlTree(tree, control, 'pid 42\n');
+  new ControlTree(tree, control, 'pid 42\n', () => '');
   const find = (path: string) =>
     path
       .split('/')
@@ -69,11 +69,11 @@ test('a new group has its files, which say that nothing is set', (t) => {
   for (const [name, text] of GROUP_FILES) t.is(read(`.groups/gold/${name}`), text);
 });
 
-test('only the root group has io.depth, io.cost, daemon and refused', (t) => {
+test('only the root group has io.depth, io.cost, daemon, images and refused', (t) => {
   const { directory, read } = setUp();
   const names = [...directory('.groups').children.keys()];
   const common = GROUP_FILES.map(([name]) => name);
-  t.deepEqual(names, [...common, 'io.depth', 'io.cost', 'daemon', 'refused']);
+  t.deepEqual(names, [...common, 'io.depth', 'io.cost', 'daemon', 'images', 'refused']);
   t.is(read('.groups/io.cost'), 'linear\n');
   t.regex(read('.groups/io.depth'), /^auto [0-9]+\n$/);
   t.is(read('.groups/daemon'), 'pid 42\n');

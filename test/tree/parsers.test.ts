@@ -88,13 +88,17 @@ test('io.min takes bps and iops from 0', (t) => {
 
 test('io.latency takes a target in microseconds, or max', (t) => {
   t.is(parseLatency('target=2000'), 2_000_000);
+  t.is(parseLatency('target=500us'), 500_000);
+  t.is(parseLatency('target=2ms'), 2_000_000);
+  t.is(parseLatency('target=1s'), 1_000_000_000);
   t.is(parseLatency('target=max'), Number.POSITIVE_INFINITY);
   refuses(t, parseLatency, [
     ['', 'EINVAL'],
     ['2000', 'EINVAL'],
     ['target=', 'EINVAL'],
     ['target=-1', 'EINVAL'],
-    ['target=2ms', 'EINVAL'],
+    ['target=2m', 'EINVAL'],
+    ['target=61s', 'ERANGE'],
     ['target=2000 target=1', 'EINVAL'],
     ['target=0', 'ERANGE'],
     ['target=60000001', 'ERANGE'],
@@ -159,7 +163,10 @@ test('members takes images and rules, one a line', (t) => {
   ]);
 });
 
-test('a member is written as it is read', (t) => {
+test('a member is written as it is read, and may be given as it is', (t) => {
+  t.deepEqual(parseMembers('total')[0]!.member, { kind: 'image', name: 'total' });
+  t.deepEqual(parseMembers('my disk')[0]!.member, { kind: 'image', name: 'my disk' });
+  t.deepEqual(parseMembers(String.raw`my\040disk`)[0]!.member, { kind: 'image', name: 'my disk' });
   for (const text of [
     'web',
     'uid:1000',
@@ -167,7 +174,9 @@ test('a member is written as it is read', (t) => {
     'uid:www-data',
     'pid:1',
     'cgroup:/',
-    'cgroup:/a b:c',
+    String.raw`cgroup:/a\040b:c`,
+    String.raw`my\040disk\134\075`,
+    String.raw`\164otal`,
   ]) {
     t.is(formatMember(parseMembers(text)[0]!.member), text);
   }

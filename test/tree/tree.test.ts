@@ -53,3 +53,24 @@ test('names that mean something to JavaScript are names like others', (t) => {
   tree.addDisk(tree.root, 'constructor', 1);
   t.is(tree.root.children.get('__proto__'), disk);
 });
+
+test('a hundred thousand directories that come and go leave the table flat, and no id comes again', (t) => {
+  const tree = new Tree();
+  const kept = tree.addDirectory(tree.root, 'kept');
+  let last = kept.id;
+  let gone = 0;
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < 100_000; i++) {
+    const made = tree.addDirectory(tree.root, 'passing');
+    for (let file = 0; file < 10; file++) {
+      tree.addControl(made, `file${file}`, { mode: 0o444, read: () => '', write: null });
+    }
+    if (made.id <= last) t.fail('an id came again');
+    last = made.id;
+    gone = made.id;
+    tree.remove(made);
+  }
+  t.is(tree.node(gone), undefined);
+  t.is(tree.node(kept.id), kept);
+  t.true(process.memoryUsage().heapUsed - before < 64e6);
+});

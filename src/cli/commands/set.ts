@@ -1,21 +1,23 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { changeGroup } from '../../daemon/change-group.js';
-import type { ControlFailure } from '../../daemon/control-writer.js';
+import type { ControlFailure, ControlOrder } from '../../daemon/control-writer.js';
 import { readStatus } from '../../daemon/status.js';
-import { checkGroupName } from '../../tree/group-name.js';
+import { checkGroupName, groupPath } from '../../tree/group-name.js';
 import { parseSettings } from '../../tree/settings.js';
-import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
+import { EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
+import { unavailable, unknownGroup } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
-export const command = 'set <mountpoint> <group> <settings..>';
+export const command = 'set <mountpoint> <group> [settings..]';
 export const synopsis = 'set MOUNTPOINT GROUP KEY=VALUE...';
 export const describe = 'change groups of a live mount';
 
 export function builder(yargs: Argv): Argv {
   return yargs
-    .usage(`sluice ${synopsis} [--create]\n\nChange a group of a mount while it is used.`)
+    .usage(
+      `sluice ${synopsis} [--create]\n       sluice set MOUNTPOINT GROUP --remove\n\nChange a group of a mount while it is used.`,
+    )
     .positional('mountpoint', { type: 'string', describe: 'where sluice is mounted' })
     .positional('group', { type: 'string', describe: 'path of the group; / is the root group' })
     .positional('settings', {
@@ -24,10 +26,15 @@ export function builder(yargs: Argv): Argv {
       describe:
         'rbps, wbps, bps, riops, wiops, iops, iops_size, burst.*, weight, min.*, latency, member',
     })
-    .option('create', { type: 'boolean', describe: 'make the group if there is none' })
+    .option('create', {
+      type: 'boolean',
+      describe: 'make the group, and those above it, if there is none',
+    })
+    .option('remove', { type: 'boolean', describe: 'remove the group, which must be empty' })
     .example('sluice set /mnt/s gold weight=80 bps=100M', 'a weight and a limit')
     .example('sluice set /mnt/s gold member=web member=uid:1000', 'move members')
-    .example('sluice set /mnt/s / depth=32', 'the window of the whole mount');
+    .example('sluice set /mnt/s / depth=32', 'the window of the whole mount')
+    .example('sluice set /mnt/s old --remove', 'a group that is not needed any more');
 }
 
 /** What went wrong, in the daemon's words where it has some. */
@@ -44,22 +51,36 @@ function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceE
     ENODEV: 'the group has been removed meanwhile',
     ETIMEDOUT: 'the daemon does not answer',
   };
-  return new SluiceError(`${what}: ${why[errno] ?? errno}`, errno, EXIT_FAILED);
+  const isPermission = errno === 'EACCES' || errno === 'EPERM';
+  const exitCode = isPermission ? EXIT_MOUNT : EXIT_FAILED;
+  return new SluiceError(`${what}: ${why[errno] ?? errno}`, errno, exitCode);
+}
+
+/** What the words ask for. Throws EINVAL and others where they do not go together. */
+function orderOf(args: ArgumentsCamelCase): Omit<ControlOrder, 'mountpoint'> {
+  const group = groupPath(String(args.group));
+  const words = ((args.settings as unknown[] | undefined) ?? []).map(String);
+  if (args.remove === true) {
+    if (args.create === true || words.length > 0) {
+      throw new SluiceError('--remove goes with nothing else', 'EINVAL', EXIT_USAGE);
+    }
+    return { group, change: 'remove', settings: [] };
+  }
+  const create = args.create === true && group !== '';
+  if (create) for (const part of group.split('/')) checkGroupName(part);
+  const settings = create && words.length === 0 ? [] : parseSettings(words, group === '');
+  return { group, change: create ? 'create' : null, settings };
 }
 
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const asked = String(args.group);
-  const group = groupPath(asked);
-  const settings = parseSettings((args.settings as unknown[]).map(String), group === '');
-  const create = args.create === true && group !== '';
-  if (create) for (const part of group.split('/')) checkGroupName(part);
+  const order = orderOf(args);
   const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
-  const status = await readStatus(mountpoint, ['members']);
+  const status = await readStatus(mountpoint, [], order.group);
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
-  const known = status.groups.map(({ path }) => path);
-  if (!create && !known.includes(group)) {
-    throw unknownGroup(asked, known, '; --create makes it');
+  if (order.change !== 'create' && status.groups.length === 0) {
+    throw unknownGroup(asked, status.known, order.change === null ? '; --create makes it' : '');
   }
-  const failure = await changeGroup({ mountpoint, group, create, settings });
+  const failure = await changeGroup({ mountpoint, ...order });
   if (failure !== null) throw failed(asked, failure);
 }

@@ -1,10 +1,12 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { readStatus } from '../../daemon/status.js';
+import { groupPath } from '../../tree/group-name.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { type GroupStat, parseGroups, STAT_FILES } from '../io-stat.js';
+import { parseGroups, STAT_FILES } from '../io-stat.js';
+import { daemonJson, groupJson, imagesJson } from '../stat-json.js';
 import { formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
-import { groupPath, unavailable, unknownGroup } from '../unavailable.js';
+import { unavailable, unknownGroup } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const command = 'stat <mountpoint> [group]';
@@ -21,22 +23,22 @@ export function builder(yargs: Argv): Argv {
     .example('sluice stat /mnt/s slow --json', 'one group, for programs');
 }
 
-/** The group of that path, written with or without slashes around it. */
-function selectGroups(groups: GroupStat[], asked: string | undefined): GroupStat[] {
-  if (asked === undefined) return groups;
-  const path = groupPath(asked);
-  const found = groups.find((group) => group.path === path);
-  if (found !== undefined) return [found];
-  const known = groups.map((group) => group.path);
-  throw unknownGroup(asked, known, '');
-}
-
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
-  const status = await readStatus(mountpoint, STAT_FILES);
+  const asked = args.group === undefined ? null : String(args.group);
+  const status = await readStatus(mountpoint, STAT_FILES, asked && groupPath(asked));
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
-  const asked = args.group === undefined ? undefined : String(args.group);
-  const groups = selectGroups(parseGroups(status.groups), asked);
-  const json = { mountpoint, daemon: status.daemon.fields, groups };
-  print(args.json === true ? `${JSON.stringify(json, null, 2)}\n` : formatStat(groups));
+  if (asked !== null && status.groups.length === 0) throw unknownGroup(asked, status.known, '');
+  const groups = parseGroups(status.groups);
+  if (args.json !== true) {
+    print(formatStat(groups));
+    return;
+  }
+  const json = {
+    mountpoint,
+    daemon: daemonJson(status.daemon.pid, status.daemon.fields),
+    images: imagesJson(status.images),
+    groups: groups.map(groupJson),
+  };
+  print(`${JSON.stringify(json, null, 2)}\n`);
 }
