@@ -3,9 +3,10 @@ import { type MountEntry, parseMountTable } from '../fuse/mount-table.js';
 import type { FileSource } from '../image/source.js';
 import { open } from '../sys/libc.js';
 import { splitDeviceNumber } from '../util/device-number.js';
-import { ERRNO, errnoName } from '../util/errno.js';
-import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { ERRNO } from '../util/errno.js';
+import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { describeHolder } from './file-holders.js';
+import { openError } from './host-file.js';
 import { allPids } from './processes.js';
 
 // A mounted file system, swap space, device mapper and md hold their devices alone. They write
@@ -26,12 +27,11 @@ export function claimForWriting(source: FileSource): number | null {
     if (use !== null) throw inUse(source, use);
     return null;
   }
-  const flags = constants.O_RDONLY | constants.O_EXCL | O_CLOEXEC;
+  const flags = constants.O_RDWR | constants.O_EXCL | O_CLOEXEC;
   const descriptor = open(source.link, flags, 0);
   if (descriptor >= 0) return descriptor;
   if (descriptor === -ERRNO.EBUSY) throw inUse(source, describeUse(source) ?? someHolder(source));
-  const message = `${source.path}: cannot be opened: ${errnoName(descriptor)}`;
-  throw new SluiceError(message, errnoName(descriptor), EXIT_FAILED);
+  throw openError(source.path, false, -descriptor);
 }
 
 function inUse({ path }: FileSource, use: string): SluiceError {

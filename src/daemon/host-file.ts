@@ -1,7 +1,7 @@
 import { constants, fstatSync, statfsSync, statSync } from 'node:fs';
 import { type HostTimes, timesOf } from '../engine/host-times.js';
 import type { FileSource } from '../image/source.js';
-import { close, lseek, open } from '../sys/libc.js';
+import { close, fcntl, lseek, open } from '../sys/libc.js';
 import { directIoAlignment } from '../sys/statx.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
@@ -26,6 +26,8 @@ export interface HostFile {
 const O_CLOEXEC = 0o2000000;
 const O_NOATIME = 0o1000000;
 const SEEK_END = 2;
+const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
 /** f_type of tmpfs and ramfs, statfs(2). */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
@@ -33,21 +35,26 @@ const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
  * Opens again what is open and locked, whatever its path leads to by now.
  *
  * @param direct Bypass the host's page cache, where the file system knows how.
+ * @param claimed The descriptor that has a block device for itself. The kernel refuses fallocate(2)
+ *   through any other one (EBUSY).
  * @throws SluiceError (EXIT_FAILED) naming the file.
  */
 export async function openHostFile(
   { path, link }: FileSource,
   readOnly: boolean,
   direct: boolean,
+  claimed: number | null = null,
 ): Promise<HostFile> {
   const access = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | O_CLOEXEC;
   let alignment = 1;
-  let descriptor = direct ? openQuietly(link, access | constants.O_DIRECT) : -ERRNO.EINVAL;
+  const openWith = (flags: number): number =>
+    claimed === null ? openQuietly(link, flags) : duplicate(claimed, flags);
+  let descriptor = direct ? openWith(access | constants.O_DIRECT) : -ERRNO.EINVAL;
   if (descriptor >= 0) alignment = directAlignment(link, descriptor);
   if (alignment > LARGEST_ALIGNMENT) close(descriptor);
   if (descriptor === -ERRNO.EINVAL || alignment > LARGEST_ALIGNMENT) {
     alignment = 1;
-    descriptor = openQuietly(link, access);
+    descriptor = openWith(access);
   }
   if (descriptor < 0) throw openError(path, readOnly, -descriptor);
   const stats = fstatSync(descriptor);
@@ -67,6 +74,12 @@ export async function openHostFile(
 /** Is it a file on a file system in memory? (The nodes of devices are, too: /dev is one.) */
 function isInMemory(path: string): boolean {
   return statSync(path).isFile() && IN_MEMORY.has(statfsSync(path).type);
+}
+
+/** A descriptor of the same open file, which from now on has O_DIRECT as `flags` have. */
+function duplicate(descriptor: number, flags: number): number {
+  const result = fcntl(descriptor, F_SETFL, flags & constants.O_DIRECT);
+  return result < 0 ? result : fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
 }
 
 /** Without access times, which cost each read of a file in memory 2 %; the owner alone may do so. */
@@ -90,7 +103,7 @@ function directAlignment(path: string, descriptor: number): number {
   return told === 0 ? Number.POSITIVE_INFINITY : told;
 }
 
-function openError(path: string, readOnly: boolean, errno: number): SluiceError {
+export function openError(path: string, readOnly: boolean, errno: number): SluiceError {
   const why =
     errno === ERRNO.ENOENT
       ? 'no such file'

@@ -55,11 +55,13 @@ async function openDisk(
   const hold = (descriptor: number | null): void => {
     if (descriptor !== null) closers.push(() => close(descriptor));
   };
+  const claims = new Map<FileSource, number | null>();
   // Its descriptors stay open as long as the mount: they hold the locks.
   const chain = openChain(image.path, image, (source, isTop) => {
     lockImage(source, isTop && !readOnly, describeHolder);
-    if (isTop && !readOnly) hold(claimForWriting(source));
+    if (isTop && !readOnly) claims.set(source, claimForWriting(source));
     else warnOfUse(source, log);
+    hold(claims.get(source) ?? null);
   });
   closers.push(() => chain.close());
   const isRaw = chain.layers[0]!.qcow === null;
@@ -71,7 +73,7 @@ async function openDisk(
   for (const [index, source] of sources.entries()) {
     // An image is written, and its data file; what is below them is not.
     const isTop = index === 0 || source === chain.layers[0]!.qcow?.dataSource;
-    const file = await openHostFile(source, readOnly || !isTop, direct);
+    const file = await openHostFile(source, readOnly || !isTop, direct, claims.get(source) ?? null);
     hold(file.descriptor);
     files.push(file);
   }

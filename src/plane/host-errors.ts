@@ -2,7 +2,7 @@ import { ERRNO, hostErrorText } from '../util/errno.js';
 
 const MINUTE_NS = 60e9;
 /** Errors that are the host's; others are answers to what the caller asked. */
-const TOLD = new Set([ERRNO.EIO, ERRNO.ENOSPC, ERRNO.EDQUOT, ERRNO.EROFS, ERRNO.EFBIG]);
+const TOLD = new Set([ERRNO.EIO, ERRNO.ENOSPC, ERRNO.EDQUOT]);
 
 interface Kind {
   text: string;

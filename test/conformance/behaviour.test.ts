@@ -104,7 +104,8 @@ const errors: Behaviour = async (t, way) => {
       t.regex((await run(command, words)).stderr, /Operation not permitted/, command);
     }
     t.regex((await run('chmod', ['600', mount.file()])).stderr, /Operation not permitted/);
-    t.is((await run('touch', [mount.file()])).code, 0);
+    // What fuse-native hands over of times is not right: they are refused there.
+    t.is((await run('touch', [mount.file()])).code, way.transport === 'uring' ? 0 : 1);
   });
 };
 

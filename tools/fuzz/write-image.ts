@@ -8,6 +8,7 @@ import type { QcowLayout } from '../../src/image/qcow2/layout.js';
 import type { Chain } from '../../src/plane/chain.js';
 import { ChainContent } from '../../src/plane/chain-content.js';
 import { type DiskConfig, dataDescriptor } from '../../src/plane/disk.js';
+import { FlushLosses } from '../../src/plane/flush-losses.js';
 import { flushAtEnd } from '../../src/plane/last-flush.js';
 import { listFiles, makeChains } from '../../src/plane/make-chains.js';
 import type { InflateCall } from '../../src/plane/messages.js';
@@ -98,7 +99,8 @@ class Writer {
       else if (choice < 9 || !this.#disk.growable) await this.#run(writes.flush(REQUEST));
       else await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
-    flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true } as never]);
+    const losses = new FlushLosses();
+    flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true, losses } as never]);
   }
 
   async #writeAndRead(offset: number, length: number, random: Random): Promise<void> {
