@@ -74,7 +74,7 @@ function featureLines(features: FeatureInfo): [string, string][] {
   ];
   if (features.extendedL2) words.push('extended L2');
   if (features.lazyRefcounts) words.push('lazy refcounts');
-  if (features.bitmaps) words.push('bitmaps');
+  if (features.bitmaps > 0) words.push(`${features.bitmaps} bitmaps`);
   if (features.dirty) words.push('dirty');
   if (features.corrupt) words.push('corrupt');
   const lines: [string, string][] = [['features', words.join(', ')]];

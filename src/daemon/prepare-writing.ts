@@ -31,6 +31,11 @@ export async function prepareWriting(
     throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
   }
   checkWritable(path, source, qcow!);
+  const { bitmaps } = qcow!.layout.features;
+  if (bitmaps > 0) {
+    const count = bitmaps === 1 ? 'bitmap' : `${bitmaps} bitmaps`;
+    log.warn(`${path}: its ${count} for incremental backups become invalid, because it is written`);
+  }
   clearAutoclear(source, qcow!);
   if (qcow!.layout.features.dirty) await repair(source, qcow!, log);
   return readForWriting(path, source, qcow!);

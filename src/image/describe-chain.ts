@@ -20,7 +20,8 @@ export interface FeatureInfo {
   extendedL2: boolean;
   refcountBits: number;
   lazyRefcounts: boolean;
-  bitmaps: boolean;
+  /** Persistent bitmaps that are valid; they become invalid when the image is written elsewhere. */
+  bitmaps: number;
   dirty: boolean;
   corrupt: boolean;
   /** As the image names it. */

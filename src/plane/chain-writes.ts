@@ -205,7 +205,10 @@ export class ChainWrites {
     const { host: existing, inPlace, from, to } = writer.makePlan(prepared, start, end);
     const host = existing >= 0 ? existing : yield* this.#allocateData(request, base);
     if (host < 0) return host;
-    if (existing >= 0 && writer.isForbidden(host, clusterBytes)) return -ERRNO.EIO;
+    if (existing >= 0 && writer.isForbidden(host, clusterBytes)) {
+      const error = yield* this.#admitBehindEnd(request, host);
+      if (error < 0) return error;
+    }
     const isNew = existing < 0;
     const isFresh = !writer.hasDataFile && writer.allocator.fresh;
     const unlinked = isFresh ? 'fresh' : 'used';
@@ -220,6 +223,24 @@ export class ChainWrites {
     }
     writer.link(place, start, host, from, to);
     return yield* this.#relieve(request);
+  }
+
+  /**
+   * A cluster that the disk has, but that lies behind the end of the image's file, reads as zeros and
+   * may be written as long as its refcount says that it is in use: then nobody else gets it. 0 or -EIO.
+   */
+  *#admitBehindEnd(request: number, host: number): Task {
+    const { writer } = this;
+    const { allocator } = writer;
+    const { clusterBytes } = writer.layer.geometry;
+    if (writer.hasDataFile || host + clusterBytes <= allocator.end) return -ERRNO.EIO;
+    const cluster = host / clusterBytes;
+    const relieve = (): Task => this.flush(request);
+    const io = this.#hostIo(request);
+    const count = yield* this.#refcounts.refcountOf(request, io, cluster, relieve);
+    if (count < 1) return -ERRNO.EIO;
+    allocator.extendTo(cluster);
+    return writer.isForbidden(host, clusterBytes) ? -ERRNO.EIO : 0;
   }
 
   /** Place of the slice for `offset` in a table that may be changed; or -errno. */

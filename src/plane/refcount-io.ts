@@ -97,6 +97,16 @@ export class RefcountIo {
     return -ERRNO.ENOSPC;
   }
 
+  /** The refcount of a cluster, or -errno. */
+  *refcountOf(request: number, io: FlushIo, cluster: number, relieve: () => Task): Task {
+    for (;;) {
+      const count = this.allocator.refcountOf(cluster);
+      if (count !== NEEDS_PIECE) return count;
+      const error = yield* this.#load(request, io, relieve);
+      if (error < 0) return error;
+    }
+  }
+
   /** The clusters lose a reference as soon as `drained` says that nobody reads them any more. */
   retire({ data, tables }: Released, drained: () => boolean): void {
     if (data.length + tables.length === 0) return;

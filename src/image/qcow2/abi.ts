@@ -68,6 +68,8 @@ export const L1_BYTES_MAX = 32 << 20;
 export const REFCOUNT_TABLE_BYTES_MAX = 8 << 20;
 export const SNAPSHOTS_MAX = 65536;
 export const SNAPSHOT_EXTRA_BYTES_MAX = 1024;
+/** L1 entries of all snapshots: our own limit, 128 MiB of tables. */
+export const SNAPSHOT_L1_ENTRIES_MAX = 1 << 24;
 export const BACKING_NAME_BYTES_MAX = 1023;
 
 export const SUBCLUSTERS = 32;

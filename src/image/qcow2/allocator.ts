@@ -171,6 +171,20 @@ export class Allocator {
     return result;
   }
 
+  /** The refcount of a cluster; NEEDS_PIECE, or 0 where no block counts it. */
+  refcountOf(cluster: number): number {
+    const { blocks } = this;
+    const index = blocks.blockOf(cluster);
+    if (index >= blocks.table.length || blocks.table[index] === 0) return 0;
+    const bytes = blocks.find(blocks.pieceOf(cluster));
+    return bytes === undefined ? NEEDS_PIECE : blocks.get(bytes, cluster);
+  }
+
+  /** A cluster behind the end of the file is in use: what is given out lies behind it. */
+  extendTo(cluster: number): void {
+    this.#next = Math.max(this.#next, cluster + 1);
+  }
+
   /** The host has room at `wantedRoom`. */
   roomMade(): void {
     this.#roomAt = this.wantedRoom;

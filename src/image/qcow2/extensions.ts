@@ -7,7 +7,8 @@ export interface Extensions {
   dataFileName: string | null;
   /** Names of feature bits: key `TYPE:BIT`, types 0 incompatible, 1 compatible, 2 autoclear. */
   featureNames: ReadonlyMap<string, string>;
-  bitmaps: boolean;
+  /** Number of persistent bitmaps. */
+  bitmaps: number;
 }
 
 /**
@@ -31,7 +32,7 @@ export function parseExtensions(
     backingFormat: null,
     dataFileName: null,
     featureNames,
-    bitmaps: false,
+    bitmaps: 0,
   };
   for (let at = start; at + 8 <= end; ) {
     const type = view.getUint32(at);
@@ -44,7 +45,7 @@ export function parseExtensions(
     const data = head.subarray(at, at + length);
     if (type === abi.EXTENSION_BACKING_FORMAT) found.backingFormat = textOf(data);
     else if (type === abi.EXTENSION_DATA_FILE) found.dataFileName = textOf(data);
-    else if (type === abi.EXTENSION_BITMAPS) found.bitmaps = true;
+    else if (type === abi.EXTENSION_BITMAPS && length >= 4) found.bitmaps = view.getUint32(at);
     else if (type === abi.EXTENSION_FEATURE_NAMES) readFeatureNames(data, featureNames);
     at += Math.ceil(length / 8) * 8;
   }

@@ -39,7 +39,8 @@ export interface QcowFeatures {
   /** Not to be written until somebody has repaired it. */
   corrupt: boolean;
   lazyRefcounts: boolean;
-  bitmaps: boolean;
+  /** Persistent bitmaps that are valid. */
+  bitmaps: number;
 }
 
 /** Bytes of a table that are cached as one: a page, or a whole table where clusters are smaller. */

@@ -188,7 +188,7 @@ function readFormat(path: string, view: DataView, basics: Basics, extensions: Ex
       dirty: hasFeature(incompatible, abi.INCOMPATIBLE_DIRTY),
       corrupt: hasFeature(incompatible, abi.INCOMPATIBLE_CORRUPT),
       lazyRefcounts: hasFeature(compatible, abi.COMPATIBLE_LAZY_REFCOUNTS),
-      bitmaps: extensions.bitmaps && hasFeature(autoclear, abi.AUTOCLEAR_BITMAPS),
+      bitmaps: hasFeature(autoclear, abi.AUTOCLEAR_BITMAPS) ? extensions.bitmaps : 0,
     },
     dataFileName: hasDataFile ? extensions.dataFileName : null,
     dataFileRaw: hasDataFile && hasFeature(autoclear, abi.AUTOCLEAR_RAW_DATA_FILE),

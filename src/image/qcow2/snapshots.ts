@@ -31,9 +31,11 @@ const TABLE_BYTES_MAX = 64 << 20;
  */
 export function readSnapshots(path: string, source: Source, layout: QcowLayout): Snapshot[] {
   const snapshots: Snapshot[] = [];
+  const window = new Window(source);
   let at = layout.snapshotsOffset;
+  let l1Entries = 0;
   for (let index = 0; index < layout.snapshotCount; index++) {
-    const fixed = viewOf(source.read(at, abi.SNAPSHOT_BYTES));
+    const fixed = viewOf(window.read(at, abi.SNAPSHOT_BYTES));
     const extra = fixed.getUint32(abi.SNAPSHOT_EXTRA_BYTES);
     const texts = fixed.getUint16(abi.SNAPSHOT_ID_BYTES) + fixed.getUint16(abi.SNAPSHOT_NAME_BYTES);
     const length = abi.SNAPSHOT_BYTES + extra + texts;
@@ -45,10 +47,49 @@ export function readSnapshots(path: string, source: Source, layout: QcowLayout):
     ) {
       throw malformed(path, 'its snapshot table is broken or cut off');
     }
-    snapshots.push(parseSnapshot(source.read(at, length), layout));
+    const snapshot = parseSnapshot(window.read(at, length), layout);
+    l1Entries += snapshot.l1Entries;
+    if (!hasPlausibleL1(snapshot, layout, source.size) || l1Entries > abi.SNAPSHOT_L1_ENTRIES_MAX) {
+      throw malformed(path, `its snapshot ${index + 1} has an L1 table that cannot be`);
+    }
+    snapshots.push(snapshot);
     at += Math.ceil(length / 8) * 8;
   }
   return snapshots;
+}
+
+/** The table is read in pieces of this: 65536 entries one by one take seconds. */
+const WINDOW_BYTES = 1 << 20;
+
+/** A source that is read from front to back in small steps. */
+class Window {
+  readonly #source: Source;
+  #start = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  /** @param length At most WINDOW_BYTES. */
+  read(offset: number, length: number): Uint8Array {
+    if (offset < this.#start || offset + length > this.#start + this.#bytes.length) {
+      this.#start = offset;
+      this.#bytes = this.#source.read(offset, WINDOW_BYTES);
+    }
+    return this.#bytes.slice(offset - this.#start, offset - this.#start + length);
+  }
+}
+
+/** An L1 table of whole clusters that lies in the file and is no larger than QEMU makes them. */
+function hasPlausibleL1(
+  { l1Offset, l1Entries, size }: Snapshot,
+  { clusterBytes }: QcowLayout,
+  fileBytes: number,
+): boolean {
+  const bytes = l1Entries * 8;
+  const isInFile = l1Offset % clusterBytes === 0 && l1Offset + bytes <= fileBytes;
+  return size <= OFFSET_MAX && bytes <= abi.L1_BYTES_MAX && (bytes === 0 || isInFile);
 }
 
 function viewOf(bytes: Uint8Array): DataView {
