@@ -51,8 +51,7 @@ export class DiskRequests implements DiskOperations {
   open(index: number, forWriting: boolean, truncate: boolean): number {
     const { config } = this.#disks[index]!;
     if (forWriting && config.readOnly) return -ERRNO.EROFS;
-    // An image of layers does not shrink.
-    return truncate && config.growable && config.chain === null ? this.resize(index, 0) : 0;
+    return truncate && config.growable ? this.resize(index, 0) : 0;
   }
 
   read(index: number, offset: number, length: number): number {

@@ -11,7 +11,7 @@ for (const [name, number] of Object.entries(constants.errno)) {
 
 /** What the errors that a host's disk reports mean, for people. */
 const HOST_ERRORS: Readonly<Record<string, string>> = {
-  EIO: 'the disk reports an I/O error',
+  EIO: 'an I/O error of the disk, or a broken image',
   ENOSPC: 'no space is left there',
   EDQUOT: 'the disk quota is used up',
   EROFS: 'the file system has become read-only',

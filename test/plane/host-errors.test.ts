@@ -12,8 +12,8 @@ test('the first error of a kind is told at once, then a count a minute', (t) => 
   errors.add('web', 'WRITE', 8192, -28, 60e9);
   t.deepEqual(lines, [
     'web: WRITE: no space is left there (ENOSPC), at byte 4096',
-    'web: READ: the disk reports an I/O error (EIO), at byte 0',
-    'web: FSYNC: the disk reports an I/O error (EIO)',
+    'web: READ: an I/O error of the disk, or a broken image (EIO), at byte 0',
+    'web: FSYNC: an I/O error of the disk, or a broken image (EIO)',
     'web: WRITE: no space is left there (ENOSPC): 1001 more times, the last at byte 8192',
   ]);
 });
