@@ -51,7 +51,8 @@ export class DiskRequests implements DiskOperations {
   open(index: number, forWriting: boolean, truncate: boolean): number {
     const { config } = this.#disks[index]!;
     if (forWriting && config.readOnly) return -ERRNO.EROFS;
-    return truncate && config.growable ? this.resize(index, 0) : 0;
+    // An image of layers does not shrink: O_TRUNC is ignored, as by a block device.
+    return truncate && config.growable && config.chain === null ? this.resize(index, 0) : 0;
   }
 
   read(index: number, offset: number, length: number): number {
