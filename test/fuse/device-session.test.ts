@@ -1,0 +1,63 @@
+import test from 'ava';
+import { Memory, replyOffset } from '../../src/buffers/memory.js';
+import * as fuse from '../../src/fuse/abi.js';
+import { DeviceSession } from '../../src/fuse/device-session.js';
+import type { Ring } from '../../src/uring/ring.js';
+import { TAG_INDEX } from '../../src/uring/tags.js';
+
+const EINVAL = 22;
+const ENOENT = 2;
+const ENODEV = 19;
+
+/** What was queued. */
+interface Entry {
+  address: number;
+  length: number;
+  tag: number;
+}
+
+function setUp() {
+  const memory = new Memory();
+  const entries: Entry[] = [];
+  const warnings: string[] = [];
+  const ring = {
+    queue: (...words: number[]) => {
+      entries.push({ address: words[3]!, length: words[4]!, tag: words[7]! });
+    },
+  } as unknown as Ring;
+  const session = new DeviceSession(ring, 0, memory, (text) => warnings.push(text));
+  /** Sends the reply of a request; returns the place in its tag. */
+  const send = (request: number, unique: number): number => {
+    const at = replyOffset(request);
+    memory.view.setUint32(at + fuse.OUT_UNIQUE, unique, true);
+    memory.view.setUint32(at + fuse.OUT_UNIQUE + 4, 7, true);
+    session.reply(request, at, 16, false);
+    return entries.at(-1)!.tag & TAG_INDEX;
+  };
+  return { session, entries, warnings, send };
+}
+
+test('a reply that the kernel refuses is told, and its caller gets EIO', (t) => {
+  const { session, entries, warnings, send } = setUp();
+  const places = [send(1, 100), send(2, 200)];
+  session.sendFailed(places[0]!, -EINVAL);
+  t.deepEqual(warnings, ['the kernel refused a reply (EINVAL); its caller gets EIO']);
+  t.is(entries.length, 3);
+  t.is(entries[2]!.length, 16);
+  // Should that be refused too, it is left.
+  session.sendFailed(entries[2]!.tag & TAG_INDEX, -EINVAL);
+  t.is(entries.length, 3);
+  t.is(session.ended, 0);
+});
+
+test('a caller that is gone needs no answer', (t) => {
+  const { session, entries, warnings, send } = setUp();
+  session.sendFailed(send(1, 100), -ENOENT);
+  t.deepEqual([entries.length, warnings.length, session.ended], [1, 0, 0]);
+});
+
+test('a session that is gone ends', (t) => {
+  const { session, send } = setUp();
+  session.sendFailed(send(1, 100), -ENODEV);
+  t.is(session.ended, ENODEV);
+});
