@@ -160,6 +160,7 @@ export class NativePlane implements PlaneRunner {
     this.#mount?.threads?.want(this.#session.held);
     if (this.#phase !== 'draining' || this.#plane.requests.count > 0) return;
     this.#phase = 'flushing';
+    this.#plane.tellHostErrors();
     void flushInPool(this.#disks).then((unflushed) => {
       this.#stop({ kind: 'ended', errno: this.#errno, unflushed });
     });

@@ -7,16 +7,20 @@ const TOLD = new Set([ERRNO.EIO, ERRNO.ENOSPC, ERRNO.EDQUOT]);
 interface Kind {
   text: string;
   toldNs: number;
+  /** Since then. */
   more: number;
+  /** The last of them, -1: none. */
+  offset: number;
 }
 
 /**
  * Says in the log that the host refuses: the first error of each kind (image, operation, errno) at once,
- * then at the next one after a minute how many there were.
+ * then once a minute how many more there were.
  */
 export class HostErrors {
   readonly #kinds = new Map<string, Kind>();
   readonly #warn: (text: string) => void;
+  #tellAtNs = Infinity;
 
   constructor(warn: (text: string) => void) {
     this.#warn = warn;
@@ -28,16 +32,34 @@ export class HostErrors {
     const text = `${image}: ${operation}: ${hostErrorText(result)}`;
     const kind = this.#kinds.get(text);
     if (kind === undefined) {
-      this.#kinds.set(text, { text, toldNs: nowNs, more: 0 });
+      this.#kinds.set(text, { text, toldNs: nowNs, more: 0, offset });
       this.#warn(`${text}${offset < 0 ? '' : `, at byte ${offset}`}`);
       return;
     }
     kind.more++;
-    if (nowNs - kind.toldNs < MINUTE_NS) return;
-    this.#warn(
-      `${text}: ${kind.more} more times${offset < 0 ? '' : `, the last at byte ${offset}`}`,
-    );
-    kind.toldNs = nowNs;
-    kind.more = 0;
+    kind.offset = offset;
+    this.#tellAtNs = Math.min(this.#tellAtNs, Math.max(nowNs, kind.toldNs + MINUTE_NS));
+  }
+
+  /** When `tell` has something to say, nanoseconds; Infinity: never. */
+  get tellAtNs(): number {
+    return this.#tellAtNs;
+  }
+
+  /** Says what is due by now: at the end of the mount, with Infinity, all of it. */
+  tell(nowNs: number): void {
+    this.#tellAtNs = Infinity;
+    for (const kind of this.#kinds.values()) {
+      if (kind.more === 0) continue;
+      const dueNs = kind.toldNs + MINUTE_NS;
+      if (dueNs > nowNs) {
+        this.#tellAtNs = Math.min(this.#tellAtNs, dueNs);
+        continue;
+      }
+      const where = kind.offset < 0 ? '' : `, the last at byte ${kind.offset}`;
+      this.#warn(`${kind.text}: ${kind.more} more times${where}`);
+      kind.toldNs = nowNs;
+      kind.more = 0;
+    }
   }
 }

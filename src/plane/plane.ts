@@ -76,6 +76,7 @@ export class Plane implements Admission {
   readonly #pool = new PayloadPool();
   readonly #waiting = new WaitingIndex(this.requests);
   readonly #interrupted: Interrupted;
+  readonly #hostErrors: HostErrors;
   readonly #replies: Replies;
   readonly #tasks: Tasks;
   readonly #reads: Reads;
@@ -104,6 +105,7 @@ export class Plane implements Admission {
     const { tree, owner, pageCache } = options;
     this.dispatcher = new Dispatcher(tree, asked, memory.buffer, owner, pageCache);
     const errors = new HostErrors(options.warn);
+    this.#hostErrors = errors;
     const failed = (disk: number, operation: string, offset: number, result: number): void =>
       errors.add(disks[disk]?.config.name ?? '', operation, offset, result, this.nowNs);
     this.#replies = new Replies(
@@ -184,6 +186,7 @@ export class Plane implements Admission {
     if (this.nowNs >= this.#interrupted.lookAtNs) {
       this.#interrupted.look(this.nowNs, (request) => this.#giveUp(request));
     }
+    if (this.nowNs >= this.#hostErrors.tellAtNs) this.#hostErrors.tell(this.nowNs);
     for (;;) {
       const request = this.#throttle.next(this.nowNs);
       if (request < 0) break;
@@ -196,7 +199,12 @@ export class Plane implements Admission {
 
   /** When another turn is wanted, at the latest. */
   get wakeAtNs(): number {
-    return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs);
+    return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs, this.#hostErrors.tellAtNs);
+  }
+
+  /** The mount ends: what the log has not been told yet is told now. */
+  tellHostErrors(): void {
+    this.#hostErrors.tell(Infinity);
   }
 
   /** Requests wait for one of another group, that has to complete or to come. */

@@ -93,6 +93,7 @@ function serve(config: PlaneConfig): void {
   const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);
   const loop = new RingLoop(ring, plane, session, memory, wake, config.pollUs);
   loop.run();
+  plane.tellHostErrors();
   send({ kind: 'ended', errno: session.ended, unflushed: flushAtEnd(assembly.disks) });
 }
 

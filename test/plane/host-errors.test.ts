@@ -9,11 +9,20 @@ test('the first error of a kind is told at once, then a count a minute', (t) => 
   errors.add('web', 'READ', 0, -5, 5);
   errors.add('web', 'FSYNC', -1, -5, 5);
   errors.add('web', 'READ', 0, -6, 5); // ENXIO: an answer, not a fault
-  errors.add('web', 'WRITE', 8192, -28, 60e9);
+  t.is(errors.tellAtNs, 60e9);
+  errors.tell(59e9);
+  errors.add('web', 'WRITE', 8192, -28, 59e9);
+  errors.tell(60e9);
+  t.is(errors.tellAtNs, Infinity);
+  // They have stopped: the last ones are told all the same, at the end of the mount at the latest.
+  errors.add('web', 'WRITE', 0, -28, 61e9);
+  t.is(errors.tellAtNs, 120e9);
+  errors.tell(Infinity);
   t.deepEqual(lines, [
     'web: WRITE: no space is left there (ENOSPC), at byte 4096',
     'web: READ: an I/O error of the disk, or a broken image (EIO), at byte 0',
     'web: FSYNC: an I/O error of the disk, or a broken image (EIO)',
     'web: WRITE: no space is left there (ENOSPC): 1001 more times, the last at byte 8192',
+    'web: WRITE: no space is left there (ENOSPC): 1 more times, the last at byte 0',
   ]);
 });
