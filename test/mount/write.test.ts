@@ -5,6 +5,7 @@ import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { mountTest } from '../helpers/requires.js';
 import { run, sluice } from '../helpers/run.js';
+import { sameBytes } from '../helpers/same-bytes.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, pattern, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
 
@@ -89,7 +90,7 @@ mountTest('a growable image grows with writes and truncate, and shrinks', async 
     t.is(await agent.write(fd, 5 * MIB, Buffer.alloc(4096, 'z')), 4096);
     t.is(await agent.size(mount.file()), 5 * MIB + 4096);
     const gap = await agent.read(fd, 4 * MIB, MIB);
-    t.deepEqual(gap.bytes, Buffer.alloc(MIB));
+    sameBytes(t, gap.bytes, Buffer.alloc(MIB));
     t.is(await agent.result({ call: 'ftruncate', fd, length: 9 * MIB }), 0);
     t.is(await agent.size(mount.file()), 9 * MIB);
     t.is(await agent.result({ call: 'ftruncate', fd, length: 2 * MIB }), 0);
@@ -150,7 +151,7 @@ mountTest('what is written through a mapping is in the host file after msync', a
     const bytes = Buffer.alloc(10_000, 'm');
     t.is(await agent.result({ call: 'mapWrite', fd, offset: 5000, bytes, msync: true }), 0);
     t.is(readFileSync(image).toString('latin1', 5000, 15_000), 'm'.repeat(10_000));
-    t.deepEqual((await agent.read(fd, 5000, 10_000)).bytes, bytes);
+    sameBytes(t, (await agent.read(fd, 5000, 10_000)).bytes, bytes);
     const later = Buffer.alloc(10_000, 'n');
     t.is(
       await agent.result({ call: 'mapWrite', fd, offset: 50_000, bytes: later, msync: false }),
@@ -169,6 +170,6 @@ mountTest('a mapping shows what is written by write', async (t) => {
     const bytes = Buffer.alloc(200, 'w');
     t.is(await agent.write(fd, MIB - 77, bytes), 200);
     const second = await agent.ask({ call: 'mapRead', fd, offset: MIB - 77, length: 200 });
-    t.deepEqual(second.bytes, bytes);
+    sameBytes(t, second.bytes, bytes);
   });
 });

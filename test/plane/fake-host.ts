@@ -270,12 +270,3 @@ export function writeRequest(
   memory.bytes.set(body, at + 40);
   return 40 + body.length;
 }
-
-/** Where two contents differ first, as text; null if they are the same. Long dumps help nobody. */
-export function difference(actual: Uint8Array, expected: Uint8Array): string | null {
-  if (Buffer.compare(actual, expected) === 0) return null;
-  let at = 0;
-  while (actual[at] === expected[at]) at++;
-  const lengths = `lengths ${actual.length}, ${expected.length}`;
-  return `byte ${at} is ${actual[at]}, not ${expected[at]}; ${lengths}`;
-}

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { difference } from '../helpers/same-bytes.js';
 import { pattern } from '../helpers/temp.js';
 import {
   allocateBody,
@@ -14,7 +15,7 @@ import {
   seekBody,
   truncateBody,
 } from './bench.js';
-import { difference, timesAt } from './fake-host.js';
+import { timesAt } from './fake-host.js';
 
 const EPERM = 1;
 const EIO = 5;
