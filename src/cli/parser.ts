@@ -1,19 +1,14 @@
-import yargs, { type ArgumentsCamelCase, type Argv, type CommandModule } from 'yargs';
+import yargs, {
+  type ArgumentsCamelCase,
+  type Argv,
+  type CommandModule as YargsCommand,
+} from 'yargs';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
-import * as doctor from './commands/doctor.js';
-import * as info from './commands/info.js';
-import * as map from './commands/map.js';
-import * as mount from './commands/mount.js';
-import * as set from './commands/set.js';
-import * as stat from './commands/stat.js';
-import * as umount from './commands/umount.js';
+import { COMMANDS, type CommandModule } from './commands.js';
 import { didYouMean } from './nearest.js';
 import { print } from './terminal.js';
 import { type DeclaredOptions, operand, plainWords } from './words.js';
-
-/** All commands, in the order of the help. */
-export const COMMANDS = [mount, umount, info, map, stat, set, doctor] as const;
 
 /** First words of the commands. */
 const COMMAND_NAMES: readonly string[] = COMMANDS.map((module) => commandName(module));
@@ -72,8 +67,7 @@ function demandCommand(words: readonly string[]): string | undefined {
 }
 
 /** Options of a command, with those that every command has. */
-function optionsOf(name: string | undefined): DeclaredOptions {
-  const module = COMMANDS.find((one) => commandName(one) === name);
+function optionsOf(module: CommandModule | undefined): DeclaredOptions {
   const declared = declareAll(yargs([]));
   module?.builder(declared);
   // Not in the types of yargs.
@@ -96,7 +90,8 @@ function declareAll(parser: Argv): Argv {
     .option('verbose', { type: 'boolean', describe: 'print the stack of an error' });
 }
 
-function createParser(): Argv {
+/** A parser of one command; without one, of what can be asked of sluice itself. */
+function createParser(command = '', module?: CommandModule): Argv {
   const parser = declareAll(yargs())
     .scriptName('sluice')
     .usage(usage())
@@ -109,12 +104,10 @@ function createParser(): Argv {
     .strict()
     .strictCommands()
     .exitProcess(false);
-  for (const module of COMMANDS) {
-    const { command, builder } = module;
-    const handler = (args: ArgumentsCamelCase): Promise<void> => module.handler(operands(args));
-    parser.command({ command, describe: false, builder, handler } as CommandModule);
-  }
-  return parser;
+  if (module === undefined) return parser;
+  const { builder } = module;
+  const handler = (args: ArgumentsCamelCase): Promise<void> => module.handler(operands(args));
+  return parser.command({ command, describe: false, builder, handler } as YargsCommand);
 }
 
 /** Arguments with their operands as they were typed. */
@@ -141,12 +134,14 @@ export async function runWords(typed: readonly string[]): Promise<void> {
   const words = withoutHelp(typed);
   const name = demandCommand(words);
   const seeHelp = name === undefined ? 'sluice --help' : `sluice ${name} --help`;
-  const plain = plainWords(words, optionsOf(name), seeHelp);
+  const row = COMMANDS.find((one) => commandName(one) === name);
+  const module = await row?.load();
+  const plain = plainWords(words, optionsOf(module), seeHelp);
   if (name === undefined && !plain.some((word) => ASKED.includes(word))) {
     throw refuse(`name a command: ${COMMAND_NAMES.join(', ')}; see sluice --help`);
   }
   let text = '';
-  const parser = createParser().fail((message, error) => {
+  const parser = createParser(row?.command, module).fail((message, error) => {
     // YError, not exported, is what yargs throws for words that it does not understand.
     if (error !== undefined && error !== null && error.name !== 'YError') throw error;
     throw usageError(message ?? error.message, name ?? '');

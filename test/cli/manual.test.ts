@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import yargs from 'yargs';
+import { COMMANDS } from '../../src/cli/commands.js';
 import { FIGURES } from '../../src/cli/io-stat.js';
-import { COMMANDS } from '../../src/cli/parser.js';
 import * as exitCodes from '../../src/util/errors.js';
 
 // Tests run with the project's folder as working directory (see ava.config.js).
@@ -19,7 +19,8 @@ for (const module of COMMANDS) {
   const name = module.command.split(' ')[0] ?? '';
 
   test(`the manual has every option that sluice ${name} --help has`, async (t) => {
-    const help = await module.builder(yargs([]).help(false).version(false)).getHelp();
+    const { builder } = await module.load();
+    const help = await builder(yargs([]).help(false).version(false)).getHelp();
     const options = help.match(/(?<=^ +)(--[a-z-]+|-[a-z])(?= )/gm) ?? [];
     t.true(name === 'stat' || name === 'info' || options.length > 0);
     for (const option of options) t.true(section(name).includes(`\`${option}`), option);

@@ -3,10 +3,6 @@ import type { Diagnosis } from '../../daemon/doctor.js';
 import { EXIT_MOUNT, SluiceError } from '../../util/errors.js';
 import { print } from '../terminal.js';
 
-export const command = 'doctor';
-export const synopsis = 'doctor [--json]';
-export const describe = 'what this machine offers or lacks';
-
 export function builder(yargs: Argv): Argv {
   return yargs
     .usage('sluice doctor [--json]\n\nSay what this machine offers. Exit 0: a mount would work.')

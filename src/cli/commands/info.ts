@@ -8,10 +8,6 @@ import { declareImageCommand, parseImageCommand } from '../image-commands.js';
 import { type FullInfo, formatInfo } from '../info-report.js';
 import { print } from '../terminal.js';
 
-export const command = 'info <image>';
-export const synopsis = 'info IMAGE [--json]';
-export const describe = 'format, sizes and problems';
-
 export function builder(yargs: Argv): Argv {
   return declareImageCommand(
     yargs,

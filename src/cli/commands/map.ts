@@ -5,10 +5,6 @@ import { declareImageCommand, parseImageCommand } from '../image-commands.js';
 import { formatMap, mapJson } from '../map-report.js';
 import { print } from '../terminal.js';
 
-export const command = 'map <image>';
-export const synopsis = 'map IMAGE [--json]';
-export const describe = 'where the data of an image is';
-
 export function builder(yargs: Argv): Argv {
   return declareImageCommand(
     yargs,

@@ -12,10 +12,6 @@ import { addOverlay } from '../overlay.js';
 import { note, OutputClosed, print, progressNotes } from '../terminal.js';
 import { absolutePath, workingDirectory } from '../working-directory.js';
 
-export const command = 'mount <paths..>';
-export const synopsis = 'mount [NAME=]IMAGE... MOUNTPOINT';
-export const describe = 'show images as plain files';
-
 export function builder(yargs: Argv): Argv {
   return declareMount(yargs);
 }

@@ -9,14 +9,10 @@ import { findMountpoint } from '../find-mountpoint.js';
 import { unavailable, unknownGroup } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
-export const command = 'set <mountpoint> <group> [settings..]';
-export const synopsis = 'set MOUNTPOINT GROUP KEY=VALUE...';
-export const describe = 'change groups of a live mount';
-
 export function builder(yargs: Argv): Argv {
   return yargs
     .usage(
-      `sluice ${synopsis} [--create]\n       sluice set MOUNTPOINT GROUP --remove\n\nChange a group of a mount while it is used.`,
+      `sluice set MOUNTPOINT GROUP KEY=VALUE... [--create]\n       sluice set MOUNTPOINT GROUP --remove\n\nChange a group of a mount while it is used.`,
     )
     .positional('mountpoint', { type: 'string', describe: 'where sluice is mounted' })
     .positional('group', { type: 'string', describe: 'path of the group; / is the root group' })

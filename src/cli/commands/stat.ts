@@ -9,10 +9,6 @@ import { print } from '../terminal.js';
 import { unavailable, unknownGroup } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
-export const command = 'stat <mountpoint> [group]';
-export const synopsis = 'stat MOUNTPOINT [GROUP] [--json]';
-export const describe = 'figures of groups and members';
-
 export function builder(yargs: Argv): Argv {
   return yargs
     .usage('sluice stat MOUNTPOINT [GROUP] [--json]\n\nShow what went through a mount.')

@@ -4,10 +4,6 @@ import { findMountpoint } from '../find-mountpoint.js';
 import { note, progress } from '../terminal.js';
 import { workingDirectory } from '../working-directory.js';
 
-export const command = 'umount <mountpoint>';
-export const synopsis = 'umount MOUNTPOINT';
-export const describe = 'flush, unmount, wait for the end';
-
 export function builder(yargs: Argv): Argv {
   return yargs
     .usage('sluice umount MOUNTPOINT [--force]\n\nUnmount and wait until everything is on disk.')
