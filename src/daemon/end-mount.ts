@@ -1,6 +1,6 @@
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { EndWatch } from './end-record.js';
-import { describeOtherMounts, deviceAt, otherMounts } from './other-mounts.js';
+import { describeOtherMounts, deviceAt, type OtherMount, otherMounts } from './other-mounts.js';
 import { findDaemon, identifyDaemon, isRunning, type ProcessId, waitForEnd } from './processes.js';
 import { detachIfDead, type MountStatus, readStatus } from './status.js';
 import { detachDeadMount, unmount } from './unmount.js';
@@ -102,14 +102,15 @@ async function endAlive(
   }
   const device = deviceAt(mountpoint) ?? '';
   // Asked before anything is taken away. Copies in other namespaces may go with it, or not.
-  const here = otherMounts(device, mountpoint).filter(({ pid }) => pid === null);
+  const others = otherMounts(device, mountpoint);
+  const here = others.filter(({ pid }) => pid === null);
   if (here.length > 0) {
     const message = `${mountpoint}: ${describeOtherMounts(here)}; unmount that first, or use --force`;
     throw new SluiceError(message, 'EBUSY', EXIT_FAILED);
   }
   await unmount(mountpoint);
   if (daemon === null) return 'unwatched';
-  await waitFlushed(mountpoint, device, daemon);
+  await waitFlushed(mountpoint, device, daemon, others);
   return 'done';
 }
 
@@ -119,10 +120,20 @@ const LOOK_EVERY_MS = 2000;
 /**
  * Waits until the daemon has flushed and ended, however long its disk takes: unless the mount is still to
  * be seen somewhere, so that the daemon has no reason to end.
+ *
+ * @param before Where it was to be seen besides its mount point. Other places of the device are another
+ *   mount's: the kernel gives the number of a device that is gone away again at once.
  */
-async function waitFlushed(mountpoint: string, device: string, daemon: ProcessId): Promise<void> {
+async function waitFlushed(
+  mountpoint: string,
+  device: string,
+  daemon: ProcessId,
+  before: readonly OtherMount[],
+): Promise<void> {
   while (!(await waitForEnd(daemon, LOOK_EVERY_MS))) {
-    const others = otherMounts(device, mountpoint);
+    const others = otherMounts(device, mountpoint).filter(({ path, namespace }) => {
+      return before.some((one) => one.path === path && one.namespace === namespace);
+    });
     if (others.length === 0) continue;
     const how = `sluice umount --force ${daemon.pid} ends it`;
     const message = `${mountpoint}: unmounted here, but ${describeOtherMounts(others)}, so its daemon goes on; ${how}`;

@@ -5,6 +5,8 @@ import { allPids, processName } from './processes.js';
 /** A place besides its mount point where a mount is to be seen. */
 export interface OtherMount {
   path: string;
+  /** The mount namespace, as /proc/PID/ns/mnt names it. */
+  namespace: string;
   /** A process that sees it there, where that is another mount namespace than ours; else null. */
   pid: number | null;
 }
@@ -18,16 +20,16 @@ export interface OtherMount {
  * @param mountpoint where it is in this namespace; this place is left out
  */
 export function otherMounts(device: string, mountpoint: string): OtherMount[] {
-  const own = namespaceOf('self');
+  const own = namespaceOf('self') ?? '';
   const found = placesOf('self', device)
     .filter((path) => path !== mountpoint)
-    .map((path): OtherMount => ({ path, pid: null }));
+    .map((path): OtherMount => ({ path, namespace: own, pid: null }));
   const seen = new Set([own]);
   for (const pid of allPids()) {
     const namespace = namespaceOf(pid);
     if (namespace === null || seen.has(namespace)) continue;
     seen.add(namespace);
-    for (const path of placesOf(pid, device)) found.push({ path, pid });
+    for (const path of placesOf(pid, device)) found.push({ path, namespace, pid });
   }
   return found;
 }

@@ -130,12 +130,14 @@ mountTest('stat prints the groups, one of them, or refuses an unknown one', asyn
   t.is(code, 0);
   const all = JSON.parse(stdout);
   t.is(all.mountpoint, mount.point);
-  t.is(all.daemon.pid, String(mount.pid));
+  t.is(all.daemon.pid, mount.pid);
+  t.like(all.images[0], { name: 'disk', format: 'raw', size: 1 << 20, readOnly: false });
   t.deepEqual(
     all.groups.map((group: { path: string }) => group.path),
-    ['', 'slow'],
+    ['/', 'slow'],
   );
-  t.is(all.groups[1].limits.iops, '1000');
+  t.is(all.groups[1].limits.iops, 1000);
+  t.is(all.groups[1].limits.bps, null);
   t.is(all.groups[1].members[0].name, 'disk');
   const one = JSON.parse((await sluice(['stat', mount.point, '/slow', '--json'])).stdout);
   t.deepEqual(one.groups, [all.groups[1]]);
