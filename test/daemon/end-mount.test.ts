@@ -66,8 +66,10 @@ for (const transport of ['uring', 'fuse-native']) {
     `${transport}: a mount that lives on in another namespace is ended by its pid`,
     async (t) => {
       const mount = await mountDisk(t, '--transport', transport);
-      const words = ['-m', '--propagation', 'private', 'sh', '-c', 'echo ready; exec sleep 100'];
-      const other = new Child('unshare', words);
+      // The namespace gets a copy of every mount: those of other tests must not live on in it.
+      const others = `awk '$3 == "fuse.sluice" && $2 != "${mount.point}" { print $2 }' /proc/mounts`;
+      const script = `${others} | xargs -r umount -l; echo ready; exec sleep 100`;
+      const other = new Child('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script]);
       t.teardown(() => void other.process.kill('SIGKILL'));
       await other.line(/ready/);
       const { code, stderr } = await mount.umount();
