@@ -67,7 +67,7 @@ for (const transport of ['uring', 'fuse-native']) {
     async (t) => {
       const mount = await mountDisk(t, '--transport', transport);
       // The namespace gets a copy of every mount: those of other tests must not live on in it.
-      const others = `awk '$3 == "fuse.sluice" && $2 != "${mount.point}" { print $2 }' /proc/mounts`;
+      const others = `awk '$2 ~ /sluice-test-/ && $2 != "${mount.point}" { print $2 }' /proc/mounts`;
       const script = `${others} | xargs -r umount -l; echo ready; exec sleep 100`;
       const other = new Child('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script]);
       t.teardown(() => void other.process.kill('SIGKILL'));

@@ -136,8 +136,8 @@ mountTest('mkdir and rmdir say what is wrong', async (t) => {
 });
 
 const LISTING = [
-  ...['a', 'daemon', 'gold', 'io.burst', 'io.cost', 'io.depth', 'io.latency', 'io.max', 'io.min'],
-  ...['io.pressure', 'io.stat', 'io.weight', 'members', 'refused', ''],
+  ...['a', 'daemon', 'gold', 'images', 'io.burst', 'io.cost', 'io.depth', 'io.latency', 'io.max'],
+  ...['io.min', 'io.pressure', 'io.stat', 'io.weight', 'members', 'refused', ''],
 ].join('\n');
 
 mountTest('a file of a removed group that is open answers, and can be closed', async (t) => {
