@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import type { ImageConfig, MountConfig } from '../daemon/config.js';
-import { describeUse } from '../daemon/device-use.js';
 import { describeImage } from '../image/describe.js';
 import { openChain } from '../image/open-chain.js';
 import { FileSource, identityOf } from '../image/source.js';
+import type { ImageConfig, MountConfig } from '../server/config.js';
+import { describeUse } from '../server/device-use.js';
 import { EXIT_FAILED, EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { note } from './terminal.js';
 

@@ -1,7 +1,7 @@
-import type { Assignment, GroupConfig } from '../daemon/config.js';
-import { checkGroupName, groupPath } from '../tree/group-name.js';
-import { formatMember, parseMember } from '../tree/parse-members.js';
-import { parseSettings } from '../tree/settings.js';
+import { checkGroupName, groupPath } from '../control/group-name.js';
+import { formatMember, parseMember } from '../control/parse-members.js';
+import { parseSettings } from '../control/settings.js';
+import type { Assignment, GroupConfig } from '../server/config.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 
 function refuse(message: string, errno = 'EINVAL'): SluiceError {

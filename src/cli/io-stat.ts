@@ -1,4 +1,4 @@
-import type { GroupFiles } from '../daemon/control-reader.js';
+import type { GroupFiles } from '../server/control-reader.js';
 import { unescapeName } from '../tree/names.js';
 
 /** Keys of a line of `io.stat`; see the manual. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import './working-directory.js';
-import '../daemon/no-debugger.js';
+import '../server/no-debugger.js';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
 import { commandOf, help, runWords } from './parser.js';

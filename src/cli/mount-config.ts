@@ -1,7 +1,7 @@
-import type { ImageConfig, MountConfig } from '../daemon/config.js';
+import { withParents } from '../control/group-name.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
 import { METADATA_CACHE_BYTES } from '../image/build-chain.js';
-import { withParents } from '../tree/group-name.js';
+import type { ImageConfig, MountConfig } from '../server/config.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { parseSize } from '../util/units.js';
 import { parseFormats } from './format-option.js';

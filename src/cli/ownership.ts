@@ -1,4 +1,4 @@
-import type { MountConfig } from '../daemon/config.js';
+import type { MountConfig } from '../server/config.js';
 import { idOf } from '../sys/id-names.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { MountArguments } from './mount-options.js';

@@ -1,4 +1,4 @@
-import type { MountStatus } from '../daemon/status.js';
+import type { MountStatus } from '../server/status.js';
 import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
 
 /** Why the groups of a mount cannot be looked at. */

@@ -1,4 +1,4 @@
-import type { HostTimes, Timespec } from '../engine/host-times.js';
+import type { HostTimes, Timespec } from '../host/host-times.js';
 import type { DirectoryNode, TreeNode } from '../tree/tree.js';
 import * as abi from './abi.js';
 import type { DiskOperations } from './disk-operations.js';

@@ -1,4 +1,4 @@
-import type { HostTimes } from '../engine/host-times.js';
+import type { HostTimes } from '../host/host-times.js';
 import type { Owner } from './attributes.js';
 
 /** The operation goes on; its result comes through `Dispatcher.finish`. Outside the errno range. */

@@ -1,21 +1,21 @@
 import { IN_FLIGHT_MAX, REQUESTS } from '../buffers/memory.js';
+import type { Control } from '../control/control.js';
+import { makeGroups } from '../control/set-up-groups.js';
+import type { Chain } from '../image/chain.js';
 import { RawImage } from '../image/raw.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
 import { Throttle } from '../throttle/throttle.js';
-import type { Control } from '../tree/control.js';
 import { ControlTree } from '../tree/control-tree.js';
 import { formatFigures } from '../tree/io-stat.js';
 import { escapeName } from '../tree/names.js';
 import { Tree } from '../tree/tree.js';
-import type { Chain } from './chain.js';
 import type { Disk } from './disk.js';
 import { FlushLosses } from './flush-losses.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
 import type { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
-import { makeGroups } from './set-up-groups.js';
 
 /** What the parts of a data plane are made from. */
 export type AssemblyConfig = Pick<

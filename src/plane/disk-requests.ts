@@ -1,11 +1,11 @@
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
+import type { Task } from '../host/engine.js';
 import { SIZE_MAX } from '../image/image.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
 import { FALLOC_KEEP_SIZE, type Operations } from './operations.js';
-import type { Task } from './tasks.js';
 
 /** What the plane does with the request that the dispatcher has in hand. */
 export interface Admission {

@@ -1,10 +1,10 @@
-import type { HostTimes, Timespec } from '../engine/host-times.js';
-import type { EngineFile } from '../engine/uring-engine.js';
 import type { Owner } from '../fuse/attributes.js';
+import type { HostTimes, Timespec } from '../host/host-times.js';
+import type { EngineFile } from '../host/uring-engine.js';
 import type { LayerConfig } from '../image/build-chain.js';
+import type { Chain } from '../image/chain.js';
 import type { Image } from '../image/image.js';
 import type { WritePart } from '../image/qcow2/read-for-writing.js';
-import type { Chain } from './chain.js';
 import type { FlushLosses } from './flush-losses.js';
 import type { RangeLocks } from './range-locks.js';
 

@@ -1,10 +1,10 @@
 import { fstatSync, ftruncateSync } from 'node:fs';
+import type { FlushIo } from '../image/qcow2/metadata-flush.js';
+import type { ChainWrites } from '../image/qcow2/writes.js';
 import { fsync, pread, pwrite } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
-import type { ChainWrites } from './chain-writes.js';
 import { type Disk, type DiskConfig, dataDescriptor } from './disk.js';
 import type { Unflushed } from './messages.js';
-import type { FlushIo } from './metadata-flush.js';
 
 /**
  * Writes what disks and hosts still hold in memory, once no request is under way any more.

@@ -1,5 +1,5 @@
+import { formatMember, type MemberChange, type MemberName } from '../control/parse-members.js';
 import type { Group, Throttle } from '../throttle/throttle.js';
-import { formatMember, type MemberChange, type MemberName } from '../tree/parse-members.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { NONE } from './requests.js';
 import { type NumberedName, type Processes, type RuleName, Rules } from './rules.js';

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { GroupSetting } from '../control/settings.js';
 import type { Owner } from '../fuse/attributes.js';
 import type { Compression } from '../image/qcow2/layout.js';
-import type { GroupSetting } from '../tree/settings.js';
 import type { DiskConfig } from './disk.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */

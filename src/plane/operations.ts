@@ -1,15 +1,15 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
-import { PENDING } from '../engine/engine.js';
 import { MAX_IO_BYTES } from '../fuse/init.js';
+import type { Task } from '../host/engine.js';
+import { PENDING } from '../host/engine.js';
 import { blockStatus, SEEK_DATA } from '../image/block-status.js';
+import type { Chain } from '../image/chain.js';
 import { newExtent, roundUpToSector, ZERO } from '../image/image.js';
+import type { ChainWrites } from '../image/qcow2/writes.js';
 import { ERRNO } from '../util/errno.js';
-import type { Chain } from './chain.js';
-import type { ChainWrites } from './chain-writes.js';
 import type { CoreParts } from './parts.js';
 import { roundDown, roundUp } from './range-locks.js';
 import { NONE } from './requests.js';
-import type { Task } from './tasks.js';
 
 // fallocate(2) modes; the kernel lets no others through FUSE.
 export const FALLOC_KEEP_SIZE = 0x01;

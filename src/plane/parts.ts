@@ -1,5 +1,5 @@
 import type { Memory } from '../buffers/memory.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine } from '../host/engine.js';
 import type { Extent } from '../image/image.js';
 import type { Disk } from './disk.js';
 import type { Replies } from './replies.js';

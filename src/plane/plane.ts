@@ -8,12 +8,12 @@ import {
   slotOffset,
 } from '../buffers/memory.js';
 import { PayloadPool } from '../buffers/payload-pool.js';
-import type { Engine } from '../engine/engine.js';
 import * as abi from '../fuse/abi.js';
 import type { Owner } from '../fuse/attributes.js';
 import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
 import { Dispatcher } from '../fuse/dispatch.js';
 import type { Transport } from '../fuse/transport.js';
+import type { Engine, Task } from '../host/engine.js';
 import { newExtent } from '../image/image.js';
 import type { Throttle } from '../throttle/throttle.js';
 import type { Tree } from '../tree/tree.js';
@@ -29,7 +29,7 @@ import type { Parts } from './parts.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, Requests, TASK, WAITING } from './requests.js';
-import { type Task, Tasks } from './tasks.js';
+import { Tasks } from './tasks.js';
 import { WaitingIndex } from './waiting-index.js';
 import { Writes } from './writes.js';
 

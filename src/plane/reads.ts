@@ -1,10 +1,10 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
-import { PENDING } from '../engine/engine.js';
+import type { Task } from '../host/engine.js';
+import { PENDING } from '../host/engine.js';
 import { BROKEN, COMPRESSED, DATA, METADATA, ZERO } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
 import type { Parts } from './parts.js';
 import { PLAIN } from './requests.js';
-import type { Task } from './tasks.js';
 
 /**
  * READ of a disk. One aligned extent, the common case, is a transfer into the request's slot with

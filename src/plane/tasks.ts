@@ -1,11 +1,5 @@
-import { PENDING } from '../engine/engine.js';
+import { PENDING, type Task } from '../host/engine.js';
 import { type Requests, TASK } from './requests.js';
-
-/**
- * A slow path: a coroutine that yields what an engine's operation returned and goes on with its
- * result. Returns what the request came to: a number from 0, or -errno.
- */
-export type Task = Generator<number, number, number>;
 
 /** The coroutines under way, by request. The common case, mapped and aligned, never makes one. */
 export class Tasks {

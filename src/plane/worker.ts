@@ -1,14 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Memory } from '../buffers/memory.js';
-import type { SlowCalls } from '../engine/slow-calls.js';
-import { UringEngine } from '../engine/uring-engine.js';
 import { DeviceSession } from '../fuse/device-session.js';
+import type { SlowCalls } from '../host/slow-calls.js';
+import { UringEngine } from '../host/uring-engine.js';
+import { listFiles, makeChains } from '../image/make-chains.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Ring } from '../uring/ring.js';
 import { SluiceError } from '../util/errors.js';
 import { assemble } from './assemble.js';
 import { flushAtEnd } from './last-flush.js';
-import { listFiles, makeChains } from './make-chains.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
 import { RingLoop } from './ring-loop.js';

@@ -1,12 +1,12 @@
 import { SLOT_DATA, SLOT_EDGES, slotOffset } from '../buffers/memory.js';
-import { PENDING } from '../engine/engine.js';
+import type { Task } from '../host/engine.js';
+import { PENDING } from '../host/engine.js';
 import { DATA, roundUpToSector } from '../image/image.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
 import type { Parts } from './parts.js';
 import { roundDown, roundUp } from './range-locks.js';
 import { LOCKED, NONE, PLAIN } from './requests.js';
-import type { Task } from './tasks.js';
 
 /**
  * WRITE to a disk. Whole blocks, the common case, are a transfer from where the payload was received

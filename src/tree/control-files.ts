@@ -1,11 +1,17 @@
+import type { Control } from '../control/control.js';
+import { formatBursts, parseBursts } from '../control/parse-bursts.js';
+import { parseMembers } from '../control/parse-members.js';
+import {
+  parseCost,
+  parseDepth,
+  parseLatency,
+  parseMinimum,
+  parseWeight,
+} from '../control/parse-shares.js';
 import { formatLimits, parseLimits } from '../throttle/parse-limits.js';
 import type { Pressure } from '../throttle/pressure.js';
 import type { Group, Throttle } from '../throttle/throttle.js';
-import type { Control } from './control.js';
 import { formatStats } from './io-stat.js';
-import { formatBursts, parseBursts } from './parse-bursts.js';
-import { parseMembers } from './parse-members.js';
-import { parseCost, parseDepth, parseLatency, parseMinimum, parseWeight } from './parse-shares.js';
 
 /** Makes a parsed change. Throws SluiceError, and then nothing has changed. */
 type Apply = (control: Control, group: Group) => void;

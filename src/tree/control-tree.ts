@@ -1,10 +1,10 @@
+import type { Control } from '../control/control.js';
+import { checkGroupName } from '../control/group-name.js';
 import type { Group } from '../throttle/throttle.js';
 import { ERRNO } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
-import type { Control } from './control.js';
 import { CONTROL_FILES, type ControlFileRow } from './control-files.js';
 import { decodeChange } from './decode-change.js';
-import { checkGroupName } from './group-name.js';
 import type { DirectoryNode, Tree } from './tree.js';
 
 const READ_ONLY = 0o444;

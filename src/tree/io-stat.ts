@@ -1,6 +1,6 @@
+import type { Control } from '../control/control.js';
 import type { Stats } from '../throttle/stats.js';
 import type { Group } from '../throttle/throttle.js';
-import type { Control } from './control.js';
 
 /** The content of `io.stat`: a line for each member of the group, and the group's total. */
 export function formatStats(control: Control, group: Group): string {

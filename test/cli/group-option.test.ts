@@ -5,7 +5,7 @@ import {
   parseAssignOption,
   parseGroupOption,
 } from '../../src/cli/group-option.js';
-import { withParents } from '../../src/tree/group-name.js';
+import { withParents } from '../../src/control/group-name.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 function refuses(t: ExecutionContext, run: () => unknown, message: string, errno = 'EINVAL') {

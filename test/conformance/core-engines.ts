@@ -1,7 +1,7 @@
-import type { Engine } from '../../src/engine/engine.js';
-import { ThreadPoolEngine } from '../../src/engine/thread-pool.js';
-import { TransferThread } from '../../src/engine/transfer-thread.js';
-import { type EngineFile, UringEngine } from '../../src/engine/uring-engine.js';
+import type { Engine } from '../../src/host/engine.js';
+import { ThreadPoolEngine } from '../../src/host/thread-pool.js';
+import { TransferThread } from '../../src/host/transfer-thread.js';
+import { type EngineFile, UringEngine } from '../../src/host/uring-engine.js';
 import { ftruncate, futimens, lseek } from '../../src/sys/libc.js';
 import { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';

@@ -2,14 +2,14 @@ import type { ExecutionContext } from 'ava';
 import { Memory } from '../../src/buffers/memory.js';
 import { buildMountConfig } from '../../src/cli/mount-config.js';
 import type { MountArguments } from '../../src/cli/mount-options.js';
-import { openDisks } from '../../src/daemon/open-disks.js';
 import * as abi from '../../src/fuse/abi.js';
 import { RequestWriter } from '../../src/fuse/native-requests.js';
 import type { Transport } from '../../src/fuse/transport.js';
 import { inflate } from '../../src/image/inflate.js';
+import { listFiles, makeChains } from '../../src/image/make-chains.js';
 import { assemble } from '../../src/plane/assemble.js';
-import { listFiles, makeChains } from '../../src/plane/make-chains.js';
 import { Plane } from '../../src/plane/plane.js';
+import { openDisks } from '../../src/server/open-disks.js';
 import type { Tree, TreeNode } from '../../src/tree/tree.js';
 import { type CoreEngine, ENGINES, type EngineName } from './core-engines.js';
 

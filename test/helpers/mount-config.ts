@@ -1,4 +1,4 @@
-import type { MountConfig } from '../../src/daemon/config.js';
+import type { MountConfig } from '../../src/server/config.js';
 
 /** A mount as `sluice mount IMAGE... MOUNTPOINT` asks for it, but for what `own` says. */
 export function mountConfig(own: Partial<MountConfig>): MountConfig {

@@ -1,7 +1,7 @@
 import { type Memory, SLOT_REQUEST, slotOffset } from '../../src/buffers/memory.js';
-import { type Engine, type HostStatus, PENDING } from '../../src/engine/engine.js';
-import type { HostTimes } from '../../src/engine/host-times.js';
 import type { Transport } from '../../src/fuse/transport.js';
+import { type Engine, type HostStatus, PENDING } from '../../src/host/engine.js';
+import type { HostTimes } from '../../src/host/host-times.js';
 
 const EINVAL = 22;
 const ENXIO = 6;

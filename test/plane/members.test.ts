@@ -1,8 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
+import { parseMembers } from '../../src/control/parse-members.js';
 import { Members } from '../../src/plane/members.js';
 import type { Processes } from '../../src/plane/rules.js';
 import { READ, Throttle } from '../../src/throttle/throttle.js';
-import { parseMembers } from '../../src/tree/parse-members.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 /** Two images, groups `gold` and `silver`, process 100 with thread 101 in /build. */

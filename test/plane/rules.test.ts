@@ -1,6 +1,6 @@
 import test from 'ava';
+import { parseMember } from '../../src/control/parse-members.js';
 import { type Processes, type RuleName, Rules } from '../../src/plane/rules.js';
-import { parseMember } from '../../src/tree/parse-members.js';
 
 const NONE = -1;
 

@@ -1,8 +1,8 @@
 import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import type { Memory } from '../../src/buffers/memory.js';
-import { type Engine, type HostStatus, PENDING } from '../../src/engine/engine.js';
-import type { EngineFile } from '../../src/engine/uring-engine.js';
 import type { Transport } from '../../src/fuse/transport.js';
+import { type Engine, type HostStatus, PENDING } from '../../src/host/engine.js';
+import type { EngineFile } from '../../src/host/uring-engine.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
 import type { Reply } from '../plane/fake-host.js';
 import { type Barrier, type Change, HostRecord } from './record.js';

@@ -1,14 +1,14 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Memory } from '../../src/buffers/memory.js';
-import { openDisks } from '../../src/daemon/open-disks.js';
+import type { Chain } from '../../src/image/chain.js';
 import { inflate } from '../../src/image/inflate.js';
+import { listFiles, makeChains } from '../../src/image/make-chains.js';
 import { assemble } from '../../src/plane/assemble.js';
-import type { Chain } from '../../src/plane/chain.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';
 import { flushAtEnd } from '../../src/plane/last-flush.js';
-import { listFiles, makeChains } from '../../src/plane/make-chains.js';
 import type { InflateCall } from '../../src/plane/messages.js';
 import { Plane } from '../../src/plane/plane.js';
+import { openDisks } from '../../src/server/open-disks.js';
 import type { Random } from '../../tools/exerciser/random.js';
 import {
   allocateBody,

@@ -1,6 +1,6 @@
 import test from 'ava';
+import type { Control } from '../../src/control/control.js';
 import { Throttle } from '../../src/throttle/throttle.js';
-import type { Control } from '../../src/tree/control.js';
 import { ControlTree } from '../../src/tree/control-tree.js';
 import { type ControlNode, type DirectoryNode, Tree } from '../../src/tree/tree.js';
 

@@ -1,5 +1,5 @@
 import { fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
-import { type Engine, fillStatus, type HostStatus } from '../../src/engine/engine.js';
+import { type Engine, fillStatus, type HostStatus } from '../../src/host/engine.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
 
 const PUNCH_HOLE = 0x02;

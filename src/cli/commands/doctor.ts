@@ -1,5 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import type { Diagnosis } from '../../daemon/doctor.js';
+import type { Diagnosis } from '../../server/doctor.js';
 import { EXIT_MOUNT, SluiceError } from '../../util/errors.js';
 import { print } from '../terminal.js';
 
@@ -13,7 +13,7 @@ export function builder(yargs: Argv): Argv {
 
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
   // Loaded only here: no other command needs the C library.
-  const { diagnose } = await import('../../daemon/doctor.js');
+  const { diagnose } = await import('../../server/doctor.js');
   const diagnosis = await diagnose();
   const text = args.json === true ? `${JSON.stringify(diagnosis, null, 2)}\n` : report(diagnosis);
   print(text);

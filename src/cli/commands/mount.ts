@@ -1,8 +1,8 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import type { MountConfig } from '../../daemon/config.js';
-import { launch } from '../../daemon/launch.js';
-import { fileLog, type Log, stderrLog } from '../../daemon/log.js';
-import { runDaemon } from '../../daemon/run.js';
+import type { MountConfig } from '../../server/config.js';
+import { launch } from '../../server/launch.js';
+import { fileLog, type Log, stderrLog } from '../../server/log.js';
+import { runDaemon } from '../../server/run.js';
 import { checkImages } from '../check-images.js';
 import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import { buildMountConfig } from '../mount-config.js';
@@ -33,7 +33,7 @@ async function runHere(config: MountConfig, mounted: () => void): Promise<void> 
       : fileLog(config.logFile, config.mountpoint);
   const log: Log = { ...place, progress: progressNotes('sluice: mount: ') };
   // Loaded only here: no other command needs the C library.
-  const { serve } = await import('../../daemon/serve.js');
+  const { serve } = await import('../../server/serve.js');
   await runDaemon(config, log, serve, ({ notice }) => {
     mounted();
     if (notice !== undefined) note(`sluice: mount: ${notice}`);

@@ -1,9 +1,9 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { changeGroup } from '../../daemon/change-group.js';
-import type { ControlFailure, ControlOrder } from '../../daemon/control-writer.js';
-import { readStatus } from '../../daemon/status.js';
-import { checkGroupName, groupPath } from '../../tree/group-name.js';
-import { parseSettings } from '../../tree/settings.js';
+import { checkGroupName, groupPath } from '../../control/group-name.js';
+import { parseSettings } from '../../control/settings.js';
+import { changeGroup } from '../../server/change-group.js';
+import type { ControlFailure, ControlOrder } from '../../server/control-writer.js';
+import { readStatus } from '../../server/status.js';
 import { EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { unavailable, unknownGroup } from '../unavailable.js';

@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { readStatus } from '../../daemon/status.js';
-import { groupPath } from '../../tree/group-name.js';
+import { groupPath } from '../../control/group-name.js';
+import { readStatus } from '../../server/status.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { parseGroups, STAT_FILES } from '../io-stat.js';
 import { daemonJson, groupJson, imagesJson } from '../stat-json.js';

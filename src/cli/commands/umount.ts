@@ -1,5 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { endDaemon, endMount } from '../../daemon/end-mount.js';
+import { endDaemon, endMount } from '../../server/end-mount.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { note, progress } from '../terminal.js';
 import { workingDirectory } from '../working-directory.js';

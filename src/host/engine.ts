@@ -1,0 +1,68 @@
+import type { BigIntStats } from 'node:fs';
+import { type HostTimes, timesOf } from './host-times.js';
+
+/** What the host says of a file. */
+export interface HostStatus {
+  /** Bytes that are allocated for it. */
+  allocated: number;
+  times: HostTimes;
+}
+
+/** The operation goes on; its result comes through `Plane.completed`. Outside the errno range. */
+export const PENDING = -20_000;
+
+/**
+ * A slow path: a coroutine that yields the return value of an engine's operation and goes on with the
+ * operation's result. Returns its own result: a number from 0, or -errno.
+ */
+export type Task = Generator<number, number, number>;
+
+/**
+ * Reads and writes of host files. Files are indices in the list that the engine was made with;
+ * addresses are memory; lengths and offsets are bytes. Each operation returns its result (a count, or
+ * -errno) or PENDING.
+ *
+ * What is PENDING and was started in one turn goes down together when the turn ends (plug … unplug).
+ */
+export interface Engine {
+  /**
+   * True if a transfer of `length` bytes can be linked to the reply that is queued right behind it:
+   * the reply goes out when, and only when, the transfer was complete, and `completed` is called only
+   * if it was not. A linked transfer is always PENDING.
+   */
+  links(file: number, length: number): boolean;
+  read(
+    request: number,
+    file: number,
+    address: number,
+    length: number,
+    offset: number,
+    linked: boolean,
+  ): number;
+  write(
+    request: number,
+    file: number,
+    address: number,
+    length: number,
+    offset: number,
+    linked: boolean,
+  ): number;
+  /** fsync(2), or fdatasync(2) if `dataOnly`. */
+  flush(request: number, file: number, dataOnly: boolean): number;
+  /** fallocate(2) with its mode bits. */
+  allocate(request: number, file: number, mode: number, offset: number, length: number): number;
+  /** ftruncate(2). */
+  resize(request: number, file: number, size: number): number;
+  /** lseek(2) with SEEK_DATA or SEEK_HOLE; result: the offset. */
+  seek(request: number, file: number, offset: number, whence: number): number;
+  /** futimens(2). @param times Two of struct timespec, as the call takes them. Result: 0. */
+  setTimes(request: number, file: number, times: Uint8Array): number;
+  /** fstat(2): fills `status`; result: 0. */
+  status(request: number, file: number, status: HostStatus): number;
+}
+
+/** What of `stats` a disk shows. A block device allocates nothing: it is there. */
+export function fillStatus(status: HostStatus, stats: BigIntStats): void {
+  status.times = timesOf(stats);
+  if (!stats.isBlockDevice()) status.allocated = Number(stats.blocks) * 512;
+}

@@ -1,0 +1,215 @@
+import type { Memory } from '../../buffers/memory.js';
+import type { Engine, Task } from '../../host/engine.js';
+import type { Mapping } from '../../sys/memory.js';
+import { ERRNO } from '../../util/errno.js';
+import type { ChainContent } from '../chain-content.js';
+import type { Resume } from '../waiters.js';
+import { ClusterBuffers } from './cluster-buffers.js';
+import type { QcowLayer } from './qcow-layer.js';
+
+const FALLOC_KEEP_SIZE = 0x01;
+const FALLOC_PUNCH_HOLE = 0x02;
+
+/** Nothing to take the bytes from: zeros. */
+export const ZEROS = -1;
+
+/**
+ * A used cluster of which less than this stays as it is gets zeros written around the new bytes:
+ * that is cheaper than a call that empties it first.
+ */
+const PUNCH_MIN_BYTES = 32 << 10;
+
+/** What is in a cluster that is to be written. */
+export type ClusterState =
+  /** Never used: it reads as zeros. */
+  | 'fresh'
+  /** New for this purpose, with whatever it held before. */
+  | 'used'
+  /** Bytes of the disk, around which nothing changes. */
+  | 'in place'
+  /** Linked already, but what it holds does not count. */
+  | 'linked';
+
+/** A cluster that takes a range: offsets of the disk but for `host`. */
+export interface ClusterTarget {
+  base: number;
+  host: number;
+  from: number;
+  to: number;
+  state: ClusterState;
+}
+
+/** Moves bytes to clusters of an image: new bytes with what lies around them. */
+export class ClusterWrites {
+  readonly #layer: QcowLayer;
+  readonly #content: ChainContent;
+  readonly #engine: Engine;
+  readonly #memory: Memory;
+  readonly #file: number;
+  readonly #dataFile: number;
+  readonly #alignment: number;
+  readonly #holeUnit: number;
+  readonly #buffers: ClusterBuffers;
+  /** The host knows how to punch holes; found out by trying. */
+  #punches = true;
+
+  /**
+   * @param file The image's file.
+   * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit Holes of the image's file are multiples of it, bytes.
+   */
+  constructor(
+    layer: QcowLayer,
+    content: ChainContent,
+    engine: Engine,
+    memory: Memory,
+    resume: Resume,
+    file: number,
+    alignment: number,
+    holeUnit: number,
+  ) {
+    this.#layer = layer;
+    this.#holeUnit = holeUnit;
+    this.#content = content;
+    this.#engine = engine;
+    this.#memory = memory;
+    this.#file = file;
+    this.#dataFile = layer.dataFile;
+    this.#alignment = alignment;
+    this.#buffers = new ClusterBuffers(layer.geometry.clusterBytes + 4096, resume);
+  }
+
+  /** Writes bytes `start` to `end` of the disk with what lies around them in their cluster. */
+  *write(request: number, target: ClusterTarget, start: number, end: number, source: number): Task {
+    const { base, host } = target;
+    const dataFile = this.#dataFile;
+    const error = yield* this.#narrow(request, target, start, end);
+    if (error < 0) return error;
+    const { from, to } = target;
+    const address = this.#memory.address + source;
+    if (from === start && to === end && source !== ZEROS && address % this.#alignment === 0) {
+      return yield* this.#writeAll(request, dataFile, address, end - start, host + start - base);
+    }
+    const buffer = yield* this.#buffers.take(request);
+    const result = yield* this.#assemble(request, buffer, from, to, start, end, source);
+    const written =
+      result < 0
+        ? result
+        : yield* this.#writeAll(request, dataFile, buffer.address, to - from, host + from - base);
+    this.#buffers.release(buffer);
+    return written;
+  }
+
+  /** Copies a whole cluster within the image's file. */
+  *copy(request: number, from: number, to: number): Task {
+    const { clusterBytes } = this.#layer.geometry;
+    const buffer = yield* this.#buffers.take(request);
+    const { address } = buffer;
+    const got = yield this.#engine.read(request, this.#file, address, clusterBytes, from, false);
+    let result = got;
+    if (got >= 0) {
+      new Uint8Array(buffer.buffer).fill(0, got, clusterBytes);
+      result = yield* this.#writeAll(request, this.#file, address, clusterBytes, to);
+    }
+    this.#buffers.release(buffer);
+    return Math.min(result, 0);
+  }
+
+  /** Makes a whole cluster of the image's file zeros, by writing them where it must. */
+  *clear(request: number, host: number): Task {
+    const { clusterBytes } = this.#layer.geometry;
+    const punched = yield* this.#punch(request, this.#file, host, clusterBytes);
+    if (punched !== -ERRNO.EOPNOTSUPP) return punched;
+    const buffer = yield* this.#buffers.take(request);
+    new Uint8Array(buffer.buffer).fill(0);
+    const { address } = buffer;
+    const result = yield* this.#writeAll(request, this.#file, address, clusterBytes, host);
+    this.#buffers.release(buffer);
+    return result;
+  }
+
+  /** Makes a range of data a hole; -EOPNOTSUPP where it must be written instead. */
+  punch(request: number, host: number, bytes: number): Task {
+    return this.#punch(request, this.#dataFile, host, bytes);
+  }
+
+  *#punch(request: number, file: number, host: number, bytes: number): Task {
+    const mode = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
+    const isWhole = host % this.#holeUnit === 0 && bytes % this.#holeUnit === 0;
+    if (!this.#punches || !isWhole) return -ERRNO.EOPNOTSUPP;
+    const result = yield this.#engine.allocate(request, file, mode, host, bytes);
+    if (result === -ERRNO.EOPNOTSUPP) this.#punches = false;
+    return result;
+  }
+
+  /**
+   * Leaves out of a target what need not be written: in a cluster of zeros what reads as zeros, in
+   * one that is right already all but the new bytes. Only whole blocks count.
+   */
+  *#narrow(request: number, target: ClusterTarget, start: number, end: number): Task {
+    // A data file is as large as the disk: what a cluster has behind that is nobody's.
+    if (this.#dataFile !== this.#file) target.to = Math.min(target.to, this.#blockEnd());
+    const { from, to, state } = target;
+    if (state === 'linked') return 0;
+    const inPlace = state === 'in place';
+    const zeroHead = inPlace || (yield* this.#content.isZero(request, from, start)) === 1;
+    const zeroTail = inPlace || (yield* this.#content.isZero(request, end, to)) === 1;
+    if (state === 'used') {
+      const spared = (zeroHead ? start - from : 0) + (zeroTail ? to - end : 0);
+      if (spared < PUNCH_MIN_BYTES) return 0;
+      const { clusterBytes } = this.#layer.geometry;
+      const error = yield* this.punch(request, target.host, clusterBytes);
+      if (error === -ERRNO.EOPNOTSUPP) return 0;
+      if (error < 0) return error;
+    }
+    const mask = this.#alignment - 1;
+    const clusterEnd = target.base + this.#layer.geometry.clusterBytes;
+    if (zeroHead) target.from = start - (start & mask);
+    if (zeroTail) target.to = Math.min(clusterEnd, end + (-end & mask));
+    return 0;
+  }
+
+  /** Where the last block of the disk ends. */
+  #blockEnd(): number {
+    return Math.ceil(this.#layer.size / this.#alignment) * this.#alignment;
+  }
+
+  /** Puts old bytes `from` to `to` into a buffer, and the new ones `start` to `end` over them. */
+  *#assemble(
+    request: number,
+    buffer: Mapping,
+    from: number,
+    to: number,
+    start: number,
+    end: number,
+    source: number,
+  ): Task {
+    const bytes = new Uint8Array(buffer.buffer);
+    const mask = this.#alignment - 1;
+    const headEnd = Math.min(to, start + (-start & mask));
+    const tailStart = Math.max(headEnd, end - (end & mask));
+    if (from < start) {
+      const error = yield* this.#content.read(request, buffer, 0, from, headEnd);
+      if (error < 0) return error;
+    }
+    if (end < to || tailStart < end) {
+      const first = from < start ? tailStart : Math.max(from, end - (end & mask));
+      const error = yield* this.#content.read(request, buffer, first - from, first, to);
+      if (error < 0) return error;
+    }
+    if (source === ZEROS) bytes.fill(0, start - from, end - from);
+    else bytes.set(this.#memory.bytes.subarray(source, source + end - start), start - from);
+    return 0;
+  }
+
+  *#writeAll(request: number, file: number, address: number, length: number, offset: number): Task {
+    for (let done = 0; done < length; ) {
+      const to = offset + done;
+      const rest = length - done;
+      const got = yield this.#engine.write(request, file, address + done, rest, to, false);
+      if (got <= 0) return got === 0 ? -ERRNO.EIO : got;
+      done += got;
+    }
+    return 0;
+  }
+}

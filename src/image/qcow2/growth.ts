@@ -1,0 +1,83 @@
+import type { Task } from '../../host/engine.js';
+import { ERRNO } from '../../util/errno.js';
+import type { ChainImage } from '../chain-image.js';
+import { roundUpToSector } from '../image.js';
+import { L1_BYTES_MAX } from './abi.js';
+import { OFFSET_MAX } from './bytes.js';
+import type { QcowWriter } from './qcow-writer.js';
+
+/** What growing needs done. */
+interface GrowthIo {
+  /** Host offset of so many new clusters in a row, or -errno. */
+  allocateRun(request: number, clusters: number): Task;
+  /** Makes a range of the disk read as zeros. */
+  zero(request: number, offset: number, length: number): Task;
+}
+
+const ENTRY_BYTES = 8;
+
+/**
+ * Makes the disk of a qcow2 image larger. The header on disk has the new size only after everything
+ * that makes the new part zeros is there, and is written with the next flush: a crash before leaves
+ * the disk as long as it was.
+ */
+export class ChainGrowth {
+  readonly #image: ChainImage;
+  readonly #writer: QcowWriter;
+  readonly #io: GrowthIo;
+
+  constructor(image: ChainImage, writer: QcowWriter, io: GrowthIo) {
+    this.#image = image;
+    this.#writer = writer;
+    this.#io = io;
+  }
+
+  /**
+   * Makes the disk at least as long as `wanted` bytes. The caller holds an exclusive lock on everything
+   * from the end of the disk on. 0, -EFBIG for what the format cannot have, or another -errno.
+   */
+  *grow(request: number, wanted: number): Task {
+    const image = this.#image;
+    const { layer } = this.#writer;
+    const before = image.size;
+    const size = roundUpToSector(wanted);
+    if (size <= before) return 0;
+    // Snapshots of version 2 do not say how long the disk was: they would grow with it.
+    const { version, snapshotCount } = layer.layout;
+    if (version === 2 && snapshotCount > 0) return -ERRNO.EOPNOTSUPP;
+    const error = yield* this.#makeEntries(request, size);
+    if (error < 0) return error;
+    // What lies there is zeros, whatever the files below or a table of before say.
+    layer.size = size;
+    const zeroed = yield* this.#io.zero(request, before, size - before);
+    if (zeroed < 0) {
+      layer.size = before;
+      return zeroed;
+    }
+    this.#writer.setSize(size);
+    image.size = size;
+    return 0;
+  }
+
+  /** Makes the L1 table long enough: where it is, if it has room, else in new clusters. */
+  *#makeEntries(request: number, size: number): Task {
+    const writer = this.#writer;
+    const { l2Coverage, clusterBytes } = writer.layer.geometry;
+    const most = L1_BYTES_MAX / ENTRY_BYTES;
+    const entries = Math.ceil(size / l2Coverage);
+    if (entries > most || size > OFFSET_MAX) return -ERRNO.EFBIG;
+    const has = writer.layer.l1.length;
+    if (entries <= has) return 0;
+    if (entries <= writer.l1Room) {
+      writer.growL1(writer.l1Room, null);
+      return 0;
+    }
+    // Half as many again: a disk that grows write by write moves its table seldom.
+    const generous = Math.max(entries, Math.min(most, Math.ceil(has * 1.5)));
+    const clusters = Math.ceil((generous * ENTRY_BYTES) / clusterBytes);
+    const host = yield* this.#io.allocateRun(request, clusters);
+    if (host < 0) return host;
+    writer.growL1((clusters * clusterBytes) / ENTRY_BYTES, host);
+    return 0;
+  }
+}

@@ -1,0 +1,375 @@
+import type { Memory } from '../../buffers/memory.js';
+import type { Task } from '../../host/engine.js';
+import { type Engine, PENDING } from '../../host/engine.js';
+import { ERRNO } from '../../util/errno.js';
+import type { Chain } from '../chain.js';
+import { ChainContent } from '../chain-content.js';
+import { DATA, newExtent, ZERO } from '../image.js';
+import { type Resume, Waiters } from '../waiters.js';
+import { type ClusterTarget, ClusterWrites, ZEROS } from './cluster-writes.js';
+import { ChainGrowth } from './growth.js';
+import { type FlushIo, MetadataFlush } from './metadata-flush.js';
+import type { QcowWriter } from './qcow-writer.js';
+import { type HostIo, RefcountIo } from './refcount-io.js';
+import { MISSING } from './slice-cache.js';
+
+/** Keys of waiters that are no L1 index. */
+const FLUSH = -1;
+
+/** The request of the last flush: nothing else is under way. */
+const NOBODY = -1;
+
+/**
+ * Writes of a qcow2 image that are more than a transfer: new clusters, copies of what surrounds the
+ * bytes, zeros. Whoever calls holds an exclusive lock on the clusters that are touched.
+ */
+export class ChainWrites {
+  readonly writer: QcowWriter;
+  readonly #chain: Chain;
+  readonly #content: ChainContent;
+  readonly #engine: Engine;
+  readonly #file: number;
+  readonly #clusters: ClusterWrites;
+  readonly #refcounts: RefcountIo;
+  readonly #waiters: Waiters;
+  readonly #flush: MetadataFlush;
+  readonly #watch: () => () => boolean;
+  readonly #tables = new Set<number>();
+  readonly #growth: ChainGrowth;
+  #flushing = false;
+
+  /**
+   * @param watch See `Requests.watch`, for this disk.
+   * @param hostSize Size of the image's file, bytes.
+   * @param alignment Of I/O of the host files, bytes.
+   * @param holeUnit See `ClusterWrites`.
+   */
+  constructor(
+    chain: Chain,
+    writer: QcowWriter,
+    engine: Engine,
+    memory: Memory,
+    resume: Resume,
+    watch: () => () => boolean,
+    file: number,
+    hostSize: number,
+    alignment: number,
+    holeUnit: number,
+  ) {
+    const { layer, allocator } = writer;
+    allocator.reservesRoom = true;
+    const content = new ChainContent(chain, engine, alignment);
+    this.#chain = chain;
+    this.#content = content;
+    this.writer = writer;
+    this.#engine = engine;
+    this.#file = file;
+    this.#clusters = new ClusterWrites(
+      layer,
+      content,
+      engine,
+      memory,
+      resume,
+      file,
+      alignment,
+      holeUnit,
+    );
+    this.#refcounts = new RefcountIo(allocator, resume);
+    this.#waiters = new Waiters(resume);
+    this.#flush = new MetadataFlush(writer, hostSize);
+    this.#watch = watch;
+    this.#growth = new ChainGrowth(chain.image, writer, {
+      allocateRun: (request, clusters) => this.#allocateRun(request, clusters),
+      zero: (request, offset, length) => this.zero(request, offset, length),
+    });
+  }
+
+  /**
+   * Writes `length` bytes at `offset` from `source` in the plane's memory, or zeros. Behind the end
+   * the disk grows.
+   * @returns Bytes written; -errno only if that is none.
+   */
+  *write(request: number, offset: number, length: number, source: number): Task {
+    const grown = yield* this.grow(request, offset + length);
+    return grown < 0 ? grown : yield* this.#writeWithin(request, offset, length, source);
+  }
+
+  /** The same within the disk. */
+  *#writeWithin(request: number, offset: number, length: number, source: number): Task {
+    const { clusterBytes } = this.writer.layer.geometry;
+    for (let done = 0; done < length; ) {
+      const start = offset + done;
+      const rest = clusterBytes - (start % clusterBytes);
+      const bytes = Math.min(length - done, rest);
+      const from = source === ZEROS ? ZEROS : source + done;
+      const result = yield* this.#writePiece(request, start, start + bytes, from);
+      if (result < 0) return done > 0 ? done : result;
+      done += bytes;
+    }
+    return length;
+  }
+
+  /** Makes the disk at least so long; what is new reads as zeros. 0 or -errno. */
+  grow(request: number, size: number): Task {
+    return this.#growth.grow(request, size);
+  }
+
+  /** Makes a range read as zeros: whole clusters by their entries, allocated ones by holes. */
+  *zero(request: number, offset: number, length: number): Task {
+    const end = Math.min(offset + length, this.writer.layer.size);
+    const extent = newExtent();
+    for (let at = offset; at < end; ) {
+      const error = yield* this.#content.map(request, at, end - at, extent);
+      if (error < 0) return error;
+      const isOwn = extent.kind === DATA && this.writer.mapInPlace(at, extent.length, extent);
+      let result = 0;
+      let bytes = extent.length;
+      if (isOwn) result = yield* this.#punch(request, at, extent.offset, bytes);
+      else if (extent.kind !== ZERO) {
+        const { clusterBytes } = this.writer.layer.geometry;
+        bytes = Math.min(end - at, clusterBytes - (at % clusterBytes));
+        result = yield* this.#zeroCluster(request, at, bytes);
+      }
+      if (result < 0) return result;
+      at += bytes;
+    }
+    return 0;
+  }
+
+  /** Everything that was acknowledged before is on the disk when this ends. 0 or -errno. */
+  *flush(request: number): Task {
+    while (this.#flushing) {
+      this.#waiters.add(FLUSH, request);
+      yield PENDING;
+    }
+    this.#flushing = true;
+    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch, false);
+    this.#flushing = false;
+    this.#waiters.wake(FLUSH);
+    return result;
+  }
+
+  /**
+   * The last flush, by other calls, when nothing is under way any more: twice, for the first makes
+   * references go away, and the second writes the refcounts without them. Then they are right, and
+   * the image is clean. 0 or -errno.
+   */
+  *lastFlush(io: FlushIo): Task {
+    const drained = (): boolean => true;
+    for (let round = 0; round < 2; round++) {
+      const result = yield* this.#flushWith(NOBODY, io, () => drained, true);
+      if (result < 0) return result;
+    }
+    return yield* this.#flush.runClean(io);
+  }
+
+  /** See `MetadataFlush.takeLoss`. */
+  takeLoss(): number {
+    return this.#flush.takeLoss();
+  }
+
+  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean, atEnd: boolean): Task {
+    const { writer } = this;
+    const relieve = (): Task => this.#flush.runRefcounts(io);
+    yield* this.#refcounts.settle(request, io, Number.POSITIVE_INFINITY, relieve);
+    const released = writer.takeReleased();
+    const result = yield* this.#flush.run(io, atEnd);
+    if (result < 0) writer.putBack(released);
+    else this.#refcounts.retire(released, watch());
+    return result;
+  }
+
+  #hostIo(request: number): HostIo {
+    const engine = this.#engine;
+    const file = this.#file;
+    const { hasDataFile, layer } = this.writer;
+    return {
+      read: (address, length, offset) => engine.read(request, file, address, length, offset, false),
+      write: (address, length, offset) => {
+        return engine.write(request, file, address, length, offset, false);
+      },
+      sync: () => engine.flush(request, file, true),
+      syncData: () => (hasDataFile ? engine.flush(request, layer.dataFile, true) : 0),
+      // Not ftruncate: clusters are being written behind this end, and it would cut them off.
+      grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
+      reserve: (offset, length) => engine.allocate(request, file, 0, offset, length),
+    };
+  }
+
+  *#writePiece(request: number, start: number, end: number, source: number): Task {
+    const { writer } = this;
+    const prepared = yield* this.#prepare(request, start);
+    if (prepared < 0) return prepared;
+    const { clusterBytes } = writer.layer.geometry;
+    const base = start - (start % clusterBytes);
+    const { host: existing, inPlace, from, to } = writer.makePlan(prepared, start, end);
+    const host = existing >= 0 ? existing : yield* this.#allocateData(request, base);
+    if (host < 0) return host;
+    if (existing >= 0 && writer.isForbidden(host, clusterBytes)) {
+      const error = yield* this.#admitBehindEnd(request, host);
+      if (error < 0) return error;
+    }
+    const isNew = existing < 0;
+    const isFresh = !writer.hasDataFile && writer.allocator.fresh;
+    const unlinked = isFresh ? 'fresh' : 'used';
+    const state = inPlace ? 'in place' : isNew ? unlinked : 'linked';
+    const target: ClusterTarget = { base, host, from: base + from, to: base + to, state };
+    const result = yield* this.#clusters.write(request, target, start, end, source);
+    if (result >= 0 && inPlace) return 0;
+    const place = result < 0 ? result : yield* this.#prepare(request, start);
+    if (place < 0) {
+      if (isNew && !writer.hasDataFile) this.#free(host);
+      return place;
+    }
+    writer.link(place, start, host, from, to);
+    return yield* this.#relieve(request);
+  }
+
+  /**
+   * A cluster that the disk has, but that lies behind the end of the image's file, reads as zeros and
+   * may be written as long as its refcount says that it is in use: then nobody else gets it. 0 or -EIO.
+   */
+  *#admitBehindEnd(request: number, host: number): Task {
+    const { writer } = this;
+    const { allocator } = writer;
+    const { clusterBytes } = writer.layer.geometry;
+    if (writer.hasDataFile || host + clusterBytes <= allocator.end) return -ERRNO.EIO;
+    const cluster = host / clusterBytes;
+    const relieve = (): Task => this.flush(request);
+    const io = this.#hostIo(request);
+    const count = yield* this.#refcounts.refcountOf(request, io, cluster, relieve);
+    if (count < 1) return -ERRNO.EIO;
+    allocator.extendTo(cluster);
+    return writer.isForbidden(host, clusterBytes) ? -ERRNO.EIO : 0;
+  }
+
+  /** Place of the slice for `offset` in a table that may be changed; or -errno. */
+  *#prepare(request: number, offset: number): Task {
+    const { layer } = this.writer;
+    const { l2Coverage, sliceCoverage } = layer.geometry;
+    const l1Index = Math.floor(offset / l2Coverage);
+    const extent = newExtent();
+    for (;;) {
+      let error = 0;
+      if (!this.writer.ownsTable(l1Index)) error = yield* this.#makeTable(request, l1Index);
+      else {
+        const place = layer.cache.find(Math.floor(offset / sliceCoverage));
+        if (place !== MISSING) return place;
+        layer.map(offset, 1, extent);
+        extent.layer = 0;
+        error = yield* this.#chain.loadMetadata(request, extent);
+      }
+      if (error < 0) return error;
+    }
+  }
+
+  /** A table of the disk's own: a new one, or a copy of one that a snapshot has too. */
+  *#makeTable(request: number, l1Index: number): Task {
+    if (this.#tables.has(l1Index)) {
+      this.#waiters.add(l1Index, request);
+      yield PENDING;
+      return 0;
+    }
+    this.#tables.add(l1Index);
+    const old = this.writer.layer.l1[l1Index]!;
+    let host = yield* this.#allocate(request);
+    if (host >= 0) {
+      let error = 0;
+      if (old !== 0) error = yield* this.#clusters.copy(request, old, host);
+      else if (!this.writer.allocator.fresh) error = yield* this.#clusters.clear(request, host);
+      else error = yield* this.#reserve(request, host);
+      if (error < 0) {
+        this.#free(host);
+        host = error;
+      }
+    }
+    if (host >= 0) this.writer.setTable(l1Index, host);
+    this.#tables.delete(l1Index);
+    this.#waiters.wake(l1Index);
+    return Math.min(host, 0);
+  }
+
+  /** A new table gets its room now: the flush that writes it must not find the disk full. 0 or -errno. */
+  *#reserve(request: number, host: number): Task {
+    const { clusterBytes } = this.writer.layer.geometry;
+    const result = yield this.#engine.allocate(request, this.#file, 0, host, clusterBytes);
+    return result === -ERRNO.EOPNOTSUPP ? 0 : Math.min(result, 0);
+  }
+
+  /** A cluster that was allocated is not needed after all, and nothing refers to it. */
+  #free(host: number): void {
+    const { writer } = this;
+    // Without its refcount in memory it goes the long way.
+    if (writer.allocator.free(host) !== 0) writer.giveBack([host]);
+  }
+
+  /** Host offset of a new cluster, or -errno; right after, `Allocator.fresh` tells what is in it. */
+  *#allocate(request: number): Task {
+    const relieve = (): Task => this.flush(request);
+    return yield* this.#refcounts.allocate(request, this.#hostIo(request), relieve);
+  }
+
+  *#allocateRun(request: number, clusters: number): Task {
+    const { writer } = this;
+    return yield* this.#refcounts.allocateRun(
+      request,
+      this.#hostIo(request),
+      clusters,
+      writer.layer.geometry.clusterBytes,
+      (hosts) => {
+        for (const host of hosts.reverse()) this.#free(host);
+      },
+      () => this.flush(request),
+    );
+  }
+
+  /** A place for data. In a data file each cluster has the place that it has on the disk. */
+  *#allocateData(request: number, base: number): Task {
+    return this.writer.hasDataFile ? base : yield* this.#allocate(request);
+  }
+
+  *#punch(request: number, at: number, host: number, bytes: number): Task {
+    const result = yield* this.#clusters.punch(request, host, bytes);
+    if (result !== -ERRNO.EOPNOTSUPP) return result;
+    return yield* this.#writeZeros(request, at, bytes);
+  }
+
+  /** All of them, or -errno: a part is not enough. */
+  *#writeZeros(request: number, at: number, bytes: number): Task {
+    for (let done = 0; done < bytes; ) {
+      const result = yield* this.#writeWithin(request, at + done, bytes - done, ZEROS);
+      if (result < 0) return result;
+      done += result;
+    }
+    return 0;
+  }
+
+  /** Zeros for a part of a cluster that is not a range of its own: compressed, shared, or below. */
+  *#zeroCluster(request: number, at: number, bytes: number): Task {
+    const { layer } = this.writer;
+    const { clusterBytes } = layer.geometry;
+    const base = at - (at % clusterBytes);
+    const end = Math.min(base + clusterBytes, layer.size);
+    // What lies around it may be zeros as well; then no cluster has to be written.
+    const isWhole =
+      (yield* this.#content.isZero(request, base, at)) === 1 &&
+      (yield* this.#content.isZero(request, at + bytes, end)) === 1;
+    // A raw data file reads as the disk does, without the image: zeros have to be in it.
+    const { version, dataFileRaw } = layer.layout;
+    if (!isWhole || version === 2 || dataFileRaw) {
+      return yield* this.#writeZeros(request, at, bytes);
+    }
+    const place = yield* this.#prepare(request, at);
+    if (place < 0) return place;
+    this.writer.linkZero(place, at);
+    return yield* this.#relieve(request);
+  }
+
+  /** Writes metadata back before so much of it is dirty that the cache has no room left. */
+  *#relieve(request: number): Task {
+    const { dirtySlices, layer } = this.writer;
+    const { places } = layer.cache;
+    const holdsAll = places * layer.geometry.sliceCoverage >= layer.size;
+    return !holdsAll && dirtySlices * 2 > places ? yield* this.flush(request) : 0;
+  }
+}

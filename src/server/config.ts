@@ -1,0 +1,76 @@
+import type { GroupSetting } from '../control/settings.js';
+import type { NamedFiles } from '../image/named-files.js';
+import type { Format } from '../image/probe.js';
+
+/** One image to show in the mount. */
+export interface ImageConfig {
+  /** The file `NAME.raw` in the mount. */
+  name: string;
+  /** Absolute path of the host file or block device. */
+  path: string;
+  format: 'auto' | Format;
+  /** Formats of its backing files, from the top, for those whose overlay does not say. */
+  backingFormats: Format[];
+  /** ID or name of the internal snapshot to show; null for the image as it is. */
+  snapshot: string | null;
+  /** Which files it may name; absent: any backing file, and data files in its folder. */
+  named?: NamedFiles;
+}
+
+/** One throttling group to make at start. */
+export interface GroupConfig {
+  /** Path below the root group: `slow`, `team/build`. */
+  path: string;
+  /** What to write to its control files, in this order. */
+  settings: GroupSetting[];
+}
+
+/** Which group a member is charged to. */
+export interface Assignment {
+  /** An image's name, or a rule such as `uid:1000`. */
+  member: string;
+  /** Path of the group, '' for the root group. */
+  group: string;
+}
+
+/**
+ * A mount as the user asked for it, checked and resolved by the command line. Plain data: it is
+ * sent from the command to the daemon process and from there to the data plane's thread.
+ */
+export interface MountConfig {
+  /** Absolute path of an existing directory. */
+  mountpoint: string;
+  images: ImageConfig[];
+  groups: GroupConfig[];
+  assignments: Assignment[];
+  readOnly: boolean;
+  growable: boolean;
+  /** Open images with O_DIRECT where the host file allows it. */
+  direct: boolean;
+  cache: 'none' | 'page';
+  /** Bound of an image's metadata caches, bytes. */
+  metadataCache: number;
+  /** Most requests in flight below the groups. */
+  depth: 'auto' | number;
+  transport: 'auto' | 'uring' | 'fuse-native' | 'fuse-uring';
+  /** Bounded spinning for new requests after the last one, in microseconds. 0: never spin. */
+  pollUs: number;
+  allowOther: boolean;
+  /** Who owns the image files in the mount; null: the mounter. */
+  owner: { uid: number; gid: number } | null;
+  /** Their permission bits; null: those of the host files. */
+  mode: number | null;
+  /** Further words for the mount, in the style of fstab. */
+  mountOptions: string[];
+  /** Log a line for each request. */
+  verbose: boolean;
+  foreground: boolean;
+  /** Where the background daemon logs; null: the default place. */
+  logFile: string | null;
+}
+
+/** What of a mount its disks depend on. */
+export type DiskOptions = Pick<
+  MountConfig,
+  'images' | 'owner' | 'mode' | 'readOnly' | 'growable' | 'direct' | 'metadataCache'
+>;

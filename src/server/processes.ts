@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A process, told apart from a later one of the same number by its start time. */
+export interface ProcessId {
+  pid: number;
+  /** Clock ticks since boot; field 22 of /proc/PID/stat. */
+  startTime: string;
+}
+
+function readProc(pid: number, file: string): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return null; // It is gone, or not ours to look at.
+  }
+}
+
+/** State letter and start time from /proc/PID/stat. The name in it may contain anything. */
+export function parseProcessStat(text: string): { state: string; startTime: string } {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
+}
+
+/** The process of this number, or null if there is none. */
+export function identify(pid: number): ProcessId | null {
+  const text = readProc(pid, 'stat');
+  return text === null ? null : { pid, startTime: parseProcessStat(text).startTime };
+}
+
+/** True until the process has ended. One that waits to be reaped (a zombie) has ended. */
+export function isRunning(process: ProcessId): boolean {
+  const text = readProc(process.pid, 'stat');
+  if (text === null) return false;
+  const { state, startTime } = parseProcessStat(text);
+  return startTime === process.startTime && state !== 'Z' && state !== 'X';
+}
+
+/** There is no readiness to wait for without a pidfd: 5 ms costs nothing and is not noticed. */
+const POLL_MS = 5;
+
+/** Waits for the end of a process; false if it runs on after `limitMs`. */
+export async function waitForEnd(process: ProcessId, limitMs: number): Promise<boolean> {
+  const until = performance.now() + limitMs;
+  while (isRunning(process)) {
+    if (performance.now() >= until) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
+}
+
+/** Numbers of all processes. */
+export function allPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map(Number);
+}
+
+/** Command line of a process, null if it cannot be seen. */
+export function commandLine(pid: number): string[] | null {
+  return readProc(pid, 'cmdline')?.split('\0').slice(0, -1) ?? null;
+}
+
+/** Base name of a process's program, for people. */
+export function processName(pid: number): string {
+  return commandLine(pid)?.[0]?.split('/').at(-1) || 'a process';
+}
+
+/** End of the path of the daemon's program, wherever sluice is installed. */
+const DAEMON_PROGRAM = '/src/server/main.js';
+
+/** Words of a command line that tell a daemon of ours, in the background or in the foreground. */
+const OURS = /(^|\/)(sluice|src\/(daemon|cli)\/main\.js)$/;
+
+/**
+ * The daemon that a mount says it has, or null if that number is another program's: the daemon may
+ * live in another pid namespace, and a stranger must be neither signalled nor waited for.
+ */
+export function identifyDaemon(pid: number): ProcessId | null {
+  return commandLine(pid)?.some((word) => OURS.test(word)) ? identify(pid) : null;
+}
+
+/**
+ * Looks for a background daemon by its command line: for mounts that cannot be asked, because they
+ * hang or belong to another user.
+ */
+export function findDaemon(mountpoint: string): ProcessId | null {
+  for (const pid of allPids()) {
+    const words = commandLine(pid);
+    if (words?.at(-1) === mountpoint && words.at(-2)?.endsWith(DAEMON_PROGRAM)) {
+      return identify(pid);
+    }
+  }
+  return null;
+}
