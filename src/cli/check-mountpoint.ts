@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { FUSE_TYPE } from '../fuse/mount-point.js';
-import { readMountTable, topMount } from '../fuse/mount-table.js';
+import { readMountTable, topMount } from '../sys/mount-table.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 
 const SENTENCES: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FUSE_TYPE } from '../fuse/mount-point.js';
-import { readMountTable, topMount } from '../fuse/mount-table.js';
+import { readMountTable, topMount } from '../sys/mount-table.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { absolutePath } from './working-directory.js';
 

@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
+import { type MountEntry, readMountTable, topMount } from '../sys/mount-table.js';
 import { mountError, pointError } from './mount-errors.js';
-import { type MountEntry, readMountTable, topMount } from './mount-table.js';
 
 /** File system type that the mount table shows for our mounts. */
 export const FUSE_TYPE = 'fuse.sluice';

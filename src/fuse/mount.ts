@@ -1,4 +1,5 @@
 import { close, mount, open, poll, umount2 } from '../sys/libc.js';
+import { readMountTable, topMount } from '../sys/mount-table.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
 import { mountByFusermount, unmountByFusermount } from './fusermount.js';
@@ -12,7 +13,6 @@ import {
   parseMountOptions,
 } from './mount-options.js';
 import { checkMountpoint, FUSE_TYPE, ourMount } from './mount-point.js';
-import { readMountTable, topMount } from './mount-table.js';
 
 const O_RDWR = 2;
 const O_NONBLOCK = 0o4000;

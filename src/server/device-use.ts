@@ -1,13 +1,13 @@
 import { constants, readdirSync, readFileSync, statSync } from 'node:fs';
-import { type MountEntry, parseMountTable } from '../fuse/mount-table.js';
 import type { FileSource } from '../image/source.js';
 import { open } from '../sys/libc.js';
+import { type MountEntry, parseMountTable } from '../sys/mount-table.js';
+import { allPids } from '../sys/processes.js';
 import { splitDeviceNumber } from '../util/device-number.js';
 import { ERRNO } from '../util/errno.js';
 import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { describeHolder } from './file-holders.js';
 import { openError } from './host-file.js';
-import { allPids } from './processes.js';
 
 // A mounted file system, swap space, device mapper and md hold their devices alone. They write
 // past the locks of image-locks.ts, so what they hold must not be written by anybody else.

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { FileSource } from '../image/source.js';
-import { allPids, commandLine } from './processes.js';
+import { allPids, commandLine } from '../sys/processes.js';
 
 /**
  * Who is likely to hold a lock on a file: a process that has it open, best one whose descriptor has a

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { allPids, commandLine } from './processes.js';
+import { allPids, commandLine } from '../sys/processes.js';
 
 /** A process that keeps a mount busy. */
 export interface Holder {

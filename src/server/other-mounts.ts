@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { type MountEntry, parseMountTable, topMount } from '../fuse/mount-table.js';
-import { allPids, processName } from './processes.js';
+import { type MountEntry, parseMountTable, topMount } from '../sys/mount-table.js';
+import { allPids } from '../sys/processes.js';
+import { processName } from './processes.js';
 
 /** A place besides its mount point where a mount is to be seen. */
 export interface OtherMount {

@@ -1,19 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { allPids, commandLine, readProcess } from '../sys/processes.js';
 
 /** A process, told apart from a later one of the same number by its start time. */
 export interface ProcessId {
   pid: number;
   /** Clock ticks since boot; field 22 of /proc/PID/stat. */
   startTime: string;
-}
-
-function readProc(pid: number, file: string): string | null {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return null; // It is gone, or not ours to look at.
-  }
 }
 
 /** State letter and start time from /proc/PID/stat. The name in it may contain anything. */
@@ -24,13 +16,13 @@ export function parseProcessStat(text: string): { state: string; startTime: stri
 
 /** The process of this number, or null if there is none. */
 export function identify(pid: number): ProcessId | null {
-  const text = readProc(pid, 'stat');
+  const text = readProcess(pid, 'stat');
   return text === null ? null : { pid, startTime: parseProcessStat(text).startTime };
 }
 
 /** True until the process has ended. One that waits to be reaped (a zombie) has ended. */
 export function isRunning(process: ProcessId): boolean {
-  const text = readProc(process.pid, 'stat');
+  const text = readProcess(process.pid, 'stat');
   if (text === null) return false;
   const { state, startTime } = parseProcessStat(text);
   return startTime === process.startTime && state !== 'Z' && state !== 'X';
@@ -47,18 +39,6 @@ export async function waitForEnd(process: ProcessId, limitMs: number): Promise<b
     await sleep(POLL_MS);
   }
   return true;
-}
-
-/** Numbers of all processes. */
-export function allPids(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map(Number);
-}
-
-/** Command line of a process, null if it cannot be seen. */
-export function commandLine(pid: number): string[] | null {
-  return readProc(pid, 'cmdline')?.split('\0').slice(0, -1) ?? null;
 }
 
 /** Base name of a process's program, for people. */

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseMountTable, topMount } from '../../src/fuse/mount-table.js';
+import { parseMountTable, topMount } from '../../src/sys/mount-table.js';
 
 const TEXT = [
   '27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard',

@@ -1,0 +1,22 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Numbers of all processes that /proc shows. */
+export function allPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map(Number);
+}
+
+/** A text of /proc/PID; null if the process is gone, or not ours to look at. */
+export function readProcess(pid: number, file: string): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/** Command line of a process, null if it cannot be seen. */
+export function commandLine(pid: number): string[] | null {
+  return readProcess(pid, 'cmdline')?.split('\0').slice(0, -1) ?? null;
+}
