@@ -1,4 +1,3 @@
-import { MAX_IO_BYTES } from '../fuse/init.js';
 import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
 
 /**
@@ -9,6 +8,9 @@ import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
  *     slots     SLOTS x 1.02 MiB        a request as received, then its data while in flight
  *     pool      1 GiB                   payload of WRITEs that wait in a group (payload-pool.ts)
  */
+
+/** Largest READ and WRITE request, bytes: the kernel's own limit without fs.fuse.max_pages_limit. */
+export const MAX_IO_BYTES = 1 << 20;
 
 /** Requests that may be under way: those that wait in groups and those in flight. */
 export const REQUESTS = 65536;

@@ -147,8 +147,6 @@ export const MKDIR_IN_BYTES = 8;
 // struct fuse_open_in and fuse_open_out.
 export const OPEN_IN_FLAGS = 0;
 export const OPEN_IN_BYTES = 8;
-export const O_ACCMODE = 3;
-export const O_TRUNC = 0o1000;
 export const OPEN_OUT_FH = 0;
 export const OPEN_OUT_FLAGS = 8;
 export const OPEN_OUT_BYTES = 16;

@@ -1,3 +1,5 @@
+import { constants } from 'node:fs';
+import { O_ACCMODE } from '../sys/constants.js';
 import type { ControlNode, DirectoryNode, Tree, TreeNode } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
@@ -271,9 +273,9 @@ export class Dispatcher {
   /** Result: the handle; 0 where none is needed. */
   #open(node: TreeNode, body: number): number {
     const flags = this.#view.getUint32(body + abi.OPEN_IN_FLAGS, true);
-    const forWriting = (flags & abi.O_ACCMODE) !== 0;
+    const forWriting = (flags & O_ACCMODE) !== 0;
     if (node.kind === 'disk') {
-      const opened = this.#disks.open(node.disk, forWriting, (flags & abi.O_TRUNC) !== 0);
+      const opened = this.#disks.open(node.disk, forWriting, (flags & constants.O_TRUNC) !== 0);
       return opened === 0 && this.#pageCache ? this.#disks.look(node.disk) : opened;
     }
     if (node.kind === 'directory') return -ERRNO.EISDIR;

@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process';
+import { constants } from 'node:fs';
+import { F_SETFL } from '../sys/constants.js';
 import { close, fcntl } from '../sys/libc.js';
 import { receiveFd, socketPair } from '../sys/unix-socket.js';
 import { fusermountMountError, fusermountUnmountError } from './fusermount-errors.js';
 import { mountError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
-
-const F_SETFL = 4;
-const O_RDWR = 2;
-const O_NONBLOCK = 0o4000;
 
 /** Far above the longest message of fusermount3. */
 const STDERR_LIMIT = 4096;
@@ -31,7 +29,7 @@ export async function mountByFusermount(plan: MountPlan): Promise<number> {
       if (fd >= 0) close(fd);
       throw fusermountMountError(plan.mountpoint, stderr);
     }
-    fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+    fcntl(fd, F_SETFL, constants.O_RDWR | constants.O_NONBLOCK);
     return fd;
   } finally {
     close(ours);

@@ -1,9 +1,7 @@
+import { MAX_IO_BYTES } from '../buffers/memory.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
 import { clear } from './wire.js';
-
-/** Largest READ and WRITE request, bytes: the kernel's own limit without fs.fuse.max_pages_limit. */
-export const MAX_IO_BYTES = 1 << 20;
 
 /**
  * Asynchronous requests that the kernel hands out before it makes callers wait. As large as the

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
+import { O_CLOEXEC } from '../sys/constants.js';
 import { close, flock, open } from '../sys/libc.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { mountError, pointError } from './mount-errors.js';
 
-const O_CLOEXEC = 0o2000000;
 const LOCK_EXCLUSIVE_NOW = 2 | 4;
 
 /** The right to mount on a directory. */

@@ -1,3 +1,5 @@
+import { constants } from 'node:fs';
+import { O_CLOEXEC } from '../sys/constants.js';
 import { close, mount, open, poll, umount2 } from '../sys/libc.js';
 import { readMountTable, topMount } from '../sys/mount-table.js';
 import { ERRNO, errnoName } from '../util/errno.js';
@@ -14,9 +16,6 @@ import {
 } from './mount-options.js';
 import { checkMountpoint, FUSE_TYPE, ourMount } from './mount-point.js';
 
-const O_RDWR = 2;
-const O_NONBLOCK = 0o4000;
-const O_CLOEXEC = 0o2000000;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const POLLERR = 0x8;
@@ -120,7 +119,7 @@ async function attach(plan: MountPlan): Promise<{ fd: number; byFusermount: bool
 
 /** Returns an open /dev/fuse or what mount(2) says as -errno. */
 function mountByKernel(plan: MountPlan): number {
-  const fd = open('/dev/fuse', O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
+  const fd = open('/dev/fuse', constants.O_RDWR | constants.O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) throw deviceError(errnoName(fd));
   const data = kernelData(plan, fd, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
   const result = mount(plan.source, plan.mountpoint, FUSE_TYPE, plan.flags, data);

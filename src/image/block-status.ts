@@ -1,10 +1,8 @@
+import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.js';
 import { ERRNO } from '../util/errno.js';
 import type { ChainImage } from './chain-image.js';
 import { BROKEN, DATA, type Extent, METADATA, ZERO } from './image.js';
 import { RawLayer } from './layer.js';
-
-export const SEEK_DATA = 3;
-export const SEEK_HOLE = 4;
 
 /** What block status needs done. Each yields as a Task of the plane does, or just returns. */
 export interface StatusIo {

@@ -1,4 +1,5 @@
-import { blockStatus, SEEK_DATA, SEEK_HOLE, type StatusIo } from './block-status.js';
+import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.js';
+import { blockStatus, type StatusIo } from './block-status.js';
 import { buildChain, METADATA_CACHE_BYTES } from './build-chain.js';
 import { numberFiles } from './chain-files.js';
 import type { ChainImage } from './chain-image.js';

@@ -1,8 +1,6 @@
+import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.js';
 import { ERRNO } from '../util/errno.js';
 import { DATA, type Extent, type Image, roundUpToSector, ZERO } from './image.js';
-
-const SEEK_DATA = 3;
-const SEEK_HOLE = 4;
 
 /**
  * A raw image: byte for byte the host file. Its size is the file's, rounded up to whole sectors; the

@@ -1,6 +1,7 @@
 import {
   type BigIntStats,
   closeSync,
+  constants,
   fstatSync,
   openSync,
   readFileSync,
@@ -8,6 +9,7 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
+import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
 import { splitDeviceNumber } from '../util/device-number.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from './image.js';
@@ -135,12 +137,12 @@ export class FileSource implements Source {
  * would begin to count.
  */
 function openRegular(path: string): number {
-  const place = openAs(path, path, O_PATH);
+  const place = openAs(path, path, O_PATH | O_CLOEXEC);
   let stats: Stats;
   try {
     stats = fstatSync(place);
     if (stats.isFile() || stats.isBlockDevice()) {
-      return openAs(path, `/proc/self/fd/${place}`, O_RDONLY_NONBLOCK);
+      return openAs(path, `/proc/self/fd/${place}`, constants.O_NONBLOCK | O_CLOEXEC);
     }
   } finally {
     closeSync(place);
@@ -158,9 +160,6 @@ function openAs(path: string, link: string, flags: number): number {
     throw hostError(path, error);
   }
 }
-
-const O_PATH = 0o10000000 | 0o2000000; // O_PATH | O_CLOEXEC
-const O_RDONLY_NONBLOCK = 0o4000 | 0o2000000; // O_NONBLOCK | O_CLOEXEC
 
 function deviceSize(path: string, device: number): number {
   const { major, minor } = splitDeviceNumber(device);

@@ -1,11 +1,12 @@
+import { MAX_IO_BYTES } from '../buffers/memory.js';
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
-import { MAX_IO_BYTES } from '../fuse/init.js';
 import type { Task } from '../host/engine.js';
 import { SIZE_MAX } from '../image/image.js';
+import { FALLOC_KEEP_SIZE } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import type { Disk } from './disk.js';
-import { FALLOC_KEEP_SIZE, type Operations } from './operations.js';
+import type { Operations } from './operations.js';
 
 /** What the plane does with the request that the dispatcher has in hand. */
 export interface Admission {

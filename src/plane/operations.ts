@@ -1,20 +1,20 @@
-import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
-import { MAX_IO_BYTES } from '../fuse/init.js';
+import { MAX_IO_BYTES, SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import type { Task } from '../host/engine.js';
 import { PENDING } from '../host/engine.js';
-import { blockStatus, SEEK_DATA } from '../image/block-status.js';
+import { blockStatus } from '../image/block-status.js';
 import type { Chain } from '../image/chain.js';
 import { newExtent, roundUpToSector, ZERO } from '../image/image.js';
 import type { ChainWrites } from '../image/qcow2/writes.js';
+import {
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  FALLOC_ZERO_RANGE,
+  SEEK_DATA,
+} from '../sys/constants.js';
 import { ERRNO } from '../util/errno.js';
 import type { CoreParts } from './parts.js';
 import { roundDown, roundUp } from './range-locks.js';
 import { NONE } from './requests.js';
-
-// fallocate(2) modes; the kernel lets no others through FUSE.
-export const FALLOC_KEEP_SIZE = 0x01;
-export const FALLOC_PUNCH_HOLE = 0x02;
-export const FALLOC_ZERO_RANGE = 0x10;
 
 /** What disks do besides reads and writes: each a task. */
 export class Operations {

@@ -1,5 +1,6 @@
 import { constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import type { FileSource } from '../image/source.js';
+import { O_CLOEXEC } from '../sys/constants.js';
 import { open } from '../sys/libc.js';
 import { type MountEntry, parseMountTable } from '../sys/mount-table.js';
 import { allPids } from '../sys/processes.js';
@@ -11,8 +12,6 @@ import { openError } from './host-file.js';
 
 // A mounted file system, swap space, device mapper and md hold their devices alone. They write
 // past the locks of image-locks.ts, so what they hold must not be written by anybody else.
-
-const O_CLOEXEC = 0o2000000;
 
 /**
  * Holds an image for writing against the kernel's own users of it, as mkfs does: a block device with

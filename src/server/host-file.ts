@@ -1,6 +1,7 @@
 import { constants, fstatSync, statfsSync, statSync } from 'node:fs';
 import { type HostTimes, timesOf } from '../host/host-times.js';
 import type { FileSource } from '../image/source.js';
+import { F_DUPFD_CLOEXEC, F_SETFL, O_CLOEXEC, SEEK_END } from '../sys/constants.js';
 import { close, fcntl, lseek, open } from '../sys/libc.js';
 import { directIoAlignment } from '../sys/statx.js';
 import { ERRNO, errnoName } from '../util/errno.js';
@@ -23,11 +24,6 @@ export interface HostFile {
   times: HostTimes;
 }
 
-const O_CLOEXEC = 0o2000000;
-const O_NOATIME = 0o1000000;
-const SEEK_END = 2;
-const F_SETFL = 4;
-const F_DUPFD_CLOEXEC = 1030;
 /** f_type of tmpfs and ramfs, statfs(2). */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
@@ -84,7 +80,7 @@ function duplicate(descriptor: number, flags: number): number {
 
 /** Without access times, which cost each read of a file in memory 2 %; the owner alone may do so. */
 function openQuietly(path: string, flags: number): number {
-  const descriptor = open(path, flags | O_NOATIME, 0);
+  const descriptor = open(path, flags | constants.O_NOATIME, 0);
   return descriptor === -ERRNO.EPERM ? open(path, flags, 0) : descriptor;
 }
 

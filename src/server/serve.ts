@@ -1,4 +1,4 @@
-import { MAX_IO_BYTES } from '../fuse/init.js';
+import { MAX_IO_BYTES } from '../buffers/memory.js';
 import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { DiskConfig } from '../plane/disk.js';

@@ -1,11 +1,11 @@
 import koffi from 'koffi';
-import { NR_IO_URING_ENTER, NR_IO_URING_REGISTER, NR_IO_URING_SETUP } from '../uring/abi.js';
+import { libc } from './libc.js';
 
-/**
- * The three system calls of io_uring, which the C library does not wrap. Each has its own prototype
- * of syscall(2), so that koffi converts no argument at run time. All return -errno on failure.
- */
-const libc = koffi.load('libc.so.6');
+// The three system calls of io_uring, which the C library does not wrap. Each has its own prototype
+// of syscall(2), so that koffi converts no argument at run time. All return -errno on failure.
+const NR_IO_URING_SETUP = 425;
+const NR_IO_URING_ENTER = 426;
+const NR_IO_URING_REGISTER = 427;
 
 const setupCall = libc.func('syscall', 'long', ['long', 'uint', 'void *']);
 const enterCall = libc.func('syscall', 'long', [

@@ -5,7 +5,7 @@ import koffi from 'koffi';
  * each function returns what the C function returns, and `-errno` where that returns -1. (koffi gives
  * larger 64-bit results as BigInt: they become numbers that are close, for comparisons.)
  */
-const libc = koffi.load('libc.so.6');
+export const libc = koffi.load('libc.so.6');
 
 /** Declares one libc function whose -1 becomes -errno. */
 export function declare(prototype: string): (...args: unknown[]) => number {

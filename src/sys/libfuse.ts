@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { errnoName } from '../util/errno.js';
+import { libc } from './libc.js';
 
 /**
  * libfuse 2 as fuse-native brings it: what the package itself does not offer. Pointers are numbers,
@@ -27,7 +28,6 @@ const ATTRIBUTE_BYTES = 56;
 /** @throws Error of the dynamic loader. */
 export function loadLibfuse(path: string): Libfuse {
   const library = koffi.load(path);
-  const libc = koffi.load('libc.so.6');
   const session = library.func('int64 fuse_chan_session(int64 channel)');
   const handle = libc.func('int64 dlopen(const char *path, int mode)')(path, RTLD_NOW) as number;
   const dlsym = libc.func('int64 dlsym(int64 handle, const char *name)');
@@ -50,7 +50,6 @@ export function loadLibfuse(path: string): Libfuse {
   };
 }
 
-const libc = koffi.load('libc.so.6');
 const writeCall = libc.func('int64 write(int fd, void *bytes, size_t length)');
 
 /** write(2) of a few bytes to a device: a count or the errno's name. */

@@ -1,8 +1,6 @@
 import koffi from 'koffi';
 import { errnoName } from '../util/errno.js';
-import { declare } from './libc.js';
-
-const libc = koffi.load('libc.so.6');
+import { declare, libc } from './libc.js';
 
 const mmapCall = libc.func(
   'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64 offset)',

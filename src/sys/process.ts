@@ -1,6 +1,5 @@
-import koffi from 'koffi';
+import { libc } from './libc.js';
 
-const libc = koffi.load('libc.so.6');
 const prctl = libc.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
 
 const PR_SET_TIMERSLACK = 29;

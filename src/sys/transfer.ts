@@ -1,11 +1,11 @@
 import koffi from 'koffi';
+import { libc } from './libc.js';
 
 /**
  * pread(2) and pwrite(2) to and from addresses, for the data path: no wrapper that collects
  * arguments, and a result of 32 bits, which is made without a heap number (a transfer is at most
  * 1 MiB). Both return a count or -errno.
  */
-const libc = koffi.load('libc.so.6');
 const preadCall = libc.func('pread', 'int', ['int', 'int64', 'size_t', 'int64']);
 const pwriteCall = libc.func('pwrite', 'int', ['int', 'int64', 'size_t', 'int64']);
 

@@ -3,10 +3,6 @@
  * else. Offsets into the ring are bytes; all fields are little-endian 32-bit words unless noted.
  */
 
-export const NR_IO_URING_SETUP = 425;
-export const NR_IO_URING_ENTER = 426;
-export const NR_IO_URING_REGISTER = 427;
-
 // io_uring_setup flags, with the kernel that brought them.
 export const SETUP_CQSIZE = 1 << 3; // 5.5
 export const SETUP_SUBMIT_ALL = 1 << 7; // 5.18: a bad entry does not hold up those behind it

@@ -1,14 +1,12 @@
 import type { Memory } from '../../buffers/memory.js';
 import type { Engine, Task } from '../../host/engine.js';
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../../sys/constants.js';
 import type { Mapping } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
 import type { ChainContent } from '../chain-content.js';
 import type { Resume } from '../waiters.js';
 import { ClusterBuffers } from './cluster-buffers.js';
 import type { QcowLayer } from './qcow-layer.js';
-
-const FALLOC_KEEP_SIZE = 0x01;
-const FALLOC_PUNCH_HOLE = 0x02;
 
 /** Nothing to take the bytes from: zeros. */
 export const ZEROS = -1;

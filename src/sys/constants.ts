@@ -1,0 +1,16 @@
+/** Numbers of Linux for open(2), fcntl(2), lseek(2) and fallocate(2) that node:fs does not name. */
+export const O_ACCMODE = 3;
+export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
+
+export const F_SETFL = 4;
+export const F_DUPFD_CLOEXEC = 1030;
+
+export const SEEK_END = 2;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+
+/** FUSE passes on no other modes of fallocate(2). */
+export const FALLOC_KEEP_SIZE = 0x01;
+export const FALLOC_PUNCH_HOLE = 0x02;
+export const FALLOC_ZERO_RANGE = 0x10;
