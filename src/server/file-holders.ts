@@ -39,7 +39,7 @@ function hasLock(pid: number, fd: number): boolean {
 
 function describe(pid: number): string {
   const words = commandLine(pid) ?? [];
-  const isSluice = words.some((word) => /\/src\/(daemon|cli)\/main\.js$/.test(word));
+  const isSluice = words.some((word) => /\/src\/(daemon|server|cli)\/main\.js$/.test(word));
   const name = isSluice ? 'sluice' : (words[0]?.split('/').at(-1) ?? 'a process');
   return `${name} (pid ${pid})`;
 }

@@ -50,7 +50,7 @@ export function processName(pid: number): string {
 const DAEMON_PROGRAM = '/src/server/main.js';
 
 /** Words of a command line that tell a daemon of ours, in the background or in the foreground. */
-const OURS = /(^|\/)(sluice|src\/(daemon|cli)\/main\.js)$/;
+const OURS = /(^|\/)(sluice|src\/(daemon|server|cli)\/main\.js)$/;
 
 /**
  * The daemon that a mount says it has, or null if that number is another program's: the daemon may
