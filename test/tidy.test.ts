@@ -1,0 +1,345 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+
+// Rules about the source text as a whole. Tests run with the project's folder as working directory.
+// A list marked `to go` names what breaks a rule today and nothing else, so it only shrinks.
+
+/** What the files of each folder may import, apart from each other. A name with a dot is one file. */
+const MAY_IMPORT: Readonly<Record<string, string>> = {
+  util: '',
+  sys: 'util',
+  uring: 'sys util',
+  buffers: 'sys',
+  host: 'uring sys util',
+  throttle: 'util',
+  image: 'host util sys/constants.ts',
+  'image/qcow2': 'image host util sys/constants.ts',
+  control: 'throttle util',
+  tree: 'control throttle util',
+  fuse: 'sys uring util buffers',
+  plane: 'buffers control host image throttle tree sys util',
+  server: 'util sys uring buffers host throttle image image/qcow2 control tree fuse plane',
+  cli: 'server control util',
+};
+
+/** The one file of image/ that knows all formats. */
+const FORMATS = 'image/formats.ts';
+
+// to go:
+const ARROWS_TO_GO = lines(`
+cli -> fuse
+cli -> image
+cli -> image/qcow2
+cli -> sys
+cli -> tree
+control -> plane (types)
+control -> tree
+fuse -> host (types)
+fuse -> tree (types)
+image -> buffers (types)
+image -> image/qcow2
+image -> plane (types)
+image -> sys
+image/qcow2 -> buffers (types)
+image/qcow2 -> sys
+plane -> fuse
+plane -> image/qcow2 (types)
+plane -> uring
+`);
+
+/** Files that import each other, directly or through others. */
+// to go:
+const CYCLES_TO_GO = lines(`
+fuse/attributes.ts fuse/disk-operations.ts
+image/chain-content.ts image/chain.ts image/qcow2/cluster-writes.ts image/qcow2/writes.ts
+`);
+
+const LINES_MAX = 400;
+// to go:
+const LONG_FILES_TO_GO = words('fuse/native-session.ts throttle/depth-control.ts');
+
+/** Folders of test/ whose tests are about the whole program, and this file. */
+const WHOLE = /^(conformance|docs|formats|mount|replay)\/|^tidy\./;
+
+/** Tests of what a folder of src/ or tools/ does as a whole. */
+const OF_FOLDERS = words(`
+cli/doctor.test.ts cli/reports.test.ts control/parsers.test.ts fuse/control-files.test.ts
+fuse/data.test.ts fuse/lookup.test.ts fuse/refusals.test.ts plane/storm.test.ts
+plane/throttled.test.ts throttle/auto-depth.test.ts throttle/changes.test.ts
+throttle/exactness.test.ts throttle/fair-properties.test.ts throttle/groups.test.ts
+throttle/many.test.ts throttle/minimums.test.ts throttle/order.test.ts throttle/properties.test.ts
+throttle/weights.test.ts tools/fuzz.test.ts tools/install.test.ts tree/fuzz.test.ts
+`);
+
+/** A file of src/ with functions that is longer has a test of its name. */
+const UNTESTED_LINES_MAX = 60;
+// to go:
+const UNTESTED_TO_GO = words(`
+cli/check-images.ts cli/commands/mount.ts cli/commands/set.ts cli/image-commands.ts
+cli/info-report.ts cli/io-stat.ts cli/mount-options.ts cli/option-values.ts cli/overlay.ts
+cli/parser.ts cli/stat-json.ts cli/stat-report.ts control/parse-members.ts control/parse-shares.ts
+fuse/dispatch.ts fuse/fusermount.ts fuse/native-locals.ts fuse/native-mount.ts
+fuse/native-package.ts fuse/native-requests.ts fuse/native-session.ts host/engine.ts
+host/thread-pool-batch.ts host/transfer-worker.ts image/backing-name.ts image/build-chain.ts
+image/chain-content.ts image/describe-chain.ts image/image-locks.ts image/image.ts
+image/inflater.ts image/make-chains.ts image/map-image.ts image/qcow2/cluster-writes.ts
+image/qcow2/collect-tables.ts image/qcow2/count-references.ts image/qcow2/create-overlay.ts
+image/qcow2/dirty-tables.ts image/qcow2/entries.ts image/qcow2/extensions.ts image/qcow2/growth.ts
+image/qcow2/header-block.ts image/qcow2/layout.ts image/qcow2/metadata-loads.ts
+image/qcow2/piece-cache.ts image/qcow2/qcow-layer.ts image/qcow2/qcow-writer.ts
+image/qcow2/read-for-writing.ts image/qcow2/refcount-blocks.ts image/qcow2/slice-cache.ts
+image/qcow2/snapshots.ts image/qcow2/writes.ts image/source.ts plane/assemble.ts
+plane/disk-requests.ts plane/disk.ts plane/plane.ts plane/pool-loop.ts plane/replies.ts
+plane/ring-loop.ts plane/worker.ts server/control-reader.ts server/control-writer.ts
+server/device-use.ts server/doctor-ring.ts server/doctor.ts server/holders.ts
+server/inflate-thread.ts server/main.ts server/native-plane.ts server/open-disks.ts
+server/other-mounts.ts server/plane-thread.ts server/prepare-writing.ts server/serve.ts
+server/unmount.ts sys/libc.ts sys/memory.ts throttle/buckets.ts throttle/data-path.ts
+throttle/depth-control.ts throttle/entities.ts throttle/fair-tree.ts throttle/fifo-lists.ts
+throttle/group.ts throttle/key-heap.ts throttle/latency-control.ts throttle/reservations.ts
+throttle/savings.ts throttle/slot-heap.ts throttle/stats.ts throttle/throttle.ts throttle/turns.ts
+throttle/window-meter.ts tree/control-files.ts
+`);
+
+/** Constants of the same name and value that mean different things. */
+const ALIKE = lines(`
+BUFFERS = 8
+FREE = 0
+FSYNC_DATASYNC = 1
+NONE = -1
+RUN_BYTES = 262144
+WRITE = 1
+`);
+// to go:
+const TOLD_TWICE_TO_GO = lines(`
+COPIED_HIGH = 2147483648
+MAX_DEPTH = 4096
+MAX_WEIGHT = 10000
+MKDIR = 9
+RMDIR = 11
+`);
+
+/** Files of src/plane/ that speak of chains: what an image is made of is the business of image/. */
+// to go:
+const CHAIN_TO_GO = words(`
+plane/assemble.ts plane/disk-requests.ts plane/disk.ts plane/last-flush.ts plane/operations.ts
+plane/reads.ts plane/waiting-index.ts plane/worker.ts plane/writes.ts
+`);
+
+/** Files that name a format although they serve all of them. */
+// to go:
+const QCOW_TO_GO = words(`
+cli/check-images.ts cli/commands/map.ts cli/format-option.ts cli/image-commands.ts
+cli/mount-options.ts cli/overlay.ts image/backing-name.ts image/build-chain.ts
+image/chain-files.ts image/chain-image.ts image/chain.ts image/describe-chain.ts image/inflate.ts
+image/inflater.ts image/layer.ts image/make-chains.ts image/map-image.ts image/named-files.ts
+image/open-chain.ts image/probe.ts image/signatures.ts plane/disk.ts plane/last-flush.ts
+plane/messages.ts plane/operations.ts server/inflate-thread.ts server/native-flush.ts
+server/open-disks.ts server/prepare-writing.ts server/writable-file.ts
+`);
+
+function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
+}
+
+interface Import {
+  to: string;
+  typesOnly: boolean;
+}
+
+interface Source {
+  /** Path below src/. */
+  path: string;
+  text: string;
+  imports: Import[];
+}
+
+const IMPORT = /(?:^|\n)(?:im|ex)port (type )?(?:(\{[^}]*\})|[^;'"{]*) from '(\.[^']+)'/g;
+const LAZY_IMPORT = /\bimport\(\s*'(\.[^']+)'/g;
+const EFFECT_IMPORT = /(?:^|\n)import '(\.[^']+)'/g;
+
+function importsOf(path: string, text: string): Import[] {
+  const resolve = (to: string): string => join(dirname(path), to.replace(/\.js$/, '.ts'));
+  const named = [...text.matchAll(IMPORT)].map(([, type, names, to]) => {
+    const words = names?.slice(1, -1).split(',') ?? [''];
+    const types = words.every((word) => /^\s*(type .*)?$/s.test(word)) && names !== undefined;
+    return { to: resolve(to!), typesOnly: type !== undefined || types };
+  });
+  const others = [...text.matchAll(LAZY_IMPORT), ...text.matchAll(EFFECT_IMPORT)];
+  return [...named, ...others.map(([, to]) => ({ to: resolve(to!), typesOnly: false }))];
+}
+
+/** Paths of the TypeScript files below a folder, without its name, in order. */
+function filesBelow(folder: string): string[] {
+  const all = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return all.filter((path) => path.endsWith('.ts')).sort();
+}
+
+const SOURCES: readonly Source[] = filesBelow('src').map((path) => {
+  const text = readFileSync(join('src', path), 'utf8');
+  return { path, text, imports: importsOf(path, text) };
+});
+
+function folderOf(path: string): string {
+  const parts = path.split('/');
+  return parts.slice(0, parts[0] === 'image' && parts.length > 2 ? 2 : 1).join('/');
+}
+
+/** Whether a file may import another, of another folder or of its own. */
+function mayImport(from: string, to: string): boolean {
+  const [own, other] = [folderOf(from), folderOf(to)];
+  if (own === other) return true;
+  if (from === FORMATS && other.startsWith('image/')) return true;
+  const allowed = MAY_IMPORT[own]!.split(' ');
+  return allowed.includes(other) || allowed.includes(to);
+}
+
+/** Fails for what is not on the list, and for what is on the list and no longer found. */
+function onlyThese(t: ExecutionContext, found: Iterable<string>, list: readonly string[]): void {
+  const all = new Set(found);
+  const unlisted = [...all].filter((one) => !list.includes(one)).sort();
+  const gone = list.filter((one) => !all.has(one));
+  t.deepEqual({ unlisted, gone }, { unlisted: [], gone: [] });
+}
+
+test('folders import what they may', (t) => {
+  const types = new Map<string, boolean>();
+  for (const { path, imports } of SOURCES) {
+    for (const { to, typesOnly } of imports.filter((one) => !mayImport(path, one.to))) {
+      const arrow = `${folderOf(path)} -> ${folderOf(to)}`;
+      types.set(arrow, typesOnly && (types.get(arrow) ?? true));
+    }
+  }
+  const found = [...types].map(([arrow, typesOnly]) => arrow + (typesOnly ? ' (types)' : ''));
+  onlyThese(t, found, ARROWS_TO_GO);
+});
+
+/** The groups of files in which each reaches each other, by Tarjan's algorithm. */
+function cycles(): string[][] {
+  const graph = new Map(SOURCES.map(({ path, imports }) => [path, imports.map(({ to }) => to)]));
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (file: string): number => {
+    index.set(file, index.size);
+    low.set(file, index.get(file)!);
+    stack.push(file);
+    for (const to of graph.get(file)!) {
+      const reached = index.has(to) ? (stack.includes(to) ? index.get(to)! : Infinity) : visit(to);
+      low.set(file, Math.min(low.get(file)!, reached));
+    }
+    if (low.get(file) === index.get(file)) found.push(stack.splice(stack.indexOf(file)));
+    return low.get(file)!;
+  };
+  for (const file of graph.keys()) if (!index.has(file)) visit(file);
+  return found.filter((group) => group.length > 1);
+}
+
+test('no files import each other', (t) => {
+  onlyThese(
+    t,
+    cycles().map((group) => group.sort().join(' ')),
+    CYCLES_TO_GO,
+  );
+});
+
+test(`no file of src/ has more than ${LINES_MAX} lines`, (t) => {
+  const long = SOURCES.filter(({ text }) => text.split('\n').length - 1 > LINES_MAX);
+  onlyThese(
+    t,
+    long.map(({ path }) => path),
+    LONG_FILES_TO_GO,
+  );
+});
+
+test('each test has the path of what it tests', (t) => {
+  const sources = new Set([
+    ...SOURCES.map(({ path }) => path),
+    ...filesBelow('tools').map((path) => `tools/${path}`),
+  ]);
+  const tests = filesBelow('test').filter((path) => path.endsWith('.test.ts') && !WHOLE.test(path));
+  onlyThese(
+    t,
+    tests.filter((path) => !sources.has(path.replace('.test.ts', '.ts'))),
+    OF_FOLDERS,
+  );
+});
+
+test('each source file with logic has a test', (t) => {
+  const tests = new Set(filesBelow('test'));
+  const untested = SOURCES.filter(({ path, text }) => {
+    const isLong = text.split('\n').length - 1 > UNTESTED_LINES_MAX;
+    return (
+      isLong && /\b(function|class) /.test(text) && !tests.has(path.replace('.ts', '.test.ts'))
+    );
+  });
+  onlyThese(
+    t,
+    untested.map(({ path }) => path),
+    UNTESTED_TO_GO,
+  );
+});
+
+/** Numbers as source text has them: 4096, 0x80000000, 10_000, 1 << 20. */
+const NUMBER = /^(?:export )?const ([A-Z][A-Z0-9_]+) = (-?[0-9][0-9a-fx_.]*)(?: << ([0-9]+))?;/gm;
+
+test('no number is told twice', (t) => {
+  const files = new Map<string, Set<string>>();
+  for (const { path, text } of SOURCES) {
+    for (const [, name, digits, shift] of text.matchAll(NUMBER)) {
+      const value = Number(digits!.replaceAll('_', '')) * 2 ** Number(shift ?? 0);
+      const key = `${name} = ${value}`;
+      files.set(key, (files.get(key) ?? new Set()).add(path));
+    }
+  }
+  const twice = [...files].filter(([, paths]) => paths.size > 1).map(([key]) => key);
+  onlyThese(t, twice, [...ALIKE, ...TOLD_TWICE_TO_GO]);
+});
+
+test('src/sys/constants.ts has the numbers of Linux, src/sys/libc.ts the C library', (t) => {
+  const told = /const (FALLOC_|SEEK_|O_|F_(SETFL|DUPFD))/;
+  const numbers = SOURCES.filter(({ text }) => told.test(text));
+  t.deepEqual(
+    numbers.map(({ path }) => path),
+    ['sys/constants.ts'],
+  );
+  const libraries = SOURCES.filter(({ text }) => text.includes("load('libc.so.6')"));
+  t.deepEqual(
+    libraries.map(({ path }) => path),
+    ['sys/libc.ts'],
+  );
+});
+
+test('the data plane does not know that images have layers', (t) => {
+  const found = SOURCES.filter(
+    ({ path, text }) => path.startsWith('plane/') && /chain/i.test(text),
+  );
+  onlyThese(
+    t,
+    found.map(({ path }) => path),
+    CHAIN_TO_GO,
+  );
+});
+
+test('only the folder of qcow2 and the table of formats name it', (t) => {
+  const found = SOURCES.filter(({ path, text }) => {
+    return (
+      path !== FORMATS && folderOf(path) !== 'image/qcow2' && /qcow/i.test(withoutComments(text))
+    );
+  });
+  onlyThese(
+    t,
+    found.map(({ path }) => path),
+    QCOW_TO_GO,
+  );
+});
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$| \/\/ .*$/gm, '');
+}
