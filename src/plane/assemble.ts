@@ -5,9 +5,9 @@ import type { Chain } from '../image/chain.js';
 import { RawImage } from '../image/raw.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
+import { Counters, type FigureNews } from '../throttle/stats.js';
 import { Throttle } from '../throttle/throttle.js';
 import { ControlTree } from '../tree/control-tree.js';
-import { formatFigures } from '../tree/io-stat.js';
 import { escapeName } from '../tree/names.js';
 import { Tree } from '../tree/tree.js';
 import type { Disk } from './disk.js';
@@ -32,8 +32,6 @@ export interface Assembly {
   readonly members: Members;
   readonly disks: Disk[];
   readonly tree: Tree;
-  /** Lines with the figures of every group, for the log. */
-  readonly figures: () => string[];
   readonly isBeingKilled: (thread: number) => boolean;
   /** The plane whose time is the time of changes through control files, once there is one. */
   plane: Plane | null;
@@ -42,14 +40,16 @@ export interface Assembly {
 /**
  * @param chains The chain of each disk, null for a raw one.
  * @param log Called with the reasons of refused changes.
+ * @param tellFigures Called with what a FigureReader has to know.
  * @throws SluiceError naming the option of the mount that is at fault.
  */
 export function assemble(
   config: AssemblyConfig,
   chains: readonly (Chain | null)[],
   log: (text: string) => void,
+  tellFigures?: (news: FigureNews) => void,
 ): Assembly {
-  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX);
+  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX, new Counters(tellFigures));
   const members = new Members(throttle, { ...proc, idOf }, config.hidesCallers);
   const tree = new Tree();
   const disks = makeDisks(config, chains, members);
@@ -58,7 +58,6 @@ export function assemble(
     members,
     disks,
     tree,
-    figures: () => formatFigures(control),
     isBeingKilled: proc.isBeingKilled,
     plane: null,
   };

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { GroupSetting } from '../control/settings.js';
 import type { Owner } from '../fuse/attributes.js';
 import type { Compression } from '../image/qcow2/layout.js';
+import type { FigureNews } from '../throttle/stats.js';
 import type { DiskConfig } from './disk.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
@@ -55,6 +56,7 @@ export type FromPlane =
   /** A group or an assignment cannot be made as asked; the thread ends. */
   | { kind: 'refused'; message: string; errno: string }
   | { kind: 'log'; level: 'info' | 'warn'; text: string }
+  | { kind: 'figures'; news: FigureNews }
   | SlowCall
   | InflateCall
   /**
@@ -68,8 +70,6 @@ export type ToPlane =
   | { kind: 'result'; request: number; result: number }
   /** The answer to an InflateCall: the cluster, null if it is broken. */
   | { kind: 'inflated'; disk: number; request: number; cluster: Uint8Array | null }
-  /** Write the figures of all groups to the log. */
-  | { kind: 'report' }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Receive no more, finish, flush, end. */

@@ -66,7 +66,7 @@ function serve(config: PlaneConfig): void {
   const resume = (request: number): void => plane.completed(request, 0);
   const watch = (disk: number): (() => boolean) => plane.requests.watch(disk);
   const chains = makeChains(config.disks, { engine, memory, resume, watch, inflate: send });
-  const assembly = assemble(config, chains, log);
+  const assembly = assemble(config, chains, log, (news) => send({ kind: 'figures', news }));
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const session = new DeviceSession(ring, FUSE_FILE, memory, warn);
   const plane = new Plane({
@@ -86,8 +86,7 @@ function serve(config: PlaneConfig): void {
     else if (message.kind === 'inflated') {
       chains[message.disk]!.inflated(message.request, message.cluster);
       plane.completed(message.request, 0);
-    } else if (message.kind === 'report') for (const line of assembly.figures()) log(line);
-    else if (message.kind === 'release') plane.releaseWaiting();
+    } else if (message.kind === 'release') plane.releaseWaiting();
     else loop.finish();
   };
   const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);

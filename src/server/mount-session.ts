@@ -1,5 +1,6 @@
 import type { FuseMount } from '../fuse/mount.js';
 import { close } from '../sys/libc.js';
+import { formatReport } from '../tree/io-stat.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { Log } from './log.js';
@@ -31,7 +32,7 @@ export class MountSession implements Served {
   }
 
   report(): void {
-    this.#thread.report();
+    for (const line of formatReport(this.#thread.figures.groups())) this.#log.info(line);
   }
 
   async stop(atOnce: boolean): Promise<void> {

@@ -1,4 +1,5 @@
 import { Memory } from '../buffers/memory.js';
+import { FigureReader } from '../control/figures.js';
 import type { MountRequest } from '../fuse/mount.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
@@ -36,12 +37,11 @@ const HOPS = 4;
 export class NativePlane implements PlaneRunner {
   readonly ready: Promise<void>;
   readonly ended: Promise<PlaneEnd>;
+  readonly figures = new FigureReader();
 
   readonly #memory = new Memory();
   readonly #session: NativeSession;
   readonly #disks: Disk[];
-  readonly #figures: () => string[];
-  readonly #log: Log;
   readonly #chains: (Chain | null)[];
   readonly #inflater: InflateThread;
   readonly #plane: Plane;
@@ -83,10 +83,8 @@ export class NativePlane implements PlaneRunner {
       inflate: (call) => void this.#inflate(call),
     });
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
-    const assembly = assemble(config, this.#chains, info);
+    const assembly = assemble(config, this.#chains, info, (news) => this.figures.take(news));
     this.#disks = assembly.disks;
-    this.#figures = assembly.figures;
-    this.#log = log;
     const pageCache = mount.cache === 'page';
     this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);
     this.#plane = new Plane({
@@ -129,10 +127,6 @@ export class NativePlane implements PlaneRunner {
     this.#mount = mount;
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     return mount;
-  }
-
-  report(): void {
-    for (const line of this.#figures()) this.#log.info(line);
   }
 
   release(): void {

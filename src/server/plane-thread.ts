@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { FigureReader } from '../control/figures.js';
 import { inflate } from '../image/inflate.js';
 import type { DiskConfig } from '../plane/disk.js';
 import type {
@@ -31,8 +32,9 @@ export type PlaneEnd =
 export interface PlaneRunner {
   readonly ready: Promise<void>;
   readonly ended: Promise<PlaneEnd>;
+  /** Of all groups, whatever the data plane does. */
+  readonly figures: FigureReader;
   release(): void;
-  report(): void;
   finish(): void;
   terminate(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export class PlaneThread implements PlaneRunner {
   readonly ready: Promise<void>;
   /** Settles when the thread has come to its end. Does not reject. */
   readonly ended: Promise<PlaneEnd>;
+  readonly figures = new FigureReader();
 
   readonly #worker: Worker;
   /** An eventfd, -1 once it is closed: its number may be another file's then. */
@@ -67,6 +70,7 @@ export class PlaneThread implements PlaneRunner {
       this.#worker.on('message', (message: FromPlane) => {
         if (message.kind === 'ready') resolve();
         else if (message.kind === 'log') log[message.level](message.text);
+        else if (message.kind === 'figures') this.figures.take(message.news);
         else if (message.kind === 'call') void this.#call(message);
         else if (message.kind === 'inflate') void this.#inflate(message);
       });
@@ -77,11 +81,6 @@ export class PlaneThread implements PlaneRunner {
   /** Lets waiting requests go without limits. */
   release(): void {
     this.#send({ kind: 'release' });
-  }
-
-  /** Writes the figures of all groups to the log. */
-  report(): void {
-    this.#send({ kind: 'report' });
   }
 
   /** Takes no more requests; `ended` follows when those under way are answered. */

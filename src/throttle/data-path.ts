@@ -33,7 +33,7 @@ export class DataPath {
   protected readonly table: RequestTable;
   protected readonly savings: Savings;
   protected readonly tree: FairTree;
-  protected readonly counters = new Counters();
+  protected readonly counters: Counters;
   protected readonly pressures = new PressureTable();
   protected readonly reservations: Reservations;
   protected readonly latency: LatencyControl;
@@ -62,8 +62,10 @@ export class DataPath {
    * Requests are numbered 0 to `requestCapacity` - 1.
    *
    * @param maxDepth Requests that the caller can have in flight, whatever `io.depth` says.
+   * @param counters Counts what happens, for readers in other threads too.
    */
-  constructor(requestCapacity: number, maxDepth = MAX_DEPTH) {
+  constructor(requestCapacity: number, maxDepth = MAX_DEPTH, counters = new Counters()) {
+    this.counters = counters;
     this.maxDepth = maxDepth;
     this.depthControl = new DepthControl(maxDepth);
     this.table = new RequestTable(requestCapacity);

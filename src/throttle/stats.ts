@@ -1,4 +1,3 @@
-import { grownFloat64 } from './fifo-lists.js';
 import type { Group } from './group.js';
 
 /** Figures of a member or a group: the words of `io.stat`, cumulative but for the last two. */
@@ -25,83 +24,164 @@ const QUEUED = 7;
 const INFLIGHT = 8;
 const FIGURES = 9;
 
+type Rows = Float64Array<SharedArrayBuffer>;
+
+/**
+ * The memory of the counters: a row for each member and each group, by number. Other threads may read
+ * it at any time. Every number is a double of its own that the data path writes with plain stores.
+ *
+ * A reader takes no lock, so its numbers are of slightly different moments: the bytes of a request
+ * may count already and the request itself not yet, and a member that moves to another group may
+ * count in both of them or in neither. JavaScript does not promise that a double is read as it was
+ * written; processors of 64 bits, the only ones that V8 still makes such stores in one step for, do.
+ */
+export interface FigureRows {
+  members: Rows;
+  /** What left a group with members that moved away, less what members brought along. */
+  groups: Rows;
+}
+
+/** What a reader has to know besides the numbers. Plain data, for another thread. */
+export type FigureNews =
+  /** There are more rows now, in other memory; that of before stays as it is. */
+  | ({ kind: 'rows' } & FigureRows)
+  | { kind: 'group'; id: number; name: string; parent: number }
+  | { kind: 'group-gone'; id: number }
+  /** A new member, or one that came from another group. */
+  | { kind: 'member'; id: number; name: string; group: number }
+  | { kind: 'member-gone'; id: number };
+
+/** A group as far as its figures go. */
+export interface FigureNode {
+  readonly id: number;
+  readonly members: ReadonlySet<number>;
+  readonly children: ReadonlyMap<string, FigureNode>;
+}
+
 /** Counts per member. A group's figures are added up from them when somebody asks. */
 export class Counters {
-  private figures = new Float64Array(0);
-  /** Per group: what left with members that moved away, less what members brought along. */
-  private moved = new Float64Array(0);
+  private members = newRows(0);
+  private groups = newRows(0);
+  private readonly tell: (news: FigureNews) => void;
+
+  /** @param tell Called with all that a reader in another thread needs, in order. */
+  constructor(tell: (news: FigureNews) => void = () => {}) {
+    this.tell = tell;
+  }
 
   growMembers(members: number): void {
-    this.figures = grownFloat64(this.figures, members * FIGURES, 0);
+    if (members * FIGURES > this.members.length) this.setRows(members, 0);
   }
 
   growGroups(groups: number): void {
-    this.moved = grownFloat64(this.moved, groups * FIGURES, 0);
+    if (groups * FIGURES > this.groups.length) this.setRows(0, groups);
+  }
+
+  groupMade(id: number, name: string, parent: number): void {
+    this.tell({ kind: 'group', id, name, parent });
+  }
+
+  memberMade(id: number, name: string, group: number): void {
+    this.tell({ kind: 'member', id, name, group });
   }
 
   admitted(member: number, direction: number, bytes: number): void {
     const base = member * FIGURES;
-    this.figures[base + BYTES + direction] += bytes;
-    this.figures[base + IOS + direction]++;
-    this.figures[base + INFLIGHT]++;
+    this.members[base + BYTES + direction] += bytes;
+    this.members[base + IOS + direction]++;
+    this.members[base + INFLIGHT]++;
   }
 
   queued(member: number): void {
-    this.figures[member * FIGURES + QUEUED]++;
+    this.members[member * FIGURES + QUEUED]++;
   }
 
   /** A request waits no more, after `waitNs`; 0 for one that was cancelled. */
   unqueued(member: number, waitNs: number): void {
     const base = member * FIGURES;
-    this.figures[base + QUEUED]--;
-    this.figures[base + WAIT] += waitNs;
+    this.members[base + QUEUED]--;
+    this.members[base + WAIT] += waitNs;
   }
 
   completed(member: number): void {
-    this.figures[member * FIGURES + INFLIGHT]--;
+    this.members[member * FIGURES + INFLIGHT]--;
   }
 
   /** A group keeps what its members did there; what they did before stays where it was. */
-  memberMoved(member: number, from: number, to: number): void {
+  memberMoved(id: number, name: string, from: number, to: number): void {
     for (let figure = 0; figure <= WAIT; figure++) {
-      const value = this.figures[member * FIGURES + figure];
-      this.moved[from * FIGURES + figure] += value;
-      this.moved[to * FIGURES + figure] -= value;
+      const value = this.members[id * FIGURES + figure];
+      this.groups[from * FIGURES + figure] += value;
+      this.groups[to * FIGURES + figure] -= value;
     }
+    this.tell({ kind: 'member', id, name, group: to });
   }
 
   /** What a removed member did stays with its group; the number may be used again. */
-  memberRemoved(member: number, group: number): void {
-    for (let figure = 0; figure < FIGURES; figure++) {
-      this.moved[group * FIGURES + figure] += this.figures[member * FIGURES + figure];
-      this.figures[member * FIGURES + figure] = 0;
-    }
+  memberRemoved(id: number, group: number): void {
+    addRow(this.groups, group, this.members, id);
+    clearRow(this.members, id);
+    this.tell({ kind: 'member-gone', id });
   }
 
   /** The past of a removed group belongs to its parent; the number may be used again. */
-  groupRemoved(group: number, parent: number): void {
-    for (let figure = 0; figure <= WAIT; figure++) {
-      this.moved[parent * FIGURES + figure] += this.moved[group * FIGURES + figure];
-      this.moved[group * FIGURES + figure] = 0;
-    }
+  groupRemoved(id: number, parent: number): void {
+    addRow(this.groups, parent, this.groups, id);
+    clearRow(this.groups, id);
+    this.tell({ kind: 'group-gone', id });
   }
 
   ofMember(member: number): Stats {
-    return toStats(this.figures.subarray(member * FIGURES, (member + 1) * FIGURES));
+    return memberFigures(member, this.members);
   }
 
   ofGroup(group: Group): Stats {
-    const sum = new Float64Array(FIGURES);
-    this.addGroup(group, sum);
-    return toStats(sum);
+    return groupFigures(group, this.members, this.groups);
   }
 
-  private addGroup(group: Group, sum: Float64Array): void {
-    for (let figure = 0; figure < FIGURES; figure++) {
-      sum[figure] += this.moved[group.id * FIGURES + figure];
-      for (const member of group.members) sum[figure] += this.figures[member * FIGURES + figure];
-    }
-    for (const child of group.children.values()) this.addGroup(child, sum);
+  private setRows(members: number, groups: number): void {
+    this.members = grownRows(this.members, members);
+    this.groups = grownRows(this.groups, groups);
+    this.tell({ kind: 'rows', members: this.members, groups: this.groups });
+  }
+}
+
+/** What a member did, wherever it was. */
+export function memberFigures(member: number, members: Rows): Stats {
+  return toStats(members.subarray(member * FIGURES, (member + 1) * FIGURES));
+}
+
+/** What was charged in a group and below it, by members of now and of the past. */
+export function groupFigures(group: FigureNode, members: Rows, groups: Rows): Stats {
+  const sum = new Float64Array(FIGURES);
+  const add = (node: FigureNode): void => {
+    addRow(sum, 0, groups, node.id);
+    for (const member of node.members) addRow(sum, 0, members, member);
+    for (const child of node.children.values()) add(child);
+  };
+  add(group);
+  return toStats(sum);
+}
+
+function newRows(rows: number): Rows {
+  return new Float64Array(new SharedArrayBuffer(rows * FIGURES * Float64Array.BYTES_PER_ELEMENT));
+}
+
+/** A copy of `old` with room for `rows`, the new ones 0; `old` itself if it has them. */
+function grownRows(old: Rows, rows: number): Rows {
+  if (rows * FIGURES <= old.length) return old;
+  const grown = newRows(rows);
+  grown.set(old);
+  return grown;
+}
+
+function clearRow(rows: Rows, row: number): void {
+  rows.fill(0, row * FIGURES, (row + 1) * FIGURES);
+}
+
+function addRow(to: Float64Array, toRow: number, from: Rows, row: number): void {
+  for (let figure = 0; figure < FIGURES; figure++) {
+    to[toRow * FIGURES + figure] += from[row * FIGURES + figure];
   }
 }
 

@@ -16,7 +16,7 @@ import {
   checkWeight,
   type Minimum,
 } from './shares.js';
-import type { Stats } from './stats.js';
+import type { Counters, Stats } from './stats.js';
 
 export { DISCARD, READ, WRITE } from './data-path.js';
 export type { Bursts, CostModel, Group, Minimum, Pressure, Stats };
@@ -44,8 +44,8 @@ export class Throttle extends DataPath {
   private model: CostModel = 'linear';
 
   /** See DataPath. */
-  constructor(requestCapacity: number, maxDepth?: number) {
-    super(requestCapacity, maxDepth);
+  constructor(requestCapacity: number, maxDepth?: number, counters?: Counters) {
+    super(requestCapacity, maxDepth, counters);
     this.growGroups();
     this.savings.chains.rebuild(this.root, this.savings.buckets);
   }
@@ -61,6 +61,7 @@ export class Throttle extends DataPath {
     this.groups[id] = group;
     parent.children.set(name, group);
     this.growGroups();
+    this.counters.groupMade(id, name, parent.id);
     this.tree.addGroup(leafEntity(id), groupEntity(parent));
     this.pressures.reset(leafEntity(id) >> 1, this.clock);
     this.savings.chains.rebuild(group, this.savings.buckets);
@@ -175,6 +176,7 @@ export class Throttle extends DataPath {
     this.memberNames[member] = name;
     const capacity = capacityFor(this.memberNames.length);
     this.counters.growMembers(capacity);
+    this.counters.memberMade(member, name, this.root.id);
     this.table.growMembers(capacity);
     this.table.groupOf[member] = this.root.id;
     this.tree.addMember(memberEntity(member), ROOT_MEMBERS);
@@ -224,7 +226,7 @@ export class Throttle extends DataPath {
     group.members.add(member);
     this.table.groupOf[member] = group.id;
     this.tree.nodes.attach(memberEntity(member), leafEntity(group.id));
-    this.counters.memberMoved(member, from.id, group.id);
+    this.counters.memberMoved(member, this.memberNames[member], from.id, group.id);
     if (queued > 0) this.judgeAll(now);
   }
 

@@ -1,4 +1,5 @@
 import type { Control } from '../control/control.js';
+import type { GroupFigures } from '../control/figures.js';
 import type { Stats } from '../throttle/stats.js';
 import type { Group } from '../throttle/throttle.js';
 
@@ -16,17 +17,14 @@ export function formatStats(control: Control, group: Group): string {
 const FIGURE_LINES_MAX = 1000;
 
 /** The lines of `io.stat` of all groups, each with the group's path before it. */
-export function formatFigures(control: Control): string[] {
+export function formatReport(groups: Iterable<GroupFigures>): string[] {
   const lines: string[] = [];
-  const add = (group: Group): void => {
-    const path = group.path === '' ? '/' : group.path;
-    for (const line of formatStats(control, group).split('\n')) lines.push(`${path}: ${line}`);
-    for (const child of group.children.values()) {
-      if (lines.length < FIGURE_LINES_MAX) add(child);
-    }
-  };
-  add(control.throttle.root);
-  if (lines.length >= FIGURE_LINES_MAX) lines.push('more groups follow: see sluice stat');
+  for (const { path, members, total } of groups) {
+    if (lines.length >= FIGURE_LINES_MAX) return [...lines, 'more groups follow: see sluice stat'];
+    const shown = path === '' ? '/' : path;
+    for (const { name, figures } of members) lines.push(`${shown}: ${formatLine(name, figures)}`);
+    lines.push(`${shown}: ${formatLine('total', total)}`);
+  }
   return lines;
 }
 

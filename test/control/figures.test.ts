@@ -1,0 +1,125 @@
+import { Worker } from 'node:worker_threads';
+import test from 'ava';
+import fc from 'fast-check';
+import { FigureReader, type GroupFigures } from '../../src/control/figures.js';
+import { Counters, type FigureNews } from '../../src/throttle/stats.js';
+import { type Group, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
+import { SluiceError } from '../../src/util/errors.js';
+
+/** A throttle, and a reader that gets the news as another thread would. */
+function setUp() {
+  const reader = new FigureReader();
+  const tell = (news: FigureNews): void => reader.take(structuredClone(news));
+  return { reader, throttle: new Throttle(64, 8, new Counters(tell)) };
+}
+
+/** What the throttle itself says, in the order in which a reader tells it. */
+function expected(throttle: Throttle, group: Group = throttle.root): GroupFigures[] {
+  const members = [...group.members].map((member) => ({
+    name: throttle.memberName(member),
+    figures: throttle.memberStats(member),
+  }));
+  const below = [...group.children.values()].flatMap((child) => expected(throttle, child));
+  return [{ path: group.path, members, total: throttle.groupStats(group) }, ...below];
+}
+
+const PATHS = ['a', 'b', 'a/x', 'a/y', 'b/x', 'a/x/deep'];
+const STEP = fc.oneof(
+  fc.record({ kind: fc.constant('make' as const), path: fc.constantFrom(...PATHS) }),
+  fc.record({ kind: fc.constant('remove' as const), path: fc.constantFrom(...PATHS) }),
+  fc.record({ kind: fc.constant('member' as const) }),
+  fc.record({ kind: fc.constant('leave' as const), member: fc.nat(20) }),
+  fc.record({
+    kind: fc.constant('move' as const),
+    member: fc.nat(20),
+    path: fc.constantFrom('', ...PATHS),
+  }),
+  fc.record({ kind: fc.constant('submit' as const), member: fc.nat(20), write: fc.boolean() }),
+  fc.record({ kind: fc.constant('complete' as const) }),
+);
+
+test('a reader that was told of everything has the figures of the throttle', (t) => {
+  fc.assert(
+    fc.property(fc.array(STEP, { maxLength: 120 }), (steps) => {
+      const { reader, throttle } = setUp();
+      const members: number[] = [];
+      const inflight: number[] = [];
+      const free = [...Array(64).keys()];
+      let now = 0;
+      const one = (index: number): number | undefined => members[index % members.length];
+      const take = (step: (typeof steps)[number]): void => {
+        if (step.kind === 'make') throttle.createGroup(step.path);
+        else if (step.kind === 'remove') throttle.removeGroup(step.path);
+        else if (step.kind === 'member') members.push(throttle.createMember(`m${now}`));
+        else if (step.kind === 'complete') {
+          const request = inflight.shift();
+          if (request === undefined) return;
+          throttle.complete(request, now);
+          free.push(request);
+          for (let next = throttle.next(now); next >= 0; next = throttle.next(now)) {
+            inflight.push(next);
+          }
+        } else {
+          const member = one(step.member);
+          if (member === undefined) return;
+          if (step.kind === 'leave') {
+            throttle.removeMember(member);
+            members.splice(members.indexOf(member), 1);
+          } else if (step.kind === 'move') {
+            const group = throttle.findGroup(step.path);
+            if (group !== undefined) throttle.moveMember(member, group, now);
+          } else {
+            const request = free.pop();
+            if (request === undefined) return;
+            const direction = step.write ? WRITE : READ;
+            if (throttle.submit(request, member, direction, 4096, now)) inflight.push(request);
+          }
+        }
+      };
+      for (const step of steps) {
+        now += 1000;
+        try {
+          take(step);
+        } catch (error) {
+          if (!(error instanceof SluiceError)) throw error;
+        }
+      }
+      t.deepEqual([...reader.groups()], expected(throttle));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('figures of a thread that never answers are read while it counts', async (t) => {
+  const program = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    void import(workerData.stats).then(({ Counters }) => {
+      const counters = new Counters((news) => parentPort.postMessage(news));
+      counters.growGroups(8);
+      counters.growMembers(8);
+      counters.memberMade(0, 'disk', 0);
+      for (;;) {
+        counters.admitted(0, 0, 4096);
+        counters.completed(0);
+      }
+    });`;
+  const stats = new URL('../../src/throttle/stats.js', import.meta.url).href;
+  const worker = new Worker(program, { eval: true, workerData: { stats } });
+  const reader = new FigureReader();
+  let news = 0;
+  await new Promise<void>((resolve) => {
+    worker.on('message', (message: FigureNews) => {
+      reader.take(message);
+      if (++news === 3) resolve();
+    });
+  });
+  const reads = (): number => [...reader.groups()][0]!.total.rios;
+  const first = reads();
+  const end = performance.now() + 10_000;
+  while (reads() === first && performance.now() < end);
+  t.true(reads() > first);
+  const [root] = reader.groups();
+  t.is(root!.path, '');
+  t.is(root!.members[0]!.name, 'disk');
+  await worker.terminate();
+});
