@@ -10,6 +10,7 @@ import type { Chain } from '../image/chain.js';
 import { listFiles, makeChains } from '../image/make-chains.js';
 import { assemble } from '../plane/assemble.js';
 import type { Disk, DiskConfig } from '../plane/disk.js';
+import { flushInPool } from '../plane/last-flush.js';
 import type { InflateCall } from '../plane/messages.js';
 import { Plane } from '../plane/plane.js';
 import { PoolLoop } from '../plane/pool-loop.js';
@@ -17,7 +18,7 @@ import { ERRNO } from '../util/errno.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
-import { flushInPool } from './native-flush.js';
+
 import type { PlaneEnd, PlaneRunner } from './plane-thread.js';
 
 /**
