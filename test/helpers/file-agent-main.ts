@@ -23,6 +23,19 @@ function withMapping(
   return result;
 }
 
+const opened = new Set<number>();
+
+function open(path: string, flags: number): number {
+  const fd = systemCalls.open(path, flags, 0);
+  if (fd >= 0) opened.add(fd);
+  return fd;
+}
+
+function close(fd: number): number {
+  opened.delete(fd);
+  return systemCalls.close(fd);
+}
+
 function size(path: string): number {
   try {
     return statSync(path).size;
@@ -39,9 +52,9 @@ function answer(asked: AgentCall): AgentAnswer {
   });
   switch (asked.call) {
     case 'open':
-      return only(systemCalls.open(asked.path, asked.flags, 0));
+      return only(open(asked.path, asked.flags));
     case 'close':
-      return only(systemCalls.close(asked.fd));
+      return only(close(asked.fd));
     case 'pread':
       return read(systemCalls.pread(asked.fd, memory.address, asked.length, asked.offset));
     case 'pwrite': {
@@ -57,6 +70,9 @@ function answer(asked: AgentCall): AgentAnswer {
       return only(systemCalls.lseek(asked.fd, asked.offset, asked.whence));
     case 'fsync':
       return only(systemCalls.fsync(asked.fd));
+    case 'closeAll':
+      for (const fd of opened) close(fd);
+      return only(0);
     case 'stat':
       return only(size(asked.path));
     case 'mapRead': {
@@ -81,6 +97,7 @@ function answer(asked: AgentCall): AgentAnswer {
   }
 }
 
+process.on('disconnect', () => process.exit());
 process.on('message', (asked) => {
   process.send?.(answer(asked as AgentCall));
 });

@@ -20,7 +20,7 @@ export interface RunOptions {
 }
 
 /** Most commands of the tests take milliseconds: this is for a machine under load. */
-const DEFAULT_LIMIT_MS = 60_000;
+export const DEFAULT_LIMIT_MS = 60_000;
 /** A killed process that waits on a dead mount does not go away: stop waiting for it. */
 const KILL_GRACE_MS = 2000;
 

@@ -4,6 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { descriptorsOf, eventually, holdersOf, isAlive, mountsAt } from './proc.js';
 import { type Ended, must, run, sluice } from './run.js';
 import { tempFolder } from './temp.js';
+import { warmSluice } from './warm-sluice.js';
 
 /** Closing a file reaches the daemon after the call has returned: give it this long. */
 const RELEASE_LIMIT_MS = 20_000;
@@ -31,7 +32,7 @@ export class SluiceMount {
   }
 
   umount(...words: string[]): Promise<Ended> {
-    return sluice(['umount', this.point, ...words]);
+    return warmSluice(['umount', this.point, ...words]);
   }
 
   get log(): string {
@@ -71,19 +72,24 @@ function complaints(log: string): string[] {
   return log.split('\n').filter((line) => /: (warning|error): /.test(line));
 }
 
-/** Mounts in the background: when the command returns 0, the files can be used. */
+/**
+ * Mounts in the background: when the command returns 0, the files can be used.
+ *
+ * @param env The command becomes a process of its own, with this environment.
+ */
 export async function startMount(
   t: ExecutionContext,
   images: readonly string[],
   words: readonly string[] = [],
-  env: NodeJS.ProcessEnv = process.env,
+  env?: NodeJS.ProcessEnv,
 ): Promise<SluiceMount> {
   const folder = tempFolder(t);
   const point = join(folder, 'mnt');
   const logPath = join(folder, 'log');
   mkdirSync(point);
   t.teardown(() => forceAway(point));
-  const ended = await sluice(['mount', ...images, point, '--log', logPath, ...words], { env });
+  const all = ['mount', ...images, point, '--log', logPath, ...words];
+  const ended = await (env === undefined ? warmSluice(all) : sluice(all, { env }));
   if (ended.code !== 0) {
     const how = ended.timedOut ? 'is not ready in time' : `ends with ${ended.code}`;
     throw new Error(`sluice mount ${how}: ${ended.stderr}\n${tail(readLog(logPath))}`);
