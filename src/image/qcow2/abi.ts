@@ -59,7 +59,7 @@ export const SNAPSHOT_BYTES = 40;
 export const SNAPSHOT_EXTRA_STATE_BYTES = 0;
 export const SNAPSHOT_EXTRA_DISK_SIZE = 8;
 
-// QEMU's own limits (block/qcow2.h): an image beyond them was not made by QEMU.
+// QEMU's own limits (block/qcow2.h): QEMU makes no image beyond them.
 export const CLUSTER_BITS_MIN = 9;
 export const CLUSTER_BITS_MAX = 21;
 /** Extended L2 entries need subclusters of a sector: 32 x 512. */
@@ -68,7 +68,7 @@ export const L1_BYTES_MAX = 32 << 20;
 export const REFCOUNT_TABLE_BYTES_MAX = 8 << 20;
 export const SNAPSHOTS_MAX = 65536;
 export const SNAPSHOT_EXTRA_BYTES_MAX = 1024;
-/** L1 entries of all snapshots: our own limit, 128 MiB of tables. */
+/** L1 entries of all snapshots together. A limit of Sluice: 128 MiB of tables. */
 export const SNAPSHOT_L1_ENTRIES_MAX = 1 << 24;
 export const BACKING_NAME_BYTES_MAX = 1023;
 

@@ -1,68 +1,69 @@
 import type { QcowLayout } from './layout.js';
 import { RefcountBlocks } from './refcount-blocks.js';
 
-/** The refcount table is as large as it may be, or the block device is full. */
+/** The refcount table has its largest size, or the block device is full. */
 export const TABLE_FULL = -1;
-/** The piece of refcounts `Allocator.blocks.wanted` must be loaded first. */
+/** The caller must first load the piece of refcounts `Allocator.blocks.wanted`. */
 export const NEEDS_PIECE = -2;
 
 const NOTHING_FREE = -3;
-/** The host must be asked for room at `Allocator.wantedRoom` first: see `reservesRoom`. */
+/** The caller must first reserve room on the host at `Allocator.wantedRoom`: see `reservesRoom`. */
 export const NEEDS_ROOM = -4;
 
 /**
- * Pieces of refcounts of which an allocation looks through for free clusters before it takes one
- * behind the end: so the first write to a large image does not wait for all of them to be read.
+ * An allocation searches this many pieces of refcounts for a free cluster before it takes one at the
+ * end of the file. So the first write to a large image does not wait until all pieces have been read.
  */
 const PIECES_A_TIME = 4;
 
 /**
- * Gives out clusters and keeps refcounts. Pure: it says which piece of the refcounts it lacks.
+ * Allocates clusters and keeps refcounts. Pure: if it lacks a piece of the refcounts it says which one.
  *
- * A cluster behind the end of the file has never been used, so the host reads zeros there: what a
- * `fresh` cluster does not get written is zeros. One that was used before holds what it held.
+ * A cluster past the end of the file was never used. It reads as zeros from the host, so in a `fresh`
+ * cluster unwritten bytes are zeros. A reused cluster still has its old contents.
  */
 export class Allocator {
   readonly blocks: RefcountBlocks;
-  /** The cluster that was given out last was never used: it reads as zeros. */
+  /** The cluster allocated last was never used: it reads as zeros. */
   fresh = true;
   /**
-   * A refcount block is made only where the host has room for it already. Blocks are written with the
-   * next flush; on a full disk that would fail, after writes were acknowledged.
+   * A refcount block is made only where the host has reserved room for it. Blocks are written by the next
+   * flush; without the room that flush could fail on a full disk, after writes were acknowledged.
    */
   reservesRoom = false;
-  /** Host offset of the cluster that NEEDS_ROOM is about; it is followed by one for data. */
+  /** Host offset of the cluster for which NEEDS_ROOM asks. A cluster for data follows it. */
   wantedRoom = 0;
   #roomAt = -1;
-  /** Host offsets of clusters of tables that were replaced: see `QcowWriter.takeReleased`. */
+  /** Host offsets of the clusters of replaced tables: see `QcowWriter.takeReleased`. */
   releasedTables: number[] = [];
 
   /** Bytes of a cluster. */
   readonly clusterBytes: number;
-  /** Clusters that the host has room for. */
+  /** Number of clusters for which the host has room. */
   readonly #limit: number;
   readonly #metadata: Set<number>;
-  /** Clusters from here on are zeros on the host. */
+  /** From this cluster on the host reads zeros. */
   #freshFrom: number;
-  /** The first cluster behind all that were given out. */
+  /** The cluster after the last allocated one. */
   #next: number;
 
-  // The search for free clusters: pieces that got some, then each piece that was there at first.
+  // The search for free clusters: first the pieces in which clusters were freed, then each piece that
+  // existed when the image was opened.
   readonly #reopened = new Set<number>();
   #unseen = 0;
   readonly #unseenEnd: number;
   #budget = PIECES_A_TIME;
-  /** The piece that is being looked through, -1 for none, and the cluster from which on. */
+  /** The piece being searched, -1 for none, and below the cluster at which the search goes on. */
   #looking = -1;
   #from = 0;
 
   /**
    * @param table Offsets of refcount blocks.
    * @param hostSize Size of the image's file, bytes.
-   * @param metadata Clusters that hold metadata, never given out; new ones are added.
+   * @param metadata Clusters that hold metadata. They are never allocated; new ones are added.
    * @param cacheBytes Bound of the refcounts in memory.
-   * @param deviceEnd On a block device, which does not grow and holds anything: where the clusters in
-   *   use end, bytes. `hostSize` is its size.
+   * @param deviceEnd On a block device, the end of the clusters in use, bytes; `hostSize` is then the
+   *   size of the device. A device does not grow and has arbitrary bytes past that end.
    */
   constructor(
     layout: QcowLayout,
@@ -82,21 +83,21 @@ export class Allocator {
     this.#unseenEnd = Math.ceil(this.#next / this.blocks.perPiece);
   }
 
-  /** Host offset of a cluster that is now in use once; NEEDS_PIECE or TABLE_FULL. */
+  /** Host offset of a new cluster, whose refcount is now 1; or NEEDS_PIECE, NEEDS_ROOM, TABLE_FULL. */
   allocate(): number {
     for (;;) {
       const reused = this.#reuse();
       if (reused !== NOTHING_FREE) return reused;
       const host = this.#extend();
-      // There may be free ones where nobody has looked yet.
+      // Pieces that have not been searched yet may have free clusters.
       if (host !== TABLE_FULL || this.#unseen >= this.#unseenEnd) return host;
       this.#budget = PIECES_A_TIME;
     }
   }
 
   /**
-   * Makes refcount blocks for the next `count` clusters behind the end, so that none of them comes to
-   * lie amid a row of clusters. 0, NEEDS_PIECE or TABLE_FULL.
+   * Makes the refcount blocks for the next `count` clusters at the end, so that no block comes to lie
+   * among these clusters. 0, NEEDS_PIECE or TABLE_FULL.
    */
   reserve(count: number): number {
     const { blocks } = this;
@@ -104,12 +105,12 @@ export class Allocator {
       const first = blocks.blockOf(this.#next);
       const last = blocks.blockOf(this.#next + count - 1);
       if (last >= blocks.table.length) {
-        // The table grows behind all that its present blocks count.
+        // The larger table is placed past the range that the present table can count.
         this.#next = Math.max(this.#next, blocks.table.length * blocks.perBlock);
         if (!this.#growTable()) return TABLE_FULL;
         continue;
       }
-      // Their blocks, too.
+      // Room for the clusters and for their blocks.
       if (!this.#hasRoom(count + last - first + 1)) return TABLE_FULL;
       let missing = first;
       while (missing <= last && blocks.table[missing] !== 0) missing++;
@@ -126,14 +127,15 @@ export class Allocator {
     }
   }
 
-  /** As `allocate`, but always behind the end: one after the other after `reserve`. */
+  /** Like `allocate`, but always at the end. After `reserve` the clusters are consecutive. */
   allocateNext(): number {
     return this.#extend();
   }
 
   /**
-   * Takes one from the refcount of the cluster at `offset`.
-   * @param isTable It held metadata; otherwise clusters of metadata stay as they are: the image lies.
+   * Decrements the refcount of the cluster at `offset`.
+   * @param isTable The cluster held a table. If false, a cluster of metadata keeps its refcount: only a
+   *   broken image refers to metadata as data.
    * @returns NEEDS_PIECE, or 0.
    */
   decrement(offset: number, isTable: boolean): number {
@@ -150,7 +152,7 @@ export class Allocator {
     blocks.set(bytes, cluster, count - 1);
     if (count > 1) return 0;
     if (isTable) this.#metadata.delete(cluster);
-    // Behind the end, and yet in use: whatever was written there is not zeros.
+    // Past the end and yet in use: it may have been written, so it does not read as zeros.
     if (cluster >= this.#next) this.#freshFrom = Math.max(this.#freshFrom, cluster + 1);
     if (piece === this.#looking) this.#from = Math.min(this.#from, cluster);
     else this.#reopened.add(piece);
@@ -158,8 +160,8 @@ export class Allocator {
   }
 
   /**
-   * Takes back a cluster that was given out and that nothing refers to, not even on disk: a write to
-   * it failed. It may hold anything. NEEDS_PIECE, or 0.
+   * Takes back an allocated cluster to which nothing refers, in memory or on disk, because a write to it
+   * failed. It may have any contents. NEEDS_PIECE, or 0.
    */
   free(offset: number): number {
     const result = this.decrement(offset, false);
@@ -171,7 +173,7 @@ export class Allocator {
     return result;
   }
 
-  /** The refcount of a cluster; NEEDS_PIECE, or 0 where no block counts it. */
+  /** The refcount of a cluster, 0 if there is no block for it; or NEEDS_PIECE. */
   refcountOf(cluster: number): number {
     const { blocks } = this;
     const index = blocks.blockOf(cluster);
@@ -180,22 +182,22 @@ export class Allocator {
     return bytes === undefined ? NEEDS_PIECE : blocks.get(bytes, cluster);
   }
 
-  /** A cluster behind the end of the file is in use: what is given out lies behind it. */
+  /** A cluster past the end of the file is in use: later allocations take clusters after it. */
   extendTo(cluster: number): void {
     this.#next = Math.max(this.#next, cluster + 1);
   }
 
-  /** The host has room at `wantedRoom`. */
+  /** The host has reserved room at `wantedRoom`. */
   roomMade(): void {
     this.#roomAt = this.wantedRoom;
   }
 
-  /** Where the clusters that were given out end. */
+  /** The end of the allocated clusters, bytes. */
   get end(): number {
     return this.#next * this.clusterBytes;
   }
 
-  /** A cluster that nobody uses any more, or never used though it lies before the end. */
+  /** A free cluster before the end: one that was freed, or one that was never used. */
   #reuse(): number {
     const { blocks } = this;
     while (this.#look()) {
@@ -214,7 +216,7 @@ export class Allocator {
     return NOTHING_FREE;
   }
 
-  /** Chooses a piece to look through; false if there is none, or enough of them for now. */
+  /** Chooses a piece to search; false if there is none, or if enough were searched for now. */
   #look(): boolean {
     const { blocks } = this;
     if (this.#looking >= 0) return true;
@@ -228,7 +230,7 @@ export class Allocator {
         this.#budget--;
         return this.#lookInto(this.#unseen++);
       }
-      // Without a block: a part of the file that nobody made. Rare, and not worth a block.
+      // A part of the file without a refcount block. This is rare, and such clusters are not used.
       const next = index < blocks.table.length ? (index + 1) * blocks.perBlock : this.#next;
       this.#unseen = Math.ceil(next / blocks.perPiece);
     }
@@ -241,7 +243,7 @@ export class Allocator {
     return true;
   }
 
-  /** The first cluster behind all others. */
+  /** Allocates a cluster at the end. */
   #extend(): number {
     const { blocks } = this;
     for (;;) {
@@ -251,7 +253,7 @@ export class Allocator {
       if (index >= blocks.table.length) {
         if (!this.#growTable()) return TABLE_FULL;
       } else if (blocks.table[index] === 0) {
-        // Nothing is gained by a block that leaves no room for what it counts.
+        // A block is useless if no room is left for a cluster that it counts.
         if (!this.#hasRoom(2)) return TABLE_FULL;
         this.wantedRoom = cluster * this.clusterBytes;
         if (this.reservesRoom && this.#roomAt !== this.wantedRoom) return NEEDS_ROOM;
@@ -260,7 +262,7 @@ export class Allocator {
         const bytes = blocks.find(blocks.pieceOf(cluster));
         if (bytes === undefined) return NEEDS_PIECE;
         this.#next++;
-        // Refcounts behind the end of the file: somebody's leak.
+        // A refcount past the end of the file: another program has leaked this cluster.
         if (blocks.get(bytes, cluster) !== 0) continue;
         blocks.set(bytes, cluster, 1);
         this.#budget = PIECES_A_TIME;
@@ -274,7 +276,7 @@ export class Allocator {
     return this.#next + clusters <= this.#limit;
   }
 
-  /** A block that is not there yet is made behind the end; it may be the first that it counts. */
+  /** Makes a missing block at the end. It may itself be the first cluster that it counts. */
   #addBlock(index: number): void {
     const cluster = this.#next++;
     this.blocks.addBlock(index, cluster, cluster >= this.#freshFrom);
@@ -282,14 +284,14 @@ export class Allocator {
   }
 
   /**
-   * A larger table is made behind the end. All that lies there is counted by blocks which the old
-   * table has no entries for, so all of them are new as well.
+   * Makes a larger table at the end. The old table has no entries for the blocks that count this range,
+   * so all these blocks are new as well.
    */
   #growTable(): boolean {
     const { blocks } = this;
     const start = this.#next;
     const clusters = blocks.tableClustersAt(start);
-    // With the blocks that count the new table.
+    // Room for the table and for the blocks that count it.
     if (clusters === 0 || !this.#hasRoom(clusters + Math.ceil(clusters / 8) + 4)) return false;
     const { tableOffset, tableClusters } = blocks;
     for (let i = 0; i < tableClusters; i++) {
@@ -301,7 +303,7 @@ export class Allocator {
     return true;
   }
 
-  /** A cluster of metadata behind the end of what any block on disk counts. */
+  /** Counts a new cluster of metadata past the range of the blocks on disk. */
   #countNew(cluster: number): void {
     const { blocks } = this;
     const index = blocks.blockOf(cluster);

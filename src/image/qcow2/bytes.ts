@@ -1,6 +1,6 @@
 /**
- * A 64-bit field as a number. What is above 2^53 - 1 loses its low bits, but stays above every size
- * and offset that we accept, so a range check refuses it.
+ * A 64-bit field as a number. A value above 2^53 - 1 loses its low bits, but stays larger than every
+ * accepted size and offset, so range checks still refuse it.
  */
 export function getU64(view: DataView, at: number): number {
   return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);

@@ -5,7 +5,7 @@ import type { QcowLayout } from './layout.js';
 import { malformed, unsupported } from './refusal.js';
 import type { Snapshot } from './snapshots.js';
 
-/** A range of the file that holds metadata and belongs to nobody else, bytes. */
+/** A range of the file that holds metadata and nothing else, bytes. */
 export interface Region {
   offset: number;
   bytes: number;
@@ -15,23 +15,23 @@ export interface Region {
 export interface Tables {
   /** Header, L1 tables, snapshots, refcount table and blocks. */
   regions: Region[];
-  /** The active L1 table as on disk, and the L2 tables that it names. */
+  /** The active L1 table as on disk, and the offsets of the L2 tables in it. */
   activeL1: Uint8Array;
   active: ReadonlySet<number>;
   /** Offsets of all L2 tables, ascending, each once. */
   l2: Float64Array;
-  /** How many L1 entries name each of them. */
+  /** For each of them, the number of L1 entries that refer to it. */
   l2Uses: Uint32Array;
   /** Offsets of refcount blocks, 0 for none. */
   refcountTable: Float64Array;
 }
 
-/** L1 entries of all disks of an image: what is more takes more memory than a daemon should. */
+/** Largest number of L1 entries of an image, snapshots included: more would take too much memory. */
 const L1_ENTRIES_MAX = 1 << 24;
 
 /**
- * Reads all that leads to the L2 tables of an image, and checks that each lies in the file and none
- * over another.
+ * Reads all metadata of an image except the L2 tables themselves, and checks that all tables lie in
+ * the file and do not overlap.
  *
  * @throws SluiceError exit code 3
  */
@@ -71,7 +71,7 @@ export function collectTables(
   return { regions, activeL1, active, refcountTable, ...countUses(all.subarray(0, found)) };
 }
 
-/** What an image is refused with that asks for more than we give. */
+/** The reason for refusing an image with too many tables. */
 export function tooMuch(what: string): string {
   return `its ${what} are too many to rebuild the refcounts here; use qemu-img check -r all`;
 }
@@ -107,7 +107,7 @@ function checkRegions(
   }
 }
 
-/** The offsets in an L1 table that are not 0. */
+/** The nonzero offsets in an L1 table. */
 function* offsetsOf(
   path: string,
   source: Source,
@@ -135,7 +135,7 @@ function countUses(offsets: Float64Array): { l2: Float64Array; l2Uses: Uint32Arr
   return { l2: offsets.subarray(0, kept), l2Uses: l2Uses.subarray(0, kept) };
 }
 
-/** Sets the copied bit of each entry of an L1 table as `owned` says. True if that changed any. */
+/** Sets the copied bit of each entry of an L1 table according to `owned`. True if a bit changed. */
 export function correctCopied(
   table: DataView,
   entryBytes: number,

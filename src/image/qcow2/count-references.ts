@@ -4,18 +4,18 @@ import * as entries from './entries.js';
 import { geometryOf, type QcowLayout } from './layout.js';
 import { malformed, unsupported } from './refusal.js';
 
-// What refers to a cluster: whatever holds metadata may hold nothing else.
+// The use of a cluster. A cluster of metadata must have no other use.
 const METADATA = 1;
 const L2_TABLE = 2;
 const DATA = 4;
 
-/** References to the clusters from `first` on, as the tables of an image have them. */
+/** The numbers of references to the clusters from `first` on, by the tables of an image. */
 export interface Window {
   first: number;
   counts: Uint32Array;
 }
 
-/** Counts references to clusters of an image. Takes long: yields now and then. */
+/** Counts the references to the clusters of an image. A generator, because that takes long. */
 export class ReferenceCounter {
   readonly #path: string;
   readonly #source: Source;
@@ -23,13 +23,13 @@ export class ReferenceCounter {
   readonly #tables: Tables;
   /** Clusters of the file; the last one may be cut off. */
   readonly clusters: number;
-  /** Data is in the image itself. */
+  /** The image has no external data file. */
   readonly #ownData: boolean;
   readonly #counts: Uint32Array;
   readonly #kinds: Uint8Array;
   readonly #window: number;
 
-  /** @param window Clusters that are counted at once, whole refcount blocks. */
+  /** @param window Number of clusters counted at once, a multiple of those of a refcount block. */
   constructor(path: string, source: Source, layout: QcowLayout, tables: Tables, window: number) {
     this.#path = path;
     this.#source = source;
@@ -43,7 +43,7 @@ export class ReferenceCounter {
     this.#kinds = new Uint8Array(most);
   }
 
-  /** Numbers of the windows that anything refers to, ascending. */
+  /** Numbers of the windows that have references, ascending. */
   *usedWindows(): Generator<void, number[]> {
     const used = new Set<number>();
     const { clusterBytes } = this.#layout;
@@ -67,9 +67,10 @@ export class ReferenceCounter {
   }
 
   /**
-   * Counts one window. What it returns is borrowed: the next call fills it again.
+   * Counts one window. The next call overwrites the result.
    *
-   * @throws SluiceError exit code 3 for metadata that overlaps, and for what lies behind the file
+   * @throws SluiceError exit code 3 for metadata that overlaps, and for references past the end of the
+   *   file
    */
   *count(window: number): Generator<void, Window> {
     const { clusterBytes } = this.#layout;
@@ -117,7 +118,7 @@ export class ReferenceCounter {
       if (entries.isCompressed(high)) {
         offset = entries.compressedOffset(high, low, clusterBits);
         length = Math.min(entries.compressedBytes(high, low, clusterBits), end - offset);
-        // Its last sector may be counted though the file ends within it.
+        // The file may end within the last sector of a compressed cluster.
       } else if (offset === 0 || !this.#ownData) continue;
       else if (offset % clusterBytes !== 0) {
         throw malformed(

@@ -4,13 +4,13 @@ import type { Format } from '../probe.js';
 import * as abi from './abi.js';
 import { setRefcount } from './refcounts.js';
 
-/** QEMU's default: what its tools expect, and 512 MiB of disk for each L2 table. */
+/** QEMU's default, 64 KiB: its tools expect that, and an L2 table covers 512 MiB of the disk. */
 const CLUSTER_BITS = 16;
 const CLUSTER_BYTES = 1 << CLUSTER_BITS;
 const REFCOUNT_ORDER = 4;
 const HEADER_BYTES = 112;
 
-// What lies where, in clusters.
+// The layout of the file, in clusters.
 const REFCOUNT_TABLE = 1;
 const REFCOUNT_BLOCK = 2;
 const L1 = 3;
@@ -37,7 +37,7 @@ export function createOverlay(path: string, backing: string, format: Format, siz
       ftruncateSync(file, (L1 + l1Clusters) * CLUSTER_BYTES);
       writeSync(file, table, 0, CLUSTER_BYTES, REFCOUNT_TABLE * CLUSTER_BYTES);
       writeSync(file, block, 0, CLUSTER_BYTES, REFCOUNT_BLOCK * CLUSTER_BYTES);
-      // Last: without it the file is no image.
+      // The header is written last: without it the file is no image.
       writeSync(file, head, 0, head.length, 0);
       fsyncSync(file);
     } finally {

@@ -3,8 +3,8 @@ import type { QcowLayout } from './layout.js';
 import { getRefcount } from './refcounts.js';
 
 /**
- * Where the clusters in use end, bytes: on a block device the size of the file does not tell. Reads
- * refcount blocks from the last one down to the first that counts anything.
+ * The end of the clusters in use, bytes. (On a block device the size of the file does not say.) Reads
+ * the refcount blocks from the last one down, to the first with a nonzero refcount.
  *
  * @param table Offsets of refcount blocks, 0 for none.
  */

@@ -2,20 +2,20 @@ import type { QcowLayer } from './qcow-layer.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
 import { encodeTable } from './table-pieces.js';
 
-/** Pieces of L2 and L1 tables as they are to be on disk, by host offset. */
+/** New contents for pieces of L2 and L1 tables on disk, by host offset. */
 export interface TableStage {
   slices: Map<number, Uint8Array>;
   l1: Map<number, Uint8Array>;
   /** Host offset of the L1 table. */
   l1Offset: number;
-  /** Where in the cache the slices are, with their numbers. */
+  /** The numbers of the slices, by their place in the cache. */
   places: ReadonlyMap<number, number>;
 }
 
-/** What of an image's L1 and L2 tables differs from the disk. Changed slices stay in the cache. */
+/** The parts of the L1 and L2 tables that differ from the disk. Changed slices stay in the cache. */
 export class DirtyTables {
   readonly #layer: QcowLayer;
-  /** 1 where an L2 table belongs to the active disk alone. */
+  /** 1 for an L2 table that no snapshot shares. */
   copied: Uint8Array;
   readonly #pieceBytes: number;
   #places = new Map<number, number>();
@@ -27,12 +27,12 @@ export class DirtyTables {
     this.#pieceBytes = Math.min(PIECE_BYTES, layer.geometry.clusterBytes);
   }
 
-  /** Slices that cannot be given away before they are written. */
+  /** Number of changed slices, which keep their place in the cache until they are written. */
   get slices(): number {
     return this.#places.size;
   }
 
-  /** An entry of the slice at `place`, which describes the disk's `offset`, has changed. */
+  /** An entry of the slice at `place` has changed, namely the entry for `offset` of the disk. */
   markSlice(place: number, offset: number): void {
     if (this.#places.has(place)) return;
     this.#layer.cache.pin(place);
@@ -50,7 +50,7 @@ export class DirtyTables {
     this.markL1(bytes / 8 - 1);
   }
 
-  /** Copies all that differs from the disk and counts it as written. */
+  /** Copies everything that differs from the disk, and counts it as written. */
   stage(): TableStage {
     const { l1, layout, cache } = this.#layer;
     const { l1Offset } = layout;
@@ -67,19 +67,19 @@ export class DirtyTables {
     return stage;
   }
 
-  /** The stage is on disk. */
+  /** The stage has been written. */
   staged(stage: TableStage): void {
     for (const place of stage.places.keys()) this.#layer.cache.unpin(place);
   }
 
-  /** The stage could not be written: all of it is to be written again. */
+  /** The stage could not be written: its parts count as changed again. */
   restore(stage: TableStage): void {
     for (const [place, slice] of stage.places) {
       if (this.#places.has(place)) this.#layer.cache.unpin(place);
       this.#places.set(place, slice);
     }
     const { l1Offset } = this.#layer.layout;
-    // A table that has moved meanwhile is to be written anyway, all of it.
+    // A table that has moved meanwhile will be written as a whole anyway.
     if (stage.l1Offset !== l1Offset) return;
     for (const offset of stage.l1.keys()) this.#l1.add((offset - l1Offset) / this.#pieceBytes);
   }

@@ -14,7 +14,7 @@ export function entryOffset(high: number, low: number): number {
   return (high & OFFSET_HIGH) * 2 ** 32 + ((low & OFFSET_LOW) >>> 0);
 }
 
-/** The refcount of what the entry points at is exactly one: it may be written in place. */
+/** The copied bit: the refcount of the cluster is exactly 1, so it may be written in place. */
 export function isCopied(high: number): boolean {
   return (high & COPIED_HIGH) !== 0;
 }
@@ -28,12 +28,12 @@ export function isZero(low: number): boolean {
   return (low & ZERO_LOW) !== 0;
 }
 
-/** Bits of a compressed entry that are the host offset; the rest up to bit 61 counts sectors. */
+/** Number of bits of the host offset in a compressed entry; the bits up to 61 count sectors. */
 export function compressedOffsetBits(clusterBits: number): number {
   return 62 - (clusterBits - 8);
 }
 
-/** Host offset, in bytes, of a compressed cluster: it need not begin at a sector. */
+/** Host offset of a compressed cluster in bytes. It need not begin at a sector. */
 export function compressedOffset(high: number, low: number, clusterBits: number): number {
   const bits = compressedOffsetBits(clusterBits) - 32;
   return (high & (2 ** bits - 1)) * 2 ** 32 + low;
@@ -46,12 +46,12 @@ export function compressedBytes(high: number, low: number, clusterBits: number):
   return sectors * 512 - (low & 511);
 }
 
-// What a subcluster is, from the two bitmaps of an extended entry: 1 is data; 3, allocated and zero
-// at once, is what no writer makes.
+// States of a subcluster, from the two bitmaps of an extended entry. State 1 is data. State 3,
+// allocated and zero at once, is invalid.
 export const SUBCLUSTER_UNALLOCATED = 0;
 export const SUBCLUSTER_ZERO = 2;
 
-/** State of subcluster `index`: bit of the allocation bitmap, and of the zero bitmap twice. */
+/** State of subcluster `index`: its bit of the allocation bitmap plus twice that of the zero bitmap. */
 export function subclusterState(
   zeroBitmap: number,
   allocatedBitmap: number,

@@ -1,7 +1,7 @@
 import * as abi from './abi.js';
 import { malformed } from './refusal.js';
 
-/** What the extensions behind a header say. */
+/** The contents of the header extensions. */
 export interface Extensions {
   backingFormat: string | null;
   dataFileName: string | null;
@@ -13,7 +13,7 @@ export interface Extensions {
 
 /**
  * Reads the header extensions, which lie between the header and `end`, all within the first cluster.
- * Every step goes on by at least 8 bytes, so the walk ends.
+ * Each step advances by at least 8 bytes, so the loop ends.
  *
  * @param head the first cluster of the image, zeros past its end
  * @param start length of the header

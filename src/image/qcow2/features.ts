@@ -23,8 +23,8 @@ export function hasFeature(bits: FeatureBits, bit: number): boolean {
 }
 
 /**
- * Refuses an image with incompatible features that we do not know, by the names that its own feature
- * table gives them.
+ * Refuses an image with unknown incompatible features. The error names them as the feature table of the
+ * image does.
  *
  * @throws SluiceError ENOTSUP, exit code 3
  */

@@ -8,7 +8,7 @@ import {
   INCOMPATIBLE_DIRTY,
 } from './abi.js';
 
-/** How large the disk is and where its L1 table is: fields that change together. */
+/** The size of the disk and the place of its L1 table. These fields change together. */
 export interface DiskExtent {
   /** Virtual size, bytes. */
   size: number;
@@ -18,8 +18,8 @@ export interface DiskExtent {
 }
 
 /**
- * The first block of an image, for changes of fields of its header. All of them lie in the first
- * sector, so the disk has either the old or the new ones.
+ * The first block of an image, for changes to its header. All changeable fields lie in the first sector,
+ * so that even after a crash the disk has either all old or all new ones.
  */
 export class HeaderBlock {
   readonly #view: DataView;
@@ -27,7 +27,7 @@ export class HeaderBlock {
   #changed = false;
   #disk: DiskExtent | null = null;
 
-  /** @param bytes As on disk, as much as is written at once. */
+  /** @param bytes The beginning of the image as on disk; its length is that of one write. */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -40,12 +40,12 @@ export class HeaderBlock {
     this.#changed = true;
   }
 
-  /** To be on disk after all that it refers to: in `stageDisk`, not in `stage`. */
+  /** This must be written after the tables that it refers to: in `stageDisk`, not in `stage`. */
   setDisk(disk: DiskExtent): void {
     this.#disk = disk;
   }
 
-  /** The refcounts on disk need not be true. Version 3 only. */
+  /** The refcounts on disk may be wrong. Version 3 only. */
   get isDirty(): boolean {
     return (this.#lowBits & (1 << INCOMPATIBLE_DIRTY)) !== 0;
   }
@@ -61,7 +61,7 @@ export class HeaderBlock {
     return this.#view.getUint32(HEADER_INCOMPATIBLE + 4);
   }
 
-  /** What has changed, by host offset; it counts as written. */
+  /** The changed block, by host offset, or nothing; it counts as written. */
   stage(): Map<number, Uint8Array> {
     const stage = new Map<number, Uint8Array>();
     if (this.#changed) stage.set(0, this.#bytes.slice());
@@ -69,7 +69,7 @@ export class HeaderBlock {
     return stage;
   }
 
-  /** The same with the disk's fields, if they have changed; `diskStaged` says when it is written. */
+  /** The block with the new fields of the disk, or nothing. After it was written: `diskStaged`. */
   stageDisk(): Map<number, Uint8Array> {
     const stage = new Map<number, Uint8Array>();
     if (this.#disk === null) return stage;
@@ -78,19 +78,19 @@ export class HeaderBlock {
     return stage.set(0, bytes);
   }
 
-  /** @param disk What `disk` was when it was staged. */
+  /** @param disk The value of `disk` when it was staged. */
   diskStaged(disk: DiskExtent | null): void {
     if (disk === null) return;
     putDisk(this.#view, disk);
     if (this.#disk === disk) this.#disk = null;
   }
 
-  /** The disk's fields that are not on disk yet. */
+  /** New fields of the disk that have not been written yet. */
   get disk(): DiskExtent | null {
     return this.#disk;
   }
 
-  /** What was staged could not be written. */
+  /** The staged block could not be written. */
   restore(): void {
     this.#changed = true;
   }

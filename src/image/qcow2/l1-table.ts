@@ -3,13 +3,13 @@ import { OFFSET_MAX } from './bytes.js';
 import { entryOffset } from './entries.js';
 import { geometryOf, type QcowLayout } from './layout.js';
 
-/** An L1 entry that cannot be: its L2 table does not begin at a cluster, or is beyond 2^53. */
+/** An invalid L1 entry: its L2 table does not begin at a cluster, or lies beyond 2^53. */
 export const L1_BROKEN = -1;
 
 /**
- * Reads an L1 table: the host offset of each L2 table, 0 for none, L1_BROKEN for what cannot be. Only
- * entries that the disk needs and the file has are there: a header that claims a large table takes
- * no memory.
+ * Reads an L1 table: the host offset of each L2 table, 0 for none, L1_BROKEN for an invalid entry. The
+ * result has only entries that the disk needs and that lie in the file, so a header that claims a large
+ * table takes no memory.
  */
 export function readL1(source: Source, layout: QcowLayout): Float64Array {
   const needed = Math.ceil(layout.size / geometryOf(layout).l2Coverage);

@@ -5,7 +5,7 @@ export interface QcowLayout {
   version: 2 | 3;
   clusterBits: number;
   clusterBytes: number;
-  /** Virtual size as written in the header; what is shown is rounded up to a sector. */
+  /** Virtual size as in the header. The mounted file is rounded up to a sector. */
   size: number;
   l1Offset: number;
   /** Entries of the active L1 table. */
@@ -20,30 +20,30 @@ export interface QcowLayout {
   compression: Compression;
   extendedL2: boolean;
   features: QcowFeatures;
-  /** As written in the image; null without one. */
+  /** As in the image; null without a backing file. */
   backingName: string | null;
-  /** Null where the image does not say. */
+  /** Null if the image does not record it. */
   backingFormat: string | null;
   /** Name of the external data file, null without one. */
   dataFileName: string | null;
-  /** The external data file is a raw image by itself. */
+  /** The external data file is a raw image of the disk. */
   dataFileRaw: boolean;
 }
 
-/** How compressed clusters are compressed: raw DEFLATE, or Zstandard frames. */
+/** The method of compressed clusters: raw DEFLATE (zlib) or Zstandard frames. */
 export type Compression = 'zlib' | 'zstd';
 
 export interface QcowFeatures {
-  /** Refcounts are stale: they must be rebuilt before the image is written. */
+  /** Refcounts may be wrong: they must be rebuilt before the image is written. */
   dirty: boolean;
-  /** Not to be written until somebody has repaired it. */
+  /** The image must not be written before it has been repaired. */
   corrupt: boolean;
   lazyRefcounts: boolean;
-  /** Persistent bitmaps that are valid. */
+  /** The persistent bitmaps are valid. */
   bitmaps: number;
 }
 
-/** Bytes of a table that are cached as one: a page, or a whole table where clusters are smaller. */
+/** Size of an L2 slice: a page, or a whole table if clusters are smaller than a page. */
 export const SLICE_BYTES_MAX = 4096;
 
 /** Sizes that follow from a layout. */
@@ -51,12 +51,12 @@ export interface Geometry {
   clusterBytes: number;
   /** 8, or 16 with extended L2 entries. */
   entryBytes: number;
-  /** Entries of an L2 table: a cluster full. */
+  /** Entries of an L2 table, which fills one cluster. */
   l2Entries: number;
   sliceBytes: number;
   sliceEntries: number;
   slicesPerTable: number;
-  /** Bytes of the disk that a slice, and an L2 table, describe. */
+  /** Bytes of the disk that one slice covers, and that one L2 table covers. */
   sliceCoverage: number;
   l2Coverage: number;
 }
@@ -79,7 +79,7 @@ export function geometryOf(layout: QcowLayout): Geometry {
   };
 }
 
-/** Bytes of the smallest piece that has a place of its own in the host file. */
+/** Size of the smallest unit with a place of its own in the host file: a cluster or a subcluster. */
 export function smallestUnit(layout: QcowLayout): number {
   return layout.extendedL2 ? layout.clusterBytes / SUBCLUSTERS : layout.clusterBytes;
 }

@@ -5,12 +5,12 @@ import { checkIncompatible, type FeatureBits, hasFeature, readFeatureBits } from
 import type { Compression, QcowLayout } from './layout.js';
 import { malformed, unsupported } from './refusal.js';
 
-/** Bytes from the beginning of an image that hold header, extensions and backing name: a cluster. */
+/** Header, extensions and backing name lie in the first cluster: so many bytes at most. */
 export const HEADER_HEAD_BYTES = 1 << abi.CLUSTER_BITS_MAX;
 
 const NO_BITS: FeatureBits = { low: 0, high: 0 };
 
-/** Fields that later checks build on. */
+/** The fields that later checks need. */
 interface Basics {
   version: 2 | 3;
   clusterBits: number;
@@ -20,7 +20,7 @@ interface Basics {
   autoclear: FeatureBits;
 }
 
-/** True if the bytes begin as a qcow2 image, of whatever version. */
+/** True if the bytes begin like a qcow2 image of any version. */
 export function isQcow(head: Uint8Array): boolean {
   if (head.length < 8) return false;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
@@ -32,7 +32,7 @@ export function isQcow(head: Uint8Array): boolean {
  * anything is derived from it, and the cluster size first of all.
  *
  * @param head the first HEADER_HEAD_BYTES bytes, fewer if the file is shorter
- * @throws SluiceError exit code 3: EINVAL for what is broken, ENOTSUP for what we cannot read
+ * @throws SluiceError exit code 3: EINVAL for a broken header, ENOTSUP for an unsupported feature
  */
 export function parseHeader(path: string, head: Uint8Array): QcowLayout {
   if (!isQcow(head)) throw malformed(path, 'not a qcow2 image');
@@ -121,7 +121,7 @@ function checkEncryption(path: string, view: DataView): void {
   throw unsupported(path, `encrypted (${name}); decrypt it with qemu-img convert first`);
 }
 
-/** Where the tables are, all in whole clusters, none larger than QEMU makes them. */
+/** The places of the tables. Each must begin at a cluster and be no larger than QEMU's limit. */
 function readTables(path: string, view: DataView, basics: Basics) {
   const clusterBytes = 2 ** basics.clusterBits;
   const size = getU64(view, abi.HEADER_SIZE);
@@ -195,7 +195,7 @@ function readFormat(path: string, view: DataView, basics: Basics, extensions: Ex
   };
 }
 
-/** The bit and the field must agree: an old reader would inflate zstd as zlib. */
+/** Feature bit and field must agree: the bit keeps old readers from inflating zstd as zlib. */
 function readCompression(path: string, view: DataView, basics: Basics): Compression {
   const has = basics.headerBytes > abi.HEADER_V3_BYTES;
   const type = has ? view.getUint8(abi.HEADER_COMPRESSION_TYPE) : 0;

@@ -1,32 +1,32 @@
-/** Fewer pieces than this and a flush would be due all the time. */
+/** With fewer pieces than this nearly every change would need a flush. */
 const PIECES_MIN = 16;
 
 /**
- * Pieces of refcount blocks in memory, bounded: what was used longest ago goes first. A piece that
- * differs from the disk stays until it has been written, so whoever changes many has to have them
- * written when the cache is `crowded`.
+ * A bounded cache of pieces of refcount blocks. The least recently used piece is dropped first. A changed
+ * piece stays until it has been written, so a caller that changes many pieces must have them written
+ * when the cache is `crowded`.
  */
 export class PieceCache {
   readonly #capacity: number;
-  /** The one that was used last at the end. */
+  /** In the order of use; the most recently used one is last. */
   readonly #pieces = new Map<number, Uint8Array>();
   readonly #dirty = new Set<number>();
-  /** Copies of these are on their way to the disk: what is there is not yet what is here. */
+  /** Copies of these are being written: the disk does not have their contents yet. */
   readonly #writing = new Set<number>();
   #last = -1;
   #lastBytes: Uint8Array | undefined;
 
-  /** @param capacity Pieces; small values are raised. */
+  /** @param capacity Number of pieces; small values are raised. */
   constructor(capacity: number) {
     this.#capacity = Math.max(PIECES_MIN, Math.floor(capacity));
   }
 
-  /** Pieces in memory. */
+  /** Number of pieces in memory. */
   get size(): number {
     return this.#pieces.size;
   }
 
-  /** So many pieces differ from the disk that they should be written before more are loaded. */
+  /** Many pieces have changed: they should be written before more are loaded. */
   get crowded(): boolean {
     return (this.#dirty.size + this.#writing.size) * 2 > this.#capacity;
   }
@@ -46,19 +46,19 @@ export class PieceCache {
     return bytes;
   }
 
-  /** A piece has been read; one that is here already stays as it is. */
+  /** A piece has been read. If it is here already, the copy in memory is kept. */
   add(piece: number, bytes: Uint8Array): void {
     if (this.#pieces.has(piece)) return;
     if (this.#pieces.size >= this.#capacity) this.#evict();
     this.#pieces.set(piece, bytes);
   }
 
-  /** The piece, which is here, differs from the disk. */
+  /** The piece, which must be in memory, has changed. */
   markDirty(piece: number): void {
     this.#dirty.add(piece);
   }
 
-  /** Copies of all that differs from the disk, which then counts as being written. */
+  /** Copies all changed pieces, which then count as being written. */
   stage(): Map<number, Uint8Array> {
     const copies = new Map<number, Uint8Array>();
     for (const piece of this.#dirty) {
@@ -69,18 +69,18 @@ export class PieceCache {
     return copies;
   }
 
-  /** What was staged is on disk. */
+  /** The staged pieces have been written. */
   staged(): void {
     this.#writing.clear();
   }
 
-  /** What was staged could not be written. */
+  /** The staged pieces could not be written. */
   restore(): void {
     for (const piece of this.#writing) this.#dirty.add(piece);
     this.#writing.clear();
   }
 
-  /** Where nothing can go, the bound gives way: by what a few requests have in hand. */
+  /** If no piece can be dropped, the cache exceeds its bound, by the pieces of a few requests. */
   #evict(): void {
     for (const piece of this.#pieces.keys()) {
       if (this.#dirty.has(piece) || this.#writing.has(piece)) continue;

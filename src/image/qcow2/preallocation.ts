@@ -6,9 +6,9 @@ import { getRefcount } from './refcounts.js';
 const TABLE_OFFSET_MASK = 512;
 
 /**
- * True if many more clusters are allocated in the image than its file takes on the host: made with
- * preallocation=metadata. Then data clusters may be holes of the host file. The thresholds are those
- * of QEMU (qcow2_detect_metadata_preallocation), whose `map` changes with the answer.
+ * True if far more clusters are allocated in the image than its file occupies on the host, as after
+ * preallocation=metadata. Data clusters may then be holes of the host file. The thresholds are those of
+ * QEMU (qcow2_detect_metadata_preallocation), because the output of its `map` depends on the answer.
  */
 export function isPreallocated(source: FileSource, layout: QcowLayout): boolean {
   const { clusterBytes, refcountOrder } = layout;

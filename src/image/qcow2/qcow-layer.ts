@@ -17,8 +17,8 @@ import { type Geometry, geometryOf, type QcowLayout } from './layout.js';
 import { MISSING, type SliceCache } from './slice-cache.js';
 
 /**
- * A qcow2 image as a layer of a chain: looks a range up in L1 and, where cached, L2. Standard entries
- * describe a cluster; extended ones 32 subclusters: either is a "unit" here.
+ * A qcow2 image as a layer of a chain. It looks a range up in the L1 table and in the cached slices of
+ * L2 tables. A "unit" is what has a state of its own: a cluster, or with extended entries a subcluster.
  */
 export class QcowLayer implements Layer {
   size: number;
@@ -26,21 +26,21 @@ export class QcowLayer implements Layer {
   readonly inflation: Inflation;
   readonly layout: QcowLayout;
   readonly geometry: Geometry;
-  /** Offsets of L2 tables, 0 for none. A writer changes it. */
+  /** Offsets of L2 tables, 0 for none. `QcowWriter` changes it. */
   l1: Float64Array;
   readonly #file: number;
   /** The engine's index of the file that holds the data. */
   readonly dataFile: number;
   readonly #unitsPerEntry: number;
   readonly #unitBytes: number;
-  /** Scratch answer of `#classify`. */
+  /** Result of `#classify`. */
   #kind = ZERO;
   #host = -1;
 
   /**
    * @param l1 From `readL1`.
    * @param file The engine's index of the image's file.
-   * @param dataFile That of its external data file, or again `file`.
+   * @param dataFile The index of its external data file; without one, `file` again.
    */
   constructor(
     layout: QcowLayout,
@@ -83,8 +83,9 @@ export class QcowLayer implements Layer {
   }
 
   /**
-   * Where a range may be written in place: all of it allocated, contiguous, and ours alone.
-   * @returns False if any of that fails or is not known; then `extent` says nothing.
+   * Finds the place of a range that may be written in place: all of it is allocated and contiguous, and no
+   * snapshot shares it.
+   * @returns False if a condition fails or is unknown; `extent` is then undefined.
    */
   mapInPlace(offset: number, length: number, extent: Extent): boolean {
     const { sliceCoverage, entryBytes, clusterBytes } = this.geometry;
@@ -106,7 +107,7 @@ export class QcowLayer implements Layer {
     return true;
   }
 
-  /** Consecutive missing L2 tables are one extent: an empty disk of 1 TiB has 2048 of them. */
+  /** Maps consecutive missing L2 tables as one extent: an empty disk of 1 TiB has 2048 of them. */
   #mapNoTable(l1Index: number, offset: number, length: number, extent: Extent): void {
     const { l2Coverage } = this.geometry;
     const l1 = this.l1;
@@ -127,7 +128,7 @@ export class QcowLayer implements Layer {
     extent.slice = slice;
   }
 
-  /** Units from `from` bytes into the slice on, as far as they are alike and contiguous. */
+  /** Maps the units from byte `from` of the slice on, as long as they are alike and contiguous. */
   #mapUnits(place: number, from: number, extent: Extent): void {
     const unitBytes = this.#unitBytes;
     const first = Math.floor(from / unitBytes);
@@ -165,7 +166,7 @@ export class QcowLayer implements Layer {
     extent.bytes = entries.compressedBytes(high, low, clusterBits);
     extent.skip = from - entry * clusterBytes;
     extent.length = Math.min(extent.length, clusterBytes - extent.skip);
-    // A data file holds clusters as they are.
+    // A data file has no compressed clusters.
     const broken = extent.offset > OFFSET_MAX || this.dataFile !== this.#file;
     if (broken) extent.kind = BROKEN;
   }
@@ -219,7 +220,7 @@ export class QcowLayer implements Layer {
     return offset % this.layout.clusterBytes === 0 && offset <= OFFSET_MAX;
   }
 
-  /** Offset 0 is the header, so it means "none", but not in an external data file. */
+  /** Offset 0 is the header and so means "none", except in an external data file. */
   #isFirstOfDataFile(high: number): boolean {
     return this.dataFile !== this.#file && entries.isCopied(high);
   }

@@ -10,29 +10,29 @@ import type { RefcountStage } from './refcount-blocks.js';
 
 const COPIED_HIGH = 0x80000000;
 
-/** What has to happen to write a range of one cluster. One object is filled again and again. */
+/** The steps that write a range of one cluster. The same object is filled again for each call. */
 export interface WritePlan {
-  /** Host offset of the cluster that takes the range; -1: one has to be allocated. */
+  /** Host offset of the cluster for the range; -1 if one must be allocated. */
   host: number;
-  /** The range may be written as it is: nothing around it changes. */
+  /** The range can be written in place, without a change of metadata. */
   inPlace: boolean;
-  /** The range rounded to what must be written with it, offsets in the cluster. */
+  /** The range with the bytes that must be written together with it, offsets in the cluster. */
   from: number;
   to: number;
 }
 
-/** Pieces of metadata as they are to be on disk, in the order in which they may get there. */
+/** New contents for pieces of metadata on disk, in the order in which they must be written. */
 export interface Stage {
   refcounts: RefcountStage;
   header: Map<number, Uint8Array>;
   tables: TableStage;
-  /** The header with a new size or a new place of the L1 table. */
+  /** The header with a new size of the disk or a new place of the L1 table. */
   disk: Map<number, Uint8Array>;
-  /** What that says; null if it has not changed. */
+  /** These two values; null if they have not changed. */
   extent: DiskExtent | null;
 }
 
-/** Host offsets of clusters that lose a reference once what no longer refers to them is on disk. */
+/** Host offsets of clusters that lose a reference once the tables without it are on disk. */
 export interface Released {
   data: number[];
   /** Of L2 tables and refcount tables. */
@@ -40,8 +40,8 @@ export interface Released {
 }
 
 /**
- * Changes to the metadata of a qcow2 image, in memory. Pure: what differs from the disk is handed out by
- * `stage`, a copy of one moment, so that what is written in order was consistent in itself.
+ * Changes the metadata of a qcow2 image in memory. Pure: `stage` hands out everything that differs from
+ * the disk, copied at one moment, so that the pieces written one after the other are consistent.
  */
 export class QcowWriter {
   readonly layer: QcowLayer;
@@ -52,12 +52,12 @@ export class QcowWriter {
   readonly #header: HeaderBlock;
   #released: number[] = [];
   readonly #dirty: DirtyTables;
-  /** Where data may lie in an external data file ends; -1 without one. */
+  /** The end of the range for data in an external data file; -1 without one. */
   readonly #dataEnd: number;
 
   /**
    * @param hostSize Size of the image's file, bytes.
-   * @param cacheBytes Bound of the refcounts that are kept in memory.
+   * @param cacheBytes Bound of the refcounts in memory.
    */
   constructor(layer: QcowLayer, part: WritePart, hostSize: number, cacheBytes: number) {
     const { layout } = layer;
@@ -80,7 +80,7 @@ export class QcowWriter {
     );
   }
 
-  /** Slices that cannot be given away before they are written. */
+  /** Number of changed slices, which keep their place in the cache until they are written. */
   get dirtySlices(): number {
     return this.#dirty.slices;
   }
@@ -91,12 +91,12 @@ export class QcowWriter {
     );
   }
 
-  /** Data is in a file of its own, where nothing is counted. */
+  /** Data lies in an external data file, whose clusters have no refcounts. */
   get hasDataFile(): boolean {
     return this.#dataEnd >= 0;
   }
 
-  /** True if data cannot lie there, among tables or behind the end of the file: the image lies. */
+  /** True if data cannot lie there: among metadata, or past the end of its file. */
   isForbidden(host: number, length: number): boolean {
     const { clusterBytes } = this.layer.geometry;
     if (this.hasDataFile) return host + length > this.#dataEnd;
@@ -108,12 +108,12 @@ export class QcowWriter {
     return false;
   }
 
-  /** The active disk alone has this L2 table, so it may be changed. */
+  /** No snapshot shares this L2 table, so it may be changed. */
   ownsTable(l1Index: number): boolean {
     return this.layer.l1[l1Index] !== 0 && this.#dirty.copied[l1Index] === 1;
   }
 
-  /** A new table, filled on disk as it must be, takes the place of the old one. */
+  /** Replaces an L2 table by a new one, whose contents are on disk already. */
   setTable(l1Index: number, host: number): void {
     const old = this.layer.l1[l1Index]!;
     if (old > 0) this.allocator.releasedTables.push(old);
@@ -123,7 +123,7 @@ export class QcowWriter {
     this.#metadata.add(host / this.layer.geometry.clusterBytes);
   }
 
-  /** Entries that the L1 table may have where it is: it has whole clusters. */
+  /** Number of entries for which the L1 table has room at its place: it occupies whole clusters. */
   get l1Room(): number {
     const { clusterBytes } = this.layer.geometry;
     const bytes = this.layer.layout.l1Entries * 8;
@@ -131,8 +131,8 @@ export class QcowWriter {
   }
 
   /**
-   * The L1 table gets more entries. Until the header says so, the disk has the old one.
-   * @param host New place, of whole new clusters; null: it stays where it is, see `l1Room`.
+   * Gives the L1 table more entries. Until the header refers to it, the old table stays valid on disk.
+   * @param host New place, at whole new clusters; null to keep the place, see `l1Room`.
    */
   growL1(entries: number, host: number | null): void {
     const { layer } = this;
@@ -159,7 +159,7 @@ export class QcowWriter {
     this.#stageExtent(layout.size);
   }
 
-  /** The disk has another size, a multiple of a sector, when all that is changed so far is on disk. */
+  /** Sets the size of the disk, a multiple of a sector. It is written after all changes made so far. */
   setSize(size: number): void {
     this.layer.layout.size = size;
     this.#stageExtent(size);
@@ -195,7 +195,7 @@ export class QcowWriter {
     return plan;
   }
 
-  /** The bytes of a plan are in the cluster at `host`: from now on they are read from there. */
+  /** The bytes of a plan have been written to the cluster at `host`: from now on it is read. */
   link(place: number, start: number, host: number, from: number, to: number): void {
     const at = this.#entryAt(place, start);
     const { words } = this.layer.cache;
@@ -212,7 +212,7 @@ export class QcowWriter {
     this.#dirty.markSlice(place, start);
   }
 
-  /** A whole cluster reads as zeros from now on and takes no room. Version 3 only. */
+  /** Makes a whole cluster read as zeros and gives up its room. Version 3 only. */
   linkZero(place: number, start: number): void {
     const at = this.#entryAt(place, start);
     const { words } = this.layer.cache;
@@ -226,7 +226,7 @@ export class QcowWriter {
     this.#dirty.markSlice(place, start);
   }
 
-  /** What is to lose its references once the next stage is on disk: for `Allocator.decrement`. */
+  /** The clusters to pass to `Allocator.decrement` once the next stage is on disk. */
   takeReleased(): Released {
     const released = { data: this.#released, tables: this.allocator.releasedTables };
     this.#released = [];
@@ -234,27 +234,27 @@ export class QcowWriter {
     return released;
   }
 
-  /** Clusters that were given out, and are not needed. */
+  /** Takes back allocated clusters that are not needed. */
   giveBack(hosts: readonly number[]): void {
     this.#released.push(...hosts);
   }
 
   /** The stage after `takeReleased` could not be written. */
   putBack({ data, tables }: Released): void {
-    // Not spread over arguments: they may be a million.
+    // Not as arguments of push: they may be a million.
     this.#released = this.#released.concat(data);
     this.allocator.releasedTables.push(...tables);
   }
 
-  /** The image asks for its refcounts to be written when it is closed, and to be marked until then. */
+  /** The image has lazy refcounts: they are written at the end, and it is marked as dirty until then. */
   get isLazy(): boolean {
     const { version, features } = this.layer.layout;
     return version === 3 && features.lazyRefcounts;
   }
 
   /**
-   * Copies all that differs from the disk and counts it as written.
-   * @param withRefcounts False for a lazy image: then it is marked as dirty instead.
+   * Copies everything that differs from the disk, and counts it as written.
+   * @param withRefcounts If false, the image is marked as dirty instead of writing the refcounts.
    */
   stage(withRefcounts: boolean): Stage {
     const { blocks } = this.allocator;
@@ -270,20 +270,20 @@ export class QcowWriter {
     };
   }
 
-  /** The stage is on disk. */
+  /** The stage has been written. */
   staged(stage: Stage): void {
     this.allocator.blocks.staged();
     this.#dirty.staged(stage.tables);
     this.#header.diskStaged(stage.extent);
   }
 
-  /** All refcounts are on disk: what of the header has to be written to say so. */
+  /** All refcounts are on disk: the header without the dirty mark, if it must be written. */
   stageClean(): Map<number, Uint8Array> {
     if (this.isLazy && this.#header.isDirty) this.#header.setDirty(false);
     return this.#header.stage();
   }
 
-  /** The stage could not be written: all of it is to be written again. */
+  /** The stage could not be written: its parts count as changed again. */
   restore(stage: Stage): void {
     this.allocator.blocks.restore(stage.refcounts);
     if (stage.header.size > 0) this.#header.restore();
@@ -302,7 +302,7 @@ export class QcowWriter {
     return (this.layer.cache.words[at + 3]! & mask) >>> 0 === mask;
   }
 
-  /** Gives up what an entry points at, unless that is `host`; true if it is. */
+  /** Releases the clusters of an entry, unless it refers to `host` already; true if it does. */
   #release(at: number, host: number): boolean {
     const { words } = this.layer.cache;
     const { clusterBits } = this.layer.layout;

@@ -7,29 +7,27 @@ import type { QcowLayout } from './layout.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
 import { malformed, unsupported } from './refusal.js';
 
-/** What writing an image needs to know of it besides what reading does. Plain data. */
+/** What writing an image needs besides the data for reading it. Plain data. */
 export interface WritePart {
-  /** The whole L1 table that the disk needs: offsets of L2 tables, 0 for none. */
+  /** The whole L1 table: offsets of L2 tables, 0 for none. */
   l1: Float64Array;
-  /** 1 where the L2 table belongs to the active disk alone and may be written in place. */
+  /** 1 for an L2 table that no snapshot shares, so that it may be written in place. */
   l1Copied: Uint8Array;
   /** Offsets of refcount blocks, 0 for none. */
   refcountTable: Float64Array;
-  /** Numbers of the clusters that hold metadata: data must never be written there. */
+  /** Numbers of the clusters that hold metadata: data must not be written there. */
   metadata: Float64Array;
-  /** The beginning of the image, as much as is written at once. */
+  /** The beginning of the image, in the length of one write. */
   header: Uint8Array;
-  /**
-   * On a block device, where the clusters in use end, bytes; null for a file, which ends there itself.
-   */
+  /** On a block device, the end of the clusters in use, bytes; null for a file, which ends there. */
   deviceEnd: number | null;
   /** Size of the external data file, bytes; -1 without one. */
   dataSize: number;
 }
 
 /**
- * Reads the tables of an image that is to be written, and refuses one that is not sound. Refcounts
- * that are stale have been rebuilt before.
+ * Reads the tables of an image for writing, and refuses an image with broken tables. Wrong refcounts
+ * must have been rebuilt before.
  *
  * @throws SluiceError exit code 3
  */
@@ -72,7 +70,7 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
 }
 
 /**
- * Refuses an image that cannot be written, whatever its tables are like.
+ * Refuses an image that cannot be written even if its tables are sound.
  *
  * @throws SluiceError exit code 3
  */
@@ -95,7 +93,7 @@ export function checkWritable(
 }
 
 function readWholeL1(path: string, source: FileSource, layout: QcowLayout) {
-  // All entries, not only those that the disk needs: whole pieces of the table are written back.
+  // All entries, also those beyond the end of the disk, because whole pieces of the table are written.
   const entries = layout.l1Entries;
   const l1 = new Float64Array(entries);
   const l1Copied = new Uint8Array(entries);
@@ -126,7 +124,7 @@ function readRefcountTable(path: string, source: FileSource, layout: QcowLayout)
   return table;
 }
 
-/** Where the clusters of metadata end. */
+/** The cluster after the last one of metadata. */
 function lastOf(metadata: ReadonlySet<number>): number {
   let end = 0;
   for (const cluster of metadata) end = Math.max(end, cluster + 1);

@@ -9,43 +9,46 @@ import { unsupported } from './refusal.js';
 import type { Snapshot } from './snapshots.js';
 import { encodeTable } from './table-pieces.js';
 
-/** An image's file that may be changed, by calls that wait. */
+/** The file of an image, writable by synchronous calls. */
 export interface WritableSource extends Source {
-  /** Bytes that take room on the host. */
+  /** Bytes allocated for the file on the host. */
   readonly allocated: number;
   write(offset: number, bytes: Uint8Array): void;
-  /** What was written is on the disk when this ends. */
+  /** Returns when everything written is on disk. */
   sync(): void;
 }
 
 /**
- * Clusters that are counted at once, with 5 bytes each: 1 TiB of 64 KiB clusters. What lies further on
- * takes another walk through the tables.
+ * Clusters counted at once, with 5 bytes each: 1 TiB of 64 KiB clusters. A larger file takes further
+ * passes over the tables.
  */
 const WINDOW_CLUSTERS = 1 << 24;
 
-/** Where the new refcounts go. */
+/** The places of the new refcounts. */
 interface Placement {
   /** Offsets of refcount blocks, 0 for none. */
   table: Float64Array;
   tableOffset: number;
   tableClusters: number;
   moved: boolean;
-  /** Clusters from here to `end` are new: blocks, and the table if it has moved. */
+  /** Clusters from here to `end` are new: refcount blocks, and the table if it has moved. */
   begin: number;
   end: number;
 }
 
-/** Refcount blocks may take this and as much as the file takes on the host: a hole counts nothing. */
+/**
+ * New refcount blocks may take this many bytes plus as many as the file occupies on the host. So the
+ * holes of a sparse file do not make the repair write without bound.
+ */
 const BLOCK_BYTES_FREE = 64 << 20;
 
 /**
- * Rebuilds the refcounts of an image from its tables, and the marks in them that depend on refcounts,
- * then clears the dirty bit. A crash at any moment leaves the bit set, and the tables
- * that count. Nothing is written before all of the image has been found sound.
+ * Rebuilds the refcounts of an image from its tables, corrects the copied bits, and then clears the
+ * dirty bit. After a crash at any moment the bit is still set and the tables are intact. All metadata
+ * is checked before anything is written.
  *
- * @param windowClusters Clusters that are counted at once, a multiple of those of a refcount block.
- * @returns Generator of how far it is, 0 to 1. What it returns is the layout that now holds.
+ * @param windowClusters Clusters counted at once, a multiple of those of a refcount block.
+ * @returns A generator that yields the progress, 0 to 1, and returns the new layout.
  * @throws SluiceError exit code 3
  */
 export function* rebuildRefcounts(
@@ -86,7 +89,7 @@ export function* rebuildRefcounts(
   return finish(file, layout, placement);
 }
 
-/** Goes through a long count, of which each step is one L2 table. */
+/** Runs a long count to its end; each step is one L2 table. */
 function* drain<T>(
   steps: Generator<void, T>,
   tables: Tables,
@@ -105,7 +108,7 @@ function clustersPerBlock(layout: QcowLayout): number {
   return (layout.clusterBytes * 8) / 2 ** layout.refcountOrder;
 }
 
-/** Adds the numbers of blocks that are needed and not there. */
+/** Adds the numbers of needed blocks that do not exist. */
 function findMissing(
   layout: QcowLayout,
   { refcountTable }: Tables,
@@ -120,7 +123,7 @@ function findMissing(
   }
 }
 
-/** Finds places behind the file for missing blocks, and for a larger table where it needs one. */
+/** Places the missing blocks, and a larger table if it is needed, past the end of the file. */
 function place(
   path: string,
   file: WritableSource,
@@ -134,7 +137,7 @@ function place(
   const perTable = clusterBytes / 8;
   let clusters = old;
   let end = begin;
-  // What is new needs blocks too: until nothing is missing any more.
+  // New clusters need blocks too: repeat until none is missing.
   for (let known = -1; known !== missing.size + clusters; ) {
     known = missing.size + clusters;
     let largest = 0;
@@ -160,7 +163,7 @@ function place(
   return { table, tableOffset, tableClusters: clusters, moved, begin, end };
 }
 
-/** "Referred to once" is marked where that is so: what has the mark is written in place. */
+/** Sets the copied bits, which allow writing in place, where the refcount is 1 and clears the others. */
 function correctMarks(
   file: WritableSource,
   layout: QcowLayout,
@@ -175,7 +178,7 @@ function correctMarks(
     return count === undefined ? undefined : count === 1;
   };
   correctCopied(l1, 8, owned);
-  // What is in a data file has no refcounts.
+  // Clusters of a data file have no refcounts.
   if (layout.dataFileName !== null) return;
   for (const offset of active) {
     const bytes = file.read(offset, clusterBytes);
@@ -184,7 +187,7 @@ function correctMarks(
   }
 }
 
-/** Writes the blocks that count a window, as far as they differ. */
+/** Writes the blocks of a window whose contents change. */
 function writeBlocks(
   file: WritableSource,
   layout: QcowLayout,
@@ -213,7 +216,7 @@ function writeBlocks(
   }
 }
 
-/** The table, then in one sector of the header where it is and that the image is clean. */
+/** Writes the table, then its place and the cleared dirty bit in one sector of the header. */
 function finish(file: WritableSource, layout: QcowLayout, placement: Placement): QcowLayout {
   const { table, tableOffset, tableClusters } = placement;
   if (placement.end > placement.begin) {

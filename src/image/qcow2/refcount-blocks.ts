@@ -4,31 +4,31 @@ import { PieceCache } from './piece-cache.js';
 import { getRefcount, setRefcount } from './refcounts.js';
 import { encodeTable } from './table-pieces.js';
 
-/** Metadata is written in pieces of this, or of a cluster where that is smaller. */
+/** Metadata is written in pieces of this size, or of a cluster if that is smaller. */
 export const PIECE_BYTES = 4096;
 
-/** Refcounts as they are to be on disk, by host offset. */
+/** New contents for refcounts on disk, by host offset. */
 export interface RefcountStage {
   pieces: Map<number, Uint8Array>;
-  /** Pieces of the refcount table: of new blocks, or all of it where the table has moved. */
+  /** Pieces of the refcount table: those with new blocks, or all pieces if the table has moved. */
   table: Map<number, Uint8Array>;
-  /** The header is to point at the table. */
+  /** The table has moved, so the header must be written too. */
   moved: boolean;
   newBlocks: number[];
 }
 
 /**
- * The refcounts of an image: the table of blocks, and the blocks in pieces, as far as they are in
- * memory. Pure: `wanted` says which piece has to be read.
+ * The refcounts of an image: the whole table of blocks, and the blocks in pieces, some of which are in
+ * memory. Pure: `wanted` says which piece must be read.
  */
 export class RefcountBlocks {
   /** Offsets of refcount blocks, 0 for none. */
   table: Float64Array;
   tableOffset: number;
   tableClusters: number;
-  /** Number of the piece that `find` did not find. */
+  /** Number of the piece that `find` missed. */
   wanted = 0;
-  /** Refcounts in a block, and in a piece of one. */
+  /** Number of refcounts in a block, and in a piece of a block. */
   readonly perBlock: number;
   readonly perPiece: number;
 
@@ -37,13 +37,13 @@ export class RefcountBlocks {
   readonly #order: number;
   readonly #cache: PieceCache;
   readonly #newBlocks = new Set<number>();
-  /** Pieces of new blocks that nobody has asked for: zeros, on disk too. */
+  /** Pieces of new blocks that were not used yet. They are zeros, on disk too. */
   readonly #untouched = new Set<number>();
   #moved = false;
 
   /**
    * @param table Offsets of refcount blocks.
-   * @param cacheBytes Bound of what is kept in memory; small values are raised.
+   * @param cacheBytes Bound of the pieces in memory; small values are raised.
    */
   constructor(layout: QcowLayout, table: Float64Array, cacheBytes: number) {
     this.table = table;
@@ -57,17 +57,17 @@ export class RefcountBlocks {
     this.#cache = new PieceCache(cacheBytes / this.#pieceBytes);
   }
 
-  /** Changed refcounts should be written before more are loaded. */
+  /** Many refcounts have changed: they should be written before more are loaded. */
   get crowded(): boolean {
     return this.#cache.crowded;
   }
 
-  /** Something differs from the disk. */
+  /** Refcounts or the table differ from the disk. */
   get changed(): boolean {
     return this.#cache.hasDirty || this.#newBlocks.size > 0 || this.#moved;
   }
 
-  /** Pieces in memory. */
+  /** Number of pieces in memory. */
   get cached(): number {
     return this.#cache.size;
   }
@@ -80,7 +80,7 @@ export class RefcountBlocks {
     return Math.floor(cluster / this.perBlock);
   }
 
-  /** Host offset of a piece whose block is there. */
+  /** Host offset of a piece whose block exists. */
   offsetOf(piece: number): number {
     const perBlock = this.#clusterBytes / this.#pieceBytes;
     return this.table[Math.floor(piece / perBlock)]! + (piece % perBlock) * this.#pieceBytes;
@@ -90,7 +90,7 @@ export class RefcountBlocks {
     return this.#pieceBytes;
   }
 
-  /** A piece of a block that is there; if it has to be read first, undefined and `wanted`. */
+  /** A piece of a block that exists. If it must be read first: undefined, and `wanted` is set. */
   find(piece: number): Uint8Array | undefined {
     const bytes = this.#cache.get(piece);
     if (bytes !== undefined) return bytes;
@@ -107,20 +107,20 @@ export class RefcountBlocks {
     this.#cache.add(piece, bytes);
   }
 
-  /** A refcount of a piece that `find` found. */
+  /** A refcount in a piece returned by `find`. */
   get(bytes: Uint8Array, cluster: number): number {
     return getRefcount(bytes, cluster % this.perPiece, this.#order);
   }
 
-  /** Sets one of a piece that `find` found. */
+  /** Sets a refcount in a piece returned by `find`. */
   set(bytes: Uint8Array, cluster: number, value: number): void {
     setRefcount(bytes, cluster % this.perPiece, this.#order, value);
     this.#cache.markDirty(this.pieceOf(cluster));
   }
 
   /**
-   * A new block at `cluster`, which nobody counts yet.
-   * @param zeroed The host reads zeros there; otherwise all of it is to be written.
+   * Adds a new block at `cluster`, whose own refcount the caller must set.
+   * @param zeroed The host reads zeros there; otherwise the whole block must be written.
    */
   addBlock(index: number, cluster: number, zeroed: boolean): void {
     this.table[index] = cluster * this.#clusterBytes;
@@ -135,13 +135,13 @@ export class RefcountBlocks {
   }
 
   /**
-   * Clusters of a table that lies at `start` and counts all clusters up to itself, with the blocks
-   * that count it, and half as many again; 0 if it would be larger than a table may be.
+   * Number of clusters of a table at `start` that can count all clusters up to its own end and the blocks
+   * that count it, and half as many again; 0 if that is more than a table may have.
    */
   tableClustersAt(start: number): number {
     const perCluster = this.#clusterBytes / 8;
     const most = REFCOUNT_TABLE_BYTES_MAX / this.#clusterBytes;
-    // A block is made for every `perBlock` clusters of the table, and some for the blocks themselves.
+    // Each `perBlock` clusters of the table need a block, and these blocks need some more.
     const end = (clusters: number): number =>
       start + clusters + Math.ceil((clusters * 1.1) / this.perBlock) + 3;
     const fits = (clusters: number): boolean =>
@@ -151,7 +151,7 @@ export class RefcountBlocks {
     return fits(clusters) ? clusters : 0;
   }
 
-  /** The table goes on in new clusters from `start` on, which nobody counts yet. */
+  /** Moves the table to new clusters from `start` on, whose refcounts the caller must set. */
   moveTable(start: number, clusters: number): void {
     const table = new Float64Array((clusters * this.#clusterBytes) / 8);
     table.set(this.table);
@@ -161,14 +161,14 @@ export class RefcountBlocks {
     this.#moved = true;
   }
 
-  /** Copies all pieces that differ from the disk, by host offset; they count as being written. */
+  /** Copies all changed pieces, by host offset; they count as being written. */
   stagePieces(): Map<number, Uint8Array> {
     const pieces = new Map<number, Uint8Array>();
     for (const [piece, bytes] of this.#cache.stage()) pieces.set(this.offsetOf(piece), bytes);
     return pieces;
   }
 
-  /** The same with the table. */
+  /** Copies the changed pieces and the changed parts of the table. */
   stage(): RefcountStage {
     const newBlocks = [...this.#newBlocks];
     const stage = { pieces: this.stagePieces(), table: new Map(), moved: this.#moved, newBlocks };
@@ -184,22 +184,22 @@ export class RefcountBlocks {
     return stage;
   }
 
-  /** A stage without refcounts: they stay as changed as they are. */
+  /** A stage without refcounts: changed ones stay changed. */
   stageNothing(): RefcountStage {
     return { pieces: new Map(), table: new Map(), moved: false, newBlocks: [] };
   }
 
-  /** What was staged is on disk. */
+  /** The staged pieces have been written. */
   staged(): void {
     this.#cache.staged();
   }
 
-  /** The pieces that were staged could not be written: they are to be written again. */
+  /** The staged pieces could not be written: they count as changed again. */
   restorePieces(): void {
     this.#cache.restore();
   }
 
-  /** The same for a whole stage. */
+  /** A whole stage could not be written. */
   restore(stage: RefcountStage): void {
     this.restorePieces();
     for (const block of stage.newBlocks) this.#newBlocks.add(block);

@@ -1,4 +1,4 @@
-/** Refcount number `index` of a block, `1 << order` bits wide. Above 2^53 it is not exact. */
+/** Refcount number `index` of a block; refcounts have `1 << order` bits. Above 2^53 it is not exact. */
 export function getRefcount(block: Uint8Array, index: number, order: number): number {
   if (order < 3) {
     const bits = 1 << order;

@@ -1,13 +1,13 @@
 import type { Mapping } from '../../sys/memory.js';
 
-/** A cache's answer: the slice is not here. */
+/** Result of `find`: the slice is not in the cache. */
 export const MISSING = -1;
-/** A cache's answer: every place is being loaded. */
+/** Result of `begin`: all places are pinned or being loaded. */
 export const FULL = -2;
-/** A cache's answer: somebody is loading this slice already. */
+/** Result of `begin`: another request is loading this slice already. */
 export const LOADING = -3;
 
-/** Fewer places than this and requests in flight would take them from each other all the time. */
+/** With fewer places than this, requests in flight would keep taking them from each other. */
 export const PLACES_MIN = 64;
 
 const FREE = 0;
@@ -15,11 +15,11 @@ const BUSY = 1;
 const READY = 2;
 
 /**
- * A bounded cache of pieces of tables. A piece is read straight into its place, where its bytes are
+ * A bounded cache of slices of tables. A slice is read straight into its place, where its bytes are
  * swapped once: from then on `words` holds 32-bit words, the high one of each entry first.
  *
- * What goes when room is needed is found by the clock algorithm: the first place that has not been
- * used since the hand passed it last.
+ * The clock algorithm chooses the slice to drop: the first one that has not been used since the hand
+ * passed it last.
  */
 export class SliceCache {
   readonly words: Uint32Array;
@@ -31,9 +31,9 @@ export class SliceCache {
   readonly #sliceAt: Float64Array;
   readonly #state: Uint8Array;
   readonly #used: Uint8Array;
-  /** Places that may not be given away: changed, or being written back. */
+  /** Pinned places, which must keep their slice: it has changed or is being written. */
   readonly #pins: Uint8Array;
-  /** Places from here on have never been used. */
+  /** The places from here on were never used. */
   #fresh = 0;
   #hand = 0;
 
@@ -50,7 +50,7 @@ export class SliceCache {
     this.#pins = new Uint8Array(this.places);
   }
 
-  /** Place of a slice that is loaded, or MISSING. */
+  /** Place of a loaded slice, or MISSING. */
   find(slice: number): number {
     const place = this.#placeOf.get(slice);
     if (place === undefined || this.#state[place] !== READY) return MISSING;
@@ -58,7 +58,7 @@ export class SliceCache {
     return place;
   }
 
-  /** A place to load a slice into, FULL, or LOADING. `loaded` or `abandon` must follow. */
+  /** Reserves a place to load a slice into; or FULL, LOADING. `loaded` or `abandon` must follow. */
   begin(slice: number): number {
     if (this.#placeOf.has(slice)) return LOADING;
     const place = this.#takePlace();
@@ -69,18 +69,18 @@ export class SliceCache {
     return place;
   }
 
-  /** Address to read a slice to. */
+  /** The address of a place, to read a slice to. */
   address(place: number): number {
     return this.#memory.address + place * this.sliceBytes;
   }
 
-  /** The same place as bytes. */
+  /** The bytes of a place. */
   bytesOf(place: number): Uint8Array {
     const at = place * this.sliceBytes;
     return this.#bytes.subarray(at, at + this.sliceBytes);
   }
 
-  /** `bytes` of the slice have been read; what the file lacks is zeros. */
+  /** `bytes` of the slice have been read; bytes past the end of the file are zeros. */
   loaded(place: number, bytes: number): void {
     const at = place * this.sliceBytes;
     this.#bytes.fill(0, at + bytes, at + this.sliceBytes);
@@ -97,7 +97,7 @@ export class SliceCache {
     this.#state[place] = FREE;
   }
 
-  /** Keeps a place from being given away until as many calls of `unpin` as of this. */
+  /** Pins a place. It keeps its slice until `unpin` was called as often as this. */
   pin(place: number): void {
     this.#pins[place]!++;
   }
@@ -106,7 +106,7 @@ export class SliceCache {
     this.#pins[place]!--;
   }
 
-  /** The bytes of a loaded slice as they are on disk: a copy. */
+  /** A copy of a loaded slice in the byte order of the disk. */
   encode(place: number): Uint8Array {
     const copy = this.bytesOf(place).slice();
     const words = new Uint32Array(copy.buffer);
@@ -116,7 +116,7 @@ export class SliceCache {
 
   #takePlace(): number {
     if (this.#fresh < this.places) return this.#fresh++;
-    // Twice round: the first clears the marks.
+    // Two rounds: the first one clears the marks of use.
     for (let step = 0; step < 2 * this.places; step++) {
       const place = this.#hand;
       this.#hand = place + 1 === this.places ? 0 : place + 1;

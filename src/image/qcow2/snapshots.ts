@@ -11,17 +11,17 @@ export interface Snapshot {
   name: string;
   /** Milliseconds since 1970. */
   dateMs: number;
-  /** Bytes of the saved state of the virtual machine; 0 for a snapshot of the disk alone. */
+  /** Size of the saved state of the virtual machine; 0 if only the disk was saved. */
   stateBytes: number;
-  /** Virtual size of the disk at that time. */
+  /** Virtual size of the disk when the snapshot was made. */
   size: number;
   l1Offset: number;
   l1Entries: number;
-  /** Bytes of its entry in the table of snapshots. */
+  /** Size of its entry in the snapshot table. */
   entryBytes: number;
 }
 
-/** QEMU's limit of the whole table: it bounds what a hostile image can make us read and keep. */
+/** QEMU's limit of the whole table. It bounds what a hostile image can make Sluice read and keep. */
 const TABLE_BYTES_MAX = 64 << 20;
 
 /**
@@ -58,10 +58,10 @@ export function readSnapshots(path: string, source: Source, layout: QcowLayout):
   return snapshots;
 }
 
-/** The table is read in pieces of this: 65536 entries one by one take seconds. */
+/** The table is read in pieces of this size: to read 65536 entries one by one takes seconds. */
 const WINDOW_BYTES = 1 << 20;
 
-/** A source that is read from front to back in small steps. */
+/** Reads a source from front to back in small steps. */
 class Window {
   readonly #source: Source;
   #start = 0;
@@ -81,7 +81,7 @@ class Window {
   }
 }
 
-/** An L1 table of whole clusters that lies in the file and is no larger than QEMU makes them. */
+/** True if the L1 table begins at a cluster, lies in the file and is within QEMU's limit. */
 function hasPlausibleL1(
   { l1Offset, l1Entries, size }: Snapshot,
   { clusterBytes }: QcowLayout,
@@ -96,7 +96,7 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** One entry, whose lengths are checked. */
+/** Parses one entry, whose lengths have been checked. */
 function parseSnapshot(bytes: Uint8Array, layout: QcowLayout): Snapshot {
   const view = viewOf(bytes);
   const extra = view.getUint32(abi.SNAPSHOT_EXTRA_BYTES);
@@ -122,9 +122,9 @@ function parseSnapshot(bytes: Uint8Array, layout: QcowLayout): Snapshot {
 }
 
 /**
- * The layout of an image as it was at a snapshot: another L1 table and size.
+ * The layout of an image at a snapshot, with the L1 table and size of that time.
  *
- * @throws SluiceError EINVAL, exit code 3, for a snapshot whose L1 table is impossible
+ * @throws SluiceError EINVAL, exit code 3, for a snapshot with an invalid L1 table
  */
 export function snapshotLayout(path: string, layout: QcowLayout, snapshot: Snapshot): QcowLayout {
   const { l1Offset, l1Entries, size } = snapshot;

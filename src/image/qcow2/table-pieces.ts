@@ -1,6 +1,6 @@
 const COPIED_HIGH = 0x80000000;
 
-/** One piece of a table of offsets as it is on disk; entries with the copied bit where told. */
+/** One piece of a table of offsets in the form of the disk, with the copied bits if they are given. */
 export function encodeTable(
   table: Float64Array,
   piece: number,
