@@ -1,6 +1,6 @@
 import type { FioJob } from './lib/fio.js';
 
-/** Where the image lies: in memory (what the server costs) or on a disk (what a user gets). */
+/** The place of the image: in memory, to see the cost of the server, or on a disk, as users have it. */
 export type Storage = 'tmpfs' | 'disk';
 
 /** One workload on one storage. */

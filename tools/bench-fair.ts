@@ -27,7 +27,7 @@ function readOptions() {
     .parseSync();
 }
 
-/** Images made when they are first needed, so that a short run with --only is short. */
+/** Images, each made when it is first needed, so that a run with --only is short. */
 class Images {
   readonly #folders = new Map<string, string>();
   readonly #made = new Set<string>();

@@ -15,7 +15,7 @@ const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const MIB = 1 << 20;
 const GIB = 2 ** 30;
 const CACHE = 16 * MIB;
-/** A daemon that is new compiles what it uses first: seconds that are not counted. */
+/** Seconds that are not counted, in which a new daemon compiles its hot code. */
 const RAMP = 1;
 
 interface Settings {
@@ -44,7 +44,7 @@ interface Contest {
   rw: FioJob['rw'];
   /** Bytes of the disk. */
   size: number;
-  /** Least that the second side's rate must be, in parts of the first's. */
+  /** Lower bound of the ratio of the second side's rate to the first side's. */
   least: number;
   /** Makes the images, anew before each run if `fresh`. */
   prepare: (sides: readonly Side[]) => Promise<void>;
@@ -68,7 +68,7 @@ function readOptions() {
 
 const qemuImg = (...words: string[]): Promise<string> => run('qemu-img', words, 120_000);
 
-/** All clusters are there, and every table fits the cache. */
+/** All clusters are allocated, and the cache holds all tables. */
 function allocated({ folder, sizeMib }: Settings): Contest[] {
   const raw = join(folder, 'allocated.raw');
   const qcow2 = join(folder, 'allocated.qcow2');
@@ -87,7 +87,7 @@ function allocated({ folder, sizeMib }: Settings): Contest[] {
   });
 }
 
-/** Both with as much memory for tables, against QEMU's fastest mode here. */
+/** Sluice against QEMU's fastest mode here, with the same amount of memory for tables. */
 function againstQemu(folder: string, name: string): [Side, Side] {
   const image = join(folder, name);
   return [
@@ -106,7 +106,7 @@ function large({ folder }: Settings): Contest {
   return { id: 'large/randread', rw: 'randread', size, least: 1.5, fresh: false, sides, prepare };
 }
 
-/** Every write takes a new cluster. */
+/** Every write allocates a cluster. */
 function allocating({ folder }: Settings): Contest {
   const sides = againstQemu(folder, 'empty.qcow2');
   const size = 100 * GIB;
@@ -130,7 +130,7 @@ async function measure(side: Side, contest: Contest, settings: Settings): Promis
   }
 }
 
-/** Both sides in turn, the order changing from round to round. */
+/** Runs both sides one after the other; the order alternates from round to round. */
 async function compete(contest: Contest, settings: Settings): Promise<Line> {
   const { sides } = contest;
   const rates = new Map<Side, number[]>(sides.map((side) => [side, []]));
@@ -165,7 +165,7 @@ async function timed(rounds: number, action: () => Promise<unknown>): Promise<nu
   return summarize(times)?.median ?? Number.NaN;
 }
 
-/** What a size of 1 TiB costs where nothing is in it. */
+/** The time to open or map an empty image of 1 TiB. */
 async function empty({ folder, rounds }: Settings): Promise<Line[]> {
   const image = join(folder, 'terabyte.qcow2');
   await qemuImg('create', '-q', '-f', 'qcow2', image, '1T');

@@ -4,7 +4,7 @@ import { ratio, type Target } from './bench-targets.js';
 import { type Machine, machineLine } from './lib/machine.js';
 import { formatBytesPerSecond, formatIops, markdownTable, shortNumber } from './lib/table.js';
 
-/** Everything a run found; also what --json writes. */
+/** All results of a run, in the form that --json writes. */
 export interface BenchReport {
   machine: Machine;
   settings: BenchSettings;

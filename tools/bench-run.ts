@@ -6,7 +6,7 @@ import { cpuTime } from './lib/process.js';
 import type { Server } from './lib/servers.js';
 import { rotate, type Summary, summarize } from './lib/stats.js';
 
-/** How long and how often to measure. */
+/** The length and the number of the measurements. */
 export interface BenchSettings {
   seconds: number;
   rampSeconds: number;
@@ -20,7 +20,7 @@ export interface Place {
   folder: string;
 }
 
-/** What one server did in one case. */
+/** The result of one server in one case. */
 interface ServerResult {
   /** Requests or bytes per second; null when every round failed. */
   figure: Summary | null;
@@ -29,7 +29,7 @@ interface ServerResult {
   errors: string[];
 }
 
-/** What all servers did in one case, by server name. */
+/** The results of all servers in one case, by server name. */
 export interface CaseResult {
   id: string;
   title: string;
@@ -69,10 +69,10 @@ async function measure(
 }
 
 /**
- * Runs one case: in each round every server in turn, one mounted at a time on the same image, the
- * order going round from one round to the next. So a drift of the machine hits all alike, none
- * competes with another for memory or the host's cache, and all have the same file layout. A
- * server that fails is noted and does not end the run.
+ * Runs one case. In each round every server runs once, mounted alone on the same image; the order
+ * rotates from one round to the next. So a drift of the machine affects all servers alike, no server
+ * competes with another for memory or the host's cache, and all have the same file layout. A server
+ * that fails is noted and does not end the run.
  */
 export async function runCase(
   bench: BenchCase,

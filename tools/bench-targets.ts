@@ -1,7 +1,7 @@
 import type { CaseResult } from './bench-run.js';
 import type { Server } from './lib/servers.js';
 
-/** What is asked of one figure. */
+/** The target for one figure. */
 export interface Target {
   title: string;
   /** `at least 3 x`, `under 10 %`. */
@@ -14,13 +14,13 @@ export interface Target {
 
 type Kind = Server['kind'];
 
-/** The name a peer must have to count as the data-plane experiment. */
+/** A peer of this name counts as the data-plane experiment. */
 const EXPERIMENT = 'experiment';
 
-/** Sluice as it runs where io_uring is forbidden. */
+/** The server name of Sluice in the mode for machines that forbid io_uring. */
 const NATIVE = 'sluice fuse-native';
 
-/** Least ratios of sluice to another server, per case. */
+/** Lower bounds for the ratio of sluice to another server, per case. */
 const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }[] = [
   { id: 'tmpfs/randread-qd1', against: 'qemu', least: 1 },
   { id: 'tmpfs/randread-qd32', against: 'qemu', least: 3 },
@@ -36,7 +36,7 @@ const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }
   { id: 'tmpfs/read-1m-qd8', of: NATIVE, against: 'plain-native', least: 1 },
 ];
 
-/** Most user time of the daemon's CPU time: what JavaScript may cost. */
+/** Upper bound for the user time of the daemon in percent of its CPU time: the cost of JavaScript. */
 const USER_PERCENT = 10;
 const USER_CASES = ['tmpfs/randread-4x32', 'tmpfs/randwrite-4x32'];
 

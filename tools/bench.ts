@@ -16,7 +16,7 @@ import * as server from './lib/servers.js';
 const PROGRAMS = ['fio', 'qemu-storage-daemon', 'nbdfuse', 'nbdkit'];
 const BUILD = fileURLToPath(new URL('..', import.meta.url));
 
-/** File systems that are no disk: figures on them would be read as a disk's. */
+/** File systems that are not on a local disk, so their figures would be misleading. */
 const NO_DISK = /^(tmpfs|ramfs|fuse.*|overlay|squashfs|nfs.*|9p|virtiofs)$/;
 
 function readOptions() {

@@ -8,11 +8,11 @@ import { checkSluiceBuilt, mountSluice } from './lib/sluice.js';
 import { formatPercent, markdownTable } from './lib/table.js';
 
 /**
- * `make demo`: two images in one mount, each in a group with a limit, fio on both at once, and a
- * table of what was asked for and what was got. Leaves nothing behind on any way out.
+ * `make demo`: mounts two images, each in a group with a limit, runs fio on both at once, and prints
+ * a table of asked and measured rates. It cleans up however it ends.
  */
 
-/** Two of these make 256 MiB: quick to write, and more than a limit lets through in the time. */
+/** Quick to write, and large enough that fio does not read an image twice under its limit. */
 const IMAGE_MIB = 128;
 const SECONDS = 5;
 
@@ -50,7 +50,7 @@ async function measure(file: string, folder: string): Promise<FioResult> {
       depth: 32,
       jobs: 1,
       seconds: SECONDS,
-      // With a ramp fio leaves out the requests that were in flight at its end, but not their time.
+      // With a ramp, fio does not count the requests in flight at its end, but counts their time.
       rampSeconds: 0,
     },
     folder,

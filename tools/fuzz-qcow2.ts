@@ -14,21 +14,21 @@ import { temporaryFolder } from './lib/image.js';
 import { toolOptions } from './lib/options.js';
 
 /**
- * Feeds the reader and the writer of qcow2 with mutations of real images. Whatever comes must end in
- * an answer or in a SluiceError, in bounded time and memory, and without a write that is out of
- * bounds; anything else ends this program with the seed and round.
+ * Feeds mutations of real images to the reader and the writer of qcow2. Each must end in a result or in
+ * a SluiceError, in bounded time and memory, and without a write out of bounds. Anything else ends this
+ * program, which then prints the seed and the round.
  *
  * `--first ROUND --rounds 1` repeats one round.
  */
 
-/** Entries of a map that are looked at: a hostile image can have as many as a large disk. */
+/** Number of map entries that are read: a hostile image can have as many as a large disk. */
 const ENTRIES_MAX = 20_000;
-/** No single input may take more processor time. */
+/** The most processor time that a single input may take. */
 const LIMIT_MS = 4000;
-/** Resident memory may not grow by more, for a single input. (What is mapped stays until the end.) */
+/** The most by which one input may grow the resident memory. (Mappings stay until the end.) */
 const LIMIT_BYTES = 256 << 20;
 
-/** What became of the images that were to be written. */
+/** The numbers of images that were opened for writing, and that were refused. */
 const written = { opened: 0, refused: 0 };
 
 function look(path: string): void {
@@ -41,7 +41,7 @@ function look(path: string): void {
   }
 }
 
-/** Does it, unless the image is refused; false then. */
+/** Calls `what`; false if the image was refused. */
 async function unlessRefused(what: () => void | Promise<void>): Promise<boolean> {
   try {
     await what();

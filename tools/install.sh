@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the built program under a folder (PREFIX, below DESTDIR), or takes it away again.
-# What running needs is copied and no more: the program, and of the npm modules the code and the
-# binaries for this system. The network is not used.
+# Installs the built program under a folder (PREFIX, below DESTDIR), or removes it again. Copies only
+# what is needed at run time: the program, and the code of the npm modules with the binaries for this
+# system. Does not use the network.
 set -eu
 
 usage='usage: tools/install.sh install|uninstall FOLDER'
@@ -11,7 +11,7 @@ library=$folder/lib/sluicefs
 command=$folder/bin/sluice
 target=../lib/sluicefs/build/src/cli/main.js
 
-# Modules that this program needs to run, as paths below this folder.
+# The npm modules needed at run time, as paths below this folder.
 modules() {
   npm ls --all --omit=dev --parseable | sed -n "s|^$PWD/||p" | while read -r module; do
     case $module in
@@ -22,7 +22,7 @@ modules() {
   done
 }
 
-# Files that running needs.
+# The files needed at run time.
 files() {
   arch=$(node -p process.arch)
   other=$(node -p 'process.report.getReport().header.glibcVersionRuntime ? "musl" : "linux"')
@@ -41,7 +41,7 @@ files() {
 
 remove() {
   rm -rf "$library"
-  # A program of this name that is not ours stays.
+  # Another program of this name is kept.
   if [ "$(readlink "$command")" = "$target" ]; then rm "$command"; fi
 }
 

@@ -11,14 +11,14 @@ import { checkSluiceBuilt, mountSluice, type SluiceMount } from './lib/sluice.js
 import { rotate, type Summary, summarize } from './lib/stats.js';
 import { formatIops, markdownTable } from './lib/table.js';
 
-/** What the held group is held at. */
+/** The limit of the held group. */
 const HELD_LIMIT = 'iops=10';
 /** How long the held requests may take to arrive, milliseconds. */
 const FILL_MS = 5000;
 /** Largest write that the kernel sends to libfuse 2. */
 const NATIVE_WRITE_BYTES = 128 << 10;
 
-/** What the held group does. */
+/** The load of the held group. */
 interface Held {
   id: string;
   title: string;
@@ -35,7 +35,7 @@ interface Settings {
   transport: string;
   /** Requests that the held group keeps outstanding. */
   waiting: number;
-  /** Least share of what the unlimited image gets alone that it is to keep. */
+  /** Lower bound of the unlimited image's rate, in percent of its rate alone. */
   keptPercent: number;
   seconds: number;
   rounds: number;
@@ -53,7 +53,7 @@ interface Result {
   title: string;
   alone: Summary | null;
   beside: Summary | null;
-  /** Median beside as percent of median alone. */
+  /** Median beside the held group, in percent of the median alone. */
   keptPercent: number | null;
   /** Least number of held requests seen in the daemon before a measurement. */
   waiting: number | null;
@@ -95,7 +95,7 @@ function outstanding(stat: string): number {
   return value('queued') + value('inflight');
 }
 
-/** Waits until the held requests are in the daemon; how many are, when not all came in time. */
+/** Waits until the held requests are in the daemon. Returns their number, less if time ran out. */
 async function waitForHeld(mount: SluiceMount, fio: RunningFio, waiting: number): Promise<number> {
   const path = join(mount.mountpoint, '.groups/held/io.stat');
   const deadline = Date.now() + FILL_MS;
@@ -110,7 +110,7 @@ async function waitForHeld(mount: SluiceMount, fio: RunningFio, waiting: number)
   return count;
 }
 
-/** Requests of fio that make `waiting` of the daemon's. */
+/** The number of fio's requests that become `waiting` requests in the daemon. */
 function heldDepth({ job }: Held, { transport, waiting }: Settings): number {
   const parts = transport === 'fuse-native' ? Math.ceil(job.blockSize / NATIVE_WRITE_BYTES) : 1;
   return Math.ceil(waiting / parts);
@@ -138,7 +138,7 @@ async function measure(held: Held | null, place: Place, settings: Settings) {
     const done = await runFio({ ...job, file: mount.file('free') }, place.folder);
     return { iops: done.iops, waiting };
   } finally {
-    // Killed first, so that the drain of the unmount finds no further requests.
+    // Killed first, so that no further requests come while the unmount releases the waiting ones.
     await holder?.stop();
     await mount.stop(true);
   }

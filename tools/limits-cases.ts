@@ -1,7 +1,7 @@
 import type { FioJob, FioResult } from './lib/fio.js';
 import type { SteadyRate } from './lib/fio-log.js';
 
-/** One absolute limit under one workload that asks for more than it. */
+/** One absolute limit under a workload that asks for more. */
 export interface LimitCase {
   /** `LIMIT/REQUEST/DIRECTION`, for --only. */
   id: string;
@@ -39,37 +39,37 @@ export const LIMIT_CASES: readonly LimitCase[] = SHAPES.flatMap((shape) =>
   }),
 );
 
-/** What a run of a case gave. */
+/** The figures of a run. */
 export interface LimitResult {
   id: string;
   unit: 'iops' | 'bytes';
   asked: number;
-  /** Everything completed over the whole time including the drain, per second. */
+  /** All that was completed over the whole time, including the last requests in flight, per second. */
   got: number;
   errorPercent: number;
-  /** The error of the rate from the first completion to the last; null when there is none. */
+  /** The error of the rate from the first completion to the last; null if there is no such rate. */
   steadyErrorPercent: number | null;
   tolerancePercent: number;
   requests: number;
   p99Us: number;
-  /** Latency of a queue that moves evenly: depth over requests per second. */
+  /** Latency of an evenly served queue: depth divided by requests per second. */
   idealUs: number;
   p99OverIdeal: number;
   rateOk: boolean;
   latencyOk: boolean;
 }
 
-/** Allowed error in percent, and with fewer than 100 requests, where one request weighs more. */
+/** Allowed error in percent, and below the larger one for fewer than 100 requests. */
 const TOLERANCE_PERCENT = 0.5;
 const TOLERANCE_FEW_PERCENT = 1;
 const FEW_REQUESTS = 100;
 /** Allowed p99 completion latency over the ideal one. */
 const LATENCY_FACTOR = 1.25;
 
-/** Which of the two rates is judged. */
+/** The rate to judge. */
 export type Measure = 'total' | 'steady';
 
-/** Compares what fio measured with what the limit allows. */
+/** Compares fio's result with the limit. */
 export function judgeLimit(
   { id, unit, rate, job }: LimitCase,
   done: Pick<FioResult, 'ios' | 'bytes' | 'runtimeMs'> & { p99Us: number },

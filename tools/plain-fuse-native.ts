@@ -2,7 +2,7 @@ import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { loadNative, type NativeOperations } from '../src/fuse/native-package.js';
 
 /**
- * A program to compare with: what one would write with fuse-native in ten minutes.
+ * A program for comparison: the simplest server of an image with fuse-native.
  *
  *     plain-fuse-native.js IMAGE MOUNTPOINT      shows MOUNTPOINT/img.raw until it is unmounted
  *

@@ -2,18 +2,18 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /**
- * Runs all tests and ends with one line for programs: `N passed, N failed`. Exits with 1 if a test
- * failed, if something threw outside of a test, or if there was no test at all.
+ * Runs all tests and prints `N passed, N failed` as its last line. Exits with 1 if a test failed, if an
+ * error was thrown outside a test, or if there was no test.
  */
 
-/** What the TAP of ava says; see https://testanything.org. */
+/** The results in ava's TAP output; see https://testanything.org. */
 interface Count {
   passed: number;
   failed: number;
   skipped: number;
 }
 
-/** Adds one line. Everything else than results (comments, details) counts nothing. */
+/** Counts one line. Lines that are no results (comments, details) are ignored. */
 function countLine(line: string, count: Count): void {
   if (line.startsWith('not ok ')) count.failed += 1;
   else if (!line.startsWith('ok ')) return;
@@ -33,7 +33,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${line}\n`);
     countLine(line, count);
   }
-  // ava can fail without a failed test, for instance when a file has none.
+  // ava can fail without a failed test, for instance if a file has no test.
   if ((await code) !== 0 && count.failed === 0) count.failed = 1;
   if (count.skipped > 0) process.stdout.write(`${count.skipped} skipped, for the reasons above\n`);
   process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes this machine ready to build, test and measure. Nothing is installed that is there already,
-# and every step that changes something is announced. `setup.sh modules` leaves out the packages.
+# Makes this machine ready to build, test and measure. Installs only what is missing, and announces
+# every step that changes something. `setup.sh modules` leaves out the packages of the system.
 set -eu
 
 need_node() {
@@ -16,8 +16,8 @@ need_node() {
   fi
 }
 
-# Prints the packages whose programs are not there. sbin is looked at too: it is not in the PATH
-# of every user.
+# Prints the packages whose programs are missing. Searches sbin too, which is not in the PATH of
+# every user.
 missing_packages() {
   PATH="$PATH:/usr/sbin:/sbin"
   while read -r package program; do
@@ -53,8 +53,8 @@ install_packages() {
     return 0
   fi
   echo "setup: installing packages of the system: $packages"
-  # The list of packages is fetched only where it is too old to name them. Words are split on
-  # purpose; env, because sudo drops variables.
+  # The list of packages is updated only if apt-get does not find them. Words are split on purpose;
+  # env, because sudo drops variables.
   # shellcheck disable=SC2086
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages ||
     { $as_root apt-get update &&
@@ -68,9 +68,9 @@ install_modules() {
     return 0
   fi
   echo 'setup: installing npm modules (npm install)'
-  # Not npm ci: it refuses a lock file that does not list the optional packages of every platform,
-  # which depends on where the file was made. The versions are those of the lock file all the same,
-  # which is not changed. Install scripts are not needed: koffi and fuse-native bring binaries.
+  # Not npm ci, which refuses a lock file that does not list the optional packages of every platform.
+  # npm install uses the versions of the lock file too and does not change it. Install scripts are not
+  # needed: koffi and fuse-native contain binaries.
   npm install --no-save --ignore-scripts
   cp package-lock.json "$stamp"
 }

@@ -2,7 +2,7 @@ import { mkdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { atEnd } from '../lib/cleanup.js';
 
-/** A way to make fio a certain caller, and the member that it is then. */
+/** A way to run fio as a certain caller, and the member that matches this caller. */
 export interface Caller {
   /** As in `--assign`. */
   member: string;
@@ -26,7 +26,7 @@ function userCaller(uid: number): Caller {
   return { member: `uid:${uid}`, prefix: ['setpriv', ...ids] };
 }
 
-/** A cgroup that goes when the tool ends. */
+/** A cgroup that is removed when the tool ends. */
 async function cgroupCaller(index: number): Promise<Caller> {
   const { folder, root } = await cgroupMount();
   const name = `sluice-bench-${process.pid}-${index}`;
@@ -39,7 +39,7 @@ async function cgroupCaller(index: number): Promise<Caller> {
   return { member: `cgroup:${join(root, name)}`, prefix: ['sh', '-c', enter, 'sh'] };
 }
 
-/** Where a hierarchy is mounted, v2 if there is one, and which part of it is. */
+/** The mount point of a cgroup hierarchy, preferably v2, and the part of it that is mounted there. */
 async function cgroupMount(): Promise<{ folder: string; root: string }> {
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
   const line =

@@ -1,37 +1,37 @@
-/** Who competes: the fio jobs of one group. */
+/** One competitor: the fio jobs of one group. */
 export interface Party {
   /** Path of its group. */
   group: string;
   /** Threads, each with one request of 4 KiB in flight. */
   jobs: number;
-  /** Share in percent that the weights ask for. */
+  /** Share in percent according to the weights. */
   wanted: number;
 }
 
 /** One load under weights. */
 export interface FairCase {
-  /** Words with slashes between them, for --only. */
+  /** Words separated by slashes, for --only. */
   id: string;
   place: 'disk' | 'tmpfs';
   rw: 'randread' | 'randwrite' | 'randrw';
-  /** How the groups tell the parties apart: an image each, or callers on one image. */
+  /** What distinguishes the parties: an image each, or different callers on one image. */
   keyed: 'image' | 'cgroup' | 'uid';
   /** `--depth`. */
   depth: string;
   /** Values of `--group`, parents too. */
   groups: readonly string[];
   parties: readonly Party[];
-  /** Points by which a share may be off; null where it is only reported. */
+  /** Allowed error of a share in percentage points; null if the share is only reported. */
   tolerance: number | null;
-  /** Least total, percent of the same load without groups; null where it is only reported. */
+  /** Lower bound of the total, in percent of the same load without groups; null if only reported. */
   leastTotal: number | null;
-  /** Least that the first party keeps, percent of what it gets alone; null where not asked. */
+  /** Lower bound of the first party's rate, in percent of its rate alone; null if not measured. */
   leastOfSolo: number | null;
-  /** The founding threads' shares of the first group for the same weights. */
+  /** Published shares of the first group for the same weights. */
   published: string;
 }
 
-/** Shares of group A that were published for dm-ioband, February and March 2008. */
+/** Shares of group A published for dm-ioband in February and March 2008. */
 const PUBLISHED: Readonly<Record<string, string>> = {
   '80:20': 'dm-ioband 80.6, Xen 78.3, KVM 60.2 to 48.1; io_throttle 1: 75.8, 71.1',
   '50:50': 'io_throttle 1: 55.5, 49.3',
@@ -62,7 +62,7 @@ const ASKED = { tolerance: 1, leastTotal: 90, leastOfSolo: null } as const;
 const REPORTED = { tolerance: null, leastTotal: null, leastOfSolo: null } as const;
 const USUAL = { place: 'disk', rw: 'randread', keyed: 'image', depth: 'auto' } as const;
 
-/** The founding experiment: 2 x 128, four pairs of weights, reading, writing and both. */
+/** The main experiment: 2 x 128 threads, four pairs of weights; reads, writes and both. */
 function founding(jobs: number): FairCase[] {
   return Object.entries(MIXES).flatMap(([mix, rw]) =>
     WEIGHTS.map(([a, b]): FairCase => {
@@ -98,7 +98,7 @@ function trees(jobs: number): FairCase[] {
   ];
 }
 
-/** Few requests in flight: share and throughput pull against each other. */
+/** Few requests in flight: exact shares then cost throughput. */
 function few(): FairCase[] {
   const depths = ['2', '4', '6', 'auto'];
   return depths.map((depth) => ({
@@ -127,7 +127,7 @@ function worst(jobs: number): FairCase[] {
   ];
 }
 
-/** The device is never the bottleneck: a window makes it one. */
+/** The device is no bottleneck here; a window makes requests wait nevertheless. */
 function memory(jobs: number): FairCase[] {
   const common = { ...USUAL, ...two(80, 20, jobs), place: 'tmpfs', published: '-' } as const;
   return [
@@ -136,7 +136,7 @@ function memory(jobs: number): FairCase[] {
   ];
 }
 
-/** @param jobs Threads of each side of the large loads, 128 in the founding experiment. */
+/** @param jobs Threads of each side of the large loads, 128 in the main experiment. */
 export function fairCases(jobs: number): FairCase[] {
   return [
     ...founding(jobs),

@@ -7,7 +7,7 @@ import { mountSluice, type SluiceMount } from '../lib/sluice.js';
 import { median, rotate } from '../lib/stats.js';
 import type { Place, Settings } from './run-case.js';
 
-/** One line of what groups must do besides sharing. */
+/** One line of the second table: a requirement other than a share. */
 export interface CheckResult {
   id: string;
   asked: string;
@@ -73,7 +73,7 @@ function exact(
   ];
 }
 
-/** A limit at the top of three levels, looser ones below. */
+/** A limit at the top of three levels, with looser limits below. */
 async function threeLevels(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
   const groups = ['a:iops=1000', 'a/b:iops=1500', 'a/b/c:iops=4000'];
   const options = [...groups.flatMap((group) => ['--group', group]), '--assign', 'i0=a/b/c'];
@@ -84,7 +84,7 @@ async function threeLevels(place: Place, { seconds }: Settings): Promise<CheckRe
   return exact('three-level tree', [result], iops, 1000, 32);
 }
 
-/** Requests a second that a group completes, over some seconds from now on. */
+/** Completed requests a second of a group, measured over some seconds from now on. */
 async function rateOf(mount: SluiceMount, group: string, seconds: number): Promise<number> {
   const path = join(mount.mountpoint, '.groups', group, 'io.stat');
   const sample = async () => {
@@ -98,8 +98,8 @@ async function rateOf(mount: SluiceMount, group: string, seconds: number): Promi
 }
 
 /**
- * Eight processes begin and end at different times, and who is alone for a moment gets the rate of
- * all; so the rate is counted in the middle, by the group and not by them.
+ * Eight images in one group. Their processes begin and end at different times, and a process that is
+ * alone for a moment gets the whole rate. So the rate is measured in the middle, and by the group.
  */
 async function eightImages(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
   const numbers = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -116,14 +116,14 @@ async function eightImages(place: Place, { seconds }: Settings): Promise<CheckRe
   });
 }
 
-/** Four times the rate for five seconds after idling, then the rate. */
+/** A group that was idle gets four times its rate for five seconds, then its rate. */
 async function burst(place: Place): Promise<CheckResult[]> {
   const [rate, times, length] = [1000, 4, 5];
   const group = `g:iops=${rate},burst.iops=${rate * times}/${length}`;
   const options = ['--group', group, '--assign', 'i0=g'];
   const [during, after] = await withMount(place, 1, options, async (mount) => {
     const first = await runFio(job(mount, 0, place, length), place.folder);
-    // What the pause between the two has saved up is gone after a second.
+    // The credit saved during the pause between the two runs is used up after a second.
     const load = { ...job(mount, 0, place, 3), rampSeconds: 1.5 };
     return [first, await runFio(load, place.folder)];
   });
@@ -136,7 +136,7 @@ async function burst(place: Place): Promise<CheckResult[]> {
   return [line('during it', during.iops, rate * times), line('after it', after.iops, rate)];
 }
 
-/** What is attached to the image, and in words. */
+/** Settings of the image's group, with their names for the report. */
 const ATTACHED: readonly { what: string; options: readonly string[] }[] = [
   { what: 'nothing', options: [] },
   { what: 'a weight', options: ['--group', 'g:weight=80', '--assign', 'i0=g'] },
@@ -147,10 +147,10 @@ const ATTACHED: readonly { what: string; options: readonly string[] }[] = [
   },
 ];
 
-/** From one run to the next the machine differs by more than what is looked for. */
+/** Many rounds, because the machine varies more from run to run than the measured cost. */
 const ATTACHED_ROUNDS = 9;
 
-/** Groups that hold nobody back cost little. */
+/** The cost of groups that limit nobody. */
 async function attached(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
   const rates = ATTACHED.map((): number[] => []);
   for (let round = 0; round < ATTACHED_ROUNDS; round++) {
@@ -203,7 +203,7 @@ async function changeWhileWaiting(place: Place): Promise<CheckResult[]> {
   ];
 }
 
-/** 1000 changes a second; every request is done once, by fio's count and the daemon's. */
+/** Makes 1000 changes a second. Every request must be done once, as counted by fio and the daemon. */
 async function manyChanges(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
   const options = ['--group', 'a', '--group', 'b', '--assign', 'i0=a'];
   return withMount(place, 1, options, async (mount) => {
@@ -236,7 +236,7 @@ async function manyChanges(place: Place, { seconds }: Settings): Promise<CheckRe
   });
 }
 
-/** All that is measured besides shares. `MIB` of image are enough for any of it. */
+/** All measurements other than shares. Images of `MIB` are large enough for each of them. */
 export const CHECKS: readonly Check[] = [
   { id: 'limits/tree', run: threeLevels },
   { id: 'limits/images', run: eightImages },
@@ -246,6 +246,6 @@ export const CHECKS: readonly Check[] = [
   { id: 'live/changes', run: manyChanges },
 ];
 
-/** Images that the checks use at most, and their least size in bytes. */
+/** The largest number of images that a check uses, and their minimum size in bytes. */
 export const CHECK_IMAGES = 8;
 export const CHECK_BYTES = 64 * MIB;

@@ -6,7 +6,7 @@ import { type Caller, makeCallers } from './callers.js';
 import type { FairCase, Party } from './cases.js';
 import { runThreads, type ThreadLoad, type ThreadResult } from './threads.js';
 
-/** Time for `auto` to find its window before anything is counted. */
+/** Time not measured, in which `auto` finds its window. */
 const RAMP_SECONDS = 3;
 
 /** A folder with images `0.img`, `1.img`, ... of `size` bytes. */
@@ -19,7 +19,7 @@ export interface Settings {
   seconds: number;
 }
 
-/** What a case gave. */
+/** The figures of a case. */
 export interface FairResult {
   id: string;
   published: string;
@@ -30,10 +30,10 @@ export interface FairResult {
   total: number;
   /** The same load without groups. */
   plainTotal: number;
-  /** First party alone; null where it is not asked. */
+  /** The rate of the first party alone; null if not measured. */
   solo: number | null;
   firstIops: number;
-  /** What `io.depth` said towards the end. */
+  /** The value of `io.depth` towards the end. */
   window: string;
   misses: string[];
 }
@@ -43,7 +43,7 @@ async function members(one: FairCase): Promise<Caller[]> {
   return one.parties.map((_, index) => ({ member: `i${index}`, prefix: [] }));
 }
 
-/** Mounts as the case says, or without groups, and runs some of its parties. */
+/** Mounts with or without the groups of the case, and runs some of its parties. */
 async function run(
   one: FairCase,
   place: Place,
@@ -85,7 +85,7 @@ async function run(
   }
 }
 
-/** Totals without groups, by load: the same for all weights. */
+/** Totals without groups, by load; cases that differ only in weights share them. */
 const plainTotals = new Map<string, number>();
 
 async function plainTotal(one: FairCase, place: Place, settings: Settings): Promise<number> {
@@ -114,7 +114,7 @@ function judge(one: FairCase, result: Omit<FairResult, 'misses'>): string[] {
   return misses;
 }
 
-/** Runs a case: without groups where that is not known yet, then under its weights. */
+/** Runs a case without groups, unless this total is known already, and then under its weights. */
 export async function runFair(
   one: FairCase,
   place: Place,

@@ -13,10 +13,10 @@ export interface ThreadLoad {
   prefix: readonly string[];
 }
 
-/** What all threads did together. */
+/** The result of all threads together. */
 export interface ThreadResult {
   iops: number;
-  /** Completion latency of reads, or of writes where there are none, microseconds. */
+  /** Completion latency of reads, or of writes if there are no reads, microseconds. */
   p99Us: number;
 }
 

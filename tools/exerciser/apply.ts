@@ -2,14 +2,14 @@ import { ERRNO } from '../../src/util/errno.js';
 import type { Operation } from './plan.js';
 import type { State } from './state.js';
 
-/** How much of a write is to be done; -ENOSPC at the end of an image of fixed size. */
+/** The number of bytes that a write must write; -ENOSPC at the end of an image of fixed size. */
 export function writable(state: State, operation: Operation): number {
   if (!state.options.fixed) return operation.length;
   const room = state.model.size - operation.offset;
   return room > 0 ? Math.min(operation.length, room) : -ERRNO.ENOSPC;
 }
 
-/** Does to the model what the operation did, or would have done, to the file. */
+/** Applies to the model the effect that the operation has, or would have had, on the file. */
 export function applyToModel(state: State, operation: Operation): void {
   const { model, options } = state;
   const { offset, length, source } = operation;

@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   return EXIT_RIGHT;
 }
 
-/** Parallel writes need a thread each; libuv reads their number when the process starts. */
+/** Parallel writes need a thread each, and libuv reads the number of threads when the process starts. */
 function needsThreads(options: ExerciseOptions): boolean {
   const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4);
   return options.concurrent > threads;

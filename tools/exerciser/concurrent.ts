@@ -4,10 +4,10 @@ import { MAX_TRANSFER } from './plan.js';
 import { Random } from './random.js';
 import type { State } from './state.js';
 
-/** The longest write: most are far shorter, so that several meet in one sector. */
+/** The longest write. Most are far shorter, so that several share a sector. */
 const LONGEST = 6000;
 
-/** What is written in parallel: neighbours without a gap, none aligned to anything. */
+/** Writes made in parallel: adjacent ranges without gaps, not aligned. */
 interface Round {
   readonly start: number;
   readonly operations: readonly Operation[];
@@ -38,7 +38,7 @@ function planRound(state: State, number: number): Round {
   return { start, operations };
 }
 
-/** Puts all data into memory side by side, writes it in parallel, waits for all. */
+/** Puts all data into memory, writes the ranges in parallel, and waits for all. */
 async function writeRound(state: State, round: Round): Promise<void> {
   const { calls, fds, memory, pool } = state;
   const writes = round.operations.map((operation) => {
@@ -58,7 +58,7 @@ async function writeRound(state: State, round: Round): Promise<void> {
   });
 }
 
-/** One round of parallel writes, which must all be there afterwards, and nothing else. */
+/** Makes one round of parallel writes and checks that exactly these have changed the file. */
 export async function concurrentRound(state: State, number: number): Promise<Operation> {
   const round = planRound(state, number);
   await writeRound(state, round);
@@ -66,7 +66,7 @@ export async function concurrentRound(state: State, number: number): Promise<Ope
     state.model.write(offset, state.pool, source, length);
   }
   const last = round.operations.at(-1)!;
-  // The neighbours of all of them too: a lost update shows at the edges.
+  // The bytes around them too: a lost update shows at the edges.
   const from = Math.max(0, round.start - 4096);
   const to = Math.min(state.model.size, last.offset + last.length + 4096);
   return { ...last, kind: 'read', lane: 0, offset: from, length: to - from };

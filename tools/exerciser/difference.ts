@@ -1,12 +1,12 @@
 import { hex, type Journal } from './journal.js';
 import { type ExerciseOptions, repeatCommand } from './options.js';
 
-/** The file did not do what the model did. */
+/** The file and the model differ. */
 export class Difference extends Error {
-  /** Bytes in question; `to` is not included. */
+  /** The range that differs; `to` is not included. */
   readonly from: number;
   readonly to: number;
-  /** Operation that showed it. */
+  /** The operation that showed the difference. */
   readonly operation: number;
 
   constructor(message: string, operation: number, from: number, to: number) {
@@ -20,7 +20,7 @@ export class Difference extends Error {
 
 /** Bytes shown at the start of a difference. */
 const SHOWN_BYTES = 16;
-/** Operations shown at most: the newest ones tell the most. */
+/** Largest number of operations shown, the newest ones. */
 const SHOWN_LINES = 60;
 
 /** Compares; throws a Difference that names the first range of bytes that differ. */
@@ -49,7 +49,7 @@ export function demandEqual(
   );
 }
 
-/** What the user reads: the difference, how the range came to be, and how to repeat it. */
+/** The report: the difference, the operations on the range, and the command that repeats the run. */
 export function describe(error: Difference, journal: Journal, options: ExerciseOptions): string {
   const all = error.to > error.from ? journal.touching(error.from, error.to) : journal.last(20);
   const shown = all.slice(-SHOWN_LINES);

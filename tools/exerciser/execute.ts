@@ -14,7 +14,7 @@ import { demand, openLane, type State } from './state.js';
 
 const PAGE = 4096;
 
-/** Does an operation on the file and checks all that it returns; the model is as before it. */
+/** Carries out an operation on the file and checks its results. The model must be as before it. */
 export function execute(state: State, operation: Operation): void {
   STEPS[operation.kind](state, operation);
 }
@@ -48,7 +48,7 @@ export function read(state: State, operation: Operation): void {
   const { number, offset, length, skew } = operation;
   const { memory, model } = state;
   const expected = model.readable(offset, length);
-  // Old bytes in the memory could be the right ones by chance.
+  // Otherwise old bytes in the memory could hide a read that does not fill it.
   memory.bytes.fill(0xa5, skew, skew + length);
   const fd = state.fds[operation.lane]!;
   const got = state.calls.pread(fd, memory.address + skew, length, offset);
@@ -98,7 +98,7 @@ function mapWrite(state: State, operation: Operation): void {
   state.bytesWritten += length;
 }
 
-/** Maps the pages around the range, hands over the address of its first byte, unmaps. */
+/** Maps the pages around the range, calls `use` with the address of its first byte, and unmaps. */
 function withMapping(
   state: State,
   operation: Operation,
@@ -133,7 +133,7 @@ function truncate(state: State, operation: Operation, expected: number): void {
   demand('ftruncate', operation.number, got, expected, from, to);
 }
 
-/** An image of fixed size refuses ftruncate and does not look at O_TRUNC. */
+/** An image of fixed size refuses ftruncate and ignores O_TRUNC. */
 function resizeRefused(state: State, operation: Operation): void {
   truncate(state, operation, -ERRNO.EPERM);
   const { size } = state.model;

@@ -8,10 +8,10 @@ import { plan } from './plan.js';
 import { closeState, openState, type State } from './state.js';
 import { checkEnd, checkSize, checkWhole, writeModel, writeStart } from './whole.js';
 
-/** The size is looked at after so many operations where nothing changes it. */
+/** The size is checked after this many operations that do not change it. */
 const SIZE_EVERY = 64;
 
-/** What an exercise came to. */
+/** The result of an exercise. */
 export interface Outcome {
   operations: number;
   bytesRead: number;
@@ -20,13 +20,13 @@ export interface Outcome {
   leftOut: string[];
 }
 
-/** Runs after each operation: tests put their own damage there. */
+/** Runs after each operation. Tests use it to damage the file. */
 export type AfterOperation = (state: State, number: number) => void;
 
 /**
  * Exercises one file.
  *
- * @throws Difference where the file is not what the model is; `state.journal` tells how it came.
+ * @throws Difference if file and model differ; `state.journal` has the operations so far.
  */
 export async function exercise(state: State, after: AfterOperation): Promise<Outcome> {
   const { options } = state;

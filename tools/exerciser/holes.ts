@@ -5,12 +5,12 @@ import { SEEK_DATA, SEEK_HOLE } from './libc.js';
 import type { Operation } from './plan.js';
 import type { State } from './state.js';
 
-/** Extents that are followed from one place. */
+/** Number of extents followed from one place. */
 const STEPS = 8;
 
 /**
- * Follows SEEK_DATA and SEEK_HOLE from the operation's offset: the answers must fit each other,
- * and what is called a hole must hold zeros. Zeros may be called data: that is no error.
+ * Follows SEEK_DATA and SEEK_HOLE from the operation's offset. Their answers must be consistent, and a
+ * hole must read as zeros. Zeros that count as data are no error.
  */
 export function checkHoles(state: State, operation: Operation): void {
   let at = operation.offset;

@@ -1,6 +1,6 @@
 import type { Operation } from './plan.js';
 
-/** What was done, for the report of a difference. */
+/** The operations so far, for the report of a difference. */
 export class Journal {
   private readonly lines: { from: number; to: number; text: string }[] = [];
 

@@ -2,9 +2,9 @@ import koffi from 'koffi';
 import { errnoName } from '../../src/util/errno.js';
 
 /**
- * The C library calls that the exerciser makes, on addresses instead of Buffers: O_DIRECT needs
- * aligned memory, and what a mapping shows must be copied without a view that outlives it. A call
- * returns what the C function returns, and -errno where that is -1.
+ * The C library calls of the exerciser. They take addresses instead of Buffers, because O_DIRECT needs
+ * aligned memory, and because no view of a mapping must outlive it. A call returns the result of the C
+ * function, but -errno instead of -1.
  */
 const libc = koffi.load('libc.so.6');
 
@@ -31,20 +31,20 @@ const MS_SYNC = 4;
 const MADV_POPULATE_READ = 22;
 const MADV_POPULATE_WRITE = 23;
 
-/** What the exerciser asks of the file: its tests replace members by broken ones. */
+/** The calls that the exerciser makes. Its tests replace some by faulty ones. */
 export interface Calls {
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
   pread(fd: number, address: number, length: number, offset: number): number;
   pwrite(fd: number, address: number, length: number, offset: number): number;
-  /** As pwrite on another thread; -1 instead of an errno, which stays on that thread. */
+  /** Like pwrite, on another thread. Returns -1 on an error, because errno stays on that thread. */
   pwriteAsync(fd: number, address: number, length: number, offset: number): Promise<number>;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   ftruncate(fd: number, length: number): number;
   lseek(fd: number, offset: number, whence: number): number;
   fsync(fd: number): number;
   fdatasync(fd: number): number;
-  /** Maps whole pages, shared and already present; `-errno` where a page cannot be had. */
+  /** Maps whole pages, shared and already present; `-errno` if a page cannot be read. */
   map(fd: number, offset: number, length: number, writable: boolean): number;
   msync(address: number, length: number): number;
   munmap(address: number, length: number): number;
@@ -65,7 +65,7 @@ function map(fd: number, offset: number, length: number, writable: boolean): num
   const pointer = mmapCall(null, length, protection, MAP_SHARED, fd, offset);
   const address = Number(koffi.address(pointer));
   if (address > Number.MAX_SAFE_INTEGER) return -koffi.errno();
-  // Touching a page that cannot be read ends a process by SIGBUS; this says EFAULT instead.
+  // Touching a page that cannot be read ends the process by SIGBUS; this returns EFAULT instead.
   const got = madviseCall(address, length, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
   if (got < 0 && errnoName(got) !== 'EINVAL') {
     munmapCall(address, length);
@@ -101,13 +101,13 @@ export function copyMemory(to: number, from: number, length: number): void {
   memcpyCall(to, from, length);
 }
 
-/** Page-aligned memory that stays where it is for the life of the process. */
+/** Page-aligned memory that stays mapped until the process ends. */
 export interface Memory {
   readonly address: number;
   readonly bytes: Buffer;
 }
 
-/** @throws Error where there is no memory. */
+/** @throws Error if there is no memory. */
 export function allocateMemory(length: number): Memory {
   const pointer = mmapCall(null, length, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   const address = Number(koffi.address(pointer));

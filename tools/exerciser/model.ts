@@ -1,7 +1,7 @@
 /** Largest size that a file may grow to: the model is held in memory. */
 export const MODEL_LIMIT = 16 << 20;
 
-/** What the file should hold. Bytes behind `size` are always zero. */
+/** The expected contents of the file. Bytes past `size` are always zero. */
 export class Model {
   readonly bytes = Buffer.alloc(MODEL_LIMIT);
   private length: number;
@@ -15,14 +15,14 @@ export class Model {
     return this.length;
   }
 
-  /** Writes `length` bytes of `source` from `at`; grows the file where it ends behind it. */
+  /** Writes `length` bytes of `source` from `at` on; a write past the end grows the file. */
   write(offset: number, source: Buffer, at: number, length: number): void {
     if (length === 0) return;
     source.copy(this.bytes, offset, at, at + length);
     if (offset + length > this.length) this.length = offset + length;
   }
 
-  /** Zeroes a range; the part behind the end only counts where the file may grow. */
+  /** Zeroes a range. The part past the end only counts if `grow` is set. */
   zero(offset: number, length: number, grow: boolean): void {
     this.bytes.fill(0, offset, Math.min(offset + length, MODEL_LIMIT));
     if (grow && offset + length > this.length) this.length = offset + length;
@@ -44,7 +44,7 @@ export class Model {
   }
 
   equals(offset: number, got: Buffer): boolean {
-    // A read behind the end of the largest file: compare() refuses the offset.
+    // A read past the end of the largest file: compare() refuses the offset.
     if (got.length === 0) return true;
     return this.bytes.compare(got, 0, got.length, offset, offset + got.length) === 0;
   }

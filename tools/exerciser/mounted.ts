@@ -34,10 +34,10 @@ const EXERCISER = fileURLToPath(new URL('../exerciser.js', import.meta.url));
 
 /** Time for mounting or unmounting. */
 const MOUNT_MS = 20_000;
-/** Time for an operation, with much to spare: a hang must end, a slow disk must not. */
+/** Generous time limit of an operation: it must stop a hang, but not a slow disk. */
 const OPERATION_MS = 50;
 
-/** Exercises every variant with every seed on a fresh mount; says whether all were right. */
+/** Exercises every variant with every seed on a fresh mount; true if all were correct. */
 export function exerciseMounts(options: CommandOptions): boolean {
   const variants = VARIANTS.filter(({ title }) => title === (options.only ?? title));
   if (variants.length === 0) throw new Error(`--only: there is no "${options.only}"`);
@@ -71,23 +71,23 @@ function exerciseMount(options: CommandOptions, variant: Variant, seed: number):
   process.stdout.write(
     `${problem}\nrepeat with a fresh image: exerciser.js ${again}\nkept: ${folder}\n`,
   );
-  // Lazily and by force: whatever waits on the mount must end with it.
+  // Lazily and by force, so that processes that wait for the mount end with it.
   spawnSync('umount', ['-f', '-l', mountpoint], { timeout: MOUNT_MS, stdio: 'ignore' });
   return false;
 }
 
-/** Runs a sluice command; returns what went wrong, or null. */
+/** Runs a sluice command; returns its error, or null. */
 function sluice(words: readonly string[]): string | null {
   const ended = spawnSync(process.execPath, [SLUICE, ...words], {
     timeout: MOUNT_MS,
     killSignal: 'SIGKILL',
-    // The daemon outlives the command: a pipe that it inherits would never end.
+    // The daemon outlives the command. A pipe that it inherits would never be closed.
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   return ended.status === 0 ? null : `sluice ${words[0]} ended with ${ended.status}`;
 }
 
-/** The file is exercised by a child: a dead mount may hang a process for ever. */
+/** Exercises the file in a child process, because a dead mount may hang a process for ever. */
 function runChild(
   options: CommandOptions,
   variant: Variant,
@@ -111,7 +111,7 @@ function runChild(
   return `exerciser ended with ${ended.status ?? ended.signal}`;
 }
 
-/** After unmounting all must be in the host file; what is missing at its end is zeros. */
+/** After unmounting, the host file must have all data; it may lack zeros at its end. */
 function compareHost(host: string, model: string): string | null {
   const expected = readFileSync(model);
   const got = Buffer.alloc(expected.length);
@@ -121,7 +121,7 @@ function compareHost(host: string, model: string): string | null {
   return 'the host file differs after unmounting';
 }
 
-/** The daemon must have nothing to complain about. */
+/** The warnings and errors in the daemon's log; there must be none. */
 function complaints(log: string): string | null {
   const lines = readFileSync(log, 'utf8').split('\n');
   const found = lines.filter((line) => /: (warning|error): /.test(line));

@@ -2,27 +2,27 @@ import { parseArgs } from 'node:util';
 import { parseCount, parseSize } from '../../src/util/units.js';
 import { MODEL_LIMIT } from './model.js';
 
-/** What to do to one file. */
+/** How to exercise one file. */
 export interface ExerciseOptions {
   path: string;
   seed: number;
   /** Operations in all. */
   ops: number;
-  /** Size to begin with, bytes; with `fixed` the file's own size counts. */
+  /** Initial size, bytes; with `fixed` the size of the file is used instead. */
   size: number;
-  /** The file may be truncated and written behind its end. */
+  /** The file may be truncated and written past its end. */
   growable: boolean;
-  /** The file is a sluice image of fixed size: what would change the size must be refused. */
+  /** The file is a sluice image of fixed size: it must refuse every change of its size. */
   fixed: boolean;
   directFds: boolean;
   mmap: boolean;
-  /** Parallel writes to neighbouring ranges; 0: one operation at a time. */
+  /** Number of parallel writes to adjacent ranges; 0: one operation at a time. */
   concurrent: number;
-  /** What offsets and lengths through O_DIRECT descriptors are multiples of. */
+  /** Alignment of offsets and lengths through O_DIRECT descriptors. */
   directAlign: number;
-  /** What the file's size is rounded up to by the file system. */
+  /** The file system rounds the size of the file up to a multiple of this. */
   sizeUnit: number;
-  /** Operations before this number change the model only, which is then written out at once. */
+  /** Operations before this one change only the model, which is then written to the file at once. */
   firstOp: number;
   stopAt: number;
   /** Host file to compare at the end. */
@@ -31,7 +31,7 @@ export interface ExerciseOptions {
   saveModel: string | null;
 }
 
-/** The command line: one file, or fresh mounts where `mount` is set. */
+/** The command line: one file, or fresh mounts if `mount` is set. */
 export interface CommandOptions {
   exercise: ExerciseOptions;
   seeds: number;

@@ -14,7 +14,7 @@ export type Kind =
   | 'seek'
   | 'reopen';
 
-/** One step of an exercise. It follows from the seed, its number and the model's size alone. */
+/** One step of an exercise. It depends on the seed, its number and the size of the model only. */
 export interface Operation {
   readonly number: number;
   kind: Kind;
@@ -23,11 +23,11 @@ export interface Operation {
   length: number;
   /** Index into LANES. */
   lane: number;
-  /** Where the data begins in the pool of noise. */
+  /** Offset of the data in the pool of noise. */
   source: number;
-  /** Bytes by which the memory misses a page boundary. */
+  /** Offset of the memory from a page boundary. */
   skew: number;
-  /** write, map-write: sync afterwards; sync: data only; zero: keep the size. */
+  /** write and map-write: sync afterwards; sync: data only; zero: keep the size. */
   flag: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface Lane {
   readonly direct: boolean;
 }
 
-/** Two of each kind that writes, so that an order among descriptors shows. */
+/** Two of each kind that writes, so that effects of the order among descriptors show. */
 const LANES: readonly Lane[] = [
   { label: 'buffered#0', writable: true, direct: false },
   { label: 'buffered#1', writable: true, direct: false },
@@ -51,7 +51,7 @@ export function lanesOf(directFds: boolean): readonly Lane[] {
   return LANES.filter((lane) => directFds || !lane.direct);
 }
 
-/** What shapes a plan besides seed, number and size. */
+/** The inputs of a plan besides seed, number and size. */
 export interface PlanRules {
   seed: number;
   lanes: readonly Lane[];
@@ -65,7 +65,7 @@ export interface PlanRules {
 
 /** The longest transfer: more than two requests of 1 MiB, the largest that FUSE makes. */
 export const MAX_TRANSFER = (2 << 20) + (1 << 18);
-/** Noise that writes are cut from. */
+/** Size of the noise from which the data of writes is taken. */
 export const POOL_BYTES = 1 << 23;
 
 /** Kinds by weight. */
@@ -111,7 +111,7 @@ function writableLane(rules: PlanRules, lane: number): number {
   return index;
 }
 
-/** Kinds that are not to be had here become reads and writes. */
+/** Replaces kinds that the file system does not support by reads and writes. */
 function pickKind(rules: PlanRules, random: Random, size: number): Kind {
   const kind = KINDS[random.below(KINDS.length)]!;
   if (kind.startsWith('map') && (!rules.mmap || size === 0)) return 'write';
@@ -147,13 +147,13 @@ function pickLength(random: Random): number {
   return length;
 }
 
-/** Puts the range where the kind of file allows it. */
+/** Moves the range to a place that the kind of file allows. */
 function place(rules: PlanRules, random: Random, operation: Operation, size: number): void {
   const { kind } = operation;
   if (kind === 'sync' || kind === 'reopen') return;
   if (kind === 'truncate' || kind === 'resize-refused') {
     operation.length = 0;
-    // Mostly near the present size: blocks at the end are where truncating goes wrong.
+    // Mostly near the present size, because errors of truncating show in the last blocks.
     const near = Math.max(0, size - (1 << 20) + random.below(1 << 21));
     operation.offset = random.oneIn(4) ? random.below(MODEL_LIMIT) : near;
     operation.offset = Math.min(operation.offset, MODEL_LIMIT);
@@ -161,7 +161,7 @@ function place(rules: PlanRules, random: Random, operation: Operation, size: num
     return;
   }
   if (kind === 'read' || kind === 'seek' || (kind === 'write' && rules.fixed)) {
-    // Some begin at the end or behind it.
+    // Some begin at the end or past it.
     if (random.oneIn(24)) operation.offset = size + random.below(3) * 4096;
     if (random.oneIn(24)) operation.offset = Math.max(0, size - 512 * random.below(64));
     return;
@@ -176,7 +176,7 @@ function place(rules: PlanRules, random: Random, operation: Operation, size: num
   operation.length = Math.min(operation.length, size - operation.offset);
 }
 
-/** O_DIRECT reads and writes keep the alignment that the file system asks for. */
+/** Aligns O_DIRECT reads and writes as the file system requires. */
 function align(rules: PlanRules, operation: Operation, size: number): void {
   const unit = rules.directAlign;
   if (operation.kind !== 'read' && operation.kind !== 'write') return;

@@ -9,8 +9,8 @@ function mix(value: number): number {
 }
 
 /**
- * Seeded numbers. Each operation has a stream of its own, so that it comes out the same whatever
- * happened before it.
+ * Seeded random numbers. Each operation has a stream of its own, so that it does not depend on the
+ * operations before it.
  */
 export class Random {
   private state: number;

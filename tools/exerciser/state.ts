@@ -16,7 +16,7 @@ import type { ExerciseOptions } from './options.js';
 import { type Lane, lanesOf, MAX_TRANSFER, type PlanRules, POOL_BYTES } from './plan.js';
 import { fillRandom } from './random.js';
 
-/** Everything that one exercise holds. */
+/** The state of one exercise. */
 export interface State {
   readonly options: ExerciseOptions;
   readonly rules: PlanRules;
@@ -26,15 +26,15 @@ export interface State {
   readonly lanes: readonly Lane[];
   /** Descriptors of `lanes`. */
   readonly fds: number[];
-  /** Where reads go to and writes come from. */
+  /** The memory for reads and writes. */
   readonly memory: Memory;
-  /** Noise that writes are cut from. */
+  /** The noise from which the data of writes is taken. */
   readonly pool: Buffer;
   bytesRead: number;
   bytesWritten: number;
 }
 
-/** Opens the file on all lanes; what the file system cannot do is left out of the plan. */
+/** Opens the file on all lanes. The plan leaves out operations that the file system does not support. */
 export function openState(options: ExerciseOptions, calls: Calls): State {
   const lanes = lanesOf(options.directFds);
   const fds = lanes.map((lane) => openLane(calls, options.path, lane));
@@ -67,7 +67,7 @@ export function openState(options: ExerciseOptions, calls: Calls): State {
   };
 }
 
-/** Opens a descriptor; throws with the reason where it cannot be had. */
+/** Opens a descriptor; throws with the reason if that fails. */
 export function openLane(calls: Calls, path: string, lane: Lane): number {
   const access = lane.writable ? constants.O_RDWR | constants.O_CREAT : constants.O_RDONLY;
   const flags = access | (lane.direct ? O_DIRECT : 0);
@@ -82,7 +82,7 @@ export function closeState(state: State): void {
   state.fds.length = 0;
 }
 
-/** Throws a Difference unless a call returned what it had to; negative numbers are errnos. */
+/** Throws a Difference unless a call returned the expected result; negative numbers are errnos. */
 export function demand(
   what: string,
   operation: number,

@@ -7,7 +7,7 @@ import { MODEL_LIMIT } from './model.js';
 import type { Kind, Operation } from './plan.js';
 import { demand, type State } from './state.js';
 
-/** Pieces in which the whole file is read or written: the largest request of FUSE. */
+/** The whole file is read or written in pieces of this size, the largest request of FUSE. */
 const PIECE = 1 << 20;
 
 /** An operation that is not in the plan. */
@@ -15,7 +15,7 @@ function extra(number: number, kind: Kind, lane: number): Operation {
   return { number, kind, offset: 0, length: 0, lane, source: 0, skew: 0, flag: false };
 }
 
-/** Brings the file to its first state: noise in the first half, zeros in the second one. */
+/** Brings the file to its initial state: noise in the first half, zeros in the second. */
 export function writeStart(state: State): void {
   const { model, options } = state;
   if (model.size > MODEL_LIMIT) throw new Error(`${options.path}: larger than 16M`);
@@ -36,7 +36,7 @@ export function writeStart(state: State): void {
   writeModel(state, 0, 0, half);
 }
 
-/** Writes the model out, after operations that were only applied to it. */
+/** Writes the model to the file, after operations that changed only the model. */
 export function writeModel(state: State, number: number, from: number, to: number): void {
   const { memory, model, options } = state;
   if (options.growable) {
@@ -66,7 +66,7 @@ export function checkSize(state: State, number: number, lane: number): void {
   demand('fstat size', number, size, state.model.size, 0, 0);
 }
 
-/** Looks at everything once more, through every descriptor, and at the host file if named. */
+/** Checks the whole file through every descriptor, and the host file if one is named. */
 export function checkEnd(state: State, number: number): void {
   for (let lane = 0; lane < state.lanes.length; lane++) {
     checkSize(state, number, lane);
@@ -79,7 +79,7 @@ export function checkEnd(state: State, number: number): void {
   if (state.options.host !== null) checkHost(state, number, state.options.host);
 }
 
-/** The host file may end early: what is missing reads as zeros. */
+/** Compares the host file, which may end early: missing bytes count as zeros. */
 function checkHost(state: State, number: number, path: string): void {
   const { model } = state;
   const host = readFileSync(path);

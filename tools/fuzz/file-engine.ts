@@ -5,13 +5,13 @@ import { pread, pwrite } from '../../src/sys/transfer.js';
 const PUNCH_HOLE = 0x02;
 const ZERO_RANGE = 0x10;
 
-/** Host files by calls that wait, with an eye on where is written. */
+/** An engine of synchronous calls that checks the place of every write. */
 export class FileEngine implements Engine {
   readonly #descriptors: readonly number[];
-  /** Files that may be written, with the offset behind which no write may end, bytes. */
+  /** The writable files, each with the offset past which no write may go, bytes. */
   readonly limits = new Map<number, number>();
 
-  /** @param descriptors The image's own file first. */
+  /** @param descriptors Begins with the image's own file. */
   constructor(descriptors: readonly number[]) {
     this.#descriptors = descriptors;
   }

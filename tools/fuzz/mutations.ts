@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../exerciser/random.js';
 
-/** Images that mutations begin with: options of qemu-img create, commands of qemu-io. */
+/** The images to mutate: options of qemu-img create, commands of qemu-io. */
 const KINDS: readonly { options: string; compress?: boolean; snapshot?: boolean }[] = [
   { options: 'cluster_size=512', snapshot: true },
   { options: 'cluster_size=64k', snapshot: true },
@@ -51,8 +51,8 @@ export function mutate(seed: Buffer, random: Random): Buffer {
 }
 
 /**
- * Changes tables rather than the header, so that most images open: entries that point elsewhere, at
- * tables, at each other's clusters, behind the end.
+ * Changes tables rather than the header, so that most images still open. Entries then refer to other
+ * places, tables, each other's clusters, or past the end.
  */
 export function mutateTables(seed: Buffer, random: Random): Buffer {
   const bytes = Buffer.from(seed);
@@ -60,7 +60,7 @@ export function mutateTables(seed: Buffer, random: Random): Buffer {
   const count = 1 + random.below(4);
   for (let i = 0; i < count; i++) {
     const at = clusterBytes + random.below((bytes.length - clusterBytes) / 8 - 1) * 8;
-    // What was not zero is likely to be an entry.
+    // A nonzero value is likely to be an entry.
     if (bytes.readUInt32BE(at) === 0 && bytes.readUInt32BE(at + 4) === 0 && !random.oneIn(8)) {
       i -= random.oneIn(64) ? 0 : 1;
       continue;

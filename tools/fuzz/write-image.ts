@@ -19,9 +19,9 @@ import { FileEngine } from './file-engine.js';
 
 const OPERATIONS = 24;
 const LONGEST = 256 << 10;
-/** A disk with a long backing file is hidden cluster by cluster. */
+/** Growing over a long backing file hides it cluster by cluster, so growth is bounded here. */
 const LONGEST_GROWTH = 4 << 20;
-/** Tables that a few writes may add to an image, whatever its tables say. */
+/** The most bytes of tables that a few writes may add to an image, whatever its tables say. */
 const TABLES_BYTES = 64 << 20;
 const REQUEST = 0;
 const QUIET = { info() {}, warn() {}, error() {} };
@@ -29,10 +29,10 @@ const QUIET = { info() {}, warn() {}, error() {} };
 const memory = new Memory();
 
 /**
- * Opens an image for writing as the daemon does and writes to it. What is written to one cluster must
- * read back at once; the file may not grow by more than was written.
+ * Opens an image for writing as the daemon does, and writes to it. Data written to one cluster must read
+ * back at once, and the file must not grow by more than was written.
  *
- * @throws SluiceError for an image that is refused; Error for what must not be.
+ * @throws SluiceError if the image is refused; Error for a violation.
  */
 export async function writeImage(path: string, random: Random): Promise<void> {
   const opened = await openDisks(
@@ -75,7 +75,7 @@ class Writer {
     const parts = {
       engine,
       memory,
-      // One task at a time: nobody waits for another.
+      // Tasks run one at a time, so none waits for another.
       resume: () => {
         throw new Error('somebody waited');
       },
@@ -114,7 +114,7 @@ class Writer {
     const got = await this.#run(this.#content.read(REQUEST, this.#buffer, 0, offset, end));
     if (got < 0) return;
     const wrong = memory.bytes.subarray(0, end - offset).findIndex((byte) => byte !== value);
-    // A write over several clusters that are one on the host overwrites itself.
+    // A write over several clusters that share one host cluster overwrites its own data.
     if (wrong >= 0 && length <= end - offset) {
       throw new Error(`byte ${offset + wrong} does not read back`);
     }
@@ -137,7 +137,7 @@ class Writer {
   }
 }
 
-/** Where a data file ends that has all of a disk. */
+/** The size of a data file that holds a whole disk. */
 function wholeDisk({ size, clusterBytes }: QcowLayout): number {
   return Math.ceil(size / clusterBytes) * clusterBytes;
 }

@@ -1,6 +1,6 @@
 /**
- * What a tool has started (mounts, processes, folders) and how to undo it, last first, on every
- * way out: the end of the work, an error, SIGINT, SIGTERM, SIGHUP.
+ * Undoes everything that a tool has started (mounts, processes, folders), the last one first, however
+ * the tool ends: normally, by an error, SIGINT, SIGTERM or SIGHUP.
  */
 
 type Undo = () => Promise<void>;
@@ -8,12 +8,12 @@ type Undo = () => Promise<void>;
 const undos = new Set<Undo>();
 let ending = false;
 
-/** An error that is the user's: printed without a stack, exit code 2. */
+/** An error made by the user: printed without a stack, exit code 2. */
 export class UsageError extends Error {}
 
 /**
- * Registers `undo`, which must be safe to call twice. Returns the function that forgets it.
- * Throws once the tool is ending, so that an interrupted tool starts nothing more.
+ * Registers `undo`, which must be safe to call twice. Returns a function that removes it again.
+ * Throws if the tool is ending already, so that an interrupted tool starts nothing more.
  */
 export function atEnd(undo: Undo): () => void {
   checkNotEnding();
@@ -23,7 +23,7 @@ export function atEnd(undo: Undo): () => void {
   };
 }
 
-/** Throws once the tool is ending: for loops that go on after an error. */
+/** Throws if the tool is ending: for loops that go on after an error. */
 export function checkNotEnding(): void {
   if (ending) throw new Error('interrupted');
 }
@@ -54,7 +54,7 @@ export async function runTool(name: string, main: () => Promise<number>): Promis
   ] as const;
   for (const [signal, number] of signals) {
     process.on(signal, () => {
-      // A second signal finds the clean-up under way: leave it to finish, its steps are bounded.
+      // At a second signal the clean-up is running already. It is left to finish: its steps are bounded.
       if (!ending) undoAll().finally(() => process.exit(128 + number));
     });
   }
@@ -62,7 +62,7 @@ export async function runTool(name: string, main: () => Promise<number>): Promis
   try {
     code = await main();
   } catch (error) {
-    // After a signal everything fails because it was stopped; the signal's handler exits.
+    // After a signal `main` fails because its processes were stopped. The signal's handler exits.
     if (ending) return new Promise<never>(() => {});
     console.error(`${name}: ${messageOf(error)}`);
     code = error instanceof UsageError ? 2 : 1;

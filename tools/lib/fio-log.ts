@@ -24,9 +24,9 @@ export function parseLatencyLog(text: string): Completions {
 }
 
 /**
- * 99th percentile (nearest rank) of the latencies of what was completed by `endMs`, microseconds;
- * NaN for none. What fio completes after its time is left out: it reaps the last requests all at
- * once when the last one is there, so they look up to twice as slow as they were.
+ * 99th percentile (nearest rank) of the latencies of requests completed by `endMs`, microseconds; NaN
+ * if there are none. Later requests are left out: after its time fio collects the last requests all at
+ * once when the last one is complete, so they look up to twice as slow as they were.
  */
 export function p99Until({ timesMs, latenciesUs }: Completions, endMs: number): number {
   const counted = latenciesUs.filter((_, i) => timesMs[i] <= endMs).sort();
@@ -41,8 +41,8 @@ export interface SteadyRate {
 
 /**
  * The rate from the first completion to the last: n - 1 requests in the n - 1 gaps between them.
- * Unlike the total over the whole time it has no fence post, which for 14 requests of 1 MiB at
- * 1 MiB/s, the first of them served at once, is 7.7 %.
+ * The total over the whole time counts n requests in n - 1 gaps if the first one is served at once. For
+ * 14 requests of 1 MiB at 1 MiB/s this makes 7.7 %.
  */
 export function steadyRate({ timesMs, bytes }: Completions): SteadyRate | null {
   const last = timesMs.length - 1;

@@ -3,7 +3,7 @@ import { type Child, settles, start } from './process.js';
 /** One fio job on an existing file: libaio, O_DIRECT, for a fixed time. */
 export interface FioJob {
   file: string;
-  /** Bytes of the file to use; the file must have them, fio creates and grows nothing. */
+  /** Number of bytes of the file to use. The file must be that large: fio does not create or grow it. */
   size: number;
   rw: 'read' | 'write' | 'randread' | 'randwrite';
   /** Bytes of a request. */
@@ -17,7 +17,7 @@ export interface FioJob {
   log?: string;
 }
 
-/** What a job did in its direction; all jobs together. */
+/** The result in the direction of the job, over all its processes. */
 export interface FioResult {
   iops: number;
   bytesPerSecond: number;
@@ -98,12 +98,12 @@ export function fioArguments(job: FioJob): string[] {
 export interface RunningFio {
   done: Promise<FioResult>;
   isAlive(): boolean;
-  /** Kills it; returns when it is gone or after two seconds (its requests may be held up). */
+  /** Kills it; returns when it has ended, or after two seconds, because its requests may wait. */
   stop(): Promise<void>;
 }
 
 async function result(fio: Child, job: FioJob): Promise<FioResult> {
-  // A drain can take long under a limit, but no case of ours needs a minute.
+  // Under a limit the last requests can take long, but no case here needs a minute.
   const seconds = job.rampSeconds + job.seconds + 60;
   if (!(await settles(fio.closed, seconds * 1000))) {
     fio.kill('SIGKILL');
@@ -116,7 +116,7 @@ async function result(fio: Child, job: FioJob): Promise<FioResult> {
 export async function startFio(job: FioJob, cwd: string): Promise<RunningFio> {
   const fio = await start('fio', fioArguments(job), cwd);
   const done = result(fio, job);
-  done.catch(() => {}); // Whoever stops a fio does not ask for its result.
+  done.catch(() => {}); // A caller that stops fio does not await its result.
   const kill = async (): Promise<void> => {
     if (fio.isAlive()) fio.kill('SIGKILL');
     await settles(fio.exited, 2000);

@@ -14,19 +14,19 @@ export async function temporaryFolder(parent: string): Promise<string> {
   await mkdir(parent, { recursive: true });
   let folder = '';
   atEnd(async () => {
-    // Never through a mount that could not be undone: that would remove what it shows.
+    // If a mount could not be undone, removing the folder would remove the files in the mount.
     if (await hasMounts(folder)) throw new Error(`${folder} is left: something is mounted there`);
-    // Retried, because a file may be under way when a signal comes (ENOTEMPTY).
+    // Retried, because a file may just be created when a signal comes (ENOTEMPTY).
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   });
-  // In the same turn as atEnd: no signal can come between the two and leave the folder.
+  // Synchronously after atEnd, so that no signal can come between the two and leave the folder.
   folder = mkdtempSync(join(resolve(parent), 'sluice-tool-'));
   return folder;
 }
 
 /**
- * Writes an image of `mib` MiB of random data: no holes and nothing to compress, so every server
- * and every disk has the same work. Throws when the folder's file system lacks the room.
+ * Writes an image of `mib` MiB of random data. It has no holes and cannot be compressed, so every server
+ * and every disk has the same work. Throws if the folder's file system lacks the room.
  */
 export async function makeImage(path: string, mib: number): Promise<void> {
   const room = await statfs(join(path, '..'));
@@ -49,8 +49,8 @@ export async function makeImage(path: string, mib: number): Promise<void> {
 }
 
 /**
- * Writes the image's dirty pages out and drops its pages from the host's cache, so that no run
- * reads what the one before it left there. On tmpfs this does nothing: the pages are the file.
+ * Writes the image's changed pages to disk and drops its pages from the host's cache, so that no run
+ * profits from the one before. On tmpfs this does nothing: the pages are the file.
  */
 export async function dropCache(image: string): Promise<void> {
   await run('sync', [image], 120_000);

@@ -1,7 +1,7 @@
 import { cpus, release, totalmem } from 'node:os';
 import { run } from './process.js';
 
-/** Where figures come from: the machine and the versions of what was measured. */
+/** The origin of figures: the machine and the versions of the measured programs. */
 export interface Machine {
   date: string;
   kernel: string;

@@ -5,7 +5,7 @@ import { type Child, run, settles } from './process.js';
 
 /** How long a server may take to show its file, milliseconds. */
 const READY_MS = 15_000;
-/** How long one look at a mount may take before the mount counts as hung, milliseconds. */
+/** A mount that does not answer stat(2) for this long counts as hung, milliseconds. */
 const LOOK_MS = 2000;
 
 /** Mount points in the text of /proc/self/mountinfo, unescaped. */
@@ -33,12 +33,12 @@ export async function hasMounts(folder: string): Promise<boolean> {
 }
 
 /**
- * Unmounts `path` if it is mounted: cleanly, retried while busy for two seconds (the last close of
- * a file can be still under way), then lazily. Throws when it is mounted even after that.
+ * Unmounts `path` if it is mounted. While it is busy (the last close of a file may not be finished yet)
+ * this is retried for two seconds; then it is unmounted lazily. Throws if it is still mounted then.
  */
 export async function unmount(path: string): Promise<void> {
   const root = process.getuid?.() === 0;
-  // -c: no look at the path, which on a dead mount fails or hangs.
+  // -c: does not resolve the path, which fails or hangs on a dead mount.
   const clean = root ? ['umount', '-c', path] : ['fusermount3', '-u', path];
   const lazy = root ? ['umount', '-c', '-l', path] : ['fusermount3', '-u', '-z', path];
   for (let tries = 0; tries < 20 && (await isMounted(path)); tries++) {
@@ -48,9 +48,9 @@ export async function unmount(path: string): Promise<void> {
   if (await isMounted(path)) throw new Error(`${path} is still mounted`);
 }
 
-/** File system type of the place `path` is on, as mount(8) names it: ext4, tmpfs ... */
+/** File system type at `path`, as mount(8) names it: ext4, tmpfs ... */
 export async function fileSystemOf(path: string): Promise<string> {
-  // Not findmnt: where two mounts are stacked it prints both.
+  // Not findmnt, which prints both of two stacked mounts.
   const lines = (await run('df', ['--output=fstype', path])).trim().split('\n');
   return lines[lines.length - 1].trim();
 }

@@ -1,7 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { UsageError } from './cleanup.js';
 
-/** A yargs parser set up alike for every tool: strict, and wrong usage is thrown. */
+/** A yargs parser with the same settings for every tool: strict, and wrong usage is thrown. */
 export function toolOptions(name: string, describe: string): Argv {
   return yargs(process.argv.slice(2))
     .scriptName(name)
@@ -45,8 +45,8 @@ export function listOf(text: string): string[] {
 }
 
 /**
- * Those of `ids` that a --only list names: an id itself, its part before or after the slash.
- * Everything without a list. Throws on a word that names nothing.
+ * The ids named by a --only list: each word is an id, or the part of an id before or after the slash.
+ * Without a list all ids. Throws on a word that matches no id.
  */
 export function chosen(ids: readonly string[], only: string | undefined): Set<string> {
   if (only === undefined) return new Set(ids);

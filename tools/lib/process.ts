@@ -3,24 +3,24 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { atEnd, UsageError } from './cleanup.js';
 
-/** Characters of a child's output that are kept: enough for fio's JSON of about 12 KiB. */
+/** Number of characters kept of a child's output: enough for fio's JSON of about 12 KiB. */
 const OUTPUT_KEPT = 1 << 18;
 
-/** A child process whose output is kept (its end) and whose exit can be awaited. */
+/** A child process. The last part of its output is kept, and its exit can be awaited. */
 export interface Child {
   pid: number;
   /** Standard output and error, the last 256 KiB. */
   output(): string;
   /** Settles when the process has exited; never rejects. */
   exited: Promise<void>;
-  /** Settles when it has exited and all its output is read; never rejects. */
+  /** Settles when the process has exited and all its output has been read; never rejects. */
   closed: Promise<void>;
   isAlive(): boolean;
   kill(signal: NodeJS.Signals): void;
 }
 
 /**
- * Starts a program without a shell; it is stopped when the tool ends before it. Rejects when it
+ * Starts a program without a shell. If the tool ends first, it stops the program. Rejects if the program
  * cannot be started.
  */
 export async function start(command: string, args: string[], cwd: string): Promise<Child> {
@@ -72,12 +72,12 @@ function make(command: string, args: string[], cwd: string): [Child, Promise<voi
   return [made, spawned];
 }
 
-/** Signals the process group of `pid`; one that is gone is no error. */
+/** Signals the process group of `pid`; it is no error if the group is gone. */
 function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // ESRCH: all of it has ended.
+    // ESRCH: the whole group has ended.
   }
 }
 
@@ -90,7 +90,7 @@ export async function settles(done: Promise<unknown>, ms: number): Promise<boole
   return inTime;
 }
 
-/** Ends a child: SIGTERM, and SIGKILL when it is still there after `ms`. Bounded. */
+/** Ends a child by SIGTERM, or by SIGKILL if it still runs after `ms`. Takes bounded time. */
 export async function stop(child: Child, ms = 5000): Promise<void> {
   if (!child.isAlive()) return;
   child.kill('SIGTERM');
@@ -100,9 +100,9 @@ export async function stop(child: Child, ms = 5000): Promise<void> {
 }
 
 /**
- * Runs a program to its end; resolves to its standard output, rejects with what it printed on
- * standard error. It has a process group of its own, so that a Ctrl-C meant for the tool does not
- * stop an unmount of the clean-up half-way.
+ * Runs a program to its end. Resolves to its standard output, rejects with its standard error. The
+ * program has a process group of its own, so that a Ctrl-C meant for the tool does not interrupt an
+ * unmount of the clean-up.
  */
 export async function run(command: string, args: string[], timeoutMs = 20_000): Promise<string> {
   const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -9,7 +9,7 @@ import { checkSluiceBuilt, mountSluice } from './sluice.js';
 
 const PLAIN_NATIVE = fileURLToPath(new URL('../plain-fuse-native.js', import.meta.url));
 
-/** A server of one image that is up. */
+/** A running server of one image. */
 interface Running {
   /** The file to read and write. */
   file: string;
@@ -18,7 +18,7 @@ interface Running {
   stop(): Promise<void>;
 }
 
-/** Something that shows an image as a file. */
+/** A program that shows an image as a file. */
 export interface Server {
   name: string;
   kind: 'host' | 'sluice' | 'sluice-native' | 'plain-native' | 'qemu' | 'nbd' | 'peer';
@@ -28,7 +28,7 @@ export interface Server {
   start(image: string, size: number, folder: string): Promise<Running>;
 }
 
-/** How one child process is run as a server. */
+/** How to run a child process as a server. */
 interface Launch {
   command: string[];
   folder: string;
@@ -74,7 +74,7 @@ async function missingProgram(...programs: string[]): Promise<string | null> {
   return null;
 }
 
-/** The image itself, without any server: what the host can do. */
+/** The image itself without a server: the ceiling. */
 export function hostFile(): Server {
   return {
     name: 'host file',
@@ -89,13 +89,13 @@ export function sluice(options: readonly string[]): Server {
   return sluiceAs('sluice', 'sluice', options);
 }
 
-/** Sluice as it runs where io_uring is forbidden. */
+/** Sluice in the mode for machines that forbid io_uring. */
 export function sluiceNative(options: readonly string[]): Server {
   const words = [...options, '--transport', 'fuse-native'];
   return sluiceAs('sluice fuse-native', 'sluice-native', words);
 }
 
-/** A handler of fuse-native that answers by synchronous calls. */
+/** A handler for fuse-native that uses synchronous calls. */
 export function plainNative(): Server {
   return {
     name: 'plain fuse-native',
@@ -173,8 +173,8 @@ function storageDaemon(name: string, mode: string, above: readonly string[]): Se
 }
 
 /**
- * nbdfuse over nbdkit's file plugin, both as they come: other numbers of connections and threads
- * gained nothing. The plugin has no O_DIRECT, so its reads and writes pass the host's page cache.
+ * nbdfuse over nbdkit's file plugin, both with their defaults: other numbers of connections and threads
+ * gained nothing. The plugin has no O_DIRECT, so its reads and writes go through the host's page cache.
  */
 export function nbdFuse(): Server {
   return {

@@ -17,8 +17,8 @@ export interface SluiceMount {
   /** Path of an image's file. */
   file(name: string): string;
   /**
-   * Unmounts and waits for the daemon's end; harder and harder, but bounded. `force` is for a mount
-   * with requests that wait: their process holds the file open until they are answered.
+   * Unmounts and waits for the daemon's end, by stronger and stronger means, in bounded time. `force` is
+   * for a mount with waiting requests: their process keeps the file open until they are answered.
    */
   stop(force?: boolean): Promise<void>;
 }
@@ -53,7 +53,7 @@ export async function mountSluice(
   let mounting: Promise<string> | null = null;
   let stopping: Promise<void> | null = null;
   const stop = (force = false): Promise<void> => {
-    // A mount under way is waited for, or it would come up after the clean-up.
+    // Waits for a mount command that still runs; otherwise its mount would appear after the clean-up.
     const mounted = mounting?.catch(() => {}) ?? Promise.resolve();
     stopping ??= mounted.then(() => stopSluice(mountpoint, force)).finally(forget);
     return stopping;
@@ -82,7 +82,7 @@ async function stopSluice(mountpoint: string, force: boolean): Promise<void> {
     const pid = await daemonPid(mountpoint).catch(() => null);
     await run(process.execPath, [MAIN, 'umount', mountpoint, ...(force ? ['--force'] : [])]).catch(
       (error: Error) => {
-        // The tool goes on, but a umount that fails is a fault of the program: say so.
+        // The tool goes on, but a failed umount is a fault of the program and must be reported.
         console.error(error.message);
       },
     );

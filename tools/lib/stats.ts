@@ -20,7 +20,7 @@ export function summarize(rounds: number[]): Summary | null {
   return { median: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds), rounds };
 }
 
-/** `items` begun at `by`, going round: each round of an alternating run starts at another one. */
+/** `items` rotated to begin at index `by`, so that each round of a run begins with another item. */
 export function rotate<T>(items: readonly T[], by: number): T[] {
   const at = items.length === 0 ? 0 : by % items.length;
   return [...items.slice(at), ...items.slice(0, at)];

@@ -1,19 +1,19 @@
 /** A device as the simulator sees it. */
 export interface Device {
   readonly name: string;
-  /** Requests of 4 KiB that it completes per second with `inflight` of them inside. */
+  /** Requests of 4 KiB completed per second with `inflight` requests in the device. */
   readonly rate: (inflight: number) => number;
-  /** Requests per second that the applications can turn around: their processor time. */
+  /** Requests per second for which the applications have processor time. */
   readonly clientRate: number;
-  /** Others use the machine too; absent: nobody does. */
+  /** Disturbance by others who use the machine; absent: none. */
   readonly noise?: Noise;
 }
 
-/** What changes every 20 ms. */
+/** A disturbance that changes every 20 ms. */
 export interface Noise {
-  /** Standard deviation of the logarithm of the device's rate; it forgets a tenth of itself each time. */
+  /** Standard deviation of the logarithm of the device's rate. A tenth of it decays at each change. */
   readonly deviation: number;
-  /** How likely the applications get no processor for the next 10 ms. */
+  /** Probability that the applications get no processor for the next 10 ms. */
   readonly stalls: number;
 }
 
@@ -29,11 +29,11 @@ function curve(points: readonly (readonly [number, number])[]): (inflight: numbe
   };
 }
 
-/** c units that work side by side, each on one request for a fixed mean time. */
+/** `count` units that work in parallel, each on one request for a fixed mean time. */
 const units = (count: number, microseconds: number) => (inflight: number) =>
   (Math.min(inflight, count) * 1e6) / microseconds;
 
-// The window's curve that the design measured: 40 K at 8, 46 at 16, 60 at 32, 80-88 at 64, 92 at most.
+// The measured curve by window: 40 K at 8, 46 at 16, 60 at 32, 80-88 at 64, 92 at most.
 const virtio: Device = {
   name: 'virtio disk as measured',
   rate: curve([
@@ -52,11 +52,11 @@ const virtio: Device = {
 
 export const DEVICES: Readonly<Record<string, Device>> = {
   virtio,
-  // The same where requests a second wander by a tenth, as they were seen to.
+  // The same device with a rate that drifts by a tenth, as was measured.
   noisy: { ...virtio, name: 'virtio disk, shared', noise: { deviation: 0.1, stalls: 0.03 } },
   ssd: { name: '32 units of 350 us', rate: units(32, 350), clientRate: 200e3 },
   fixed: { name: 'fixed 100 us, 8 units', rate: units(8, 100), clientRate: 200e3 },
-  // Seeks are sorted: deeper queues make shorter ways, up to about twice.
+  // Seeks are sorted: with deeper queues the head moves less, which gains up to about twice the rate.
   rotating: {
     name: 'rotating disk',
     rate: curve([
@@ -68,6 +68,6 @@ export const DEVICES: Readonly<Record<string, Device>> = {
     ]),
     clientRate: 200e3,
   },
-  // A plain system call does the work: one request after the other, and the applications are slower.
+  // A system call does the work, one request after the other, and the applications are the bottleneck.
   memory: { name: 'tmpfs, synchronous', rate: () => 1e6, clientRate: 200e3 },
 };

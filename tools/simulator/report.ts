@@ -7,14 +7,14 @@ export interface Table {
   readonly rows: string[][];
 }
 
-/** Weights of dm-ioband's tables, and shares of A that it reached: with hosts' processes, and at io_throttle 1. */
+/** Weights of dm-ioband's published tables, and A's shares: with processes of hosts, at io_throttle 1. */
 const PUBLISHED = [
   { weights: [80, 20], many: '80.6', few: '75.8, 71.1' },
   { weights: [50, 50], many: '-', few: '55.5, 49.3' },
   { weights: [20, 80], many: '-', few: '39.8, 21.4' },
   { weights: [10, 90], many: '-', few: '21.1, 16.4' },
 ] as const;
-/** The design's experiment at 2 x 128, weights 80:20, by window: share of A and thousands of requests a second. */
+/** Measured with 2 x 128 threads, weights 80:20, by window: share of A, thousands of requests a second. */
 const MEASURED: Readonly<Record<string, string>> = {
   '4096': '56.0 (85-92 K)',
   '128': '63.0 (89 K)',
@@ -120,7 +120,7 @@ function row(name: string, ideal: string, result: Result): string[] {
   return [name, ideal, shares, text(result.total, 0)];
 }
 
-/** Minimums: a group of small weight gets its own first; two that ask for too much are scaled. */
+/** Minimums: a group of small weight gets its minimum first; two minimums that are too high are scaled. */
 export function minimums(choice: Choice): Table {
   const loads = (a: number, b: number): Load[] => [
     { group: 'a', weight: 1, threads: 128, minimum: a },

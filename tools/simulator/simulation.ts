@@ -6,10 +6,10 @@ import { randomNumbers } from './random.js';
 /** In ns. */
 const NOISE_EVERY = 20e6;
 const STALL = 10e6;
-/** Part of the rate's logarithm that stays from one change to the next. */
+/** The part of the disturbance that is kept from one change to the next. */
 const NOISE_KEPT = 0.9;
 
-/** Threads that each keep one request outstanding, below one group. */
+/** The threads of one group; each keeps one request outstanding. */
 export interface Load {
   /** Path of the group; groups above it are made as well. */
   readonly group: string;
@@ -18,7 +18,7 @@ export interface Load {
   readonly bytes?: number;
   /** In ns. */
   readonly latencyTarget?: number;
-  /** iops that the group gets first. */
+  /** Minimum of the group in requests per second. */
   readonly minimum?: number;
 }
 
@@ -35,26 +35,26 @@ export interface Settings {
   readonly loads: readonly Load[];
   readonly depth: 'auto' | number;
   readonly seconds: number;
-  /** Left out of the figures. */
+  /** Time at the beginning that is left out of the figures. */
   readonly warmUp: number;
   readonly seed: number;
-  /** Weights of groups that are no load's: 'a' above 'a/x'. */
+  /** Weights of groups without a load, such as 'a' above 'a/x'. */
   readonly weights?: Readonly<Record<string, number>>;
   /** Called once, at a time in seconds. */
   readonly change?: { at: number; action: (simulation: Simulation) => void };
 }
 
 /**
- * The throttle against a simulated device, in simulated time: no clock, no I/O. Threads wait for
- * their turn at a client's processor, send, and wait for the answer; the device completes one of the
- * requests inside it, any, after a time that is exponential with its rate for as many as it has.
+ * Runs the throttle with a simulated device in simulated time, without a clock or I/O. A thread waits for
+ * the client's processor, sends a request, and waits for the answer. The device completes a random one of
+ * its requests after an exponential time, whose rate depends on the number of its requests.
  */
 export class Simulation {
   readonly throttle: Throttle;
   now = 0;
   private readonly settings: Settings;
   private readonly random: () => number;
-  /** Threads whose turn at the client's processor ends. */
+  /** The times at which threads finish with the client's processor. */
   private readonly returns = new EventQueue();
   private clientFreeAt = 0;
   private noiseAt = 0;
@@ -78,7 +78,7 @@ export class Simulation {
     for (const [index, load] of settings.loads.entries()) this.addLoad(index, load);
   }
 
-  /** Takes a thread out, or puts it back, from its next request on. */
+  /** Changes the number of threads of a load; each thread stops or starts at its next request. */
   setThreads(load: number, threads: number): void {
     let left = threads;
     for (let thread = 0; thread < this.loadOf.length; thread++) {
@@ -172,12 +172,12 @@ export class Simulation {
     this.returns.push(this.clientFreeAt, thread);
   }
 
-  /** A walk of the rate's logarithm that forgets, and stalls of the applications. */
+  /** Changes the device's rate by a decaying random walk of its logarithm, and stalls the applications. */
   private makeNoise(): void {
     this.noiseAt = this.now + NOISE_EVERY;
     const { noise } = this.settings.device;
     if (noise === undefined) return;
-    // Six of these have a standard deviation of 0.707; what is added keeps the walk's at `deviation`.
+    // The sum of six has a standard deviation of 0.707; scaled, it keeps that of the walk at `deviation`.
     let sum = -3;
     for (let i = 0; i < 6; i++) sum += this.random();
     const step = (sum / Math.SQRT1_2) * Math.sqrt(1 - NOISE_KEPT ** 2) * noise.deviation;
@@ -186,7 +186,7 @@ export class Simulation {
       this.clientFreeAt = Math.max(this.clientFreeAt, this.now) + STALL;
   }
 
-  /** Exponential times have no memory, so a new one may be drawn whenever the number inside changes. */
+  /** Draws a new time whenever the number of requests changes: exponential times have no memory. */
   private drawCompletion(): void {
     const rate = this.factor * this.settings.device.rate(this.inside.length);
     const wait = (-Math.log(1 - this.random()) * 1e9) / rate;
