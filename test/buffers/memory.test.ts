@@ -20,7 +20,7 @@ import {
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Resident bytes of a range of pages, from /proc/self/pagemap: 8 bytes a page, bit 63 present. */
+/** Resident bytes of a range of pages. /proc/self/pagemap has 8 bytes a page; bit 63 means present. */
 function residentBytes(memory: Memory, from: number, length: number): number {
   const map = Buffer.alloc((length / 4096) * 8);
   const file = openSync('/proc/self/pagemap', 'r');
@@ -47,7 +47,7 @@ test('the blocks of an unaligned write fit before its edges, and those before th
 test('a reply begins behind all that a request without data can hold', (t) => {
   // struct fuse_in_header and a name of FUSE_NAME_MAX (1024) with its NUL; SETATTR is 128.
   t.true(SLOT_ANSWER >= SLOT_REQUEST + 40 + 1025);
-  // A READDIR of 1 MiB fits behind it.
+  // A READDIR of 1 MiB fits after it.
   t.true(SLOT_ANSWER + MIB <= SLOT_BYTES);
 });
 

@@ -6,7 +6,7 @@ import { PayloadPool } from '../../src/buffers/payload-pool.js';
 const MIB = 1 << 20;
 const POOL_MIB = 1024;
 
-/** How many payloads of a length an empty pool takes. */
+/** The number of payloads of this length that fit in an empty pool. */
 function capacity(bytes: number): number {
   const pool = new PayloadPool();
   let taken = 0;
@@ -39,7 +39,7 @@ test('a full pool says -1, and has room again for what is given back', (t) => {
   pool.release(places[100]!);
   t.is(pool.take(MIB), places[100]);
   pool.release(places[7]!);
-  // The chunk is another class's now: 256 places of 4 KiB.
+  // The chunk now has places of another size: 256 of 4 KiB.
   for (let i = 0; i < 256; i++) t.not(pool.take(4096), -1);
   t.is(pool.take(4096), -1);
 });
@@ -60,19 +60,19 @@ test('one small payload in each chunk leaves no room for a large one', (t) => {
   const large = Array.from({ length: POOL_MIB }, () => pool.take(MIB));
   for (const at of large.slice(1)) pool.release(at);
   for (let i = 0; i < 257; i++) pool.take(4096);
-  // 257 small ones lie in two chunks, not in 257.
+  // 257 small payloads lie in two chunks, not in 257.
   for (let i = 0; i < POOL_MIB - 3; i++) t.not(pool.take(MIB), -1);
   t.is(pool.take(MIB), -1);
 });
 
-/** What a payload may use: a power of two from 4 KiB. */
+/** The room of a payload: a power of two from 4 KiB. */
 function classBytes(bytes: number): number {
   let size = 4096;
   while (size < bytes) size *= 2;
   return size;
 }
 
-/** From 0: take that many bytes; below 0: give a place back. */
+/** From 0 on: take that many bytes. Below 0: give a place back. */
 const step = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(1, 512, 4096, 5000, 65536, 300_000, MIB) },
   { weight: 2, arbitrary: fc.integer({ min: -100_000, max: -1 }) },

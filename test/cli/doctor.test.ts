@@ -32,7 +32,7 @@ interface Diagnosis {
   checks: { name: string; state: string; found: string; advice: string }[];
 }
 
-/** What `sluice doctor --json` says; everything that is missing must come with a sentence. */
+/** Parses the output of `sluice doctor --json`; each missing thing must have a sentence of advice. */
 function parse(t: ExecutionContext, { stdout }: Ended): Diagnosis {
   const diagnosis = JSON.parse(stdout) as Diagnosis;
   t.deepEqual(Object.keys(diagnosis), ['works', 'transport', 'why', 'checks']);
@@ -52,7 +52,7 @@ function stateOf({ checks }: Diagnosis, wanted: string): string {
   return `${one.state}: ${one.found}`;
 }
 
-/** Runs the doctor in a mount namespace of its own, behind a line of shell. */
+/** Runs the doctor in a mount namespace of its own, after a line of shell. */
 function behind(line: string, before: readonly string[] = []): Promise<Ended> {
   const program = [...before, process.execPath, ...sluiceWords('doctor', '--json')];
   const shell = ['sh', '-c', `${line} && exec "$@"`, 'sh', ...program];

@@ -40,7 +40,7 @@ function sluice(...args: string[]) {
   return { status, stdout, stderr };
 }
 
-/** Command line, exit code, the one line on stderr after `sluice: `. */
+/** Command line, exit code, and the single line on stderr after `sluice: `. */
 const REFUSED: [string, number, string][] = [
   [
     '--no-verbose',
@@ -165,7 +165,7 @@ for (const words of ['--help', '-h', 'help']) {
   });
 }
 
-/** Runs a line of the shell, in which `sluice` is the program. */
+/** Runs a line of shell in which `sluice` means the built program. */
 function shell(line: string, env: NodeJS.ProcessEnv = process.env) {
   const script = `sluice() { "${process.execPath}" "${MAIN}" "$@"; }\n${line}`;
   const { status, stdout, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', script], {
@@ -186,7 +186,7 @@ for (const words of ['--help', '--version', 'info disk.img', 'map disk.img', 'do
 }
 
 test('a reader that goes away is no fault', (t) => {
-  // More than a pipe holds: islands of one block each.
+  // Islands of one block each, so many that the output exceeds the buffer of a pipe.
   const fd = openSync(join(folder, 'islands.img'), 'w');
   for (let at = 0; at < 4000; at++) writeSync(fd, 'x', at * 32768);
   closeSync(fd);

@@ -4,7 +4,7 @@ import { didYouMean } from '../../src/cli/nearest.js';
 const COMMANDS = ['mount', 'umount', 'info', 'map', 'stat', 'set', 'doctor'];
 const OPTIONS = ['--read-only', '--no-direct', '--allow-other', '--log', '-o'];
 
-/** A mistyped word, and the known one; null where none is near. */
+/** A mistyped word, the known words, and the nearest of them; null if none is near. */
 const NEAREST: [string, readonly string[], string | null][] = [
   ['mout', COMMANDS, 'mount'],
   ['moutn', COMMANDS, 'mount'],

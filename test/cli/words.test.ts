@@ -11,11 +11,11 @@ function plain(line: string): string[] {
   return plainWords(line.split(' '), DECLARED, 'sluice mount --help');
 }
 
-/** A command line, and what yargs is given. */
+/** A command line, and the words passed to yargs. */
 const PLAIN: [string, string[]][] = [
   ['mount a b', ['mount', 'a', 'b']],
   ['mount --read-only a b', ['mount', 'a', 'b', '--read-only=true']],
-  // yargs takes a word "true" or "false" for the value of a flag.
+  // yargs would take a word "true" or "false" as the value of a flag.
   ['mount --read-only true b', ['mount', 'true', 'b', '--read-only=true']],
   ['mount a b --no-direct', ['mount', 'a', 'b', '--direct=false']],
   ['mount --direct a b --direct', ['mount', 'a', 'b', '--direct=true', '--direct=true']],

@@ -20,9 +20,9 @@ import {
 } from './exceptions.js';
 import { ImageFile } from './image-file.js';
 
-// What a mount does besides reads and writes; the same list for every transport and format.
+// The behaviour of a mount besides reads and writes: the same list for every transport and format.
 
-/** How images are mounted, and what cannot be done so. */
+/** A way to mount images, with its exceptions. */
 interface Way extends Exceptions {
   transport: TransportName;
   format: FormatName;
@@ -32,12 +32,12 @@ type Behaviour = (t: ExecutionContext, way: Way) => Promise<void>;
 
 const STUCK = ['--group', 'slow:iops=1', '--assign', 'disk=slow'];
 
-/** An image that is shown as `disk`. */
+/** Makes an image that is shown as `disk`. */
 async function image(t: ExecutionContext, { format }: Way, base?: string): Promise<string> {
   return (await ImageFile.make(t, format, { bytes: 4 * MIB }, base)).path;
 }
 
-/** A file with what an image shows. */
+/** A raw file with the contents of an image. */
 async function shown(t: ExecutionContext, file: ImageFile): Promise<string> {
   const path = join(tempFolder(t), 'shown');
   writeFileSync(path, await file.content());
@@ -48,7 +48,7 @@ function by(way: Way, ...words: string[]): string[] {
   return ['--transport', way.transport, ...words];
 }
 
-/** Readers of an image of which so many wait in a group at some time; ended with the test. */
+/** Starts readers of an image, and waits until so many wait in a group. They end with the test. */
 async function waiters(
   t: ExecutionContext,
   mount: SluiceMount,
@@ -104,7 +104,7 @@ const errors: Behaviour = async (t, way) => {
       t.regex((await run(command, words)).stderr, /Operation not permitted/, command);
     }
     t.regex((await run('chmod', ['600', mount.file()])).stderr, /Operation not permitted/);
-    // What fuse-native hands over of times is not right: they are refused there.
+    // fuse-native reports wrong times, so setting them is refused there.
     t.is((await run('touch', [mount.file()])).code, way.transport === 'uring' ? 0 : 1);
   });
 };
@@ -129,7 +129,7 @@ const pageCache: Behaviour = async (t, way) => {
   });
 };
 
-/** Of the next 800 requests that two images complete, the percentage of the first one. */
+/** The first image's percentage of the next 800 requests that two images complete. */
 async function shareOf(mount: SluiceMount, one: string, other: string): Promise<number> {
   const count = async (group: string) => (await groupFigures(mount, group)).rios!;
   const before = [await count(one), await count(other)] as const;
@@ -141,8 +141,8 @@ async function shareOf(mount: SluiceMount, one: string, other: string): Promise<
 }
 
 const weights: Behaviour = async (t, way) => {
-  // What they share is the limit above them: a disk would not make them wait on a busy machine. It is
-  // low, so that a machine that stands still for a third of a second leaves requests that wait.
+  // They share a limit above them, because on a busy machine a disk would not make them wait. The limit
+  // is low, so that requests still wait after the machine has stalled for a third of a second.
   const images = [`a=${await image(t, way)}`, `b=${await image(t, way)}`];
   const groups = ['p:iops=400', 'p/a:weight=80', 'p/b:weight=20'].flatMap((group) => {
     return ['--group', group];
@@ -172,7 +172,7 @@ const rate: Behaviour = async (t, way) => {
     const options = ['rw=randread', 'bs=4k', 'size=4m', 'time_based', 'runtime=2', 'iodepth=32'];
     const { read } = await fio(mount.file(), ...options);
     t.log(`${read.iops} requests a second`);
-    // Never more, but for 10 ms of burst; less only where the machine has other work.
+    // Never more, except for the allowance of 10 ms; less only if the machine has other work.
     t.true(read.iops < 510 && read.iops > 250, `${read.iops}`);
   });
 };
@@ -203,7 +203,7 @@ const exhaustion: Behaviour = async (t, way) => {
 };
 
 const interrupt: Behaviour = async (t, way) => {
-  // Where nobody can be interrupted its turn comes after two seconds, else never.
+  // Without interrupts the request is served after two seconds; with them never.
   const bps = way.noInterrupt ? 2048 : 1;
   const words = by(way, '--group', `s:bps=${bps}`, '--assign', 'disk=s');
   const mount = await startMount(t, [await image(t, way)], words);
@@ -220,7 +220,7 @@ const interrupt: Behaviour = async (t, way) => {
 const terminate: Behaviour = async (t, way) => {
   const words = by(way, '--group', 'slow:bps=1', '--assign', 'disk=slow');
   const mount = await startMount(t, [await image(t, way)], words);
-  // The first one may go at once; the other waits for more than an hour.
+  // The first request may pass at once; the other one waits for more than an hour.
   const agents = [new FileAgent(t), new FileAgent(t)];
   const path = mount.file();
   const fds = await Promise.all(agents.map((agent) => agent.open(path, constants.O_RDONLY)));
@@ -242,7 +242,7 @@ const crash: Behaviour = async (t, way) => {
   const fd = await agent.open(mount.file(), constants.O_RDONLY);
   process.kill(mount.pid, 'SIGKILL');
   t.true(await eventually(5000, () => !isAlive(mount.pid)));
-  // A request that the daemon had taken is aborted; then nobody is there.
+  // A request that the daemon had taken is aborted; later ones find no daemon.
   const size = await agent.size(mount.file());
   t.true([-ERRNO.ECONNABORTED, -ERRNO.ENOTCONN].includes(size), `${size}`);
   await agent.close(fd);

@@ -5,7 +5,7 @@ import { sameBytes } from '../helpers/same-bytes.js';
 import { KIB, MIB, pattern } from '../helpers/temp.js';
 import type { Setup, Subject, Variant } from './subject.js';
 
-/** A rule that every way of serving an image keeps. */
+/** A rule for every way of serving an image. */
 export interface Case {
   title: string;
   setup: Setup;
@@ -16,7 +16,7 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const PUNCH_HOLE = 3;
 
-/** Offset and length: whole blocks, parts of them, across a page, longer than one request. */
+/** Offset and length: whole blocks, parts of blocks, across a page, longer than one request. */
 const RANGES = [
   [0, 4096],
   [8192, 128 * KIB],
@@ -159,7 +159,7 @@ const limit: Case = {
     const begin = performance.now();
     for (let i = 0; i < 40; i++) t.is((await subject.read(i * 4096, 4096)).result, 4096);
     const ms = performance.now() - begin;
-    // The budget keeps 10 ms, which is one request: 39 intervals of 10 ms.
+    // The allowance of 10 ms is one request: 39 intervals of 10 ms remain.
     t.true(ms >= 389, `${ms} ms`);
     t.is(await subject.writeControl('g/io.max', 'iops=1\n'), 7);
     const waiting = Promise.all([subject.read(0, 4096), subject.read(4096, 4096)]);
@@ -197,7 +197,7 @@ const controlTree: Case = {
   },
 };
 
-/** The list; it is run over every variant, whose declared exceptions are in `Variant`. */
+/** All rules. They run for every variant, except for those that its `Variant` excludes. */
 export const CASES: readonly Case[] = [
   bytes,
   atEnd,

@@ -9,7 +9,7 @@ import { keepAlive } from './core-variant.js';
 import { FORMATS, type FormatName } from './exceptions.js';
 import { ImageFile } from './image-file.js';
 
-// What the data plane does with requests that wait, on every engine and format, without a mount.
+// How the data plane handles waiting requests, on every engine and format, without a mount.
 
 interface Way {
   engine: EngineName;
@@ -18,7 +18,7 @@ interface Way {
 
 type Behaviour = (t: ExecutionContext, way: Way) => Promise<void>;
 
-/** The images `a` and `b`, in groups. */
+/** A plane with the images `a` and `b` in groups. */
 async function makePlane(t: ExecutionContext, way: Way, group: string[], assign: string[]) {
   const base = ENGINES[way.engine].inMemory ? TMPFS : undefined;
   const images = ['a', 'b'].map(async (name) => {
@@ -35,10 +35,10 @@ function read(plane: CorePlane, name: string, index = 0): Promise<Reply> {
   });
 }
 
-/** Requests of an image at once: 10 pass an idle limit, and `a` must have more that wait. */
+/** Outstanding requests of an image: 10 pass an idle limit, and `a` must have more that wait. */
 const OUTSTANDING = 64;
 
-/** Of the next `count` requests of both images, the percentage of `a`. */
+/** The percentage of `a` among the next `count` requests of both images. */
 async function shareOf(plane: CorePlane, count: number): Promise<number> {
   const done = { a: 0, b: 0 };
   const isOver = () => done.a + done.b >= count;

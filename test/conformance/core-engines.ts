@@ -6,17 +6,17 @@ import { ftruncate, futimens, lseek } from '../../src/sys/libc.js';
 import { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';
 
-/** What an engine is driven by. */
+/** What an engine needs from the plane that drives it. */
 export interface CoreEvents {
   completed(request: number, result: number): void;
-  /** Whether any request is under way. */
+  /** True if a request is in progress. */
   isBusy(): boolean;
 }
 
-/** An engine with what makes it go. */
+/** An engine with the functions that drive it. */
 export interface CoreEngine {
   engine: Engine;
-  /** Hands over what a turn has asked for. */
+  /** Starts the I/O collected in a turn. */
   unplug(): void;
   end(): void;
 }
@@ -38,7 +38,7 @@ const poolAndThread: MakeEngine = (files, { completed }) => {
   return { engine, unplug: () => engine.unplug(), end: () => transfers.end() };
 };
 
-/** There is no /dev/fuse behind which a reply could be linked. */
+/** Without /dev/fuse there are no replies that a transfer could be linked to. */
 class UnlinkedEngine extends UringEngine {
   override links(): boolean {
     return false;
@@ -75,7 +75,7 @@ const ring: MakeEngine = (files, { completed, isBusy }) => {
   return { engine, unplug, end: () => {} };
 };
 
-/** Every engine, and whether it makes a difference that files are in memory. */
+/** Every engine, and whether it treats files in memory differently. */
 export const ENGINES = {
   'thread pool': { make: pool, inMemory: false, needs: [] },
   'thread pool, files in memory': { make: poolAndThread, inMemory: true, needs: [] },

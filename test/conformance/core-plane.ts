@@ -22,7 +22,7 @@ type OpenDisks = Awaited<ReturnType<typeof openDisks>>;
 
 const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** The data plane on an engine without any mount: requests and replies are bytes. */
+/** The data plane on an engine without a mount: requests and replies are bytes. */
 export class CorePlane implements Transport {
   readonly tree: Tree;
   readonly #memory = new Memory();
@@ -31,11 +31,11 @@ export class CorePlane implements Transport {
   readonly #plane: Plane;
   readonly #engine: CoreEngine;
   #timer: NodeJS.Timeout | null = null;
-  /** Null: the clock of the machine. Else ns, which go on only while nothing is in flight. */
+  /** The simulated time in ns, which advances only while nothing is in flight; null: the real clock. */
   #simulatedNs: number | null = null;
   #unique = 2;
 
-  /** @param args As of `sluice mount`. */
+  /** @param args Words of `sluice mount`. */
   static async make(
     t: ExecutionContext,
     engine: EngineName,
@@ -82,13 +82,13 @@ export class CorePlane implements Transport {
       initialised: () => {},
       warn: () => {},
       trace: null,
-      // Nobody is behind a request here: who is interrupted counts as killed.
+      // Requests have no process here: an interrupted caller counts as killed.
       isBeingKilled: () => true,
     });
     assembly.plane = this.#plane;
   }
 
-  /** From now on limits are felt in simulated time, whatever else the machine does. */
+  /** From now on limits apply in simulated time, independent of other work of the machine. */
   simulateTime(): void {
     this.#simulatedNs = performance.now() * 1e6;
   }
@@ -138,7 +138,7 @@ export class CorePlane implements Transport {
     });
   }
 
-  /** The caller of the last request but `back` does not want it any more; there is no reply to this. */
+  /** Interrupts the last request but `back`. An interrupt has no reply. */
   interrupt(back = 0): void {
     const slot = this.#memory.takeSlot();
     this.#writer.begin(slot, abi.INTERRUPT, this.#unique, 0, abi.INTERRUPT_IN_BYTES);
@@ -148,7 +148,7 @@ export class CorePlane implements Transport {
     this.#turn();
   }
 
-  /** What an unmount does with who waits. */
+  /** Releases waiting requests, as an unmount does. */
   release(): void {
     this.#plane.releaseWaiting();
     this.#turn();
@@ -173,7 +173,7 @@ export class CorePlane implements Transport {
     this.#timer = wait === Infinity ? null : setTimeout(() => this.#turn(), Math.max(0, wait));
   }
 
-  /** Time goes on to when the throttle wants another turn. */
+  /** Advances the time to the moment at which the throttle wants another turn. */
   #advance(): void {
     const { inFlight, wakeAtNs } = this.#plane;
     if (inFlight > 0 || wakeAtNs === Infinity) return;

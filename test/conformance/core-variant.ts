@@ -30,7 +30,7 @@ export function coreVariant(engine: EngineName, format: FormatName, direct: bool
   };
 }
 
-/** Threads that wait for us alone keep no process alive. */
+/** Keeps the process alive, because threads that wait for work do not. */
 export async function keepAlive(t: ExecutionContext, use: () => Promise<void>): Promise<void> {
   const timer = setInterval(() => {}, 1000);
   t.teardown(() => clearInterval(timer));
@@ -133,7 +133,7 @@ class CoreSubject implements Subject {
   async #directory(opcode: number, path: string, bytes: number): Promise<number> {
     const whole = `.groups/${path}`;
     const slash = whole.lastIndexOf('/');
-    // As the kernel does: a name that is there is not made.
+    // Like the kernel: an existing name is not made again.
     if (opcode === abi.MKDIR && this.#plane.find(whole) !== undefined) return -ERRNO.EEXIST;
     const parent = this.#plane.find(whole.slice(0, slash))!;
     const reply = await this.#plane.ask(opcode, parent.id, bytes, (writer) => {

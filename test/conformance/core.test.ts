@@ -4,7 +4,7 @@ import { ENGINES, type EngineName } from './core-engines.js';
 import { coreVariant } from './core-variant.js';
 import { FORMATS } from './exceptions.js';
 
-// Neither root nor /dev/fuse is needed here.
+// This test needs neither root nor /dev/fuse.
 const VARIANTS = (Object.keys(ENGINES) as EngineName[]).flatMap((engine) => {
   return FORMATS.flatMap((format) => [true, false].map((direct) => ({ engine, format, direct })));
 });

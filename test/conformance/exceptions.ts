@@ -1,13 +1,13 @@
 /**
- * Everything that one way of serving cannot do and another can: docs/transports.md and docs/qcow2.md
- * say why. The tests have no exceptions but these.
+ * Everything that one way of serving cannot do although another can. docs/transports.md and
+ * docs/qcow2.md give the reasons. The tests have no other exceptions.
  */
 export interface Exceptions {
-  /** lseek(2) finds no holes: all is data. */
+  /** lseek(2) finds no holes: everything counts as data. */
   noSeek: boolean;
-  /** fallocate(2) says EOPNOTSUPP. */
+  /** fallocate(2) fails with EOPNOTSUPP. */
   noAllocate: boolean;
-  /** Who waits in a group cannot be interrupted. */
+  /** A process that waits in a group cannot be interrupted. */
   noInterrupt: boolean;
   /** A growable image cannot be made smaller. */
   noShrinking: boolean;
@@ -36,7 +36,7 @@ const OF_FORMAT: Readonly<Record<FormatName, Partial<Exceptions>>> = {
 export const TRANSPORTS = Object.keys(OF_TRANSPORT) as TransportName[];
 export const FORMATS = Object.keys(OF_FORMAT) as FormatName[];
 
-/** @param transport Null: there is none, requests come straight to the plane. */
+/** @param transport Null: no transport, requests come straight to the plane. */
 export function exceptionsOf(transport: TransportName | null, format: FormatName): Exceptions {
   return { ...NONE, ...(transport === null ? {} : OF_TRANSPORT[transport]), ...OF_FORMAT[format] };
 }

@@ -5,14 +5,14 @@ import { must } from '../helpers/run.js';
 import { patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
 import type { FormatName } from './exceptions.js';
 
-/** What a case wants of its image. */
+/** The image that a case needs. */
 export interface ImageSetup {
   bytes: number;
-  /** The image is one hole. */
+  /** The image is a single hole. */
   sparse?: boolean;
 }
 
-/** An image of some format, and what it contains in the eyes of others: node:fs and qemu-img. */
+/** An image of some format, and its contents as read by independent programs: node:fs and qemu-img. */
 export class ImageFile {
   readonly path: string;
   readonly #format: FormatName;
@@ -39,18 +39,18 @@ export class ImageFile {
     this.#format = format;
   }
 
-  /** What is on the host, as a raw disk: after an fsync, all. */
+  /** The contents on the host as a raw disk, complete after an fsync. */
   async content(): Promise<Buffer> {
     if (this.#format === 'raw') return readFileSync(this.path);
     const copy = `${this.path}.raw`;
-    // -U: we hold the image's locks meanwhile.
+    // -U: the daemon holds the image's locks meanwhile.
     await must('qemu-img', ['convert', '-U', '-f', 'qcow2', '-O', 'raw', this.path, copy]);
     const bytes = readFileSync(copy);
     rmSync(copy);
     return bytes;
   }
 
-  /** Fails the test where the image is not sound. Nobody may write to it. */
+  /** Fails the test if the image is not sound. It must not be written meanwhile. */
   async check(t: ExecutionContext): Promise<void> {
     if (this.#format === 'raw') return;
     t.regex(await must('qemu-img', ['check', '-f', 'qcow2', this.path]), /^No errors were found/);

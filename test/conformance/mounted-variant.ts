@@ -9,12 +9,12 @@ import { exceptionsOf, type FormatName, type TransportName } from './exceptions.
 import { ImageFile } from './image-file.js';
 import type { Setup, Subject, Variant } from './subject.js';
 
-/** Agents that share the work of one subject: each makes one call at a time. */
+/** Number of agents that share the work of one subject. Each makes one call at a time. */
 const AGENTS = 4;
 
-/** A way of serving that can show many images at once. */
+/** A way of serving that can serve several images in one mount. */
 export interface MountedVariant extends Variant {
-  /** The images of `setups` in one mount, in that order; the mount's own options are of the first. */
+  /** Serves the images of `setups` in one mount, in that order. The first has the mount's own options. */
   serveAll(
     t: ExecutionContext,
     setups: readonly Setup[],
@@ -22,7 +22,7 @@ export interface MountedVariant extends Variant {
   ): Promise<void>;
 }
 
-/** Images in a real mount, used through system calls by other processes. */
+/** Serves images in a real mount. Other processes use them through system calls. */
 export function mountedVariant(
   transport: TransportName,
   format: FormatName,
@@ -68,7 +68,7 @@ interface OpenFile {
   fd: number;
 }
 
-/** An agent makes one call at a time: images are opened one after the other. */
+/** Opens the images one after the other, because an agent makes one call at a time. */
 async function openAll(
   agents: readonly FileAgent[],
   path: string,
@@ -82,7 +82,7 @@ async function openAll(
   return Promise.all(agents.map(open));
 }
 
-/** What commands say, and the errno behind it. */
+/** Error texts of commands, and the errno that each stands for. */
 const MESSAGES = [
   ['File exists', 'EEXIST'],
   ['resource busy', 'EBUSY'],

@@ -17,8 +17,8 @@ const TOGETHER = CASES.filter(isPlain);
 const ALONE = CASES.filter((one) => !isPlain(one));
 
 /**
- * Half of the variants, in which each transport, format and mode meets each of the others: enough for
- * rules that need a mount of their own.
+ * Selects half of the variants, which still have every pair of transport, format and mode. That is
+ * enough for rules that need a mount of their own.
  */
 function isInPairs({ transport, format, direct }: (typeof VARIANTS)[number]): boolean {
   return (transport === 'uring') === ((format === 'raw') === direct);
@@ -30,7 +30,7 @@ for (const served of VARIANTS) {
   const qemu = format === 'qcow2' ? (['qemu'] as const) : [];
   const test = requires('fuse', 'root', ...ring, ...qemu);
   const variant = mountedVariant(transport, format, direct);
-  // Mounting is most of a test's time: what needs no option of its own shares a mount.
+  // Mounting takes most of a test's time, so rules without mount options share a mount.
   test(`${variant.title}: ${TOGETHER.length} rules in one mount`, (t) => {
     const setups = TOGETHER.map(({ setup }) => setup);
     return variant.serveAll(t, setups, async (subjects) => {

@@ -2,7 +2,7 @@ import type { ExecutionContext } from 'ava';
 import type { Exceptions } from './exceptions.js';
 import type { ImageFile, ImageSetup } from './image-file.js';
 
-/** One image, served in some way. Numbers are results of system calls: from 0, or -errno. */
+/** An image that is served. Numbers are results of system calls: 0 or more, or -errno. */
 export interface Subject {
   readonly image: ImageFile;
   read(offset: number, length: number): Promise<{ result: number; bytes: Buffer }>;
@@ -22,7 +22,7 @@ export interface Subject {
   removeGroup(path: string): Promise<number>;
 }
 
-/** How a subject's image is made and served. */
+/** How to make and to serve the image of a subject. */
 export interface Setup extends ImageSetup {
   growable?: boolean;
   readOnly?: boolean;

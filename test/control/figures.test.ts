@@ -6,14 +6,14 @@ import { Counters, type FigureNews } from '../../src/throttle/stats.js';
 import { type Group, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
 
-/** A throttle, and a reader that gets the news as another thread would. */
+/** A throttle, and a reader that gets its reports as another thread would. */
 function setUp() {
   const reader = new FigureReader();
   const tell = (news: FigureNews): void => reader.take(structuredClone(news));
   return { reader, throttle: new Throttle(64, 8, new Counters(tell)) };
 }
 
-/** What the throttle itself says, in the order in which a reader tells it. */
+/** The figures of the throttle itself, in the order in which a reader returns them. */
 function expected(throttle: Throttle, group: Group = throttle.root): GroupFigures[] {
   const members = [...group.members].map((member) => ({
     name: throttle.memberName(member),

@@ -10,7 +10,7 @@ import {
 } from '../../src/control/parse-shares.js';
 import { SluiceError } from '../../src/util/errors.js';
 
-/** Texts that a parser refuses, and with which errno. */
+/** Checks that a parser refuses texts, each with an errno. */
 function refuses(t: ExecutionContext, parse: (text: string) => unknown, texts: [string, string][]) {
   for (const [text, errno] of texts) {
     const error = t.throws(() => parse(text), { instanceOf: SluiceError }, JSON.stringify(text));
@@ -137,7 +137,7 @@ test('members takes images and rules, one a line', (t) => {
     { member: { kind: 'image', name: 'my disk' }, remove: false },
   ]);
   t.deepEqual(parseMembers('-uid:7'), [{ member: { kind: 'uid', id: 7 }, remove: true }]);
-  // Only rules are taken away: an image's name may begin with a minus sign.
+  // Only rules can be removed: an image's name may begin with a minus sign.
   t.deepEqual(parseMembers('-web'), [{ member: { kind: 'image', name: '-web' }, remove: false }]);
   refuses(t, parseMembers, [
     ['', 'EINVAL'],

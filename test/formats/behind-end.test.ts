@@ -30,7 +30,7 @@ qemuMountTest(
     await withMount(t, [image], [], async (mount) => {
       const fd = await agent.open(mount.file('top'), constants.O_RDWR);
       t.is(await agent.write(fd, 2 * CLUSTER + 4096, Buffer.alloc(4096, 9)), 4096);
-      // New clusters do not come to lie on those behind the end.
+      // New clusters must not take the places of the ones past the end.
       t.is(await agent.write(fd, 8 * CLUSTER, Buffer.alloc(2 * CLUSTER, 7)), 2 * CLUSTER);
       t.is(await agent.write(fd, CLUSTER + 100, Buffer.alloc(100, 8)), 100);
       await agent.close(fd);

@@ -15,7 +15,7 @@ const MIB = 1 << 20;
 
 const deviceTest = requires('fuse', 'root', 'io_uring', 'qemu', 'loop');
 
-/** A device that is full of what somebody had there before. */
+/** Makes a device full of old data. */
 async function makeDevice(t: ExecutionContext, maker: Maker, bytes: number): Promise<string> {
   writeFileSync(maker.path('device'), Buffer.alloc(bytes, 0xdb));
   return await loopDevice(t, maker.path('device'));
@@ -47,7 +47,7 @@ for (const [title, options] of [
     maker.io(device, 'qcow2', 'write -P 1 0 1M', 'write -P 2 3M 100k');
     maker.img('snapshot', '-c', 'before', device);
     await exercise(t, device, maker.path('model'));
-    // Once more, over what the first time left.
+    // Once more, over the data that the first run left.
     await exercise(t, device, maker.path('model'));
     const words = ['convert', '-l', 'snapshot.name=before', '-O', 'raw', device, maker.path('raw')];
     await must('qemu-img', words);
@@ -74,7 +74,7 @@ for (const options of ['', 'cluster_size=512', 'cluster_size=1M']) {
         ['--format', 'qcow2'],
         async (mount) => {
           const fd = await agent.open(mount.file('top'), constants.O_RDWR);
-          // Every other 64 KiB, and a part of that: what lies around reads as zeros.
+          // A part of every other 64 KiB: the rest of each cluster must read as zeros.
           for (let at = 0; at < 64 * MIB; at += 2 * 65_536) {
             const result = await agent.write(fd, at + 512, Buffer.alloc(60_000, 1 + (at % 251)));
             if (result !== 60_000) {
@@ -86,7 +86,7 @@ for (const options of ['', 'cluster_size=512', 'cluster_size=1M']) {
           t.true(written.length > 3, String(written.length));
           t.true(written.length * 60_000 < 8 * MIB);
           t.is(await agent.result({ call: 'fsync', fd }), 0);
-          // What has its cluster can be written for ever.
+          // Allocated clusters can still be written.
           t.is(await agent.write(fd, 512, Buffer.alloc(60_000, 99)), 60_000);
           t.is(await agent.write(fd, 32 * MIB, Buffer.alloc(512, 99)), -ENOSPC);
           await agent.close(fd);

@@ -1,8 +1,8 @@
 import { type Ended, run } from '../helpers/run.js';
 
 /**
- * qemu-img check, once the dead daemon's locks are gone: the kernel closes what a ring holds some
- * time after its process.
+ * Runs qemu-img check once the locks of a dead daemon are gone: the kernel closes the files of a ring
+ * some time after the process has ended.
  */
 export async function checkWhenReleased(image: string): Promise<Ended> {
   const check = () => run('qemu-img', ['check', '-f', 'qcow2', image]);

@@ -8,7 +8,7 @@ import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { qemuMountTest } from './needs.js';
 import { Maker, VARIANTS } from './variants.js';
 
-/** One mount shows many variants: mounting is most of a test's time. */
+/** Number of variants in one mount, because mounting takes most of a test's time. */
 const TOGETHER = 12;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -22,7 +22,7 @@ interface MapLine {
   data: boolean;
 }
 
-/** Ranges of data as `qemu-img map` tells them, neighbours joined. */
+/** Ranges of data according to `qemu-img map`, adjacent ones joined. */
 async function mappedData(image: string): Promise<number[][]> {
   const text = await must('qemu-img', ['map', '--output=json', '-f', 'qcow2', image]);
   const ranges: number[][] = [];
@@ -35,7 +35,7 @@ async function mappedData(image: string): Promise<number[][]> {
   return ranges;
 }
 
-/** Ranges of data as a walk with SEEK_DATA and SEEK_HOLE finds them. */
+/** Ranges of data found with SEEK_DATA and SEEK_HOLE. */
 async function soughtData(agent: FileAgent, path: string): Promise<number[][]> {
   const fd = await agent.open(path, constants.O_RDONLY);
   const seek = (offset: number, whence: number) => {
@@ -52,7 +52,7 @@ async function soughtData(agent: FileAgent, path: string): Promise<number[][]> {
   return ranges;
 }
 
-/** Mounts variants side by side; each must read as `qemu-img convert` has it. */
+/** Mounts variants together; each must have the contents that `qemu-img convert` gives. */
 async function compare(
   t: ExecutionContext,
   variants: typeof VARIANTS,
@@ -86,8 +86,8 @@ async function compare(
 }
 
 /**
- * Formats are read alike wherever the files are. Files in memory are read by another engine than files
- * on a disk: that one gets each third variant, which are some of every feature.
+ * The reader of a format does not depend on the place of the files. But another engine reads files in
+ * memory; it gets every third variant, which still covers every feature.
  */
 const READ = [
   [TMPFS, PLAIN],

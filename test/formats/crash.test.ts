@@ -11,11 +11,11 @@ import { checkWhenReleased } from './check-when-released.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
-/** SLUICE_CRASH_ROUNDS makes it the long run: 200. */
+/** Number of crashes. SLUICE_CRASH_ROUNDS=200 makes it the long run. */
 const ROUNDS = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);
-/** So many processes write at once. */
+/** Number of processes that write at once. */
 const WRITERS = 3;
-/** With a file for data: power failures are played with one file alone. */
+/** Images with a data file, because the test of power failures has images of one file only. */
 const DATA_FILES = ['data_file=@/data.bin', 'data_file=@/data.bin,data_file_raw=on'].map(
   (options): Kind => ({
     title: options.replace('@/', ''),
@@ -25,15 +25,15 @@ const DATA_FILES = ['data_file=@/data.bin', 'data_file=@/data.bin,data_file_raw=
   }),
 );
 const KILLED = [...KINDS, ...DATA_FILES];
-/** Few rounds see kinds far from each other, many see all. */
+/** With few rounds the kinds differ much from each other; many rounds cover all kinds. */
 const STEP = 11;
 
-/** What several processes have written to a disk, and what of it was synced. */
+/** The writes of several processes to a disk, and the part of them that was synced. */
 class Load {
   readonly history: History;
   #now = 0;
   #version = 0;
-  /** What was answered by then is on the disk. */
+  /** Writes answered up to this time are on the disk. */
   synced = 0;
   stopped = false;
 
@@ -49,7 +49,7 @@ class Load {
     return ++this.#now;
   }
 
-  /** One process: writes, zeros and syncs until the daemon is dead. */
+  /** The work of one process: writes, zeroes and syncs until the daemon is dead. */
   async write(agent: FileAgent, fd: number, random: Random): Promise<void> {
     while (!this.stopped) {
       if (random.oneIn(12)) {
@@ -109,7 +109,7 @@ async function kill(t: ExecutionContext, maker: Maker, random: Random): Promise<
   t.true(load.history.writes.length > 0, 'something was written');
   let check = await checkWhenReleased(image);
   if ((readFileSync(image)[79]! & 1) !== 0) {
-    // Lazy refcounts are stale after a failure, and the image says so: the next mount makes them good.
+    // After a crash lazy refcounts are wrong and the image is marked as dirty: the next mount repairs it.
     await withMount(t, [image], [], async () => {});
     check = await checkWhenReleased(image);
     t.is(check.code, 0, check.stdout + check.stderr);

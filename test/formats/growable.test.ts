@@ -121,7 +121,7 @@ qemuMountTest('clusters that a crash left behind the end do not come up', async 
   const maker = new Maker(tempFolder(t, TMPFS));
   maker.create('top.qcow2', '4M');
   maker.io('top.qcow2', 'qcow2', 'write -P 7 1M 3M');
-  // The header says 1 MiB: all that lies behind it is still in the tables.
+  // The header says 1 MiB, but the tables still have the clusters past that.
   for (let i = 0; i < 8; i++) maker.poke('top.qcow2', 24 + i, i === 5 ? 0x10 : 0);
   const image = maker.path('top.qcow2');
   await withDisk(t, image, async (agent, fd, file) => {
@@ -158,11 +158,11 @@ qemuMountTest('what a disk cannot do: shrink, or be larger than its format allow
   const image = maker.path('top.qcow2');
   await withDisk(t, image, async (agent, fd, file) => {
     t.is(await agent.result({ call: 'ftruncate', fd, length: 512 * KIB }), -EPERM);
-    // 32 MiB of L1 table, 32 KiB of disk an entry: 128 GiB.
+    // An L1 table of 32 MiB, with 32 KiB of disk for each entry: 128 GiB.
     t.is(await agent.result({ call: 'ftruncate', fd, length: 2 ** 37 + 512 }), -EFBIG);
     t.is(await agent.write(fd, 2 ** 37, Buffer.alloc(512, 1)), -EFBIG);
     t.is(await agent.size(file), MIB);
-    // Cutting it off when it is opened is no error, and does nothing: as with a block device.
+    // O_TRUNC is no error and has no effect, as with a block device.
     const again = await agent.open(file, constants.O_RDWR | constants.O_TRUNC);
     t.true(again >= 0);
     await agent.close(again);

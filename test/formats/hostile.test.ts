@@ -9,7 +9,7 @@ import { Maker } from './variants.js';
 const EIO = 5;
 const CLUSTER = 65_536;
 
-/** An image of 64 KiB clusters: its L1 table, and its first L2 table. */
+/** Makes an image of 64 KiB clusters. Returns the offsets of its L1 table and first L2 table. */
 function makeImage(maker: Maker): { l1: number; l2: number } {
   maker.create('top.qcow2', '4M');
   maker.io('top.qcow2', 'qcow2', 'write -P 1 0 256k');

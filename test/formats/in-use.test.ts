@@ -82,7 +82,7 @@ deviceTest('while a device is written nobody else can mount it, or write it', as
   await withMount(t, [`disk=${device}`], [], async (mount) => {
     const ended = await run('mount', [device, `${folder}/m`]);
     t.not(ended.code, 0);
-    // A second node of the device has locks of its own.
+    // A second device node has locks of its own.
     const [, major, minor] = /^([0-9a-f]+):([0-9a-f]+)$/.exec(
       (await must('stat', ['-c', '%t:%T', device])).trim(),
     )!;

@@ -28,7 +28,7 @@ qemuTest('info --json tells what each layer has, and what it takes on its disk',
   const maker = new Maker(tempFolder(t, TMPFS));
   const image = makeChain(maker);
   const info = JSON.parse((await sluice(['info', image, '--json'])).stdout);
-  // Zeros that the top has; of the base 1 MiB is data, but for what lies over it.
+  // The zeros are those of the top. The base has 1 MiB of data, except where the top covers it.
   t.deepEqual(info.content, {
     data: MIB - 64 * KIB - 128 * KIB - 64 * KIB + 6 * KIB,
     compressed: 64 * KIB,

@@ -8,7 +8,7 @@ import { Maker } from './variants.js';
 
 const MIB = 1 << 20;
 
-/** A base of 2 MiB full of ones, 1 MiB over it, and 2 MiB over that. */
+/** Makes a base of 2 MiB full of ones, an overlay of 1 MiB, and an overlay of 2 MiB over that. */
 function makeChain(maker: Maker, format: 'qcow2' | 'raw'): void {
   if (format === 'raw') maker.raw('base', 2 * MIB);
   else maker.create('base', '2M');
@@ -50,10 +50,10 @@ for (const format of ['qcow2', 'raw'] as const) {
       const agent = new FileAgent(t);
       await withMount(t, [image], [], async (mount) => {
         const fd = await agent.open(mount.file('top'), constants.O_RDWR);
-        // Parts of clusters: across the end of the short layer, and behind it.
+        // Parts of clusters: across the end of the short layer, and past it.
         t.is(await agent.write(fd, MIB - 512, Buffer.alloc(1024, 9)), 1024);
         t.is(await agent.write(fd, MIB + 300_000, Buffer.alloc(1000, 8)), 1000);
-        // Zeros: over data, across the end, and behind it.
+        // Zeros: over data, across the end, and past it.
         for (const [offset, length] of [
           [0, 1000],
           [MIB - 70_000, 100],

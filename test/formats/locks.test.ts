@@ -16,7 +16,7 @@ function makeImages(t: ExecutionContext): Maker {
   return maker;
 }
 
-/** A qemu-io that has an image open; resolves when it has. */
+/** Starts a qemu-io that keeps an image open; resolves once it is open. */
 async function holdOpen(
   t: ExecutionContext,
   path: string,

@@ -48,7 +48,7 @@ qemuTest('an image of 1 TiB without data is mapped in one extent, and soon', asy
     ended.stdout,
     '[{ "start": 0, "length": 1099511627776, "depth": 0, "present": false, "zero": true, "data": false}]\n',
   );
-  // Its 16 million clusters one by one would take minutes.
+  // To map its 16 million clusters one by one would take minutes.
   t.true(ended.ms < 20_000, `${ended.ms} ms`);
 });
 

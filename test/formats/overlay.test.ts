@@ -81,7 +81,7 @@ qemuMountTest('a mount that comes to nothing leaves no overlay behind that it ma
   t.true(existsSync(overlay), 'one that was there stays');
 });
 
-/** A chain of which no image records the format of the one below it. */
+/** Makes a chain in which no image records the format of its backing file. */
 function makeOldChain(maker: Maker): void {
   maker.create('base.qcow2', '1M');
   maker.io('base.qcow2', 'qcow2', 'write -P 7 0 64k');

@@ -30,7 +30,7 @@ for (const base of [TMPFS, '/var/tmp']) {
     });
     await must('qemu-img', ['check', '-f', 'qcow2', image]);
     await must('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', model, image]);
-    // Again, with the table where it is now.
+    // Again, with the table at its new place.
     await withMount(t, [image], [], async (mount) => {
       await must('cmp', [model, mount.file('top')]);
       await copyInto('/dev/zero', mount.file('top'), 'count=3');
@@ -55,7 +55,7 @@ for (const options of ['', 'cluster_size=4k', 'cluster_size=2M', 'extended_l2=on
     await must('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image, model]);
     await withMount(t, [image], [], async (mount) => {
       for (const to of [model, mount.file('top')]) {
-        // A part of a cluster: what is around it must not show what the cluster held before.
+        // A part of a cluster: the rest must not show the old contents of the cluster.
         await must('dd', [
           'if=/bin/sh',
           `of=${to}`,
@@ -89,7 +89,7 @@ for (const options of ['', 'cluster_size=4k', 'cluster_size=2M', 'extended_l2=on
     const maker = new Maker(tempFolder(t, TMPFS));
     maker.create('top.qcow2', '32M', options);
     const image = maker.path('top.qcow2');
-    // The image gives its clusters up, and the file keeps what is in them.
+    // The image frees its clusters, but the file keeps their contents.
     const opened = `driver=qcow2,file.filename=${image},discard=unmap,pass-discard-request=off`;
     const words = ['--image-opts', '-c', 'write -P 17 0 32M', '-c', 'discard 0 32M', opened];
     await must('qemu-io', words);
@@ -115,7 +115,7 @@ for (const options of ['', 'cluster_size=4k', 'cluster_size=2M', 'extended_l2=on
 qemuMountTest('compressed clusters that were rewritten give their room back', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
   const size = 32 << 20;
-  // Noise of 64 KiB twice: it takes as much room compressed as it is.
+  // Noise of 64 KiB twice: compression does not make it smaller.
   const model = patternFile(maker.path('model'), size);
   maker.img('convert', '-c', '-f', 'raw', '-O', 'qcow2', 'model', 'top.qcow2');
   const image = maker.path('top.qcow2');

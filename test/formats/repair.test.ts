@@ -9,7 +9,7 @@ import { Maker } from './variants.js';
 
 const DIRTY_BYTE = 79;
 
-/** Writes as QEMU does that dies before it closes the image. */
+/** Writes with a QEMU that dies before it closes the image. */
 function abortAfter(maker: Maker, ...commands: string[]): void {
   const words = [...commands, 'abort'].flatMap((command) => ['-c', command]);
   spawnSync('qemu-io', ['-f', 'qcow2', ...words, 'top.qcow2'], { cwd: maker.folder });
@@ -88,7 +88,7 @@ qemuMountTest('a dirty image whose metadata overlaps is refused and left as it i
   maker.create('top.qcow2', '1M', 'lazy_refcounts=on');
   maker.io('top.qcow2', 'qcow2', 'write -P 1 0 1M');
   const l2 = Number(readFileSync(image).readBigUInt64BE(0x30000) & 0xffff_fffe00n);
-  // The first cluster of data lies where the table of refcounts is.
+  // The first cluster of data overlaps the refcount table.
   const entry = Buffer.from('8000000000010000', 'hex');
   for (const [i, byte] of entry.entries()) maker.poke('top.qcow2', l2 + i, byte);
   maker.poke('top.qcow2', DIRTY_BYTE, 1);
@@ -122,7 +122,7 @@ for (const options of ['', 'cluster_size=512', 'extended_l2=on']) {
     });
     t.is(dirty(), 0);
     await must('qemu-img', ['check', '-f', 'qcow2', image]);
-    // The next daemon dies, and the one after it makes good what is left.
+    // The next daemon is killed, and the one after it repairs the image.
     const killed = await startMount(t, [image]);
     await copy(killed.file('top'), 2, 6);
     process.kill(killed.pid, 'SIGKILL');

@@ -4,7 +4,7 @@ import { must, sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
-/** Calls with offsets that no number of JavaScript has; prints an errno name or a result for each. */
+/** Calls with offsets that a JavaScript number cannot hold; prints an errno name or a result for each. */
 const CALLS = `import ctypes, errno, os, sys
 f = os.open(sys.argv[1], os.O_RDWR)
 libc = ctypes.CDLL(None, use_errno=True)
@@ -17,7 +17,7 @@ def say(call, *words):
     except OSError as error: print(errno.errorcode[error.errno])
 for call in sys.argv[2:]: say(eval('lambda: ' + call))`;
 
-/** 2^53 - 512: the largest size, every offset below which is exact. */
+/** 2^53 - 512: the largest size. Every offset below it is exact. */
 const LARGEST = 9_007_199_254_740_480;
 
 for (const transport of ['uring', 'fuse-native']) {
@@ -41,7 +41,7 @@ for (const transport of ['uring', 'fuse-native']) {
         'fallocate(0, 2**62, 4096)': isNative ? 'ENOTSUP' : 'EFBIG',
         'fallocate(3, 0, 2**62)': isNative ? 'ENOTSUP' : '0',
         'os.fstat(f).st_size': '4096',
-        // The last sectors that can be: half of it fits.
+        // Across the last possible sector: half of the write fits.
         [`os.pwrite(f, b'z' * 1024, ${LARGEST - 512})`]: '512',
         'os.fstat(f).st_size ': String(LARGEST),
         [`os.pread(f, 4096, ${LARGEST - 512}) == b'z' * 512`]: 'True',

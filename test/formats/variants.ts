@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pattern } from '../helpers/temp.js';
 
 /**
- * Images that qemu-img and qemu-io make: every feature of qcow2, and chains. Each variant makes its
+ * Images made by qemu-img and qemu-io, with every feature of qcow2, and chains. Each variant makes its
  * files in a folder of its own and returns the name of the top image.
  */
 export interface Variant {
@@ -14,7 +14,7 @@ export interface Variant {
   words?: readonly string[];
   /** Options of `qemu-img convert` that open the same image. */
   convert?: readonly string[];
-  /** qemu-img map cannot be told to show this: only content is compared. */
+  /** qemu-img map has no option to show this image: only the contents are compared. */
   noMap?: boolean;
 }
 
@@ -35,7 +35,7 @@ export class Maker {
   }
 
   create(name: string, size: string, options = '', ...more: string[]): void {
-    // QEMU looks for data files in its own folder, not in the image's: they need whole names.
+    // QEMU looks for data files in its own folder, not in the image's: they need absolute names.
     const words = options === '' ? [] : ['-o', options.replaceAll('@', this.folder)];
     this.img('create', '-q', '-f', 'qcow2', ...words, ...more, name, size);
   }
@@ -70,7 +70,7 @@ export class Maker {
 }
 
 const MIB = 1 << 20;
-/** Written to every single image: aligned, unaligned, across clusters, zeros, discards. */
+/** The writes to every image: aligned, unaligned, across clusters, zeros, discards. */
 const WRITES = [
   'write -P 1 0 64k',
   'write -P 2 100k 300k',
@@ -108,7 +108,7 @@ function compressed(title: string, options: string): Variant {
   };
 }
 
-/** A raw image with islands of data. */
+/** Makes a raw image with islands of data. */
 function makeRaw(maker: Maker, name: string, size: number): void {
   maker.raw(name, size);
   const end = size - (size % 512);
@@ -152,7 +152,7 @@ interface Above {
   options: string;
 }
 
-/** A raw image under two of qcow2, with islands of their own at the ends of each other. */
+/** A raw image under two qcow2 images, each with islands of data at the ends of the others. */
 function overRawTwice(title: string, rawSize: number, middle: Above, top: Above): Variant {
   return {
     title,
@@ -171,7 +171,7 @@ function overRawTwice(title: string, rawSize: number, middle: Above, top: Above)
   };
 }
 
-/** Layers of one MiB each over a raw image, all with an island. */
+/** Layers of 1 MiB each over a raw image, each with an island. */
 function deep(layers: number): Variant {
   return {
     title: `${layers} layers of qcow2 over a raw one`,
@@ -353,7 +353,7 @@ const CHAINS: Variant[] = [
     title: 'no backing format: raw',
     make(maker) {
       makeRaw(maker, 'base.img', 2 * MIB);
-      // qemu-img does not make such images any more: the name of the extension is wiped out.
+      // qemu-img does not make such images any more, so the name of the extension is erased.
       maker.create('top.qcow2', '3M', '', '-b', 'base.img', '-F', 'raw');
       maker.patch('top.qcow2', Buffer.from('e2792aca', 'hex'), Buffer.from('12345678', 'hex'));
     },
@@ -372,7 +372,7 @@ const SNAPSHOTS: Variant[] = ['64k', '512', '2M'].map((size) => ({
   },
 }));
 
-/** Its subclusters were shared, and then partly written. */
+/** A snapshot whose subclusters were partly written after it was made. */
 const SPLIT_SNAPSHOT: Variant = {
   title: 'an internal snapshot with subclusters',
   make(maker) {

@@ -9,12 +9,12 @@ import { Maker, VARIANTS, type Variant } from './variants.js';
 
 const EXERCISER = fileURLToPath(new URL('../../tools/exerciser.js', import.meta.url));
 
-/** Shown snapshots cannot be written. */
+/** A variant that shows a snapshot cannot be written. */
 function isWritable({ words }: Variant): boolean {
   return words === undefined;
 }
 
-/** One mount serves many variants: mounting is most of a test's time. */
+/** Number of variants in one mount, because mounting takes most of a test's time. */
 const TOGETHER = 12;
 
 interface Made {
@@ -32,7 +32,7 @@ function make(t: ExecutionContext, variant: Variant, base: string, name: string)
   return { variant, name, maker, before };
 }
 
-/** Random writes, zeros, discards and syncs; then each image must be sound and as its model. */
+/** Makes random writes, zeros, discards and syncs. Then each image must be sound and equal its model. */
 async function exercise(
   t: ExecutionContext,
   variants: readonly Variant[],
@@ -58,7 +58,7 @@ async function checkMade(t: ExecutionContext, { variant, maker, before }: Made):
   const model = maker.path('model');
   await must('qemu-img', ['check', '-f', 'qcow2', image]);
   await must('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', model, image]);
-  // A raw data file is the disk, and the image goes on saying so.
+  // A raw data file has the contents of the disk, and the image keeps that flag.
   if (variant.title.includes('raw external data file')) {
     await must('cmp', ['-n', String(statSync(model).size), model, maker.path('data.bin')]);
     t.is(statSync(maker.path('data.bin')).size, before);

@@ -6,23 +6,23 @@ import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
-/** Zeros written to parts of clusters, over what a backing file has there. Clusters are 4 KiB. */
+/** Zeros written to parts of clusters, over data of a backing file. Clusters have 4 KiB. */
 interface Case {
   title: string;
-  /** Of the image, bytes. */
+  /** Size of the image, bytes. */
   size: number;
-  /** Makes `base`; its format. */
+  /** Format of `base`; null: no backing file. */
   base: 'qcow2' | 'raw' | null;
   baseSize?: number;
   baseOptions?: string;
-  /** Commands of qemu-io to the base, and then to the image. */
+  /** Commands of qemu-io for the base, and then for the image. */
   below: readonly string[];
   top?: readonly string[];
-  /** Ranges that are zeroed through the mount: offset, length. */
+  /** Ranges zeroed through the mount: offset, length. */
   zero: readonly (readonly [number, number])[];
-  /** What the image itself has afterwards, as qemu-img map says: start, length, D or Z for zeros. */
+  /** The image's own ranges afterwards, by qemu-img map: start, length, D for data or Z for zeros. */
   own: readonly (readonly [number, number, 'D' | 'Z'])[];
-  /** What reads as what: arguments of qemu-io's `read`. */
+  /** The expected contents: arguments of qemu-io's `read`. */
   reads: readonly string[];
 }
 

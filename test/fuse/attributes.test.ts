@@ -122,7 +122,7 @@ test('SETATTR of times is handed on to the nanosecond; what is not named stays',
   ]);
   exchange.disks.answer = -EROFS;
   t.is(exchange.send(SETATTR, DISK, body('30000000')), -EROFS);
-  // The times of a control file say nothing: touch(1) may set them to now, nobody to another time.
+  // The times of a control file have no meaning: they can be set to now, as by touch(1), and not else.
   t.is(exchange.send(SETATTR, IO_MAX, body('30000000')), -EPERM);
   t.is((exchange.send(SETATTR, IO_MAX, body('b0010000')) as Uint8Array).length, 104);
 });

@@ -9,7 +9,7 @@ const EINVAL = 22;
 const ENOENT = 2;
 const ENODEV = 19;
 
-/** What was queued. */
+/** A queued entry. */
 interface Entry {
   address: number;
   length: number;
@@ -26,7 +26,7 @@ function setUp() {
     },
   } as unknown as Ring;
   const session = new DeviceSession(ring, 0, memory, (text) => warnings.push(text));
-  /** Sends the reply of a request; returns the place in its tag. */
+  /** Sends the reply of a request; returns the index in its user data. */
   const send = (request: number, unique: number): number => {
     const at = replyOffset(request);
     memory.view.setUint32(at + fuse.OUT_UNIQUE, unique, true);
@@ -44,7 +44,7 @@ test('a reply that the kernel refuses is told, and its caller gets EIO', (t) => 
   t.deepEqual(warnings, ['the kernel refused a reply (EINVAL); its caller gets EIO']);
   t.is(entries.length, 3);
   t.is(entries[2]!.length, 16);
-  // Should that be refused too, it is left.
+  // If that is refused too, nothing more is sent.
   session.sendFailed(entries[2]!.tag & TAG_INDEX, -EINVAL);
   t.is(entries.length, 3);
   t.is(session.ended, 0);

@@ -3,8 +3,8 @@ import { Dispatcher } from '../../src/fuse/dispatch.js';
 import { type DirectoryChanges, type DirectoryNode, Tree } from '../../src/tree/tree.js';
 
 /**
- * Bytes from labelled hex: each part is a label without spaces, a space, and pairs of hex digits as
- * they lie in memory (so numbers are little-endian). `*N` behind a pair repeats it.
+ * Bytes from labelled hex: each part is a label without spaces, a space, and pairs of hex digits in
+ * the order of memory (so numbers are little-endian). `*N` after a pair repeats it.
  */
 export function hex(...parts: string[]): Uint8Array {
   const bytes: number[] = [];
@@ -46,7 +46,7 @@ export const DISK_ATTRIBUTES = [
   'flags 00000000',
 ];
 
-/** Disks that write down what they are asked and answer what they are told. */
+/** Disks that record their calls and give prepared answers. */
 export class FakeDisks implements DiskOperations {
   readonly calls: string[] = [];
   readonly state: DiskStatus = {
@@ -123,10 +123,10 @@ export class FakeDisks implements DiskOperations {
 const REQUEST_AT = 4096;
 const REPLY_AT = 32768;
 const MEMORY_BYTES = 1 << 17;
-/** What lies behind a request in memory: reading past its end shows. */
+/** Fills the memory after a request, so that reading past its end shows. */
 const STALE = 0xff;
 
-/** Node ids of the tree below, in the order in which nodes are made. */
+/** Node IDs of the tree below, in the order in which nodes are made. */
 export const ROOT = 1;
 export const DISK = 2;
 export const GROUPS = 3;
@@ -139,10 +139,10 @@ export class Exchange {
   readonly dispatcher: Dispatcher;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** What `io.max` says at its next open. */
+  /** The contents of `io.max` at its next open. */
   content = 'rbps=max\n';
 
-  /** Texts written to `io.max`, and what the next one comes to. */
+  /** Texts written to `io.max`, and the result of the next write. */
   readonly written: string[] = [];
   writeAnswer = 0;
 
@@ -209,7 +209,7 @@ export class Exchange {
   }
 
   #reply(length: number): number | Uint8Array {
-    // What lies behind the payload must be as it was.
+    // The byte after the payload must not have changed.
     if (length >= 0 && this.#bytes[REPLY_AT + length] !== STALE) {
       throw new Error(`the reply is longer than its ${length} bytes`);
     }

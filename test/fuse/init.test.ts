@@ -5,7 +5,7 @@ const INIT = 26;
 const EPROTO = 71;
 const EIO = 5;
 
-/** What every agreeing reply begins and ends with. */
+/** The beginning and end of every successful reply. */
 const OUR_VERSION = ['major 07000000', 'minor 2d000000'];
 const SIZES = [
   'max_background ffff',

@@ -21,8 +21,8 @@ import koffi from 'koffi';
 import { type FuseMount, mountFuse } from '../../src/fuse/mount.js';
 import { SluiceError } from '../../src/util/errors.js';
 
-// No daemon answers here: INIT stays unread, and nobody may look into a mount. umount(8) does look,
-// with stat(2), and would wait for ever: hence the bare system calls.
+// No daemon answers here: INIT stays unread, and every access to a mount would wait for ever. umount(8)
+// calls stat(2) on the mount; therefore these tests use plain system calls.
 const run = promisify(execFile);
 const libc = koffi.load('libc.so.6');
 const fcntl = libc.func('int fcntl(int fd, int command, int argument)');
@@ -69,14 +69,14 @@ function directory(t: ExecutionContext, owner = 0): string {
   mkdirSync(path);
   chownSync(path, owner, owner);
   t.teardown(() => {
-    // More than one mount may lie there after a failure.
+    // After a failure several mounts may be stacked there.
     for (let i = 0; i < 3 && lineOf(path) !== ''; i++) umount2(path, MNT_DETACH);
     rmSync(base, { recursive: true, force: true });
   });
   return path;
 }
 
-/** The last line of mountinfo for a mount point, '' if it is none. */
+/** The last line of mountinfo for a path, '' if it is not a mount point. */
 function lineOf(mountpoint: string): string {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return lines.findLast((line) => line.split(' ')[4] === mountpoint) ?? '';
@@ -175,7 +175,7 @@ asRoot('a mount under another one is EBUSY, and the other one stays', async (t) 
 asRoot('a mount in use is EBUSY unless the unmount is lazy', async (t) => {
   const path = directory(t);
   const mount = await mounted(t, path);
-  // An O_PATH descriptor holds the mount, and opening it asks the daemon nothing.
+  // An O_PATH descriptor keeps the mount busy, and opening it sends no request to the daemon.
   const holder = open(path, 0o10000000, 0);
   t.true(holder >= 0);
   const error = await refusal(t, mount.unmount(false));
@@ -216,7 +216,7 @@ test.serial('a mount point that is missing or no directory is refused', async (t
   });
 });
 
-/** Mounts, reports, unmounts lazily, in a process of another kind. Prints one line of JSON. */
+/** A program that mounts, prints one line of JSON, and unmounts lazily, to be run in other ways. */
 const CHILD = `
 import { readFileSync, closeSync } from 'node:fs';
 const { mountFuse } = await import(${JSON.stringify(MOUNT_URL)});
@@ -247,8 +247,8 @@ interface Answer {
 }
 
 /**
- * In a mount namespace of its own, with a /dev/fuse for everyone as udev makes it: fusermount3
- * opens it with the rights of the user, and machines without udev have mode 600.
+ * A mount namespace of its own in which everybody may open /dev/fuse, as udev sets it up. fusermount3
+ * opens it with the rights of the user, and on machines without udev its mode is 600.
  */
 const PRIVATE_DEV = `
 mount -t tmpfs -o mode=755 tmpfs "$1" && mknod -m 666 "$1/fuse" c 10 229 &&

@@ -8,7 +8,7 @@ const ENOSYS = 38;
 const EPERM = 1;
 const ESTALE = 116;
 
-/** Opcode, name, bytes behind the header that the kernel always sends (struct sizes; names 2). */
+/** Opcode, name, and the bytes that always follow the header (sizes of structs; 2 for a name). */
 const HANDLED = [
   [1, 'LOOKUP', 2],
   [2, 'FORGET', 8],

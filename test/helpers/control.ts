@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Ended, must, run } from './run.js';
 import type { SluiceMount } from './sluice-mount.js';
 
-/** The groups of a mount, used as a shell would: each call is a child with a time limit. */
+/** Uses the groups of a mount as a shell would: each call is a child process with a time limit. */
 export class Control {
   readonly folder: string;
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { EXPIRED, expires } from './run.js';
 
-/** What the agent is asked: a call of the C library, on a file of a mount. */
+/** A task of the agent: a call of the C library on a file of a mount. */
 export type AgentCall =
   | { call: 'open'; path: string; flags: number }
   | { call: 'close'; fd: number }
@@ -18,23 +18,23 @@ export type AgentCall =
   | { call: 'stat'; path: string }
   | { call: 'closeAll' };
 
-/** The result of a call, -errno for an error, and bytes where it reads. */
+/** The result of a call, or -errno, and the bytes of a read. */
 export interface AgentAnswer {
   result: number;
   bytes: Buffer;
 }
 
-/** No call of the tests takes a second: this is for a machine under load. */
+/** The calls of the tests take less than a second; the limit allows for a machine under load. */
 const CALL_LIMIT_MS = 60_000;
 
 const PROGRAM = fileURLToPath(new URL('./file-agent-main.js', import.meta.url));
 
-/** Agents of tests that are over. Starting one takes 0.2 s of a processor. */
+/** Agents of tests that have ended, for reuse. Starting one takes 0.2 s of a processor. */
 const idle: ChildProcess[] = [];
 
 function start(): ChildProcess {
   const child = fork(PROGRAM, { serialization: 'advanced', execArgv: [] });
-  // It ends with the process of the tests.
+  // The agent ends together with the process of the tests.
   child.unref();
   child.channel?.unref();
   return child;
@@ -53,13 +53,13 @@ export class FileAgent {
     t.teardown(() => this.end());
   }
 
-  /** Who asks may do anything to the process, so that no other test gets it. */
+  /** A caller that asks for the pid may do anything to the process, so no other test will reuse it. */
   get pid(): number {
     this.isKnown = true;
     return this.child.pid ?? -1;
   }
 
-  /** Closes its files: by a call, or with the process where that may wait or is not alone with itself. */
+  /** Closes its files by a call. If that could hang, or the pid was handed out, ends the process instead. */
   private async end(): Promise<void> {
     if (!this.isBusy && !this.isKnown && this.child.connected) {
       const closed = await this.ask({ call: 'closeAll' }).catch(() => null);
@@ -71,7 +71,7 @@ export class FileAgent {
     this.child.kill('SIGKILL');
   }
 
-  /** Asks and waits for the answer; throws after a limit. One call at a time. */
+  /** Makes a call and waits for its answer; throws after a time limit. One call at a time. */
   async ask(call: AgentCall): Promise<AgentAnswer> {
     this.isBusy = true;
     const answer = new Promise<AgentAnswer>((resolve, reject) => {
@@ -92,7 +92,7 @@ export class FileAgent {
     throw new Error(`${call.call} did not return within ${CALL_LIMIT_MS} ms`);
   }
 
-  /** Asks and returns the number alone. */
+  /** Makes a call and returns its number only. */
   async result(call: AgentCall): Promise<number> {
     return (await this.ask(call)).result;
   }

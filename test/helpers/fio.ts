@@ -1,6 +1,6 @@
 import { must } from './run.js';
 
-/** What the tests use of a job in fio's JSON output. */
+/** The part of a job in fio's JSON output that the tests use. */
 export interface FioJob {
   read: FioSide;
   write: FioSide;
@@ -21,13 +21,13 @@ export function fioWords(file: string, ...options: string[]): string[] {
     `--filename=${file}`,
     '--ioengine=libaio',
     '--direct=1',
-    // Or a job that verifies leaves a file in the folder that it runs in.
+    // Otherwise a job that verifies leaves a file in its working folder.
     '--verify_state_save=0',
   ];
   return [...usual, '--randseed=1', '--output-format=json', ...options.map((word) => `--${word}`)];
 }
 
-/** Runs fio; throws with its message where it finds anything wrong. */
+/** Runs fio; throws with its message if it reports an error. */
 export async function fio(file: string, ...options: string[]): Promise<FioJob> {
   const output = await must('fio', fioWords(file, ...options), { limitMs: 60_000 });
   // Warnings come before the JSON on the same stream.

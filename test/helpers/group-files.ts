@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { must } from './run.js';
 import type { SluiceMount } from './sluice-mount.js';
 
-/** Figures of one line of `io.stat`, read by a child with a time limit. */
+/** The figures of one line of `io.stat`, read by a child process with a time limit. */
 export async function groupFigures(
   mount: SluiceMount,
   group: string,
@@ -15,7 +15,7 @@ export async function groupFigures(
   return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0], Number(pair.split('=')[1])]));
 }
 
-/** Waits until the figures of a group are as they should be. */
+/** Waits until the figures of a group satisfy a condition. */
 export async function untilFigures(
   mount: SluiceMount,
   group: string,
@@ -30,7 +30,7 @@ export async function untilFigures(
   }
 }
 
-/** Waits until so many requests of a group wait for their turn. */
+/** Waits until so many requests of a group are queued. */
 export function untilQueued(mount: SluiceMount, group: string, count: number): Promise<void> {
   return untilFigures(mount, group, ({ queued = 0 }) => queued >= count);
 }

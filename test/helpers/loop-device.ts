@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava';
 import { must, run } from './run.js';
 
-/** A loop device over a file, detached when the test ends. */
+/** Attaches a file to a loop device until the test ends. */
 export async function loopDevice(t: ExecutionContext, file: string): Promise<string> {
   const device = (await must('losetup', ['--find', '--show', file])).trim();
   t.teardown(async () => {
@@ -10,7 +10,7 @@ export async function loopDevice(t: ExecutionContext, file: string): Promise<str
   return device;
 }
 
-/** A file system on a folder, taken away when the test ends. */
+/** Mounts a file system on a folder until the test ends. */
 export async function mountFileSystem(
   t: ExecutionContext,
   words: readonly string[],

@@ -1,6 +1,6 @@
 import type { MountConfig } from '../../src/server/config.js';
 
-/** A mount as `sluice mount IMAGE... MOUNTPOINT` asks for it, but for what `own` says. */
+/** The configuration of `sluice mount IMAGE... MOUNTPOINT`, with the changes in `own`. */
 export function mountConfig(own: Partial<MountConfig>): MountConfig {
   return {
     mountpoint: '/nowhere',

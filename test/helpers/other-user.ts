@@ -5,15 +5,15 @@ import { type Ended, run, sluiceWords } from './run.js';
 /** The user `nobody` of most systems. */
 const OTHER_ID = 65534;
 
-/** Runs programs as a user without rights. */
+/** Runs programs as an unprivileged user. */
 export class OtherUser {
   private readonly t: ExecutionContext;
   private readonly environment: readonly string[];
 
   /**
    * @param owned files and folders that become this user's
-   * @param folder where they are; becomes readable
-   * @param path $PATH of what is run
+   * @param folder the folder that contains them; becomes readable
+   * @param path $PATH of the programs
    */
   constructor(t: ExecutionContext, owned: readonly string[], folder: string, path?: string) {
     this.t = t;
@@ -31,7 +31,7 @@ export class OtherUser {
     return this.run(process.execPath, ...sluiceWords(...words));
   }
 
-  /** Whether this user can read the program; if not, says so and passes the test. */
+  /** True if this user can read the program; if not, logs this and passes the test. */
   async canRun(): Promise<boolean> {
     const { code, stderr } = await this.sluice('--version');
     if (code === 0) return true;

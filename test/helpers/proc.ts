@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** A line of /proc/self/mountinfo. Reading it never asks a mount anything. */
+/** A line of /proc/self/mountinfo. Reading it sends no request to a mount. */
 export interface MountLine {
   /** `major:minor`; the minor number is the name of a FUSE connection. */
   device: string;
@@ -8,7 +8,7 @@ export interface MountLine {
   type: string;
 }
 
-/** Mounts at a place, lowest first. */
+/** The mounts at a path, lowest first. */
 export function mountsAt(point: string): MountLine[] {
   return allMounts().filter((mount) => mount.point === point);
 }
@@ -22,29 +22,29 @@ function allMounts(): MountLine[] {
   });
 }
 
-/** Spaces and the like are written as three octal digits. */
+/** Decodes spaces and similar characters, written as three octal digits. */
 function unescapePath(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(parseInt(digits, 8)));
 }
 
-/** Whether a process is there, and not only as a zombie. */
+/** True if a process exists and is not a zombie. */
 export function isAlive(pid: number): boolean {
   const state = stateOf(pid);
   return state !== null && state !== 'Z' && state !== 'X';
 }
 
-/** State letter of a process, `D` for one that waits uninterruptibly; null if it is gone. */
+/** State letter of a process, such as `D` for an uninterruptible wait; null if it is gone. */
 function stateOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in brackets may hold anything, spaces and brackets too.
+    // The name in parentheses may contain spaces and parentheses.
     return text.slice(text.lastIndexOf(')') + 2, text.lastIndexOf(')') + 3);
   } catch {
     return null;
   }
 }
 
-/** What the descriptors of a process are, sorted: `/dev/fuse`, `anon_inode:[io_uring]`, paths. */
+/** The targets of a process's descriptors, sorted: `/dev/fuse`, `anon_inode:[io_uring]`, paths. */
 export function descriptorsOf(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
   const targets = readdirSync(folder).map((fd) => {
@@ -57,7 +57,7 @@ export function descriptorsOf(pid: number): string[] {
   return targets.sort();
 }
 
-/** Who has something below a mount open, as `fuser` would say. Looks at /proc only. */
+/** The processes with open files below a mount, as `fuser` lists them. Reads /proc only. */
 export function holdersOf(point: string): string[] {
   const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
   return pids.flatMap((pid) => {
@@ -70,7 +70,7 @@ export function holdersOf(point: string): string[] {
   });
 }
 
-/** Tries again in short steps, for what the kernel does on its own time; says whether it came. */
+/** Repeats a check until it succeeds, for asynchronous effects of the kernel. False after the limit. */
 export async function eventually(limitMs: number, check: () => boolean): Promise<boolean> {
   const end = performance.now() + limitMs;
   while (!check()) {

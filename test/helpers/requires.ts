@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import test, { type TestFn } from 'ava';
 
-/** Something of the machine that a test cannot do without. */
+/** A property of the machine that a test needs. */
 export type Need =
   | 'fuse'
   | 'root'
@@ -15,7 +15,7 @@ export type Need =
   | 'fusermount3'
   | 'qemu';
 
-/** Why it is not there, or null where it is. */
+/** The reason why a need is not met, or null if it is met. */
 const CHECKS: Readonly<Record<Need, () => string | null>> = {
   fuse: () => (isAccessible('/dev/fuse') ? null : '/dev/fuse is missing or not ours to open'),
   root: () => (process.getuid?.() === 0 ? null : 'not root'),
@@ -49,7 +49,7 @@ function ioUringDisabled(): boolean {
     const value = Number(readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8'));
     return value === 2 || (value === 1 && process.getuid?.() !== 0);
   } catch {
-    // Kernels before 6.6 have no such switch.
+    // Kernels before 6.6 do not have this sysctl.
     return false;
   }
 }
@@ -58,7 +58,7 @@ function program(name: string, word: string): string | null {
   return spawnSync(name, [word], { stdio: 'ignore' }).status === 0 ? null : `${name} is missing`;
 }
 
-/** The test function, one after the other; a skipping one, after saying why, where a need fails. */
+/** ava's serial test function. If a need is not met, logs the reason and returns the skipping one. */
 export function requires(...needs: Need[]): Pick<TestFn, 'skip'> & TestFn['serial'] {
   for (const need of needs) {
     const reason = CHECKS[need]();
@@ -69,5 +69,5 @@ export function requires(...needs: Need[]): Pick<TestFn, 'skip'> & TestFn['seria
   return test.serial as never;
 }
 
-/** What every mount of the tests needs. */
+/** For tests that mount. */
 export const mountTest = requires('fuse', 'root', 'io_uring');

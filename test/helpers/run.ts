@@ -9,7 +9,7 @@ export interface Ended {
   stderr: string;
   /** Wall time. */
   ms: number;
-  /** It did not end within its limit and was killed. */
+  /** The child exceeded its limit and was killed. */
   timedOut: boolean;
 }
 
@@ -19,12 +19,12 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-/** Most commands of the tests take milliseconds: this is for a machine under load. */
+/** Most commands of the tests take milliseconds; the limit allows for a machine under load. */
 export const DEFAULT_LIMIT_MS = 60_000;
-/** A killed process that waits on a dead mount does not go away: stop waiting for it. */
+/** A killed process that waits on a dead mount may not end: after this time it is given up. */
 const KILL_GRACE_MS = 2000;
 
-/** A child process that is waited for by events. */
+/** A child process with promises for its end and its output. */
 export class Child {
   readonly process: ChildProcess;
   /** Settles when the child has ended and its output is complete. */
@@ -62,7 +62,7 @@ export class Child {
     return { code, signal, stdout: this.stdout, stderr: this.stderr, ms, timedOut };
   }
 
-  /** Waits for the end; after the limit the child is killed and given up. */
+  /** Waits for the end; after the limit the child is killed. */
   async within(limitMs: number): Promise<Ended> {
     const late = await expires(limitMs, this.ended);
     if (late !== EXPIRED) return late;
@@ -71,7 +71,7 @@ export class Child {
     return this.outcome(null, 'SIGKILL', true);
   }
 
-  /** Waits until the output matches; throws where the child ends or the limit passes before. */
+  /** Waits until the output matches; throws if the child ends first or the limit passes. */
   async line(pattern: RegExp, limitMs = DEFAULT_LIMIT_MS): Promise<void> {
     const seen = new Promise<'seen'>((resolve) => {
       const look = (): void => {
@@ -88,7 +88,7 @@ export class Child {
   }
 }
 
-/** Runs a program to its end. Does not reject: the caller looks at what came out. */
+/** Runs a program to its end. Does not reject: the caller checks the result. */
 export async function run(
   command: string,
   words: readonly string[],

@@ -1,9 +1,9 @@
 import type { ExecutionContext } from 'ava';
 
 /**
- * Compares bytes. `t.deepEqual` walks them one by one, which takes 4 s for a MiB, and prints them all.
+ * Compares bytes. `t.deepEqual` compares them one by one, takes 4 s for a MiB, and prints them all.
  *
- * @param actual An errno where there should be bytes fails, too.
+ * @param actual An errno instead of bytes fails too.
  */
 export function sameBytes(
   t: ExecutionContext,
@@ -17,7 +17,7 @@ export function sameBytes(
   t.is(difference(actual, expected), null);
 }
 
-/** Where two contents differ first, as text; null if they are the same. Long dumps help nobody. */
+/** A short text about the first difference of two contents; null if they are the same. */
 export function difference(actual: Uint8Array, expected: Uint8Array): string | null {
   if (Buffer.compare(actual, expected) === 0) return null;
   let at = 0;

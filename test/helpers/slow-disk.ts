@@ -5,17 +5,17 @@ import { eventually } from './proc.js';
 
 const BLKIO = '/sys/fs/cgroup/blkio';
 
-/** Whether a process can be given a slow disk: it takes the blkio controller of cgroup v1. */
+/** True if a process can be given a slow disk: this needs the blkio controller of cgroup v1. */
 export const canSlowDisk = existsSync(join(BLKIO, 'blkio.throttle.write_iops_device'));
 
-/** From now on a process writes to the disk of `path` at so many requests a second. */
+/** Limits the writes of a process to the disk of `path` to so many requests a second. */
 export function slowDisk(t: ExecutionContext, pid: number, path: string, iops: number): void {
   const { dev } = statSync(path);
   const device = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
   const group = join(BLKIO, `sluice-test-${pid}`);
   mkdirSync(group);
   t.teardown(async () => {
-    // It is busy until its last process is gone.
+    // The cgroup is busy until its last process is gone.
     await eventually(5000, () => {
       try {
         rmdirSync(group);

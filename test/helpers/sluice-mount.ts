@@ -6,12 +6,12 @@ import { type Ended, must, run, sluice } from './run.js';
 import { tempFolder } from './temp.js';
 import { warmSluice } from './warm-sluice.js';
 
-/** Closing a file reaches the daemon after the call has returned: give it this long. */
+/** The kernel tells the daemon of a closed file after close(2) has returned; allows for this. */
 const RELEASE_LIMIT_MS = 20_000;
-/** A daemon whose mount is gone flushes and ends. */
+/** Time for a daemon to flush and end after its mount is gone. */
 const END_LIMIT_MS = 30_000;
 
-/** A mount by the real command line, with a daemon in the background. */
+/** A mount made by the real command line, with a daemon in the background. */
 export class SluiceMount {
   readonly point: string;
   readonly logPath: string;
@@ -39,7 +39,7 @@ export class SluiceMount {
     return readLog(this.logPath);
   }
 
-  /** Fails the test where the daemon holds descriptors that it did not hold after mounting. */
+  /** Fails the test if the daemon has more open descriptors than right after mounting. */
   async checkDescriptors(t: ExecutionContext): Promise<void> {
     const before = this.descriptors.join('\n');
     await eventually(RELEASE_LIMIT_MS, () => descriptorsOf(this.pid).join('\n') === before);
@@ -47,9 +47,9 @@ export class SluiceMount {
   }
 
   /**
-   * Fails the test where the mount or the daemon is still there, or the log complains.
+   * Fails the test if the mount or the daemon still exists, or if the log has complaints.
    *
-   * @param allowed what the log may complain of
+   * @param allowed complaints that are allowed
    */
   async checkGone(t: ExecutionContext, allowed?: RegExp): Promise<void> {
     t.deepEqual(mountsAt(this.point), [], 'nothing stays mounted');
@@ -75,7 +75,7 @@ function complaints(log: string): string[] {
 /**
  * Mounts in the background: when the command returns 0, the files can be used.
  *
- * @param env The command becomes a process of its own, with this environment.
+ * @param env If given, the command runs as a process of its own with this environment.
  */
 export async function startMount(
   t: ExecutionContext,
@@ -98,16 +98,16 @@ export async function startMount(
   const pid = Number(/^pid ([0-9]+)$/m.exec(status)?.[1]);
   if (!(pid > 1)) throw new Error(`.groups/daemon names no process: ${status}`);
   t.teardown(() => endProcess(pid, point));
-  // The socket to the command that mounted goes when that command has ended, and a thread for
-  // transfers may still be loading its modules.
+  // These descriptors are temporary: the socket to the mount command, which may not have ended yet, and
+  // modules that a thread for transfers is still loading.
   const passing = (target: string): boolean => target === 'socket' || /\.[cm]?js$/.test(target);
   await eventually(RELEASE_LIMIT_MS, () => !descriptorsOf(pid).some(passing));
   return new SluiceMount(point, logPath, pid);
 }
 
 /**
- * Mounts, runs `use`, unmounts with `sluice umount`; then nothing may be left: no mount, process or
- * open descriptor, and no complaint in the log.
+ * Mounts, runs `use`, and unmounts with `sluice umount`. Afterwards there must be no mount, no process,
+ * no open descriptor, and no complaint in the log.
  */
 export async function withMount(
   t: ExecutionContext,
@@ -130,7 +130,7 @@ export async function withMount(
   if (!t.passed) t.log(facts(mount));
 }
 
-/** What helps to see why a test failed. */
+/** Facts that help to explain a failed test. */
 function facts(mount: SluiceMount): string {
   return [
     `daemon ${mount.pid} is ${isAlive(mount.pid) ? 'alive' : 'gone'}`,
@@ -144,7 +144,7 @@ function tail(log: string): string {
   return log.split('\n').slice(-20).join('\n');
 }
 
-/** Takes a mount away whatever state it is in: nothing may wait on it for ever. */
+/** Removes a mount in any state, so that nothing waits for it for ever. */
 export async function forceAway(point: string): Promise<void> {
   for (const { device, type } of mountsAt(point)) {
     if (type.startsWith('fuse')) abortConnection(device);
@@ -152,7 +152,7 @@ export async function forceAway(point: string): Promise<void> {
   }
 }
 
-/** Ends all that waits on a FUSE mount. Harmless where the control file system is not there. */
+/** Aborts all requests of a FUSE mount. Does nothing without the FUSE control file system. */
 function abortConnection(device: string): void {
   try {
     writeFileSync(`/sys/fs/fuse/connections/${device.split(':')[1]}/abort`, '1');
@@ -161,7 +161,7 @@ function abortConnection(device: string): void {
   }
 }
 
-/** Kills a daemon that outlived its mount; the number is still its own if it serves `point`. */
+/** Kills a daemon that has outlived its mount, if the pid still belongs to the daemon of `point`. */
 async function endProcess(pid: number, point: string): Promise<void> {
   const ours = (): boolean => {
     try {
@@ -170,7 +170,7 @@ async function endProcess(pid: number, point: string): Promise<void> {
       return false;
     }
   };
-  // After `umount -f` it ends by itself.
+  // After `umount -f` the daemon ends by itself.
   if (await eventually(1000, () => !ours())) return;
   process.kill(pid, 'SIGKILL');
 }

@@ -7,20 +7,20 @@ import { run } from './run.js';
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
-/** Memory as a file system. */
+/** A folder on tmpfs. */
 export const TMPFS = '/dev/shm';
 
-/** A folder that goes with the test, on the disk unless `base` says otherwise. */
+/** Makes a folder that is removed after the test, on the disk unless `base` is given. */
 export function tempFolder(t: ExecutionContext, base = tmpdir()): string {
   const folder = mkdtempSync(join(base, 'sluice-test-'));
   t.teardown(async () => {
-    // Not rmSync: it would walk into a mount that a failed test left behind, and hang there.
+    // Not rmSync, which would enter a mount left behind by a failed test and hang there.
     await run('rm', ['-rf', '--one-file-system', folder]);
   });
   return folder;
 }
 
-/** A sparse file. */
+/** Makes a sparse file. */
 export function sparseFile(path: string, size: number): string {
   const fd = openSync(path, 'w', 0o644);
   ftruncateSync(fd, size);
@@ -28,7 +28,7 @@ export function sparseFile(path: string, size: number): string {
   return path;
 }
 
-/** A file of bytes that differ from one place to the next, the same in every run. */
+/** Makes a file of noise that is the same in every run. */
 export function patternFile(path: string, size: number, seed = 1): string {
   const fd = openSync(path, 'w', 0o644);
   for (let at = 0; at < size; at += MIB) {
@@ -38,7 +38,7 @@ export function patternFile(path: string, size: number, seed = 1): string {
   return path;
 }
 
-/** Bytes from a linear congruence modulo 2^32 (Knuth's factor); the high bits are good noise. */
+/** Noise: the high bits of a linear congruential generator modulo 2^32 (Knuth's factor). */
 export function pattern(length: number, seed: number): Buffer {
   const bytes = Buffer.alloc(length);
   let state = (seed * 2654435761 + 12345) >>> 0;

@@ -1,18 +1,18 @@
-/** What the process is asked: the words of one command. The answer is its exit code. */
+/** A message to the process: the words of one command. The answer is the exit code. */
 export type Asked = readonly string[];
 
 const PROGRAM = new URL('../../src/cli/main.js', import.meta.url);
 const directory = process.cwd();
 let runs = 0;
 
-/** Runs the program as if it had just been started: modules that it has loaded are there already. */
+/** Runs the program as if it had just been started, with its modules loaded already. */
 async function runProgram(words: Asked): Promise<number> {
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...words);
   process.exitCode = 0;
   process.chdir(directory);
-  // A module runs again where its address has another query.
+  // A module with another query in its URL runs again.
   await import(`${PROGRAM.href}?${runs++}`);
-  // It has handlers for the one command of its life.
+  // The program installs handlers for a single command.
   process.removeAllListeners('uncaughtException');
   process.stderr.removeAllListeners('error');
   return Number(process.exitCode);

@@ -12,7 +12,7 @@ interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** A process that has loaded the program, and what it prints: into files, so that nothing is under way. */
+/** A process that has loaded the program. It prints to files, so that its output is complete at once. */
 class WarmProcess {
   readonly #child: ChildProcess;
   readonly #outputs: readonly number[];
@@ -23,12 +23,12 @@ class WarmProcess {
     this.#outputs = ['stdout', 'stderr'].map((name) => openSync(join(folder, name), 'a+'));
     rmSync(folder, { recursive: true });
     this.#child = fork(PROGRAM, { stdio: ['ignore', ...this.#outputs, 'ipc'], execArgv: [] });
-    // It ends with the process of the test.
+    // The process ends together with the process of the test.
     this.#child.unref();
     this.#child.channel?.unref();
   }
 
-  /** Runs a command to its end; says whether the process can run another one. */
+  /** Runs a command to its end. `isUsable`: the process can run another one. */
   async run(words: readonly string[]): Promise<{ ended: Ended; isUsable: boolean }> {
     const start = performance.now();
     const exit = await expires(DEFAULT_LIMIT_MS, this.#ask(words));
@@ -55,7 +55,7 @@ class WarmProcess {
     });
   }
 
-  /** What was printed since the last time: stdout, stderr. */
+  /** The output since the last call: stdout, stderr. */
   #takeOutput(): readonly string[] {
     const all = this.#outputs.map((fd) => readFileSync(`/proc/self/fd/${fd}`));
     const texts = all.map((bytes, index) => bytes.toString('utf8', this.#lengths[index]));
@@ -72,11 +72,11 @@ class WarmProcess {
 let idle: WarmProcess | null = null;
 
 /**
- * `sluice` for tests that are not about starting it: the same program, with its words, output and exit
- * code, in a process that has loaded it before. Loading takes 0.2 to 0.5 s of a processor.
+ * Runs `sluice` in a process that has loaded it before, with the same words, output and exit code. For
+ * tests that are not about its start. Loading takes 0.2 to 0.5 s of a processor.
  */
 export async function warmSluice(words: readonly string[]): Promise<Ended> {
-  // There is none while another command runs.
+  // No process is idle while another command runs.
   const warm = idle ?? new WarmProcess();
   idle = null;
   const { ended, isUsable } = await warm.run(words);

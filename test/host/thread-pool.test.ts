@@ -9,9 +9,9 @@ import { ERRNO } from '../../src/util/errno.js';
 import { tempFolder } from '../helpers/temp.js';
 import { timesAt } from '../plane/fake-host.js';
 
-/** An engine over one file, and what it has reported. */
+/** An engine over one file, and the results that it has reported. */
 class Fixture {
-  /** Of this test alone: others run at the same time. */
+  /** Memory for this test only, because tests run at the same time. */
   readonly memory = mapAnonymous(1 << 20);
   readonly bytes = new Uint8Array(this.memory.buffer);
   readonly address = this.memory.address;
@@ -33,7 +33,7 @@ class Fixture {
     });
   }
 
-  /** The results of so many requests, by request. */
+  /** Waits for so many requests; returns request and result of each, ordered by request. */
   async ended(count: number): Promise<[number, number][]> {
     while (this.results.size < count) {
       await new Promise<void>((resolve) => {
@@ -137,7 +137,7 @@ test('flush, resize, allocate, seek and status report what the calls say', async
   t.is(one.engine.seek(4, 0, 8192, 3), PENDING); // SEEK_DATA in the hole behind the data
   const status = { allocated: 0, times: timesAt(0) };
   t.is(one.engine.status(5, 0, status), PENDING);
-  t.is(one.engine.allocate(6, 0, 0x40, 0, 4096), PENDING); // UNSHARE_RANGE: nobody here knows it
+  t.is(one.engine.allocate(6, 0, 0x40, 0, 4096), PENDING); // UNSHARE_RANGE is not supported
   t.deepEqual(await one.ended(6), [
     [1, 0],
     [2, 0],

@@ -12,16 +12,16 @@ import { TMPFS, tempFolder } from '../helpers/temp.js';
 
 const libuv = koffi.load(null);
 const initSemaphore = libuv.func('int uv_sem_init(int64 semaphore, uint value)');
-/** 0 if it was posted. */
+/** Returns 0 if the semaphore was posted. */
 const takeSemaphore = libuv.func('int uv_sem_trywait(int64 semaphore)');
 
-/** What the product takes: 4 x 50. */
+/** The default of the daemon: 4 x 50. */
 const SPIN_US = 200;
-/** A thread over one file, and what it has reported. */
+/** A thread over one file, and the results that it has reported. */
 class Fixture {
   readonly memory = mapAnonymous(1 << 20);
   readonly bytes = Buffer.from(this.memory.buffer);
-  /** Behind the data. */
+  /** Lies after the data. */
   readonly semaphore = this.memory.address + (1 << 19);
   readonly path: string;
   readonly descriptor: number;
@@ -44,7 +44,7 @@ class Fixture {
     };
     this.thread = new TransferThread(events, SPIN_US);
     initSemaphore(this.semaphore, 0);
-    // The thread alone keeps no process alive.
+    // The thread does not keep the process alive.
     const timer = setInterval(() => {}, 1000);
     t.teardown(() => {
       clearInterval(timer);

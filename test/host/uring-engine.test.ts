@@ -10,13 +10,13 @@ import { requires } from '../helpers/requires.js';
 import { pattern, tempFolder } from '../helpers/temp.js';
 
 const EBADF = 9;
-/** TAG_IO of request 5. */
+/** The user data TAG_IO of request 5. */
 const TAG = 0x03000005;
 const CONTENT = pattern(200_000, 5);
 
 const engineTest = requires('io_uring');
 
-/** An engine over one file, which is the second of the ring's registered files. */
+/** An engine over one file, the second one of the ring's registered files. */
 function rig(t: ExecutionContext, inMemory: boolean) {
   const path = join(tempFolder(t), 'file');
   writeFileSync(path, CONTENT);
@@ -40,7 +40,7 @@ function rig(t: ExecutionContext, inMemory: boolean) {
   return { ring, engine, address, bytes: new Uint8Array(buffer), path, descriptor, slow };
 }
 
-/** The next completion; a wait may end early, on a signal. */
+/** The next completion. Waits again if a signal ends the wait early. */
 function completion(ring: Ring): [number, number] {
   for (let turn = 0; !ring.peek(); turn++) {
     if (turn === 1000) throw new Error('no completion');
@@ -124,12 +124,12 @@ engineTest('flushes complete with 0', (t) => {
 
 engineTest('allocation takes mode, offset and length, also above 2^32', (t) => {
   const { ring, engine, path, descriptor } = rig(t, false);
-  t.is(engine.allocate(5, 0, 3, 4096, 8192), PENDING); // punch, keep the size
+  t.is(engine.allocate(5, 0, 3, 4096, 8192), PENDING); // PUNCH_HOLE | KEEP_SIZE
   t.deepEqual(completion(ring), [TAG, 0]);
   const expected = Buffer.from(CONTENT);
   expected.fill(0, 4096, 12288);
   t.is(Buffer.compare(readFileSync(path), expected), 0);
-  // Zero a range that ends beyond 8 GiB: extents without data, no room to speak of.
+  // Zero a range that ends beyond 8 GiB: unwritten extents take hardly any room.
   t.is(engine.allocate(5, 0, 3, 2 ** 33, 2 ** 33), PENDING);
   t.deepEqual(completion(ring), [TAG, 0]);
   t.is(fstatSync(descriptor).size, 200_000);

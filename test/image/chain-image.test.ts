@@ -3,7 +3,7 @@ import { ChainImage } from '../../src/image/chain-image.js';
 import { DATA, type Extent, newExtent, UNALLOCATED, ZERO } from '../../src/image/image.js';
 import { type Layer, RawLayer } from '../../src/image/layer.js';
 
-/** A layer of `size` bytes that has nothing. */
+/** A layer of `size` bytes without data. */
 function empty(size: number): Layer {
   return {
     size,

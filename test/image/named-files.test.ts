@@ -10,7 +10,7 @@ import { TMPFS, tempFolder } from '../helpers/temp.js';
 
 const NOTHING: NamedFiles = { dataFiles: [], backingFiles: [], untrusted: false };
 
-/** Two folders: `vm` with images, `other` with what is somebody else's. */
+/** Makes two folders: `vm` with images, `other` with files of somebody else. */
 function makeFolders(t: ExecutionContext): Maker {
   const maker = new Maker(tempFolder(t, TMPFS));
   for (const name of ['vm', 'other']) mkdirSync(maker.path(name));
@@ -43,7 +43,7 @@ qemuTest('a data file beside its image is used', (t) => {
   const maker = makeFolders(t);
   maker.create('vm/top.qcow2', '1M', 'data_file=@/vm/data.bin');
   t.deepEqual(layersOf(maker.path('vm/top.qcow2')), [maker.path('vm/data.bin')]);
-  // The image may be reached by a link from elsewhere, and so may its folder.
+  // A link elsewhere may lead to the image or to its folder.
   symlinkSync('../vm/top.qcow2', maker.path('other/link.qcow2'));
   t.is(layersOf(maker.path('other/link.qcow2')).length, 1);
   symlinkSync('vm', maker.path('alias'));
@@ -105,7 +105,7 @@ qemuTest('an untrusted image names nothing that the command line does not', asyn
   refuses(t, top, sentence(base, 'data', data), { untrusted: true, backingFiles: [base] });
   const all = { untrusted: true, backingFiles: [base], dataFiles: [data] };
   t.is(layersOf(top, all).length, 2);
-  // What is refused is not even looked for.
+  // A refused file is not even looked up.
   maker.create('vm/gone.qcow2', '1M', '', '-u', '-b', '/nowhere/gone', '-F', 'raw');
   const gone = maker.path('vm/gone.qcow2');
   refuses(t, gone, sentence(gone, 'backing', '/nowhere/gone'), { untrusted: true });

@@ -102,7 +102,7 @@ qemuTest('a backing file that is no file is refused without waiting for it', (t)
 qemuTest('without a recorded format a backing file that looks like any is refused', (t) => {
   const maker = makeFolder(t);
   maker.create('base.qcow2', '1M');
-  // Version 2 with the name alone, as old tools made it; and as rebase -F '' makes it.
+  // Version 2 with the name only, as old tools made it; and the result of rebase -F ''.
   maker.create('old.qcow2', '1M', 'compat=0.10', '-u', '-b', 'base.qcow2', '-F', 'raw');
   dropBackingFormat(maker, 'old.qcow2');
   maker.create('empty.qcow2', '1M', '', '-u', '-b', 'base.qcow2', '-F', 'raw');
@@ -119,7 +119,7 @@ qemuTest('without a recorded format a backing file that looks like any is refuse
       t.is(told.layers[1]?.format, format);
       told.close();
     }
-    // One layer deeper the ways out are one word longer.
+    // One layer deeper the suggested --format has one more word.
     maker.create('top.qcow2', '1M', '', '-u', '-b', name, '-F', 'qcow2');
     refuses(t, maker.path('top.qcow2'), /--format qcow2,qcow2,qcow2 or --format qcow2,qcow2,raw$/);
     const told = { ...AUTO, backingFormats: ['qcow2', 'qcow2'] as const };
@@ -147,12 +147,12 @@ qemuTest('a snapshot that is not there is refused with those that are', (t) => {
   refuses(t, maker.path('a.qcow2'), /no snapshot "second"; it has 1 \("first"\)/, 3, options);
 });
 
-/** qemu-img always records a format; this takes it out. */
+/** Removes the backing format, which qemu-img always records. */
 function dropBackingFormat(maker: Maker, name: string): void {
   maker.patch(name, Buffer.from('e2792aca', 'hex'), Buffer.from('12345678', 'hex'));
 }
 
-/** A format of no bytes, as `qemu-img rebase -u -F ''` leaves it. */
+/** Records an empty backing format, like `qemu-img rebase -u -F ''`. */
 function emptyBackingFormat(maker: Maker, name: string): void {
   const from = Buffer.from('e2792aca00000003726177', 'hex');
   maker.patch(name, from, Buffer.from('e2792aca000000000000000000000000', 'hex'));

@@ -79,7 +79,7 @@ test('a host file that was cut or grown is an image of its new size', (t) => {
   t.is(image.size, 1_000_448);
 });
 
-// A host file of 1000 bytes, so an image of 1024: the last 24 are a hole. `host`: what lseek said.
+// A host file of 1000 bytes, so an image of 1024: the last 24 are a hole. `host`: lseek's result.
 for (const [what, offset, whence, host, expected] of [
   ['data in the host file is where the host says', 0, SEEK_DATA, 512, 512],
   ['a hole in the host file is where the host says', 0, SEEK_HOLE, 512, 512],

@@ -18,7 +18,7 @@ mountTest('times of an image are kept, to the nanosecond, and change with writes
   await withMount(t, [image], [], async ({ point }) => {
     const disk = join(point, 'disk.raw');
     t.is(await times(disk), await times(image));
-    // The time of a change of the inode is its own, not that of the last write.
+    // ctime is the time of the change of the inode, not that of the last write.
     t.true(statSync(disk).ctimeMs > statSync(disk).mtimeMs + 1000);
     await must('touch', ['-m', '-d', OLD, disk]);
     t.is(await times(disk), '981173106.123456789');

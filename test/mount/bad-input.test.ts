@@ -8,7 +8,7 @@ import { type Ended, sluice } from '../helpers/run.js';
 import { forceAway, startMount } from '../helpers/sluice-mount.js';
 import { KIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
-/** Folder with `disk.img`, `other.img`, `empty.img`, `folder`, `mnt`. */
+/** Makes a folder with `disk.img`, `other.img`, `empty.img`, `folder`, `mnt`. */
 function makeFolder(t: ExecutionContext): string {
   const folder = tempFolder(t);
   for (const name of ['disk.img', 'other.img']) sparseFile(join(folder, name), 64 * KIB);
@@ -19,7 +19,7 @@ function makeFolder(t: ExecutionContext): string {
   return folder;
 }
 
-/** One line on stderr, nothing on stdout, the exit code, and no mount. */
+/** Checks for one line on stderr, an empty stdout, the exit code, and no mount. */
 function checkRefused(t: ExecutionContext, ended: Ended, code: number, says: RegExp): void {
   t.is(ended.code, code, ended.stderr);
   t.regex(ended.stderr, /^sluice: mount: [^\n]+\n$/);

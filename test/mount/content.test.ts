@@ -16,7 +16,7 @@ for (const words of [['--direct'], ['--no-direct'], ['--cache', 'page']]) {
     const image = patternFile(join(tempFolder(t), 'disk.img'), 9 * MIB);
     await withMount(t, [image], words, async (mount) => {
       await must('cmp', [image, mount.file()]);
-      // 3 MiB at a time, so that a read is cut into several requests.
+      // 3 MiB at a time, so that the kernel splits a read into several requests.
       const direct = ['iflag=direct', 'bs=3M', 'status=none', `if=${mount.file()}`];
       await must('dd', [...direct, `of=${image}.copy`]);
       await must('cmp', [image, `${image}.copy`]);
@@ -55,7 +55,7 @@ mountTest('a read at the end or behind it returns nothing', async (t) => {
   });
 });
 
-/** Extents by SEEK_DATA and SEEK_HOLE: `[start of data, start of hole]` each. */
+/** Extents found with SEEK_DATA and SEEK_HOLE: `[start of data, start of hole]` each. */
 async function extents(agent: FileAgent, path: string): Promise<number[][]> {
   const fd = await agent.open(path, constants.O_RDONLY);
   const found = [];

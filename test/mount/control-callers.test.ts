@@ -12,7 +12,7 @@ import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
 const fioTest = requires('fuse', 'root', 'io_uring', 'fio');
 const userTest = requires('fuse', 'root', 'io_uring', 'setpriv');
 
-/** A mount with the groups `image` (which has the image), `a` and `b`. */
+/** A mount with the groups `image`, whose member is the image, `a` and `b`. */
 function withGroups(
   t: ExecutionContext,
   words: readonly string[],
@@ -24,7 +24,7 @@ function withGroups(
   return withMount(t, [image], options, (mount) => use(mount, new Control(mount)));
 }
 
-/** Words of a program that reads `count` blocks, each a request. */
+/** Words of a program that reads `count` blocks with one request each. */
 const reads = (mount: SluiceMount, count: number): string[] => [
   'dd',
   `if=${mount.file()}`,
@@ -62,7 +62,7 @@ mountTest('a process is charged by its number, for as long as it lives', async (
     const script = `echo pid:$$ > ${control.path('a/members')}; exec ${reads(mount, 9).join(' ')}`;
     await must('sh', ['-ec', script]);
     t.is(await rios(control, 'a', 'total'), 9);
-    // It has ended: its rule is gone, and the group can be removed.
+    // The process has ended: its rule is gone, and the group can be removed.
     t.is(await control.read('a/members'), '');
     await must(reads(mount, 2)[0]!, reads(mount, 2).slice(1));
     t.is(await rios(control, 'image', 'disk'), 2);
@@ -81,7 +81,7 @@ fioTest('threads, and the kernel’s workers of io_uring, are their process', as
       const options = ['rw=randread', 'bs=4k', 'size=4m', ...words].map((word) => `--${word}`);
       const fioLine = `fio --name=x --filename=${mount.file()} --direct=1 ${options.join(' ')}`;
       const script = `echo pid:$$ > ${control.path('a/members')}; exec ${fioLine}`;
-      // As one process: fio with --thread, which io_uring does not need.
+      // As one process: --thread makes fio's jobs threads.
       await must('sh', ['-ec', `${script} --thread`]);
       const expected = words[0] === 'ioengine=psync' ? 4096 : 1024;
       t.is((await rios(control, 'a', 'total')) - before, expected, words.join(' '));
@@ -89,7 +89,7 @@ fioTest('threads, and the kernel’s workers of io_uring, are their process', as
   });
 });
 
-/** The place of a cgroup hierarchy that can be written; null if there is none. */
+/** The folder of a writable cgroup hierarchy; null if there is none. */
 function cgroupRoot(kind: 'v1' | 'v2'): { folder: string; prefix: string } | null {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   const v1 = / - cgroup \S+ \S*\bpids\b/;
@@ -170,7 +170,7 @@ fioTest('a limit by uid holds across images, whatever the groups of the images',
       mount.file(),
       ...['rw=randread', 'bs=4k', 'size=16m', 'iodepth=16', 'time_based', 'runtime=2'],
     );
-    // Only a busy machine can make it less; without the rule it is a hundred times as much.
+    // Only a busy machine makes it less; without the rule it is a hundred times as much.
     t.true(job.read.iops < 1030 && job.read.iops > 500, `${job.read.iops}`);
   });
 });

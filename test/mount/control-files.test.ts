@@ -10,7 +10,7 @@ import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
 const otherTest = requires('fuse', 'root', 'io_uring', 'setpriv');
 
-/** A mount of `web` and `db` with a group `gold`. */
+/** A mount of the images `web` and `db` with a group `gold`. */
 function withControl(
   t: ExecutionContext,
   words: readonly string[],
@@ -94,7 +94,7 @@ mountTest(
         await control.must('mkdir a a/b; cat a/b/io.weight > /dev/null; echo 7 > a/b/io.weight');
         t.is(await control.read('a/b/io.weight'), 'default 7\n');
         await control.must('rmdir a/b a; test ! -e a; test ! -e a/b/io.weight');
-        // Made anew, nothing of the old one is left.
+        // A new group of the same name has no settings of the old one.
         await control.must('mkdir a');
         t.is(await control.read('a/io.weight'), 'default 100\n');
         await control.must('rmdir a');
@@ -159,7 +159,7 @@ mountTest('several writers at once are all heard', async (t) => {
   });
 });
 
-// The printf of bash writes line by line; the program writes all at once.
+// The printf of bash writes line by line; /usr/bin/printf writes everything at once.
 mountTest('members move one by one or in a list, which moves whole or not at all', async (t) => {
   await withControl(t, [], async (control) => {
     t.is(await control.read('members'), 'web\ndb\n');

@@ -24,7 +24,7 @@ function withDisk(
 
 const SLOW = ['--assign', 'disk=slow'];
 
-/** A process that has the disk open. */
+/** Starts a process that has the disk open. */
 async function opened(t: ExecutionContext, mount: SluiceMount) {
   const agent = new FileAgent(t);
   const fd = await agent.open(mount.file(), constants.O_RDWR);
@@ -46,8 +46,8 @@ mountTest(
       t.is(await write, MIB);
       const seconds = since();
       t.log(`${seconds.toFixed(3)} s`);
-      // 512 KiB a second are saved up until the change, and the rest of 1 MiB at 256 KiB a second. A
-      // busy machine makes the change late, which is measured, and the answer.
+      // The group earns 512 KiB a second until the change, then the rest of 1 MiB at 256 KiB a second. A
+      // busy machine delays the change, which is measured, and the answer.
       t.true(seconds > Math.max(1.9, 3.9 - changed), `${seconds} s, changed at ${changed} s`);
       await agent.close(fd);
     });
@@ -71,7 +71,7 @@ for (const [what, script] of [
       t.is(await write, 4096);
       const ms = performance.now() - start;
       t.log(`${ms.toFixed(1)} ms`);
-      // Without the change it would wait for an hour.
+      // Without the change the request would wait for an hour.
       t.true(ms < 10_000, `${ms} ms`);
       await agent.close(fd);
     });
@@ -166,7 +166,7 @@ fioTest('1000 changes a second under load lose and duplicate nothing', async (t)
       const words = ['rw=randwrite', 'bs=4k', 'size=64m', 'iodepth=64', 'time_based', 'runtime=2'];
       const verify = ['verify=crc32c', 'verify_fatal=1', 'verify_backlog=256'];
       const load = new Child('fio', fioWords(mount.file(), ...words, ...verify));
-      // Files are held open: a change is one write(2), as a manager of groups would make it.
+      // The files stay open, so that a change is one write(2), as a program that manages groups makes it.
       const script =
         'exec 3>a/io.max 4>b/io.weight 5>a/members 6>b/members 7>b/io.max 8>io.depth; ' +
         'for i in $(seq 300); do echo iops=$((2000 + i)) >&3; echo $i >&4; ' +
@@ -180,7 +180,7 @@ fioTest('1000 changes a second under load lose and duplicate nothing', async (t)
       }
       const rate = changes / ((performance.now() - start) / 1000);
       t.log(`${rate.toFixed(0)} changes a second`);
-      // A quiet machine makes 3000; this is for one that has much else to do.
+      // An idle machine makes 3000; the bound allows for a very busy one.
       t.true(rate > 50, `${rate}`);
       await control.must('echo iops=max > a/io.max; echo auto > io.depth');
       const ended = await load.within(30_000);

@@ -7,7 +7,7 @@ import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
 const EXERCISER = fileURLToPath(new URL('../../tools/exerciser.js', import.meta.url));
 
-/** The long run is the command itself: ten seeds of 20,000 operations. */
+/** A short run. The long run is the command's default: ten seeds of 20,000 operations. */
 const LENGTH = ['--ops', '2500', '--seeds', '2'];
 
 const VARIANTS = [

@@ -33,7 +33,7 @@ mountTest('a full host file system gives ENOSPC, and what was there stays', asyn
       t.is(result, -ERRNO.ENOSPC);
       t.true(written >= 3 * MIB && written <= 4 * MIB, `${written} bytes fitted`);
       sameBytes(t, (await agent.read(fd, 0, MIB)).bytes, bytes);
-      // Room again: the error does not stick to the file.
+      // With room again writes succeed: the error is not permanent.
       const range = { mode: 3, offset: 0, length: 2 * MIB };
       t.is(await agent.result({ call: 'fallocate', fd, ...range }), 0);
       t.is(await agent.write(fd, 8 * MIB, bytes), MIB);
@@ -52,7 +52,7 @@ requires(
 )('an I/O error of the host gives EIO', async (t) => {
   const file = patternFile(join(tempFolder(t), 'backing'), 8 * MIB);
   const device = await loopDevice(t, file);
-  // The device keeps its size; behind the new end of its file it can read nothing: EIO.
+  // The device keeps its size, but cannot read past the new end of its file: EIO.
   truncateSync(file, 4 * MIB);
   const agent = new FileAgent(t);
   for (const flags of [O_RDONLY, O_RDONLY | O_DIRECT]) {

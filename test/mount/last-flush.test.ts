@@ -12,7 +12,7 @@ import { MIB, tempFolder } from '../helpers/temp.js';
 const flushTest = requires('fuse', 'root', 'io_uring', 'qemu');
 const TRANSPORTS = ['uring', 'fuse-native'] as const;
 
-/** Blocks so far apart that each has an L2 table of its own: one table of 4 KiB clusters covers 2 MiB. */
+/** Number of blocks, each with an L2 table of its own: with 4 KiB clusters a table covers 2 MiB. */
 const BLOCKS = 64;
 const APART = 2 * MIB;
 const IMAGE = 'cluster_size=4096';
@@ -95,7 +95,7 @@ for (const transport of TRANSPORTS) {
   }
 }
 
-/** A process may not write files any more, but for their first 4 KiB: EFBIG. */
+/** From now on writes of a process past the first 4 KiB of a file fail with EFBIG. */
 async function refuseWrites(pid: number): Promise<void> {
   await must('prlimit', ['--pid', String(pid), '--fsize=4096']);
 }

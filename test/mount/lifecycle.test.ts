@@ -14,7 +14,7 @@ function makeImage(t: ExecutionContext): string {
   return patternFile(join(tempFolder(t), 'disk.img'), 4 * MIB);
 }
 
-/** A daemon in the foreground, ready. */
+/** Starts a daemon in the foreground and waits until it is ready. */
 async function startForeground(
   t: ExecutionContext,
   words: readonly string[] = [],
@@ -22,7 +22,7 @@ async function startForeground(
   const folder = tempFolder(t);
   const point = join(folder, 'mnt');
   mkdirSync(point);
-  // Over fuse-native files in memory have a thread of their own, which has to end too.
+  // With fuse-native a thread serves files in memory; it must end too.
   const image = patternFile(join(tempFolder(t, TMPFS), 'disk.img'), 4 * MIB);
   const log = join(folder, 'log');
   t.teardown(() => forceAway(point));
@@ -36,7 +36,7 @@ async function startForeground(
 }
 
 mountTest('when mount returns, the files can be used and the type is ours', async (t) => {
-  // Both commands are processes of their own here, which have to end by themselves.
+  // Here both commands are processes of their own, and must end by themselves.
   const mount = await startMount(t, [makeImage(t)], [], process.env);
   t.is((await must('stat', ['-c', '%s', mount.file()])).trim(), String(4 * MIB));
   t.deepEqual(
@@ -72,7 +72,7 @@ for (const transport of ['uring', 'fuse-native'] as const) {
 mountTest('SIGTERM lets requests that wait go on without limits', async (t) => {
   const stuck = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
   const { daemon, mount } = await startForeground(t, stuck);
-  // The first read may pass at once; the other one would wait for more than an hour.
+  // The first read may pass at once; the other would wait for more than an hour.
   const agents = [new FileAgent(t), new FileAgent(t)];
   const flags = constants.O_RDONLY;
   const fds = await Promise.all(agents.map((agent) => agent.open(mount.file(), flags)));
@@ -86,7 +86,7 @@ mountTest('SIGTERM lets requests that wait go on without limits', async (t) => {
   daemon.process.kill('SIGTERM');
   t.deepEqual(await reads, [4096, 4096]);
   t.is((await daemon.within(5000)).code, 0);
-  // The files were open when the signal came: the log may say so.
+  // The files were open when the signal came, and the log may mention that.
   await mount.checkGone(t, /: in use/);
 });
 
@@ -107,7 +107,7 @@ mountTest('after kill -9 of the daemon files say ENOTCONN and umount cleans up',
   const fd = await agent.open(mount.file(), constants.O_RDONLY);
   process.kill(mount.pid, 'SIGKILL');
   t.true(await eventually(30_000, () => !isAlive(mount.pid)));
-  // The kernel may still be closing the daemon's files: a request that it had taken is aborted.
+  // The kernel may still be closing the daemon's files; a request that the daemon had taken is aborted.
   const { result } = await agent.read(fd, 0, 4096);
   t.true(result === -ERRNO.ENOTCONN || result === -ERRNO.ECONNABORTED, `${result}`);
   t.is(await agent.size(mount.file()), -ERRNO.ENOTCONN);

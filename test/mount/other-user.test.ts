@@ -35,7 +35,7 @@ userTest(
       'count=1',
     );
     t.is(written.code, 0, written.stderr);
-    // Without --allow-other not even root may look, which keeps a stuck mount from stopping others.
+    // Without --allow-other not even root has access, so a stuck mount cannot stop other users.
     t.regex((await run('cat', [file])).stderr, /Permission denied/);
     const ended = await user.sluice('umount', point);
     t.is(ended.code, 0, ended.stderr);

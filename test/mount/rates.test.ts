@@ -12,8 +12,8 @@ interface Case {
   limit: string;
   options: string[];
   /**
-   * What fio must measure. Never more than 2 % above: the run is short and begins with 10 ms of burst.
-   * Below, a busy machine may cost some; `tools/limits.ts` measures what a quiet one gives.
+   * The rate that fio must measure. It may be at most 2 % higher, because the run is short and begins with
+   * the allowance of 10 ms. On a busy machine it may be lower; `tools/limits.ts` measures on an idle one.
    */
   expected: number;
   measure: (job: FioJob) => number;

@@ -10,9 +10,9 @@ import { Child, must } from '../helpers/run.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
 
-// A signal that does not kill makes nobody fail who waits in a group: reads are slow, and right.
+// A signal that does not kill a process does not make its waiting requests fail: reads stay correct.
 
-/** Reads a file with a signal every 10 ms, and fails with the error of a read. Words: SA_RESTART or not, file. */
+/** Reads a file while a signal comes every 10 ms; fails if a read fails. Words: SA_RESTART or not, file. */
 const TIMED = `
   use POSIX qw(SIGALRM SA_RESTART); use Time::HiRes qw(setitimer ITIMER_REAL); use Digest::MD5;
   my ($flags, $path) = @ARGV;
@@ -30,10 +30,10 @@ const TIMED = `
   print $sum->hexdigest, "\\n";
 `;
 
-/** The first words are those of md5sum(1) and of TIMED. */
+/** The first word of the output of md5sum(1) and TIMED is the digest. */
 const digestOf = (text: string): string => text.split(/\s/)[0]!;
 
-/** Does something to a reader again and again while it reads, which then must have read everything. */
+/** Disturbs a reader again and again while it reads. It must still have read everything. */
 async function disturbed(
   t: ExecutionContext,
   mount: SluiceMount,
@@ -56,7 +56,7 @@ interface Freezer {
   set(frozen: boolean): void;
 }
 
-/** A cgroup that can be frozen, of v1 or v2; null where none can be made. */
+/** Makes a cgroup of v1 or v2 that can be frozen; null if that is not possible. */
 function makeFreezer(t: ExecutionContext): Freezer | null {
   const name = `sluice-test-${process.pid}`;
   for (const root of ['/sys/fs/cgroup/freezer', '/sys/fs/cgroup/unified', '/sys/fs/cgroup']) {
@@ -84,11 +84,11 @@ function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended meanwhile.
+    // The process has ended meanwhile.
   }
 }
 
-/** 1 MiB at 4 MiB a second: a quarter of a second, nearly all of which is waiting. */
+/** Reads 1 MiB at 4 MiB a second: a quarter of a second, nearly all of it waiting. */
 async function withSlowDisk(
   t: ExecutionContext,
   transport: TransportName,
@@ -146,7 +146,7 @@ for (const signal of ['SIGKILL', 'SIGINT', 'SIGQUIT'] as const) {
       const reader = new Child('perl', ['-e', TIMED, '0', mount.file('stuck')]);
       t.teardown(() => reader.process.kill('SIGKILL'));
       await untilQueued(mount, 'stuck', 1);
-      // Its timer has come by now, and its request keeps its place.
+      // Its timer has fired by now, and its request has kept its place.
       await sleep(50);
       t.is((await groupFigures(mount, 'stuck')).queued, 1);
       t.true(isAlive(reader.pid));

@@ -21,7 +21,7 @@ interface Mounted {
   daemon: string;
 }
 
-/** Mounts with other ways of running node; ends the mount with the test. */
+/** Mounts with another way of running node; the mount ends with the test. */
 async function mountBy(
   t: ExecutionContext,
   before: readonly string[],

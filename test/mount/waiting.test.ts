@@ -12,14 +12,14 @@ import { MIB, pattern, patternFile, tempFolder } from '../helpers/temp.js';
 
 const fioTest = requires('fuse', 'root', 'io_uring', 'fio');
 
-/** One byte a second: the second request, if not the first one, waits for more than an hour. */
+/** One byte a second: at the latest the second request waits for more than an hour. */
 const STUCK = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
 
 function makeImage(t: ExecutionContext): string {
   return patternFile(join(tempFolder(t), 'disk.img'), 16 * MIB);
 }
 
-/** Starts a process that waits in a throttled call, and returns once it does. */
+/** Starts a process in a throttled call, and returns once the call waits. */
 async function startWaiting(
   t: ExecutionContext,
   mount: SluiceMount,
@@ -30,7 +30,7 @@ async function startWaiting(
   if (fd < 0) throw new Error(`open: ${fd}`);
   const call = (): Promise<unknown> =>
     kind === 'read' ? agent.read(fd, 0, 4096) : agent.write(fd, 0, pattern(4096, 1));
-  // The last one never returns: what becomes of it is not of interest.
+  // The last call never returns; its result does not matter.
   call()
     .then(call)
     .catch(() => {});
@@ -44,11 +44,11 @@ for (const kind of ['read', 'write'] as const) {
       const { pid } = await startWaiting(t, mount, kind);
       const start = performance.now();
       process.kill(pid, 'SIGKILL');
-      // It takes 0.1 s at most where the machine has no other work, and would wait for an hour.
+      // On an idle machine this takes 0.1 s at most; the request itself would wait for an hour.
       const ended = await eventually(10_000, () => !isAlive(pid));
       t.log(`ended after ${(performance.now() - start).toFixed(1)} ms`);
       t.true(ended);
-      // A plain umount follows in withMount: nothing may hold the file any more.
+      // withMount then unmounts without force: nothing may keep the file open any more.
     });
   });
 }
@@ -65,7 +65,7 @@ mountTest('umount names the process that holds a file, and leaves the mount alon
   });
 });
 
-/** Reads at random for a minute, unless it is ended before. */
+/** Starts random reads for a minute, unless the child is ended before. */
 function startReaders(t: ExecutionContext, file: string, ...options: string[]): Child {
   const words = ['rw=randread', 'bs=4k', 'size=16m', 'time_based', 'runtime=60', ...options];
   const child = new Child('fio', fioWords(file, ...words));
@@ -75,12 +75,12 @@ function startReaders(t: ExecutionContext, file: string, ...options: string[]): 
   return child;
 }
 
-/** 512 requests in flight at once from one thread. */
+/** Options for 512 requests in flight from one thread. */
 const ASYNCHRONOUS = ['iodepth=512', 'iodepth_batch_submit=512'];
 
 /**
- * Ends a mount whose readers cannot be killed: the kernel interrupts a call that waits, but the
- * end of a process waits for its asynchronous requests.
+ * Ends a mount whose readers cannot be killed: the kernel interrupts a waiting call, but a process does
+ * not end before its asynchronous requests.
  */
 async function forceUnmount(t: ExecutionContext, mount: SluiceMount, readers: Child) {
   const ended = await mount.umount('--force');

@@ -47,7 +47,7 @@ for (const mode of ['--direct', '--no-direct']) {
 }
 
 mountTest('a write that is not aligned goes into a hole of the image', async (t) => {
-  // A file system may take any length for a direct read of a hole, but not for a write.
+  // A file system may accept any length for a direct read of a hole, but not for a write.
   const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
   const agent = new FileAgent(t);
   await withMount(t, [image], ['--direct'], async (mount) => {
@@ -112,7 +112,7 @@ for (const words of [
       const truncated = await run('truncate', ['-s', '0', mount.file()]);
       t.regex(truncated.stderr, /Read-only file system/);
       t.is(statSync(mount.file()).mode & 0o222, 0);
-      // Groups are no part of the images.
+      // Groups do not belong to the images, so they can be changed.
       mkdirSync(join(mount.point, '.groups', 'slow'));
       t.is((await sluice(['set', mount.point, 'slow', 'iops=100', 'member=disk'])).code, 0);
 
@@ -140,7 +140,7 @@ for (const { title, mode } of FALLOCATE) {
       t.is((await agent.read(fd, range.offset - 1, 2 * MIB + 2)).result, 2 * MIB + 2);
       t.is(await agent.result({ call: 'fsync', fd }), 0);
       t.true(readFileSync(image).equals(expected));
-      // A zeroed range may keep its blocks; a hole gives them back: 2 MiB are 4096 of 512 bytes.
+      // A zeroed range may keep its blocks, a hole frees them: 2 MiB are 4096 blocks of 512 bytes.
       if (mode === 3) t.true(statSync(image).blocks <= before - 4000);
     });
   });

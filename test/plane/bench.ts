@@ -20,7 +20,7 @@ import {
   writeRequest,
 } from './fake-host.js';
 
-/** Callers are not looked at here. */
+/** Stands for /proc: these tests do not look at callers. */
 const NO_PROCESSES: Processes = {
   idOf: () => undefined,
   processOf: () => 0,
@@ -43,7 +43,7 @@ export const FSYNC = 20;
 export const DISK = 2;
 
 export interface BenchOptions {
-  /** Content of the host files. */
+  /** Contents of the host files. */
   contents: Uint8Array[];
   mode?: Mode;
   alignment?: number;
@@ -51,13 +51,13 @@ export interface BenchOptions {
   config?: Partial<DiskConfig>;
 }
 
-/** All tests of a file share it: it is 830 MiB of addresses, and leaks show. */
+/** Shared by all tests of a file, because it takes much address space; this also makes leaks show. */
 const memory = new Memory();
 
-/** A plane between a kernel and host files that are played; time is a number. */
+/** A plane between a simulated kernel and simulated host files; the time is a number. */
 export class Bench {
   nowNs = 1e9;
-  /** What is found out about a caller that was interrupted. */
+  /** The answer to the question whether an interrupted caller is being killed. */
   isBeingKilled = true;
   initialised = 0;
   readonly memory = memory;
@@ -65,7 +65,7 @@ export class Bench {
   readonly disks: Disk[];
   readonly host: FakeHost;
   readonly plane: Plane;
-  /** Id of the request that was sent last; the next one's is 2 more. */
+  /** ID of the request that was sent last. The next ID is higher by 2. */
   unique = 0;
   /** Entries of `requests` that have been used. */
   #used = 0;
@@ -132,12 +132,12 @@ export class Bench {
     });
   }
 
-  /** Hands a request in, in a turn of its own. Returns its id. */
+  /** Sends a request in a turn of its own. Returns its ID. */
   send(opcode: number, node: number, body: Uint8Array): number {
     return this.sendAll([[opcode, node, body]])[0]!;
   }
 
-  /** Hands requests in, all in one turn. */
+  /** Sends requests in one turn. */
   sendAll(list: readonly (readonly [number, number, Uint8Array])[]): number[] {
     this.plane.beginTurn(this.nowNs);
     const ids = list.map(([opcode, node, body]) => {
@@ -167,14 +167,14 @@ export class Bench {
     this.send(INTERRUPT, 0, body);
   }
 
-  /** A turn in which nothing has come. */
+  /** Runs a turn without new requests or completions. */
   turn(nowNs = this.nowNs): void {
     this.nowNs = nowNs;
     this.plane.beginTurn(nowNs);
     this.#endTurn();
   }
 
-  /** Does the oldest pending operation of a kind, in a turn of its own. */
+  /** Carries out the oldest pending operation of a kind in a turn of its own. */
   step(kind: OpKind, request?: number): void {
     const match = (op: Op) => op.kind === kind && (request === undefined || op.request === request);
     const index = this.host.pending.findIndex(match);
@@ -191,24 +191,24 @@ export class Bench {
     this.#endTurn();
   }
 
-  /** Does all that is pending and what comes of it, oldest first. */
+  /** Carries out all pending operations and those that follow from them, oldest first. */
   run(): void {
     while (this.host.pending.length > 0) this.stepAt(0);
   }
 
-  /** Kinds of what is pending, for instance `read write+reply`. */
+  /** Kinds of the pending operations, for instance `read write+reply`. */
   pending(): string {
     return this.host.pending.map((op) => `${op.kind}${op.link === null ? '' : '+reply'}`).join(' ');
   }
 
-  /** The reply to a request, which must have come. */
+  /** The reply to a request, which must have been sent. */
   reply(unique: number): Reply {
     const reply = this.host.replies.get(unique);
     if (reply === undefined) throw new Error(`request ${unique} is not answered`);
     return reply;
   }
 
-  /** Sends a request, does everything, returns its answer: -errno or payload. */
+  /** Sends a request, carries everything out, and returns its answer: -errno or payload. */
   answer(opcode: number, node: number, body: Uint8Array): number | Uint8Array {
     return this.#whole(this.send(opcode, node, body));
   }
@@ -217,12 +217,12 @@ export class Bench {
     return this.#whole(this.read(offset, length));
   }
 
-  /** -errno, or the number of bytes that the reply says were written. */
+  /** Writes at once. Returns -errno, or the number of bytes written according to the reply. */
   writeNow(offset: number, payload: Uint8Array, fromCache = false): number {
     return this.written(this.write(offset, payload, DISK, fromCache));
   }
 
-  /** The same for a write that was sent before; does all that is pending. */
+  /** Carries out everything pending. Returns the same for a write that was sent before. */
   written(unique: number): number {
     const answer = this.#whole(unique);
     return typeof answer === 'number' ? answer : new DataView(answer.buffer).getUint32(0, true);
@@ -235,7 +235,7 @@ export class Bench {
     return count;
   }
 
-  /** Throws unless everything is given back. */
+  /** Throws unless all resources have been given back. */
   assertIdle(): void {
     const { plane } = this;
     const left = [plane.requests.count, SLOTS - memory.freeSlots, plane.pooled, this.inFlight];

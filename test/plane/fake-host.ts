@@ -19,13 +19,13 @@ export type OpKind =
   | 'times'
   | 'reply';
 
-/** All times of a file at a second. */
+/** The times of a file, all set to one second. */
 export function timesAt(seconds: number): HostTimes {
   const time = { seconds, nanoseconds: 0 };
   return { accessed: time, modified: time, changed: time };
 }
 
-/** Something that the plane has queued and the "kernel" has not done. */
+/** An operation that the plane has queued and the simulated kernel has not carried out. */
 export interface Op {
   kind: OpKind;
   request: number;
@@ -36,19 +36,19 @@ export interface Op {
   offset: number;
   /** fallocate's mode, lseek's whence. */
   mode: number;
-  /** The reply that goes out if, and only if, this transfer is whole. */
+  /** The reply that is sent if, and only if, this transfer is complete. */
   link: Op | null;
   wantsLink: boolean;
 }
 
-/** A host file in memory that asks for aligned I/O as O_DIRECT does. */
+/** A host file in memory that requires aligned I/O like O_DIRECT. */
 export class FakeFile {
   readonly bytes: Uint8Array;
   size: number;
   readonly alignment: number;
-  /** What fstat says. */
+  /** The result of fstat. */
   readonly status: HostStatus = { allocated: 0, times: timesAt(0) };
-  /** What was done, for instance `write 4096+512`. */
+  /** The operations so far, for instance `write 4096+512`. */
   readonly log: string[] = [];
 
   constructor(content: Uint8Array, alignment: number) {
@@ -68,26 +68,26 @@ export class FakeFile {
   }
 }
 
-/** A reply as the kernel gets it. */
+/** A reply as the kernel receives it. */
 export interface Reply {
   error: number;
   payload: Uint8Array;
 }
 
-/** What becomes of an operation: a result (-errno, or a smaller count), null for success. */
+/** Decides the result of an operation: -errno, or a smaller count, or null for success. */
 export type Fault = (op: Op) => number | null;
 
 /**
- * How transfers end: `linked` to their reply; `plain`, with a completion each; `inline`, at once,
- * as those of a file in memory; `mixed`: inline up to 4096 bytes, linked above.
+ * How transfers end: `linked` to their reply; `plain`, with a completion each; `inline`, at once, like
+ * those of a file in memory; `mixed`: inline up to 4096 bytes, linked above.
  */
 export type Mode = 'linked' | 'plain' | 'inline' | 'mixed';
 const MIXED_BYTES = 4096;
 
 /**
- * Engine and transport with the semantics of io_uring and /dev/fuse, in memory: operations are done
- * when, and in the order in which, the test says. A transfer that is linked to a reply completes
- * only if it failed or was short, and then the reply is dropped without a word.
+ * Engine and transport with the semantics of io_uring and /dev/fuse, in memory. The test decides when and
+ * in which order operations are carried out. A transfer linked to a reply completes only if it failed
+ * or was short; the reply is then dropped silently.
  */
 export class FakeHost implements Engine, Transport {
   readonly files: FakeFile[];
@@ -162,8 +162,8 @@ export class FakeHost implements Engine, Transport {
   }
 
   /**
-   * Does one operation, and its linked reply.
-   * @returns What completes: the operation with its result, or the reply.
+   * Carries out one operation and its linked reply.
+   * @returns The completion: the operation with its result, or the reply.
    */
   perform(op: Op): { kind: 'completed' | 'replied'; request: number; result: number } {
     if (op.wantsLink && op.link === null) throw new Error('a transfer without the reply behind it');

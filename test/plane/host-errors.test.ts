@@ -14,7 +14,7 @@ test('the first error of a kind is told at once, then a count a minute', (t) => 
   errors.add('web', 'WRITE', 8192, -28, 59e9);
   errors.tell(60e9);
   t.is(errors.tellAtNs, Infinity);
-  // They have stopped: the last ones are told all the same, at the end of the mount at the latest.
+  // The errors have stopped. The last ones are still reported, at the latest when the mount ends.
   errors.add('web', 'WRITE', 0, -28, 61e9);
   t.is(errors.tellAtNs, 120e9);
   errors.tell(Infinity);

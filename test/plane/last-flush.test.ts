@@ -13,7 +13,7 @@ const WAYS = { flushAtEnd, flushInPool };
 const memory = mapAnonymous(4096);
 const bytes = new Uint8Array(memory.buffer);
 
-/** Writes 7, reads it back, adds the result of each call to `results`. */
+/** Writes 7, reads it back, and adds the result of each call to `results`. */
 function steps(results: number[]) {
   return function* (io: FlushIo): Generator<number, number, number> {
     bytes.fill(7, 0, 512);

@@ -25,7 +25,7 @@ function setUp() {
   };
   const names = (group: typeof gold): string[] =>
     members.list(group, 0).map((member) => throttle.memberName(member));
-  /** The group that a call on `web` is charged to. */
+  /** The group charged for a call on `web`. */
   const charged = (uid: number, gid: number, thread: number, fromCache = false): string => {
     const member = members.charged(web, uid, gid, thread, fromCache, 0);
     return throttle.memberGroup(member).path;

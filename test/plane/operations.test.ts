@@ -178,7 +178,7 @@ test('zeros beside an unaligned write of the same block survive it', (t) => {
   const write = bench.write(0, HOST.slice(0, 100));
   bench.step('read');
   const zero = bench.send(FALLOCATE, DISK, allocateBody(ZERO_RANGE | KEEP_SIZE, 100, 412));
-  // Whatever is pending goes newest first, as the kernel may have it.
+  // Pending operations are carried out newest first, as the kernel may do.
   while (bench.host.pending.length > 0) bench.stepAt(bench.host.pending.length - 1);
   t.is(bench.written(write), 100);
   t.is(bench.reply(zero).error, 0);
@@ -282,7 +282,7 @@ test('fdatasync is asked of the host as that', (t) => {
   t.deepEqual(modes.slice(0, 2), [0, 1]);
 });
 
-/** What lseek answers: -errno or the offset. */
+/** The answer of lseek: -errno or the offset. */
 function seek(bench: Bench, offset: number, whence: number): number {
   const answer = bench.answer(LSEEK, DISK, seekBody(offset, whence));
   return typeof answer === 'number' ? answer : new DataView(answer.buffer).getUint32(0, true);

@@ -9,7 +9,7 @@ interface Lock {
   exclusive: boolean;
 }
 
-/** The rule, plainly: a list in order of arrival; a lock is held when no earlier one conflicts. */
+/** The rule in its simplest form: a list by arrival; a lock is held when no earlier one conflicts. */
 class Model {
   list: Lock[] = [];
 
@@ -27,7 +27,7 @@ class Model {
   }
 }
 
-/** Locks and model side by side; every call is compared. */
+/** Locks and model together; every call is compared. */
 class Pair {
   readonly model = new Model();
   readonly held = new Set<number>();
@@ -45,7 +45,7 @@ class Pair {
     this.#compare();
   }
 
-  /** Ends one of those that are held. */
+  /** Releases one of the held locks. */
   end(choice: number): void {
     const candidates = [...this.held];
     const id = candidates[choice % candidates.length]!;
@@ -90,7 +90,7 @@ test('random locks are held as the plain rule says, in order, and all in the end
         if (typeof one !== 'number') pair.begin(one[0] * 512, (one[0] + one[1]) * 512, one[2]);
         else if (pair.held.size > 0) pair.end(one);
       }
-      // With each lock that ends another may go, so none waits for ever.
+      // Each released lock must let waiting ones proceed, so none waits for ever.
       while (pair.model.list.length > 0) {
         if (pair.held.size === 0) throw new Error('some wait and none is held');
         pair.end(0);

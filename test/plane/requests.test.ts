@@ -38,7 +38,7 @@ test('the number that was given back last is used first: few entries are touched
   t.deepEqual([requests.take(), requests.take(), requests.take()], [b, a, 2]);
 });
 
-/** Ids that meet in few buckets: a bucket is the low word without its lowest bit, modulo 4096. */
+/** IDs that collide in few entries of the hash table: the low word without its lowest bit, modulo 4096. */
 const id = fc.tuple(
   fc.constantFrom(0, 2, 8192, 16384, 0xfffffffe, 0xffffe000),
   fc.constantFrom(0, 1, 0x80000000, 0xffffffff),

@@ -10,7 +10,7 @@ const ENOSPC = 28;
 const DISK_BYTES = 192 << 10;
 const STEPS = 4000;
 
-/** A linear congruence modulo 2^32: the same choices in every run. */
+/** A linear congruential generator modulo 2^32: the same choices in every run. */
 class Random {
   #state: number;
   constructor(seed: number) {
@@ -28,7 +28,7 @@ interface Plan {
   mode: Mode;
   alignment: number;
   depth: number;
-  /** Of a hundred transfers so many fail, and as many are short. */
+  /** Percentage of transfers that fail, and also of those that are short. */
   faults: number;
 }
 
@@ -38,14 +38,14 @@ interface Sent {
   kind: 'read' | 'write' | 'other';
   offset: number;
   payload: Uint8Array;
-  /** Of a read: bytes that were certain when it was sent, see Storm.certain. */
+  /** For a read: the certain bytes at the time when it was sent, see Storm.certain. */
   certain: Uint8Array;
 }
 
 /**
  * Random requests to two disks, the first one throttled, with completions in random order, errors,
- * short transfers and interrupts. Each byte is written once at most, so it is either as it was or
- * as it was written, and certain while nothing writes to it.
+ * short transfers and interrupts. Each byte is written at most once, so it has its old or its new value,
+ * and it is certain which one while no write to it is in progress.
  */
 class Storm {
   readonly bench: Bench;
@@ -53,9 +53,9 @@ class Storm {
   readonly #plan: Plan;
   readonly #before: Uint8Array[];
   readonly #after: Uint8Array[];
-  /** 0: as it was; 1: being written, or its write failed; 2: written. */
+  /** 0: old value; 1: being written, or its write failed; 2: written. */
   readonly certain: Uint8Array[];
-  /** Ranges that are still to be written, by disk. */
+  /** Ranges that remain to be written, by disk. */
   readonly #ranges: { offset: number; length: number }[][];
   #open: Sent[] = [];
   answered = 0;
@@ -143,7 +143,7 @@ class Storm {
     this.#sent(sent, this.bench.read(offset, length, DISK + disk));
   }
 
-  /** What changes no byte: a flush, a search, an allocation of what is there. */
+  /** Sends a request that changes no byte: a flush, an lseek, an allocation of existing data. */
   #sendOther(disk: number): void {
     const node = DISK + disk;
     const kind = this.#random.below(3);
@@ -160,7 +160,7 @@ class Storm {
     this.#open.push({ certain: new Uint8Array(), ...what, id });
   }
 
-  /** Looks at the answers that have come. */
+  /** Checks the answers that have arrived. */
   #collect(): void {
     const { replies } = this.bench.host;
     this.#open = this.#open.filter((sent) => {
@@ -174,7 +174,7 @@ class Storm {
         const written =
           reply.error === 0 ? new DataView(reply.payload.buffer).getUint32(0, true) : 0;
         this.certain[disk]!.fill(2, offset, offset + written);
-        // Interrupted while it waited: as if it had never been.
+        // Interrupted while it waited: it has no effect.
         if (reply.error === -EINTR)
           this.certain[disk]!.fill(0, offset, offset + sent.payload.length);
       } else if (sent.kind === 'read' && reply.error === 0) {
@@ -207,11 +207,11 @@ class Storm {
       return op.kind === 'read' ? -EIO : random.below(2) === 0 ? -EIO : -ENOSPC;
     if (op.kind !== 'read' && op.kind !== 'write') return null;
     const blocks = op.length / this.#plan.alignment;
-    // The edge of an unaligned write is one block, which a host reads or does not.
+    // The edge of an unaligned write is a single block, so its read cannot be short.
     return blocks < 2 ? null : (1 + random.below(blocks - 1)) * this.#plan.alignment;
   }
 
-  /** The disk in ranges of 1 to 6000 bytes, most not aligned, in random order. */
+  /** Splits the disk into ranges of 1 to 6000 bytes, most not aligned, in random order. */
   #split(): { offset: number; length: number }[] {
     const random = this.#random;
     const ranges: { offset: number; length: number }[] = [];

@@ -3,7 +3,7 @@ import { ThreadCache } from '../../src/plane/thread-cache.js';
 
 const MS = 1e6;
 
-/** A cache that counts what it looks up; thread N is member 10 N + `offset`. */
+/** A cache that records its look-ups; thread N is member 10 N + `offset`. */
 function counting() {
   const state = { offset: 0, asked: [] as number[] };
   const cache = new ThreadCache((thread) => {
@@ -43,7 +43,7 @@ test('500 threads cost at most 1000 look-ups a second', (t) => {
   for (let time = 0; time < 1000 * MS; time += MS) {
     for (let thread = 1; thread <= 500; thread++) cache.find(thread, time);
   }
-  t.true(state.asked.length <= 1500, `${state.asked.length}`); // the first 500 come on top
+  t.true(state.asked.length <= 1500, `${state.asked.length}`); // the first 500 are extra
 });
 
 test('more threads than it remembers are all answered', (t) => {

@@ -19,8 +19,8 @@ const HOST = new Uint8Array(pattern(1 << 20, 7));
 const PAYLOAD = new Uint8Array(pattern(1 << 20, 99));
 
 /**
- * Two disks; the first is in a group of 10 requests a second that has let its first one go, so that
- * the next ones go at 1.1 s (10 ms early: the allowance), 1.2 s and so on after `nowNs`.
+ * Two disks. The first one is in a group of 10 requests a second, whose first request has passed already,
+ * so the next ones pass at 1.1 s (10 ms early: the allowance), 1.2 s and so on after `nowNs`.
  */
 function throttled(options: Partial<BenchOptions> = {}): Bench {
   const bench = new Bench({ contents: [HOST, HOST], ...options });
@@ -67,7 +67,7 @@ for (const alignment of [1, 512, 4096]) {
     );
     t.is(bench.memory.freeSlots, 288);
     t.is(bench.plane.pooled, 6);
-    // Others use the slots meanwhile.
+    // Other requests use the slots meanwhile.
     for (let i = 0; i < 40; i++) {
       const id = bench.write(0, PAYLOAD.slice(i, i + 65536), DISK + 1);
       t.is(bench.written(id), 65536);
@@ -109,7 +109,7 @@ test('a signal that does not kill leaves a waiting request its place', (t) => {
   bench.isBeingKilled = false;
   const [first, second] = [bench.read(0, 512), bench.read(512, 512)];
   bench.interrupt(first);
-  // It is looked at again every 100 ms, in vain.
+  // Its caller is checked again every 100 ms, without effect.
   t.is(bench.plane.wakeAtNs, SECOND + 0.09 * SECOND);
   bench.turn(1.09 * SECOND);
   bench.run();
@@ -185,7 +185,7 @@ test('ids that meet in one bucket of the index are told apart, and forgotten whe
 
 test('with the pool full, waiting writes keep 32 slots, and those in flight get theirs', (t) => {
   const bench = throttled();
-  // The smallest payload that takes a place of 1 MiB: 1024 of them fill the pool.
+  // The smallest payload that occupies a place of 1 MiB: 1024 of these fill the pool.
   const large = PAYLOAD.slice(0, 524_289);
   for (let i = 0; i < 1024; i++) bench.write(0, large);
   const flying = bench.read(0, 512, DISK + 1);
@@ -231,7 +231,7 @@ test('when limits are let go of, all that waits goes at once, and nothing waits 
   const reads = Array.from({ length: 300 }, (_, i) => bench.read(i * 512, 512));
   bench.plane.releaseWaiting();
   bench.turn();
-  t.is(bench.inFlight, 256); // the window still holds
+  t.is(bench.inFlight, 256); // the window still applies
   bench.run();
   for (const id of reads) t.is(bench.reply(id).error, 0);
   sameBytes(t, bench.readNow(0, 512), HOST.slice(0, 512));

@@ -11,7 +11,7 @@ const MODES: readonly Mode[] = ['linked', 'plain', 'inline', 'mixed'];
 const HOST = new Uint8Array(pattern(20000, 7));
 const PAYLOAD = new Uint8Array(pattern(20480, 99));
 
-/** HOST with `payload` at `offset`. */
+/** The contents of HOST with `payload` at `offset`. */
 function over(offset: number, payload: Uint8Array, size = HOST.length): Uint8Array {
   const content = new Uint8Array(Math.max(size, offset + payload.length));
   content.set(HOST);
@@ -162,7 +162,7 @@ test('an unaligned write reads the blocks at its edges, and only those', (t) => 
   const bench = new Bench({ contents: [HOST], alignment: 512 });
   bench.writeNow(100, PAYLOAD.slice(0, 2000)); // blocks 0 to 4
   bench.writeNow(512, PAYLOAD.slice(0, 600)); // begins with a block
-  bench.writeNow(700, PAYLOAD.slice(0, 324)); // ends with one
+  bench.writeNow(700, PAYLOAD.slice(0, 324)); // ends with a block
   t.deepEqual(bench.host.files[0]!.log, [
     ...['read 0+512', 'read 2048+512', 'write 0+2560'],
     ...['read 1024+512', 'write 512+1024'],
@@ -192,7 +192,7 @@ test('writes to neighbouring bytes of one block all survive, in any order of eve
         bench.stepAt((turn * order) % bench.host.pending.length);
       }
       const expected = over(0, HOST);
-      // The whole-block write came last to the second block; the others end at 520.
+      // The whole-block write was the last one to the second block; the others end at 520.
       for (let i = 0; i < 40; i++) expected.set(PAYLOAD.slice(i, i + 13), i * 13);
       expected.set(PAYLOAD.slice(0, alignment), alignment);
       t.is(difference(bench.host.files[0]!.content, expected), null);

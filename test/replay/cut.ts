@@ -4,8 +4,8 @@ import type { Change, HostRecord } from './record.js';
 const SECTOR = 512;
 
 /**
- * What a host file may hold when the power fails at the moment `at`: all that was done before the last
- * barrier that was complete, and of all later changes any part, down to single sectors.
+ * The possible contents of a host file if the power fails at the moment `at`: all changes made before
+ * the last complete barrier, and any part of all later changes, down to single sectors.
  */
 export function cutOff(
   before: Buffer,
@@ -19,7 +19,7 @@ export function cutOff(
   const asked = record.changes.filter((one) => one.file === file && one.issued <= at);
   const host = new HostBytes(before);
   asked.sort((a, b) => a.done - b.done || a.issued - b.issued);
-  // How much of what nobody waited for has got there: from hardly any to nearly all.
+  // The percentage of the later changes that reached the disk, from hardly any to nearly all.
   const share = random.below(101);
   for (const change of asked) {
     if (change.done <= certain && !change.failed) host.apply(change, 0, change.length);
@@ -29,7 +29,7 @@ export function cutOff(
   return host.content;
 }
 
-/** Some of a change's sectors. Bytes of one sector get there together. */
+/** Applies some sectors of a change. The bytes of a sector are written together. */
 function applyTorn(host: HostBytes, change: Change, share: number, random: Random): void {
   if (change.kind === 'size' || change.kind === 'longer') return;
   for (let at = 0; at < change.length; ) {
@@ -53,7 +53,7 @@ class HostBytes {
     return this.#bytes.subarray(0, this.#size);
   }
 
-  /** Bytes `from` to `to` of a change. */
+  /** Applies the bytes `from` to `to` of a change. */
   apply(change: Change, from: number, to: number): void {
     const { kind, offset, bytes } = change;
     if (kind === 'size') this.#resize(offset);

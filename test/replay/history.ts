@@ -1,24 +1,24 @@
-/** Writes are multiples of this: two of them can share a sector, and do. */
+/** Writes are multiples of this, so that several share a sector. */
 export const ATOM = 128;
 
-/** What a write leaves that leaves zeros. */
+/** The version of a write of zeros. */
 export const ZEROS = -1;
 
 /** A write to a disk. Times are ticks of the host's record. */
 export interface Write {
-  /** Bytes of the disk, whole atoms. */
+  /** Offset in the disk in bytes; a write has whole atoms. */
   offset: number;
   length: number;
-  /** A number of its own, from 1, or ZEROS. */
+  /** A unique number from 1 on, or ZEROS. */
   version: number;
   sent: number;
-  /** When it was answered with success; Infinity if it was not. */
+  /** The time of its successful answer; Infinity if there was none. */
   answered: number;
   /** Not answered yet. */
   open: boolean;
 }
 
-/** The disk was made longer by truncate. */
+/** A truncate that made the disk longer. */
 export interface Growth {
   size: number;
   sent: number;
@@ -29,7 +29,7 @@ export function roundUpToSector(size: number): number {
   return Math.ceil(size / 512) * 512;
 }
 
-/** An atom says which it is and which write of it this was. */
+/** Fills a range with atoms, each of which contains its place and the version of its write. */
 export function stamp(bytes: Buffer, offset: number, length: number, version: number): void {
   for (let at = 0; at < length; at += 8) {
     bytes.writeUInt32LE(Math.floor((offset + at) / ATOM), at);
@@ -37,18 +37,18 @@ export function stamp(bytes: Buffer, offset: number, length: number, version: nu
   }
 }
 
-/** All writes to a disk: what it may read as. No two that overlap are under way at once. */
+/** All writes to a disk, and so its possible contents. Writes in progress must not overlap. */
 export class History {
   readonly writes: Write[] = [];
   readonly growths: Growth[] = [];
-  /** It never gets longer. */
+  /** The largest size of the disk. */
   readonly limit: number;
   readonly #before: Buffer;
   readonly #length: number;
 
   /**
-   * @param before What the disk read as before all writes.
-   * @param limit The disk may get as long as this.
+   * @param before The contents of the disk before all writes.
+   * @param limit The largest size of the disk.
    */
   constructor(before: Buffer, limit = 0) {
     this.limit = Math.max(limit, before.length);
@@ -56,12 +56,12 @@ export class History {
     this.#before = Buffer.concat([before, Buffer.alloc(this.limit - before.length)]);
   }
 
-  /** How long the disk is at least, with what was answered. */
+  /** The least size of the disk, by the answered requests. */
   get size(): number {
     return this.#sizeWith((one) => one.answered < Number.POSITIVE_INFINITY);
   }
 
-  /** How long it is at most, with what was sent. */
+  /** The largest size of the disk, by the requests sent. */
   get sizeSent(): number {
     return this.#sizeWith(() => true);
   }
@@ -72,7 +72,7 @@ export class History {
     return roundUpToSector([...ends, ...sizes].reduce((a, b) => Math.max(a, b), this.#length));
   }
 
-  /** The same for a whole disk, which must also have a length that it may have. */
+  /** Like `check`, for a whole disk, whose size must be possible too. */
   checkWhole(read: Buffer, certain: number, until: number): string | null {
     const least = this.#sizeWith((one) => one.answered <= certain);
     const most = this.#sizeWith((one) => one.sent <= until);
@@ -82,7 +82,7 @@ export class History {
     return this.check(read, 0, certain, until);
   }
 
-  /** Is anything being written there? */
+  /** True if a write to this range is in progress. */
   isBusy(offset: number, length: number): boolean {
     return this.writes.some((one) => {
       return one.open && one.offset < offset + length && offset < one.offset + one.length;
@@ -90,9 +90,9 @@ export class History {
   }
 
   /**
-   * Compares what was read from `offset` with what it may be: every write that was answered by
-   * `certain` shows, unless a later one hides it; one that was sent by `until` may show.
-   * @returns What is wrong, or null.
+   * Compares the bytes read at `offset` with the possible contents. Every write answered by `certain` must
+   * show unless a later one hides it; a write sent by `until` may show.
+   * @returns The error, or null.
    */
   check(read: Buffer, offset: number, certain: number, until: number): string | null {
     const end = offset + read.length;
@@ -124,7 +124,7 @@ function looksLike(got: Buffer, offset: number, write: Write): boolean {
   return wanted.equals(got);
 }
 
-/** Writes what of a write lies in `bytes`, which begin at byte `start` of the disk. */
+/** Writes the part of a write that lies in `bytes`, which begin at byte `start` of the disk. */
 function put(bytes: Buffer, start: number, write: Write): void {
   const from = Math.max(start, write.offset);
   const to = Math.min(start + bytes.length, write.offset + write.length);

@@ -1,14 +1,14 @@
 import type { Maker } from '../formats/variants.js';
 
-/** An image that is written while its host may fail at any moment. */
+/** A kind of image to be written while its host may fail at any moment. */
 export interface Kind {
   title: string;
   make(maker: Maker): void;
-  /** Alignments of host I/O that go with its clusters. */
+  /** Alignments of host I/O that are possible with its cluster size. */
   alignments: readonly number[];
   /** Largest write, bytes. */
   longest: number;
-  /** The disk may grow to so many times its size. */
+  /** The disk may grow to this many times its size. */
   growth?: number;
 }
 
@@ -26,7 +26,7 @@ function single(title: string, options: string, size: string, clusterBytes: numb
   };
 }
 
-/** Direct I/O needs units of at least 4 KiB; so small clusters are written through the page cache. */
+/** Direct I/O needs units of at least 4 KiB, so small clusters are written through the page cache. */
 function limits(unitBytes: number): Pick<Kind, 'alignments' | 'longest'> {
   const longest = Math.min(256 * KIB, Math.max(16 * KIB, unitBytes * 3));
   return { alignments: unitBytes < 4 * KIB ? [1] : [1, 512, 4 * KIB], longest };
@@ -91,7 +91,7 @@ function overRaw(title: string, options: string, clusterBytes: number): Kind {
   };
 }
 
-/** So full that the table of refcounts, one cluster for 2 MiB of file, has to grow. */
+/** So full that the refcount table, one cluster for each 2 MiB of the file, must grow. */
 const FULL_TABLE: Kind = {
   title: 'a refcount table that grows',
   make(maker) {

@@ -1,27 +1,27 @@
-/** A change that was asked of a host file. Times are ticks of the record's clock. */
+/** A requested change of a host file. Times are ticks of the record's clock. */
 export interface Change {
   file: number;
   kind: 'write' | 'zero' | 'size' | 'longer';
-  /** Bytes; of `size` the new size. `longer` makes room for a range without a change to bytes. */
+  /** In bytes; for `size` the new size. `longer` makes room for a range without changing bytes. */
   offset: number;
   length: number;
-  /** What is written; null for zeros and sizes. */
+  /** The written bytes; null for zeros and sizes. */
   bytes: Buffer | null;
   issued: number;
-  /** Infinity while it is not done. */
+  /** The time of its end; Infinity while it is in progress. */
   done: number;
-  /** The host refused: any part of it may be there. */
+  /** The host reported an error: any part of the change may have been made. */
   failed: boolean;
 }
 
-/** A flush: what was done before it was issued is on the disk when it is done. */
+/** A flush: changes that ended before it was issued are on the disk when it ends. */
 export interface Barrier {
   file: number;
   issued: number;
   done: number;
 }
 
-/** Everything that was asked of host files, in order. */
+/** All operations on host files, in order. */
 export class HostRecord {
   readonly changes: Change[] = [];
   readonly barriers: Barrier[] = [];
@@ -31,7 +31,7 @@ export class HostRecord {
     return this.#now;
   }
 
-  /** A moment of its own. */
+  /** Advances the clock by one tick and returns the time. */
   tick(): number {
     return ++this.#now;
   }

@@ -10,14 +10,14 @@ import { type Barrier, type Change, HostRecord } from './record.js';
 const EINVAL = 22;
 const ENXIO = 6;
 
-/** How operations end: `later`, linked to their reply where that may be, or transfers `at once`. */
+/** How operations end: `later`; `linked` to their reply where possible; or, for transfers, `at once`. */
 export type Ending = 'later' | 'linked' | 'at once';
 
 interface Op {
   kind: 'read' | 'write' | 'flush' | 'allocate' | 'resize' | 'reply';
   request: number;
   file: number;
-  /** Of the process; of a reply, in the plane's memory. */
+  /** Address in the process; for a reply, offset in the plane's memory. */
   address: number;
   length: number;
   offset: number;
@@ -26,13 +26,13 @@ interface Op {
   link: Op | null;
 }
 
-/** What becomes of an operation: -errno, or null for success. */
+/** Decides the result of an operation: -errno, or null for success. */
 export type Fault = (kind: Op['kind']) => number | null;
 
 /**
- * Engine and transport over files in memory, whose operations are done one by one when, and in the
- * order in which, the test says, and recorded. It insists on what direct I/O needs, and on memory
- * that stays as it is while it is being written.
+ * Engine and transport over files in memory. The test decides when and in which order operations are
+ * carried out; all are recorded. The engine checks the alignment that direct I/O needs, and that memory
+ * does not change while it is being written.
  */
 export class RecordingHost implements Engine, Transport {
   readonly record = new HostRecord();
@@ -46,7 +46,7 @@ export class RecordingHost implements Engine, Transport {
   readonly #scratch: number;
   #unlinked: Op | null = null;
 
-  /** @param scratch An open file of no other use. */
+  /** @param scratch An open file without another use. */
   constructor(
     memory: Memory,
     files: readonly EngineFile[],
@@ -95,7 +95,7 @@ export class RecordingHost implements Engine, Transport {
     return this.#ask({ kind: 'flush', request, file, barrier }, false);
   }
 
-  /** Mode 0 makes the file longer; all others that are used zero within it. */
+  /** Mode 0 makes the file longer; the other modes in use write zeros within it. */
   allocate(request: number, file: number, mode: number, offset: number, length: number): number {
     const change = this.#change(file, mode === 0 ? 'longer' : 'zero', offset, length, null);
     return this.#ask({ kind: 'allocate', request, file, length, offset, change }, false);
@@ -127,7 +127,7 @@ export class RecordingHost implements Engine, Transport {
     else before.link = op;
   }
 
-  /** Does one pending operation; returns what completes. */
+  /** Carries out one pending operation; returns its completion. */
   perform(index: number): { replied: boolean; request: number; result: number } {
     const [op] = this.pending.splice(index, 1) as [Op];
     const { request } = op;
@@ -201,7 +201,7 @@ export class RecordingHost implements Engine, Transport {
     return result;
   }
 
-  /** Memory at an address of the process: the kernel copies it, as it would for a disk. */
+  /** Copies memory at an address of the process. The kernel makes the copy, as it would for a disk. */
   #copy(address: number, length: number): Buffer {
     const bytes = Buffer.alloc(length);
     if (pwrite(this.#scratch, address, length, 0) !== length) throw new Error('no such memory');

@@ -10,16 +10,16 @@ import { cutOff } from './cut.js';
 import { KINDS, type Kind } from './kinds.js';
 import { openImage, type Plan, Session } from './session.js';
 
-/** Power failures in all; SLUICE_REPLAY_ROUNDS=1000 makes it the long run. */
+/** Number of power failures; SLUICE_REPLAY_ROUNDS=1000 makes it the long run. */
 const ROUNDS = Number(process.env.SLUICE_REPLAY_ROUNDS ?? 240);
 const SEED = Number(process.env.SLUICE_REPLAY_SEED ?? 0);
-/** A session is cut off at so many moments. */
+/** Number of moments at which a session is cut off. */
 const CUTS = 5;
-/** Images that are looked at side by side. */
+/** Number of images checked at the same time. */
 const JUDGES = 3;
 const IMAGE = 'top.qcow2';
 
-/** The files of a kind, made once, and what the image reads as. */
+/** Makes the files of a kind once; `raw` has the contents of the disk. */
 async function prepare(t: ExecutionContext, kind: Kind): Promise<{ folder: string; raw: Buffer }> {
   const maker = new Maker(tempFolder(t, TMPFS));
   kind.make(maker);
@@ -27,7 +27,7 @@ async function prepare(t: ExecutionContext, kind: Kind): Promise<{ folder: strin
   return { folder: maker.folder, raw };
 }
 
-/** What qemu-img reads. */
+/** The contents of the disk as read by qemu-img. */
 async function read(image: string): Promise<Buffer> {
   const raw = `${image}.raw`;
   await must('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image, raw]);
@@ -36,9 +36,9 @@ async function read(image: string): Promise<Buffer> {
   return bytes;
 }
 
-/** An image whose writing stopped: no corruption, and nothing synced is lost. */
+/** Checks an interrupted image: it must not be corrupt, and no synced write may be lost. */
 async function judge(session: Session, image: string, at: number): Promise<string | null> {
-  // Lazy refcounts are stale after a failure, and the image says so: then they are made good.
+  // After a failure lazy refcounts are wrong and the image is marked as dirty: opening it repairs it.
   if ((readFileSync(image)[79]! & 1) !== 0) (await openImage(image)).close();
   const check = await run('qemu-img', ['check', '-f', 'qcow2', image]);
   // 3: leaked clusters and nothing else.
@@ -46,16 +46,16 @@ async function judge(session: Session, image: string, at: number): Promise<strin
   return session.history.checkWhole(await read(image), session.syncedAt(at), at);
 }
 
-/** The conditions of a session, for those who look into a failure. */
+/** The conditions of a session, for the message of a failure. */
 function how({ alignment, ending, requests, depth, faults, growth, device }: Plan): string {
   const io = `alignment ${alignment}, ${ending}, ${requests} requests, ${depth} deep`;
   return `${io}, faults ${faults}, growth ${growth}, device ${device}`;
 }
 
-/** A session that has ended, with the image as it left it. */
+/** A finished session and its image. */
 interface Played {
   session: Session;
-  /** Path of the image, and of further files of the session with more behind it. */
+  /** Path of the image. Further files of the session have longer paths with this beginning. */
   image: string;
   random: Random;
 }
@@ -87,7 +87,7 @@ async function play(folder: string, raw: Buffer, kind: Kind, seed: number): Prom
   return { session, image, random };
 }
 
-/** Cuts a session off at some moments, and looks at its proper end. */
+/** Checks a session cut off at some moments, and its regular end. */
 async function judgeAll({ session, image, random }: Played): Promise<string | null> {
   const { record } = session.host;
   for (let cut = 0; cut < CUTS; cut++) {
@@ -99,7 +99,7 @@ async function judgeAll({ session, image, random }: Played): Promise<string | nu
     rmSync(name);
   }
   const check = await run('qemu-img', ['check', '-f', 'qcow2', image]);
-  // Whatever the host refused: there is no cluster that nobody uses.
+  // In spite of all errors of the host there must be no leaked cluster.
   if (check.code !== 0) return `after the end: ${check.stdout}${check.stderr}`;
   const end = record.tick();
   const wrong = session.history.checkWhole(await read(image), end, end);
@@ -116,7 +116,7 @@ for (const [number, kind] of KINDS.entries()) {
     try {
       for (let i = 0; i < sessions; i++) {
         const seed = SEED + i * KINDS.length + number;
-        // Sessions share memory: one at a time. Looking at what they left takes longer.
+        // Sessions share memory and run one at a time. Checking their images takes longer.
         const played = await play(folder, raw, kind, seed);
         const judged: Promise<void> = judgeAll(played).then((wrong) => {
           t.is(wrong, null, `seed ${seed}, ${how(played.session.plan)}`);

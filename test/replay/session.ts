@@ -39,7 +39,7 @@ const ZERO_RANGE = 0x10 | 0x01;
 const EPERM = 1;
 const QUIET = { info() {}, warn() {}, error() {} };
 
-/** Opens an image to write it, as a mount does; one that is marked as dirty is repaired then. */
+/** Opens an image for writing as a mount does, which repairs an image that is marked as dirty. */
 export function openImage(path: string, growable = false) {
   return openDisks(
     {
@@ -50,39 +50,39 @@ export function openImage(path: string, growable = false) {
   );
 }
 
-/** Shared: it is 1.3 GiB of addresses. Each session leaves it as it was. */
+/** Shared, because it takes 1.3 GiB of address space. Each session gives everything back. */
 const memory = new Memory();
 
-/** How a session goes. */
+/** The settings of a session. */
 export interface Plan {
-  /** The image; it is changed. */
+  /** Path of the image. The session changes it. */
   image: string;
-  /** What it reads as. */
+  /** The contents of the disk. */
   raw: Buffer;
   /** Offsets, lengths and addresses of host I/O are multiples of this. */
   alignment: number;
   ending: Ending;
-  /** Requests in all, and at once. */
+  /** Number of requests, and how many at the same time. */
   requests: number;
   depth: number;
   /** Largest write, bytes. */
   longest: number;
-  /** The disk may grow up to so many bytes, by writes and truncate; 0: it does not. */
+  /** The disk may grow to this many bytes by writes and truncate; 0: it does not grow. */
   growth: number;
-  /** The image lies on a device of so many bytes, full of what was there before; 0: it is a file. */
+  /** The image lies on a device of this many bytes, full of old data; 0: it is a file. */
   device: number;
-  /** One operation of the host in so many fails; 0: none. */
+  /** One in so many operations of the host fails; 0: none. */
   faults: number;
 }
 
-/** What is known of a disk that is on a device. */
+/** The configuration of a disk, changed for an image on a device. */
 function asOnDevice(disk: DiskConfig, { device }: Plan): DiskConfig {
   if (device === 0) return disk;
   const write = { ...disk.chain!.write!, deviceEnd: disk.hostSize };
   return { ...disk, hostSize: device, blockDevice: true, chain: { ...disk.chain!, write } };
 }
 
-/** A flush that was answered: what was answered before it was sent is on the disk. */
+/** An answered flush: writes answered before it was sent are on the disk. */
 interface Synced {
   sent: number;
   answered: number;
@@ -96,13 +96,13 @@ interface Open {
   growth: Growth | null;
 }
 
-/** A data plane over an image, with random requests, whose host operations end in random order. */
+/** A data plane over an image with random requests. Host operations end in random order. */
 export class Session {
   readonly plan: Plan;
   readonly history: History;
   readonly host: RecordingHost;
   readonly syncs: Synced[] = [];
-  /** The image's own file as the session found it. */
+  /** The image's own file before the session. */
   readonly before: Buffer;
   readonly #random: Random;
   readonly #plane: Plane;
@@ -162,7 +162,7 @@ export class Session {
     if (plan.faults > 0) this.host.fault = (kind) => this.#fault(kind);
   }
 
-  /** Runs to the end. Throws where a read gives what cannot be, or something stays behind. */
+  /** Runs to the end. Throws if a read returns impossible contents or a resource is not given back. */
   async run(): Promise<void> {
     let left = this.plan.requests;
     for (;;) {
@@ -186,11 +186,11 @@ export class Session {
     if (this.#plane.requests.count !== 0) throw new Error('requests stay behind');
   }
 
-  /** What a clean end does: all metadata written. Then the files are closed. */
+  /** Ends cleanly: writes all metadata and closes the files. */
   finish(): void {
     this.host.fault = () => null;
     try {
-      // Faults that were asked for are no losses here.
+      // Injected faults do not count as losses here.
       for (const disk of this.#disks) disk.losses.errno = 0;
       const failed = flushAtEnd(this.#disks);
       if (failed.length > 0) throw new Error('the last flush failed');
@@ -199,7 +199,7 @@ export class Session {
     }
   }
 
-  /** Time up to which answered writes are certain, if the power fails at `at`. */
+  /** The time up to which answered writes are certain if the power fails at `at`. */
   syncedAt(at: number): number {
     return Math.max(0, ...this.syncs.filter((one) => one.answered <= at).map(({ sent }) => sent));
   }
@@ -251,12 +251,12 @@ export class Session {
     this.#submit(WRITE, writeBody(offset, payload), 'write', write, offset);
   }
 
-  /** Some whole atoms: most ranges are short and close to each other, some are whole clusters. */
+  /** A range of whole atoms. Most ranges are short and close to each other, some are whole clusters. */
   #range(mayGrow: boolean): { offset: number; length: number } {
     const random = this.#random;
     const { longest } = this.plan;
     const { history } = this;
-    // Some writes begin or end behind the end.
+    // Some writes begin or end past the end.
     const grows = mayGrow && history.limit > history.size && random.oneIn(8);
     const size = grows ? Math.min(history.limit, history.size + longest) : history.size;
     const unit = [ATOM, 512, 4096, 65536][random.below(4)]!;
@@ -303,13 +303,13 @@ export class Session {
     this.#plane.endTurn();
   }
 
-  /** Takes in what has been answered. */
+  /** Processes the answers that have arrived. */
   #collect(): void {
     for (const [unique, { error, payload }] of this.host.replies) {
       const open = this.#open.get(unique)!;
       this.#open.delete(unique);
       const { kind, sent, write, offset, growth } = open;
-      // A disk does not shrink: another request has made it longer meanwhile.
+      // EPERM is right if another request has made the disk longer meanwhile: a disk does not shrink.
       const late = growth !== null && error === -EPERM && growth.size < this.history.sizeSent;
       if (error !== 0 && this.plan.faults === 0 && !late) {
         throw new Error(`${kind} at ${offset}: ${error}`);
@@ -330,7 +330,7 @@ export class Session {
     this.host.replies.clear();
   }
 
-  /** A short write, where the host fails, says how much of it is written: the rest is not known. */
+  /** Records a short write after a host error: the answered length is written, the rest is unknown. */
   #settle(write: Write, payload: Uint8Array, now: number): void {
     const isZeros = write.version === ZEROS;
     const written = isZeros ? write.length : new DataView(payload.buffer).getUint32(0, true);

@@ -14,7 +14,7 @@ async function mountDisk(t: ExecutionContext, ...words: string[]): Promise<Sluic
   return startMount(t, [image], words);
 }
 
-/** A process that has the image's file open. */
+/** Starts a process that has the image's file open. */
 async function holdOpen(t: ExecutionContext, mount: SluiceMount): Promise<number> {
   const fd = openSync(mount.file(), 'r');
   const holder = spawn('sleep', ['100'], { stdio: [fd, 'ignore', 'ignore'] });
@@ -39,7 +39,7 @@ mountTest('umount --force ends a busy mount and waits for the daemon', async (t)
   const mount = await mountDisk(t);
   await holdOpen(t, mount);
   t.like(await mount.umount('--force'), { code: 0, stdout: '', stderr: '' });
-  // The daemon warns those who read its log that files were open.
+  // The log has a warning that files were open.
   await mount.checkGone(t, /files that are open see ENOTCONN/);
 });
 
@@ -66,7 +66,7 @@ for (const transport of ['uring', 'fuse-native']) {
     `${transport}: a mount that lives on in another namespace is ended by its pid`,
     async (t) => {
       const mount = await mountDisk(t, '--transport', transport);
-      // The namespace gets a copy of every mount: those of other tests must not live on in it.
+      // A new namespace gets a copy of every mount. Those of other tests must not live on in it.
       const others = `awk '$2 ~ /sluice-test-/ && $2 != "${mount.point}" { print $2 }' /proc/mounts`;
       const script = `${others} | xargs -r umount -l; echo ready; exec sleep 100`;
       const other = new Child('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script]);
@@ -113,7 +113,7 @@ mountTest('a mount whose daemon hangs hangs no command', async (t) => {
 mountTest('a dead mount is told by stat with code 5 and removed by umount', async (t) => {
   const mount = await mountDisk(t);
   process.kill(mount.pid, 'SIGKILL');
-  // The kernel aborts the mount when the process is gone, not when the signal is sent.
+  // The kernel aborts the mount when the process has ended, not when the signal is sent.
   while ((await sluice(['stat', mount.point])).code !== 5);
   t.like(await sluice(['stat', mount.point]), {
     code: 5,

@@ -50,7 +50,7 @@ const O_DIRECT = 0o40000;
 const O_CLOEXEC = 0o2000000;
 const ACCESS = 3;
 
-/** The file system's name, by stat(1). */
+/** The name of the file system, by stat(1). */
 function fileSystemOf(folder: string): string {
   return spawnSync('stat', ['-f', '-c', '%T', folder], { encoding: 'utf8' }).stdout.trim();
 }
@@ -191,7 +191,7 @@ async function closeAndReturn(path: string): Promise<number> {
   return descriptor;
 }
 
-/** What another user hears who opens a file, as `errno message`. */
+/** The error that another user gets when opening a file, as `errno message`. */
 function asNobody(path: string, readOnly: boolean): string {
   const [hostFile, source] = ['../../src/server/host-file.js', '../../src/image/source.js'].map(
     (module) => JSON.stringify(fileURLToPath(new URL(module, import.meta.url))),

@@ -8,7 +8,7 @@ import { identify, waitForEnd } from '../../src/server/processes.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { mountConfig } from '../helpers/mount-config.js';
 
-// The daemon is replaced by small programs: what counts here is the talk between the two processes.
+// Small programs stand in for the daemon: these tests are about the messages between both processes.
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sluice-launch-')));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -46,7 +46,7 @@ test('returns when the daemon is ready, and the daemon lives on in / with its ow
     argument: join(folder, 'mnt'),
     session: told.pid,
   });
-  // It ends by itself when the channel is closed, which proves that launch let go of it.
+  // The program ends when its channel is closed, which proves that launch has closed it.
   const daemon = identify(told.pid);
   t.true(daemon === null || (await waitForEnd(daemon, 10_000)));
 });

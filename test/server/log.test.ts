@@ -69,7 +69,7 @@ test('root logs to /var/log, others to the XDG state folder', (t) => {
   t.is(defaultLogFile({ ...user, uid: 0 }), '/var/log/sluice.log');
   t.is(defaultLogFile(user), '/home/me/.local/state/sluice/sluice.log');
   t.is(defaultLogFile({ ...user, stateHome: '/state' }), '/state/sluice/sluice.log');
-  // The XDG specification: relative paths are to be ignored.
+  // According to the XDG specification relative paths are ignored.
   for (const stateHome of ['', 'state']) {
     t.is(defaultLogFile({ ...user, stateHome }), '/home/me/.local/state/sluice/sluice.log');
   }

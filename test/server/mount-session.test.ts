@@ -10,7 +10,7 @@ const CONFIG = mountConfig({ transport: 'uring', foreground: true });
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** A mount that only remembers how it was unmounted. */
+/** A mount that records how it was unmounted. */
 class FakeMount implements FuseMount {
   readonly fd = openSync('/dev/null', 'r');
   readonly unmounts: boolean[] = [];
@@ -22,7 +22,7 @@ class FakeMount implements FuseMount {
 
 test.serial('a data plane that dies at its start leaves no mount and says why', async (t) => {
   const mount = new FakeMount();
-  // A descriptor that is not open: the ring refuses to register it, and the thread throws.
+  // The descriptor is not open: the ring refuses to register it, and the thread throws.
   const thread = new PlaneThread(CONFIG, [], 1_000_000, '', SILENT);
   const session = new MountSession(mount, thread, SILENT);
   const error = await t.throwsAsync(session.ready);
@@ -33,7 +33,7 @@ test.serial('a data plane that dies at its start leaves no mount and says why', 
 
 test.serial('a session that the kernel ends at once was unmounted, not crashed', async (t) => {
   const mount = new FakeMount();
-  // Reading /dev/null gives the end of file that stands for "no session" here.
+  // Reading /dev/null returns end of file, which stands for "no session" here.
   const thread = new PlaneThread(CONFIG, [], openSync('/dev/null', 'r'), '', SILENT);
   const session = new MountSession(mount, thread, SILENT);
   await t.throwsAsync(session.ready, { message: /unmounted before it was ready/ });

@@ -19,7 +19,7 @@ test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 test('state and start time are found whatever the name of the process is', (t) => {
   const fields = Array.from({ length: 50 }, (_, index) => String(index + 4));
   const text = `4242 (a) R (b) S ${fields.join(' ')}`;
-  // proc(5) counts from 1: the state is field 3, the start time field 22.
+  // proc(5) counts fields from 1: the state is field 3, the start time field 22.
   t.deepEqual(parseProcessStat(text), { state: 'S', startTime: '22' });
 });
 

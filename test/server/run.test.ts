@@ -5,7 +5,7 @@ import type { EndReason, Served } from '../../src/server/served.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { mountConfig } from '../helpers/mount-config.js';
 
-// Signals are sent to this very process, so these tests run one after the other.
+// These tests send signals to their own process, so they run one after the other.
 
 const CONFIG = mountConfig({
   mountpoint: '/mnt/s',
@@ -20,7 +20,7 @@ function makeLog(): { log: Log; lines: string[] } {
   return { lines, log: { info: add, warn: add, error: add } };
 }
 
-/** A mount that ends when it is told to, or after so many stops. */
+/** A mount that ends when told to, or after so many calls of stop. */
 function makeServed(stopsToEnd: number) {
   const stops: boolean[] = [];
   let end: (reason: EndReason) => void = () => {};
@@ -49,7 +49,7 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
 /** Sends a signal and waits until the handlers have run. */
 async function signal(name: NodeJS.Signals): Promise<void> {
   const seen = new Promise((resolve) => process.once(name, resolve));
-  // A signal that is awaited does not keep a process alive.
+  // Waiting for a signal does not keep a process alive.
   const alive = setInterval(() => {}, 1000);
   process.kill(process.pid, name);
   await seen;

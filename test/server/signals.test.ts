@@ -19,7 +19,7 @@ for (const transport of ['uring', 'fuse-native']) {
       const mount = await startMount(t, [image], ['--transport', transport]);
       const before = descriptorsOf(mount.pid);
       for (const signal of HARMLESS) process.kill(mount.pid, signal);
-      // SIGUSR1 is answered in the log, with the figures of every group.
+      // SIGUSR1 writes the figures of every group to the log.
       t.true(
         await eventually(5000, () => /: disk rbytes=0 /.test(readFileSync(mount.logPath, 'utf8'))),
       );

@@ -8,7 +8,7 @@ import { parseDaemonFile, readStatus } from '../../src/server/status.js';
 const folder = mkdtempSync(join(tmpdir(), 'sluice-status-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 
-// A plain folder laid out as a mount: the reader does not know the difference.
+// A plain folder with the files of a mount: the reader does not notice the difference.
 mkdirSync(join(folder, '.groups', 'team', 'build'), { recursive: true });
 writeFileSync(join(folder, '.groups', 'daemon'), 'pid 4242\nversion 0.1.0\ntransport uring\n');
 writeFileSync(join(folder, '.groups', 'io.stat'), 'root\n');
@@ -55,7 +55,7 @@ test('a folder without control files is not of sluice', async (t) => {
 });
 
 test('no answer within the limit is a hung daemon', async (t) => {
-  // Node needs longer than a millisecond to start.
+  // Node.js takes longer than a millisecond to start.
   t.deepEqual(await readStatus(folder, [], null, 1), { kind: 'hung' });
 });
 

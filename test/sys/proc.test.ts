@@ -5,7 +5,7 @@ import test from 'ava';
 import { cgroupsOf, isBeingKilled, processOf, startOf } from '../../src/sys/proc.js';
 import { Child } from '../helpers/run.js';
 
-/** A number that no process has: above the kernel's largest. */
+/** A number that no process can have: above the kernel's largest pid. */
 const NOBODY = 4_194_305;
 
 test('all threads of a process are of that process', (t) => {

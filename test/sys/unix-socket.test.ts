@@ -3,7 +3,7 @@ import test from 'ava';
 import koffi from 'koffi';
 import { receiveFd, socketPair } from '../../src/sys/unix-socket.js';
 
-// The sender lets koffi lay out the C structures, so it shares no offset with the receiver.
+// The sender lets koffi lay out the C structures, so it shares no offsets with the receiver.
 const libc = koffi.load('libc.so.6');
 const iovec = koffi.struct({ base: 'void *', len: 'size_t' });
 const message = koffi.struct({
@@ -82,7 +82,7 @@ test('of two descriptors the second one is not left open', (t) => {
   sendFds(a, [read, write]);
   const got = receiveFd(b);
   t.is(target(got), target(read));
-  // Every writer is gone only when no copy of `write` was kept: then the pipe reports POLLHUP.
+  // The pipe reports POLLHUP only if no copy of `write` is open any more.
   for (const fd of [a, b, write]) closeSync(fd);
   const poll = libc.func('int poll(void *fds, unsigned long count, int timeout)');
   const pollfd = Buffer.alloc(8);

@@ -15,7 +15,7 @@ function simulate(device: string, more: Partial<Settings>) {
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1];
 
-/** The window for most of the time: now and then another one is tried for 30 ms. */
+/** The window used most of the time. Now and then another one is tried for 30 ms. */
 function usualDepth(simulation: Simulation, from: number, to: number): number {
   const depths: number[] = [];
   for (let time = from; time <= to; time += 5e6) {
@@ -25,7 +25,7 @@ function usualDepth(simulation: Simulation, from: number, to: number): number {
   return median(depths);
 }
 
-// Eight units of 100 us are full with 8 requests in flight, 32 units of 350 us with 32.
+// Eight units of 100 us are busy with 8 requests in flight, 32 units of 350 us with 32.
 for (const [device, least, most] of [
   ['fixed', 7, 10],
   ['ssd', 28, 48],
@@ -41,7 +41,7 @@ for (const [device, least, most] of [
 }
 
 test('where 97 % leave weights no choice the window costs up to a quarter, and shares keep', (t) => {
-  // By weights: least part of the throughput. In the model 64 is the largest window for 10:90.
+  // Weights, and the least part of the throughput. In the model 64 is the largest window for 10:90.
   for (const [a, b, least] of [
     [80, 20, 0.9],
     [10, 90, 0.85],
@@ -54,7 +54,7 @@ test('where 97 % leave weights no choice the window costs up to a quarter, and s
     const without = simulate('virtio', { loads, depth: 4096 }).run();
     const found = simulate('virtio', { loads, seconds: 16, warmUp: 2 }).run();
     t.true(found.total >= least * without.total, `${found.total} of ${without.total}`);
-    // From one window to the next the model goes from no lack to a lack of 80 %.
+    // In the model the lack rises from none to 80 % between one window and the next.
     t.true(Math.abs(firstShare(found) - a) < 1.2, `${firstShare(found)}`);
   }
 });
@@ -84,7 +84,7 @@ test('a change of load is answered within two seconds', (t) => {
   const simulation = simulate('ssd', {});
   const first = usualDepth(simulation, 2e9, 3e9);
   t.true(first < 64, `${first}`);
-  // b leaves: no window.
+  // Without the requests of b there is no window.
   simulation.setThreads(1, 0);
   simulation.runUntil(5e9);
   t.is(simulation.throttle.depth, 4096);

@@ -3,7 +3,7 @@ import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { MIB, SECOND } from './drive.js';
 
-/** Requests that have gone by each of the given times, 64 always waiting. */
+/** The number of requests that have passed by each of the given times, while 64 always wait. */
 function passedBy(throttle: Throttle, member: number, from: number, times: number[]): number[] {
   let count = 0;
   const send = (request: number, now: number): void => {
@@ -45,7 +45,7 @@ test('an idle group gets its burst back at the plain rate', (t) => {
   throttle.setBursts(throttle.root, { iops: { rate: 2000, seconds: 4 } }, 0);
   passedBy(throttle, disk, 0, [10 * SECOND]);
   for (let i = 0; i < 64; i++) throttle.cancel(i);
-  // After 2 s of rest 2000 requests of credit are there again: 2 s at twice the rate.
+  // After 2 s of rest the credit is 2000 requests again: 2 s at twice the rate.
   const [two, five] = passedBy(throttle, disk, 12 * SECOND, [2 * SECOND, 5 * SECOND]);
   t.true(Math.abs(two - 4000) <= 30, `${two}`);
   t.true(Math.abs(five - 7000) <= 30, `${five}`);

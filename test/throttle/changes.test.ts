@@ -168,7 +168,7 @@ test('what a cancelled request saved up is lost, not a burst for the others', (t
   for (let i = 0; i < 500; i++) t.false(throttle.submit(i, b, READ, 10, 0));
   t.is(throttle.next(500 * SECOND), -1);
   t.true(throttle.cancel(1000));
-  // The one that was first saved for itself, and 10 ms of the rate are one more.
+  // The first request saved for its own cost, and the allowance of 10 ms is one more.
   t.deepEqual(takeAll(throttle, 500 * SECOND), [0, 1]);
   t.is(throttle.wakeAt, 500.01 * SECOND);
 });
@@ -190,7 +190,7 @@ test('release hands out every waiter in order and lets everything pass from then
   t.true(throttle.submit(7, b, WRITE, MIB, 2));
 });
 
-/** Keeps the times at which waiters are judged. */
+/** Records the times at which waiting requests are judged anew. */
 class Watched extends Throttle {
   readonly judged: number[] = [];
 

@@ -1,6 +1,6 @@
 import { READ, Throttle } from '../../src/throttle/throttle.js';
 
-/** A member that keeps requests of one size outstanding. */
+/** A member that always has requests of one size outstanding. */
 export interface Stream {
   readonly group: string;
   readonly weight?: number;
@@ -9,21 +9,21 @@ export interface Stream {
 }
 
 /**
- * Keeps streams backlogged before a window and completes what is in flight, one request after the
- * other in the order of their start; counts starts by stream.
+ * Keeps streams backlogged under a window. Completes requests one by one in the order of their start, and
+ * counts starts by stream.
  */
 export class ClosedLoop {
   readonly throttle: Throttle;
   readonly members: number[] = [];
   readonly counts: number[];
   readonly inflight: number[] = [];
-  /** Streams that send nothing more. */
+  /** Streams that send no more requests. */
   readonly stopped = new Set<number>();
   now = 1;
   private readonly streams: readonly Stream[];
   private readonly streamOf: number[] = [];
 
-  /** @param parents Weights of groups that have others below them. */
+  /** @param parents Weights of groups with groups below them. */
   constructor(
     streams: readonly Stream[],
     depth: number,
@@ -45,7 +45,7 @@ export class ClosedLoop {
     }
   }
 
-  /** Hands in the requests of a stream. */
+  /** Submits the requests of a stream. */
   begin(stream: number): void {
     const { outstanding = 8 } = this.streams[stream];
     for (let i = 0; i < outstanding; i++) {
@@ -59,7 +59,7 @@ export class ClosedLoop {
     return this;
   }
 
-  /** Completes `steps` requests, 1 us apart; what was counted before is forgotten. */
+  /** Completes `steps` requests, 1 us apart; returns the starts during these steps, by stream. */
   run(steps: number): number[] {
     this.counts.fill(0);
     for (let step = 0; step < steps; step++) {

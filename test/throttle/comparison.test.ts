@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Comparison, ENOUGH, TOO_LITTLE, UNDECIDED } from '../../src/throttle/comparison.js';
 
-/** Verdict, and measurements taken, when the windows give these rates in turn. */
+/** The verdict, and the number of measurements, if the two windows give these rates alternately. */
 function compare(limit: number, rates: (pair: number) => [number, number], completions = 1e4) {
   const comparison = new Comparison();
   comparison.begin(9, 5, limit, 0);

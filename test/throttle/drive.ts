@@ -5,7 +5,7 @@ export const SECOND = 1e9;
 export const KIB = 1024;
 export const MIB = 1024 * 1024;
 
-/** All requests that may go at `now`. */
+/** All requests that may pass at `now`. */
 export function takeAll(throttle: Throttle, now: number): number[] {
   const taken: number[] = [];
   for (let request = throttle.next(now); request !== -1; request = throttle.next(now)) {
@@ -14,7 +14,7 @@ export function takeAll(throttle: Throttle, now: number): number[] {
   return taken;
 }
 
-/** Goes from one wake-up to the next, up to `end`; returns [time in ns, request] as they go. */
+/** Runs from one wake-up to the next until `end`; returns [time in ns, request] as they pass. */
 export function runUntil(throttle: Throttle, start: number, end: number): [number, number][] {
   const gone: [number, number][] = [];
   let now = start;
@@ -25,7 +25,7 @@ export function runUntil(throttle: Throttle, start: number, end: number): [numbe
   return gone;
 }
 
-/** Times in whole ms and requests, for literal comparisons. */
+/** Times in whole ms with requests, for literal comparisons. */
 export function inMs(gone: [number, number][]): [number, number][] {
   return gone.map(([now, request]) => [Math.round(now / MS), request]);
 }

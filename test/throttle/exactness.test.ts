@@ -28,7 +28,7 @@ test('what costs up to 10 ms of the rate passes an idle bucket at once', (t) => 
   t.is(throttle.wakeAt, 5 * SECOND + MS);
 });
 
-/** Requests that go in 10 s when `depth` are always outstanding and complete at once. */
+/** Requests that pass in 10 s if `depth` are always outstanding and complete at once. */
 function closedLoop(throttle: Throttle, disk: number, depth: number, bytes: number): number {
   let count = 0;
   let now = 0;

@@ -8,7 +8,7 @@ import { ClosedLoop } from './closed-loop.js';
 const weightOf = fc.integer({ min: 1, max: 10000 });
 const sizeOf = fc.constantFrom(512, 4096, 65536, 1048576);
 
-/** Cost in the linear model, from its description: 4 KiB is 1, 1 MiB is 48. */
+/** Cost in the linear model by its description: 4 KiB is 1, 1 MiB is 48. */
 const costOf = (bytes: number): number => 1 + (47 * (bytes - 4096)) / (1048576 - 4096);
 
 test('backlogged groups get their shares to within a request of each, in any stretch of time', (t) => {
@@ -36,15 +36,15 @@ test('backlogged groups get their shares to within a request of each, in any str
 
 const GROUPS = ['a/x', 'a/y', 'b', 'c'];
 
-/** How much there is of everything. `churn`: members and groups come and go. */
+/** The size of a run. `churn`: members and groups come and go. */
 interface Size {
   members: number;
-  /** Beside GROUPS. */
+  /** In addition to GROUPS. */
   groups: number;
   requests: number;
   churn: number;
 }
-/** Members leave more often than they join, so that low numbers come again. */
+/** Members leave more often than they join, so that low numbers are used again. */
 const CHURN = ['join', 'leave', 'leave', 'make', 'drop'] as const;
 const FEW: Size = { members: 6, groups: 0, requests: 96, churn: 0 };
 const MANY: Size = { members: 300, groups: 200, requests: 1024, churn: 8 };
@@ -111,7 +111,7 @@ const actionOf = ({ churn }: Size): fc.Arbitrary<Action> =>
     },
   );
 
-/** What a list and a set say about the requests, beside the throttle. */
+/** An independent record of the requests in plain lists and sets. */
 class Ledger {
   readonly throttle: Throttle;
   readonly idle: number[];
@@ -134,7 +134,7 @@ class Ledger {
     for (const path of GROUPS) this.throttle.createGroup(path);
     for (let i = 0; i < size.groups; i++) this.churn('make', i);
     for (let i = 0; i < size.members; i++) this.churn('join', i);
-    // Where there are many, every second one waits or soon does.
+    // With many members every second one has waiting requests.
     const crowd = size.churn > 0 ? size.members : 0;
     for (let member = 0; member < crowd; member += 2) {
       this.submit({ do: 'submit', member, direction: member % 3, bytes: 4096, count: 4 });
@@ -159,7 +159,7 @@ class Ledger {
     this.takeAll();
   }
 
-  /** Lifts everything, and sees to it that everybody goes. */
+  /** Removes all limits and checks that every request passes. */
   finish(): void {
     const { throttle } = this;
     const { requests } = this.size;
@@ -181,7 +181,7 @@ class Ledger {
     ensure(!nodes.inflight.some((n) => n !== 0) && !nodes.queued.some((n) => n !== 0), 'counts');
   }
 
-  /** Members and groups come, and go where nothing holds them; so their numbers are used again. */
+  /** Adds or removes members and groups, if nothing prevents it, so that their numbers are reused. */
   private churn(what: (typeof CHURN)[number], which: number): void {
     const { throttle, now } = this;
     if (what === 'join') {
@@ -277,7 +277,7 @@ class Ledger {
   }
 }
 
-/** One of the list, whatever the number. */
+/** An element of the list, for any number. */
 function at<T>(list: readonly T[], which: number): T {
   return list[which % list.length]!;
 }

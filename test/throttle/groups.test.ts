@@ -3,7 +3,7 @@ import { DISCARD, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { SECOND, takeAll } from './drive.js';
 
-/** Name of the errno and the exit code that an action fails with. */
+/** The name of the errno and the exit code with which an action fails. */
 function failure(action: () => unknown): string {
   try {
     action();

@@ -3,7 +3,7 @@ import { READ, Throttle } from '../../src/throttle/throttle.js';
 
 const MS = 1e6;
 
-/** Groups with one member each, under a window of 8; every request takes as long as the test says. */
+/** Groups with one member each under a window of 8. The test decides when requests complete. */
 class Load {
   readonly throttle = new Throttle(1024);
   now = 1;
@@ -33,7 +33,7 @@ class Load {
     }
   }
 
-  /** Starts what may start; the groups in turn. */
+  /** Starts all requests that may start; returns their groups in this order. */
   start(): string[] {
     const started: string[] = [];
     for (let r = this.throttle.next(this.now); r !== -1; r = this.throttle.next(this.now)) {
@@ -48,7 +48,7 @@ class Load {
     this.throttle.complete(this.inflight[group]!.shift()!, this.now);
   }
 
-  /** Every group has 16 requests outstanding, for `rounds` completions of the oldest request of all. */
+  /** Keeps 16 requests of each group outstanding and completes the oldest request, `rounds` times. */
   warmUp(groups: readonly string[], rounds = 200): this {
     for (const group of groups) this.submit(group, 16);
     this.start();
@@ -64,8 +64,8 @@ class Load {
   }
 
   /**
-   * Completes requests of both groups, and sends none for `group`, until it has none that waits; then
-   * all of its requests but one, and all of the other's.
+   * Completes requests of both groups but sends none for `group`, until it has none waiting. Then completes
+   * all of its requests but one, and all of the other group.
    */
   runOut(group: string, other: string): this {
     const waiting = () => this.throttle.groupStats(this.throttle.findGroup(group)!).queued;

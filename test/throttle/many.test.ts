@@ -1,7 +1,7 @@
 import test from 'ava';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 
-/** A linear congruence modulo 2^32: the same choices in every run. */
+/** A linear congruential generator modulo 2^32: the same choices in every run. */
 function randomFrom(seed: number): (limit: number) => number {
   let state = seed >>> 0;
   return (limit) => {
@@ -37,7 +37,7 @@ test('time does not go back when limits are let go of', (t) => {
 
 const REQUESTS = 4096;
 
-/** Hundreds of members and groups that come, go and come again while requests wait. */
+/** Hundreds of members and groups that come, go and come back while requests wait. */
 class Crowd {
   readonly throttle = new Throttle(REQUESTS);
   readonly random: (limit: number) => number;
@@ -77,7 +77,7 @@ class Crowd {
     }
   }
 
-  /** No limits any more: everything that waits has to go. */
+  /** Removes all limits: every waiting request must pass. */
   letGo(): void {
     for (const path of ['', ...this.paths]) this.setRate(path, Number.POSITIVE_INFINITY);
     for (let round = 0; round < 2 * REQUESTS && this.waiting.size > 0; round++) {

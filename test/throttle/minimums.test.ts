@@ -2,7 +2,7 @@ import test from 'ava';
 import { SluiceError } from '../../src/util/errors.js';
 import { ClosedLoop } from './closed-loop.js';
 
-/** Steps of 1 us: a device that gives a million requests a second, whatever it is asked. */
+/** A device of a million requests a second, whatever their size: one completes each microsecond. */
 function loopOf(): ClosedLoop {
   return new ClosedLoop(
     [

@@ -60,7 +60,7 @@ test('groups below a full group take turns, and so do its reads and writes', (t)
   ]);
 });
 
-/** Small requests without end beside a large one that wait at the same bucket. */
+/** An endless stream of small requests and large ones that wait at the same bucket. */
 function smallAgainstLarge(t: { is(a: number, b: number): void }, groups: boolean): void {
   const throttle = new Throttle(64);
   throttle.setLimits(throttle.root, { bps: MIB }, 0);
@@ -83,8 +83,8 @@ function smallAgainstLarge(t: { is(a: number, b: number): void }, groups: boolea
       else throttle.submit(request, small, READ, 8192, now);
     }
   }
-  // Turn by turn: 1 MiB, 8 KiB, 1 MiB ...; 60 s carry 59 pairs, and before them the small one that
-  // went while nobody else was there.
+  // They alternate: 1 MiB, 8 KiB, 1 MiB ... 60 s are enough for 59 pairs, after the small request that
+  // passed while there was no other.
   t.is(largeBytes / MIB, 59);
   t.is(smallBytes / 8192, 60);
 }
@@ -109,7 +109,7 @@ test('who waits at a slow group does not hold up others at the group above', (t)
   for (let i = 512; i < 1012; i++) throttle.submit(i, b, READ, 4096, 0);
   const gone = runUntil(throttle, 0, 0.5 * SECOND);
   const slowOnes = gone.filter(([, request]) => request < 512);
-  // 10 ones passed before the run: 500 ms at 1000 a second, less what the slow group takes.
+  // 10 requests passed before the run: 500 ms at 1000 a second, less the requests of the slow group.
   t.deepEqual(inMs(slowOnes), [
     [91, 0],
     [191, 1],

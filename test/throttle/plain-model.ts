@@ -1,11 +1,11 @@
 import type { Limits } from '../../src/throttle/limits.js';
 
-/** A bucket as the manual describes it: a rate, and a list of all that ever passed. */
+/** A bucket as the manual describes it: a rate, and a list of all requests that ever passed. */
 interface PlainBucket {
   group: string;
   key: Exclude<keyof Limits, 'iopsSize'>;
   passed: { time: number; units: number }[];
-  /** When the rate was last changed: what passed before counts at another rate. */
+  /** The time of the last change of the rate: requests that passed before count at another rate. */
   since: number;
   largest: number;
 }
@@ -23,8 +23,8 @@ const KEYS = {
 } as const;
 
 /**
- * Slow and plain: knows the limits, who is where and what passed when, and checks what the throttle
- * does against the rules, without heaps, holds or leaky buckets of its own.
+ * A slow and simple model. It knows the limits, the members of the groups and the times at which requests
+ * passed, and checks the throttle against the rules, without heaps, holds or leaky buckets of its own.
  */
 export class PlainModel {
   readonly waiting: PlainRequest[] = [];
@@ -39,7 +39,7 @@ export class PlainModel {
     }
   }
 
-  /** Everybody who waits may save in a bucket for one request, and somebody else may use that. */
+  /** Notes the largest waiting request of each bucket, because its savings may let another one pass. */
   noteLargest(): void {
     for (const request of this.waiting) {
       for (const bucket of this.bucketsOf(request)) {
@@ -57,7 +57,7 @@ export class PlainModel {
     });
   }
 
-  /** Takes note that the request went; returns what is wrong with that, or ''. */
+  /** Records that the request passed; returns the rule that this violates, or ''. */
   admit(request: PlainRequest, now: number, wasWaiting: boolean): string {
     const queue = (r: PlainRequest): string => `${r.member}:${r.direction === 0}`;
     const first = this.waiting.find((other) => queue(other) === queue(request));
@@ -74,7 +74,7 @@ export class PlainModel {
     return '';
   }
 
-  /** Over every interval that ends now: rate * (length + 10 ms) and one request; 1 us is forgiven. */
+  /** Checks every interval that ends now: at most rate * (length + 10 ms) and one request, within 1 us. */
   private overfull(bucket: PlainBucket, now: number): string {
     const rate = this.rateOf(bucket);
     let units = 0;
@@ -88,7 +88,7 @@ export class PlainModel {
     return '';
   }
 
-  /** Limited buckets that the request must pass. */
+  /** The limited buckets that the request must pass. */
   bucketsOf(request: PlainRequest): PlainBucket[] {
     const found: PlainBucket[] = [];
     let path = this.groupOf[request.member];
@@ -102,7 +102,7 @@ export class PlainModel {
     }
   }
 
-  /** Seconds that the bucket needs for the request. */
+  /** The cost of the request at the bucket in seconds. */
   secondsFor(request: PlainRequest, bucket: PlainBucket): number {
     return this.unitsOf(request, bucket) / this.rateOf(bucket);
   }
@@ -116,7 +116,7 @@ export class PlainModel {
       units += more;
       if (units > ((rate * (now - time + 10e6)) / 1e9) * (1 - 1e-9)) return true;
     }
-    // Debt from before a change of the rate is not in the list; it is paid within a few seconds.
+    // The list lacks debt from before a change of the rate, which is paid off within a few seconds.
     return now - bucket.since < 60e9;
   }
 

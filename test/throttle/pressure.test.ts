@@ -19,7 +19,7 @@ test('averages move every 2 s by the factors of the kernel', (t) => {
     full: { avg10: 0, avg60: 0, avg300: 0, totalUs: 0 },
   });
   t.is(pressures.of(1, 4 * SECOND).some.avg10, 32.95);
-  // No stall any more: 32.95 * 1677/2048.
+  // The stall has ended: 32.95 * 1677/2048.
   pressures.change(1, NO_STALL, 4 * SECOND);
   t.is(pressures.of(1, 6 * SECOND).some.avg10, 26.98);
 });
@@ -54,7 +54,7 @@ test('some: a request waits; full: all that are outstanding do; groups above fee
   throttle.moveMember(member, group, 0);
   throttle.setLimits(group, { riops: 1 }, 0);
   throttle.submit(0, member, READ, 4096, 0);
-  // Waits alone until 0.99 s; then it is in flight and a second one waits.
+  // A request waits alone until 0.99 s; then it is in flight and a second one waits.
   throttle.submit(1, member, READ, 4096, 500 * MS);
   t.is(throttle.next(990 * MS), 0);
   throttle.complete(0, 1490 * MS);

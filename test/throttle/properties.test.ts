@@ -5,7 +5,7 @@ import { Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { PlainModel, type PlainRequest } from './plain-model.js';
 
 const MEMBERS = 5;
-/** Leaves are 'a/x', 'a/y', 'b'; limits stand anywhere. */
+/** The leaves are 'a/x', 'a/y' and 'b'; all groups can have limits. */
 const PATHS = ['', 'a', 'a/x', 'a/y', 'b'];
 const LEAVES = ['a/x', 'a/y', 'b', ''];
 
@@ -21,7 +21,7 @@ const limitsOf: fc.Arbitrary<Limits> = fc.record({
   iops: requestRate,
   iopsSize: fc.constantFrom(0, 4096, 10000),
 });
-/** Taken modulo the members that there are. */
+/** Taken modulo the number of members. */
 const memberOf = fc.nat(999);
 const bytesOf = fc.constantFrom(0, 512, 4096, 4096, 65536, 1048576);
 
@@ -31,7 +31,7 @@ type Step =
   | { kind: 'cancel'; which: number }
   | { kind: 'limits'; path: string; limits: Limits }
   | { kind: 'move'; member: number; path: string }
-  /** One member leaves, if nothing of it waits, and perhaps another one comes. */
+  /** A member without waiting requests leaves, and perhaps another one comes. */
   | { kind: 'churn'; member: number; path: string; comes: boolean };
 
 const submitStepOf = (direction: fc.Arbitrary<number>) =>
@@ -79,7 +79,7 @@ const stepsWith = (
     { minLength: 1, maxLength: 60 },
   );
 
-/** The throttle and the plain model side by side. */
+/** The throttle and the plain model together. */
 class Run {
   readonly throttle = new Throttle(512);
   readonly model = new PlainModel();
@@ -87,7 +87,7 @@ class Run {
   now = 1e12;
   admitted = 0;
   emptyWakes = 0;
-  /** Reads and writes: these may wait for each other. */
+  /** There are reads and writes, which may wait for each other. */
   mixed = false;
   cancelled = 0;
 
@@ -112,7 +112,7 @@ class Run {
     this.drainNow();
   }
 
-  /** Every second member has a request. */
+  /** Submits a request of every second member. */
   crowd(): void {
     for (let member = 0; member < this.members.length; member += 2) {
       this.submit({ kind: 'submit', member, direction: member % 3, bytes: 4096, count: 1 });
@@ -120,7 +120,7 @@ class Run {
     this.drainNow();
   }
 
-  /** Lets time pass from one wake-up to the next, each of which must be exact. */
+  /** Advances the time from one wake-up to the next; each wake-up must be exact. */
   advance(end: number): void {
     while (this.throttle.wakeAt <= end) {
       const wakeAt = this.throttle.wakeAt;
@@ -131,7 +131,7 @@ class Run {
       }
       this.now = wakeAt;
       if (this.drainNow() > 0) continue;
-      // A request may take its turn then, before one of the other class; but not again and again.
+      // A request may become the next one then, before one of the other class; but not again and again.
       ensure(this.mixed, `nothing at wakeAt ${wakeAt}`);
       ensure(++this.emptyWakes <= this.requests.length, 'wake-ups for nothing');
     }
@@ -139,7 +139,7 @@ class Run {
     this.drainNow();
   }
 
-  /** Every request goes, in the time that they would take one by one at most. */
+  /** Every request passes, in at most the time that all would take one by one. */
   finish(): void {
     let seconds = 60;
     for (const request of this.model.waiting) {
@@ -208,7 +208,7 @@ class Run {
     this.admitted++;
   }
 
-  /** Who waits shares a bucket with somebody (perhaps itself) for whom some bucket is full. */
+  /** Each waiting request shares a bucket with a request (perhaps itself) that has a full bucket. */
   private checkWorkConserving(): void {
     const heads = this.model.heads();
     const stuck = heads.filter((head) =>

@@ -109,7 +109,7 @@ test('below one limit groups share the limit by their weights', (t) => {
 });
 
 test('cost models: by request, by byte, and between', (t) => {
-  // 1 MiB against 4 KiB: alike by requests; 1 to 256 by bytes; 1 to 48 in the linear model.
+  // 1 MiB against 4 KiB costs the same by requests, 256 to 1 by bytes, 48 to 1 in the linear model.
   for (const [model, large] of [
     ['ios', 2570 / 2],
     ['bytes', 10],
@@ -171,7 +171,7 @@ test('waiting for the window saves no credit: an opening window lets no burst th
   throttle.setDepth(4096, 2e9);
   let passed = 0;
   while (throttle.next(2e9) !== -1) passed++;
-  // 10 ms of the rate, and the one that was saved for.
+  // The allowance of 10 ms, and the request that was saved for.
   t.is(passed, 11);
 });
 

@@ -8,16 +8,16 @@ import { type AfterOperation, exercise, withState } from '../../tools/exerciser/
 import { type Calls, SEEK_DATA, SEEK_HOLE, systemCalls } from '../../tools/exerciser/libc.js';
 import { type ExerciseOptions, parseOptions } from '../../tools/exerciser/options.js';
 
-/** One on tmpfs, one on whatever disk holds temporary files. */
+/** One folder on tmpfs, one on the disk that holds temporary files. */
 const TMPFS = '/dev/shm';
 
 interface Result {
   difference: Difference | null;
-  /** What the command would print. */
+  /** The text that the command would print. */
   text: string;
 }
 
-/** Exercises a new file; the calls and the file may be broken on the way. */
+/** Exercises a new file, with faulty calls or with damage to the file. */
 async function run(
   t: ExecutionContext,
   words: string,
@@ -55,7 +55,7 @@ for (const base of [TMPFS, tmpdir()]) {
   test(passes, '--ops 900 --first-op 700 --stop-at 900 --growable', base);
 }
 
-/** The calls of an image of fixed size over a plain file of 1 MiB + 512 bytes. */
+/** Calls that make a plain file of 1 MiB + 512 bytes behave like an image of fixed size. */
 function fixedCalls(): Partial<Calls> {
   const size = (1 << 20) + 512;
   return {
@@ -116,7 +116,7 @@ test('the operation that shows a difference is the last one that the repeat need
   t.true(earlier === null || earlier.operation >= first.operation);
 });
 
-/** Loses what lies in the second request of a write that takes more than one. */
+/** Loses the second request of a write that needs more than one. */
 function lostTail(fd: number, address: number, length: number, offset: number): number {
   systemCalls.pwrite(fd, address, Math.min(length, 1 << 20), offset);
   return length;
@@ -199,7 +199,7 @@ test(
   /differ/,
 );
 
-/** Leaves out some calls. */
+/** Omits some calls. */
 function sometimesNot(): Calls['ftruncate'] {
   let calls = 0;
   return (fd, length) => {
@@ -208,7 +208,7 @@ function sometimesNot(): Calls['ftruncate'] {
   };
 }
 
-/** A mapping that goes nowhere. */
+/** A private mapping, whose changes are lost. */
 function privateCopy(address: number, length: number): number {
   systemCalls.munmap(address, length);
   const fd = systemCalls.open('/dev/zero', 2, 0);
@@ -218,7 +218,7 @@ function privateCopy(address: number, length: number): number {
 }
 
 test('a lost update between two neighbouring parallel writes is found', async (t) => {
-  // Read-modify-write of whole sectors without a lock: the second one writes back what it read.
+  // Read-modify-write of whole sectors without a lock: the second one writes back old bytes.
   const { text } = await run(t, '--ops 800 --concurrent 4', TMPFS, {
     pwriteAsync: async (fd, address, length, offset) => {
       const start = offset - (offset % 512);

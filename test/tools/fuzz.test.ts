@@ -5,7 +5,7 @@ import { TMPFS } from '../helpers/temp.js';
 
 const FUZZ = fileURLToPath(new URL('../../tools/fuzz-qcow2.js', import.meta.url));
 
-/** About half a minute of a machine under load. */
+/** This takes about half a minute on a machine under load. */
 const ROUNDS = 1200;
 
 qemuTest('mutated qcow2 images are read and written, or refused, within bounds', async (t) => {
@@ -13,7 +13,7 @@ qemuTest('mutated qcow2 images are read and written, or refused, within bounds',
   const words = [FUZZ, '--rounds', String(ROUNDS), '--seed', '1', '--folder', TMPFS];
   const ended = await run(process.execPath, words, { limitMs: 140_000 });
   t.is(ended.code, 0, ended.stdout + ended.stderr);
-  // Most of them are so little broken that they are written.
+  // Most images are damaged so little that they can be written.
   const [, written] = /^1200 rounds \((\d+) written, \d+ refused\), nothing found$/m.exec(
     ended.stdout,
   ) ?? [null, '0'];

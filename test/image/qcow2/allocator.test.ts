@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { Allocator, NEEDS_PIECE, TABLE_FULL } from '../../../src/image/qcow2/allocator.js';
 import type { QcowLayout } from '../../../src/image/qcow2/layout.js';
 
-/** The fields of a layout that an allocator looks at. */
+/** The fields of a layout that an allocator needs. */
 function layoutOf(clusterBytes: number, refcountOrder: number, tableClusters = 1): QcowLayout {
   const table = { refcountTableOffset: clusterBytes, refcountTableClusters: tableClusters };
   return { clusterBytes, refcountOrder, ...table } as QcowLayout;
 }
 
-/** The bytes of an image as the allocator's stages leave them, decoded by other means. */
+/** The bytes of an image after the allocator's stages, decoded by independent code. */
 class HostFile {
   readonly pieces = new Map<number, Uint8Array>();
   readonly #clusterBytes: number;
@@ -41,7 +41,7 @@ class HostFile {
     return value;
   }
 
-  /** Refcount of a cluster, by the definition of the format. */
+  /** Refcount of a cluster according to the specification. */
   refcount(cluster: number): number {
     const perBlock = (this.#clusterBytes * 8) / this.#bits;
     const index = Math.floor(cluster / perBlock);
@@ -56,7 +56,7 @@ class HostFile {
     return value;
   }
 
-  /** Writes a stage in its order. */
+  /** Writes a stage in the prescribed order. */
   write(allocator: Allocator): void {
     const { blocks } = allocator;
     const stage = blocks.stage();
@@ -69,12 +69,12 @@ class HostFile {
   }
 }
 
-/** An image with header, table, one block and as many clusters of data. */
+/** An image with header, table, one block and `data` clusters of data. */
 function begin(clusterBytes: number, order: number, data: number, cacheBytes: number) {
   const layout = layoutOf(clusterBytes, order);
   const file = new HostFile(layout);
   const empty = new Float64Array(clusterBytes / 8);
-  // The first block is made as all others are, behind an empty file of two clusters.
+  // The first block is made like all others, after an empty file of two clusters.
   const maker = new Allocator(layout, empty, 2 * clusterBytes, new Set([0, 1]), cacheBytes);
   const bytes = (): Uint8Array => maker.blocks.find(0)!;
   for (let i = 0; i < data; i++) maker.allocate();
@@ -89,7 +89,7 @@ function begin(clusterBytes: number, order: number, data: number, cacheBytes: nu
   return { layout, file, table, metadata, end: maker.end };
 }
 
-/** Allocates as a caller does that reads what is asked for. */
+/** Allocates like a caller that reads the wanted pieces. */
 function allocate(allocator: Allocator, file: HostFile): number {
   for (;;) {
     const host = allocator.allocate();
@@ -231,7 +231,7 @@ test('a file that is larger than any table counts is full at once', (t) => {
 });
 
 test('refcounts in memory are bounded', (t) => {
-  // 512-byte pieces of 256 refcounts: 16384 clusters are 64 of them; 16 may stay.
+  // A piece of 512 bytes has 256 refcounts, so 16384 clusters have 64 pieces; 16 may stay in memory.
   const { layout, file, table, metadata, end } = begin(512, 4, 12000, 1 << 20);
   const allocator = new Allocator(layout, table, end, metadata, 16 * 512);
   for (let cluster = 100; cluster < 12000; cluster += 100) {

@@ -11,10 +11,10 @@ import { Maker } from '../../formats/variants.js';
 import { run } from '../../helpers/run.js';
 import { TMPFS, tempFolder } from '../../helpers/temp.js';
 
-/** What a flush did to its host: bytes written, or null for a barrier. */
+/** One step of a flush: bytes written, or null for a barrier. */
 type Step = { offset: number; bytes: Buffer } | null;
 
-/** Host calls that note what is written. */
+/** Host calls that record the steps. */
 function recorder(steps: Step[]): FlushIo {
   const none = (): number => 0;
   return {
@@ -32,7 +32,7 @@ function recorder(steps: Step[]): FlushIo {
   };
 }
 
-/** The image after so many steps; of those since the last barrier, `kept` says which got there. */
+/** The image after `at` steps; `kept` selects the steps since the last barrier that reach the disk. */
 function imageAfter(
   before: Buffer,
   steps: readonly Step[],

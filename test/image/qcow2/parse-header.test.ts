@@ -2,7 +2,7 @@ import test from 'ava';
 import { parseHeader } from '../../../src/image/qcow2/parse-header.js';
 import { SluiceError } from '../../../src/util/errors.js';
 
-/** A header of version 3 with 64 KiB clusters and 1 GiB, as QEMU writes it; fields by their place. */
+/** A header of version 3 with 64 KiB clusters and 1 GiB, as QEMU writes it; fields by offset. */
 function header(): Buffer {
   const bytes = Buffer.alloc(65536);
   bytes.write('514649fb', 0, 'hex'); // magic
@@ -32,7 +32,7 @@ test('a header is decoded', (t) => {
   t.is(layout.compression, 'zlib');
 });
 
-/** One field changed each; what is said of it. */
+/** Name, change of one field, and the expected message. */
 const REFUSED: [string, (bytes: Buffer) => void, RegExp][] = [
   ['another magic', u32(0, 0x12345678), /not a qcow2 image/],
   ['version 1', u32(4, 1), /qcow version 1 is not supported/],

@@ -15,7 +15,7 @@ import { TMPFS, tempFolder } from '../../helpers/temp.js';
 
 const DIRTY_BYTE = 79;
 
-/** An image in memory; `writesLeft` writes go through, then the host is gone. */
+/** An image in memory. After `writesLeft` writes every further write fails. */
 class MemoryFile implements WritableSource {
   bytes: Buffer;
   allocated: number;
@@ -65,7 +65,7 @@ function snapshotsOf(maker: Maker): Snapshot[] {
 
 const u64 = (bytes: Buffer, at: number): number => Number(bytes.readBigUInt64BE(at));
 
-/** Where the table of refcounts is, its bytes, and the blocks that it names. */
+/** The place of the refcount table, its bytes, and the offsets of the blocks. */
 function refcountsOf(bytes: Buffer) {
   const at = u64(bytes, 48);
   const size = bytes.readUInt32BE(56) * 2 ** bytes.readUInt32BE(20);
@@ -74,7 +74,7 @@ function refcountsOf(bytes: Buffer) {
   return { at, size, blocks, clusterBytes: 2 ** bytes.readUInt32BE(20) };
 }
 
-/** Ways for refcounts to be wrong. */
+/** Kinds of damage to refcounts. */
 const DAMAGE: Record<string, (bytes: Buffer) => void> = {
   'all refcounts are 0'(bytes) {
     const { blocks, clusterBytes } = refcountsOf(bytes);
@@ -202,7 +202,7 @@ qemuTest('a repair that ends at any write is made good by the next one', (t) => 
   }
 });
 
-/** What is refused, by name, with nothing written. */
+/** Broken images: name, damage, and the expected message. They must not be written. */
 const HOSTILE: [string, (bytes: Buffer, l2: number) => void, RegExp][] = [
   ['data over an L2 table', (b, l2) => b.writeBigUInt64BE(BigInt(l2), l2 + 8), /overlaps at/],
   [
@@ -271,7 +271,7 @@ for (const [title, hurt, says] of HOSTILE) {
   });
 }
 
-/** A file of many TiB that takes no room: an image, and holes. */
+/** A file of many TiB that takes no room: an image followed by holes. */
 class SparseFile extends MemoryFile {
   override get size(): number {
     return 2 ** 47;
@@ -282,7 +282,7 @@ class SparseFile extends MemoryFile {
 }
 
 test('an image of holes cannot make us write more than it takes', (t) => {
-  // An L2 table whose entries lie 2 GiB from each other: each needs a refcount block of its own.
+  // The entries of the L2 table refer to clusters 2 GiB apart: each needs a refcount block of its own.
   const clusterBytes = 65536;
   const head = Buffer.alloc(clusterBytes * 12);
   head.write('514649fb', 0, 'hex');

@@ -6,7 +6,7 @@ import { type HostIo, RefcountIo } from '../../../src/image/qcow2/refcount-io.js
 
 const CLUSTER = 65536;
 
-/** Nothing has to be read: all blocks are new. */
+/** No I/O is needed, because all blocks are new. */
 const NO_IO = {
   read: () => {
     throw new Error('a read');
@@ -17,7 +17,7 @@ const noRelief = (): Task => {
   throw new Error('nothing is crowded');
 };
 
-/** An allocator of an image with a header and a block; it has given out clusters 2 to 10. */
+/** An allocator of an image with a header and a block. Clusters 2 to 10 are allocated. */
 function setUp() {
   const layout = {
     clusterBytes: CLUSTER,
@@ -56,7 +56,7 @@ test('what came free later does not overtake what is still being read', (t) => {
 
 test('a cluster that is named twice is freed once', (t) => {
   const { refcounts, allocate } = setUp();
-  // As by two compressed clusters that share it, in an image that counted it once.
+  // Two compressed clusters share this cluster, but the image counts it once.
   refcounts.retire({ data: [4 * CLUSTER, 4 * CLUSTER], tables: [] }, () => true);
   t.deepEqual([allocate(), allocate()], [4, 11]);
 });
