@@ -1,16 +1,16 @@
+import type { HostFile } from '../host/host-file.js';
 import type { LayerConfig } from './build-chain.js';
 import type { OpenChain } from './open-chain.js';
-import type { FileSource } from './source.js';
 
 /** The host files of a chain, and its layers with files as indices in that list. */
 export interface ChainFiles {
-  sources: FileSource[];
+  sources: HostFile[];
   layers: LayerConfig[];
 }
 
 /** Numbers the host files of a chain: the image itself is 0. */
 export function numberFiles(chain: OpenChain): ChainFiles {
-  const sources: FileSource[] = [];
+  const sources: HostFile[] = [];
   const layers = chain.layers.map(({ source, qcow }): LayerConfig => {
     const file = sources.push(source) - 1;
     const { size: hostSize } = source;

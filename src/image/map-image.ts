@@ -1,3 +1,4 @@
+import type { HostFile } from '../host/host-file.js';
 import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.js';
 import { blockStatus, type StatusIo } from './block-status.js';
 import { buildChain, METADATA_CACHE_BYTES } from './build-chain.js';
@@ -7,7 +8,6 @@ import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './image.js';
 import type { OpenChain } from './open-chain.js';
 import { isPreallocated } from './qcow2/preallocation.js';
 import { hostRefused } from './qcow2/refusal.js';
-import type { FileSource } from './source.js';
 
 /** A range of an image and where it lives; the terms of `qemu-img map`. */
 export interface MapEntry {
@@ -27,12 +27,9 @@ export interface MapEntry {
   file: string | null;
 }
 
-/** lseek(2) that waits: a number from 0, or -errno. */
-export type Seek = (descriptor: number, offset: number, whence: number) => number;
-
 /** All of an image, in order, neighbours that are alike as one. */
-export function* mapImage(chain: OpenChain, seek: Seek): Generator<MapEntry, void, void> {
-  const walk = new Walk(chain, seek);
+export function* mapImage(chain: OpenChain): Generator<MapEntry, void, void> {
+  const walk = new Walk(chain);
   let last: MapEntry | null = null;
   for (let at = 0; at < walk.size; ) {
     const entry = walk.at(at);
@@ -63,17 +60,15 @@ class Walk {
   readonly size: number;
   readonly #chain: OpenChain;
   readonly #image: ChainImage;
-  readonly #sources: readonly FileSource[];
-  readonly #seek: Seek;
+  readonly #sources: readonly HostFile[];
   readonly #preallocated: readonly boolean[];
   readonly #extent = newExtent();
   readonly #io: StatusIo;
 
-  constructor(chain: OpenChain, seek: Seek) {
+  constructor(chain: OpenChain) {
     const { sources, layers } = numberFiles(chain);
     this.#chain = chain;
     this.#sources = sources;
-    this.#seek = seek;
     this.#image = buildChain(layers, METADATA_CACHE_BYTES, (bytes) => {
       return { address: 0, buffer: new ArrayBuffer(bytes) };
     });
@@ -83,7 +78,7 @@ class Walk {
     });
     this.#io = {
       load: (extent) => this.#load(extent),
-      seek: (file, offset, whence) => seek(sources[file].descriptor, offset, whence),
+      seek: (file, offset, whence) => sources[file]!.seek(offset, whence),
     };
   }
 
@@ -114,11 +109,11 @@ class Walk {
   /** Data clusters of a preallocated image may be holes of the host file: zeros, but allocated. */
   #cutAtHole(extent: Extent): boolean {
     if (extent.kind !== DATA || !this.#preallocated[extent.layer]) return false;
-    const { descriptor } = this.#sources[extent.file];
-    const data = this.#seek(descriptor, extent.offset, SEEK_DATA);
+    const file = this.#sources[extent.file]!;
+    const data = file.seek(extent.offset, SEEK_DATA);
     if (data < 0) return true;
     const isHole = data > extent.offset;
-    const end = isHole ? data : this.#seek(descriptor, extent.offset, SEEK_HOLE);
+    const end = isHole ? data : file.seek(extent.offset, SEEK_HOLE);
     if (end > extent.offset) extent.length = Math.min(extent.length, end - extent.offset);
     return isHole;
   }

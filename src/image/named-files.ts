@@ -1,9 +1,7 @@
-import { readlinkSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { type HostFile, isSameFile } from '../host/host-file.js';
 import { unsupported } from './qcow2/refusal.js';
-import { type FileSource, identityOf } from './source.js';
 
-/** What a command line says of the files that images name. Paths are absolute. */
+/** The command line's word on the files that images name. Paths are absolute. */
 export interface NamedFiles {
   /** These may be data files, wherever they lie. */
   dataFiles: readonly string[];
@@ -13,11 +11,11 @@ export interface NamedFiles {
   untrusted: boolean;
 }
 
-/** What an image names, and the option that allows it. */
+/** A file's part in an image that names it; the option that allows it has the same name. */
 export type Role = 'backing' | 'data';
 
 /**
- * Refuses what an untrusted image names before it is opened, or even looked at.
+ * Refuses a file that an untrusted image names, before that is opened or even looked at.
  *
  * @throws SluiceError ENOTSUP, exit code 3
  */
@@ -42,12 +40,12 @@ export function checkNamed(
  * @throws SluiceError ENOTSUP, exit code 3
  */
 export function checkDataFile(
-  image: FileSource,
-  data: FileSource,
+  image: HostFile,
+  data: HostFile,
   named: NamedFiles | undefined,
 ): void {
   if (named !== undefined && isNamed(data.link, 'data', named)) return;
-  if (!named?.untrusted && !image.blockDevice && isBeside(image, data)) return;
+  if (!named?.untrusted && !image.blockDevice && data.isBeside(image)) return;
   throw unsupported(
     image.path,
     `its data file ${data.path} lies outside the folder of the image; ` +
@@ -57,21 +55,5 @@ export function checkDataFile(
 
 function isNamed(path: string, role: Role, named: NamedFiles): boolean {
   const known = role === 'data' ? named.dataFiles : named.backingFiles;
-  return known.some((name) => isSame(name, path));
-}
-
-function isSame(one: string, other: string): boolean {
-  try {
-    return identityOf(one) === identityOf(other);
-  } catch {
-    return one === other; // Opening says what is wrong.
-  }
-}
-
-/** By where it really is: a symbolic link beside the image leads anywhere. */
-function isBeside(image: FileSource, data: FileSource): boolean {
-  const folder = dirname(readlinkSync(data.link));
-  return (
-    folder === dirname(readlinkSync(image.link)) || folder === realpathSync(dirname(image.path))
-  );
+  return known.some((name) => isSameFile(name, path));
 }

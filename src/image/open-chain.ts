@@ -1,3 +1,4 @@
+import { HostFile } from '../host/host-file.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { resolveBackingName } from './backing-name.js';
 import { roundUpToSector, SIZE_MAX } from './image.js';
@@ -9,7 +10,6 @@ import { HEADER_HEAD_BYTES, parseHeader } from './qcow2/parse-header.js';
 import { malformed, unsupported } from './qcow2/refusal.js';
 import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './qcow2/snapshots.js';
 import { formatOf, HEAD_BYTES } from './signatures.js';
-import { FileSource } from './source.js';
 
 /** More layers than anybody keeps; each takes descriptors and memory. */
 export const CHAIN_MAX = 64;
@@ -32,12 +32,12 @@ export interface QcowPart {
   l1: Float64Array;
   snapshots: Snapshot[];
   /** Null where the data is in the image itself. */
-  dataSource: FileSource | null;
+  dataSource: HostFile | null;
 }
 
 /** An image of a chain, open for reading. */
 export interface OpenLayer {
-  source: FileSource;
+  source: HostFile;
   format: Format;
   /** Virtual size, a multiple of 512. */
   size: number;
@@ -53,7 +53,7 @@ export interface OpenChain {
 }
 
 /** Called with each file as soon as it is open, before anything is read: takes locks. */
-export type FileOpened = (source: FileSource, isTop: boolean) => void;
+export type FileOpened = (source: HostFile, isTop: boolean) => void;
 
 /** A chain as far as it can be opened. */
 export interface PartialChain extends OpenChain {
@@ -76,13 +76,13 @@ export function openChain(path: string, options: ChainOptions, opened?: FileOpen
 
 /** The same for what only describes an image: it has the layers above the one that fails. */
 export function openPartly(path: string, options: ChainOptions, opened?: FileOpened): PartialChain {
-  const sources: FileSource[] = [];
+  const sources: HostFile[] = [];
   const layers: OpenLayer[] = [];
   const close = () => {
     for (const source of sources) source.close();
   };
   const open: Open = (file, isTop, check) => {
-    const source = new FileSource(file);
+    const source = new HostFile(file);
     const other = sources.find(({ identity }) => identity === source.identity);
     sources.push(source);
     if (other !== undefined) throw usedTwice(path, layers, source, other);
@@ -101,8 +101,8 @@ export function openPartly(path: string, options: ChainOptions, opened?: FileOpe
 function usedTwice(
   path: string,
   layers: readonly OpenLayer[],
-  source: FileSource,
-  other: FileSource,
+  source: HostFile,
+  other: HostFile,
 ): SluiceError {
   if (layers.some((layer) => layer.source === other)) {
     return malformed(path, `its backing files form a loop at ${source.path}`);
@@ -115,7 +115,7 @@ function usedTwice(
 }
 
 /** `check` throws what is wrong with a file, before it is locked. */
-type Open = (path: string, isTop: boolean, check?: (source: FileSource) => void) => FileSource;
+type Open = (path: string, isTop: boolean, check?: (source: HostFile) => void) => HostFile;
 
 function openLayers(path: string, options: ChainOptions, open: Open, layers: OpenLayer[]): void {
   let source = open(path, true);
@@ -137,7 +137,7 @@ function openLayers(path: string, options: ChainOptions, open: Open, layers: Ope
 }
 
 /** Says which image wants a file that cannot be opened. */
-function openNamed(image: string, role: Role, open: () => FileSource): FileSource {
+function openNamed(image: string, role: Role, open: () => HostFile): HostFile {
   try {
     return open();
   } catch (error) {
@@ -153,7 +153,7 @@ function openNamed(image: string, role: Role, open: () => FileSource): FileSourc
  * like anything else. A guest that is shown a container's bytes may write over them; one that wrote a
  * header to its raw disk must not have it read: so it is never guessed.
  */
-function formatOfNone(layers: readonly OpenLayer[], source: FileSource): Format {
+function formatOfNone(layers: readonly OpenLayer[], source: HostFile): Format {
   const found = formatOf(source.read(0, HEAD_BYTES));
   if (found === null) return 'raw';
   const formats = layers.map(({ format }) => format).join(',');
@@ -166,7 +166,7 @@ function formatOfNone(layers: readonly OpenLayer[], source: FileSource): Format 
 }
 
 function openLayer(
-  source: FileSource,
+  source: HostFile,
   asked: 'auto' | Format,
   isTop: boolean,
   options: ChainOptions,
@@ -186,7 +186,7 @@ function openLayer(
     isTop && options.snapshot !== null
       ? layoutAt(source.path, header, snapshots, options.snapshot)
       : header;
-  let dataSource: FileSource | null = null;
+  let dataSource: HostFile | null = null;
   if (layout.dataFileName !== null) {
     const { path } = resolveBackingName(source.path, layout.dataFileName, 'data');
     checkNamed(source.path, 'data', path, options.named);

@@ -1,14 +1,14 @@
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { FileEdit } from '../host/file-edit.js';
+import type { HostFile } from '../host/host-file.js';
 import type { OpenLayer, QcowPart } from '../image/open-chain.js';
 import { AUTOCLEAR_RAW_DATA_FILE, HEADER_AUTOCLEAR } from '../image/qcow2/abi.js';
 import { checkWritable, readForWriting, type WritePart } from '../image/qcow2/read-for-writing.js';
 import { rebuildRefcounts } from '../image/qcow2/rebuild-refcounts.js';
-import type { FileSource } from '../image/source.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig } from './config.js';
 import type { Log } from './log.js';
-import { WritableFile } from './writable-file.js';
 
 /** So long is one step of a repair: signals and messages come through in between. */
 const STEP_MS = 200;
@@ -45,12 +45,12 @@ export async function prepareWriting(
  * Whoever does not keep a feature with an autoclear bit up to date has to clear the bit. That a data
  * file is raw stays true.
  */
-function clearAutoclear(source: FileSource, { layout }: QcowPart): void {
+function clearAutoclear(source: HostFile, { layout }: QcowPart): void {
   if (layout.version === 2) return;
   const kept = new Uint8Array(8);
   if (layout.dataFileRaw) kept[7] = 1 << AUTOCLEAR_RAW_DATA_FILE;
   if (Buffer.from(kept).equals(source.read(HEADER_AUTOCLEAR, 8))) return;
-  const file = new WritableFile(source);
+  const file = new FileEdit(source);
   try {
     file.write(HEADER_AUTOCLEAR, kept);
     file.sync();
@@ -60,10 +60,10 @@ function clearAutoclear(source: FileSource, { layout }: QcowPart): void {
 }
 
 /** Rebuilds the refcounts of an image that was not closed. */
-async function repair(source: FileSource, qcow: QcowPart, log: Log): Promise<void> {
+async function repair(source: HostFile, qcow: QcowPart, log: Log): Promise<void> {
   const { path } = source;
   log.info(`${path}: was not closed; its refcounts are rebuilt`);
-  const file = new WritableFile(source);
+  const file = new FileEdit(source);
   try {
     const steps = rebuildRefcounts(path, file, qcow.layout, qcow.snapshots);
     let step = steps.next();

@@ -6,7 +6,6 @@ export const O_PATH = 0o10000000;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
 
-export const SEEK_END = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 

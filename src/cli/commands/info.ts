@@ -40,11 +40,10 @@ interface Sums {
 const NOTHING: Sums = { content: null, layers: [] };
 
 async function countContent(path: string, options: ChainOptions): Promise<Sums> {
-  const { lseekNow } = await import('../../sys/libc.js');
   const { problem, ...chain } = openPartly(path, options);
   const count = (layers: OpenLayer[]): Content | null => {
     try {
-      return sumContent(mapImage({ ...chain, layers }, lseekNow));
+      return sumContent(mapImage({ ...chain, layers }));
     } catch (error) {
       // What is broken below is found out when it is read; the rest can be said.
       if (error instanceof SluiceError) return null;

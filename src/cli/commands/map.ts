@@ -34,10 +34,9 @@ function printJson(entries: Iterable<MapEntry>): void {
 
 export async function handler(args: ArgumentsCamelCase): Promise<void> {
   const { path, options } = parseImageCommand(args);
-  const { lseekNow } = await import('../../sys/libc.js');
   const chain = openChain(path, options);
   try {
-    const entries = mapImage(chain, lseekNow);
+    const entries = mapImage(chain);
     if (args.json === true) printJson(entries);
     else print(formatMap([...entries]));
   } finally {

@@ -1,14 +1,14 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { checkImages } from '../../server/check-images.js';
 import type { MountConfig } from '../../server/config.js';
 import { launch } from '../../server/launch.js';
 import { fileLog, type Log, stderrLog } from '../../server/log.js';
+import { addOverlay } from '../../server/overlay.js';
 import { runDaemon } from '../../server/run.js';
-import { checkImages } from '../check-images.js';
 import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import { buildMountConfig } from '../mount-config.js';
 import { declareMount, type MountArguments } from '../mount-options.js';
 import { oneText } from '../option-values.js';
-import { addOverlay } from '../overlay.js';
 import { note, OutputClosed, print, progressNotes } from '../terminal.js';
 import { absolutePath, workingDirectory } from '../working-directory.js';
 
@@ -42,7 +42,7 @@ async function runHere(config: MountConfig, mounted: () => void): Promise<void> 
 }
 
 async function mount(asked: MountConfig, mounted: () => void): Promise<void> {
-  await checkImages(asked);
+  await checkImages(asked, (text) => note(`sluice: mount: ${text}`));
   await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
   const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
   if (config.foreground) return runHere(config, mounted);

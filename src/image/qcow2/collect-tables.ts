@@ -1,4 +1,4 @@
-import type { Source } from '../source.js';
+import type { ReadableFile } from '../../host/open-file.js';
 import { OFFSET_MAX } from './bytes.js';
 import { entryOffset, isCopied } from './entries.js';
 import type { QcowLayout } from './layout.js';
@@ -37,7 +37,7 @@ const L1_ENTRIES_MAX = 1 << 24;
  */
 export function collectTables(
   path: string,
-  source: Source,
+  source: ReadableFile,
   layout: QcowLayout,
   snapshots: readonly Snapshot[],
 ): Tables {
@@ -76,7 +76,7 @@ export function tooMuch(what: string): string {
   return `its ${what} are too many to rebuild the refcounts here; use qemu-img check -r all`;
 }
 
-function readTable(path: string, source: Source, layout: QcowLayout): Float64Array {
+function readTable(path: string, source: ReadableFile, layout: QcowLayout): Float64Array {
   const { clusterBytes, refcountTableClusters, refcountTableOffset } = layout;
   const bytes = source.read(refcountTableOffset, refcountTableClusters * clusterBytes);
   const view = new DataView(bytes.buffer);
@@ -92,7 +92,7 @@ function readTable(path: string, source: Source, layout: QcowLayout): Float64Arr
 
 function checkRegions(
   path: string,
-  source: Source,
+  source: ReadableFile,
   clusterBytes: number,
   regions: readonly Region[],
 ): void {
@@ -110,7 +110,7 @@ function checkRegions(
 /** The nonzero offsets in an L1 table. */
 function* offsetsOf(
   path: string,
-  source: Source,
+  source: ReadableFile,
   clusterBytes: number,
   bytes: Uint8Array,
 ): Generator<number> {

@@ -1,4 +1,4 @@
-import type { Source } from '../source.js';
+import type { ReadableFile } from '../../host/open-file.js';
 import { type Tables, tooMuch } from './collect-tables.js';
 import * as entries from './entries.js';
 import { geometryOf, type QcowLayout } from './layout.js';
@@ -18,7 +18,7 @@ export interface Window {
 /** Counts the references to the clusters of an image. A generator, because that takes long. */
 export class ReferenceCounter {
   readonly #path: string;
-  readonly #source: Source;
+  readonly #source: ReadableFile;
   readonly #layout: QcowLayout;
   readonly #tables: Tables;
   /** Clusters of the file; the last one may be cut off. */
@@ -30,7 +30,13 @@ export class ReferenceCounter {
   readonly #window: number;
 
   /** @param window Number of clusters counted at once, a multiple of those of a refcount block. */
-  constructor(path: string, source: Source, layout: QcowLayout, tables: Tables, window: number) {
+  constructor(
+    path: string,
+    source: ReadableFile,
+    layout: QcowLayout,
+    tables: Tables,
+    window: number,
+  ) {
     this.#path = path;
     this.#source = source;
     this.#layout = layout;

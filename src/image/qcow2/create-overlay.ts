@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { makeFile } from '../../host/file-edit.js';
 import { EXIT_FAILED, SluiceError } from '../../util/errors.js';
 import type { Format } from '../probe.js';
 import * as abi from './abi.js';
@@ -31,22 +31,12 @@ export function createOverlay(path: string, backing: string, format: Format, siz
   const block = new Uint8Array(CLUSTER_BYTES);
   for (let i = 0; i < L1 + l1Clusters; i++) setRefcount(block, i, REFCOUNT_ORDER, 1);
   const head = makeHead(path, backing, format, size, l1Entries);
-  try {
-    const file = openSync(path, 'wx', 0o644);
-    try {
-      ftruncateSync(file, (L1 + l1Clusters) * CLUSTER_BYTES);
-      writeSync(file, table, 0, CLUSTER_BYTES, REFCOUNT_TABLE * CLUSTER_BYTES);
-      writeSync(file, block, 0, CLUSTER_BYTES, REFCOUNT_BLOCK * CLUSTER_BYTES);
-      // The header is written last: without it the file is no image.
-      writeSync(file, head, 0, head.length, 0);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    const { code = 'EIO' } = error as NodeJS.ErrnoException;
-    throw new SluiceError(`${path}: cannot be made (${code})`, code, EXIT_FAILED, error);
-  }
+  makeFile(path, (L1 + l1Clusters) * CLUSTER_BYTES, [
+    { offset: REFCOUNT_TABLE * CLUSTER_BYTES, bytes: table },
+    { offset: REFCOUNT_BLOCK * CLUSTER_BYTES, bytes: block },
+    // The header is written last: without it the file is no image.
+    { offset: 0, bytes: head },
+  ]);
 }
 
 function makeHead(

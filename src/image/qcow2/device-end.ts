@@ -1,4 +1,4 @@
-import type { Source } from '../source.js';
+import type { ReadableFile } from '../../host/open-file.js';
 import type { QcowLayout } from './layout.js';
 import { getRefcount } from './refcounts.js';
 
@@ -8,7 +8,7 @@ import { getRefcount } from './refcounts.js';
  *
  * @param table Offsets of refcount blocks, 0 for none.
  */
-export function findEnd(source: Source, layout: QcowLayout, table: Float64Array): number {
+export function findEnd(source: ReadableFile, layout: QcowLayout, table: Float64Array): number {
   const { clusterBytes, refcountOrder } = layout;
   const perBlock = (clusterBytes * 8) / 2 ** refcountOrder;
   for (let index = table.length - 1; index >= 0; index--) {

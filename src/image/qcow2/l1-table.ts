@@ -1,4 +1,4 @@
-import type { Source } from '../source.js';
+import type { ReadableFile } from '../../host/open-file.js';
 import { OFFSET_MAX } from './bytes.js';
 import { entryOffset } from './entries.js';
 import { geometryOf, type QcowLayout } from './layout.js';
@@ -11,7 +11,7 @@ export const L1_BROKEN = -1;
  * result has only entries that the disk needs and that lie in the file, so a header that claims a large
  * table takes no memory.
  */
-export function readL1(source: Source, layout: QcowLayout): Float64Array {
+export function readL1(source: ReadableFile, layout: QcowLayout): Float64Array {
   const needed = Math.ceil(layout.size / geometryOf(layout).l2Coverage);
   const inFile = Math.floor(Math.max(0, source.size - layout.l1Offset) / 8);
   const entries = Math.min(needed, layout.l1Entries, inFile);

@@ -1,4 +1,4 @@
-import type { FileSource } from '../source.js';
+import type { HostFile } from '../../host/host-file.js';
 import { getU64 } from './bytes.js';
 import type { QcowLayout } from './layout.js';
 import { getRefcount } from './refcounts.js';
@@ -10,7 +10,7 @@ const TABLE_OFFSET_MASK = 512;
  * preallocation=metadata. Data clusters may then be holes of the host file. The thresholds are those of
  * QEMU (qcow2_detect_metadata_preallocation), because the output of its `map` depends on the answer.
  */
-export function isPreallocated(source: FileSource, layout: QcowLayout): boolean {
+export function isPreallocated(source: HostFile, layout: QcowLayout): boolean {
   const { clusterBytes, refcountOrder } = layout;
   const real = Math.floor(source.allocated / clusterBytes);
   const threshold = Math.max(Math.floor((real * 10) / 9), real + 2);
@@ -28,7 +28,7 @@ export function isPreallocated(source: FileSource, layout: QcowLayout): boolean 
 }
 
 /** Host offset of a refcount block, 0 where there is none. */
-function blockOffset(source: FileSource, layout: QcowLayout, index: number): number {
+function blockOffset(source: HostFile, layout: QcowLayout, index: number): number {
   const { refcountTableOffset, refcountTableClusters, clusterBytes } = layout;
   if (index * 8 >= refcountTableClusters * clusterBytes) return 0;
   const bytes = source.read(refcountTableOffset + index * 8, 8);

@@ -1,5 +1,5 @@
+import type { HostFile } from '../../host/host-file.js';
 import type { QcowPart } from '../open-chain.js';
-import type { FileSource } from '../source.js';
 import { OFFSET_MAX } from './bytes.js';
 import { findEnd } from './device-end.js';
 import { entryOffset, isCopied } from './entries.js';
@@ -31,7 +31,7 @@ export interface WritePart {
  *
  * @throws SluiceError exit code 3
  */
-export function readForWriting(path: string, source: FileSource, qcow: QcowPart): WritePart {
+export function readForWriting(path: string, source: HostFile, qcow: QcowPart): WritePart {
   const { layout } = qcow;
   if (layout.features.dirty) throw unsupported(path, 'marked as dirty: its refcounts are stale');
   const { l1, l1Copied } = readWholeL1(path, source, layout);
@@ -76,7 +76,7 @@ export function readForWriting(path: string, source: FileSource, qcow: QcowPart)
  */
 export function checkWritable(
   path: string,
-  source: FileSource,
+  source: HostFile,
   { layout, dataSource }: QcowPart,
 ): void {
   if (layout.features.corrupt) {
@@ -92,7 +92,7 @@ export function checkWritable(
   }
 }
 
-function readWholeL1(path: string, source: FileSource, layout: QcowLayout) {
+function readWholeL1(path: string, source: HostFile, layout: QcowLayout) {
   // All entries, also those beyond the end of the disk, because whole pieces of the table are written.
   const entries = layout.l1Entries;
   const l1 = new Float64Array(entries);
@@ -110,7 +110,7 @@ function readWholeL1(path: string, source: FileSource, layout: QcowLayout) {
   return { l1, l1Copied };
 }
 
-function readRefcountTable(path: string, source: FileSource, layout: QcowLayout): Float64Array {
+function readRefcountTable(path: string, source: HostFile, layout: QcowLayout): Float64Array {
   const entries = (layout.refcountTableClusters * layout.clusterBytes) / 8;
   const table = new Float64Array(entries);
   const view = new DataView(source.read(layout.refcountTableOffset, entries * 8).buffer);

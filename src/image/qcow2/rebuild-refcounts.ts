@@ -1,4 +1,4 @@
-import type { Source } from '../source.js';
+import type { WritableFile } from '../../host/open-file.js';
 import { REFCOUNT_TABLE_BYTES_MAX } from './abi.js';
 import { collectTables, correctCopied, type Tables, tooMuch } from './collect-tables.js';
 import { ReferenceCounter, type Window } from './count-references.js';
@@ -8,15 +8,6 @@ import { setRefcount } from './refcounts.js';
 import { unsupported } from './refusal.js';
 import type { Snapshot } from './snapshots.js';
 import { encodeTable } from './table-pieces.js';
-
-/** The file of an image, writable by synchronous calls. */
-export interface WritableSource extends Source {
-  /** Bytes allocated for the file on the host. */
-  readonly allocated: number;
-  write(offset: number, bytes: Uint8Array): void;
-  /** Returns when everything written is on disk. */
-  sync(): void;
-}
 
 /**
  * Clusters counted at once, with 5 bytes each: 1 TiB of 64 KiB clusters. A larger file takes further
@@ -53,7 +44,7 @@ const BLOCK_BYTES_FREE = 64 << 20;
  */
 export function* rebuildRefcounts(
   path: string,
-  file: WritableSource,
+  file: WritableFile,
   layout: QcowLayout,
   snapshots: readonly Snapshot[],
   windowClusters = WINDOW_CLUSTERS,
@@ -126,7 +117,7 @@ function findMissing(
 /** Places the missing blocks, and a larger table if it is needed, past the end of the file. */
 function place(
   path: string,
-  file: WritableSource,
+  file: WritableFile,
   layout: QcowLayout,
   { refcountTable }: Tables,
   begin: number,
@@ -165,7 +156,7 @@ function place(
 
 /** Sets the copied bits, which allow writing in place, where the refcount is 1 and clears the others. */
 function correctMarks(
-  file: WritableSource,
+  file: WritableFile,
   layout: QcowLayout,
   { active }: Tables,
   l1: DataView,
@@ -189,7 +180,7 @@ function correctMarks(
 
 /** Writes the blocks of a window whose contents change. */
 function writeBlocks(
-  file: WritableSource,
+  file: WritableFile,
   layout: QcowLayout,
   { first, counts }: Window,
   windowClusters: number,
@@ -217,7 +208,7 @@ function writeBlocks(
 }
 
 /** Writes the table, then its place and the cleared dirty bit in one sector of the header. */
-function finish(file: WritableSource, layout: QcowLayout, placement: Placement): QcowLayout {
+function finish(file: WritableFile, layout: QcowLayout, placement: Placement): QcowLayout {
   const { table, tableOffset, tableClusters } = placement;
   if (placement.end > placement.begin) {
     file.write(tableOffset, encodeTable(table, 0, table.length * 8, null));

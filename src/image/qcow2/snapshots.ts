@@ -1,4 +1,4 @@
-import type { Source } from '../source.js';
+import type { ReadableFile } from '../../host/open-file.js';
 import * as abi from './abi.js';
 import { getU64, OFFSET_MAX } from './bytes.js';
 import { textOf } from './extensions.js';
@@ -29,7 +29,7 @@ const TABLE_BYTES_MAX = 64 << 20;
  *
  * @throws SluiceError EINVAL, exit code 3, for a table that is cut off or out of bounds
  */
-export function readSnapshots(path: string, source: Source, layout: QcowLayout): Snapshot[] {
+export function readSnapshots(path: string, source: ReadableFile, layout: QcowLayout): Snapshot[] {
   const snapshots: Snapshot[] = [];
   const window = new Window(source);
   let at = layout.snapshotsOffset;
@@ -63,11 +63,11 @@ const WINDOW_BYTES = 1 << 20;
 
 /** Reads a source from front to back in small steps. */
 class Window {
-  readonly #source: Source;
+  readonly #source: ReadableFile;
   #start = 0;
   #bytes: Uint8Array = new Uint8Array(0);
 
-  constructor(source: Source) {
+  constructor(source: ReadableFile) {
     this.#source = source;
   }
 

@@ -1,12 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
+import type { WritableFile } from '../../../src/host/open-file.js';
 import { openChain } from '../../../src/image/open-chain.js';
 import { parseHeader } from '../../../src/image/qcow2/parse-header.js';
-import {
-  rebuildRefcounts,
-  type WritableSource,
-} from '../../../src/image/qcow2/rebuild-refcounts.js';
+import { rebuildRefcounts } from '../../../src/image/qcow2/rebuild-refcounts.js';
 import type { Snapshot } from '../../../src/image/qcow2/snapshots.js';
 import { SluiceError } from '../../../src/util/errors.js';
 import { qemuTest } from '../../formats/needs.js';
@@ -16,7 +14,7 @@ import { TMPFS, tempFolder } from '../../helpers/temp.js';
 const DIRTY_BYTE = 79;
 
 /** An image in memory. After `writesLeft` writes every further write fails. */
-class MemoryFile implements WritableSource {
+class MemoryFile implements WritableFile {
   bytes: Buffer;
   allocated: number;
   writesLeft = Number.POSITIVE_INFINITY;

@@ -1,12 +1,9 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { describeUse } from '../host/device-use.js';
+import { HostFile } from '../host/host-file.js';
 import { describeImage } from '../image/describe.js';
 import { openChain } from '../image/open-chain.js';
-import { FileSource, identityOf } from '../image/source.js';
-import type { ImageConfig, MountConfig } from '../server/config.js';
-import { describeUse } from '../server/device-use.js';
-import { EXIT_FAILED, EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
-import { note } from './terminal.js';
+import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import type { ImageConfig, MountConfig } from './config.js';
 
 /** Refuses what is no image, what is empty, and formats that this version cannot mount. */
 async function checkContent(image: ImageConfig, growable: boolean): Promise<void> {
@@ -22,40 +19,36 @@ async function checkContent(image: ImageConfig, growable: boolean): Promise<void
   throw new SluiceError(`${image.path}: ${problem}`, errno, EXIT_IMAGE);
 }
 
-async function checkWritable(path: string): Promise<void> {
+/** @returns What tells the image apart from others. */
+function checkAccess(path: string, readOnly: boolean, warn: (text: string) => void): string {
+  const file = new HostFile(path);
   try {
-    await access(path, constants.W_OK);
-  } catch (error) {
-    const { code = 'EACCES' } = error as NodeJS.ErrnoException;
-    const why = code === 'EROFS' ? 'it is on a read-only file system' : 'no permission to write it';
-    throw new SluiceError(`${path}: ${why}; use --read-only`, code, EXIT_FAILED, error);
+    if (!readOnly) file.checkWritable();
+    // Whoever reads what somebody else writes should know that.
+    const use = readOnly ? describeUse(file) : null;
+    if (use !== null) warn(`${path}: ${use}: what is read may change at any time`);
+    return file.identity;
+  } finally {
+    file.close();
   }
-}
-
-/** Whoever reads what somebody else writes should know that. */
-function noteUse(path: string): void {
-  const source = new FileSource(path);
-  const use = describeUse(source);
-  source.close();
-  if (use !== null) note(`sluice: mount: ${path}: ${use}: what is read may change at any time`);
 }
 
 /**
  * Looks at every image before a daemon is started. Opening them is the daemon's business.
  *
+ * @param warn Called with sentences about images that somebody else writes.
  * @throws SluiceError exit code 1 for what cannot be reached, 2 for one image given twice, 3 for
  *   what is no image
  */
 export async function checkImages(
   config: Pick<MountConfig, 'images' | 'readOnly' | 'growable'>,
+  warn: (text: string) => void,
 ): Promise<void> {
   const seen = new Map<string, string>();
   for (const image of config.images) {
     const { path } = image;
     await checkContent(image, config.growable && !config.readOnly);
-    if (config.readOnly) noteUse(path);
-    else await checkWritable(path);
-    const key = identityOf(path);
+    const key = checkAccess(path, config.readOnly, warn);
     const other = seen.get(key);
     if (other !== undefined) {
       const what = other === path ? 'given twice' : `the same image as ${other}`;

@@ -1,44 +1,44 @@
 import { constants, readdirSync, readFileSync, statSync } from 'node:fs';
-import type { FileSource } from '../image/source.js';
 import { O_CLOEXEC } from '../sys/constants.js';
 import { open } from '../sys/libc.js';
 import { type MountEntry, parseMountTable } from '../sys/mount-table.js';
 import { allPids } from '../sys/processes.js';
-import { splitDeviceNumber } from '../util/device-number.js';
-import { ERRNO } from '../util/errno.js';
+import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { deviceName } from './block-device.js';
+import { fileError } from './file-errors.js';
 import { describeHolder } from './file-holders.js';
-import { openError } from './host-file.js';
+import type { OpenFile } from './open-file.js';
 
 // A mounted file system, swap space, device mapper and md hold their devices alone. They write
-// past the locks of image-locks.ts, so what they hold must not be written by anybody else.
+// past the locks of file-locks.ts, so what they hold must not be written by anybody else.
 
 /**
- * Holds an image for writing against the kernel's own users of it, as mkfs does: a block device with
+ * Holds a file for writing against the kernel's own users of it, as mkfs does: a block device with
  * O_EXCL; a regular file must not be written by a loop device.
  *
- * @returns a descriptor that holds the device as long as it is open; null for a regular file
+ * @returns A descriptor that holds the device as long as it is open; -1 for a regular file.
  * @throws SluiceError EBUSY, exit code 3
  */
-export function claimForWriting(source: FileSource): number | null {
-  if (!source.blockDevice) {
-    const use = describeUse(source);
-    if (use !== null) throw inUse(source, use);
-    return null;
+export function claimForWriting(file: OpenFile): number {
+  if (!file.blockDevice) {
+    const use = describeUse(file);
+    if (use !== null) throw inUse(file, use);
+    return -1;
   }
   const flags = constants.O_RDWR | constants.O_EXCL | O_CLOEXEC;
-  const descriptor = open(source.link, flags, 0);
+  const descriptor = open(file.link, flags, 0);
   if (descriptor >= 0) return descriptor;
-  if (descriptor === -ERRNO.EBUSY) throw inUse(source, describeUse(source) ?? someHolder(source));
-  throw openError(source.path, false, -descriptor);
+  if (descriptor === -ERRNO.EBUSY) throw inUse(file, describeUse(file) ?? someHolder(file));
+  throw fileError(file.path, 'write', errnoName(descriptor));
 }
 
-function inUse({ path }: FileSource, use: string): SluiceError {
+function inUse({ path }: OpenFile, use: string): SluiceError {
   return new SluiceError(`${path}: ${use}; end that, or use --read-only`, 'EBUSY', EXIT_IMAGE);
 }
 
-function someHolder(source: FileSource): string {
-  const holder = mountElsewhere(source) ?? describeHolder(source);
+function someHolder(file: OpenFile): string {
+  const holder = mountElsewhere(file) ?? describeHolder(file);
   return `in use by ${holder ?? 'the kernel or another program'}`;
 }
 
@@ -46,20 +46,14 @@ function someHolder(source: FileSource): string {
  * What the kernel does with a block device or with one of its partitions, or which loop device
  * writes a regular file: `mounted at /mnt/a`. Null if nothing is seen. Nothing is opened.
  */
-export function describeUse(source: FileSource): string | null {
-  if (!source.blockDevice) return loopOver(source);
-  const { rdev } = statSync(source.link);
-  for (const device of withPartitions(nameOf(rdev))) {
+export function describeUse(file: OpenFile): string | null {
+  if (!file.blockDevice) return loopOver(file);
+  const { rdev } = statSync(file.link);
+  for (const device of withPartitions(deviceName(rdev))) {
     const use = describeDevice(device);
     if (use !== null) return use;
   }
   return null;
-}
-
-/** `8:1`, as sysfs and mountinfo have it. */
-function nameOf(rdev: number): string {
-  const { major, minor } = splitDeviceNumber(rdev);
-  return `${major}:${minor}`;
 }
 
 function withPartitions(device: string): string[] {
@@ -96,8 +90,8 @@ function mountpointOf(table: readonly MountEntry[], device: string): string | nu
 }
 
 /** In another mount namespace: a container's. */
-function mountElsewhere(source: FileSource): string | null {
-  const device = nameOf(statSync(source.link).rdev);
+function mountElsewhere(file: OpenFile): string | null {
+  const device = deviceName(statSync(file.link).rdev);
   for (const pid of allPids()) {
     const place = mountpointOf(parseMountTable(read(`/proc/${pid}/mountinfo`) ?? ''), device);
     if (place !== null) return `a mount at ${place} that process ${pid} sees`;
@@ -114,18 +108,18 @@ function isDevice(path: string, device: string): boolean {
   if (!path.startsWith('/dev/')) return false;
   try {
     const stats = statSync(path);
-    return stats.isBlockDevice() && nameOf(stats.rdev) === device;
+    return stats.isBlockDevice() && deviceName(stats.rdev) === device;
   } catch {
     return false;
   }
 }
 
 /** The loop device that writes a file, and where that is mounted. */
-function loopOver(source: FileSource): string | null {
+function loopOver(file: OpenFile): string | null {
   for (const name of list('/sys/block').filter((name) => name.startsWith('loop'))) {
-    const file = read(`/sys/block/${name}/loop/backing_file`);
-    if (file === null || read(`/sys/block/${name}/ro`) !== '0') continue;
-    if (!source.isAt(file)) continue;
+    const backing = read(`/sys/block/${name}/loop/backing_file`);
+    if (backing === null || read(`/sys/block/${name}/ro`) !== '0') continue;
+    if (!file.isAt(backing)) continue;
     const use = withPartitions(read(`/sys/block/${name}/dev`)!).map(describeDevice);
     const how = use.find((one) => one !== null) ?? `losetup -d /dev/${name} frees it`;
     return `in use by /dev/${name}: ${how}`;

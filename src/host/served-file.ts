@@ -1,20 +1,20 @@
 import { constants, fstatSync, statfsSync, statSync } from 'node:fs';
-import { type HostTimes, timesOf } from '../host/host-times.js';
-import type { FileSource } from '../image/source.js';
-import { F_DUPFD_CLOEXEC, F_SETFL, O_CLOEXEC, SEEK_END } from '../sys/constants.js';
-import { close, fcntl, lseek, open } from '../sys/libc.js';
+import { F_DUPFD_CLOEXEC, F_SETFL, O_CLOEXEC } from '../sys/constants.js';
+import { close, fcntl, open } from '../sys/libc.js';
 import { directIoAlignment } from '../sys/statx.js';
 import { ERRNO, errnoName } from '../util/errno.js';
-import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { fileError } from './file-errors.js';
+import { type HostTimes, timesOf } from './host-times.js';
+import type { OpenFile } from './open-file.js';
 
-/** A host file or block device, open for the data plane. */
-export interface HostFile {
+/** A host file or block device, open for the data plane. Plain data. */
+export interface ServedFile {
   descriptor: number;
   /** Bytes. */
   size: number;
   /** Bytes that take room on the host. */
   allocated: number;
-  /** Offsets and lengths of I/O must be multiples of this; 1: any. */
+  /** Offsets and lengths of I/O must be multiples of this, 1 to 4096 bytes. */
   alignment: number;
   blockDevice: boolean;
   /** On tmpfs or ramfs: reads and writes never wait for a device. */
@@ -24,27 +24,36 @@ export interface HostFile {
   times: HostTimes;
 }
 
+/** How a host file is to be opened for the data plane. */
+export interface ServedAs {
+  readOnly: boolean;
+  /** Bypass the host's page cache, where the file system knows how. */
+  direct: boolean;
+}
+
 /** f_type of tmpfs and ramfs, statfs(2). */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
+/** A page: what the data plane's buffers are aligned to, and safe where nothing is known. */
+const LARGEST_ALIGNMENT = 4096;
+
 /**
- * Opens again what is open and locked, whatever its path leads to by now.
+ * Opens a file once more, for the data plane.
  *
- * @param direct Bypass the host's page cache, where the file system knows how.
- * @param claimed The descriptor that has a block device for itself. The kernel refuses fallocate(2)
+ * @param claim The descriptor that has a block device for itself. The kernel refuses fallocate(2)
  *   through any other one (EBUSY).
- * @throws SluiceError (EXIT_FAILED) naming the file.
+ * @throws SluiceError exit code 1
  */
-export async function openHostFile(
-  { path, link }: FileSource,
-  readOnly: boolean,
-  direct: boolean,
-  claimed: number | null = null,
-): Promise<HostFile> {
+export function openServed(
+  file: OpenFile,
+  { readOnly, direct }: ServedAs,
+  claim: number,
+): ServedFile {
+  const { path, link, size, allocated, blockDevice } = file;
   const access = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | O_CLOEXEC;
   let alignment = 1;
   const openWith = (flags: number): number =>
-    claimed === null ? openQuietly(link, flags) : duplicate(claimed, flags);
+    claim < 0 ? openQuietly(link, flags) : duplicate(claim, flags);
   let descriptor = direct ? openWith(access | constants.O_DIRECT) : -ERRNO.EINVAL;
   if (descriptor >= 0) alignment = directAlignment(link, descriptor);
   if (alignment > LARGEST_ALIGNMENT) close(descriptor);
@@ -52,18 +61,17 @@ export async function openHostFile(
     alignment = 1;
     descriptor = openWith(access);
   }
-  if (descriptor < 0) throw openError(path, readOnly, -descriptor);
-  const stats = fstatSync(descriptor);
-  const size = stats.isBlockDevice() ? await lseek(descriptor, 0, SEEK_END) : stats.size;
+  if (descriptor < 0) throw fileError(path, readOnly ? 'read' : 'write', errnoName(descriptor));
+  const stats = fstatSync(descriptor, { bigint: true });
   return {
     descriptor,
     size,
-    allocated: stats.isBlockDevice() ? size : stats.blocks * 512,
+    allocated,
     alignment,
-    blockDevice: stats.isBlockDevice(),
+    blockDevice,
     inMemory: isInMemory(link),
-    mode: stats.mode & 0o666,
-    times: timesOf(fstatSync(descriptor, { bigint: true })),
+    mode: Number(stats.mode) & 0o666,
+    times: timesOf(stats),
   };
 }
 
@@ -84,12 +92,9 @@ function openQuietly(path: string, flags: number): number {
   return descriptor === -ERRNO.EPERM ? open(path, flags, 0) : descriptor;
 }
 
-/** A page: what the data plane's buffers are aligned to, and safe where nothing is known. */
-const LARGEST_ALIGNMENT = 4096;
-
 /**
- * What a direct descriptor asks for: 1 in memory, else what the file system says (statx, Linux 6.1),
- * else a page. Trying it out tells nothing: ext4 reads a hole at any length and offset.
+ * Alignment that a direct descriptor asks for: 1 in memory, else what the file system says (statx,
+ * Linux 6.1), else a page. Trying it out tells nothing: ext4 reads a hole at any length and offset.
  * @returns Infinity if the file system says that it cannot.
  */
 function directAlignment(path: string, descriptor: number): number {
@@ -97,18 +102,4 @@ function directAlignment(path: string, descriptor: number): number {
   const told = directIoAlignment(descriptor);
   if (told === undefined) return LARGEST_ALIGNMENT;
   return told === 0 ? Number.POSITIVE_INFINITY : told;
-}
-
-export function openError(path: string, readOnly: boolean, errno: number): SluiceError {
-  const why =
-    errno === ERRNO.ENOENT
-      ? 'no such file'
-      : errno === ERRNO.ETXTBSY
-        ? 'in use as swap space or as a program that runs'
-        : errno === ERRNO.EACCES || errno === ERRNO.EROFS
-          ? `no permission to ${readOnly ? 'read it' : 'write it; use --read-only'}`
-          : errno === ERRNO.EBUSY
-            ? 'in use by somebody else'
-            : `cannot be opened: ${errnoName(errno)}`;
-  return new SluiceError(`${path}: ${why}`, errnoName(errno), EXIT_FAILED);
 }

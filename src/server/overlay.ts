@@ -1,8 +1,8 @@
 import { existsSync, rmSync } from 'node:fs';
 import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
 import { createOverlay } from '../image/qcow2/create-overlay.js';
-import type { ImageConfig, MountConfig } from '../server/config.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import type { ImageConfig, MountConfig } from './config.js';
 
 /** A mount's configuration with the overlay in the place of the image. */
 export interface Overlaid {

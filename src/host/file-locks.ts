@@ -1,7 +1,8 @@
 import { isLocked, lockByteShared } from '../sys/ofd-locks.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
-import type { FileSource } from './source.js';
+import { describeHolder } from './file-holders.js';
+import type { OpenFile } from './open-file.js';
 
 // QEMU's image locking (block/file-posix.c). A shared lock on byte 100 + n says "I use permission n",
 // one on byte 200 + n "nobody else may use it". After taking its own, everybody looks for those of
@@ -16,14 +17,14 @@ const RESIZE = 3;
 
 const TO_READ = [CONSISTENT_READ] as const;
 const TO_WRITE = [CONSISTENT_READ, WRITE, RESIZE] as const;
-/** What others may not do to an image that we read or write. */
+/** Others may do neither to an image that we read or write. */
 const FORBIDDEN = [WRITE, RESIZE] as const;
 
 /** QEMU's bytes end before this: 64 permissions from each of the two places. */
 const QEMU_END = 264;
 const TO_END = 0;
 
-/** What fcntl(2) says where a file system has no locks. */
+/** Errors of fcntl(2) on a file system without locks. */
 const NO_LOCKS: ReadonlySet<number> = new Set([
   ERRNO.EOPNOTSUPP,
   ERRNO.ENOLCK,
@@ -32,19 +33,14 @@ const NO_LOCKS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Locks an image as QEMU does, so that it refuses what we hold, and we what it holds. The lock lasts as
- * long as the source's descriptor. Where the file system has no locks there is none. Other programs'
+ * Locks a file as QEMU locks images: each of the two refuses what the other one holds. The lock lasts as
+ * long as the file's descriptor. Where the file system has no locks there is none. Other programs'
  * fcntl locks count too, wherever in the file: an exclusive one forbids reading, a shared one writing.
  *
- * @param whoHolds Says who is likely to hold the file: `qemu-system-x86_64 (pid 4242)`, or null.
- * @throws SluiceError EAGAIN, exit code 3
+ * @throws SluiceError EAGAIN, exit code 3, naming who is likely to hold the file
  */
-export function lockImage(
-  source: FileSource,
-  forWriting: boolean,
-  whoHolds: (source: FileSource) => string | null,
-): void {
-  const { descriptor, path } = source;
+export function lockFile(file: OpenFile, forWriting: boolean): void {
+  const { descriptor, path } = file;
   const used = forWriting ? TO_WRITE : TO_READ;
   const bytes = [...used.map((bit) => USED + bit), ...FORBIDDEN.map((bit) => UNSHARED + bit)];
   let isHindered = false;
@@ -60,7 +56,7 @@ export function lockImage(
   }
   const what = isHindered ? LOCKED : conflict(descriptor, used, forWriting);
   if (what === null) return;
-  const who = whoHolds(source) ?? 'another program';
+  const who = describeHolder(file) ?? 'another program';
   throw new SluiceError(`${path}: ${what.replace('WHO', who)}`, 'EAGAIN', EXIT_IMAGE);
 }
 

@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { FileSource } from '../image/source.js';
 import { allPids, commandLine } from '../sys/processes.js';
+import type { OpenFile } from './open-file.js';
 
 /**
- * Who is likely to hold a lock on a file: a process that has it open, best one whose descriptor has a
- * lock. /proc/locks does not name the process of such a lock, so descriptors are looked at. Null if
- * nobody is seen; other users' processes are seen by root alone.
+ * Names the process that is likely to hold a lock on a file: `qemu-system-x86_64 (pid 4242)`. One whose
+ * descriptor has a lock comes first, then any that has the file open: /proc/locks does not name the
+ * process of such a lock. Null if none is seen; root alone sees the processes of other users.
  */
-export function describeHolder(source: FileSource): string | null {
+export function describeHolder(file: OpenFile): string | null {
   let open: number | null = null;
   for (const pid of allPids()) {
-    for (const fd of descriptorsOf(pid, source)) {
-      const isOurs = pid === process.pid && fd === source.descriptor;
+    for (const fd of descriptorsOf(pid, file)) {
+      const isOurs = pid === process.pid && fd === file.descriptor;
       if (isOurs) continue;
       if (hasLock(pid, fd)) return describe(pid);
       open ??= pid;
@@ -20,10 +20,10 @@ export function describeHolder(source: FileSource): string | null {
   return open === null ? null : describe(open);
 }
 
-function descriptorsOf(pid: number, source: FileSource): number[] {
+function descriptorsOf(pid: number, file: OpenFile): number[] {
   try {
     const names = readdirSync(`/proc/${pid}/fd`);
-    return names.map(Number).filter((fd) => source.isAt(`/proc/${pid}/fd/${fd}`));
+    return names.map(Number).filter((fd) => file.isAt(`/proc/${pid}/fd/${fd}`));
   } catch {
     return []; // It is gone, or another user's.
   }

@@ -1,0 +1,32 @@
+/** A file as the control path reads it: by plain calls that may wait. */
+export interface ReadableFile {
+  /** Bytes. */
+  readonly size: number;
+  /** `length` bytes from `offset`; what the file lacks is zeros. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+/** A file that may be changed, by plain calls that wait. */
+export interface WritableFile extends ReadableFile {
+  /** Bytes that take room on the host. */
+  readonly allocated: number;
+  write(offset: number, bytes: Uint8Array): void;
+  /** Puts on the disk all that was written. */
+  sync(): void;
+}
+
+/** A regular file or block device that is open for reading. */
+export interface OpenFile extends ReadableFile {
+  /** As it was opened. */
+  readonly path: string;
+  readonly descriptor: number;
+  /** A path to this very file, whatever `path` leads to by now: to open it again. */
+  readonly link: string;
+  readonly blockDevice: boolean;
+  /** Bytes that take room on the host. */
+  readonly allocated: number;
+  /** Does a path lead to this file? */
+  isAt(path: string): boolean;
+  /** Looks again how large the file is. */
+  refresh(): void;
+}

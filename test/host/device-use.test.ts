@@ -1,0 +1,35 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { describeUse } from '../../src/host/device-use.js';
+import { HostFile } from '../../src/host/host-file.js';
+import { SluiceError } from '../../src/util/errors.js';
+import { loopDevice } from '../helpers/loop-device.js';
+import { requires } from '../helpers/requires.js';
+import { TMPFS, tempFolder } from '../helpers/temp.js';
+
+test('a plain file is in no use', (t) => {
+  const path = join(tempFolder(t, TMPFS), 'disk');
+  writeFileSync(path, 'x');
+  const file = new HostFile(path);
+  t.teardown(() => file.close());
+  t.is(describeUse(file), null);
+});
+
+requires('root', 'loop')('a loop device and its file exclude each other for writing', async (t) => {
+  const path = join(tempFolder(t), 'disk');
+  writeFileSync(path, Buffer.alloc(1 << 20));
+  const device = await loopDevice(t, path);
+  const [file, first, second] = [path, device, device].map((name) => {
+    const opened = new HostFile(name);
+    t.teardown(() => opened.close());
+    return opened;
+  }) as [HostFile, HostFile, HostFile];
+  const inUse = t.throws(() => file.lock(true), { instanceOf: SluiceError });
+  t.is(inUse?.errno, 'EBUSY');
+  t.regex(inUse?.message ?? '', /in use by \/dev\/loop\d+: losetup -d .* frees it/);
+  t.notThrows(() => file.lock(false));
+  first.lock(true);
+  t.throws(() => second.lock(true), { message: /in use .*by .*pid/ });
+  first.close();
+});

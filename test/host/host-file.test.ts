@@ -1,0 +1,117 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { HostFile } from '../../src/host/host-file.js';
+import type { ServedFile } from '../../src/host/served-file.js';
+import { SluiceError } from '../../src/util/errors.js';
+import { requires } from '../helpers/requires.js';
+import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
+
+/** Opens a file for one test, as the data plane has it. */
+function open(t: ExecutionContext, path: string, readOnly: boolean, direct: boolean): ServedFile {
+  const file = new HostFile(path);
+  t.teardown(() => file.close());
+  return file.serve({ readOnly, direct });
+}
+
+function refusal(
+  t: ExecutionContext,
+  path: string,
+  readOnly: boolean,
+  direct: boolean,
+): SluiceError {
+  try {
+    open(t, path, readOnly, direct);
+  } catch (error) {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  }
+  throw new Error(`${path} was opened`);
+}
+
+test('a missing file is refused by name', (t) => {
+  for (const direct of [true, false]) {
+    const error = refusal(t, '/nonexistent/disk', false, direct);
+    t.is(error.message, '/nonexistent/disk: no such file');
+    t.is(error.errno, 'ENOENT');
+    t.is(error.exitCode, 1);
+  }
+});
+
+test('a directory is refused for writing', (t) => {
+  const path = join(tempFolder(t), 'folder');
+  mkdirSync(path);
+  t.is(refusal(t, path, false, true).message, `${path}: a directory, not an image`);
+});
+
+test('a file that is replaced while it is opened is not the one that is used', (t) => {
+  const folder = tempFolder(t, TMPFS);
+  const path = join(folder, 'disk');
+  writeFileSync(path, 'x'.repeat(1000));
+  const source = new HostFile(path);
+  t.teardown(() => source.close());
+  t.notThrows(() => source.checkName());
+  writeFileSync(join(folder, 'other'), 'y'.repeat(5000));
+  renameSync(join(folder, 'other'), path);
+  const file = source.serve({ readOnly: false, direct: true });
+  t.is(file.size, 1000);
+  const error = t.throws(() => source.checkName(), { instanceOf: SluiceError });
+  t.is(error?.message, `${path}: was replaced while it was opened; try again`);
+  t.is(error?.exitCode, 1);
+});
+
+test.serial('a refused file leaves no descriptor behind', (t) => {
+  const probe = () => closeAndReturn(join(tempFolder(t), 'probe'));
+  const before = probe();
+  for (let i = 0; i < 3; i++) refusal(t, '/nonexistent/disk', false, true);
+  t.is(probe(), before);
+});
+
+function closeAndReturn(path: string): number {
+  writeFileSync(path, 'x');
+  const file = new HostFile(path);
+  const { descriptor } = file.serve({ readOnly: true, direct: false });
+  file.close();
+  return descriptor;
+}
+
+/** The error that another user gets when opening a file, as `errno message`. */
+function asNobody(path: string, readOnly: boolean): string {
+  const module = fileURLToPath(new URL('../../src/host/host-file.js', import.meta.url));
+  const script =
+    `import(${JSON.stringify(module)})` +
+    `.then((m) => new m.HostFile(${JSON.stringify(path)}).serve({ readOnly: ${readOnly}, direct: true }))` +
+    `.then(() => console.log('opened'), (e) => console.log(e.errno + ' ' + e.message))`;
+  const words = [
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    process.execPath,
+    '-e',
+    script,
+  ];
+  return spawnSync('setpriv', words, { encoding: 'utf8' }).stdout.trim();
+}
+
+const rootTest = requires('root', 'setpriv');
+
+rootTest('a file that may not be written says what to do', (t) => {
+  const folder = tempFolder(t);
+  chmodSync(folder, 0o755);
+  const path = join(folder, 'disk');
+  writeFileSync(path, pattern(4096, 1), { mode: 0o644 });
+  t.is(asNobody(path, false), `EACCES ${path}: no permission to write it; use --read-only`);
+  t.is(asNobody(path, true), 'opened');
+});
+
+rootTest('a file that may not be read is not said to lack --read-only', (t) => {
+  const folder = tempFolder(t);
+  chmodSync(folder, 0o755);
+  const path = join(folder, 'disk');
+  writeFileSync(path, pattern(4096, 1), { mode: 0o600 });
+  const answer = asNobody(path, true);
+  t.regex(answer, /^EACCES .*permission/);
+  t.notRegex(answer, /--read-only/);
+});
