@@ -1,6 +1,6 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { NamedFiles } from '../image/named-files.js';
 import type { ChainOptions } from '../image/open-chain.js';
+import type { Arguments } from './declaration.js';
 import { parseFormats } from './format-option.js';
 import { many, oneFlag, oneText } from './option-values.js';
 import { absolutePath, workingDirectory } from './working-directory.js';
@@ -9,34 +9,27 @@ import { absolutePath, workingDirectory } from './working-directory.js';
 export const IMAGE_OPTIONS = {
   format: {
     type: 'string',
-    requiresArg: true,
     describe: 'FORMAT[,FORMAT...]: auto, raw or qcow2, then those of backing files',
   },
-  snapshot: { type: 'string', requiresArg: true, describe: 'ID|NAME: an internal snapshot' },
+  snapshot: { type: 'string', describe: 'ID|NAME: an internal snapshot' },
   untrusted: {
     type: 'boolean',
     describe: 'refuse every file that an image names, but for those of the command line',
   },
   'data-file': {
     type: 'string',
-    requiresArg: true,
     describe: 'PATH: may be a data file, outside the folder of its image too (repeatable)',
   },
   'backing-file': {
     type: 'string',
-    requiresArg: true,
     describe: 'PATH: may be a backing file, with --untrusted too (repeatable)',
   },
 } as const;
 
-/** Declares a command that looks at one image. */
-export function declareImageCommand(yargs: Argv, usage: string): Argv {
-  return yargs
-    .usage(usage)
-    .positional('image', { type: 'string', describe: 'a file or a block device' })
-    .option('json', { type: 'boolean', describe: 'print JSON' })
-    .options(IMAGE_OPTIONS);
-}
+export const JSON_OPTION = { json: { type: 'boolean', describe: 'print JSON' } } as const;
+
+/** The operand of a command that looks at one image. */
+export const IMAGE_OPERAND = { image: 'a file or a block device' };
 
 /** Arguments that say which files an image may name. */
 export interface NamedFileArguments {
@@ -57,7 +50,7 @@ export function parseNamedFiles(args: NamedFileArguments, directory: string): Na
 }
 
 /** Path of the image, absolute, and how to open it. */
-export function parseImageCommand(args: ArgumentsCamelCase): {
+export function parseImageCommand(args: Arguments): {
   path: string;
   options: ChainOptions;
 } {

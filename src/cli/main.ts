@@ -3,7 +3,7 @@ import './working-directory.js';
 import '../server/no-debugger.js';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
-import { commandOf, help, runWords } from './parser.js';
+import { commandOf, runWords } from './parser.js';
 import { OutputClosed } from './terminal.js';
 
 /** The program `sluice`: the only place that prints errors and exits. */
@@ -18,7 +18,7 @@ function shorten(message: string, directory: string): string {
 
 /** One line for the user: `sluice: mount: disk.img: no such file`. */
 function errorLine(error: unknown, words: readonly string[]): string {
-  const name = commandOf(words);
+  const name = commandOf(words)?.name;
   const message = error instanceof Error ? error.message : String(error);
   const flat = shorten(oneLine(message), process.cwd());
   return name === undefined ? `sluice: ${flat}` : `sluice: ${name}: ${flat}`;
@@ -44,7 +44,8 @@ async function main(words: readonly string[]): Promise<number> {
       await runWords(words);
       return EXIT_OK;
     }
-    process.stderr.write(`${await help()}\n`);
+    const { helpOf } = await import('./help.js');
+    process.stderr.write(`${await helpOf()}\n`);
     return EXIT_USAGE;
   } catch (error) {
     return fail(error, words);

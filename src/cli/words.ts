@@ -1,46 +1,45 @@
 import { parseArgs } from 'node:util';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import type { Option } from './declaration.js';
 import { didYouMean } from './nearest.js';
 
-/** Options of a command by kind, without dashes, and the names of one letter. */
-export interface DeclaredOptions {
-  flags: readonly string[];
-  texts: readonly string[];
+/** Options by name, without dashes. */
+type Declared = Readonly<Record<string, Pick<Option, 'type'>>>;
+
+/** A command line, taken apart. */
+export interface ParsedWords {
+  operands: string[];
+  /** By name, in camel case. A text that is given more than once is a list. */
+  options: Record<string, boolean | string | string[]>;
+  /** Who asks for help gets it, whatever else is wrong. */
+  asked: 'help' | 'version' | null;
 }
 
-/** What every command has. */
-const SHORT: Readonly<Record<string, string>> = { h: 'help', v: 'version' };
-/** Stands before an operand that looks like an option. No argument of a program contains it. */
-const MARK = '\0';
+const SHORT: Readonly<Record<string, string>> = { help: 'h', version: 'v' };
 
 function refuse(message: string): SluiceError {
   return new SluiceError(message, 'EINVAL', EXIT_USAGE);
 }
 
-function tokensOf(words: readonly string[], { flags, texts }: DeclaredOptions) {
-  const letters = Object.entries(SHORT);
-  const named = (name: string): { short?: string } => {
-    const letter = name.length === 1 ? name : letters.find(([, long]) => long === name)?.[0];
-    return letter === undefined ? {} : { short: letter };
-  };
-  const options = Object.fromEntries([
-    ...flags.map((name) => [name, { type: 'boolean', ...named(name) } as const]),
-    ...texts.map((name) => [name, { type: 'string', ...named(name) } as const]),
-  ]);
+function tokensOf(words: readonly string[], declared: Declared) {
+  const named = Object.entries(declared).map(([name, { type }]) => {
+    const short = name.length === 1 ? name : SHORT[name];
+    return [name, short === undefined ? { type } : { type, short }] as const;
+  });
+  const options = Object.fromEntries(named);
   return parseArgs({ args: [...words], options, strict: false, tokens: true }).tokens;
 }
 
-type Token = ReturnType<typeof tokensOf>[number];
-type OptionToken = Extract<Token, { kind: 'option' }>;
+type OptionToken = Extract<ReturnType<typeof tokensOf>[number], { kind: 'option' }>;
 
 /** `--read-only`, `--no-read-only`: there is no third way to write a flag. */
-function plainFlag({ rawName, inlineValue }: OptionToken, name: string, value: boolean): string {
+function flagOf({ rawName, inlineValue }: OptionToken, name: string, value: boolean): boolean {
   if (inlineValue) throw refuse(`${rawName}: takes no value; --no-${name} is its opposite`);
-  return `--${name}=${value}`;
+  return value;
 }
 
 /** A word that is forgotten must not make a value of the option that follows. */
-function plainText({ name, rawName, value, inlineValue }: OptionToken): string {
+function textOf({ rawName, value, inlineValue }: OptionToken): string {
   if (value === undefined) throw refuse(`${rawName}: its value is missing`);
   // A variable of a script that is not set: to leave the option out would do something else.
   if (value === '') throw refuse(`${rawName}: its value is empty`);
@@ -48,59 +47,53 @@ function plainText({ name, rawName, value, inlineValue }: OptionToken): string {
     const ways = `${rawName}=${value} if that is the value`;
     throw refuse(`${rawName}: its value is missing before ${value}; write ${ways}`);
   }
-  return `${name.length === 1 ? '-' : '--'}${name}=${value}`;
+  return value;
 }
 
-function unknownOption({ rawName }: OptionToken, { flags, texts }: DeclaredOptions, help: string) {
-  const known = [...flags, ...texts].map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
+function unknownOption({ rawName }: OptionToken, declared: Declared, help: string): SluiceError {
+  const names = Object.keys(declared);
+  const known = names.map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
   return refuse(`${rawName}: unknown option; ${didYouMean(rawName, known) ?? `see ${help}`}`);
 }
 
+function camelCase(name: string): string {
+  return name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /**
- * A command line in which yargs can mistake nothing: each option is one word with its value, and an
- * operand that begins with a dash is marked (`operand` takes the mark away).
+ * Takes a command line apart.
  *
  * @param help command whose help is named where an option is unknown
  * @throws SluiceError exit code 2, for an option that is unknown, lacks its value, or has one too many
  */
-export function plainWords(
+export function parseWords(
   words: readonly string[],
-  declared: DeclaredOptions,
+  declared: Declared,
   help: string,
-): string[] {
-  const given = new Map<string, boolean>();
-  const flag = (token: OptionToken, name: string, value: boolean): string => {
-    if ((given.get(name) ?? value) !== value) throw refuse(`--${name}: given as yes and as no`);
-    given.set(name, value);
-    return plainFlag(token, name, value);
-  };
-  const option = (token: OptionToken): string => {
-    const { name } = token;
-    const positive = name.replace(/^no-/, '');
-    if (declared.texts.includes(name)) return plainText(token);
-    if (declared.flags.includes(name)) return flag(token, name, true);
-    if (declared.flags.includes(positive)) return flag(token, positive, false);
-    throw unknownOption(token, declared, help);
-  };
+): ParsedWords {
   const tokens = tokensOf(words, declared);
-  // Who asks for help gets it, whatever else is wrong.
-  const asked = tokens.find(({ kind, ...token }) => {
-    return kind === 'option' && ['help', 'version'].includes((token as OptionToken).name);
-  }) as OptionToken | undefined;
-  if (asked !== undefined) return [...operandsOf(tokens).slice(0, 1), `--${asked.name}`];
-  const options = tokens.filter((token) => token.kind === 'option').map(option);
-  return [...operandsOf(tokens), ...options];
-}
-
-function operandsOf(tokens: readonly Token[]): string[] {
-  return tokens.flatMap((token) => {
-    if (token.kind !== 'positional') return [];
-    return token.value.startsWith('-') ? [MARK + token.value] : [token.value];
-  });
-}
-
-/** An operand as it was typed. */
-export function operand(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(operand);
-  return typeof value === 'string' ? value.replaceAll(MARK, '') : value;
+  const operands = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []));
+  const given = tokens.filter((token) => token.kind === 'option');
+  const asked = given.find(({ name }) => name in SHORT)?.name as 'help' | 'version' | undefined;
+  if (asked !== undefined) return { operands, options: {}, asked };
+  const options: ParsedWords['options'] = {};
+  for (const token of given) {
+    const positive = token.name.replace(/^no-/, '');
+    const name = token.name in declared ? token.name : positive;
+    const type = declared[name]?.type;
+    if (type === undefined || (type === 'string' && name !== token.name)) {
+      throw unknownOption(token, declared, help);
+    }
+    const key = camelCase(name);
+    const before = options[key];
+    if (type === 'string') {
+      const text = textOf(token);
+      options[key] = before === undefined ? text : [before as string | string[], text].flat();
+      continue;
+    }
+    const value = flagOf(token, name, name === token.name);
+    if ((before ?? value) !== value) throw refuse(`--${name}: given as yes and as no`);
+    options[key] = value;
+  }
+  return { operands, options, asked: null };
 }

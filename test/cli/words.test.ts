@@ -1,40 +1,53 @@
 import test from 'ava';
-import { operand, plainWords } from '../../src/cli/words.js';
+import { type ParsedWords, parseWords } from '../../src/cli/words.js';
 import { SluiceError } from '../../src/util/errors.js';
 
+const flag = { type: 'boolean' } as const;
+const text = { type: 'string' } as const;
 const DECLARED = {
-  flags: ['read-only', 'direct', 'help', 'version'],
-  texts: ['group', 'overlay', 'poll-us', 'o'],
+  'read-only': flag,
+  direct: flag,
+  help: flag,
+  version: flag,
+  group: text,
+  overlay: text,
+  'poll-us': text,
+  o: text,
 };
 
-function plain(line: string): string[] {
-  return plainWords(line.split(' '), DECLARED, 'sluice mount --help');
+function parse(line: string): ParsedWords {
+  return parseWords(line.split(' '), DECLARED, 'sluice mount --help');
 }
 
-/** A command line, and the words passed to yargs. */
-const PLAIN: [string, string[]][] = [
-  ['mount a b', ['mount', 'a', 'b']],
-  ['mount --read-only a b', ['mount', 'a', 'b', '--read-only=true']],
-  // yargs would take a word "true" or "false" as the value of a flag.
-  ['mount --read-only true b', ['mount', 'true', 'b', '--read-only=true']],
-  ['mount a b --no-direct', ['mount', 'a', 'b', '--direct=false']],
-  ['mount --direct a b --direct', ['mount', 'a', 'b', '--direct=true', '--direct=true']],
-  ['mount --group x:iops=1 a b', ['mount', 'a', 'b', '--group=x:iops=1']],
-  ['mount --group=x --group y a', ['mount', 'a', '--group=x', '--group=y']],
-  ['mount -oro a b', ['mount', 'a', 'b', '-o=ro']],
-  ['mount -o ro a -o noatime', ['mount', 'a', '-o=ro', '-o=noatime']],
-  ['mount --poll-us -1 a', ['mount', 'a', '--poll-us=-1']],
-  ['mount --overlay=-x a', ['mount', 'a', '--overlay=-x']],
-  ['mount -- a --read-only', ['mount', 'a', '\0--read-only']],
-  ['mount a -- -- b', ['mount', 'a', '\0--', 'b']],
-  ['mount -', ['mount', '\0-']],
-  ['mount --bogus -h', ['mount', '--help']],
-  ['-v', ['--version']],
+/** A command line, its operands, and its options or what it asks for. */
+const UNDERSTOOD: [string, string, ParsedWords['options'] | 'help' | 'version'][] = [
+  ['mount a b', 'mount a b', {}],
+  ['mount --read-only a b', 'mount a b', { readOnly: true }],
+  // A word "true" or "false" is not the value of a flag.
+  ['mount --read-only true b', 'mount true b', { readOnly: true }],
+  ['mount a b --no-direct', 'mount a b', { direct: false }],
+  ['mount --direct a b --direct', 'mount a b', { direct: true }],
+  ['mount --group x:iops=1 a b', 'mount a b', { group: 'x:iops=1' }],
+  ['mount --group=x --group y a', 'mount a', { group: ['x', 'y'] }],
+  ['mount --group=x --group y --group z a', 'mount a', { group: ['x', 'y', 'z'] }],
+  ['mount -oro a b', 'mount a b', { o: 'ro' }],
+  ['mount -o ro a -o noatime', 'mount a', { o: ['ro', 'noatime'] }],
+  ['mount --poll-us -1 a', 'mount a', { pollUs: '-1' }],
+  ['mount --overlay=-x a', 'mount a', { overlay: '-x' }],
+  ['mount -- a --read-only', 'mount a --read-only', {}],
+  ['mount a -- -- b', 'mount a -- b', {}],
+  ['mount -', 'mount -', {}],
+  ['mount --bogus -h', 'mount', 'help'],
+  ['mount a --version --help', 'mount a', 'version'],
+  ['-v', '', 'version'],
 ];
 
-for (const [line, words] of PLAIN) {
+for (const [line, operands, given] of UNDERSTOOD) {
   test(`"${line}" is understood`, (t) => {
-    t.deepEqual(plain(line), words);
+    const parsed = parse(line);
+    t.is(parsed.operands.join(' '), operands);
+    if (typeof given === 'string') t.is(parsed.asked, given);
+    else t.deepEqual([parsed.options, parsed.asked], [given, null]);
   });
 }
 
@@ -58,12 +71,7 @@ const REFUSED: [string, string][] = [
 
 for (const [line, message] of REFUSED) {
   test(`"${line}" is refused`, (t) => {
-    const error = t.throws(() => plain(line), { instanceOf: SluiceError, message });
+    const error = t.throws(() => parse(line), { instanceOf: SluiceError, message });
     t.is(error?.exitCode, 2);
   });
 }
-
-test('operands come out as they were typed', (t) => {
-  const [, ...words] = plain('mount a -- --read-only');
-  t.deepEqual(operand(words), ['a', '--read-only']);
-});

@@ -1,17 +1,19 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { Diagnosis } from '../../server/doctor.js';
 import { EXIT_MOUNT, SluiceError } from '../../util/errors.js';
+import type { Arguments, Declaration } from '../declaration.js';
 import { print } from '../terminal.js';
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage('sluice doctor [--json]\n\nSay what this machine offers. Exit 0: a mount would work.')
-    .option('json', { type: 'boolean', describe: 'print JSON' })
-    .example('sluice doctor', 'for people')
-    .example('sluice doctor --json', 'for programs');
-}
+export const declaration: Declaration = {
+  usage: 'sluice doctor [--json]\n\nSay what this machine offers. Exit 0: a mount would work.',
+  operands: {},
+  options: { json: { type: 'boolean', describe: 'print JSON' } },
+  examples: [
+    ['sluice doctor', 'for people'],
+    ['sluice doctor --json', 'for programs'],
+  ],
+};
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
+export async function handler(args: Arguments): Promise<void> {
   // Loaded only here: no other command needs the C library.
   const { diagnose } = await import('../../server/doctor.js');
   const diagnosis = await diagnose();

@@ -1,23 +1,24 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { type Content, sumContent } from '../../image/content.js';
 import { describeImage } from '../../image/describe.js';
 import { mapImage } from '../../image/map-image.js';
 import { type ChainOptions, type OpenLayer, openPartly } from '../../image/open-chain.js';
 import { SluiceError } from '../../util/errors.js';
-import { declareImageCommand, parseImageCommand } from '../image-commands.js';
+import type { Arguments, Declaration } from '../declaration.js';
+import { IMAGE_OPERAND, IMAGE_OPTIONS, JSON_OPTION, parseImageCommand } from '../image-commands.js';
 import { type FullInfo, formatInfo } from '../info-report.js';
 import { print } from '../terminal.js';
 
-export function builder(yargs: Argv): Argv {
-  return declareImageCommand(
-    yargs,
-    'sluice info IMAGE [--json]\n\nSay what an image is, without mounting it.',
-  )
-    .example('sluice info disk.img', 'for people')
-    .example('sluice info /dev/vda --json', 'for programs');
-}
+export const declaration: Declaration = {
+  usage: 'sluice info IMAGE [--json]\n\nSay what an image is, without mounting it.',
+  operands: IMAGE_OPERAND,
+  options: { ...JSON_OPTION, ...IMAGE_OPTIONS },
+  examples: [
+    ['sluice info disk.img', 'for people'],
+    ['sluice info /dev/vda --json', 'for programs'],
+  ],
+};
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
+export async function handler(args: Arguments): Promise<void> {
   const { path, options } = parseImageCommand(args);
   const described = await describeImage(path, options);
   const sums = described.chain === null ? NOTHING : await countContent(path, options);
@@ -26,8 +27,7 @@ export async function handler(args: ArgumentsCamelCase): Promise<void> {
     content: sums.layers[index] ?? null,
   }));
   const info: FullInfo = { ...described, chain: chain ?? null, content: sums.content };
-  const text = args.json === true ? `${JSON.stringify(info, null, 2)}\n` : formatInfo(info);
-  print(text);
+  print(args.json === true ? `${JSON.stringify(info, null, 2)}\n` : formatInfo(info));
 }
 
 interface Sums {

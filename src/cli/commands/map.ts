@@ -1,18 +1,20 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { type MapEntry, mapImage } from '../../image/map-image.js';
 import { openChain } from '../../image/open-chain.js';
-import { declareImageCommand, parseImageCommand } from '../image-commands.js';
+import type { Arguments, Declaration } from '../declaration.js';
+import { IMAGE_OPERAND, IMAGE_OPTIONS, JSON_OPTION, parseImageCommand } from '../image-commands.js';
 import { formatMap, mapJson } from '../map-report.js';
 import { print } from '../terminal.js';
 
-export function builder(yargs: Argv): Argv {
-  return declareImageCommand(
-    yargs,
+export const declaration: Declaration = {
+  usage:
     'sluice map IMAGE [--json]\n\nSay which ranges of an image are data, zeros or holes, and where.',
-  )
-    .example('sluice map vm.qcow2', 'for people')
-    .example('sluice map vm.qcow2 --json', 'what qemu-img map --output=json prints');
-}
+  operands: IMAGE_OPERAND,
+  options: { ...JSON_OPTION, ...IMAGE_OPTIONS },
+  examples: [
+    ['sluice map vm.qcow2', 'for people'],
+    ['sluice map vm.qcow2 --json', 'what qemu-img map --output=json prints'],
+  ],
+};
 
 /** Entries written at once: a fragmented image has millions. */
 const BATCH = 4096;
@@ -32,7 +34,7 @@ function printJson(entries: Iterable<MapEntry>): void {
   flush(']\n');
 }
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
+export async function handler(args: Arguments): Promise<void> {
   const { path, options } = parseImageCommand(args);
   const chain = openChain(path, options);
   try {

@@ -1,4 +1,3 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { checkImages } from '../../server/check-images.js';
 import type { MountConfig } from '../../server/config.js';
 import { launch } from '../../server/launch.js';
@@ -6,15 +5,14 @@ import { fileLog, type Log, stderrLog } from '../../server/log.js';
 import { addOverlay } from '../../server/overlay.js';
 import { runDaemon } from '../../server/run.js';
 import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
+import type { Arguments } from '../declaration.js';
 import { buildMountConfig } from '../mount-config.js';
-import { declareMount, type MountArguments } from '../mount-options.js';
+import type { MountArguments } from '../mount-options.js';
 import { oneText } from '../option-values.js';
 import { note, OutputClosed, print, progressNotes } from '../terminal.js';
 import { absolutePath, workingDirectory } from '../working-directory.js';
 
-export function builder(yargs: Argv): Argv {
-  return declareMount(yargs);
-}
+export { MOUNT as declaration } from '../mount-options.js';
 
 /** Prints what a mount can do without: it goes on where nobody reads it. */
 function announce(text: string): void {
@@ -57,7 +55,7 @@ function overlayPath({ overlay }: MountArguments): string | null {
   return absolutePath('--overlay', oneText('--overlay', overlay, ''), workingDirectory());
 }
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
+export async function handler(args: Arguments): Promise<void> {
   const words = args as unknown as MountArguments;
   const plain = buildMountConfig(words, { directory: workingDirectory() });
   const overlay = addOverlay(plain, overlayPath(words));

@@ -1,37 +1,37 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { checkGroupName, groupPath } from '../../control/group-name.js';
 import { parseSettings } from '../../control/settings.js';
 import { changeGroup } from '../../server/change-group.js';
 import type { ControlFailure, ControlOrder } from '../../server/control-writer.js';
 import { readStatus } from '../../server/status.js';
 import { EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../../util/errors.js';
+import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { unavailable, unknownGroup } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage(
-      `sluice set MOUNTPOINT GROUP KEY=VALUE... [--create]\n       sluice set MOUNTPOINT GROUP --remove\n\nChange a group of a mount while it is used.`,
-    )
-    .positional('mountpoint', { type: 'string', describe: 'where sluice is mounted' })
-    .positional('group', { type: 'string', describe: 'path of the group; / is the root group' })
-    .positional('settings', {
-      type: 'string',
-      array: true,
-      describe:
-        'rbps, wbps, bps, riops, wiops, iops, iops_size, burst.*, weight, min.*, latency, member',
-    })
-    .option('create', {
+export const declaration: Declaration = {
+  usage:
+    'sluice set MOUNTPOINT GROUP KEY=VALUE... [--create]\n       sluice set MOUNTPOINT GROUP --remove\n\nChange a group of a mount while it is used.',
+  operands: {
+    mountpoint: 'where sluice is mounted',
+    group: 'path of the group; / is the root group',
+    settings:
+      'rbps, wbps, bps, riops, wiops, iops, iops_size, burst.*, weight, min.*, latency, member',
+  },
+  options: {
+    create: {
       type: 'boolean',
       describe: 'make the group, and those above it, if there is none',
-    })
-    .option('remove', { type: 'boolean', describe: 'remove the group, which must be empty' })
-    .example('sluice set /mnt/s gold weight=80 bps=100M', 'a weight and a limit')
-    .example('sluice set /mnt/s gold member=web member=uid:1000', 'move members')
-    .example('sluice set /mnt/s / depth=32', 'the window of the whole mount')
-    .example('sluice set /mnt/s old --remove', 'a group that is not needed any more');
-}
+    },
+    remove: { type: 'boolean', describe: 'remove the group, which must be empty' },
+  },
+  examples: [
+    ['sluice set /mnt/s gold weight=80 bps=100M', 'a weight and a limit'],
+    ['sluice set /mnt/s gold member=web member=uid:1000', 'move members'],
+    ['sluice set /mnt/s / depth=32', 'the window of the whole mount'],
+    ['sluice set /mnt/s old --remove', 'a group that is not needed any more'],
+  ],
+};
 
 /** What went wrong, in the daemon's words where it has some. */
 function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceError {
@@ -53,7 +53,7 @@ function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceE
 }
 
 /** What the words ask for. Throws EINVAL and others where they do not go together. */
-function orderOf(args: ArgumentsCamelCase): Omit<ControlOrder, 'mountpoint'> {
+function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
   const group = groupPath(String(args.group));
   const words = ((args.settings as unknown[] | undefined) ?? []).map(String);
   if (args.remove === true) {
@@ -68,7 +68,7 @@ function orderOf(args: ArgumentsCamelCase): Omit<ControlOrder, 'mountpoint'> {
   return { group, change: create ? 'create' : null, settings };
 }
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
+export async function handler(args: Arguments): Promise<void> {
   const asked = String(args.group);
   const order = orderOf(args);
   const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());

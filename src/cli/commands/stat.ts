@@ -1,6 +1,6 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { groupPath } from '../../control/group-name.js';
 import { readStatus } from '../../server/status.js';
+import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { parseGroups, STAT_FILES } from '../io-stat.js';
 import { daemonJson, groupJson, imagesJson } from '../stat-json.js';
@@ -9,17 +9,17 @@ import { print } from '../terminal.js';
 import { unavailable, unknownGroup } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage('sluice stat MOUNTPOINT [GROUP] [--json]\n\nShow what went through a mount.')
-    .positional('mountpoint', { type: 'string', describe: 'where sluice is mounted' })
-    .positional('group', { type: 'string', describe: 'one group only; / is the root group' })
-    .option('json', { type: 'boolean', describe: 'print JSON' })
-    .example('sluice stat /mnt/s', 'all groups')
-    .example('sluice stat /mnt/s slow --json', 'one group, for programs');
-}
+export const declaration: Declaration = {
+  usage: 'sluice stat MOUNTPOINT [GROUP] [--json]\n\nShow what went through a mount.',
+  operands: { mountpoint: 'where sluice is mounted', group: 'one group only; / is the root group' },
+  options: { json: { type: 'boolean', describe: 'print JSON' } },
+  examples: [
+    ['sluice stat /mnt/s', 'all groups'],
+    ['sluice stat /mnt/s slow --json', 'one group, for programs'],
+  ],
+};
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
+export async function handler(args: Arguments): Promise<void> {
   const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
   const asked = args.group === undefined ? null : String(args.group);
   const status = await readStatus(mountpoint, STAT_FILES, asked && groupPath(asked));

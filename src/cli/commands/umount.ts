@@ -1,26 +1,26 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { endDaemon, endMount } from '../../server/end-mount.js';
+import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { note, progress } from '../terminal.js';
 import { workingDirectory } from '../working-directory.js';
 
-export function builder(yargs: Argv): Argv {
-  return yargs
-    .usage('sluice umount MOUNTPOINT [--force]\n\nUnmount and wait until everything is on disk.')
-    .positional('mountpoint', {
-      type: 'string',
-      describe: 'where sluice is mounted; with --force also the pid of its daemon',
-    })
-    .option('force', {
+export const declaration: Declaration = {
+  usage: 'sluice umount MOUNTPOINT [--force]\n\nUnmount and wait until everything is on disk.',
+  operands: { mountpoint: 'where sluice is mounted; with --force also the pid of its daemon' },
+  options: {
+    force: {
       type: 'boolean',
       describe: 'end the daemon although files are open; waiting requests go on without limits',
-    })
-    .example('sluice umount /mnt/s', 'unmount')
-    .example('sluice umount --force /mnt/s', 'unmount although something has a file open')
-    .example('sluice umount --force 4242', 'end a daemon whose mount point is gone');
-}
+    },
+  },
+  examples: [
+    ['sluice umount /mnt/s', 'unmount'],
+    ['sluice umount --force /mnt/s', 'unmount although something has a file open'],
+    ['sluice umount --force 4242', 'end a daemon whose mount point is gone'],
+  ],
+};
 
-export async function handler(args: ArgumentsCamelCase): Promise<void> {
+export async function handler(args: Arguments): Promise<void> {
   const word = String(args.mountpoint);
   if (args.force === true && /^[1-9][0-9]*$/.test(word)) {
     await endDaemon(Number(word));

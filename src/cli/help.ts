@@ -1,0 +1,53 @@
+import yargs, { type Argv } from 'yargs';
+import { COMMANDS, type Command } from './commands.js';
+import type { Declaration } from './declaration.js';
+
+/** A terminal of the usual width shows the help without breaking its lines. */
+const HELP_WIDTH = 80;
+
+/** The help of `sluice --help`: written here, because yargs knows `mount <paths..>` only. */
+function usage(): string {
+  const width = Math.max(...COMMANDS.map(({ synopsis }) => synopsis.length)) + 2;
+  const lines = COMMANDS.map(({ synopsis, describe }) => {
+    return `  sluice ${synopsis.padEnd(width)}${describe}`;
+  });
+  return [
+    'Mount disk images as plain files, under limits and weights.',
+    '',
+    'Commands:',
+    ...lines,
+    '',
+    'sluice COMMAND --help tells more.',
+  ].join('\n');
+}
+
+function declare(parser: Argv, declaration: Declaration): Argv {
+  const { usage, operands, options, examples } = declaration;
+  for (const [name, describe] of Object.entries(operands)) {
+    parser.positional(name, { type: 'string', describe });
+  }
+  return parser.usage(usage).options(options).example(examples);
+}
+
+/** The help of a command; without one, of sluice. */
+export async function helpOf(command?: Command): Promise<string> {
+  const parser = yargs()
+    .scriptName('sluice')
+    .detectLocale(false)
+    .usage(usage())
+    .version()
+    .help()
+    .alias({ help: 'h', version: 'v' })
+    .option('verbose', { type: 'boolean', describe: 'print the stack of an error' })
+    .wrap(HELP_WIDTH)
+    .exitProcess(false);
+  if (command === undefined) return parser.getHelp();
+  const { name, operands } = command;
+  const { declaration } = await command.load();
+  parser.command(`${name} ${operands}`, false, (one) => declare(one, declaration));
+  let text = '';
+  await parser.parseAsync([name, '--help'], {}, (_error, _args, output) => {
+    text = output;
+  });
+  return text;
+}
