@@ -214,7 +214,7 @@ export class Plane implements Admission {
 
   /** From now on nothing waits for its group. */
   releaseWaiting(): void {
-    this.#throttle.release();
+    this.#throttle.drain();
   }
 
   runUncharged(disk: number, task: (request: number) => Task): number {

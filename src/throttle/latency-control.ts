@@ -1,4 +1,5 @@
-import { type Entities, NONE } from './entities.js';
+import type { Target } from './group-tree.js';
+import { NONE, type NodeTable } from './node-table.js';
 import { MAX_DEPTH } from './shares.js';
 
 /** A target is judged over completions of 10 ms, and at least 4 of them if they come within 100 ms. */
@@ -9,11 +10,7 @@ const LONGEST_INTERVAL = 100e6;
 const ROOM = 0.95;
 
 /** A group with a target. */
-interface Watch {
-  readonly node: number;
-  readonly target: number;
-  /** Nodes whose window shrinks for it. */
-  readonly others: readonly number[];
+interface Watch extends Target {
   /** Window of each of these. */
   width: number;
   since: number;
@@ -31,18 +28,18 @@ interface Watch {
  */
 export class LatencyControl {
   isActive = false;
-  private readonly nodes: Entities;
+  private readonly nodes: NodeTable;
   private watches: Watch[] = [];
   private readonly byNode = new Map<number, Watch>();
   private readonly changed: number[] = [];
   private turn = 0;
 
-  constructor(nodes: Entities) {
+  constructor(nodes: NodeTable) {
     this.nodes = nodes;
   }
 
   /** All targets, after a change of them or of the tree; widths of those that stay are kept. */
-  set(targets: { node: number; target: number; others: number[] }[], now: number): void {
+  set(targets: readonly Target[], now: number): void {
     const watches = targets.map(({ node, target, others }) => {
       const width = this.byNode.get(node)?.width ?? Infinity;
       return { node, target, others, width, since: now, sum: 0, count: 0 };
@@ -51,7 +48,7 @@ export class LatencyControl {
     for (const watch of watches) this.byNode.set(watch.node, watch);
     this.watches = watches;
     this.isActive = watches.length > 0;
-    this.nodes.window.fill(Infinity);
+    this.nodes.maxInflight.fill(Infinity);
     for (const watch of watches) this.apply(watch);
     this.changed.length = 0;
   }
@@ -104,8 +101,8 @@ export class LatencyControl {
       for (const one of this.watches) {
         if (one.others.includes(node)) width = Math.min(width, one.width);
       }
-      if (this.nodes.window[node] === width) continue;
-      this.nodes.window[node] = width;
+      if (this.nodes.maxInflight[node] === width) continue;
+      this.nodes.maxInflight[node] = width;
       this.changed.push(node);
     }
   }

@@ -1,5 +1,12 @@
-import { CLASSES } from './chains.js';
 import { FifoLists, grownInt32 } from './fifo-lists.js';
+
+/** Directions of a request. A discard, or zeroing, is charged as a write of its length. */
+export const READ = 0;
+export const WRITE = 1;
+export const DISCARD = 2;
+
+/** Classes of operations: reads (0), and writes with discards (1). Each is served in order. */
+export const OP_CLASSES = 2;
 
 /** States of a request. */
 export const IDLE = 0;
@@ -7,10 +14,10 @@ export const WAITING = 1;
 export const INFLIGHT = 2;
 
 /**
- * Requests and the queues that they wait in, in columns. A queue is a member's reads (2 * member) or
- * its writes and discards (2 * member + 1), first in first out.
+ * Requests and the queues that they wait in, as columns. A queue is a member's reads (2 * member) or
+ * its writes and discards (2 * member + 1), first in, first out.
  *
- * A request costs 38 bytes, allocated once: at 65536 requests 2.5 MB.
+ * A request takes 38 bytes, allocated once: 2.5 MB for 65536 requests.
  */
 export class RequestTable {
   readonly lists: FifoLists;
@@ -19,10 +26,11 @@ export class RequestTable {
   readonly directionOf: Uint8Array;
   readonly bytesOf: Float64Array;
   readonly arrivalOf: Float64Array;
-  /** When its own limits would have let it go, or when it came if that was later. */
+  /** Time in ns from which its limits let it go; its arrival if that was later. */
   readonly readyOf: Float64Array;
   /** Group of a member. */
   groupOf = new Int32Array(0);
+  /** Queues there is room for. */
   queues = 0;
 
   constructor(capacity: number) {
@@ -35,18 +43,20 @@ export class RequestTable {
     this.readyOf = new Float64Array(capacity);
   }
 
-  /** Makes room; never shrinks. Control path only. */
-  growMembers(members: number): void {
-    this.queues = Math.max(this.queues, members * CLASSES);
+  /** Makes room; never shrinks. */
+  grow(members: number): void {
+    this.queues = Math.max(this.queues, members * OP_CLASSES);
     this.lists.grow(0, this.queues);
     this.groupOf = grownInt32(this.groupOf, members, 0);
   }
 
+  /** The first request of a queue, -1 if it is empty. */
   headOf(queue: number): number {
     return this.lists.head[queue];
   }
 
   queueOf(request: number): number {
-    return this.memberOf[request] * CLASSES + (this.directionOf[request] === 0 ? 0 : 1);
+    const opClass = this.directionOf[request] === READ ? 0 : 1;
+    return this.memberOf[request] * OP_CLASSES + opClass;
   }
 }

@@ -1,7 +1,7 @@
-import { type Entities, NONE } from './entities.js';
-import type { FairTree } from './fair-tree.js';
 import { grownFloat64 } from './fifo-lists.js';
 import { KeyHeap } from './key-heap.js';
+import { NONE, type NodeTable } from './node-table.js';
+import type { SfqTree } from './sfq-tree.js';
 import type { Minimum } from './shares.js';
 
 /** How far, in ns, minimums may fall behind before their clock is slowed down: 100 ms. */
@@ -24,7 +24,7 @@ const WARN_AGAIN = 60e9;
  */
 export class Reservations {
   isActive = false;
-  private readonly nodes: Entities;
+  private readonly nodes: NodeTable;
   private readonly warnings: string[];
   /** By group: ns per request and per byte, 0 for none, and the tags. */
   private perRequest = new Float64Array(0);
@@ -37,7 +37,7 @@ export class Reservations {
   private lagAtWarning = 0;
   private warnedAt = -Infinity;
 
-  constructor(nodes: Entities, warnings: string[]) {
+  constructor(nodes: NodeTable, warnings: string[]) {
     this.nodes = nodes;
     this.warnings = warnings;
   }
@@ -88,7 +88,7 @@ export class Reservations {
   }
 
   /** The queue that must go now for the sake of a minimum, NONE if no minimum asks for it. */
-  choose(tree: FairTree, now: number): number {
+  choose(tree: SfqTree, now: number): number {
     const { heap, nodes } = this;
     for (let group = heap.top(); group !== NONE; group = heap.top()) {
       if (heap.key[group] > now - this.lag) return NONE;

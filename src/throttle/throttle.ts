@@ -1,208 +1,268 @@
-import { assert } from '../util/assert.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { assemble, type Parts } from './assemble.js';
 import { type Bursts, checkBursts, RATES } from './bursts.js';
 import { checkLimits } from './check-limits.js';
 import { type CostModel, costModel } from './cost.js';
-import { DataPath } from './data-path.js';
-import { groupEntity, leafEntity, memberEntity, ROOT, ROOT_MEMBERS } from './entities.js';
-import { findGroup, Group, placeForGroup, removableGroup } from './group.js';
+import type { Group } from './group.js';
 import { type Limits, NO_LIMITS } from './limits.js';
 import { minimumWarning } from './minimum-warning.js';
+import { groupNode, leafNode, memberNode, ROOT_MEMBERS } from './node-table.js';
 import type { Pressure } from './pressure.js';
+import { WAITING } from './request-table.js';
 import {
   checkDepth,
   checkLatencyTarget,
   checkMinimum,
   checkWeight,
+  MAX_DEPTH,
   type Minimum,
 } from './shares.js';
-import type { Counters, Stats } from './stats.js';
+import { Counters, type Stats } from './stats.js';
 
-export { DISCARD, READ, WRITE } from './data-path.js';
+export { DISCARD, READ, WRITE } from './request-table.js';
 export type { Bursts, CostModel, Group, Minimum, Pressure, Stats };
 
 /**
  * A tree of groups that decides which request goes next: absolute limits with bursts, weights over a
- * bounded window in flight, minimums and latency targets. What an administrator does is here, what
- * happens to requests in DataPath; rules: Buckets (when a request may go) and FairTree (which one
- * goes first). A change counts for every request that waits, at once.
+ * bounded number of requests in flight, minimums and latency targets. It is pure: no I/O, no timer,
+ * no clock. Every `now` is in ns and never smaller than in the call before.
  *
- * A group's limits bound all requests of all members in it and below it. Within a member, reads go
- * in order, and writes and discards go in order.
+ * The caller names requests by numbers and keeps one timer armed for `wakeAt`. A group's limits bound
+ * all requests of all members in it and below it. Within a member, reads go in order, and writes and
+ * discards go in order. A change of settings counts at once for every request that waits.
  */
-export class Throttle extends DataPath {
-  readonly root = new Group(0, '', null);
-  private readonly groups: (Group | null)[] = [this.root];
-  private readonly memberNames: string[] = [];
-  private readonly unusedMembers: number[] = [];
-  private readonly unusedGroups: number[] = [];
+export class Throttle {
+  readonly #parts: Parts;
+  #costModel: CostModel = 'linear';
   /**
-   * Groups came or went since it was found out which give way to which. That matters when one of them
-   * gets members, and takes long: 10,000 groups that are made one by one took 200 s.
+   * Groups came or went since latency control was told which groups give way to which. That matters
+   * only when one of them gets members, and takes long: 10,000 groups made one by one took 200 s.
    */
-  private latencyIsStale = false;
-  private model: CostModel = 'linear';
+  #targetsAreStale = false;
 
-  /** See DataPath. */
-  constructor(requestCapacity: number, maxDepth?: number, counters?: Counters) {
-    super(requestCapacity, maxDepth, counters);
-    this.growGroups();
-    this.savings.chains.rebuild(this.root, this.savings.buckets);
+  /**
+   * Requests are numbered 0 to `requestCapacity` - 1.
+   *
+   * @param maxDepth Requests that the caller can have in flight, whatever `io.depth` says.
+   * @param counters Counts what happens, for readers in other threads too.
+   * @param parts For tests.
+   */
+  constructor(
+    requestCapacity: number,
+    maxDepth = MAX_DEPTH,
+    counters = new Counters(),
+    parts = assemble(requestCapacity, maxDepth, counters),
+  ) {
+    this.#parts = parts;
+  }
+
+  get root(): Group {
+    return this.#parts.groups.root;
+  }
+
+  /** Sentences for the log, oldest first. Whoever prints them empties the list. */
+  get warnings(): string[] {
+    return this.#parts.warnings;
   }
 
   /**
-   * Makes the group 'a/b' below the group 'a'. It has no limits, so `now` is not needed.
+   * Hands in a request of `bytes`; `direction` is READ, WRITE or DISCARD. True: it is admitted and
+   * charged. False: it waits, for a limit or for a place in flight, until `next` returns it or
+   * `cancel` takes it back.
+   */
+  submit(request: number, member: number, direction: number, bytes: number, now: number): boolean {
+    return this.#parts.dispatcher.submit(request, member, direction, bytes, now);
+  }
+
+  /** A waiting request that may go now, charged already; -1 if there is none. Call until it is -1. */
+  next(now: number): number {
+    return this.#parts.dispatcher.next(now);
+  }
+
+  /** Takes a waiting request back; nothing is charged. False if it does not wait. */
+  cancel(request: number): boolean {
+    return this.#parts.dispatcher.cancel(request);
+  }
+
+  /** An admitted request has finished; its number may be used again. */
+  complete(request: number, now: number): void {
+    this.#parts.dispatcher.complete(request, now);
+  }
+
+  isWaiting(request: number): boolean {
+    return this.#parts.table.state[request] === WAITING;
+  }
+
+  /**
+   * Time in ns at which `next` can have a request again; Infinity if none waits, or all wait for one
+   * in flight. Exact after `next` returned -1; after a submit, cancel or change of limits it may be
+   * early, never late.
+   */
+  get wakeAt(): number {
+    return this.#parts.dispatcher.wakeAt;
+  }
+
+  /** True after `next` if waiting requests may go, but the device idles for a group's next one. */
+  get isIdling(): boolean {
+    return this.#parts.idling.isIdling;
+  }
+
+  /** Requests that may be in flight now. */
+  get depth(): number {
+    return this.#parts.depth.depth;
+  }
+
+  /**
+   * Makes the group 'a/b' below the group 'a', without limits.
    * Throws EINVAL (name), ENOENT (no parent), EEXIST, EBUSY (parent has members).
    */
   createGroup(path: string): Group {
-    const { parent, name } = placeForGroup(this.root, path);
-    const id = this.unusedGroups.pop() ?? this.groups.length;
-    const group = new Group(id, name, parent);
-    this.groups[id] = group;
-    parent.children.set(name, group);
-    this.growGroups();
-    this.counters.groupMade(id, name, parent.id);
-    this.tree.addGroup(leafEntity(id), groupEntity(parent));
-    this.pressures.reset(leafEntity(id) >> 1, this.clock);
-    this.savings.chains.rebuild(group, this.savings.buckets);
-    this.latencyIsStale = this.latency.isActive;
+    const { groups, members, tables, tree, pressures, paths, counters, latency, dispatcher } =
+      this.#parts;
+    const group = groups.create(path);
+    const parent = group.parent as Group;
+    const leaf = leafNode(group.id);
+    tables.fit(groups.highWater, members.highWater);
+    counters.groupMade(group.id, group.name, parent.id);
+    tree.addGroup(leaf, groupNode(parent));
+    pressures.reset(leaf >> 1, dispatcher.clock);
+    paths.rebuild(group);
+    this.#targetsAreStale = latency.isActive;
     return group;
   }
 
-  /** '' is the root group. */
+  /** The group at a path such as 'a/b'; '' is the root group. */
   findGroup(path: string): Group | undefined {
-    return findGroup(this.root, path);
+    return this.#parts.groups.find(path);
   }
 
   /** Throws ENOENT; EBUSY while the group has children or members, and for the root group. */
   removeGroup(path: string): void {
-    const group = removableGroup(this.root, path);
+    const { groups, tree, counters, buckets, reservations, latency, dispatcher } = this.#parts;
+    const group = groups.remove(path);
     const parent = group.parent as Group;
-    parent.children.delete(group.name);
-    this.groups[group.id] = null;
-    this.unusedGroups.push(group.id);
-    this.tree.removeGroup(leafEntity(group.id), parent.children.size > 0);
-    this.counters.groupRemoved(group.id, parent.id);
-    this.savings.buckets.setLimits(group.id, NO_LIMITS, this.clock);
-    this.reservations.set(leafEntity(group.id), { bps: 0, iops: 0 }, this.clock);
-    // Its siblings may have all their requests in flight again, at once.
-    if (group.latencyTarget !== Infinity) this.watchLatencies();
-    else this.latencyIsStale = this.latency.isActive;
+    tree.removeGroup(leafNode(group.id), parent.children.size > 0);
+    counters.groupRemoved(group.id, parent.id);
+    buckets.setLimits(group.id, NO_LIMITS, dispatcher.clock);
+    reservations.set(leafNode(group.id), { bps: 0, iops: 0 }, dispatcher.clock);
+    // The siblings of a group with a target may have all their requests in flight again, at once.
+    if (group.latencyTarget !== Infinity) this.#setTargets();
+    else this.#targetsAreStale = latency.isActive;
   }
 
   /**
-   * Changes some limits of a group. Waiting requests are judged anew at once; debt and credit are
-   * carried over in units. A burst that fits its limit no more is dropped, with a warning. Throws
-   * EINVAL (not above 0), ERANGE (above 10^15); nothing changed then.
+   * Changes some limits of a group. Debt and credit are carried over in units. A burst that fits its
+   * limit no more is dropped, with a warning. Throws EINVAL (not above 0), ERANGE (above 10^15);
+   * nothing changed then.
    */
   setLimits(group: Group, limits: Partial<Limits>, now: number): void {
     checkLimits(limits);
-    this.changeBuckets(group, now, () => {
-      Object.assign(group.limits, limits);
-      for (const key of RATES) {
-        const burst = group.bursts[key];
-        if (burst === null || burst.rate >= group.limits[key]) continue;
-        group.bursts[key] = null;
-        this.warnings.push(
-          `group "${group.path}": the burst of ${key} is below its limit: dropped`,
-        );
-      }
-    });
-    this.warnings.push(...minimumWarning(group));
+    const { warnings } = this;
+    this.#beforeBuckets(group, now);
+    Object.assign(group.limits, limits);
+    for (const key of RATES) {
+      const burst = group.bursts[key];
+      if (burst === null || burst.rate >= group.limits[key]) continue;
+      group.bursts[key] = null;
+      warnings.push(`group "${group.path}": the burst of ${key} is below its limit: dropped`);
+    }
+    this.#setBuckets(group, now);
+    warnings.push(...minimumWarning(group));
   }
 
   /**
-   * Changes some bursts of a group; a new one can be used at once. Throws EINVAL (no plain limit,
-   * below it, seconds not above 0), ERANGE (above 10^15, or longer than an hour); nothing changed
-   * then.
+   * Changes some bursts of a group; the credit of a new one is there at once. Throws EINVAL (no plain
+   * limit, below it, seconds not above 0), ERANGE (above 10^15, or longer than an hour); nothing
+   * changed then.
    */
   setBursts(group: Group, bursts: Partial<Bursts>, now: number): void {
     checkBursts(bursts, group.limits);
-    this.changeBuckets(group, now, () => Object.assign(group.bursts, bursts));
+    this.#beforeBuckets(group, now);
+    Object.assign(group.bursts, bursts);
+    this.#setBuckets(group, now);
   }
 
-  /** Share among the active siblings. Throws EINVAL, ERANGE (not 1 to 10000). */
-  setWeight(group: Group, weight: number, _now: number): void {
+  /** Sets the share among active siblings. Throws EINVAL, ERANGE (not 1 to 10000). */
+  setWeight(group: Group, weight: number): void {
     checkWeight(weight);
     group.weight = weight;
-    this.tree.nodes.inverseWeight[groupEntity(group)] = 1 / weight;
+    this.#parts.nodes.inverseWeight[groupNode(group)] = 1 / weight;
   }
 
-  /** Rates that are served first. Throws EINVAL, ERANGE (above 10^15). */
+  /** Sets rates per second that are served first. Throws EINVAL, ERANGE (above 10^15). */
   setMinimum(group: Group, minimum: Partial<Minimum>, now: number): void {
     checkMinimum(minimum);
     Object.assign(group.minimum, minimum);
-    this.reservations.set(groupEntity(group), group.minimum, now);
+    this.#parts.reservations.set(groupNode(group), group.minimum, now);
     this.warnings.push(...minimumWarning(group));
   }
 
-  /** In ns; Infinity: none. Throws EINVAL. */
+  /** Sets a target in ns; Infinity: none. Throws EINVAL (not above 0). */
   setLatencyTarget(group: Group, target: number, now: number): void {
     checkLatencyTarget(target);
     group.latencyTarget = target;
-    this.beforeChange(now);
-    this.watchLatencies();
+    this.#parts.dispatcher.beforeChange(now);
+    this.#setTargets();
   }
 
   get costModel(): CostModel {
-    return this.model;
+    return this.#costModel;
   }
 
-  /** Throws EINVAL. */
-  setCostModel(model: CostModel, _now: number): void {
-    this.cost = costModel(model);
-    this.model = model;
+  /** Sets what a request counts when weights share the device. Throws EINVAL. */
+  setCostModel(model: CostModel): void {
+    this.#parts.dispatcher.cost = costModel(model);
+    this.#costModel = model;
   }
 
   get depthMode(): 'auto' | number {
-    return this.fixedDepth === 0 ? 'auto' : this.fixedDepth;
+    return this.#parts.depth.mode;
   }
 
-  /** Throws EINVAL, ERANGE (not 1 to 4096). A smaller window is reached as requests complete. */
+  /** Throws EINVAL, ERANGE (not 1 to 4096). A smaller depth is reached as requests complete. */
   setDepth(depth: 'auto' | number, now: number): void {
     if (depth !== 'auto') checkDepth(depth);
-    this.windowChanges(now);
-    this.fixedDepth = depth === 'auto' ? 0 : depth;
+    this.#parts.dispatcher.beforeDepthChange(now);
+    this.#parts.depth.mode = depth;
   }
 
   /** What `io.pressure` shows: the kernel's PSI, for the requests of the group and below it. */
   pressure(group: Group, now: number): Pressure {
-    return this.pressures.of(groupEntity(group) >> 1, now);
+    return this.#parts.pressures.of(groupNode(group) >> 1, now);
   }
 
-  /** A new member of the root group; returns its number, which may be that of a removed one. */
+  /** Makes a member of the root group. Returns its number, which may be that of a removed one. */
   createMember(name: string): number {
-    const member = this.unusedMembers.pop() ?? this.memberNames.length;
-    this.memberNames[member] = name;
-    const capacity = capacityFor(this.memberNames.length);
-    this.counters.growMembers(capacity);
-    this.counters.memberMade(member, name, this.root.id);
-    this.table.growMembers(capacity);
-    this.table.groupOf[member] = this.root.id;
-    this.tree.addMember(memberEntity(member), ROOT_MEMBERS);
-    this.root.members.add(member);
+    const { groups, members, tables, table, nodes, counters } = this.#parts;
+    const member = members.add(name);
+    tables.fit(groups.highWater, members.highWater);
+    counters.memberMade(member, name, groups.root.id);
+    table.groupOf[member] = groups.root.id;
+    nodes.add(memberNode(member), ROOT_MEMBERS);
+    groups.root.members.add(member);
     return member;
   }
 
   /** Throws EBUSY while requests of the member wait or are in flight. */
   removeMember(member: number): void {
-    const { queued, inflight } = this.memberStats(member);
+    const { members, counters } = this.#parts;
+    const { queued, inflight } = counters.ofMember(member);
     if (queued + inflight > 0) {
-      const what = `member "${this.memberNames[member]}": has ${queued + inflight} requests`;
+      const what = `member "${members.of(member)}": has ${queued + inflight} requests`;
       throw new SluiceError(what, 'EBUSY', EXIT_USAGE);
     }
     const group = this.memberGroup(member);
     group.members.delete(member);
-    this.counters.memberRemoved(member, group.id);
-    this.unusedMembers.push(member);
+    counters.memberRemoved(member, group.id);
+    members.remove(member);
   }
 
   memberName(member: number): string {
-    return this.memberNames[member];
+    return this.#parts.members.of(member);
   }
 
   memberGroup(member: number): Group {
-    return this.groups[this.table.groupOf[member]] as Group;
+    return this.#parts.groups.byId(this.#parts.table.groupOf[member]);
   }
 
   /**
@@ -216,105 +276,64 @@ export class Throttle extends DataPath {
     }
     const from = this.memberGroup(member);
     if (from === group) return;
-    if (this.latencyIsStale) this.watchLatencies();
-    const { inflight, queued } = this.counters.ofMember(member);
-    this.clock = now;
-    if (queued > 0) this.beforeChange(now);
-    this.carry(leafEntity(from.id), -inflight, -queued, now);
-    this.carry(leafEntity(group.id), inflight, queued, now);
+    if (this.#targetsAreStale) this.#setTargets();
+    const { counters, dispatcher, backlog, table, nodes } = this.#parts;
+    const { inflight, queued } = counters.ofMember(member);
+    if (queued > 0) dispatcher.beforeChange(now);
+    else dispatcher.setClock(now);
+    backlog.carry(leafNode(from.id), -inflight, -queued, now);
+    backlog.carry(leafNode(group.id), inflight, queued, now);
     from.members.delete(member);
     group.members.add(member);
-    this.table.groupOf[member] = group.id;
-    this.tree.nodes.attach(memberEntity(member), leafEntity(group.id));
-    this.counters.memberMoved(member, this.memberNames[member], from.id, group.id);
-    if (queued > 0) this.judgeAll(now);
+    table.groupOf[member] = group.id;
+    nodes.attach(memberNode(member), leafNode(group.id));
+    counters.memberMoved(member, this.memberName(member), from.id, group.id);
+    if (queued > 0) this.#rebuild(now);
   }
 
   memberStats(member: number): Stats {
-    return this.counters.ofMember(member);
+    return this.#parts.counters.ofMember(member);
   }
 
   /** What was charged in the group and below it, by members of now and of the past. */
   groupStats(group: Group): Stats {
-    return this.counters.ofGroup(group);
+    return this.#parts.counters.ofGroup(group);
   }
 
   /**
-   * Drain: from now on no limit counts. `next` hands out every waiter, as far as the window goes, and
-   * `submit` answers true while there is a place in it.
+   * Lets everything go: from now on no limit counts. `next` hands out every waiting request, as far
+   * as the depth allows, and `submit` answers true while a place is free.
    */
-  release(): void {
-    this.tree.released = true;
-    this.judgeAll(this.clock);
+  drain(): void {
+    this.#parts.gate.isDraining = true;
+    this.#rebuild(this.#parts.dispatcher.clock);
   }
 
-  private changeBuckets(group: Group, now: number, change: () => void): void {
-    if (this.waiting > 0) this.beforeChange(now);
-    else this.savings.buckets.settleGroup(group.id, now);
-    this.clock = now;
-    change();
-    this.savings.buckets.setLimits(group.id, group.limits, now, group.bursts);
-    this.savings.chains.rebuild(group, this.savings.buckets);
-    if (this.waiting > 0) this.judgeAll(now);
-  }
-
-  /** Which groups give way to which, after a change of targets or of the tree. */
-  private watchLatencies(): void {
-    this.latencyIsStale = false;
-    const targets: { node: number; target: number; others: number[] }[] = [];
-    for (const group of this.groups) {
-      if (group === null || group.latencyTarget === Infinity) continue;
-      targets.push({
-        node: groupEntity(group),
-        target: group.latencyTarget,
-        others: giveWayTo(group),
-      });
+  #beforeBuckets(group: Group, now: number): void {
+    const { dispatcher, buckets } = this.#parts;
+    if (dispatcher.waiting > 0) dispatcher.beforeChange(now);
+    else {
+      buckets.capGroup(group.id, now);
+      dispatcher.setClock(now);
     }
-    this.latency.set(targets, this.clock);
-    this.judgeAll(this.clock);
   }
 
-  private judgeAll(now: number): void {
-    assert(now >= this.clock, 'time does not go back');
-    const nodes: number[] = [];
-    addNodes(this.root, nodes);
-    this.rebuild(nodes, now);
+  #setBuckets(group: Group, now: number): void {
+    const { dispatcher, buckets, paths } = this.#parts;
+    buckets.setLimits(group.id, group.limits, now, group.bursts);
+    paths.rebuild(group);
+    if (dispatcher.waiting > 0) this.#rebuild(now);
   }
 
-  private growGroups(): void {
-    // Node numbers of groups run to one beyond the last: ROOT_MEMBERS is one more.
-    const capacity = capacityFor(this.groups.length + 1);
-    this.savings.buckets.grow(capacity);
-    this.counters.growGroups(capacity);
-    this.pressures.grow(capacity);
-    this.reservations.grow(capacity);
+  /** Tells latency control which groups give way to which, after a change of targets or groups. */
+  #setTargets(): void {
+    const { groups, latency, dispatcher } = this.#parts;
+    this.#targetsAreStale = false;
+    latency.set(groups.targets(), dispatcher.clock);
+    this.#rebuild(dispatcher.clock);
   }
-}
 
-/**
- * Rows of a table that has to hold `count` of something. `count` is the most there ever were, not the
- * number that was given out last: a number that is used again may be small.
- */
-function capacityFor(count: number): number {
-  return Math.max(8, 2 ** Math.ceil(Math.log2(count)));
-}
-
-/** Children before their parents. */
-function addNodes(group: Group, nodes: number[]): void {
-  for (const child of group.children.values()) addNodes(child, nodes);
-  if (group.parent === null) nodes.push(ROOT_MEMBERS, ROOT);
-  else nodes.push(groupEntity(group));
-}
-
-/** Siblings of the group and of the groups above it that have no target as tight. */
-function giveWayTo(group: Group): number[] {
-  const others: number[] = [];
-  for (let at = group; at.parent !== null; at = at.parent) {
-    for (const sibling of at.parent.children.values()) {
-      if (sibling === at || sibling.latencyTarget <= group.latencyTarget) continue;
-      others.push(groupEntity(sibling));
-    }
-    if (at.parent.parent === null) others.push(ROOT_MEMBERS);
+  #rebuild(now: number): void {
+    this.#parts.dispatcher.rebuild(this.#parts.groups.nodes(), now);
   }
-  return others;
 }

@@ -55,7 +55,7 @@ export const CONTROL_FILES: readonly ControlFileRow[] = [
     read: (_, group) => `default ${group.weight}`,
     prepare: (text) => {
       const weight = parseWeight(text);
-      return ({ throttle, now }, group) => throttle.setWeight(group, weight, now());
+      return ({ throttle }, group) => throttle.setWeight(group, weight);
     },
   },
   {
@@ -108,7 +108,7 @@ export const CONTROL_FILES: readonly ControlFileRow[] = [
     read: ({ throttle }) => throttle.costModel,
     prepare: (text) => {
       const model = parseCost(text);
-      return ({ throttle, now }) => throttle.setCostModel(model, now());
+      return ({ throttle }) => throttle.setCostModel(model);
     },
   },
 ];

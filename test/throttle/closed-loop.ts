@@ -34,11 +34,11 @@ export class ClosedLoop {
     this.throttle = new Throttle(64 * streams.length);
     this.throttle.setDepth(depth, 0);
     for (const [path, weight] of Object.entries(parents)) {
-      this.throttle.setWeight(this.throttle.createGroup(path), weight, 0);
+      this.throttle.setWeight(this.throttle.createGroup(path), weight);
     }
     for (const { group: path, weight } of streams) {
       const group = this.throttle.findGroup(path) ?? this.throttle.createGroup(path);
-      if (weight !== undefined) this.throttle.setWeight(group, weight, 0);
+      if (weight !== undefined) this.throttle.setWeight(group, weight);
       const member = this.throttle.createMember(path);
       this.throttle.moveMember(member, group, 0);
       this.members.push(member);

@@ -1,7 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { assemble, type Parts } from '../../src/throttle/assemble.js';
 import { NO_BURSTS } from '../../src/throttle/bursts.js';
 import { NO_LIMITS } from '../../src/throttle/limits.js';
+import { Counters } from '../../src/throttle/stats.js';
 import { DISCARD, Throttle } from '../../src/throttle/throttle.js';
 import { ClosedLoop } from './closed-loop.js';
 
@@ -114,6 +116,7 @@ const actionOf = ({ churn }: Size): fc.Arbitrary<Action> =>
 /** An independent record of the requests in plain lists and sets. */
 class Ledger {
   readonly throttle: Throttle;
+  private readonly parts: Parts;
   readonly idle: number[];
   readonly inside: number[] = [];
   /** In the order of arrival, by member and class. */
@@ -128,7 +131,9 @@ class Ledger {
 
   constructor(size: Size) {
     this.size = size;
-    this.throttle = new Throttle(size.requests);
+    const counters = new Counters();
+    this.parts = assemble(size.requests, 4096, counters);
+    this.throttle = new Throttle(size.requests, 4096, counters, this.parts);
     this.idle = Array.from({ length: size.requests }, (_, i) => i);
     this.throttle.createGroup('a');
     for (const path of GROUPS) this.throttle.createGroup(path);
@@ -176,8 +181,7 @@ class Ledger {
     ensure(throttle.wakeAt === Infinity, 'a wake-up for nobody');
     const { queued, inflight } = throttle.groupStats(throttle.root);
     ensure(queued === 0 && inflight === 0, 'figures that are not back at zero');
-    const nodes = (throttle as unknown as { tree: { nodes: Record<string, Int32Array> } }).tree
-      .nodes;
+    const { nodes } = this.parts;
     ensure(!nodes.inflight.some((n) => n !== 0) && !nodes.queued.some((n) => n !== 0), 'counts');
   }
 
@@ -263,7 +267,7 @@ class Ledger {
   private set(which: number, what: number, value: number): void {
     const { throttle, now } = this;
     const group = throttle.findGroup(at(this.groups, which))!;
-    if (what === 0) throttle.setWeight(group, value, now);
+    if (what === 0) throttle.setWeight(group, value);
     else if (what === 1) throttle.setLimits(group, { iops: value }, now);
     else if (what === 2) throttle.setLimits(group, { rbps: value * 1000 }, now);
     else if (what === 3) throttle.setLimits(group, NO_LIMITS, now);

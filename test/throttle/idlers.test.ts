@@ -14,7 +14,7 @@ class Load {
 
   constructor(weights: Readonly<Record<string, number>>, leaves = Object.keys(weights)) {
     for (const [path, weight] of Object.entries(weights)) {
-      this.throttle.setWeight(this.throttle.createGroup(path), weight, 0);
+      this.throttle.setWeight(this.throttle.createGroup(path), weight);
     }
     for (const path of leaves) {
       const member = this.throttle.createMember(path);
@@ -176,6 +176,6 @@ test('a minimum is served whoever is waited for', (t) => {
 
 test('when the mount ends nobody waits for anybody', (t) => {
   const load = new Load({ a: 80, b: 20 }).warmUp(['a', 'b']).runOut('a', 'b');
-  load.throttle.release();
+  load.throttle.drain();
   t.true(load.start().length > 0);
 });

@@ -64,7 +64,7 @@ test('groups below a full group take turns, and so do its reads and writes', (t)
 function smallAgainstLarge(t: { is(a: number, b: number): void }, groups: boolean): void {
   const throttle = new Throttle(64);
   throttle.setLimits(throttle.root, { bps: MIB }, 0);
-  throttle.setCostModel('ios', 0);
+  throttle.setCostModel('ios');
   const large = throttle.createMember('large');
   const small = throttle.createMember('small');
   if (groups) throttle.moveMember(large, throttle.createGroup('large'), 0);

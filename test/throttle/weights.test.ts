@@ -43,7 +43,7 @@ test('weights share level by level, and the members of a group share alike', (t)
 test('the members of the root group are one group of weight 100 beside the others', (t) => {
   const throttle = new Throttle(64);
   throttle.setDepth(1, 0);
-  throttle.setWeight(throttle.createGroup('a'), 300, 0);
+  throttle.setWeight(throttle.createGroup('a'), 300);
   const members = ['a', 'b', 'c'].map((name) => throttle.createMember(name));
   throttle.moveMember(members[0], throttle.root.children.get('a')!, 0);
   for (let i = 0; i < 48; i++) throttle.submit(i, members[i % 3], READ, 4096, 0);
@@ -122,7 +122,7 @@ test('cost models: by request, by byte, and between', (t) => {
       ],
       1,
     ).beginAll();
-    loop.throttle.setCostModel(model, 0);
+    loop.throttle.setCostModel(model);
     loop.run(600);
     const [a] = loop.run(2570);
     t.true(Math.abs(a - large) <= 1, `${model}: ${a}`);
@@ -132,7 +132,7 @@ test('cost models: by request, by byte, and between', (t) => {
 test('a new weight counts from the next turn on', (t) => {
   const loop = new ClosedLoop([{ group: 'a' }, { group: 'b' }], 1).beginAll();
   t.deepEqual(loop.run(100), [50, 50]);
-  loop.throttle.setWeight(loop.throttle.findGroup('a')!, 900, loop.now);
+  loop.throttle.setWeight(loop.throttle.findGroup('a')!, 900);
   loop.run(10);
   t.deepEqual(loop.run(1000), [900, 100]);
 });
@@ -195,13 +195,13 @@ test('weights, windows and models that are none are refused, and nothing is chan
   const group = throttle.createGroup('a');
   for (const weight of [0, -1, 10001]) {
     t.is(
-      errno(() => throttle.setWeight(group, weight, 0)),
+      errno(() => throttle.setWeight(group, weight)),
       'ERANGE',
     );
   }
   for (const weight of [1.5, Number.NaN, Infinity]) {
     t.is(
-      errno(() => throttle.setWeight(group, weight, 0)),
+      errno(() => throttle.setWeight(group, weight)),
       'EINVAL',
     );
   }
@@ -211,7 +211,7 @@ test('weights, windows and models that are none are refused, and nothing is chan
       'ERANGE',
     );
   t.is(
-    errno(() => throttle.setCostModel('toString' as 'ios', 0)),
+    errno(() => throttle.setCostModel('toString' as 'ios')),
     'EINVAL',
   );
   t.is(

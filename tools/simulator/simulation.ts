@@ -73,7 +73,7 @@ export class Simulation {
     this.throttle.setDepth(settings.depth, 0);
     this.completed = settings.loads.map(() => 0);
     for (const [path, weight] of Object.entries(settings.weights ?? {})) {
-      this.throttle.setWeight(this.throttle.createGroup(path), weight, 0);
+      this.throttle.setWeight(this.throttle.createGroup(path), weight);
     }
     for (const [index, load] of settings.loads.entries()) this.addLoad(index, load);
   }
@@ -117,7 +117,7 @@ export class Simulation {
   private addLoad(index: number, load: Load): void {
     const { throttle } = this;
     const group = throttle.findGroup(load.group) ?? throttle.createGroup(load.group);
-    throttle.setWeight(group, load.weight, 0);
+    throttle.setWeight(group, load.weight);
     if (load.latencyTarget !== undefined) {
       throttle.setLatencyTarget(group, load.latencyTarget, 0);
     }

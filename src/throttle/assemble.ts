@@ -1,0 +1,66 @@
+import { Backlog } from './backlog.js';
+import { BucketGate } from './bucket-gate.js';
+import { BucketPaths } from './bucket-paths.js';
+import { ChargeTime } from './charge-time.js';
+import { DepthControl } from './depth-control.js';
+import { DepthLimit } from './depth-limit.js';
+import { DeviceIdling } from './device-idling.js';
+import { Dispatcher } from './dispatcher.js';
+import { GroupTree } from './group-tree.js';
+import { HeadCredit } from './head-credit.js';
+import { LatencyControl } from './latency-control.js';
+import { LeakyBuckets } from './leaky-buckets.js';
+import { MemberNames } from './member-names.js';
+import { NONE, NodeTable, ROOT, ROOT_MEMBERS } from './node-table.js';
+import { PressureTable } from './pressure.js';
+import { ReadyTimes } from './ready-times.js';
+import { RequestTable } from './request-table.js';
+import { Reservations } from './reservations.js';
+import { SfqTree } from './sfq-tree.js';
+import { Siblings } from './siblings.js';
+import type { Counters } from './stats.js';
+import { Tables } from './tables.js';
+
+/** The parts of a throttle. */
+export type Parts = ReturnType<typeof assemble>;
+
+/**
+ * Makes the parts of a throttle and gives them to each other. There is the root group, and no member.
+ *
+ * @param requests Number of requests; they are numbered from 0.
+ * @param maxDepth Requests that the caller can have in flight.
+ * @param counters Counts what happens.
+ */
+export function assemble(requests: number, maxDepth: number, counters: Counters) {
+  /** Sentences for the log, oldest first. Whoever prints them empties the list. */
+  const warnings: string[] = [];
+  const groups = new GroupTree();
+  const members = new MemberNames();
+  const table = new RequestTable(requests);
+  const nodes = new NodeTable();
+  const pressures = new PressureTable();
+  const buckets = new LeakyBuckets();
+  const paths = new BucketPaths(table, buckets);
+  const credit = new HeadCredit(table, buckets, paths);
+  const idling = new DeviceIdling(nodes);
+  const siblings = new Siblings(nodes, table, idling);
+  const gate = new BucketGate(nodes, siblings, buckets, paths);
+  const readyTimes = new ReadyTimes(nodes, siblings, gate);
+  const tree = new SfqTree({ table, nodes, siblings, gate, readyTimes, idling });
+  const reservations = new Reservations(nodes, warnings);
+  const latency = new LatencyControl(nodes);
+  const depth = new DepthLimit(new DepthControl(maxDepth), maxDepth);
+  const backlog = new Backlog(table, nodes, idling, pressures);
+  const chargeTime = new ChargeTime();
+  const waiting = { table, nodes, buckets, credit, gate, idling, tree, reservations };
+  const inFlight = { latency, depth, backlog, counters, chargeTime };
+  const dispatcher = new Dispatcher({ ...waiting, ...inFlight });
+  const tables = new Tables({ table, nodes, buckets, reservations, pressures, counters });
+
+  tables.fit(groups.highWater, members.highWater);
+  tree.addGroup(ROOT, NONE);
+  tree.addGroup(ROOT_MEMBERS, ROOT);
+  paths.rebuild(groups.root);
+  const settings = { warnings, groups, members, tables, paths, pressures, dispatcher };
+  return { ...waiting, ...inFlight, ...settings };
+}

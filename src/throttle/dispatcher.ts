@@ -1,0 +1,278 @@
+import { assert } from '../util/assert.js';
+import type { Backlog } from './backlog.js';
+import type { BucketGate } from './bucket-gate.js';
+import type { ChargeTime } from './charge-time.js';
+import { type CostParts, costModel } from './cost.js';
+import type { DepthLimit } from './depth-limit.js';
+import type { DeviceIdling } from './device-idling.js';
+import type { HeadCredit } from './head-credit.js';
+import type { LatencyControl } from './latency-control.js';
+import type { LeakyBuckets } from './leaky-buckets.js';
+import { leafNode, NONE, type NodeTable } from './node-table.js';
+import { IDLE, INFLIGHT, type RequestTable, WAITING } from './request-table.js';
+import type { Reservations } from './reservations.js';
+import type { SfqTree } from './sfq-tree.js';
+import type { Counters } from './stats.js';
+
+/** The parts that requests go through. */
+export interface DispatchParts {
+  readonly table: RequestTable;
+  readonly nodes: NodeTable;
+  readonly buckets: LeakyBuckets;
+  readonly credit: HeadCredit;
+  readonly gate: BucketGate;
+  readonly idling: DeviceIdling;
+  readonly tree: SfqTree;
+  readonly reservations: Reservations;
+  readonly latency: LatencyControl;
+  readonly depth: DepthLimit;
+  readonly backlog: Backlog;
+  readonly counters: Counters;
+  readonly chargeTime: ChargeTime;
+}
+
+/**
+ * Takes requests in, decides which one goes next, and follows them until they complete. Pure: no I/O,
+ * no timer, no clock. `now` is in ns and never smaller than in the call before. What an administrator
+ * changes is in Throttle.
+ */
+export class Dispatcher {
+  readonly #parts: DispatchParts;
+  #cost: CostParts = costModel('linear');
+  #waiting = 0;
+  #clock = 0;
+
+  constructor(parts: DispatchParts) {
+    this.#parts = parts;
+  }
+
+  /** The last `now`, in ns. */
+  get clock(): number {
+    return this.#clock;
+  }
+
+  /** Requests that wait. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** What a request counts from now on when weights share the device. */
+  set cost(cost: CostParts) {
+    this.#cost = cost;
+  }
+
+  /** See Throttle. */
+  get wakeAt(): number {
+    const { depth, tree } = this.#parts;
+    return depth.isFull ? Infinity : Math.max(0, tree.wakeAt());
+  }
+
+  /** See Throttle. */
+  submit(request: number, member: number, direction: number, bytes: number, now: number): boolean {
+    const { table, depth, tree, backlog } = this.#parts;
+    assert(table.state[request] === IDLE, 'a request is submitted once');
+    this.#clock = now;
+    table.memberOf[request] = member;
+    table.directionOf[request] = direction;
+    table.bytesOf[request] = bytes;
+    table.arrivalOf[request] = now;
+    table.readyOf[request] = now;
+    const queue = table.queueOf(request);
+    if (depth.isFull || !this.#passes(queue, bytes, now)) return this.#enqueue(request, queue, now);
+    // With a single group there is nobody to be fair to, and tags cost a third of this path.
+    if (backlog.isShared || !depth.isAuto) tree.advance(queue, this.#costOf(bytes));
+    this.#start(request, now);
+    depth.started(backlog.isPartial);
+    return true;
+  }
+
+  /** See Throttle. */
+  next(now: number): number {
+    const { depth, idling, tree, chargeTime } = this.#parts;
+    this.#clock = now;
+    const isFull = depth.isFull;
+    const queue = isFull ? NONE : this.#choose(now);
+    if (queue === NONE) {
+      // A place that the device idles for counts as taken.
+      if (!isFull && !idling.isIdling) depth.noteSpare();
+      return NONE;
+    }
+    chargeTime.charge(tree.readySince, now);
+    return this.#serve(queue, now);
+  }
+
+  /** See Throttle. */
+  cancel(request: number): boolean {
+    const { table, counters, backlog } = this.#parts;
+    if (table.state[request] !== WAITING) return false;
+    const queue = table.queueOf(request);
+    const wasHead = table.headOf(queue) === request;
+    const member = table.memberOf[request];
+    table.lists.remove(queue, request);
+    table.state[request] = IDLE;
+    this.#waiting--;
+    counters.unqueued(member, 0);
+    backlog.unqueued(member, this.#clock);
+    if (wasHead) this.#headCancelled(queue, table.bytesOf[request]);
+    return true;
+  }
+
+  /** See Throttle. */
+  complete(request: number, now: number): void {
+    const { table, depth, counters, backlog, latency, chargeTime } = this.#parts;
+    this.#clock = now;
+    assert(table.state[request] === INFLIGHT, 'only an admitted request completes');
+    table.state[request] = IDLE;
+    const member = table.memberOf[request];
+    const leaf = leafNode(table.groupOf[member]);
+    if (depth.isFull) chargeTime.advance(now);
+    depth.giveBack();
+    counters.completed(member);
+    backlog.completed(member, now);
+    depth.completed(leaf, this.#costOf(table.bytesOf[request]), backlog.isPartial, now);
+    if (latency.isActive) this.#noteLatency(leaf, now - table.readyOf[request], now);
+  }
+
+  /** Call before limits or the tree change while requests wait, and `rebuild` after that. */
+  beforeChange(now: number): void {
+    const { buckets, chargeTime } = this.#parts;
+    this.#clock = now;
+    chargeTime.set(this.#timeOfNewHead(now));
+    buckets.capAll(chargeTime.time);
+  }
+
+  /** Judges every waiting request anew. `groups`: the nodes of all groups, children first. */
+  rebuild(groups: readonly number[], now: number): void {
+    const { credit, tree, reservations } = this.#parts;
+    assert(now >= this.#clock, 'time does not go back');
+    credit.rebuild();
+    tree.rebuild(groups, now);
+    reservations.rebuild(now);
+  }
+
+  /** Call before the depth changes: requests that wait for a place have kept no credit. */
+  beforeDepthChange(now: number): void {
+    if (this.#parts.depth.isFull) this.#parts.chargeTime.advance(now);
+  }
+
+  /** Call when time has passed in a change that needs nothing else. */
+  setClock(now: number): void {
+    this.#clock = now;
+  }
+
+  #costOf(bytes: number): number {
+    return this.#cost.base + this.#cost.perByte * bytes;
+  }
+
+  /**
+   * True if a request may go without a look at the tree; its limits are charged then. Most limits do
+   * not bind, and the way through the tree costs five times as much.
+   */
+  #passes(queue: number, bytes: number, now: number): boolean {
+    const { table, gate, tree, latency, credit } = this.#parts;
+    if (gate.isDraining) return true;
+    if (table.headOf(queue) !== NONE) return false;
+    if (latency.isActive || !tree.isIdle(now)) return false;
+    return credit.pass(queue, bytes, now);
+  }
+
+  /** Lets a request wait. True if it was alone after all, and has gone. */
+  #enqueue(request: number, queue: number, now: number): boolean {
+    const { table, counters, backlog, reservations, depth, tree, credit, chargeTime } = this.#parts;
+    const member = table.memberOf[request];
+    const isHead = table.headOf(queue) === NONE;
+    table.state[request] = WAITING;
+    this.#waiting++;
+    counters.queued(member);
+    backlog.queued(member, now);
+    if (reservations.isActive) reservations.wake(leafNode(table.groupOf[member]), now);
+    const time = isHead ? this.#timeOfNewHead(now) : 0;
+    // If another request can go already, `next` decides which one does.
+    const isAlone = !depth.isFull && tree.isIdle(now);
+    table.lists.push(queue, request);
+    if (!isHead) return false;
+    credit.enter(queue, table.bytesOf[request], time);
+    tree.enter(queue, now);
+    if (!isAlone || this.#choose(now) !== queue) return false;
+    chargeTime.set(time);
+    this.#serve(queue, now);
+    return true;
+  }
+
+  /** The queue to serve now: reservations first, then start tags. */
+  #choose(now: number): number {
+    const { reservations, tree, chargeTime } = this.#parts;
+    chargeTime.begin(now);
+    if (reservations.isActive) {
+      const queue = reservations.choose(tree, now);
+      if (queue !== NONE) return queue;
+    }
+    const queue = tree.choose(now);
+    // Nothing is due, so a request that goes later is not charged as of an earlier time.
+    if (queue === NONE) chargeTime.advance(now);
+    return queue;
+  }
+
+  /** Dispatches the head of a queue. */
+  #serve(queue: number, now: number): number {
+    const { table, credit, gate, tree, depth, backlog, counters, latency, chargeTime } =
+      this.#parts;
+    depth.started(backlog.isPartial);
+    const request = table.headOf(queue);
+    const bytes = table.bytesOf[request];
+    const isLimited = !gate.isUnlimited(queue);
+    if (isLimited) credit.charge(queue, bytes, chargeTime.time);
+    table.lists.remove(queue, request);
+    credit.nextHead(queue, chargeTime.time);
+    table.readyOf[request] = Math.max(table.arrivalOf[request], tree.readySince);
+    tree.advance(queue, this.#costOf(bytes));
+    this.#waiting--;
+    counters.unqueued(table.memberOf[request], now - table.arrivalOf[request]);
+    backlog.unqueued(table.memberOf[request], now);
+    this.#start(request, now);
+    tree.headGone(queue, isLimited || latency.isActive, now);
+    return request;
+  }
+
+  #start(request: number, now: number): void {
+    const { table, depth, counters, backlog, reservations } = this.#parts;
+    const member = table.memberOf[request];
+    const bytes = table.bytesOf[request];
+    table.state[request] = INFLIGHT;
+    depth.take();
+    counters.admitted(member, table.directionOf[request], bytes);
+    backlog.dispatched(member, now);
+    if (reservations.isActive) reservations.served(leafNode(table.groupOf[member]), bytes, now);
+  }
+
+  #headCancelled(queue: number, bytes: number): void {
+    const { credit, tree, chargeTime } = this.#parts;
+    credit.withdraw(queue, bytes);
+    credit.nextHead(queue, chargeTime.time);
+    tree.headCancelled(queue, this.#clock);
+    chargeTime.reset();
+  }
+
+  /** Tells latency control of a completion, and the tree of the bounds that change by it. */
+  #noteLatency(leaf: number, latencyNs: number, now: number): void {
+    const { nodes, tree, latency, chargeTime } = this.#parts;
+    latency.completed(leaf, latencyNs, now);
+    for (let node = leaf; node !== NONE; node = nodes.parent[node]) {
+      const bound = nodes.maxInflight[node];
+      if (bound === Infinity) continue;
+      if (nodes.inflight[node] === bound - 1) chargeTime.advance(now);
+      tree.boundChanged(node, now);
+    }
+    for (let node = latency.takeChanged(); node !== NONE; node = latency.takeChanged()) {
+      chargeTime.advance(now);
+      tree.boundChanged(node, now);
+    }
+  }
+
+  /** The time from which a head that comes at `now` keeps credit. */
+  #timeOfNewHead(now: number): number {
+    const { depth, tree, chargeTime } = this.#parts;
+    chargeTime.begin(now);
+    return depth.isFull ? now : chargeTime.forNewHead(tree.wakeAt(), now);
+  }
+}

@@ -1,0 +1,137 @@
+import { grownFloat64, grownInt32, grownUint8 } from './fifo-lists.js';
+import type { Group } from './group.js';
+
+/**
+ * Nodes of the tree that the scheduler shares the device among: groups have even numbers, members
+ * odd ones. The members of the root group compete as one more group, ROOT_MEMBERS, beside the groups
+ * below the root.
+ */
+export const ROOT = 0;
+export const ROOT_MEMBERS = 2;
+export const NONE = -1;
+
+export const memberNode = (member: number): number => 2 * member + 1;
+export const isMember = (node: number): boolean => (node & 1) === 1;
+/** The node whose children are the members of a group. */
+export const leafNode = (group: number): number => 2 * group + 2;
+export const groupNode = (group: Group): number =>
+  group.parent === null ? ROOT : leafNode(group.id);
+/** Number of the group whose buckets a node has; ROOT_MEMBERS has none. */
+export const groupOfNode = (node: number): number =>
+  node === ROOT ? 0 : node === ROOT_MEMBERS ? NONE : node / 2 - 1;
+
+/**
+ * A node has two entries below its parent, 2 * node + class, one for each class of operations. A
+ * limit may stop one and not the other. The entries of a member are its queues.
+ */
+export const queueOfEntry = (entry: number): number => ((entry >> 2) << 1) | (entry & 1);
+export const entryOfQueue = (queue: number): number => (memberNode(queue >> 1) << 1) | (queue & 1);
+
+/** States of an entry: nothing to send, or no time is known at which it may. */
+export const ABSENT = 0;
+/** It may send now, as far as its own subtree is concerned. */
+export const ELIGIBLE = 1;
+/** It may send at a known time. */
+export const PENDING = 2;
+
+/** Weight of a node that nobody set a weight for: 100. */
+const DEFAULT_INVERSE_WEIGHT = 0.01;
+
+/** The columns of all nodes, and of their entries. */
+export class NodeTable {
+  parent = new Int32Array(0);
+  inverseWeight = new Float64Array(0);
+  /** Start tag of the node's next request, among its siblings. */
+  startTag = new Float64Array(0);
+  /** Virtual time of the node's children. */
+  virtualTime = new Float64Array(0);
+  /** Order among equal start tags: the node that was served longest ago has the least ticket. */
+  ticket = new Float64Array(0);
+  /** Requests at or below the node that are in flight, and that wait. */
+  inflight = new Int32Array(0);
+  queued = new Int32Array(0);
+  /** Requests at or below the node that may be in flight, for the latency targets of others. */
+  maxInflight = new Float64Array(0);
+  /** Of a group: 1 if it has groups below it. */
+  isInner = new Uint8Array(0);
+  /** Of a group: part of its dispatches that left no request waiting, a moving average. */
+  emptied = new Float64Array(0);
+  /** Of a group: 1 while the device idles for it, and since when in ns. */
+  isIdledFor = new Uint8Array(0);
+  idledSince = new Float64Array(0);
+
+  /** By entry: ABSENT, ELIGIBLE or PENDING; the time in ns from which it may send; place in its heap. */
+  state = new Uint8Array(0);
+  readyTime = new Float64Array(0);
+  place = new Int32Array(0);
+  /** By entry of a group: the child that sends next, whatever comes; NONE if that is open. */
+  committed = new Int32Array(0);
+  /** By entry of a member: start tag of the member's reads against its writes. */
+  classTag = new Float64Array(0);
+
+  #size = 0;
+  #tickets = 0;
+
+  /** Makes room for nodes 0 to `nodes` - 1; never shrinks. */
+  grow(nodes: number): void {
+    if (nodes <= this.#size) return;
+    this.#size = nodes;
+    this.parent = grownInt32(this.parent, nodes, NONE);
+    this.inverseWeight = grownFloat64(this.inverseWeight, nodes, DEFAULT_INVERSE_WEIGHT);
+    this.startTag = grownFloat64(this.startTag, nodes, 0);
+    this.virtualTime = grownFloat64(this.virtualTime, nodes, 0);
+    this.ticket = grownFloat64(this.ticket, nodes, 0);
+    this.inflight = grownInt32(this.inflight, nodes, 0);
+    this.queued = grownInt32(this.queued, nodes, 0);
+    this.maxInflight = grownFloat64(this.maxInflight, nodes, Infinity);
+    this.isInner = grownUint8(this.isInner, nodes);
+    this.emptied = grownFloat64(this.emptied, nodes, 1);
+    this.isIdledFor = grownUint8(this.isIdledFor, nodes);
+    this.idledSince = grownFloat64(this.idledSince, nodes, 0);
+    this.state = grownUint8(this.state, 2 * nodes);
+    this.readyTime = grownFloat64(this.readyTime, 2 * nodes, Infinity);
+    this.place = grownInt32(this.place, 2 * nodes, NONE);
+    this.committed = grownInt32(this.committed, 2 * nodes, NONE);
+    this.classTag = grownFloat64(this.classTag, 2 * nodes, 0);
+  }
+
+  /** Uses a number for a new node below `parent`, NONE for the root. */
+  add(node: number, parent: number): void {
+    this.inverseWeight[node] = DEFAULT_INVERSE_WEIGHT;
+    this.virtualTime[node] = 0;
+    this.inflight[node] = 0;
+    this.queued[node] = 0;
+    this.maxInflight[node] = Infinity;
+    this.isInner[node] = 0;
+    this.emptied[node] = 1;
+    this.isIdledFor[node] = 0;
+    this.committed.fill(NONE, 2 * node, 2 * node + 2);
+    this.classTag.fill(0, 2 * node, 2 * node + 2);
+    if (parent === NONE) this.parent[node] = NONE;
+    else this.attach(node, parent);
+  }
+
+  /** Puts a node below `parent`, with neither credit nor debt. */
+  attach(node: number, parent: number): void {
+    this.parent[node] = parent;
+    this.startTag[node] = this.virtualTime[parent];
+  }
+
+  /** Puts a node behind all others of the same start tag. */
+  takeTicket(node: number): void {
+    this.ticket[node] = ++this.#tickets;
+  }
+
+  /** Reads (0) or writes (1) of a member: the class that it serves next. */
+  firstClass(member: number): number {
+    return this.classTag[2 * member + 1] < this.classTag[2 * member] ? 1 : 0;
+  }
+
+  /** True if `a` is served before its sibling `b`. An entry that comes back starts at virtual time. */
+  precedes(a: number, b: number): boolean {
+    const now = this.virtualTime[this.parent[a]];
+    const tagA = Math.max(this.startTag[a], now);
+    const tagB = Math.max(this.startTag[b], now);
+    return tagA < tagB || (tagA === tagB && this.ticket[a] < this.ticket[b]);
+  }
+}

@@ -1,0 +1,240 @@
+import type { BucketGate } from './bucket-gate.js';
+import type { DeviceIdling } from './device-idling.js';
+import {
+  entryOfQueue,
+  isMember,
+  memberNode,
+  NONE,
+  type NodeTable,
+  queueOfEntry,
+  ROOT,
+} from './node-table.js';
+import type { ReadyTimes } from './ready-times.js';
+import { OP_CLASSES, type RequestTable } from './request-table.js';
+import type { Siblings } from './siblings.js';
+
+/** The parts that the tree works on. */
+interface Parts {
+  readonly table: RequestTable;
+  readonly nodes: NodeTable;
+  readonly siblings: Siblings;
+  readonly gate: BucketGate;
+  readonly readyTimes: ReadyTimes;
+  readonly idling: DeviceIdling;
+}
+
+/**
+ * Hierarchical start-time fair queueing, SFQ(D) of Jin et al. at every level. Every node has a start
+ * tag. Of the children that may send, the one with the least start tag goes, and its tag grows by
+ * cost / weight. A node that has nothing to send, or may not, is absent for its siblings; when it
+ * returns, its start tag is at least the virtual time of its parent, so it brings neither credit nor
+ * debt. A group that has nothing to send now, but mostly has, keeps its turn (DeviceIdling).
+ *
+ * The buckets of a node are looked at when a request below it is chosen. If they are not ready, the
+ * node commits itself to the request: it sends nothing else of that class before, and is absent for
+ * its parent until the buckets are ready. So a large request does not starve behind small ones, which
+ * would always be ready earlier.
+ */
+export class SfqTree {
+  /** After a choice: time in ns since which the buckets let the chosen request pass. */
+  readySince = -Infinity;
+  readonly #table: RequestTable;
+  readonly #nodes: NodeTable;
+  readonly #siblings: Siblings;
+  readonly #gate: BucketGate;
+  readonly #readyTimes: ReadyTimes;
+  readonly #idling: DeviceIdling;
+
+  constructor({ table, nodes, siblings, gate, readyTimes, idling }: Parts) {
+    this.#table = table;
+    this.#nodes = nodes;
+    this.#siblings = siblings;
+    this.#gate = gate;
+    this.#readyTimes = readyTimes;
+    this.#idling = idling;
+  }
+
+  /** @param parent NONE for the root. */
+  addGroup(node: number, parent: number): void {
+    this.#nodes.add(node, parent);
+    if (parent !== NONE) this.#nodes.isInner[parent] = 1;
+    this.#siblings.addGroup(node);
+    this.#idling.addGroup(node);
+  }
+
+  /** @param hasSiblings Its parent has other groups left. */
+  removeGroup(node: number, hasSiblings: boolean): void {
+    this.#idling.stop(node);
+    if (!hasSiblings) this.#nodes.isInner[this.#nodes.parent[node]] = 0;
+  }
+
+  /**
+   * Earliest time in ns at which a request can go; Infinity if none can. It is exact after a choice
+   * that found nothing, unless the device idles, and else it may be early.
+   */
+  wakeAt(): number {
+    const { readyTime } = this.#nodes;
+    return this.#idling.isIdling ? this.#idling.recheckAt : Math.min(readyTime[0], readyTime[1]);
+  }
+
+  /** True if no request can go at `now` and the device idles for no group: a new one may overtake. */
+  isIdle(now: number): boolean {
+    const { readyTime } = this.#nodes;
+    return this.#idling.count === 0 && !(readyTime[0] <= now || readyTime[1] <= now);
+  }
+
+  /** A queue that was empty has a head. */
+  enter(queue: number, now: number): void {
+    const { parent, virtualTime, classTag } = this.#nodes;
+    const node = memberNode(queue >> 1);
+    const entry = entryOfQueue(queue);
+    classTag[entry] = Math.max(classTag[entry], virtualTime[node]);
+    this.#siblings.place(entry, -Infinity, now);
+    this.#readyTimes.updatePath(parent[node], queue & 1, now, false);
+  }
+
+  /** The queue whose head goes next; NONE if none can go now, or the device idles. */
+  choose(now: number): number {
+    const { readyTime } = this.#nodes;
+    this.#idling.isIdling = false;
+    while (readyTime[0] <= now || readyTime[1] <= now) {
+      const entry = this.#descend(ROOT, now);
+      if (!this.#gate.isDraining && this.#idling.holdsBack(entry, now)) return NONE;
+      if (this.#passes(entry, now, ROOT)) return queueOfEntry(entry);
+    }
+    return NONE;
+  }
+
+  /**
+   * The same below `node` only, which takes the turn of the groups above from any other. NONE if
+   * nothing can go now.
+   */
+  chooseBelow(node: number, now: number): number {
+    const { readyTime } = this.#nodes;
+    while (readyTime[2 * node] <= now || readyTime[2 * node + 1] <= now) {
+      const entry = this.#descend(node, now);
+      if (this.#passes(entry, now, node)) {
+        return this.#passesAbove(entry, node, now) ? queueOfEntry(entry) : NONE;
+      }
+    }
+    return NONE;
+  }
+
+  /** The head of the queue goes: start tags grow by its `cost`, in units, on its path. */
+  advance(queue: number, cost: number): void {
+    const { parent, virtualTime, classTag, committed } = this.#nodes;
+    const entry = entryOfQueue(queue);
+    let child = entry >> 1;
+    virtualTime[child] = Math.max(virtualTime[child], classTag[entry]);
+    classTag[entry] = virtualTime[child] + cost;
+    let isCommitted = true;
+    for (let node = parent[child]; node !== NONE; child = node, node = parent[child]) {
+      const at = 2 * node + (queue & 1);
+      if (committed[at] === child && isCommitted) committed[at] = NONE;
+      else if (committed[at] !== NONE) isCommitted = false;
+      this.#siblings.advance(child, cost);
+    }
+  }
+
+  /** The queue has lost its head; `charged`: buckets on its path were charged as well. */
+  headGone(queue: number, charged: boolean, now: number): void {
+    const entry = entryOfQueue(queue);
+    const parent = this.#nodes.parent[entry >> 1];
+    if (this.#table.headOf(queue) === NONE) this.#siblings.place(entry, Infinity, now);
+    this.#readyTimes.updatePath(parent, queue & 1, now, charged);
+    if (charged) this.#readyTimes.updatePath(parent, 1 - (queue & 1), now, true);
+  }
+
+  /** The head of the queue was cancelled. */
+  headCancelled(queue: number, now: number): void {
+    this.#siblings.withdraw(queue);
+    this.headGone(queue, true, now);
+  }
+
+  /** The bound of a node's requests in flight has changed, or their number beside it. */
+  boundChanged(node: number, now: number): void {
+    this.#readyTimes.updatePath(node, 0, now, false);
+    this.#readyTimes.updatePath(node, 1, now, false);
+  }
+
+  /** Judges every waiting request anew; tags are kept. `groups`: all groups, children first. */
+  rebuild(groups: readonly number[], now: number): void {
+    const { parent, isInner } = this.#nodes;
+    this.#siblings.clear(groups);
+    this.#idling.clear();
+    isInner.fill(0);
+    for (const node of groups) if (parent[node] !== NONE) isInner[parent[node]] = 1;
+    for (let queue = 0; queue < this.#table.queues; queue++) {
+      if (this.#table.headOf(queue) === NONE) continue;
+      this.#siblings.place(entryOfQueue(queue), -Infinity, now);
+    }
+    for (const node of groups) {
+      for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) {
+        this.#readyTimes.update(entry, now);
+      }
+    }
+  }
+
+  /** From a node that can send down to a member's entry, by start tags. */
+  #descend(from: number, now: number): number {
+    const { readyTime } = this.#nodes;
+    let reads = readyTime[2 * from] <= now;
+    let writes = readyTime[2 * from + 1] <= now;
+    let node = from;
+    while (!isMember(node)) {
+      const reader = reads ? this.#siblings.chooseChild(2 * node, now) : NONE;
+      const writer = writes ? this.#siblings.chooseChild(2 * node + 1, now) : NONE;
+      if (reader !== writer) {
+        reads = writer === NONE || (reader !== NONE && this.#nodes.precedes(reader, writer));
+        writes = !reads;
+      }
+      node = reads ? reader : writer;
+    }
+    const opClass = reads && writes ? this.#nodes.firstClass(node) : writes ? 1 : 0;
+    return 2 * node + opClass;
+  }
+
+  /** True if all buckets from the member up to `top` let the head pass; else commits to it. */
+  #passes(entry: number, now: number, top: number): boolean {
+    const { parent } = this.#nodes;
+    this.readySince = -Infinity;
+    if (this.#gate.isUnlimited(queueOfEntry(entry))) return true;
+    const bytes = this.#siblings.headBytes(entry);
+    let child = entry >> 1;
+    do {
+      const node = parent[child];
+      const time = this.#gate.readyTime(2 * node + (entry & 1), child, bytes, now);
+      if (time > now) {
+        this.#commit(entry, node, now);
+        return false;
+      }
+      this.readySince = Math.max(this.readySince, time);
+      child = node;
+    } while (child !== top);
+    return true;
+  }
+
+  /** The same from above `below` to the root, whatever the groups there are committed to. */
+  #passesAbove(entry: number, below: number, now: number): boolean {
+    const { parent, inflight, maxInflight } = this.#nodes;
+    const bytes = this.#siblings.headBytes(entry);
+    for (let node = parent[below]; node !== NONE; node = parent[node]) {
+      if (inflight[node] >= maxInflight[node]) return false;
+      const time = this.#gate.bucketTime(2 * node + (entry & 1), bytes);
+      if (time > now) {
+        this.#commit(entry, node, now);
+        return false;
+      }
+      this.readySince = Math.max(this.readySince, time);
+    }
+    return true;
+  }
+
+  #commit(entry: number, node: number, now: number): void {
+    const opClass = entry & 1;
+    this.#siblings.commit(entry, node);
+    this.#readyTimes.updatePath(node, opClass, now, true);
+    // One of the other class may have to wait for it, or need no longer wait for it further down.
+    this.#readyTimes.updatePath(this.#nodes.parent[entry >> 1], 1 - opClass, now, true);
+  }
+}
