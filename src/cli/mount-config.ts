@@ -1,6 +1,6 @@
 import { withParents } from '../control/group-name.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
-import { METADATA_CACHE_BYTES } from '../image/build-chain.js';
+import { METADATA_CACHE_BYTES } from '../image/image-config.js';
 import type { ImageConfig, MountConfig } from '../server/config.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { parseSize } from '../util/units.js';

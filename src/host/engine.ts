@@ -6,6 +6,15 @@ export interface HostStatus {
   /** Bytes that are allocated for it. */
   allocated: number;
   times: HostTimes;
+  /** Bytes; of a block device, 0. */
+  size: number;
+}
+
+/** An open host file as an engine needs to know it. */
+export interface EngineFile {
+  descriptor: number;
+  /** On a file system in memory: a transfer never waits for a device. */
+  inMemory: boolean;
 }
 
 /** The operation goes on; its result comes through `Plane.completed`. Outside the errno range. */
@@ -18,13 +27,16 @@ export const PENDING = -20_000;
 export type Task = Generator<number, number, number>;
 
 /**
- * Reads and writes of host files. Files are indices in the list that the engine was made with;
- * addresses are memory; lengths and offsets are bytes. Each operation returns its result (a count, or
+ * Reads and writes of host files. A file is the handle that `add` gave; addresses are memory; lengths and offsets are bytes. Each operation returns its result (a count, or
  * -errno) or PENDING.
  *
  * What is PENDING and was started in one turn goes down together when the turn ends (plug … unplug).
  */
 export interface Engine {
+  /** Takes a file in, at any time. It stays open and the caller's own. Returns its handle, from 0. */
+  add(file: EngineFile): number;
+  /** Forgets a file; no operation on it may be under way. Its handle may be given out again. */
+  remove(file: number): void;
   /**
    * True if a transfer of `length` bytes can be linked to the reply that is queued right behind it:
    * the reply goes out when, and only when, the transfer was complete, and `completed` is called only
@@ -64,5 +76,6 @@ export interface Engine {
 /** What of `stats` a disk shows. A block device allocates nothing: it is there. */
 export function fillStatus(status: HostStatus, stats: BigIntStats): void {
   status.times = timesOf(stats);
+  status.size = Number(stats.size);
   if (!stats.isBlockDevice()) status.allocated = Number(stats.blocks) * 512;
 }

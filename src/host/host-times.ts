@@ -13,6 +13,10 @@ export interface HostTimes {
   changed: Timespec;
 }
 
+const EPOCH: Timespec = { seconds: 0, nanoseconds: 0 };
+/** Times of a file that has not been asked yet. */
+export const NO_TIMES: HostTimes = { accessed: EPOCH, modified: EPOCH, changed: EPOCH };
+
 const SECOND = 1_000_000_000n;
 
 /** The times in `stats`, exact: as milliseconds in a number they are off by some 100 ns. */

@@ -2,10 +2,9 @@ import { fdatasync, fstat, fsync, read, readv, write, writev } from 'node:fs';
 import { fallocate, ftruncate, futimens, lseek } from '../sys/libc.js';
 import { bytesAt } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
-import { type Engine, fillStatus, type HostStatus, PENDING } from './engine.js';
+import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } from './engine.js';
 import { adjacentRuns, Batch, type Run } from './thread-pool-batch.js';
 import type { TransferThread } from './transfer-thread.js';
-import type { EngineFile } from './uring-engine.js';
 
 /** Up to this length one thread copies as fast as several, and the wake-up is what costs. */
 const SHORT_BYTES = 64 << 10;
@@ -17,7 +16,8 @@ const SHORT_BYTES = 64 << 10;
  * of the calling thread.
  */
 export class ThreadPoolEngine implements Engine {
-  readonly #files: readonly EngineFile[];
+  readonly #files: EngineFile[] = [];
+  readonly #unused: number[] = [];
   readonly #transfers: TransferThread | null;
   readonly #completed: (request: number, result: number) => void;
   readonly #batch = new Batch();
@@ -29,13 +29,22 @@ export class ThreadPoolEngine implements Engine {
    * @param completed Called with each operation's result, never from within the call that began it.
    */
   constructor(
-    files: readonly EngineFile[],
     transfers: TransferThread | null,
     completed: (request: number, result: number) => void,
   ) {
-    this.#files = files;
     this.#transfers = transfers;
     this.#completed = completed;
+  }
+
+  add(file: EngineFile): number {
+    const handle = this.#unused.pop() ?? this.#files.length;
+    this.#files[handle] = file;
+    return handle;
+  }
+
+  remove(file: number): void {
+    delete this.#files[file];
+    this.#unused.push(file);
   }
 
   /** The thread for files in memory can wake who waits for a reply; the pool knows of no replies. */

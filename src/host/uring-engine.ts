@@ -3,7 +3,7 @@ import { pread, pwrite } from '../sys/transfer.js';
 import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
 import { TAG_IO } from '../uring/tags.js';
-import { type Engine, fillStatus, type HostStatus, PENDING } from './engine.js';
+import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } from './engine.js';
 import type { SlowCalls } from './slow-calls.js';
 
 /**
@@ -14,30 +14,28 @@ import type { SlowCalls } from './slow-calls.js';
  */
 const INLINE_BYTES = 64 << 10;
 
-/** A host file as the engine needs to know it. */
-export interface EngineFile {
-  descriptor: number;
-  /** On a file system in memory: a transfer never waits for a device. */
-  inMemory: boolean;
-}
-
 /** Host files through the ring that also carries the requests. */
 export class UringEngine implements Engine {
   readonly #ring: Ring;
-  readonly #files: readonly EngineFile[];
-  readonly #firstFile: number;
+  /** By the file's index among the registered files of the ring, which is its handle. */
+  readonly #files: EngineFile[] = [];
   readonly #slowCalls: SlowCalls;
 
-  /**
-   * @param files The host files, by the engine's index.
-   * @param firstFile Index of the first one among the ring's registered files.
-   * @param slowCalls What io_uring has no operation for.
-   */
-  constructor(ring: Ring, files: readonly EngineFile[], firstFile: number, slowCalls: SlowCalls) {
+  /** @param slowCalls System calls that io_uring has no operation for. */
+  constructor(ring: Ring, slowCalls: SlowCalls) {
     this.#ring = ring;
-    this.#files = files;
-    this.#firstFile = firstFile;
     this.#slowCalls = slowCalls;
+  }
+
+  add(file: EngineFile): number {
+    const handle = this.#ring.addFile(file.descriptor);
+    this.#files[handle] = file;
+    return handle;
+  }
+
+  remove(file: number): void {
+    this.#ring.removeFile(file);
+    delete this.#files[file];
   }
 
   links(file: number, length: number): boolean {
@@ -74,16 +72,14 @@ export class UringEngine implements Engine {
 
   flush(request: number, file: number, dataOnly: boolean): number {
     const flags = dataOnly ? abi.FSYNC_DATASYNC : 0;
-    const index = this.#firstFile + file;
-    this.#ring.queue(abi.OP_FSYNC, abi.SQE_FIXED_FILE, index, 0, 0, 0, flags, TAG_IO | request);
+    this.#ring.queue(abi.OP_FSYNC, abi.SQE_FIXED_FILE, file, 0, 0, 0, flags, TAG_IO | request);
     return PENDING;
   }
 
   /** The entry's length field holds the mode, its address field the length. */
   allocate(request: number, file: number, mode: number, offset: number, length: number): number {
-    const index = this.#firstFile + file;
     const tag = TAG_IO | request;
-    this.#ring.queue(abi.OP_FALLOCATE, abi.SQE_FIXED_FILE, index, length, mode, offset, 0, tag);
+    this.#ring.queue(abi.OP_FALLOCATE, abi.SQE_FIXED_FILE, file, length, mode, offset, 0, tag);
     return PENDING;
   }
 
@@ -126,8 +122,7 @@ export class UringEngine implements Engine {
       flags |= abi.SQE_IO_LINK | abi.SQE_CQE_SKIP_SUCCESS;
       this.#ring.reserve(2);
     }
-    const index = this.#firstFile + file;
-    this.#ring.queue(opcode, flags, index, address, length, offset, 0, TAG_IO | request);
+    this.#ring.queue(opcode, flags, file, address, length, offset, 0, TAG_IO | request);
     return PENDING;
   }
 }

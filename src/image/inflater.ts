@@ -1,10 +1,8 @@
-import type { Task } from '../host/engine.js';
-import { type Engine, PENDING } from '../host/engine.js';
+import { type Engine, PENDING, type Task } from '../host/engine.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
-import type { Extent } from './image.js';
-import type { Inflation } from './layer.js';
-import type { Compression } from './qcow2/layout.js';
+import type { Compression, Inflation } from './driver.js';
+import type { Extent } from './extent.js';
 import { type Resume, Waiters } from './waiters.js';
 
 /** Inflated clusters that are kept, bytes: what a sequential read with readahead is amid of. */
@@ -18,13 +16,45 @@ const BUFFER_BYTES = (4 << 20) + 2 * 4096;
 
 const ANY_BUFFER = -1;
 
-/** Has a cluster inflated elsewhere; the answer comes through `Inflater.inflated`. */
-export type Inflate = (
-  request: number,
-  method: Compression,
-  bytes: Uint8Array,
-  clusterBytes: number,
-) => void;
+/** A cluster to be inflated off the data plane's thread. Plain data. */
+export interface InflateCall {
+  kind: 'inflate';
+  request: number;
+  method: Compression;
+  /** As read: behind the compressed data there is noise. */
+  bytes: Uint8Array;
+  /** Size of the inflated cluster. */
+  clusterBytes: number;
+}
+
+/** Clusters that are being inflated elsewhere, by request: each request waits for one at most. */
+export class InflateCalls {
+  readonly #post: (call: InflateCall) => void;
+  readonly #arrived = new Map<number, Uint8Array | null>();
+
+  /** @param post Has a cluster inflated; `ended` must follow, and then the request goes on. */
+  constructor(post: (call: InflateCall) => void) {
+    this.#post = post;
+  }
+
+  /** The inflated cluster, null for a broken one. */
+  *inflate(
+    request: number,
+    { method, clusterBytes }: Inflation,
+    bytes: Uint8Array,
+  ): Generator<number, Uint8Array | null, number> {
+    this.#post({ kind: 'inflate', request, method, bytes, clusterBytes });
+    yield PENDING;
+    const cluster = this.#arrived.get(request)!;
+    this.#arrived.delete(request);
+    return cluster;
+  }
+
+  /** A cluster has come back, null if it was broken. */
+  ended(request: number, cluster: Uint8Array | null): void {
+    this.#arrived.set(request, cluster);
+  }
+}
 
 /**
  * Compressed clusters of one image: reads them, has them inflated off this thread (64 KiB take 0.1 to
@@ -34,7 +64,7 @@ export type Inflate = (
 export class Inflater {
   readonly #engine: Engine;
   readonly #waiters: Waiters;
-  readonly #inflate: Inflate;
+  readonly #calls: InflateCalls;
   readonly #alignment: number;
   /** Inflated clusters, the one that was used last at the end. */
   readonly #cache = new Map<string, Uint8Array>();
@@ -42,14 +72,12 @@ export class Inflater {
   readonly #loading = new Set<string>();
   readonly #buffers: Mapping[] = [];
   #buffersMade = 0;
-  /** What has come back for a request; null if it was broken. */
-  readonly #arrived = new Map<number, Uint8Array | null>();
 
   /** @param alignment Of reads, bytes; a power of two. */
-  constructor(engine: Engine, resume: Resume, inflate: Inflate, alignment: number) {
+  constructor(engine: Engine, resume: Resume, calls: InflateCalls, alignment: number) {
     this.#engine = engine;
     this.#waiters = new Waiters(resume);
-    this.#inflate = inflate;
+    this.#calls = calls;
     this.#alignment = alignment;
   }
 
@@ -75,47 +103,35 @@ export class Inflater {
       return 0;
     }
     this.#loading.add(key);
-    const result = yield* this.#readAndInflate(request, buffer, file, offset, bytes, inflation);
-    if (result === 0) this.#keep(key, this.#arrived.get(request)!);
-    this.#arrived.delete(request);
+    const compressed = { file, offset, bytes };
+    const result = yield* this.#readAndInflate(request, key, buffer, compressed, inflation);
     this.#loading.delete(key);
     this.#waiters.wake(key);
     return result;
   }
 
-  /** The answer to `Inflate`: the cluster, or null if it was broken. The request's task goes on. */
-  inflated(request: number, cluster: Uint8Array | null): void {
-    this.#arrived.set(request, cluster);
-  }
-
   *#readAndInflate(
     request: number,
+    key: string,
     buffer: Mapping,
-    file: number,
-    offset: number,
-    bytes: number,
+    { file, offset, bytes }: Pick<Extent, 'file' | 'offset' | 'bytes'>,
     inflation: Inflation,
   ): Task {
     const mask = this.#alignment - 1;
     const before = offset % this.#alignment;
     const length = (before + bytes + mask) & ~mask;
-    const got = yield this.#engine.read(
-      request,
-      file,
-      buffer.address,
-      length,
-      offset - before,
-      false,
-    );
+    const { address } = buffer;
+    const got = yield this.#engine.read(request, file, address, length, offset - before, false);
     const end = Math.min(got, before + bytes);
     const copy = end > before ? new Uint8Array(buffer.buffer).slice(before, end) : null;
     this.#buffers.push(buffer);
     this.#waiters.wake(ANY_BUFFER);
     if (got < 0) return got;
     if (copy === null) return -ERRNO.EIO;
-    this.#inflate(request, inflation.method, copy, inflation.clusterBytes);
-    yield PENDING;
-    return this.#arrived.get(request) === null ? -ERRNO.EIO : 0;
+    const cluster = yield* this.#calls.inflate(request, inflation, copy);
+    if (cluster === null) return -ERRNO.EIO;
+    this.#keep(key, cluster);
+    return 0;
   }
 
   #takeBuffer(): Mapping | undefined {

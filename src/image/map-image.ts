@@ -1,10 +1,11 @@
 import type { HostFile } from '../host/host-file.js';
-import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.js';
-import { blockStatus, type StatusIo } from './block-status.js';
-import { buildChain, METADATA_CACHE_BYTES } from './build-chain.js';
-import { numberFiles } from './chain-files.js';
-import type { ChainImage } from './chain-image.js';
-import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './image.js';
+import { runNow, SyncEngine } from '../host/sync-engine.js';
+import { blockStatus, findHole } from './block-status.js';
+import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './extent.js';
+import { layerConfigs, METADATA_CACHE_BYTES } from './image-config.js';
+import { InflateCalls } from './inflater.js';
+import type { Layers } from './layers.js';
+import { makeLayers } from './make-driver.js';
 import type { OpenChain } from './open-chain.js';
 import { isPreallocated } from './qcow2/preallocation.js';
 import { hostRefused } from './qcow2/refusal.js';
@@ -55,41 +56,46 @@ function isContinued(last: MapEntry, next: MapEntry): boolean {
   );
 }
 
+/** The only request there is. */
+const REQUEST = 0;
+
 /** Block status by plain calls that wait. */
 class Walk {
   readonly size: number;
   readonly #chain: OpenChain;
-  readonly #image: ChainImage;
+  readonly #layers: Layers;
+  readonly #engine = new SyncEngine();
+  /** By the engine's handle. */
   readonly #sources: readonly HostFile[];
   readonly #preallocated: readonly boolean[];
   readonly #extent = newExtent();
-  readonly #io: StatusIo;
 
   constructor(chain: OpenChain) {
-    const { sources, layers } = numberFiles(chain);
+    const { sources, layers } = layerConfigs(chain);
     this.#chain = chain;
     this.#sources = sources;
-    this.#image = buildChain(layers, METADATA_CACHE_BYTES, (bytes) => {
-      return { address: 0, buffer: new ArrayBuffer(bytes) };
+    const handles = sources.map(({ descriptor }) => {
+      return this.#engine.add({ descriptor, inMemory: false });
     });
-    this.size = this.#image.size;
+    const config = { layers, alignment: 1, growable: false, cacheBytes: METADATA_CACHE_BYTES };
+    this.#layers = makeLayers({ ...config, writing: null }, handles, {
+      engine: this.#engine,
+      resume: () => {},
+      inflateCalls: new InflateCalls(() => {}),
+    });
+    this.size = this.#layers.top.size;
     this.#preallocated = chain.layers.map(({ source, qcow }) => {
       return qcow !== null && isPreallocated(source, qcow.layout);
     });
-    this.#io = {
-      load: (extent) => this.#load(extent),
-      seek: (file, offset, whence) => sources[file]!.seek(offset, whence),
-    };
   }
 
   /** The entry from `offset` on. Throws SluiceError where the metadata is broken. */
   at(offset: number): MapEntry {
     const extent = this.#extent;
-    const steps = blockStatus(this.#image, offset, this.size - offset, extent, this.#io);
-    let step = steps.next();
-    while (!step.done) step = steps.next(step.value);
-    if (step.value < 0) {
-      throw hostRefused(this.#chain.layers[extent.layer].source.path, offset, step.value);
+    const rest = this.size - offset;
+    const error = runNow(blockStatus(this.#layers, this.#engine, REQUEST, offset, rest, extent));
+    if (error < 0) {
+      throw hostRefused(this.#chain.layers[extent.layer]!.source.path, offset, error);
     }
     const isHole = this.#cutAtHole(extent);
     const placed = extent.kind !== COMPRESSED && extent.offset >= 0;
@@ -102,28 +108,16 @@ class Walk {
       data: extent.kind !== ZERO,
       compressed: extent.kind === COMPRESSED,
       offset: placed ? extent.offset : null,
-      file: placed ? this.#sources[extent.file].path : null,
+      file: placed ? this.#sources[extent.file]!.path : null,
     };
   }
 
   /** Data clusters of a preallocated image may be holes of the host file: zeros, but allocated. */
   #cutAtHole(extent: Extent): boolean {
     if (extent.kind !== DATA || !this.#preallocated[extent.layer]) return false;
-    const file = this.#sources[extent.file]!;
-    const data = file.seek(extent.offset, SEEK_DATA);
-    if (data < 0) return true;
-    const isHole = data > extent.offset;
-    const end = isHole ? data : file.seek(extent.offset, SEEK_HOLE);
-    if (end > extent.offset) extent.length = Math.min(extent.length, end - extent.offset);
-    return isHole;
-  }
-
-  // biome-ignore lint/correctness/useYield: it never has to wait, but must look like one that does.
-  *#load(extent: Extent): Generator<number, number, number> {
-    const cache = this.#image.layers[extent.layer].cache!;
-    const place = cache.begin(extent.slice);
-    cache.bytesOf(place).set(this.#sources[extent.file].read(extent.offset, cache.sliceBytes));
-    cache.loaded(place, cache.sliceBytes);
-    return 0;
+    const found = { ...extent };
+    runNow(findHole(this.#engine, REQUEST, found));
+    extent.length = found.length;
+    return found.kind === ZERO;
   }
 }

@@ -1,7 +1,7 @@
 import { HostFile } from '../host/host-file.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { resolveBackingName } from './backing-name.js';
-import { roundUpToSector, SIZE_MAX } from './image.js';
+import { roundUpToSector, SIZE_MAX } from './extent.js';
 import { checkDataFile, checkNamed, type NamedFiles, type Role } from './named-files.js';
 import { type Format, probeFormat } from './probe.js';
 import { readL1 } from './qcow2/l1-table.js';

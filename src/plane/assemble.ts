@@ -1,8 +1,9 @@
 import { IN_FLIGHT_MAX, REQUESTS } from '../buffers/memory.js';
 import type { Control } from '../control/control.js';
 import { makeGroups } from '../control/set-up-groups.js';
-import type { Chain } from '../image/chain.js';
-import { RawImage } from '../image/raw.js';
+import type { DriverIo } from '../image/driver.js';
+import type { ImageConfig } from '../image/image-config.js';
+import { makeDriver } from '../image/make-driver.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
 import { Counters, type FigureNews } from '../throttle/stats.js';
@@ -10,7 +11,7 @@ import { Throttle } from '../throttle/throttle.js';
 import { ControlTree } from '../tree/control-tree.js';
 import { escapeName } from '../tree/names.js';
 import { Tree } from '../tree/tree.js';
-import type { Disk } from './disk.js';
+import { type Disk, diskSize, type ServedImage } from './disk.js';
 import { FlushLosses } from './flush-losses.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
@@ -37,22 +38,30 @@ export interface Assembly {
   plane: Plane | null;
 }
 
+/** What drivers work with, whatever the image. */
+export type CommonIo = Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'>;
+
 /**
- * @param chains The chain of each disk, null for a raw one.
+ * @param io The files of all images are handed to its engine.
  * @param log Called with the reasons of refused changes.
  * @param tellFigures Called with what a FigureReader has to know.
  * @throws SluiceError naming the option of the mount that is at fault.
  */
 export function assemble(
   config: AssemblyConfig,
-  chains: readonly (Chain | null)[],
+  io: CommonIo,
   log: (text: string) => void,
   tellFigures?: (news: FigureNews) => void,
 ): Assembly {
   const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX, new Counters(tellFigures));
   const members = new Members(throttle, { ...proc, idOf }, config.hidesCallers);
   const tree = new Tree();
-  const disks = makeDisks(config, chains, members);
+  const disks = makeDisks(config, members, (isOf) => ({
+    ...io,
+    resume: (request) => assembly.plane!.completed(request, 0),
+    slotOf: (request) => assembly.plane!.slotOf(request),
+    watch: () => assembly.plane!.requests.watch(isOf),
+  }));
   const assembly: Assembly = {
     throttle,
     members,
@@ -78,36 +87,47 @@ export function assemble(
 }
 
 /** A line of `.groups/images`; see names.ts for what is escaped. */
-function imageLine({ config, image }: Disk): string {
-  const { name, format, readOnly, path } = config;
+function imageLine(disk: Disk): string {
+  const { name, format, readOnly, path } = disk.config;
   const words = [
     escapeName(name),
     `format=${format}`,
-    `size=${image.size}`,
+    `size=${diskSize(disk)}`,
     `read_only=${readOnly ? 1 : 0}`,
     `path=${escapeName(path)}`,
   ];
   return `${words.join(' ')}\n`;
 }
 
-function makeDisks(
-  config: AssemblyConfig,
-  chains: readonly (Chain | null)[],
-  members: Members,
-): Disk[] {
+/** Makes the io of an image, given a function that tells its disks by their numbers. */
+type IoOf = (isOf: (disk: number) => boolean) => DriverIo;
+
+/** Disks that show parts of one image share all that is the image's. */
+function makeDisks(config: AssemblyConfig, members: Members, ioOf: IoOf): Disk[] {
   const table = new LockTable();
-  return config.disks.map((disk, file) => ({
-    config: disk,
-    image: chains[file]?.image ?? new RawImage(file, disk.hostSize),
-    chain: chains[file]!,
-    file,
-    member: members.addImage(disk.name),
-    locks: new RangeLocks(table),
-    losses: new FlushLosses(),
-    dirty: false,
-    written: false,
-    openedAt: null,
-    allocated: disk.allocated,
-    times: disk.times,
-  }));
+  const images = new Map<ImageConfig, ServedImage>();
+  const disks: Disk[] = [];
+  for (const disk of config.disks) {
+    const { name, readOnly, allocated, times } = disk;
+    let image = images.get(disk.image);
+    if (image === undefined) {
+      const made: ServedImage = {
+        name,
+        readOnly,
+        driver: makeDriver(
+          disk.image,
+          ioOf((index) => disks[index]?.image === made),
+        ),
+        locks: new RangeLocks(table),
+        losses: new FlushLosses(),
+        dirty: false,
+        status: { allocated, times, size: 0 },
+      };
+      image = made;
+      images.set(disk.image, made);
+    }
+    const member = members.addImage(name);
+    disks.push({ config: disk, image, member, written: false, openedAt: null });
+  }
+  return disks;
 }

@@ -1,11 +1,11 @@
 import { MAX_IO_BYTES } from '../buffers/memory.js';
 import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
 import type { Task } from '../host/engine.js';
-import { SIZE_MAX } from '../image/image.js';
+import { SIZE_MAX } from '../image/extent.js';
 import { FALLOC_KEEP_SIZE } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
-import type { Disk } from './disk.js';
+import { type Disk, diskSize } from './disk.js';
 import type { Operations } from './operations.js';
 
 /** What the plane does with the request that the dispatcher has in hand. */
@@ -19,7 +19,8 @@ export interface Admission {
 
 /**
  * The dispatcher's view of the disks: checks each operation against size and mode, then hands it on.
- * A disk that cannot grow behaves as a block device does: O_TRUNC is ignored, truncate(2) refused.
+ * A disk that cannot grow behaves as a block device does: O_TRUNC is ignored, truncate(2) refused. One
+ * that cannot shrink ignores O_TRUNC too.
  */
 export class DiskRequests implements DiskOperations {
   readonly #disks: readonly Disk[];
@@ -33,8 +34,10 @@ export class DiskRequests implements DiskOperations {
   }
 
   status(index: number): DiskStatus {
-    const { image, allocated, times, config } = this.#disks[index]!;
-    return { size: image.size, allocated, times, mode: config.mode, owner: config.owner };
+    const disk = this.#disks[index]!;
+    const { mode, owner } = disk.config;
+    const { allocated, times } = disk.image.status;
+    return { size: diskSize(disk), allocated, times, mode, owner };
   }
 
   refresh(index: number): number {
@@ -50,27 +53,28 @@ export class DiskRequests implements DiskOperations {
   }
 
   open(index: number, forWriting: boolean, truncate: boolean): number {
-    const { config } = this.#disks[index]!;
+    const { config, image } = this.#disks[index]!;
     if (forWriting && config.readOnly) return -ERRNO.EROFS;
-    // An image of layers does not shrink: O_TRUNC is ignored, as by a block device.
-    return truncate && config.growable && config.chain === null ? this.resize(index, 0) : 0;
+    return truncate && config.growable && image.driver.shrinks ? this.resize(index, 0) : 0;
   }
 
   read(index: number, offset: number, length: number): number {
-    const { image } = this.#disks[index]!;
+    const size = diskSize(this.#disks[index]!);
     assert(length <= MAX_IO_BYTES, 'the kernel keeps to max_read');
-    if (offset >= image.size || length === 0) return 0;
-    const bytes = Math.min(length, image.size - offset);
+    if (offset >= size || length === 0) return 0;
+    const bytes = Math.min(length, size - offset);
     return this.#admission.admit(index, offset, bytes, 0);
   }
 
   write(index: number, offset: number, length: number, fromCache: boolean): number {
-    const { image, config } = this.#disks[index]!;
+    const disk = this.#disks[index]!;
+    const { config } = disk;
+    const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
     if (length === 0) return 0;
-    if (!config.growable && offset >= image.size) return -ERRNO.ENOSPC;
+    if (!config.growable && offset >= size) return -ERRNO.ENOSPC;
     if (offset >= SIZE_MAX) return -ERRNO.EFBIG;
-    const end = config.growable ? SIZE_MAX : image.size;
+    const end = config.growable ? SIZE_MAX : size;
     const bytes = Math.min(length, end - offset);
     return this.#admission.admit(index, offset, bytes, fromCache ? 1 : 0);
   }
@@ -80,7 +84,7 @@ export class DiskRequests implements DiskOperations {
   }
 
   closed(index: number, handle: number): void {
-    this.#disks[index]!.losses.closed(handle);
+    this.#disks[index]!.image.losses.closed(handle);
   }
 
   flush(index: number, dataOnly: boolean, handle: number): number {
@@ -90,26 +94,29 @@ export class DiskRequests implements DiskOperations {
   }
 
   allocate(index: number, mode: number, offset: number, length: number): number {
-    const { image, config } = this.#disks[index]!;
+    const disk = this.#disks[index]!;
+    const { config } = disk;
+    const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
     const keepsSize = (mode & FALLOC_KEEP_SIZE) !== 0;
-    if (!keepsSize && !config.growable && offset + length > image.size) return -ERRNO.ENOSPC;
+    if (!keepsSize && !config.growable && offset + length > size) return -ERRNO.ENOSPC;
     if (!keepsSize && offset + length > SIZE_MAX) return -ERRNO.EFBIG;
-    const bytes = keepsSize ? Math.min(length, image.size - offset) : length;
+    const bytes = keepsSize ? Math.min(length, size - offset) : length;
     if (bytes <= 0) return 0;
     return this.#admission.admit(index, offset, bytes, mode);
   }
 
   seek(index: number, offset: number, whence: number): number {
-    if (offset >= this.#disks[index]!.image.size) return -ERRNO.ENXIO;
+    if (offset >= diskSize(this.#disks[index]!)) return -ERRNO.ENXIO;
     const task = (request: number) => this.#operations.seek(request, offset, whence);
     return this.#admission.runUncharged(index, task);
   }
 
   resize(index: number, size: number): number {
-    const { image, config } = this.#disks[index]!;
+    const disk = this.#disks[index]!;
+    const { config } = disk;
     if (config.readOnly) return -ERRNO.EROFS;
-    if (size === image.size) return 0;
+    if (size === diskSize(disk)) return 0;
     if (!config.growable) return -ERRNO.EPERM;
     if (size > SIZE_MAX) return -ERRNO.EFBIG;
     return this.#admission.runUncharged(index, (request) => this.#operations.resize(request, size));

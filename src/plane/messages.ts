@@ -1,9 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { GroupSetting } from '../control/settings.js';
 import type { Owner } from '../fuse/attributes.js';
-import type { Compression } from '../image/qcow2/layout.js';
+import type { InflateCall } from '../image/inflater.js';
 import type { FigureNews } from '../throttle/stats.js';
 import type { DiskConfig } from './disk.js';
+import type { Unflushed } from './last-flush.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
 export interface PlaneConfig {
@@ -31,25 +32,6 @@ export type SlowCall = { kind: 'call'; request: number; descriptor: number } & (
   | { call: 'futimens'; times: Uint8Array }
 );
 
-/** A cluster to be inflated off the data plane's thread. */
-export interface InflateCall {
-  kind: 'inflate';
-  disk: number;
-  request: number;
-  method: Compression;
-  /** As read: what follows the compressed data is noise. */
-  bytes: Uint8Array;
-  /** What it must come to. */
-  clusterBytes: number;
-}
-
-/** A disk of which not everything that was written is on the host's disk. */
-export interface Unflushed {
-  name: string;
-  /** Why, a positive errno number. */
-  errno: number;
-}
-
 export type FromPlane =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
@@ -69,7 +51,7 @@ export type ToPlane =
   /** Result of a slow call. */
   | { kind: 'result'; request: number; result: number }
   /** The answer to an InflateCall: the cluster, null if it is broken. */
-  | { kind: 'inflated'; disk: number; request: number; cluster: Uint8Array | null }
+  | { kind: 'inflated'; request: number; cluster: Uint8Array | null }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Receive no more, finish, flush, end. */

@@ -1,12 +1,12 @@
 import type { Memory } from '../buffers/memory.js';
 import type { Engine } from '../host/engine.js';
-import type { Extent } from '../image/image.js';
+import type { Extent } from '../image/extent.js';
 import type { Disk } from './disk.js';
 import type { Replies } from './replies.js';
 import type { Requests } from './requests.js';
 import type { Tasks } from './tasks.js';
 
-/** What operations on disks work with. */
+/** Objects that operations on disks share. */
 export interface CoreParts {
   readonly requests: Requests;
   readonly memory: Memory;
@@ -15,11 +15,11 @@ export interface CoreParts {
   readonly tasks: Tasks;
   /** Called when a lock that a request waits for is its own. */
   readonly granted: (request: number) => void;
-  /** Scratch answer of `Image.map`. */
+  /** Scratch answer of `Driver.map`. */
   readonly extent: Extent;
 }
 
-/** What reads and writes work with: they also send replies linked to their transfers. */
+/** The same for reads and writes, which also send replies linked to their transfers. */
 export interface Parts extends CoreParts {
   readonly replies: Replies;
 }

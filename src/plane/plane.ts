@@ -14,7 +14,7 @@ import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
 import { Dispatcher } from '../fuse/dispatch.js';
 import type { Transport } from '../fuse/transport.js';
 import type { Engine, Task } from '../host/engine.js';
-import { newExtent } from '../image/image.js';
+import { newExtent } from '../image/extent.js';
 import type { Throttle } from '../throttle/throttle.js';
 import type { Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
@@ -23,6 +23,7 @@ import type { Disk } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
 import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
+import { LastFlush, type Unflushed } from './last-flush.js';
 import type { Members } from './members.js';
 import { Operations } from './operations.js';
 import type { Parts } from './parts.js';
@@ -82,6 +83,8 @@ export class Plane implements Admission {
   readonly #reads: Reads;
   readonly #writes: Writes;
   readonly #operations: Operations;
+  readonly #disks: readonly Disk[];
+  readonly #lastFlush = new LastFlush(this.requests);
   /** The request that the dispatcher has in hand. */
   #current = NONE;
   #inFlight = 0;
@@ -89,6 +92,7 @@ export class Plane implements Admission {
   constructor(options: PlaneOptions) {
     const { memory, disks, engine, transport } = options;
     this.#memory = memory;
+    this.#disks = disks;
     this.#throttle = options.throttle;
     this.#charging = new Charging(this.requests, disks, options.members, options.throttle);
     options.members.rulesChanged = () => this.#rulesChanged();
@@ -202,9 +206,28 @@ export class Plane implements Admission {
     return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs, this.#hostErrors.tellAtNs);
   }
 
-  /** The mount ends: what the log has not been told yet is told now. */
-  tellHostErrors(): void {
+  /**
+   * Starts the last flush of all images, once: no other request is under way, and none comes any more.
+   * Then the host errors that the log has not been told are told. False if it has been started before:
+   * with no request under way it has ended.
+   */
+  startLastFlush(): boolean {
+    if (this.#lastFlush.isStarted) return false;
     this.#hostErrors.tell(Infinity);
+    this.#lastFlush.start([...new Set(this.#disks.map(({ image }) => image))], this.#tasks);
+    return true;
+  }
+
+  /** Images that the last flush could not flush whole. */
+  get unflushed(): Unflushed[] {
+    return this.#lastFlush.unflushed;
+  }
+
+  /** Offset of the slot of a request, which gets one if it has none: one is kept free for it. */
+  slotOf(request: number): number {
+    const { slot } = this.requests;
+    if (slot[request] === NONE) slot[request] = this.#memory.takeSlot();
+    return slotOffset(slot[request]!);
   }
 
   /** Requests wait for one of another group, that has to complete or to come. */
@@ -291,7 +314,7 @@ export class Plane implements Admission {
     this.#inFlight++;
     const opcode = requests.opcode[request];
     if (opcode === abi.READ) {
-      if (requests.slot[request] === NONE) requests.slot[request] = this.#memory.takeSlot();
+      this.slotOf(request);
       this.#reads.start(request);
     } else if (opcode === abi.WRITE) this.#writes.start(request);
     else this.#tasks.start(request, this.#operations.allocate(request));
@@ -304,6 +327,10 @@ export class Plane implements Admission {
   }
 
   #taskEnded(request: number, result: number): void {
+    if (this.#lastFlush.ended(request, result)) {
+      this.#release(request);
+      return;
+    }
     const opcode = this.requests.opcode[request];
     if (opcode === abi.READ && result > 0) {
       this.#reads.reply(request, result);

@@ -1,4 +1,5 @@
 import { REQUESTS } from '../buffers/memory.js';
+import type { ServedImage } from './disk.js';
 import { NONE } from './requests.js';
 
 /**
@@ -104,11 +105,23 @@ export class LockTable {
   readonly previous = new Int32Array(REQUESTS);
 }
 
-/** `alignment` is a power of two. */
-export function roundDown(offset: number, alignment: number): number {
-  return Math.floor(offset / alignment) * alignment;
-}
-
-export function roundUp(offset: number, alignment: number): number {
-  return Math.ceil(offset / alignment) * alignment;
+/**
+ * The lock of a request on bytes `start` to `end` of an image. A write in place shares its own bytes.
+ * Everything else changes whole units (`Driver.lockUnit`) and has them for itself; if it reaches past
+ * the end of the image, it may change the size, and has everything from the end on.
+ *
+ * @returns See `RangeLocks.begin`.
+ */
+export function lockRange(
+  { driver, locks }: Pick<ServedImage, 'driver' | 'locks'>,
+  request: number,
+  start: number,
+  end: number,
+  exclusive: boolean,
+): boolean {
+  if (!exclusive) return locks.begin(request, start, end, false);
+  const { lockUnit, size } = driver;
+  const first = Math.floor(Math.min(start, size) / lockUnit) * lockUnit;
+  const last = Math.ceil(end / lockUnit) * lockUnit;
+  return locks.begin(request, first, last > size ? Number.POSITIVE_INFINITY : last, true);
 }

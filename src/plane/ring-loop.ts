@@ -62,13 +62,13 @@ export class RingLoop {
     this.#plane.releaseWaiting();
   }
 
-  /** Returns when the session has ended, or after `finish`, and no request is under way. */
+  /** Returns when the session has ended, or after `finish`, and all requests and the last flush have. */
   run(): void {
     for (;;) {
       this.#turn();
       if (this.#session.ended !== 0) this.finish();
       if (this.#receiving) this.#session.post(this.#plane.receivable);
-      else if (this.#plane.requests.count === 0) return;
+      else if (this.#plane.requests.count === 0 && !this.#plane.startLastFlush()) return;
       this.#wait();
     }
   }

@@ -3,12 +3,11 @@ import { Memory } from '../buffers/memory.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import type { SlowCalls } from '../host/slow-calls.js';
 import { UringEngine } from '../host/uring-engine.js';
-import { listFiles, makeChains } from '../image/make-chains.js';
+import { InflateCalls } from '../image/inflater.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Ring } from '../uring/ring.js';
 import { SluiceError } from '../util/errors.js';
 import { assemble } from './assemble.js';
-import { flushAtEnd } from './last-flush.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
 import { RingLoop } from './ring-loop.js';
@@ -21,11 +20,6 @@ import { Wake } from './wake.js';
 
 /** Entries queued in one turn are rarely more; a full queue flushes itself. */
 const RING_ENTRIES = 512;
-
-// Registered files of the ring.
-const FUSE_FILE = 0;
-const WAKE_FILE = 1;
-const FIRST_DISK_FILE = 2;
 
 function send(message: FromPlane): void {
   parentPort!.postMessage(message);
@@ -58,17 +52,17 @@ function serve(config: PlaneConfig): void {
   preciseTimers();
   becomeIoFlusher();
   const ring = new Ring(RING_ENTRIES);
-  const files = listFiles(config.disks);
-  ring.registerFiles([config.fuse, config.wake, ...files.map((file) => file.descriptor)]);
+  const fuseFile = ring.addFile(config.fuse);
+  const wakeFile = ring.addFile(config.wake);
   const memory = new Memory();
   const log = (text: string): void => send({ kind: 'log', level: 'info', text });
-  const engine = new UringEngine(ring, files, FIRST_DISK_FILE, slowCalls);
-  const resume = (request: number): void => plane.completed(request, 0);
-  const watch = (disk: number): (() => boolean) => plane.requests.watch(disk);
-  const chains = makeChains(config.disks, { engine, memory, resume, watch, inflate: send });
-  const assembly = assemble(config, chains, log, (news) => send({ kind: 'figures', news }));
+  const engine = new UringEngine(ring, slowCalls);
+  const inflateCalls = new InflateCalls(send);
+  const assembly = assemble(config, { engine, memory, inflateCalls }, log, (news) =>
+    send({ kind: 'figures', news }),
+  );
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
-  const session = new DeviceSession(ring, FUSE_FILE, memory, warn);
+  const session = new DeviceSession(ring, fuseFile, memory, warn);
   const plane = new Plane({
     ...assembly,
     memory,
@@ -84,16 +78,15 @@ function serve(config: PlaneConfig): void {
   const handle = (message: ToPlane): void => {
     if (message.kind === 'result') plane.completed(message.request, message.result);
     else if (message.kind === 'inflated') {
-      chains[message.disk]!.inflated(message.request, message.cluster);
+      inflateCalls.ended(message.request, message.cluster);
       plane.completed(message.request, 0);
     } else if (message.kind === 'release') plane.releaseWaiting();
     else loop.finish();
   };
-  const wake = new Wake(ring, WAKE_FILE, config.inbox, handle);
+  const wake = new Wake(ring, wakeFile, config.inbox, handle);
   const loop = new RingLoop(ring, plane, session, memory, wake, config.pollUs);
   loop.run();
-  plane.tellHostErrors();
-  send({ kind: 'ended', errno: session.ended, unflushed: flushAtEnd(assembly.disks) });
+  send({ kind: 'ended', errno: session.ended, unflushed: plane.unflushed });
 }
 
 function main(config: PlaneConfig): void {

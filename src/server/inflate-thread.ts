@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
+import type { Compression } from '../image/driver.js';
 import { inflate } from '../image/inflate.js';
-import type { Compression } from '../image/qcow2/layout.js';
 import type { DiskConfig } from '../plane/disk.js';
 
 /** What the thread is asked for. */
@@ -61,6 +61,6 @@ export class InflateThread {
   }
 }
 
-function mayHaveZstd({ chain }: DiskConfig): boolean {
-  return chain?.layers.some(({ qcow }) => qcow?.layout.compression === 'zstd') === true;
+function mayHaveZstd({ image }: DiskConfig): boolean {
+  return image.methods.includes('zstd');
 }

@@ -6,19 +6,15 @@ import type { NativePackage } from '../fuse/native-package.js';
 import { NativeSession } from '../fuse/native-session.js';
 import { ThreadPoolEngine } from '../host/thread-pool.js';
 import { type TransferEvents, TransferThread } from '../host/transfer-thread.js';
-import type { Chain } from '../image/chain.js';
-import { listFiles, makeChains } from '../image/make-chains.js';
+import { type InflateCall, InflateCalls } from '../image/inflater.js';
 import { assemble } from '../plane/assemble.js';
-import type { Disk, DiskConfig } from '../plane/disk.js';
-import { flushInPool } from '../plane/last-flush.js';
-import type { InflateCall } from '../plane/messages.js';
+import type { DiskConfig } from '../plane/disk.js';
 import { Plane } from '../plane/plane.js';
 import { PoolLoop } from '../plane/pool-loop.js';
 import { ERRNO } from '../util/errno.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
-
 import type { PlaneEnd, PlaneRunner } from './plane-thread.js';
 
 /**
@@ -42,8 +38,7 @@ export class NativePlane implements PlaneRunner {
 
   readonly #memory = new Memory();
   readonly #session: NativeSession;
-  readonly #disks: Disk[];
-  readonly #chains: (Chain | null)[];
+  readonly #inflateCalls = new InflateCalls((call) => void this.#inflate(call));
   readonly #inflater: InflateThread;
   readonly #plane: Plane;
   readonly #loop: PoolLoop;
@@ -53,7 +48,7 @@ export class NativePlane implements PlaneRunner {
   #end!: (end: PlaneEnd) => void;
   #watch: NodeJS.Timeout | null = null;
   /** Each step is taken once, whoever asks for it, and how often. */
-  #phase: 'serving' | 'draining' | 'flushing' = 'serving';
+  #phase: 'serving' | 'draining' | 'ended' = 'serving';
   #errno = 0;
 
   constructor(mount: MountConfig, disks: DiskConfig[], about: string, log: Log) {
@@ -70,22 +65,15 @@ export class NativePlane implements PlaneRunner {
       this.#loop.wake();
       this.#plane.completed(request, result);
     };
-    const files = listFiles(disks);
+    const files = disks.flatMap(({ image }) => image.files);
     const isAnyInMemory = files.some(({ inMemory }) => inMemory);
     const transfers = isAnyInMemory ? this.#startTransfers(mount.pollUs) : null;
     this.#transfers = transfers;
     this.ready = Promise.all([initialised, this.#inflater.ready, transfers?.ready]).then(() => {});
-    const engine = new ThreadPoolEngine(files, transfers, completed);
-    this.#chains = makeChains(disks, {
-      engine,
-      memory: this.#memory,
-      resume: (request) => this.#plane.completed(request, 0),
-      watch: (disk) => this.#plane.requests.watch(disk),
-      inflate: (call) => void this.#inflate(call),
-    });
+    const engine = new ThreadPoolEngine(transfers, completed);
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
-    const assembly = assemble(config, this.#chains, info, (news) => this.figures.take(news));
-    this.#disks = assembly.disks;
+    const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
+    const assembly = assemble(config, io, info, (news) => this.figures.take(news));
     const pageCache = mount.cache === 'page';
     this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);
     this.#plane = new Plane({
@@ -154,21 +142,19 @@ export class NativePlane implements PlaneRunner {
   #afterTurn(): void {
     this.#mount?.threads?.want(this.#session.held);
     if (this.#phase !== 'draining' || this.#plane.requests.count > 0) return;
-    this.#phase = 'flushing';
-    this.#plane.tellHostErrors();
-    void flushInPool(this.#disks).then((unflushed) => {
-      this.#stop({ kind: 'ended', errno: this.#errno, unflushed });
-    });
+    if (this.#plane.startLastFlush()) this.#loop.wake();
+    else this.#stop({ kind: 'ended', errno: this.#errno, unflushed: this.#plane.unflushed });
   }
 
-  async #inflate({ disk, request, ...job }: InflateCall): Promise<void> {
+  async #inflate({ request, ...job }: InflateCall): Promise<void> {
     const cluster = await this.#inflater.inflate(job);
     this.#loop.wake();
-    this.#chains[disk]!.inflated(request, cluster);
+    this.#inflateCalls.ended(request, cluster);
     this.#plane.completed(request, 0);
   }
 
   #stop(end: PlaneEnd): void {
+    this.#phase = 'ended';
     if (this.#watch !== null) clearInterval(this.#watch);
     this.#transfers?.end();
     this.#end(end);

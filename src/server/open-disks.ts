@@ -1,10 +1,11 @@
 import { describeUse } from '../host/device-use.js';
 import type { HostFile } from '../host/host-file.js';
 import type { ServedFile } from '../host/served-file.js';
-import { numberFiles } from '../image/chain-files.js';
+import { layerConfigs } from '../image/image-config.js';
 import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
+import type { QcowMetadata } from '../image/qcow2/format.js';
 import { smallestUnit } from '../image/qcow2/layout.js';
-import type { ChainConfig, DiskConfig } from '../plane/disk.js';
+import type { DiskConfig } from '../plane/disk.js';
 import type { DiskOptions, ImageConfig } from './config.js';
 import type { Log } from './log.js';
 import { prepareWriting } from './prepare-writing.js';
@@ -59,35 +60,41 @@ async function openDisk(
   const direct = config.direct && chain.layers.every(isDirectPossible);
   // Before anything is made of the layers: a repair changes what is known of the first.
   const write = readOnly || isRaw ? null : await prepareWriting(chain.layers[0]!, image, log);
-  const { sources, layers } = numberFiles(chain);
+  const { sources, layers, methods } = layerConfigs(chain);
   const files = sources.map((source, index): ServedFile => {
     // An image is written, and its data file; the files below them are not.
     const isTop = index === 0 || source === chain.layers[0]!.qcow?.dataSource;
     return source.serve({ readOnly: readOnly || !isTop, direct });
   });
   for (const source of sources) source.checkName();
-  const [{ size: hostSize, ...first }, ...others] = files as [ServedFile, ...ServedFile[]];
+  const first = files[0]!;
   const canGrow = isRaw ? !first.blockDevice : write !== null && isWhole(chain.layers[0]!);
   const growable = config.growable && canGrow;
-  if (write !== null) layers[0]!.qcow!.l1 = write.l1;
-  const chained: ChainConfig = {
-    layers,
-    files: others,
-    cacheBytes: config.metadataCache,
-    write,
-  };
+  // The sizes of before may be old: the files were not locked yet.
+  layers[0]!.hostSize = first.size;
+  if (write !== null) (layers[0]!.metadata as QcowMetadata).l1 = write.l1;
   return {
-    ...first,
     name: image.name,
     path: image.path,
     format: chain.layers[0]!.format,
-    hostSize,
-    alignment: Math.max(...files.map((file) => file.alignment)),
+    image: {
+      files: files.map(({ descriptor, inMemory }) => ({ descriptor, inMemory })),
+      layers,
+      alignment: Math.max(...files.map((file) => file.alignment)),
+      blockDevice: first.blockDevice,
+      growable,
+      cacheBytes: config.metadataCache,
+      methods,
+      writing: write,
+    },
+    start: 0,
+    length: null,
     mode: (config.mode ?? first.mode) & (readOnly ? 0o555 : 0o777),
     owner: config.owner ?? undefined,
     readOnly,
     growable,
-    chain: isRaw ? null : chained,
+    allocated: first.allocated,
+    times: first.times,
   };
 }
 

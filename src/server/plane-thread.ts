@@ -2,15 +2,10 @@ import { writeSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { FigureReader } from '../control/figures.js';
 import { inflate } from '../image/inflate.js';
+import type { InflateCall } from '../image/inflater.js';
 import type { DiskConfig } from '../plane/disk.js';
-import type {
-  FromPlane,
-  InflateCall,
-  PlaneConfig,
-  SlowCall,
-  ToPlane,
-  Unflushed,
-} from '../plane/messages.js';
+import type { Unflushed } from '../plane/last-flush.js';
+import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
 import { close, eventfd, ftruncate, futimens, lseek } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
@@ -120,9 +115,9 @@ export class PlaneThread implements PlaneRunner {
   }
 
   async #inflate(call: InflateCall): Promise<void> {
-    const { disk, request, method, bytes, clusterBytes } = call;
+    const { request, method, bytes, clusterBytes } = call;
     const cluster = await inflate(method, bytes, clusterBytes);
-    this.#send({ kind: 'inflated', disk, request, cluster });
+    this.#send({ kind: 'inflated', request, cluster });
   }
 
   #send(message: ToPlane): void {

@@ -1,4 +1,4 @@
-import type { Unflushed } from '../plane/messages.js';
+import type { Unflushed } from '../plane/last-flush.js';
 
 /** How a mount ended. */
 export type EndReason =

@@ -54,6 +54,7 @@ export const GETEVENTS_ARG_TS = 16;
 
 // io_uring_register opcodes.
 export const REGISTER_FILES = 2;
+export const REGISTER_FILES_UPDATE = 6;
 export const REGISTER_PROBE = 8;
 
 // struct io_uring_probe: 16 bytes, then 8 for each opcode; flag 1 in byte 2 of those: supported.
@@ -91,3 +92,8 @@ export const OP_WRITE = 23;
 
 export const FSYNC_DATASYNC = 1;
 export const POLLIN = 1;
+
+/** struct io_uring_files_update: offset, reserved, address of the descriptors. */
+export const FILES_UPDATE_OFFSET = 0;
+export const FILES_UPDATE_FDS = 8;
+export const FILES_UPDATE_BYTES = 16;

@@ -1,5 +1,5 @@
 import { uringEnter, uringRegister } from '../sys/io-uring.js';
-import { mapShared } from '../sys/memory.js';
+import { mapAnonymous, mapShared } from '../sys/memory.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
@@ -8,6 +8,9 @@ import { WaitArgument } from './wait-argument.js';
 
 /** Answers of io_uring_enter after which the same call may do better. */
 const PASSING = new Set([ERRNO.EINTR, ERRNO.ETIME, ERRNO.EAGAIN, ERRNO.EBUSY]);
+
+/** Registered files at most: for as many images with a backing file each as half of this. */
+const FILE_PLACES_MAX = 16384;
 
 /**
  * An io_uring: queues entries without a system call, then submits all of them and waits in one
@@ -40,6 +43,11 @@ export class Ring {
   readonly #wait = new WaitArgument();
   #tail: number;
   #queued = 0;
+  /** Places of the table of registered files, 0 before it is made. */
+  #filePlaces = 0;
+  #fileCount = 0;
+  readonly #unusedFiles: number[] = [];
+  readonly #update = mapAnonymous(4096);
   /** Our place in the completion queue, and the kernel's as last read. */
   #head: number;
   #tailSeen: number;
@@ -84,11 +92,45 @@ export class Ring {
     for (let i = 0; i < this.#entries; i++) this.#words[array + i] = i;
   }
 
-  /** Makes descriptors usable by their index in this list (SQE_FIXED_FILE). Once per ring. */
-  registerFiles(descriptors: readonly number[]): void {
-    const list = Int32Array.from(descriptors);
-    const result = uringRegister(this.#fd, abi.REGISTER_FILES, list, descriptors.length);
-    assert(result >= 0, `io_uring file registration failed with ${result}`);
+  /**
+   * Makes a descriptor usable by the index that is returned (SQE_FIXED_FILE): at any time, up to as many
+   * as the table has places.
+   */
+  addFile(descriptor: number): number {
+    if (this.#filePlaces === 0) this.#filePlaces = this.#makeFileTable();
+    const index = this.#unusedFiles.pop() ?? this.#fileCount++;
+    assert(index < this.#filePlaces, `more than ${this.#filePlaces} files`);
+    this.#setFile(index, descriptor);
+    return index;
+  }
+
+  /** No entry may be under way with this index. */
+  removeFile(index: number): void {
+    this.#setFile(index, -1);
+    this.#unusedFiles.push(index);
+  }
+
+  /** An empty table. The limit of open files (RLIMIT_NOFILE) bounds it. Returns its places. */
+  #makeFileTable(): number {
+    for (let places = FILE_PLACES_MAX; ; places /= 2) {
+      const list = new Int32Array(places).fill(-1);
+      const result = uringRegister(this.#fd, abi.REGISTER_FILES, list, places);
+      if (result >= 0) return places;
+      const isLimit = result === -ERRNO.EMFILE && places > 64;
+      assert(isLimit, `io_uring file registration failed with ${result}`);
+    }
+  }
+
+  #setFile(index: number, descriptor: number): void {
+    const { address, buffer } = this.#update;
+    const view = new DataView(buffer);
+    const list = abi.FILES_UPDATE_BYTES;
+    view.setUint32(abi.FILES_UPDATE_OFFSET, index, true);
+    view.setBigUint64(abi.FILES_UPDATE_FDS, BigInt(address + list), true);
+    view.setInt32(list, descriptor, true);
+    const update = new Int32Array(buffer, 0, list / 4);
+    const result = uringRegister(this.#fd, abi.REGISTER_FILES_UPDATE, update, 1);
+    assert(result === 1, `io_uring file update failed with ${result}`);
   }
 
   /**

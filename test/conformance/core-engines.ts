@@ -1,7 +1,7 @@
 import type { Engine } from '../../src/host/engine.js';
 import { ThreadPoolEngine } from '../../src/host/thread-pool.js';
 import { TransferThread } from '../../src/host/transfer-thread.js';
-import { type EngineFile, UringEngine } from '../../src/host/uring-engine.js';
+import { UringEngine } from '../../src/host/uring-engine.js';
 import { ftruncate, futimens, lseek } from '../../src/sys/libc.js';
 import { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';
@@ -21,20 +21,20 @@ export interface CoreEngine {
   end(): void;
 }
 
-type MakeEngine = (files: readonly EngineFile[], events: CoreEvents) => CoreEngine;
+type MakeEngine = (events: CoreEvents) => CoreEngine;
 
-const pool: MakeEngine = (files, { completed }) => {
-  const engine = new ThreadPoolEngine(files, null, completed);
+const pool: MakeEngine = ({ completed }) => {
+  const engine = new ThreadPoolEngine(null, completed);
   return { engine, unplug: () => engine.unplug(), end: () => {} };
 };
 
-const poolAndThread: MakeEngine = (files, { completed }) => {
+const poolAndThread: MakeEngine = ({ completed }) => {
   const failed = (error: Error): void => {
     throw error;
   };
   const events = { told: () => void transfers.settle(), completed, replied: () => {}, failed };
   const transfers = new TransferThread(events, 0);
-  const engine = new ThreadPoolEngine(files, transfers, completed);
+  const engine = new ThreadPoolEngine(transfers, completed);
   return { engine, unplug: () => engine.unplug(), end: () => transfers.end() };
 };
 
@@ -45,13 +45,12 @@ class UnlinkedEngine extends UringEngine {
   }
 }
 
-const ring: MakeEngine = (files, { completed, isBusy }) => {
+const ring: MakeEngine = ({ completed, isBusy }) => {
   const queue = new Ring(64);
-  queue.registerFiles(files.map(({ descriptor }) => descriptor));
   const report = (request: number, result: Promise<number>): void => {
     void result.then((value) => completed(request, value));
   };
-  const engine = new UnlinkedEngine(queue, files, 0, {
+  const engine = new UnlinkedEngine(queue, {
     lseek: (request, fd, offset, whence) => report(request, lseek(fd, offset, whence)),
     futimens: (request, fd, times) => report(request, futimens(fd, times)),
     ftruncate: (request, fd, size) => report(request, ftruncate(fd, size)),

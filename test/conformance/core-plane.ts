@@ -6,7 +6,7 @@ import * as abi from '../../src/fuse/abi.js';
 import { RequestWriter } from '../../src/fuse/native-requests.js';
 import type { Transport } from '../../src/fuse/transport.js';
 import { inflate } from '../../src/image/inflate.js';
-import { listFiles, makeChains } from '../../src/image/make-chains.js';
+import { InflateCalls } from '../../src/image/inflater.js';
 import { assemble } from '../../src/plane/assemble.js';
 import { Plane } from '../../src/plane/plane.js';
 import { openDisks } from '../../src/server/open-disks.js';
@@ -54,23 +54,18 @@ export class CorePlane implements Transport {
     config: ReturnType<typeof buildMountConfig>,
     { disks }: OpenDisks,
   ) {
-    this.#engine = ENGINES[engine].make(listFiles(disks), {
+    this.#engine = ENGINES[engine].make({
       completed: (request, result) => this.#completed(request, result),
       isBusy: () => this.#plane.requests.count > 0,
     });
-    const chains = makeChains(disks, {
-      engine: this.#engine.engine,
-      memory: this.#memory,
-      resume: (request) => this.#plane.completed(request, 0),
-      watch: (disk) => this.#plane.requests.watch(disk),
-      inflate: async ({ disk, request, method, bytes, clusterBytes }) => {
-        chains[disk]!.inflated(request, await inflate(method, bytes, clusterBytes));
-        this.#completed(request, 0);
-      },
+    const inflateCalls = new InflateCalls(async ({ request, method, bytes, clusterBytes }) => {
+      inflateCalls.ended(request, await inflate(method, bytes, clusterBytes));
+      this.#completed(request, 0);
     });
     const { groups, assignments, depth } = config;
     const about = '';
-    const assembly = assemble({ disks, groups, assignments, depth, about }, chains, () => {});
+    const io = { engine: this.#engine.engine, memory: this.#memory, inflateCalls };
+    const assembly = assemble({ disks, groups, assignments, depth, about }, io, () => {});
     this.tree = assembly.tree;
     this.#plane = new Plane({
       ...assembly,

@@ -26,11 +26,11 @@ class Fixture {
     writeFileSync(this.path, content);
     this.descriptor = openSync(this.path, flags);
     t.teardown(() => closeSync(this.descriptor));
-    const files = [{ descriptor: this.descriptor, inMemory: false }];
-    this.engine = new ThreadPoolEngine(files, null, (request, result) => {
+    this.engine = new ThreadPoolEngine(null, (request, result) => {
       this.results.set(request, result);
       this.#changed();
     });
+    t.is(this.engine.add({ descriptor: this.descriptor, inMemory: false }), 0);
   }
 
   /** Waits for so many requests; returns request and result of each, ordered by request. */
@@ -135,7 +135,7 @@ test('flush, resize, allocate, seek and status report what the calls say', async
   t.is(one.engine.resize(3, 0, 65536), PENDING);
   await one.ended(3);
   t.is(one.engine.seek(4, 0, 8192, 3), PENDING); // SEEK_DATA in the hole behind the data
-  const status = { allocated: 0, times: timesAt(0) };
+  const status = { allocated: 0, times: timesAt(0), size: 0 };
   t.is(one.engine.status(5, 0, status), PENDING);
   t.is(one.engine.allocate(6, 0, 0x40, 0, 4096), PENDING); // UNSHARE_RANGE is not supported
   t.deepEqual(await one.ended(6), [

@@ -145,9 +145,10 @@ test('the pool leaves short transfers of files in memory to the thread', async (
   const both = new Promise<void>((resolve) => {
     bothEnded = resolve;
   });
-  const engine = new ThreadPoolEngine([file, { ...file, inMemory: false }], thread, (...ended) => {
+  const engine = new ThreadPoolEngine(thread, (...ended) => {
     if (pooled.push(ended) === 2) bothEnded();
   });
+  for (const one of [file, { ...file, inMemory: false }]) engine.add(one);
   t.is(engine.read(1, 0, address, 4096, 2), PENDING);
   t.is(engine.read(2, 0, address + 4096, 100 << 10, 4), PENDING);
   t.is(engine.read(3, 1, address + 4096 + (100 << 10), 4096, 7), PENDING);
@@ -166,12 +167,14 @@ test('replies are linked only where there is somebody who sends them', (t) => {
   const { descriptor, thread } = new Fixture(t, '');
   const file = { descriptor, inMemory: true };
   const files = [file, { ...file, inMemory: false }];
-  const engine = new ThreadPoolEngine(files, thread, () => t.fail());
+  const engine = new ThreadPoolEngine(thread, () => t.fail());
+  for (const one of files) engine.add(one);
   t.false(engine.links(0, 4096));
   thread.canReply = true;
   t.true(engine.links(0, 4096));
   t.true(engine.links(0, 64 << 10));
   t.false(engine.links(0, (64 << 10) + 1));
   t.false(engine.links(1, 4096));
-  t.false(new ThreadPoolEngine(files, null, () => t.fail()).links(0, 4096));
+  const alone = new ThreadPoolEngine(null, () => t.fail());
+  t.false(alone.links(alone.add(file), 4096));
 });

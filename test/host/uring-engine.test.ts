@@ -16,17 +16,16 @@ const CONTENT = pattern(200_000, 5);
 
 const engineTest = requires('io_uring');
 
-/** An engine over one file, the second one of the ring's registered files. */
+/** An engine over one file, whose handle is 0. */
 function rig(t: ExecutionContext, inMemory: boolean) {
   const path = join(tempFolder(t), 'file');
   writeFileSync(path, CONTENT);
   const descriptor = openSync(path, 'r+');
   t.teardown(() => closeSync(descriptor));
   const ring = new Ring(8);
-  ring.registerFiles([-1, descriptor]);
   const { address, buffer } = mapAnonymous(1 << 20);
   const slow: string[] = [];
-  const engine = new UringEngine(ring, [{ descriptor, inMemory }], 1, {
+  const engine = new UringEngine(ring, {
     lseek: (request, fd, offset, whence) => {
       slow.push(`lseek ${request} ${fd === descriptor} ${offset} ${whence}`);
     },
@@ -37,6 +36,7 @@ function rig(t: ExecutionContext, inMemory: boolean) {
       slow.push(`ftruncate ${request} ${fd === descriptor} ${size}`);
     },
   });
+  t.is(engine.add({ descriptor, inMemory }), 0);
   return { ring, engine, address, bytes: new Uint8Array(buffer), path, descriptor, slow };
 }
 
@@ -80,11 +80,12 @@ engineTest(
 );
 
 engineTest('errors of a transfer that is done at once are -errno', (t) => {
-  const { ring } = rig(t, true);
-  const slow = { lseek: () => {}, ftruncate: () => {}, futimens: () => {} };
-  const engine = new UringEngine(ring, [{ descriptor: 9999, inMemory: true }], 1, slow);
-  t.is(engine.read(5, 0, 0, 1, 0, false), -EBADF);
-  t.is(engine.write(5, 0, 0, 1, 0, false), -EBADF);
+  const { engine, path } = rig(t, true);
+  const descriptor = openSync(path, 'r+');
+  const file = engine.add({ descriptor, inMemory: true });
+  closeSync(descriptor);
+  t.is(engine.read(5, file, 0, 1, 0, false), -EBADF);
+  t.is(engine.write(5, file, 0, 1, 0, false), -EBADF);
 });
 
 engineTest('what can be linked: all of a file on a disk, of one in memory what is long', (t) => {
@@ -97,10 +98,10 @@ engineTest('what can be linked: all of a file on a disk, of one in memory what i
 engineTest('a linked transfer completes through what is queued behind it', (t) => {
   const { ring, engine, address } = rig(t, false);
   t.is(engine.read(5, 0, address, 4096, 0, true), PENDING);
-  ring.queue(OP_READ, SQE_FIXED_FILE, 1, address, 1, 0, 0, 77);
+  ring.queue(OP_READ, SQE_FIXED_FILE, 0, address, 1, 0, 0, 77);
   t.deepEqual(completion(ring), [77, 1]);
   t.is(engine.read(5, 0, address, 4096, 199_000, true), PENDING);
-  ring.queue(OP_READ, SQE_FIXED_FILE, 1, address, 1, 0, 0, 77);
+  ring.queue(OP_READ, SQE_FIXED_FILE, 0, address, 1, 0, 0, 77);
   t.deepEqual(completion(ring), [TAG, 1000]);
   t.false(ring.peek());
   ring.submitAndWait(20e6);
@@ -140,4 +141,23 @@ engineTest('searches and truncations are handed over with the descriptor', (t) =
   t.is(engine.seek(5, 0, 2 ** 40, 4), PENDING);
   t.is(engine.resize(6, 0, 2 ** 41), PENDING);
   t.deepEqual(slow, ['lseek 5 true 1099511627776 4', 'ftruncate 6 true 2199023255552']);
+});
+
+engineTest('files come and go while the ring runs', (t) => {
+  const { ring, engine, address, bytes, path } = rig(t, false);
+  const other = join(tempFolder(t), 'other');
+  writeFileSync(other, 'other file');
+  for (let round = 0; round < 3; round++) {
+    const descriptor = openSync(other, 'r');
+    const file = engine.add({ descriptor, inMemory: false });
+    t.is(file, 1);
+    t.is(engine.read(5, file, address, 4096, 0, false), PENDING);
+    t.deepEqual(completion(ring), [TAG, 10]);
+    t.is(Buffer.from(bytes.subarray(0, 10)).toString(), 'other file');
+    engine.remove(file);
+    closeSync(descriptor);
+    t.is(engine.read(5, 0, address, 4, 0, false), PENDING);
+    t.deepEqual(completion(ring), [TAG, 4]);
+    t.deepEqual(Buffer.from(bytes.subarray(0, 4)), readFileSync(path).subarray(0, 4));
+  }
 });

@@ -1,6 +1,6 @@
 import { IN_FLIGHT_MAX, Memory, REQUESTS, SLOTS } from '../../src/buffers/memory.js';
-import { RawImage } from '../../src/image/raw.js';
-import type { Disk, DiskConfig } from '../../src/plane/disk.js';
+import { RawDriver } from '../../src/image/raw/raw-driver.js';
+import { type Disk, type DiskConfig, diskSize } from '../../src/plane/disk.js';
 import { FlushLosses } from '../../src/plane/flush-losses.js';
 import { Members } from '../../src/plane/members.js';
 import { Plane } from '../../src/plane/plane.js';
@@ -48,6 +48,7 @@ export interface BenchOptions {
   mode?: Mode;
   alignment?: number;
   depth?: number;
+  blockDevice?: boolean;
   config?: Partial<DiskConfig>;
 }
 
@@ -78,39 +79,32 @@ export class Bench {
     const members = new Members(this.throttle, NO_PROCESSES);
     this.throttle.setDepth(depth, 0);
     const tree = new Tree();
-    this.disks = contents.map((content, file) => {
+    this.disks = contents.map((content, file): Disk => {
       tree.addDisk(tree.root, `disk${file}.raw`, file);
-      const fixed = {
-        name: `disk${file}`,
-        path: '/disk',
-        format: 'raw',
-        descriptor: 0,
-        hostSize: content.length,
-        allocated: 0,
-      };
-      const flags = { readOnly: false, growable: false, blockDevice: false, inMemory: false };
-      const config = {
-        ...fixed,
-        alignment,
-        ...flags,
-        mode: 0o600,
-        chain: null,
-        times: timesAt(0),
-        ...options.config,
-      };
+      const { blockDevice = false } = options;
+      const raw = { file, hostSize: content.length, alignment, blockDevice };
+      const driver = new RawDriver(raw, {
+        engine: this.host,
+        memory,
+        resume: (request) => this.plane.completed(request, 0),
+        slotOf: (request) => this.plane.slotOf(request),
+        watch: () => this.plane.requests.watch((disk) => disk === file),
+        inflateCalls: null as never,
+      });
+      const name = `disk${file}`;
+      const { readOnly = false, growable = false } = options.config ?? {};
+      const status = { allocated: 0, times: timesAt(0) };
+      const config = { name, path: '/disk', format: 'raw', readOnly, growable, mode: 0o600 };
+      const part = { start: 0, length: null, image: null as never };
+      const locks = new RangeLocks(table);
+      const losses = new FlushLosses();
+      const served = { driver, locks, losses, name, readOnly, dirty: false };
       return {
-        config,
-        chain: null,
-        image: new RawImage(file, content.length),
-        file,
-        member: members.addImage(`disk${file}`),
-        losses: new FlushLosses(),
-        locks: new RangeLocks(table),
-        dirty: false,
+        config: { ...config, ...part, ...status, ...options.config },
+        image: { ...served, status: { ...status, size: 0 } },
+        member: members.addImage(name),
         written: false,
         openedAt: null,
-        allocated: 0,
-        times: timesAt(0),
       };
     });
     this.plane = new Plane({
@@ -130,6 +124,11 @@ export class Bench {
       warn: () => {},
       trace: null,
     });
+  }
+
+  /** Size of the first disk, bytes. */
+  get size(): number {
+    return diskSize(this.disks[0]!);
   }
 
   /** Sends a request in a turn of its own. Returns its ID. */

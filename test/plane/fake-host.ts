@@ -1,6 +1,6 @@
 import { type Memory, SLOT_REQUEST, slotOffset } from '../../src/buffers/memory.js';
 import type { Transport } from '../../src/fuse/transport.js';
-import { type Engine, type HostStatus, PENDING } from '../../src/host/engine.js';
+import { type Engine, type EngineFile, type HostStatus, PENDING } from '../../src/host/engine.js';
 import type { HostTimes } from '../../src/host/host-times.js';
 
 const EINVAL = 22;
@@ -46,9 +46,9 @@ export class FakeFile {
   readonly bytes: Uint8Array;
   size: number;
   readonly alignment: number;
-  /** The result of fstat. */
-  readonly status: HostStatus = { allocated: 0, times: timesAt(0) };
-  /** The operations so far, for instance `write 4096+512`. */
+  /** What fstat says. */
+  readonly status: HostStatus = { allocated: 0, times: timesAt(0), size: 0 };
+  /** What was done, for instance `write 4096+512`. */
   readonly log: string[] = [];
 
   constructor(content: Uint8Array, alignment: number) {
@@ -103,6 +103,13 @@ export class FakeHost implements Engine, Transport {
     this.files = files;
     this.#mode = mode;
   }
+
+  /** The files are there; they are taken in in order. */
+  add({ descriptor }: EngineFile): number {
+    return descriptor;
+  }
+
+  remove(): void {}
 
   links(_file: number, length: number): boolean {
     return this.#mode === 'linked' || (this.#mode === 'mixed' && length > MIXED_BYTES);

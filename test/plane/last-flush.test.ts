@@ -1,71 +1,84 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import type { FlushIo } from '../../src/image/qcow2/metadata-flush.js';
-import type { Disk } from '../../src/plane/disk.js';
+import test from 'ava';
+import { PENDING, type Task } from '../../src/host/engine.js';
+import type { ServedImage } from '../../src/plane/disk.js';
 import { FlushLosses } from '../../src/plane/flush-losses.js';
-import { flushAtEnd, flushInPool } from '../../src/plane/last-flush.js';
-import { mapAnonymous } from '../../src/sys/memory.js';
-import { ERRNO } from '../../src/util/errno.js';
-import { sparseFile, tempFolder } from '../helpers/temp.js';
+import { LastFlush } from '../../src/plane/last-flush.js';
+import { Requests } from '../../src/plane/requests.js';
+import { Tasks } from '../../src/plane/tasks.js';
 
-const WAYS = { flushAtEnd, flushInPool };
-const memory = mapAnonymous(4096);
-const bytes = new Uint8Array(memory.buffer);
+const EIO = 5;
+const ENOSPC = 28;
 
-/** Writes 7, reads it back, and adds the result of each call to `results`. */
-function steps(results: number[]) {
-  return function* (io: FlushIo): Generator<number, number, number> {
-    bytes.fill(7, 0, 512);
-    results.push(yield io.grow(8192), yield io.grow(4096));
-    results.push(yield io.write(memory.address, 512, 1024));
-    results.push(yield io.sync(), yield io.syncData());
-    results.push(yield io.read(memory.address + 512, 512, 1024));
-    return results.find((result) => result < 0) ?? 0;
+/** An image whose last flush asks the host `steps` times and comes to `result`. */
+function image(name: string, steps: number, result: number, own: Partial<ServedImage> = {}) {
+  const log: string[] = [];
+  const driver = {
+    *close(_request: number, dirty: boolean): Task {
+      log.push(dirty ? 'dirty' : 'clean');
+      for (let i = 0; i < steps; i++) log.push(String(yield PENDING));
+      return result;
+    },
+    takeLoss: () => 0,
   };
+  const losses = new FlushLosses();
+  const served = { driver, losses, name, readOnly: false, dirty: true, ...own };
+  return { log, served: served as never as ServedImage };
 }
 
-function makeDisk(own: Partial<Disk>, descriptor: number): Disk {
-  const config = { name: 'disk', descriptor, chain: null };
-  return { config, chain: null, dirty: false, losses: new FlushLosses(), ...own } as never;
-}
-
-function openImage(t: ExecutionContext): { path: string; descriptor: number } {
-  const path = sparseFile(join(tempFolder(t), 'disk.img'), 2048);
-  const descriptor = openSync(path, 'r+');
-  t.teardown(() => closeSync(descriptor));
-  return { path, descriptor };
-}
-
-for (const [name, flush] of Object.entries(WAYS)) {
-  test(`${name}: each step goes on with the result of its call`, async (t) => {
-    const { path, descriptor } = openImage(t);
-    const results: number[] = [];
-    const chain = { writes: { lastFlush: steps(results), takeLoss: () => 0 } } as never;
-    t.deepEqual(await flush([makeDisk({ chain, dirty: true }, descriptor)]), []);
-    t.deepEqual(results, [0, 0, 512, 0, 0, 512]);
-    t.deepEqual([...bytes.subarray(512, 1024)], Array(512).fill(7));
-    const written = readFileSync(path);
-    t.is(written.length, 8192, 'it was made longer, and then not shorter');
-    t.true(written.subarray(1024, 1536).every((byte) => byte === 7));
+function rig() {
+  const requests = new Requests();
+  const flush = new LastFlush(requests);
+  const ended: number[] = [];
+  const tasks = new Tasks(requests, (request, result) => {
+    if (!flush.ended(request, result)) throw new Error('a request of somebody else');
+    ended.push(request);
+    requests.release(request);
   });
-
-  test(`${name}: a failure of one disk is told, and the others are flushed`, async (t) => {
-    const { descriptor } = openImage(t);
-    const results: number[] = [];
-    const chain = { writes: { lastFlush: steps(results), takeLoss: () => 0 } } as never;
-    const lost = new FlushLosses();
-    lost.add(ERRNO.ENOSPC, 1, 1);
-    const closed = 1_000_000;
-    const disks = [
-      makeDisk({ dirty: true }, closed),
-      makeDisk({ chain }, closed),
-      makeDisk({ losses: lost }, descriptor),
-      makeDisk({ dirty: false }, closed),
-      makeDisk({ dirty: true }, descriptor),
-    ];
-    const errnos = (await flush(disks)).map(({ errno }) => errno);
-    t.deepEqual(errnos, [ERRNO.EBADF, ERRNO.EBADF, ERRNO.ENOSPC]);
-    t.true(results.every((result) => result === -ERRNO.EBADF || result === 0));
-  });
+  return { requests, flush, tasks, ended };
 }
+
+test('each image is flushed once, and each step goes on with the result of its call', (t) => {
+  const { requests, flush, tasks } = rig();
+  const one = image('one', 2, 0);
+  const two = image('two', 1, 0, { dirty: false });
+  t.false(flush.isStarted);
+  flush.start([one.served, two.served], tasks);
+  t.true(flush.isStarted);
+  t.is(requests.count, 2);
+  tasks.resume(0, 11);
+  tasks.resume(1, 22);
+  t.is(requests.count, 1);
+  tasks.resume(0, 33);
+  t.deepEqual(one.log, ['dirty', '11', '33']);
+  t.deepEqual(two.log, ['clean', '22']);
+  t.is(requests.count, 0);
+  t.deepEqual(flush.unflushed, []);
+});
+
+test('a failure of one image is told, and the others are flushed', (t) => {
+  const { requests, flush, tasks } = rig();
+  const failed = image('failed', 0, -EIO);
+  const good = image('good', 0, 0);
+  const lost = image('lost', 0, 0);
+  lost.served.losses.add(ENOSPC, 1, 1);
+  flush.start([failed.served, good.served, lost.served], tasks);
+  t.is(requests.count, 0);
+  t.deepEqual(flush.unflushed, [
+    { name: 'failed', errno: EIO },
+    { name: 'lost', errno: ENOSPC },
+  ]);
+  t.deepEqual(good.log, ['dirty']);
+});
+
+test('an image that is only read is not touched', (t) => {
+  const { flush, tasks } = rig();
+  const { log, served } = image('read', 0, -EIO, { readOnly: true });
+  flush.start([served], tasks);
+  t.deepEqual(log, []);
+  t.deepEqual(flush.unflushed, []);
+});
+
+test('a request of somebody else is not taken for a part of it', (t) => {
+  const { flush } = rig();
+  t.false(flush.ended(7, -EIO));
+});

@@ -53,7 +53,7 @@ for (const alignment of [1, 512]) {
       t.deepEqual(allocate(bench, mode, 700, 1000), NOTHING);
       t.is(difference(bench.host.files[0]!.content, zeroed(700, 1700)), null);
       t.deepEqual(bench.host.files[0]!.log, ['allocate 700+1000']);
-      t.true(bench.disks[0]!.dirty);
+      t.true(bench.disks[0]!.image.dirty);
       bench.assertIdle();
     }
   });
@@ -87,7 +87,7 @@ test('fallocate past the end of a fixed disk is ENOSPC, up to the end it is not'
   t.is(allocate(bench, 0, 2 ** 60, 2 ** 60), -ENOSPC);
   t.deepEqual(bench.host.files[0]!.log, []);
   t.deepEqual(allocate(bench, 0, 20000, 480), NOTHING);
-  t.is(bench.disks[0]!.image.size, 20480);
+  t.is(bench.size, 20480);
   bench.assertIdle();
 });
 
@@ -95,7 +95,7 @@ test('fallocate past the end of a growable disk grows it', (t) => {
   for (const mode of [0, ZERO_RANGE]) {
     const bench = new Bench({ contents: [HOST], config: { growable: true } });
     t.deepEqual(allocate(bench, mode, 20000, 10000), NOTHING);
-    t.is(bench.disks[0]!.image.size, 30208);
+    t.is(bench.size, 30208);
     t.deepEqual(bench.readNow(20000, 10208), new Uint8Array(10208));
     bench.assertIdle();
   }
@@ -105,7 +105,7 @@ test('a host that cannot zero a range punches it, and grows when asked to', (t) 
   const bench = new Bench({ contents: [HOST], config: { growable: true } });
   bench.host.fault = (op) => (op.mode === ZERO_RANGE ? -EOPNOTSUPP : null);
   t.deepEqual(allocate(bench, ZERO_RANGE, 19000, 5000), NOTHING);
-  t.is(bench.disks[0]!.image.size, 24064);
+  t.is(bench.size, 24064);
   t.deepEqual(bench.host.files[0]!.log, [
     'allocate 19000+5000',
     'allocate 19000+5000',
@@ -158,12 +158,12 @@ test('EIO and EFBIG of the host’s fallocate reach the caller, and the size sta
     bench.host.fault = () => -errno;
     t.is(allocate(bench, 0, 20000, 10000), -errno);
   }
-  t.is(bench.disks[0]!.image.size, 20480);
+  t.is(bench.size, 20480);
   bench.assertIdle();
 });
 
 test('a block device has no size to keep or to grow', (t) => {
-  const bench = new Bench({ contents: [HOST.slice(0, 4096)], config: { blockDevice: true } });
+  const bench = new Bench({ contents: [HOST.slice(0, 4096)], blockDevice: true });
   const modes: number[] = [];
   bench.host.fault = (op) => {
     modes.push(op.mode);
@@ -204,7 +204,7 @@ test('O_TRUNC of a fixed disk is ignored, as a block device ignores it', (t) => 
   const bench = new Bench({ contents: [HOST] });
   t.is((bench.answer(OPEN, DISK, OPEN_TRUNCATE) as Uint8Array).length, 16);
   t.is(difference(bench.host.files[0]!.content, HOST), null);
-  t.is(bench.disks[0]!.image.size, 20480);
+  t.is(bench.size, 20480);
   bench.assertIdle();
 });
 
@@ -212,7 +212,7 @@ test('O_TRUNC of a growable disk empties it before the open is answered', (t) =>
   const bench = new Bench({ contents: [HOST], config: { growable: true } });
   t.is((bench.answer(OPEN, DISK, OPEN_TRUNCATE) as Uint8Array).length, 16);
   t.is(bench.host.files[0]!.size, 0);
-  t.is(bench.disks[0]!.image.size, 0);
+  t.is(bench.size, 0);
   t.deepEqual(bench.readNow(0, 512), NOTHING);
   bench.assertIdle();
 });
@@ -235,7 +235,7 @@ test('truncate of a growable disk cuts and grows it, in sectors as seen from out
   t.deepEqual(bench.readNow(1000, 24), new Uint8Array(24));
   bench.answer(SETATTR, DISK, truncateBody(40000));
   t.is(bench.host.files[0]!.size, 40000);
-  t.is(bench.disks[0]!.image.size, 40448);
+  t.is(bench.size, 40448);
   t.deepEqual(bench.readNow(1000, 20000), new Uint8Array(20000));
   bench.assertIdle();
 });
@@ -244,7 +244,7 @@ test('a truncate that the host refuses leaves the size as it was', (t) => {
   const bench = new Bench({ contents: [HOST], config: { growable: true } });
   bench.host.fault = () => -EFBIG;
   t.is(bench.answer(SETATTR, DISK, truncateBody(2 ** 50)), -EFBIG);
-  t.is(bench.disks[0]!.image.size, 20480);
+  t.is(bench.size, 20480);
   bench.assertIdle();
 });
 
@@ -253,10 +253,10 @@ test('fsync that fails leaves the disk to be flushed again', (t) => {
   bench.writeNow(0, HOST.slice(0, 512));
   bench.host.fault = () => -EIO;
   t.is(bench.answer(FSYNC, DISK, new Uint8Array(16)), -EIO);
-  t.true(bench.disks[0]!.dirty);
+  t.true(bench.disks[0]!.image.dirty);
   bench.host.fault = () => null;
   t.deepEqual(bench.answer(FSYNC, DISK, new Uint8Array(16)), NOTHING);
-  t.false(bench.disks[0]!.dirty);
+  t.false(bench.disks[0]!.image.dirty);
   bench.assertIdle();
 });
 
@@ -265,7 +265,7 @@ test('a write during a flush needs the next one', (t) => {
   bench.send(FSYNC, DISK, new Uint8Array(16));
   bench.write(0, HOST.slice(0, 512));
   bench.run();
-  t.true(bench.disks[0]!.dirty);
+  t.true(bench.disks[0]!.image.dirty);
 });
 
 test('fdatasync is asked of the host as that', (t) => {
@@ -300,7 +300,7 @@ test('the tail behind the host file is a hole', (t) => {
 });
 
 test('a block device, whose lseek knows no holes, is data up to its end', (t) => {
-  const bench = new Bench({ contents: [HOST.slice(0, 8192)], config: { blockDevice: true } });
+  const bench = new Bench({ contents: [HOST.slice(0, 8192)], blockDevice: true });
   // blkdev_llseek knows SEEK_SET, SEEK_CUR and SEEK_END only.
   bench.host.fault = (op) => (op.kind === 'seek' ? -EINVAL : null);
   t.is(seek(bench, 4096, SEEK_DATA), 4096);

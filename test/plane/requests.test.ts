@@ -104,12 +104,12 @@ test('a watch ends when the requests at work on the disk have ended, and not for
   begin(0, PLAIN, 14);
   begin(1, WAITING, 16);
   begin(1, LOCKED, 18);
-  const ended = requests.watch(1);
+  const ended = requests.watch((disk) => disk === 1);
   t.false(ended());
   requests.release(task);
   t.false(ended());
   requests.release(plain);
   t.is(begin(1, PLAIN, 20), plain, 'the number is taken again, by another request');
   t.true(ended());
-  t.true(requests.watch(2)());
+  t.true(requests.watch((disk) => disk === 2)());
 });

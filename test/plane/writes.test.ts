@@ -67,7 +67,7 @@ for (const mode of MODES) {
     test(`${name}: a growable disk grows by a write past its end, zeros between`, (t) => {
       const bench = new Bench({ contents: [HOST], mode, alignment, config: { growable: true } });
       t.is(bench.writeNow(30000, PAYLOAD.slice(0, 1000)), 1000);
-      t.is(bench.disks[0]!.image.size, 31232); // 61 sectors
+      t.is(bench.size, 31232); // 61 sectors
       t.is(bench.host.files[0]!.size <= 31232, true);
       t.deepEqual(
         bench.readNow(20000, 11232),
@@ -84,7 +84,7 @@ for (const mode of MODES) {
         config: { growable: true },
       });
       t.is(bench.writeNow(0, Uint8Array.of(65)), 1);
-      t.is(bench.disks[0]!.image.size, 512);
+      t.is(bench.size, 512);
       t.deepEqual((bench.readNow(0, 4096) as Uint8Array).length, 512);
       bench.assertIdle();
     });
@@ -96,7 +96,7 @@ for (const mode of MODES) {
         t.is(bench.writeNow(0, PAYLOAD.slice(0, 4096)), -errno);
         t.is(bench.writeNow(100, PAYLOAD.slice(0, 4096)), -errno);
         t.is(bench.writeNow(40960, PAYLOAD.slice(0, 4096)), -errno);
-        t.is(bench.disks[0]!.image.size, 20480);
+        t.is(bench.size, 20480);
         t.is(difference(bench.host.files[0]!.content, HOST), null);
         bench.assertIdle();
       }
@@ -245,7 +245,7 @@ test('blocks larger than a sector do not stretch the host file past the image', 
 
 test('a block device is never cut', (t) => {
   const content = HOST.slice(0, 2560);
-  const bench = new Bench({ contents: [content], alignment: 4096, config: { blockDevice: true } });
+  const bench = new Bench({ contents: [content], alignment: 4096, blockDevice: true });
   bench.writeNow(2048, PAYLOAD.slice(0, 512));
   t.false(bench.host.files[0]!.log.some((line) => line.startsWith('resize')));
 });
@@ -269,7 +269,7 @@ test('cutting what a block has stretched leaves a later write behind it whole', 
 test('a write marks the disk for the flush at the end', (t) => {
   const bench = new Bench({ contents: [HOST] });
   bench.readNow(0, 512);
-  t.false(bench.disks[0]!.dirty);
+  t.false(bench.disks[0]!.image.dirty);
   bench.writeNow(0, PAYLOAD.slice(0, 512));
-  t.true(bench.disks[0]!.dirty);
+  t.true(bench.disks[0]!.image.dirty);
 });

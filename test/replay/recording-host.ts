@@ -1,8 +1,7 @@
 import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import type { Memory } from '../../src/buffers/memory.js';
 import type { Transport } from '../../src/fuse/transport.js';
-import { type Engine, type HostStatus, PENDING } from '../../src/host/engine.js';
-import type { EngineFile } from '../../src/host/uring-engine.js';
+import { type Engine, type EngineFile, type HostStatus, PENDING } from '../../src/host/engine.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
 import type { Reply } from '../plane/fake-host.js';
 import { type Barrier, type Change, HostRecord } from './record.js';
@@ -40,26 +39,25 @@ export class RecordingHost implements Engine, Transport {
   readonly replies = new Map<number, Reply>();
   fault: Fault = () => null;
   readonly #memory: Memory;
-  readonly #files: readonly EngineFile[];
+  readonly #files: EngineFile[] = [];
   readonly #alignment: number;
   readonly #ending: Ending;
   readonly #scratch: number;
   #unlinked: Op | null = null;
 
-  /** @param scratch An open file without another use. */
-  constructor(
-    memory: Memory,
-    files: readonly EngineFile[],
-    alignment: number,
-    ending: Ending,
-    scratch: number,
-  ) {
+  /** @param scratch An open file of no other use. */
+  constructor(memory: Memory, alignment: number, ending: Ending, scratch: number) {
     this.#memory = memory;
-    this.#files = files;
     this.#alignment = alignment;
     this.#ending = ending;
     this.#scratch = scratch;
   }
+
+  add(file: EngineFile): number {
+    return this.#files.push(file) - 1;
+  }
+
+  remove(): void {}
 
   links(): boolean {
     return this.#ending === 'linked';
@@ -114,7 +112,8 @@ export class RecordingHost implements Engine, Transport {
     return 0;
   }
 
-  status(_request: number, _file: number, _status: HostStatus): number {
+  status(_request: number, file: number, status: HostStatus): number {
+    status.size = fstatSync(this.#files[file]!.descriptor).size;
     return 0;
   }
 

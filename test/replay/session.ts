@@ -1,12 +1,11 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Memory } from '../../src/buffers/memory.js';
-import type { Chain } from '../../src/image/chain.js';
+import type { LayerConfig } from '../../src/image/image-config.js';
 import { inflate } from '../../src/image/inflate.js';
-import { listFiles, makeChains } from '../../src/image/make-chains.js';
+import { type InflateCall, InflateCalls } from '../../src/image/inflater.js';
+import type { WritePart } from '../../src/image/qcow2/read-for-writing.js';
 import { assemble } from '../../src/plane/assemble.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';
-import { flushAtEnd } from '../../src/plane/last-flush.js';
-import type { InflateCall } from '../../src/plane/messages.js';
 import { Plane } from '../../src/plane/plane.js';
 import { openDisks } from '../../src/server/open-disks.js';
 import type { Random } from '../../tools/exerciser/random.js';
@@ -78,8 +77,11 @@ export interface Plan {
 /** The configuration of a disk, changed for an image on a device. */
 function asOnDevice(disk: DiskConfig, { device }: Plan): DiskConfig {
   if (device === 0) return disk;
-  const write = { ...disk.chain!.write!, deviceEnd: disk.hostSize };
-  return { ...disk, hostSize: device, blockDevice: true, chain: { ...disk.chain!, write } };
+  const { image } = disk;
+  const [top, ...others] = image.layers as [LayerConfig, ...LayerConfig[]];
+  const writing = { ...(image.writing as WritePart), deviceEnd: top.hostSize };
+  const layers = [{ ...top, hostSize: device }, ...others];
+  return { ...disk, image: { ...image, layers, writing, blockDevice: true } };
 }
 
 /** An answered flush: writes answered before it was sent are on the disk. */
@@ -107,8 +109,8 @@ export class Session {
   readonly #random: Random;
   readonly #plane: Plane;
   readonly #disks: readonly Disk[];
-  readonly #chain: Chain;
   readonly #inflations: InflateCall[] = [];
+  readonly #inflateCalls = new InflateCalls((call) => this.#inflations.push(call));
   readonly #open = new Map<number, Open>();
   readonly #end: () => void;
   #unique = 0;
@@ -135,18 +137,14 @@ export class Session {
       close();
     };
     const { alignment, ending } = plan;
-    const configs = disks.map((disk) => ({ ...asOnDevice(disk, plan), alignment }));
-    this.host = new RecordingHost(memory, listFiles(configs), alignment, ending, scratch);
-    const chains = makeChains(configs, {
-      engine: this.host,
-      memory,
-      resume: (request) => this.#plane.completed(request, 0),
-      watch: (disk) => this.#plane.requests.watch(disk),
-      inflate: (call) => this.#inflations.push(call),
+    const configs = disks.map((disk) => {
+      const config = asOnDevice(disk, plan);
+      return { ...config, image: { ...config.image, alignment } };
     });
-    this.#chain = chains[0]!;
+    this.host = new RecordingHost(memory, alignment, ending, scratch);
     const config = { disks: configs, groups: [], assignments: [], about: '', depth: 256 };
-    const assembly = assemble(config, chains, () => {});
+    const io = { engine: this.host, memory, inflateCalls: this.#inflateCalls };
+    const assembly = assemble(config, io, () => {});
     this.#disks = assembly.disks;
     this.#plane = new Plane({
       ...assembly,
@@ -190,10 +188,13 @@ export class Session {
   finish(): void {
     this.host.fault = () => null;
     try {
-      // Injected faults do not count as losses here.
-      for (const disk of this.#disks) disk.losses.errno = 0;
-      const failed = flushAtEnd(this.#disks);
-      if (failed.length > 0) throw new Error('the last flush failed');
+      // Faults that were asked for are no losses here.
+      for (const { image } of this.#disks) image.losses.errno = 0;
+      this.#plane.startLastFlush();
+      while (this.host.pending.length > 0) this.#perform();
+      const { unflushed, requests } = this.#plane;
+      if (unflushed.length > 0) throw new Error('the last flush failed');
+      if (requests.count > 0) throw new Error('the last flush has not ended');
     } finally {
       this.#end();
     }
@@ -297,7 +298,7 @@ export class Session {
     const index = this.#random.below(this.#inflations.length);
     const [call] = this.#inflations.splice(index, 1) as [InflateCall];
     const cluster = await inflate(call.method, call.bytes, call.clusterBytes);
-    this.#chain.inflated(call.request, cluster);
+    this.#inflateCalls.ended(call.request, cluster);
     this.#plane.beginTurn(1e9);
     this.#plane.completed(call.request, 0);
     this.#plane.endTurn();

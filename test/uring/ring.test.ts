@@ -36,7 +36,7 @@ function rig(t: ExecutionContext, entries = 8): Rig {
   const descriptor = openSync(path, 'r+');
   t.teardown(() => closeSync(descriptor));
   const ring = new Ring(entries);
-  ring.registerFiles([descriptor]);
+  t.is(ring.addFile(descriptor), 0);
   const memory = mapAnonymous(1 << 20);
   return { ring, memory, bytes: new Uint8Array(memory.buffer), path };
 }

@@ -1,5 +1,10 @@
 import { fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
-import { type Engine, fillStatus, type HostStatus } from '../../src/host/engine.js';
+import {
+  type Engine,
+  type EngineFile,
+  fillStatus,
+  type HostStatus,
+} from '../../src/host/engine.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
 
 const PUNCH_HOLE = 0x02;
@@ -7,14 +12,15 @@ const ZERO_RANGE = 0x10;
 
 /** An engine of synchronous calls that checks the place of every write. */
 export class FileEngine implements Engine {
-  readonly #descriptors: readonly number[];
-  /** The writable files, each with the offset past which no write may go, bytes. */
+  readonly #descriptors: number[] = [];
+  /** Files that may be written, with the offset behind which no write may end, bytes. */
   readonly limits = new Map<number, number>();
 
-  /** @param descriptors Begins with the image's own file. */
-  constructor(descriptors: readonly number[]) {
-    this.#descriptors = descriptors;
+  add({ descriptor }: EngineFile): number {
+    return this.#descriptors.push(descriptor) - 1;
   }
+
+  remove(): void {}
 
   links(): boolean {
     return false;

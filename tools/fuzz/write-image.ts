@@ -1,19 +1,15 @@
 import { fstatSync } from 'node:fs';
-import { Memory } from '../../src/buffers/memory.js';
-import type { Task } from '../../src/host/engine.js';
-import { PENDING } from '../../src/host/engine.js';
-import type { Chain } from '../../src/image/chain.js';
-import { ChainContent } from '../../src/image/chain-content.js';
-import type { ChainImage } from '../../src/image/chain-image.js';
+import { Memory, SLOT_DATA, slotOffset } from '../../src/buffers/memory.js';
+import { PENDING, type Task } from '../../src/host/engine.js';
+import type { Driver } from '../../src/image/driver.js';
 import { inflate } from '../../src/image/inflate.js';
-import { listFiles, makeChains } from '../../src/image/make-chains.js';
+import { type InflateCall, InflateCalls } from '../../src/image/inflater.js';
+import { makeDriver } from '../../src/image/make-driver.js';
+import type { QcowMetadata } from '../../src/image/qcow2/format.js';
 import type { QcowLayout } from '../../src/image/qcow2/layout.js';
-import { type DiskConfig, dataDescriptor } from '../../src/plane/disk.js';
-import { FlushLosses } from '../../src/plane/flush-losses.js';
-import { flushAtEnd } from '../../src/plane/last-flush.js';
-import type { InflateCall } from '../../src/plane/messages.js';
+import type { DiskConfig } from '../../src/plane/disk.js';
 import { openDisks } from '../../src/server/open-disks.js';
-import type { Mapping } from '../../src/sys/memory.js';
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../../src/sys/constants.js';
 import type { Random } from '../exerciser/random.js';
 import { FileEngine } from './file-engine.js';
 
@@ -58,63 +54,68 @@ export async function writeImage(path: string, random: Random): Promise<void> {
 
 class Writer {
   readonly #disk: DiskConfig;
-  readonly #chain: Chain;
-  readonly #content: ChainContent;
+  readonly #driver: Driver;
   readonly #inflations: InflateCall[] = [];
-  readonly #buffer: Mapping;
+  readonly #inflateCalls = new InflateCalls((call) => this.#inflations.push(call));
 
   constructor(disk: DiskConfig) {
     this.#disk = disk;
-    const files = listFiles([disk]);
-    const engine = new FileEngine(files.map(({ descriptor }) => descriptor));
-    const { size } = fstatSync(disk.descriptor);
-    engine.limits.set(0, size + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20)));
-    const { dataFile, layout } = disk.chain!.layers[0]!.qcow!;
-    const data = dataDescriptor(disk);
-    if (data >= 0) engine.limits.set(dataFile, Math.max(fstatSync(data).size, wholeDisk(layout)));
-    const parts = {
+    const { files, layers } = disk.image;
+    const engine = new FileEngine();
+    const sizeOf = (file: number): number => fstatSync(files[file]!.descriptor).size;
+    engine.limits.set(0, sizeOf(0) + TABLES_BYTES + OPERATIONS * (LONGEST + (4 << 20)));
+    const { files: own, metadata } = layers[0]!;
+    const dataFile = own[1];
+    const { layout } = metadata as QcowMetadata;
+    if (dataFile !== undefined) {
+      engine.limits.set(dataFile, Math.max(sizeOf(dataFile), wholeDisk(layout)));
+    }
+    this.#driver = makeDriver(disk.image, {
       engine,
       memory,
       // Tasks run one at a time, so none waits for another.
       resume: () => {
         throw new Error('somebody waited');
       },
+      slotOf: () => slotOffset(0),
       watch: () => () => true,
-      inflate: (call: InflateCall) => void this.#inflations.push(call),
-    };
-    this.#chain = makeChains([disk], parts)[0]!;
-    this.#content = new ChainContent(this.#chain, engine, 1);
-    this.#buffer = { address: memory.address, buffer: memory.buffer };
+      inflateCalls: this.#inflateCalls,
+    });
   }
 
   async run(random: Random): Promise<void> {
-    const writes = this.#chain.writes!;
-    for (let i = 0; i < OPERATIONS && this.#chain.image.size > 0; i++) {
-      const { size } = this.#chain.image as ChainImage;
+    const driver = this.#driver;
+    for (let i = 0; i < OPERATIONS && driver.size > 0; i++) {
+      const { size } = driver;
       const offset = random.below(random.oneIn(4) ? size : Math.min(size, 8 << 20));
       const length = Math.min(1 + random.below(random.oneIn(4) ? LONGEST : 8192), size - offset);
       const choice = random.below(10);
       if (choice < 6) await this.#writeAndRead(offset, length, random);
-      else if (choice < 8) await this.#run(writes.zero(REQUEST, offset, length));
-      else if (choice < 9 || !this.#disk.growable) await this.#run(writes.flush(REQUEST));
-      else await this.#run(writes.grow(REQUEST, size + random.below(LONGEST_GROWTH)));
+      else if (choice < 8) {
+        const mode = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
+        await this.#run(driver.allocate(REQUEST, mode, offset, length));
+      } else if (choice < 9 || !this.#disk.growable) {
+        await this.#run(driver.flush(REQUEST, false));
+      } else await this.#run(driver.resize(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
-    const losses = new FlushLosses();
-    flushAtEnd([{ config: this.#disk, chain: this.#chain, dirty: true, losses } as never]);
+    await this.#run(driver.close(REQUEST, true));
   }
 
   async #writeAndRead(offset: number, length: number, random: Random): Promise<void> {
-    const { clusterBytes } = this.#chain.writes!.writer.layer.geometry;
+    const driver = this.#driver;
     const value = 1 + random.below(255);
-    const source = LONGEST;
+    const source = slotOffset(1) + SLOT_DATA;
+    const target = slotOffset(0) + SLOT_DATA;
     memory.bytes.fill(value, source, source + length);
-    const written = await this.#run(this.#chain.writes!.write(REQUEST, offset, length, source));
-    const end = Math.min(offset + length, Math.ceil((offset + 1) / clusterBytes) * clusterBytes);
+    const written = await this.#run(driver.write(REQUEST, offset, length, source));
+    const unit = driver.lockUnit;
+    const end = Math.min(offset + length, Math.ceil((offset + 1) / unit) * unit);
     if (written < end - offset) return;
-    const got = await this.#run(this.#content.read(REQUEST, this.#buffer, 0, offset, end));
+    const got = await this.#run(driver.read(REQUEST, offset, end - offset, target, 0));
     if (got < 0) return;
-    const wrong = memory.bytes.subarray(0, end - offset).findIndex((byte) => byte !== value);
-    // A write over several clusters that share one host cluster overwrites its own data.
+    const bytes = memory.bytes.subarray(target, target + end - offset);
+    const wrong = bytes.findIndex((byte) => byte !== value);
+    // A write over several clusters that are one on the host overwrites itself.
     if (wrong >= 0 && length <= end - offset) {
       throw new Error(`byte ${offset + wrong} does not read back`);
     }
@@ -128,7 +129,7 @@ class Writer {
         const call = this.#inflations.pop();
         if (call === undefined) throw new Error('a task waits for nothing');
         const cluster = await inflate(call.method, call.bytes, call.clusterBytes);
-        this.#chain.inflated(call.request, cluster);
+        this.#inflateCalls.ended(call.request, cluster);
         result = 0;
       }
       step = task.next(result);

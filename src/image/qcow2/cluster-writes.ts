@@ -3,12 +3,13 @@ import type { Engine, Task } from '../../host/engine.js';
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../../sys/constants.js';
 import type { Mapping } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
-import type { ChainContent } from '../chain-content.js';
-import type { Resume } from '../waiters.js';
+import type { DriverIo } from '../driver.js';
+import type { Layers } from '../layers.js';
 import { ClusterBuffers } from './cluster-buffers.js';
 import type { QcowLayer } from './qcow-layer.js';
+import type { OwnFile } from './writes.js';
 
-/** Nothing to take the bytes from: zeros. */
+/** The source of a write of zeros. */
 export const ZEROS = -1;
 
 /**
@@ -40,7 +41,7 @@ export interface ClusterTarget {
 /** Moves bytes to clusters of an image: new bytes with what lies around them. */
 export class ClusterWrites {
   readonly #layer: QcowLayer;
-  readonly #content: ChainContent;
+  readonly #layers: Layers;
   readonly #engine: Engine;
   readonly #memory: Memory;
   readonly #file: number;
@@ -51,30 +52,17 @@ export class ClusterWrites {
   /** The host knows how to punch holes; found out by trying. */
   #punches = true;
 
-  /**
-   * @param file The image's file.
-   * @param alignment Of I/O of the host files, bytes.
-   * @param holeUnit Holes of the image's file are multiples of it, bytes.
-   */
-  constructor(
-    layer: QcowLayer,
-    content: ChainContent,
-    engine: Engine,
-    memory: Memory,
-    resume: Resume,
-    file: number,
-    alignment: number,
-    holeUnit: number,
-  ) {
+  /** @param layers The image as it reads. */
+  constructor(layer: QcowLayer, layers: Layers, own: OwnFile, io: DriverIo) {
     this.#layer = layer;
-    this.#holeUnit = holeUnit;
-    this.#content = content;
-    this.#engine = engine;
-    this.#memory = memory;
-    this.#file = file;
+    this.#holeUnit = own.holeUnit;
+    this.#layers = layers;
+    this.#engine = io.engine;
+    this.#memory = io.memory;
+    this.#file = own.file;
     this.#dataFile = layer.dataFile;
-    this.#alignment = alignment;
-    this.#buffers = new ClusterBuffers(layer.geometry.clusterBytes + 4096, resume);
+    this.#alignment = layers.alignment;
+    this.#buffers = new ClusterBuffers(layer.geometry.clusterBytes + 4096, io.resume);
   }
 
   /** Writes bytes `start` to `end` of the disk with what lies around them in their cluster. */
@@ -150,8 +138,8 @@ export class ClusterWrites {
     const { from, to, state } = target;
     if (state === 'linked') return 0;
     const inPlace = state === 'in place';
-    const zeroHead = inPlace || (yield* this.#content.isZero(request, from, start)) === 1;
-    const zeroTail = inPlace || (yield* this.#content.isZero(request, end, to)) === 1;
+    const zeroHead = inPlace || (yield* this.#layers.isZero(request, from, start)) === 1;
+    const zeroTail = inPlace || (yield* this.#layers.isZero(request, end, to)) === 1;
     if (state === 'used') {
       const spared = (zeroHead ? start - from : 0) + (zeroTail ? to - end : 0);
       if (spared < PUNCH_MIN_BYTES) return 0;
@@ -187,12 +175,12 @@ export class ClusterWrites {
     const headEnd = Math.min(to, start + (-start & mask));
     const tailStart = Math.max(headEnd, end - (end & mask));
     if (from < start) {
-      const error = yield* this.#content.read(request, buffer, 0, from, headEnd);
+      const error = yield* this.#layers.read(request, buffer, 0, from, headEnd);
       if (error < 0) return error;
     }
     if (end < to || tailStart < end) {
       const first = from < start ? tailStart : Math.max(from, end - (end & mask));
-      const error = yield* this.#content.read(request, buffer, first - from, first, to);
+      const error = yield* this.#layers.read(request, buffer, first - from, first, to);
       if (error < 0) return error;
     }
     if (source === ZEROS) bytes.fill(0, start - from, end - from);

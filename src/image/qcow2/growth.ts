@@ -1,14 +1,13 @@
 import type { Task } from '../../host/engine.js';
 import { ERRNO } from '../../util/errno.js';
-import type { ChainImage } from '../chain-image.js';
-import { roundUpToSector } from '../image.js';
+import { roundUpToSector } from '../extent.js';
 import { L1_BYTES_MAX } from './abi.js';
 import { OFFSET_MAX } from './bytes.js';
 import type { QcowWriter } from './qcow-writer.js';
 
-/** What growing needs done. */
+/** Operations that growing needs. */
 interface GrowthIo {
-  /** Host offset of so many new clusters in a row, or -errno. */
+  /** Host offset of `clusters` new clusters in a row, or -errno. */
   allocateRun(request: number, clusters: number): Task;
   /** Makes a range of the disk read as zeros. */
   zero(request: number, offset: number, length: number): Task;
@@ -21,13 +20,11 @@ const ENTRY_BYTES = 8;
  * that makes the new part zeros is there, and is written with the next flush: a crash before leaves
  * the disk as long as it was.
  */
-export class ChainGrowth {
-  readonly #image: ChainImage;
+export class Growth {
   readonly #writer: QcowWriter;
   readonly #io: GrowthIo;
 
-  constructor(image: ChainImage, writer: QcowWriter, io: GrowthIo) {
-    this.#image = image;
+  constructor(writer: QcowWriter, io: GrowthIo) {
     this.#writer = writer;
     this.#io = io;
   }
@@ -37,9 +34,8 @@ export class ChainGrowth {
    * from the end of the disk on. 0, -EFBIG for what the format cannot have, or another -errno.
    */
   *grow(request: number, wanted: number): Task {
-    const image = this.#image;
     const { layer } = this.#writer;
-    const before = image.size;
+    const before = layer.size;
     const size = roundUpToSector(wanted);
     if (size <= before) return 0;
     // Snapshots of version 2 do not say how long the disk was: they would grow with it.
@@ -55,7 +51,6 @@ export class ChainGrowth {
       return zeroed;
     }
     this.#writer.setSize(size);
-    image.size = size;
     return 0;
   }
 

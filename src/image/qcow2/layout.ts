@@ -1,3 +1,4 @@
+import type { Compression } from '../driver.js';
 import { SUBCLUSTERS } from './abi.js';
 
 /** The header of a qcow2 image, decoded and checked. Plain data. Offsets and sizes are bytes. */
@@ -29,9 +30,6 @@ export interface QcowLayout {
   /** The external data file is a raw image of the disk. */
   dataFileRaw: boolean;
 }
-
-/** The method of compressed clusters: raw DEFLATE (zlib) or Zstandard frames. */
-export type Compression = 'zlib' | 'zstd';
 
 export interface QcowFeatures {
   /** Refcounts may be wrong: they must be rebuilt before the image is written. */

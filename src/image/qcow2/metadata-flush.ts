@@ -38,12 +38,13 @@ export class MetadataFlush {
   readonly #writer: QcowWriter;
   #memory: Mapping | null = null;
   #loss = 0;
-  #size: number;
+  /** Size of the image's file as far as it is known to be that long, bytes. */
+  hostSize: number;
 
   /** @param hostSize Size of the image's file, bytes. */
   constructor(writer: QcowWriter, hostSize: number) {
     this.#writer = writer;
-    this.#size = hostSize;
+    this.hostSize = hostSize;
   }
 
   /**
@@ -101,12 +102,12 @@ export class MetadataFlush {
     const data = yield* this.#synced(io.syncData());
     if (data < 0) return data;
     const end = this.#writer.allocator.end;
-    if (end > this.#size) {
+    if (end > this.hostSize) {
       const grown = yield io.grow(end);
       // A host that cannot, or is full: after a crash the last clusters may lie behind the end, and read
       // as zeros.
       if (grown < 0 && !CANNOT_GROW.has(-grown)) return grown;
-      if (grown >= 0) this.#size = end;
+      if (grown >= 0) this.hostSize = end;
     }
     const { pieces: refcounts, table } = stage.refcounts;
     const { slices, l1 } = stage.tables;

@@ -1,8 +1,9 @@
+import type { Compression } from '../driver.js';
 import * as abi from './abi.js';
 import { getU64, OFFSET_MAX } from './bytes.js';
 import { type Extensions, parseExtensions, textOf } from './extensions.js';
 import { checkIncompatible, type FeatureBits, hasFeature, readFeatureBits } from './features.js';
-import type { Compression, QcowLayout } from './layout.js';
+import type { QcowLayout } from './layout.js';
 import { malformed, unsupported } from './refusal.js';
 
 /** Header, extensions and backing name lie in the first cluster: so many bytes at most. */

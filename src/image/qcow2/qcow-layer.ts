@@ -1,3 +1,5 @@
+import type { Task } from '../../host/engine.js';
+import type { Inflation, Layer } from '../driver.js';
 import {
   BROKEN,
   COMPRESSED,
@@ -7,27 +9,29 @@ import {
   roundUpToSector,
   UNALLOCATED,
   ZERO,
-} from '../image.js';
-import type { Inflation, Layer } from '../layer.js';
+} from '../extent.js';
 import { SUBCLUSTERS } from './abi.js';
 import { OFFSET_MAX } from './bytes.js';
 import * as entries from './entries.js';
 import { L1_BROKEN } from './l1-table.js';
 import { type Geometry, geometryOf, type QcowLayout } from './layout.js';
 import { MISSING, type SliceCache } from './slice-cache.js';
+import type { SliceLoads } from './slice-loads.js';
 
 /**
- * A qcow2 image as a layer of a chain. It looks a range up in the L1 table and in the cached slices of
+ * A qcow2 image as a layer. It looks a range up in the L1 table and in the cached slices of
  * L2 tables. A "unit" is what has a state of its own: a cluster, or with extended entries a subcluster.
  */
 export class QcowLayer implements Layer {
   size: number;
   readonly cache: SliceCache;
   readonly inflation: Inflation;
+  readonly hasHostHoles = false;
   readonly layout: QcowLayout;
   readonly geometry: Geometry;
   /** Offsets of L2 tables, 0 for none. `QcowWriter` changes it. */
   l1: Float64Array;
+  readonly #loads: SliceLoads;
   readonly #file: number;
   /** The engine's index of the file that holds the data. */
   readonly dataFile: number;
@@ -46,12 +50,14 @@ export class QcowLayer implements Layer {
     layout: QcowLayout,
     l1: Float64Array,
     cache: SliceCache,
+    loads: SliceLoads,
     file: number,
     dataFile: number,
   ) {
     this.layout = layout;
     this.geometry = geometryOf(layout);
     this.l1 = l1;
+    this.#loads = loads;
     this.#file = file;
     this.dataFile = dataFile;
     this.#unitsPerEntry = layout.extendedL2 ? SUBCLUSTERS : 1;
@@ -80,6 +86,10 @@ export class QcowLayer implements Layer {
     const place = this.cache.find(slice);
     if (place === MISSING) this.#mapMissing(table, slice, extent);
     else this.#mapUnits(place, offset - slice * sliceCoverage, extent);
+  }
+
+  load(request: number, extent: Extent): Task {
+    return this.#loads.load(request, extent);
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Extent } from '../image.js';
+import type { Extent } from '../extent.js';
 import { SUBCLUSTERS } from './abi.js';
 import { Allocator } from './allocator.js';
 import { DirtyTables, type TableStage } from './dirty-tables.js';

@@ -1,32 +1,38 @@
-import type { Memory } from '../../buffers/memory.js';
-import type { Task } from '../../host/engine.js';
-import { type Engine, PENDING } from '../../host/engine.js';
+import { type Engine, PENDING, type Task } from '../../host/engine.js';
+import { NO_TIMES } from '../../host/host-times.js';
 import { ERRNO } from '../../util/errno.js';
-import type { Chain } from '../chain.js';
-import { ChainContent } from '../chain-content.js';
-import { DATA, newExtent, ZERO } from '../image.js';
-import { type Resume, Waiters } from '../waiters.js';
+import type { DriverIo, LayerWriter } from '../driver.js';
+import { DATA, type Extent, newExtent, ZERO } from '../extent.js';
+import type { Layers } from '../layers.js';
+import { Waiters } from '../waiters.js';
 import { type ClusterTarget, ClusterWrites, ZEROS } from './cluster-writes.js';
-import { ChainGrowth } from './growth.js';
-import { type FlushIo, MetadataFlush } from './metadata-flush.js';
+import { Growth } from './growth.js';
+import { MetadataFlush } from './metadata-flush.js';
 import type { QcowWriter } from './qcow-writer.js';
 import { type HostIo, RefcountIo } from './refcount-io.js';
 import { MISSING } from './slice-cache.js';
 
-/** Keys of waiters that are no L1 index. */
+/** Key of requests that wait for a flush; other keys are L1 indices. */
 const FLUSH = -1;
 
-/** The request of the last flush: nothing else is under way. */
-const NOBODY = -1;
+/** The image's own file. */
+export interface OwnFile {
+  /** The engine's handle of it. */
+  file: number;
+  /** Its size, bytes. */
+  hostSize: number;
+  /** Holes in it are multiples of this, bytes. */
+  holeUnit: number;
+}
 
 /**
- * Writes of a qcow2 image that are more than a transfer: new clusters, copies of what surrounds the
- * bytes, zeros. Whoever calls holds an exclusive lock on the clusters that are touched.
+ * Writes of a qcow2 image that are more than a transfer: new clusters, copies of the bytes around new
+ * ones, zeros. The caller holds an exclusive lock on the clusters that are touched.
  */
-export class ChainWrites {
-  readonly writer: QcowWriter;
-  readonly #chain: Chain;
-  readonly #content: ChainContent;
+export class QcowWrites implements LayerWriter {
+  readonly lockUnit: number;
+  readonly #writer: QcowWriter;
+  readonly #layers: Layers;
   readonly #engine: Engine;
   readonly #file: number;
   readonly #clusters: ClusterWrites;
@@ -35,68 +41,36 @@ export class ChainWrites {
   readonly #flush: MetadataFlush;
   readonly #watch: () => () => boolean;
   readonly #tables = new Set<number>();
-  readonly #growth: ChainGrowth;
+  readonly #growth: Growth;
   #flushing = false;
 
-  /**
-   * @param watch See `Requests.watch`, for this disk.
-   * @param hostSize Size of the image's file, bytes.
-   * @param alignment Of I/O of the host files, bytes.
-   * @param holeUnit See `ClusterWrites`.
-   */
-  constructor(
-    chain: Chain,
-    writer: QcowWriter,
-    engine: Engine,
-    memory: Memory,
-    resume: Resume,
-    watch: () => () => boolean,
-    file: number,
-    hostSize: number,
-    alignment: number,
-    holeUnit: number,
-  ) {
+  /** @param layers The image that is written is the top one. */
+  constructor(layers: Layers, writer: QcowWriter, own: OwnFile, io: DriverIo) {
     const { layer, allocator } = writer;
     allocator.reservesRoom = true;
-    const content = new ChainContent(chain, engine, alignment);
-    this.#chain = chain;
-    this.#content = content;
-    this.writer = writer;
-    this.#engine = engine;
-    this.#file = file;
-    this.#clusters = new ClusterWrites(
-      layer,
-      content,
-      engine,
-      memory,
-      resume,
-      file,
-      alignment,
-      holeUnit,
-    );
-    this.#refcounts = new RefcountIo(allocator, resume);
-    this.#waiters = new Waiters(resume);
-    this.#flush = new MetadataFlush(writer, hostSize);
-    this.#watch = watch;
-    this.#growth = new ChainGrowth(chain.image, writer, {
+    this.lockUnit = layer.geometry.clusterBytes;
+    this.#layers = layers;
+    this.#writer = writer;
+    this.#engine = io.engine;
+    this.#file = own.file;
+    this.#clusters = new ClusterWrites(layer, layers, own, io);
+    this.#refcounts = new RefcountIo(allocator, io.resume);
+    this.#waiters = new Waiters(io.resume);
+    this.#flush = new MetadataFlush(writer, own.hostSize);
+    this.#watch = io.watch;
+    this.#growth = new Growth(writer, {
       allocateRun: (request, clusters) => this.#allocateRun(request, clusters),
       zero: (request, offset, length) => this.zero(request, offset, length),
     });
   }
 
-  /**
-   * Writes `length` bytes at `offset` from `source` in the plane's memory, or zeros. Behind the end
-   * the disk grows.
-   * @returns Bytes written; -errno only if that is none.
-   */
-  *write(request: number, offset: number, length: number, source: number): Task {
-    const grown = yield* this.grow(request, offset + length);
-    return grown < 0 ? grown : yield* this.#writeWithin(request, offset, length, source);
+  mapWrite(offset: number, length: number, extent: Extent): boolean {
+    return this.#writer.mapInPlace(offset, length, extent);
   }
 
-  /** The same within the disk. */
-  *#writeWithin(request: number, offset: number, length: number, source: number): Task {
-    const { clusterBytes } = this.writer.layer.geometry;
+  /** Writes `length` bytes at `offset` from `source`, or zeros; see `Driver.write`. */
+  *write(request: number, offset: number, length: number, source: number): Task {
+    const { clusterBytes } = this.#writer.layer.geometry;
     for (let done = 0; done < length; ) {
       const start = offset + done;
       const rest = clusterBytes - (start % clusterBytes);
@@ -109,24 +83,23 @@ export class ChainWrites {
     return length;
   }
 
-  /** Makes the disk at least so long; what is new reads as zeros. 0 or -errno. */
   grow(request: number, size: number): Task {
     return this.#growth.grow(request, size);
   }
 
   /** Makes a range read as zeros: whole clusters by their entries, allocated ones by holes. */
   *zero(request: number, offset: number, length: number): Task {
-    const end = Math.min(offset + length, this.writer.layer.size);
+    const end = Math.min(offset + length, this.#writer.layer.size);
     const extent = newExtent();
     for (let at = offset; at < end; ) {
-      const error = yield* this.#content.map(request, at, end - at, extent);
+      const error = yield* this.#layers.mapLoaded(request, at, end - at, extent);
       if (error < 0) return error;
-      const isOwn = extent.kind === DATA && this.writer.mapInPlace(at, extent.length, extent);
+      const isOwn = extent.kind === DATA && this.#writer.mapInPlace(at, extent.length, extent);
       let result = 0;
       let bytes = extent.length;
       if (isOwn) result = yield* this.#punch(request, at, extent.offset, bytes);
       else if (extent.kind !== ZERO) {
-        const { clusterBytes } = this.writer.layer.geometry;
+        const { clusterBytes } = this.#writer.layer.geometry;
         bytes = Math.min(end - at, clusterBytes - (at % clusterBytes));
         result = yield* this.#zeroCluster(request, at, bytes);
       }
@@ -150,17 +123,34 @@ export class ChainWrites {
   }
 
   /**
-   * The last flush, by other calls, when nothing is under way any more: twice, for the first makes
-   * references go away, and the second writes the refcounts without them. Then they are right, and
-   * the image is clean. 0 or -errno.
+   * The last flush, when no other request is under way. It runs twice: the first run makes references go
+   * away, and the second writes the refcounts without them. Then they are right, and the image is clean.
    */
-  *lastFlush(io: FlushIo): Task {
+  *close(request: number): Task {
+    const io = this.#hostIo(request);
+    const stretched = yield* this.#stretch(request);
+    if (stretched < 0) return stretched;
     const drained = (): boolean => true;
     for (let round = 0; round < 2; round++) {
-      const result = yield* this.#flushWith(NOBODY, io, () => drained, true);
+      const result = yield* this.#flushWith(request, io, () => drained, true);
       if (result < 0) return result;
     }
     return yield* this.#flush.runClean(io);
+  }
+
+  /**
+   * Makes the image's file as long as its clusters. Only at the end: ftruncate(2) takes no room, so it
+   * succeeds on a full disk too, but it would cut off clusters that are being written behind the end.
+   */
+  *#stretch(request: number): Task {
+    const { end } = this.#writer.allocator;
+    if (end <= this.#flush.hostSize) return 0;
+    const status = { size: end, allocated: 0, times: NO_TIMES };
+    const error = yield this.#engine.status(request, this.#file, status);
+    if (error < 0) return error;
+    const result = status.size < end ? yield this.#engine.resize(request, this.#file, end) : 0;
+    if (result === 0) this.#flush.hostSize = end;
+    return result;
   }
 
   /** See `MetadataFlush.takeLoss`. */
@@ -168,8 +158,8 @@ export class ChainWrites {
     return this.#flush.takeLoss();
   }
 
-  *#flushWith(request: number, io: FlushIo, watch: () => () => boolean, atEnd: boolean): Task {
-    const { writer } = this;
+  *#flushWith(request: number, io: HostIo, watch: () => () => boolean, atEnd: boolean): Task {
+    const writer = this.#writer;
     const relieve = (): Task => this.#flush.runRefcounts(io);
     yield* this.#refcounts.settle(request, io, Number.POSITIVE_INFINITY, relieve);
     const released = writer.takeReleased();
@@ -182,7 +172,7 @@ export class ChainWrites {
   #hostIo(request: number): HostIo {
     const engine = this.#engine;
     const file = this.#file;
-    const { hasDataFile, layer } = this.writer;
+    const { hasDataFile, layer } = this.#writer;
     return {
       read: (address, length, offset) => engine.read(request, file, address, length, offset, false),
       write: (address, length, offset) => {
@@ -197,7 +187,7 @@ export class ChainWrites {
   }
 
   *#writePiece(request: number, start: number, end: number, source: number): Task {
-    const { writer } = this;
+    const writer = this.#writer;
     const prepared = yield* this.#prepare(request, start);
     if (prepared < 0) return prepared;
     const { clusterBytes } = writer.layer.geometry;
@@ -230,7 +220,7 @@ export class ChainWrites {
    * may be written as long as its refcount says that it is in use: then nobody else gets it. 0 or -EIO.
    */
   *#admitBehindEnd(request: number, host: number): Task {
-    const { writer } = this;
+    const writer = this.#writer;
     const { allocator } = writer;
     const { clusterBytes } = writer.layer.geometry;
     if (writer.hasDataFile || host + clusterBytes <= allocator.end) return -ERRNO.EIO;
@@ -245,19 +235,18 @@ export class ChainWrites {
 
   /** Place of the slice for `offset` in a table that may be changed; or -errno. */
   *#prepare(request: number, offset: number): Task {
-    const { layer } = this.writer;
+    const { layer } = this.#writer;
     const { l2Coverage, sliceCoverage } = layer.geometry;
     const l1Index = Math.floor(offset / l2Coverage);
     const extent = newExtent();
     for (;;) {
       let error = 0;
-      if (!this.writer.ownsTable(l1Index)) error = yield* this.#makeTable(request, l1Index);
+      if (!this.#writer.ownsTable(l1Index)) error = yield* this.#makeTable(request, l1Index);
       else {
         const place = layer.cache.find(Math.floor(offset / sliceCoverage));
         if (place !== MISSING) return place;
         layer.map(offset, 1, extent);
-        extent.layer = 0;
-        error = yield* this.#chain.loadMetadata(request, extent);
+        error = yield* layer.load(request, extent);
       }
       if (error < 0) return error;
     }
@@ -271,19 +260,19 @@ export class ChainWrites {
       return 0;
     }
     this.#tables.add(l1Index);
-    const old = this.writer.layer.l1[l1Index]!;
+    const old = this.#writer.layer.l1[l1Index]!;
     let host = yield* this.#allocate(request);
     if (host >= 0) {
       let error = 0;
       if (old !== 0) error = yield* this.#clusters.copy(request, old, host);
-      else if (!this.writer.allocator.fresh) error = yield* this.#clusters.clear(request, host);
+      else if (!this.#writer.allocator.fresh) error = yield* this.#clusters.clear(request, host);
       else error = yield* this.#reserve(request, host);
       if (error < 0) {
         this.#free(host);
         host = error;
       }
     }
-    if (host >= 0) this.writer.setTable(l1Index, host);
+    if (host >= 0) this.#writer.setTable(l1Index, host);
     this.#tables.delete(l1Index);
     this.#waiters.wake(l1Index);
     return Math.min(host, 0);
@@ -291,14 +280,14 @@ export class ChainWrites {
 
   /** A new table gets its room now: the flush that writes it must not find the disk full. 0 or -errno. */
   *#reserve(request: number, host: number): Task {
-    const { clusterBytes } = this.writer.layer.geometry;
+    const { clusterBytes } = this.#writer.layer.geometry;
     const result = yield this.#engine.allocate(request, this.#file, 0, host, clusterBytes);
     return result === -ERRNO.EOPNOTSUPP ? 0 : Math.min(result, 0);
   }
 
   /** A cluster that was allocated is not needed after all, and nothing refers to it. */
   #free(host: number): void {
-    const { writer } = this;
+    const writer = this.#writer;
     // Without its refcount in memory it goes the long way.
     if (writer.allocator.free(host) !== 0) writer.giveBack([host]);
   }
@@ -310,7 +299,7 @@ export class ChainWrites {
   }
 
   *#allocateRun(request: number, clusters: number): Task {
-    const { writer } = this;
+    const writer = this.#writer;
     return yield* this.#refcounts.allocateRun(
       request,
       this.#hostIo(request),
@@ -325,7 +314,7 @@ export class ChainWrites {
 
   /** A place for data. In a data file each cluster has the place that it has on the disk. */
   *#allocateData(request: number, base: number): Task {
-    return this.writer.hasDataFile ? base : yield* this.#allocate(request);
+    return this.#writer.hasDataFile ? base : yield* this.#allocate(request);
   }
 
   *#punch(request: number, at: number, host: number, bytes: number): Task {
@@ -337,7 +326,7 @@ export class ChainWrites {
   /** All of them, or -errno: a part is not enough. */
   *#writeZeros(request: number, at: number, bytes: number): Task {
     for (let done = 0; done < bytes; ) {
-      const result = yield* this.#writeWithin(request, at + done, bytes - done, ZEROS);
+      const result = yield* this.write(request, at + done, bytes - done, ZEROS);
       if (result < 0) return result;
       done += result;
     }
@@ -346,14 +335,14 @@ export class ChainWrites {
 
   /** Zeros for a part of a cluster that is not a range of its own: compressed, shared, or below. */
   *#zeroCluster(request: number, at: number, bytes: number): Task {
-    const { layer } = this.writer;
+    const { layer } = this.#writer;
     const { clusterBytes } = layer.geometry;
     const base = at - (at % clusterBytes);
     const end = Math.min(base + clusterBytes, layer.size);
     // What lies around it may be zeros as well; then no cluster has to be written.
     const isWhole =
-      (yield* this.#content.isZero(request, base, at)) === 1 &&
-      (yield* this.#content.isZero(request, at + bytes, end)) === 1;
+      (yield* this.#layers.isZero(request, base, at)) === 1 &&
+      (yield* this.#layers.isZero(request, at + bytes, end)) === 1;
     // A raw data file reads as the disk does, without the image: zeros have to be in it.
     const { version, dataFileRaw } = layer.layout;
     if (!isWhole || version === 2 || dataFileRaw) {
@@ -361,13 +350,13 @@ export class ChainWrites {
     }
     const place = yield* this.#prepare(request, at);
     if (place < 0) return place;
-    this.writer.linkZero(place, at);
+    this.#writer.linkZero(place, at);
     return yield* this.#relieve(request);
   }
 
   /** Writes metadata back before so much of it is dirty that the cache has no room left. */
   *#relieve(request: number): Task {
-    const { dirtySlices, layer } = this.writer;
+    const { dirtySlices, layer } = this.#writer;
     const { places } = layer.cache;
     const holdsAll = places * layer.geometry.sliceCoverage >= layer.size;
     return !holdsAll && dirtySlices * 2 > places ? yield* this.flush(request) : 0;

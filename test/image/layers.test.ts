@@ -1,14 +1,18 @@
 import test from 'ava';
-import { ChainImage } from '../../src/image/chain-image.js';
-import { DATA, type Extent, newExtent, UNALLOCATED, ZERO } from '../../src/image/image.js';
-import { type Layer, RawLayer } from '../../src/image/layer.js';
+import type { Layer } from '../../src/image/driver.js';
+import { DATA, type Extent, newExtent, UNALLOCATED, ZERO } from '../../src/image/extent.js';
+import { Layers } from '../../src/image/layers.js';
+import { RawLayer } from '../../src/image/raw/raw-layer.js';
 
 /** A layer of `size` bytes without data. */
 function empty(size: number): Layer {
   return {
     size,
-    cache: null,
+    hasHostHoles: false,
     inflation: null,
+    load: () => {
+      throw new Error('it has no metadata');
+    },
     map(_offset: number, length: number, extent: Extent) {
       extent.kind = UNALLOCATED;
       extent.length = length;
@@ -20,8 +24,11 @@ function empty(size: number): Layer {
 
 const MIB = 1 << 20;
 
+/** Nothing is read or inflated here. */
+const layersOf = (list: Layer[]): Layers => new Layers(list, null as never, null as never, 1);
+
 test('a short layer in the middle hides a longer one below it', (t) => {
-  const image = new ChainImage([empty(2 * MIB), empty(MIB), new RawLayer(7, 2 * MIB)]);
+  const image = layersOf([empty(2 * MIB), empty(MIB), new RawLayer(7, 2 * MIB)]);
   const extent = newExtent();
   image.map(0, 2 * MIB, extent);
   t.deepEqual(
@@ -33,7 +40,7 @@ test('a short layer in the middle hides a longer one below it', (t) => {
 });
 
 test('what is past the end of all layers but the top is one hole', (t) => {
-  const image = new ChainImage([empty(8 * MIB), new RawLayer(1, 1000)]);
+  const image = layersOf([empty(8 * MIB), new RawLayer(1, 1000)]);
   const extent = newExtent();
   image.map(1000, 8 * MIB - 1000, extent);
   t.deepEqual([extent.kind, extent.layer, extent.length], [ZERO, 1, 24]);

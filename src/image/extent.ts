@@ -5,18 +5,18 @@ export const ZERO = 1;
 
 /** The range lies in a compressed cluster: inflate that, then take the part from `skip` on. */
 export const COMPRESSED = 2;
-/** Not known yet: load the piece of metadata that the extent names, then ask again. */
+/** Not known yet: the piece of metadata that the extent names has to be loaded first. */
 export const METADATA = 3;
 /** The metadata is broken: EIO. */
 export const BROKEN = 4;
-/** Only among layers of a chain: look at the layer below. */
+/** Only among layers: the layer below answers. */
 export const UNALLOCATED = 5;
 
-/** Where a range of an image lives. One object is filled again and again: copy what you keep. */
+/** Where a range of an image lives. One object is filled again and again: callers copy what they keep. */
 export interface Extent {
   /** DATA, ZERO, COMPRESSED, METADATA or BROKEN. */
   kind: number;
-  /** Which host file, an index known to the engine. */
+  /** The engine's handle of the host file. */
   file: number;
   /**
    * Offset in the host file, bytes: of the data, of the compressed cluster, of the metadata. For
@@ -36,7 +36,7 @@ export interface Extent {
   skip: number;
 }
 
-/** An empty answer to be filled by `Image.map`. */
+/** An empty answer to be filled by `Driver.map`. */
 export function newExtent(): Extent {
   return {
     kind: ZERO,
@@ -49,25 +49,6 @@ export function newExtent(): Extent {
     bytes: 0,
     skip: 0,
   };
-}
-
-/**
- * An image format: answers where a range lives; the plane does the I/O ("map, then act"). Offsets
- * and lengths are bytes.
- */
-export interface Image {
-  /** Virtual size, a multiple of 512. */
-  readonly size: number;
-  /** Where the bytes from `offset` are, for at most `length` bytes below `size`. */
-  map(offset: number, length: number, extent: Extent): void;
-  /** Where bytes from `offset` are to be written; may lie past `size` (growth). */
-  mapWrite(offset: number, length: number, extent: Extent): void;
-  /** A write up to the offset `end` has succeeded. */
-  written(end: number): void;
-  /** The host file was cut or grown to `size` bytes. */
-  resized(size: number): void;
-  /** Host offset that `seek` in the host file gave, as an offset of the image; see lseek(2). */
-  seekResult(offset: number, whence: number, hostResult: number): number;
 }
 
 export const SECTOR_BYTES = 512;

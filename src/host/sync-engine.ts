@@ -1,0 +1,50 @@
+import { fstatSync } from 'node:fs';
+import { lseekNow } from '../sys/libc.js';
+import { pread } from '../sys/transfer.js';
+import { ERRNO } from '../util/errno.js';
+import { type Engine, type EngineFile, fillStatus, type HostStatus, type Task } from './engine.js';
+
+const READ_ONLY = (): number => -ERRNO.EROFS;
+
+/** Reads of host files by plain calls that wait: for commands that look at an image. */
+export class SyncEngine implements Engine {
+  readonly #files: EngineFile[] = [];
+
+  add(file: EngineFile): number {
+    return this.#files.push(file) - 1;
+  }
+
+  remove(file: number): void {
+    delete this.#files[file];
+  }
+
+  links(): boolean {
+    return false;
+  }
+
+  read(_request: number, file: number, address: number, length: number, offset: number): number {
+    return pread(this.#files[file]!.descriptor, address, length, offset);
+  }
+
+  seek(_request: number, file: number, offset: number, whence: number): number {
+    return lseekNow(this.#files[file]!.descriptor, offset, whence);
+  }
+
+  status(_request: number, file: number, status: HostStatus): number {
+    fillStatus(status, fstatSync(this.#files[file]!.descriptor, { bigint: true }));
+    return 0;
+  }
+
+  readonly write = READ_ONLY;
+  readonly flush = READ_ONLY;
+  readonly allocate = READ_ONLY;
+  readonly resize = READ_ONLY;
+  readonly setTimes = READ_ONLY;
+}
+
+/** Runs a task to its end with an engine that never answers PENDING. */
+export function runNow(task: Task): number {
+  let step = task.next(0);
+  while (!step.done) step = task.next(step.value);
+  return step.value;
+}

@@ -1,0 +1,62 @@
+import type { EngineFile } from '../host/engine.js';
+import type { HostFile } from '../host/host-file.js';
+import type { Compression } from './driver.js';
+import type { OpenChain } from './open-chain.js';
+
+/** Metadata cache of an image if nothing else is said: the L2 tables of 128 GiB in 64 KiB clusters. */
+export const METADATA_CACHE_BYTES = 16 << 20;
+
+/** One of an image and its backing files. Plain data. */
+export interface LayerConfig {
+  /** Name of its format. */
+  format: string;
+  /** Indices in `ImageConfig.files`: its own file first, then others that hold its data. */
+  files: number[];
+  /** Size of its own file, bytes. */
+  hostSize: number;
+  /** Its metadata: the business of its format alone. */
+  metadata: unknown;
+}
+
+/** An open image as it is sent to the thread that serves it. Plain data. */
+export interface ImageConfig {
+  /** Host files: the image's own first. */
+  files: EngineFile[];
+  /** The image itself first. */
+  layers: LayerConfig[];
+  /** See `Driver.alignment`. */
+  alignment: number;
+  /** The image's own file is a block device. */
+  blockDevice: boolean;
+  growable: boolean;
+  /** Bound of the metadata caches, bytes. Small values are raised. */
+  cacheBytes: number;
+  /** Methods by which its clusters may be compressed. */
+  methods: Compression[];
+  /** More of the metadata, for writing; null for an image that is only read or has none. */
+  writing: unknown;
+}
+
+/** The layers of an open image with the host files that they name by number. */
+export interface LayerConfigs {
+  sources: HostFile[];
+  layers: LayerConfig[];
+  methods: Compression[];
+}
+
+/** Numbers the host files of an open image and makes its layers plain data. */
+export function layerConfigs(chain: OpenChain): LayerConfigs {
+  const sources: HostFile[] = [];
+  const layers = chain.layers.map(({ source, format, qcow }): LayerConfig => {
+    const files = [sources.push(source) - 1];
+    const { size: hostSize } = source;
+    if (qcow === null) return { format, files, hostSize, metadata: null };
+    const { layout, l1, dataSource } = qcow;
+    if (dataSource !== null) files.push(sources.push(dataSource) - 1);
+    return { format, files, hostSize, metadata: { layout, l1 } };
+  });
+  const methods = chain.layers.flatMap(({ qcow }) =>
+    qcow === null ? [] : [qcow.layout.compression],
+  );
+  return { sources, layers, methods };
+}

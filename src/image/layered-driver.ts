@@ -1,0 +1,120 @@
+import type { HostStatus, Task } from '../host/engine.js';
+import { FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, SEEK_DATA } from '../sys/constants.js';
+import { ERRNO } from '../util/errno.js';
+import { blockStatus } from './block-status.js';
+import type { Driver, DriverIo, LayerWriter } from './driver.js';
+import { type Extent, newExtent, roundUpToSector, ZERO } from './extent.js';
+import type { Layers } from './layers.js';
+import { readRange } from './read-range.js';
+
+/**
+ * An image of a format with metadata, and its backing files. The layers say where a range lives; the
+ * format of the top layer writes. What a guest has written below the top layer is never changed.
+ */
+export class LayeredDriver implements Driver {
+  size: number;
+  readonly alignment: number;
+  readonly lockUnit: number;
+  /** Bytes behind the end that an image had before might come back. */
+  readonly shrinks = false;
+  readonly delaysMetadata: boolean;
+  readonly layers: Layers;
+  readonly #writer: LayerWriter | null;
+  readonly #io: DriverIo;
+  readonly #file: number;
+
+  /**
+   * @param file The engine's handle of the image's own file.
+   * @param writer Null while the image is read-only.
+   */
+  constructor(layers: Layers, writer: LayerWriter | null, file: number, io: DriverIo) {
+    this.layers = layers;
+    this.#writer = writer;
+    this.#file = file;
+    this.#io = io;
+    this.size = layers.top.size;
+    this.alignment = layers.alignment;
+    this.lockUnit = writer?.lockUnit ?? 1;
+    this.delaysMetadata = writer !== null;
+  }
+
+  map(offset: number, length: number, extent: Extent): void {
+    this.layers.map(offset, length, extent);
+  }
+
+  mapWrite(offset: number, length: number, extent: Extent): boolean {
+    // Behind the end there may be clusters that are not part of the image yet.
+    if (offset + length > this.size) return false;
+    if (((offset | length) & (this.alignment - 1)) !== 0) return false;
+    return this.#writable.mapWrite(offset, length, extent);
+  }
+
+  /** Writes in place never change the size. */
+  written(): void {}
+
+  read(request: number, offset: number, length: number, at: number, done: number): Task {
+    const { engine, memory } = this.#io;
+    return readRange(this.layers, engine, memory, request, offset, length, at, done);
+  }
+
+  *write(request: number, offset: number, length: number, source: number): Task {
+    const grown = yield* this.#grow(request, offset + length);
+    return grown < 0 ? grown : yield* this.#writable.write(request, offset, length, source);
+  }
+
+  /** Setting room aside (mode 0) is refused, as QEMU does within an image. */
+  *allocate(request: number, mode: number, offset: number, length: number): Task {
+    const zeroes = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
+    if (!zeroes) return -ERRNO.EOPNOTSUPP;
+    const grown = yield* this.#grow(request, offset + length);
+    return grown < 0 ? grown : yield* this.#writable.zero(request, offset, length);
+  }
+
+  /** Extent by extent. Every image ends in a hole: the last answer of SEEK_HOLE is the end. */
+  *seek(request: number, offset: number, whence: number): Task {
+    // Its own: other requests map while this one waits.
+    const extent = newExtent();
+    for (let at = offset; at < this.size; at += extent.length) {
+      const rest = this.size - at;
+      const error = yield* blockStatus(this.layers, this.#io.engine, request, at, rest, extent);
+      if (error < 0) return error;
+      if ((extent.kind !== ZERO) === (whence === SEEK_DATA)) return at;
+    }
+    return whence === SEEK_DATA ? -ERRNO.ENXIO : this.size;
+  }
+
+  *resize(request: number, size: number): Task {
+    return roundUpToSector(size) < this.size ? -ERRNO.EPERM : yield* this.#grow(request, size);
+  }
+
+  flush(request: number): Task {
+    return this.#writable.flush(request);
+  }
+
+  *setTimes(request: number, times: Uint8Array): Task {
+    return yield this.#io.engine.setTimes(request, this.#file, times);
+  }
+
+  *status(request: number, status: HostStatus): Task {
+    return yield this.#io.engine.status(request, this.#file, status);
+  }
+
+  takeLoss(): number {
+    return this.#writable.takeLoss();
+  }
+
+  close(request: number): Task {
+    return this.#writable.close(request);
+  }
+
+  get #writable(): LayerWriter {
+    return this.#writer!;
+  }
+
+  *#grow(request: number, size: number): Task {
+    if (size <= this.size) return 0;
+    const result = yield* this.#writable.grow(request, size);
+    if (result === 0) this.size = this.layers.top.size;
+    return result;
+  }
+}

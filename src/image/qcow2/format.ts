@@ -1,0 +1,49 @@
+import { mapAnonymous } from '../../sys/memory.js';
+import type { Format } from '../format.js';
+import { geometryOf, type QcowLayout } from './layout.js';
+import { QcowLayer } from './qcow-layer.js';
+import { QcowWriter } from './qcow-writer.js';
+import type { WritePart } from './read-for-writing.js';
+import { PLACES_MIN, SliceCache } from './slice-cache.js';
+import { SliceLoads } from './slice-loads.js';
+import { QcowWrites } from './writes.js';
+
+/** Logical blocks of a device, the smallest ranges that can be zeroed there, are not larger. */
+const DEVICE_HOLE_BYTES = 4096;
+
+/** The metadata of a layer, as `LayerConfig` has it. */
+export interface QcowMetadata {
+  layout: QcowLayout;
+  /** From `readL1`. */
+  l1: Float64Array;
+}
+
+/** QEMU's image format: clusters found by tables, with refcounts, snapshots and backing files. */
+export const qcow2: Format = {
+  name: 'qcow2',
+  hasMetadata: true,
+  makeLayer: ({ metadata }, [file, dataFile = file], { engine, resume, cacheBytes, growable }) => {
+    const { layout, l1 } = metadata as QcowMetadata;
+    const cache = makeCache(layout, cacheBytes, growable);
+    const loads = new SliceLoads(cache, engine, resume);
+    return new QcowLayer(layout, l1, cache, loads, file!, dataFile!);
+  },
+  makeWriter: (layers, { layers: configs, writing, cacheBytes, blockDevice }, file, io) => {
+    const layer = layers.top as QcowLayer;
+    const { hostSize } = configs[0]!;
+    const part = writing as WritePart;
+    // The rest is for the tables.
+    const writer = new QcowWriter(layer, part, hostSize, cacheBytes / 8);
+    const own = { file, hostSize, holeUnit: blockDevice ? DEVICE_HOLE_BYTES : 1 };
+    return new QcowWrites(layers, writer, own, io);
+  },
+};
+
+/** Never more than the whole image needs, unless it grows. */
+function makeCache(layout: QcowLayout, bytes: number, growable: boolean): SliceCache {
+  const { sliceBytes, sliceCoverage } = geometryOf(layout);
+  const needed = Math.ceil(layout.size / sliceCoverage);
+  const allowed = Math.max(PLACES_MIN, Math.floor(bytes / sliceBytes));
+  const places = Math.max(1, growable ? allowed : Math.min(needed, allowed));
+  return new SliceCache(mapAnonymous(places * sliceBytes), sliceBytes);
+}
