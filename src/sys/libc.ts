@@ -95,16 +95,6 @@ export const fallocate = declareAsync(
   'int fallocate(int fd, int mode, int64 offset, int64 length)',
 ) as (fd: number, mode: number, offset: number, length: number) => Promise<number>;
 
-/** pread(2) to and pwrite(2) from an address, which must stay mapped meanwhile. */
-export const preadSoon = declareAsync(
-  'int64 pread(int fd, int64 address, size_t length, int64 offset)',
-) as (fd: number, address: number, length: number, offset: number) => Promise<number>;
-export const pwriteSoon = declareAsync(
-  'int64 pwrite(int fd, int64 address, size_t length, int64 offset)',
-) as (fd: number, address: number, length: number, offset: number) => Promise<number>;
-
-export const fsyncSoon = declareAsync('int fsync(int fd)') as (fd: number) => Promise<number>;
-
 /** flock(2); the lock goes with the descriptor. */
 export const flock = declare('int flock(int fd, int operation)') as (
   fd: number,

@@ -9,13 +9,6 @@ import { libc } from './libc.js';
 const preadCall = libc.func('pread', 'int', ['int', 'int64', 'size_t', 'int64']);
 const pwriteCall = libc.func('pwrite', 'int', ['int', 'int64', 'size_t', 'int64']);
 
-const fsyncCall = libc.func('fsync', 'int', ['int']);
-
-/** fsync(2), for a thread that may wait. 0 or -errno. */
-export function fsync(fd: number): number {
-  return (fsyncCall(fd) as number) < 0 ? -koffi.errno() : 0;
-}
-
 export function pread(fd: number, address: number, length: number, offset: number): number {
   const result = preadCall(fd, address, length, offset) as number;
   return result < 0 ? -koffi.errno() : result;
