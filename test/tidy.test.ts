@@ -13,13 +13,14 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   buffers: 'sys',
   host: 'uring sys util',
   throttle: 'util',
-  image: 'host util sys/constants.ts',
-  'image/qcow2': 'image host util sys/constants.ts',
+  image: 'host util buffers sys/constants.ts sys/memory.ts',
+  'image/raw': 'image host util buffers sys/constants.ts',
+  'image/qcow2': 'image host util buffers sys/constants.ts sys/memory.ts',
   control: 'throttle util',
   tree: 'control throttle util',
   fuse: 'sys uring util buffers',
   plane: 'buffers control host image throttle tree sys util',
-  server: 'util sys uring buffers host throttle image image/qcow2 control tree fuse plane',
+  server: 'util sys uring buffers host throttle image control tree fuse plane',
   cli: 'server control util',
 };
 
@@ -36,22 +37,16 @@ control -> plane (types)
 control -> tree
 fuse -> host (types)
 fuse -> tree (types)
-image -> buffers (types)
 image -> image/qcow2
-image -> plane (types)
-image -> sys
-image/qcow2 -> buffers (types)
-image/qcow2 -> sys
 plane -> fuse
-plane -> image/qcow2 (types)
 plane -> uring
+server -> image/qcow2
 `);
 
 /** Files that import each other, directly or through others. */
 // to go:
 const CYCLES_TO_GO = lines(`
 fuse/attributes.ts fuse/disk-operations.ts
-image/chain-content.ts image/chain.ts image/qcow2/cluster-writes.ts image/qcow2/writes.ts
 `);
 
 const LINES_MAX = 400;
@@ -80,16 +75,16 @@ cli/info-report.ts cli/io-stat.ts cli/option-values.ts
 cli/parser.ts cli/stat-json.ts cli/stat-report.ts control/parse-members.ts control/parse-shares.ts
 fuse/dispatch.ts fuse/fusermount.ts fuse/native-locals.ts fuse/native-mount.ts
 fuse/native-package.ts fuse/native-requests.ts fuse/native-session.ts host/engine.ts
-host/thread-pool-batch.ts host/transfer-worker.ts image/backing-name.ts image/build-chain.ts
-image/chain-content.ts image/describe-chain.ts image/image.ts
-image/inflater.ts image/make-chains.ts image/map-image.ts image/qcow2/cluster-writes.ts
+host/thread-pool-batch.ts host/transfer-worker.ts image/backing-name.ts 
+ image/describe-chain.ts 
+image/inflater.ts  image/map-image.ts image/qcow2/cluster-writes.ts
 image/qcow2/collect-tables.ts image/qcow2/count-references.ts image/qcow2/create-overlay.ts
 image/qcow2/dirty-tables.ts image/qcow2/entries.ts image/qcow2/extensions.ts image/qcow2/growth.ts
-image/qcow2/header-block.ts image/qcow2/layout.ts image/qcow2/metadata-loads.ts
+image/qcow2/header-block.ts image/qcow2/layout.ts 
 image/qcow2/piece-cache.ts image/qcow2/qcow-layer.ts image/qcow2/qcow-writer.ts
 image/qcow2/read-for-writing.ts image/qcow2/refcount-blocks.ts image/qcow2/slice-cache.ts
 image/qcow2/snapshots.ts image/qcow2/writes.ts plane/assemble.ts
-plane/disk-requests.ts plane/disk.ts plane/plane.ts plane/pool-loop.ts plane/replies.ts
+plane/disk-requests.ts  plane/plane.ts plane/pool-loop.ts plane/replies.ts
 plane/ring-loop.ts plane/worker.ts server/control-reader.ts server/control-writer.ts
 server/doctor-ring.ts server/doctor.ts server/holders.ts
 server/inflate-thread.ts server/main.ts server/native-plane.ts server/open-disks.ts
@@ -99,6 +94,7 @@ throttle/depth-control.ts throttle/entities.ts throttle/fair-tree.ts throttle/fi
 throttle/group.ts throttle/key-heap.ts throttle/latency-control.ts throttle/reservations.ts
 throttle/savings.ts throttle/slot-heap.ts throttle/stats.ts throttle/throttle.ts throttle/turns.ts
 throttle/window-meter.ts tree/control-files.ts
+image/extent.ts image/image-config.ts image/layered-driver.ts
 `);
 
 /** Constants of the same name and value that mean different things. */
@@ -119,23 +115,17 @@ MKDIR = 9
 RMDIR = 11
 `);
 
-/** Files of src/plane/ that speak of chains: what an image is made of is the business of image/. */
-// to go:
-const CHAIN_TO_GO = words(`
-plane/assemble.ts plane/disk-requests.ts plane/disk.ts plane/last-flush.ts plane/operations.ts
-plane/reads.ts plane/waiting-index.ts plane/worker.ts plane/writes.ts
-`);
-
 /** Files that name a format although they serve all of them. */
 // to go:
 const QCOW_TO_GO = words(`
 cli/commands/map.ts cli/format-option.ts cli/image-commands.ts
-cli/mount-options.ts image/backing-name.ts image/build-chain.ts
-image/chain-files.ts image/chain-image.ts image/chain.ts image/describe-chain.ts image/inflate.ts
-image/inflater.ts image/layer.ts image/make-chains.ts image/map-image.ts image/named-files.ts
-image/open-chain.ts image/probe.ts image/signatures.ts plane/disk.ts plane/last-flush.ts
-plane/messages.ts plane/operations.ts server/inflate-thread.ts
+cli/mount-options.ts image/backing-name.ts 
+   image/describe-chain.ts 
+   image/map-image.ts image/named-files.ts
+image/open-chain.ts image/probe.ts image/signatures.ts  
+  
 server/check-images.ts server/open-disks.ts server/overlay.ts server/prepare-writing.ts
+image/image-config.ts
 `);
 
 function lines(text: string): string[] {
@@ -319,10 +309,9 @@ test('the data plane does not know that images have layers', (t) => {
   const found = SOURCES.filter(
     ({ path, text }) => path.startsWith('plane/') && /chain/i.test(text),
   );
-  onlyThese(
-    t,
+  t.deepEqual(
     found.map(({ path }) => path),
-    CHAIN_TO_GO,
+    [],
   );
 });
 

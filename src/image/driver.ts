@@ -1,7 +1,7 @@
 import type { Memory } from '../buffers/memory.js';
 import type { Engine, HostStatus, Task } from '../host/engine.js';
 import type { Extent } from './extent.js';
-import type { InflateCalls } from './inflater.js';
+import type { InflateCalls, Inflation } from './inflate-calls.js';
 import type { Resume } from './waiters.js';
 
 /**
@@ -88,7 +88,7 @@ export interface DriverIo {
   /** Offset in `memory` of the slot that belongs to the request; it gets one if it has none. */
   slotOf(request: number): number;
   /**
-   * Returns a function that tells whether all requests that are now at work on the image have ended.
+   * Returns a predicate: whether all requests that are now at work on the image have ended.
    * A request that waits for its group or for a lock has not mapped anything yet, and does not count.
    */
   watch(): () => boolean;
@@ -109,15 +109,6 @@ export interface Layer {
   load(request: number, extent: Extent): Task;
   /** Null for a layer that has no compressed clusters. */
   readonly inflation: Inflation | null;
-}
-
-/** Methods by which a format compresses clusters: raw DEFLATE, or Zstandard frames. */
-export type Compression = 'zlib' | 'zstd';
-
-/** How a layer's compressed clusters are to be inflated. */
-export interface Inflation {
-  method: Compression;
-  clusterBytes: number;
 }
 
 /** Writes to the top layer. Each method is the method of Driver with the same name. */

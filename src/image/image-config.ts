@@ -1,6 +1,6 @@
 import type { EngineFile } from '../host/engine.js';
 import type { HostFile } from '../host/host-file.js';
-import type { Compression } from './driver.js';
+import type { Compression } from './inflate-calls.js';
 import type { OpenChain } from './open-chain.js';
 
 /** Metadata cache of an image if nothing else is said: the L2 tables of 128 GiB in 64 KiB clusters. */

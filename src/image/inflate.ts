@@ -1,6 +1,6 @@
 import { constants, inflateRaw } from 'node:zlib';
 import { ZSTDDecoder } from 'zstddec';
-import type { Compression } from './driver.js';
+import type { Compression } from './inflate-calls.js';
 import { zstdFrameBytes } from './zstd-frame.js';
 
 /** Zstandard in WebAssembly: 64 KiB in 0.3 ms, where decoders in plain JavaScript take 5 ms. */

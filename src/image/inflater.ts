@@ -1,8 +1,8 @@
 import { type Engine, PENDING, type Task } from '../host/engine.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
-import type { Compression, Inflation } from './driver.js';
 import type { Extent } from './extent.js';
+import type { InflateCalls, Inflation } from './inflate-calls.js';
 import { type Resume, Waiters } from './waiters.js';
 
 /** Inflated clusters that are kept, bytes: what a sequential read with readahead is amid of. */
@@ -15,46 +15,6 @@ const BUFFERS = 8;
 const BUFFER_BYTES = (4 << 20) + 2 * 4096;
 
 const ANY_BUFFER = -1;
-
-/** A cluster to be inflated off the data plane's thread. Plain data. */
-export interface InflateCall {
-  kind: 'inflate';
-  request: number;
-  method: Compression;
-  /** As read: behind the compressed data there is noise. */
-  bytes: Uint8Array;
-  /** Size of the inflated cluster. */
-  clusterBytes: number;
-}
-
-/** Clusters that are being inflated elsewhere, by request: each request waits for one at most. */
-export class InflateCalls {
-  readonly #post: (call: InflateCall) => void;
-  readonly #arrived = new Map<number, Uint8Array | null>();
-
-  /** @param post Has a cluster inflated; `ended` must follow, and then the request goes on. */
-  constructor(post: (call: InflateCall) => void) {
-    this.#post = post;
-  }
-
-  /** The inflated cluster, null for a broken one. */
-  *inflate(
-    request: number,
-    { method, clusterBytes }: Inflation,
-    bytes: Uint8Array,
-  ): Generator<number, Uint8Array | null, number> {
-    this.#post({ kind: 'inflate', request, method, bytes, clusterBytes });
-    yield PENDING;
-    const cluster = this.#arrived.get(request)!;
-    this.#arrived.delete(request);
-    return cluster;
-  }
-
-  /** A cluster has come back, null if it was broken. */
-  ended(request: number, cluster: Uint8Array | null): void {
-    this.#arrived.set(request, cluster);
-  }
-}
 
 /**
  * Compressed clusters of one image: reads them, has them inflated off this thread (64 KiB take 0.1 to

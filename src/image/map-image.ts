@@ -3,7 +3,7 @@ import { runNow, SyncEngine } from '../host/sync-engine.js';
 import { blockStatus, findHole } from './block-status.js';
 import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './extent.js';
 import { layerConfigs, METADATA_CACHE_BYTES } from './image-config.js';
-import { InflateCalls } from './inflater.js';
+import { InflateCalls } from './inflate-calls.js';
 import type { Layers } from './layers.js';
 import { makeLayers } from './make-driver.js';
 import type { OpenChain } from './open-chain.js';

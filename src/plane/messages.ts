@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { GroupSetting } from '../control/settings.js';
 import type { Owner } from '../fuse/attributes.js';
-import type { InflateCall } from '../image/inflater.js';
+import type { InflateCall } from '../image/inflate-calls.js';
 import type { FigureNews } from '../throttle/stats.js';
 import type { DiskConfig } from './disk.js';
 import type { Unflushed } from './last-flush.js';

@@ -1,5 +1,5 @@
 import { REQUESTS } from '../buffers/memory.js';
-import type { ServedImage } from './disk.js';
+import type { Driver } from '../image/driver.js';
 import { NONE } from './requests.js';
 
 /**
@@ -113,7 +113,7 @@ export class LockTable {
  * @returns See `RangeLocks.begin`.
  */
 export function lockRange(
-  { driver, locks }: Pick<ServedImage, 'driver' | 'locks'>,
+  { driver, locks }: { driver: Driver; locks: RangeLocks },
   request: number,
   start: number,
   end: number,

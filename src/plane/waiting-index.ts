@@ -3,7 +3,7 @@ import { NONE, type Requests } from './requests.js';
 
 const BUCKETS = 4096;
 
-/** Finds a waiting request by FUSE's id, for INTERRUPT: a hash table with chains in typed arrays. */
+/** Finds a waiting request by FUSE's id, for INTERRUPT: a hash table of linked lists in typed arrays. */
 export class WaitingIndex {
   readonly #requests: Requests;
   readonly #heads = new Int32Array(BUCKETS).fill(NONE);

@@ -3,7 +3,7 @@ import { Memory } from '../buffers/memory.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import type { SlowCalls } from '../host/slow-calls.js';
 import { UringEngine } from '../host/uring-engine.js';
-import { InflateCalls } from '../image/inflater.js';
+import { InflateCalls } from '../image/inflate-calls.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Ring } from '../uring/ring.js';
 import { SluiceError } from '../util/errors.js';

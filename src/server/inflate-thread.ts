@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { Compression } from '../image/driver.js';
 import { inflate } from '../image/inflate.js';
+import type { Compression } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
 
 /** What the thread is asked for. */

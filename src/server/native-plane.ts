@@ -6,7 +6,7 @@ import type { NativePackage } from '../fuse/native-package.js';
 import { NativeSession } from '../fuse/native-session.js';
 import { ThreadPoolEngine } from '../host/thread-pool.js';
 import { type TransferEvents, TransferThread } from '../host/transfer-thread.js';
-import { type InflateCall, InflateCalls } from '../image/inflater.js';
+import { type InflateCall, InflateCalls } from '../image/inflate-calls.js';
 import { assemble } from '../plane/assemble.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { Plane } from '../plane/plane.js';

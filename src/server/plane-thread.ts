@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { FigureReader } from '../control/figures.js';
 import { inflate } from '../image/inflate.js';
-import type { InflateCall } from '../image/inflater.js';
+import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
 import type { Unflushed } from '../plane/last-flush.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';

@@ -6,7 +6,7 @@ import * as abi from '../../src/fuse/abi.js';
 import { RequestWriter } from '../../src/fuse/native-requests.js';
 import type { Transport } from '../../src/fuse/transport.js';
 import { inflate } from '../../src/image/inflate.js';
-import { InflateCalls } from '../../src/image/inflater.js';
+import { InflateCalls } from '../../src/image/inflate-calls.js';
 import { assemble } from '../../src/plane/assemble.js';
 import { Plane } from '../../src/plane/plane.js';
 import { openDisks } from '../../src/server/open-disks.js';

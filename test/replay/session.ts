@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Memory } from '../../src/buffers/memory.js';
 import type { LayerConfig } from '../../src/image/image-config.js';
 import { inflate } from '../../src/image/inflate.js';
-import { type InflateCall, InflateCalls } from '../../src/image/inflater.js';
+import { type InflateCall, InflateCalls } from '../../src/image/inflate-calls.js';
 import type { WritePart } from '../../src/image/qcow2/read-for-writing.js';
 import { assemble } from '../../src/plane/assemble.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';

@@ -3,7 +3,7 @@ import { Memory, SLOT_DATA, slotOffset } from '../../src/buffers/memory.js';
 import { PENDING, type Task } from '../../src/host/engine.js';
 import type { Driver } from '../../src/image/driver.js';
 import { inflate } from '../../src/image/inflate.js';
-import { type InflateCall, InflateCalls } from '../../src/image/inflater.js';
+import { type InflateCall, InflateCalls } from '../../src/image/inflate-calls.js';
 import { makeDriver } from '../../src/image/make-driver.js';
 import type { QcowMetadata } from '../../src/image/qcow2/format.js';
 import type { QcowLayout } from '../../src/image/qcow2/layout.js';

@@ -7,7 +7,6 @@ import type { DriverIo } from '../driver.js';
 import type { Layers } from '../layers.js';
 import { ClusterBuffers } from './cluster-buffers.js';
 import type { QcowLayer } from './qcow-layer.js';
-import type { OwnFile } from './writes.js';
 
 /** The source of a write of zeros. */
 export const ZEROS = -1;
@@ -36,6 +35,16 @@ export interface ClusterTarget {
   from: number;
   to: number;
   state: ClusterState;
+}
+
+/** The image's own file. */
+export interface OwnFile {
+  /** The engine's handle of it. */
+  file: number;
+  /** Its size, bytes. */
+  hostSize: number;
+  /** Holes in it are multiples of this, bytes. */
+  holeUnit: number;
 }
 
 /** Moves bytes to clusters of an image: new bytes with what lies around them. */

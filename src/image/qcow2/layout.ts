@@ -1,4 +1,4 @@
-import type { Compression } from '../driver.js';
+import type { Compression } from '../inflate-calls.js';
 import { SUBCLUSTERS } from './abi.js';
 
 /** The header of a qcow2 image, decoded and checked. Plain data. Offsets and sizes are bytes. */

@@ -1,4 +1,4 @@
-import type { Compression } from '../driver.js';
+import type { Compression } from '../inflate-calls.js';
 import * as abi from './abi.js';
 import { getU64, OFFSET_MAX } from './bytes.js';
 import { type Extensions, parseExtensions, textOf } from './extensions.js';

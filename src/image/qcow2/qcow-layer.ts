@@ -1,5 +1,5 @@
 import type { Task } from '../../host/engine.js';
-import type { Inflation, Layer } from '../driver.js';
+import type { Layer } from '../driver.js';
 import {
   BROKEN,
   COMPRESSED,
@@ -10,6 +10,7 @@ import {
   UNALLOCATED,
   ZERO,
 } from '../extent.js';
+import type { Inflation } from '../inflate-calls.js';
 import { SUBCLUSTERS } from './abi.js';
 import { OFFSET_MAX } from './bytes.js';
 import * as entries from './entries.js';

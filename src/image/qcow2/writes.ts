@@ -5,7 +5,7 @@ import type { DriverIo, LayerWriter } from '../driver.js';
 import { DATA, type Extent, newExtent, ZERO } from '../extent.js';
 import type { Layers } from '../layers.js';
 import { Waiters } from '../waiters.js';
-import { type ClusterTarget, ClusterWrites, ZEROS } from './cluster-writes.js';
+import { type ClusterTarget, ClusterWrites, type OwnFile, ZEROS } from './cluster-writes.js';
 import { Growth } from './growth.js';
 import { MetadataFlush } from './metadata-flush.js';
 import type { QcowWriter } from './qcow-writer.js';
@@ -14,16 +14,6 @@ import { MISSING } from './slice-cache.js';
 
 /** Key of requests that wait for a flush; other keys are L1 indices. */
 const FLUSH = -1;
-
-/** The image's own file. */
-export interface OwnFile {
-  /** The engine's handle of it. */
-  file: number;
-  /** Its size, bytes. */
-  hostSize: number;
-  /** Holes in it are multiples of this, bytes. */
-  holeUnit: number;
-}
 
 /**
  * Writes of a qcow2 image that are more than a transfer: new clusters, copies of the bytes around new
