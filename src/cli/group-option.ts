@@ -1,26 +1,8 @@
 import { checkGroupName, groupPath } from '../control/group-name.js';
-import { formatMember, parseMember } from '../control/parse-members.js';
-import { parseSettings } from '../control/settings.js';
-import type { Assignment, GroupConfig } from '../server/config.js';
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
-
-function refuse(message: string, errno = 'EINVAL'): SluiceError {
-  return new SluiceError(message, errno, EXIT_USAGE);
-}
-
-/** Puts the option before what is wrong with its value. */
-function naming<T>(option: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof SluiceError)) throw error;
-    throw new SluiceError(`${option}: ${error.message}`, error.errno, EXIT_USAGE, error);
-  }
-}
-
-function checkPath(path: string): void {
-  for (const part of path.split('/')) checkGroupName(part);
-}
+import { formatMember, parseMember } from '../control/members.js';
+import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
+import { parseWords } from '../control/text.js';
+import { naming, refuse } from '../util/errors.js';
 
 /**
  * Parses `PATH[:KEY=VALUE,...]` of `--group`; the path `/` is the root group, '' in the result.
@@ -32,11 +14,10 @@ export function parseGroupOption(text: string): GroupConfig {
   const written = colon < 0 ? text : text.slice(0, colon);
   if (written === '') throw refuse(`--group "${text}": the group's path is empty`);
   const path = groupPath(written);
-  const isRoot = path === '';
-  if (!isRoot) naming(`--group ${path}`, () => checkPath(path));
-  const words = colon < 0 ? [] : text.slice(colon + 1).split(',');
-  const settings = colon < 0 ? [] : naming(`--group ${text}`, () => parseSettings(words, isRoot));
-  return { path, settings };
+  if (path !== '') naming(`--group ${path}`, () => path.split('/').forEach(checkGroupName));
+  if (colon < 0) return { path, changes: {} };
+  const words = text.slice(colon + 1).split(',');
+  return { path, changes: naming(`--group ${text}`, () => parseWords(words, path === '')) };
 }
 
 /** Refuses groups given twice. */

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { looksLikeRule } from '../control/parse-members.js';
+import { looksLikeRule } from '../control/members.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { absolutePath } from './working-directory.js';
 

@@ -1,4 +1,5 @@
 import { withParents } from '../control/group-name.js';
+import { DEPTH } from '../control/values.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
 import { METADATA_CACHE_BYTES } from '../image/image-config.js';
 import type { ImageConfig, MountConfig } from '../server/config.js';
@@ -24,7 +25,6 @@ export interface CliEnvironment {
   directory: string;
 }
 
-const MAX_DEPTH = 4096;
 /** A second of spinning: more would be a mistake, not a setting. */
 const MAX_POLL_US = 1_000_000;
 const DEFAULT_POLL_US = 50;
@@ -34,7 +34,7 @@ const TRANSPORTS = ['auto', 'uring', 'fuse-native'] as const;
 
 function parseDepth(value: MountArguments['depth']): 'auto' | number {
   if (oneText('--depth', value, 'auto') === 'auto') return 'auto';
-  return oneInteger('--depth', value, 1, MAX_DEPTH, 0, 'auto or ');
+  return oneInteger('--depth', value, ...DEPTH.range, 0, 'auto or ');
 }
 
 /** Smaller would load tables all the time; larger holds tables of images that do not exist. */

@@ -1,72 +1,44 @@
-import { unescapeName } from '../tree/names.js';
-import type { Figures, GroupStat, PressureLine } from './io-stat.js';
+import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
+import { NS_PER_US } from '../control/values.js';
 
-/** `iops_size` -> `iopsSize`: JSON has one case for all keys. */
-function camelCase(key: string): string {
-  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+/** JSON has no Infinity. */
+const finite = (value: number): number | null => (value === Infinity ? null : value);
+
+function figuresJson({ waitNs, queued, inflight, ...moved }: GroupSnapshot['total']): object {
+  const { rbytes, wbytes, rios, wios, dbytes, dios } = moved;
+  const waitUsec = waitNs / NS_PER_US;
+  return { rbytes, wbytes, rios, wios, dbytes, dios, waitUsec, queued, inflight };
 }
 
-function mapValues<In, Out>(
-  record: Readonly<Record<string, In>>,
-  map: (value: In) => Out,
-): Record<string, Out> {
-  const entries = Object.entries(record).map(([key, value]) => [camelCase(key), map(value)]);
-  return Object.fromEntries(entries) as Record<string, Out>;
+function pressureJson({ totalUs, ...averages }: GroupSnapshot['pressure']['some']): object {
+  return { ...averages, totalUsec: totalUs };
 }
 
-const numberOrNull = (text: string): number | null => (text === 'max' ? null : Number(text));
-
-function burstOf(text: string): { rate: number; seconds: number } | null {
-  if (text === 'max') return null;
-  const [rate, seconds] = text.split('/').map(Number) as [number, number];
-  return { rate, seconds };
-}
-
-function depthOf(text: string): { mode: 'auto' | number; window: number } {
-  const [mode, window] = text.split(' ') as [string, string?];
-  return mode === 'auto'
-    ? { mode, window: Number(window) }
-    : { mode: Number(mode), window: Number(mode) };
-}
-
-const figuresOf = (figures: Figures): Record<string, number> => mapValues(figures, Number);
-
-function pressureOf({ total, ...averages }: PressureLine): Record<string, number> {
-  return { ...averages, totalUsec: total };
+function mountJson({ depth, window, cost }: NonNullable<GroupSnapshot['mount']>): object {
+  return { depth: { mode: depth, window }, cost };
 }
 
 /** A group as JSON shows it; the manual describes it. */
-export function groupJson(group: GroupStat): object {
-  const { path, limits, bursts, weight, minimum, latency, pressure, depth, cost } = group;
+export function groupJson(group: GroupSnapshot): object {
+  const { limits, bursts, weight, minimum, latencyTarget } = group.settings;
+  const { iopsSize, ...rates } = limits;
+  const rateEntries = Object.entries(rates).map(([key, rate]) => [key, finite(rate)]);
   return {
-    path: path === '' ? '/' : path,
-    limits: mapValues(limits, numberOrNull),
-    bursts: mapValues(bursts, burstOf),
+    path: group.path || '/',
+    limits: { ...Object.fromEntries(rateEntries), iopsSize: iopsSize === 0 ? null : iopsSize },
+    bursts,
     weight,
-    minimum: mapValues(minimum, Number),
-    latencyUsec: latency,
-    pressure: { some: pressureOf(pressure.some), full: pressureOf(pressure.full) },
-    ...(depth === undefined ? {} : { depth: depthOf(depth) }),
-    ...(cost === undefined ? {} : { cost }),
-    members: group.members.map(({ name, figures }) => ({ name, figures: figuresOf(figures) })),
-    total: figuresOf(group.total),
+    minimum,
+    latencyUsec: finite(latencyTarget / NS_PER_US),
+    pressure: { some: pressureJson(group.pressure.some), full: pressureJson(group.pressure.full) },
+    ...(group.mount === undefined ? {} : mountJson(group.mount)),
+    members: group.members.map(({ name, figures }) => ({ name, figures: figuresJson(figures) })),
+    total: figuresJson(group.total),
   };
 }
 
-/** The lines of `.groups/images`. */
-export function imagesJson(text: string): object[] {
-  const lines = text.split('\n').filter((line) => line !== '');
-  return lines.map((line) => {
-    const [name = '', ...words] = line.split(' ');
-    const fields = new Map(words.map((word) => word.split('=') as [string, string]));
-    return {
-      name: unescapeName(name),
-      path: unescapeName(fields.get('path') ?? ''),
-      format: fields.get('format') ?? '',
-      size: Number(fields.get('size') ?? 0),
-      readOnly: fields.get('read_only') === '1',
-    };
-  });
+export function imageJson({ name, path, format, size, readOnly }: ImageSnapshot): object {
+  return { name, path, format, size, readOnly };
 }
 
 /** The lines of `.groups/daemon`. */

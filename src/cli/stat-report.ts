@@ -1,5 +1,6 @@
+import type { GroupSnapshot } from '../control/control.js';
+import { formatWords } from '../control/text.js';
 import { formatCount, formatSize } from '../util/units.js';
-import type { Figures, GroupStat } from './io-stat.js';
 import { type Column, formatTable } from './table.js';
 
 const COLUMNS: readonly Column[] = [
@@ -17,13 +18,18 @@ const COLUMNS: readonly Column[] = [
   { title: 'PRESSURE', align: 'right' },
 ];
 
-/** Microseconds for people. */
-function formatWait(microseconds: number): string {
-  return `${(microseconds / 1e6).toFixed(3)} s`;
+/** Nanoseconds for people. */
+function formatWait(ns: number): string {
+  return `${(ns / 1e9).toFixed(3)} s`;
 }
 
 /** @param tail Weight and pressure, which groups have and members have not. */
-function cells(group: string, member: string, figures: Figures, tail: string[]): string[] {
+function cells(
+  group: string,
+  member: string,
+  figures: GroupSnapshot['total'],
+  tail: string[],
+): string[] {
   return [
     group,
     member,
@@ -32,34 +38,22 @@ function cells(group: string, member: string, figures: Figures, tail: string[]):
     formatCount(figures.rios),
     formatCount(figures.wios),
     formatSize(figures.dbytes),
-    formatWait(figures.wait_usec),
+    formatWait(figures.waitNs),
     String(figures.queued),
     String(figures.inflight),
     ...tail,
   ];
 }
 
-/** What is set, in the words of `sluice set`; empty if there is nothing. */
-function settingsOf({ limits, bursts, minimum, latency, depth, cost }: GroupStat): string {
-  const set = Object.entries(limits).filter(([key, value]) => {
-    return value !== 'max' && !(key === 'iops_size' && value === '0');
-  });
-  const burst = Object.entries(bursts).filter(([, value]) => value !== 'max');
-  const least = Object.entries(minimum).filter(([, value]) => value !== '0');
-  const words = [
-    ...set.map(([key, value]) => `${key}=${value}`),
-    ...burst.map(([key, value]) => `burst.${key}=${value}`),
-    ...least.map(([key, value]) => `min.${key}=${value}`),
-  ];
-  if (latency !== null) words.push(`latency=${latency}`);
-  if (depth !== undefined && !depth.startsWith('auto')) words.push(`depth=${depth}`);
-  if (cost !== undefined && cost !== 'linear') words.push(`cost=${cost}`);
-  return words.join(' ');
+/** What is set, in the words of `sluice set`; empty if there is nothing. Weights are in the table. */
+function settingsOf({ settings, mount }: GroupSnapshot): string {
+  const { weight: _, ...below } = settings;
+  return formatWords({ ...below, ...mount }).join(' ');
 }
 
-function rowsOf(group: GroupStat): string[][] {
+function rowsOf(group: GroupSnapshot): string[][] {
   const name = group.path === '' ? '/' : group.path;
-  const tail = [String(group.weight), `${group.pressure.some.avg10.toFixed(2)} %`];
+  const tail = [String(group.settings.weight), `${group.pressure.some.avg10.toFixed(2)} %`];
   return [
     ...group.members.map((member) => cells(name, member.name, member.figures, ['', ''])),
     cells(name, '(total)', group.total, tail),
@@ -67,7 +61,7 @@ function rowsOf(group: GroupStat): string[][] {
 }
 
 /** The table of `sluice stat`, and below it what is set for each group that has something set. */
-export function formatStat(groups: readonly GroupStat[]): string {
+export function formatStat(groups: readonly GroupSnapshot[]): string {
   const settings = groups
     .map((group) => ({ name: group.path === '' ? '/' : group.path, text: settingsOf(group) }))
     .filter((group) => group.text !== '')

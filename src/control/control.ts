@@ -1,19 +1,187 @@
-import type { Group, Throttle } from '../throttle/throttle.js';
-import type { MemberChange } from './parse-members.js';
+import { checkBursts } from '../throttle/bursts.js';
+import { checkLimits } from '../throttle/check-limits.js';
+import { costModel } from '../throttle/cost.js';
+import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
+import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
+import { refuse } from '../util/errors.js';
+import type { GroupFigures } from './figures.js';
+import { checkGroupName } from './group-name.js';
+import type { MemberChange } from './members.js';
+import { unescapeName } from './names.js';
+import type { Changes, GroupSettings, MountSettings } from './settings.js';
 
-/** What the control files act on. */
-export interface Control {
-  readonly throttle: Throttle;
-  /** The throttle's clock, ns. */
-  readonly now: () => number;
+/** The members of groups: images, and rules about callers. */
+export interface Membership {
   /**
-   * Moves members to a group, or takes rules away from it: all of the list or nothing.
+   * Checks changes, and returns the step that makes them, which does not fail.
    * Throws ENOENT (no such image, process or rule), EINVAL (a rule of another group), EBUSY (the
    * group has groups below it).
    */
-  changeMembers(group: Group, changes: readonly MemberChange[]): void;
+  prepare(group: Group, changes: readonly MemberChange[], nowNs: number): () => void;
   /** The throttle's numbers of a group's members, in the order in which they came. */
-  members(group: Group): number[];
-  /** A line for the daemon's log: a change was refused. */
-  log(text: string): void;
+  list(group: Group, nowNs: number): number[];
+}
+
+/** An image of the mount. */
+export interface ImageSnapshot {
+  name: string;
+  /** Of the host file. */
+  path: string;
+  format: string;
+  /** Bytes. */
+  size: number;
+  readOnly: boolean;
+}
+
+/** A group as it is at one moment. */
+export interface GroupSnapshot extends GroupFigures {
+  settings: GroupSettings;
+  pressure: Pressure;
+  /** Of the root group only; `window` is how many requests may be in flight now. */
+  mount?: MountSettings & { window: number };
+}
+
+/** All that there is to know of a mount at one moment. Plain data. */
+export interface Snapshot {
+  /** Each group before those below it. */
+  groups: GroupSnapshot[];
+  images: ImageSnapshot[];
+}
+
+/**
+ * The groups of a mount, for whoever shows or changes them. Groups are named by their path, '' is the
+ * root group. Each change is made as a whole, or refused with a SluiceError and nothing is changed.
+ */
+export class Control {
+  readonly #throttle: Throttle;
+  readonly #members: Membership;
+  readonly #now: () => number;
+  readonly #images: () => ImageSnapshot[];
+
+  /** @param now The throttle's clock, ns. */
+  constructor(
+    throttle: Throttle,
+    members: Membership,
+    now: () => number,
+    images: () => ImageSnapshot[],
+  ) {
+    this.#throttle = throttle;
+    this.#members = members;
+    this.#now = now;
+    this.#images = images;
+  }
+
+  /** Throws what `Membership.prepare` does; EINVAL, ERANGE (a value); ENOENT (no such group). */
+  apply(path: string, changes: Changes): void {
+    const group = this.#group(path);
+    const now = this.#now();
+    checkSettings(group, changes);
+    const { limits, bursts, weight, minimum, latencyTarget, depth, cost, members } = changes;
+    const moveMembers = members && this.#members.prepare(group, members, now);
+    const throttle = this.#throttle;
+    if (limits !== undefined) throttle.setLimits(group, limits, now);
+    if (bursts !== undefined) throttle.setBursts(group, bursts, now);
+    if (weight !== undefined) throttle.setWeight(group, weight);
+    if (minimum !== undefined) throttle.setMinimum(group, minimum, now);
+    if (latencyTarget !== undefined) throttle.setLatencyTarget(group, latencyTarget, now);
+    if (depth !== undefined) throttle.setDepth(depth, now);
+    if (cost !== undefined) throttle.setCostModel(cost);
+    moveMembers?.();
+  }
+
+  /** Throws EINVAL, ENAMETOOLONG (name), ENOENT (no parent), EEXIST, EBUSY (the parent has members). */
+  makeGroup(path: string): void {
+    checkGroupName(path.slice(path.lastIndexOf('/') + 1));
+    this.#throttle.createGroup(path);
+  }
+
+  /** Throws ENOENT; EBUSY (members, groups below it, the root group). */
+  removeGroup(path: string): void {
+    // Rules about processes that have ended go with the listing: they hold no group.
+    this.#members.list(this.#group(path), this.#now());
+    this.#throttle.removeGroup(path);
+  }
+
+  /** Paths of the groups right below one. */
+  groupsBelow(path: string): string[] {
+    return [...this.#group(path).children.values()].map((child) => child.path);
+  }
+
+  settings(path: string): GroupSettings {
+    const { limits, bursts, weight, minimum, latencyTarget } = this.#group(path);
+    return {
+      limits: { ...limits },
+      bursts: { ...bursts },
+      weight,
+      minimum: { ...minimum },
+      latencyTarget,
+    };
+  }
+
+  mountSettings(): MountSettings & { window: number } {
+    const { depthMode, depth, costModel: cost } = this.#throttle;
+    return { depth: depthMode, window: depth, cost };
+  }
+
+  pressure(path: string): Pressure {
+    return this.#throttle.pressure(this.#group(path), this.#now());
+  }
+
+  /** Names of a group's members, in the order in which they came. */
+  members(path: string): string[] {
+    return this.#members.list(this.#group(path), this.#now()).map((member) => this.#name(member));
+  }
+
+  figures(path: string): GroupFigures {
+    const group = this.#group(path);
+    const members = this.#members.list(group, this.#now()).map((member) => ({
+      name: this.#name(member),
+      figures: this.#throttle.memberStats(member),
+    }));
+    return { path, members, total: this.#throttle.groupStats(group) };
+  }
+
+  images(): ImageSnapshot[] {
+    return this.#images();
+  }
+
+  snapshot(): Snapshot {
+    return { groups: this.#snapshots(''), images: this.#images() };
+  }
+
+  #snapshots(path: string): GroupSnapshot[] {
+    const group = {
+      ...this.figures(path),
+      settings: this.settings(path),
+      pressure: this.pressure(path),
+      ...(path === '' ? { mount: this.mountSettings() } : {}),
+    };
+    return [group, ...this.groupsBelow(path).flatMap((child) => this.#snapshots(child))];
+  }
+
+  #name(member: number): string {
+    return unescapeName(this.#throttle.memberName(member));
+  }
+
+  #group(path: string): Group {
+    const group = this.#throttle.findGroup(path);
+    if (group === undefined) throw refuse(`group "${path}": does not exist`, 'ENOENT');
+    return group;
+  }
+}
+
+/** Throws EINVAL, ERANGE. */
+function checkSettings(group: Group, changes: Changes): void {
+  const { limits, bursts, weight, minimum, latencyTarget, depth, cost } = changes;
+  if (limits !== undefined) checkLimits(limits);
+  if (bursts !== undefined) checkBursts(bursts, { ...group.limits, ...limits });
+  if (weight !== undefined) checkWeight(weight);
+  if (minimum !== undefined) checkMinimum(minimum);
+  if (latencyTarget !== undefined) checkLatencyTarget(latencyTarget);
+  if (depth !== undefined && depth !== 'auto') checkDepth(depth);
+  if (cost !== undefined) costModel(cost);
+  if (group.parent === null) return;
+  for (const key of ['depth', 'cost'] as const) {
+    if (changes[key] !== undefined) throw refuse(`${key}: only the root group, /, has it`);
+  }
 }

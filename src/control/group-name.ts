@@ -1,4 +1,4 @@
-import { refuse } from './parse-pairs.js';
+import { refuse } from '../util/errors.js';
 
 /** Names of the files in the root group that are not called `io.` something. */
 export const RESERVED_NAMES: readonly string[] = ['members', 'daemon', 'images', 'refused'];

@@ -1,46 +1,49 @@
-import type { PlaneConfig } from '../plane/messages.js';
-import { CONTROL_FILES } from '../tree/control-files.js';
-import { SluiceError } from '../util/errors.js';
+import { naming } from '../util/errors.js';
 import type { Control } from './control.js';
 import { withParents } from './group-name.js';
-import { parseMember } from './parse-members.js';
+import { parseMember } from './members.js';
+import type { Changes, MountSettings } from './settings.js';
 
-/** What a mount begins with. */
-type GroupConfig = Pick<PlaneConfig, 'groups' | 'assignments' | 'depth'>;
+/** One throttling group to make at start. */
+export interface GroupConfig {
+  /** Path below the root group: `slow`, `team/build`; '' is the root group. */
+  path: string;
+  changes: Changes;
+}
+
+/** Which group a member is charged to. */
+export interface Assignment {
+  /** An image's name, or a rule such as `uid:1000`. */
+  member: string;
+  /** Path of the group, '' for the root group. */
+  group: string;
+}
+
+/** The groups that a mount begins with. */
+export interface GroupsConfig {
+  /** Most requests in flight below the groups. */
+  depth: MountSettings['depth'];
+  groups: GroupConfig[];
+  assignments: Assignment[];
+}
 
 /**
- * Makes the groups that a mount begins with, as if somebody wrote to their control files.
+ * Makes the groups that a mount begins with.
  *
  * @throws SluiceError naming the option that is at fault.
  */
-export function makeGroups(config: GroupConfig, control: Control): void {
-  const { throttle } = control;
-  throttle.setDepth(config.depth, control.now());
+export function setUpGroups({ depth, groups, assignments }: GroupsConfig, control: Control): void {
+  control.apply('', { depth });
   // Parents come first, and are made where nobody names them.
-  for (const path of withParents(config.groups.map((group) => group.path))) {
-    if (throttle.findGroup(path) !== undefined) continue;
-    naming(`--group ${path}`, () => throttle.createGroup(path));
+  for (const path of withParents(groups.map((group) => group.path))) {
+    if (path !== '') naming(`--group ${path}`, () => control.makeGroup(path));
   }
-  for (const { path, settings } of config.groups) {
-    const group = throttle.findGroup(path)!;
-    for (const { file, text } of settings) {
-      const row = CONTROL_FILES.find(({ name }) => name === file)!;
-      naming(`--group ${path || '/'}`, () => row.prepare!(text)(control, group));
-    }
+  for (const { path, changes } of groups) {
+    naming(`--group ${path || '/'}`, () => control.apply(path, changes));
   }
-  for (const { member, group } of config.assignments) {
+  for (const { member, group } of assignments) {
     naming(`--assign ${member}=${group || '/'}`, () => {
-      const change = { member: parseMember(member), remove: false };
-      control.changeMembers(throttle.findGroup(group)!, [change]);
+      control.apply(group, { members: [{ member: parseMember(member), remove: false }] });
     });
-  }
-}
-
-function naming(option: string, make: () => unknown): void {
-  try {
-    make();
-  } catch (error) {
-    if (!(error instanceof SluiceError)) throw error;
-    throw new SluiceError(`${option}: ${error.message}`, error.errno, error.exitCode);
   }
 }

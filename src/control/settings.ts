@@ -1,92 +1,123 @@
-import { RATES } from '../throttle/bursts.js';
-import { CONTROL_FILES } from '../tree/control-files.js';
-import { refuse } from './parse-pairs.js';
+import { type Bursts, RATES } from '../throttle/bursts.js';
+import type { CostModel } from '../throttle/cost.js';
+import { type Limits, NO_LIMITS } from '../throttle/limits.js';
+import { DEFAULT_WEIGHT, type Minimum } from '../throttle/shares.js';
+import { formatMembers, type MemberChange, parseMembers } from './members.js';
+import {
+  burst,
+  COST,
+  DEPTH,
+  LATENCY,
+  limit,
+  minimum,
+  unitOf,
+  type ValueType,
+  WEIGHT,
+} from './values.js';
 
-/** A text for one control file of a group. */
-export interface GroupSetting {
-  file: string;
-  text: string;
+/** The settings of a group. */
+export interface GroupSettings {
+  limits: Limits;
+  bursts: Bursts;
+  weight: number;
+  minimum: Minimum;
+  /** In ns; Infinity: no target. */
+  latencyTarget: number;
 }
 
-/** A word of the command line: to which file it belongs, and how it is written there. */
-interface Key {
+/** The settings of the whole mount: those of the root group that no other group has. */
+export interface MountSettings {
+  depth: 'auto' | number;
+  cost: CostModel;
+}
+
+/** Changes to a group. What is not named stays as it is. */
+export interface Changes extends Partial<MountSettings> {
+  limits?: Partial<Limits>;
+  bursts?: Partial<Bursts>;
+  weight?: number;
+  minimum?: Partial<Minimum>;
+  latencyTarget?: number;
+  members?: MemberChange[];
+}
+
+/** One setting: where it is kept, how it is named, and what it may be. */
+export interface Setting {
+  /** Its word in `sluice set` and `--group`. */
+  readonly key: string;
+  /** The control file that shows it, and its word there; '' where the value stands alone. */
   readonly file: string;
-  readonly write: (value: string) => string;
+  readonly word: string;
+  /** Its place in Changes; `field` is '' where the part is the value. */
+  readonly part: keyof Changes;
+  readonly field: string;
+  /** The value of a new group. */
+  readonly initial: unknown;
+  readonly type: ValueType<unknown>;
+  /** Only the root group has it. */
+  readonly rootOnly: boolean;
 }
 
-const asIs = (value: string): string => value;
-
-/** Keys of `sluice set` and `--group`. */
-const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
-  ...[...RATES, 'iops_size'].map((key): [string, Key] => [
-    key,
-    { file: 'io.max', write: (value) => `${key}=${value}` },
-  ]),
-  ...RATES.map((key): [string, Key] => [
-    `burst.${key}`,
-    { file: 'io.burst', write: (value) => `${key}=${value}` },
-  ]),
-  ['weight', { file: 'io.weight', write: asIs }],
-  ['min.bps', { file: 'io.min', write: (value) => `bps=${value}` }],
-  ['min.iops', { file: 'io.min', write: (value) => `iops=${value}` }],
-  ['latency', { file: 'io.latency', write: (value) => `target=${value}` }],
-  ['member', { file: 'members', write: asIs }],
-  ['members', { file: 'members', write: asIs }],
-  ['depth', { file: 'io.depth', write: asIs }],
-  ['cost', { file: 'io.cost', write: asIs }],
-]);
-
-/** Files of which a command line can say several things at once, and what stands between them. */
-const SEPARATORS: Readonly<Record<string, string>> = {
-  'io.max': ' ',
-  'io.burst': ' ',
-  'io.min': ' ',
-  members: '\n',
+const MEMBERS: ValueType<MemberChange[]> = {
+  unit: '',
+  range: null,
+  parse: parseMembers,
+  format: formatMembers,
 };
 
+/** A setting whose value stands alone in its file. */
+function alone<T>(
+  key: string,
+  file: string,
+  part: keyof Changes,
+  initial: T,
+  type: ValueType<T>,
+  rootOnly = false,
+): Setting {
+  return { key, file, word: '', part, field: '', initial, type: type as Setting['type'], rootOnly };
+}
+
+/** A setting that is written KEY=VALUE in its file. */
+function keyed<T>(
+  key: string,
+  file: string,
+  word: string,
+  place: readonly [part: keyof Changes, field: string],
+  initial: T,
+  type: ValueType<T>,
+): Setting {
+  const [part, field] = place;
+  return { key, file, word, part, field, initial, type: type as Setting['type'], rootOnly: false };
+}
+
 /**
- * Turns `KEY=VALUE` words into what to write to a group's files, all of one file in one text, in the
- * order of the files: a burst is written after the limit that it needs. Every text is checked.
- *
- * @param isRoot Whether it is for the root group, which has more files.
- * @throws SluiceError EINVAL, ERANGE; exit code 2.
+ * All settings, those of one file in the order of its text. A burst comes after the limit that it
+ * needs: so they are written one by one.
  */
-export function parseSettings(words: readonly string[], isRoot: boolean): GroupSetting[] {
-  const texts = new Map<string, string>();
-  for (const word of words) {
-    const equals = word.indexOf('=');
-    if (equals === -1) throw refuse(`${word}: expected KEY=VALUE such as iops=1000`);
-    const name = word.slice(0, equals);
-    const key = KEYS.get(name);
-    if (key === undefined) throw refuse(`${word}: no key "${name}"; keys: ${keysOf(isRoot)}`);
-    const before = texts.get(key.file);
-    const separator = SEPARATORS[key.file];
-    if (before !== undefined && separator === undefined) {
-      throw refuse(`${word}: ${name} is given twice`);
-    }
-    const text = key.write(word.slice(equals + 1));
-    texts.set(key.file, before === undefined ? text : `${before}${separator}${text}`);
-  }
-  if (texts.size === 0) throw refuse('nothing to set; write for instance iops=1000');
-  return inOrder(texts, isRoot);
+export const SETTINGS: readonly Setting[] = [
+  ...RATES.map((rate) =>
+    keyed(rate, 'io.max', rate, ['limits', rate], NO_LIMITS[rate], limit(unitOf(rate), Infinity)),
+  ),
+  keyed('iops_size', 'io.max', 'iops_size', ['limits', 'iopsSize'], 0, limit('bytes', 0)),
+  ...RATES.map((rate) =>
+    keyed(`burst.${rate}`, 'io.burst', rate, ['bursts', rate], null, burst(unitOf(rate))),
+  ),
+  alone('weight', 'io.weight', 'weight', DEFAULT_WEIGHT, WEIGHT),
+  keyed('min.bps', 'io.min', 'bps', ['minimum', 'bps'], 0, minimum('bytes per second')),
+  keyed('min.iops', 'io.min', 'iops', ['minimum', 'iops'], 0, minimum('requests per second')),
+  keyed('latency', 'io.latency', 'target', ['latencyTarget', ''], Infinity, LATENCY),
+  alone('member', 'members', 'members', [], MEMBERS),
+  alone('depth', 'io.depth', 'depth', 'auto', DEPTH, true),
+  alone('cost', 'io.cost', 'cost', 'linear', COST, true),
+];
+
+/** The value of a setting in changes or settings; undefined if it is not there. */
+export function getValue(from: Changes, { part, field }: Setting): unknown {
+  const value = from[part];
+  return field === '' ? value : (value as Record<string, unknown> | undefined)?.[field];
 }
 
-function inOrder(texts: ReadonlyMap<string, string>, isRoot: boolean): GroupSetting[] {
-  const settings: GroupSetting[] = [];
-  for (const { name, rootOnly, prepare } of CONTROL_FILES) {
-    const text = texts.get(name);
-    if (text === undefined || prepare === null) continue;
-    if (rootOnly && !isRoot) throw refuse(`${name.slice(3)}: only the root group, /, has it`);
-    prepare(text);
-    settings.push({ file: name, text });
-  }
-  return settings;
-}
-
-function keysOf(isRoot: boolean): string {
-  const rootOnly = new Set(CONTROL_FILES.filter((row) => row.rootOnly).map((row) => row.name));
-  const keys = [...KEYS].filter(([name, { file }]) => {
-    return name !== 'members' && (isRoot || !rootOnly.has(file));
-  });
-  return keys.map(([name]) => name).join(', ');
+export function putValue(into: Changes, { part, field }: Setting, value: unknown): void {
+  const parts = into as Record<string, unknown>;
+  parts[part] = field === '' ? value : { ...(parts[part] as object), [field]: value };
 }

@@ -1,6 +1,6 @@
 import { IN_FLIGHT_MAX, REQUESTS } from '../buffers/memory.js';
-import type { Control } from '../control/control.js';
-import { makeGroups } from '../control/set-up-groups.js';
+import { Control, type ImageSnapshot } from '../control/control.js';
+import { setUpGroups } from '../control/set-up-groups.js';
 import type { DriverIo } from '../image/driver.js';
 import type { ImageConfig } from '../image/image-config.js';
 import { makeDriver } from '../image/make-driver.js';
@@ -9,7 +9,6 @@ import * as proc from '../sys/proc.js';
 import { Counters, type FigureNews } from '../throttle/stats.js';
 import { Throttle } from '../throttle/throttle.js';
 import { ControlTree } from '../tree/control-tree.js';
-import { escapeName } from '../tree/names.js';
 import { Tree } from '../tree/tree.js';
 import { type Disk, diskSize, type ServedImage } from './disk.js';
 import { FlushLosses } from './flush-losses.js';
@@ -71,32 +70,18 @@ export function assemble(
     plane: null,
   };
   const now = (): number => assembly.plane?.nowNs ?? 0;
-  const control: Control = {
-    throttle,
-    now,
-    changeMembers: (group, changes) => members.change(group, changes, now()),
-    members: (group) => members.list(group, now()),
-    log,
-  };
-  makeGroups(config, control);
+  const control = new Control(throttle, members, now, () => disks.map(snapshotOf));
+  setUpGroups(config, control);
   for (const [index, disk] of config.disks.entries()) {
     tree.addDisk(tree.root, `${disk.name}.raw`, index);
   }
-  new ControlTree(tree, control, config.about, () => disks.map(imageLine).join(''));
+  new ControlTree(tree, control, config.about, log);
   return assembly;
 }
 
-/** A line of `.groups/images`; see names.ts for what is escaped. */
-function imageLine(disk: Disk): string {
-  const { name, format, readOnly, path } = disk.config;
-  const words = [
-    escapeName(name),
-    `format=${format}`,
-    `size=${diskSize(disk)}`,
-    `read_only=${readOnly ? 1 : 0}`,
-    `path=${escapeName(path)}`,
-  ];
-  return `${words.join(' ')}\n`;
+function snapshotOf(disk: Disk): ImageSnapshot {
+  const { name, path, format, readOnly } = disk.config;
+  return { name, path, format, size: diskSize(disk), readOnly };
 }
 
 /** Makes the io of an image, given a function that tells its disks by their numbers. */

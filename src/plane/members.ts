@@ -1,6 +1,7 @@
-import { formatMember, type MemberChange, type MemberName } from '../control/parse-members.js';
+import type { Membership } from '../control/control.js';
+import { formatMember, type MemberChange, type MemberName } from '../control/members.js';
 import type { Group, Throttle } from '../throttle/throttle.js';
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse } from '../util/errors.js';
 import { NONE } from './requests.js';
 import { type NumberedName, type Processes, type RuleName, Rules } from './rules.js';
 import { ThreadCache } from './thread-cache.js';
@@ -9,7 +10,7 @@ import { ThreadCache } from './thread-cache.js';
  * Who is charged: images, and rules about callers. A member is a number of the throttle; rules are
  * made by writing them to `members`, images are there from the start.
  */
-export class Members {
+export class Members implements Membership {
   /** Called after a rule came or went: requests that wait may belong to another member now. */
   rulesChanged: () => void = () => {};
 
@@ -69,10 +70,8 @@ export class Members {
     return [...group.members].filter((member) => !this.#leaving.has(member));
   }
 
-  /** See Control.changeMembers. */
-  change(group: Group, changes: readonly MemberChange[], nowNs: number): void {
+  prepare(group: Group, changes: readonly MemberChange[], nowNs: number): () => void {
     this.#sweep(nowNs);
-    // All are checked before the first is made.
     const numbered = changes.map((change) => {
       return { ...change, member: this.#numbered(change.member) };
     });
@@ -80,11 +79,13 @@ export class Members {
     const wanted = numbered.map(({ member, remove }) => {
       return member.kind === 'pid' && !remove ? this.#process(member.id) : { member, start: '' };
     });
-    for (const [index, { member, start }] of wanted.entries()) {
-      if (numbered[index]!.remove) this.#remove(member as RuleName, nowNs);
-      else this.#throttle.moveMember(this.#make(member, start), group, nowNs);
-    }
-    if (this.#stale) this.#changed();
+    return () => {
+      for (const [index, { member, start }] of wanted.entries()) {
+        if (numbered[index]!.remove) this.#remove(member as RuleName, nowNs);
+        else this.#throttle.moveMember(this.#make(member, start), group, nowNs);
+      }
+      if (this.#stale) this.#changed();
+    };
   }
 
   /** Looks up the number of a user or a group of users. Throws ENOENT. */
@@ -171,8 +172,4 @@ export class Members {
       this.#leaving.delete(member);
     }
   }
-}
-
-function refuse(message: string, errno: string): SluiceError {
-  return new SluiceError(message, errno, EXIT_USAGE);
 }

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { GroupSetting } from '../control/settings.js';
+import type { GroupsConfig } from '../control/set-up-groups.js';
 import type { Owner } from '../fuse/attributes.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { FigureNews } from '../throttle/stats.js';
@@ -7,10 +7,8 @@ import type { DiskConfig } from './disk.js';
 import type { Unflushed } from './last-flush.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
-export interface PlaneConfig {
+export interface PlaneConfig extends GroupsConfig {
   disks: DiskConfig[];
-  groups: { path: string; settings: GroupSetting[] }[];
-  assignments: { member: string; group: string }[];
   /** /dev/fuse. */
   fuse: number;
   /** An eventfd: adding to it makes the thread look into `inbox`. */
@@ -18,7 +16,6 @@ export interface PlaneConfig {
   /** Where ToPlane comes in. */
   inbox: MessagePort;
   owner: Owner;
-  depth: 'auto' | number;
   pollUs: number;
   pageCache: boolean;
   verbose: boolean;

@@ -1,4 +1,4 @@
-import type { MemberName } from '../control/parse-members.js';
+import type { MemberName } from '../control/members.js';
 import { NONE } from './requests.js';
 
 /** A member whose user or group of users has its number. */

@@ -1,4 +1,4 @@
-import type { GroupSetting } from '../control/settings.js';
+import type { GroupsConfig } from '../control/set-up-groups.js';
 import type { NamedFiles } from '../image/named-files.js';
 import type { Format } from '../image/probe.js';
 
@@ -17,32 +17,14 @@ export interface ImageConfig {
   named?: NamedFiles;
 }
 
-/** One throttling group to make at start. */
-export interface GroupConfig {
-  /** Path below the root group: `slow`, `team/build`. */
-  path: string;
-  /** What to write to its control files, in this order. */
-  settings: GroupSetting[];
-}
-
-/** Which group a member is charged to. */
-export interface Assignment {
-  /** An image's name, or a rule such as `uid:1000`. */
-  member: string;
-  /** Path of the group, '' for the root group. */
-  group: string;
-}
-
 /**
  * A mount as the user asked for it, checked and resolved by the command line. Plain data: it is
  * sent from the command to the daemon process and from there to the data plane's thread.
  */
-export interface MountConfig {
+export interface MountConfig extends GroupsConfig {
   /** Absolute path of an existing directory. */
   mountpoint: string;
   images: ImageConfig[];
-  groups: GroupConfig[];
-  assignments: Assignment[];
   readOnly: boolean;
   growable: boolean;
   /** Open images with O_DIRECT where the host file allows it. */
@@ -50,8 +32,6 @@ export interface MountConfig {
   cache: 'none' | 'page';
   /** Bound of an image's metadata caches, bytes. */
   metadataCache: number;
-  /** Most requests in flight below the groups. */
-  depth: 'auto' | number;
   transport: 'auto' | 'uring' | 'fuse-native' | 'fuse-uring';
   /** Bounded spinning for new requests after the last one, in microseconds. 0: never spin. */
   pollUs: number;

@@ -9,7 +9,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { withParents } from '../control/group-name.js';
-import type { GroupSetting } from '../control/settings.js';
 
 /**
  * A program: writes control files of one group. It runs apart from the command that needs it,
@@ -27,7 +26,8 @@ export interface ControlOrder {
   group: string;
   /** Make the group, and those above it, if they are not there; or remove it. */
   change: 'create' | 'remove' | null;
-  settings: GroupSetting[];
+  /** Texts for its control files, in this order. */
+  settings: { file: string; text: string }[];
 }
 
 /** Where it stopped: settings before that have been made. */

@@ -1,6 +1,6 @@
 import type { FuseMount } from '../fuse/mount.js';
 import { close } from '../sys/libc.js';
-import { formatReport } from '../tree/io-stat.js';
+import { formatReport } from '../tree/reports.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { Log } from './log.js';

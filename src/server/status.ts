@@ -1,5 +1,8 @@
 import { fileURLToPath } from 'node:url';
+import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
 import { ourMount } from '../fuse/mount-point.js';
+import { STAT_FILES } from '../tree/control-files.js';
+import { parseGroup, parseImages } from '../tree/reports.js';
 import type { ControlHead, GroupFiles } from './control-reader.js';
 import { runLimited } from './run-limited.js';
 import { detachDeadMount } from './unmount.js';
@@ -19,17 +22,20 @@ export interface DaemonStatus {
   fields: Record<string, string>;
 }
 
-/** How a mount answers. */
-export type MountStatus =
-  | {
-      kind: 'alive';
-      daemon: DaemonStatus;
-      /** Text of `.groups/images`. */
-      images: string;
-      /** Empty where one group is asked for and is not there; then `known` names others. */
-      groups: GroupFiles[];
-      known: string[];
-    }
+/** A mount that answers. */
+interface Alive<Images, Group> {
+  kind: 'alive';
+  daemon: DaemonStatus;
+  images: Images;
+  /** Empty where one group is asked for and is not there; then `known` names others. */
+  groups: Group[];
+  known: string[];
+}
+
+/** How a mount answers; with the text of `.groups/images` and of control files if it does. */
+export type MountStatus = Alive<string, GroupFiles> | NoAnswer;
+
+type NoAnswer =
   /** The daemon is gone and the kernel says so (ENOTCONN, ECONNABORTED). */
   | { kind: 'dead' }
   /** No answer within the limit. */
@@ -84,6 +90,17 @@ export async function readStatus(
   const daemon = parseDaemonFile(text);
   if (daemon === null) return { kind: 'foreign' };
   return { kind: 'alive', daemon, images, groups: groups as GroupFiles[], known };
+}
+
+/** As `readStatus`, with what the control files say of one group or of all. */
+export async function readSnapshot(
+  mountpoint: string,
+  group: string | null,
+): Promise<Alive<ImageSnapshot[], GroupSnapshot> | NoAnswer> {
+  const status = await readStatus(mountpoint, STAT_FILES, group);
+  if (status.kind !== 'alive') return status;
+  const groups = status.groups.map(({ path, files }) => parseGroup(path, files));
+  return { ...status, images: parseImages(status.images), groups };
 }
 
 /** Takes a mount of ours away if the kernel says that its daemon is gone. */

@@ -3,7 +3,7 @@ import { MAX_RATE } from './check-limits.js';
 
 /** What `io.weight` shows until somebody writes to it; as in cgroup v2. */
 export const DEFAULT_WEIGHT = 100;
-const MAX_WEIGHT = 10000;
+export const MAX_WEIGHT = 10000;
 
 /** The window of `io.depth`: requests that may be in flight at a time. */
 export const MAX_DEPTH = 4096;

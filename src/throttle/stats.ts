@@ -27,13 +27,14 @@ const FIGURES = 9;
 type Rows = Float64Array<SharedArrayBuffer>;
 
 /**
- * The memory of the counters: a row for each member and each group, by number. Other threads may read
- * it at any time. Every number is a double of its own that the data path writes with plain stores.
+ * The memory of the counters: a row of doubles for each member and each group, by number. The data
+ * path writes plain numbers, and other threads read them at any time without a lock.
  *
- * A reader takes no lock, so its numbers are of slightly different moments: the bytes of a request
- * may count already and the request itself not yet, and a member that moves to another group may
- * count in both of them or in neither. JavaScript does not promise that a double is read as it was
- * written; processors of 64 bits, the only ones that V8 still makes such stores in one step for, do.
+ * A reader therefore sees numbers of slightly different moments. It may see the bytes of a request
+ * but not yet the request. A member that moves may count in both groups or in neither, so a total may
+ * be wrong or even negative once; the next reading is right. A 64-bit processor stores a double in
+ * one step, so a single number is never half old and half new. JavaScript itself does not promise
+ * that, so a figure is for people and no decision may depend on it.
  */
 export interface FigureRows {
   members: Rows;
@@ -43,7 +44,7 @@ export interface FigureRows {
 
 /** What a reader has to know besides the numbers. Plain data, for another thread. */
 export type FigureNews =
-  /** There are more rows now, in other memory; that of before stays as it is. */
+  /** The counters go on in new memory, which has more rows. The numbers of before are copied. */
   | ({ kind: 'rows' } & FigureRows)
   | { kind: 'group'; id: number; name: string; parent: number }
   | { kind: 'group-gone'; id: number }

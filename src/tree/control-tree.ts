@@ -1,10 +1,9 @@
 import type { Control } from '../control/control.js';
-import { checkGroupName } from '../control/group-name.js';
-import type { Group } from '../throttle/throttle.js';
 import { ERRNO } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
 import { CONTROL_FILES, type ControlFileRow } from './control-files.js';
 import { decodeChange } from './decode-change.js';
+import { formatImages } from './reports.js';
 import type { DirectoryNode, Tree } from './tree.js';
 
 const READ_ONLY = 0o444;
@@ -24,80 +23,69 @@ const MAX_REASON = 300;
 export class ControlTree {
   readonly #tree: Tree;
   readonly #control: Control;
+  readonly #log: (text: string) => void;
   #lastRefused = '';
 
   /**
    * @param about Lines of `daemon`.
-   * @param images Lines of `images`.
+   * @param log Called with a line for each change that is refused.
    */
-  constructor(tree: Tree, control: Control, about: string, images: () => string) {
+  constructor(tree: Tree, control: Control, about: string, log: (text: string) => void) {
     this.#tree = tree;
     this.#control = control;
+    this.#log = log;
     const root = tree.addDirectory(tree.root, '.groups');
-    this.#fill(root, control.throttle.root);
+    this.#fill(root, '');
     const show = (name: string, read: () => string) =>
       tree.addControl(root, name, { mode: READ_ONLY, read, write: null });
     show('daemon', () => about);
-    show('images', images);
+    show('images', () => formatImages(control.images()));
     show('refused', () => this.#lastRefused);
   }
 
   /** Gives a group's directory its files, its children and its mkdir and rmdir. */
-  #fill(directory: DirectoryNode, group: Group): void {
+  #fill(directory: DirectoryNode, group: string): void {
     for (const row of CONTROL_FILES) {
-      if (!row.rootOnly || group.parent === null) this.#addFile(directory, group, row);
+      if (!row.rootOnly || group === '') this.#addFile(directory, group, row);
     }
     directory.changes = {
-      makeDirectory: (name) => this.#makeGroup(directory, group, name),
-      removeDirectory: (name) => this.#removeGroup(directory, group, name),
+      makeDirectory: (name) => this.#makeGroup(directory, childPath(group, name), name),
+      removeDirectory: (name) => this.#removeGroup(directory, childPath(group, name), name),
     };
-    for (const child of group.children.values()) {
-      this.#fill(this.#tree.addDirectory(directory, child.name), child);
+    for (const child of this.#control.groupsBelow(group)) {
+      const name = child.slice(child.lastIndexOf('/') + 1);
+      this.#fill(this.#tree.addDirectory(directory, name), child);
     }
   }
 
-  #addFile(directory: DirectoryNode, group: Group, row: ControlFileRow): void {
-    const { prepare } = row;
-    const change = prepare && ((bytes: Uint8Array) => this.#write(group, row.name, prepare, bytes));
-    this.#tree.addControl(directory, row.name, {
-      mode: prepare === null ? READ_ONLY : READ_WRITE,
-      read: () => endLine(row.read(this.#control, group)),
-      write: change,
-    });
-  }
-
-  #write(
-    group: Group,
-    name: string,
-    prepare: NonNullable<ControlFileRow['prepare']>,
-    bytes: Uint8Array,
-  ): number {
-    return this.#attempt(childPath(group, name), () => {
-      prepare(decodeChange(bytes))(this.#control, group);
+  #addFile(directory: DirectoryNode, group: string, { name, read, parse }: ControlFileRow): void {
+    const change = (text: string): number => {
+      this.#control.apply(group, parse!(text));
       return 0;
+    };
+    const path = childPath(group, name);
+    this.#tree.addControl(directory, name, {
+      mode: parse === null ? READ_ONLY : READ_WRITE,
+      read: () => endLine(read(this.#control, group)),
+      write: parse && ((bytes) => this.#attempt(path, () => change(decodeChange(bytes)))),
     });
   }
 
-  #makeGroup(directory: DirectoryNode, parent: Group, name: string): number {
-    const path = childPath(parent, name);
+  #makeGroup(directory: DirectoryNode, path: string, name: string): number {
     return this.#attempt(path, () => {
-      checkGroupName(name);
-      const group = this.#control.throttle.createGroup(path);
+      this.#control.makeGroup(path);
       const made = this.#tree.addDirectory(directory, name);
-      this.#fill(made, group);
+      this.#fill(made, path);
       return made.id;
     });
   }
 
-  #removeGroup(directory: DirectoryNode, parent: Group, name: string): number {
+  #removeGroup(directory: DirectoryNode, path: string, name: string): number {
     const node = directory.children.get(name);
     if (node === undefined) return -ERRNO.ENOENT;
     if (node.kind !== 'directory') return -ERRNO.ENOTDIR;
-    const path = childPath(parent, name);
     return this.#attempt(path, () => {
-      // Rules about processes that have ended go with the reading: they hold no group.
-      this.#control.members(parent.children.get(name)!);
-      this.#control.throttle.removeGroup(path);
+      this.#control.removeGroup(path);
       this.#tree.remove(node);
       return 0;
     });
@@ -111,15 +99,15 @@ export class ControlTree {
       if (!(error instanceof SluiceError)) throw error;
       const reason = `${path}: ${printable(error.message)}`;
       this.#lastRefused = `${reason}\n`;
-      this.#control.log(`refused (${error.errno}): ${reason}`);
+      this.#log(`refused (${error.errno}): ${reason}`);
       return -ERRNO[error.errno as keyof typeof ERRNO];
     }
   }
 }
 
 /** Path of a file or group below `.groups`. */
-function childPath(group: Group, name: string): string {
-  return group.path === '' ? name : `${group.path}/${name}`;
+function childPath(group: string, name: string): string {
+  return group === '' ? name : `${group}/${name}`;
 }
 
 function endLine(text: string): string {

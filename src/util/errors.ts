@@ -28,3 +28,18 @@ export class SluiceError extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** An error in something that the user wrote. */
+export function refuse(message: string, errno = 'EINVAL'): SluiceError {
+  return new SluiceError(message, errno, EXIT_USAGE);
+}
+
+/** Runs `run`, and puts the name of the option or file that it is about before its error. */
+export function naming<T>(name: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    throw new SluiceError(`${name}: ${error.message}`, error.errno, error.exitCode, error);
+  }
+}

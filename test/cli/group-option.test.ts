@@ -14,36 +14,36 @@ function refuses(t: ExecutionContext, run: () => unknown, message: string, errno
   t.is(error?.exitCode, 2);
 }
 
-test('--group is a path, a colon and what to write to its files', (t) => {
-  t.deepEqual(parseGroupOption('slow'), { path: 'slow', settings: [] });
+test('--group is a path, a colon and what to change', (t) => {
+  t.deepEqual(parseGroupOption('slow'), { path: 'slow', changes: {} });
   t.deepEqual(parseGroupOption('team/build:iops=20k,rbps=10M,wbps=max,iops_size=4K'), {
     path: 'team/build',
-    settings: [{ file: 'io.max', text: 'iops=20k rbps=10M wbps=max iops_size=4K' }],
+    changes: { limits: { iops: 20_000, rbps: 10_485_760, wbps: Infinity, iopsSize: 4096 } },
   });
 });
 
-test('--group takes every key; a burst is written after the limit that it needs', (t) => {
+test('--group takes every key, in any order', (t) => {
   const text = 'gold:member=web,latency=2000,burst.bps=400M/10,min.iops=5,weight=80,bps=100M';
   t.deepEqual(parseGroupOption(`${text},min.bps=1M,member=uid:1000`), {
     path: 'gold',
-    settings: [
-      { file: 'io.max', text: 'bps=100M' },
-      { file: 'io.burst', text: 'bps=400M/10' },
-      { file: 'io.weight', text: '80' },
-      { file: 'io.min', text: 'iops=5 bps=1M' },
-      { file: 'io.latency', text: 'target=2000' },
-      { file: 'members', text: 'web\nuid:1000' },
-    ],
+    changes: {
+      limits: { bps: 104_857_600 },
+      bursts: { bps: { rate: 419_430_400, seconds: 10 } },
+      weight: 80,
+      minimum: { iops: 5, bps: 1_048_576 },
+      latencyTarget: 2_000_000,
+      members: [
+        { member: { kind: 'image', name: 'web' }, remove: false },
+        { member: { kind: 'uid', id: 1000 }, remove: false },
+      ],
+    },
   });
 });
 
 test('the root group is /, and only it has a window and a cost model', (t) => {
   t.deepEqual(parseGroupOption('/:depth=32,cost=ios'), {
     path: '',
-    settings: [
-      { file: 'io.depth', text: '32' },
-      { file: 'io.cost', text: 'ios' },
-    ],
+    changes: { depth: 32, cost: 'ios' },
   });
   const message = '--group gold:depth=32: depth: only the root group, /, has it';
   refuses(t, () => parseGroupOption('gold:depth=32'), message);
@@ -81,7 +81,7 @@ test('the groups above a group are made with it, as mkdir -p does', (t) => {
 });
 
 test('a group is given once', (t) => {
-  const group = { path: 'a', settings: [] };
+  const group = { path: 'a', changes: {} };
   refuses(t, () => checkGroups([group, group]), '--group a: the group is given twice', 'EEXIST');
 });
 

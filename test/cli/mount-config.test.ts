@@ -102,8 +102,8 @@ test('every option reaches the configuration', (t) => {
       },
     ],
     groups: [
-      { path: 'slow', settings: [{ file: 'io.max', text: 'iops=1000' }] },
-      { path: 'fast', settings: [] },
+      { path: 'slow', changes: { limits: { iops: 1000 } } },
+      { path: 'fast', changes: {} },
     ],
     assignments: [{ member: 'a', group: 'slow' }],
     readOnly: true,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { COMMANDS } from '../../src/cli/commands.js';
-import { FIGURES } from '../../src/cli/io-stat.js';
+import { FIGURE_WORDS } from '../../src/tree/reports.js';
 import * as exitCodes from '../../src/util/errors.js';
 
 // Tests run with the project's folder as working directory (see ava.config.js).
@@ -36,5 +36,5 @@ test('the manual has every exit code', (t) => {
 });
 
 test('the manual has every key of io.stat', (t) => {
-  for (const key of FIGURES) t.true(manual.includes(`\`${key}\``), key);
+  for (const key of FIGURE_WORDS) t.true(manual.includes(`\`${key}\``), key);
 });

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { parseMembers } from '../../src/control/parse-members.js';
+import { parseMembers } from '../../src/control/members.js';
 import { Members } from '../../src/plane/members.js';
 import type { Processes } from '../../src/plane/rules.js';
 import { READ, Throttle } from '../../src/throttle/throttle.js';
@@ -21,7 +21,7 @@ function setUp() {
   const gold = throttle.createGroup('gold');
   const silver = throttle.createGroup('silver');
   const write = (group: typeof gold, text: string): void => {
-    members.change(group, parseMembers(text), 0);
+    members.prepare(group, parseMembers(text), 0)();
   };
   const names = (group: typeof gold): string[] =>
     members.list(group, 0).map((member) => throttle.memberName(member));
@@ -171,9 +171,9 @@ test('where nobody tells who calls, rules are refused and images are not', (t) =
   const members = new Members(throttle, nobody, true);
   members.addImage('web');
   for (const rule of ['uid:0', 'gid:root', 'pid:1', 'cgroup:/']) {
-    refused(t, 'EOPNOTSUPP', () => members.change(gold, parseMembers(`web\n${rule}`), 0));
+    refused(t, 'EOPNOTSUPP', () => members.prepare(gold, parseMembers(`web\n${rule}`), 0));
   }
   t.is(gold.members.size, 0);
-  members.change(gold, parseMembers('web'), 0);
+  members.prepare(gold, parseMembers('web'), 0)();
   t.is(gold.members.size, 1);
 });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseMember } from '../../src/control/parse-members.js';
+import { parseMember } from '../../src/control/members.js';
 import { type Processes, type RuleName, Rules } from '../../src/plane/rules.js';
 
 const NONE = -1;

@@ -19,7 +19,7 @@ function setUp(name: string, code: string): { config: MountConfig; program: stri
   const log = join(folder, `${name}.log`);
   const config = mountConfig({
     mountpoint: join(folder, 'mnt'),
-    groups: [{ path: 'slow', settings: [{ file: 'io.max', text: 'iops=1000' }] }],
+    groups: [{ path: 'slow', changes: { limits: { iops: 1000, bps: Infinity } } }],
     logFile: log,
   });
   return { config, program, log };
@@ -29,9 +29,9 @@ test('returns when the daemon is ready, and the daemon lives on in / with its ow
   const { config, program, log } = setUp(
     'ready',
     `process.once('message', (config) => {
-       const limit = config.groups[0].settings[0].text;
+       const { iops, bps } = config.groups[0].changes.limits;
        const stat = (await import('node:fs')).readFileSync('/proc/self/stat', 'utf8');
-       console.log(JSON.stringify({ pid: process.pid, cwd: process.cwd(), limit: String(limit),
+       console.log(JSON.stringify({ pid: process.pid, cwd: process.cwd(), limit: 'iops=' + iops + ' bps=' + bps,
          argument: process.argv[2], session: Number(stat.split(') ')[1].split(' ')[3]) }));
        process.send({ kind: 'ready' });
        process.once('disconnect', () => process.exit(0));
@@ -42,7 +42,7 @@ test('returns when the daemon is ready, and the daemon lives on in / with its ow
   t.deepEqual(told, {
     pid: told.pid,
     cwd: '/',
-    limit: 'iops=1000',
+    limit: 'iops=1000 bps=Infinity',
     argument: join(folder, 'mnt'),
     session: told.pid,
   });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Control } from '../../src/control/control.js';
+import { Control, type Membership } from '../../src/control/control.js';
 import { Throttle } from '../../src/throttle/throttle.js';
 import { ControlTree } from '../../src/tree/control-tree.js';
 import { type ControlNode, type DirectoryNode, Tree } from '../../src/tree/tree.js';
@@ -14,16 +14,21 @@ const ENAMETOOLONG = 36;
 function setUp() {
   const throttle = new Throttle(16);
   const notes: string[] = [];
-  const control: Control = {
-    throttle,
-    now: () => 0,
-    changeMembers: (group) => throttle.moveMember(0, group, 0),
-    members: (group) => [...group.members],
-    log: (text) => notes.push(text),
+  const members: Membership = {
+    prepare: (group, changes) => () => {
+      if (changes.length > 0) throttle.moveMember(0, group, 0);
+    },
+    list: (group) => [...group.members],
   };
+  const control = new Control(
+    throttle,
+    members,
+    () => 0,
+    () => [],
+  );
   throttle.createMember('web');
   const tree = new Tree();
-  new ControlTree(tree, control, 'pid 42\n', () => '');
+  new ControlTree(tree, control, 'pid 42\n', (text) => notes.push(text));
   const find = (path: string) =>
     path
       .split('/')

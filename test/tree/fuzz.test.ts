@@ -18,13 +18,13 @@ const BYTES = fc.oneof(
   fc.uint8Array({ maxLength: 64 }),
 );
 
-const WRITABLE = CONTROL_FILES.filter(({ prepare }) => prepare !== null);
+const WRITABLE = CONTROL_FILES.filter(({ parse }) => parse !== null);
 
 test('every file refuses bad bytes by EINVAL or ERANGE, in one line, and throws nothing else', (t) => {
   fc.assert(
-    fc.property(BYTES, fc.constantFrom(...WRITABLE), (bytes, { prepare }) => {
+    fc.property(BYTES, fc.constantFrom(...WRITABLE), (bytes, { parse }) => {
       try {
-        prepare?.(decodeChange(bytes));
+        parse?.(decodeChange(bytes));
       } catch (error) {
         if (!(error instanceof SluiceError)) throw error;
         return ['EINVAL', 'ERANGE'].includes(error.errno) && error.exitCode === 2;
@@ -39,10 +39,10 @@ test('every file refuses bad bytes by EINVAL or ERANGE, in one line, and throws 
 test('parsing time grows with the length: 64 KiB of any word take less than a second', (t) => {
   for (const word of ['1', ' ', 'a=', 'bps=1M ', 'uid:1\n', '-', 'default ', ',', '/']) {
     const text = word.repeat(Math.floor(65_536 / word.length));
-    for (const { name, prepare } of WRITABLE) {
+    for (const { name, parse } of WRITABLE) {
       const start = performance.now();
       try {
-        prepare?.(text);
+        parse?.(text);
       } catch (error) {
         t.true(error instanceof SluiceError);
       }

@@ -1,5 +1,5 @@
 import { checkGroupName, groupPath } from '../../control/group-name.js';
-import { parseSettings } from '../../control/settings.js';
+import { formatChanges, parseWords } from '../../control/text.js';
 import { changeGroup } from '../../server/change-group.js';
 import type { ControlFailure, ControlOrder } from '../../server/control-writer.js';
 import { readStatus } from '../../server/status.js';
@@ -64,8 +64,8 @@ function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
   }
   const create = args.create === true && group !== '';
   if (create) for (const part of group.split('/')) checkGroupName(part);
-  const settings = create && words.length === 0 ? [] : parseSettings(words, group === '');
-  return { group, change: create ? 'create' : null, settings };
+  const changes = create && words.length === 0 ? {} : parseWords(words, group === '');
+  return { group, change: create ? 'create' : null, settings: formatChanges(changes) };
 }
 
 export async function handler(args: Arguments): Promise<void> {

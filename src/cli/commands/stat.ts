@@ -1,9 +1,8 @@
 import { groupPath } from '../../control/group-name.js';
-import { readStatus } from '../../server/status.js';
+import { readSnapshot } from '../../server/status.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { parseGroups, STAT_FILES } from '../io-stat.js';
-import { daemonJson, groupJson, imagesJson } from '../stat-json.js';
+import { daemonJson, groupJson, imageJson } from '../stat-json.js';
 import { formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
 import { unavailable, unknownGroup } from '../unavailable.js';
@@ -22,19 +21,18 @@ export const declaration: Declaration = {
 export async function handler(args: Arguments): Promise<void> {
   const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
   const asked = args.group === undefined ? null : String(args.group);
-  const status = await readStatus(mountpoint, STAT_FILES, asked && groupPath(asked));
+  const status = await readSnapshot(mountpoint, asked && groupPath(asked));
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   if (asked !== null && status.groups.length === 0) throw unknownGroup(asked, status.known, '');
-  const groups = parseGroups(status.groups);
   if (args.json !== true) {
-    print(formatStat(groups));
+    print(formatStat(status.groups));
     return;
   }
   const json = {
     mountpoint,
     daemon: daemonJson(status.daemon.pid, status.daemon.fields),
-    images: imagesJson(status.images),
-    groups: groups.map(groupJson),
+    images: status.images.map(imageJson),
+    groups: status.groups.map(groupJson),
   };
   print(`${JSON.stringify(json, null, 2)}\n`);
 }

@@ -1,5 +1,5 @@
-import { escapeName, unescapeName } from '../tree/names.js';
-import { refuse } from './parse-pairs.js';
+import { refuse } from '../util/errors.js';
+import { escapeName, unescapeName } from './names.js';
 
 /** Callers that a rule can name. */
 export const RULE_KINDS = ['uid', 'gid', 'pid', 'cgroup'] as const;
@@ -73,6 +73,12 @@ export function parseMember(written: string): MemberName {
       if (ID_NAME.test(value)) return { kind: 'named', of: kind, name: value };
       return { kind, id: parseId(text, value, 0, MAX_ID) };
   }
+}
+
+/** One change a line, as `parseMembers` takes them. */
+export function formatMembers(changes: readonly MemberChange[]): string {
+  const lines = changes.map(({ member, remove }) => `${remove ? '-' : ''}${formatMember(member)}`);
+  return lines.join('\n');
 }
 
 /** True for a text that names a rule and so cannot be the name of an image. */

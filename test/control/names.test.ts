@@ -1,5 +1,5 @@
 import test from 'ava';
-import { escapeName, unescapeName } from '../../src/tree/names.js';
+import { escapeName, unescapeName } from '../../src/control/names.js';
 
 test('a name is one word, whatever is in it, and never the word of the sum', (t) => {
   const cases: [string, string][] = [

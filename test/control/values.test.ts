@@ -1,14 +1,15 @@
 import test, { type ExecutionContext } from 'ava';
-import { parseBursts } from '../../src/control/parse-bursts.js';
-import { formatMember, parseMembers } from '../../src/control/parse-members.js';
-import {
-  parseCost,
-  parseDepth,
-  parseLatency,
-  parseMinimum,
-  parseWeight,
-} from '../../src/control/parse-shares.js';
+import { formatFile, parseFile } from '../../src/control/text.js';
+import { NO_LIMITS } from '../../src/throttle/limits.js';
 import { SluiceError } from '../../src/util/errors.js';
+
+const parseLimits = (text: string) => parseFile('io.max', text).limits;
+const parseBursts = (text: string) => parseFile('io.burst', text).bursts;
+const parseWeight = (text: string) => parseFile('io.weight', text).weight;
+const parseMinimum = (text: string) => parseFile('io.min', text).minimum;
+const parseLatency = (text: string) => parseFile('io.latency', text).latencyTarget;
+const parseDepth = (text: string) => parseFile('io.depth', text).depth;
+const parseCost = (text: string) => parseFile('io.cost', text).cost;
 
 /** Checks that a parser refuses texts, each with an errno. */
 function refuses(t: ExecutionContext, parse: (text: string) => unknown, texts: [string, string][]) {
@@ -125,59 +126,66 @@ test('io.depth takes auto or 1 to 4096, io.cost one of three words', (t) => {
   ]);
 });
 
-test('members takes images and rules, one a line', (t) => {
-  t.deepEqual(parseMembers('web\nuid:1000\ngid:0\npid:4242\ncgroup:/build/'), [
-    { member: { kind: 'image', name: 'web' }, remove: false },
-    { member: { kind: 'uid', id: 1000 }, remove: false },
-    { member: { kind: 'gid', id: 0 }, remove: false },
-    { member: { kind: 'pid', id: 4242 }, remove: false },
-    { member: { kind: 'cgroup', path: '/build' }, remove: false },
-  ]);
-  t.deepEqual(parseMembers('my disk\n'), [
-    { member: { kind: 'image', name: 'my disk' }, remove: false },
-  ]);
-  t.deepEqual(parseMembers('-uid:7'), [{ member: { kind: 'uid', id: 7 }, remove: true }]);
-  // Only rules can be removed: an image's name may begin with a minus sign.
-  t.deepEqual(parseMembers('-web'), [{ member: { kind: 'image', name: '-web' }, remove: false }]);
-  refuses(t, parseMembers, [
-    ['', 'EINVAL'],
-    ['\n \n', 'EINVAL'],
-    ['uid:', 'EINVAL'],
-    ['uid:-1', 'EINVAL'],
-    ['uid:ro ot', 'EINVAL'],
-    ['gid:a:b', 'EINVAL'],
-    ['pid:init', 'EINVAL'],
-    ['uid:1.0', 'EINVAL'],
-    ['uid:1000 gid:1', 'EINVAL'],
-    ['gid:0x10', 'EINVAL'],
-    ['cgroup:', 'EINVAL'],
-    ['cgroup:build', 'EINVAL'],
-    ['cgroup:/a//b', 'EINVAL'],
-    ['cgroup:/../a', 'EINVAL'],
-    ['web\nweb', 'EINVAL'],
-    ['uid:5\nuid:05', 'EINVAL'],
-    ['pid:0', 'ERANGE'],
-    ['pid:4194305', 'ERANGE'],
-    ['uid:4294967295', 'ERANGE'],
-    ['gid:99999999999999999999', 'ERANGE'],
-  ]);
+test('bytes take powers of 1024, requests powers of 1000, with commas or spaces between', (t) => {
+  const expected = { rbps: 10485760, iops: 1000, riops: 10000, iopsSize: 4096 };
+  t.deepEqual(parseLimits('rbps=10M,iops=1000,riops=10K,iops_size=4K'), expected);
+  t.deepEqual(parseLimits(' rbps=10MiB iops=1k\triops=10000, iops_size=4096\n'), expected);
 });
 
-test('a member is written as it is read, and may be given as it is', (t) => {
-  t.deepEqual(parseMembers('total')[0]!.member, { kind: 'image', name: 'total' });
-  t.deepEqual(parseMembers('my disk')[0]!.member, { kind: 'image', name: 'my disk' });
-  t.deepEqual(parseMembers(String.raw`my\040disk`)[0]!.member, { kind: 'image', name: 'my disk' });
-  for (const text of [
-    'web',
-    'uid:1000',
-    'gid:100',
-    'uid:www-data',
-    'pid:1',
-    'cgroup:/',
-    String.raw`cgroup:/a\040b:c`,
-    String.raw`my\040disk\134\075`,
-    String.raw`\164otal`,
-  ]) {
-    t.is(formatMember(parseMembers(text)[0]!.member), text);
-  }
+test('max means no limit, for every key', (t) => {
+  t.deepEqual(
+    parseLimits('rbps=max wbps=max bps=max riops=max wiops=max iops=max iops_size=max'),
+    NO_LIMITS,
+  );
+});
+
+test('only the keys that are given are in the result', (t) => {
+  t.deepEqual(parseLimits('wbps=1T'), { wbps: 1099511627776 });
+});
+
+const COUNT = 'a number of requests per second such as 1000 or 10K, or max';
+const BYTES = 'a number of bytes per second such as 512K or 10M, or max';
+const KEYS = 'rbps, wbps, bps, riops, wiops, iops, iops_size';
+
+for (const [text, errno, message] of [
+  ['iops=ten', 'EINVAL', `iops=ten: expected ${COUNT}`],
+  ['iops=-1', 'EINVAL', `iops=-1: expected ${COUNT}`],
+  ['iops=0', 'EINVAL', `iops=0: expected ${COUNT}`],
+  ['iops=', 'EINVAL', `iops=: expected ${COUNT}`],
+  ['iops=1e3', 'EINVAL', `iops=1e3: expected ${COUNT}`],
+  ['iops=Infinity', 'EINVAL', `iops=Infinity: expected ${COUNT}`],
+  ['bps=10X', 'EINVAL', `bps=10X: expected ${BYTES}`],
+  ['iops=5,wbps=0', 'EINVAL', `wbps=0: expected ${BYTES}`],
+  ['iops_size=0', 'EINVAL', 'iops_size=0: expected a number of bytes such as 4K or 1M, or max'],
+  ['iops', 'EINVAL', 'iops: expected KEY=VALUE such as iops=1000'],
+  ['', 'EINVAL', 'no limits given; write for instance iops=1000'],
+  [' , ', 'EINVAL', 'no limits given; write for instance iops=1000'],
+  ['iops=1 iops=2', 'EINVAL', 'iops=2: iops is given twice'],
+  ['opsi=1', 'EINVAL', `opsi=1: there is no limit "opsi"; the limits are ${KEYS}`],
+  ['iopsSize=1', 'EINVAL', `iopsSize=1: there is no limit "iopsSize"; the limits are ${KEYS}`],
+  ['iops=1001T', 'ERANGE', 'iops=1001T: above the largest limit, 10^15; use max for no limit'],
+  ['bps=1P', 'ERANGE', 'bps=1P: above the largest limit, 10^15; use max for no limit'],
+  ['bps=99999P', 'ERANGE', 'bps=99999P: above the largest limit, 10^15; use max for no limit'],
+] as const) {
+  test(`"${text}" in io.max is refused with ${errno}`, (t) => {
+    const error = t.throws(() => parseLimits(text), { instanceOf: SluiceError });
+    t.deepEqual([error.message, error.errno, error.exitCode], [message, errno, 2]);
+  });
+}
+
+test('10^15 itself is the largest limit', (t) => {
+  t.deepEqual(parseLimits('iops=1000T'), { iops: 1e15 });
+});
+
+test('the line of io.max has plain numbers and max', (t) => {
+  t.is(
+    formatFile('io.max', { limits: NO_LIMITS }),
+    'rbps=max wbps=max bps=max riops=max wiops=max iops=max iops_size=max',
+  );
+  t.is(
+    formatFile('io.max', {
+      limits: { ...NO_LIMITS, rbps: 10485760, iops: 1000, iopsSize: 4096 },
+    }),
+    'rbps=10485760 wbps=max bps=max riops=max wiops=max iops=1000 iops_size=4096',
+  );
 });

@@ -1,0 +1,149 @@
+import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
+import type { GroupFigures } from '../control/figures.js';
+import { escapeName, unescapeName } from '../control/names.js';
+import { readPairs, readSettings } from '../control/text.js';
+import { NS_PER_US } from '../control/values.js';
+import type { CostModel } from '../throttle/cost.js';
+import type { Pressure } from '../throttle/pressure.js';
+import type { Stats } from '../throttle/stats.js';
+
+// The control files that nobody writes: their text, and how `sluice stat` reads it back.
+
+/** The words of a line of `io.stat`, and what each shows; the manual describes them. */
+const FIGURES: readonly (readonly [word: string, figure: keyof Stats, unit: number])[] = [
+  ['rbytes', 'rbytes', 1],
+  ['wbytes', 'wbytes', 1],
+  ['rios', 'rios', 1],
+  ['wios', 'wios', 1],
+  ['dbytes', 'dbytes', 1],
+  ['dios', 'dios', 1],
+  ['wait_usec', 'waitNs', NS_PER_US],
+  ['queued', 'queued', 1],
+  ['inflight', 'inflight', 1],
+];
+
+export const FIGURE_WORDS: readonly string[] = FIGURES.map(([word]) => word);
+
+type Figured = Pick<GroupFigures, 'members' | 'total'>;
+
+/** The lines of `io.stat`: one for each member of the group, and the group's total. */
+export function formatStats({ members, total }: Figured): string[] {
+  const lines = members.map(({ name, figures }) => formatLine(escapeName(name), figures));
+  return [...lines, formatLine('total', total)];
+}
+
+function formatLine(name: string, stats: Stats): string {
+  const words = FIGURES.map(
+    ([word, figure, unit]) => `${word}=${Math.round(stats[figure] / unit)}`,
+  );
+  return `${name} ${words.join(' ')}`;
+}
+
+export function parseStats(text: string): Figured {
+  const lines = text.split('\n').filter((line) => line !== '');
+  const entries = lines.map((line) => {
+    const at = line.search(/ [a-z_]+=/);
+    const end = at < 0 ? line.length : at;
+    return { name: unescapeName(line.slice(0, end)), figures: parseLine(line.slice(end)) };
+  });
+  // The last line is the total even if an image bears that name.
+  const total = entries.pop()?.figures ?? parseLine('');
+  return { members: entries, total };
+}
+
+/** Words of a later version are left out, missing ones are 0. */
+function parseLine(text: string): Stats {
+  const pairs = readPairs(text);
+  const entries = FIGURES.map(([word, figure, unit]) => [
+    figure,
+    Number(pairs.get(word) ?? 0) * unit,
+  ]);
+  return Object.fromEntries(entries) as Stats;
+}
+
+/** Lines of figures that are logged at a time: a mount may have thousands of groups. */
+const REPORT_LINES_MAX = 1000;
+
+/** The lines of `io.stat` of all groups, each with the group's path before it. */
+export function formatReport(groups: Iterable<GroupFigures>): string[] {
+  const lines: string[] = [];
+  for (const group of groups) {
+    if (lines.length >= REPORT_LINES_MAX) return [...lines, 'more groups follow: see sluice stat'];
+    for (const line of formatStats(group)) lines.push(`${group.path || '/'}: ${line}`);
+  }
+  return lines;
+}
+
+/** `io.pressure`: the two lines of /proc/pressure/io, percent of time and microseconds. */
+export function formatPressure(pressure: Pressure): string {
+  const lines = (['some', 'full'] as const).map((word) => {
+    const { avg10, avg60, avg300, totalUs } = pressure[word];
+    const averages = `avg10=${avg10.toFixed(2)} avg60=${avg60.toFixed(2)} avg300=${avg300.toFixed(2)}`;
+    return `${word} ${averages} total=${Math.floor(totalUs)}`;
+  });
+  return lines.join('\n');
+}
+
+/** Zeros where a line is missing. */
+function parsePressure(text: string): Pressure {
+  const read = (word: 'some' | 'full') => {
+    const pairs = readPairs(text.split('\n').find((line) => line.startsWith(`${word} `)) ?? '');
+    const number = (key: string): number => Number(pairs.get(key) ?? 0);
+    return {
+      avg10: number('avg10'),
+      avg60: number('avg60'),
+      avg300: number('avg300'),
+      totalUs: number('total'),
+    };
+  };
+  return { some: read('some'), full: read('full') };
+}
+
+type Mount = NonNullable<GroupSnapshot['mount']>;
+
+/** `io.depth`: `auto 24`, or the number that is set. */
+export function formatDepth({ depth, window }: Mount): string {
+  return depth === 'auto' ? `auto ${window}` : `${depth}`;
+}
+
+function parseMount(depthText: string, cost: string): Mount {
+  const [mode, window = mode] = depthText.trim().split(' ');
+  const depth = mode === 'auto' ? mode : Number(mode);
+  return { depth, window: Number(window), cost: cost.trim() as CostModel };
+}
+
+/** A line of `images` for each. */
+export function formatImages(images: readonly ImageSnapshot[]): string {
+  const lines = images.map(({ name, format, size, readOnly, path }) => {
+    const words = [`format=${format}`, `size=${size}`, `read_only=${readOnly ? 1 : 0}`];
+    return `${escapeName(name)} ${words.join(' ')} path=${escapeName(path)}\n`;
+  });
+  return lines.join('');
+}
+
+export function parseImages(text: string): ImageSnapshot[] {
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const [name = ''] = line.split(' ');
+    const pairs = readPairs(line);
+    return {
+      name: unescapeName(name),
+      path: unescapeName(pairs.get('path') ?? ''),
+      format: pairs.get('format') ?? '',
+      size: Number(pairs.get('size') ?? 0),
+      readOnly: pairs.get('read_only') === '1',
+    };
+  });
+}
+
+/** A group from the texts of its control files; those that are missing say nothing is set. */
+export function parseGroup(path: string, files: Readonly<Record<string, string>>): GroupSnapshot {
+  const depth = files['io.depth'];
+  return {
+    path,
+    settings: readSettings(files),
+    pressure: parsePressure(files['io.pressure'] ?? ''),
+    ...parseStats(files['io.stat'] ?? ''),
+    ...(depth === undefined ? {} : { mount: parseMount(depth, files['io.cost'] ?? '') }),
+  };
+}

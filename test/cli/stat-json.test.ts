@@ -1,0 +1,73 @@
+import test from 'ava';
+import { groupJson, imageJson } from '../../src/cli/stat-json.js';
+import { parseGroup, parseImages } from '../../src/tree/reports.js';
+
+const RATES = { rbps: null, wbps: null, bps: null, riops: null, wiops: null, iops: null };
+const NOTHING = {
+  rbytes: 0,
+  wbytes: 0,
+  rios: 0,
+  wios: 0,
+  dbytes: 0,
+  dios: 0,
+  waitUsec: 0,
+  queued: 0,
+  inflight: 0,
+};
+const CALM = { avg10: 0, avg60: 0, avg300: 0, totalUsec: 0 };
+
+test('sluice stat --json has the window and the cost model of the root group', (t) => {
+  const root = parseGroup('', { 'io.depth': 'auto 24\n', 'io.cost': 'ios\n' });
+  t.deepEqual(JSON.parse(JSON.stringify(groupJson(root))), {
+    path: '/',
+    limits: { ...RATES, iopsSize: null },
+    bursts: RATES,
+    weight: 100,
+    minimum: { bps: 0, iops: 0 },
+    latencyUsec: null,
+    pressure: { some: CALM, full: CALM },
+    depth: { mode: 'auto', window: 24 },
+    cost: 'ios',
+    members: [],
+    total: NOTHING,
+  });
+  const fixed = parseGroup('', { 'io.depth': '32\n', 'io.cost': 'linear\n' });
+  t.like(groupJson(fixed), { depth: { mode: 32, window: 32 }, cost: 'linear' });
+});
+
+test('sluice stat --json has settings, pressure and figures of a group, and names as they are', (t) => {
+  const slow = parseGroup('slow', {
+    'io.max': 'rbps=max wbps=max bps=7 riops=max wiops=max iops=max iops_size=4096\n',
+    'io.burst': 'rbps=max wbps=max bps=419430400/10 riops=max wiops=max iops=max\n',
+    'io.weight': 'default 80\n',
+    'io.min': 'bps=0 iops=5\n',
+    'io.latency': 'target=2000\n',
+    'io.pressure': 'some avg10=1.25 avg60=2.50 avg300=0.01 total=77\n',
+    'io.stat':
+      String.raw`my\040disk rbytes=3 wait_usec=2500001` + '\ntotal rbytes=3 wait_usec=2500001\n',
+  });
+  const moved = { ...NOTHING, rbytes: 3, waitUsec: 2_500_001 };
+  t.deepEqual(JSON.parse(JSON.stringify(groupJson(slow))), {
+    path: 'slow',
+    limits: { ...RATES, bps: 7, iopsSize: 4096 },
+    bursts: { ...RATES, bps: { rate: 419_430_400, seconds: 10 } },
+    weight: 80,
+    minimum: { bps: 0, iops: 5 },
+    latencyUsec: 2000,
+    pressure: { some: { avg10: 1.25, avg60: 2.5, avg300: 0.01, totalUsec: 77 }, full: CALM },
+    members: [{ name: 'my disk', figures: moved }],
+    total: moved,
+  });
+});
+
+test('sluice stat --json has the images of the mount', (t) => {
+  const line = String.raw`my\040disk format=qcow2 size=1048576 read_only=1 path=/srv/a\075b`;
+  const [image] = parseImages(`${line}\n`);
+  t.deepEqual(imageJson(image!), {
+    name: 'my disk',
+    path: '/srv/a=b',
+    format: 'qcow2',
+    size: 1_048_576,
+    readOnly: true,
+  });
+});

@@ -1,0 +1,44 @@
+import test from 'ava';
+import { formatStat } from '../../src/cli/stat-report.js';
+import { parseGroup } from '../../src/tree/reports.js';
+
+const WEB =
+  'web rbytes=1572864 wbytes=4096 rios=384 wios=1 dbytes=0 dios=0 ' +
+  'wait_usec=2500000 queued=3 inflight=1';
+const ZERO = 'rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0';
+test('sluice stat prints a table and what is set, in the words of sluice set', (t) => {
+  const groups = [
+    parseGroup('', {
+      'io.stat': `total ${ZERO}\n`,
+      'io.max': 'iops=max iops_size=0\n',
+      'io.depth': '32\n',
+      'io.cost': 'linear\n',
+    }),
+    parseGroup('slow', {
+      'io.stat': `${WEB}\n${WEB.replace('web', 'total')}\n`,
+      'io.max': 'rbps=max wbps=max bps=max riops=max wiops=max iops=1000 iops_size=0\n',
+      'io.burst': 'rbps=max wbps=max bps=max riops=max wiops=max iops=4000/5\n',
+      'io.weight': 'default 80\n',
+      'io.min': 'bps=1048576 iops=0\n',
+      'io.latency': 'target=2000\n',
+      'io.pressure':
+        'some avg10=12.50 avg60=3.10 avg300=0.70 total=9\n' +
+        'full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n',
+    }),
+  ];
+  const tail = '  WEIGHT  PRESSURE';
+  t.is(
+    formatStat(groups),
+    [
+      `GROUP  MEMBER      READ  WRITTEN  READS  WRITES  DISCARDED   WAITED  QUEUED  IN FLIGHT${tail}`,
+      '/      (total)      0 B      0 B      0       0        0 B  0.000 s       0          0     100    0.00 %',
+      'slow   web      1.5 MiB    4 KiB    384       1        0 B  2.500 s       3          1',
+      'slow   (total)  1.5 MiB    4 KiB    384       1        0 B  2.500 s       3          1      80   12.50 %',
+      '',
+      'Limits and targets:',
+      '/: depth=32',
+      'slow: iops=1000 burst.iops=4000/5 min.bps=1048576 latency=2000',
+      '',
+    ].join('\n'),
+  );
+});

@@ -1,0 +1,137 @@
+import test, { type ExecutionContext } from 'ava';
+import { Control, type Membership } from '../../src/control/control.js';
+import { parseMembers } from '../../src/control/members.js';
+import type { Changes } from '../../src/control/settings.js';
+import { NO_BURSTS } from '../../src/throttle/bursts.js';
+import { NO_LIMITS } from '../../src/throttle/limits.js';
+import { READ, Throttle } from '../../src/throttle/throttle.js';
+import { refuse, SluiceError } from '../../src/util/errors.js';
+
+/** A mount of the images `web` and `my disk`, with the group `gold`. */
+function setUp() {
+  const throttle = new Throttle(16);
+  const members: Membership = {
+    prepare(group, changes) {
+      for (const { member } of changes) {
+        if (member.kind !== 'image') throw refuse('no such member', 'ENOENT');
+      }
+      return () => {
+        for (const [index] of changes.entries()) throttle.moveMember(index, group, 0);
+      };
+    },
+    list: (group) => [...group.members],
+  };
+  for (const name of ['web', String.raw`my\040disk`]) throttle.createMember(name);
+  const image = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, readOnly: false };
+  const control = new Control(
+    throttle,
+    members,
+    () => 0,
+    () => [image],
+  );
+  control.makeGroup('gold');
+  return { throttle, control, image };
+}
+
+const ALL: Changes = {
+  limits: { bps: 1000 },
+  bursts: { bps: { rate: 2000, seconds: 5 } },
+  weight: 80,
+  minimum: { iops: 5 },
+  latencyTarget: 2_000_000,
+  members: parseMembers('web'),
+};
+
+test('all of a change is made, and what it does not name stays', (t) => {
+  const { control } = setUp();
+  control.apply('gold', { limits: { iops: 7 }, minimum: { bps: 9 } });
+  control.apply('gold', ALL);
+  t.deepEqual(control.settings('gold'), {
+    limits: { ...NO_LIMITS, iops: 7, bps: 1000 },
+    bursts: { ...NO_BURSTS, bps: { rate: 2000, seconds: 5 } },
+    weight: 80,
+    minimum: { bps: 9, iops: 5 },
+    latencyTarget: 2_000_000,
+  });
+  t.deepEqual(control.members('gold'), ['web']);
+  control.apply('', { depth: 32, cost: 'bytes' });
+  t.deepEqual(control.mountSettings(), { depth: 32, window: 32, cost: 'bytes' });
+});
+
+function refused(t: ExecutionContext, control: Control, changes: Changes, errno: string): void {
+  const before = control.snapshot();
+  const error = t.throws(() => control.apply('gold', changes), { instanceOf: SluiceError });
+  t.is(error?.errno, errno, JSON.stringify(changes));
+  t.deepEqual(control.snapshot(), before, JSON.stringify(changes));
+}
+
+test('one bad value refuses all of a change', (t) => {
+  const { control } = setUp();
+  const cases: [Changes, string][] = [
+    [{ limits: { bps: 0 } }, 'EINVAL'],
+    [{ limits: { bps: 1e16 } }, 'ERANGE'],
+    [{ bursts: { iops: { rate: 5, seconds: 1 } } }, 'EINVAL'],
+    [{ bursts: { bps: { rate: 999, seconds: 1 } } }, 'EINVAL'],
+    [{ bursts: { bps: { rate: 2000, seconds: 3601 } } }, 'ERANGE'],
+    [{ weight: 0 }, 'ERANGE'],
+    [{ weight: 1.5 }, 'EINVAL'],
+    [{ minimum: { bps: -1 } }, 'EINVAL'],
+    [{ latencyTarget: 0 }, 'EINVAL'],
+    [{ members: parseMembers('uid:1') }, 'ENOENT'],
+    [{ depth: 32 }, 'EINVAL'],
+    [{ cost: 'ios' }, 'EINVAL'],
+  ];
+  for (const [changes, errno] of cases) refused(t, control, { ...ALL, ...changes }, errno);
+  control.apply('gold', ALL);
+  for (const [changes, errno] of cases) {
+    refused(t, control, { weight: 1, latencyTarget: 5000, ...changes }, errno);
+  }
+  for (const depth of [0, 4097]) {
+    const error = t.throws(() => control.apply('', { cost: 'ios', depth }));
+    t.is((error as SluiceError).errno, 'ERANGE');
+    t.is(control.mountSettings().cost, 'linear');
+  }
+});
+
+test('a group that is not there is told', (t) => {
+  const { control } = setUp();
+  for (const act of [
+    () => control.apply('silver', {}),
+    () => control.settings('gold/silver'),
+    () => control.removeGroup('silver'),
+  ]) {
+    t.is(t.throws(act, { instanceOf: SluiceError })?.errno, 'ENOENT');
+  }
+  t.is(t.throws(() => control.makeGroup('io.x'), { instanceOf: SluiceError })?.errno, 'EINVAL');
+  t.is(t.throws(() => control.makeGroup('gold'), { instanceOf: SluiceError })?.errno, 'EEXIST');
+  control.removeGroup('gold');
+  t.deepEqual(control.groupsBelow(''), []);
+});
+
+test('a snapshot is plain data with all groups, and stays as it was', (t) => {
+  const { throttle, control, image } = setUp();
+  control.makeGroup('gold/sub');
+  t.true(throttle.submit(0, 1, READ, 4096, 0));
+  const snapshot = control.snapshot();
+  t.deepEqual(structuredClone(snapshot), snapshot);
+  const copy = structuredClone(snapshot);
+  control.apply('gold', { ...ALL, members: [] });
+  t.deepEqual(snapshot, copy);
+  t.deepEqual(snapshot.images, [image]);
+  t.deepEqual(
+    snapshot.groups.map(({ path }) => path),
+    ['', 'gold', 'gold/sub'],
+  );
+  const [root, gold] = snapshot.groups;
+  t.deepEqual(
+    root!.members.map(({ name, figures }) => [name, figures.rbytes]),
+    [
+      ['web', 0],
+      ['my disk', 4096],
+    ],
+  );
+  t.like(root!.total, { rbytes: 4096, rios: 1, inflight: 1 });
+  t.like(root!.mount, { depth: 'auto', cost: 'linear' });
+  t.false('mount' in gold!);
+  t.is(gold!.pressure.some.totalUs, 0);
+});
