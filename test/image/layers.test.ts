@@ -24,7 +24,7 @@ function empty(size: number): Layer {
 
 const MIB = 1 << 20;
 
-/** Nothing is read or inflated here. */
+/** These tests read and inflate nothing. */
 const layersOf = (list: Layer[]): Layers => new Layers(list, null as never, null as never, 1);
 
 test('a short layer in the middle hides a longer one below it', (t) => {

@@ -46,9 +46,9 @@ export class FakeFile {
   readonly bytes: Uint8Array;
   size: number;
   readonly alignment: number;
-  /** What fstat says. */
+  /** The result of fstat. */
   readonly status: HostStatus = { allocated: 0, times: timesAt(0), size: 0 };
-  /** What was done, for instance `write 4096+512`. */
+  /** The operations so far, for instance `write 4096+512`. */
   readonly log: string[] = [];
 
   constructor(content: Uint8Array, alignment: number) {
@@ -104,7 +104,7 @@ export class FakeHost implements Engine, Transport {
     this.#mode = mode;
   }
 
-  /** The files are there; they are taken in in order. */
+  /** The files exist already and are added in order, so the descriptor is the handle. */
   add({ descriptor }: EngineFile): number {
     return descriptor;
   }

@@ -45,7 +45,7 @@ export class RecordingHost implements Engine, Transport {
   readonly #scratch: number;
   #unlinked: Op | null = null;
 
-  /** @param scratch An open file of no other use. */
+  /** @param scratch An open file without another use. */
   constructor(memory: Memory, alignment: number, ending: Ending, scratch: number) {
     this.#memory = memory;
     this.#alignment = alignment;

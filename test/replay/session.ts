@@ -188,7 +188,7 @@ export class Session {
   finish(): void {
     this.host.fault = () => null;
     try {
-      // Faults that were asked for are no losses here.
+      // Injected faults do not count as losses here.
       for (const { image } of this.#disks) image.losses.errno = 0;
       this.#plane.startLastFlush();
       while (this.host.pending.length > 0) this.#perform();

@@ -2,24 +2,24 @@ import { PENDING } from '../../host/engine.js';
 import { type Mapping, mapAnonymous } from '../../sys/memory.js';
 import { type Resume, Waiters } from '../waiters.js';
 
-/** Clusters that are being copied at once, of an image. */
+/** The number of clusters of an image that can be copied at the same time. */
 const BUFFERS = 8;
 const ANY = 0;
 
-/** Memory in which clusters are put together before they are written. */
+/** Buffers in which clusters are assembled before they are written. */
 export class ClusterBuffers {
   readonly #bytes: number;
   readonly #waiters: Waiters;
   readonly #free: Mapping[] = [];
   #made = 0;
 
-  /** @param bytes Of one buffer. They take no room before they are used. */
+  /** @param bytes Size of one buffer. Unused buffers take no memory. */
   constructor(bytes: number, resume: Resume) {
     this.#bytes = bytes;
     this.#waiters = new Waiters(resume);
   }
 
-  /** A buffer of our own, when there is one. */
+  /** Waits for a free buffer and takes it. */
   *take(request: number): Generator<number, Mapping, number> {
     for (;;) {
       const buffer = this.#free.pop();

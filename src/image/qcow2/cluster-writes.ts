@@ -12,23 +12,23 @@ import type { QcowLayer } from './qcow-layer.js';
 export const ZEROS = -1;
 
 /**
- * A used cluster of which less than this stays as it is gets zeros written around the new bytes:
- * that is cheaper than a call that empties it first.
+ * If less than this of a reused cluster is not covered by new bytes, zeros are written there. That is
+ * cheaper than a call that makes the cluster a hole first.
  */
 const PUNCH_MIN_BYTES = 32 << 10;
 
-/** What is in a cluster that is to be written. */
+/** The state of a cluster before it is written. */
 export type ClusterState =
   /** Never used: it reads as zeros. */
   | 'fresh'
-  /** New for this purpose, with whatever it held before. */
+  /** Reused: it still has old contents. */
   | 'used'
-  /** Bytes of the disk, around which nothing changes. */
+  /** It belongs to the disk, and its other bytes stay. */
   | 'in place'
-  /** Linked already, but what it holds does not count. */
+  /** It belongs to the disk, but its present contents are not valid. */
   | 'linked';
 
-/** A cluster that takes a range: offsets of the disk but for `host`. */
+/** The cluster for a range. `host` is a host offset; the others are offsets in the disk. */
 export interface ClusterTarget {
   base: number;
   host: number;
@@ -39,15 +39,15 @@ export interface ClusterTarget {
 
 /** The image's own file. */
 export interface OwnFile {
-  /** The engine's handle of it. */
+  /** The engine's handle of the file. */
   file: number;
-  /** Its size, bytes. */
+  /** Size of the file, bytes. */
   hostSize: number;
-  /** Holes in it are multiples of this, bytes. */
+  /** Holes in the file are multiples of this, bytes. */
   holeUnit: number;
 }
 
-/** Moves bytes to clusters of an image: new bytes with what lies around them. */
+/** Writes new bytes to clusters of an image, together with the old bytes around them. */
 export class ClusterWrites {
   readonly #layer: QcowLayer;
   readonly #layers: Layers;
@@ -58,10 +58,10 @@ export class ClusterWrites {
   readonly #alignment: number;
   readonly #holeUnit: number;
   readonly #buffers: ClusterBuffers;
-  /** The host knows how to punch holes; found out by trying. */
+  /** The host can punch holes. Found out by trying. */
   #punches = true;
 
-  /** @param layers The image as it reads. */
+  /** @param layers The backing chain, from which old bytes are read. */
   constructor(layer: QcowLayer, layers: Layers, own: OwnFile, io: DriverIo) {
     this.#layer = layer;
     this.#holeUnit = own.holeUnit;
@@ -74,7 +74,7 @@ export class ClusterWrites {
     this.#buffers = new ClusterBuffers(layer.geometry.clusterBytes + 4096, io.resume);
   }
 
-  /** Writes bytes `start` to `end` of the disk with what lies around them in their cluster. */
+  /** Writes bytes `start` to `end` of the disk, and the other bytes of their cluster where needed. */
   *write(request: number, target: ClusterTarget, start: number, end: number, source: number): Task {
     const { base, host } = target;
     const dataFile = this.#dataFile;
@@ -110,7 +110,7 @@ export class ClusterWrites {
     return Math.min(result, 0);
   }
 
-  /** Makes a whole cluster of the image's file zeros, by writing them where it must. */
+  /** Makes a whole cluster of the image's file zeros: by a hole, or by writing them. */
   *clear(request: number, host: number): Task {
     const { clusterBytes } = this.#layer.geometry;
     const punched = yield* this.#punch(request, this.#file, host, clusterBytes);
@@ -123,7 +123,7 @@ export class ClusterWrites {
     return result;
   }
 
-  /** Makes a range of data a hole; -EOPNOTSUPP where it must be written instead. */
+  /** Makes a range of data a hole; -EOPNOTSUPP if zeros must be written instead. */
   punch(request: number, host: number, bytes: number): Task {
     return this.#punch(request, this.#dataFile, host, bytes);
   }
@@ -138,11 +138,11 @@ export class ClusterWrites {
   }
 
   /**
-   * Leaves out of a target what need not be written: in a cluster of zeros what reads as zeros, in
-   * one that is right already all but the new bytes. Only whole blocks count.
+   * Shortens a target to the bytes that must be written. In a cluster that reads as zeros, old zeros can
+   * be left out; in one that is written in place, all old bytes. Only whole blocks are left out.
    */
   *#narrow(request: number, target: ClusterTarget, start: number, end: number): Task {
-    // A data file is as large as the disk: what a cluster has behind that is nobody's.
+    // A data file ends with the disk, within the last cluster.
     if (this.#dataFile !== this.#file) target.to = Math.min(target.to, this.#blockEnd());
     const { from, to, state } = target;
     if (state === 'linked') return 0;
@@ -164,12 +164,12 @@ export class ClusterWrites {
     return 0;
   }
 
-  /** Where the last block of the disk ends. */
+  /** The end of the last block of the disk. */
   #blockEnd(): number {
     return Math.ceil(this.#layer.size / this.#alignment) * this.#alignment;
   }
 
-  /** Puts old bytes `from` to `to` into a buffer, and the new ones `start` to `end` over them. */
+  /** Reads the old bytes `from` to `to` into a buffer and puts the new bytes `start` to `end` over them. */
   *#assemble(
     request: number,
     buffer: Mapping,

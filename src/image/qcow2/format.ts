@@ -8,7 +8,7 @@ import { PLACES_MIN, SliceCache } from './slice-cache.js';
 import { SliceLoads } from './slice-loads.js';
 import { QcowWrites } from './writes.js';
 
-/** Logical blocks of a device, the smallest ranges that can be zeroed there, are not larger. */
+/** Logical blocks of a device are no larger. They are the smallest ranges that can be zeroed there. */
 const DEVICE_HOLE_BYTES = 4096;
 
 /** The metadata of a layer, as `LayerConfig` has it. */
@@ -32,14 +32,14 @@ export const qcow2: Format = {
     const layer = layers.top as QcowLayer;
     const { hostSize } = configs[0]!;
     const part = writing as WritePart;
-    // The rest is for the tables.
+    // An eighth is for refcounts; the slices of L2 tables have the rest.
     const writer = new QcowWriter(layer, part, hostSize, cacheBytes / 8);
     const own = { file, hostSize, holeUnit: blockDevice ? DEVICE_HOLE_BYTES : 1 };
     return new QcowWrites(layers, writer, own, io);
   },
 };
 
-/** Never more than the whole image needs, unless it grows. */
+/** Makes the cache of slices, no larger than the whole image needs unless it grows. */
 function makeCache(layout: QcowLayout, bytes: number, growable: boolean): SliceCache {
   const { sliceBytes, sliceCoverage } = geometryOf(layout);
   const needed = Math.ceil(layout.size / sliceCoverage);

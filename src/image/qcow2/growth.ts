@@ -16,9 +16,8 @@ interface GrowthIo {
 const ENTRY_BYTES = 8;
 
 /**
- * Makes the disk of a qcow2 image larger. The header on disk has the new size only after everything
- * that makes the new part zeros is there, and is written with the next flush: a crash before leaves
- * the disk as long as it was.
+ * Makes the disk of a qcow2 image larger. The next flush writes the new size to the header, after
+ * everything that makes the new part read as zeros. A crash before that leaves the disk at its old size.
  */
 export class Growth {
   readonly #writer: QcowWriter;
@@ -30,20 +29,20 @@ export class Growth {
   }
 
   /**
-   * Makes the disk at least as long as `wanted` bytes. The caller holds an exclusive lock on everything
-   * from the end of the disk on. 0, -EFBIG for what the format cannot have, or another -errno.
+   * Makes the disk at least `wanted` bytes long. The caller must hold an exclusive lock on everything from
+   * the end of the disk on. 0, -EFBIG for a size beyond the format's limit, or another -errno.
    */
   *grow(request: number, wanted: number): Task {
     const { layer } = this.#writer;
     const before = layer.size;
     const size = roundUpToSector(wanted);
     if (size <= before) return 0;
-    // Snapshots of version 2 do not say how long the disk was: they would grow with it.
+    // Snapshots of version 2 do not record the size of the disk: they would grow with it.
     const { version, snapshotCount } = layer.layout;
     if (version === 2 && snapshotCount > 0) return -ERRNO.EOPNOTSUPP;
     const error = yield* this.#makeEntries(request, size);
     if (error < 0) return error;
-    // What lies there is zeros, whatever the files below or a table of before say.
+    // The new part must read as zeros, even if a lower layer or an old table entry has data there.
     layer.size = size;
     const zeroed = yield* this.#io.zero(request, before, size - before);
     if (zeroed < 0) {
@@ -54,7 +53,7 @@ export class Growth {
     return 0;
   }
 
-  /** Makes the L1 table long enough: where it is, if it has room, else in new clusters. */
+  /** Makes the L1 table long enough: at its place if there is room, otherwise in new clusters. */
   *#makeEntries(request: number, size: number): Task {
     const writer = this.#writer;
     const { l2Coverage, clusterBytes } = writer.layer.geometry;
@@ -67,7 +66,7 @@ export class Growth {
       writer.growL1(writer.l1Room, null);
       return 0;
     }
-    // Half as many again: a disk that grows write by write moves its table seldom.
+    // Half as many again, so that a disk that grows in small steps seldom moves its table.
     const generous = Math.max(entries, Math.min(most, Math.ceil(has * 1.5)));
     const clusters = Math.ceil((generous * ENTRY_BYTES) / clusterBytes);
     const host = yield* this.#io.allocateRun(request, clusters);

@@ -3,42 +3,42 @@ import { ERRNO } from '../../util/errno.js';
 import type { QcowWriter, Stage } from './qcow-writer.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
 
-/** Host calls that a flush makes: results, or what the engine returns for "later". */
+/** The host calls of a flush. Each returns its result, or the engine's PENDING. */
 export interface FlushIo {
   read(address: number, length: number, offset: number): number;
   write(address: number, length: number, offset: number): number;
   sync(): number;
-  /** The same for an external data file; 0 where there is none. */
+  /** Syncs an external data file; 0 without one. */
   syncData(): number;
-  /** Makes the file at least as long; must not cut it where it is longer. */
+  /** Makes the file at least `size` bytes long; must not shorten it. */
   grow(size: number): number;
 }
 
 type Step = Generator<number, number, number>;
 
-/** Errnos of a host that cannot make its file longer: the bytes that it lacks are zeros all the same. */
+/** Errnos of a host that cannot make its file longer. The missing bytes read as zeros all the same. */
 const CANNOT_GROW: ReadonlySet<number> = new Set([ERRNO.EOPNOTSUPP, ERRNO.ENOSPC, ERRNO.EDQUOT]);
 
-/** Pieces that lie one after the other are written at once, up to this. */
+/** Adjacent pieces are written together, up to this many bytes. */
 const RUN_BYTES = 256 << 10;
 
 /**
- * Writes changed metadata of a qcow2 image in the order that survives a crash at any moment:
+ * Writes changed metadata of a qcow2 image in an order that survives a crash at any moment:
  *
  *     refcounts ─► (their table ─► the header, where it has moved) ─► L2 ─► L1 ─► the header with
  *     a new size
  *
- * with a barrier before each arrow's end. What an L2 entry points at was written before the entry
- * changed in memory, so the first barrier covers data too. A crash leaves leaked clusters at worst.
+ * with a barrier at each arrow. The cluster of an L2 entry was written before the entry changed in
+ * memory, so the first barrier covers data too. A crash leaves leaked clusters at worst.
  *
- * An image with lazy refcounts gets them at the end, or when too many have changed; until then its
- * header says that they are stale, from before the first reference that they do not count.
+ * Lazy refcounts are written at the end, or when too many have changed. Before the first reference that
+ * they do not count gets to the disk, the header is marked as dirty.
  */
 export class MetadataFlush {
   readonly #writer: QcowWriter;
   #memory: Mapping | null = null;
   #loss = 0;
-  /** Size of the image's file as far as it is known to be that long, bytes. */
+  /** The image's file has at least this size, bytes. */
   hostSize: number;
 
   /** @param hostSize Size of the image's file, bytes. */
@@ -48,8 +48,8 @@ export class MetadataFlush {
   }
 
   /**
-   * Errno of an fsync of the host that has failed since the last call, else 0. What was not written then
-   * is lost: the host takes it for written. (Writes that failed are made again.)
+   * Errno of an fsync of the host that has failed since the last call, else 0. Bytes that it did not write
+   * are lost, because the host then takes them for written. (Failed writes are repeated.)
    */
   takeLoss(): number {
     const loss = this.#loss;
@@ -57,7 +57,7 @@ export class MetadataFlush {
     return loss;
   }
 
-  /** The result of an fsync that was started. */
+  /** Waits for the result of a started fsync. */
   *#synced(started: number): Step {
     const result = yield started;
     if (result < 0) this.#loss = -result;
@@ -65,8 +65,9 @@ export class MetadataFlush {
   }
 
   /**
-   * Writes all that differs from the disk, and data too. 0 or -errno; then all is still to do.
-   * @param atEnd Refcounts too, however lazy the image is.
+   * Writes all metadata that differs from the disk, and syncs the data. 0 or -errno; after an error
+   * everything still counts as changed.
+   * @param atEnd Write the refcounts even if they are lazy.
    */
   *run(io: FlushIo, atEnd: boolean): Step {
     const { isLazy, allocator } = this.#writer;
@@ -78,8 +79,8 @@ export class MetadataFlush {
   }
 
   /**
-   * Writes changed refcounts alone. They may get to the disk at any time: a new one before its
-   * reference is a leak, and one is taken away when its reference is gone from the disk.
+   * Writes changed refcounts only. That is allowed at any time: a refcount on disk before its reference is
+   * just a leak, and a refcount is decremented only after its reference is gone from the disk.
    */
   *runRefcounts(io: FlushIo): Step {
     const { blocks } = this.#writer.allocator;
@@ -89,7 +90,7 @@ export class MetadataFlush {
     return result;
   }
 
-  /** Says in the header that the refcounts are right, after they have got to the disk. */
+  /** Clears the dirty mark in the header, after the refcounts have been written. */
   *runClean(io: FlushIo): Step {
     const pieces = this.#writer.stageClean();
     if (pieces.size === 0) return 0;
@@ -98,14 +99,14 @@ export class MetadataFlush {
   }
 
   *#write(io: FlushIo, stage: Stage): Step {
-    // After the stage was taken: what its entries point at has been written.
+    // After the stage was taken, so that this covers the data of all its entries.
     const data = yield* this.#synced(io.syncData());
     if (data < 0) return data;
     const end = this.#writer.allocator.end;
     if (end > this.hostSize) {
       const grown = yield io.grow(end);
-      // A host that cannot, or is full: after a crash the last clusters may lie behind the end, and read
-      // as zeros.
+      // If the host cannot do this or is full, a crash may leave the last clusters past the end. They
+      // then read as zeros.
       if (grown < 0 && !CANNOT_GROW.has(-grown)) return grown;
       if (grown >= 0) this.hostSize = end;
     }
@@ -114,7 +115,7 @@ export class MetadataFlush {
     const order = [refcounts, table, stage.header, slices, l1, stage.disk];
     for (const pieces of order) {
       if (pieces.size === 0) continue;
-      // The barrier before this step. Refcounts need none, nor does a header that says they are stale.
+      // The barrier before this step. Refcounts need none, nor does a header that only gets the dirty mark.
       const isFree = pieces === refcounts || (pieces === stage.header && table.size === 0);
       const ordered = isFree ? 0 : yield* this.#synced(io.sync());
       if (ordered < 0) return ordered;

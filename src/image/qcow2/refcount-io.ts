@@ -7,28 +7,28 @@ import { ClusterBuffers } from './cluster-buffers.js';
 import type { FlushIo } from './metadata-flush.js';
 import type { Released } from './qcow-writer.js';
 
-/** What allocating asks of the host besides what a flush does. */
+/** The host calls of an allocation: those of a flush and one more. */
 export interface HostIo extends FlushIo {
-  /** Sets room aside in the file, which may become longer; what is there stays. */
+  /** Reserves room in the file, which may become longer. Existing bytes stay. */
   reserve(offset: number, length: number): number;
 }
 
-/** Clusters that an allocation frees at most, on its way: the rest is left to the next flush. */
+/** The most clusters that an allocation frees first. The others are left to the next flush. */
 const FREED_AT_ONCE = 1024;
 
-/** Looking for clusters in a row is given up some time. */
+/** Bounds the search for consecutive clusters. */
 const RUN_STEPS_MAX = 4096;
 
 /** Clusters whose references are gone from the disk. */
 interface Retired {
-  /** Host offsets, descending: the last ones go first. */
+  /** Host offsets, descending: the last ones are freed first. */
   data: number[];
   tables: number[];
-  /** No request is under way any more that may have looked the clusters up before. */
+  /** True once every request has ended that may have looked the clusters up. */
   drained: () => boolean;
 }
 
-/** Allocates and frees clusters of an image, with what has to be read and written for it. */
+/** Allocates and frees clusters of an image, with the necessary I/O. */
 export class RefcountIo {
   readonly allocator: Allocator;
   readonly #buffers: ClusterBuffers;
@@ -43,8 +43,8 @@ export class RefcountIo {
   }
 
   /**
-   * Host offset of a cluster for a new purpose, or -errno; `Allocator.fresh` says what is in it.
-   * @param relieve Writes changed refcounts, so that there is room for others.
+   * Host offset of a new cluster, or -errno. `Allocator.fresh` then says whether it reads as zeros.
+   * @param relieve Writes changed refcounts, so that others can be loaded.
    */
   *allocate(request: number, io: HostIo, relieve: () => Task): Task {
     if (this.#retired.length > 0) {
@@ -62,8 +62,8 @@ export class RefcountIo {
   }
 
   /**
-   * Host offset of `count` new clusters in a row, or -errno.
-   * @param giveBack Called with clusters that are not needed after all.
+   * Host offset of `count` consecutive new clusters, or -errno.
+   * @param giveBack Called with allocated clusters that are not needed.
    */
   *allocateRun(
     request: number,
@@ -74,7 +74,7 @@ export class RefcountIo {
     relieve: () => Task,
   ): Task {
     let run: number[] = [];
-    // Others allocate while this one waits for refcounts, and break the row.
+    // Other requests may allocate while this one waits for refcounts; then it starts again.
     for (let step = 0; step < RUN_STEPS_MAX + 4 * count; step++) {
       let host = run.length === 0 ? this.allocator.reserve(count) : 0;
       if (host === 0) host = this.allocator.allocateNext();
@@ -107,20 +107,20 @@ export class RefcountIo {
     }
   }
 
-  /** The clusters lose a reference as soon as `drained` says that nobody reads them any more. */
+  /** Takes a reference from each cluster once `drained` says that no request reads them any more. */
   retire({ data, tables }: Released, drained: () => boolean): void {
     if (data.length + tables.length === 0) return;
-    // In order, so that each piece of the refcounts is needed once.
+    // Sorted, so that each piece of the refcounts is needed once.
     const sorted = Array.from(Float64Array.from(data).sort().reverse());
     this.#retired.push({ data: sorted, tables, drained });
   }
 
-  /** Takes references away, of `most` clusters of data at most. 0 or -errno. */
+  /** Takes references away as `retire` says, from at most `most` clusters of data. 0 or -errno. */
   *settle(request: number, io: FlushIo, most: number, relieve: () => Task): Task {
     for (let left = most; left > 0; ) {
       const first = this.#retired[0];
       if (first === undefined || !first.drained()) return 0;
-      // Taken out before anything waits: others settle too.
+      // Taken out before the first wait, because other requests settle too.
       const data = first.data.splice(-left);
       const tables = first.tables.splice(0);
       if (first.data.length === 0) this.#retired.shift();
@@ -130,7 +130,7 @@ export class RefcountIo {
         const list = isTable ? tables : data;
         const error = yield* this.#decrement(request, io, list.at(-1)!, isTable, relieve);
         if (error < 0) {
-          // Until their refcounts can be read they are leaks: no harm but their room.
+          // Until their refcounts can be read these clusters are leaks, which only take room.
           this.#retired.unshift({ data, tables, drained: first.drained });
           return 0;
         }
@@ -154,7 +154,7 @@ export class RefcountIo {
     return 0;
   }
 
-  /** Has the host set room aside for a refcount block and the first cluster that it counts. */
+  /** Reserves room on the host for a refcount block and the first cluster that it counts. */
   *#makeRoom(io: HostIo): Task {
     const { allocator } = this;
     const result = yield io.reserve(allocator.wantedRoom, 2 * allocator.clusterBytes);
@@ -163,7 +163,7 @@ export class RefcountIo {
     return 0;
   }
 
-  /** Reads the piece that is wanted, or waits until it has been read. 0 or -errno. */
+  /** Reads the wanted piece, or waits until another request has read it. 0 or -errno. */
   *#load(request: number, io: FlushIo, relieve: () => Task): Task {
     const { blocks } = this.allocator;
     const piece = blocks.wanted;

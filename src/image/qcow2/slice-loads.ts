@@ -8,7 +8,7 @@ import { FULL, LOADING, type SliceCache } from './slice-cache.js';
 /** Key of requests that wait for any place in the cache. Slices are numbered from 0. */
 const ANY_PLACE = -1;
 
-/** Loads slices of L2 tables into a cache. A slice is loaded once however many requests want it. */
+/** Loads slices of L2 tables into a cache. Requests that want the same slice share one load. */
 export class SliceLoads {
   readonly #cache: SliceCache;
   readonly #engine: Engine;
@@ -37,7 +37,7 @@ export class SliceLoads {
     return Math.min(got, 0);
   }
 
-  /** Bytes read, fewer than a slice only at the end of the file; or -errno. */
+  /** Reads a slice. The number of bytes, less than a slice only at the end of the file; or -errno. */
   *#read(request: number, place: number, file: number, offset: number): Task {
     const { sliceBytes } = this.#cache;
     const address = this.#cache.address(place);
@@ -45,7 +45,7 @@ export class SliceLoads {
       const to = address + done;
       const rest = sliceBytes - done;
       const got = yield this.#engine.read(request, file, to, rest, offset + done, false);
-      // The rest after the end of a file read with O_DIRECT is no whole block: that is the end.
+      // A read with O_DIRECT has reached the end of the file within a block: the rest is not aligned.
       if (got === -ERRNO.EINVAL && done > 0) return done;
       if (got < 0) return got;
       done += got;

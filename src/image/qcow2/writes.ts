@@ -16,8 +16,8 @@ import { MISSING } from './slice-cache.js';
 const FLUSH = -1;
 
 /**
- * Writes of a qcow2 image that are more than a transfer: new clusters, copies of the bytes around new
- * ones, zeros. The caller holds an exclusive lock on the clusters that are touched.
+ * The writes to a qcow2 image that need more than one transfer: allocation, copies of the bytes around
+ * the new ones, zeros. The caller must hold an exclusive lock on the affected clusters.
  */
 export class QcowWrites implements LayerWriter {
   readonly lockUnit: number;
@@ -34,7 +34,7 @@ export class QcowWrites implements LayerWriter {
   readonly #growth: Growth;
   #flushing = false;
 
-  /** @param layers The image that is written is the top one. */
+  /** @param layers The backing chain; its top image is written. */
   constructor(layers: Layers, writer: QcowWriter, own: OwnFile, io: DriverIo) {
     const { layer, allocator } = writer;
     allocator.reservesRoom = true;
@@ -77,7 +77,7 @@ export class QcowWrites implements LayerWriter {
     return this.#growth.grow(request, size);
   }
 
-  /** Makes a range read as zeros: whole clusters by their entries, allocated ones by holes. */
+  /** Makes a range read as zeros: punches holes into allocated clusters, makes others zero clusters. */
   *zero(request: number, offset: number, length: number): Task {
     const end = Math.min(offset + length, this.#writer.layer.size);
     const extent = newExtent();
@@ -99,7 +99,7 @@ export class QcowWrites implements LayerWriter {
     return 0;
   }
 
-  /** Everything that was acknowledged before is on the disk when this ends. 0 or -errno. */
+  /** Writes everything that was acknowledged before to the disk. 0 or -errno. */
   *flush(request: number): Task {
     while (this.#flushing) {
       this.#waiters.add(FLUSH, request);
@@ -113,8 +113,9 @@ export class QcowWrites implements LayerWriter {
   }
 
   /**
-   * The last flush, when no other request is under way. It runs twice: the first run makes references go
-   * away, and the second writes the refcounts without them. Then they are right, and the image is clean.
+   * The last flush, when no other request is in progress. It runs twice: the first run removes old
+   * references from the disk, the second writes the refcounts without them. Then all refcounts are right
+   * and the dirty mark is cleared.
    */
   *close(request: number): Task {
     const io = this.#hostIo(request);
@@ -129,8 +130,8 @@ export class QcowWrites implements LayerWriter {
   }
 
   /**
-   * Makes the image's file as long as its clusters. Only at the end: ftruncate(2) takes no room, so it
-   * succeeds on a full disk too, but it would cut off clusters that are being written behind the end.
+   * Extends the image's file to the end of its clusters. ftruncate(2) takes no room, so it succeeds even
+   * on a full disk; but earlier it would cut off clusters that are being written past the end.
    */
   *#stretch(request: number): Task {
     const { end } = this.#writer.allocator;
@@ -170,7 +171,7 @@ export class QcowWrites implements LayerWriter {
       },
       sync: () => engine.flush(request, file, true),
       syncData: () => (hasDataFile ? engine.flush(request, layer.dataFile, true) : 0),
-      // Not ftruncate: clusters are being written behind this end, and it would cut them off.
+      // Not ftruncate, which would cut off clusters that are being written past this end.
       grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
       reserve: (offset, length) => engine.allocate(request, file, 0, offset, length),
     };
@@ -206,8 +207,8 @@ export class QcowWrites implements LayerWriter {
   }
 
   /**
-   * A cluster that the disk has, but that lies behind the end of the image's file, reads as zeros and
-   * may be written as long as its refcount says that it is in use: then nobody else gets it. 0 or -EIO.
+   * Allows a write to an existing cluster past the end of the image's file. It reads as zeros. It may be
+   * written if its refcount is not 0, because then it is not allocated again. 0, -EIO or another -errno.
    */
   *#admitBehindEnd(request: number, host: number): Task {
     const writer = this.#writer;
@@ -223,7 +224,7 @@ export class QcowWrites implements LayerWriter {
     return writer.isForbidden(host, clusterBytes) ? -ERRNO.EIO : 0;
   }
 
-  /** Place of the slice for `offset` in a table that may be changed; or -errno. */
+  /** Makes the L2 table for `offset` writable and loads its slice. The slice's place, or -errno. */
   *#prepare(request: number, offset: number): Task {
     const { layer } = this.#writer;
     const { l2Coverage, sliceCoverage } = layer.geometry;
@@ -242,7 +243,7 @@ export class QcowWrites implements LayerWriter {
     }
   }
 
-  /** A table of the disk's own: a new one, or a copy of one that a snapshot has too. */
+  /** Makes a new L2 table, or a copy of one that a snapshot shares. */
   *#makeTable(request: number, l1Index: number): Task {
     if (this.#tables.has(l1Index)) {
       this.#waiters.add(l1Index, request);
@@ -268,21 +269,21 @@ export class QcowWrites implements LayerWriter {
     return Math.min(host, 0);
   }
 
-  /** A new table gets its room now: the flush that writes it must not find the disk full. 0 or -errno. */
+  /** Reserves room for a new table now, so that the flush does not find the disk full. 0 or -errno. */
   *#reserve(request: number, host: number): Task {
     const { clusterBytes } = this.#writer.layer.geometry;
     const result = yield this.#engine.allocate(request, this.#file, 0, host, clusterBytes);
     return result === -ERRNO.EOPNOTSUPP ? 0 : Math.min(result, 0);
   }
 
-  /** A cluster that was allocated is not needed after all, and nothing refers to it. */
+  /** Frees an allocated cluster to which nothing refers. */
   #free(host: number): void {
     const writer = this.#writer;
-    // Without its refcount in memory it goes the long way.
+    // If its refcount is not in memory, the next flush frees the cluster.
     if (writer.allocator.free(host) !== 0) writer.giveBack([host]);
   }
 
-  /** Host offset of a new cluster, or -errno; right after, `Allocator.fresh` tells what is in it. */
+  /** Host offset of a new cluster, or -errno. `Allocator.fresh` then says whether it reads as zeros. */
   *#allocate(request: number): Task {
     const relieve = (): Task => this.flush(request);
     return yield* this.#refcounts.allocate(request, this.#hostIo(request), relieve);
@@ -302,7 +303,7 @@ export class QcowWrites implements LayerWriter {
     );
   }
 
-  /** A place for data. In a data file each cluster has the place that it has on the disk. */
+  /** Host offset for a cluster of data. In a data file it is the offset of the cluster in the disk. */
   *#allocateData(request: number, base: number): Task {
     return this.#writer.hasDataFile ? base : yield* this.#allocate(request);
   }
@@ -313,7 +314,7 @@ export class QcowWrites implements LayerWriter {
     return yield* this.#writeZeros(request, at, bytes);
   }
 
-  /** All of them, or -errno: a part is not enough. */
+  /** Writes zeros to the whole range. 0 or -errno, also if a part was written. */
   *#writeZeros(request: number, at: number, bytes: number): Task {
     for (let done = 0; done < bytes; ) {
       const result = yield* this.write(request, at + done, bytes - done, ZEROS);
@@ -323,17 +324,17 @@ export class QcowWrites implements LayerWriter {
     return 0;
   }
 
-  /** Zeros for a part of a cluster that is not a range of its own: compressed, shared, or below. */
+  /** Zeroes a part of a cluster that is compressed, shared with a snapshot, or in a lower layer. */
   *#zeroCluster(request: number, at: number, bytes: number): Task {
     const { layer } = this.#writer;
     const { clusterBytes } = layer.geometry;
     const base = at - (at % clusterBytes);
     const end = Math.min(base + clusterBytes, layer.size);
-    // What lies around it may be zeros as well; then no cluster has to be written.
+    // If the rest of the cluster reads as zeros too, a zero cluster is enough.
     const isWhole =
       (yield* this.#layers.isZero(request, base, at)) === 1 &&
       (yield* this.#layers.isZero(request, at + bytes, end)) === 1;
-    // A raw data file reads as the disk does, without the image: zeros have to be in it.
+    // A raw data file must have the contents of the disk by itself, so zeros must be written to it.
     const { version, dataFileRaw } = layer.layout;
     if (!isWhole || version === 2 || dataFileRaw) {
       return yield* this.#writeZeros(request, at, bytes);
@@ -344,7 +345,7 @@ export class QcowWrites implements LayerWriter {
     return yield* this.#relieve(request);
   }
 
-  /** Writes metadata back before so much of it is dirty that the cache has no room left. */
+  /** Writes changed slices before they fill the whole cache. */
   *#relieve(request: number): Task {
     const { dirtySlices, layer } = this.#writer;
     const { places } = layer.cache;

@@ -23,7 +23,7 @@ for (const [host, size] of [
   });
 }
 
-/** What the host answers. */
+/** The answer of the host. */
 let answer = 0;
 const io = { engine: { seek: () => answer, resize: () => 0 } } as never;
 
