@@ -1,8 +1,8 @@
+import { AutoDepth } from './auto-depth.js';
 import { Backlog } from './backlog.js';
 import { BucketGate } from './bucket-gate.js';
 import { BucketPaths } from './bucket-paths.js';
 import { ChargeTime } from './charge-time.js';
-import { DepthControl } from './depth-control.js';
 import { DepthLimit } from './depth-limit.js';
 import { DeviceIdling } from './device-idling.js';
 import { Dispatcher } from './dispatcher.js';
@@ -49,7 +49,7 @@ export function assemble(requests: number, maxDepth: number, counters: Counters)
   const tree = new SfqTree({ table, nodes, siblings, gate, readyTimes, idling });
   const reservations = new Reservations(nodes, warnings);
   const latency = new LatencyControl(nodes);
-  const depth = new DepthLimit(new DepthControl(maxDepth), maxDepth);
+  const depth = new DepthLimit(new AutoDepth(maxDepth), maxDepth);
   const backlog = new Backlog(table, nodes, idling, pressures);
   const chargeTime = new ChargeTime();
   const waiting = { table, nodes, buckets, credit, gate, idling, tree, reservations };

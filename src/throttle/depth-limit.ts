@@ -1,4 +1,4 @@
-import type { DepthControl } from './depth-control.js';
+import type { AutoDepth } from './auto-depth.js';
 
 /**
  * The window, or depth D of SFQ(D): the number of requests that may be in flight. It is a number that
@@ -10,11 +10,11 @@ export class DepthLimit {
   #isAuto = true;
   #fixed = 0;
   #wasFull = false;
-  readonly #auto: DepthControl;
+  readonly #auto: AutoDepth;
   readonly #max: number;
 
   /** @param max Requests that the caller can have in flight, whatever is set. */
-  constructor(auto: DepthControl, max: number) {
+  constructor(auto: AutoDepth, max: number) {
     this.#auto = auto;
     this.#max = max;
     this.#depth = auto.depth;

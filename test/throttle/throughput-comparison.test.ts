@@ -1,9 +1,14 @@
 import test from 'ava';
-import { Comparison, ENOUGH, TOO_LITTLE, UNDECIDED } from '../../src/throttle/comparison.js';
+import {
+  ENOUGH,
+  ThroughputComparison,
+  TOO_LITTLE,
+  UNDECIDED,
+} from '../../src/throttle/throughput-comparison.js';
 
 /** The verdict, and the number of measurements, if the two windows give these rates alternately. */
 function compare(limit: number, rates: (pair: number) => [number, number], completions = 1e4) {
-  const comparison = new Comparison();
+  const comparison = new ThroughputComparison();
   comparison.begin(9, 5, limit, 0);
   for (let taken = 0; ; taken++) {
     const [base, candidate] = rates(taken >> 1);
