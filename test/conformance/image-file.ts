@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { must } from '../helpers/run.js';
@@ -11,6 +11,9 @@ export interface ImageSetup {
   /** The image is a single hole. */
   sparse?: boolean;
 }
+
+/** What qemu-img has made, by what was asked of it. */
+const MADE = new Map<string, Buffer>();
 
 /** An image of some format, and its contents as read by independent programs: node:fs and qemu-img. */
 export class ImageFile {
@@ -25,12 +28,19 @@ export class ImageFile {
   ): Promise<ImageFile> {
     const folder = tempFolder(t, base);
     const raw = join(folder, 'disk.img');
+    const path = join(folder, 'disk.qcow2');
+    const key = `${setup.bytes} ${setup.sparse}`;
+    const made = MADE.get(key);
+    if (format === 'qcow2' && made !== undefined) {
+      writeFileSync(path, made);
+      return new ImageFile(path, format);
+    }
     if (setup.sparse === true) sparseFile(raw, setup.bytes);
     else patternFile(raw, setup.bytes);
     if (format === 'raw') return new ImageFile(raw, format);
-    const path = join(folder, 'disk.qcow2');
     await must('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, path]);
     rmSync(raw);
+    MADE.set(key, readFileSync(path));
     return new ImageFile(path, format);
   }
 

@@ -1,8 +1,8 @@
 import { constants, mkdirSync, readFileSync } from 'node:fs';
 import { FileAgent } from '../helpers/file-agent.js';
-import { sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -78,7 +78,7 @@ for (const [title, at, says] of [
     put(maker, offset, bytes);
     const before = readFileSync(image);
     mkdirSync(maker.path('mnt'));
-    const ended = await sluice(['mount', image, maker.path('mnt')]);
+    const ended = await warmSluice(['mount', image, maker.path('mnt')]);
     t.is(ended.code, 3);
     t.regex(ended.stderr, says);
     t.true(before.equals(readFileSync(image)));

@@ -1,5 +1,6 @@
-import { must, sluice, sluiceWords } from '../helpers/run.js';
+import { must, sluiceWords } from '../helpers/run.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 import { qemuTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -27,7 +28,7 @@ interface QemuLayer {
 qemuTest('info --json tells what each layer has, and what it takes on its disk', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
   const image = makeChain(maker);
-  const info = JSON.parse((await sluice(['info', image, '--json'])).stdout);
+  const info = JSON.parse((await warmSluice(['info', image, '--json'])).stdout);
   // The zeros are those of the top. The base has 1 MiB of data, except where the top covers it.
   t.deepEqual(info.content, {
     data: MIB - 64 * KIB - 128 * KIB - 64 * KIB + 6 * KIB,
@@ -57,7 +58,7 @@ qemuTest('info --json tells what each layer has, and what it takes on its disk',
 qemuTest('info tells people the same', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
   const image = makeChain(maker);
-  const { stdout } = await sluice(['info', image]);
+  const { stdout } = await warmSluice(['info', image]);
   t.regex(stdout, /^of its own: 6 KiB data, 64 KiB zeros, 5\.9 MiB holes; .* on disk$/m);
   t.regex(
     stdout,
@@ -80,12 +81,12 @@ qemuTest('a chain whose backing file is refused is described down to there', asy
   t.deepEqual(info.problems, [says]);
   t.is(info.chain.length, 1);
   t.is(info.chain[0].virtualSize, 2 * MIB);
-  const text = await sluice(['info', path]);
+  const text = await warmSluice(['info', path]);
   t.true(text.stdout.includes(`problem:    ${says}\n`), text.stdout);
-  const map = await sluice(['map', path]);
+  const map = await warmSluice(['map', path]);
   t.is(map.code, 3);
   t.is(map.stderr, `sluice: map: ${path}: ${says}\n`);
   for (const format of ['qcow2', 'raw']) {
-    t.is((await sluice(['map', path, '--format', `qcow2,${format}`])).code, 0);
+    t.is((await warmSluice(['map', path, '--format', `qcow2,${format}`])).code, 0);
   }
 });

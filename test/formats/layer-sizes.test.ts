@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
 import { FileAgent } from '../helpers/file-agent.js';
-import { must, sluice } from '../helpers/run.js';
+import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -27,7 +28,7 @@ for (const format of ['qcow2', 'raw'] as const) {
     const maker = new Maker(tempFolder(t, TMPFS));
     makeChain(maker, format);
     const image = maker.path('top.qcow2');
-    const mapped = await sluice(['map', image, '--json']);
+    const mapped = await warmSluice(['map', image, '--json']);
     const entries = JSON.parse(mapped.stdout) as Record<string, unknown>[];
     t.is(entries.length, 2);
     const [below, hidden] = entries;

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
-import { run, sluice } from '../helpers/run.js';
+import { run } from '../helpers/run.js';
 import { startMount, withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -47,7 +48,7 @@ qemuMountTest('what qemu-io writes cannot be mounted; the error names it', async
   const image = maker.path('base.qcow2');
   const pid = await holdOpen(t, image, 'qcow2');
   for (const words of [['--read-only'], []]) {
-    const ended = await sluice(['mount', image, maker.path('mnt'), ...words]);
+    const ended = await warmSluice(['mount', image, maker.path('mnt'), ...words]);
     t.is(ended.code, 3);
     t.regex(
       ended.stderr,
@@ -60,7 +61,7 @@ qemuMountTest('a backing file that qemu-io writes holds its overlay back', async
   const maker = makeImages(t);
   await holdOpen(t, maker.path('base.qcow2'), 'qcow2');
   const words = [maker.path('top.qcow2'), maker.path('mnt'), '--read-only'];
-  const ended = await sluice(['mount', ...words]);
+  const ended = await warmSluice(['mount', ...words]);
   t.is(ended.code, 3);
   t.regex(ended.stderr, /base\.qcow2: in use for writing by qemu-io/);
 });
@@ -89,7 +90,7 @@ qemuMountTest(
     const maker = makeImages(t);
     const image = maker.path('disk.img');
     await withMount(t, [image], [], async (mount) => {
-      const ended = await sluice(['mount', image, maker.path('mnt')]);
+      const ended = await warmSluice(['mount', image, maker.path('mnt')]);
       t.is(ended.code, 3);
       t.true(ended.stderr.includes(`disk.img: in use for writing by sluice (pid ${mount.pid})`));
     });
@@ -107,7 +108,7 @@ qemuMountTest('the data file of an image that is mounted is locked as the image 
     t.regex(ended.stderr, /Failed to get .*lock/);
   });
   await holdOpen(t, maker.path('data.bin'), 'raw');
-  const ended = await sluice(['mount', image, maker.path('mnt')]);
+  const ended = await warmSluice(['mount', image, maker.path('mnt')]);
   t.is(ended.code, 3);
   t.regex(ended.stderr, /data\.bin: in use for writing by qemu-io/);
 });
@@ -118,7 +119,7 @@ qemuMountTest('an image that names itself as its data file is refused', async (t
   const image = maker.path('top.qcow2');
   maker.patch('top.qcow2', Buffer.from('nam.qcow2'), Buffer.from('top.qcow2'));
   mkdirSync(maker.path('mnt'));
-  const ended = await sluice(['mount', image, maker.path('mnt')]);
+  const ended = await warmSluice(['mount', image, maker.path('mnt')]);
   t.is(ended.code, 3);
   t.regex(ended.stderr, /top\.qcow2: its external data file is the image itself/);
 });

@@ -4,8 +4,9 @@ import test from 'ava';
 import { mapJson } from '../../src/cli/map-report.js';
 import { mapImage } from '../../src/image/map-image.js';
 import { openChain } from '../../src/image/open-chain.js';
-import { must, run, sluice } from '../helpers/run.js';
+import { must, run } from '../helpers/run.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 import { qemuTest } from './needs.js';
 import { Maker, VARIANTS } from './variants.js';
 
@@ -35,14 +36,14 @@ qemuTest('sluice map --json prints what qemu-img map --output=json prints', asyn
   maker.io('top.qcow2', 'qcow2', 'write -P 1 1M 1M', 'write -P 1 50M 64k');
   const path = maker.path('top.qcow2');
   const expected = await must('qemu-img', ['map', '--output=json', path]);
-  const ended = await sluice(['map', path, '--json']);
+  const ended = await warmSluice(['map', path, '--json']);
   t.is(ended.stdout, expected);
 });
 
 qemuTest('an image of 1 TiB without data is mapped in one extent, and soon', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
   maker.create('top.qcow2', '1T');
-  const ended = await sluice(['map', maker.path('top.qcow2'), '--json']);
+  const ended = await warmSluice(['map', maker.path('top.qcow2'), '--json']);
   t.is(
     ended.stdout,
     '[{ "start": 0, "length": 1099511627776, "depth": 0, "present": false, "zero": true, "data": false}]\n',
@@ -61,5 +62,5 @@ qemuTest('backing names begin at the folder of the overlay, not at ours', async 
     `cd / && qemu-img map ${join(maker.folder, 'sub/top.qcow2')}`,
   ]);
   t.is(ended.code, 0);
-  t.is((await sluice(['map', maker.path('sub/top.qcow2')])).code, 0);
+  t.is((await warmSluice(['map', maker.path('sub/top.qcow2')])).code, 0);
 });

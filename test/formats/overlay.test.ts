@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { must, sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
 
@@ -52,7 +53,7 @@ qemuMountTest('an overlay of another image is refused', async (t) => {
   const overlay = maker.path('overlay.qcow2');
   await withMount(t, [maker.path('one.img')], ['--overlay', overlay], async () => {});
   const words = [maker.path('two.img'), maker.folder, '--overlay', overlay];
-  const ended = await sluice(['mount', ...words]);
+  const ended = await warmSluice(['mount', ...words]);
   t.is(ended.code, 3);
   t.regex(ended.stderr, /overlay\.qcow2: is there, and no overlay of .*two\.img/);
 });
@@ -77,7 +78,7 @@ qemuMountTest('a mount that comes to nothing leaves no overlay behind that it ma
   }
   maker.create('overlay.qcow2', '1M', '', '-b', 'disk.img', '-F', 'raw');
   const words = [maker.path('disk.img'), maker.path('nowhere'), '--overlay', overlay];
-  t.not((await sluice(['mount', ...words])).code, 0);
+  t.not((await warmSluice(['mount', ...words])).code, 0);
   t.true(existsSync(overlay), 'one that was there stays');
 });
 
@@ -105,7 +106,7 @@ qemuMountTest('with an overlay --format counts from the image that is named', as
     });
   }
   const shorter = [image, maker.folder, '--overlay', maker.path('other.qcow2')];
-  const refused = await sluice(['mount', ...shorter]);
+  const refused = await warmSluice(['mount', ...shorter]);
   t.is(refused.code, 3);
   t.regex(refused.stderr, /use --format qcow2,qcow2 or --format qcow2,raw\n$/);
   t.false(existsSync(maker.path('other.qcow2')));

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
-import { must, sluice } from '../helpers/run.js';
+import { must } from '../helpers/run.js';
 import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
 import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 import { checkWhenReleased } from './check-when-released.js';
 import { qemuMountTest } from './needs.js';
 import { Maker } from './variants.js';
@@ -94,7 +95,7 @@ qemuMountTest('a dirty image whose metadata overlaps is refused and left as it i
   maker.poke('top.qcow2', DIRTY_BYTE, 1);
   copyFileSync(image, maker.path('copy'));
   mkdirSync(maker.path('mnt'));
-  const ended = await sluice(['mount', image, maker.path('mnt')]);
+  const ended = await warmSluice(['mount', image, maker.path('mnt')]);
   t.is(ended.code, 3);
   t.is(
     ended.stderr,

@@ -1,8 +1,9 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { mountTest } from '../helpers/requires.js';
-import { must, sluice } from '../helpers/run.js';
+import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 
 /** Calls with offsets that a JavaScript number cannot hold; prints an errno name or a result for each. */
 const CALLS = `import ctypes, errno, os, sys
@@ -67,7 +68,7 @@ mountTest('a raw file above 2^53 bytes is refused, the largest below is served',
     ['info', image],
     ['map', image],
   ]) {
-    const ended = await sluice(words);
+    const ended = await warmSluice(words);
     t.is(ended.code, 3);
     t.is(ended.stderr, `sluice: ${words[0]}: ${says}`);
   }

@@ -1,13 +1,11 @@
 import { copyFileSync, mkdirSync, statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import { must, run, sluice } from '../helpers/run.js';
+import { must, sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmExerciser } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
 import { Maker, VARIANTS, type Variant } from './variants.js';
-
-const EXERCISER = fileURLToPath(new URL('../../tools/exerciser.js', import.meta.url));
 
 /** A variant that shows a snapshot cannot be written. */
 function isWritable({ words }: Variant): boolean {
@@ -44,9 +42,9 @@ async function exercise(
   const images = made.map(({ name, maker }) => `${name}=${maker.path('top.qcow2')}`);
   await withMount(t, images, mounting, async (mount) => {
     for (const { name, maker, variant } of made) {
-      const all = [EXERCISER, mount.file(name), '--direct-align', '1', '--size-unit', '512'];
+      const all = [mount.file(name), '--direct-align', '1', '--size-unit', '512'];
       all.push('--save-model', maker.path('model'), '--fixed', ...words);
-      const ended = await run(process.execPath, all, { limitMs: 60_000 });
+      const ended = await warmExerciser(all);
       t.is(ended.code, 0, `${variant.title}: ${ended.stdout}${ended.stderr}`);
     }
   });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from './run.js';
 import type { SluiceMount } from './sluice-mount.js';
 
@@ -27,6 +28,8 @@ export async function untilFigures(
     const figures = await groupFigures(mount, group);
     if (right(figures)) return;
     if (performance.now() > end) throw new Error(`io.stat stays at ${JSON.stringify(figures)}`);
+    // Looking without a pause would keep a processor busy that the daemon needs.
+    await sleep(20);
   }
 }
 

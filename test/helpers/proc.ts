@@ -13,6 +13,11 @@ export function mountsAt(point: string): MountLine[] {
   return allMounts().filter((mount) => mount.point === point);
 }
 
+/** Whether anything is mounted on or below a folder. */
+export function hasMounts(folder: string): boolean {
+  return allMounts().some(({ point }) => point === folder || point.startsWith(`${folder}/`));
+}
+
 function allMounts(): MountLine[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n');
   return lines.map((line) => {

@@ -4,7 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { descriptorsOf, eventually, holdersOf, isAlive, mountsAt } from './proc.js';
 import { type Ended, must, run, sluice } from './run.js';
 import { tempFolder } from './temp.js';
-import { warmSluice } from './warm-sluice.js';
+import { warmSluice } from './warm.js';
 
 /** The kernel tells the daemon of a closed file after close(2) has returned; allows for this. */
 const RELEASE_LIMIT_MS = 20_000;

@@ -1,7 +1,8 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { hasMounts } from './proc.js';
 import { run } from './run.js';
 
 export const KIB = 1024;
@@ -14,8 +15,9 @@ export const TMPFS = '/dev/shm';
 export function tempFolder(t: ExecutionContext, base = tmpdir()): string {
   const folder = mkdtempSync(join(base, 'sluice-test-'));
   t.teardown(async () => {
-    // Not rmSync, which would enter a mount left behind by a failed test and hang there.
-    await run('rm', ['-rf', '--one-file-system', folder]);
+    // rmSync would enter a mount left behind by a failed test and hang there.
+    if (hasMounts(folder)) await run('rm', ['-rf', '--one-file-system', folder]);
+    else rmSync(folder, { recursive: true, force: true });
   });
   return folder;
 }

@@ -4,9 +4,9 @@ import type { ExecutionContext } from 'ava';
 import { Control } from '../helpers/control.js';
 import { OtherUser } from '../helpers/other-user.js';
 import { mountTest, requires } from '../helpers/requires.js';
-import { sluice } from '../helpers/run.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 
 const otherTest = requires('fuse', 'root', 'io_uring', 'setpriv');
 
@@ -194,7 +194,7 @@ otherTest('files belong to who mounted; others may look if they may see the moun
 
 mountTest('sluice set changes what the files show, and prints why it did not', async (t) => {
   await withControl(t, [], async (control, mount) => {
-    const set = (...words: string[]) => sluice(['set', mount.point, ...words]);
+    const set = (...words: string[]) => warmSluice(['set', mount.point, ...words]);
     const all = ['weight=60', 'bps=100M', 'burst.bps=400M/10', 'latency=2000', 'min.iops=5'];
     t.like(await set('gold', ...all, 'member=web'), { code: 0, stdout: '', stderr: '' });
     t.is(await control.read('gold/io.weight'), 'default 60\n');
@@ -254,7 +254,7 @@ mountTest(
     const folder = tempFolder(t);
     const image = sparseFile(join(folder, 'web.img'), MIB);
     const words = ['mount', image, folder, '--log', join(folder, 'log')];
-    t.like(await sluice([...words, '--group', 'g:burst.bps=1M/5']), {
+    t.like(await warmSluice([...words, '--group', 'g:burst.bps=1M/5']), {
       code: 2,
       stderr:
         'sluice: mount: --group g: bps=1048576/5: a burst needs the plain limit; ' +

@@ -1,11 +1,9 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { mountTest } from '../helpers/requires.js';
-import { must, run } from '../helpers/run.js';
+import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
-
-const EXERCISER = fileURLToPath(new URL('../../tools/exerciser.js', import.meta.url));
+import { warmExerciser } from '../helpers/warm.js';
 
 /** A short run. The long run is the command's default: ten seeds of 20,000 operations. */
 const LENGTH = ['--ops', '2500', '--seeds', '2'];
@@ -27,9 +25,9 @@ for (const direct of ['--direct', '--no-direct']) {
       const image = sparseFile(join(folder, 'disk.img'), 8 * MIB);
       const model = join(folder, 'model');
       await withMount(t, [image], [direct, ...variant.mount], async (mount) => {
-        const words = [EXERCISER, mount.file(), '--direct-align', '1', '--size-unit', '512'];
+        const words = [mount.file(), '--direct-align', '1', '--size-unit', '512'];
         words.push('--host', image, '--save-model', model, ...variant.exercise);
-        const ended = await run(process.execPath, words, { limitMs: 60_000 });
+        const ended = await warmExerciser(words);
         t.is(ended.code, 0, ended.stdout + ended.stderr);
       });
       await must('cmp', ['-n', String(8 * MIB), image, model]);

@@ -2,9 +2,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OtherUser } from '../helpers/other-user.js';
 import { requires } from '../helpers/requires.js';
-import { must, sluice } from '../helpers/run.js';
+import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 
 const rootTest = requires('fuse', 'root', 'io_uring', 'setpriv');
 
@@ -70,7 +71,7 @@ rootTest('owners and modes that cannot be kept are refused', async (t) => {
     [['--mode', '888'], /octal/],
     [['--mode', '4755'], /0 to 0777/],
   ] as const) {
-    const ended = await sluice(['mount', '/dev/null', '/nowhere', ...words]);
+    const ended = await warmSluice(['mount', '/dev/null', '/nowhere', ...words]);
     t.is(ended.code, 2, ended.stderr);
     t.regex(ended.stderr, why);
   }

@@ -4,10 +4,11 @@ import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { mountTest } from '../helpers/requires.js';
-import { run, sluice } from '../helpers/run.js';
+import { run } from '../helpers/run.js';
 import { sameBytes } from '../helpers/same-bytes.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, pattern, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 
 const { O_RDONLY, O_RDWR, O_DIRECT, O_TRUNC } = constants;
 
@@ -114,7 +115,7 @@ for (const words of [
       t.is(statSync(mount.file()).mode & 0o222, 0);
       // Groups do not belong to the images, so they can be changed.
       mkdirSync(join(mount.point, '.groups', 'slow'));
-      t.is((await sluice(['set', mount.point, 'slow', 'iops=100', 'member=disk'])).code, 0);
+      t.is((await warmSluice(['set', mount.point, 'slow', 'iops=100', 'member=disk'])).code, 0);
 
       t.true(readFileSync(image).subarray(0, MIB).equals(pattern(MIB, 1)));
     };

@@ -1,17 +1,18 @@
-/** A message to the process: the words of one command. The answer is the exit code. */
-export type Asked = readonly string[];
+import { fileURLToPath } from 'node:url';
 
-const PROGRAM = new URL('../../src/cli/main.js', import.meta.url);
+// The program is the first word; words of one command are a message, whose answer is the exit code.
+
+const program = process.argv[2]!;
 const directory = process.cwd();
 let runs = 0;
 
 /** Runs the program as if it had just been started, with its modules loaded already. */
-async function runProgram(words: Asked): Promise<number> {
-  process.argv.splice(2, Number.POSITIVE_INFINITY, ...words);
+async function runProgram(words: readonly string[]): Promise<number> {
+  process.argv = [process.execPath, fileURLToPath(program), ...words];
   process.exitCode = 0;
   process.chdir(directory);
   // A module with another query in its URL runs again.
-  await import(`${PROGRAM.href}?${runs++}`);
+  await import(`${program}?${runs++}`);
   // The program installs handlers for a single command.
   process.removeAllListeners('uncaughtException');
   process.stderr.removeAllListeners('error');
@@ -20,7 +21,7 @@ async function runProgram(words: Asked): Promise<number> {
 
 process.on('disconnect', () => process.exit());
 process.on('message', async (words) => {
-  const code = await runProgram(words as Asked);
+  const code = await runProgram(words as readonly string[]);
   process.exitCode = 0;
   process.send?.(code);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMIT_MS, type Ended, EXPIRED, expires } from './run.js';
 
-const PROGRAM = fileURLToPath(new URL('./warm-sluice-main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('./warm-main.js', import.meta.url));
 
 interface Exit {
   code: number | null;
@@ -18,12 +18,13 @@ class WarmProcess {
   readonly #outputs: readonly number[];
   #lengths: readonly number[] = [0, 0];
 
-  constructor() {
+  constructor(program: string, env: NodeJS.ProcessEnv) {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'));
     this.#outputs = ['stdout', 'stderr'].map((name) => openSync(join(folder, name), 'a+'));
     rmSync(folder, { recursive: true });
-    this.#child = fork(PROGRAM, { stdio: ['ignore', ...this.#outputs, 'ipc'], execArgv: [] });
-    // The process ends together with the process of the test.
+    const stdio = ['ignore' as const, ...this.#outputs, 'ipc' as const];
+    this.#child = fork(MAIN, [program], { stdio, execArgv: [], env });
+    // It ends with the process of the test.
     this.#child.unref();
     this.#child.channel?.unref();
   }
@@ -69,18 +70,38 @@ class WarmProcess {
   }
 }
 
-let idle: WarmProcess | null = null;
+/** Those that wait for a command. */
+const idle = new Map<string, WarmProcess>();
 
 /**
- * Runs `sluice` in a process that has loaded it before, with the same words, output and exit code. For
- * tests that are not about its start. Loading takes 0.2 to 0.5 s of a processor.
+ * Runs a program of ours for tests that are not about starting it: the same program, with its words, output
+ * and exit code, in a process that has loaded it before. Loading takes 0.2 to 0.5 s of a processor.
+ *
+ * @param program Its address. It is a module that says with process.exitCode how it has ended.
  */
-export async function warmSluice(words: readonly string[]): Promise<Ended> {
-  // No process is idle while another command runs.
-  const warm = idle ?? new WarmProcess();
-  idle = null;
+async function runWarm(
+  program: URL,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Ended> {
+  // There is none while another command runs.
+  const warm = idle.get(program.href) ?? new WarmProcess(program.href, env);
+  idle.delete(program.href);
   const { ended, isUsable } = await warm.run(words);
-  if (isUsable && idle === null) idle = warm;
-  else if (isUsable) warm.end();
+  if (!isUsable) return ended;
+  if (idle.has(program.href)) warm.end();
+  else idle.set(program.href, warm);
   return ended;
+}
+
+const SLUICE = new URL('../../src/cli/main.js', import.meta.url);
+const EXERCISER = new URL('../../tools/exerciser.js', import.meta.url);
+
+export function warmSluice(words: readonly string[]): Promise<Ended> {
+  return runWarm(SLUICE, words, process.env);
+}
+
+export function warmExerciser(words: readonly string[]): Promise<Ended> {
+  // It writes with eight threads at most, and would start another process for them.
+  return runWarm(EXERCISER, words, { ...process.env, UV_THREADPOOL_SIZE: '8' });
 }
