@@ -35,7 +35,7 @@ const PAGE = 4096;
 export const SLOT_DATA = PAGE;
 /** Headers of a WRITE: struct fuse_in_header (40) and fuse_write_in (40). */
 export const SLOT_REQUEST = SLOT_DATA - 80;
-/** Where replies to requests without data begin: behind everything such a request can contain. */
+/** Where a transport puts data of its own, behind everything that a request without data can contain. */
 export const SLOT_ANSWER = SLOT_DATA + 2 * PAGE;
 /** Where an unaligned write reads the blocks at its two edges. */
 export const SLOT_EDGES = SLOT_DATA + MAX_IO_BYTES + 2 * PAGE;
@@ -105,6 +105,14 @@ export function slotOffset(slot: number): number {
 /** Offset of a request's own reply area. */
 export function replyOffset(request: number): number {
   return request * REPLY_BYTES;
+}
+
+/** Two of struct timespec. */
+export const TIMES_BYTES = 32;
+
+/** Offset of the times that a request is to set: behind any reply in its own area. */
+export function timesOffset(request: number): number {
+  return replyOffset(request) + REPLY_BYTES - TIMES_BYTES;
 }
 
 /** Offset of the pool. */

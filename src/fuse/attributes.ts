@@ -1,8 +1,6 @@
 import type { HostTimes, Timespec } from '../host/host-times.js';
-import type { DirectoryNode, TreeNode } from '../tree/tree.js';
-import * as abi from './abi.js';
-import type { DiskOperations } from './disk-operations.js';
-import { clear, setU64 } from './wire.js';
+import type { DiskService, Owner } from '../plane/transport.js';
+import type { DirectoryNode, Tree, TreeNode } from '../tree/tree.js';
 
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
@@ -13,62 +11,86 @@ const S_IFREG = 0o100000;
  */
 const BEST_IO_BYTES = 256 << 10;
 
-/** Who owns what the mount shows. */
-export interface Owner {
-  uid: number;
-  gid: number;
+/** What stat(2) says of a node, but for its id. */
+export interface NodeAttributes {
+  mode: number;
+  links: number;
+  owner: Owner;
+  size: number;
+  /** Of 512 bytes. */
+  blocks: number;
+  /** st_blksize, bytes. */
+  ioBytes: number;
+  times: HostTimes;
 }
 
-/** Writes struct fuse_attr for a node at `out`. */
-export class AttributeEncoder {
-  readonly #disks: DiskOperations;
+/** What statfs(2) says of the mount, in blocks of 4096 bytes. */
+export interface MountSpace {
+  blocks: number;
+  free: number;
+}
+
+/** Finds out what is shown of nodes. */
+export class Attributes {
+  readonly #disks: DiskService;
+  readonly #tree: Tree;
   readonly #owner: Owner;
   /** Of groups and their files: when the mount was made. */
   readonly #unchanging: HostTimes;
 
-  constructor(disks: DiskOperations, owner: Owner) {
+  /** @param owner Whose all is that no other owner was asked for. */
+  constructor(disks: DiskService, tree: Tree, owner: Owner) {
     this.#disks = disks;
+    this.#tree = tree;
     this.#owner = owner;
     const ms = Date.now();
     const now: Timespec = { seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1e6 };
     this.#unchanging = { accessed: now, modified: now, changed: now };
   }
 
-  encode(view: DataView, out: number, node: TreeNode): void {
-    clear(view, out, abi.ATTR_BYTES);
-    setU64(view, out + abi.ATTR_INO, node.id);
-    view.setUint32(out + abi.ATTR_UID, this.#owner.uid, true);
-    view.setUint32(out + abi.ATTR_GID, this.#owner.gid, true);
-    view.setUint32(out + abi.ATTR_BLKSIZE, node.kind === 'disk' ? BEST_IO_BYTES : 4096, true);
-    if (node.kind === 'disk') this.#disk(view, out, node.disk);
-    else if (node.kind === 'directory') this.#directory(view, out, node);
-    else this.#common(view, out, S_IFREG | node.file.mode, 1, this.#unchanging);
+  of(node: TreeNode): NodeAttributes {
+    if (node.kind === 'disk') return this.#ofDisk(node.disk);
+    const isDirectory = node.kind === 'directory';
+    return {
+      mode: isDirectory ? S_IFDIR | 0o755 : S_IFREG | node.file.mode,
+      links: isDirectory ? linksOf(node) : 1,
+      owner: this.#owner,
+      size: 0,
+      blocks: 0,
+      ioBytes: 4096,
+      times: this.#unchanging,
+    };
   }
 
-  #disk(view: DataView, out: number, disk: number): void {
-    const status = this.#disks.status(disk);
-    const { uid, gid } = status.owner ?? this.#owner;
-    view.setUint32(out + abi.ATTR_UID, uid, true);
-    view.setUint32(out + abi.ATTR_GID, gid, true);
-    setU64(view, out + abi.ATTR_SIZE, status.size);
-    setU64(view, out + abi.ATTR_BLOCKS, Math.ceil(status.allocated / 512));
-    this.#common(view, out, S_IFREG | status.mode, 1, status.times);
+  #ofDisk(disk: number): NodeAttributes {
+    const { mode, owner, size, allocated, times } = this.#disks.status(disk);
+    return {
+      mode: S_IFREG | mode,
+      links: 1,
+      owner: owner ?? this.#owner,
+      size,
+      blocks: Math.ceil(allocated / 512),
+      ioBytes: BEST_IO_BYTES,
+      times,
+    };
   }
 
-  #directory(view: DataView, out: number, node: DirectoryNode): void {
-    let links = 2;
-    for (const child of node.children.values()) if (child.kind === 'directory') links++;
-    this.#common(view, out, S_IFDIR | 0o755, links, this.#unchanging);
+  /** Used is what the hosts have allocated. */
+  space(): MountSpace {
+    let bytes = 0;
+    let used = 0;
+    for (const node of this.#tree.root.children.values()) {
+      if (node.kind !== 'disk') continue;
+      const { size, allocated } = this.#disks.status(node.disk);
+      bytes += size;
+      used += Math.min(size, allocated);
+    }
+    return { blocks: Math.ceil(bytes / 4096), free: Math.floor((bytes - used) / 4096) };
   }
+}
 
-  #common(view: DataView, out: number, mode: number, links: number, times: HostTimes): void {
-    view.setUint32(out + abi.ATTR_MODE, mode, true);
-    view.setUint32(out + abi.ATTR_NLINK, links, true);
-    setU64(view, out + abi.ATTR_ATIME, times.accessed.seconds);
-    setU64(view, out + abi.ATTR_MTIME, times.modified.seconds);
-    setU64(view, out + abi.ATTR_CTIME, times.changed.seconds);
-    view.setUint32(out + abi.ATTR_ATIME_NS, times.accessed.nanoseconds, true);
-    view.setUint32(out + abi.ATTR_MTIME_NS, times.modified.nanoseconds, true);
-    view.setUint32(out + abi.ATTR_CTIME_NS, times.changed.nanoseconds, true);
-  }
+function linksOf(directory: DirectoryNode): number {
+  let links = 2;
+  for (const child of directory.children.values()) if (child.kind === 'directory') links++;
+  return links;
 }

@@ -11,7 +11,8 @@ import type { Ring } from '../uring/ring.js';
 import { TAG_RECEIVE, TAG_REPLY, TAG_SENT } from '../uring/tags.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import * as fuse from './abi.js';
-import type { Transport } from './transport.js';
+import type { Wire } from './dispatch.js';
+import { writeReplyHeader } from './wire.js';
 
 /**
  * Replies whose ids are remembered after they were handed to the kernel; a power of two. One that the
@@ -33,7 +34,7 @@ const MOST_RECEIVES = 32;
  * as requests come in one turn, and no more: a turn that used all of them doubles their number, a turn
  * that left some does not refill beyond what it used.
  */
-export class DeviceSession implements Transport {
+export class DeviceSession implements Wire {
   /** Errno with which the kernel ended the session, 0 while it lasts. */
   ended = 0;
 
@@ -97,7 +98,7 @@ export class DeviceSession implements Transport {
    * asks for no completion and counts as sent after the submission. That saves a completion for each
    * request, and at queue depth 1 every second system call.
    */
-  reply(request: number, offset: number, length: number, linked: boolean): void {
+  send(request: number, offset: number, length: number, linked: boolean): void {
     const address = this.#memory.address + offset;
     if (!linked) this.sent[this.sentCount++] = request;
     const flags = linked ? abi.SQE_FIXED_FILE : abi.SQE_FIXED_FILE | abi.SQE_CQE_SKIP_SUCCESS;
@@ -123,10 +124,7 @@ export class DeviceSession implements Transport {
     this.#warn(`the kernel refused a reply (${errnoName(result)}); its caller gets EIO`);
     const at = (this.#nextError++ % ERROR_REPLIES) * fuse.OUT_HEADER_BYTES;
     const view = new DataView(this.#errors.buffer, at, fuse.OUT_HEADER_BYTES);
-    view.setUint32(fuse.OUT_LEN, fuse.OUT_HEADER_BYTES, true);
-    view.setInt32(fuse.OUT_ERROR, -ERRNO.EIO, true);
-    view.setUint32(fuse.OUT_UNIQUE, uniqueLow, true);
-    view.setUint32(fuse.OUT_UNIQUE + 4, uniqueHigh, true);
+    writeReplyHeader(view, 0, uniqueLow, uniqueHigh, -ERRNO.EIO, 0);
     // Should this be refused too, there is nothing left to say: no place.
     const flags = abi.SQE_FIXED_FILE | abi.SQE_CQE_SKIP_SUCCESS;
     const address = this.#errors.address + at;

@@ -28,46 +28,61 @@ const WANTED_FLAGS2 = abi.DIRECT_IO_ALLOW_MMAP;
 
 /** What kernel and daemon agreed on. */
 export interface Negotiated {
+  /** 0: nothing yet. */
   minor: number;
   flags: number;
   flags2: number;
+  maxReadahead: number;
 }
 
+/** What a kernel that offers everything is told. */
+export const EVERYTHING: Negotiated = {
+  minor: abi.FUSE_MINOR,
+  flags: WANTED_FLAGS,
+  flags2: WANTED_FLAGS2,
+  maxReadahead: 128 << 10,
+};
+
 /**
- * Answers INIT: reads `length` bytes of struct fuse_init_in at `at`, writes struct fuse_init_out at `out`.
- * @returns The reply's length, or -EPROTO for a kernel older than 7.28.
+ * Reads the `length` bytes of struct fuse_init_in at `at`. Of a newer major version nothing is agreed:
+ * the kernel hears ours, and sends INIT again in our version.
+ * @returns 0, or -EPROTO for a kernel older than 7.28.
  */
-export function negotiate(
-  view: DataView,
-  at: number,
-  length: number,
-  out: number,
-  agreed: Negotiated,
-): number {
+export function negotiate(view: DataView, at: number, length: number, agreed: Negotiated): number {
   const major = view.getUint32(at + abi.INIT_IN_MAJOR, true);
   const minor = view.getUint32(at + abi.INIT_IN_MINOR, true);
   if (major < abi.FUSE_MAJOR || (major === abi.FUSE_MAJOR && minor < abi.FUSE_MINOR_MIN)) {
     return -ERRNO.EPROTO;
   }
-  clear(view, out, abi.INIT_OUT_BYTES);
-  view.setUint32(out + abi.INIT_OUT_MAJOR, abi.FUSE_MAJOR, true);
-  view.setUint32(out + abi.INIT_OUT_MINOR, abi.FUSE_MINOR, true);
-  // A newer major: say ours, and the kernel sends INIT again in our version.
-  if (major > abi.FUSE_MAJOR) return abi.INIT_OUT_BYTES;
-
+  if (major > abi.FUSE_MAJOR) return 0;
   const offered = view.getUint32(at + abi.INIT_IN_FLAGS, true);
   const extended = (offered & abi.INIT_EXT) !== 0 && length >= abi.INIT_IN_EXT_BYTES;
   const offered2 = extended ? view.getUint32(at + abi.INIT_IN_FLAGS2, true) : 0;
   agreed.minor = Math.min(minor, abi.FUSE_MINOR);
   agreed.flags = offered & WANTED_FLAGS;
   agreed.flags2 = offered2 & WANTED_FLAGS2;
-  const readahead = view.getUint32(at + abi.INIT_IN_MAX_READAHEAD, true);
-  view.setUint32(out + abi.INIT_OUT_MAX_READAHEAD, readahead, true);
+  agreed.maxReadahead = view.getUint32(at + abi.INIT_IN_MAX_READAHEAD, true);
+  return 0;
+}
+
+/** Writes struct fuse_init_out at `out`; returns its length. */
+export function encodeInit(
+  view: DataView,
+  out: number,
+  agreed: Negotiated,
+  maxBackground = MAX_BACKGROUND,
+  maxWrite = MAX_IO_BYTES,
+): number {
+  clear(view, out, abi.INIT_OUT_BYTES);
+  view.setUint32(out + abi.INIT_OUT_MAJOR, abi.FUSE_MAJOR, true);
+  view.setUint32(out + abi.INIT_OUT_MINOR, abi.FUSE_MINOR, true);
+  if (agreed.minor === 0) return abi.INIT_OUT_BYTES;
+  view.setUint32(out + abi.INIT_OUT_MAX_READAHEAD, agreed.maxReadahead, true);
   view.setUint32(out + abi.INIT_OUT_FLAGS, agreed.flags, true);
   view.setUint32(out + abi.INIT_OUT_FLAGS2, agreed.flags2, true);
-  view.setUint16(out + abi.INIT_OUT_MAX_BACKGROUND, MAX_BACKGROUND, true);
-  view.setUint16(out + abi.INIT_OUT_CONGESTION, (MAX_BACKGROUND * 3) >> 2, true);
-  view.setUint32(out + abi.INIT_OUT_MAX_WRITE, MAX_IO_BYTES, true);
+  view.setUint16(out + abi.INIT_OUT_MAX_BACKGROUND, maxBackground, true);
+  view.setUint16(out + abi.INIT_OUT_CONGESTION, (maxBackground * 3) >> 2, true);
+  view.setUint32(out + abi.INIT_OUT_MAX_WRITE, maxWrite, true);
   view.setUint32(out + abi.INIT_OUT_TIME_GRAN, 1, true);
   view.setUint16(out + abi.INIT_OUT_MAX_PAGES, MAX_IO_BYTES >> 12, true);
   return abi.INIT_OUT_BYTES;

@@ -1,5 +1,5 @@
-import * as abi from './abi.js';
-import { getU64 } from './wire.js';
+import type { Timespec } from '../host/host-times.js';
+import type { MountSpace, NodeAttributes } from './attributes.js';
 
 /** What fuse-native makes a struct stat of. */
 interface NativeStat {
@@ -17,36 +17,29 @@ interface NativeStat {
   ctime: number;
 }
 
-/** Reads struct fuse_attr at `at`. */
-export function readAttributes(view: DataView, at: number): NativeStat {
-  const word = (offset: number): number => view.getUint32(at + offset, true);
-  const time = (seconds: number, nanoseconds: number): number =>
-    getU64(view, at + seconds) * 1000 + Math.floor(word(nanoseconds) / 1e6);
+/** @param id The node's. */
+export function nativeStat(id: number, shown: NodeAttributes): NativeStat {
+  const { mode, owner, size, links, ioBytes, blocks, times } = shown;
   return {
-    mode: word(abi.ATTR_MODE),
-    uid: word(abi.ATTR_UID),
-    gid: word(abi.ATTR_GID),
-    size: getU64(view, at + abi.ATTR_SIZE),
-    nlink: word(abi.ATTR_NLINK),
-    ino: word(abi.ATTR_INO),
-    blksize: word(abi.ATTR_BLKSIZE),
-    blocks: getU64(view, at + abi.ATTR_BLOCKS),
-    atime: time(abi.ATTR_ATIME, abi.ATTR_ATIME_NS),
-    mtime: time(abi.ATTR_MTIME, abi.ATTR_MTIME_NS),
-    ctime: time(abi.ATTR_CTIME, abi.ATTR_CTIME_NS),
+    mode,
+    ...owner,
+    size,
+    nlink: links,
+    ino: id,
+    blksize: ioBytes,
+    blocks,
+    atime: milliseconds(times.accessed),
+    mtime: milliseconds(times.modified),
+    ctime: milliseconds(times.changed),
   };
 }
 
-/** Reads struct fuse_kstatfs at `at`. */
-export function readStatfs(view: DataView, at: number): Record<string, number> {
-  return {
-    blocks: getU64(view, at + abi.STATFS_BLOCKS),
-    bfree: getU64(view, at + abi.STATFS_BFREE),
-    bavail: getU64(view, at + abi.STATFS_BAVAIL),
-    files: getU64(view, at + abi.STATFS_FILES),
-    ffree: getU64(view, at + abi.STATFS_FFREE),
-    bsize: view.getUint32(at + abi.STATFS_BSIZE, true),
-    frsize: view.getUint32(at + abi.STATFS_FRSIZE, true),
-    namemax: view.getUint32(at + abi.STATFS_NAMELEN, true),
-  };
+function milliseconds({ seconds, nanoseconds }: Timespec): number {
+  return seconds * 1000 + Math.floor(nanoseconds / 1e6);
+}
+
+/** What fuse-native makes a struct statvfs of. */
+export function nativeStatfs({ blocks, free }: MountSpace): Record<string, number> {
+  const counts = { blocks, bfree: free, bavail: free, files: 0, ffree: 0 };
+  return { ...counts, bsize: 4096, frsize: 4096, namemax: 255 };
 }

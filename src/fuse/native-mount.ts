@@ -1,16 +1,18 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import type { Memory } from '../buffers/memory.js';
 import { writeBytes } from '../sys/libfuse.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
+import { EVERYTHING, encodeInit } from './init.js';
 import { type FuseMount, isGone, type MountRequest, makePlan, watchMount } from './mount.js';
 import { deviceError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
+import { nativeCallbacks } from './native-callbacks.js';
 import { localsMemory } from './native-locals.js';
 import type { NativeFuse, NativePackage } from './native-package.js';
 import type { NativeSession } from './native-session.js';
 import { NativeThreads } from './native-threads.js';
+import { writeReplyHeader } from './wire.js';
 
 /**
  * Requests that the kernel hands out before it makes callers wait: each that is held takes a thread
@@ -43,7 +45,6 @@ export async function mountNative(
   request: MountRequest,
   native: NativePackage,
   session: NativeSession,
-  memory: Memory,
 ): Promise<NativeMount> {
   const plan = await makePlan(request);
   // libfuse says what is wrong on stderr only.
@@ -56,13 +57,11 @@ export async function mountNative(
   const fuse: NativeFuse = new native.Fuse(
     plan.mountpoint,
     {
-      ...session.operations(),
+      ...nativeCallbacks(session),
       init: (answer) => {
-        session.init((at, bytes) => {
-          threads = answerInit(native, fuse, plan, memory, at, bytes as number);
-          // Unanswered, INIT keeps its thread, and so libfuse from freeing what our threads use.
-          if (threads === null) answer(0);
-        });
+        threads = answerInit(native, fuse, plan);
+        // Unanswered, INIT keeps its thread, and so libfuse from freeing what our threads use.
+        if (threads === null) answer(0);
       },
     },
     { timeout: false },
@@ -110,34 +109,26 @@ function channelOf(fuse: NativeFuse): number {
  * factor of 1.5 at queue depth 32, nor requests of more than 128 KiB, nor mapped files with
  * direct_io. Its own reply, should it send one, is then one that nobody waits for.
  *
- * @param at Where the plane's struct fuse_init_out is.
  * @returns Threads to serve with, or null if the kernel expects another reply: then libfuse answers.
  */
 function answerInit(
   native: NativePackage,
   fuse: NativeFuse,
   plan: MountPlan,
-  memory: Memory,
-  at: number,
-  bytes: number,
 ): NativeThreads | null {
   const mountpoint = fuse._thread.subarray(THREAD_MOUNTPOINT);
   if (!mountpoint.subarray(0, plan.mountpoint.length + 1).equals(cString(plan.mountpoint))) {
     return null;
   }
   const channel = channelOf(fuse);
-  const { view } = memory;
-  view.setUint16(at + abi.INIT_OUT_MAX_BACKGROUND, MAX_BACKGROUND, true);
-  view.setUint16(at + abi.INIT_OUT_CONGESTION, (MAX_BACKGROUND * 3) >> 2, true);
   const writable = native.libfuse.bufferBytes(channel) - 4096;
-  view.setUint32(at + abi.INIT_OUT_MAX_WRITE, writable, true);
-  const header = at - abi.OUT_HEADER_BYTES;
+  const message = new Uint8Array(abi.OUT_HEADER_BYTES + abi.INIT_OUT_BYTES);
+  const view = new DataView(message.buffer);
+  encodeInit(view, abi.OUT_HEADER_BYTES, EVERYTHING, MAX_BACKGROUND, writable);
   const fd = native.libfuse.descriptor(channel);
   // INIT is the connection's first request: 2 since Linux 4.20, 1 before.
   for (const unique of [2, 1]) {
-    view.setUint32(header + abi.OUT_UNIQUE, unique, true);
-    view.setUint32(header + abi.OUT_UNIQUE + 4, 0, true);
-    const message = memory.bytes.subarray(header, at + bytes);
+    writeReplyHeader(view, 0, unique, 0, 0, abi.INIT_OUT_BYTES);
     if (writeBytes(fd, message) === message.length) {
       return new NativeThreads(native.libfuse, channel);
     }

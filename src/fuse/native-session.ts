@@ -1,33 +1,17 @@
-import type { Memory } from '../buffers/memory.js';
-import type { Tree, TreeNode } from '../tree/tree.js';
+import { type Memory, SLOT_DATA, slotOffset } from '../buffers/memory.js';
+import { READ } from '../plane/operation.js';
+import { DEFERRED, type DiskService, type Owner, type Transport } from '../plane/transport.js';
+import type { Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
-import * as abi from './abi.js';
-import { readAttributes, readStatfs } from './native-attributes.js';
+import { Attributes } from './attributes.js';
+import { describe } from './describe.js';
+import { Files } from './files.js';
 import { NativeHandles } from './native-handles.js';
 import { bufferAddress, hasKnownLayout, type NativeThread, prepareReply } from './native-locals.js';
-import type { Answer, NativeBinding, NativeOperations, Signal } from './native-package.js';
-import { RequestWriter } from './native-requests.js';
-import type { Transport } from './transport.js';
-import { getU64 } from './wire.js';
+import type { NativeBinding, Signal } from './native-package.js';
 
-/** Opcodes of requests that carry names; all end in a name, after `bytes` of body. */
-const MKNOD = 8;
-const MKDIR = 9;
-const UNLINK = 10;
-const RMDIR = 11;
-
-const NO_ANSWER: Answer = () => {};
-
-/** A request that waits for its reply; used again for later ones. */
-class Pending {
-  opcode = 0;
-  node = 0;
-  answer = NO_ANSWER;
-  /** Of a READ or WRITE: the thread that waits, its data, and what tells it the result. */
-  thread: NativeThread | null = null;
-  buffer: Buffer | null = null;
-  signal: Signal | null = null;
-}
+/** A uid, gid and thread that no rule can name: fuse-native does not tell who asks. (0 would be root.) */
+const UNKNOWN = 0xffffffff;
 
 /** Makes transfers with the reply behind them, without this thread. */
 interface Linker {
@@ -48,14 +32,6 @@ type TransferHandler = (
   offsetHigh: number,
 ) => void;
 
-/** The data plane, as this transport needs it. */
-interface Receiver {
-  /** Slots that may be used for receiving. */
-  readonly receivable: number;
-  received(slot: number, bytes: number): void;
-  replied(request: number): void;
-}
-
 /** The event loop that the data plane runs on. */
 interface Loop {
   /** Something happens now. */
@@ -64,218 +40,146 @@ interface Loop {
   wake(): void;
 }
 
+/** Gets the result of a request that was asked for by path, and the handle that an open left. */
+type Answered = (result: number, handle: number) => void;
+
+/** What a session is made of. */
+export interface NativeSessionOptions {
+  memory: Memory;
+  disks: DiskService;
+  tree: Tree;
+  owner: Owner;
+  /** Let the kernel cache disks, and control files with them: libfuse caches all files or none. */
+  pageCache: boolean;
+  /** Called with a line for each reply; null costs nothing. */
+  trace: ((text: string) => void) | null;
+}
+
 /**
- * libfuse 2 through fuse-native: each callback becomes the request that the kernel had sent, and the
- * reply's bytes become the callback's answer. A callback that is held back holds a thread of libfuse.
+ * libfuse 2 through fuse-native: each callback becomes a request to the plane, and the reply answers
+ * the callback. A callback that is not answered holds a thread of libfuse. Reads and writes come
+ * here; what comes by path, through native-callbacks.ts.
  */
 export class NativeSession implements Transport {
+  readonly tree: Tree;
+  readonly files: Files;
+  readonly attributes: Attributes;
+  readonly handles = new NativeHandles();
+  readonly pageCache: boolean;
+
   readonly #memory: Memory;
   readonly #data: Buffer;
-  readonly #tree: Tree;
-  readonly #sized: boolean;
-  readonly #writer: RequestWriter;
-  readonly #handles = new NativeHandles();
-  /** By half of the request's unique number: FUSE's ids are even. */
-  readonly #pending: Pending[] = [new Pending()];
-  readonly #freeIds: number[] = [];
-  /** The id behind a request whose reply is linked. */
-  readonly #linked: number[] = [];
-  #linker: Linker | null = null;
-  readonly #replied: number[] = [];
-  /** Callbacks for which there was no slot. */
-  #backlog: (() => void)[] = [];
-  #plane: Receiver | null = null;
+  readonly #disks: DiskService;
+  readonly #trace: ((text: string) => void) | null;
   #loop: Loop | null = null;
+  #linker: Linker | null = null;
+  #unique = 0;
   #held = 0;
 
-  /** @param sized Show the lengths of control files: the kernel's page cache goes by them. */
-  constructor(memory: Memory, tree: Tree, sized: boolean) {
-    this.#sized = sized;
+  // By request. A request under way has a signal or an answer.
+  readonly #answers: (Answered | null)[] = [];
+  readonly #signals: (Signal | null)[] = [];
+  readonly #threads: (NativeThread | null)[] = [];
+  readonly #buffers: (Buffer | null)[] = [];
+  /** For the log. */
+  readonly #asked: string[] = [];
+
+  /** Replies that the plane does not yet know to have left. */
+  readonly #replied: number[] = [];
+  /** Callbacks for which there was no room. */
+  readonly #backlog: (() => void)[] = [];
+
+  constructor({ memory, disks, tree, owner, pageCache, trace }: NativeSessionOptions) {
     this.#memory = memory;
     this.#data = Buffer.from(memory.buffer);
-    this.#tree = tree;
-    this.#writer = new RequestWriter(memory);
+    this.#disks = disks;
+    this.#trace = trace;
+    this.tree = tree;
+    this.pageCache = pageCache;
+    this.files = new Files(disks, pageCache);
+    this.attributes = new Attributes(disks, tree, owner);
   }
 
-  /** Callbacks that are not answered: each holds a thread. */
+  /** Callbacks that are not answered. */
   get held(): number {
     return this.#held;
   }
 
-  /** Replies of which the plane does not know yet that they have left. */
   get hasReplied(): boolean {
     return this.#replied.length > 0;
   }
 
   /** @param linker Null: nothing is linked. */
-  attach(plane: Receiver, loop: Loop, linker: Linker | null): void {
-    this.#plane = plane;
+  attach(loop: Loop, linker: Linker | null): void {
     this.#loop = loop;
     this.#linker = linker;
   }
 
-  /** Tells the plane which replies have left, then takes in what found no slot before. */
+  /** Tells the plane which replies have left, then takes in what found no room before. */
   endTurn(): void {
-    const plane = this.#plane!;
     this.#tellReplied();
-    while (this.#backlog.length > 0 && plane.receivable > 0) this.#backlog.shift()!();
+    while (this.#backlog.length > 0 && this.#disks.receivable > 0) this.#backlog.shift()!();
   }
 
-  reply(request: number, offset: number, length: number, linked: boolean): void {
-    const { view } = this.#memory;
-    const id = view.getUint32(offset + abi.OUT_UNIQUE, true) >>> 1;
-    const pending = this.#pending[id]!;
-    const payload = offset + abi.OUT_HEADER_BYTES;
-    const bytes = length - abi.OUT_HEADER_BYTES;
-    if (linked) {
-      this.#linked[request] = id;
-      this.#link(pending, payload, bytes);
-      return;
-    }
-    const error = view.getInt32(offset + abi.OUT_ERROR, true);
-    if (pending.signal !== null) this.#signal(pending, error < 0 ? error : bytes, payload);
-    else if (error < 0) pending.answer(error);
-    else this.#answer(pending, payload, bytes);
-    this.#release(id);
-    this.#replied.push(request);
-  }
-
-  /** The reply to a linked request has left. */
-  sent(request: number): void {
-    this.#release(this.#linked[request]!);
-    this.#plane!.replied(request);
-  }
-
-  #release(id: number): void {
-    const pending = this.#pending[id]!;
-    pending.answer = NO_ANSWER;
-    pending.thread = null;
-    pending.buffer = null;
-    pending.signal = null;
-    this.#freeIds.push(id);
-    this.#held--;
-  }
-
-  /** The thread is woken as soon as the transfer is complete; a READ's data goes straight to it. */
-  #link({ opcode, thread }: Pending, payload: number, bytes: number): void {
-    const isRead = opcode === abi.READ;
-    const result = isRead ? bytes : this.#memory.view.getUint32(payload + abi.WRITE_OUT_SIZE, true);
-    const semaphore = prepareReply(thread!, result);
-    this.#linker!.replyBehind(semaphore, isRead ? bufferAddress(thread!) : 0);
-  }
-
-  /** Tells the thread of a READ or WRITE. @param bytes Of the payload; or -errno. */
-  #signal({ opcode, thread, buffer, signal }: Pending, bytes: number, payload: number): void {
-    let result = bytes;
-    if (opcode === abi.READ) this.#data.copy(buffer!, 0, payload, payload + Math.max(0, bytes));
-    else if (bytes >= 0) result = this.#memory.view.getUint32(payload + abi.WRITE_OUT_SIZE, true);
-    signal!(thread!, result, result, buffer!.buffer);
-  }
-
-  #answer(pending: Pending, at: number, bytes: number): void {
-    const { view } = this.#memory;
-    const { opcode, answer } = pending;
-    if (opcode === abi.GETATTR) answer(0, this.#attributes(pending.node, at));
-    else if (opcode === abi.OPEN) answer(0, this.#handles.open(pending.node, getU64(view, at)));
-    else if (opcode === abi.STATFS) answer(0, readStatfs(view, at));
-    else if (opcode === abi.INIT) answer(at, bytes);
-    else answer(0);
-  }
-
-  #attributes(id: number, at: number) {
-    const attributes = readAttributes(this.#memory.view, at + abi.ATTR_OUT_ATTR);
-    const node = this.#tree.node(id);
-    if (this.#sized && node?.kind === 'control') {
-      attributes.size = Buffer.byteLength(node.file.read());
-    }
-    return attributes;
+  /** Does something at once that may let requests of a group go. */
+  change(change: () => number): number {
+    this.#loop!.begin();
+    const result = change();
+    this.#loop!.wake();
+    return result;
   }
 
   /**
-   * Asks the dispatcher for the reply to an INIT that offers all it could want.
-   * @param answer Gets the place of struct fuse_init_out in the plane's memory and its length.
+   * Begins a request that takes no data.
+   * @param asked For the log.
+   * @param begin Returns a result or DEFERRED.
    */
-  init(answer: Answer): void {
-    this.#send(abi.INIT, abi.ROOT_ID, abi.INIT_IN_MIN_BYTES + 4, answer, (writer) => {
-      writer.word(abi.INIT_IN_MAJOR, abi.FUSE_MAJOR);
-      writer.word(abi.INIT_IN_MINOR, abi.FUSE_MINOR);
-      writer.word(abi.INIT_IN_MAX_READAHEAD, 128 << 10);
-      writer.word(abi.INIT_IN_FLAGS, 0xffffffff);
-      writer.word(abi.INIT_IN_FLAGS2, 0xffffffff);
-    });
-  }
-
-  /** The callbacks for fuse-native, but for `init`. */
-  operations(): Omit<NativeOperations, 'init'> {
-    const refuse = (answer: Answer): void => answer(-ERRNO.EPERM);
-    return {
-      ...this.#fileOperations(),
-      getattr: (path, answer) => this.#onNode(abi.GETATTR, path, abi.GETATTR_IN_BYTES, answer),
-      statfs: (path, answer) => this.#onNode(abi.STATFS, path, 0, answer),
-      readdir: (path, answer) => this.#list(path, answer),
-      truncate: (path, size, answer) => this.#setAttribute(path, abi.FATTR_SIZE, size, answer),
-      chmod: (path, _mode, answer) => this.#setAttribute(path, abi.FATTR_MODE, 0, answer),
-      chown: (path, _uid, _gid, answer) => this.#setAttribute(path, abi.FATTR_UID, 0, answer),
-      // fuse-native hands the access time over in the place of both.
-      utimens: (_path, _atime, _mtime, answer) => answer(-ERRNO.EOPNOTSUPP),
-      mkdir: (path, mode, answer) => this.#named(MKDIR, path, 8, mode, answer),
-      rmdir: (path, answer) => this.#named(RMDIR, path, 0, 0, answer),
-      unlink: (path, answer) => this.#named(UNLINK, path, 0, 0, answer),
-      mknod: (path, mode, _device, answer) => this.#named(MKNOD, path, 16, mode, answer),
-      create: (path, mode, answer) => this.#named(MKNOD, path, 16, mode, answer),
-      rename: (_from, _to, answer) => refuse(answer),
-      link: (_from, _to, answer) => refuse(answer),
-      symlink: (_from, _to, answer) => refuse(answer),
+  ask(asked: string, begin: (request: number) => number, answered: Answered): void {
+    const start = (): void => {
+      const request = this.#take(asked);
+      this.#answers[request] = answered;
+      this.#begun(request, begin(request));
     };
-  }
-
-  #fileOperations() {
-    const refuse = (): void => {
-      throw new Error('fuse-native called a handler that is replaced');
-    };
-    const operations: Pick<NativeOperations, 'open' | 'read' | 'write' | 'fsync' | 'release'> = {
-      open: (path, flags, answer) => {
-        this.#onNode(abi.OPEN, path, abi.OPEN_IN_BYTES, answer, (writer) => {
-          writer.word(abi.OPEN_IN_FLAGS, flags);
-        });
-      },
-      // There, so that libfuse knows them; what is called is of `transferHandlers`.
-      read: refuse,
-      write: refuse,
-      fsync: (_path, dataOnly, handle, answer) => {
-        this.#onHandle(abi.FSYNC, handle, abi.FSYNC_IN_BYTES, answer, (writer) => {
-          writer.word(abi.FSYNC_IN_FLAGS, dataOnly === 0 ? 0 : abi.FSYNC_DATASYNC);
-        });
-      },
-      release: (_path, handle, answer) => {
-        this.#onHandle(abi.RELEASE, handle, abi.RELEASE_IN_BYTES, (result) => {
-          this.#handles.close(handle);
-          answer(result);
-        });
-      },
-    };
-    return operations;
+    if (this.#mayBegin()) start();
+    else this.#postpone(start);
   }
 
   /**
-   * What fuse-native's C code is to call for reads and writes, past the class's own handlers, which make
-   * five objects a request and answer a tick later.
+   * The handlers that fuse-native's C code calls for reads and writes in place of the class's own, which
+   * make five objects a request and answer a tick later.
    */
   transferHandlers(binding: NativeBinding): { read: TransferHandler; write: TransferHandler } {
     const make =
-      (opcode: number, signal: Signal): TransferHandler =>
+      (isWrite: boolean, signal: Signal): TransferHandler =>
       (thread, _opcode, _path, handle, buffer, length, offsetLow, offsetHigh) => {
         const offset = offsetLow + offsetHigh * 4294967296;
-        this.#transfer(opcode, signal, thread, handle, buffer, length, offset);
+        if (this.#mayBegin()) {
+          this.#transfer(isWrite, signal, thread, handle, buffer, length, offset);
+        } else {
+          this.#postpone(() => {
+            this.#transfer(isWrite, signal, thread, handle, buffer, length, offset);
+          });
+        }
       };
     return {
-      read: make(abi.READ, binding.fuse_native_signal_read),
-      write: make(abi.WRITE, binding.fuse_native_signal_write),
+      read: make(false, binding.fuse_native_signal_read),
+      write: make(true, binding.fuse_native_signal_write),
     };
+  }
+
+  #mayBegin(): boolean {
+    this.#held++;
+    this.#loop!.begin();
+    return this.#backlog.length === 0 && this.#disks.receivable > 0;
+  }
+
+  #postpone(begin: () => void): void {
+    this.#backlog.push(begin);
+    this.#loop!.wake();
   }
 
   #transfer(
-    opcode: number,
+    isWrite: boolean,
     signal: Signal,
     thread: NativeThread,
     handle: number,
@@ -283,149 +187,109 @@ export class NativeSession implements Transport {
     length: number,
     offset: number,
   ): void {
-    this.#held++;
-    this.#loop!.begin();
-    if (this.#backlog.length > 0 || this.#plane!.receivable <= 0) {
-      this.#backlog.push(() => {
-        this.#beginTransfer(opcode, signal, thread, handle, buffer, length, offset);
-      });
-      this.#loop!.wake();
-    } else this.#beginTransfer(opcode, signal, thread, handle, buffer, length, offset);
+    if (this.#linker !== null) this.#linker.canReply = hasKnownLayout(thread, length, offset);
+    const request = this.#take(isWrite ? 'WRITE' : 'READ');
+    this.#threads[request] = thread;
+    this.#buffers[request] = buffer;
+    this.#signals[request] = signal;
+    const result = isWrite
+      ? this.#write(request, handle, buffer, offset)
+      : this.#read(request, handle, buffer, length, offset);
+    this.#begun(request, result);
   }
 
-  #beginTransfer(
-    opcode: number,
-    signal: Signal,
-    thread: NativeThread,
-    handle: number,
-    buffer: Buffer,
-    length: number,
-    offset: number,
-  ): void {
-    if (this.#linker !== null) {
-      this.#linker.canReply = hasKnownLayout(thread, length, offset);
+  #read(request: number, number: number, buffer: Buffer, length: number, offset: number): number {
+    const node = this.tree.node(this.handles.node(number));
+    if (node === undefined) return -ERRNO.ENODEV;
+    const handle = this.handles.handle(number);
+    return this.files.read(request, node, handle, offset, length, buffer, 0);
+  }
+
+  #write(request: number, number: number, buffer: Buffer, offset: number): number {
+    const node = this.tree.node(this.handles.node(number));
+    if (node === undefined) return -ERRNO.ENODEV;
+    if (node.kind === 'control') {
+      const handle = this.handles.handle(number);
+      return this.change(() => this.files.change(node, handle, buffer));
     }
-    const id = this.#takeId();
-    const pending = this.#pending[id]!;
-    pending.opcode = opcode;
-    pending.thread = thread;
-    pending.buffer = buffer;
-    pending.signal = signal;
     const slot = this.#memory.takeSlot();
-    const writer = this.#writer;
-    writer.begin(slot, opcode, id * 2, this.#handles.node(handle), abi.IO_IN_BYTES);
-    writer.long(abi.IO_IN_FH, this.#handles.handle(handle));
-    writer.long(abi.IO_IN_OFFSET, offset);
-    writer.word(abi.IO_IN_SIZE, length);
-    if (opcode === abi.WRITE) writer.append(buffer);
-    this.#received(slot, id);
+    this.#disks.requests.slot[request] = slot;
+    this.#memory.bytes.set(buffer, slotOffset(slot) + SLOT_DATA);
+    return this.files.write(request, node, offset, buffer.length, false);
   }
 
-  #onHandle(
-    opcode: number,
-    handle: number,
-    bytes: number,
-    answer: Answer,
-    fill?: (writer: RequestWriter) => void,
-  ): void {
-    this.#send(opcode, this.#handles.node(handle), bytes, answer, (writer) => {
-      writer.long(0, this.#handles.handle(handle)); // fh is the first field of all of these
-      fill?.(writer);
-    });
+  #take(asked: string): number {
+    const { requests } = this.#disks;
+    const request = requests.take();
+    this.#answers[request] = null;
+    this.#signals[request] = null;
+    // 2^53 of them do not come.
+    const unique = ++this.#unique;
+    requests.uniqueLow[request] = unique >>> 0;
+    requests.uniqueHigh[request] = Math.floor(unique / 4294967296);
+    requests.uid[request] = UNKNOWN;
+    requests.gid[request] = UNKNOWN;
+    requests.thread[request] = UNKNOWN;
+    if (this.#trace !== null) this.#asked[request] = asked;
+    return request;
   }
 
-  #onNode(
-    opcode: number,
-    path: string,
-    bytes: number,
-    answer: Answer,
-    fill?: (writer: RequestWriter) => void,
-  ): void {
-    const node = this.#find(path);
-    if (node === undefined) answer(-ERRNO.ENOENT);
-    else this.#send(opcode, node.id, bytes, answer, fill);
-  }
-
-  #setAttribute(path: string, valid: number, size: number, answer: Answer): void {
-    this.#onNode(abi.SETATTR, path, abi.SETATTR_IN_BYTES, answer, (writer) => {
-      writer.word(abi.SETATTR_IN_VALID, valid);
-      writer.long(abi.SETATTR_IN_SIZE, size);
-    });
-  }
-
-  /** A request to the parent directory about a name in it. `bytes` come before the name. */
-  #named(opcode: number, path: string, bytes: number, mode: number, answer: Answer): void {
-    const slash = path.lastIndexOf('/');
-    const parent = this.#find(path.slice(0, slash));
-    if (parent === undefined) {
-      answer(-ERRNO.ENOENT);
-      return;
-    }
-    this.#send(opcode, parent.id, bytes, answer, (writer) => {
-      if (bytes > 0) writer.word(0, mode);
-      writer.append(Buffer.from(`${path.slice(slash + 1)}\0`));
-    });
-  }
-
-  #list(path: string, answer: Answer): void {
-    const node = this.#find(path);
-    if (node === undefined) answer(-ERRNO.ENOENT);
-    else if (node.kind !== 'directory') answer(-ERRNO.ENOTDIR);
-    else answer(0, ['.', '..', ...node.children.keys()]);
-  }
-
-  #find(path: string): TreeNode | undefined {
-    let node: TreeNode | undefined = this.#tree.root;
-    for (const name of path.split('/')) {
-      if (name === '') continue;
-      node = node?.kind === 'directory' ? node.children.get(name) : undefined;
-    }
-    return node;
-  }
-
-  #send(
-    opcode: number,
-    node: number,
-    bytes: number,
-    answer: Answer,
-    fill?: (writer: RequestWriter) => void,
-  ): void {
-    this.#held++;
-    const begin = (): void => {
-      const slot = this.#memory.takeSlot();
-      const id = this.#takeId();
-      const pending = this.#pending[id]!;
-      pending.opcode = opcode;
-      pending.node = node;
-      pending.answer = answer;
-      this.#writer.begin(slot, opcode, id * 2, node, bytes);
-      fill?.(this.#writer);
-      this.#received(slot, id);
-    };
-    this.#loop!.begin();
-    if (this.#backlog.length > 0 || this.#plane!.receivable <= 0) {
-      this.#backlog.push(begin);
-      this.#loop!.wake();
-    } else begin();
-  }
-
-  #takeId(): number {
-    const free = this.#freeIds.pop();
-    return free ?? this.#pending.push(new Pending()) - 1;
-  }
-
-  /** Hands a request over. If it is answered already no turn has to follow. */
-  #received(slot: number, id: number): void {
-    this.#plane!.received(slot, this.#writer.length);
-    const { answer, signal } = this.#pending[id]!;
-    if (answer === NO_ANSWER && signal === null) this.#tellReplied();
+  /** A request was begun. If it is answered already no turn has to follow. */
+  #begun(request: number, result: number): void {
+    if (result !== DEFERRED) this.#answer(request, result);
+    if (this.#signals[request] === null && this.#answers[request] === null) this.#tellReplied();
     else {
       this.#loop!.wake();
       if (this.#held === 1) this.#linker?.wake();
     }
   }
 
+  reply(request: number, result: number, at: number, linked: boolean): void {
+    if (linked) {
+      this.#link(request, result);
+      return;
+    }
+    const isRead = this.#disks.requests.operation[request] === READ;
+    if (isRead && result > 0) this.#data.copy(this.#buffers[request]!, 0, at, at + result);
+    this.#answer(request, result);
+  }
+
+  /** The thread is woken as soon as the transfer is complete; a READ's data goes straight to it. */
+  #link(request: number, result: number): void {
+    const thread = this.#threads[request]!;
+    const isRead = this.#disks.requests.operation[request] === READ;
+    const semaphore = prepareReply(thread, result);
+    this.#linker!.replyBehind(semaphore, isRead ? bufferAddress(thread) : 0);
+  }
+
+  /** The reply to a linked request has left. */
+  sent(request: number): void {
+    this.#release(request);
+    this.#disks.replied(request);
+  }
+
+  /** The data of a read is in its buffer. */
+  #answer(request: number, result: number): void {
+    const { requests } = this.#disks;
+    if (this.#trace !== null) {
+      this.#trace(describe(requests, request, this.#asked[request]!, result));
+    }
+    const signal = this.#signals[request]!;
+    if (signal === null) this.#answers[request]!(result, requests.handle[request]!);
+    else signal(this.#threads[request]!, result, result, this.#buffers[request]!.buffer);
+    this.#release(request);
+    this.#replied.push(request);
+  }
+
+  #release(request: number): void {
+    this.#answers[request] = null;
+    this.#signals[request] = null;
+    this.#threads[request] = null;
+    this.#buffers[request] = null;
+    this.#held--;
+  }
+
   #tellReplied(): void {
-    while (this.#replied.length > 0) this.#plane!.replied(this.#replied.pop()!);
+    while (this.#replied.length > 0) this.#disks.replied(this.#replied.pop()!);
   }
 }

@@ -1,60 +1,85 @@
+import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
+import * as decode from './decode.js';
+import * as encode from './encode.js';
+import type { Begin, Encode } from './protocol.js';
 
-/** One row for each request we answer with more than an error; rows are found by opcode. */
-export interface OpcodeRow {
+/** What there is to know of a kind of request. */
+export interface Opcode {
   readonly name: string;
   /** Fewest bytes behind the header; shorter requests are refused before a field is read. */
   readonly minBytes: number;
+  readonly begin: Begin;
+  /** Writes the payload of a reply that is no error; null: there is none, or it is data. */
+  readonly encode: Encode | null;
+  /** The result is a number of bytes of data, which is the payload. */
+  readonly hasData: boolean;
+  /** -errno where the node is gone; 0: `begin` is called all the same. */
+  readonly gone: number;
 }
 
 const LONGEST_OPCODE = 64;
+/** `gone` of requests that are about no node, or work without it. */
+const ANY_NODE = { gone: 0 };
+const FROM_OPEN = { gone: -ERRNO.ENODEV };
+const DATA = { hasData: true };
 
-function table(rows: readonly [number, string, number][]): readonly (OpcodeRow | undefined)[] {
-  const list: (OpcodeRow | undefined)[] = new Array(LONGEST_OPCODE).fill(undefined);
-  for (const [opcode, name, minBytes] of rows) list[opcode] = { name, minBytes };
-  return list;
-}
+type Options = Partial<Pick<Opcode, 'hasData' | 'gone'>>;
+type Row = [
+  opcode: number,
+  name: string,
+  minBytes: number,
+  begin: Begin,
+  encode: Encode | null,
+  options?: Options,
+];
 
-/** Name and length of every request that is handled. */
-export const OPCODES = table([
-  [abi.LOOKUP, 'LOOKUP', 2],
-  [abi.FORGET, 'FORGET', abi.FORGET_IN_BYTES],
-  [abi.GETATTR, 'GETATTR', abi.GETATTR_IN_BYTES],
-  [abi.SETATTR, 'SETATTR', abi.SETATTR_IN_BYTES],
-  [abi.MKDIR, 'MKDIR', abi.MKDIR_IN_BYTES + 2],
-  [abi.RMDIR, 'RMDIR', 2],
-  [abi.OPEN, 'OPEN', abi.OPEN_IN_BYTES],
-  [abi.READ, 'READ', abi.IO_IN_BYTES],
-  [abi.WRITE, 'WRITE', abi.IO_IN_BYTES],
-  [abi.STATFS, 'STATFS', 0],
-  [abi.RELEASE, 'RELEASE', abi.RELEASE_IN_BYTES],
-  [abi.FSYNC, 'FSYNC', abi.FSYNC_IN_BYTES],
-  [abi.FLUSH, 'FLUSH', abi.FLUSH_IN_BYTES],
-  [abi.INIT, 'INIT', abi.INIT_IN_MIN_BYTES],
-  [abi.OPENDIR, 'OPENDIR', abi.OPEN_IN_BYTES],
-  [abi.READDIR, 'READDIR', abi.IO_IN_BYTES],
-  [abi.RELEASEDIR, 'RELEASEDIR', abi.RELEASE_IN_BYTES],
-  [abi.FSYNCDIR, 'FSYNCDIR', abi.FSYNC_IN_BYTES],
-  [abi.ACCESS, 'ACCESS', abi.ACCESS_IN_BYTES],
-  [abi.INTERRUPT, 'INTERRUPT', abi.INTERRUPT_IN_BYTES],
-  [abi.DESTROY, 'DESTROY', 0],
-  [abi.BATCH_FORGET, 'BATCH_FORGET', 8],
-  [abi.FALLOCATE, 'FALLOCATE', abi.FALLOCATE_IN_BYTES],
-  [abi.LSEEK, 'LSEEK', abi.LSEEK_IN_BYTES],
-]);
+const ROWS: readonly Row[] = [
+  [abi.INIT, 'INIT', abi.INIT_IN_MIN_BYTES, decode.init, encode.initialised, ANY_NODE],
+  [abi.DESTROY, 'DESTROY', 0, decode.nothing, null, ANY_NODE],
+  [abi.INTERRUPT, 'INTERRUPT', abi.INTERRUPT_IN_BYTES, decode.interrupt, null, ANY_NODE],
+  [abi.FORGET, 'FORGET', abi.FORGET_IN_BYTES, decode.forget, null, ANY_NODE],
+  [abi.BATCH_FORGET, 'BATCH_FORGET', 8, decode.forget, null, ANY_NODE],
 
-/**
- * Requests that change which files there are. Groups come and go by MKDIR and RMDIR; files are the
- * mount's to decide, so the caller hears EPERM. ENOSYS, the answer to all others that we do not know,
- * tells the kernel never to ask again.
- */
-export const FORBIDDEN: ReadonlySet<number> = new Set([
-  6, // SYMLINK
-  8, // MKNOD
-  10, // UNLINK
-  12, // RENAME
-  13, // LINK
-  35, // CREATE
-  45, // RENAME2
-  51, // TMPFILE
-]);
+  [abi.LOOKUP, 'LOOKUP', 2, decode.lookup, encode.entry],
+  [abi.GETATTR, 'GETATTR', abi.GETATTR_IN_BYTES, decode.getAttributes, encode.attributes],
+  [abi.SETATTR, 'SETATTR', abi.SETATTR_IN_BYTES, decode.setAttributes, encode.attributes],
+  [abi.ACCESS, 'ACCESS', abi.ACCESS_IN_BYTES, decode.nothing, null],
+  [abi.STATFS, 'STATFS', 0, decode.space, encode.space],
+
+  [abi.OPENDIR, 'OPENDIR', abi.OPEN_IN_BYTES, decode.nothing, encode.opened],
+  [abi.READDIR, 'READDIR', abi.IO_IN_BYTES, decode.readDirectory, null, DATA],
+  [abi.FSYNCDIR, 'FSYNCDIR', abi.FSYNC_IN_BYTES, decode.nothing, null],
+  [abi.RELEASEDIR, 'RELEASEDIR', abi.RELEASE_IN_BYTES, decode.nothing, null, ANY_NODE],
+
+  [abi.OPEN, 'OPEN', abi.OPEN_IN_BYTES, decode.open, encode.opened],
+  [abi.READ, 'READ', abi.IO_IN_BYTES, decode.read, null, { ...DATA, ...FROM_OPEN }],
+  [abi.WRITE, 'WRITE', abi.IO_IN_BYTES, decode.write, encode.written, FROM_OPEN],
+  [abi.FLUSH, 'FLUSH', abi.FLUSH_IN_BYTES, decode.nothing, null, ANY_NODE],
+  [abi.FSYNC, 'FSYNC', abi.FSYNC_IN_BYTES, decode.sync, null],
+  [abi.FALLOCATE, 'FALLOCATE', abi.FALLOCATE_IN_BYTES, decode.allocate, null],
+  [abi.LSEEK, 'LSEEK', abi.LSEEK_IN_BYTES, decode.seek, encode.found],
+  [abi.RELEASE, 'RELEASE', abi.RELEASE_IN_BYTES, decode.release, null, ANY_NODE],
+
+  // Groups come and go by MKDIR and RMDIR. Which files there are is the mount's to decide.
+  [abi.MKDIR, 'MKDIR', abi.MKDIR_IN_BYTES + 2, decode.makeDirectory, encode.entry],
+  [abi.RMDIR, 'RMDIR', 2, decode.removeDirectory, null],
+  [abi.SYMLINK, 'SYMLINK', 0, decode.refuse, null, ANY_NODE],
+  [abi.MKNOD, 'MKNOD', 0, decode.refuse, null, ANY_NODE],
+  [abi.UNLINK, 'UNLINK', 0, decode.refuse, null, ANY_NODE],
+  [abi.RENAME, 'RENAME', 0, decode.refuse, null, ANY_NODE],
+  [abi.LINK, 'LINK', 0, decode.refuse, null, ANY_NODE],
+  [abi.CREATE, 'CREATE', 0, decode.refuse, null, ANY_NODE],
+  [abi.RENAME2, 'RENAME2', 0, decode.refuse, null, ANY_NODE],
+  [abi.TMPFILE, 'TMPFILE', 0, decode.refuse, null, ANY_NODE],
+];
+
+/** By opcode. Of others the kernel hears ENOSYS, so that it does not ask again. */
+export const OPCODES: readonly (Opcode | undefined)[] = (() => {
+  const table: (Opcode | undefined)[] = new Array(LONGEST_OPCODE).fill(undefined);
+  for (const [opcode, name, minBytes, begin, encode, options] of ROWS) {
+    const { hasData = false, gone = -ERRNO.ESTALE } = options ?? {};
+    table[opcode] = { name, minBytes, begin, encode, hasData, gone };
+  }
+  return table;
+})();

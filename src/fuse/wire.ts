@@ -1,3 +1,5 @@
+import * as abi from './abi.js';
+
 /**
  * 64-bit fields as numbers. Sizes and offsets of files are below 2^53 in practice; what is not is
  * clamped, so that a comparison with a file size still comes out right.
@@ -18,4 +20,19 @@ export function setU64(view: DataView, at: number, value: number): void {
 /** Zeroes `bytes` (a multiple of 8) from `at`. */
 export function clear(view: DataView, at: number, bytes: number): void {
   for (let i = 0; i < bytes; i += 8) setU64(view, at + i, 0);
+}
+
+/** Writes struct fuse_out_header at `at`, for a payload of `bytes`. @param error 0 or -errno. */
+export function writeReplyHeader(
+  view: DataView,
+  at: number,
+  uniqueLow: number,
+  uniqueHigh: number,
+  error: number,
+  bytes: number,
+): void {
+  view.setUint32(at + abi.OUT_LEN, abi.OUT_HEADER_BYTES + bytes, true);
+  view.setInt32(at + abi.OUT_ERROR, error, true);
+  view.setUint32(at + abi.OUT_UNIQUE, uniqueLow, true);
+  view.setUint32(at + abi.OUT_UNIQUE + 4, uniqueHigh, true);
 }

@@ -1,7 +1,7 @@
-import * as abi from '../fuse/abi.js';
 import { DISCARD, READ, type Throttle, WRITE } from '../throttle/throttle.js';
 import type { Disk } from './disk.js';
 import type { Members } from './members.js';
+import * as operation from './operation.js';
 import { type Requests, WAITING } from './requests.js';
 
 /** Hands requests to the throttle in the name of whoever is charged for them. */
@@ -23,7 +23,7 @@ export class Charging {
     const requests = this.#requests;
     const member = this.#memberOf(request, nowNs);
     requests.member[request] = member;
-    const direction = directionOf(requests.opcode[request]!);
+    const direction = directionOf(requests.operation[request]!);
     return this.#throttle.submit(request, member, direction, requests.length[request]!, nowNs);
   }
 
@@ -40,15 +40,16 @@ export class Charging {
   }
 
   #memberOf(request: number, nowNs: number): number {
-    const { opcode, mode, disk, uid, gid, thread } = this.#requests;
+    const { mode, disk, uid, gid, thread } = this.#requests;
     const image = this.#disks[disk[request]!]!.member;
-    const fromCache = opcode[request] === abi.WRITE && mode[request] === 1;
+    const isWrite = this.#requests.operation[request] === operation.WRITE;
+    const fromCache = isWrite && mode[request] === 1;
     const caller = thread[request]!;
     return this.#members.charged(image, uid[request]!, gid[request]!, caller, fromCache, nowNs);
   }
 }
 
-function directionOf(opcode: number): number {
-  if (opcode === abi.READ) return READ;
-  return opcode === abi.WRITE ? WRITE : DISCARD;
+function directionOf(asked: number): number {
+  if (asked === operation.READ) return READ;
+  return asked === operation.WRITE ? WRITE : DISCARD;
 }

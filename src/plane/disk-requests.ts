@@ -1,73 +1,90 @@
-import { MAX_IO_BYTES } from '../buffers/memory.js';
-import type { DiskOperations, DiskStatus } from '../fuse/disk-operations.js';
+import { MAX_IO_BYTES, type Memory, TIMES_BYTES, timesOffset } from '../buffers/memory.js';
 import type { Task } from '../host/engine.js';
 import { SIZE_MAX } from '../image/extent.js';
 import { FALLOC_KEEP_SIZE } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { type Disk, diskSize } from './disk.js';
+import * as operation from './operation.js';
 import type { Operations } from './operations.js';
+import type { Requests } from './requests.js';
 
-/** What the plane does with the request that the dispatcher has in hand. */
+/** Starts operations that have passed their checks. */
 export interface Admission {
-  /** Charges it and starts it, or lets it wait. Returns DEFERRED. */
-  admit(disk: number, offset: number, length: number, mode: number): number;
-  /** Runs a task that no group holds back: metadata and flushes are not charged. DEFERRED. */
-  runUncharged(disk: number, task: (request: number) => Task): number;
-  interrupt(uniqueLow: number, uniqueHigh: number): void;
+  /** Charges a request and starts it, or lets it wait. Returns DEFERRED. */
+  admit(request: number): number;
+  /** Runs a task that no group holds back: metadata and flushes are not charged. Returns DEFERRED. */
+  runUncharged(request: number, task: Task): number;
 }
 
 /**
- * The dispatcher's view of the disks: checks each operation against size and mode, then hands it on.
- * A disk that cannot grow behaves as a block device does: O_TRUNC is ignored, truncate(2) refused. One
- * that cannot shrink ignores O_TRUNC too.
+ * Checks each operation against size and mode of its disk, then hands it on. A disk that cannot grow
+ * behaves as a block device does: O_TRUNC is ignored, truncate(2) refused. One that cannot shrink
+ * ignores O_TRUNC too.
  */
-export class DiskRequests implements DiskOperations {
+export class DiskRequests {
+  readonly #requests: Requests;
   readonly #disks: readonly Disk[];
   readonly #admission: Admission;
   readonly #operations: Operations;
+  readonly #memory: Memory;
 
-  constructor(disks: readonly Disk[], admission: Admission, operations: Operations) {
+  constructor(
+    requests: Requests,
+    disks: readonly Disk[],
+    memory: Memory,
+    admission: Admission,
+    operations: Operations,
+  ) {
+    this.#requests = requests;
     this.#disks = disks;
+    this.#memory = memory;
     this.#admission = admission;
     this.#operations = operations;
   }
 
-  status(index: number): DiskStatus {
-    const disk = this.#disks[index]!;
-    const { mode, owner } = disk.config;
-    const { allocated, times } = disk.image.status;
-    return { size: diskSize(disk), allocated, times, mode, owner };
+  /** Begins the operation of a request: its result, or DEFERRED. */
+  begin(request: number): number {
+    const { offset, mode, length } = this.#requests;
+    const operations = this.#operations;
+    switch (this.#requests.operation[request]) {
+      case operation.READ:
+        return this.#read(request, offset[request]!, length[request]!);
+      case operation.WRITE:
+        return this.#write(request, offset[request]!, length[request]!);
+      case operation.ALLOCATE:
+        return this.#allocate(request, mode[request]!, offset[request]!, length[request]!);
+      case operation.FLUSH:
+        return this.#flush(request);
+      case operation.SEEK:
+        return this.#seek(request, offset[request]!, mode[request]!);
+      case operation.RESIZE:
+        return this.#resize(request, length[request]!);
+      case operation.SET_TIMES:
+        return this.#setTimes(request);
+      case operation.OPEN:
+        return this.#open(request, mode[request]!);
+      case operation.REFRESH:
+        return this.#admission.runUncharged(request, operations.refresh(request));
+      default:
+        return this.#admission.runUncharged(request, operations.refreshAll(request));
+    }
   }
 
-  refresh(index: number): number {
-    return this.#admission.runUncharged(index, (request) => this.#operations.refresh(request));
+  #diskOf(request: number): Disk {
+    return this.#disks[this.#requests.disk[request]!]!;
   }
 
-  refreshAll(): number {
-    return this.#admission.runUncharged(0, (request) => this.#operations.refreshAll(request));
-  }
-
-  look(index: number): number {
-    return this.#admission.runUncharged(index, (request) => this.#operations.look(request));
-  }
-
-  open(index: number, forWriting: boolean, truncate: boolean): number {
-    const { config, image } = this.#disks[index]!;
-    if (forWriting && config.readOnly) return -ERRNO.EROFS;
-    return truncate && config.growable && image.driver.shrinks ? this.resize(index, 0) : 0;
-  }
-
-  read(index: number, offset: number, length: number): number {
-    const size = diskSize(this.#disks[index]!);
+  #read(request: number, offset: number, length: number): number {
+    const size = diskSize(this.#diskOf(request));
     assert(length <= MAX_IO_BYTES, 'the kernel keeps to max_read');
     if (offset >= size || length === 0) return 0;
-    const bytes = Math.min(length, size - offset);
-    return this.#admission.admit(index, offset, bytes, 0);
+    this.#requests.length[request] = Math.min(length, size - offset);
+    return this.#admission.admit(request);
   }
 
-  write(index: number, offset: number, length: number, fromCache: boolean): number {
-    const disk = this.#disks[index]!;
+  #write(request: number, offset: number, length: number): number {
+    const disk = this.#diskOf(request);
     const { config } = disk;
     const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
@@ -75,26 +92,12 @@ export class DiskRequests implements DiskOperations {
     if (!config.growable && offset >= size) return -ERRNO.ENOSPC;
     if (offset >= SIZE_MAX) return -ERRNO.EFBIG;
     const end = config.growable ? SIZE_MAX : size;
-    const bytes = Math.min(length, end - offset);
-    return this.#admission.admit(index, offset, bytes, fromCache ? 1 : 0);
+    this.#requests.length[request] = Math.min(length, end - offset);
+    return this.#admission.admit(request);
   }
 
-  opened(): number {
-    return ++this.#operations.newestHandle;
-  }
-
-  closed(index: number, handle: number): void {
-    this.#disks[index]!.image.losses.closed(handle);
-  }
-
-  flush(index: number, dataOnly: boolean, handle: number): number {
-    if (this.#disks[index]!.config.readOnly) return 0;
-    const task = (request: number) => this.#operations.flush(request, dataOnly, handle);
-    return this.#admission.runUncharged(index, task);
-  }
-
-  allocate(index: number, mode: number, offset: number, length: number): number {
-    const disk = this.#disks[index]!;
+  #allocate(request: number, mode: number, offset: number, length: number): number {
+    const disk = this.#diskOf(request);
     const { config } = disk;
     const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
@@ -103,32 +106,47 @@ export class DiskRequests implements DiskOperations {
     if (!keepsSize && offset + length > SIZE_MAX) return -ERRNO.EFBIG;
     const bytes = keepsSize ? Math.min(length, size - offset) : length;
     if (bytes <= 0) return 0;
-    return this.#admission.admit(index, offset, bytes, mode);
+    this.#requests.length[request] = bytes;
+    return this.#admission.admit(request);
   }
 
-  seek(index: number, offset: number, whence: number): number {
-    if (offset >= diskSize(this.#disks[index]!)) return -ERRNO.ENXIO;
-    const task = (request: number) => this.#operations.seek(request, offset, whence);
-    return this.#admission.runUncharged(index, task);
+  #flush(request: number): number {
+    const { mode, handle } = this.#requests;
+    if (this.#diskOf(request).config.readOnly) return 0;
+    const task = this.#operations.flush(request, mode[request] === 1, handle[request]!);
+    return this.#admission.runUncharged(request, task);
   }
 
-  resize(index: number, size: number): number {
-    const disk = this.#disks[index]!;
+  #seek(request: number, offset: number, whence: number): number {
+    if (offset >= diskSize(this.#diskOf(request))) return -ERRNO.ENXIO;
+    return this.#admission.runUncharged(request, this.#operations.seek(request, offset, whence));
+  }
+
+  #resize(request: number, size: number): number {
+    const disk = this.#diskOf(request);
     const { config } = disk;
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === diskSize(disk)) return 0;
     if (!config.growable) return -ERRNO.EPERM;
     if (size > SIZE_MAX) return -ERRNO.EFBIG;
-    return this.#admission.runUncharged(index, (request) => this.#operations.resize(request, size));
+    return this.#admission.runUncharged(request, this.#operations.resize(request, size));
   }
 
-  setTimes(index: number, times: Uint8Array): number {
-    if (this.#disks[index]!.config.readOnly) return -ERRNO.EROFS;
-    const task = (request: number) => this.#operations.setTimes(request, times);
-    return this.#admission.runUncharged(index, task);
+  #setTimes(request: number): number {
+    if (this.#diskOf(request).config.readOnly) return -ERRNO.EROFS;
+    const at = timesOffset(request);
+    const times = this.#memory.bytes.slice(at, at + TIMES_BYTES);
+    return this.#admission.runUncharged(request, this.#operations.setTimes(request, times));
   }
 
-  interrupt(uniqueLow: number, uniqueHigh: number): void {
-    this.#admission.interrupt(uniqueLow, uniqueHigh);
+  #open(request: number, mode: number): number {
+    const { config, image } = this.#diskOf(request);
+    if ((mode & operation.FOR_WRITING) !== 0 && config.readOnly) return -ERRNO.EROFS;
+    this.#requests.handle[request] = ++this.#operations.newestHandle;
+    const shrinks = config.growable && image.driver.shrinks;
+    const truncates = shrinks && (mode & operation.TRUNCATE) !== 0;
+    const result = truncates ? this.#resize(request, 0) : 0;
+    if (result !== 0 || (mode & operation.LOOK) === 0) return result;
+    return this.#admission.runUncharged(request, this.#operations.look(request));
   }
 }

@@ -1,10 +1,10 @@
-import type { Owner } from '../fuse/attributes.js';
 import type { HostStatus } from '../host/engine.js';
 import type { HostTimes, Timespec } from '../host/host-times.js';
 import type { Driver } from '../image/driver.js';
 import type { ImageConfig } from '../image/image-config.js';
 import type { FlushLosses } from './flush-losses.js';
 import type { RangeLocks } from './range-locks.js';
+import type { Owner } from './transport.js';
 
 /** A disk as the control plane has found it before the data plane starts. Plain data. */
 export interface DiskConfig {

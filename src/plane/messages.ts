@@ -1,10 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { GroupsConfig } from '../control/set-up-groups.js';
-import type { Owner } from '../fuse/attributes.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { FigureNews } from '../throttle/stats.js';
 import type { DiskConfig } from './disk.js';
 import type { Unflushed } from './last-flush.js';
+import type { Owner } from './transport.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
 export interface PlaneConfig extends GroupsConfig {

@@ -2,35 +2,29 @@ import {
   IN_FLIGHT_MAX,
   type Memory,
   RECEIVE_SLOTS,
-  SLOT_ANSWER,
   SLOT_DATA,
-  SLOT_REQUEST,
   slotOffset,
 } from '../buffers/memory.js';
 import { PayloadPool } from '../buffers/payload-pool.js';
-import * as abi from '../fuse/abi.js';
-import type { Owner } from '../fuse/attributes.js';
-import { DEFERRED, NO_REPLY } from '../fuse/disk-operations.js';
-import { Dispatcher } from '../fuse/dispatch.js';
-import type { Transport } from '../fuse/transport.js';
 import type { Engine, Task } from '../host/engine.js';
 import { newExtent } from '../image/extent.js';
 import type { Throttle } from '../throttle/throttle.js';
-import type { Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import { Charging } from './charging.js';
-import type { Disk } from './disk.js';
+import { type Disk, diskSize } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
 import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
 import { LastFlush, type Unflushed } from './last-flush.js';
 import type { Members } from './members.js';
+import { READ, WRITE } from './operation.js';
 import { Operations } from './operations.js';
 import type { Parts } from './parts.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, Requests, TASK, WAITING } from './requests.js';
 import { Tasks } from './tasks.js';
+import { DEFERRED, type DiskService, type DiskStatus, type Transport } from './transport.js';
 import { WaitingIndex } from './waiting-index.js';
 import { Writes } from './writes.js';
 
@@ -41,38 +35,26 @@ export interface PlaneOptions {
   throttle: Throttle;
   members: Members;
   engine: Engine;
-  transport: Transport;
-  tree: Tree;
-  owner: Owner;
   /** Whether a thread is being ended; may read /proc. */
   isBeingKilled: (thread: number) => boolean;
-  /** Let the kernel cache disks. */
-  pageCache: boolean;
-  /** Called when INIT has been answered; false: the kernel is too old and was refused. */
-  initialised: (accepted: boolean) => void;
   /** Called with what the throttle warns of. */
   warn: (text: string) => void;
-  /** Called with a line for each reply; null costs nothing. */
-  trace: ((text: string) => void) | null;
 }
 
 /**
  * The data plane: takes each request from its transport through the throttle to the engine and its
- * result back. Knows neither ring nor descriptors; a loop calls `beginTurn`, then `received`,
- * `completed` and `replied` for what has happened, then `endTurn`.
+ * result back. Knows neither ring nor descriptors. A loop calls `beginTurn`; then transport and engine
+ * call `begin`, `completed` and `replied`; then the loop calls `endTurn`.
  */
-export class Plane implements Admission {
+export class Plane implements Admission, DiskService {
   /** Time of this turn, nanoseconds of the loop's clock. */
   nowNs = 0;
   readonly requests = new Requests();
-  /** The reply to INIT has left. */
-  isServing = false;
-  readonly dispatcher: Dispatcher;
 
   readonly #memory: Memory;
   readonly #throttle: Throttle;
   readonly #charging: Charging;
-  readonly #initialised: (accepted: boolean) => void;
+  readonly #disks: readonly Disk[];
   readonly #warn: (text: string) => void;
   readonly #pool = new PayloadPool();
   readonly #waiting = new WaitingIndex(this.requests);
@@ -83,20 +65,17 @@ export class Plane implements Admission {
   readonly #reads: Reads;
   readonly #writes: Writes;
   readonly #operations: Operations;
-  readonly #disks: readonly Disk[];
+  readonly #asked: DiskRequests;
   readonly #lastFlush = new LastFlush(this.requests);
-  /** The request that the dispatcher has in hand. */
-  #current = NONE;
   #inFlight = 0;
 
   constructor(options: PlaneOptions) {
-    const { memory, disks, engine, transport } = options;
+    const { memory, disks, engine } = options;
     this.#memory = memory;
     this.#disks = disks;
     this.#throttle = options.throttle;
     this.#charging = new Charging(this.requests, disks, options.members, options.throttle);
     options.members.rulesChanged = () => this.#rulesChanged();
-    this.#initialised = options.initialised;
     this.#interrupted = new Interrupted(this.requests, options.isBeingKilled);
     this.#warn = options.warn;
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
@@ -104,29 +83,19 @@ export class Plane implements Admission {
     const extent = newExtent();
     const granted = (request: number): void => this.#granted(request);
     const core = { requests, memory, disks, engine, tasks: this.#tasks, granted, extent };
-    const operations = new Operations(core);
-    const asked = new DiskRequests(disks, this, operations);
-    const { tree, owner, pageCache } = options;
-    this.dispatcher = new Dispatcher(tree, asked, memory.buffer, owner, pageCache);
+    this.#operations = new Operations(core);
+    this.#asked = new DiskRequests(requests, disks, memory, this, this.#operations);
     const errors = new HostErrors(options.warn);
     this.#hostErrors = errors;
     const failed = (disk: number, operation: string, offset: number, result: number): void =>
-      errors.add(disks[disk]?.config.name ?? '', operation, offset, result, this.nowNs);
-    this.#replies = new Replies(
-      requests,
-      memory,
-      this.dispatcher,
-      transport,
-      failed,
-      options.trace,
-    );
+      errors.add(disks[disk]?.config.name ?? 'all images', operation, offset, result, this.nowNs);
+    this.#replies = new Replies(requests, failed);
     const parts: Parts = { ...core, replies: this.#replies };
-    this.#operations = operations;
     this.#reads = new Reads(parts);
     this.#writes = new Writes(parts);
   }
 
-  /** Slots that may be used to receive: every request in flight can still get one of its own. */
+  /** Every request in flight can still get a slot of its own. */
   get receivable(): number {
     const spare = this.#memory.freeSlots - (IN_FLIGHT_MAX - this.#inFlight);
     return Math.min(spare, RECEIVE_SLOTS, this.requests.available);
@@ -142,41 +111,39 @@ export class Plane implements Admission {
     return this.#inFlight;
   }
 
-  /** A request of `bytes` is in `slot`. */
-  received(slot: number, bytes: number): void {
-    const { requests } = this;
-    const { words, view } = this.#memory;
-    const at = slotOffset(slot) + SLOT_REQUEST;
-    const request = requests.take();
-    requests.slot[request] = slot;
-    requests.opcode[request] = words[(at + abi.IN_OPCODE) >> 2]!;
-    requests.uniqueLow[request] = words[(at + abi.IN_UNIQUE) >> 2]!;
-    requests.uniqueHigh[request] = words[(at + abi.IN_UNIQUE + 4) >> 2]!;
-    requests.node[request] = view.getUint32(at + abi.IN_NODEID, true);
-    this.#current = request;
-    const out = slotOffset(slot) + SLOT_ANSWER;
-    const result = this.dispatcher.dispatch(at, bytes, out);
-    if (result === DEFERRED) return;
-    if (result === NO_REPLY) this.#release(request);
-    else this.#replies.payload(request, out, result, false);
+  /** Replies go to `transport` from now on. */
+  connect(transport: Transport): void {
+    this.#replies.transport = transport;
+  }
+
+  status(disk: number): DiskStatus {
+    const shown = this.#disks[disk]!;
+    const { mode, owner } = shown.config;
+    const { allocated, times } = shown.image.status;
+    return { size: diskSize(shown), allocated, times, mode, owner };
+  }
+
+  begin(request: number): number {
+    return this.#asked.begin(request);
+  }
+
+  closed(disk: number, handle: number): void {
+    this.#disks[disk]!.image.losses.closed(handle);
   }
 
   /** The engine has finished an operation of `request`. */
   completed(request: number, result: number): void {
-    const { state, opcode } = this.requests;
+    const { state, operation } = this.requests;
     if (state[request] === TASK) this.#tasks.resume(request, result);
-    else if (opcode[request] === abi.READ) this.#reads.completed(request, result);
+    else if (operation[request] === READ) this.#reads.completed(request, result);
     else this.#writes.completed(request, result);
   }
 
   /** The reply to `request` has left, or nobody wanted it any more: the caller was interrupted. */
   replied(request: number): void {
-    const { state, opcode, length } = this.requests;
-    if (opcode[request] === abi.WRITE && state[request] === LINKED) {
+    const { state, operation, length } = this.requests;
+    if (operation[request] === WRITE && state[request] === LINKED) {
       this.#writes.settle(request, length[request]!);
-    } else if (opcode[request] === abi.INIT) {
-      this.isServing = true;
-      this.#initialised(this.dispatcher.initialised);
     }
     this.#release(request);
   }
@@ -240,11 +207,9 @@ export class Plane implements Admission {
     this.#throttle.drain();
   }
 
-  runUncharged(disk: number, task: (request: number) => Task): number {
-    const request = this.#current;
-    this.requests.disk[request] = disk;
+  runUncharged(request: number, task: Task): number {
     this.#releaseSlot(request);
-    this.#tasks.start(request, task(request));
+    this.#tasks.start(request, task);
     return DEFERRED;
   }
 
@@ -261,23 +226,12 @@ export class Plane implements Admission {
     this.#replies.result(request, -ERRNO.EINTR, false);
   }
 
-  /** Charges the request in hand, and starts it unless its group or the window holds it back. */
-  admit(disk: number, offset: number, length: number, mode: number): number {
-    const { requests } = this;
-    const { words } = this.#memory;
-    const request = this.#current;
-    const at = slotOffset(requests.slot[request]!) + SLOT_REQUEST;
-    requests.uid[request] = words[(at + abi.IN_UID) >> 2]!;
-    requests.gid[request] = words[(at + abi.IN_GID) >> 2]!;
-    requests.thread[request] = words[(at + abi.IN_PID) >> 2]!;
-    requests.disk[request] = disk;
-    requests.offset[request] = offset;
-    requests.length[request] = length;
-    requests.mode[request] = mode;
+  /** Charges a request, and starts it unless its group or the window holds it back. */
+  admit(request: number): number {
     if (this.#charging.submit(request, this.nowNs)) {
       this.#start(request);
     } else {
-      requests.state[request] = WAITING;
+      this.requests.state[request] = WAITING;
       this.#park(request);
       this.#waiting.add(request);
     }
@@ -297,7 +251,7 @@ export class Plane implements Admission {
    */
   #park(request: number): void {
     const { requests } = this;
-    if (requests.opcode[request] === abi.WRITE) {
+    if (requests.operation[request] === WRITE) {
       const length = requests.length[request]!;
       const place = this.#pool.take(length);
       if (place < 0) return;
@@ -312,11 +266,11 @@ export class Plane implements Admission {
     const { requests } = this;
     requests.inFlight[request] = 1;
     this.#inFlight++;
-    const opcode = requests.opcode[request];
-    if (opcode === abi.READ) {
+    const operation = requests.operation[request];
+    if (operation === READ) {
       this.slotOf(request);
       this.#reads.start(request);
-    } else if (opcode === abi.WRITE) this.#writes.start(request);
+    } else if (operation === WRITE) this.#writes.start(request);
     else this.#tasks.start(request, this.#operations.allocate(request));
   }
 
@@ -331,12 +285,12 @@ export class Plane implements Admission {
       this.#release(request);
       return;
     }
-    const opcode = this.requests.opcode[request];
-    if (opcode === abi.READ && result > 0) {
+    const operation = this.requests.operation[request];
+    if (operation === READ && result > 0) {
       this.#reads.reply(request, result);
       return;
     }
-    if (opcode === abi.WRITE) this.#writes.ended(request, result);
+    if (operation === WRITE) this.#writes.ended(request, result);
     else this.#replies.result(request, result, false);
   }
 

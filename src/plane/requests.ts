@@ -1,4 +1,5 @@
 import { REQUESTS } from '../buffers/memory.js';
+import { OWN } from './operation.js';
 
 /**
  * States of a request.
@@ -11,7 +12,7 @@ import { REQUESTS } from '../buffers/memory.js';
  *                             being rewritten)          └► TASK ─► REPLYING
  */
 export const FREE = 0;
-/** Received; the dispatcher has it. */
+/** Received; the transport has it. */
 export const DISPATCHING = 1;
 /** Held back by its group or the window. Only numbers, and for a WRITE its payload in the pool. */
 export const WAITING = 2;
@@ -32,11 +33,11 @@ export const NONE = -1;
 /** The requests under way: parallel typed arrays, one index a request; untouched entries cost no memory. */
 export class Requests {
   readonly state = new Uint8Array(REQUESTS);
-  readonly opcode = new Uint8Array(REQUESTS);
-  /** FUSE's id of the request, to be quoted in the reply. */
+  /** See operation.ts, also for the meaning of the columns from `disk` to `handle`. */
+  readonly operation = new Uint8Array(REQUESTS);
+  /** The transport's id of the request: ids differ, and later ones are larger. */
   readonly uniqueLow = new Uint32Array(REQUESTS);
   readonly uniqueHigh = new Uint32Array(REQUESTS);
-  readonly node = new Uint32Array(REQUESTS);
   /** Who called: ids, and the thread, 0 if it is not visible from here. */
   readonly uid = new Uint32Array(REQUESTS);
   readonly gid = new Uint32Array(REQUESTS);
@@ -48,8 +49,9 @@ export class Requests {
   /** Range of the disk, bytes. */
   readonly offset = new Float64Array(REQUESTS);
   readonly length = new Float64Array(REQUESTS);
-  /** fallocate's mode bits; 1 for a WRITE from the page cache. */
   readonly mode = new Uint32Array(REQUESTS);
+  /** The open file that it came through. */
+  readonly handle = new Float64Array(REQUESTS);
   /** Slot that the request holds, or NONE. */
   readonly slot = new Int32Array(REQUESTS);
   /** Offset in the pool where a WRITE's payload waits, or NONE. */
@@ -73,13 +75,14 @@ export class Requests {
     return REQUESTS - this.#count;
   }
 
-  /** A free entry; there must be one. Its fields are stale but for disk, slot and pooled. */
+  /** A free entry; there must be one. Its fields are stale but for those set here. */
   take(): number {
     let request = this.#free;
     if (request !== NONE) this.#free = this.#next[request]!;
     else request = this.#unused++;
     this.#count++;
     this.state[request] = DISPATCHING;
+    this.operation[request] = OWN;
     this.disk[request] = NONE;
     this.slot[request] = NONE;
     this.pooled[request] = NONE;
@@ -87,7 +90,7 @@ export class Requests {
     return request;
   }
 
-  /** Those in a state, in the order in which the kernel numbered them. */
+  /** Those in a state, by id. */
   inState(state: number): number[] {
     const { uniqueHigh, uniqueLow } = this;
     const found: number[] = [];

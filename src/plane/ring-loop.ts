@@ -1,5 +1,6 @@
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
+import type { Dispatcher } from '../fuse/dispatch.js';
 import type { Ring } from '../uring/ring.js';
 import {
   TAG_INDEX,
@@ -29,6 +30,7 @@ export class RingLoop {
   readonly #ring: Ring;
   readonly #plane: Plane;
   readonly #session: DeviceSession;
+  readonly #dispatcher: Dispatcher;
   readonly #memory: Memory;
   readonly #wake: Wake;
   readonly #spin: SpinWindow;
@@ -44,6 +46,7 @@ export class RingLoop {
     ring: Ring,
     plane: Plane,
     session: DeviceSession,
+    dispatcher: Dispatcher,
     memory: Memory,
     wake: Wake,
     pollUs: number,
@@ -51,6 +54,7 @@ export class RingLoop {
     this.#ring = ring;
     this.#plane = plane;
     this.#session = session;
+    this.#dispatcher = dispatcher;
     this.#memory = memory;
     this.#wake = wake;
     this.#spin = new SpinWindow(pollUs * 1000);
@@ -95,7 +99,7 @@ export class RingLoop {
     const session = this.#session;
     const count = session.sentCount;
     session.sentCount = 0;
-    for (let i = 0; i < count; i++) this.#plane.replied(session.sent[i]!);
+    for (let i = 0; i < count; i++) this.#dispatcher.replied(session.sent[i]!);
   }
 
   #handle(kind: number, index: number, result: number): void {
@@ -105,7 +109,7 @@ export class RingLoop {
       const bytes = this.#session.received(index, result);
       if (bytes === 0) return;
       this.#received++;
-      this.#plane.received(index, bytes);
+      this.#dispatcher.received(index, bytes);
     } else if (kind === TAG_WAKE) this.#wake.woken();
     else {
       assert(kind === TAG_SENT, `a completion of no known kind: ${kind}`);
@@ -120,7 +124,7 @@ export class RingLoop {
       const { uniqueLow, uniqueHigh } = this.#plane.requests;
       this.#session.replyFailed(uniqueLow[request]!, uniqueHigh[request]!, result);
     }
-    this.#plane.replied(request);
+    this.#dispatcher.replied(request);
   }
 
   /** Sends down what is queued; sleeps until something happens, spinning first. */
@@ -132,7 +136,7 @@ export class RingLoop {
     const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
     // The first reply, to INIT, and the last ones of all: nothing may come after them to wake this thread.
-    const isEdge = !this.#receiving || !this.#plane.isServing;
+    const isEdge = !this.#receiving || !this.#dispatcher.isServing;
     const last = isEdge && this.#session.sentCount > 0;
     if (wakeAt <= now || last) this.#ring.submit();
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();

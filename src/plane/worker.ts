@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Memory } from '../buffers/memory.js';
 import { DeviceSession } from '../fuse/device-session.js';
+import { Dispatcher } from '../fuse/dispatch.js';
 import type { SlowCalls } from '../host/slow-calls.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
@@ -63,18 +64,19 @@ function serve(config: PlaneConfig): void {
   );
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const session = new DeviceSession(ring, fuseFile, memory, warn);
-  const plane = new Plane({
-    ...assembly,
+  const plane = new Plane({ ...assembly, memory, engine, warn });
+  assembly.plane = plane;
+  const dispatcher = new Dispatcher({
     memory,
-    engine,
-    transport: session,
+    disks: plane,
+    tree: assembly.tree,
+    wire: session,
     owner: config.owner,
     pageCache: config.pageCache,
     initialised,
-    warn,
     trace: config.verbose ? log : null,
   });
-  assembly.plane = plane;
+  plane.connect(dispatcher);
   const handle = (message: ToPlane): void => {
     if (message.kind === 'result') plane.completed(message.request, message.result);
     else if (message.kind === 'inflated') {
@@ -84,7 +86,7 @@ function serve(config: PlaneConfig): void {
     else loop.finish();
   };
   const wake = new Wake(ring, wakeFile, config.inbox, handle);
-  const loop = new RingLoop(ring, plane, session, memory, wake, config.pollUs);
+  const loop = new RingLoop(ring, plane, session, dispatcher, memory, wake, config.pollUs);
   loop.run();
   send({ kind: 'ended', errno: session.ended, unflushed: plane.unflushed });
 }

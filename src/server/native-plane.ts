@@ -74,20 +74,18 @@ export class NativePlane implements PlaneRunner {
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
     const assembly = assemble(config, io, info, (news) => this.figures.take(news));
-    const pageCache = mount.cache === 'page';
-    this.#session = new NativeSession(this.#memory, assembly.tree, pageCache);
-    this.#plane = new Plane({
-      ...assembly,
+    const warn = (text: string): void => log.warn(text);
+    this.#plane = new Plane({ ...assembly, memory: this.#memory, engine, warn });
+    assembly.plane = this.#plane;
+    this.#session = new NativeSession({
       memory: this.#memory,
-      engine,
-      transport: this.#session,
+      disks: this.#plane,
+      tree: assembly.tree,
       owner: { uid: process.getuid!(), gid: process.getgid!() },
-      pageCache,
-      initialised: () => this.#initialised(),
-      warn: (text) => log.warn(text),
+      pageCache: mount.cache === 'page',
       trace: mount.verbose ? info : null,
     });
-    assembly.plane = this.#plane;
+    this.#plane.connect(this.#session);
     const afterTurn = (): void => this.#afterTurn();
     this.#loop = new PoolLoop(
       this.#plane,
@@ -97,7 +95,7 @@ export class NativePlane implements PlaneRunner {
       this.#memory,
       afterTurn,
     );
-    this.#session.attach(this.#plane, this.#loop, transfers);
+    this.#session.attach(this.#loop, transfers);
   }
 
   #startTransfers(pollUs: number): TransferThread {
@@ -112,7 +110,8 @@ export class NativePlane implements PlaneRunner {
 
   /** Mounts; see `mountNative`. */
   async mount(request: MountRequest, native: NativePackage): Promise<NativeMount> {
-    const mount = await mountNative(request, native, this.#session, this.#memory);
+    const mount = await mountNative(request, native, this.#session);
+    this.#initialised();
     this.#mount = mount;
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     return mount;

@@ -3,8 +3,7 @@ import { Memory } from '../../src/buffers/memory.js';
 import { buildMountConfig } from '../../src/cli/mount-config.js';
 import type { MountArguments } from '../../src/cli/mount-options.js';
 import * as abi from '../../src/fuse/abi.js';
-import { RequestWriter } from '../../src/fuse/native-requests.js';
-import type { Transport } from '../../src/fuse/transport.js';
+import { Dispatcher, type Wire } from '../../src/fuse/dispatch.js';
 import { inflate } from '../../src/image/inflate.js';
 import { InflateCalls } from '../../src/image/inflate-calls.js';
 import { assemble } from '../../src/plane/assemble.js';
@@ -12,6 +11,7 @@ import { Plane } from '../../src/plane/plane.js';
 import { openDisks } from '../../src/server/open-disks.js';
 import type { Tree, TreeNode } from '../../src/tree/tree.js';
 import { type CoreEngine, ENGINES, type EngineName } from './core-engines.js';
+import { RequestWriter } from './request-writer.js';
 
 export interface Reply {
   error: number;
@@ -23,12 +23,13 @@ type OpenDisks = Awaited<ReturnType<typeof openDisks>>;
 const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** The data plane on an engine without a mount: requests and replies are bytes. */
-export class CorePlane implements Transport {
+export class CorePlane implements Wire {
   readonly tree: Tree;
   readonly #memory = new Memory();
   readonly #writer = new RequestWriter(this.#memory);
   readonly #answers = new Map<number, (reply: Reply) => void>();
   readonly #plane: Plane;
+  readonly #dispatcher: Dispatcher;
   readonly #engine: CoreEngine;
   #timer: NodeJS.Timeout | null = null;
   /** The simulated time in ns, which advances only while nothing is in flight; null: the real clock. */
@@ -71,16 +72,22 @@ export class CorePlane implements Transport {
       ...assembly,
       memory: this.#memory,
       engine: this.#engine.engine,
-      transport: this,
-      owner: { uid: 0, gid: 0 },
-      pageCache: false,
-      initialised: () => {},
       warn: () => {},
-      trace: null,
       // Requests have no process here: an interrupted caller counts as killed.
       isBeingKilled: () => true,
     });
     assembly.plane = this.#plane;
+    this.#dispatcher = new Dispatcher({
+      memory: this.#memory,
+      disks: this.#plane,
+      tree: assembly.tree,
+      wire: this,
+      owner: { uid: 0, gid: 0 },
+      pageCache: false,
+      initialised: () => {},
+      trace: null,
+    });
+    this.#plane.connect(this.#dispatcher);
   }
 
   /** From now on limits apply in simulated time, independent of other work of the machine. */
@@ -92,7 +99,7 @@ export class CorePlane implements Transport {
     return this.#simulatedNs ?? performance.now() * 1e6;
   }
 
-  reply(request: number, offset: number, length: number): void {
+  send(request: number, offset: number, length: number): void {
     const { view, bytes } = this.#memory;
     const unique = view.getUint32(offset + abi.OUT_UNIQUE, true);
     const error = view.getInt32(offset + abi.OUT_ERROR, true);
@@ -100,7 +107,7 @@ export class CorePlane implements Transport {
     this.#answers.get(unique)!({ error, payload });
     this.#answers.delete(unique);
     setImmediate(() => {
-      this.#plane.replied(request);
+      this.#dispatcher.replied(request);
       this.#turn();
     });
   }
@@ -128,7 +135,7 @@ export class CorePlane implements Transport {
       this.#writer.begin(slot, opcode, unique, node, bytes);
       fill?.(this.#writer);
       this.#plane.beginTurn(this.#nowNs);
-      this.#plane.received(slot, this.#writer.length);
+      this.#dispatcher.received(slot, this.#writer.length);
       this.#turn();
     });
   }
@@ -139,7 +146,7 @@ export class CorePlane implements Transport {
     this.#writer.begin(slot, abi.INTERRUPT, this.#unique, 0, abi.INTERRUPT_IN_BYTES);
     this.#writer.long(abi.INTERRUPT_IN_UNIQUE, this.#unique - 2 * (back + 1));
     this.#plane.beginTurn(this.#nowNs);
-    this.#plane.received(slot, this.#writer.length);
+    this.#dispatcher.received(slot, this.#writer.length);
     this.#turn();
   }
 

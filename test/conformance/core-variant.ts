@@ -1,12 +1,12 @@
 import type { ExecutionContext } from 'ava';
 import * as abi from '../../src/fuse/abi.js';
-import type { RequestWriter } from '../../src/fuse/native-requests.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { TMPFS } from '../helpers/temp.js';
 import { ENGINES, type EngineName } from './core-engines.js';
 import { CorePlane, type Reply } from './core-plane.js';
 import { exceptionsOf, type FormatName } from './exceptions.js';
 import { ImageFile } from './image-file.js';
+import type { RequestWriter } from './request-writer.js';
 import type { Subject, Variant } from './subject.js';
 
 /** The longest transfer of one request. */

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { DEFERRED } from '../../src/fuse/disk-operations.js';
+import { DEFERRED } from '../../src/plane/transport.js';
 import { DISK, DISK_ATTRIBUTES, Exchange, GROUPS, hex, IO_MAX, ROOT } from './exchange.js';
 
 const GETATTR = 3;
@@ -65,7 +65,7 @@ test('SETATTR of a size is handed on and answered with the new attributes when i
   t.is(exchange.send(SETATTR, DISK, setattr('08000000', '0000001000000000')), DEFERRED);
   t.deepEqual(exchange.disks.calls, ['resize 7 268435456']);
   exchange.disks.state.size = 512;
-  const reply = exchange.finish(SETATTR, DISK, 0) as Uint8Array;
+  const reply = exchange.finish(0) as Uint8Array;
   t.is(reply.length, 104);
   t.deepEqual(reply.subarray(24, 32), hex('size 0002000000000000'));
 });
@@ -74,7 +74,7 @@ test('SETATTR hands on a refusal, at once or later', (t) => {
   const exchange = new Exchange();
   exchange.disks.answer = -EROFS;
   t.is(exchange.send(SETATTR, DISK, setattr('08000000')), -EROFS);
-  t.is(exchange.finish(SETATTR, DISK, -EIO), -EIO);
+  t.is(exchange.finish(-EIO), -EIO);
 });
 
 test('a size that is negative, or above 2^53, becomes the largest number there is', (t) => {

@@ -31,7 +31,7 @@ function setUp() {
     const at = replyOffset(request);
     memory.view.setUint32(at + fuse.OUT_UNIQUE, unique, true);
     memory.view.setUint32(at + fuse.OUT_UNIQUE + 4, 7, true);
-    session.reply(request, at, 16, false);
+    session.send(request, at, 16, false);
     return entries.at(-1)!.tag & TAG_INDEX;
   };
   return { session, entries, warnings, send };

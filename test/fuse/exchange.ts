@@ -1,5 +1,16 @@
-import { DEFERRED, type DiskOperations, type DiskStatus } from '../../src/fuse/disk-operations.js';
+import {
+  Memory,
+  replyOffset,
+  SLOT_ANSWER,
+  SLOT_REQUEST,
+  slotOffset,
+  timesOffset,
+} from '../../src/buffers/memory.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
+import { NO_REPLY } from '../../src/fuse/protocol.js';
+import * as operation from '../../src/plane/operation.js';
+import { Requests } from '../../src/plane/requests.js';
+import { DEFERRED, type DiskService, type DiskStatus } from '../../src/plane/transport.js';
 import { type DirectoryChanges, type DirectoryNode, Tree } from '../../src/tree/tree.js';
 
 /**
@@ -46,9 +57,16 @@ export const DISK_ATTRIBUTES = [
   'flags 00000000',
 ];
 
-/** Disks that record their calls and give prepared answers. */
-export class FakeDisks implements DiskOperations {
+/** All tests of a file share it. */
+export const memory = new Memory();
+
+/** A plane that writes down what it is asked and answers what it is told. */
+export class FakeDisks implements DiskService {
+  readonly requests = new Requests();
+  receivable = 32;
   readonly calls: string[] = [];
+  /** The request that was begun last. */
+  begun = -1;
   readonly state: DiskStatus = {
     size: 1_000_448,
     allocated: 4096,
@@ -61,70 +79,75 @@ export class FakeDisks implements DiskOperations {
   };
   /** Result of operations on data and size. */
   answer = DEFERRED;
-  /** Result of `open` and `refresh`. */
+  /** Result of OPEN and REFRESH. */
   openAnswer = 0;
 
   status(): DiskStatus {
     return this.state;
   }
-  refresh(disk: number): number {
-    this.calls.push(`refresh ${disk}`);
+
+  begin(request: number): number {
+    const asked = this.requests.operation[request]!;
+    this.begun = request;
+    this.calls.push(this.#describe(request, asked));
+    if (asked !== operation.OPEN && asked < operation.REFRESH) return this.answer;
+    this.requests.handle[request] = 0;
     return this.openAnswer;
   }
-  refreshAll(): number {
-    this.calls.push('refresh all');
-    return this.openAnswer;
-  }
-  look(disk: number): number {
-    this.calls.push(`look ${disk}`);
-    return this.openAnswer;
-  }
-  open(disk: number, forWriting: boolean, truncate: boolean): number {
-    this.calls.push(`open ${disk} writing=${forWriting} truncate=${truncate}`);
-    return this.openAnswer;
-  }
-  read(disk: number, offset: number, length: number): number {
-    return this.#asked(`read ${disk} ${offset} ${length}`);
-  }
-  write(disk: number, offset: number, length: number, fromCache: boolean): number {
-    return this.#asked(`write ${disk} ${offset} ${length} cache=${fromCache}`);
-  }
-  opened(): number {
-    return 0;
+
+  #describe(request: number, asked: number): string {
+    const { disk, offset, length, mode } = this.requests;
+    const [index, at, bytes, bits] = [disk, offset, length, mode].map((column) => column[request]!);
+    const has = (bit: number): boolean => (bits! & bit) !== 0;
+    switch (asked) {
+      case operation.READ:
+        return `read ${index} ${at} ${bytes}`;
+      case operation.WRITE:
+        return `write ${index} ${at} ${bytes} cache=${bits === 1}`;
+      case operation.ALLOCATE:
+        return `allocate ${index} mode=${bits} ${at} ${bytes}`;
+      case operation.FLUSH:
+        return `flush ${index} dataOnly=${bits === 1}`;
+      case operation.SEEK:
+        return `seek ${index} ${at} ${bits}`;
+      case operation.RESIZE:
+        return `resize ${index} ${bytes}`;
+      case operation.SET_TIMES: {
+        const times = memory.bytes.slice(timesOffset(request), timesOffset(request) + 32);
+        return `times ${index} ${Buffer.from(times).toString('hex')}`;
+      }
+      case operation.OPEN: {
+        const how = `writing=${has(operation.FOR_WRITING)} truncate=${has(operation.TRUNCATE)}`;
+        return `open ${index} ${how}${has(operation.LOOK) ? ' look' : ''}`;
+      }
+      case operation.REFRESH:
+        return `refresh ${index}`;
+      case operation.REFRESH_ALL:
+        return 'refresh all';
+      default:
+        throw new Error(`there is no operation ${asked}`);
+    }
   }
 
   closed(): void {}
 
-  flush(disk: number, dataOnly: boolean): number {
-    return this.#asked(`flush ${disk} dataOnly=${dataOnly}`);
-  }
-  allocate(disk: number, mode: number, offset: number, length: number): number {
-    return this.#asked(`allocate ${disk} mode=${mode} ${offset} ${length}`);
-  }
-  seek(disk: number, offset: number, whence: number): number {
-    return this.#asked(`seek ${disk} ${offset} ${whence}`);
-  }
-  resize(disk: number, size: number): number {
-    return this.#asked(`resize ${disk} ${size}`);
-  }
-  setTimes(disk: number, times: Uint8Array): number {
-    return this.#asked(`times ${disk} ${Buffer.from(times).toString('hex')}`);
-  }
   interrupt(uniqueLow: number, uniqueHigh: number): void {
     this.calls.push(`interrupt ${uniqueLow} ${uniqueHigh}`);
   }
 
-  #asked(call: string): number {
-    this.calls.push(call);
-    return this.answer;
+  replied(request: number): void {
+    const slot = this.requests.slot[request]!;
+    if (slot >= 0) memory.releaseSlot(slot);
+    this.requests.release(request);
   }
 }
 
-const REQUEST_AT = 4096;
-const REPLY_AT = 32768;
-const MEMORY_BYTES = 1 << 17;
-/** Fills the memory after a request, so that reading past its end shows. */
+/** Fills the memory after a request or a reply, so that reading or writing past its end shows. */
 const STALE = 0xff;
+const STALE_BYTES = 64 << 10;
+/** Replies whose area is made stale: more requests are not under way. */
+const STALE_REPLIES = 64;
+const UNIQUE = 0x1122334455667788n;
 
 /** Node IDs of the tree below, in the order in which nodes are made. */
 export const ROOT = 1;
@@ -137,8 +160,11 @@ export class Exchange {
   readonly tree = new Tree();
   readonly disks = new FakeDisks();
   readonly dispatcher: Dispatcher;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** What the dispatcher says once the reply to INIT has left. */
+  accepted: boolean | null = null;
+  /** The request that was answered last. */
+  #answered = -1;
+  #reply: number | Uint8Array | null = null;
   /** The contents of `io.max` at its next open. */
   content = 'rbps=max\n';
 
@@ -148,9 +174,6 @@ export class Exchange {
 
   /** @param writable `io.max` can be written, and groups can be made and removed. */
   constructor(pageCache = false, writable = false) {
-    const memory = new ArrayBuffer(MEMORY_BYTES);
-    this.#bytes = new Uint8Array(memory);
-    this.#view = new DataView(memory);
     this.tree.addDisk(this.tree.root, 'web.raw', 7);
     const groups = this.tree.addDirectory(this.tree.root, '.groups');
     const write = (bytes: Uint8Array): number => {
@@ -163,8 +186,18 @@ export class Exchange {
       write: writable ? write : null,
     });
     if (writable) groups.changes = this.#changes(groups);
-    const owner = { uid: 1000, gid: 100 };
-    this.dispatcher = new Dispatcher(this.tree, this.disks, memory, owner, pageCache);
+    this.dispatcher = new Dispatcher({
+      memory,
+      disks: this.disks,
+      tree: this.tree,
+      wire: { send: (request, offset, length) => this.#sent(request, offset, length) },
+      owner: { uid: 1000, gid: 100 },
+      pageCache,
+      initialised: (accepted) => {
+        this.accepted = accepted;
+      },
+      trace: null,
+    });
   }
 
   /**
@@ -172,16 +205,25 @@ export class Exchange {
    * @returns -errno, DEFERRED or NO_REPLY, or the reply's payload.
    */
   send(opcode: number, node: number, body: Uint8Array = new Uint8Array()): number | Uint8Array {
-    const bytes = this.#bytes;
-    const view = this.#view;
-    bytes.fill(STALE);
-    bytes.fill(0, REQUEST_AT, REQUEST_AT + 40);
-    view.setUint32(REQUEST_AT, 40 + body.length, true);
-    view.setUint32(REQUEST_AT + 4, opcode, true);
-    view.setBigUint64(REQUEST_AT + 8, 0x1122334455667788n, true);
-    view.setBigUint64(REQUEST_AT + 16, BigInt(node), true);
-    bytes.set(body, REQUEST_AT + 40);
-    return this.#reply(this.dispatcher.dispatch(REQUEST_AT, 40 + body.length, REPLY_AT));
+    const { bytes, view } = memory;
+    const slot = memory.takeSlot();
+    const at = slotOffset(slot) + SLOT_REQUEST;
+    bytes.fill(STALE, slotOffset(slot), slotOffset(slot) + SLOT_ANSWER + STALE_BYTES);
+    bytes.fill(STALE, replyOffset(0), replyOffset(STALE_REPLIES));
+    bytes.fill(0, at, at + 40);
+    view.setUint32(at, 40 + body.length, true);
+    view.setUint32(at + 4, opcode, true);
+    view.setBigUint64(at + 8, UNIQUE, true);
+    view.setBigUint64(at + 16, BigInt(node), true);
+    bytes.set(body, at + 40);
+    const { requests } = this.disks;
+    const before = requests.count;
+    this.#reply = null;
+    this.dispatcher.received(slot, 40 + body.length);
+    if (requests.count === before) return NO_REPLY;
+    if (this.#reply === null) return DEFERRED;
+    this.dispatcher.replied(this.#answered);
+    return this.#reply;
   }
 
   /** mkdir makes an empty directory, rmdir removes it; the name `no` is refused with EBUSY. */
@@ -202,17 +244,22 @@ export class Exchange {
     };
   }
 
-  /** Ends a deferred operation with `result`. */
-  finish(opcode: number, node: number, result: number): number | Uint8Array {
-    this.#bytes.fill(STALE);
-    return this.#reply(this.dispatcher.finish(opcode, node, result, REPLY_AT));
+  /** Ends the operation that was deferred last with `result`. */
+  finish(result: number): number | Uint8Array {
+    memory.bytes.fill(STALE, replyOffset(0), replyOffset(STALE_REPLIES));
+    this.dispatcher.reply(this.disks.begun, result, 0, false);
+    return this.#reply!;
   }
 
-  #reply(length: number): number | Uint8Array {
-    // The byte after the payload must not have changed.
-    if (length >= 0 && this.#bytes[REPLY_AT + length] !== STALE) {
-      throw new Error(`the reply is longer than its ${length} bytes`);
-    }
-    return length < 0 ? length : this.#bytes.slice(REPLY_AT, REPLY_AT + length);
+  /** Takes in a reply; nothing behind it may have been touched. */
+  #sent(request: number, offset: number, length: number): void {
+    this.#answered = request;
+    const { bytes, view } = memory;
+    if (view.getUint32(offset, true) !== length) throw new Error('a reply of a wrong length');
+    if (view.getBigUint64(offset + 8, true) !== UNIQUE)
+      throw new Error('a reply to another request');
+    if (bytes[offset + length] !== STALE) throw new Error(`more than ${length} bytes are written`);
+    const error = view.getInt32(offset + 4, true);
+    this.#reply = error < 0 ? error : bytes.slice(offset + 16, offset + length);
   }
 }

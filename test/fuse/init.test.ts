@@ -29,7 +29,7 @@ for (const [version, bytes] of [
     const exchange = new Exchange();
     const request = init(...bytes, 'readahead 00000200', 'flags ffffffff', 'rest 00*48');
     t.is(exchange.send(INIT, 0, request), -EPROTO);
-    t.false(exchange.dispatcher.initialised);
+    t.false(exchange.accepted);
   });
 }
 
@@ -43,8 +43,8 @@ test('a newer major version gets ours and nothing agreed, to ask again', (t) => 
     'rest 00*48',
   );
   t.deepEqual(exchange.send(INIT, 0, request), hex(...OUR_VERSION, 'rest 00*56'));
-  t.false(exchange.dispatcher.initialised);
-  t.deepEqual(exchange.dispatcher.negotiated, { minor: 0, flags: 0, flags2: 0 });
+  t.false(exchange.accepted);
+  t.is(exchange.dispatcher.agreed.minor, 0);
 });
 
 test('of what a 7.45 kernel offers we take what we use, and tell our sizes', (t) => {
@@ -72,8 +72,8 @@ test('of what a 7.45 kernel offers we take what we use, and tell our sizes', (t)
       'rest 00*28',
     ),
   );
-  t.true(exchange.dispatcher.initialised);
-  t.is(exchange.dispatcher.negotiated.minor, 45);
+  t.true(exchange.accepted);
+  t.is(exchange.dispatcher.agreed.minor, 45);
 });
 
 test('a kernel newer than 7.45 is spoken to in 7.45', (t) => {
@@ -87,7 +87,7 @@ test('a kernel newer than 7.45 is spoken to in 7.45', (t) => {
   );
   const reply = exchange.send(INIT, 0, request) as Uint8Array;
   t.deepEqual(reply.subarray(0, 8), hex(...OUR_VERSION));
-  t.is(exchange.dispatcher.negotiated.minor, 45);
+  t.is(exchange.dispatcher.agreed.minor, 45);
 });
 
 test('a flag that was not offered is not taken', (t) => {
@@ -116,7 +116,7 @@ test('a flag that was not offered is not taken', (t) => {
       'rest 00*28',
     ),
   );
-  t.is(exchange.dispatcher.negotiated.minor, 28);
+  t.is(exchange.dispatcher.agreed.minor, 28);
 });
 
 test('INIT of 16 bytes, from before 7.36, is answered', (t) => {

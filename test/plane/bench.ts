@@ -1,4 +1,5 @@
 import { IN_FLIGHT_MAX, Memory, REQUESTS, SLOTS } from '../../src/buffers/memory.js';
+import { Dispatcher } from '../../src/fuse/dispatch.js';
 import { RawDriver } from '../../src/image/raw/raw-driver.js';
 import { type Disk, type DiskConfig, diskSize } from '../../src/plane/disk.js';
 import { FlushLosses } from '../../src/plane/flush-losses.js';
@@ -66,6 +67,7 @@ export class Bench {
   readonly disks: Disk[];
   readonly host: FakeHost;
   readonly plane: Plane;
+  readonly dispatcher: Dispatcher;
   /** ID of the request that was sent last. The next ID is higher by 2. */
   unique = 0;
   /** Entries of `requests` that have been used. */
@@ -112,18 +114,23 @@ export class Bench {
       disks: this.disks,
       throttle: this.throttle,
       engine: this.host,
-      transport: this.host,
-      tree,
-      owner: { uid: 0, gid: 0 },
-      pageCache: false,
       isBeingKilled: () => this.isBeingKilled,
       members,
+      warn: () => {},
+    });
+    this.dispatcher = new Dispatcher({
+      memory,
+      disks: this.plane,
+      tree,
+      wire: this.host,
+      owner: { uid: 0, gid: 0 },
+      pageCache: false,
       initialised: (accepted) => {
         if (accepted) this.initialised++;
       },
-      warn: () => {},
       trace: null,
     });
+    this.plane.connect(this.dispatcher);
   }
 
   /** Size of the first disk, bytes. */
@@ -144,7 +151,7 @@ export class Bench {
       this.unique += 2;
       const slot = memory.takeSlot();
       const bytes = writeRequest(memory, slot, opcode, this.unique, node, body);
-      this.plane.received(slot, bytes);
+      this.dispatcher.received(slot, bytes);
       this.#used = Math.max(this.#used, this.plane.requests.count);
       return this.unique;
     });
@@ -185,7 +192,7 @@ export class Bench {
     const [op] = this.host.pending.splice(index, 1);
     const done = this.host.perform(op!);
     this.plane.beginTurn(this.nowNs);
-    if (done.kind === 'replied') this.plane.replied(done.request);
+    if (done.kind === 'replied') this.dispatcher.replied(done.request);
     else this.plane.completed(done.request, done.result);
     this.#endTurn();
   }

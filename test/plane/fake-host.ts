@@ -1,5 +1,5 @@
 import { type Memory, SLOT_REQUEST, slotOffset } from '../../src/buffers/memory.js';
-import type { Transport } from '../../src/fuse/transport.js';
+import type { Wire } from '../../src/fuse/dispatch.js';
 import { type Engine, type EngineFile, type HostStatus, PENDING } from '../../src/host/engine.js';
 import type { HostTimes } from '../../src/host/host-times.js';
 
@@ -85,11 +85,11 @@ export type Mode = 'linked' | 'plain' | 'inline' | 'mixed';
 const MIXED_BYTES = 4096;
 
 /**
- * Engine and transport with the semantics of io_uring and /dev/fuse, in memory. The test decides when and
+ * Engine and wire with the semantics of io_uring and /dev/fuse, in memory. The test decides when and
  * in which order operations are carried out. A transfer linked to a reply completes only if it failed
  * or was short; the reply is then dropped silently.
  */
-export class FakeHost implements Engine, Transport {
+export class FakeHost implements Engine, Wire {
   readonly files: FakeFile[];
   readonly pending: Op[] = [];
   readonly replies = new Map<number, Reply>();
@@ -156,7 +156,7 @@ export class FakeHost implements Engine, Transport {
     return this.#queue({ kind: 'seek', request, file, offset, mode: whence });
   }
 
-  reply(request: number, offset: number, length: number, linked: boolean): void {
+  send(request: number, offset: number, length: number, linked: boolean): void {
     const before = this.#unlinked;
     this.#unlinked = null;
     if (linked !== (before !== null)) throw new Error('a reply and a transfer that do not belong');

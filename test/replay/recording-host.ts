@@ -1,6 +1,6 @@
 import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import type { Memory } from '../../src/buffers/memory.js';
-import type { Transport } from '../../src/fuse/transport.js';
+import type { Wire } from '../../src/fuse/dispatch.js';
 import { type Engine, type EngineFile, type HostStatus, PENDING } from '../../src/host/engine.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
 import type { Reply } from '../plane/fake-host.js';
@@ -29,11 +29,11 @@ interface Op {
 export type Fault = (kind: Op['kind']) => number | null;
 
 /**
- * Engine and transport over files in memory. The test decides when and in which order operations are
+ * Engine and wire over files in memory. The test decides when and in which order operations are
  * carried out; all are recorded. The engine checks the alignment that direct I/O needs, and that memory
  * does not change while it is being written.
  */
-export class RecordingHost implements Engine, Transport {
+export class RecordingHost implements Engine, Wire {
   readonly record = new HostRecord();
   readonly pending: Op[] = [];
   readonly replies = new Map<number, Reply>();
@@ -117,7 +117,7 @@ export class RecordingHost implements Engine, Transport {
     return 0;
   }
 
-  reply(request: number, offset: number, length: number, linked: boolean): void {
+  send(request: number, offset: number, length: number, linked: boolean): void {
     const before = this.#unlinked;
     this.#unlinked = null;
     if (linked !== (before !== null)) throw new Error('a reply and a transfer that do not belong');

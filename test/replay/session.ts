@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Memory } from '../../src/buffers/memory.js';
+import { Dispatcher } from '../../src/fuse/dispatch.js';
 import type { LayerConfig } from '../../src/image/image-config.js';
 import { inflate } from '../../src/image/inflate.js';
 import { type InflateCall, InflateCalls } from '../../src/image/inflate-calls.js';
@@ -108,6 +109,7 @@ export class Session {
   readonly before: Buffer;
   readonly #random: Random;
   readonly #plane: Plane;
+  readonly #dispatcher: Dispatcher;
   readonly #disks: readonly Disk[];
   readonly #inflations: InflateCall[] = [];
   readonly #inflateCalls = new InflateCalls((call) => this.#inflations.push(call));
@@ -146,17 +148,18 @@ export class Session {
     const io = { engine: this.host, memory, inflateCalls: this.#inflateCalls };
     const assembly = assemble(config, io, () => {});
     this.#disks = assembly.disks;
-    this.#plane = new Plane({
-      ...assembly,
+    this.#plane = new Plane({ ...assembly, memory, engine: this.host, warn: () => {} });
+    this.#dispatcher = new Dispatcher({
       memory,
-      engine: this.host,
-      transport: this.host,
+      disks: this.#plane,
+      tree: assembly.tree,
+      wire: this.host,
       owner: { uid: 0, gid: 0 },
       pageCache: false,
       initialised: () => {},
-      warn: () => {},
       trace: null,
     });
+    this.#plane.connect(this.#dispatcher);
     if (plan.faults > 0) this.host.fault = (kind) => this.#fault(kind);
   }
 
@@ -282,14 +285,14 @@ export class Session {
     const slot = memory.takeSlot();
     this.#plane.beginTurn(1e9);
     const bytes = writeRequest(memory, slot, opcode, this.#unique, DISK, body);
-    this.#plane.received(slot, bytes);
+    this.#dispatcher.received(slot, bytes);
     this.#plane.endTurn();
   }
 
   #perform(): void {
     const done = this.host.perform(this.#random.below(this.host.pending.length));
     this.#plane.beginTurn(1e9);
-    if (done.replied) this.#plane.replied(done.request);
+    if (done.replied) this.#dispatcher.replied(done.request);
     else this.#plane.completed(done.request, done.result);
     this.#plane.endTurn();
   }

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { NO_REPLY } from '../../src/fuse/disk-operations.js';
+import { NO_REPLY } from '../../src/fuse/protocol.js';
+import { DEFERRED } from '../../src/plane/transport.js';
 import { DISK, Exchange, hex, ROOT } from './exchange.js';
 
 const EIO = 5;
@@ -117,8 +118,12 @@ for (const [opcode, name, bytes] of [
 }
 
 test('a deferred operation whose node has gone meanwhile ends with ESTALE', (t) => {
-  t.is(new Exchange().finish(16, 99, 4096), -ESTALE);
-  t.is(new Exchange().finish(16, 99, -EIO), -EIO);
+  const exchange = new Exchange();
+  const disk = exchange.tree.addDisk(exchange.tree.root, 'gone.raw', 8);
+  t.is(exchange.send(16, disk.id, new Uint8Array(40)), DEFERRED);
+  exchange.tree.remove(disk);
+  t.is(exchange.finish(4096), -ESTALE);
+  t.is(exchange.finish(-EIO), -EIO);
 });
 
 test('FORGET and BATCH_FORGET take no reply, and the node stays', (t) => {

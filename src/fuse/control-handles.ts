@@ -2,7 +2,7 @@
  * Open control files. Each open takes a snapshot of the content, so that a reader that comes back
  * for more sees one state and not halves of two.
  */
-export class Handles {
+export class ControlHandles {
   readonly #contents = new Map<number, Uint8Array>();
   #next = 1;
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { DEFERRED } from '../../src/fuse/disk-operations.js';
+import { DEFERRED } from '../../src/plane/transport.js';
 import { DISK, Exchange, GROUPS, hex, IO_MAX, ROOT } from './exchange.js';
 
 const OPEN = 14;
@@ -57,10 +57,7 @@ test('OPEN hands on a refusal, and an answer that comes later', (t) => {
   t.is(exchange.send(OPEN, DISK, open('01000000')), -EROFS);
   exchange.disks.openAnswer = DEFERRED;
   t.is(exchange.send(OPEN, DISK, open('02020000')), DEFERRED);
-  t.deepEqual(
-    exchange.finish(OPEN, DISK, 0),
-    hex('fh 00*8', 'open_flags 41000000', 'backing_id 00*4'),
-  );
+  t.deepEqual(exchange.finish(0), hex('fh 00*8', 'open_flags 41000000', 'backing_id 00*4'));
 });
 
 test('OPEN of a directory is EISDIR; OPENDIR needs no handle', (t) => {
@@ -85,7 +82,7 @@ test('READ past the end answers with nothing; an error stays one', (t) => {
   const exchange = new Exchange();
   exchange.disks.answer = 0;
   t.deepEqual(exchange.send(READ, DISK, io('0010000000000000', '00001000')), NOTHING);
-  t.is(exchange.finish(READ, DISK, -EIO), -EIO);
+  t.is(exchange.finish(-EIO), -EIO);
 });
 
 test('WRITE of a disk is handed on, and answered with the bytes written', (t) => {
@@ -96,8 +93,8 @@ test('WRITE of a disk is handed on, and answered with the bytes written', (t) =>
     DEFERRED,
   );
   t.deepEqual(exchange.disks.calls, ['write 7 4096 4 cache=false', 'write 7 8192 4 cache=true']);
-  t.deepEqual(exchange.finish(WRITE, DISK, 3), hex('size 03000000', 'padding 00000000'));
-  t.is(exchange.finish(WRITE, DISK, -ENOSPC), -ENOSPC);
+  t.deepEqual(exchange.finish(3), hex('size 03000000', 'padding 00000000'));
+  t.is(exchange.finish(-ENOSPC), -ENOSPC);
 });
 
 test('WRITE that says more bytes than it carries is EIO and writes nothing', (t) => {
@@ -124,8 +121,8 @@ test('FSYNC is handed on, fdatasync told apart by its flag', (t) => {
   t.is(exchange.send(FSYNC, DISK, hex('fh 00*8', 'flags 00000000', 'padding 00*4')), DEFERRED);
   t.is(exchange.send(FSYNC, DISK, hex('fh 00*8', 'flags 01000000', 'padding 00*4')), DEFERRED);
   t.deepEqual(exchange.disks.calls, ['flush 7 dataOnly=false', 'flush 7 dataOnly=true']);
-  t.deepEqual(exchange.finish(FSYNC, DISK, 0), NOTHING);
-  t.is(exchange.finish(FSYNC, DISK, -EIO), -EIO);
+  t.deepEqual(exchange.finish(0), NOTHING);
+  t.is(exchange.finish(-EIO), -EIO);
 });
 
 test('FSYNC of a control file has nothing to do', (t) => {
@@ -144,7 +141,7 @@ test('FALLOCATE is handed on with mode, offset and length', (t) => {
   );
   t.is(exchange.send(FALLOCATE, DISK, request), DEFERRED);
   t.deepEqual(exchange.disks.calls, ['allocate 7 mode=3 4096 4294967296']);
-  t.deepEqual(exchange.finish(FALLOCATE, DISK, 0), NOTHING);
+  t.deepEqual(exchange.finish(0), NOTHING);
   t.is(exchange.send(FALLOCATE, IO_MAX, request), -EOPNOTSUPP);
   t.is(exchange.send(FALLOCATE, ROOT, request), -EOPNOTSUPP);
 });
@@ -156,7 +153,7 @@ test('LSEEK is handed on, and answered with the offset', (t) => {
   t.is(exchange.send(LSEEK, DISK, request('0010000000000000')), DEFERRED);
   t.is(exchange.send(LSEEK, DISK, request('ffffffffffffffff')), DEFERRED);
   t.deepEqual(exchange.disks.calls, ['seek 7 4096 4', 'seek 7 9007199254740991 4']);
-  t.deepEqual(exchange.finish(LSEEK, DISK, 8_589_934_592), hex('offset 0000000002000000'));
+  t.deepEqual(exchange.finish(8_589_934_592), hex('offset 0000000002000000'));
   t.is(exchange.send(LSEEK, IO_MAX, request('00*8')), -EOPNOTSUPP);
 });
 

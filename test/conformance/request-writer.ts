@@ -1,19 +1,14 @@
-import { type Memory, SLOT_DATA, SLOT_REQUEST, slotOffset } from '../buffers/memory.js';
-import * as abi from './abi.js';
-import { clear, setU64 } from './wire.js';
+import { type Memory, SLOT_DATA, SLOT_REQUEST, slotOffset } from '../../src/buffers/memory.js';
+import * as abi from '../../src/fuse/abi.js';
+import { clear, setU64 } from '../../src/fuse/wire.js';
 
-/**
- * Who asks is not told by fuse-native: a uid, gid and pid that no rule can name. (0 would be root.)
- */
+/** A uid, gid and pid that no rule can name. (0 would be root.) */
 const NOBODY_KNOWN = 0xffffffff;
 
 /** Bytes of headers and body that any request here has, but for names and payloads. */
 const CLEARED_BYTES = abi.IN_HEADER_BYTES + abi.SETATTR_IN_BYTES;
 
-/**
- * Writes requests as the kernel would send them, into slots of the plane's memory: so everything
- * behind the transport is one code, whichever transport there is.
- */
+/** Writes requests as the kernel would send them, into slots of the plane's memory. */
 export class RequestWriter {
   readonly #memory: Memory;
   #at = 0;

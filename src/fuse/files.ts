@@ -1,0 +1,188 @@
+import { constants } from 'node:fs';
+import * as operation from '../plane/operation.js';
+import type { DiskService } from '../plane/transport.js';
+import { O_ACCMODE } from '../sys/constants.js';
+import type { DirectoryNode, TreeNode } from '../tree/tree.js';
+import { ERRNO } from '../util/errno.js';
+import { ControlHandles } from './control-handles.js';
+
+/**
+ * What callers may do with the nodes of the tree, for every transport. Each method returns a result
+ * from 0, -errno, or DEFERRED: then the plane replies to the request.
+ */
+export class Files {
+  readonly #disks: DiskService;
+  readonly #pageCache: boolean;
+  readonly #handles = new ControlHandles();
+
+  /** @param pageCache The kernel caches disks: its hits pass the groups by. */
+  constructor(disks: DiskService, pageCache: boolean) {
+    this.#disks = disks;
+    this.#pageCache = pageCache;
+  }
+
+  /** Asks the plane for an operation whose other columns are set. */
+  #ask(request: number, asked: number, disk: number): number {
+    const { requests } = this.#disks;
+    requests.operation[request] = asked;
+    requests.disk[request] = disk;
+    return this.#disks.begin(request);
+  }
+
+  /** Result: the child's node id. */
+  lookup(node: TreeNode, name: string): number {
+    if (node.kind !== 'directory') return -ERRNO.ENOTDIR;
+    if (name === '.') return node.id;
+    if (name === '..') return (node.parent ?? node).id;
+    return node.children.get(name)?.id ?? -ERRNO.ENOENT;
+  }
+
+  /** Result: 0, and the status of a disk is up to date. */
+  refresh(request: number, node: TreeNode): number {
+    return node.kind === 'disk' ? this.#ask(request, operation.REFRESH, node.disk) : 0;
+  }
+
+  refreshAll(request: number): number {
+    const { requests } = this.#disks;
+    requests.operation[request] = operation.REFRESH_ALL;
+    return this.#disks.begin(request);
+  }
+
+  truncate(request: number, node: TreeNode, size: number): number {
+    // A shell's `> file` truncates a control file before it writes.
+    if (node.kind === 'control') return 0;
+    if (node.kind === 'directory') return -ERRNO.EISDIR;
+    this.#disks.requests.length[request] = size;
+    return this.#ask(request, operation.RESIZE, node.disk);
+  }
+
+  /**
+   * The times of a disk become those at `timesOffset`. Those of other files say nothing:
+   * setting them to now (`touch`) is all that is taken.
+   */
+  setTimes(request: number, node: TreeNode, areNow: boolean): number {
+    if (node.kind !== 'disk') return areNow ? 0 : -ERRNO.EPERM;
+    return this.#ask(request, operation.SET_TIMES, node.disk);
+  }
+
+  /** Result: the new group's node id. */
+  makeDirectory(node: TreeNode, name: string): number {
+    const changes = this.#changes(node);
+    return typeof changes === 'number' ? changes : changes.makeDirectory(name);
+  }
+
+  removeDirectory(node: TreeNode, name: string): number {
+    const changes = this.#changes(node);
+    return typeof changes === 'number' ? changes : changes.removeDirectory(name);
+  }
+
+  #changes(node: TreeNode): NonNullable<DirectoryNode['changes']> | number {
+    return node.kind === 'directory' ? (node.changes ?? -ERRNO.EPERM) : -ERRNO.ENOTDIR;
+  }
+
+  /**
+   * Leaves the handle in its column.
+   * @param flags As of open(2).
+   * Result: 1 if the kernel's pages of the file are still right, else 0.
+   */
+  open(request: number, node: TreeNode, flags: number): number {
+    const { requests } = this.#disks;
+    const forWriting = (flags & O_ACCMODE) !== 0;
+    if (node.kind === 'directory') return -ERRNO.EISDIR;
+    if (node.kind === 'control') {
+      if (forWriting && node.file.write === null) return -ERRNO.EACCES;
+      requests.handle[request] = this.#handles.open(node.file.read());
+      return 0;
+    }
+    requests.mode[request] =
+      (forWriting ? operation.FOR_WRITING : 0) |
+      ((flags & constants.O_TRUNC) !== 0 ? operation.TRUNCATE : 0) |
+      (this.#pageCache ? operation.LOOK : 0);
+    return this.#ask(request, operation.OPEN, node.disk);
+  }
+
+  /**
+   * Result: bytes read. Those of a control file are at once in `target`, from `at`.
+   * @param handle As `open` left it.
+   */
+  read(
+    request: number,
+    node: TreeNode,
+    handle: number,
+    offset: number,
+    length: number,
+    target: Uint8Array,
+    at: number,
+  ): number {
+    if (node.kind === 'disk') {
+      const { requests } = this.#disks;
+      requests.offset[request] = offset;
+      requests.length[request] = length;
+      return this.#ask(request, operation.READ, node.disk);
+    }
+    if (node.kind === 'directory') return -ERRNO.EISDIR;
+    return this.#handles.read(handle, offset, length, target, at);
+  }
+
+  /** A write whose payload is in the request's slot. Result: bytes written. */
+  write(
+    request: number,
+    node: TreeNode,
+    offset: number,
+    length: number,
+    fromCache: boolean,
+  ): number {
+    if (node.kind !== 'disk') return -ERRNO.EISDIR;
+    const { requests } = this.#disks;
+    requests.offset[request] = offset;
+    requests.length[request] = length;
+    requests.mode[request] = fromCache ? 1 : 0;
+    return this.#ask(request, operation.WRITE, node.disk);
+  }
+
+  /**
+   * One write(2) to a control file is one change, wherever in the file it goes: `>` and `>>` mean the
+   * same here. Result: the bytes taken, which is all of them.
+   */
+  change(node: TreeNode & { kind: 'control' }, handle: number, text: Uint8Array): number {
+    const { file } = node;
+    if (file.write === null) return -ERRNO.EACCES;
+    const result = file.write(text);
+    if (result < 0) return result;
+    this.#handles.renew(handle, file.read());
+    return text.length;
+  }
+
+  /** @param node Undefined: of a group that was removed while it was open. */
+  release(node: TreeNode | undefined, handle: number): number {
+    if (node?.kind === 'disk') this.#disks.closed(node.disk, handle);
+    else this.#handles.close(handle);
+    return 0;
+  }
+
+  fsync(request: number, node: TreeNode, handle: number, dataOnly: boolean): number {
+    if (node.kind !== 'disk') return 0;
+    const { requests } = this.#disks;
+    requests.handle[request] = handle;
+    requests.mode[request] = dataOnly ? 1 : 0;
+    return this.#ask(request, operation.FLUSH, node.disk);
+  }
+
+  allocate(request: number, node: TreeNode, mode: number, offset: number, length: number): number {
+    if (node.kind !== 'disk') return -ERRNO.EOPNOTSUPP;
+    const { requests } = this.#disks;
+    requests.mode[request] = mode;
+    requests.offset[request] = offset;
+    requests.length[request] = length;
+    return this.#ask(request, operation.ALLOCATE, node.disk);
+  }
+
+  /** Result: the offset found. */
+  seek(request: number, node: TreeNode, offset: number, whence: number): number {
+    if (node.kind !== 'disk') return -ERRNO.EOPNOTSUPP;
+    const { requests } = this.#disks;
+    requests.offset[request] = offset;
+    requests.mode[request] = whence;
+    return this.#ask(request, operation.SEEK, node.disk);
+  }
+}

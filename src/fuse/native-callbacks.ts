@@ -1,0 +1,125 @@
+import type { TreeNode } from '../tree/tree.js';
+import { ERRNO } from '../util/errno.js';
+import { nativeStat, nativeStatfs } from './native-attributes.js';
+import type { Answer, NativeOperations } from './native-package.js';
+import type { NativeSession } from './native-session.js';
+
+/** The callbacks of libfuse that name a path or a handle, but for `init`, reads and writes. */
+export function nativeCallbacks(session: NativeSession): Omit<NativeOperations, 'init'> {
+  const { files, tree } = session;
+  const refuse = (answer: Answer): void => answer(-ERRNO.EPERM);
+  const withNode = (path: string, answer: Answer, use: (node: TreeNode) => void): void => {
+    const node = find(tree.root, path);
+    if (node === undefined) answer(-ERRNO.ENOENT);
+    else use(node);
+  };
+  return {
+    ...handleCallbacks(session),
+    getattr: (path, answer) =>
+      withNode(path, answer, (node) => {
+        const begin = (request: number): number => files.refresh(request, node);
+        session.ask(`GETATTR ${path}`, begin, (result) => {
+          if (result < 0) answer(result);
+          else answer(0, statOf(session, node));
+        });
+      }),
+    statfs: (path, answer) => {
+      const begin = (request: number): number => files.refreshAll(request);
+      session.ask(`STATFS ${path}`, begin, (result) => {
+        if (result < 0) answer(result);
+        else answer(0, nativeStatfs(session.attributes.space()));
+      });
+    },
+    readdir: (path, answer) =>
+      withNode(path, answer, (node) => {
+        if (node.kind !== 'directory') answer(-ERRNO.ENOTDIR);
+        else answer(0, ['.', '..', ...node.children.keys()]);
+      }),
+    truncate: (path, size, answer) =>
+      withNode(path, answer, (node) => {
+        const begin = (request: number): number => files.truncate(request, node, size);
+        session.ask(`TRUNCATE ${path}`, begin, (result) => answer(result));
+      }),
+    open: (path, flags, answer) =>
+      withNode(path, answer, (node) => {
+        const begin = (request: number): number => files.open(request, node, flags);
+        session.ask(`OPEN ${path}`, begin, (result, handle) => {
+          if (result < 0) answer(result);
+          else answer(0, session.handles.open(node.id, handle));
+        });
+      }),
+    mkdir: (path, _mode, answer) =>
+      withNode(parentPath(path), answer, (parent) => {
+        const made = session.change(() => files.makeDirectory(parent, lastName(path)));
+        answer(Math.min(made, 0));
+      }),
+    rmdir: (path, answer) =>
+      withNode(parentPath(path), answer, (parent) => {
+        answer(session.change(() => files.removeDirectory(parent, lastName(path))));
+      }),
+    // Owner, mode and which files there are is the mount's to decide.
+    chmod: (_path, _mode, answer) => refuse(answer),
+    chown: (_path, _uid, _gid, answer) => refuse(answer),
+    unlink: (_path, answer) => refuse(answer),
+    mknod: (_path, _mode, _device, answer) => refuse(answer),
+    create: (_path, _mode, answer) => refuse(answer),
+    rename: (_from, _to, answer) => refuse(answer),
+    link: (_from, _to, answer) => refuse(answer),
+    symlink: (_from, _to, answer) => refuse(answer),
+    // fuse-native hands the access time over in the place of both.
+    utimens: (_path, _atime, _mtime, answer) => answer(-ERRNO.EOPNOTSUPP),
+  };
+}
+
+function handleCallbacks(
+  session: NativeSession,
+): Pick<NativeOperations, 'read' | 'write' | 'fsync' | 'release'> {
+  const { files, tree, handles } = session;
+  const replaced = (): void => {
+    throw new Error('fuse-native called a handler that is replaced');
+  };
+  return {
+    // There, so that libfuse knows them; `NativeSession.transferHandlers` has those that are called.
+    read: replaced,
+    write: replaced,
+    fsync: (path, dataOnly, number, answer) => {
+      const node = tree.node(handles.node(number));
+      if (node === undefined) {
+        answer(-ERRNO.ESTALE);
+        return;
+      }
+      const begin = (request: number): number =>
+        files.fsync(request, node, handles.handle(number), dataOnly !== 0);
+      session.ask(`FSYNC ${path}`, begin, (result) => answer(result));
+    },
+    release: (_path, number, answer) => {
+      const result = files.release(tree.node(handles.node(number)), handles.handle(number));
+      handles.close(number);
+      answer(result);
+    },
+  };
+}
+
+/** The kernel's page cache goes by the length that a control file shows. */
+function statOf({ attributes, pageCache }: NativeSession, node: TreeNode) {
+  const shown = attributes.of(node);
+  if (pageCache && node.kind === 'control') shown.size = Buffer.byteLength(node.file.read());
+  return nativeStat(node.id, shown);
+}
+
+function find(root: TreeNode, path: string): TreeNode | undefined {
+  let node: TreeNode | undefined = root;
+  for (const name of path.split('/')) {
+    if (name === '') continue;
+    node = node?.kind === 'directory' ? node.children.get(name) : undefined;
+  }
+  return node;
+}
+
+function parentPath(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
+function lastName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

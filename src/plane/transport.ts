@@ -1,0 +1,56 @@
+import type { HostTimes } from '../host/host-times.js';
+import type { Requests } from './requests.js';
+
+/** The seam between a transport and the plane: requests go one way, replies the other. */
+
+/** The operation goes on; its result comes through `Transport.reply`. Outside the errno range. */
+export const DEFERRED = -10_000;
+
+/** Who owns the files that the mount shows. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** How a disk looks from outside. */
+export interface DiskStatus {
+  /** Bytes, a multiple of 512. */
+  size: number;
+  /** Bytes that the host has allocated for it. */
+  allocated: number;
+  times: HostTimes;
+  /** Missing: the mounter. */
+  owner?: Owner | undefined;
+  /** Permission bits. */
+  mode: number;
+}
+
+/** Carries replies to whoever asked. */
+export interface Transport {
+  /**
+   * Answers a request. What it sends must stay as it is until `DiskService.replied`.
+   * @param result What the operation came to: a number from 0, or -errno.
+   * @param at Of a READ with a result above 0: where its data is, or will be once the transfer that
+   *   `linked` names is complete, in the plane's memory. The 16 bytes before it are the transport's.
+   * @param linked The reply waits for the transfer that was queued just before it.
+   */
+  reply(request: number, result: number, at: number, linked: boolean): void;
+}
+
+/** The plane as a transport sees it. */
+export interface DiskService {
+  /** The transport takes a request from here and fills its columns. */
+  readonly requests: Requests;
+  /** Slots that the transport may use for receiving. */
+  readonly receivable: number;
+  /** A disk as it was found last. */
+  status(disk: number): DiskStatus;
+  /** Begins the operation of a request. @returns Its result, or DEFERRED. */
+  begin(request: number): number;
+  /** A handle that OPEN gave was closed for good. */
+  closed(disk: number, handle: number): void;
+  /** The caller of the request with this id (two halves) had a signal. */
+  interrupt(uniqueLow: number, uniqueHigh: number): void;
+  /** The reply to a request has left, or none was due: its number and its slot are free. */
+  replied(request: number): void;
+}
