@@ -19,7 +19,7 @@ function parse(line: string): ParsedWords {
   return parseWords(line.split(' '), DECLARED, 'sluice mount --help');
 }
 
-/** A command line, its operands, and its options or what it asks for. */
+/** A command line, its operands, and its options or its request for help or version. */
 const UNDERSTOOD: [string, string, ParsedWords['options'] | 'help' | 'version'][] = [
   ['mount a b', 'mount a b', {}],
   ['mount --read-only a b', 'mount a b', { readOnly: true }],

@@ -10,7 +10,7 @@ import {
 } from '../../src/control/text.js';
 import { SluiceError } from '../../src/util/errors.js';
 
-/** What `sluice set` writes for these words. */
+/** The text that `sluice set` writes for these words. */
 const texts = (words: string[], isRoot: boolean) => formatChanges(parseWords(words, isRoot));
 
 test('words of one file become one text, and files come in the order in which they need each other', (t) => {

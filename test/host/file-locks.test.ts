@@ -5,7 +5,7 @@ import { HostFile } from '../../src/host/host-file.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
-/** Opens one file so often, each time anew. */
+/** Opens one file several times, with a descriptor of its own each time. */
 function openOften(t: ExecutionContext, times: number): HostFile[] {
   const path = join(tempFolder(t, TMPFS), 'disk');
   writeFileSync(path, 'x'.repeat(4096));

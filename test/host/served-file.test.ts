@@ -8,7 +8,7 @@ import { loopDevice } from '../helpers/loop-device.js';
 import { requires } from '../helpers/requires.js';
 import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
 
-/** Opens a file for one test, as the data plane has it. */
+/** Opens a file for one test in the form that the data plane gets. */
 function open(t: ExecutionContext, path: string, readOnly: boolean, direct: boolean): ServedFile {
   const file = new HostFile(path);
   t.teardown(() => file.close());

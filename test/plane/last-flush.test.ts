@@ -9,7 +9,7 @@ import { Tasks } from '../../src/plane/tasks.js';
 const EIO = 5;
 const ENOSPC = 28;
 
-/** An image whose last flush asks the host `steps` times and comes to `result`. */
+/** An image whose last flush makes `steps` host calls and returns `result`. */
 function image(name: string, steps: number, result: number, own: Partial<ServedImage> = {}) {
   const log: string[] = [];
   const driver = {

@@ -5,7 +5,7 @@ import { CONTROL_FILES } from '../../src/tree/control-files.js';
 
 const DOCS = readFileSync('docs/control-files.md', 'utf8');
 
-/** Line of the table about a file. */
+/** The line of the table for a file. */
 const lineOf = (file: string): string =>
   DOCS.split('\n').find((line) => line.startsWith(`| \`${file}\` |`)) ?? '';
 

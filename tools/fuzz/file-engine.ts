@@ -13,7 +13,7 @@ const ZERO_RANGE = 0x10;
 /** An engine of synchronous calls that checks the place of every write. */
 export class FileEngine implements Engine {
   readonly #descriptors: number[] = [];
-  /** Files that may be written, with the offset behind which no write may end, bytes. */
+  /** The writable files, each with the offset past which no write may go, bytes. */
   readonly limits = new Map<number, number>();
 
   add({ descriptor }: EngineFile): number {

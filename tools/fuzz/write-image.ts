@@ -115,7 +115,7 @@ class Writer {
     if (got < 0) return;
     const bytes = memory.bytes.subarray(target, target + end - offset);
     const wrong = bytes.findIndex((byte) => byte !== value);
-    // A write over several clusters that are one on the host overwrites itself.
+    // A write over several clusters that share one host cluster overwrites its own data.
     if (wrong >= 0 && length <= end - offset) {
       throw new Error(`byte ${offset + wrong} does not read back`);
     }

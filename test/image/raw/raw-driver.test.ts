@@ -38,7 +38,7 @@ function run(task: Task): number {
   return step.value;
 }
 
-/** Result of a seek for which the host has answered `host`. */
+/** The result of a seek for which the host answers `host`. */
 function seek(image: RawDriver, offset: number, whence: number, host: number): number {
   answer = host;
   return run(image.seek(0, offset, whence));
