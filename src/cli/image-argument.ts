@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { looksLikeRule } from '../control/members.js';
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse } from '../util/errors.js';
 import { absolutePath } from './working-directory.js';
 
 /** An image as named on the command line: the file `NAME.raw` in the mount, and where it lives. */
@@ -12,10 +12,6 @@ export interface ImageArgument {
 
 /** 255 is the longest file name on Linux; `.raw` takes four. */
 const MAX_NAME_BYTES = 251;
-
-function refuse(message: string): SluiceError {
-  return new SluiceError(message, 'EINVAL', EXIT_USAGE);
-}
 
 /** The base name without its last ending: `disk.img` -> `disk`, `/dev/vda` -> `vda`. */
 export function defaultName(path: string): string {

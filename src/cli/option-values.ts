@@ -1,8 +1,4 @@
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
-
-function refuse(message: string, errno = 'EINVAL'): SluiceError {
-  return new SluiceError(message, errno, EXIT_USAGE);
-}
+import { refuse } from '../util/errors.js';
 
 /** All values of a repeatable option, in order. */
 export function many(value: string | string[] | undefined): string[] {

@@ -1,6 +1,6 @@
 import type { MountConfig } from '../server/config.js';
 import { idOf } from '../sys/id-names.js';
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse } from '../util/errors.js';
 import type { MountArguments } from './mount-options.js';
 import { oneText } from './option-values.js';
 
@@ -46,8 +46,4 @@ function parseId(kind: 'uid' | 'gid', word: string, text: string): number {
   if (id !== undefined && id <= LARGEST_ID) return id;
   const what = kind === 'uid' ? 'user' : 'group';
   throw refuse(`--owner ${text}: there is no ${what} ${word}; give its number`);
-}
-
-function refuse(message: string): SluiceError {
-  return new SluiceError(message, 'EINVAL', EXIT_USAGE);
 }

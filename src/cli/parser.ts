@@ -1,4 +1,4 @@
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import { COMMANDS, type Command } from './commands.js';
 import type { Arguments, Option } from './declaration.js';
@@ -14,10 +14,6 @@ const EVERYWHERE: Readonly<Record<string, Pick<Option, 'type'>>> = {
   version: { type: 'boolean' },
   verbose: { type: 'boolean' },
 };
-
-function refuse(message: string): SluiceError {
-  return new SluiceError(message, 'EINVAL', EXIT_USAGE);
-}
 
 /** The command that a command line names, if it is one. */
 export function commandOf(words: readonly string[]): Command | undefined {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse, type SluiceError } from '../util/errors.js';
 import type { Option } from './declaration.js';
 import { didYouMean } from './nearest.js';
 
@@ -16,10 +16,6 @@ export interface ParsedWords {
 }
 
 const SHORT: Readonly<Record<string, string>> = { help: 'h', version: 'v' };
-
-function refuse(message: string): SluiceError {
-  return new SluiceError(message, 'EINVAL', EXIT_USAGE);
-}
 
 function tokensOf(words: readonly string[], declared: Declared) {
   const named = Object.entries(declared).map(([name, { type }]) => {

@@ -49,8 +49,8 @@ export interface Snapshot {
 }
 
 /**
- * The groups of a mount, for whoever shows or changes them. Groups are named by their path, '' is the
- * root group. Each change is made as a whole, or refused with a SluiceError and nothing is changed.
+ * The groups of a mount, to be shown and changed. A group is named by its path, the root group by ''.
+ * A change is made as a whole, or it is refused with a SluiceError and nothing is changed.
  */
 export class Control {
   readonly #throttle: Throttle;

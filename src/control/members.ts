@@ -1,37 +1,37 @@
 import { refuse } from '../util/errors.js';
 import { escapeName, unescapeName } from './names.js';
 
-/** Callers that a rule can name. */
+/** Kinds of callers that a rule can name. */
 export const RULE_KINDS = ['uid', 'gid', 'pid', 'cgroup'] as const;
 
-/** A member as `members` writes it: an image, or a rule about who calls. */
+/** A member as `members` writes it: an image, or a rule about callers. */
 export type MemberName =
   | { kind: 'image'; name: string }
   | { kind: 'uid'; id: number }
   | { kind: 'gid'; id: number }
-  /** `uid:NAME` or `gid:NAME`: whoever makes the change looks the number up. */
+  /** `uid:NAME` or `gid:NAME`. The number is looked up when the change is made. */
   | { kind: 'named'; of: 'uid' | 'gid'; name: string }
   | { kind: 'pid'; id: number }
   /** Without a slash at its end; `/` is every process. */
   | { kind: 'cgroup'; path: string };
 
-/** What one line of `members` asks for. */
+/** One line that is written to `members`. */
 export interface MemberChange {
   member: MemberName;
-  /** `-uid:1000` takes a rule away; without the sign the member moves to the group. */
+  /** `-uid:1000` removes a rule. Without the sign the member moves to the group. */
   remove: boolean;
 }
 
 /** Ids are 32 bits, and the largest means "no id" to the kernel. */
 const MAX_ID = 4_294_967_294;
-/** What useradd(8) takes, and names of a domain. */
+/** Names that useradd(8) takes, and names with a domain. */
 const ID_NAME = /^[\p{L}_][\p{L}\p{N}_.@\\-]*\$?$/u;
 /** The kernel's PID_MAX_LIMIT on 64 bits. */
 const MAX_PID = 4_194_304;
 
 /**
- * `members`: one member a line. `uid:1000`, `gid:users`, `pid:4242` and `cgroup:/build` are rules,
- * anything else names an image, its name escaped (names.ts) or as it stands.
+ * Parses `members`: one member a line. `uid:1000`, `gid:users`, `pid:4242` and `cgroup:/build` are
+ * rules. Anything else is the name of an image, with or without escapes (names.ts).
  *
  * @throws SluiceError EINVAL, ERANGE (a number that no id can have); exit code 2.
  */
@@ -50,7 +50,7 @@ export function parseMembers(text: string): MemberChange[] {
 
 function parseChange(line: string): MemberChange {
   const rule = line.startsWith('-') ? parseMember(line.slice(1)) : null;
-  // An image's name may begin with a minus sign; images are never taken away.
+  // An image's name may begin with a minus sign; images are never removed.
   if (rule !== null && rule.kind !== 'image') return { member: rule, remove: true };
   return { member: parseMember(line), remove: false };
 }

@@ -1,6 +1,6 @@
 import { type Bursts, RATES } from '../throttle/bursts.js';
 import type { CostModel } from '../throttle/cost.js';
-import { type Limits, NO_LIMITS } from '../throttle/limits.js';
+import type { Limits } from '../throttle/limits.js';
 import { DEFAULT_WEIGHT, type Minimum } from '../throttle/shares.js';
 import { formatMembers, type MemberChange, parseMembers } from './members.js';
 import {
@@ -65,50 +65,42 @@ const MEMBERS: ValueType<MemberChange[]> = {
   format: formatMembers,
 };
 
-/** A setting whose value stands alone in its file. */
-function alone<T>(
+/**
+ * @param shown The file, and the word in it if the file is written KEY=VALUE.
+ * @param place The part of Changes, and the field in it if it has fields.
+ */
+function setting<T>(
   key: string,
-  file: string,
-  part: keyof Changes,
+  shown: string,
+  place: string,
   initial: T,
   type: ValueType<T>,
   rootOnly = false,
 ): Setting {
-  return { key, file, word: '', part, field: '', initial, type: type as Setting['type'], rootOnly };
-}
-
-/** A setting that is written KEY=VALUE in its file. */
-function keyed<T>(
-  key: string,
-  file: string,
-  word: string,
-  place: readonly [part: keyof Changes, field: string],
-  initial: T,
-  type: ValueType<T>,
-): Setting {
-  const [part, field] = place;
-  return { key, file, word, part, field, initial, type: type as Setting['type'], rootOnly: false };
+  const [file = '', word = ''] = shown.split(' ');
+  const [part, field = ''] = place.split('.') as [keyof Changes, string?];
+  return { key, file, word, part, field, initial, type: type as Setting['type'], rootOnly };
 }
 
 /**
  * All settings, those of one file in the order of its text. A burst comes after the limit that it
- * needs: so they are written one by one.
+ * needs, because `sluice set` writes one file after the other.
  */
 export const SETTINGS: readonly Setting[] = [
   ...RATES.map((rate) =>
-    keyed(rate, 'io.max', rate, ['limits', rate], NO_LIMITS[rate], limit(unitOf(rate), Infinity)),
+    setting(rate, `io.max ${rate}`, `limits.${rate}`, Infinity, limit(unitOf(rate), Infinity)),
   ),
-  keyed('iops_size', 'io.max', 'iops_size', ['limits', 'iopsSize'], 0, limit('bytes', 0)),
+  setting('iops_size', 'io.max iops_size', 'limits.iopsSize', 0, limit('bytes', 0)),
   ...RATES.map((rate) =>
-    keyed(`burst.${rate}`, 'io.burst', rate, ['bursts', rate], null, burst(unitOf(rate))),
+    setting(`burst.${rate}`, `io.burst ${rate}`, `bursts.${rate}`, null, burst(unitOf(rate))),
   ),
-  alone('weight', 'io.weight', 'weight', DEFAULT_WEIGHT, WEIGHT),
-  keyed('min.bps', 'io.min', 'bps', ['minimum', 'bps'], 0, minimum('bytes per second')),
-  keyed('min.iops', 'io.min', 'iops', ['minimum', 'iops'], 0, minimum('requests per second')),
-  keyed('latency', 'io.latency', 'target', ['latencyTarget', ''], Infinity, LATENCY),
-  alone('member', 'members', 'members', [], MEMBERS),
-  alone('depth', 'io.depth', 'depth', 'auto', DEPTH, true),
-  alone('cost', 'io.cost', 'cost', 'linear', COST, true),
+  setting('weight', 'io.weight', 'weight', DEFAULT_WEIGHT, WEIGHT),
+  setting('min.bps', 'io.min bps', 'minimum.bps', 0, minimum('bytes per second')),
+  setting('min.iops', 'io.min iops', 'minimum.iops', 0, minimum('requests per second')),
+  setting('latency', 'io.latency target', 'latencyTarget', Infinity, LATENCY),
+  setting('member', 'members', 'members', [], MEMBERS),
+  setting('depth', 'io.depth', 'depth', 'auto', DEPTH, true),
+  setting('cost', 'io.cost', 'cost', 'linear', COST, true),
 ];
 
 /** The value of a setting in changes or settings; undefined if it is not there. */

@@ -1,4 +1,4 @@
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse } from '../util/errors.js';
 import { MAX_RATE } from './check-limits.js';
 import type { Limits } from './limits.js';
 
@@ -50,8 +50,4 @@ export function checkBursts(bursts: Partial<Bursts>, limits: Limits): void {
       throw refuse(`${what}: longer than ${MAX_BURST_SECONDS} s`, 'ERANGE');
     }
   }
-}
-
-function refuse(message: string, errno: string): SluiceError {
-  return new SluiceError(message, errno, EXIT_USAGE);
 }

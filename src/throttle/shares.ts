@@ -1,4 +1,4 @@
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse } from '../util/errors.js';
 import { MAX_RATE } from './check-limits.js';
 
 /** What `io.weight` shows until somebody writes to it; as in cgroup v2. */
@@ -40,8 +40,4 @@ export function checkLatencyTarget(target: number): void {
 function checkWhole(name: string, value: number, max: number): void {
   if (!Number.isInteger(value)) throw refuse(`${name} ${value}: not a whole number`, 'EINVAL');
   if (value < 1 || value > max) throw refuse(`${name} ${value}: not 1 to ${max}`, 'ERANGE');
-}
-
-function refuse(message: string, errno: string): SluiceError {
-  return new SluiceError(message, errno, EXIT_USAGE);
 }

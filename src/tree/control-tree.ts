@@ -9,16 +9,15 @@ import type { DirectoryNode, Tree } from './tree.js';
 const READ_ONLY = 0o444;
 const READ_WRITE = 0o644;
 
-/** Longest reason that is kept: it may quote what a user wrote, which may be anything. */
+/** Characters of a reason that are kept: it may quote a long text of the user. */
 const MAX_REASON = 300;
 
 /**
- * `.groups`: a directory for each throttling group with its control files; mkdir makes a group, rmdir
- * removes an empty one. Nothing here waits: it works while every group is saturated.
+ * The directory `.groups`: a directory for each throttling group, with its control files. mkdir makes
+ * a group, rmdir removes an empty one. Nothing here waits: it works while every group is saturated.
  *
- * The root group also has `daemon`, which says who serves this mount, `images`, which says what is
- * mounted, and `refused`, which says why the last change that was refused was: an errno cannot carry
- * the sentence.
+ * The root group also has `daemon` about the process that serves this mount, `images` about its
+ * images, and `refused` with the reason of the last refused change: an errno carries no sentence.
  */
 export class ControlTree {
   readonly #tree: Tree;

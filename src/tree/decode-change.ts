@@ -1,11 +1,11 @@
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse } from '../util/errors.js';
 
-/** Longest text of one change. A kernel page is what cgroup takes; long lists of members need more. */
+/** Largest change. cgroup takes a page; long lists of members need more. */
 export const MAX_CHANGE_BYTES = 64 << 10;
 
 /**
- * The text of one write(2) to a control file, without its last newline. Each write stands alone, as in
- * cgroup v2: a text that comes in two writes is two changes, or two errors.
+ * The text of one write(2) to a control file, without its last newline. Each write is a change of its own,
+ * as in cgroup v2: a text in two writes is two changes, or two errors.
  *
  * @throws SluiceError EINVAL: longer than 64 KiB, no UTF-8, or with control characters in it.
  */
@@ -24,8 +24,4 @@ function decodeUtf8(bytes: Uint8Array): string {
   } catch {
     throw refuse('binary data; settings are text');
   }
-}
-
-function refuse(message: string): SluiceError {
-  return new SluiceError(message, 'EINVAL', EXIT_USAGE);
 }

@@ -43,8 +43,7 @@ test('sluice stat --json has settings, pressure and figures of a group, and name
     'io.min': 'bps=0 iops=5\n',
     'io.latency': 'target=2000\n',
     'io.pressure': 'some avg10=1.25 avg60=2.50 avg300=0.01 total=77\n',
-    'io.stat':
-      String.raw`my\040disk rbytes=3 wait_usec=2500001` + '\ntotal rbytes=3 wait_usec=2500001\n',
+    'io.stat': `${String.raw`my\040disk rbytes=3 wait_usec=2500001`}\ntotal rbytes=3 wait_usec=2500001\n`,
   });
   const moved = { ...NOTHING, rbytes: 3, waitUsec: 2_500_001 };
   t.deepEqual(JSON.parse(JSON.stringify(groupJson(slow))), {

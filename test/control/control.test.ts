@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Control, type Membership } from '../../src/control/control.js';
 import { parseMembers } from '../../src/control/members.js';
 import type { Changes } from '../../src/control/settings.js';
+import { formatWords, readSettings } from '../../src/control/text.js';
 import { NO_BURSTS } from '../../src/throttle/bursts.js';
 import { NO_LIMITS } from '../../src/throttle/limits.js';
 import { READ, Throttle } from '../../src/throttle/throttle.js';
@@ -64,6 +65,12 @@ function refused(t: ExecutionContext, control: Control, changes: Changes, errno:
   t.is(error?.errno, errno, JSON.stringify(changes));
   t.deepEqual(control.snapshot(), before, JSON.stringify(changes));
 }
+
+test('a new group has the first value of each setting', (t) => {
+  const { control } = setUp();
+  t.deepEqual(control.settings('gold'), readSettings({}));
+  t.deepEqual(formatWords({ ...control.settings('gold'), ...control.mountSettings() }), []);
+});
 
 test('one bad value refuses all of a change', (t) => {
   const { control } = setUp();
