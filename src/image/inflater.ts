@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { type Engine, PENDING, type Task } from '../host/engine.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
@@ -5,10 +6,8 @@ import type { Extent } from './extent.js';
 import type { InflateCalls, Inflation } from './inflate-calls.js';
 import { type Resume, Waiters } from './waiters.js';
 
-/** Inflated clusters that are kept, bytes: what a sequential read with readahead is amid of. */
+/** Bytes of inflated clusters to keep: a sequential read with readahead uses as many at a time. */
 const CACHE_BYTES = 8 << 20;
-/** But at least so many clusters: they are up to 2 MiB. */
-const CACHE_CLUSTERS_MIN = 4;
 /** Clusters that are being read at once: more would not be inflated at once anyway. */
 const BUFFERS = 8;
 /** The sector count of an entry goes up to twice the largest cluster; and a block on either side. */
@@ -26,9 +25,10 @@ export class Inflater {
   readonly #waiters: Waiters;
   readonly #calls: InflateCalls;
   readonly #alignment: number;
-  /** Inflated clusters, the one that was used last at the end. */
-  readonly #cache = new Map<string, Uint8Array>();
-  #cachedBytes = 0;
+  readonly #cache = new LRUCache<string, Uint8Array>({
+    maxSize: CACHE_BYTES,
+    sizeCalculation: ({ length }) => length,
+  });
   readonly #loading = new Set<string>();
   readonly #buffers: Mapping[] = [];
   #buffersMade = 0;
@@ -43,13 +43,7 @@ export class Inflater {
 
   /** The inflated cluster of a COMPRESSED extent, if it is still there. Borrowed: do not change it. */
   find(extent: Extent): Uint8Array | undefined {
-    const key = keyOf(extent);
-    const cluster = this.#cache.get(key);
-    if (cluster !== undefined) {
-      this.#cache.delete(key);
-      this.#cache.set(key, cluster);
-    }
-    return cluster;
+    return this.#cache.get(keyOf(extent));
   }
 
   /** Brings a COMPRESSED extent's cluster to where `find` finds it. Returns 0 or -errno. */
@@ -90,7 +84,7 @@ export class Inflater {
     if (copy === null) return -ERRNO.EIO;
     const cluster = yield* this.#calls.inflate(request, inflation, copy);
     if (cluster === null) return -ERRNO.EIO;
-    this.#keep(key, cluster);
+    this.#cache.set(key, cluster);
     return 0;
   }
 
@@ -100,16 +94,6 @@ export class Inflater {
       return mapAnonymous(BUFFER_BYTES);
     }
     return this.#buffers.pop();
-  }
-
-  #keep(key: string, cluster: Uint8Array): void {
-    this.#cache.set(key, cluster);
-    this.#cachedBytes += cluster.length;
-    for (const [oldest, { length }] of this.#cache) {
-      if (this.#cachedBytes <= CACHE_BYTES || this.#cache.size <= CACHE_CLUSTERS_MIN) return;
-      this.#cache.delete(oldest);
-      this.#cachedBytes -= length;
-    }
   }
 }
 
