@@ -1,6 +1,6 @@
 import { checkBursts } from '../throttle/bursts.js';
-import { checkLimits } from '../throttle/check-limits.js';
 import { costModel } from '../throttle/cost.js';
+import { checkLimits } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
 import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';

@@ -1,6 +1,6 @@
 import { type Burst, MAX_BURST_SECONDS } from '../throttle/bursts.js';
-import { MAX_RATE } from '../throttle/check-limits.js';
 import { COST_MODELS, type CostModel } from '../throttle/cost.js';
+import { MAX_RATE } from '../throttle/limits.js';
 import { MAX_DEPTH, MAX_WEIGHT } from '../throttle/shares.js';
 import { refuse, SluiceError } from '../util/errors.js';
 import { decimalUnitHint, parseCount, parseSize } from '../util/units.js';

@@ -6,11 +6,12 @@ import { ChargeTime } from './charge-time.js';
 import { DepthLimit } from './depth-limit.js';
 import { DeviceIdling } from './device-idling.js';
 import { Dispatcher } from './dispatcher.js';
+import { GroupLimits } from './group-limits.js';
 import { GroupTree } from './group-tree.js';
 import { HeadCredit } from './head-credit.js';
 import { LatencyControl } from './latency-control.js';
 import { LeakyBuckets } from './leaky-buckets.js';
-import { MemberNames } from './member-names.js';
+import { Members } from './members.js';
 import { NONE, NodeTable, ROOT, ROOT_MEMBERS } from './node-table.js';
 import { PressureTable } from './pressure.js';
 import { ReadyTimes } from './ready-times.js';
@@ -27,16 +28,15 @@ export type Parts = ReturnType<typeof assemble>;
 /**
  * Makes the parts of a throttle and gives them to each other. There is the root group, and no member.
  *
- * @param requests Number of requests; they are numbered from 0.
+ * @param capacity Number of requests; they are numbered from 0.
  * @param maxDepth Requests that the caller can have in flight.
  * @param counters Counts what happens.
  */
-export function assemble(requests: number, maxDepth: number, counters: Counters) {
+export function assemble(capacity: number, maxDepth: number, counters: Counters) {
   /** Sentences for the log, oldest first. Whoever prints them empties the list. */
   const warnings: string[] = [];
   const groups = new GroupTree();
-  const members = new MemberNames();
-  const table = new RequestTable(requests);
+  const table = new RequestTable(capacity);
   const nodes = new NodeTable();
   const pressures = new PressureTable();
   const buckets = new LeakyBuckets();
@@ -52,15 +52,17 @@ export function assemble(requests: number, maxDepth: number, counters: Counters)
   const depth = new DepthLimit(new AutoDepth(maxDepth), maxDepth);
   const backlog = new Backlog(table, nodes, idling, pressures);
   const chargeTime = new ChargeTime();
-  const waiting = { table, nodes, buckets, credit, gate, idling, tree, reservations };
-  const inFlight = { latency, depth, backlog, counters, chargeTime };
-  const dispatcher = new Dispatcher({ ...waiting, ...inFlight });
+  const requests = { table, buckets, credit, gate, idling, tree, chargeTime };
+  const shares = { nodes, groups, reservations, latency, depth, backlog, counters };
+  const dispatcher = new Dispatcher({ ...requests, ...shares });
   const tables = new Tables({ table, nodes, buckets, reservations, pressures, counters });
+  const members = new Members({ ...shares, table, tables, dispatcher });
+  const limits = new GroupLimits(buckets, paths, dispatcher, warnings);
 
   tables.fit(groups.highWater, members.highWater);
   tree.addGroup(ROOT, NONE);
   tree.addGroup(ROOT_MEMBERS, ROOT);
   paths.rebuild(groups.root);
-  const settings = { warnings, groups, members, tables, paths, pressures, dispatcher };
-  return { ...waiting, ...inFlight, ...settings };
+  const control = { dispatcher, tables, members, limits, paths, pressures, warnings };
+  return { ...requests, ...shares, ...control };
 }

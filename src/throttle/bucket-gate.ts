@@ -7,8 +7,8 @@ const NO_BUCKETS = new Int32Array(0);
 
 /**
  * When the buckets of a node let the request pass that the node would send. Of a read and a write at
- * a bucket that both use, the one whose turn is earlier goes first. The other may pass it only if
- * that does not delay it, as in EASY backfilling of batch queues.
+ * a bucket that both use, the one with the earlier start tag goes first. The other may pass it only
+ * if that does not delay it, as in EASY backfilling of batch queues.
  */
 export class BucketGate {
   /** True from the drain on: no limit counts any more. */
@@ -67,7 +67,7 @@ export class BucketGate {
     return this.#paths.own(groupOfNode(node), entry & 1);
   }
 
-  /** True if the node is committed to a request of the other class with an earlier turn, and `child`'s would delay it. */
+  /** True if the node is committed to an earlier request of the other class, and this would delay it. */
   #delaysOther(entry: number, child: number, bytes: number, now: number): boolean {
     const otherEntry = entry ^ 1;
     const other = 2 * this.#nodes.committed[otherEntry] + (otherEntry & 1);

@@ -1,12 +1,11 @@
 import { refuse } from '../util/errors.js';
-import { MAX_RATE } from './check-limits.js';
-import type { Limits } from './limits.js';
+import { type Limits, MAX_RATE } from './limits.js';
 
 /** Keys of `io.max` that are rates, and so may have a burst. */
 export const RATES = ['rbps', 'wbps', 'bps', 'riops', 'wiops', 'iops'] as const;
 export type RateKey = (typeof RATES)[number];
 
-/** A faster rate, per second, that an idle group may keep up for so many seconds. */
+/** A faster rate, per second, that a group may keep up for some seconds after it was idle. */
 export interface Burst {
   readonly rate: number;
   readonly seconds: number;
@@ -25,12 +24,12 @@ export const NO_BURSTS: Readonly<Bursts> = {
   iops: null,
 };
 
-/** Longest burst in seconds: an hour. Beyond that it is a limit of its own. */
+/** Longest burst in seconds: an hour. A longer one is a limit of its own. */
 export const MAX_BURST_SECONDS = 3600;
 
 /**
- * Checks bursts against the limits that they stand beside.
- * Throws EINVAL (no plain limit, a rate below it, seconds that are no positive number), ERANGE (rate
+ * Checks bursts against the limits of the same group.
+ * Throws EINVAL (no plain limit, a rate below it, seconds not above 0), ERANGE (rate
  * above 10^15, seconds above an hour).
  */
 export function checkBursts(bursts: Partial<Bursts>, limits: Limits): void {

@@ -24,13 +24,13 @@ const RECHECK = 1e6;
 
 /**
  * Device idling, as in BFQ: a group that has requests in flight and none that waits, but is mostly
- * backlogged, keeps its turn. Its next request comes as soon as one in flight completes, and by its
- * start tag that request will be first. If its turn were given away, the group would lose part of its
- * share, the more the greater the depth: 2 x 128 threads of weights 80:20 on a virtio disk get 79.2 at
+ * backlogged, keeps a free place. Its next request comes as soon as one in flight completes, and by its
+ * start tag that request will be first. If the place went to another group, this one would lose part
+ * of its share, the more the greater the depth: 2 x 128 threads of weights 80:20 on a virtio disk get 79.2 at
  * a depth of 96, 70.6 at 128 and 58.9 at 160 without idling, and 80.0 at all of them with it, for no
  * loss of throughput that could be measured.
  *
- * A group whose next request takes too long loses its turn, and counts as one that is seldom
+ * A group whose next request takes too long loses the place, and counts as one that is seldom
  * backlogged.
  */
 export class DeviceIdling {

@@ -5,6 +5,7 @@ import type { ChargeTime } from './charge-time.js';
 import { type CostParts, costModel } from './cost.js';
 import type { DepthLimit } from './depth-limit.js';
 import type { DeviceIdling } from './device-idling.js';
+import type { GroupTree } from './group-tree.js';
 import type { HeadCredit } from './head-credit.js';
 import type { LatencyControl } from './latency-control.js';
 import type { LeakyBuckets } from './leaky-buckets.js';
@@ -16,6 +17,7 @@ import type { Counters } from './stats.js';
 
 /** The parts that requests go through. */
 export interface DispatchParts {
+  readonly groups: GroupTree;
   readonly table: RequestTable;
   readonly nodes: NodeTable;
   readonly buckets: LeakyBuckets;
@@ -49,6 +51,10 @@ export class Dispatcher {
   /** The last `now`, in ns. */
   get clock(): number {
     return this.#clock;
+  }
+
+  set clock(now: number) {
+    this.#clock = now;
   }
 
   /** Requests that wait. */
@@ -141,23 +147,18 @@ export class Dispatcher {
     buckets.capAll(chargeTime.time);
   }
 
-  /** Judges every waiting request anew. `groups`: the nodes of all groups, children first. */
-  rebuild(groups: readonly number[], now: number): void {
-    const { credit, tree, reservations } = this.#parts;
+  /** Judges every waiting request anew. */
+  rebuild(now: number): void {
+    const { groups, credit, tree, reservations } = this.#parts;
     assert(now >= this.#clock, 'time does not go back');
     credit.rebuild();
-    tree.rebuild(groups, now);
+    tree.rebuild(groups.nodes(), now);
     reservations.rebuild(now);
   }
 
   /** Call before the depth changes: requests that wait for a place have kept no credit. */
   beforeDepthChange(now: number): void {
     if (this.#parts.depth.isFull) this.#parts.chargeTime.advance(now);
-  }
-
-  /** Call when time has passed in a change that needs nothing else. */
-  setClock(now: number): void {
-    this.#clock = now;
   }
 
   #costOf(bytes: number): number {

@@ -1,4 +1,4 @@
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { refuse, type SluiceError } from '../util/errors.js';
 import { Group } from './group.js';
 import { groupNode, ROOT, ROOT_MEMBERS } from './node-table.js';
 
@@ -130,5 +130,5 @@ function checkName(path: string, name: string): void {
 }
 
 function groupError(path: string, what: string, errno: string): SluiceError {
-  return new SluiceError(`group "${path}": ${what}`, errno, EXIT_USAGE);
+  return refuse(`group "${path}": ${what}`, errno);
 }

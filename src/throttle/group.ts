@@ -2,9 +2,9 @@ import { type Bursts, NO_BURSTS } from './bursts.js';
 import { type Limits, NO_LIMITS } from './limits.js';
 import { DEFAULT_WEIGHT, type Minimum } from './shares.js';
 
-/** A node of the tree of groups. Read it freely; only the throttle changes it. */
+/** A group of the tree, with its settings. Only the throttle changes it. */
 export class Group {
-  /** Small number, used again after the group is removed. The root group has 0. */
+  /** A small number that is used again after the group is removed. The root group has 0. */
   readonly id: number;
   /** Last part of the path, '' for the root group. */
   readonly name: string;
@@ -18,7 +18,7 @@ export class Group {
   bursts: Bursts = { ...NO_BURSTS };
   weight = DEFAULT_WEIGHT;
   minimum: Minimum = { bps: 0, iops: 0 };
-  /** In ns; Infinity: no target. */
+  /** In ns; Infinity without a target. */
   latencyTarget = Infinity;
 
   constructor(id: number, name: string, parent: Group | null) {

@@ -1,5 +1,5 @@
 import { type Bursts, NO_BURSTS, RATES } from './bursts.js';
-import { grownFloat64, grownInt32 } from './fifo-lists.js';
+import { grownFloat64, grownInt32 } from './growing.js';
 import type { Limits } from './limits.js';
 
 /**

@@ -1,8 +1,8 @@
 import type { Group } from './group.js';
 
 /**
- * What is wrong with the minimums around a group, as sentences for the log: more is promised than a
- * limit lets through. They are kept all the same, and scaled.
+ * Sentences for the log about minimums at a group, or at one above it, that add up to more than its
+ * limit lets through. Such minimums are accepted, and scaled.
  */
 export function minimumWarning(group: Group): string[] {
   const found = new Set<string>();

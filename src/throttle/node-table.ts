@@ -1,5 +1,5 @@
-import { grownFloat64, grownInt32, grownUint8 } from './fifo-lists.js';
 import type { Group } from './group.js';
+import { grownFloat64, grownInt32, grownUint8 } from './growing.js';
 
 /**
  * Nodes of the tree that the scheduler shares the device among: groups have even numbers, members

@@ -1,4 +1,4 @@
-import { grownFloat64 } from './fifo-lists.js';
+import { grownFloat64, grownUint8 } from './growing.js';
 
 /** Share of time in percent over the last 10, 60 and 300 s, and the total in microseconds. */
 export interface PressureFigures {
@@ -10,9 +10,9 @@ export interface PressureFigures {
 
 /** A group's stall, as /proc/pressure/io defines it. */
 export interface Pressure {
-  /** At least one request of the group waits. */
+  /** Time in which at least one request of the group waited. */
   some: PressureFigures;
-  /** All outstanding requests of the group wait. */
+  /** Time in which all outstanding requests of the group waited. */
   full: PressureFigures;
 }
 
@@ -25,7 +25,7 @@ export const FULL = 2;
 const PERIOD = 2e9;
 const DECAYS = [1677 / 2048, 1981 / 2048, 2034 / 2048] as const;
 
-/** Per group: time of the last change, total, part of this period and averages, for both kinds. */
+/** Columns of a group: time of its last change; for `some` and `full` a total, a part and averages. */
 const SINCE = 0;
 const KIND = 1;
 const TOTAL = 0;
@@ -35,56 +35,56 @@ const COLUMNS_OF_KIND = 5;
 const COLUMNS = KIND + 2 * COLUMNS_OF_KIND;
 
 /**
- * Stall times of groups, computed as the kernel's PSI does, but without a timer: between two changes
- * a group's state is known, so the periods that passed can be made up for when somebody asks.
+ * Stall times of groups, computed as the kernel's PSI does. No timer is needed: between two changes the
+ * state of a group is known, so the periods that have ended are added when the group is read.
  */
 export class PressureTable {
-  private columns = new Float64Array(0);
-  private states = new Uint8Array(0);
+  #columns = new Float64Array(0);
+  #states = new Uint8Array(0);
 
-  /** Makes room; never shrinks. Control path only. */
+  /** Makes room; never shrinks. */
   grow(groups: number): void {
-    this.columns = grownFloat64(this.columns, groups * COLUMNS, 0);
-    if (groups <= this.states.length) return;
-    const states = new Uint8Array(groups);
-    states.set(this.states);
-    this.states = states;
+    this.#columns = grownFloat64(this.#columns, groups * COLUMNS, 0);
+    this.#states = grownUint8(this.#states, groups);
   }
 
-  /** A number is used for a new group. */
+  /** Uses a number for a new group, at `now` in ns. */
   reset(group: number, now: number): void {
-    this.columns.fill(0, group * COLUMNS, (group + 1) * COLUMNS);
-    this.columns[group * COLUMNS + SINCE] = now;
-    this.states[group] = NO_STALL;
+    this.#columns.fill(0, group * COLUMNS, (group + 1) * COLUMNS);
+    this.#columns[group * COLUMNS + SINCE] = now;
+    this.#states[group] = NO_STALL;
   }
 
+  /** NO_STALL, SOME or FULL. */
   stateOf(group: number): number {
-    return this.states[group];
+    return this.#states[group];
   }
 
+  /** The state of the group is `state` from `now` on, in ns. */
   change(group: number, state: number, now: number): void {
-    this.catchUp(group, now);
-    this.states[group] = state;
+    this.#catchUp(group, now);
+    this.#states[group] = state;
   }
 
+  /** The figures of a group up to `now`, in ns. */
   of(group: number, now: number): Pressure {
-    this.catchUp(group, now);
-    return { some: this.figures(group, 0), full: this.figures(group, 1) };
+    this.#catchUp(group, now);
+    return { some: this.#figures(group, 0), full: this.#figures(group, 1) };
   }
 
-  private catchUp(group: number, now: number): void {
+  #catchUp(group: number, now: number): void {
     const base = group * COLUMNS;
-    const since = this.columns[base + SINCE];
+    const since = this.#columns[base + SINCE];
     if (now <= since) return;
-    const state = this.states[group];
-    this.addTime(base + KIND, state >= SOME, since, now);
-    this.addTime(base + KIND + COLUMNS_OF_KIND, state === FULL, since, now);
-    this.columns[base + SINCE] = now;
+    const state = this.#states[group];
+    this.#addTime(base + KIND, state >= SOME, since, now);
+    this.#addTime(base + KIND + COLUMNS_OF_KIND, state === FULL, since, now);
+    this.#columns[base + SINCE] = now;
   }
 
-  /** From `since` to `now` there was a stall, or there was none. Periods end at multiples of 2 s. */
-  private addTime(at: number, stalled: boolean, since: number, now: number): void {
-    const { columns } = this;
+  /** Adds the time from `since` to `now`, stalled or not. Periods end at multiples of 2 s. */
+  #addTime(at: number, stalled: boolean, since: number, now: number): void {
+    const columns = this.#columns;
     if (stalled) columns[at + TOTAL] += now - since;
     const first = Math.floor(since / PERIOD);
     const last = Math.floor(now / PERIOD);
@@ -98,20 +98,20 @@ export class PressureTable {
       const decay = DECAYS[i];
       const average = columns[at + AVERAGES + i];
       const ended = average * decay + (part / PERIOD) * 100 * (1 - decay);
-      // The periods between were all alike.
+      // All periods between the first and the last were alike.
       columns[at + AVERAGES + i] = rest + (ended - rest) * decay ** (last - first - 1);
     }
     columns[at + PART] = stalled ? now - last * PERIOD : 0;
   }
 
-  private figures(group: number, kind: number): PressureFigures {
+  #figures(group: number, kind: number): PressureFigures {
     const at = group * COLUMNS + KIND + kind * COLUMNS_OF_KIND;
-    const average = (i: number): number => Math.round(this.columns[at + AVERAGES + i] * 100) / 100;
+    const average = (i: number): number => Math.round(this.#columns[at + AVERAGES + i] * 100) / 100;
     return {
       avg10: average(0),
       avg60: average(1),
       avg300: average(2),
-      totalUs: Math.floor(this.columns[at + TOTAL] / 1000),
+      totalUs: Math.floor(this.#columns[at + TOTAL] / 1000),
     };
   }
 }

@@ -51,7 +51,7 @@ export class ReadyTimes {
     if (inflight[node] >= maxInflight[node] && !this.#gate.isDraining) return Infinity;
     const held = committed[entry];
     if (held !== NONE && readyTime[2 * held + opClass] === Infinity) committed[entry] = NONE;
-    // The buckets are looked at when the turn of an eligible child comes.
+    // The buckets are looked at when an eligible child is chosen.
     if (committed[entry] === NONE && this.#siblings.hasEligible(entry)) return -Infinity;
     const child = this.#siblings.nextChild(entry);
     if (child === NONE) return Infinity;

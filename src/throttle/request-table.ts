@@ -1,4 +1,5 @@
-import { FifoLists, grownInt32 } from './fifo-lists.js';
+import { FifoLists } from './fifo-lists.js';
+import { grownInt32 } from './growing.js';
 
 /** Directions of a request. A discard, or zeroing, is charged as a write of its length. */
 export const READ = 0;

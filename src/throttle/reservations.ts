@@ -1,148 +1,151 @@
-import { grownFloat64 } from './fifo-lists.js';
+import { grownFloat64 } from './growing.js';
 import { KeyHeap } from './key-heap.js';
 import { NONE, type NodeTable } from './node-table.js';
 import type { SfqTree } from './sfq-tree.js';
 import type { Minimum } from './shares.js';
 
-/** How far, in ns, minimums may fall behind before their clock is slowed down: 100 ms. */
+/** How far, in ns, reservations may be late before their common clock is slowed down. */
 const PATIENCE = 100e6;
-/** A group that cannot send although it should is looked at again after 1 ms. */
+/** Time in ns after which a group is tried again that should send and cannot. */
 const RETRY = 1e6;
-/** Over-commitment is told when it has lasted for a second, and again after a minute. */
+/** Overcommitment is logged once it has lasted for a second, and again after a minute. */
 const WARN_AFTER = 1e9;
 const WARN_AGAIN = 60e9;
 
 /**
- * Minimums, as the reservations of mClock: each group with one has a tag, the time at which its next
+ * The reservations of mClock, for `io.min`. A group with one has a tag: the time at which its next
  * request is due if it is to get its minimum and no more. The earliest tag that is due is served
- * before any weight counts. All service moves the tag, but never further ahead than one request, so
- * what a group got beyond its minimum while nobody else wanted it is not held against it.
+ * before weights count. Every request that goes moves the tag, but no further ahead than by one
+ * request: what a group gets beyond its minimum does not count against its minimum later.
  *
- * If the device cannot keep up, the tags fall behind; as the earliest is always served first they
- * fall behind together, and rates are scaled in proportion. `lag` is how far their common clock is
- * behind; without it a group would be owed the past.
+ * If the device cannot keep up, tags are late. As the earliest is always served first, all are late
+ * by the same time, and rates are scaled in proportion. The common clock of the tags is then slowed
+ * down by `lag`, or a group would be owed the past.
  */
 export class Reservations {
   isActive = false;
-  private readonly nodes: NodeTable;
-  private readonly warnings: string[];
-  /** By group: ns per request and per byte, 0 for none, and the tags. */
-  private perRequest = new Float64Array(0);
-  private perByte = new Float64Array(0);
-  private requestTag = new Float64Array(0);
-  private byteTag = new Float64Array(0);
-  private readonly heap = new KeyHeap(0);
-  private lag = 0;
-  private lagSince = 0;
-  private lagAtWarning = 0;
-  private warnedAt = -Infinity;
+  readonly #nodes: NodeTable;
+  readonly #warnings: string[];
+  /** By half the number of the node: ns per request and per byte, 0 for none, and the tags. */
+  #perRequest = new Float64Array(0);
+  #perByte = new Float64Array(0);
+  #requestTag = new Float64Array(0);
+  #byteTag = new Float64Array(0);
+  readonly #heap = new KeyHeap(0);
+  #lag = 0;
+  #lagSince = 0;
+  #lagAtWarning = 0;
+  #warnedAt = -Infinity;
 
   constructor(nodes: NodeTable, warnings: string[]) {
-    this.nodes = nodes;
-    this.warnings = warnings;
+    this.#nodes = nodes;
+    this.#warnings = warnings;
   }
 
+  /** Makes room; never shrinks. */
   grow(groups: number): void {
-    this.perRequest = grownFloat64(this.perRequest, groups, 0);
-    this.perByte = grownFloat64(this.perByte, groups, 0);
-    this.requestTag = grownFloat64(this.requestTag, groups, 0);
-    this.byteTag = grownFloat64(this.byteTag, groups, 0);
-    this.heap.grow(groups);
+    this.#perRequest = grownFloat64(this.#perRequest, groups, 0);
+    this.#perByte = grownFloat64(this.#perByte, groups, 0);
+    this.#requestTag = grownFloat64(this.#requestTag, groups, 0);
+    this.#byteTag = grownFloat64(this.#byteTag, groups, 0);
+    this.#heap.grow(groups);
   }
 
+  /** Sets the rates of a group by its node. */
   set(node: number, minimum: Minimum, now: number): void {
     const group = node >> 1;
-    const clock = now - this.lag;
-    setRate(this.perRequest, this.requestTag, group, minimum.iops, clock);
-    setRate(this.perByte, this.byteTag, group, minimum.bps, clock);
-    this.heap.remove(group);
-    this.isActive = this.perRequest.some((ns) => ns > 0) || this.perByte.some((ns) => ns > 0);
-    if (this.nodes.queued[node] > 0) this.enter(group, now);
+    const clock = now - this.#lag;
+    setRate(this.#perRequest, this.#requestTag, group, minimum.iops, clock);
+    setRate(this.#perByte, this.#byteTag, group, minimum.bps, clock);
+    this.#heap.remove(group);
+    this.isActive = this.#perRequest.some((ns) => ns > 0) || this.#perByte.some((ns) => ns > 0);
+    if (this.#nodes.queued[node] > 0) this.#enter(group, now);
   }
 
-  /** Groups whose waiters changed without a word are looked at again. */
+  /** Enters all groups that have requests waiting, after a change of the tree. */
   rebuild(now: number): void {
-    for (let group = 0; group < this.perRequest.length; group++) {
-      if (this.nodes.queued[2 * group] > 0) this.enter(group, now);
+    for (let group = 0; group < this.#perRequest.length; group++) {
+      if (this.#nodes.queued[2 * group] > 0) this.#enter(group, now);
     }
   }
 
-  /** A request waits at or below `node`. */
+  /** A request waits at the node `from`. */
   wake(from: number, now: number): void {
-    for (let node = from; node !== NONE; node = this.nodes.parent[node]) {
-      this.enter(node >> 1, now);
+    for (let node = from; node !== NONE; node = this.#nodes.parent[node]) {
+      this.#enter(node >> 1, now);
     }
   }
 
-  /** A request below `node` goes. */
+  /** A request of `bytes` goes from the node `from`. */
   served(from: number, bytes: number, now: number): void {
-    const clock = now - this.lag;
-    for (let node = from; node !== NONE; node = this.nodes.parent[node]) {
+    const clock = now - this.#lag;
+    for (let node = from; node !== NONE; node = this.#nodes.parent[node]) {
       const group = node >> 1;
-      const time = this.perRequest[group];
-      const byteTime = this.perByte[group] * bytes;
-      if (time !== 0) this.requestTag[group] = Math.min(this.requestTag[group], clock) + time;
-      if (byteTime !== 0) this.byteTag[group] = Math.min(this.byteTag[group], clock) + byteTime;
-      if (this.heap.has(group)) this.heap.set(group, this.tagOf(group));
+      const time = this.#perRequest[group];
+      const byteTime = this.#perByte[group] * bytes;
+      if (time !== 0) this.#requestTag[group] = Math.min(this.#requestTag[group], clock) + time;
+      if (byteTime !== 0) this.#byteTag[group] = Math.min(this.#byteTag[group], clock) + byteTime;
+      if (this.#heap.has(group)) this.#heap.set(group, this.#tagOf(group));
     }
   }
 
-  /** The queue that must go now for the sake of a minimum, NONE if no minimum asks for it. */
+  /** The queue that a reservation serves now; NONE if no reservation is due. */
   choose(tree: SfqTree, now: number): number {
-    const { heap, nodes } = this;
+    const nodes = this.#nodes;
+    const heap = this.#heap;
     for (let group = heap.top(); group !== NONE; group = heap.top()) {
-      if (heap.key[group] > now - this.lag) return NONE;
+      if (heap.key[group] > now - this.#lag) return NONE;
       if (nodes.queued[2 * group] === 0) {
         heap.remove(group);
         continue;
       }
-      const tag = this.tagOf(group);
-      const queue = tag > now - this.lag ? NONE : tree.chooseBelow(2 * group, now);
+      const tag = this.#tagOf(group);
+      const queue = tag > now - this.#lag ? NONE : tree.chooseBelow(2 * group, now);
       if (queue !== NONE) {
-        this.keepUp(tag, now);
+        this.#keepUp(tag, now);
         return queue;
       }
-      heap.set(group, Math.max(tag, now - this.lag + RETRY));
+      heap.set(group, Math.max(tag, now - this.#lag + RETRY));
     }
     return NONE;
   }
 
-  private tagOf(group: number): number {
-    const requests = this.perRequest[group] === 0 ? Infinity : this.requestTag[group];
-    const bytes = this.perByte[group] === 0 ? Infinity : this.byteTag[group];
+  #tagOf(group: number): number {
+    const requests = this.#perRequest[group] === 0 ? Infinity : this.#requestTag[group];
+    const bytes = this.#perByte[group] === 0 ? Infinity : this.#byteTag[group];
     return Math.min(requests, bytes);
   }
 
-  private enter(group: number, now: number): void {
-    if (this.perRequest[group] === 0 && this.perByte[group] === 0) return;
-    if (this.heap.has(group)) return;
-    if (this.heap.size === 0) this.lag = 0;
-    const clock = now - this.lag;
-    this.requestTag[group] = Math.max(this.requestTag[group], clock);
-    this.byteTag[group] = Math.max(this.byteTag[group], clock);
-    this.heap.set(group, this.tagOf(group));
+  #enter(group: number, now: number): void {
+    if (this.#perRequest[group] === 0 && this.#perByte[group] === 0) return;
+    if (this.#heap.has(group)) return;
+    if (this.#heap.size === 0) this.#lag = 0;
+    const clock = now - this.#lag;
+    this.#requestTag[group] = Math.max(this.#requestTag[group], clock);
+    this.#byteTag[group] = Math.max(this.#byteTag[group], clock);
+    this.#heap.set(group, this.#tagOf(group));
   }
 
-  /** Slows the common clock down while even the first tag is late. */
-  private keepUp(tag: number, now: number): void {
-    const late = now - this.lag - tag;
+  /** Slows the common clock down while the earliest tag is late by more than PATIENCE. */
+  #keepUp(tag: number, now: number): void {
+    const late = now - this.#lag - tag;
     if (late <= PATIENCE) return;
-    if (this.lag === 0 || now - this.lagSince > 10 * WARN_AFTER) {
-      this.lagSince = now;
-      this.lagAtWarning = this.lag;
+    if (this.#lag === 0 || now - this.#lagSince > 10 * WARN_AFTER) {
+      this.#lagSince = now;
+      this.#lagAtWarning = this.#lag;
     }
-    this.lag += late - PATIENCE;
-    const lasted = now - this.lagSince;
-    if (lasted < WARN_AFTER || now - this.warnedAt < WARN_AGAIN) return;
-    const share = 100 * (1 - (this.lag - this.lagAtWarning) / lasted);
-    this.warnedAt = now;
-    this.warnings.push(
+    this.#lag += late - PATIENCE;
+    const lasted = now - this.#lagSince;
+    if (lasted < WARN_AFTER || now - this.#warnedAt < WARN_AGAIN) return;
+    const share = 100 * (1 - (this.#lag - this.#lagAtWarning) / lasted);
+    this.#warnedAt = now;
+    this.#warnings.push(
       `io.min: the minimums are more than the device gives; groups get ${share.toFixed(0)} % of them`,
     );
   }
 }
 
-/** What was served ahead of the clock is carried over in units; a number used again owes nothing. */
+/** Carries over in units how far the tag is ahead. A group number that is used again owes nothing. */
 function setRate(
   nsPerUnit: Float64Array,
   tags: Float64Array,

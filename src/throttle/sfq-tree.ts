@@ -28,7 +28,7 @@ interface Parts {
  * tag. Of the children that may send, the one with the least start tag goes, and its tag grows by
  * cost / weight. A node that has nothing to send, or may not, is absent for its siblings; when it
  * returns, its start tag is at least the virtual time of its parent, so it brings neither credit nor
- * debt. A group that has nothing to send now, but mostly has, keeps its turn (DeviceIdling).
+ * debt. A group that has nothing to send now, but mostly has, keeps a place (DeviceIdling).
  *
  * The buckets of a node are looked at when a request below it is chosen. If they are not ready, the
  * node commits itself to the request: it sends nothing else of that class before, and is absent for
@@ -106,7 +106,7 @@ export class SfqTree {
   }
 
   /**
-   * The same below `node` only, which takes the turn of the groups above from any other. NONE if
+   * The same below `node` only, which precedes all others at the groups above. NONE if
    * nothing can go now.
    */
   chooseBelow(node: number, now: number): number {

@@ -1,30 +1,30 @@
 import { refuse } from '../util/errors.js';
-import { MAX_RATE } from './check-limits.js';
+import { MAX_RATE } from './limits.js';
 
-/** What `io.weight` shows until somebody writes to it; as in cgroup v2. */
+/** The weight of a new group, as in cgroup v2. */
 export const DEFAULT_WEIGHT = 100;
 export const MAX_WEIGHT = 10000;
 
-/** The window of `io.depth`: requests that may be in flight at a time. */
+/** The largest window of `io.depth`, in requests in flight. */
 export const MAX_DEPTH = 4096;
 
-/** What a group gets before anybody else, per second: the keys of `io.min`. 0: nothing. */
+/** Rates per second that a group gets before weights count: the keys of `io.min`. 0: none. */
 export interface Minimum {
   bps: number;
   iops: number;
 }
 
-/** Throws EINVAL (no whole number), ERANGE (not 1 to 10000, the range of cgroup v2). */
+/** Throws EINVAL (not a whole number), ERANGE (not 1 to 10000, the range of cgroup v2). */
 export function checkWeight(weight: number): void {
   checkWhole('weight', weight, MAX_WEIGHT);
 }
 
-/** Throws EINVAL (no whole number), ERANGE (not 1 to 4096). */
+/** Throws EINVAL (not a whole number), ERANGE (not 1 to 4096). */
 export function checkDepth(depth: number): void {
   checkWhole('depth', depth, MAX_DEPTH);
 }
 
-/** Throws EINVAL (no number from 0), ERANGE (above 10^15). */
+/** Throws EINVAL (below 0), ERANGE (above 10^15). */
 export function checkMinimum(minimum: Partial<Minimum>): void {
   for (const [key, value] of Object.entries(minimum)) {
     if (!(value >= 0)) throw refuse(`${key}=${value}: not a rate from 0`, 'EINVAL');

@@ -178,7 +178,7 @@ export class Siblings {
   #becomeEligible(parentEntry: number, pending: EntryHeap, now: number): void {
     const { readyTime, committed } = this.#nodes;
     if (readyTime[pending.top()] > now) return;
-    // It was alone when its time came: an entry that comes later does not take its turn.
+    // It was alone when its time came: no entry that comes later precedes it.
     if (this.#eligible[parentEntry].isEmpty) committed[parentEntry] = pending.top() >> 1;
     for (let entry = pending.top(); entry !== NONE; entry = pending.top()) {
       if (readyTime[entry] > now) return;

@@ -1,12 +1,10 @@
-import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { assemble, type Parts } from './assemble.js';
-import { type Bursts, checkBursts, RATES } from './bursts.js';
-import { checkLimits } from './check-limits.js';
+import type { Bursts } from './bursts.js';
 import { type CostModel, costModel } from './cost.js';
 import type { Group } from './group.js';
 import { type Limits, NO_LIMITS } from './limits.js';
 import { minimumWarning } from './minimum-warning.js';
-import { groupNode, leafNode, memberNode, ROOT_MEMBERS } from './node-table.js';
+import { groupNode, leafNode } from './node-table.js';
 import type { Pressure } from './pressure.js';
 import { WAITING } from './request-table.js';
 import {
@@ -156,18 +154,7 @@ export class Throttle {
    * nothing changed then.
    */
   setLimits(group: Group, limits: Partial<Limits>, now: number): void {
-    checkLimits(limits);
-    const { warnings } = this;
-    this.#beforeBuckets(group, now);
-    Object.assign(group.limits, limits);
-    for (const key of RATES) {
-      const burst = group.bursts[key];
-      if (burst === null || burst.rate >= group.limits[key]) continue;
-      group.bursts[key] = null;
-      warnings.push(`group "${group.path}": the burst of ${key} is below its limit: dropped`);
-    }
-    this.#setBuckets(group, now);
-    warnings.push(...minimumWarning(group));
+    this.#parts.limits.setLimits(group, limits, now);
   }
 
   /**
@@ -176,10 +163,7 @@ export class Throttle {
    * changed then.
    */
   setBursts(group: Group, bursts: Partial<Bursts>, now: number): void {
-    checkBursts(bursts, group.limits);
-    this.#beforeBuckets(group, now);
-    Object.assign(group.bursts, bursts);
-    this.#setBuckets(group, now);
+    this.#parts.limits.setBursts(group, bursts, now);
   }
 
   /** Sets the share among active siblings. Throws EINVAL, ERANGE (not 1 to 10000). */
@@ -233,36 +217,20 @@ export class Throttle {
 
   /** Makes a member of the root group. Returns its number, which may be that of a removed one. */
   createMember(name: string): number {
-    const { groups, members, tables, table, nodes, counters } = this.#parts;
-    const member = members.add(name);
-    tables.fit(groups.highWater, members.highWater);
-    counters.memberMade(member, name, groups.root.id);
-    table.groupOf[member] = groups.root.id;
-    nodes.add(memberNode(member), ROOT_MEMBERS);
-    groups.root.members.add(member);
-    return member;
+    return this.#parts.members.create(name);
   }
 
   /** Throws EBUSY while requests of the member wait or are in flight. */
   removeMember(member: number): void {
-    const { members, counters } = this.#parts;
-    const { queued, inflight } = counters.ofMember(member);
-    if (queued + inflight > 0) {
-      const what = `member "${members.of(member)}": has ${queued + inflight} requests`;
-      throw new SluiceError(what, 'EBUSY', EXIT_USAGE);
-    }
-    const group = this.memberGroup(member);
-    group.members.delete(member);
-    counters.memberRemoved(member, group.id);
-    members.remove(member);
+    this.#parts.members.remove(member);
   }
 
   memberName(member: number): string {
-    return this.#parts.members.of(member);
+    return this.#parts.members.nameOf(member);
   }
 
   memberGroup(member: number): Group {
-    return this.#parts.groups.byId(this.#parts.table.groupOf[member]);
+    return this.#parts.members.groupOf(member);
   }
 
   /**
@@ -270,25 +238,10 @@ export class Throttle {
    * leaves, and in the root group.
    */
   moveMember(member: number, group: Group, now: number): void {
-    if (group !== this.root && group.children.size > 0) {
-      const what = `group "${group.path}": has groups below it; members live in leaves`;
-      throw new SluiceError(what, 'EBUSY', EXIT_USAGE);
-    }
-    const from = this.memberGroup(member);
-    if (from === group) return;
+    const { members } = this.#parts;
+    if (!members.canMove(member, group)) return;
     if (this.#targetsAreStale) this.#setTargets();
-    const { counters, dispatcher, backlog, table, nodes } = this.#parts;
-    const { inflight, queued } = counters.ofMember(member);
-    if (queued > 0) dispatcher.beforeChange(now);
-    else dispatcher.setClock(now);
-    backlog.carry(leafNode(from.id), -inflight, -queued, now);
-    backlog.carry(leafNode(group.id), inflight, queued, now);
-    from.members.delete(member);
-    group.members.add(member);
-    table.groupOf[member] = group.id;
-    nodes.attach(memberNode(member), leafNode(group.id));
-    counters.memberMoved(member, this.memberName(member), from.id, group.id);
-    if (queued > 0) this.#rebuild(now);
+    members.move(member, group, now);
   }
 
   memberStats(member: number): Stats {
@@ -306,23 +259,7 @@ export class Throttle {
    */
   drain(): void {
     this.#parts.gate.isDraining = true;
-    this.#rebuild(this.#parts.dispatcher.clock);
-  }
-
-  #beforeBuckets(group: Group, now: number): void {
-    const { dispatcher, buckets } = this.#parts;
-    if (dispatcher.waiting > 0) dispatcher.beforeChange(now);
-    else {
-      buckets.capGroup(group.id, now);
-      dispatcher.setClock(now);
-    }
-  }
-
-  #setBuckets(group: Group, now: number): void {
-    const { dispatcher, buckets, paths } = this.#parts;
-    buckets.setLimits(group.id, group.limits, now, group.bursts);
-    paths.rebuild(group);
-    if (dispatcher.waiting > 0) this.#rebuild(now);
+    this.#parts.dispatcher.rebuild(this.#parts.dispatcher.clock);
   }
 
   /** Tells latency control which groups give way to which, after a change of targets or groups. */
@@ -330,10 +267,6 @@ export class Throttle {
     const { groups, latency, dispatcher } = this.#parts;
     this.#targetsAreStale = false;
     latency.set(groups.targets(), dispatcher.clock);
-    this.#rebuild(dispatcher.clock);
-  }
-
-  #rebuild(now: number): void {
-    this.#parts.dispatcher.rebuild(this.#parts.groups.nodes(), now);
+    dispatcher.rebuild(dispatcher.clock);
   }
 }

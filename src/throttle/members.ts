@@ -1,0 +1,97 @@
+import { refuse } from '../util/errors.js';
+import type { Backlog } from './backlog.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { Group } from './group.js';
+import type { GroupTree } from './group-tree.js';
+import { leafNode, memberNode, type NodeTable, ROOT_MEMBERS } from './node-table.js';
+import type { RequestTable } from './request-table.js';
+import type { Counters } from './stats.js';
+import type { Tables } from './tables.js';
+
+/** The parts that know members. */
+interface MemberParts {
+  readonly groups: GroupTree;
+  readonly tables: Tables;
+  readonly table: RequestTable;
+  readonly nodes: NodeTable;
+  readonly backlog: Backlog;
+  readonly counters: Counters;
+  readonly dispatcher: Dispatcher;
+}
+
+/** The members: their names, numbers and groups. */
+export class Members {
+  readonly #parts: MemberParts;
+  readonly #names: string[] = [];
+  readonly #free: number[] = [];
+
+  constructor(parts: MemberParts) {
+    this.#parts = parts;
+  }
+
+  /** The most members there ever were. Numbers of members are below it. */
+  get highWater(): number {
+    return this.#names.length;
+  }
+
+  nameOf(member: number): string {
+    return this.#names[member];
+  }
+
+  groupOf(member: number): Group {
+    return this.#parts.groups.byId(this.#parts.table.groupOf[member]);
+  }
+
+  /** Makes a member of the root group. Returns its number, which may be that of a removed one. */
+  create(name: string): number {
+    const { groups, tables, table, nodes, counters } = this.#parts;
+    const member = this.#free.pop() ?? this.#names.length;
+    this.#names[member] = name;
+    tables.fit(groups.highWater, this.highWater);
+    counters.memberMade(member, name, groups.root.id);
+    table.groupOf[member] = groups.root.id;
+    nodes.add(memberNode(member), ROOT_MEMBERS);
+    groups.root.members.add(member);
+    return member;
+  }
+
+  /** Throws EBUSY while requests of the member wait or are in flight. */
+  remove(member: number): void {
+    const { counters } = this.#parts;
+    const { queued, inflight } = counters.ofMember(member);
+    if (queued + inflight > 0) {
+      const what = `member "${this.#names[member]}": has ${queued + inflight} requests`;
+      throw refuse(what, 'EBUSY');
+    }
+    const group = this.groupOf(member);
+    group.members.delete(member);
+    counters.memberRemoved(member, group.id);
+    this.#free.push(member);
+  }
+
+  /** False if the member is in `group` already. Throws EBUSY if the group has groups below it. */
+  canMove(member: number, group: Group): boolean {
+    if (group.parent !== null && group.children.size > 0) {
+      const what = `group "${group.path}": has groups below it; members live in leaves`;
+      throw refuse(what, 'EBUSY');
+    }
+    return this.groupOf(member) !== group;
+  }
+
+  /** Moves a member to another group, with its requests. */
+  move(member: number, group: Group, now: number): void {
+    const { counters, dispatcher, backlog, table, nodes } = this.#parts;
+    const from = this.groupOf(member);
+    const { inflight, queued } = counters.ofMember(member);
+    if (queued > 0) dispatcher.beforeChange(now);
+    else dispatcher.clock = now;
+    backlog.carry(leafNode(from.id), -inflight, -queued, now);
+    backlog.carry(leafNode(group.id), inflight, queued, now);
+    from.members.delete(member);
+    group.members.add(member);
+    table.groupOf[member] = group.id;
+    nodes.attach(memberNode(member), leafNode(group.id));
+    counters.memberMoved(member, this.#names[member], from.id, group.id);
+    if (queued > 0) dispatcher.rebuild(now);
+  }
+}
