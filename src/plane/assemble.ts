@@ -93,12 +93,12 @@ function makeDisks(config: AssemblyConfig, members: Members, ioOf: IoOf): Disk[]
   const images = new Map<ImageConfig, ServedImage>();
   const disks: Disk[] = [];
   for (const disk of config.disks) {
-    const { name, readOnly, allocated, times } = disk;
+    const { name, allocated, times } = disk;
     let image = images.get(disk.image);
     if (image === undefined) {
       const made: ServedImage = {
         name,
-        readOnly,
+        readOnly: config.disks.every((one) => one.image !== disk.image || one.readOnly),
         driver: makeDriver(
           disk.image,
           ioOf((index) => disks[index]?.image === made),

@@ -1,7 +1,7 @@
 import { IN_FLIGHT_MAX, Memory, REQUESTS, SLOTS } from '../../src/buffers/memory.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
 import { RawDriver } from '../../src/image/raw/raw-driver.js';
-import { type Disk, type DiskConfig, diskSize } from '../../src/plane/disk.js';
+import { type Disk, type DiskConfig, diskSize, type ServedImage } from '../../src/plane/disk.js';
 import { FlushLosses } from '../../src/plane/flush-losses.js';
 import { Members } from '../../src/plane/members.js';
 import { Plane } from '../../src/plane/plane.js';
@@ -50,6 +50,8 @@ export interface BenchOptions {
   alignment?: number;
   depth?: number;
   blockDevice?: boolean;
+  /** Disks that show parts of the first file; missing: each file is a disk. */
+  views?: readonly { start: number; length: number }[];
   config?: Partial<DiskConfig>;
 }
 
@@ -81,29 +83,41 @@ export class Bench {
     const members = new Members(this.throttle, NO_PROCESSES);
     this.throttle.setDepth(depth, 0);
     const tree = new Tree();
-    this.disks = contents.map((content, file): Disk => {
-      tree.addDisk(tree.root, `disk${file}.raw`, file);
-      const { blockDevice = false } = options;
-      const raw = { file, hostSize: content.length, alignment, blockDevice };
+    const { blockDevice = false } = options;
+    const status = { allocated: 0, times: timesAt(0) };
+    const { readOnly = false, growable = false } = options.config ?? {};
+    const images = contents.map(({ length: hostSize }, file): ServedImage => {
+      const raw = { file, hostSize, alignment, blockDevice };
       const driver = new RawDriver(raw, {
         engine: this.host,
         memory,
         resume: (request) => this.plane.completed(request, 0),
         slotOf: (request) => this.plane.slotOf(request),
-        watch: () => this.plane.requests.watch((disk) => disk === file),
+        watch: () => this.plane.requests.watch((disk) => this.disks[disk]!.image === images[file]),
         inflateCalls: null as never,
       });
-      const name = `disk${file}`;
-      const { readOnly = false, growable = false } = options.config ?? {};
-      const status = { allocated: 0, times: timesAt(0) };
-      const config = { name, path: '/disk', format: 'raw', readOnly, growable, mode: 0o600 };
-      const part = { start: 0, length: null, image: null as never };
       const locks = new RangeLocks(table);
       const losses = new FlushLosses();
-      const served = { driver, locks, losses, name, readOnly, dirty: false };
+      const name = `disk${file}`;
       return {
-        config: { ...config, ...part, ...status, ...options.config },
-        image: { ...served, status: { ...status, size: 0 } },
+        driver,
+        locks,
+        losses,
+        name,
+        readOnly,
+        dirty: false,
+        status: { ...status, size: 0 },
+      };
+    });
+    const whole = images.map((image) => ({ image, start: 0, length: null }));
+    const views = options.views?.map((view) => ({ image: images[0]!, ...view })) ?? whole;
+    this.disks = views.map(({ image, start, length }, index): Disk => {
+      const name = `disk${index}`;
+      tree.addDisk(tree.root, `${name}.raw`, index);
+      const config = { name, path: '/disk', format: 'raw', readOnly, growable, mode: 0o600 };
+      return {
+        config: { ...config, start, length, image: null as never, ...status, ...options.config },
+        image,
         member: members.addImage(name),
         written: false,
         openedAt: null,
