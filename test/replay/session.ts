@@ -160,6 +160,7 @@ export class Session {
       trace: null,
     });
     this.#plane.connect(this.#dispatcher);
+    assembly.plane = this.#plane;
     if (plan.faults > 0) this.host.fault = (kind) => this.#fault(kind);
   }
 
