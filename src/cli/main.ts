@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import './working-directory.js';
 import '../server/no-debugger.js';
-import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { EXIT_OK, EXIT_USAGE, exitCodeOf } from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
 import { commandOf, runWords } from './parser.js';
 import { OutputClosed } from './terminal.js';
@@ -35,7 +35,7 @@ function fail(error: unknown, words: readonly string[]): number {
   if (error instanceof OutputClosed) return EXIT_OK;
   process.stderr.write(`${errorLine(error, words)}\n`);
   if (isVerbose(words) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
-  return error instanceof SluiceError ? error.exitCode : EXIT_FAILED;
+  return exitCodeOf(error);
 }
 
 async function main(words: readonly string[]): Promise<number> {

@@ -29,20 +29,27 @@ export type SlowCall = { kind: 'call'; request: number; descriptor: number } & (
   | { call: 'futimens'; times: Uint8Array }
 );
 
-export type FromPlane =
+/** What a data plane tells of its life, whichever transport it has. */
+export type PlaneEvent =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
-  /** A group or an assignment cannot be made as asked; the thread ends. */
+  /** A group or an assignment cannot be made as asked. */
   | { kind: 'refused'; message: string; errno: string }
+  /** The kernel has ended the session: somebody has unmounted. */
+  | { kind: 'disconnected' }
+  /** No request is under way any more, and none is taken. */
+  | { kind: 'drained' }
+  | { kind: 'flushed' }
+  /** The last flush is done, but for the images in `unflushed`, one at least. */
+  | { kind: 'flush-failed'; unflushed: Unflushed[] }
+  | { kind: 'crashed'; message: string };
+
+export type FromPlane =
+  | PlaneEvent
   | { kind: 'log'; level: 'info' | 'warn'; text: string }
   | { kind: 'figures'; news: FigureNews }
   | SlowCall
-  | InflateCall
-  /**
-   * Everything is answered, and flushed but for the disks in `unflushed`. `errno`: why the kernel ended
-   * the session, 0 if we did.
-   */
-  | { kind: 'ended'; errno: number; unflushed: Unflushed[] };
+  | InflateCall;
 
 export type ToPlane =
   /** Result of a slow call. */
@@ -51,5 +58,7 @@ export type ToPlane =
   | { kind: 'inflated'; request: number; cluster: Uint8Array | null }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
-  /** Receive no more, finish, flush, end. */
-  | { kind: 'finish' };
+  /** Take no more requests, and let waiting ones go without limits. Answered by `drained`. */
+  | { kind: 'drain' }
+  /** Make the last flush, and end. Answered by `flushed` or `flush-failed`. */
+  | { kind: 'flush' };

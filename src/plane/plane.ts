@@ -49,6 +49,8 @@ export interface PlaneOptions {
 export class Plane implements Admission, DiskService {
   /** Time of this turn, nanoseconds of the loop's clock. */
   nowNs = 0;
+  /** False: no request is taken any more. Its answer could come after the last flush. */
+  isReceiving = true;
   readonly requests = new Requests();
 
   readonly #memory: Memory;
@@ -97,6 +99,7 @@ export class Plane implements Admission, DiskService {
 
   /** Every request in flight can still get a slot of its own. */
   get receivable(): number {
+    if (!this.isReceiving) return 0;
     const spare = this.#memory.freeSlots - (IN_FLIGHT_MAX - this.#inFlight);
     return Math.min(spare, RECEIVE_SLOTS, this.requests.available);
   }

@@ -23,6 +23,7 @@ export class PoolLoop {
   readonly #memory: Memory;
   readonly #afterTurn: () => void;
   #due = false;
+  #isStopped = false;
   #busyMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #trimTimer: NodeJS.Timeout | null = null;
@@ -64,6 +65,7 @@ export class PoolLoop {
   }
 
   readonly #turn = (): void => {
+    if (this.#isStopped) return;
     this.#due = true;
     const now = performance.now();
     this.#plane.beginTurn(now * 1e6);
@@ -105,6 +107,12 @@ export class PoolLoop {
     }
     const wait = Math.min(LONGEST_MS, Math.max(0, Math.floor(wakeAtMs - nowMs)));
     this.#timer = setTimeout(this.wake, wait);
+  }
+
+  /** Nothing is done any more, and no timer keeps the process alive. */
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
   readonly #trim = (): void => {

@@ -15,6 +15,7 @@ import { assert } from '../util/assert.js';
 import { nowNs } from '../util/clock.js';
 import { ERRNO } from '../util/errno.js';
 import { SpinWindow } from '../util/spin-window.js';
+import type { Ending } from './ending.js';
 import type { Plane } from './plane.js';
 import type { Wake } from './wake.js';
 
@@ -22,9 +23,9 @@ import type { Wake } from './wake.js';
 const TRIM_AFTER_NS = 1e9;
 
 /**
- * The data plane's thread: turn after turn, until the session has ended and nothing is under way.
- * A turn takes in all that has completed, starts all that may start, and sends everything down in
- * one system call, which also waits.
+ * The data plane's thread: turn after turn, until the last flush is done. A turn takes in all that has
+ * completed, starts all that may start, and sends everything down in one system call, which also
+ * waits.
  */
 export class RingLoop {
   readonly #ring: Ring;
@@ -33,15 +34,20 @@ export class RingLoop {
   readonly #dispatcher: Dispatcher;
   readonly #memory: Memory;
   readonly #wake: Wake;
+  readonly #ending: Ending;
+  readonly #disconnected: (errno: number) => void;
   readonly #spin: SpinWindow;
   /** Requests received in this turn. */
   #received = 0;
   /** Time of the last turn that had anything to do. */
   #busyNs = 0;
   #trimmed = true;
-  #receiving = true;
+  #isConnected = true;
 
-  /** @param pollUs Spin this long at most after the last event before the thread sleeps. */
+  /**
+   * @param disconnected Called once when the kernel ends the session, with the reason.
+   * @param pollUs Spin this long at most after the last event before the thread sleeps.
+   */
   constructor(
     ring: Ring,
     plane: Plane,
@@ -49,6 +55,8 @@ export class RingLoop {
     dispatcher: Dispatcher,
     memory: Memory,
     wake: Wake,
+    ending: Ending,
+    disconnected: (errno: number) => void,
     pollUs: number,
   ) {
     this.#ring = ring;
@@ -57,22 +65,21 @@ export class RingLoop {
     this.#dispatcher = dispatcher;
     this.#memory = memory;
     this.#wake = wake;
+    this.#ending = ending;
+    this.#disconnected = disconnected;
     this.#spin = new SpinWindow(pollUs * 1000);
   }
 
-  /** Takes no more requests; `run` returns when those under way are answered. */
-  finish(): void {
-    this.#receiving = false;
-    this.#plane.releaseWaiting();
-  }
-
-  /** Returns when the session has ended, or after `finish`, and all requests and the last flush have. */
+  /** Returns when the last flush is done. */
   run(): void {
     for (;;) {
       this.#turn();
-      if (this.#session.ended !== 0) this.finish();
-      if (this.#receiving) this.#session.post(this.#plane.receivable);
-      else if (this.#plane.requests.count === 0 && !this.#plane.startLastFlush()) return;
+      if (this.#isConnected && this.#session.ended !== 0) {
+        this.#isConnected = false;
+        this.#disconnected(this.#session.ended);
+      }
+      this.#session.post(this.#plane.receivable);
+      if (this.#ending.look()) return;
       this.#wait();
     }
   }
@@ -108,6 +115,11 @@ export class RingLoop {
     else if (kind === TAG_RECEIVE) {
       const bytes = this.#session.received(index, result);
       if (bytes === 0) return;
+      if (!this.#plane.isReceiving) {
+        // A receive that was queued before. Its caller gets the error of a mount that is gone.
+        this.#memory.releaseSlot(index);
+        return;
+      }
       this.#received++;
       this.#dispatcher.received(index, bytes);
     } else if (kind === TAG_WAKE) this.#wake.woken();
@@ -136,7 +148,7 @@ export class RingLoop {
     const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
     // The first reply, to INIT, and the last ones of all: nothing may come after them to wake this thread.
-    const isEdge = !this.#receiving || !this.#dispatcher.isServing;
+    const isEdge = !this.#plane.isReceiving || !this.#dispatcher.isServing;
     const last = isEdge && this.#session.sentCount > 0;
     if (wakeAt <= now || last) this.#ring.submit();
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();

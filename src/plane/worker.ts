@@ -7,8 +7,10 @@ import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
 import { Ring } from '../uring/ring.js';
+import { ERRNO, errnoName } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
 import { assemble } from './assemble.js';
+import { Ending } from './ending.js';
 import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
 import { Plane } from './plane.js';
 import { RingLoop } from './ring-loop.js';
@@ -77,18 +79,33 @@ function serve(config: PlaneConfig): void {
     trace: config.verbose ? log : null,
   });
   plane.connect(dispatcher);
+  const ending = new Ending(plane, send);
   const handle = (message: ToPlane): void => {
     if (message.kind === 'result') plane.completed(message.request, message.result);
     else if (message.kind === 'inflated') {
       inflateCalls.ended(message.request, message.cluster);
       plane.completed(message.request, 0);
     } else if (message.kind === 'release') plane.releaseWaiting();
-    else loop.finish();
+    else if (message.kind === 'drain') ending.drain();
+    else ending.flush();
   };
   const wake = new Wake(ring, wakeFile, config.inbox, handle);
-  const loop = new RingLoop(ring, plane, session, dispatcher, memory, wake, config.pollUs);
+  const disconnected = (errno: number): void => {
+    if (errno !== ERRNO.ENODEV) warn(`the kernel ended the session: ${errnoName(errno)}`);
+    send({ kind: 'disconnected' });
+  };
+  const loop = new RingLoop(
+    ring,
+    plane,
+    session,
+    dispatcher,
+    memory,
+    wake,
+    ending,
+    disconnected,
+    config.pollUs,
+  );
   loop.run();
-  send({ kind: 'ended', errno: session.ended, unflushed: plane.unflushed });
 }
 
 function main(config: PlaneConfig): void {

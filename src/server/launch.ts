@@ -5,9 +5,24 @@ import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
 import { findLogFile } from './log-place.js';
-import type { FromDaemon, Outcome } from './messages.js';
 import { POOL_SIZE, POOL_THREADS } from './pool-size.js';
 import { detachIfDead } from './status.js';
+
+/**
+ * What the daemon process tells the command that started it, over the channel between them: how far
+ * it is, as often as it likes, and once how it ended.
+ * The command sends one MountConfig and nothing else.
+ */
+export type FromDaemon =
+  /** Mounting takes long: what is being done, for people. */
+  { kind: 'progress'; text: string } | Outcome;
+
+/** How mounting came out. */
+export type Outcome =
+  /** The kernel has answered INIT: the files can be used. */
+  | { kind: 'ready'; notice?: string }
+  /** Nothing is mounted; the daemon exits. */
+  | { kind: 'failed'; message: string; errno: string; exitCode: number };
 
 /**
  * Start-up takes 0.1 s; this is for a machine that swaps, and so that nothing waits for ever. What

@@ -1,9 +1,9 @@
 import './no-debugger.js';
-import { EXIT_DAEMON, EXIT_FAILED, EXIT_OK, SluiceError } from '../util/errors.js';
+import { describeError, EXIT_FAILED, EXIT_OK, exitCodeOf, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
+import type { FromDaemon, Outcome } from './launch.js';
 import { fileLog, type Log } from './log.js';
 import { findLogFile } from './log-place.js';
-import type { FromDaemon, Outcome } from './messages.js';
 import { runDaemon } from './run.js';
 import { serve } from './serve.js';
 
@@ -21,12 +21,9 @@ function send(message: FromDaemon): Promise<void> {
 }
 
 function failure(error: unknown): Outcome {
-  if (error instanceof SluiceError) {
-    const { message, errno, exitCode } = error;
-    return { kind: 'failed', message, errno, exitCode };
-  }
   const message = error instanceof Error ? error.message : String(error);
-  return { kind: 'failed', message, errno: 'EIO', exitCode: EXIT_FAILED };
+  const errno = error instanceof SluiceError ? error.errno : 'EIO';
+  return { kind: 'failed', message, errno, exitCode: exitCodeOf(error) };
 }
 
 async function main(config: MountConfig): Promise<number> {
@@ -42,13 +39,12 @@ async function main(config: MountConfig): Promise<number> {
     });
     return EXIT_OK;
   } catch (error) {
-    // After readiness, run.ts has logged how the mount ended; nobody listens any more.
-    if (ready) return error instanceof SluiceError ? error.exitCode : EXIT_DAEMON;
-    const stack = error instanceof Error ? error.stack : undefined;
-    const told = failure(error);
-    log.error(error instanceof SluiceError ? error.message : (stack ?? String(error)));
-    await send(told);
-    return told.kind === 'failed' ? told.exitCode : EXIT_FAILED;
+    // After readiness the log has it, and nobody listens any more.
+    if (!ready) {
+      log.error(error instanceof SluiceError ? error.message : describeError(error));
+      await send(failure(error));
+    }
+    return exitCodeOf(error);
   }
 }
 

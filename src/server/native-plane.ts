@@ -9,13 +9,15 @@ import { type TransferEvents, TransferThread } from '../host/transfer-thread.js'
 import { type InflateCall, InflateCalls } from '../image/inflate-calls.js';
 import { assemble } from '../plane/assemble.js';
 import type { DiskConfig } from '../plane/disk.js';
+import { Ending } from '../plane/ending.js';
+import type { PlaneEvent } from '../plane/messages.js';
 import { Plane } from '../plane/plane.js';
 import { PoolLoop } from '../plane/pool-loop.js';
-import { ERRNO } from '../util/errno.js';
+import { describeError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
-import type { PlaneEnd, PlaneRunner } from './plane-thread.js';
+import type { PlaneRunner } from './plane-thread.js';
 
 /**
  * How often to ask whether the mount is still there, milliseconds: libfuse tells nobody, and a
@@ -32,8 +34,6 @@ const HOPS = 4;
 
 /** A data plane on the main thread: fuse-native in front, the thread pool behind. */
 export class NativePlane implements PlaneRunner {
-  readonly ready: Promise<void>;
-  readonly ended: Promise<PlaneEnd>;
   readonly figures = new FigureReader();
 
   readonly #memory = new Memory();
@@ -44,21 +44,21 @@ export class NativePlane implements PlaneRunner {
   readonly #loop: PoolLoop;
   readonly #transfers: TransferThread | null;
   #mount: NativeMount | null = null;
-  #initialised!: () => void;
-  #end!: (end: PlaneEnd) => void;
-  #watch: NodeJS.Timeout | null = null;
-  /** Each step is taken once, whoever asks for it, and how often. */
-  #phase: 'serving' | 'draining' | 'ended' = 'serving';
-  #errno = 0;
+  /** Its threads run. */
+  readonly #ready: Promise<unknown>;
+  readonly #tell: (event: PlaneEvent) => void;
+  readonly #ending: Ending;
+  #watch: NodeJS.Timeout | undefined;
 
-  constructor(mount: MountConfig, disks: DiskConfig[], about: string, log: Log) {
-    const initialised = new Promise<void>((resolve) => {
-      this.#initialised = resolve;
-    });
+  constructor(
+    mount: MountConfig,
+    disks: DiskConfig[],
+    about: string,
+    log: Log,
+    tell: (event: PlaneEvent) => void,
+  ) {
+    this.#tell = tell;
     this.#inflater = new InflateThread(disks);
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
     const { groups, assignments, depth } = mount;
     const info = (text: string): void => log.info(text);
     const completed = (request: number, result: number): void => {
@@ -69,7 +69,8 @@ export class NativePlane implements PlaneRunner {
     const isAnyInMemory = files.some(({ inMemory }) => inMemory);
     const transfers = isAnyInMemory ? this.#startTransfers(mount.pollUs) : null;
     this.#transfers = transfers;
-    this.ready = Promise.all([initialised, this.#inflater.ready, transfers?.ready]).then(() => {});
+    // A thread that does not start tells of it by `failed`.
+    this.#ready = Promise.allSettled([this.#inflater.ready, transfers?.ready]);
     const engine = new ThreadPoolEngine(transfers, completed);
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
@@ -86,6 +87,7 @@ export class NativePlane implements PlaneRunner {
       trace: mount.verbose ? info : null,
     });
     this.#plane.connect(this.#session);
+    this.#ending = new Ending(this.#plane, tell);
     const afterTurn = (): void => this.#afterTurn();
     this.#loop = new PoolLoop(
       this.#plane,
@@ -103,7 +105,7 @@ export class NativePlane implements PlaneRunner {
       told: () => this.#loop.wake(),
       completed: (request, result) => this.#plane.completed(request, result),
       replied: (request) => this.#session.sent(request),
-      failed: (error) => this.#stop({ kind: 'crashed', message: error.stack ?? error.message }),
+      failed: (error) => this.#tell({ kind: 'crashed', message: describeError(error) }),
     };
     return new TransferThread(events, pollUs * HOPS);
   }
@@ -111,10 +113,14 @@ export class NativePlane implements PlaneRunner {
   /** Mounts; see `mountNative`. */
   async mount(request: MountRequest, native: NativePackage): Promise<NativeMount> {
     const mount = await mountNative(request, native, this.#session);
-    this.#initialised();
     this.#mount = mount;
-    this.#watch = setInterval(() => this.#look(), WATCH_MS);
     return mount;
+  }
+
+  /** From now on it tells that it is ready, and that the mount is gone. */
+  watch(): void {
+    void this.#ready.then(() => this.#tell({ kind: 'ready' }));
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
   }
 
   release(): void {
@@ -122,27 +128,31 @@ export class NativePlane implements PlaneRunner {
     this.#loop.wake();
   }
 
-  finish(): void {
-    if (this.#phase !== 'serving') return;
-    this.#phase = 'draining';
-    this.release();
+  drain(): void {
+    this.#ending.drain();
+    this.#loop.wake();
+  }
+
+  flush(): void {
+    this.#loop.wake();
+    this.#ending.flush();
   }
 
   async terminate(): Promise<void> {
-    this.#stop({ kind: 'crashed', message: 'ended at once' });
+    clearInterval(this.#watch);
+    this.#transfers?.end();
+    this.#loop.stop();
   }
 
   #look(): void {
-    if (this.#phase !== 'serving' || !this.#mount!.isGone()) return;
-    this.#errno = ERRNO.ENODEV;
-    this.finish();
+    if (!this.#mount!.isGone()) return;
+    clearInterval(this.#watch);
+    this.#tell({ kind: 'disconnected' });
   }
 
   #afterTurn(): void {
     this.#mount?.threads?.want(this.#session.held);
-    if (this.#phase !== 'draining' || this.#plane.requests.count > 0) return;
-    if (this.#plane.startLastFlush()) this.#loop.wake();
-    else this.#stop({ kind: 'ended', errno: this.#errno, unflushed: this.#plane.unflushed });
+    this.#ending.look();
   }
 
   async #inflate({ request, ...job }: InflateCall): Promise<void> {
@@ -150,12 +160,5 @@ export class NativePlane implements PlaneRunner {
     this.#loop.wake();
     this.#inflateCalls.ended(request, cluster);
     this.#plane.completed(request, 0);
-  }
-
-  #stop(end: PlaneEnd): void {
-    this.#phase = 'ended';
-    if (this.#watch !== null) clearInterval(this.#watch);
-    this.#transfers?.end();
-    this.#end(end);
   }
 }

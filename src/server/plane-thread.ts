@@ -4,8 +4,7 @@ import { FigureReader } from '../control/figures.js';
 import { inflate } from '../image/inflate.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
-import type { Unflushed } from '../plane/last-flush.js';
-import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
+import type { FromPlane, PlaneConfig, PlaneEvent, SlowCall, ToPlane } from '../plane/messages.js';
 import { close, eventfd, ftruncate, futimens, lseek } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
@@ -16,39 +15,46 @@ const EFD_CLOEXEC = 0o2000000;
 /** What is added to the eventfd to wake the thread. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
-/** How the data plane's thread came to its end. */
-export type PlaneEnd =
-  | { kind: 'ended'; errno: number; unflushed: Unflushed[] }
-  /** A group or an assignment could not be made as asked. */
-  | { kind: 'refused'; message: string; errno: string }
-  | { kind: 'crashed'; message: string };
+/** The thread ends by itself after one of these. */
+const LAST_WORDS: ReadonlySet<string> = new Set(['refused', 'flushed', 'flush-failed']);
 
-/** A data plane, seen from the control plane. */
+/** A data plane, seen from the control plane: commands here, and a PlaneEvent for each answer. */
 export interface PlaneRunner {
-  readonly ready: Promise<void>;
-  readonly ended: Promise<PlaneEnd>;
   /** Of all groups, whatever the data plane does. */
   readonly figures: FigureReader;
+  /** Lets waiting requests go without limits. */
   release(): void;
-  finish(): void;
+  /** Takes no more requests, and lets waiting ones go without limits. Answered by `drained`. */
+  drain(): void;
+  /** Makes the last flush. Answered by `flushed` or `flush-failed`. */
+  flush(): void;
+  /** Ends it wherever it is. */
   terminate(): Promise<void>;
 }
 
 /** The data plane's thread, seen from the control plane. */
 export class PlaneThread implements PlaneRunner {
-  /** Settles when INIT has been answered; never if the thread ends before. */
-  readonly ready: Promise<void>;
-  /** Settles when the thread has come to its end. Does not reject. */
-  readonly ended: Promise<PlaneEnd>;
   readonly figures = new FigureReader();
 
+  readonly #tell: (event: PlaneEvent) => void;
+  readonly #log: Log;
   readonly #worker: Worker;
   /** An eventfd, -1 once it is closed: its number may be another file's then. */
   #wake: number;
   readonly #port: MessagePort;
+  /** False when the thread ends by itself or is ended: its exit is no crash then. */
   #running = true;
 
-  constructor(config: MountConfig, disks: DiskConfig[], fuse: number, about: string, log: Log) {
+  constructor(
+    config: MountConfig,
+    disks: DiskConfig[],
+    fuse: number,
+    about: string,
+    log: Log,
+    tell: (event: PlaneEvent) => void,
+  ) {
+    this.#log = log;
+    this.#tell = tell;
     this.#wake = eventfd(0, EFD_CLOEXEC);
     assert(this.#wake >= 0, `eventfd failed with ${this.#wake}`);
     const { port1, port2 } = new MessageChannel();
@@ -61,29 +67,27 @@ export class PlaneThread implements PlaneRunner {
       transferList: [port2],
       name: 'sluice-plane',
     });
-    this.ready = new Promise((resolve) => {
-      this.#worker.on('message', (message: FromPlane) => {
-        if (message.kind === 'ready') resolve();
-        else if (message.kind === 'log') log[message.level](message.text);
-        else if (message.kind === 'figures') this.figures.take(message.news);
-        else if (message.kind === 'call') void this.#call(message);
-        else if (message.kind === 'inflate') void this.#inflate(message);
-      });
+    this.#worker.on('message', (message: FromPlane) => this.#received(message));
+    this.#worker.on('error', (error) => this.#died(error.stack ?? error.message));
+    this.#worker.on('exit', (code) => {
+      this.#died(`the data plane's thread exited with ${code}`);
+      close(this.#wake);
+      this.#wake = -1;
     });
-    this.ended = this.#watchEnd();
   }
 
-  /** Lets waiting requests go without limits. */
   release(): void {
     this.#send({ kind: 'release' });
   }
 
-  /** Takes no more requests; `ended` follows when those under way are answered. */
-  finish(): void {
-    this.#send({ kind: 'finish' });
+  drain(): void {
+    this.#send({ kind: 'drain' });
   }
 
-  /** Ends the thread wherever it is. */
+  flush(): void {
+    this.#send({ kind: 'flush' });
+  }
+
   async terminate(): Promise<void> {
     this.#running = false;
     const stopped = this.#worker.terminate();
@@ -92,21 +96,20 @@ export class PlaneThread implements PlaneRunner {
     await stopped;
   }
 
-  #watchEnd(): Promise<PlaneEnd> {
-    return new Promise((resolve) => {
-      this.#worker.on('message', (message: FromPlane) => {
-        if (message.kind === 'ended' || message.kind === 'refused') resolve(message);
-      });
-      this.#worker.on('error', (error) => {
-        resolve({ kind: 'crashed', message: error.stack ?? error.message });
-      });
-      this.#worker.on('exit', (code) => {
-        resolve({ kind: 'crashed', message: `the data plane's thread exited with ${code}` });
-        this.#running = false;
-        close(this.#wake);
-        this.#wake = -1;
-      });
-    });
+  #received(message: FromPlane): void {
+    if (message.kind === 'log') this.#log[message.level](message.text);
+    else if (message.kind === 'figures') this.figures.take(message.news);
+    else if (message.kind === 'call') void this.#call(message);
+    else if (message.kind === 'inflate') void this.#inflate(message);
+    else {
+      if (LAST_WORDS.has(message.kind)) this.#running = false;
+      this.#tell(message);
+    }
+  }
+
+  #died(message: string): void {
+    if (this.#running) this.#tell({ kind: 'crashed', message });
+    this.#running = false;
   }
 
   /** Makes a system call for the thread, in libuv's pool. */

@@ -1,66 +1,56 @@
 import { MAX_IO_BYTES } from '../buffers/memory.js';
 import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
-import type { DiskConfig } from '../plane/disk.js';
+import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
-import type { EndRecord } from './end-record.js';
 import type { Log } from './log.js';
 import { MountSession } from './mount-session.js';
-import { openDisks } from './open-disks.js';
+import { type OpenDisks, openDisks } from './open-disks.js';
 import { aboutDaemon, PlaneThread } from './plane-thread.js';
-import type { Served } from './served.js';
+import type { Serve, Start } from './run.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
 
-/**
- * Mounts and serves: opens the images, mounts, starts the data plane, and resolves when the kernel's
- * INIT has been answered. Nothing is left open or mounted when it fails.
- *
- * @throws SluiceError saying what is wrong and what to do.
- */
-export async function serve(config: MountConfig, log: Log, record: EndRecord): Promise<Served> {
+/** Opens the images, mounts and starts the data plane, which tells when INIT is answered. */
+export const serve: Serve = async (config, log, start) => {
   const claim = claimMountpoint(config.mountpoint);
   try {
-    return await serveClaimed(config, log, record);
+    const transport = await chooseTransport(config.transport);
+    log.info(transportLine(transport));
+    const opened = await openDisks(config, log);
+    try {
+      if (start.isUnwanted()) throw interrupted();
+      await startSession(config, transport, opened, start, log);
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
   } finally {
     claim.release();
   }
-}
-
-async function serveClaimed(config: MountConfig, log: Log, record: EndRecord): Promise<Served> {
-  const transport = await chooseTransport(config.transport);
-  log.info(transportLine(transport));
-  const opened = await openDisks(config, log);
-  try {
-    const session = await startSession(config, transport, opened.disks, record, log);
-    // Not left to the end of the process: a thread that ends late would hold the locks until then.
-    void session.ended.then(() => opened.close());
-    await session.ready;
-    return session;
-  } catch (error) {
-    opened.close();
-    throw error;
-  }
-}
+};
 
 async function startSession(
   config: MountConfig,
   transport: Transport,
-  disks: DiskConfig[],
-  record: EndRecord,
+  opened: OpenDisks,
+  { endPath, tell, mounted }: Start,
   log: Log,
-): Promise<MountSession> {
+): Promise<void> {
   const request = mountRequest(config);
-  const about = aboutDaemon(transport.kind, record.path);
+  const about = aboutDaemon(transport.kind, endPath);
   if (transport.kind === 'uring') {
     const mount = await mountFuse(request);
-    return new MountSession(mount, new PlaneThread(config, disks, mount.fd, about, log), log);
+    const plane = new PlaneThread(config, opened.disks, mount.fd, about, log, tell);
+    mounted(new MountSession(mount, plane, opened, log));
+    return;
   }
   // Loaded only here: whoever has the ring needs neither the package nor this code.
   const { NativePlane } = await import('./native-plane.js');
-  const plane = new NativePlane(config, disks, about, log);
-  const session = new MountSession(await plane.mount(request, transport.native), plane, log);
-  if (config.transport === 'auto') session.notice = transportLine(transport);
-  return session;
+  const plane = new NativePlane(config, opened.disks, about, log, tell);
+  const mount = await plane.mount(request, transport.native);
+  const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
+  mounted(new MountSession(mount, plane, opened, log, notice));
+  plane.watch();
 }
 
 function mountRequest(config: MountConfig): MountRequest {

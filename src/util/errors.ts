@@ -29,6 +29,17 @@ export class SluiceError extends Error {
   }
 }
 
+/** The exit code of a process that ends with `error`; null: it ends well. */
+export function exitCodeOf(error: unknown): number {
+  if (error === null) return EXIT_OK;
+  return error instanceof SluiceError ? error.exitCode : EXIT_FAILED;
+}
+
+/** An error for the log: with its stack, where it has one. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
 /** An error in something that the user wrote. */
 export function refuse(message: string, errno = 'EINVAL'): SluiceError {
   return new SluiceError(message, errno, EXIT_USAGE);

@@ -29,9 +29,9 @@ async function writeBlocks(t: ExecutionContext, file: string): Promise<number> {
   return kept;
 }
 
-async function checkBlocks(image: string): Promise<void> {
-  const reads = Array.from({ length: BLOCKS }, (_, block) => {
-    return ['-c', `read -P ${1 + block} ${block * APART} 4k`];
+async function checkBlocks(image: string, count = BLOCKS): Promise<void> {
+  const reads = Array.from({ length: count }, (_, block) => {
+    return ['-c', `read -P ${1 + (block % 255)} ${block * APART} 4k`];
   });
   await must('qemu-io', ['-r', '-f', 'qcow2', ...reads.flat(), image]);
   await must('qemu-img', ['check', '-f', 'qcow2', image]);
@@ -60,6 +60,24 @@ for (const transport of TRANSPORTS) {
       await checkBlocks(image);
     });
   }
+
+  flushTest(`${transport}: what is answered while a mount in use ends is kept`, async (t) => {
+    const image = join(tempFolder(t), 'disk.qcow2');
+    await must('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', IMAGE, image, '1G']);
+    const mount = await startMount(t, [image], ['--transport', transport]);
+    const agent = new FileAgent(t);
+    const fd = await agent.open(mount.file(), constants.O_RDWR);
+    let kept = 0;
+    for (; kept < 500; kept++) {
+      const bytes = Buffer.alloc(4096, 1 + (kept % 255));
+      if ((await agent.write(fd, kept * APART, bytes)) !== 4096) break;
+      if (kept === 16) process.kill(mount.pid, 'SIGTERM');
+    }
+    await agent.close(fd);
+    t.true(kept > 16 && kept < 500, `${kept} writes before the end`);
+    await mount.checkGone(t, /: in use/);
+    await checkBlocks(image, kept);
+  });
 
   flushTest(`${transport}: a last flush that fails is an error of sluice umount`, async (t) => {
     const image = join(tempFolder(t), 'disk.qcow2');

@@ -1,41 +1,95 @@
 import { openSync } from 'node:fs';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { FuseMount } from '../../src/fuse/mount.js';
 import type { Log } from '../../src/server/log.js';
 import { MountSession } from '../../src/server/mount-session.js';
 import { PlaneThread } from '../../src/server/plane-thread.js';
+import { runDaemon } from '../../src/server/run.js';
+import { SluiceError } from '../../src/util/errors.js';
 import { mountConfig } from '../helpers/mount-config.js';
 
 const CONFIG = mountConfig({ transport: 'uring', foreground: true });
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** A mount that records how it was unmounted. */
-class FakeMount implements FuseMount {
-  readonly fd = openSync('/dev/null', 'r');
-  readonly unmounts: boolean[] = [];
-
-  async unmount(lazy: boolean): Promise<void> {
-    this.unmounts.push(lazy);
-  }
+/** Runs a daemon over a "mount" whose descriptor is `fuse`, and notes what becomes of it. */
+async function serve(
+  t: ExecutionContext,
+  fuse: number,
+): Promise<{ error: SluiceError; steps: string[] }> {
+  const steps: string[] = [];
+  const mount: FuseMount = {
+    fd: openSync('/dev/null', 'r'),
+    unmount: async (lazy) => void steps.push(lazy ? 'detach' : 'unmount'),
+  };
+  const files = { close: () => void steps.push('files closed') };
+  const running = runDaemon(
+    CONFIG,
+    SILENT,
+    async (_config, log, { tell, mounted }) => {
+      const plane = new PlaneThread(CONFIG, [], fuse, '', log, tell);
+      mounted(new MountSession(mount, plane, files, log));
+    },
+    () => t.fail(),
+  );
+  return { error: (await t.throwsAsync(running, { instanceOf: SluiceError }))!, steps };
 }
 
 test.serial('a data plane that dies at its start leaves no mount and says why', async (t) => {
-  const mount = new FakeMount();
   // The descriptor is not open: the ring refuses to register it, and the thread throws.
-  const thread = new PlaneThread(CONFIG, [], 1_000_000, '', SILENT);
-  const session = new MountSession(mount, thread, SILENT);
-  const error = await t.throwsAsync(session.ready);
-  t.regex(error.message, /^the data plane did not start: .*file registration failed with -9/s);
-  t.deepEqual(await session.ended.then(({ kind }) => kind), 'crashed');
-  t.deepEqual(mount.unmounts, [true]);
+  const { error, steps } = await serve(t, 1_000_000);
+  t.regex(error.message, /^the data plane did not start: .*file update failed with -9/s);
+  t.is(error.exitCode, 4);
+  t.deepEqual(steps, ['detach', 'files closed']);
 });
 
 test.serial('a session that the kernel ends at once was unmounted, not crashed', async (t) => {
-  const mount = new FakeMount();
   // Reading /dev/null returns end of file, which stands for "no session" here.
-  const thread = new PlaneThread(CONFIG, [], openSync('/dev/null', 'r'), '', SILENT);
-  const session = new MountSession(mount, thread, SILENT);
-  await t.throwsAsync(session.ready, { message: /unmounted before it was ready/ });
-  t.deepEqual(await session.ended, { kind: 'unmounted', unflushed: [] });
+  const { error, steps } = await serve(t, openSync('/dev/null', 'r'));
+  t.regex(error.message, /unmounted before it was ready/);
+  t.deepEqual(steps, ['detach', 'files closed']);
+});
+
+test('a mount that is in use is detached, and the log says who notices', async (t) => {
+  const steps: string[] = [];
+  const warnings: string[] = [];
+  const mount: FuseMount = {
+    fd: -1,
+    unmount: async (lazy) => {
+      steps.push(lazy ? 'detach' : 'unmount');
+      if (!lazy) throw new Error('/mnt/s: in use');
+    },
+  };
+  const log = { ...SILENT, warn: (text: string) => void warnings.push(text) };
+  const release = (): void => t.fail('its users keep their limits');
+  const session = new MountSession(mount, { release } as never, { close: () => {} }, log);
+  await session.unmount();
+  t.deepEqual(steps, ['unmount', 'detach']);
+  t.deepEqual(warnings, ['/mnt/s: in use; files that are open see ENOTCONN from now on']);
+});
+
+test('a mount that cannot be detached is told of once, and everything else is ended', async (t) => {
+  const steps: string[] = [];
+  const mount: FuseMount = { fd: -1, unmount: () => Promise.reject(new Error('/mnt/s: no right')) };
+  const log = { ...SILENT, warn: (text: string) => void steps.push(text) };
+  const plane = { release: () => {}, terminate: async () => void steps.push('ended') };
+  const files = { close: () => void steps.push('files closed') };
+  const session = new MountSession(mount, plane as never, files, log);
+  await session.unmount();
+  await session.close();
+  t.deepEqual(steps, [
+    '/mnt/s: no right; files that are open see ENOTCONN from now on',
+    '/mnt/s: no right; it stays as a dead mount: umount it later',
+    'ended',
+    'files closed',
+  ]);
+});
+
+test('what is let go stays mounted', async (t) => {
+  const steps: string[] = [];
+  const mount: FuseMount = { fd: -1, unmount: async () => t.fail() };
+  const plane = { terminate: async () => void steps.push('ended') };
+  const files = { close: () => void steps.push('files closed') };
+  await new MountSession(mount, plane as never, files, SILENT).letGo();
+  t.deepEqual(steps, ['ended', 'files closed']);
 });

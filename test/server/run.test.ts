@@ -1,7 +1,8 @@
 import test from 'ava';
+import { FigureReader } from '../../src/control/figures.js';
+import type { Event } from '../../src/server/lifecycle.js';
 import type { Log } from '../../src/server/log.js';
-import { runDaemon } from '../../src/server/run.js';
-import type { EndReason, Served } from '../../src/server/served.js';
+import { runDaemon, type Serve, type Session, type Start } from '../../src/server/run.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { mountConfig } from '../helpers/mount-config.js';
 
@@ -20,23 +21,41 @@ function makeLog(): { log: Log; lines: string[] } {
   return { lines, log: { info: add, warn: add, error: add } };
 }
 
-/** A mount that ends when told to, or after so many calls of stop. */
-function makeServed(stopsToEnd: number) {
-  const stops: boolean[] = [];
-  let end: (reason: EndReason) => void = () => {};
-  const ended = new Promise<EndReason>((resolve) => {
-    end = resolve;
-  });
-  const served: Served = {
-    ended,
-    report: () => {},
-    stop: async (atOnce) => {
-      stops.push(atOnce);
-      if (stops.length === stopsToEnd) end({ kind: 'unmounted', unflushed: [] });
-    },
+/** A mount that notes what is done to it. What is not named in `answered` never ends. */
+function makeSession(answered = 'unmount drain flush close') {
+  const steps: string[] = [];
+  let start: Start | null = null;
+  const answers = (step: string): boolean => {
+    steps.push(step);
+    return answered.includes(step);
   };
-  return { served, stops, end };
+  const call = async (step: string): Promise<void> => {
+    if (!answers(step)) await new Promise(() => {});
+  };
+  const tell = (event: Event): void => start!.tell(event);
+  const session: Session = {
+    notice: undefined,
+    plane: {
+      figures: new FigureReader(),
+      release: () => {},
+      drain: () => answers('drain') && tell({ kind: 'drained' }),
+      flush: () => answers('flush') && tell({ kind: 'flushed' }),
+      terminate: async () => {},
+    },
+    report: () => void steps.push('report'),
+    unmount: () => call('unmount'),
+    close: () => call('close'),
+    letGo: () => call('let go'),
+  };
+  const serve: Serve = async (_config, _log, given) => {
+    start = given;
+    given.mounted(session);
+    given.tell({ kind: 'ready' });
+  };
+  return { session, steps, tell, serve };
 }
+
+const UNMOUNTED = { kind: 'disconnected' } as const;
 
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => {};
@@ -57,109 +76,123 @@ async function signal(name: NodeJS.Signals): Promise<void> {
 }
 
 test.serial('readiness is reported when the mount is served, and an unmount ends it', async (t) => {
-  const { served, end, stops } = makeServed(1);
+  const { serve, tell, steps } = makeSession();
   const { log, lines } = makeLog();
   let ready = 0;
-  const running = runDaemon(
-    CONFIG,
-    log,
-    async () => served,
-    () => {
-      ready += 1;
-      end({ kind: 'unmounted', unflushed: [] });
-    },
-  );
-  await running;
+  await runDaemon(CONFIG, log, serve, () => {
+    ready += 1;
+    tell(UNMOUNTED);
+  });
   t.is(ready, 1);
-  t.deepEqual(stops, []);
+  t.deepEqual(steps, ['drain', 'flush', 'close']);
   t.deepEqual(lines, ['mounted /srv/disk.img', 'unmounted']);
 });
 
 test.serial('the first signal stops in order, the second at once', async (t) => {
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    const { served, stops } = makeServed(2);
+    const { serve, steps } = makeSession('close');
+    const { log, lines } = makeLog();
     const ready = deferred<void>();
-    const running = runDaemon(
-      CONFIG,
-      makeLog().log,
-      async () => served,
-      () => ready.resolve(),
-    );
+    const running = runDaemon(CONFIG, log, serve, () => ready.resolve());
     await ready.promise;
     await signal(name);
-    t.deepEqual(stops, [false]);
+    t.deepEqual(steps, ['unmount']);
     await signal(name);
-    t.deepEqual(stops, [false, true]);
-    await running;
+    t.deepEqual(steps, ['unmount', 'close']);
+    const message = 'the mount has been aborted before everything was flushed';
+    t.like(await t.throwsAsync(running, { message }), { exitCode: 5 });
+    t.deepEqual(lines.slice(1), [`${name}: finishing`, `${name}: ending at once`, message]);
   }
 });
 
-test.serial('in the background the terminal may hang up', async (t) => {
-  const { served, stops, end } = makeServed(1);
+test.serial('a signal unmounts, drains, flushes and closes', async (t) => {
+  const { serve, steps } = makeSession();
   const ready = deferred<void>();
-  const running = runDaemon(
-    CONFIG,
-    makeLog().log,
-    async () => served,
-    () => ready.resolve(),
-  );
+  const running = runDaemon(CONFIG, makeLog().log, serve, () => ready.resolve());
+  await ready.promise;
+  await signal('SIGTERM');
+  await running;
+  t.deepEqual(steps, ['unmount', 'drain', 'flush', 'close']);
+});
+
+test.serial('in the background the terminal may hang up', async (t) => {
+  const { serve, steps, tell } = makeSession();
+  const ready = deferred<void>();
+  const running = runDaemon(CONFIG, makeLog().log, serve, () => ready.resolve());
   await ready.promise;
   await signal('SIGHUP');
-  t.deepEqual(stops, []);
-  end({ kind: 'unmounted', unflushed: [] });
+  t.deepEqual(steps, []);
+  tell(UNMOUNTED);
   await running;
 });
 
 test.serial('in the foreground a hang-up is a request to stop', async (t) => {
-  const { served, stops } = makeServed(1);
+  const { serve, steps } = makeSession();
   const ready = deferred<void>();
   const config = { ...CONFIG, foreground: true };
-  const running = runDaemon(
-    config,
-    makeLog().log,
-    async () => served,
-    () => ready.resolve(),
-  );
+  const running = runDaemon(config, makeLog().log, serve, () => ready.resolve());
   await ready.promise;
   await signal('SIGHUP');
-  t.deepEqual(stops, [false]);
+  t.is(steps[0], 'unmount');
   await running;
 });
 
 test.serial('a signal during start-up ends the mount, and it is never called ready', async (t) => {
-  const { served, stops } = makeServed(1);
-  const serving = deferred<Served>();
-  const running = runDaemon(
-    CONFIG,
-    makeLog().log,
-    () => serving.promise,
-    () => t.fail(),
-  );
+  const { serve, steps } = makeSession();
+  const opened = deferred<void>();
+  const slow: Serve = async (config, log, start) => {
+    await opened.promise;
+    t.true(start.isUnwanted(), 'a start can look whether it is to go on');
+    await serve(config, log, start);
+  };
+  const running = runDaemon(CONFIG, makeLog().log, slow, () => t.fail());
   await signal('SIGTERM');
-  serving.resolve(served);
+  opened.resolve();
   const error = await t.throwsAsync(running, { instanceOf: SluiceError, message: 'interrupted' });
   t.is(error?.exitCode, 1);
-  t.deepEqual(stops, [false]);
+  t.deepEqual(steps, ['unmount', 'drain', 'flush', 'close']);
 });
 
 test.serial('a crash of the data plane is exit code 5 and says what happened', async (t) => {
-  const { served, end } = makeServed(1);
+  const { serve, tell, steps } = makeSession();
   const { log, lines } = makeLog();
-  const running = runDaemon(
-    CONFIG,
-    log,
-    async () => served,
-    () => {
-      end({ kind: 'crashed', message: 'assertion failed: slot is free' });
-    },
-  );
+  const running = runDaemon(CONFIG, log, serve, () => {
+    tell({ kind: 'crashed', message: 'assertion failed: slot is free' });
+  });
   const error = await t.throwsAsync(running, {
     instanceOf: SluiceError,
     message: 'the daemon died: assertion failed: slot is free; the mount has been aborted',
   });
   t.is(error?.exitCode, 5);
   t.is(lines.at(-1), 'assertion failed: slot is free');
+  t.deepEqual(steps, ['close']);
 });
+
+test.serial('a mistake of ours on the main thread ends the mount with exit code 5', async (t) => {
+  const { serve, steps } = makeSession();
+  const { log, lines } = makeLog();
+  const others = process.listeners('uncaughtException');
+  const running = runDaemon(CONFIG, log, serve, () => {
+    const crash = process.listeners('uncaughtException').find((one) => !others.includes(one));
+    crash?.(new Error('assertion failed: it is so'), 'uncaughtException');
+  });
+  const message = 'the daemon died: assertion failed: it is so; the mount has been aborted';
+  t.like(await t.throwsAsync(running, { message }), { exitCode: 5 });
+  t.true(lines.some((line) => /^crashed: Error: assertion failed: it is so\n/.test(line)));
+  t.deepEqual(steps, ['close']);
+  t.deepEqual(process.listeners('uncaughtException'), others);
+});
+
+test.serial(
+  'a mount that is handed over is neither unmounted nor flushed, and nothing is wrong',
+  async (t) => {
+    const { serve, tell, steps } = makeSession('let go');
+    const { log, lines } = makeLog();
+    await runDaemon(CONFIG, log, serve, () => tell({ kind: 'handed-over' }));
+    t.deepEqual(steps, ['let go']);
+    t.deepEqual(lines, ['mounted /srv/disk.img', 'handed over']);
+  },
+);
 
 test.serial('what serve throws is passed on, and the signal handlers are gone', async (t) => {
   const before = process.listenerCount('SIGTERM');
