@@ -226,7 +226,7 @@ export class Plane implements Admission, DiskService {
   #giveUp(request: number): void {
     if (!this.#throttle.cancel(request)) return;
     this.#waiting.remove(request);
-    this.#replies.result(request, -ERRNO.EINTR, false);
+    this.#replies.send(request, -ERRNO.EINTR, 0, false);
   }
 
   /** Charges a request, and starts it unless its group or the window holds it back. */
@@ -294,7 +294,7 @@ export class Plane implements Admission, DiskService {
       return;
     }
     if (operation === WRITE) this.#writes.ended(request, result);
-    else this.#replies.result(request, result, false);
+    else this.#replies.send(request, result, 0, false);
   }
 
   #release(request: number): void {

@@ -39,21 +39,21 @@ export class Reads {
     const address = memory.address + data;
     requests.state[request] = PLAIN;
     const result = engine.read(request, file, address, length, extent.offset, linked);
-    if (linked) replies.payload(request, data, length, true);
+    if (linked) replies.send(request, length, data, true);
     else if (result !== PENDING) this.completed(request, result);
   }
 
   /** The transfer of `start` ended: complete (PLAIN), short, or with an error. */
   completed(request: number, result: number): void {
     const { requests, replies } = this.#parts;
-    if (result < 0) replies.result(request, result, false);
+    if (result < 0) replies.send(request, result, 0, false);
     else if (result < requests.length[request]!) this.#startTask(request, result);
     else this.reply(request, result);
   }
 
   /** Sends `length` bytes that a task or a plain transfer has read. */
   reply(request: number, length: number): void {
-    this.#parts.replies.payload(request, this.#dataOffset(request), length, false);
+    this.#parts.replies.send(request, length, this.#dataOffset(request), false);
   }
 
   /** @param done Bytes of the request that are in its slot. */

@@ -17,21 +17,9 @@ export class Replies {
     this.#hostFailed = hostFailed;
   }
 
-  /**
-   * Answers with the result of an operation.
-   * @param linked The result is the one of the transfer queued just before, should that succeed.
-   */
-  result(request: number, result: number, linked: boolean): void {
+  /** See `Transport.reply`. A `linked` reply has the result of the transfer, should that succeed. */
+  send(request: number, result: number, at: number, linked: boolean): void {
     if (result < 0) this.#failed(request, result);
-    this.#reply(request, result, 0, linked);
-  }
-
-  /** Answers a READ with `length` bytes at `offset` in the plane's memory. */
-  payload(request: number, offset: number, length: number, linked: boolean): void {
-    this.#reply(request, length, offset, linked);
-  }
-
-  #reply(request: number, result: number, at: number, linked: boolean): void {
     this.#requests.state[request] = linked ? LINKED : REPLYING;
     this.transport.reply(request, result, at, linked);
   }

@@ -54,7 +54,7 @@ export class Writes {
   /** `written` bytes are on the host, or it is an errno: answers, after size and locks followed. */
   ended(request: number, written: number): void {
     this.settle(request, written);
-    this.#parts.replies.result(request, written, false);
+    this.#parts.replies.send(request, written, 0, false);
   }
 
   /** A write has come to `written` bytes or -errno: the disk's size and locks follow. */
@@ -87,7 +87,7 @@ export class Writes {
     const address = memory.address + payload;
     requests.state[request] = PLAIN;
     const result = engine.write(request, file, address, length, extent.offset, linked);
-    if (linked) replies.result(request, length, true);
+    if (linked) replies.send(request, length, 0, true);
     else if (result !== PENDING) this.completed(request, result);
   }
 
