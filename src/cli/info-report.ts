@@ -1,6 +1,6 @@
-import type { Content } from '../image/content.js';
 import type { ImageInfo } from '../image/describe.js';
 import type { FeatureInfo, LayerInfo } from '../image/describe-chain.js';
+import type { Content } from '../image/map-image.js';
 import { oneLine } from '../util/one-line.js';
 import { formatSize } from '../util/units.js';
 

@@ -4,7 +4,6 @@ import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
 import { TAG_IO } from '../uring/tags.js';
 import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } from './engine.js';
-import type { SlowCalls } from './slow-calls.js';
 
 /**
  * Up to this length a file in memory is read and written by a plain system call. tmpfs cannot say "I
@@ -125,4 +124,15 @@ export class UringEngine implements Engine {
     this.#ring.queue(opcode, flags, file, address, length, offset, 0, TAG_IO | request);
     return PENDING;
   }
+}
+
+/**
+ * System calls that may wait for a disk and for which io_uring has no operation. They run outside the
+ * data plane's thread; the result (a number from 0, or -errno) comes through `Plane.completed`.
+ */
+export interface SlowCalls {
+  lseek(request: number, descriptor: number, offset: number, whence: number): void;
+  /** @param times Two of struct timespec. */
+  futimens(request: number, descriptor: number, times: Uint8Array): void;
+  ftruncate(request: number, descriptor: number, size: number): void;
 }

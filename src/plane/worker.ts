@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Memory } from '../buffers/memory.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher } from '../fuse/dispatch.js';
-import type { SlowCalls } from '../host/slow-calls.js';
+import type { SlowCalls } from '../host/uring-engine.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/process.js';

@@ -1,6 +1,5 @@
-import { type Content, sumContent } from '../../image/content.js';
 import { describeImage } from '../../image/describe.js';
-import { mapImage } from '../../image/map-image.js';
+import { type Content, mapImage, sumContent } from '../../image/map-image.js';
 import { type ChainOptions, type OpenLayer, openPartly } from '../../image/open-chain.js';
 import { SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';

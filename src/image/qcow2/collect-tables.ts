@@ -1,6 +1,5 @@
 import type { ReadableFile } from '../../host/open-file.js';
-import { OFFSET_MAX } from './bytes.js';
-import { entryOffset, isCopied } from './entries.js';
+import { entryOffset, isCopied, OFFSET_MAX } from './entries.js';
 import type { QcowLayout } from './layout.js';
 import { malformed, unsupported } from './refusal.js';
 import type { Snapshot } from './snapshots.js';

@@ -1,6 +1,6 @@
+import { encodeTable } from './entries.js';
 import type { QcowLayer } from './qcow-layer.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
-import { encodeTable } from './table-pieces.js';
 
 /** New contents for pieces of L2 and L1 tables on disk, by host offset. */
 export interface TableStage {

@@ -1,11 +1,11 @@
 /**
- * Entries of L1 and L2 tables as pure functions. An entry is two 32-bit words, high and low; offsets
+ * Entries of L1 and L2 tables, and of other tables of offsets, as pure functions. An entry is two 32-bit words, high and low; offsets
  * are bits 9 to 55.
  */
 
 const OFFSET_HIGH = 0x00ffffff;
 const OFFSET_LOW = 0xfffffe00;
-const COPIED_HIGH = 0x80000000;
+export const COPIED_HIGH = 0x80000000;
 const COMPRESSED_HIGH = 0x40000000;
 const ZERO_LOW = 1;
 
@@ -58,4 +58,34 @@ export function subclusterState(
   index: number,
 ): number {
   return ((allocatedBitmap >>> index) & 1) | (((zeroBitmap >>> index) & 1) << 1);
+}
+
+/**
+ * A 64-bit field as a number. A value above 2^53 - 1 loses its low bits, but stays larger than every
+ * accepted size and offset, so range checks still refuse it.
+ */
+export function getU64(view: DataView, at: number): number {
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+}
+
+/** Largest offset or size that is exact as a number. */
+export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
+
+/** One piece of a table of offsets in the form of the disk, with the copied bits if they are given. */
+export function encodeTable(
+  table: Float64Array,
+  piece: number,
+  pieceBytes: number,
+  copied: Uint8Array | null,
+): Uint8Array {
+  const bytes = new Uint8Array(pieceBytes);
+  const view = new DataView(bytes.buffer);
+  const first = (piece * pieceBytes) / 8;
+  for (let i = 0; i < pieceBytes / 8 && first + i < table.length; i++) {
+    const offset = table[first + i]!;
+    const flag = copied?.[first + i] === 1 && offset !== 0 ? COPIED_HIGH : 0;
+    view.setUint32(i * 8, (flag | Math.floor(offset / 2 ** 32)) >>> 0);
+    view.setUint32(i * 8 + 4, offset >>> 0);
+  }
+  return bytes;
 }

@@ -2,7 +2,7 @@ import type { Task } from '../../host/engine.js';
 import { ERRNO } from '../../util/errno.js';
 import { roundUpToSector } from '../extent.js';
 import { L1_BYTES_MAX } from './abi.js';
-import { OFFSET_MAX } from './bytes.js';
+import { OFFSET_MAX } from './entries.js';
 import type { QcowWriter } from './qcow-writer.js';
 
 /** Operations that growing needs. */

@@ -1,6 +1,5 @@
 import type { ReadableFile } from '../../host/open-file.js';
-import { OFFSET_MAX } from './bytes.js';
-import { entryOffset } from './entries.js';
+import { entryOffset, OFFSET_MAX } from './entries.js';
 import { geometryOf, type QcowLayout } from './layout.js';
 
 /** An invalid L1 entry: its L2 table does not begin at a cluster, or lies beyond 2^53. */

@@ -1,6 +1,6 @@
 import type { Compression } from '../inflate-calls.js';
 import * as abi from './abi.js';
-import { getU64, OFFSET_MAX } from './bytes.js';
+import { getU64, OFFSET_MAX } from './entries.js';
 import { type Extensions, parseExtensions, textOf } from './extensions.js';
 import { checkIncompatible, type FeatureBits, hasFeature, readFeatureBits } from './features.js';
 import type { QcowLayout } from './layout.js';

@@ -1,5 +1,5 @@
 import type { HostFile } from '../../host/host-file.js';
-import { getU64 } from './bytes.js';
+import { getU64 } from './entries.js';
 import type { QcowLayout } from './layout.js';
 import { getRefcount } from './refcounts.js';
 

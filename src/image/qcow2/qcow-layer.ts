@@ -12,8 +12,8 @@ import {
 } from '../extent.js';
 import type { Inflation } from '../inflate-calls.js';
 import { SUBCLUSTERS } from './abi.js';
-import { OFFSET_MAX } from './bytes.js';
 import * as entries from './entries.js';
+import { OFFSET_MAX } from './entries.js';
 import { L1_BROKEN } from './l1-table.js';
 import { type Geometry, geometryOf, type QcowLayout } from './layout.js';
 import { MISSING, type SliceCache } from './slice-cache.js';

@@ -8,8 +8,6 @@ import type { QcowLayer } from './qcow-layer.js';
 import type { WritePart } from './read-for-writing.js';
 import type { RefcountStage } from './refcount-blocks.js';
 
-const COPIED_HIGH = 0x80000000;
-
 /** The steps that write a range of one cluster. The same object is filled again for each call. */
 export interface WritePlan {
   /** Host offset of the cluster for the range; -1 if one must be allocated. */
@@ -201,7 +199,7 @@ export class QcowWriter {
     const { words } = this.layer.cache;
     const { clusterBytes } = this.layer.geometry;
     const kept = this.#release(at, host);
-    words[at] = (COPIED_HIGH | Math.floor(host / 2 ** 32)) >>> 0;
+    words[at] = (entries.COPIED_HIGH | Math.floor(host / 2 ** 32)) >>> 0;
     words[at + 1] = host >>> 0;
     if (this.layer.layout.extendedL2) {
       const unit = clusterBytes / SUBCLUSTERS;

@@ -1,10 +1,10 @@
 import type { HostFile } from '../../host/host-file.js';
+import type { ReadableFile } from '../../host/open-file.js';
 import type { QcowPart } from '../open-chain.js';
-import { OFFSET_MAX } from './bytes.js';
-import { findEnd } from './device-end.js';
-import { entryOffset, isCopied } from './entries.js';
+import { entryOffset, isCopied, OFFSET_MAX } from './entries.js';
 import type { QcowLayout } from './layout.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
+import { getRefcount } from './refcounts.js';
 import { malformed, unsupported } from './refusal.js';
 
 /** What writing an image needs besides the data for reading it. Plain data. */
@@ -129,4 +129,25 @@ function lastOf(metadata: ReadonlySet<number>): number {
   let end = 0;
   for (const cluster of metadata) end = Math.max(end, cluster + 1);
   return end;
+}
+
+/**
+ * The end of the clusters in use, bytes. (On a block device the size of the file does not say.) Reads
+ * the refcount blocks from the last one down, to the first with a nonzero refcount.
+ *
+ * @param table Offsets of refcount blocks, 0 for none.
+ */
+export function findEnd(source: ReadableFile, layout: QcowLayout, table: Float64Array): number {
+  const { clusterBytes, refcountOrder } = layout;
+  const perBlock = (clusterBytes * 8) / 2 ** refcountOrder;
+  for (let index = table.length - 1; index >= 0; index--) {
+    if (table[index] === 0) continue;
+    const block = source.read(table[index]!, clusterBytes);
+    for (let i = perBlock - 1; i >= 0; i--) {
+      if (getRefcount(block, i, refcountOrder) !== 0) {
+        return (index * perBlock + i + 1) * clusterBytes;
+      }
+    }
+  }
+  return clusterBytes;
 }

@@ -2,12 +2,12 @@ import type { WritableFile } from '../../host/open-file.js';
 import { REFCOUNT_TABLE_BYTES_MAX } from './abi.js';
 import { collectTables, correctCopied, type Tables, tooMuch } from './collect-tables.js';
 import { ReferenceCounter, type Window } from './count-references.js';
+import { encodeTable } from './entries.js';
 import { HeaderBlock } from './header-block.js';
 import { geometryOf, type QcowLayout } from './layout.js';
 import { setRefcount } from './refcounts.js';
 import { unsupported } from './refusal.js';
 import type { Snapshot } from './snapshots.js';
-import { encodeTable } from './table-pieces.js';
 
 /**
  * Clusters counted at once, with 5 bytes each: 1 TiB of 64 KiB clusters. A larger file takes further

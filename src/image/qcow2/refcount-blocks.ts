@@ -1,8 +1,8 @@
 import { REFCOUNT_TABLE_BYTES_MAX } from './abi.js';
+import { encodeTable } from './entries.js';
 import type { QcowLayout } from './layout.js';
 import { PieceCache } from './piece-cache.js';
 import { getRefcount, setRefcount } from './refcounts.js';
-import { encodeTable } from './table-pieces.js';
 
 /** Metadata is written in pieces of this size, or of a cluster if that is smaller. */
 export const PIECE_BYTES = 4096;

@@ -1,6 +1,6 @@
 import type { ReadableFile } from '../../host/open-file.js';
 import * as abi from './abi.js';
-import { getU64, OFFSET_MAX } from './bytes.js';
+import { getU64, OFFSET_MAX } from './entries.js';
 import { textOf } from './extensions.js';
 import type { QcowLayout } from './layout.js';
 import { malformed } from './refusal.js';
