@@ -1,5 +1,4 @@
 import test from 'ava';
-import { SluiceError } from '../../src/util/errors.js';
 import { ClosedLoop } from './closed-loop.js';
 
 /** A device of a million requests a second, whatever their size: one completes each microsecond. */
@@ -57,28 +56,4 @@ test('minimums beyond what the device gives are scaled alike, with a warning', (
   t.deepEqual(loop.throttle.warnings, [
     'io.min: the minimums are more than the device gives; groups get 25 % of them',
   ]);
-});
-
-test('minimums beyond the limit of a group are kept, with a warning that says so', (t) => {
-  const { throttle } = loopOf();
-  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
-  throttle.setMinimum(throttle.findGroup('a')!, { iops: 600 }, 0);
-  t.deepEqual(throttle.warnings, []);
-  throttle.setMinimum(throttle.findGroup('b')!, { iops: 500 }, 0);
-  t.is(throttle.warnings.length, 1);
-  t.regex(throttle.warnings[0], /minimums of 1100 iops, but its limit is 1000/);
-  t.is(throttle.findGroup('b')!.minimum.iops, 500);
-});
-
-test('minimums that are no rates are refused', (t) => {
-  const { throttle } = loopOf();
-  for (const [value, errno] of [
-    [-1, 'EINVAL'],
-    [Number.NaN, 'EINVAL'],
-    [2e15, 'ERANGE'],
-    [Infinity, 'ERANGE'],
-  ] as const) {
-    const set = (): void => throttle.setMinimum(throttle.root, { iops: value }, 0);
-    t.is(t.throws(set, { instanceOf: SluiceError }).errno, errno);
-  }
 });

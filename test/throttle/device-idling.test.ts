@@ -1,7 +1,6 @@
 import test from 'ava';
 import { READ, Throttle } from '../../src/throttle/throttle.js';
-
-const MS = 1e6;
+import { MS } from './drive.js';
 
 /** Groups with one member each under a window of 8. The test decides when requests complete. */
 class Load {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { SfqTree } from '../../src/throttle/sfq-tree.js';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
+import { SluiceError } from '../../src/util/errors.js';
 import { inMs, KIB, MIB, MS, runUntil, SECOND, takeAll } from './drive.js';
 
 function waitingWrite(): [Throttle, number] {
@@ -237,4 +238,36 @@ test('a minimum that is raised counts at once, whatever was served under the one
     gone.push(last);
   }
   t.deepEqual(gone, [1, 2, 3, 4, 5]);
+});
+
+test('weights, windows and models that are none are refused, and nothing is changed', (t) => {
+  const throttle = new Throttle(4);
+  const errno = (action: () => void): string => t.throws(action, { instanceOf: SluiceError }).errno;
+  const group = throttle.createGroup('a');
+  for (const weight of [0, -1, 10001]) {
+    t.is(
+      errno(() => throttle.setWeight(group, weight)),
+      'ERANGE',
+    );
+  }
+  for (const weight of [1.5, Number.NaN, Infinity]) {
+    t.is(
+      errno(() => throttle.setWeight(group, weight)),
+      'EINVAL',
+    );
+  }
+  for (const depth of [0, 4097])
+    t.is(
+      errno(() => throttle.setDepth(depth, 0)),
+      'ERANGE',
+    );
+  t.is(
+    errno(() => throttle.setCostModel('toString' as 'ios')),
+    'EINVAL',
+  );
+  t.is(
+    errno(() => throttle.setLatencyTarget(group, 0, 0)),
+    'EINVAL',
+  );
+  t.deepEqual([group.weight, throttle.depthMode, throttle.costModel], [100, 'auto', 'linear']);
 });

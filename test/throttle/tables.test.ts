@@ -1,5 +1,6 @@
 import test from 'ava';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
+import { takeAll } from './drive.js';
 
 /** A linear congruential generator modulo 2^32: the same choices in every run. */
 function randomFrom(seed: number): (limit: number) => number {
@@ -9,31 +10,6 @@ function randomFrom(seed: number): (limit: number) => number {
     return Math.floor((state / 4294967296) * limit);
   };
 }
-
-test("a number that is used again does not hide the members above it from a limit's change", (t) => {
-  const throttle = new Throttle(16);
-  const slow = throttle.createGroup('slow');
-  throttle.setLimits(slow, { iops: 1 }, 0);
-  const members = Array.from({ length: 11 }, (_, i) => throttle.createMember(`m${i}`));
-  throttle.moveMember(members[10], slow, 0);
-  t.false(throttle.submit(1, members[10], READ, 512, 1));
-  t.is(throttle.next(1), -1);
-  throttle.removeMember(members[3]);
-  t.is(throttle.createMember('again'), members[3]);
-  throttle.setLimits(slow, { iops: Number.POSITIVE_INFINITY }, 2);
-  t.is(throttle.next(2), 1);
-});
-
-test('time does not go back when limits are let go of', (t) => {
-  const throttle = new Throttle(16);
-  const slow = throttle.createGroup('slow');
-  throttle.setLimits(slow, { iops: 1 }, 5e9);
-  const member = throttle.createMember('m');
-  throttle.moveMember(member, slow, 5e9);
-  for (let request = 0; request < 4; request++) throttle.submit(request, member, READ, 512, 5e9);
-  t.notThrows(() => throttle.drain());
-  for (let request = 0; request < 4; request++) t.is(throttle.next(5e9), request);
-});
 
 const REQUESTS = 4096;
 
@@ -166,3 +142,22 @@ for (const seed of [1, 2, 3]) {
     t.is(rios + wios, crowd.admitted);
   });
 }
+
+test('a thousand members and hundreds of groups, made while requests wait, keep their order', (t) => {
+  const throttle = new Throttle(4096);
+  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
+  const order: number[] = [];
+  for (let i = 0; i < 1000; i++) {
+    const member = throttle.createMember(`m${i}`);
+    if (i % 4 === 0) throttle.moveMember(member, throttle.createGroup(`g${i}`), 0);
+    if (!throttle.submit(i, member, READ, 4096, 0)) order.push(i);
+  }
+  t.is(order.length, 990);
+  const gone: number[] = [];
+  while (throttle.wakeAt < Infinity) gone.push(...takeAll(throttle, throttle.wakeAt));
+  t.deepEqual(
+    gone.toSorted((a, b) => a - b),
+    order,
+  );
+  t.is(throttle.memberStats(0).rios, 1);
+});

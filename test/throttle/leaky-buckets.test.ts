@@ -1,6 +1,6 @@
 import test from 'ava';
 import { DISCARD, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
-import { inMs, KIB, MIB, MS, runUntil, SECOND, takeAll } from './drive.js';
+import { inMs, KIB, MIB, MS, runUntil, SECOND } from './drive.js';
 
 function withRoot(limits: Parameters<Throttle['setLimits']>[1]): [Throttle, number] {
   const throttle = new Throttle(32768);
@@ -67,19 +67,6 @@ for (const [limits, bytes, expected] of [
   });
 }
 
-test('a late timer loses nothing: polls 37 ms apart, the 1000th request goes in time', (t) => {
-  const [throttle, disk] = withRoot({ iops: 1000, bps: 4096000 });
-  for (let i = 0; i < 1000; i++) throttle.submit(i, disk, READ, 4096, 0);
-  let now = 0;
-  let count = 10;
-  while (count < 1000) {
-    now += 37 * MS;
-    count += takeAll(throttle, now).length;
-    t.is(count, Math.min(1000, now / MS + 10));
-  }
-  t.is(now, 999 * MS);
-});
-
 test('an idle hour gives no credit beyond the allowance', (t) => {
   const [throttle, disk] = withRoot({ iops: 1000 });
   let passed = 0;
@@ -87,35 +74,6 @@ test('an idle hour gives no credit beyond the allowance', (t) => {
     if (throttle.submit(i, disk, READ, 4096, 3600 * SECOND)) passed++;
   }
   t.is(passed, 10);
-});
-
-test('a bucket that waiters of a slower one will use saves for one request only', (t) => {
-  const throttle = new Throttle(1024);
-  const slow = throttle.createGroup('slow');
-  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
-  throttle.setLimits(slow, { iops: 0.001 }, 0);
-  const a = throttle.createMember('a');
-  const b = throttle.createMember('b');
-  throttle.moveMember(a, slow, 0);
-  t.false(throttle.submit(0, a, READ, 4096, 0));
-  let passed = 0;
-  for (let i = 1; i < 500; i++) if (throttle.submit(i, b, READ, 4096, 500 * SECOND)) passed++;
-  t.is(passed, 11);
-});
-
-test('two equal limits wait together, not one after the other', (t) => {
-  const throttle = new Throttle(16);
-  const group = throttle.createGroup('g');
-  throttle.setLimits(throttle.root, { bps: MIB }, 0);
-  throttle.setLimits(group, { bps: MIB, wbps: MIB }, 0);
-  const disk = throttle.createMember('disk');
-  throttle.moveMember(disk, group, 0);
-  for (let i = 0; i < 3; i++) throttle.submit(i, disk, WRITE, MIB, 0);
-  t.deepEqual(inMs(runUntil(throttle, 0, 9 * SECOND)), [
-    [990, 0],
-    [1990, 1],
-    [2990, 2],
-  ]);
 });
 
 // Costs at rate 10: iops 100 ms each; bps 10 bytes 1 s.
@@ -157,4 +115,62 @@ test('iops_size counts a large request as several, in fractions, and a small one
     throttle.next(0);
     t.is(throttle.wakeAt, wakeAt * MS);
   }
+});
+
+/** The number of requests that have passed by each of the given times, while 64 always wait. */
+function passedBy(throttle: Throttle, member: number, from: number, times: number[]): number[] {
+  let count = 0;
+  const send = (request: number, now: number): void => {
+    while (throttle.submit(request, member, READ, 4096, now)) {
+      count++;
+      throttle.complete(request, now);
+    }
+  };
+  for (let i = 0; i < 64; i++) send(i, from);
+  return times.map((time) => {
+    while (throttle.wakeAt <= from + time) {
+      const now = throttle.wakeAt;
+      for (let r = throttle.next(now); r !== -1; r = throttle.next(now)) {
+        count++;
+        throttle.complete(r, now);
+        send(r, now);
+      }
+    }
+    return count;
+  });
+}
+
+test('4 times the rate for 5 s: 20000 requests, then the plain rate', (t) => {
+  const throttle = new Throttle(64);
+  const disk = throttle.createMember('disk');
+  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
+  throttle.setBursts(throttle.root, { iops: { rate: 4000, seconds: 5 } }, 0);
+  const [one, five, ten] = passedBy(throttle, disk, 0, [SECOND, 5 * SECOND, 10 * SECOND]);
+  // 10 ms of the burst's rate are 40 requests.
+  t.is(one, 4040);
+  t.true(Math.abs(five - 20_000) <= 40, `${five}`);
+  t.is(ten, 25_010);
+});
+
+test('an idle group gets its burst back at the plain rate', (t) => {
+  const throttle = new Throttle(64);
+  const disk = throttle.createMember('disk');
+  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
+  throttle.setBursts(throttle.root, { iops: { rate: 2000, seconds: 4 } }, 0);
+  passedBy(throttle, disk, 0, [10 * SECOND]);
+  for (let i = 0; i < 64; i++) throttle.cancel(i);
+  // After 2 s of rest the credit is 2000 requests again: 2 s at twice the rate.
+  const [two, five] = passedBy(throttle, disk, 12 * SECOND, [2 * SECOND, 5 * SECOND]);
+  t.true(Math.abs(two - 4000) <= 30, `${two}`);
+  t.true(Math.abs(five - 7000) <= 30, `${five}`);
+});
+
+test('a large request waits for its cost at the rate of the burst', (t) => {
+  const throttle = new Throttle(4);
+  const disk = throttle.createMember('disk');
+  throttle.setLimits(throttle.root, { wbps: MIB }, 0);
+  throttle.setBursts(throttle.root, { wbps: { rate: 4 * MIB, seconds: 10 } }, 0);
+  t.false(throttle.submit(0, disk, WRITE, MIB, 0));
+  t.is(throttle.next(0), -1);
+  t.is(throttle.wakeAt, 0.24 * SECOND);
 });

@@ -1,64 +1,6 @@
 import test from 'ava';
-import { DISCARD, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
+import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { inMs, MIB, runUntil, SECOND, takeAll } from './drive.js';
-
-test('reads do not wait behind writes that only a write limit holds', (t) => {
-  const throttle = new Throttle(64);
-  throttle.setLimits(throttle.root, { wiops: 1 }, 0);
-  const disk = throttle.createMember('disk');
-  for (let i = 0; i < 5; i++) t.false(throttle.submit(i, disk, WRITE, 4096, 0));
-  t.true(throttle.submit(5, disk, READ, 4096, 0));
-});
-
-test('writes and discards of a member keep their order', (t) => {
-  const throttle = new Throttle(64);
-  throttle.setLimits(throttle.root, { wiops: 1 }, 0);
-  const disk = throttle.createMember('disk');
-  for (let i = 0; i < 4; i++) throttle.submit(i, disk, i % 2 === 0 ? DISCARD : WRITE, 4096, 0);
-  t.deepEqual(
-    runUntil(throttle, 0, 9 * SECOND).map(([, request]) => request),
-    [0, 1, 2, 3],
-  );
-});
-
-test('members of a group take turns, request by request, from wherever the last turn was', (t) => {
-  const throttle = new Throttle(64);
-  throttle.setLimits(throttle.root, { iops: 10 }, 0);
-  const members = ['a', 'b', 'c'].map((name) => throttle.createMember(name));
-  // a has four waiting, b two, c one: 0-3, 10-11, 20.
-  for (const [member, first, count] of [
-    [0, 0, 4],
-    [1, 10, 2],
-    [2, 20, 1],
-  ] as const) {
-    for (let i = 0; i < count; i++) throttle.submit(first + i, members[member], READ, 4096, 0);
-  }
-  t.deepEqual(
-    runUntil(throttle, 0, 9 * SECOND).map(([, request]) => request),
-    [0, 10, 20, 1, 11, 2, 3],
-  );
-});
-
-test('groups below a full group take turns, and so do its reads and writes', (t) => {
-  const throttle = new Throttle(64);
-  throttle.setLimits(throttle.root, { iops: 10 }, 0);
-  for (const [i, name] of ['a', 'b'].entries()) {
-    const member = throttle.createMember(name);
-    throttle.moveMember(member, throttle.createGroup(name), 0);
-    for (let j = 0; j < 2; j++) throttle.submit(10 * i + j, member, READ, 4096, 0);
-    for (let j = 0; j < 2; j++) throttle.submit(10 * i + 5 + j, member, WRITE, 4096, 0);
-  }
-  t.deepEqual(inMs(runUntil(throttle, 0, 9 * SECOND)), [
-    [90, 0],
-    [190, 10],
-    [290, 5],
-    [390, 15],
-    [490, 1],
-    [590, 11],
-    [690, 6],
-    [790, 16],
-  ]);
-});
 
 /** An endless stream of small requests and large ones that wait at the same bucket. */
 function smallAgainstLarge(t: { is(a: number, b: number): void }, groups: boolean): void {
