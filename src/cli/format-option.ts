@@ -1,12 +1,20 @@
-import type { Format } from '../image/probe.js';
+import { formats, isFormat } from '../image/formats.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { oneText } from './option-values.js';
 
-/** What `--format` says of an image and its backing files. */
+/** The formats that `--format` gives an image and its backing files. */
 export interface Formats {
-  format: 'auto' | Format;
+  /** A name, or `auto`. */
+  format: string;
   /** Formats of the backing files, from the top, for those whose overlay does not say. */
-  backingFormats: Format[];
+  backingFormats: string[];
+}
+
+/** Help for `--format`. */
+export function describeFormats(): string {
+  const [last, ...others] = ['auto', ...names()].reverse();
+  const known = `${others.reverse().join(', ')} or ${last}`;
+  return `FORMAT[,FORMAT...]: ${known}, then those of backing files`;
 }
 
 /**
@@ -16,17 +24,18 @@ export interface Formats {
  */
 export function parseFormats(value: string | string[] | undefined): Formats {
   const text = oneText('--format', value, 'auto');
-  const [first, ...rest] = text.split(',');
-  if (first !== 'auto' && !isFormat(first)) throw unknown(text, 'auto, raw, qcow2');
-  const backingFormats = rest.map((word) => {
-    if (!isFormat(word)) throw unknown(text, 'raw, qcow2 for backing files');
-    return word;
-  });
-  return { format: first, backingFormats };
+  const [format = '', ...backingFormats] = text.split(',');
+  if (format !== 'auto' && !isFormat(format)) {
+    throw unknown(text, ['auto', ...names()].join(', '));
+  }
+  if (!backingFormats.every(isFormat)) {
+    throw unknown(text, `${names().join(', ')} for backing files`);
+  }
+  return { format, backingFormats };
 }
 
-function isFormat(word: string): word is Format {
-  return word === 'raw' || word === 'qcow2';
+function names(): string[] {
+  return formats().map(({ name }) => name);
 }
 
 function unknown(text: string, known: string): SluiceError {

@@ -1,7 +1,7 @@
 import type { NamedFiles } from '../image/named-files.js';
 import type { ChainOptions } from '../image/open-chain.js';
 import type { Arguments } from './declaration.js';
-import { parseFormats } from './format-option.js';
+import { describeFormats, parseFormats } from './format-option.js';
 import { many, oneFlag, oneText } from './option-values.js';
 import { absolutePath, workingDirectory } from './working-directory.js';
 
@@ -9,7 +9,7 @@ import { absolutePath, workingDirectory } from './working-directory.js';
 export const IMAGE_OPTIONS = {
   format: {
     type: 'string',
-    describe: 'FORMAT[,FORMAT...]: auto, raw or qcow2, then those of backing files',
+    describe: describeFormats(),
   },
   snapshot: { type: 'string', describe: 'ID|NAME: an internal snapshot' },
   untrusted: {

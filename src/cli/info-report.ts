@@ -1,5 +1,4 @@
-import type { ImageInfo } from '../image/describe.js';
-import type { FeatureInfo, LayerInfo } from '../image/describe-chain.js';
+import type { ImageInfo, LayerInfo } from '../image/describe.js';
 import type { Content } from '../image/map-image.js';
 import { oneLine } from '../util/one-line.js';
 import { formatSize } from '../util/units.js';
@@ -24,7 +23,7 @@ function size(bytes: number | null): string {
 
 /** What `sluice info` prints for people. */
 export function formatInfo(info: FullInfo): string {
-  const lines: [string, string][] = [
+  const lines: (readonly [string, string])[] = [
     ['image', info.path],
     ['format', info.format],
     ['kind', info.blockDevice ? 'block device' : 'regular file'],
@@ -34,7 +33,7 @@ export function formatInfo(info: FullInfo): string {
     ['alignment', info.alignment === null ? 'unknown' : `${info.alignment} bytes`],
   ];
   if (info.content !== null) lines.push(['content', formatContent(info.content)]);
-  if (info.features !== null) lines.push(...featureLines(info.features));
+  lines.push(...info.lines);
   const [own, ...below] = info.chain ?? [];
   if (own !== undefined && below.length > 0) lines.push(['of its own', formatLayer(own)]);
   for (const layer of below) {
@@ -63,22 +62,4 @@ function formatContent({ data, compressed, zero, hole }: Content): string {
   if (compressed > 0) parts.push(`${formatSize(compressed)} compressed`);
   parts.push(`${formatSize(zero)} zeros`, `${formatSize(hole)} holes`);
   return parts.join(', ');
-}
-
-function featureLines(features: FeatureInfo): [string, string][] {
-  const words = [
-    `version ${features.version}`,
-    `${formatSize(features.clusterSize)} clusters`,
-    `${features.compression} compression`,
-    `${features.refcountBits}-bit refcounts`,
-  ];
-  if (features.extendedL2) words.push('extended L2');
-  if (features.lazyRefcounts) words.push('lazy refcounts');
-  if (features.bitmaps > 0) words.push(`${features.bitmaps} bitmaps`);
-  if (features.dirty) words.push('dirty');
-  if (features.corrupt) words.push('corrupt');
-  const lines: [string, string][] = [['features', words.join(', ')]];
-  const raw = features.dataFileRaw ? ' (raw)' : '';
-  if (features.dataFile !== null) lines.push(['data file', `${features.dataFile}${raw}`]);
-  return lines;
 }

@@ -1,3 +1,4 @@
+import { overlayFormat } from '../image/formats.js';
 import type { Declaration } from './declaration.js';
 import { IMAGE_OPTIONS, type NamedFileArguments } from './image-commands.js';
 
@@ -14,7 +15,7 @@ const MOUNT_OPTIONS = {
   ...IMAGE_OPTIONS,
   overlay: {
     type: 'string',
-    describe: 'FILE: writes go to a new qcow2 over the image',
+    describe: `FILE: writes go to a new ${overlayFormat().name} over the image`,
   },
   'metadata-cache': {
     type: 'string',

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { malformed, unsupported } from './qcow2/refusal.js';
+import { malformed, unsupported } from './refusal.js';
 
 /** What the name of a backing file comes to. */
 export interface BackingTarget {

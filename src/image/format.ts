@@ -1,22 +1,31 @@
 import type { Engine } from '../host/engine.js';
+import type { HostFile } from '../host/host-file.js';
 import type { Driver, DriverIo, Layer, LayerWriter } from './driver.js';
 import type { ImageConfig, LayerConfig } from './image-config.js';
+import type { Compression } from './inflate-calls.js';
 import type { Layers } from './layers.js';
 import type { Resume } from './waiters.js';
-
-/** What a layer loads its metadata with. */
-export interface LayerIo {
-  readonly engine: Engine;
-  readonly resume: Resume;
-  /** Bound of its metadata cache, bytes. */
-  readonly cacheBytes: number;
-  /** The image may come to need more of the cache than now. */
-  readonly growable: boolean;
-}
 
 /** An image format. All code that knows it is in its folder; `formats.ts` lists the formats. */
 export interface Format {
   readonly name: string;
+  /** Further names of it that an image may have recorded for its backing file. */
+  readonly aliases?: readonly string[];
+  /** Do the first bytes of a file, HEAD_BYTES or all that it has, look like an image of the format? */
+  probe(head: Uint8Array): boolean;
+  /**
+   * Opens an image and checks its metadata.
+   *
+   * @throws SluiceError exit code 3: EINVAL for what is broken, ENOTSUP for what we cannot read
+   */
+  open(file: HostFile, how: OpenHow): OpenImage;
+  /**
+   * Makes an empty image over another one; missing if the format has no backing files, or is only read.
+   *
+   * @param path Must not exist.
+   * @throws SluiceError exit code 1
+   */
+  create?(path: string, backing: Backing): void;
   /** Its layers load metadata, and share the bound of the caches. */
   readonly hasMetadata: boolean;
   /** @param files The engine's handles of `config.files`. */
@@ -24,9 +33,99 @@ export interface Format {
   /**
    * The writer of an image whose top layer is of this format; missing if images of this format are only
    * read.
-   * @param refcountBytes Its share of the metadata cache.
    */
   makeWriter?(layers: Layers, config: ImageConfig, file: number, io: DriverIo): LayerWriter;
   /** The driver of an image of a single layer, where that needs less than layers do. */
   makeDriver?(config: ImageConfig, file: number, io: DriverIo): Driver;
+}
+
+/** How an image is to be opened. */
+export interface OpenHow {
+  /** ID or name of the internal snapshot to show; null for the image as it is. */
+  readonly snapshot: string | null;
+  /**
+   * Opens a file that holds data of the image.
+   *
+   * @param name As the image has it.
+   * @throws SluiceError for a file that cannot be opened or may not be named
+   */
+  openDataFile(name: string): HostFile;
+}
+
+/** The image that an overlay is made over. */
+export interface Backing {
+  /** Absolute. */
+  readonly path: string;
+  readonly format: string;
+  /** Virtual size, bytes. */
+  readonly size: number;
+}
+
+/** One image, without its backing files, open for reading. */
+export interface OpenImage {
+  /** Virtual size, bytes, a multiple of 512. */
+  readonly size: number;
+  /** Name of the backing file, and the name that its format has there; null for none. */
+  readonly backing: { readonly name: string; readonly format: string | null } | null;
+  /** Another file that holds the data; null if that is in the image's own. */
+  readonly dataFile: HostFile | null;
+  /** Bytes of the smallest piece that has a place of its own in a host file; Infinity: all is one. */
+  readonly unitBytes: number;
+  /** Writes behind its end can make it larger. */
+  readonly canGrow: boolean;
+  /** Methods by which its clusters may be compressed. */
+  readonly methods: readonly Compression[];
+  /** Plain data: `LayerConfig.metadata` for `makeLayer`. */
+  readonly metadata: unknown;
+  /** Allocated ranges may be holes of the host file. Reads metadata, which may take long. */
+  hasSparseData(): boolean;
+  describe(): Description;
+  /**
+   * Checks that the image can be written and makes it ready, which may repair it. Missing if there is
+   * nothing to do.
+   *
+   * @returns Plain data: `ImageConfig.writing` for `makeWriter`.
+   * @throws SluiceError exit code 3 for what is refused, 1 if the host fails
+   */
+  prepareWriting?(report: Report): Promise<unknown>;
+}
+
+/** Where messages about an image go. Each begins with the path of the image. */
+export interface Report {
+  info(text: string): void;
+  warn(text: string): void;
+  /** How far a long step is. */
+  progress?(text: string): void;
+}
+
+/** Facts about an image that only its format has. */
+export interface Description {
+  /** For programs; null if there are none. */
+  readonly features: object | null;
+  /** The features for people: a keyword and its text, for each line. */
+  readonly lines: readonly (readonly [string, string])[];
+  readonly snapshots: readonly SnapshotInfo[];
+  /** Sentences, without the path of the image. */
+  readonly problems: readonly string[];
+}
+
+export interface SnapshotInfo {
+  id: string;
+  name: string;
+  /** ISO 8601, UTC. */
+  date: string;
+  /** Bytes. */
+  virtualSize: number;
+  /** Bytes of the saved state of a virtual machine. */
+  stateSize: number;
+}
+
+/** A layer loads its metadata with this. */
+export interface LayerIo {
+  readonly engine: Engine;
+  readonly resume: Resume;
+  /** Bound of its metadata cache, bytes. */
+  readonly cacheBytes: number;
+  /** The image may come to need more of the cache than now. */
+  readonly growable: boolean;
 }

@@ -1,7 +1,5 @@
 import type { EngineFile } from '../host/engine.js';
-import type { HostFile } from '../host/host-file.js';
 import type { Compression } from './inflate-calls.js';
-import type { OpenChain } from './open-chain.js';
 
 /** Metadata cache of an image if nothing else is said: the L2 tables of 128 GiB in 64 KiB clusters. */
 export const METADATA_CACHE_BYTES = 16 << 20;
@@ -35,28 +33,4 @@ export interface ImageConfig {
   methods: Compression[];
   /** More of the metadata, for writing; null for an image that is only read or has none. */
   writing: unknown;
-}
-
-/** The layers of an open image with the host files that they name by number. */
-export interface LayerConfigs {
-  sources: HostFile[];
-  layers: LayerConfig[];
-  methods: Compression[];
-}
-
-/** Numbers the host files of an open image and makes its layers plain data. */
-export function layerConfigs(chain: OpenChain): LayerConfigs {
-  const sources: HostFile[] = [];
-  const layers = chain.layers.map(({ source, format, qcow }): LayerConfig => {
-    const files = [sources.push(source) - 1];
-    const { size: hostSize } = source;
-    if (qcow === null) return { format, files, hostSize, metadata: null };
-    const { layout, l1, dataSource } = qcow;
-    if (dataSource !== null) files.push(sources.push(dataSource) - 1);
-    return { format, files, hostSize, metadata: { layout, l1 } };
-  });
-  const methods = chain.layers.flatMap(({ qcow }) =>
-    qcow === null ? [] : [qcow.layout.compression],
-  );
-  return { sources, layers, methods };
 }

@@ -2,13 +2,12 @@ import type { HostFile } from '../host/host-file.js';
 import { runNow, SyncEngine } from '../host/sync-engine.js';
 import { blockStatus, findHole } from './block-status.js';
 import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './extent.js';
-import { layerConfigs, METADATA_CACHE_BYTES } from './image-config.js';
+import { METADATA_CACHE_BYTES } from './image-config.js';
 import { InflateCalls } from './inflate-calls.js';
 import type { Layers } from './layers.js';
 import { makeLayers } from './make-driver.js';
-import type { OpenChain } from './open-chain.js';
-import { isPreallocated } from './qcow2/preallocation.js';
-import { hostRefused } from './qcow2/refusal.js';
+import { layerConfigs, type OpenChain } from './open-chain.js';
+import { hostRefused } from './refusal.js';
 
 /** A range of an image and where it lives; the terms of `qemu-img map`. */
 export interface MapEntry {
@@ -66,15 +65,16 @@ class Walk {
   readonly #layers: Layers;
   readonly #engine = new SyncEngine();
   /** By the engine's handle. */
-  readonly #sources: readonly HostFile[];
-  readonly #preallocated: readonly boolean[];
+  readonly #files: readonly HostFile[];
+  /** By layer. */
+  readonly #sparse: readonly boolean[];
   readonly #extent = newExtent();
 
   constructor(chain: OpenChain) {
-    const { sources, layers } = layerConfigs(chain);
+    const { files, layers } = layerConfigs(chain);
     this.#chain = chain;
-    this.#sources = sources;
-    const handles = sources.map(({ descriptor }) => {
+    this.#files = files;
+    const handles = files.map(({ descriptor }) => {
       return this.#engine.add({ descriptor, inMemory: false });
     });
     const config = { layers, alignment: 1, growable: false, cacheBytes: METADATA_CACHE_BYTES };
@@ -84,9 +84,7 @@ class Walk {
       inflateCalls: new InflateCalls(() => {}),
     });
     this.size = this.#layers.top.size;
-    this.#preallocated = chain.layers.map(({ source, qcow }) => {
-      return qcow !== null && isPreallocated(source, qcow.layout);
-    });
+    this.#sparse = chain.layers.map(({ image }) => image.hasSparseData());
   }
 
   /** The entry from `offset` on. Throws SluiceError where the metadata is broken. */
@@ -95,7 +93,7 @@ class Walk {
     const rest = this.size - offset;
     const error = runNow(blockStatus(this.#layers, this.#engine, REQUEST, offset, rest, extent));
     if (error < 0) {
-      throw hostRefused(this.#chain.layers[extent.layer]!.source.path, offset, error);
+      throw hostRefused(this.#chain.layers[extent.layer]!.file.path, offset, error);
     }
     const isHole = this.#cutAtHole(extent);
     const placed = extent.kind !== COMPRESSED && extent.offset >= 0;
@@ -108,13 +106,13 @@ class Walk {
       data: extent.kind !== ZERO,
       compressed: extent.kind === COMPRESSED,
       offset: placed ? extent.offset : null,
-      file: placed ? this.#sources[extent.file]!.path : null,
+      file: placed ? this.#files[extent.file]!.path : null,
     };
   }
 
   /** Data clusters of a preallocated image may be holes of the host file: zeros, but allocated. */
   #cutAtHole(extent: Extent): boolean {
-    if (extent.kind !== DATA || !this.#preallocated[extent.layer]) return false;
+    if (extent.kind !== DATA || !this.#sparse[extent.layer]) return false;
     const found = { ...extent };
     runNow(findHole(this.#engine, REQUEST, found));
     extent.length = found.length;

@@ -1,5 +1,5 @@
 import { type HostFile, isSameFile } from '../host/host-file.js';
-import { unsupported } from './qcow2/refusal.js';
+import { unsupported } from './refusal.js';
 
 /** The command line's word on the files that images name. Paths are absolute. */
 export interface NamedFiles {

@@ -1,48 +1,36 @@
 import { HostFile } from '../host/host-file.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { resolveBackingName } from './backing-name.js';
-import { roundUpToSector, SIZE_MAX } from './extent.js';
+import { SIZE_MAX } from './extent.js';
+import type { OpenHow, OpenImage } from './format.js';
+import { formatNamed, formatRecorded, isFormat } from './formats.js';
+import type { LayerConfig } from './image-config.js';
+import type { Compression } from './inflate-calls.js';
 import { checkDataFile, checkNamed, type NamedFiles, type Role } from './named-files.js';
-import { type Format, probeFormat } from './probe.js';
-import { readL1 } from './qcow2/l1-table.js';
-import type { QcowLayout } from './qcow2/layout.js';
-import { HEADER_HEAD_BYTES, parseHeader } from './qcow2/parse-header.js';
-import { malformed, unsupported } from './qcow2/refusal.js';
-import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './qcow2/snapshots.js';
-import { formatOf, HEAD_BYTES } from './signatures.js';
+import { formatOf, HEAD_BYTES, probeFormat } from './probe.js';
+import { malformed, unsupported } from './refusal.js';
 
 /** More layers than anybody keeps; each takes descriptors and memory. */
 export const CHAIN_MAX = 64;
 
 /** How an image is to be opened. */
 export interface ChainOptions {
-  /** `auto` looks at the image. */
-  format: 'auto' | Format;
+  /** Name of a format, or `auto`: the image tells. */
+  format: string;
   /** Formats of the backing files, from the top, for those whose overlay does not say. */
-  backingFormats: readonly Format[];
+  backingFormats: readonly string[];
   /** ID or name of the internal snapshot to show; null for the image as it is. */
   snapshot: string | null;
   /** Which files an image may name; absent: any backing file, and data files in its folder. */
   named?: NamedFiles;
 }
 
-/** A qcow2 layer's metadata. */
-export interface QcowPart {
-  layout: QcowLayout;
-  l1: Float64Array;
-  snapshots: Snapshot[];
-  /** Null where the data is in the image itself. */
-  dataSource: HostFile | null;
-}
-
 /** An image of a chain, open for reading. */
 export interface OpenLayer {
-  source: HostFile;
-  format: Format;
-  /** Virtual size, a multiple of 512. */
-  size: number;
-  /** Null for a raw layer. */
-  qcow: QcowPart | null;
+  file: HostFile;
+  /** Name of its format. */
+  format: string;
+  image: OpenImage;
 }
 
 /** An image and its backing files. */
@@ -53,7 +41,7 @@ export interface OpenChain {
 }
 
 /** Called with each file as soon as it is open, before anything is read: takes locks. */
-export type FileOpened = (source: HostFile, isTop: boolean) => void;
+export type FileOpened = (file: HostFile, isTop: boolean) => void;
 
 /** A chain as far as it can be opened. */
 export interface PartialChain extends OpenChain {
@@ -74,21 +62,21 @@ export function openChain(path: string, options: ChainOptions, opened?: FileOpen
   throw problem;
 }
 
-/** The same for what only describes an image: it has the layers above the one that fails. */
+/** The same for commands that only describe an image: it has the layers above the one that fails. */
 export function openPartly(path: string, options: ChainOptions, opened?: FileOpened): PartialChain {
-  const sources: HostFile[] = [];
+  const files: HostFile[] = [];
   const layers: OpenLayer[] = [];
   const close = () => {
-    for (const source of sources) source.close();
+    for (const file of files) file.close();
   };
-  const open: Open = (file, isTop, check) => {
-    const source = new HostFile(file);
-    const other = sources.find(({ identity }) => identity === source.identity);
-    sources.push(source);
-    if (other !== undefined) throw usedTwice(path, layers, source, other);
-    check?.(source);
-    opened?.(source, isTop);
-    return source;
+  const open: Open = (path, isTop, check) => {
+    const file = new HostFile(path);
+    const other = files.find(({ identity }) => identity === file.identity);
+    files.push(file);
+    if (other !== undefined) throw usedTwice(files[0]!.path, layers, file, other);
+    check?.(file);
+    opened?.(file, isTop);
+    return file;
   };
   try {
     openLayers(path, options, open, layers);
@@ -101,38 +89,38 @@ export function openPartly(path: string, options: ChainOptions, opened?: FileOpe
 function usedTwice(
   path: string,
   layers: readonly OpenLayer[],
-  source: HostFile,
+  file: HostFile,
   other: HostFile,
 ): SluiceError {
-  if (layers.some((layer) => layer.source === other)) {
-    return malformed(path, `its backing files form a loop at ${source.path}`);
+  if (layers.some((layer) => layer.file === other)) {
+    return malformed(path, `its backing files form a loop at ${file.path}`);
   }
   const isOwn = layers.length === 0;
   const what = isOwn
     ? 'its external data file is the image itself'
-    : `its chain has ${source.path} twice`;
+    : `its chain has ${file.path} twice`;
   return malformed(path, what);
 }
 
-/** `check` throws what is wrong with a file, before it is locked. */
-type Open = (path: string, isTop: boolean, check?: (source: HostFile) => void) => HostFile;
+/** `check` throws if something is wrong with a file, before it is locked. */
+type Open = (path: string, isTop: boolean, check?: (file: HostFile) => void) => HostFile;
 
 function openLayers(path: string, options: ChainOptions, open: Open, layers: OpenLayer[]): void {
-  let source = open(path, true);
+  let file = open(path, true);
   let format = options.format;
   for (;;) {
-    const layer = openLayer(source, format, layers.length === 0, options, open);
+    const layer = openLayer(file, format, layers.length === 0, options, open);
     layers.push(layer);
     const backing = backingOf(layer);
     if (backing === null) return;
     if (layers.length === CHAIN_MAX) {
       throw unsupported(path, `it has more than ${CHAIN_MAX - 1} backing files`);
     }
-    const { path: image } = layer.source;
+    const { path: image } = layer.file;
     checkNamed(image, 'backing', backing.path, options.named);
-    source = openNamed(image, 'backing', () => open(backing.path, false));
+    file = openNamed(image, 'backing', () => open(backing.path, false));
     format =
-      backing.format ?? options.backingFormats[layers.length - 1] ?? formatOfNone(layers, source);
+      backing.format ?? options.backingFormats[layers.length - 1] ?? formatOfNone(layers, file);
   }
 }
 
@@ -141,7 +129,7 @@ function openNamed(image: string, role: Role, open: () => HostFile): HostFile {
   try {
     return open();
   } catch (error) {
-    // What the file itself is refused for begins with its path, and says all.
+    // A refusal of the file itself begins with its path, and says all.
     if (!(error instanceof SluiceError) || error.exitCode !== EXIT_FAILED) throw error;
     const message = `${image}: its ${role} file ${error.message}`;
     throw new SluiceError(message, error.errno, error.exitCode, error);
@@ -153,76 +141,69 @@ function openNamed(image: string, role: Role, open: () => HostFile): HostFile {
  * like anything else. A guest that is shown a container's bytes may write over them; one that wrote a
  * header to its raw disk must not have it read: so it is never guessed.
  */
-function formatOfNone(layers: readonly OpenLayer[], source: HostFile): Format {
-  const found = formatOf(source.read(0, HEAD_BYTES));
+function formatOfNone(layers: readonly OpenLayer[], file: HostFile): string {
+  const found = formatOf(file.read(0, HEAD_BYTES));
   if (found === null) return 'raw';
   const formats = layers.map(({ format }) => format).join(',');
-  const ways = found === 'qcow2' ? ['qcow2', 'raw'] : ['raw'];
+  const ways = isFormat(found) ? [found, 'raw'] : ['raw'];
   throw unsupported(
-    layers.at(-1)!.source.path,
-    `its backing file ${source.path} looks like ${found}, and its format is not recorded; ` +
+    layers.at(-1)!.file.path,
+    `its backing file ${file.path} looks like ${found}, and its format is not recorded; ` +
       `use ${ways.map((way) => `--format ${formats},${way}`).join(' or ')}`,
   );
 }
 
 function openLayer(
-  source: HostFile,
-  asked: 'auto' | Format,
+  file: HostFile,
+  asked: string,
   isTop: boolean,
   options: ChainOptions,
   open: Open,
 ): OpenLayer {
-  const head = source.read(0, Math.min(HEADER_HEAD_BYTES, source.size));
-  const format = asked === 'auto' ? probeFormat(source.path, head) : asked;
-  if (format === 'raw') {
-    if (isTop && options.snapshot !== null) {
-      throw unsupported(source.path, 'a raw image has no snapshots');
-    }
-    return { source, format, size: roundUpToSector(source.size), qcow: null };
-  }
-  const header = parseHeader(source.path, head);
-  const snapshots = readSnapshots(source.path, source, header);
-  const layout =
-    isTop && options.snapshot !== null
-      ? layoutAt(source.path, header, snapshots, options.snapshot)
-      : header;
-  let dataSource: HostFile | null = null;
-  if (layout.dataFileName !== null) {
-    const { path } = resolveBackingName(source.path, layout.dataFileName, 'data');
-    checkNamed(source.path, 'data', path, options.named);
-    dataSource = openNamed(source.path, 'data', () => {
-      return open(path, isTop, (data) => checkDataFile(source, data, options.named));
-    });
-  }
-  if (layout.size > SIZE_MAX) throw malformed(source.path, 'its virtual size is above 2^53 bytes');
-  const qcow = { layout, l1: readL1(source, layout), snapshots, dataSource };
-  return { source, format, size: roundUpToSector(layout.size), qcow };
-}
-
-function layoutAt(
-  path: string,
-  layout: QcowLayout,
-  snapshots: readonly Snapshot[],
-  wanted: string,
-): QcowLayout {
-  const snapshot = findSnapshot(snapshots, wanted);
-  if (snapshot !== undefined) return snapshotLayout(path, layout, snapshot);
-  const names = snapshots.map(({ id, name }) => `${id} (${JSON.stringify(name)})`).join(', ');
-  const known = names === '' ? 'it has none' : `it has ${names}`;
-  throw malformed(path, `no snapshot ${JSON.stringify(wanted)}; ${known}`);
+  const { path } = file;
+  const head = file.read(0, Math.min(HEAD_BYTES, file.size));
+  const format = asked === 'auto' ? probeFormat(path, head) : asked;
+  const how: OpenHow = {
+    snapshot: isTop ? options.snapshot : null,
+    openDataFile: (name) => {
+      const { path: dataPath } = resolveBackingName(path, name, 'data');
+      checkNamed(path, 'data', dataPath, options.named);
+      return openNamed(path, 'data', () => {
+        return open(dataPath, isTop, (data) => checkDataFile(file, data, options.named));
+      });
+    },
+  };
+  const image = formatNamed(format).open(file, how);
+  if (image.size > SIZE_MAX) throw malformed(path, 'its virtual size is above 2^53 bytes');
+  return { file, format, image };
 }
 
 /** The backing file that a layer names, and the format that it records; null for none. */
-function backingOf({ source, qcow }: OpenLayer): { path: string; format: Format | null } | null {
-  if (qcow === null || qcow.layout.backingName === null) return null;
-  const { path, format } = resolveBackingName(source.path, qcow.layout.backingName);
-  const recorded = format ?? (qcow.layout.backingFormat || null);
-  return { path, format: recorded === null ? null : backingFormat(source.path, recorded) };
+function backingOf({ file, image }: OpenLayer): { path: string; format: string | null } | null {
+  if (image.backing === null) return null;
+  const { path, format } = resolveBackingName(file.path, image.backing.name);
+  const recorded = format ?? (image.backing.format || null);
+  if (recorded === null) return { path, format: null };
+  const known = formatRecorded(recorded);
+  if (known !== undefined) return { path, format: known.name };
+  throw unsupported(file.path, `its backing file has the format ${JSON.stringify(recorded)}`);
 }
 
-/** QEMU also takes the names of its protocol drivers, which give the bytes as they are. */
-function backingFormat(path: string, name: string): Format {
-  if (name === 'qcow2') return 'qcow2';
-  if (name === 'raw' || name === 'file' || name === 'host_device') return 'raw';
-  throw unsupported(path, `its backing file has the format ${JSON.stringify(name)}`);
+/** The layers of an open image, with the host files that they name by number. */
+export interface LayerConfigs {
+  files: HostFile[];
+  layers: LayerConfig[];
+  methods: Compression[];
+}
+
+/** Numbers the host files of an open image and makes its layers plain data. */
+export function layerConfigs(chain: OpenChain): LayerConfigs {
+  const all: HostFile[] = [];
+  const layers = chain.layers.map(({ file, format, image }): LayerConfig => {
+    const files = [all.push(file) - 1];
+    if (image.dataFile !== null) files.push(all.push(image.dataFile) - 1);
+    return { format, files, hostSize: file.size, metadata: image.metadata };
+  });
+  const methods = chain.layers.flatMap(({ image }) => image.methods);
+  return { files: all, layers, methods };
 }

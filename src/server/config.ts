@@ -1,6 +1,5 @@
 import type { GroupsConfig } from '../control/set-up-groups.js';
 import type { NamedFiles } from '../image/named-files.js';
-import type { Format } from '../image/probe.js';
 
 /** One image to show in the mount. */
 export interface ImageConfig {
@@ -8,9 +7,10 @@ export interface ImageConfig {
   name: string;
   /** Absolute path of the host file or block device. */
   path: string;
-  format: 'auto' | Format;
+  /** Name of its format, or `auto`: the image tells. */
+  format: string;
   /** Formats of its backing files, from the top, for those whose overlay does not say. */
-  backingFormats: Format[];
+  backingFormats: string[];
   /** ID or name of the internal snapshot to show; null for the image as it is. */
   snapshot: string | null;
   /** Which files it may name; absent: any backing file, and data files in its folder. */

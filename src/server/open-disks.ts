@@ -1,14 +1,12 @@
 import { describeUse } from '../host/device-use.js';
 import type { HostFile } from '../host/host-file.js';
 import type { ServedFile } from '../host/served-file.js';
-import { layerConfigs } from '../image/image-config.js';
-import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
-import type { QcowMetadata } from '../image/qcow2/format.js';
-import { smallestUnit } from '../image/qcow2/layout.js';
+import { formatNamed } from '../image/formats.js';
+import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
 import type { DiskConfig } from '../plane/disk.js';
+import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import type { DiskOptions, ImageConfig } from './config.js';
 import type { Log } from './log.js';
-import { prepareWriting } from './prepare-writing.js';
 
 /** The disks of a mount, open and locked. */
 export interface OpenDisks {
@@ -50,42 +48,39 @@ async function openDisk(
 ): Promise<DiskConfig> {
   const { readOnly } = config;
   // Its descriptors stay open as long as the mount: they hold the locks.
-  const chain = openChain(image.path, image, (source, isTop) => {
+  const chain = openChain(image.path, image, (file, isTop) => {
     const isWritten = isTop && !readOnly;
-    source.lock(isWritten);
-    if (!isWritten) warnOfUse(source, log);
+    file.lock(isWritten);
+    if (!isWritten) warnOfUse(file, log);
   });
   chains.push(chain);
-  const isRaw = chain.layers[0]!.qcow === null;
+  const top = chain.layers[0]!;
+  if (!readOnly) checkWritable(top, image);
   const direct = config.direct && chain.layers.every(isDirectPossible);
   // Before anything is made of the layers: a repair changes what is known of the first.
-  const write = readOnly || isRaw ? null : await prepareWriting(chain.layers[0]!, image, log);
-  const { sources, layers, methods } = layerConfigs(chain);
-  const files = sources.map((source, index): ServedFile => {
+  const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
+  const { files, layers, methods } = layerConfigs(chain);
+  const served = files.map((file): ServedFile => {
     // An image is written, and its data file; the files below them are not.
-    const isTop = index === 0 || source === chain.layers[0]!.qcow?.dataSource;
-    return source.serve({ readOnly: readOnly || !isTop, direct });
+    const isTop = file === top.file || file === top.image.dataFile;
+    return file.serve({ readOnly: readOnly || !isTop, direct });
   });
-  for (const source of sources) source.checkName();
-  const first = files[0]!;
-  const canGrow = isRaw ? !first.blockDevice : write !== null && isWhole(chain.layers[0]!);
-  const growable = config.growable && canGrow;
-  // The sizes of before may be old: the files were not locked yet.
-  layers[0]!.hostSize = first.size;
-  if (write !== null) (layers[0]!.metadata as QcowMetadata).l1 = write.l1;
+  for (const file of files) file.checkName();
+  const first = served[0]!;
+  const growable = config.growable && !readOnly && top.image.canGrow;
   return {
     name: image.name,
     path: image.path,
-    format: chain.layers[0]!.format,
+    format: top.format,
     image: {
-      files: files.map(({ descriptor, inMemory }) => ({ descriptor, inMemory })),
+      files: served.map(({ descriptor, inMemory }) => ({ descriptor, inMemory })),
       layers,
-      alignment: Math.max(...files.map((file) => file.alignment)),
+      alignment: Math.max(...served.map((file) => file.alignment)),
       blockDevice: first.blockDevice,
       growable,
       cacheBytes: config.metadataCache,
       methods,
-      writing: write,
+      writing,
     },
     start: 0,
     length: null,
@@ -98,16 +93,21 @@ async function openDisk(
   };
 }
 
-function warnOfUse(source: HostFile, log: Log): void {
-  const use = describeUse(source);
-  if (use !== null) log.warn(`${source.path}: ${use}: what is read may change at any time`);
+/** @throws SluiceError exit code 3 for an image that can only be read */
+function checkWritable({ file, format }: OpenLayer, { snapshot }: ImageConfig): void {
+  const { makeWriter, makeDriver } = formatNamed(format);
+  const isWritable = makeWriter !== undefined || makeDriver !== undefined;
+  if (isWritable && snapshot === null) return;
+  const what = isWritable ? 'a snapshot' : `an image of the format ${format}`;
+  const message = `${file.path}: ${what} cannot be written; use --read-only`;
+  throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
 }
 
-/** Its data is in its own file. */
-function isWhole({ qcow }: OpenLayer): boolean {
-  return qcow?.dataSource === null;
+function warnOfUse(file: HostFile, log: Log): void {
+  const use = describeUse(file);
+  if (use !== null) log.warn(`${file.path}: ${use}: what is read may change at any time`);
 }
 
-function isDirectPossible(layer: OpenLayer): boolean {
-  return layer.qcow === null || smallestUnit(layer.qcow.layout) >= DIRECT_BLOCK_BYTES;
+function isDirectPossible({ image }: OpenLayer): boolean {
+  return image.unitBytes >= DIRECT_BLOCK_BYTES;
 }

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
+import { overlayFormat } from '../image/formats.js';
 import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
-import { createOverlay } from '../image/qcow2/create-overlay.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
 
@@ -43,7 +43,7 @@ function overlaid(overlay: string, image: ImageConfig): ImageConfig {
   return {
     ...image,
     path: overlay,
-    format: 'qcow2',
+    format: overlayFormat().name,
     backingFormats: [format, ...image.backingFormats],
     snapshot: null,
     ...(named && { named: { ...named, backingFiles: [image.path, ...named.backingFiles] } }),
@@ -62,8 +62,8 @@ function makeOverlay(overlay: string, image: ImageConfig): void {
     const message = `${image.path}: a snapshot cannot have an overlay`;
     throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
   }
-  const { format, size } = openTop(image.path, image);
-  createOverlay(overlay, image.path, format, size);
+  const { format, image: base } = openTop(image.path, image);
+  overlayFormat().create(overlay, { path: image.path, format, size: base.size });
 }
 
 /** Writes that were meant for one image must not appear over another, or over another reading of it. */
@@ -73,7 +73,7 @@ function checkOverlay(overlay: ImageConfig, image: ImageConfig): void {
   const base = openTop(image.path, image);
   const below = chain.layers[1];
   const { path } = overlay;
-  if (below?.source.identity !== base.source.identity) {
+  if (below?.file.identity !== base.file.identity) {
     const message = `${path}: is there, and no overlay of ${image.path}; name another file`;
     throw new SluiceError(message, 'EEXIST', EXIT_IMAGE);
   }

@@ -13,6 +13,7 @@ test('sluice info prints sizes for people and in bytes', (t) => {
     problems: ['something'],
     chain: null,
     features: null,
+    lines: [],
     snapshots: [],
     content: null,
   };

@@ -22,11 +22,11 @@ function isInstalled(program: string): boolean {
   }
 }
 
-test('a size that is no multiple of 512 is shown rounded up', async (t) => {
+test('a size that is no multiple of 512 is shown rounded up', (t) => {
   const path = join(folder, 'odd.img');
   writeFileSync(path, 'x');
   truncateSync(path, 1000);
-  const info = await describeImage(path, AUTO);
+  const info = describeImage(path, AUTO);
   t.is(info.format, 'raw');
   t.is(info.hostSize, 1000);
   t.is(info.virtualSize, 1024);
@@ -43,10 +43,10 @@ for (const [type, format] of [
   ['qed', 'qed'],
   ['parallels', 'parallels'],
 ] as const) {
-  qemu(`an image that qemu-img makes as ${type} is named as ${format}`, async (t) => {
+  qemu(`an image that qemu-img makes as ${type} is named as ${format}`, (t) => {
     const path = join(folder, type);
     execFileSync('qemu-img', ['create', '-q', '-f', type, path, '1M']);
-    const info = await describeImage(path, AUTO);
+    const info = describeImage(path, AUTO);
     t.is(info.format, format);
     t.is(info.virtualSize, null);
     t.deepEqual(info.problems, [
@@ -55,17 +55,17 @@ for (const [type, format] of [
   });
 }
 
-qemu('told that it is raw, any image is raw', async (t) => {
+qemu('told that it is raw, any image is raw', (t) => {
   const path = join(folder, 'forced');
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
-  const info = await describeImage(path, { ...AUTO, format: 'raw' });
+  const info = describeImage(path, { ...AUTO, format: 'raw' });
   t.is(info.format, 'raw');
   t.deepEqual(info.problems, []);
 });
 
-test('what is no image is refused with exit code 3', async (t) => {
+test('what is no image is refused with exit code 3', (t) => {
   for (const path of [folder, '/dev/null']) {
-    const error = await t.throwsAsync(describeImage(path, AUTO), { instanceOf: SluiceError });
+    const error = t.throws(() => describeImage(path, AUTO), { instanceOf: SluiceError });
     t.is(error?.exitCode, 3);
   }
 });

@@ -25,7 +25,7 @@ function options(named?: Partial<NamedFiles>): ChainOptions {
 function layersOf(path: string, named?: Partial<NamedFiles>): string[] {
   const chain = openChain(path, options(named));
   chain.close();
-  return chain.layers.map(({ source, qcow }) => qcow?.dataSource?.path ?? source.path);
+  return chain.layers.map(({ file, image }) => image.dataFile?.path ?? file.path);
 }
 
 function refuses(
@@ -90,7 +90,7 @@ qemuTest('a backing file’s data file is held to the folder of the backing file
   t.regex(error?.message ?? '', /bad\.qcow2: its data file .* lies outside/);
 });
 
-qemuTest('an untrusted image names nothing that the command line does not', async (t) => {
+qemuTest('an untrusted image names nothing that the command line does not', (t) => {
   const maker = makeFolders(t);
   maker.create('vm/base.qcow2', '1M', 'data_file=@/vm/data.bin');
   maker.create('vm/top.qcow2', '1M', '', '-b', maker.path('vm/base.qcow2'), '-F', 'qcow2');
@@ -109,7 +109,7 @@ qemuTest('an untrusted image names nothing that the command line does not', asyn
   maker.create('vm/gone.qcow2', '1M', '', '-u', '-b', '/nowhere/gone', '-F', 'raw');
   const gone = maker.path('vm/gone.qcow2');
   refuses(t, gone, sentence(gone, 'backing', '/nowhere/gone'), { untrusted: true });
-  const info = await describeImage(gone, options({ untrusted: true }));
+  const info = describeImage(gone, options({ untrusted: true }));
   t.deepEqual(info.problems, [sentence(gone, 'backing', '/nowhere/gone').slice(gone.length + 2)]);
   t.is(info.virtualSize, null);
   t.deepEqual(

@@ -19,14 +19,15 @@ export const declaration: Declaration = {
 
 export async function handler(args: Arguments): Promise<void> {
   const { path, options } = parseImageCommand(args);
-  const described = await describeImage(path, options);
-  const sums = described.chain === null ? NOTHING : await countContent(path, options);
+  const described = describeImage(path, options);
+  const sums = described.chain === null ? NOTHING : countContent(path, options);
   const chain = described.chain?.map((layer, index) => ({
     ...layer,
     content: sums.layers[index] ?? null,
   }));
   const info: FullInfo = { ...described, chain: chain ?? null, content: sums.content };
-  print(args.json === true ? `${JSON.stringify(info, null, 2)}\n` : formatInfo(info));
+  const { lines: _, ...forPrograms } = info;
+  print(args.json === true ? `${JSON.stringify(forPrograms, null, 2)}\n` : formatInfo(info));
 }
 
 interface Sums {
@@ -38,7 +39,7 @@ interface Sums {
 
 const NOTHING: Sums = { content: null, layers: [] };
 
-async function countContent(path: string, options: ChainOptions): Promise<Sums> {
+function countContent(path: string, options: ChainOptions): Sums {
   const { problem, ...chain } = openPartly(path, options);
   const count = (layers: OpenLayer[]): Content | null => {
     try {

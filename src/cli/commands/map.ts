@@ -11,8 +11,8 @@ export const declaration: Declaration = {
   operands: IMAGE_OPERAND,
   options: { ...JSON_OPTION, ...IMAGE_OPTIONS },
   examples: [
-    ['sluice map vm.qcow2', 'for people'],
-    ['sluice map vm.qcow2 --json', 'what qemu-img map --output=json prints'],
+    ['sluice map disk.img', 'for people'],
+    ['sluice map disk.img --json', 'what qemu-img map --output=json prints'],
   ],
 };
 

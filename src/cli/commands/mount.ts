@@ -40,7 +40,7 @@ async function runHere(config: MountConfig, mounted: () => void): Promise<void> 
 }
 
 async function mount(asked: MountConfig, mounted: () => void): Promise<void> {
-  await checkImages(asked, (text) => note(`sluice: mount: ${text}`));
+  checkImages(asked, (text) => note(`sluice: mount: ${text}`));
   await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
   const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
   if (config.foreground) return runHere(config, mounted);

@@ -1,7 +1,7 @@
 import type { ReadableFile } from '../../host/open-file.js';
+import { malformed, unsupported } from '../refusal.js';
 import { entryOffset, isCopied, OFFSET_MAX } from './entries.js';
 import type { QcowLayout } from './layout.js';
-import { malformed, unsupported } from './refusal.js';
 import type { Snapshot } from './snapshots.js';
 
 /** A range of the file that holds metadata and nothing else, bytes. */

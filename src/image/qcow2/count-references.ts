@@ -1,8 +1,8 @@
 import type { ReadableFile } from '../../host/open-file.js';
+import { malformed, unsupported } from '../refusal.js';
 import { type Tables, tooMuch } from './collect-tables.js';
 import * as entries from './entries.js';
 import { geometryOf, type QcowLayout } from './layout.js';
-import { malformed, unsupported } from './refusal.js';
 
 // The use of a cluster. A cluster of metadata must have no other use.
 const METADATA = 1;

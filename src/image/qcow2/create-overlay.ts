@@ -1,6 +1,6 @@
 import { makeFile } from '../../host/file-edit.js';
 import { EXIT_FAILED, SluiceError } from '../../util/errors.js';
-import type { Format } from '../probe.js';
+import type { Backing } from '../format.js';
 import * as abi from './abi.js';
 import { setRefcount } from './refcounts.js';
 
@@ -19,18 +19,17 @@ const L1 = 3;
  * Makes an empty qcow2 image over another image.
  *
  * @param path Must not exist.
- * @param backing Absolute path of the image below.
- * @param size Virtual size, bytes.
  * @throws SluiceError exit code 1
  */
-export function createOverlay(path: string, backing: string, format: Format, size: number): void {
+export function createOverlay(path: string, backing: Backing): void {
+  const { size } = backing;
   const l1Entries = Math.ceil(size / ((CLUSTER_BYTES / 8) * CLUSTER_BYTES));
   const l1Clusters = Math.max(1, Math.ceil((l1Entries * 8) / CLUSTER_BYTES));
   const table = Buffer.alloc(CLUSTER_BYTES);
   table.writeBigUInt64BE(BigInt(REFCOUNT_BLOCK * CLUSTER_BYTES));
   const block = new Uint8Array(CLUSTER_BYTES);
   for (let i = 0; i < L1 + l1Clusters; i++) setRefcount(block, i, REFCOUNT_ORDER, 1);
-  const head = makeHead(path, backing, format, size, l1Entries);
+  const head = makeHead(path, backing, l1Entries);
   makeFile(path, (L1 + l1Clusters) * CLUSTER_BYTES, [
     { offset: REFCOUNT_TABLE * CLUSTER_BYTES, bytes: table },
     { offset: REFCOUNT_BLOCK * CLUSTER_BYTES, bytes: block },
@@ -39,14 +38,9 @@ export function createOverlay(path: string, backing: string, format: Format, siz
   ]);
 }
 
-function makeHead(
-  path: string,
-  backing: string,
-  format: Format,
-  size: number,
-  l1Entries: number,
-): Buffer {
-  const name = Buffer.from(backing);
+function makeHead(path: string, backing: Backing, l1Entries: number): Buffer {
+  const { path: below, format, size } = backing;
+  const name = Buffer.from(below);
   if (name.length > abi.BACKING_NAME_BYTES_MAX) {
     const message = `${path}: the path of the image below is longer than 1023 bytes`;
     throw new SluiceError(message, 'ENAMETOOLONG', EXIT_FAILED);

@@ -1,5 +1,5 @@
+import { malformed } from '../refusal.js';
 import * as abi from './abi.js';
-import { malformed } from './refusal.js';
 
 /** The contents of the header extensions. */
 export interface Extensions {

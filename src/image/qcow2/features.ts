@@ -1,5 +1,5 @@
+import { unsupported } from '../refusal.js';
 import * as abi from './abi.js';
-import { unsupported } from './refusal.js';
 
 const KNOWN_INCOMPATIBLE =
   (1 << abi.INCOMPATIBLE_DIRTY) |

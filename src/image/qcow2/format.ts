@@ -1,6 +1,9 @@
 import { mapAnonymous } from '../../sys/memory.js';
 import type { Format } from '../format.js';
+import { createOverlay } from './create-overlay.js';
 import { geometryOf, type QcowLayout } from './layout.js';
+import { openImage, type QcowMetadata } from './open-image.js';
+import { isQcow } from './parse-header.js';
 import { QcowLayer } from './qcow-layer.js';
 import { QcowWriter } from './qcow-writer.js';
 import type { WritePart } from './read-for-writing.js';
@@ -11,16 +14,12 @@ import { QcowWrites } from './writes.js';
 /** Logical blocks of a device are no larger. They are the smallest ranges that can be zeroed there. */
 const DEVICE_HOLE_BYTES = 4096;
 
-/** The metadata of a layer, as `LayerConfig` has it. */
-export interface QcowMetadata {
-  layout: QcowLayout;
-  /** From `readL1`. */
-  l1: Float64Array;
-}
-
 /** QEMU's image format: clusters found by tables, with refcounts, snapshots and backing files. */
 export const qcow2: Format = {
   name: 'qcow2',
+  probe: isQcow,
+  open: openImage,
+  create: createOverlay,
   hasMetadata: true,
   makeLayer: ({ metadata }, [file, dataFile = file], { engine, resume, cacheBytes, growable }) => {
     const { layout, l1 } = metadata as QcowMetadata;

@@ -1,10 +1,10 @@
 import type { Compression } from '../inflate-calls.js';
+import { malformed, unsupported } from '../refusal.js';
 import * as abi from './abi.js';
 import { getU64, OFFSET_MAX } from './entries.js';
 import { type Extensions, parseExtensions, textOf } from './extensions.js';
 import { checkIncompatible, type FeatureBits, hasFeature, readFeatureBits } from './features.js';
 import type { QcowLayout } from './layout.js';
-import { malformed, unsupported } from './refusal.js';
 
 /** Header, extensions and backing name lie in the first cluster: so many bytes at most. */
 export const HEADER_HEAD_BYTES = 1 << abi.CLUSTER_BITS_MAX;

@@ -1,11 +1,20 @@
 import type { HostFile } from '../../host/host-file.js';
 import type { ReadableFile } from '../../host/open-file.js';
-import type { QcowPart } from '../open-chain.js';
+import { malformed, unsupported } from '../refusal.js';
 import { entryOffset, isCopied, OFFSET_MAX } from './entries.js';
 import type { QcowLayout } from './layout.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
 import { getRefcount } from './refcounts.js';
-import { malformed, unsupported } from './refusal.js';
+import type { Snapshot } from './snapshots.js';
+
+/** The metadata of an open image. */
+export interface QcowPart {
+  layout: QcowLayout;
+  l1: Float64Array;
+  readonly snapshots: readonly Snapshot[];
+  /** Null where the data is in the image itself. */
+  readonly dataFile: HostFile | null;
+}
 
 /** What writing an image needs besides the data for reading it. Plain data. */
 export interface WritePart {
@@ -64,7 +73,7 @@ export function readForWriting(path: string, source: HostFile, qcow: QcowPart): 
   const deviceEnd = source.blockDevice
     ? Math.max(findEnd(source, layout, refcountTable), lastOf(metadata) * clusterBytes)
     : null;
-  const dataSize = qcow.dataSource?.size ?? -1;
+  const dataSize = qcow.dataFile?.size ?? -1;
   const list = Float64Array.from(metadata);
   return { l1, l1Copied, refcountTable, metadata: list, header, deviceEnd, dataSize };
 }
@@ -77,13 +86,13 @@ export function readForWriting(path: string, source: HostFile, qcow: QcowPart): 
 export function checkWritable(
   path: string,
   source: HostFile,
-  { layout, dataSource }: QcowPart,
+  { layout, dataFile }: QcowPart,
 ): void {
   if (layout.features.corrupt) {
     const what = 'marked as corrupt; repair it with qemu-img check -r all, or use --read-only';
     throw unsupported(path, what);
   }
-  if (dataSource?.blockDevice === true) {
+  if (dataFile?.blockDevice === true) {
     throw unsupported(path, 'its data file is a block device; use --read-only');
   }
   if (source.blockDevice && layout.features.dirty) {

@@ -1,4 +1,5 @@
 import type { WritableFile } from '../../host/open-file.js';
+import { unsupported } from '../refusal.js';
 import { REFCOUNT_TABLE_BYTES_MAX } from './abi.js';
 import { collectTables, correctCopied, type Tables, tooMuch } from './collect-tables.js';
 import { ReferenceCounter, type Window } from './count-references.js';
@@ -6,7 +7,6 @@ import { encodeTable } from './entries.js';
 import { HeaderBlock } from './header-block.js';
 import { geometryOf, type QcowLayout } from './layout.js';
 import { setRefcount } from './refcounts.js';
-import { unsupported } from './refusal.js';
 import type { Snapshot } from './snapshots.js';
 
 /**

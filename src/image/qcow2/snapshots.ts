@@ -1,9 +1,9 @@
 import type { ReadableFile } from '../../host/open-file.js';
+import { malformed } from '../refusal.js';
 import * as abi from './abi.js';
 import { getU64, OFFSET_MAX } from './entries.js';
 import { textOf } from './extensions.js';
 import type { QcowLayout } from './layout.js';
-import { malformed } from './refusal.js';
 
 /** An internal snapshot. Plain data. */
 export interface Snapshot {

@@ -1,10 +1,18 @@
-import type { Format } from '../format.js';
+import type { HostFile } from '../../host/host-file.js';
+import { roundUpToSector } from '../extent.js';
+import type { Format, OpenHow, OpenImage } from '../format.js';
+import { unsupported } from '../refusal.js';
 import { RawDriver } from './raw-driver.js';
 import { RawLayer } from './raw-layer.js';
 
 /** An image that is its host file, byte for byte. */
 export const raw: Format = {
   name: 'raw',
+  // QEMU records the names of its protocol drivers too, which give the bytes as they are.
+  aliases: ['file', 'host_device'],
+  // Any bytes may be a raw image, so none look like one.
+  probe: () => false,
+  open: openRaw,
   hasMetadata: false,
   makeLayer: ({ hostSize }, [file]) => new RawLayer(file!, hostSize),
   makeDriver: ({ layers, alignment, blockDevice }, file, io) => {
@@ -12,3 +20,19 @@ export const raw: Format = {
     return new RawDriver({ file, hostSize, alignment, blockDevice }, io);
   },
 };
+
+function openRaw(file: HostFile, { snapshot }: OpenHow): OpenImage {
+  if (snapshot !== null) throw unsupported(file.path, 'a raw image has no snapshots');
+  return {
+    size: roundUpToSector(file.size),
+    backing: null,
+    dataFile: null,
+    unitBytes: Number.POSITIVE_INFINITY,
+    canGrow: !file.blockDevice,
+    methods: [],
+    metadata: null,
+    // Its layer tells of the holes.
+    hasSparseData: () => false,
+    describe: () => ({ features: null, lines: [], snapshots: [], problems: [] }),
+  };
+}

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { openChain } from '../../../src/image/open-chain.js';
 import { type FlushIo, MetadataFlush } from '../../../src/image/qcow2/metadata-flush.js';
+import type { QcowImage } from '../../../src/image/qcow2/open-image.js';
 import { QcowLayer } from '../../../src/image/qcow2/qcow-layer.js';
 import { QcowWriter } from '../../../src/image/qcow2/qcow-writer.js';
 import { readForWriting } from '../../../src/image/qcow2/read-for-writing.js';
@@ -58,23 +59,24 @@ qemuTest('a table of refcounts moves: power may fail between any two writes', as
   const path = maker.path('top.qcow2');
   const before = readFileSync(path);
   const chain = openChain(path, { format: 'qcow2', backingFormats: [], snapshot: null });
-  const { source, qcow } = chain.layers[0]!;
-  const part = readForWriting(path, source, qcow!);
+  const { file, image } = chain.layers[0]!;
+  const qcow = (image as QcowImage).part;
+  const part = readForWriting(path, file, qcow);
   const cache = new SliceCache(mapAnonymous(64 * 512), 512);
   // Everything it needs is in memory.
   const loads = null as never;
-  const layer = new QcowLayer(qcow!.layout, part.l1, cache, loads, 0, 0);
-  const writer = new QcowWriter(layer, part, source.size, 1 << 20);
+  const layer = new QcowLayer(qcow.layout, part.l1, cache, loads, 0, 0);
+  const writer = new QcowWriter(layer, part, file.size, 1 << 20);
   const { allocator } = writer;
   const { blocks } = allocator;
   const oldTable = blocks.tableOffset;
   while (blocks.tableOffset === oldTable) {
     const host = allocator.allocate();
-    if (host < 0) blocks.loaded(blocks.wanted, source.read(blocks.offsetOf(blocks.wanted), 512));
+    if (host < 0) blocks.loaded(blocks.wanted, file.read(blocks.offsetOf(blocks.wanted), 512));
   }
   chain.close();
   const steps: Step[] = [];
-  const flush = new MetadataFlush(writer, source.size).run(recorder(steps), false);
+  const flush = new MetadataFlush(writer, file.size).run(recorder(steps), false);
   let step = flush.next(0);
   while (!step.done) step = flush.next(step.value);
   t.is(step.value, 0);

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import type { WritableFile } from '../../../src/host/open-file.js';
 import { openChain } from '../../../src/image/open-chain.js';
+import type { QcowImage } from '../../../src/image/qcow2/open-image.js';
 import { parseHeader } from '../../../src/image/qcow2/parse-header.js';
 import { rebuildRefcounts } from '../../../src/image/qcow2/rebuild-refcounts.js';
 import type { Snapshot } from '../../../src/image/qcow2/snapshots.js';
@@ -53,10 +54,10 @@ function rebuild(file: MemoryFile, snapshots: readonly Snapshot[], windowCluster
   }
 }
 
-function snapshotsOf(maker: Maker): Snapshot[] {
+function snapshotsOf(maker: Maker): readonly Snapshot[] {
   const path = maker.path('top.qcow2');
   const chain = openChain(path, { format: 'qcow2', backingFormats: [], snapshot: null });
-  const { snapshots } = chain.layers[0]!.qcow!;
+  const { snapshots } = (chain.layers[0]!.image as QcowImage).part;
   chain.close();
   return snapshots;
 }

@@ -1,5 +1,5 @@
-import { errnoName } from '../../util/errno.js';
-import { EXIT_IMAGE, SluiceError } from '../../util/errors.js';
+import { errnoName } from '../util/errno.js';
+import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
 
 /** The error for a broken image. `what` completes the sentence that begins with the path. */
 export function malformed(path: string, what: string): SluiceError {

@@ -1,0 +1,48 @@
+import test from 'ava';
+import { formatOf, HEAD_BYTES, probeFormat } from '../../src/image/probe.js';
+import { SluiceError } from '../../src/util/errors.js';
+
+/** The first bytes of a file, with a text of latin1 at an offset. */
+function head(text: string, offset = 0): Buffer {
+  const bytes = Buffer.alloc(HEAD_BYTES);
+  bytes.write(text, offset, 'latin1');
+  return bytes;
+}
+
+const QCOW2 = 'QFI\xfb\0\0\0\x03';
+
+for (const [text, offset, format] of [
+  [QCOW2, 0, 'qcow2'],
+  ['KDMV', 0, 'vmdk'],
+  ['# Disk DescriptorFile', 0, 'vmdk'],
+  ['\x7f\x10\xda\xbe', 64, 'vdi'],
+  ['', 0, null],
+  [QCOW2, 1, null],
+] as const) {
+  test(`bytes with ${JSON.stringify(text)} at ${offset} look like ${format}`, (t) => {
+    t.is(formatOf(head(text, offset)), format);
+  });
+}
+
+test('a file shorter than a header is raw', (t) => {
+  t.is(formatOf(Buffer.from('QFI\xfb', 'latin1')), null);
+  t.is(probeFormat('/disk', Buffer.alloc(0)), 'raw');
+});
+
+test('a name that fits is enough, an ending for raw images is not', (t) => {
+  t.is(probeFormat('/vm.qcow2', head(QCOW2)), 'qcow2');
+  t.is(probeFormat('/vm.anything', head(QCOW2)), 'qcow2');
+  for (const name of ['/vm', '/vm.img', '/vm.RAW', '/dev/sda']) {
+    const error = t.throws(() => probeFormat(name, head(QCOW2)), { instanceOf: SluiceError });
+    t.regex(error?.message ?? '', /looks like qcow2 but is not named so/);
+    t.is(error?.exitCode, 3);
+  }
+});
+
+test('a format that cannot be mounted is refused under any name', (t) => {
+  for (const name of ['/vm.vmdk', '/vm.img']) {
+    const error = t.throws(() => probeFormat(name, head('KDMV')), { instanceOf: SluiceError });
+    t.regex(error?.message ?? '', /looks like vmdk, .*; use --format raw to show its bytes$/);
+    t.is(error?.errno, 'ENOTSUP');
+  }
+});
