@@ -1,10 +1,10 @@
 import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
 
 /**
- * The data plane's memory: one mapping, so that one set of views serves all of it. Nothing is
- * resident before it is used.
+ * The memory of the data plane: one mapping with one set of views. A page becomes resident when it is
+ * first used.
  *
- *     replies   REQUESTS x 192 bytes    every reply but the data of a READ
+ *     replies   REQUESTS x 192 bytes    every reply except the data of a READ
  *     slots     SLOTS x 1.02 MiB        a request as received, then its data while in flight
  *     pool      1 GiB                   payload of WRITEs that wait in a group (payload-pool.ts)
  */
@@ -12,18 +12,17 @@ import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
 /** Largest READ and WRITE request, bytes: the kernel's own limit without fs.fuse.max_pages_limit. */
 export const MAX_IO_BYTES = 1 << 20;
 
-/** Requests that may be under way: those that wait in groups and those in flight. */
+/** The most requests that wait in groups or are in flight. */
 export const REQUESTS = 65536;
-/** Requests in flight below the groups at most: more than any disk we know can use. */
+/** The most requests in flight below the groups: more than any known disk can use. */
 export const IN_FLIGHT_MAX = 256;
-/** Slots that are left for receiving while IN_FLIGHT_MAX are busy. */
+/** Slots for receiving while IN_FLIGHT_MAX slots are busy. */
 export const RECEIVE_SLOTS = 32;
 export const SLOTS = IN_FLIGHT_MAX + RECEIVE_SLOTS;
 /**
- * When it is full, waiting WRITEs keep the slots that requests are received into, and in the end
- * nothing is received: no other group's requests, no control file's. At 1 GiB that takes 1024 waiting
- * writes of 1 MiB, or 16384 of 64 KiB; their callers hold as much. Offsets in the plane's memory stay
- * below 2^31.
+ * When the pool is full, waiting WRITEs keep their slots, and in the end nothing more is received, not even
+ * requests of other groups or for control files. At 1 GiB that takes 1024 waiting writes of 1 MiB, or
+ * 16384 of 64 KiB; their callers hold as much memory. Offsets in the memory stay below 2^31.
  */
 export const POOL_BYTES = 1024 << 20;
 
@@ -31,13 +30,13 @@ export const POOL_BYTES = 1024 << 20;
 export const REPLY_BYTES = 192;
 
 const PAGE = 4096;
-/** Where data begins in a slot. A WRITE is received so that its payload lands here, page-aligned. */
+/** Offset of data in a slot. A WRITE is received so that its payload begins here, page-aligned. */
 export const SLOT_DATA = PAGE;
 /** Headers of a WRITE: struct fuse_in_header (40) and fuse_write_in (40). */
 export const SLOT_REQUEST = SLOT_DATA - 80;
 /** Where a transport puts data of its own, behind everything that a request without data can contain. */
 export const SLOT_ANSWER = SLOT_DATA + 2 * PAGE;
-/** Where an unaligned write reads the blocks at its two edges. */
+/** Offset of the blocks at the two edges of an unaligned write. */
 export const SLOT_EDGES = SLOT_DATA + MAX_IO_BYTES + 2 * PAGE;
 export const SLOT_BYTES = SLOT_EDGES + 2 * PAGE;
 /** Room for one request; the kernel wants at least 80 bytes and the largest WRITE. */
@@ -47,7 +46,7 @@ const SLOTS_AT = REQUESTS * REPLY_BYTES;
 const POOL_AT = SLOTS_AT + SLOTS * SLOT_BYTES;
 const TOTAL_BYTES = POOL_AT + POOL_BYTES;
 
-/** A slot that held more than this is given back to the system when the plane falls idle. */
+/** When the plane is idle, a free slot keeps this much memory and returns the rest to the system. */
 const KEEP_BYTES = 64 << 10;
 const MADV_DONTNEED = 4;
 
@@ -75,7 +74,7 @@ export class Memory {
     return this.#freeCount;
   }
 
-  /** Last used, first taken: the working set stays as small as the load. -1 when there is none. */
+  /** The slot that was released last, so that the working set is small; -1 if none is free. */
   takeSlot(): number {
     return this.#freeCount === 0 ? -1 : this.#free[--this.#freeCount]!;
   }
@@ -84,7 +83,7 @@ export class Memory {
     this.#free[this.#freeCount++] = slot;
   }
 
-  /** Gives the pages of free slots and of the pool back, but for the first of each slot. */
+  /** Returns the pages of free slots to the system, except the first KEEP_BYTES of each. */
   trim(): void {
     for (let i = 0; i < this.#freeCount; i++) {
       const at = slotOffset(this.#free[i]!) + KEEP_BYTES;
@@ -97,12 +96,10 @@ export class Memory {
   }
 }
 
-/** Offset of a slot in the memory. */
 export function slotOffset(slot: number): number {
   return SLOTS_AT + slot * SLOT_BYTES;
 }
 
-/** Offset of a request's own reply area. */
 export function replyOffset(request: number): number {
   return request * REPLY_BYTES;
 }
@@ -115,7 +112,6 @@ export function timesOffset(request: number): number {
   return replyOffset(request) + REPLY_BYTES - TIMES_BYTES;
 }
 
-/** Offset of the pool. */
 export function poolOffset(): number {
   return POOL_AT;
 }

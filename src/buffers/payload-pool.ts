@@ -6,18 +6,18 @@ const SMALLEST_LOG2 = 12;
 const CLASSES = 9; // 4 KiB, 8 KiB … 1 MiB
 
 /**
- * Right-sized places for the payload of WRITEs that wait in a group, so that a waiting request never
- * holds a slot that another needs. Size classes are powers of two from 4 KiB to 1 MiB, so every place
- * is page-aligned; a chunk of 1 MiB belongs to one class while any of it is in use.
+ * Memory for the payload of WRITEs that wait in a group, so that they do not keep slots. Places have the
+ * size of their class, a power of two from 4 KiB to 1 MiB, and are page-aligned. A chunk of 1 MiB belongs
+ * to one class while any place in it is in use.
  */
 export class PayloadPool {
-  /** Places in use of each chunk. */
+  /** Places in use in each chunk. */
   readonly #used = new Int32Array(CHUNKS);
   /** Class of each chunk in use. */
   readonly #class = new Int8Array(CHUNKS);
-  /** Places in use, one bit each: at most 256 places of 4 KiB in a chunk. */
+  /** A bit for each place in use: a chunk has at most 256 places, of 4 KiB. */
   readonly #bits = new Uint32Array(CHUNKS * 8);
-  /** Chunk in which each class last found room. */
+  /** The chunk in which each class last found room. */
   readonly #hint = new Int32Array(CLASSES).fill(-1);
   #inUse = 0;
 
@@ -26,7 +26,7 @@ export class PayloadPool {
     return this.#inUse;
   }
 
-  /** @returns Offset in the plane's memory for `bytes` (1 to 1 MiB), or -1 when the pool is full. */
+  /** @returns Offset in the memory of a place for `bytes` (1 to 1 MiB); -1 if the pool is full. */
   take(bytes: number): number {
     const wanted = classOf(bytes);
     let chunk = this.#hint[wanted]!;
@@ -41,7 +41,7 @@ export class PayloadPool {
     return poolOffset() + chunk * CHUNK_BYTES + this.#takePlace(chunk) * placeBytes(wanted);
   }
 
-  /** Gives back what `take` returned. */
+  /** Frees the place at an offset that `take` returned. */
   release(offset: number): void {
     const at = offset - poolOffset();
     const chunk = Math.floor(at / CHUNK_BYTES);
@@ -55,7 +55,7 @@ export class PayloadPool {
     return this.#used[chunk]! < CHUNK_BYTES / placeBytes(sizeClass);
   }
 
-  /** A chunk of this class with room, else an unused one; -1 when there is neither. */
+  /** A chunk of this class with room, else an unused chunk, else -1. */
   #findChunk(wanted: number): number {
     let unused = -1;
     for (let chunk = 0; chunk < CHUNKS; chunk++) {
@@ -68,7 +68,7 @@ export class PayloadPool {
     return unused;
   }
 
-  /** Marks the first free place of a chunk that has one. */
+  /** Takes the first free place of a chunk with room. */
   #takePlace(chunk: number): number {
     for (let word = chunk * 8; ; word++) {
       const free = ~this.#bits[word]!;

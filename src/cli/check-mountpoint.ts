@@ -27,8 +27,8 @@ async function refuseMounted(path: string): Promise<void> {
 }
 
 /**
- * Checks the mount point and returns it without symbolic links. The mount table is looked at first,
- * because stat(2) of a mount whose daemon hangs does not return.
+ * Checks the mount point and returns it without symbolic links. Reads the mount table first: stat(2) of
+ * a mount whose daemon hangs does not return.
  *
  * @param path absolute
  * @throws SluiceError EBUSY, ENOENT, ENOTDIR, EACCES, ENOTCONN; exit code 4
@@ -55,7 +55,7 @@ async function isExecutable(path: string): Promise<boolean> {
   }
 }
 
-/** Where programs are looked for, and who asks. */
+/** The user, and the folders of programs. */
 export interface MountRights {
   uid: number;
   /** $PATH. */
@@ -63,7 +63,7 @@ export interface MountRights {
 }
 
 /**
- * Makes sure that this user can mount at all: root by itself, others through fusermount3.
+ * Checks that the user can mount: root needs nothing, other users need fusermount3.
  *
  * @throws SluiceError ENOENT, exit code 4
  */

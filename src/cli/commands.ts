@@ -3,11 +3,11 @@ import type { CommandModule } from './declaration.js';
 /** A command as the help lists it. */
 export interface Command {
   readonly name: string;
-  /** Names of the operands; [one] may be missing, and `..` takes all that are left. */
+  /** Names of the operands. One in brackets is optional; one with `..` takes all remaining words. */
   readonly operands: string;
   readonly synopsis: string;
   readonly describe: string;
-  /** Loads the command. Most commands run faster than all of them load. */
+  /** Loads the command: loading all commands takes longer than running most of them. */
   readonly load: () => Promise<CommandModule>;
 }
 

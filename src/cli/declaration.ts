@@ -1,16 +1,16 @@
-/** An option of a command, as yargs shows it. */
+/** An option of a command. */
 export interface Option {
   readonly type: 'boolean' | 'string';
   readonly describe: string;
 }
 
-/** The words that a command takes. */
+/** The operands, options and examples of a command. */
 export interface Declaration {
   readonly usage: string;
-  /** By name, as in `Command.operands`. */
+  /** Descriptions by name; the names are those in `Command.operands`. */
   readonly operands: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, Option>>;
-  /** Command lines with their meaning. */
+  /** Command lines, each with its meaning. */
   readonly examples: readonly [string, string][];
 }
 

@@ -5,7 +5,7 @@ import { readMountTable, topMount } from '../sys/mount-table.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { absolutePath } from './working-directory.js';
 
-/** The path with symbolic links resolved in all but its last part, which may be a dead mount. */
+/** Resolves symbolic links in all but the last part of a path, which may be a dead mount. */
 async function resolveParent(path: string): Promise<string> {
   try {
     return join(await realpath(dirname(path)), basename(path));
@@ -14,7 +14,7 @@ async function resolveParent(path: string): Promise<string> {
   }
 }
 
-/** The path with every link resolved, or itself where that fails, as on a dead mount. */
+/** Resolves all symbolic links; returns the path itself if that fails, as on a dead mount. */
 async function resolveFully(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -24,8 +24,8 @@ async function resolveFully(path: string): Promise<string> {
 }
 
 /**
- * Finds the sluice mount that a user names. The mount itself is touched only when it is not in the
- * mount table under the name as given: then it is no mount, or a link to one.
+ * Finds the sluice mount at a path. Touches the file system only if the mount table does not have the
+ * path itself: then it is no mount, or a link to one.
  *
  * @returns the mount point as the kernel knows it
  * @throws SluiceError EINVAL, exit code 4, when sluice is not mounted there

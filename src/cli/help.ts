@@ -2,10 +2,10 @@ import yargs, { type Argv } from 'yargs';
 import { COMMANDS, type Command } from './commands.js';
 import type { Declaration } from './declaration.js';
 
-/** A terminal of the usual width shows the help without breaking its lines. */
+/** The usual width of a terminal. */
 const HELP_WIDTH = 80;
 
-/** The help of `sluice --help`: written here, because yargs knows `mount <paths..>` only. */
+/** The text of `sluice --help`. yargs would show `mount <paths..>` instead of the synopsis. */
 function usage(): string {
   const width = Math.max(...COMMANDS.map(({ synopsis }) => synopsis.length)) + 2;
   const lines = COMMANDS.map(({ synopsis, describe }) => {
@@ -29,7 +29,7 @@ function declare(parser: Argv, declaration: Declaration): Argv {
   return parser.usage(usage).options(options).example(examples);
 }
 
-/** The help of a command; without one, of sluice. */
+/** The help of a command, or of sluice if none is given. */
 export async function helpOf(command?: Command): Promise<string> {
   const parser = yargs()
     .scriptName('sluice')

@@ -3,10 +3,10 @@ import { looksLikeRule } from '../control/members.js';
 import { refuse } from '../util/errors.js';
 import { absolutePath } from './working-directory.js';
 
-/** An image as named on the command line: the file `NAME.raw` in the mount, and where it lives. */
+/** An image of the command line. */
 export interface ImageArgument {
   name: string;
-  /** Absolute, but not resolved: may be a symbolic link, may be missing. */
+  /** Absolute. It may be a symbolic link, or missing. */
   path: string;
 }
 
@@ -20,7 +20,7 @@ export function defaultName(path: string): string {
   return dot > 0 ? base.slice(0, dot) : base;
 }
 
-/** True for control characters: they would break the lines of `io.stat` and `members`. */
+/** Control characters would break the lines of `io.stat` and `members`. */
 function hasControlCharacter(text: string): boolean {
   return /\p{Cc}/u.test(text);
 }
@@ -58,7 +58,7 @@ export function parseImageArgument(argument: string, directory: string): ImageAr
   return { name, path: absolutePath('the image', path, directory) };
 }
 
-/** Refuses two images that would be the same file in the mount. */
+/** Refuses two images with the same name. */
 export function checkNameClash(images: readonly ImageArgument[]): void {
   const seen = new Map<string, string>();
   for (const { name, path } of images) {

@@ -6,9 +6,9 @@ import { oneLine } from '../util/one-line.js';
 import { commandOf, runWords } from './parser.js';
 import { OutputClosed } from './terminal.js';
 
-/** The program `sluice`: the only place that prints errors and exits. */
+/** The program `sluice`. Nothing else prints errors or sets the exit code. */
 
-/** Shortens the paths in a message to what one would type in this directory. */
+/** Makes the paths in a message relative to the directory. */
 function shorten(message: string, directory: string): string {
   if (directory === '/') return message;
   const prefix = `${directory}/`;
@@ -30,7 +30,7 @@ function isVerbose(words: readonly string[]): boolean {
   return words.slice(0, end < 0 ? undefined : end).includes('--verbose');
 }
 
-/** Says what went wrong. @returns the exit code */
+/** Prints an error. @returns the exit code */
 function fail(error: unknown, words: readonly string[]): number {
   if (error instanceof OutputClosed) return EXIT_OK;
   process.stderr.write(`${errorLine(error, words)}\n`);
@@ -53,10 +53,10 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 const words = process.argv.slice(2);
-// Nobody reads stderr any more: there is no other place to say it, and a mount goes on.
+// A closed stderr ends nothing: a mount in the foreground goes on.
 process.stderr.on('error', () => {});
 process.on('uncaughtException', (error) => {
-  // A daemon in the foreground ends its mount first.
+  // A mount in the foreground has a handler of its own, which ends the mount first.
   if (process.listenerCount('uncaughtException') > 1) return;
   process.exit(fail(error, words));
 });

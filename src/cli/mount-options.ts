@@ -57,11 +57,11 @@ const MOUNT_OPTIONS = {
   o: { type: 'string', describe: 'options in the style of fstab: ro,noatime' },
 } as const;
 
-/** One text, or a list where an option was given more than once. */
+/** A list if the option is given more than once. */
 type Text = string | string[] | undefined;
 type Flag = boolean | boolean[] | undefined;
 
-/** Arguments of `sluice mount` as parsed, before any check. */
+/** Arguments of `sluice mount`, not yet checked. */
 export interface MountArguments extends NamedFileArguments {
   paths: string[];
   group?: Text;
@@ -86,7 +86,7 @@ export interface MountArguments extends NamedFileArguments {
   o?: Text;
 }
 
-/** The words of `sluice mount`. Each option is described in docs/manual.md (a test compares). */
+/** A test checks that docs/manual.md has each option. */
 export const MOUNT: Declaration = {
   usage: 'sluice mount [NAME=]IMAGE... MOUNTPOINT [options]\n\nMount images as plain files.',
   operands: { paths: 'images, each shown as NAME.raw, and the mount point' },

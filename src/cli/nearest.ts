@@ -1,4 +1,4 @@
-/** Edits (a letter more, less, other, or two swapped) that turn one word into the other. */
+/** Number of edits between two words: a letter added, removed, replaced, or two letters swapped. */
 function editDistance(from: string, to: string): number {
   let before: number[] = [];
   let above = Array.from({ length: to.length + 1 }, (_, column) => column);
@@ -20,12 +20,12 @@ function editDistance(from: string, to: string): number {
   return above[to.length]!;
 }
 
-/** Letters of a word without its dashes, of which a third may be wrong. */
+/** A third of the letters of a word may be wrong. */
 function tolerance(word: string): number {
   return Math.floor(word.replaceAll('-', '').length / 3);
 }
 
-/** `did you mean --read-only?`, or null if no known word is like it: near, or longer by an end. */
+/** `did you mean --read-only?` for the nearest known word, or one that begins with the word; else null. */
 export function didYouMean(word: string, known: readonly string[]): string | null {
   const kebab = word.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const rated = known.map((candidate) => {

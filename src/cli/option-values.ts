@@ -6,7 +6,7 @@ export function many(value: string | string[] | undefined): string[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** The value of an option that is given once at most. */
+/** The value of an option that may be given only once. */
 export function oneText(
   option: string,
   value: string | string[] | undefined,
@@ -16,7 +16,7 @@ export function oneText(
   return value ?? missing;
 }
 
-/** A flag. Given twice is fine as long as both say the same. */
+/** The value of a flag. It may be given twice with the same value. */
 export function oneFlag(
   option: string,
   value: boolean | boolean[] | undefined,
@@ -28,7 +28,7 @@ export function oneFlag(
   return first;
 }
 
-/** One word of a list. */
+/** The value of an option that takes one of a few words. */
 export function oneWord<Word extends string>(
   option: string,
   value: string | string[] | undefined,
@@ -43,7 +43,7 @@ export function oneWord<Word extends string>(
   return word;
 }
 
-/** A whole number within bounds, both included. `or` names what else the option takes. */
+/** A whole number from `min` to `max`. `or` names other values of the option, for the message. */
 export function oneInteger(
   option: string,
   value: string | string[] | undefined,

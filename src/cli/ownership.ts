@@ -10,8 +10,8 @@ const LARGEST_ID = 0xfffffffe;
 /**
  * Reads --owner and --mode.
  *
- * @throws SluiceError EINVAL, exit code 2: unknown names, bits other than rwx, and an owner whom the
- *   kernel would not let into the mount.
+ * @throws SluiceError EINVAL, exit code 2: an unknown name, a bit other than rwx, or an owner that the
+ *   kernel would refuse access to the mount.
  */
 export function parseOwnership(
   args: MountArguments,

@@ -15,13 +15,13 @@ const EVERYWHERE: Readonly<Record<string, Pick<Option, 'type'>>> = {
   verbose: { type: 'boolean' },
 };
 
-/** The command that a command line names, if it is one. */
+/** The command of a command line; undefined if its first word is none. */
 export function commandOf(words: readonly string[]): Command | undefined {
   const first = words.find((word) => !word.startsWith('-'));
   return COMMANDS.find(({ name }) => name === first);
 }
 
-/** The command that a command line has to name; undefined where it begins with an option. */
+/** As `commandOf`, but only a line that begins with an option may lack a command. */
 function demandCommand(words: readonly string[]): Command | undefined {
   const command = commandOf(words);
   const [first = ''] = words[0] === '--' ? words.slice(1) : words;
@@ -30,7 +30,7 @@ function demandCommand(words: readonly string[]): Command | undefined {
   throw refuse(`${first}: unknown command; ${hint}`);
 }
 
-/** Gives the operands their names. */
+/** Operands by name. Throws if there are too few or too many. */
 function nameOperands(command: Command, operands: readonly string[]): Arguments {
   const expected = `expected sluice ${command.synopsis}`;
   const left = [...operands];
@@ -43,14 +43,14 @@ function nameOperands(command: Command, operands: readonly string[]): Arguments 
   return named;
 }
 
-/** `help` and `help mount` are other words for --help. */
+/** Turns `help` and `help mount` into `--help` and `mount --help`. */
 function withoutHelp(words: readonly string[]): readonly string[] {
   return words[0] === 'help' ? [...words.slice(1), '--help'] : words;
 }
 
 /** Prints the help of a command; without one, of sluice. */
 async function printHelp(command: Command | undefined): Promise<void> {
-  // Loaded only here: yargs takes as long to load as all else.
+  // yargs takes as long to load as everything else, and only the help needs it.
   const { helpOf } = await import('./help.js');
   print(`${await helpOf(command)}\n`);
 }

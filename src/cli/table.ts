@@ -1,10 +1,9 @@
-/** How a column is aligned. */
 export interface Column {
   title: string;
   align: 'left' | 'right';
 }
 
-/** Lays out rows in columns two spaces apart, with a line of titles. Ends with a newline. */
+/** A table as text: a line of titles, then the rows, with two spaces between columns. */
 export function formatTable(columns: readonly Column[], rows: readonly string[][]): string {
   const widths = columns.map((column, index) =>
     Math.max(column.title.length, ...rows.map((row) => (row[index] ?? '').length)),

@@ -2,17 +2,17 @@ import { writeSync } from 'node:fs';
 import { hostErrorText } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 
-/** Nobody reads the standard output any more: that is no fault, and there is no more to print. */
+/** The reader of standard output has closed it. That is no failure of the command. */
 export class OutputClosed extends Error {}
 
 const STDOUT = 1;
-/** For how long a reader is waited for that does not keep up with a pipe that does not block. */
+/** Pause before the next try to write to a full pipe. */
 const PAUSE_MS = 1;
 
 /**
- * Prints on stdout, and returns when all is written.
+ * Writes all of a text to stdout.
  *
- * @throws OutputClosed when the reader has gone, SluiceError when it cannot be written
+ * @throws OutputClosed if the reader has closed it; SluiceError for any other failure.
  */
 export function print(text: string): void {
   const bytes = Buffer.from(text);
@@ -33,22 +33,22 @@ function writeSome(bytes: Buffer, from: number): number {
   }
 }
 
-/** Prints a line for people on stderr: stdout is for what was asked for. */
+/** Prints a line for people on stderr. stdout has the result of the command only. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Progress is said about what takes longer than this. */
+/** Shorter waits print no progress. */
 const PROGRESS_AFTER_MS = 2000;
 
-/** Says on a terminal what is being waited for, if it takes more than two seconds. */
+/** Prints the reason of a wait on a terminal after two seconds. */
 export function progress(text: string): { end(): void } {
   if (process.stderr.isTTY !== true) return { end: () => {} };
   const timer = setTimeout(() => note(`${text}...`), PROGRESS_AFTER_MS);
   return { end: () => clearTimeout(timer) };
 }
 
-/** Says on a terminal how far something is, after two seconds and then as often. */
+/** Returns a function that prints progress on a terminal, at most every two seconds. */
 export function progressNotes(prefix: string): (text: string) => void {
   let last = performance.now();
   return (text) => {

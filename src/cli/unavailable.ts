@@ -1,7 +1,7 @@
 import type { MountStatus } from '../server/status.js';
 import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
 
-/** Why the groups of a mount cannot be looked at. */
+/** The error for a mount whose groups cannot be read. */
 export function unavailable(
   mountpoint: string,
   kind: Exclude<MountStatus['kind'], 'alive'>,
@@ -24,10 +24,10 @@ export function unavailable(
   }
 }
 
-/** Groups that an error names; a mount may have thousands. */
+/** A mount may have thousands of groups; the error names the first ones. */
 const NAMED_GROUPS = 10;
 
-/** A group that a mount does not have. `known`: paths of groups that it has. */
+/** The error for a group that the mount does not have. `known`: paths of its groups. */
 export function unknownGroup(asked: string, known: readonly string[], hint: string): SluiceError {
   const list = known
     .slice(0, NAMED_GROUPS)

@@ -6,12 +6,12 @@ import { didYouMean } from './nearest.js';
 /** Options by name, without dashes. */
 type Declared = Readonly<Record<string, Pick<Option, 'type'>>>;
 
-/** A command line, taken apart. */
+/** The parts of a command line. */
 export interface ParsedWords {
   operands: string[];
-  /** By name, in camel case. A text that is given more than once is a list. */
+  /** By name, in camel case. An option with text that is given more than once has a list. */
   options: Record<string, boolean | string | string[]>;
-  /** Who asks for help gets it, whatever else is wrong. */
+  /** --help and --version work in a line with mistakes too. */
   asked: 'help' | 'version' | null;
 }
 
@@ -28,16 +28,16 @@ function tokensOf(words: readonly string[], declared: Declared) {
 
 type OptionToken = Extract<ReturnType<typeof tokensOf>[number], { kind: 'option' }>;
 
-/** `--read-only`, `--no-read-only`: there is no third way to write a flag. */
+/** A flag is written `--read-only` or `--no-read-only`, without a value. */
 function flagOf({ rawName, inlineValue }: OptionToken, name: string, value: boolean): boolean {
   if (inlineValue) throw refuse(`${rawName}: takes no value; --no-${name} is its opposite`);
   return value;
 }
 
-/** A word that is forgotten must not make a value of the option that follows. */
+/** Refuses the next option as a value: most likely the value was forgotten. */
 function textOf({ rawName, value, inlineValue }: OptionToken): string {
   if (value === undefined) throw refuse(`${rawName}: its value is missing`);
-  // A variable of a script that is not set: to leave the option out would do something else.
+  // Most likely an unset variable of a script.
   if (value === '') throw refuse(`${rawName}: its value is empty`);
   if (!inlineValue && /^-[^0-9]/.test(value)) {
     const ways = `${rawName}=${value} if that is the value`;
@@ -57,10 +57,10 @@ function camelCase(name: string): string {
 }
 
 /**
- * Takes a command line apart.
+ * Splits a command line into operands and options.
  *
- * @param help command whose help is named where an option is unknown
- * @throws SluiceError exit code 2, for an option that is unknown, lacks its value, or has one too many
+ * @param help The command that shows the known options; named in the error for an unknown one.
+ * @throws SluiceError EINVAL, exit code 2: an unknown option, a missing value, a value of a flag.
  */
 export function parseWords(
   words: readonly string[],

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../util/errors.js';
 
-// Imported first: Node.js itself and libraries ask for the directory, which may have been deleted.
+// Must be imported first: Node.js and libraries fail if the working directory has been deleted.
 let directory: string | null = null;
 try {
   directory = process.cwd();
@@ -10,18 +10,18 @@ try {
   process.chdir('/');
 }
 
-/** The directory that relative paths start from; empty if it has been deleted. */
+/** The working directory of the command; empty if it has been deleted. */
 export function workingDirectory(): string {
   return directory ?? '';
 }
 
 /**
- * An operand or option as an absolute path.
+ * Makes the path of an operand or option absolute.
  *
  * @param what Its name in messages, such as `the mount point`.
- * @param from The directory that a relative one starts from.
- * @throws SluiceError ENOENT where that is needed and deleted; EINVAL for an empty text, as an unset variable of a script gives; EILSEQ for a
- *   name that is not UTF-8: Node.js hands words over as UTF-8 and has lost its bytes.
+ * @param from The directory that a relative path starts from; empty if it has been deleted.
+ * @throws SluiceError EINVAL for an empty text (most likely an unset variable of a script), ENOENT for a
+ *   relative path without a directory, EILSEQ for a name that is not UTF-8.
  */
 export function absolutePath(what: string, text: string, from: string): string {
   if (text === '') throw new SluiceError(`${what} is empty`, 'EINVAL', EXIT_USAGE);
@@ -34,7 +34,11 @@ export function absolutePath(what: string, text: string, from: string): string {
   return path;
 }
 
-/** @throws SluiceError EILSEQ for a name with bytes that are not UTF-8 */
+/**
+ * Node.js replaces bytes of an argument that are not UTF-8, so such a path cannot be opened.
+ *
+ * @throws SluiceError EILSEQ
+ */
 export function checkUtf8(path: string): void {
   if (!path.includes('\uFFFD') || existsSync(path)) return;
   const way = 'give it by a symbolic link with another name';

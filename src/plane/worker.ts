@@ -5,7 +5,7 @@ import { Dispatcher } from '../fuse/dispatch.js';
 import type { SlowCalls } from '../host/uring-engine.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
-import { becomeIoFlusher, preciseTimers } from '../sys/process.js';
+import { becomeIoFlusher, preciseTimers } from '../sys/libc.js';
 import { Ring } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 const FILES = { uid: '/etc/passwd', gid: '/etc/group' } as const;
 
 /**
- * Number of a user or a group of users by name, as /etc/passwd and /etc/group have it; undefined if
- * they do not. Other sources (LDAP) may take seconds to answer, which nobody here can wait for.
+ * Number of a user or of a group of users by name; undefined if /etc/passwd or /etc/group does not have
+ * it. Other sources, such as LDAP, are not asked: they may take seconds to answer.
  */
 export function idOf(kind: 'uid' | 'gid', name: string): number | undefined {
   const lines = readFileSync(FILES[kind], 'utf8').split('\n');

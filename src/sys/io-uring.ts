@@ -1,8 +1,9 @@
 import koffi from 'koffi';
 import { libc } from './libc.js';
 
-// The three system calls of io_uring, which the C library does not wrap. Each has its own prototype
-// of syscall(2), so that koffi converts no argument at run time. All return -errno on failure.
+// The C library has no functions for the system calls of io_uring, so they go through syscall(2). Each
+// declares it with its own argument types, so that koffi converts nothing at run time. All return -errno
+// on failure.
 const NR_IO_URING_SETUP = 425;
 const NR_IO_URING_ENTER = 426;
 const NR_IO_URING_REGISTER = 427;

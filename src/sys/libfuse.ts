@@ -3,29 +3,28 @@ import { errnoName } from '../util/errno.js';
 import { libc } from './libc.js';
 
 /**
- * libfuse 2 as fuse-native brings it: what the package itself does not offer. Pointers are numbers,
- * because user space addresses are below 2^47.
+ * Functions of the libfuse 2 in fuse-native that the package does not export. Pointers are numbers:
+ * addresses of user space are below 2^47.
  */
 export interface Libfuse {
-  /** Descriptor of /dev/fuse of a struct fuse_chan. */
+  /** Descriptor of /dev/fuse that a struct fuse_chan uses. */
   descriptor(channel: number): number;
-  /** Bytes of the largest request that a channel takes. */
+  /** Size of the largest request of a channel, bytes. */
   bufferBytes(channel: number): number;
   /**
-   * Starts threads that receive and handle requests until the session ends: fuse_session_loop, a
-   * function of libfuse, is all that they run.
-   * @returns How many could be started.
+   * Starts threads that run fuse_session_loop: they receive and handle requests until the session ends.
+   * @returns The number of threads started.
    */
   startThreads(channel: number, count: number): number;
 }
 
 const RTLD_NOW = 2;
-/** A thread of libfuse calls two functions deep; the usual 8 MiB would count 8 GiB for a thousand. */
+/** A thread of libfuse needs little stack; with the usual 8 MiB, a thousand threads reserve 8 GiB. */
 const STACK_BYTES = 256 << 10;
 /** sizeof(pthread_attr_t) on 64-bit Linux. */
 const ATTRIBUTE_BYTES = 56;
 
-/** @throws Error of the dynamic loader. */
+/** @throws Error if the library cannot be loaded. */
 export function loadLibfuse(path: string): Libfuse {
   const library = koffi.load(path);
   const session = library.func('int64 fuse_chan_session(int64 channel)');
@@ -52,7 +51,7 @@ export function loadLibfuse(path: string): Libfuse {
 
 const writeCall = libc.func('int64 write(int fd, void *bytes, size_t length)');
 
-/** write(2) of a few bytes to a device: a count or the errno's name. */
+/** write(2) of a few bytes to a device. Returns a count, or the name of an errno. */
 export function writeBytes(fd: number, bytes: Uint8Array): number | string {
   const result = writeCall(fd, bytes, bytes.length) as number;
   return result < 0 ? errnoName(koffi.errno()) : result;

@@ -6,7 +6,6 @@ const mmapCall = libc.func(
   'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64 offset)',
 );
 
-/** Throws away the pages of an anonymous mapping or changes how it is kept; see madvise(2). */
 export const madvise = declare('int madvise(int64 address, size_t length, int advice)') as (
   address: number,
   length: number,
@@ -20,22 +19,22 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MAP_POPULATE = 0x8000;
 
-/** Memory outside the JavaScript heap, at an address that the kernel may be told. */
+/** Memory outside the JavaScript heap. The kernel may be given its address. */
 export interface Mapping {
   /** Address of the first byte; user space addresses are below 2^47. */
   readonly address: number;
   readonly buffer: ArrayBuffer;
 }
 
-/** Maps `length` bytes of `fd` at `offset`, shared and present at once: rings. */
+/** Maps `length` bytes of `fd` at `offset`, shared and populated at once. For rings. */
 export function mapShared(fd: number, offset: number, length: number): Mapping {
   return mapping(length, MAP_SHARED | MAP_POPULATE, fd, offset);
 }
 
-/** What this thread has mapped and keeps, by address: nothing of it is ever given back. */
+/** Mappings of this thread, by address. They are never unmapped. */
 const anonymous: Mapping[] = [];
 
-/** Maps zeroed memory that takes no room until it is touched. It is page-aligned. */
+/** Maps zeroed, page-aligned memory. A page takes no RAM until it is touched. */
 export function mapAnonymous(length: number): Mapping {
   const made = mapping(length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   anonymous.splice(firstBehind(made.address), 0, made);
@@ -48,7 +47,7 @@ export function bytesAt(address: number, length: number): Uint8Array {
   return new Uint8Array(buffer, address - start, length);
 }
 
-/** Index of the first mapping that begins behind an address. */
+/** Index of the first mapping that begins after an address. */
 function firstBehind(address: number): number {
   let low = 0;
   let high = anonymous.length;
@@ -63,7 +62,7 @@ function firstBehind(address: number): number {
 function mapping(length: number, flags: number, fd: number, offset: number): Mapping {
   const pointer = mmapCall(null, length, PROT_READ_WRITE, flags, fd, offset);
   const address = Number(koffi.address(pointer));
-  // mmap reports failure as the address -1, which koffi hands back as an unsigned 64-bit number.
+  // koffi returns MAP_FAILED, the address -1, as an unsigned 64-bit number.
   if (address > Number.MAX_SAFE_INTEGER || address === 0) {
     throw new Error(`mmap of ${length} bytes: ${errnoName(koffi.errno())}`);
   }

@@ -3,23 +3,23 @@ import { readFile } from 'node:fs/promises';
 /** One line of /proc/PID/mountinfo; see proc_pid_mountinfo(5). */
 export interface MountEntry {
   readonly id: string;
-  /** The mount that this one lies on. */
+  /** `id` of the mount below. */
   readonly parent: string;
-  /** `major:minor`, one number for each FUSE connection. */
+  /** `major:minor`; each FUSE connection has its own. */
   readonly device: string;
   readonly mountpoint: string;
-  /** File system type with the subtype, for instance `fuse.sluice`. */
+  /** Type of the file system with its subtype, for instance `fuse.sluice`. */
   readonly type: string;
-  /** What is mounted: a device, or whatever the file system says. */
+  /** A device, or any text of the file system. */
   readonly source: string;
 }
 
-/** What is mounted as this process sees it. Reading it asks no file system anything. */
+/** All mounts in the namespace of this process. No file system is asked, so a dead mount does no harm. */
 export async function readMountTable(): Promise<MountEntry[]> {
   return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
-/** Reads the text of a mountinfo file. */
+/** Parses a mountinfo file. */
 export function parseMountTable(text: string): MountEntry[] {
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map((line) => {
@@ -45,7 +45,7 @@ function decodeOctal(path: string): string {
   );
 }
 
-/** What a look at `mountpoint` reaches: of several mounts on one place the one on top. */
+/** The mount that a path lookup of `mountpoint` reaches: the topmost of those on it; null for none. */
 export function topMount(table: readonly MountEntry[], mountpoint: string): MountEntry | null {
   const here = table.filter((entry) => entry.mountpoint === mountpoint);
   const covered = new Set(here.map((entry) => entry.parent));

@@ -1,7 +1,7 @@
 import { declare } from './libc.js';
 
-// Locks of open file descriptions, fcntl(2): they end with the last descriptor, not with the process
-// that made them, and two of one process exclude each other.
+// Locks of open file descriptions, see fcntl(2). They end with the last descriptor of the description,
+// not with the process, and two descriptions in one process exclude each other.
 const F_OFD_GETLK = 36;
 const F_OFD_SETLK = 37;
 const F_RDLCK = 0;
@@ -20,7 +20,7 @@ const fcntlFlock = declare('int fcntl(int fd, int command, void *flock)') as (
   flock: DataView,
 ) => number;
 
-/** `length` 0: to the end, however far that moves. */
+/** A struct flock. `length` 0: to the end of the file, also when it grows. */
 function range(type: number, start: number, length: number): DataView {
   const flock = new DataView(new ArrayBuffer(FLOCK_BYTES));
   flock.setInt16(FLOCK_TYPE, type, true);
@@ -29,16 +29,16 @@ function range(type: number, start: number, length: number): DataView {
   return flock;
 }
 
-/** Takes a shared lock on one byte of a file without waiting. 0 or -errno. */
+/** Takes a shared lock on one byte of a file, without waiting. Returns 0 or -errno. */
 export function lockByteShared(fd: number, at: number): number {
   return fcntlFlock(fd, F_OFD_SETLK, range(F_RDLCK, at, 1));
 }
 
 /**
- * True if somebody else holds a lock on bytes of a file, of open descriptions or of processes.
+ * True if another open file description or another process holds a lock on bytes of a file.
  *
  * @param length 0: to the end
- * @param kind `exclusive` does not see shared locks
+ * @param kind `exclusive` ignores shared locks
  */
 export function isLocked(
   fd: number,

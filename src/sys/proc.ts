@@ -1,9 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** Longer than what is read below; a cgroup path has at most 4096 bytes in each of a few lines. */
+/** Larger than the files read below: a cgroup path has at most 4096 bytes in each of a few lines. */
 const BYTES = Buffer.allocUnsafe(64 << 10);
 
-/** A file of /proc in one read, '' if it cannot be read. Costs 12 to 20 us. */
+/** Reads a file of /proc in 12 to 20 us; '' if that fails. */
 function readProc(path: string): string {
   try {
     const file = openSync(path, 'r');
@@ -13,22 +13,21 @@ function readProc(path: string): string {
       closeSync(file);
     }
   } catch {
-    return ''; // It has ended.
+    return ''; // The process has ended.
   }
 }
 
-/** The process that a thread belongs to (`Tgid:`), workers of io_uring too; 0 if it is gone. */
+/** The process of a thread, also of a worker of io_uring; 0 if the thread is gone. */
 export function processOf(thread: number): number {
   return Number(/^Tgid:\s*([0-9]+)$/m.exec(readProc(`/proc/${thread}/status`))?.[1] ?? 0);
 }
 
-/** Signals that by default do not end a process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH. */
+/** Signals whose default is not to end the process: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH. */
 const HARMLESS_SIGNALS = [17, 18, 19, 20, 21, 22, 23, 28].reduce((mask, n) => mask | bitOf(n), 0n);
 
 /**
- * Whether a thread is being ended: by SIGKILL, or by a signal that it neither handles, ignores nor
- * blocks. (The kernel turns most of the latter into a pending SIGKILL; those that dump core stay what
- * they are.) A thread that is gone counts too.
+ * True if a thread is gone or about to end: by SIGKILL, or by a signal that it neither handles, ignores
+ * nor blocks. (The kernel turns most such signals into a pending SIGKILL, but not those that dump core.)
  */
 export function isBeingKilled(thread: number): boolean {
   const status = readProc(`/proc/${thread}/status`);
@@ -38,13 +37,13 @@ export function isBeingKilled(thread: number): boolean {
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
   const pending = mask('SigPnd') | mask('ShdPnd');
   if ((pending & bitOf(9)) !== 0n) return true;
-  // A debugger sees a signal first, and may take it away.
+  // A debugger may suppress the signal.
   if (/^TracerPid:\s*[1-9]/m.test(status)) return false;
   const survived = mask('SigBlk') | mask('SigIgn') | mask('SigCgt') | HARMLESS_SIGNALS;
   return (pending & ~survived) !== 0n;
 }
 
-/** /proc mounted with hidepid shows nothing of other users' processes, though they are there. */
+/** /proc mounted with hidepid hides processes of other users, so a missing file proves nothing. */
 function isGone(thread: number): boolean {
   try {
     process.kill(thread, 0);
@@ -58,17 +57,17 @@ function bitOf(signal: number): bigint {
   return 1n << BigInt(signal - 1);
 }
 
-/** When a process started, in clock ticks since boot; '' if it is gone. */
+/** Start time of a process in clock ticks since boot; '' if it is gone. */
 export function startOf(process: number): string {
   const text = readProc(`/proc/${process}/stat`);
-  // The name in brackets may hold anything, brackets and spaces too; field 22 is the 20th behind it.
+  // The name in brackets may contain brackets and spaces; field 22 is the 20th after it.
   return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
-/** Paths of a thread's cgroups, in each hierarchy of v1 and in v2; none if it is gone. */
+/** Paths of the cgroups of a thread, in v2 and in each hierarchy of v1; none if it is gone. */
 export function cgroupsOf(thread: number): string[] {
   const lines = readProc(`/proc/${thread}/cgroup`).split('\n');
-  // hierarchy:controllers:path, and the path may contain colons.
+  // A line is hierarchy:controllers:path; the path may contain colons.
   const paths = lines.flatMap((line) => /^[0-9]+:[^:]*:(\/.*)$/.exec(line)?.[1] ?? []);
   return [...new Set(paths.map((path) => Buffer.from(path, 'latin1').toString()))];
 }

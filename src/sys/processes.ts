@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Numbers of all processes that /proc shows. */
+/** Numbers of all processes in /proc. */
 export function allPids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^[0-9]+$/.test(name))
     .map(Number);
 }
 
-/** A text of /proc/PID; null if the process is gone, or not ours to look at. */
+/** A file of /proc/PID; null if the process is gone or may not be read. */
 export function readProcess(pid: number, file: string): string | null {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');
@@ -16,7 +16,7 @@ export function readProcess(pid: number, file: string): string | null {
   }
 }
 
-/** Command line of a process, null if it cannot be seen. */
+/** Command line of a process; null if it is gone or may not be read. */
 export function commandLine(pid: number): string[] | null {
   return readProcess(pid, 'cmdline')?.split('\0').slice(0, -1) ?? null;
 }

@@ -13,9 +13,9 @@ const STATX_DIO_MEM_ALIGN = 152;
 const STATX_DIO_OFFSET_ALIGN = 156;
 
 /**
- * Alignment that direct I/O on a descriptor asks of offsets, lengths and memory, bytes.
- * @returns 0 if the file cannot be read and written directly; undefined if the kernel (before 6.1) or
- *   the file system does not say.
+ * The alignment in bytes that direct I/O on a descriptor requires of offsets, lengths and memory.
+ * @returns 0 if the file has no direct I/O; undefined if the kernel (before 6.1) or the file system does
+ *   not tell.
  */
 export function directIoAlignment(descriptor: number): number | undefined {
   const buffer = new DataView(new ArrayBuffer(STATX_BYTES));

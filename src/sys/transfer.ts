@@ -1,11 +1,8 @@
 import koffi from 'koffi';
 import { libc } from './libc.js';
 
-/**
- * pread(2) and pwrite(2) to and from addresses, for the data path: no wrapper that collects
- * arguments, and a result of 32 bits, which is made without a heap number (a transfer is at most
- * 1 MiB). Both return a count or -errno.
- */
+// pread(2) and pwrite(2) for the data path. They have no wrapper that collects arguments, and a result
+// of 32 bits, which needs no heap number: a transfer has at most 1 MiB. Both return a count or -errno.
 const preadCall = libc.func('pread', 'int', ['int', 'int64', 'size_t', 'int64']);
 const pwriteCall = libc.func('pwrite', 'int', ['int', 'int64', 'size_t', 'int64']);
 

@@ -11,7 +11,7 @@ const SCM_RIGHTS = 1;
 const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
-// One block of memory for everything that recvmsg(2) looks at, 64-bit Linux, little-endian.
+// One block of memory has all structures of recvmsg(2), for 64-bit Linux, little-endian.
 // struct msghdr: name@0 namelen@8 iov@16 iovlen@24 control@32 controllen@40 flags@48; 56 bytes.
 const MSG_IOV = 16;
 const MSG_IOVLEN = 24;
@@ -20,7 +20,7 @@ const MSG_CONTROLLEN = 40;
 // struct iovec: base@0 len@8.
 const IOV = 56;
 const IOV_LEN = IOV + 8;
-// struct cmsghdr: len@0 level@8 type@12, then the data; here one descriptor.
+// struct cmsghdr: len@0 level@8 type@12, followed by one descriptor.
 const CMSG = 72;
 const CMSG_LEVEL = CMSG + 8;
 const CMSG_TYPE = CMSG + 12;
@@ -29,12 +29,12 @@ const PAYLOAD = 96;
 const BLOCK_BYTES = 97;
 
 /**
- * CMSG_LEN of one int. CMSG_SPACE would be 24, and the kernel would fill the padding with a second
- * descriptor that nobody closes.
+ * CMSG_LEN of one int. With CMSG_SPACE, which is 24, the kernel would put a second descriptor into the
+ * padding, and it would never be closed.
  */
 const ONE_FD_BYTES = 20;
 
-/** Two connected stream sockets that are closed on exec. Throws when descriptors run out. */
+/** Two connected stream sockets, closed on exec. Throws if there are no descriptors left. */
 export function socketPair(): [number, number] {
   const pair = new Int32Array(2);
   const result = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
@@ -43,9 +43,10 @@ export function socketPair(): [number, number] {
 }
 
 /**
- * Takes one descriptor (SCM_RIGHTS) out of a Unix socket, without waiting. It is closed on exec.
- * Returns the descriptor, or -EAGAIN when nothing was sent yet, -ENODATA when the other end closed
- * without sending or sent a byte without a descriptor, or what recvmsg(2) says.
+ * Receives one descriptor (SCM_RIGHTS) from a Unix socket, without waiting. It is closed on exec.
+ *
+ * @returns The descriptor; -EAGAIN if nothing has been sent yet; -ENODATA if the other end sent no
+ *   descriptor; another -errno of recvmsg(2).
  */
 export function receiveFd(socket: number): number {
   const block = new DataView(new ArrayBuffer(BLOCK_BYTES));

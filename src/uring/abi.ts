@@ -1,15 +1,15 @@
 /**
- * io_uring as the kernel defines it (include/uapi/linux/io_uring.h): numbers and offsets, nothing
- * else. Offsets into the ring are bytes; all fields are little-endian 32-bit words unless noted.
+ * Numbers and offsets of io_uring (include/uapi/linux/io_uring.h). Offsets into the ring are bytes; all
+ * fields are little-endian 32-bit words unless noted.
  */
 
 // io_uring_setup flags, with the kernel that brought them.
 export const SETUP_CQSIZE = 1 << 3; // 5.5
-export const SETUP_SUBMIT_ALL = 1 << 7; // 5.18: a bad entry does not hold up those behind it
+export const SETUP_SUBMIT_ALL = 1 << 7; // 5.18: entries after a bad one are submitted too
 export const SETUP_COOP_TASKRUN = 1 << 8; // 5.19: no inter-processor interrupt for a completion
-export const SETUP_TASKRUN_FLAG = 1 << 9; // 5.19: SQ_TASKRUN says that entering would bring something
+export const SETUP_TASKRUN_FLAG = 1 << 9; // 5.19: SQ_TASKRUN tells that entering would bring a completion
 export const SETUP_SINGLE_ISSUER = 1 << 12; // 6.0
-export const SETUP_DEFER_TASKRUN = 1 << 13; // 6.1: completions run when we ask for them
+export const SETUP_DEFER_TASKRUN = 1 << 13; // 6.1: completions run when this thread enters
 
 // struct io_uring_params: 120 bytes.
 export const PARAMS_BYTES = 120;
@@ -31,13 +31,13 @@ export const CQ_OFF_TAIL = 4;
 export const CQ_OFF_RING_MASK = 8;
 export const CQ_OFF_CQES = 20;
 
-// Features in PARAMS_FEATURES that we rely on.
+// Features in PARAMS_FEATURES that a ring needs.
 export const FEAT_SINGLE_MMAP = 1 << 0; // 5.4
 export const FEAT_NODROP = 1 << 1; // 5.5
 export const FEAT_EXT_ARG = 1 << 8; // 5.11: a timeout in io_uring_enter itself
 export const FEAT_CQE_SKIP = 1 << 11; // 5.17
 
-// What the kernel writes into the word at SQ_OFF_FLAGS.
+// Flags in the word at SQ_OFF_FLAGS.
 export const SQ_TASKRUN = 1 << 2;
 
 // mmap offsets of the two areas.
@@ -71,7 +71,7 @@ export const SQE_OFFSET = 2; // 64 bits
 export const SQE_ADDRESS = 4; // 64 bits
 export const SQE_LENGTH = 6;
 export const SQE_OP_FLAGS = 7; // rw_flags, fsync_flags, poll32_events, cancel_flags
-export const SQE_USER_DATA = 8; // 64 bits, we use the low 32
+export const SQE_USER_DATA = 8; // 64 bits, of which the low 32 are used
 
 // struct io_uring_cqe: 16 bytes = 4 words: user_data (64 bits), res (signed), flags.
 export const CQE_WORDS = 4;

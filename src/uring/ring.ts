@@ -4,23 +4,46 @@ import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
 import { setUpRing } from './setup.js';
-import { WaitArgument } from './wait-argument.js';
 
-/** Answers of io_uring_enter after which the same call may do better. */
+/** Errors of io_uring_enter after which the same call may succeed. */
 const PASSING = new Set([ERRNO.EINTR, ERRNO.ETIME, ERRNO.EAGAIN, ERRNO.EBUSY]);
 
 /** Registered files at most: for as many images with a backing file each as half of this. */
 const FILE_PLACES_MAX = 16384;
 
 /**
+ * The argument block of a wait with a timeout: struct io_uring_getevents_arg, followed by the timespec
+ * that it points at. Each wait carries its timeout, so no timeout entry is ever queued or cancelled.
+ */
+class WaitArgument {
+  readonly address: number;
+  readonly #view: DataView;
+
+  constructor() {
+    const { address, buffer } = mapAnonymous(4096);
+    this.address = address;
+    this.#view = new DataView(buffer);
+    const timespec = BigInt(address + abi.GETEVENTS_ARG_BYTES);
+    this.#view.setBigUint64(abi.GETEVENTS_ARG_TS, timespec, true);
+  }
+
+  /** @param timeoutNs Nanoseconds from now, finite, not negative. */
+  set(timeoutNs: number): void {
+    const seconds = Math.floor(timeoutNs / 1e9);
+    this.#view.setUint32(abi.GETEVENTS_ARG_BYTES, seconds, true);
+    this.#view.setUint32(abi.GETEVENTS_ARG_BYTES + 8, timeoutNs - seconds * 1e9, true);
+  }
+}
+
+/**
  * An io_uring: queues entries without a system call, then submits all of them and waits in one
  * `io_uring_enter`. Belongs to the thread that makes it (SINGLE_ISSUER).
  *
- * A full submission queue flushes itself. Completions are read by `peek`/`advance`, so nothing is
- * allocated: look at `completedTag` and `completedResult` after `peek` says true.
+ * A full submission queue is submitted at once. `peek` puts a completion into `completedTag` and
+ * `completedResult`, so that nothing is allocated; `advance` removes it.
  */
 export class Ring {
-  /** Set-up flags the kernel accepted. */
+  /** Set-up flags that the kernel accepted. */
   readonly flags: number;
   /** `user_data` of the completion that `peek` found. */
   completedTag = 0;
@@ -48,7 +71,7 @@ export class Ring {
   #fileCount = 0;
   readonly #unusedFiles: number[] = [];
   readonly #update = mapAnonymous(4096);
-  /** Our place in the completion queue, and the kernel's as last read. */
+  /** Our position in the completion queue, and the kernel's position when last read. */
   #head: number;
   #tailSeen: number;
 
@@ -160,43 +183,43 @@ export class Ring {
     sqes[at + abi.SQE_LENGTH] = length;
     sqes[at + abi.SQE_OP_FLAGS] = opFlags;
     sqes[at + abi.SQE_USER_DATA] = tag;
-    // Words 9 to 15 (high half of user_data, buffer index, file slot, padding) stay zero for ever.
+    // Words 9 to 15 (high half of user_data, buffer index, file slot, padding) are always zero.
     this.#tail = (this.#tail + 1) >>> 0;
     this.#queued++;
   }
 
-  /** Makes room for `count` entries that must go down in one submission: a chain of links. */
+  /** Makes room for `count` linked entries, which must be submitted together. */
   reserve(count: number): void {
     if (this.#queued + count > this.#entries) this.#flush();
   }
 
-  /** Submits what is queued and returns at once, after running what has completed. */
+  /** Submits the queued entries and collects completions, without waiting. */
   submit(): void {
     this.#enter(0, -1);
   }
 
   /**
-   * Submits what is queued and waits until there is a completion.
-   * @param timeoutNs Longest wait in nanoseconds; Infinity for as long as it takes.
+   * Submits the queued entries and waits for a completion.
+   * @param timeoutNs Longest wait in nanoseconds; Infinity for no limit.
    */
   submitAndWait(timeoutNs: number): void {
     this.#enter(1, timeoutNs);
   }
 
-  /** True when a completion is there to be read, or entering the kernel would bring one. */
+  /** True if there is a completion, or if entering the kernel would bring one. */
   hasWork(): boolean {
     if (Atomics.load(this.#signed, this.#cqTail) >>> 0 !== this.#head) return true;
     return (Atomics.load(this.#signed, this.#sqFlags) & abi.SQ_TASKRUN) !== 0;
   }
 
-  /** Number of entries queued and not yet submitted. */
+  /** Number of entries not yet submitted. */
   get queued(): number {
     return this.#queued;
   }
 
   /**
-   * Looks at the oldest completion: false when there is none. Completions are taken in batches: the
-   * kernel's tail is read, and our head told to it, once a batch and not once an entry.
+   * Reads the oldest completion; false if there is none. Reads the kernel's tail and publishes our head
+   * once for a batch of completions, not for each one.
    */
   peek(): boolean {
     if (this.#head === this.#tailSeen) {
@@ -210,12 +233,12 @@ export class Ring {
     return true;
   }
 
-  /** Done with the completion that `peek` found. */
+  /** Removes the completion that `peek` read. */
   advance(): void {
     this.#head = (this.#head + 1) >>> 0;
   }
 
-  /** Empties a full queue in the middle of a turn. */
+  /** Submits all entries in the middle of a turn. */
   #flush(): void {
     while (this.#queued > 0) this.#enter(0, -1);
   }
@@ -230,8 +253,8 @@ export class Ring {
       this.#queued -= result;
       return;
     }
-    // Interrupted, timed out, out of memory or completions to be read first: what the kernel took is
-    // told by the queue's head, and the caller's loop comes round again.
+    // The call was interrupted, timed out, or lacked memory or room for completions. The head of the queue
+    // tells how many entries the kernel took; the caller submits the others in its next turn.
     assert(PASSING.has(-result), `io_uring_enter failed with ${result}`);
     const head = Atomics.load(this.#signed, this.#sqHead) >>> 0;
     this.#queued = (this.#tail - head) >>> 0;

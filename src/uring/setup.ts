@@ -6,8 +6,8 @@ import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
 
 /**
- * Set-up flags to try, best first; each step down is an older kernel (6.1, 5.19). DEFER_TASKRUN runs
- * completions only when we enter, so one system call reaps a whole batch.
+ * Set-up flags to try: those of Linux 6.1 first, then those of 5.19. With DEFER_TASKRUN completions run
+ * only when this thread enters the kernel, so one system call reaps a whole batch.
  */
 const FLAG_LADDER = [
   abi.SETUP_SINGLE_ISSUER | abi.SETUP_DEFER_TASKRUN | abi.SETUP_TASKRUN_FLAG,
@@ -17,7 +17,7 @@ const FLAG_LADDER = [
 const REQUIRED_FEATURES =
   abi.FEAT_SINGLE_MMAP | abi.FEAT_NODROP | abi.FEAT_EXT_ARG | abi.FEAT_CQE_SKIP;
 
-/** Opcodes without which there is no data plane. */
+/** Opcodes that the data plane needs. */
 const REQUIRED_OPCODES = [
   abi.OP_FSYNC,
   abi.OP_POLL_ADD,
@@ -28,9 +28,9 @@ const REQUIRED_OPCODES = [
 ];
 
 /**
- * Makes a ring with the best flags that the kernel takes; fills `params` with what it answered.
- * @returns The ring's descriptor.
- * @throws SluiceError (EXIT_MOUNT) saying why there is no io_uring here and what to do.
+ * Makes a ring with the best flags that the kernel accepts, and fills `params` with its answer.
+ * @returns The descriptor of the ring.
+ * @throws SluiceError (EXIT_MOUNT) with the reason why io_uring cannot be used, and a remedy.
  */
 export function setUpRing(entries: number, params: DataView): number {
   let result = -ERRNO.EINVAL;
@@ -65,7 +65,7 @@ function hasOpcodes(ring: number): boolean {
   });
 }
 
-/** Why the kernel refused a ring, as a sentence with the way out. */
+/** The error for a ring that the kernel refused, with a remedy. */
 export function refusal(errno: number, disabled: string = disabledSetting()): SluiceError {
   return new SluiceError(`io_uring: ${reason(errno, disabled)}`, errnoName(errno), EXIT_MOUNT);
 }

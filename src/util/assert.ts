@@ -1,4 +1,4 @@
-/** Stops the program on a mistake of ours. Stays on in production: a wrong byte is worse than none. */
+/** Throws on a mistake in this program. Always on: a wrong byte is worse than an end. */
 export function assert(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${what}`);
 }

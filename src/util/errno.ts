@@ -9,7 +9,7 @@ for (const [name, number] of Object.entries(constants.errno)) {
   if (!NAMES.has(number)) NAMES.set(number, name);
 }
 
-/** What the errors that a host's disk reports mean, for people. */
+/** Errors of the host's disk in words. */
 const HOST_ERRORS: Readonly<Record<string, string>> = {
   EIO: 'an I/O error of the disk, or a broken image',
   ENOSPC: 'no space is left there',
@@ -19,7 +19,7 @@ const HOST_ERRORS: Readonly<Record<string, string>> = {
   ENOMEM: 'out of memory',
 };
 
-/** An errno number of host I/O as words with its name: `no space is left there (ENOSPC)`. */
+/** An errno of host I/O in words, with its name: `no space is left there (ENOSPC)`. */
 export function hostErrorText(number: number): string {
   const name = errnoName(number);
   const text = HOST_ERRORS[name];

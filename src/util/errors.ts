@@ -1,4 +1,4 @@
-/** Exit codes of `sluice`: an interface for scripts. Numbers are never reused. */
+/** Exit codes of `sluice`. Scripts rely on them, so they are stable. */
 export const EXIT_OK = 0;
 /** The operation failed. */
 export const EXIT_FAILED = 1;
@@ -12,11 +12,11 @@ export const EXIT_MOUNT = 4;
 export const EXIT_DAEMON = 5;
 
 /**
- * An error of the control path. The message is one sentence that names the object, says what is
- * wrong and, where it helps, what to do; `sluice: COMMAND: ` is put before it by the command line.
+ * An error with an exit code. The message is one sentence: it names the object and the fault and, if that
+ * helps, the remedy. The command line puts `sluice: COMMAND: ` before it.
  */
 export class SluiceError extends Error {
-  /** Name of the errno that fits best, for instance `ENOENT`. */
+  /** Name of the closest errno, for instance `ENOENT`. */
   readonly errno: string;
   /** One of the EXIT_ constants above. */
   readonly exitCode: number;
@@ -29,23 +29,23 @@ export class SluiceError extends Error {
   }
 }
 
-/** The exit code of a process that ends with `error`; null: it ends well. */
+/** The exit code of a process that ends with `error`; null for success. */
 export function exitCodeOf(error: unknown): number {
   if (error === null) return EXIT_OK;
   return error instanceof SluiceError ? error.exitCode : EXIT_FAILED;
 }
 
-/** An error for the log: with its stack, where it has one. */
+/** An error with its stack, for the log. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** An error in something that the user wrote. */
+/** The error for wrong usage. */
 export function refuse(message: string, errno = 'EINVAL'): SluiceError {
   return new SluiceError(message, errno, EXIT_USAGE);
 }
 
-/** Runs `run`, and puts the name of the option or file that it is about before its error. */
+/** Runs `run` and puts the name of an option or file before the message of its error. */
 export function naming<T>(name: string, run: () => T): T {
   try {
     return run();

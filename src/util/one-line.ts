@@ -1,8 +1,8 @@
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\t': '\\t', '\r': '\\r' };
 
 /**
- * Text for a terminal or a log, as one line: control characters are written out (`\n`, `\x1b`). Names
- * come from images and from other users, and an escape sequence in one would reach the terminal.
+ * Makes a text one line for a terminal or a log: control characters become `\n` or `\x1b`. Names come
+ * from images and other users, and could contain escape sequences for the terminal.
  */
 export function oneLine(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => {

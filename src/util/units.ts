@@ -13,7 +13,7 @@ function refuse(text: string, what: string, errno: 'EINVAL' | 'ERANGE'): SluiceE
   return new SluiceError(`"${text}" ${what}`, errno, EXIT_USAGE);
 }
 
-/** Multiplies in integers, so that 1.1M is exact, and refuses what is not a whole number. */
+/** Multiplies in integers, so that 1.1M is exact. Throws if the result is not a whole number. */
 function scale(text: string, whole: string, part: string, factor: bigint, help: string): number {
   const divisor = 10n ** BigInt(part.length);
   const product = BigInt(whole + part) * factor;
@@ -35,13 +35,13 @@ function powerOf(letter: string, letters: string): number {
  * Bytes from text: powers of 1024 by K M G T P E or KiB MiB ..., either case; a plain `B` is
  * accepted. A decimal such as `1.5G` must come to a whole number.
  *
- * @throws SluiceError EINVAL for what is no size, ERANGE above 2^53 - 1; exit code 2.
+ * @throws SluiceError EINVAL for a malformed text, ERANGE above 2^53 - 1; exit code 2.
  */
 export function parseSize(text: string): number {
   const match = NUMBER.exec(text);
   if (match === null) throw refuse(text, `is not a size; ${SIZE_HELP}`, 'EINVAL');
   const [, whole, part = '', unit] = match as unknown as [string, string, string?, string?];
-  // KB is refused: half of the world reads it as 1000.
+  // KB is refused: to many it means 1000 bytes.
   const power = powerOf((unit ?? '').replace(/(?<=^[A-Za-z])i[Bb]$|^[Bb]$/, ''), SIZE_LETTERS);
   if (power < 0) throw refuse(text, `has an unknown unit; ${SIZE_HELP}`, 'EINVAL');
   return scale(text, whole, part, 1024n ** BigInt(power), SIZE_HELP);
@@ -51,7 +51,7 @@ export function parseSize(text: string): number {
  * A count, for instance of requests, from text: powers of 1000 by k M G T, either case. A decimal
  * such as `2.5k` must come to a whole number.
  *
- * @throws SluiceError EINVAL for what is no count, ERANGE above 2^53 - 1; exit code 2.
+ * @throws SluiceError EINVAL for a malformed text, ERANGE above 2^53 - 1; exit code 2.
  */
 export function parseCount(text: string): number {
   const match = NUMBER.exec(text);
@@ -62,9 +62,7 @@ export function parseCount(text: string): number {
   return scale(text, whole, part, 1000n ** BigInt(power), COUNT_HELP);
 }
 
-/**
- * Why a size with a unit such as `10MB` is refused, and how to write it; null for any other text.
- */
+/** The reason why a size such as `10MB` is refused, and how to write it; null for any other text. */
 export function decimalUnitHint(text: string): string | null {
   const [, number, letter] = /^([0-9.]+) ?([KMGTPE])B$/i.exec(text) ?? [];
   if (number === undefined || letter === undefined) return null;
@@ -80,7 +78,7 @@ function shorten(value: number): string {
 function format(value: number, base: number, units: readonly string[]): string {
   let rest = value;
   let power = 0;
-  // Compare what will be shown: 1023.96 K is shown as 1 M, not as 1024 K.
+  // Compares the rounded value: 1023.96 K is shown as 1 M, not as 1024 K.
   while (power + 1 < units.length && Math.round(rest * 10) / 10 >= base) {
     rest /= base;
     power += 1;

@@ -14,7 +14,6 @@ export const declaration: Declaration = {
 };
 
 export async function handler(args: Arguments): Promise<void> {
-  // Loaded only here: no other command needs the C library.
   const { diagnose } = await import('../../server/doctor.js');
   const diagnosis = await diagnose();
   const text = args.json === true ? `${JSON.stringify(diagnosis, null, 2)}\n` : report(diagnosis);

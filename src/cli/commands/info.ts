@@ -31,9 +31,9 @@ export async function handler(args: Arguments): Promise<void> {
 }
 
 interface Sums {
-  /** Of the image with all that is below it. */
+  /** Of the image with its backing files. */
   content: Content | null;
-  /** Of each layer by itself. */
+  /** Of each layer alone. */
   layers: (Content | null)[];
 }
 
@@ -45,7 +45,7 @@ function countContent(path: string, options: ChainOptions): Sums {
     try {
       return sumContent(mapImage({ ...chain, layers }));
     } catch (error) {
-      // What is broken below is found out when it is read; the rest can be said.
+      // The layers above a broken one can still be counted.
       if (error instanceof SluiceError) return null;
       throw error;
     }

@@ -16,7 +16,7 @@ export const declaration: Declaration = {
   ],
 };
 
-/** Entries written at once: a fragmented image has millions. */
+/** Entries printed at a time: a fragmented image has millions. */
 const BATCH = 4096;
 
 function printJson(entries: Iterable<MapEntry>): void {

@@ -14,7 +14,7 @@ import { absolutePath, workingDirectory } from '../working-directory.js';
 
 export { MOUNT as declaration } from '../mount-options.js';
 
-/** Prints what a mount can do without: it goes on where nobody reads it. */
+/** Prints a text. The mount goes on if that fails. */
 function announce(text: string): void {
   try {
     print(text);
@@ -30,7 +30,7 @@ async function runHere(config: MountConfig, mounted: () => void): Promise<void> 
       ? stderrLog(config.mountpoint)
       : fileLog(config.logFile, config.mountpoint);
   const log: Log = { ...place, progress: progressNotes('sluice: mount: ') };
-  // Loaded only here: no other command needs the C library.
+  // Loaded only here: a mount in the background loads it in the daemon.
   const { serve } = await import('../../server/serve.js');
   await runDaemon(config, log, serve, ({ notice }) => {
     mounted();
@@ -65,7 +65,7 @@ export async function handler(args: Arguments): Promise<void> {
       isMounted = true;
     });
   } catch (error) {
-    // Nothing was written to it: nobody ever saw the mount.
+    // Nothing has been written to the overlay: the mount was never ready.
     if (!isMounted) overlay.discard();
     throw error;
   }
