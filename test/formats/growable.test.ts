@@ -23,46 +23,52 @@ async function reads(file: string, format: string, ...wanted: string[]): Promise
   await must('qemu-io', ['-r', '-f', format, ...words, file]);
 }
 
-/** Mounts with --growable and opens the disk. */
-async function withDisk(
+/** A disk of a mount, open. */
+interface Opened {
+  fd: number;
+  file: string;
+}
+
+/** Mounts images with --growable and opens their disks. */
+async function withDisks(
+  t: ExecutionContext,
+  images: readonly string[],
+  use: (agent: FileAgent, disks: readonly Opened[]) => Promise<void>,
+): Promise<void> {
+  const agent = new FileAgent(t);
+  const named = images.map((image, index) => `d${index}=${image}`);
+  await withMount(t, named, ['--growable'], async (mount) => {
+    const disks: Opened[] = [];
+    for (const [index] of images.entries()) {
+      const file = mount.file(`d${index}`);
+      disks.push({ file, fd: await agent.open(file, constants.O_RDWR) });
+    }
+    await use(agent, disks);
+    for (const { fd } of disks) await agent.close(fd);
+  });
+}
+
+function withDisk(
   t: ExecutionContext,
   image: string,
   use: (agent: FileAgent, fd: number, file: string) => Promise<void>,
 ): Promise<void> {
-  const agent = new FileAgent(t);
-  await withMount(t, [image], ['--growable'], async (mount) => {
-    const file = mount.file('top');
-    const fd = await agent.open(file, constants.O_RDWR);
-    await use(agent, fd, file);
-    await agent.close(fd);
-  });
+  return withDisks(t, [image], (agent, [disk]) => use(agent, disk!.fd, disk!.file));
 }
 
-for (const [title, options, size] of [
+const GROWN = [
   ['clusters of 512 bytes, whose L1 table moves', 'cluster_size=512', 1000 * KIB],
   ['clusters of 64 KiB', '', MIB + 512],
   ['clusters of 2 MiB', 'cluster_size=2M', 5 * MIB],
   ['version 2', 'compat=0.10', MIB],
   ['subclusters', 'extended_l2=on', MIB + 1536],
-] as const) {
-  qemuMountTest(`a disk grows by truncate and by writes: ${title}`, async (t) => {
+] as const;
+
+qemuMountTest('disks grow by truncate and by writes', async (t) => {
+  const made = GROWN.map(([title, options, size]) => {
     const maker = new Maker(tempFolder(t, TMPFS));
     maker.create('top.qcow2', String(size), options);
     maker.io('top.qcow2', 'qcow2', `write -P 1 0 ${size}`);
-    const image = maker.path('top.qcow2');
-    await withDisk(t, image, async (agent, fd, file) => {
-      t.is(await agent.result({ call: 'ftruncate', fd, length: 7 * MIB + 1 }), 0);
-      t.is(await agent.size(file), 7 * MIB + 512);
-      t.is(await agent.write(fd, 9 * MIB + 100, Buffer.alloc(1000, 2)), 1000);
-      t.is(await agent.size(file), 9 * MIB + 1536);
-      t.is(await agent.write(fd, 9 * MIB + 1536 - 100, Buffer.alloc(200, 3)), 200);
-      t.is(await agent.size(file), 9 * MIB + 2048);
-      t.is(await agent.result({ call: 'ftruncate', fd, length: 16 * MIB }), 0);
-      t.is(await agent.write(fd, 16 * MIB - 5000, Buffer.alloc(5000, 4)), 5000);
-      await reads(file, 'raw', `-P 1 0 ${size}`, `-P 0 ${size} ${9 * MIB + 100 - size}`);
-    });
-    await must('qemu-img', ['check', '-f', 'qcow2', image]);
-    t.is(await virtualSize(image), 16 * MIB);
     const wanted = [
       `-P 1 0 ${size}`,
       `-P 0 ${size} ${9 * MIB + 100 - size}`,
@@ -72,49 +78,77 @@ for (const [title, options, size] of [
       `-P 0 ${9 * MIB + 1636} ${7 * MIB - 1636 - 5000}`,
       `-P 4 ${16 * MIB - 5000} 5000`,
     ];
-    await reads(image, 'qcow2', ...wanted);
-    await withDisk(t, image, async (agent, _fd, file) => {
-      t.is(await agent.size(file), 16 * MIB);
-      await reads(file, 'raw', ...wanted);
-    });
+    return { title, size, image: maker.path('top.qcow2'), wanted };
   });
-}
+  const images = made.map(({ image }) => image);
+  await withDisks(t, images, async (agent, disks) => {
+    for (const [index, { fd, file }] of disks.entries()) {
+      const { title, size } = made[index]!;
+      t.log(title);
+      t.is(await agent.result({ call: 'ftruncate', fd, length: 7 * MIB + 1 }), 0);
+      t.is(await agent.size(file), 7 * MIB + 512);
+      t.is(await agent.write(fd, 9 * MIB + 100, Buffer.alloc(1000, 2)), 1000);
+      t.is(await agent.size(file), 9 * MIB + 1536);
+      t.is(await agent.write(fd, 9 * MIB + 1536 - 100, Buffer.alloc(200, 3)), 200);
+      t.is(await agent.size(file), 9 * MIB + 2048);
+      t.is(await agent.result({ call: 'ftruncate', fd, length: 16 * MIB }), 0);
+      t.is(await agent.write(fd, 16 * MIB - 5000, Buffer.alloc(5000, 4)), 5000);
+      await reads(file, 'raw', `-P 1 0 ${size}`, `-P 0 ${size} ${9 * MIB + 100 - size}`);
+    }
+  });
+  for (const { image, wanted } of made) {
+    await must('qemu-img', ['check', '-f', 'qcow2', image]);
+    t.is(await virtualSize(image), 16 * MIB);
+    await reads(image, 'qcow2', ...wanted);
+  }
+  await withDisks(t, images, async (agent, disks) => {
+    for (const [index, { file }] of disks.entries()) {
+      t.is(await agent.size(file), 16 * MIB);
+      await reads(file, 'raw', ...made[index]!.wanted);
+    }
+  });
+});
 
-for (const [title, options, size] of [
+const ENDS = [
   ['a whole cluster', '', MIB],
   ['within a cluster', '', MIB + 512],
   ['within a small cluster', 'cluster_size=1k', 700 * KIB + 512],
   ['within a subcluster', 'extended_l2=on', MIB + 3 * 512],
   ['version 2', 'compat=0.10', MIB + 512],
-] as const) {
-  for (const format of ['raw', 'qcow2'] as const) {
-    qemuMountTest(
-      `what a longer ${format} backing file has does not come up when a disk that ends ${title} grows`,
-      async (t) => {
-        const maker = new Maker(tempFolder(t, TMPFS));
-        if (format === 'raw') maker.raw('base', 2 * MIB);
-        else maker.create('base', '2M');
-        maker.io('base', format, 'write -P 1 0 2M');
-        maker.create('top.qcow2', String(size), options, '-b', 'base', '-F', format);
-        maker.io('top.qcow2', 'qcow2', 'write -P 2 0 64k');
-        const image = maker.path('top.qcow2');
-        const wanted = [
-          '-P 2 0 64k',
-          `-P 1 64k ${size - 64 * KIB}`,
-          `-P 0 ${size} ${2 * MIB + 300 * KIB - size}`,
-          `-P 3 ${2 * MIB + 300 * KIB} 4k`,
-        ];
-        await withDisk(t, image, async (agent, fd, file) => {
-          t.is(await agent.result({ call: 'ftruncate', fd, length: MIB + 100 * KIB }), 0);
-          t.is(await agent.write(fd, 2 * MIB + 300 * KIB, Buffer.alloc(4096, 3)), 4096);
-          await reads(file, 'raw', ...wanted);
-        });
-        await must('qemu-img', ['check', '-f', 'qcow2', image]);
-        t.is(await virtualSize(image), 2 * MIB + 304 * KIB);
-        await reads(image, 'qcow2', ...wanted);
-      },
-    );
-  }
+] as const;
+
+for (const format of ['raw', 'qcow2'] as const) {
+  qemuMountTest(`growing does not reveal what a longer ${format} backing file has`, async (t) => {
+    const made = ENDS.map(([title, options, size]) => {
+      const maker = new Maker(tempFolder(t, TMPFS));
+      if (format === 'raw') maker.raw('base', 2 * MIB);
+      else maker.create('base', '2M');
+      maker.io('base', format, 'write -P 1 0 2M');
+      maker.create('top.qcow2', String(size), options, '-b', 'base', '-F', format);
+      maker.io('top.qcow2', 'qcow2', 'write -P 2 0 64k');
+      const wanted = [
+        '-P 2 0 64k',
+        `-P 1 64k ${size - 64 * KIB}`,
+        `-P 0 ${size} ${2 * MIB + 300 * KIB - size}`,
+        `-P 3 ${2 * MIB + 300 * KIB} 4k`,
+      ];
+      return { title, image: maker.path('top.qcow2'), wanted };
+    });
+    const images = made.map(({ image }) => image);
+    await withDisks(t, images, async (agent, disks) => {
+      for (const [index, { fd, file }] of disks.entries()) {
+        t.log(`the disk ends at ${made[index]!.title}`);
+        t.is(await agent.result({ call: 'ftruncate', fd, length: MIB + 100 * KIB }), 0);
+        t.is(await agent.write(fd, 2 * MIB + 300 * KIB, Buffer.alloc(4096, 3)), 4096);
+        await reads(file, 'raw', ...made[index]!.wanted);
+      }
+    });
+    for (const { image, wanted } of made) {
+      await must('qemu-img', ['check', '-f', 'qcow2', image]);
+      t.is(await virtualSize(image), 2 * MIB + 304 * KIB);
+      await reads(image, 'qcow2', ...wanted);
+    }
+  });
 }
 
 qemuMountTest('clusters that a crash left behind the end do not come up', async (t) => {
