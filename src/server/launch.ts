@@ -5,7 +5,6 @@ import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
 import { findLogFile } from './log-place.js';
-import { POOL_SIZE, POOL_THREADS } from './pool-size.js';
 import { detachIfDead } from './status.js';
 
 /**
@@ -29,6 +28,14 @@ export type Outcome =
  * takes longer says how far it is, and gets as much time again.
  */
 const READY_LIMIT_MS = 30_000;
+
+/** Environment variable that gives libuv's pool its size; read at its first use. */
+const POOL_SIZE = 'UV_THREADPOOL_SIZE';
+/**
+ * Threads for host files: as many requests as a disk is given at once. Idle ones cost 20 KB each;
+ * 4, libuv's own number, would hold back a disk that can do more.
+ */
+const POOL_THREADS = 16;
 
 /** The program of the daemon process. */
 const DAEMON_PROGRAM = fileURLToPath(new URL('./main.js', import.meta.url));

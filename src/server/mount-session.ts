@@ -15,6 +15,8 @@ export class MountSession {
   readonly #mount: FuseMount;
   readonly #files: { close(): void };
   readonly #log: Log;
+  /** The attempt to detach that is under way. */
+  #detaching: Promise<void> | null = null;
   /** It could not be detached, and the log says so. */
   #isStuck = false;
 
@@ -67,7 +69,15 @@ export class MountSession {
   }
 
   /** Takes the mount out of the way. What cannot be detached is dead as soon as the plane has ended. */
-  async #detach(): Promise<void> {
+  #detach(): Promise<void> {
+    // Of two attempts at once the slower one would find no mount.
+    this.#detaching ??= this.#tryToDetach().finally(() => {
+      this.#detaching = null;
+    });
+    return this.#detaching;
+  }
+
+  async #tryToDetach(): Promise<void> {
     try {
       await this.#mount.unmount(true);
     } catch (error) {

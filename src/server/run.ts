@@ -26,7 +26,7 @@ export type Session = Pick<MountSession, keyof MountSession>;
 export type Serve = (config: MountConfig, log: Log, start: Start) => Promise<void>;
 
 /** Time for the mount to be detached after a crash or a second signal, before the process ends. */
-const EXIT_GRACE_MS = 5000;
+const EXIT_GRACE_MS = 10_000;
 
 /**
  * Serves a mount until it ends in this process.

@@ -101,6 +101,25 @@ mountTest('a second signal ends the daemon at once, though a file is open', asyn
   t.deepEqual(mountsAt(mount.point), []);
 });
 
+for (const transport of ['uring', 'fuse-native'] as const) {
+  mountTest(`${transport}: SIGQUIT does not wait for requests that wait`, async (t) => {
+    const words = ['--transport', transport, '--group', 'slow:bps=1', '--assign', 'disk=slow'];
+    const { daemon, mount } = await startForeground(t, words);
+    const agent = new FileAgent(t);
+    const fd = await agent.open(mount.file(), constants.O_RDONLY);
+    const read = agent.read(fd, 0, 1 << 20);
+    await untilFigures(mount, 'slow', ({ queued = 0 }) => queued > 0);
+    // In order it would let them go without limits first.
+    daemon.process.kill('SIGQUIT');
+    const { result } = await read;
+    t.true(result === -ERRNO.ECONNABORTED || result === -ERRNO.ENOTCONN, `${result}`);
+    const ended = await daemon.within(10_000);
+    t.is(ended.code, 5);
+    t.regex(ended.stderr, /mount: the mount has been aborted before everything was flushed\n$/);
+    t.deepEqual(mountsAt(mount.point), []);
+  });
+}
+
 mountTest('after kill -9 of the daemon files say ENOTCONN and umount cleans up', async (t) => {
   const mount = await startMount(t, [makeImage(t)]);
   const agent = new FileAgent(t);

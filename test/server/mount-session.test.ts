@@ -85,6 +85,26 @@ test('a mount that cannot be detached is told of once, and everything else is en
   ]);
 });
 
+test('an end at once and one in order detach together', async (t) => {
+  const steps: string[] = [];
+  const detached: (() => void)[] = [];
+  const mount: FuseMount = {
+    fd: -1,
+    unmount: async (lazy) => {
+      steps.push(lazy ? 'detach' : 'unmount');
+      if (!lazy) throw new Error('/mnt/s: in use');
+      await new Promise<void>((resolve) => detached.push(resolve));
+    },
+  };
+  const plane = { release: () => {}, terminate: async () => void steps.push('ended') };
+  const session = new MountSession(mount, plane as never, { close: () => {} }, SILENT);
+  const both = [session.unmount(), session.close()];
+  await new Promise(setImmediate);
+  for (const resolve of detached) resolve();
+  await Promise.all(both);
+  t.deepEqual(steps, ['unmount', 'detach', 'ended']);
+});
+
 test('what is let go stays mounted', async (t) => {
   const steps: string[] = [];
   const mount: FuseMount = { fd: -1, unmount: async () => t.fail() };
