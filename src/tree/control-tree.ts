@@ -1,8 +1,7 @@
 import type { Control } from '../control/control.js';
 import { ERRNO } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
-import { CONTROL_FILES, type ControlFileRow } from './control-files.js';
-import { decodeChange } from './decode-change.js';
+import { CONTROL_FILES, type ControlFileRow, decodeChange } from './control-files.js';
 import { formatImages } from './reports.js';
 import type { DirectoryNode, Tree } from './tree.js';
 

@@ -1,7 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { CONTROL_FILES } from '../../src/tree/control-files.js';
-import { decodeChange } from '../../src/tree/decode-change.js';
+import { CONTROL_FILES, decodeChange } from '../../src/tree/control-files.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 /** Words that come close to what the files take. */
