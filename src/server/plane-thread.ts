@@ -62,7 +62,7 @@ export class PlaneThread implements PlaneRunner {
     // The port must not keep the process alive when the mount is gone.
     port1.unref();
     const workerData = planeConfig(config, disks, fuse, this.#wake, port2, about);
-    this.#worker = new Worker(new URL('../plane/worker.js', import.meta.url), {
+    this.#worker = new Worker(new URL('../loop/worker.js', import.meta.url), {
       workerData,
       transferList: [port2],
       name: 'sluice-plane',

@@ -1,6 +1,8 @@
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
+import type { Ending } from '../plane/ending.js';
+import type { Plane } from '../plane/plane.js';
 import type { Ring } from '../uring/ring.js';
 import {
   TAG_INDEX,
@@ -15,8 +17,6 @@ import { assert } from '../util/assert.js';
 import { nowNs } from '../util/clock.js';
 import { ERRNO } from '../util/errno.js';
 import { SpinWindow } from '../util/spin-window.js';
-import type { Ending } from './ending.js';
-import type { Plane } from './plane.js';
 import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */

@@ -1,9 +1,9 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { ToPlane } from '../plane/messages.js';
 import { mapAnonymous } from '../sys/memory.js';
 import * as abi from '../uring/abi.js';
 import type { Ring } from '../uring/ring.js';
 import { TAG_WAKE } from '../uring/tags.js';
-import type { ToPlane } from './messages.js';
 
 /**
  * Messages from the control plane. The thread sleeps in the ring and never runs its event loop, so

@@ -2,7 +2,7 @@ import type { Memory } from '../buffers/memory.js';
 import type { NativeSession } from '../fuse/native-session.js';
 import type { ThreadPoolEngine } from '../host/thread-pool.js';
 import type { TransferThread } from '../host/transfer-thread.js';
-import type { Plane } from './plane.js';
+import type { Plane } from '../plane/plane.js';
 
 /** setTimeout cannot wait longer: 2^31 - 1 milliseconds. */
 const LONGEST_MS = 0x7fffffff;

@@ -5,14 +5,14 @@ import { Dispatcher } from '../fuse/dispatch.js';
 import type { SlowCalls } from '../host/uring-engine.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
+import { assemble } from '../plane/assemble.js';
+import { Ending } from '../plane/ending.js';
+import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
+import { Plane } from '../plane/plane.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/libc.js';
 import { Ring } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
-import { assemble } from './assemble.js';
-import { Ending } from './ending.js';
-import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from './messages.js';
-import { Plane } from './plane.js';
 import { RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
