@@ -45,7 +45,7 @@ export class PoolLoop {
     this.#afterTurn = afterTurn;
   }
 
-  /** Something happens now: takes the time, and in what the thread of transfers has done. */
+  /** Something happens now: reads the clock, and takes in the results of the thread of transfers. */
   begin(): void {
     this.#busyMs = performance.now();
     this.#plane.beginTurn(this.#busyMs * 1e6);
@@ -69,7 +69,7 @@ export class PoolLoop {
     this.#due = true;
     const now = performance.now();
     this.#plane.beginTurn(now * 1e6);
-    // What starts may end at once and so free places for more: until nothing does.
+    // A request that starts may end at once and so free a place for another one.
     do {
       this.#session.endTurn();
       this.#plane.endTurn();
@@ -82,8 +82,8 @@ export class PoolLoop {
   };
 
   /**
-   * The thread of transfers is to tell of each result where somebody may wait for it: for a place in the
-   * window, or for a lock. Who waits for a limit does not, and there may always be such.
+   * The thread of transfers tells of each result if a request may wait for it: for a place in the
+   * window, or for a lock. A request that waits for a limit does not, and there may always be one.
    */
   #wantResults(): void {
     const transfers = this.#transfers;

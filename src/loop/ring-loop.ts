@@ -101,7 +101,7 @@ export class RingLoop {
     this.#plane.endTurn();
   }
 
-  /** What was queued has been submitted, and so these replies have left. */
+  /** The queue has been submitted, and so these replies have left. */
   #settleSent(): void {
     const session = this.#session;
     const count = session.sentCount;
@@ -139,7 +139,7 @@ export class RingLoop {
     this.#dispatcher.replied(request);
   }
 
-  /** Sends down what is queued; sleeps until something happens, spinning first. */
+  /** Submits the queue, spins for a while, then sleeps until something happens. */
   #wait(): void {
     const wakeAt = this.#plane.wakeAtNs;
     const isDeviceBusy = this.#plane.inFlight > this.#session.sentCount;

@@ -12,7 +12,7 @@ export interface Unflushed {
 
 /**
  * The last flush of all images, once no request is under way any more: tasks of the plane like others,
- * each in the name of a request that nobody has sent and nobody is answered for.
+ * each under the number of a request that no caller has sent and that gets no reply.
  */
 export class LastFlush {
   /** Images that were not flushed whole: their last flush failed, or an earlier one lost data. */

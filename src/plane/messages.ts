@@ -29,13 +29,13 @@ export type SlowCall = { kind: 'call'; request: number; descriptor: number } & (
   | { call: 'futimens'; times: Uint8Array }
 );
 
-/** What a data plane tells of its life, whichever transport it has. */
+/** Events in the life of a data plane, the same for all transports. */
 export type PlaneEvent =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
   /** A group or an assignment cannot be made as asked. */
   | { kind: 'refused'; message: string; errno: string }
-  /** The kernel has ended the session: somebody has unmounted. */
+  /** The kernel has ended the session, because the mount was unmounted. */
   | { kind: 'disconnected' }
   /** No request is under way any more, and none is taken. */
   | { kind: 'drained' }

@@ -6,14 +6,14 @@ import type { End } from './lifecycle.js';
 
 type Images = readonly Pick<ImageConfig, 'name' | 'path'>[];
 
-/** How a mount ended, for all who are told. */
+/** How a mount ended: for the command, the log and the end record. */
 export interface Conclusion {
-  /** What the command fails with, and so its exit code; null where nothing went wrong. */
+  /** The error of the command, which has the exit code; null if nothing went wrong. */
   error: unknown;
   /** The last lines of the log. */
   errors: string[];
   info: string | null;
-  /** What the end record says: null where all is flushed; missing where there is no end to tell of. */
+  /** Content of the end record: null if all is flushed. Missing: no record is written. */
   record?: SluiceError | null;
 }
 

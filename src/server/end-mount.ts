@@ -38,7 +38,7 @@ function sendTerminate(mountpoint: string, daemon: ProcessId): void {
   }
 }
 
-/** @param name What the user called it: its mount point or its pid. */
+/** @param name The user's name for it: its mount point or its pid. */
 async function force(daemon: ProcessId, name: string): Promise<void> {
   sendTerminate(name, daemon);
   if (await waitForEnd(daemon, FORCE_LIMIT_MS)) {
@@ -66,7 +66,7 @@ async function removeDead(mountpoint: string): Promise<Ended> {
  * Ends a mount and waits until its daemon is gone, so that everything is flushed.
  *
  * @param mountpoint as in the mount table, a mount of sluice
- * @throws SluiceError EBUSY, EPERM, ETIMEDOUT; what the daemon ended with, where that is an error
+ * @throws SluiceError EBUSY, EPERM, ETIMEDOUT; the error that the daemon has recorded
  */
 export async function endMount(mountpoint: string, byForce: boolean): Promise<Ended> {
   const status = await readStatus(mountpoint);
@@ -145,7 +145,8 @@ async function waitFlushed(
  * Ends a daemon that has no mount point any more, with its connection: what is still mounted of it in
  * other places is dead then.
  *
- * @throws SluiceError ESRCH if `pid` is no daemon of ours; EPERM, ETIMEDOUT; what it ended with
+ * @throws SluiceError ESRCH if `pid` is no daemon of ours; EPERM, ETIMEDOUT; the error that it has
+ *   recorded
  */
 export async function endDaemon(pid: number): Promise<void> {
   const daemon = identifyDaemon(pid);

@@ -21,7 +21,7 @@ export class EndRecord {
     this.path = `/proc/${process.pid}/fd/${this.#fd}`;
   }
 
-  /** @param error What the mount ended with; null when everything is on disk. */
+  /** @param error The error of the mount's end; null if everything is on disk. */
   write(error: SluiceError | null): void {
     const end: End = error && {
       message: error.message,
@@ -51,7 +51,8 @@ export class EndWatch {
 
   /**
    * Call it when the daemon is gone.
-   * @throws SluiceError what the daemon ended with; EIO with EXIT_DAEMON if it said nothing.
+   * @throws SluiceError the error that the daemon has recorded; EIO with EXIT_DAEMON if it has recorded
+   *   nothing.
    */
   check(mountpoint: string): void {
     const bytes = Buffer.alloc(fstatSync(this.#fd).size);

@@ -3,7 +3,7 @@ import { inflate } from '../image/inflate.js';
 import type { Compression } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
 
-/** What the thread is asked for. */
+/** A request to the thread. */
 export interface InflateJob {
   method: Compression;
   bytes: Uint8Array;
@@ -29,7 +29,7 @@ export class InflateThread {
     this.#worker = disks.some(mayHaveZstd) ? this.#start() : null;
     this.ready = new Promise((resolve) => {
       if (this.#worker === null) resolve();
-      // The first message says that it has loaded what it needs; `online` comes before that.
+      // The first message says that it has loaded its modules; `online` comes before that.
       this.#worker?.once('message', () => {
         this.#worker!.on('message', (cluster) => this.#waiting.shift()!(cluster));
         resolve();

@@ -8,12 +8,11 @@ import { findLogFile } from './log-place.js';
 import { detachIfDead } from './status.js';
 
 /**
- * What the daemon process tells the command that started it, over the channel between them: how far
- * it is, as often as it likes, and once how it ended.
- * The command sends one MountConfig and nothing else.
+ * Messages of the daemon process to the command that started it: its progress, any number of times,
+ * and the outcome, once. The command sends one MountConfig and nothing else.
  */
 export type FromDaemon =
-  /** Mounting takes long: what is being done, for people. */
+  /** Mounting takes long. The text is for people. */
   { kind: 'progress'; text: string } | Outcome;
 
 /** How mounting came out. */
@@ -24,8 +23,8 @@ export type Outcome =
   | { kind: 'failed'; message: string; errno: string; exitCode: number };
 
 /**
- * Start-up takes 0.1 s; this is for a machine that swaps, and so that nothing waits for ever. What
- * takes longer says how far it is, and gets as much time again.
+ * Start-up takes 0.1 s. The limit is for a machine that swaps, and against waiting for ever. Each
+ * message of progress starts the time again.
  */
 const READY_LIMIT_MS = 30_000;
 
@@ -137,7 +136,8 @@ function letGo(child: ChildProcess): void {
  * user if there is something to tell.
  *
  * @param progress Called with how far it is, where it takes long.
- * @throws SluiceError what the daemon reports; EIO or ETIMEDOUT with EXIT_DAEMON if it says nothing
+ * @throws SluiceError the error that the daemon reports; EIO or ETIMEDOUT with EXIT_DAEMON if it reports
+ *   nothing
  */
 export async function launch(
   config: MountConfig,

@@ -19,7 +19,7 @@ export type State =
   | 'ended';
 
 export type Event =
-  /** The mount and its data plane are there, whoever made the mount. */
+  /** The mount and its data plane are there. The mount may have been made by another process. */
   | { kind: 'mounted' }
   /** The start has failed, and nothing is left of it. */
   | { kind: 'failed'; error: unknown }
@@ -27,11 +27,11 @@ export type Event =
   | { kind: 'terminate' }
   /** The end is to come at once, without a last flush. */
   | { kind: 'abort' }
-  /** `unmount` is done. What could not be unmounted is detached. */
+  /** `unmount` is done. A mount that is in use is detached. */
   | { kind: 'unmounted' }
   /** `close` or `let-go` is done. */
   | { kind: 'closed' }
-  /** Another process serves the mount from now on, and has what is not flushed. */
+  /** Another process serves the mount from now on. It has the data that is not flushed. */
   | { kind: 'handed-over' }
   | PlaneEvent;
 
@@ -47,94 +47,80 @@ export type Action =
   | 'close'
   /** The same, but the mount stays. */
   | 'let-go'
-  /** Ends the process soon, should `close` not come to its end. */
+  /** Ends the process after a while, if `close` has not ended by then. */
   | 'exit-soon'
   | 'end';
 
-/** Nothing is done, and nothing is wrong: another event was faster, or has asked for the same. */
+/** The event has no effect: another event was faster, or has asked for the same. */
 const IGNORED = 'ignored';
 
 type Edge = readonly [next: State, ...actions: Action[]] | typeof IGNORED;
+type Edges = Readonly<Partial<Record<Event['kind'], Edge>>>;
 
-/** What happens while descriptors are closed has been overtaken by the end. */
-const OVERTAKEN = {
+const ABORTS: Edges = {
+  abort: ['closing', 'close', 'exit-soon'],
+  crashed: ['closing', 'close', 'exit-soon'],
+};
+
+/** The start. Before `mounted` there is nothing to close. */
+const STARTS: Edges = {
+  mounted: IGNORED,
+  failed: ['ended', 'end'],
+  refused: ['closing', 'close'],
+  disconnected: ['draining', 'drain'],
+  ...ABORTS,
+};
+
+/** Events that the end in order has overtaken. */
+const LATE: Edges = {
   ready: IGNORED,
-  refused: IGNORED,
   disconnected: IGNORED,
-  terminate: IGNORED,
   unmounted: IGNORED,
+  terminate: IGNORED,
+};
+
+/** Events that the end at once has overtaken. */
+const TOO_LATE: Edges = {
+  ...LATE,
+  refused: IGNORED,
   drained: IGNORED,
   flushed: IGNORED,
   'flush-failed': IGNORED,
-} as const;
+};
 
-const ABORT = ['closing', 'close', 'exit-soon'] as const;
-
-/** All edges. A pair that is missing cannot come about: it is a mistake of ours. */
-const TABLE: Readonly<Record<State, Readonly<Partial<Record<Event['kind'], Edge>>>>> = {
-  starting: {
-    mounted: IGNORED,
-    failed: ['ended', 'end'],
-    refused: ['closing', 'close'],
-    ready: ['serving', 'announce'],
-    disconnected: ['draining', 'drain'],
-    terminate: ['interrupted'],
-    // Before `mounted` there is nothing to close.
-    abort: ABORT,
-    crashed: ABORT,
-  },
-  interrupted: {
-    mounted: IGNORED,
-    failed: ['ended', 'end'],
-    refused: ['closing', 'close'],
-    ready: ['unmounting', 'unmount'],
-    disconnected: ['draining', 'drain'],
-    abort: ABORT,
-    crashed: ABORT,
-  },
+/** All edges. An event that is missing in a state cannot come there: it is a mistake of ours. */
+const TABLE: Readonly<Record<State, Edges>> = {
+  starting: { ...STARTS, ready: ['serving', 'announce'], terminate: ['interrupted'] },
+  interrupted: { ...STARTS, ready: ['unmounting', 'unmount'] },
   serving: {
-    disconnected: ['draining', 'drain'],
+    ...ABORTS,
     terminate: ['unmounting', 'unmount'],
+    disconnected: ['draining', 'drain'],
     'handed-over': ['closing', 'let-go'],
-    abort: ABORT,
-    crashed: ABORT,
   },
   unmounting: {
+    ...ABORTS,
     unmounted: ['draining', 'drain'],
-    // The kernel may tell the data plane before it tells the caller of umount(2).
+    // The kernel may tell the data plane before umount(2) returns.
     disconnected: ['draining', 'drain'],
-    abort: ABORT,
-    crashed: ABORT,
   },
-  draining: {
-    drained: ['flushing', 'flush'],
-    ready: IGNORED,
-    disconnected: IGNORED,
-    unmounted: IGNORED,
-    terminate: IGNORED,
-    abort: ABORT,
-    crashed: ABORT,
-  },
+  draining: { ...ABORTS, ...LATE, drained: ['flushing', 'flush'] },
   flushing: {
+    ...ABORTS,
+    ...LATE,
     flushed: ['closing', 'close'],
     'flush-failed': ['closing', 'close'],
-    ready: IGNORED,
-    disconnected: IGNORED,
-    unmounted: IGNORED,
-    terminate: IGNORED,
-    abort: ABORT,
-    crashed: ABORT,
   },
   closing: {
-    ...OVERTAKEN,
+    ...TOO_LATE,
     closed: ['ended', 'end'],
-    // The start was aborted before they were there.
+    // The start was aborted, and only now has there come something to close, or nothing.
     mounted: ['closing', 'close'],
     failed: ['ended', 'end'],
     abort: ['closing', 'exit-soon'],
     crashed: ['closing', 'exit-soon'],
   },
-  ended: { ...OVERTAKEN, abort: IGNORED, crashed: IGNORED },
+  ended: { ...TOO_LATE, abort: IGNORED, crashed: IGNORED },
 };
 
 /** How a mount came to its end in this process. */
@@ -175,7 +161,7 @@ export class Lifecycle {
     return { cause: this.#cause, wasServing: this.#wasServing, wasAsked: this.#isAsked };
   }
 
-  /** An event has come. What an action tells is taken after the action's own edge. */
+  /** Takes an event. An event that an action tells waits until its own edge is complete. */
   readonly tell = (event: Event): void => {
     this.#waiting.push(event);
     if (this.#isBusy) return;

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** What decides the place of the log. */
+/** The facts that decide the place of the log. */
 export interface LogUser {
   uid: number;
   /** $XDG_STATE_HOME; an empty one counts as missing, as the XDG specification says. */
@@ -27,7 +27,7 @@ export function defaultLogFile(user: LogUser): string {
 /**
  * The log of this mount: FILE of `--log`, or the default place, whose folder is made.
  *
- * @throws what mkdir reports
+ * @throws the error of mkdir
  */
 export function findLogFile(asked: string | null): string {
   if (asked !== null) return asked;

@@ -2,12 +2,12 @@ import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from 
 import { dup2 } from '../sys/libc.js';
 import { oneLine } from '../util/one-line.js';
 
-/** Where the daemon says what happens. A call never throws: a full disk must not end a mount. */
+/** The log of a daemon. A call never throws: a full disk must not end a mount. */
 export interface Log {
   info(text: string): void;
   warn(text: string): void;
   error(text: string): void;
-  /** Tells who waits for the mount how far something is that takes long. */
+  /** Tells the user who waits for the mount about the progress of a long step. */
   progress?(text: string): void;
   /** Opens the log file again: it may have been moved away. */
   reopen?(): void;
@@ -51,7 +51,7 @@ class BoundedFile {
     }
   }
 
-  /** Goes on in what is at the path now, with stdout and stderr where these are this file. */
+  /** Goes on in the file that is at the path now. stdout and stderr follow if they are this file. */
   reopen(): void {
     try {
       const { dev, ino } = fstatSync(this.#fd);
@@ -67,7 +67,7 @@ class BoundedFile {
     }
   }
 
-  /** Renames a full file, then opens what is now at the path: it, or what another daemon made. */
+  /** Renames a full file, then opens the file at the path. Another daemon may have made it. */
   #check(): void {
     this.#unchecked = 0;
     const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
@@ -87,7 +87,7 @@ function makeLog(mountpoint: string, append: (line: string) => void): Log {
   };
 }
 
-/** A log in a file. @throws what opening the file throws */
+/** A log in a file. @throws the error of opening the file */
 export function fileLog(path: string, mountpoint: string): Log {
   const file = new BoundedFile(path);
   const log = makeLog(mountpoint, (line) => file.append(line));

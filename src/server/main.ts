@@ -39,7 +39,7 @@ async function main(config: MountConfig): Promise<number> {
     });
     return EXIT_OK;
   } catch (error) {
-    // After readiness the log has it, and nobody listens any more.
+    // After readiness the error is in the log, and the command is gone.
     if (!ready) {
       log.error(error instanceof SluiceError ? error.message : describeError(error));
       await send(failure(error));
@@ -60,6 +60,6 @@ process.once('message', (config) => {
   );
 });
 process.once('disconnect', () => {
-  // The command died before it said what to mount.
+  // The command died before it sent a configuration.
   if (!started) process.exit(EXIT_FAILED);
 });

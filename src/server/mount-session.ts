@@ -7,7 +7,7 @@ import type { PlaneRunner } from './plane-thread.js';
 /** umount(2) of a mount that is in use fails within microseconds; a loaded machine takes longer. */
 const BUSY_KNOWN_MS = 50;
 
-/** A mount, the data plane that serves it, and the files behind it: what a life cycle acts on. */
+/** A mount, the data plane that serves it, and the files behind it. */
 export class MountSession {
   readonly plane: PlaneRunner;
   /** One line for the user who mounts. */
@@ -68,7 +68,7 @@ export class MountSession {
     this.#files.close();
   }
 
-  /** Takes the mount out of the way. What cannot be detached is dead as soon as the plane has ended. */
+  /** Takes the mount out of the way. If that fails, it is a dead mount as soon as the plane has ended. */
   #detach(): Promise<void> {
     // Of two attempts at once the slower one would find no mount.
     this.#detaching ??= this.#tryToDetach().finally(() => {

@@ -12,7 +12,7 @@ import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
 
 const EFD_CLOEXEC = 0o2000000;
-/** What is added to the eventfd to wake the thread. */
+/** Added to the eventfd to wake the thread. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** The thread ends by itself after one of these. */
@@ -42,7 +42,7 @@ export class PlaneThread implements PlaneRunner {
   /** An eventfd, -1 once it is closed: its number may be another file's then. */
   #wake: number;
   readonly #port: MessagePort;
-  /** False when the thread ends by itself or is ended: its exit is no crash then. */
+  /** False once the thread is to end: its exit is no crash then. */
   #running = true;
 
   constructor(

@@ -8,21 +8,21 @@ import type { Log } from './log.js';
 import type { MountSession } from './mount-session.js';
 import { installSignals, type SignalAction } from './signals.js';
 
-/** What a start gets, to tell how far it is. */
+/** How a start tells of its progress. */
 export interface Start {
   /** Path of the end record. */
   readonly endPath: string;
-  /** The end is asked for: it need not go on. */
+  /** The mount is to end already: the start need not go on. */
   isUnwanted(): boolean;
   readonly tell: (event: Event) => void;
-  /** Mount and data plane are there: from here on the life cycle ends them. */
+  /** Mount and data plane are there. From here on the life cycle ends them. */
   mounted(session: Session): void;
 }
 
-/** What the life cycle acts on. */
+/** A mount with its data plane, for the actions of the life cycle. */
 export type Session = Pick<MountSession, keyof MountSession>;
 
-/** Mounts and starts to serve. Rejects where that fails, and then nothing is left open or mounted. */
+/** Mounts and starts to serve. If it rejects, nothing is left open or mounted. */
 export type Serve = (config: MountConfig, log: Log, start: Start) => Promise<void>;
 
 /** Time for the mount to be detached after a crash or a second signal, before the process ends. */
@@ -32,7 +32,7 @@ const EXIT_GRACE_MS = 10_000;
  * Serves a mount until it ends in this process.
  *
  * @param onReady Called once, when the files can be used.
- * @throws What `conclude` makes of the end.
+ * @throws The error of the conclusion; see `conclude`.
  */
 export async function runDaemon(
   config: MountConfig,
@@ -53,7 +53,7 @@ export async function runDaemon(
   }
 }
 
-/** The life cycle of one mount, and all that it acts on. */
+/** The life cycle of one mount, and its actions. */
 class Daemon {
   readonly #config: MountConfig;
   readonly #log: Log;

@@ -44,7 +44,7 @@ async function startSession(
     mounted(new MountSession(mount, plane, opened, log));
     return;
   }
-  // Loaded only here: whoever has the ring needs neither the package nor this code.
+  // Loaded only here: with the ring neither the package nor this code is needed.
   const { NativePlane } = await import('./native-plane.js');
   const plane = new NativePlane(config, opened.disks, about, log, tell);
   const mount = await plane.mount(request, transport.native);
@@ -67,7 +67,7 @@ function mountRequest(config: MountConfig): MountRequest {
 /** mount(2) takes a page of text, fusermount3 less; df and findmnt show it in one column. */
 const SOURCE_BYTES_MAX = 255;
 
-/** What the mount table shows as the source: the first image, and how many more there are. */
+/** The source in the mount table: the first image, and the number of others. */
 export function mountSource(paths: readonly string[]): string {
   const more = paths.length > 1 ? `+${paths.length - 1}` : '';
   const source = `${paths[0]}${more}`;

@@ -1,4 +1,4 @@
-/** What a signal makes a daemon do. */
+/** The effect of a signal on a daemon. */
 export type SignalAction =
   /** Ends the mount in order; the second time at once. */
   | 'end'

@@ -9,7 +9,7 @@ export type Transport =
   | { kind: 'fuse-native'; why: string; native: NativePackage };
 
 /**
- * Chooses the transport: the ring where it works, else fuse-native. What is not chosen is not loaded.
+ * Chooses the transport: the ring where it works, else fuse-native. The other one is not loaded.
  *
  * @throws SluiceError EXIT_MOUNT with the reasons, where none works.
  */

@@ -35,7 +35,7 @@ function busyError(mountpoint: string): SluiceError {
 /**
  * Unmounts, without waiting for the daemon.
  *
- * @throws SluiceError EBUSY (names who holds it), ETIMEDOUT, EPERM
+ * @throws SluiceError EBUSY (names the processes that hold it), ETIMEDOUT, EPERM
  */
 export async function unmount(mountpoint: string): Promise<void> {
   const ran = await run(mountpoint, false);
