@@ -3,14 +3,14 @@ import type { Content } from '../image/map-image.js';
 import { oneLine } from '../util/one-line.js';
 import { formatSize } from '../util/units.js';
 
-/** What `sluice info` knows of an image. */
+/** All facts that `sluice info` prints. */
 export interface FullInfo extends ImageInfo {
   /** Of the image with its backing files. Null where it cannot be told. */
   content: Content | null;
   chain: FullLayer[] | null;
 }
 
-/** An image of a chain, and what it has itself. */
+/** An image of a chain, with its own content. */
 export interface FullLayer extends LayerInfo {
   /** Null where it cannot be told. */
   content: Content | null;
@@ -21,7 +21,7 @@ function size(bytes: number | null): string {
   return bytes < 1024 ? `${bytes} bytes` : `${formatSize(bytes)} (${bytes} bytes)`;
 }
 
-/** What `sluice info` prints for people. */
+/** The output of `sluice info` for people. */
 export function formatInfo(info: FullInfo): string {
   const lines: (readonly [string, string])[] = [
     ['image', info.path],

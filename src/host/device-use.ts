@@ -10,8 +10,8 @@ import { fileError } from './file-errors.js';
 import { describeHolder } from './file-holders.js';
 import type { OpenFile } from './open-file.js';
 
-// A mounted file system, swap space, device mapper and md hold their devices alone. They write
-// past the locks of file-locks.ts, so what they hold must not be written by anybody else.
+// A mounted file system, swap space, device mapper and md hold their devices alone. They ignore the
+// locks of file-locks.ts, so nobody else may write to the devices that they hold.
 
 /**
  * Holds a file for writing against the kernel's own users of it, as mkfs does: a block device with
@@ -43,8 +43,8 @@ function someHolder(file: OpenFile): string {
 }
 
 /**
- * What the kernel does with a block device or with one of its partitions, or which loop device
- * writes a regular file: `mounted at /mnt/a`. Null if nothing is seen. Nothing is opened.
+ * The kernel's use of a block device or of one of its partitions, or the loop device that writes a
+ * regular file: `mounted at /mnt/a`. Null if none is seen. Opens nothing.
  */
 export function describeUse(file: OpenFile): string | null {
   if (!file.blockDevice) return loopOver(file);
@@ -78,8 +78,8 @@ function describeDevice(device: string): string | null {
 }
 
 /**
- * By number; btrfs and others have numbers of their own, so by the name of the device too. The source
- * of a FUSE mount is whatever its daemon says.
+ * Looks for the number of the device and for its name, because btrfs and others have numbers of their own.
+ * The source of a FUSE mount does not count: it is any text of its daemon.
  */
 function mountpointOf(table: readonly MountEntry[], device: string): string | null {
   const mounted = table.find((entry) => {

@@ -1,6 +1,6 @@
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 
-/** What somebody wants of a host file. */
+/** The intended use of a host file. */
 export type Access = 'read' | 'write' | 'make';
 
 const SENTENCES: Readonly<Record<string, string>> = {

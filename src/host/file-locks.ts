@@ -33,11 +33,11 @@ const NO_LOCKS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Locks a file as QEMU locks images: each of the two refuses what the other one holds. The lock lasts as
- * long as the file's descriptor. Where the file system has no locks there is none. Other programs'
- * fcntl locks count too, wherever in the file: an exclusive one forbids reading, a shared one writing.
+ * Locks a file as QEMU locks images: each of the two refuses a file that the other one holds. The lock
+ * lasts as long as the file's descriptor. A file system without locks allows everything. Other programs'
+ * fcntl locks count too, anywhere in the file: an exclusive one forbids reading, a shared one writing.
  *
- * @throws SluiceError EAGAIN, exit code 3, naming who is likely to hold the file
+ * @throws SluiceError EAGAIN, exit code 3, naming the likely holder of the file
  */
 export function lockFile(file: OpenFile, forWriting: boolean): void {
   const { descriptor, path } = file;

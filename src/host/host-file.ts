@@ -30,7 +30,7 @@ export class HostFile implements OpenFile {
   readonly path: string;
   readonly descriptor: number;
   readonly blockDevice: boolean;
-  /** Tells files apart whatever their names: the device, or the inode. */
+  /** The same for all names of a file: the device, or the inode. */
   readonly identity: string;
   #size = 0;
   #allocated = 0;
@@ -114,9 +114,10 @@ export class HostFile implements OpenFile {
   }
 
   /**
-   * What is written to a file that has no name any more is lost with the mount.
+   * Refuses a file that has lost its name since it was opened: data written to it would be lost with
+   * the mount.
    *
-   * @throws SluiceError ESTALE, exit code 1, if its path leads to another file than when it was opened
+   * @throws SluiceError ESTALE, exit code 1, if the path leads to another file now
    */
   checkName(): void {
     if (this.isAt(this.path)) return;
@@ -141,7 +142,7 @@ export class HostFile implements OpenFile {
    * Locks the file until it is closed, as QEMU does. For writing, it is held against the kernel's own
    * users too. The size is that of the locked file.
    *
-   * @throws SluiceError EAGAIN or EBUSY, exit code 3, naming who has it
+   * @throws SluiceError EAGAIN or EBUSY, exit code 3, naming the holder
    */
   lock(forWriting: boolean): void {
     lockFile(this, forWriting);
@@ -197,7 +198,7 @@ export function isSameFile(one: string, other: string): boolean {
   }
 }
 
-/** What two names of one file have in common: the inode, or the device behind device nodes. */
+/** The same for all names of a file: the inode, or the device behind device nodes. */
 function identityOf(path: string): string {
   return identify(statSync(path, { bigint: true }));
 }

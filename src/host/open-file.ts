@@ -2,7 +2,7 @@
 export interface ReadableFile {
   /** Bytes. */
   readonly size: number;
-  /** `length` bytes from `offset`; what the file lacks is zeros. */
+  /** `length` bytes from `offset`; zeros past the end of the file. */
   read(offset: number, length: number): Uint8Array;
 }
 
@@ -20,7 +20,7 @@ export interface OpenFile extends ReadableFile {
   /** As it was opened. */
   readonly path: string;
   readonly descriptor: number;
-  /** A path to this very file, whatever `path` leads to by now: to open it again. */
+  /** A path that opens this very file again, even if `path` leads to another one by now. */
   readonly link: string;
   readonly blockDevice: boolean;
   /** Bytes that take room on the host. */

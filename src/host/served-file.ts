@@ -34,7 +34,7 @@ export interface ServedAs {
 /** f_type of tmpfs and ramfs, statfs(2). */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
-/** A page: what the data plane's buffers are aligned to, and safe where nothing is known. */
+/** A page: the alignment of the data plane's buffers, and the safe choice where none is known. */
 const LARGEST_ALIGNMENT = 4096;
 
 /**
@@ -93,8 +93,8 @@ function openQuietly(path: string, flags: number): number {
 }
 
 /**
- * Alignment that a direct descriptor asks for: 1 in memory, else what the file system says (statx,
- * Linux 6.1), else a page. Trying it out tells nothing: ext4 reads a hole at any length and offset.
+ * Alignment that a direct descriptor asks for: 1 in memory, else the answer of the file system (statx,
+ * Linux 6.1), else a page. A trial tells nothing: ext4 reads a hole at any length and offset.
  * @returns Infinity if the file system says that it cannot.
  */
 function directAlignment(path: string, descriptor: number): number {

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { malformed, unsupported } from './refusal.js';
 
-/** What the name of a backing file comes to. */
+/** The file that a name in an image leads to. */
 export interface BackingTarget {
   /** Absolute. */
   path: string;
@@ -31,7 +31,7 @@ export function resolveBackingName(
   }
   if (name.startsWith('json:')) return resolveJson(image, name.slice('json:'.length));
   const plain = name.startsWith('file:') ? name.slice('file:'.length) : name;
-  // A colon before any slash is what QEMU takes for a protocol.
+  // QEMU takes a word with a colon before any slash for a protocol.
   const protocol = plain === name ? /^([^/:]*):/.exec(name)?.[1] : undefined;
   if (protocol !== undefined) {
     throw unsupported(image, `its ${role} file ${show(name)} is reached by "${protocol}:"`);
@@ -41,7 +41,7 @@ export function resolveBackingName(
 
 type Json = Record<string, unknown>;
 
-/** Keys of a `json:` name that say how, not what: they change nothing in what is read. */
+/** Keys of a `json:` name about the way of reading. The bytes that are read are the same. */
 const HARMLESS: ReadonlySet<string> = new Set([
   'node-name',
   'read-only',

@@ -16,7 +16,7 @@ export interface Format {
   /**
    * Opens an image and checks its metadata.
    *
-   * @throws SluiceError exit code 3: EINVAL for what is broken, ENOTSUP for what we cannot read
+   * @throws SluiceError exit code 3: EINVAL for a broken image, ENOTSUP for one that we cannot read
    */
   open(file: HostFile, how: OpenHow): OpenImage;
   /**
@@ -85,7 +85,7 @@ export interface OpenImage {
    * nothing to do.
    *
    * @returns Plain data: `ImageConfig.writing` for `makeWriter`.
-   * @throws SluiceError exit code 3 for what is refused, 1 if the host fails
+   * @throws SluiceError exit code 3 for an image that is refused, 1 if the host fails
    */
   prepareWriting?(report: Report): Promise<unknown>;
 }

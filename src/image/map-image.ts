@@ -121,8 +121,8 @@ class Walk {
 }
 
 /**
- * What the bytes of an image, or of one layer of it alone, are, summed up. They come to its virtual
- * size.
+ * Sums over an image with its backing files, or over one layer alone, bytes. Together they are its
+ * virtual size.
  */
 export interface Content {
   data: number;

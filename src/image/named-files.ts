@@ -34,7 +34,7 @@ export function checkNamed(
 }
 
 /**
- * A data file is written, and whoever made the image chose its name: it has to lie in the folder of
+ * A data file is written, and the maker of the image chose its name. So it has to lie in the folder of
  * the image, unless the user names it. A block device has no folder of its own: /dev has all disks.
  *
  * @throws SluiceError ENOTSUP, exit code 3

@@ -52,7 +52,7 @@ export interface PartialChain extends OpenChain {
 /**
  * Opens an image and all its backing files and checks their headers.
  *
- * @throws SluiceError exit code 1 for a file that cannot be reached, 3 for what is refused. Nothing
+ * @throws SluiceError exit code 1 for a file that cannot be reached, 3 for one that is refused. Nothing
  *   stays open then.
  */
 export function openChain(path: string, options: ChainOptions, opened?: FileOpened): OpenChain {

@@ -11,8 +11,8 @@ type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable'>;
  * Looks at every image before a daemon is started. Opening them is the daemon's business.
  *
  * @param warn Called with sentences about images that somebody else writes.
- * @throws SluiceError exit code 1 for what cannot be reached, 2 for one image given twice, 3 for
- *   what is no image
+ * @throws SluiceError exit code 1 for a file that cannot be reached, 2 for one image given twice, 3
+ *   for a file that is no image
  */
 export function checkImages(config: Checked, warn: (text: string) => void): void {
   const seen = new Map<string, string>();
@@ -45,7 +45,7 @@ function checkImage(
       throw new SluiceError(`${path}: ${problem}`, 'EINVAL', EXIT_IMAGE);
     }
     if (!readOnly) file.checkWritable();
-    // Whoever reads what somebody else writes should know that.
+    // A reader should know that somebody else writes the image.
     const use = readOnly ? describeUse(file) : null;
     if (use !== null) warn(`${path}: ${use}: what is read may change at any time`);
     return file.identity;

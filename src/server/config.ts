@@ -49,7 +49,7 @@ export interface MountConfig extends GroupsConfig {
   logFile: string | null;
 }
 
-/** What of a mount its disks depend on. */
+/** The part of a mount's configuration that its disks depend on. */
 export type DiskOptions = Pick<
   MountConfig,
   'images' | 'owner' | 'mode' | 'readOnly' | 'growable' | 'direct' | 'metadataCache'

@@ -57,7 +57,7 @@ async function openDisk(
   const top = chain.layers[0]!;
   if (!readOnly) checkWritable(top, image);
   const direct = config.direct && chain.layers.every(isDirectPossible);
-  // Before anything is made of the layers: a repair changes what is known of the first.
+  // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
   const served = files.map((file): ServedFile => {

@@ -34,8 +34,8 @@ export function addOverlay(config: MountConfig, overlay: string | null): Overlai
 }
 
 /**
- * The overlay as the image of the mount. What the command line says counts from the image that it
- * names, which is one layer below; and it does name that.
+ * The overlay as the image of the mount. Formats of the command line count from the image that it
+ * names, one layer below; and that image is a file that the command line names.
  */
 function overlaid(overlay: string, image: ImageConfig): ImageConfig {
   const { named } = image;

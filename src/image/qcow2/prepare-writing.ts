@@ -21,7 +21,7 @@ const STEP_MS = 200;
  * outlive a write, and reads its tables.
  *
  * @param part Its layout is that of the repaired image afterwards.
- * @throws SluiceError exit code 3 for what is refused, 1 if the host fails
+ * @throws SluiceError exit code 3 for an image that is refused, 1 if the host fails
  */
 export async function prepareWriting(
   file: HostFile,
@@ -42,8 +42,8 @@ export async function prepareWriting(
 }
 
 /**
- * Whoever does not keep a feature with an autoclear bit up to date has to clear the bit. That a data
- * file is raw stays true.
+ * Clears the autoclear bits of features that a writer does not keep up to date. The bit of a raw data
+ * file stays, because that remains true.
  */
 function clearAutoclear(image: HostFile, { layout }: QcowPart): void {
   if (layout.version === 2) return;
