@@ -6,39 +6,39 @@ const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 
 /**
- * st_blksize: what stdio and `cmp` read and write at once. With the 4 KiB of a
- * struct stat of no special kind, `cmp` makes 256 times the requests of `cat`.
+ * st_blksize: the unit in which stdio and `cmp` read and write. With 4 KiB `cmp` makes 256 times the
+ * requests of `cat`.
  */
 const BEST_IO_BYTES = 256 << 10;
 
-/** What stat(2) says of a node, but for its id. */
+/** The attributes of a node as stat(2) shows them, except its ID. */
 export interface NodeAttributes {
   mode: number;
   links: number;
   owner: Owner;
   size: number;
-  /** Of 512 bytes. */
+  /** Allocated blocks of 512 bytes. */
   blocks: number;
   /** st_blksize, bytes. */
   ioBytes: number;
   times: HostTimes;
 }
 
-/** What statfs(2) says of the mount, in blocks of 4096 bytes. */
+/** The size of all disks and their free space as statfs(2) shows them, in blocks of 4096 bytes. */
 export interface MountSpace {
   blocks: number;
   free: number;
 }
 
-/** Finds out what is shown of nodes. */
+/** The attributes that the mount shows of its nodes. */
 export class Attributes {
   readonly #disks: DiskService;
   readonly #tree: Tree;
   readonly #owner: Owner;
-  /** Of groups and their files: when the mount was made. */
+  /** Times of groups and their files: those of the mount. */
   readonly #unchanging: HostTimes;
 
-  /** @param owner Whose all is that no other owner was asked for. */
+  /** @param owner Owner of all nodes except disks with an owner of their own. */
   constructor(disks: DiskService, tree: Tree, owner: Owner) {
     this.#disks = disks;
     this.#tree = tree;
@@ -75,7 +75,7 @@ export class Attributes {
     };
   }
 
-  /** Used is what the hosts have allocated. */
+  /** Space that the hosts have not allocated counts as free. */
   space(): MountSpace {
     let bytes = 0;
     let used = 0;

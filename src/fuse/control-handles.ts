@@ -1,6 +1,6 @@
 /**
- * Open control files. Each open takes a snapshot of the content, so that a reader that comes back
- * for more sees one state and not halves of two.
+ * Open control files. Each open keeps the content of that moment, so that a reader of several parts sees
+ * one state.
  */
 export class ControlHandles {
   readonly #contents = new Map<number, Uint8Array>();
@@ -13,7 +13,7 @@ export class ControlHandles {
     return handle;
   }
 
-  /** Who wrote through a handle reads from now on what the file says after it. */
+  /** Replaces the content that a handle reads: its holder has written to the file. */
   renew(handle: number, content: string): void {
     this.#contents.set(handle, new TextEncoder().encode(content));
   }

@@ -7,14 +7,14 @@ import { negotiate } from './init.js';
 import { type Begin, NO_REPLY, type Protocol } from './protocol.js';
 import { getU64, setU64 } from './wire.js';
 
-/** Bodies of requests. Each function reads one and asks for what it says. */
+/** Bodies of requests. Each function reads one body and calls `Files` with its fields. */
 
-// What nanoseconds may say instead of a time.
+// Values of the nanoseconds that replace a time.
 const UTIME_NOW = 0x3fffffff;
 const UTIME_OMIT = 0x3ffffffe;
 const TIMESPEC_BYTES = 16;
 
-/** Where data goes that comes from no disk. */
+/** Place of reply data that comes from no disk. */
 export function ownData({ requests }: Protocol, request: number): number {
   return slotOffset(requests.slot[request]!) + SLOT_ANSWER;
 }
@@ -31,7 +31,7 @@ export const interrupt: Begin = ({ view, disks }, _request, _node, body) => {
   return NO_REPLY;
 };
 
-/** There is nothing to do but to reply. */
+/** The request only needs a reply. */
 export const nothing: Begin = () => 0;
 
 export const refuse: Begin = () => -ERRNO.EPERM;
@@ -41,7 +41,7 @@ export const lookup: Begin = (protocol, _request, node, body, length) =>
 
 export const getAttributes: Begin = ({ files }, request, node) => files.refresh(request, node);
 
-/** Size and times can be set, owner and mode are the mount's. A size comes with times of its own. */
+/** Size and times can be set, owner and mode cannot. The times that come with a size are ignored. */
 export const setAttributes: Begin = (protocol, request, node, body) => {
   const { view, files } = protocol;
   const valid = view.getUint32(body + abi.SETATTR_IN_VALID, true);

@@ -15,24 +15,24 @@ import type { Wire } from './dispatch.js';
 import { writeReplyHeader } from './wire.js';
 
 /**
- * Replies whose ids are remembered after they were handed to the kernel; a power of two. One that the
- * kernel refuses is known by the end of its submission, which carries fewer.
+ * Replies whose IDs are kept after they were submitted; a power of two. The kernel reports a refused
+ * reply by the end of its submission, which carries fewer replies.
  */
 const PLACES = 4096;
-/** Error replies that wait for one submission at most. */
+/** Most error replies that wait for one submission. */
 const ERROR_REPLIES = 256;
 
-/** Receives queued at most: more per turn gain nothing measurable. */
+/** Most receives that are queued: more of them gain nothing measurable. */
 const MOST_RECEIVES = 32;
 
 /**
- * /dev/fuse through the ring. The descriptor is O_NONBLOCK, so a queued READ takes a request that is
- * there; otherwise the ring itself polls, and the READ takes the request that comes next, in the same
- * system call that waits for it.
+ * /dev/fuse through the ring. A receive is a queued read(2) of the descriptor, which is O_NONBLOCK.
+ * It takes a request that is there. Otherwise the ring polls, and the receive takes the next request in
+ * the same system call that waits for it.
  *
- * Every request wakes all READs that are queued, and one of them takes it. So there should be as many
- * as requests come in one turn, and no more: a turn that used all of them doubles their number, a turn
- * that left some does not refill beyond what it used.
+ * Every request wakes all queued receives, and one of them takes it. So there should be as many
+ * receives as requests come in one turn. A turn that used all of them doubles their number; a turn that
+ * left some queues as many as it used.
  */
 export class DeviceSession implements Wire {
   /** Errno with which the kernel ended the session, 0 while it lasts. */
@@ -42,18 +42,18 @@ export class DeviceSession implements Wire {
   readonly sent = new Int32Array(REQUESTS);
   sentCount = 0;
 
-  /** The ids of the replies sent last, by place. */
+  /** IDs of the replies that were sent last, by place. */
   readonly #sentLow = new Uint32Array(PLACES);
   readonly #sentHigh = new Uint32Array(PLACES);
   #nextPlace = 0;
-  /** Headers of replies of our own, for requests whose reply was refused. */
+  /** Headers of the error replies to requests whose reply was refused. */
   readonly #errors = mapAnonymous(ERROR_REPLIES * fuse.OUT_HEADER_BYTES);
   #nextError = 0;
   readonly #warn: (text: string) => void;
   readonly #ring: Ring;
   readonly #file: number;
   readonly #memory: Memory;
-  /** READs queued and not completed. */
+  /** Receives that are queued and not completed. */
   #posted = 0;
   /** Requests received since the last `post`. */
   #received = 0;
@@ -94,9 +94,9 @@ export class DeviceSession implements Wire {
   }
 
   /**
-   * A reply of its own is carried out while it is submitted, as /dev/fuse never makes a writer wait: it
-   * asks for no completion and counts as sent after the submission. That saves a completion for each
-   * request, and at queue depth 1 every second system call.
+   * /dev/fuse never makes a writer wait, so a reply that is not linked is carried out while it is
+   * submitted. It asks for no completion and counts as sent after the submission. That saves a
+   * completion for each request, and at queue depth 1 every second system call.
    */
   send(request: number, offset: number, length: number, linked: boolean): void {
     const address = this.#memory.address + offset;
@@ -106,14 +106,14 @@ export class DeviceSession implements Wire {
     this.#ring.queue(abi.OP_WRITE, flags, this.#file, address, length, 0, 0, tag);
   }
 
-  /** A reply that is not linked failed. @param place What its tag has. */
+  /** A reply that is not linked failed. @param place From its tag. */
   sendFailed(place: number, result: number): void {
     if (place < PLACES) this.replyFailed(this.#sentLow[place]!, this.#sentHigh[place]!, result);
   }
 
   /**
-   * The kernel did not take the reply to a request. Its caller may be gone (interrupted or aborted), or
-   * the session; anything else is a mistake of ours, and the caller would hang: it gets EIO.
+   * The kernel refused the reply to a request. Its caller may be gone (interrupted or aborted), or the
+   * session may be. Any other refusal is our mistake; the caller gets EIO, as it would hang otherwise.
    */
   replyFailed(uniqueLow: number, uniqueHigh: number, result: number): void {
     if (result === -ERRNO.ENOENT) return;
@@ -125,7 +125,7 @@ export class DeviceSession implements Wire {
     const at = (this.#nextError++ % ERROR_REPLIES) * fuse.OUT_HEADER_BYTES;
     const view = new DataView(this.#errors.buffer, at, fuse.OUT_HEADER_BYTES);
     writeReplyHeader(view, 0, uniqueLow, uniqueHigh, -ERRNO.EIO, 0);
-    // Should this be refused too, there is nothing left to say: no place.
+    // A refusal of this reply too is ignored: its tag has no place.
     const flags = abi.SQE_FIXED_FILE | abi.SQE_CQE_SKIP_SUCCESS;
     const address = this.#errors.address + at;
     const tag = TAG_SENT | PLACES;

@@ -8,12 +8,12 @@ import { clear, setU64 } from './wire.js';
 /** Payloads of replies. Each function writes one at `out` and returns its length in bytes. */
 
 /**
- * Seconds for which the kernel may use names and attributes of disks without asking. Groups come and
- * go and their files show figures: what the kernel knows of those holds for no time at all.
+ * Seconds for which the kernel may cache names and attributes of disks. Groups come and go and their
+ * files change, so theirs may not be cached.
  */
 const VALID_S = 1;
 
-/** Seconds for which the kernel need not ask again about a node. */
+/** Seconds for which the kernel may cache the attributes of a node. */
 function validSeconds(node: TreeNode): number {
   const changes = node.kind === 'control' || (node.kind === 'directory' && node.changes !== null);
   return changes ? 0 : VALID_S;
@@ -87,7 +87,7 @@ export const found: Encode = ({ view }, out, result) => {
   return abi.LSEEK_OUT_BYTES;
 };
 
-/** struct fuse_kstatfs. Files are not counted, as none can be added. */
+/** struct fuse_kstatfs. The counts of files are 0: callers can add none. */
 export const space: Encode = ({ attributes, view }, out) => {
   const { blocks, free } = attributes.space();
   clear(view, out, abi.STATFS_BYTES);

@@ -7,7 +7,7 @@ import { ERRNO } from '../util/errno.js';
 import { ControlHandles } from './control-handles.js';
 
 /**
- * What callers may do with the nodes of the tree, for every transport. Each method returns a result
+ * The operations on nodes of the tree, for every transport. Each method returns a result
  * from 0, -errno, or DEFERRED: then the plane replies to the request.
  */
 export class Files {
@@ -15,7 +15,7 @@ export class Files {
   readonly #pageCache: boolean;
   readonly #handles = new ControlHandles();
 
-  /** @param pageCache The kernel caches disks: its hits pass the groups by. */
+  /** @param pageCache The kernel caches disks. Cache hits are not throttled. */
   constructor(disks: DiskService, pageCache: boolean) {
     this.#disks = disks;
     this.#pageCache = pageCache;
@@ -57,8 +57,8 @@ export class Files {
   }
 
   /**
-   * The times of a disk become those at `timesOffset`. Those of other files say nothing:
-   * setting them to now (`touch`) is all that is taken.
+   * Sets the times of a disk to those at `timesOffset`. Other files keep theirs: setting them to now
+   * (`touch`) has no effect, and any other time is refused.
    */
   setTimes(request: number, node: TreeNode, areNow: boolean): number {
     if (node.kind !== 'disk') return areNow ? 0 : -ERRNO.EPERM;
@@ -81,9 +81,8 @@ export class Files {
   }
 
   /**
-   * Leaves the handle in its column.
-   * @param flags As of open(2).
-   * Result: 1 if the kernel's pages of the file are still right, else 0.
+   * Stores the handle in its column. Result: 1 if the pages that the kernel has cached are valid, else 0.
+   * @param flags Those of open(2).
    */
   open(request: number, node: TreeNode, flags: number): number {
     const { requests } = this.#disks;
@@ -102,7 +101,7 @@ export class Files {
   }
 
   /**
-   * Result: bytes read. Those of a control file are at once in `target`, from `at`.
+   * Result: bytes read. The bytes of a control file are copied to `target` at once, from `at` on.
    * @param handle As `open` left it.
    */
   read(
@@ -141,8 +140,8 @@ export class Files {
   }
 
   /**
-   * One write(2) to a control file is one change, wherever in the file it goes: `>` and `>>` mean the
-   * same here. Result: the bytes taken, which is all of them.
+   * One write(2) to a control file is one change, at any offset: `>` and `>>` mean the same. Result: the
+   * bytes taken, always all of them.
    */
   change(node: TreeNode & { kind: 'control' }, handle: number, text: Uint8Array): number {
     const { file } = node;
@@ -153,7 +152,7 @@ export class Files {
     return text.length;
   }
 
-  /** @param node Undefined: of a group that was removed while it was open. */
+  /** @param node Undefined if its group was removed while the file was open. */
   release(node: TreeNode | undefined, handle: number): number {
     if (node?.kind === 'disk') this.#disks.closed(node.disk, handle);
     else this.#handles.close(handle);

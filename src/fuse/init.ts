@@ -4,16 +4,16 @@ import * as abi from './abi.js';
 import { clear } from './wire.js';
 
 /**
- * Asynchronous requests that the kernel hands out before it makes callers wait. As large as the
- * field allows: a smaller number turns the kernel into a queue in front of the groups, where one
- * throttled image holds up all others. (The kernel lowers it for a mount without CAP_SYS_ADMIN.)
+ * Asynchronous requests that the kernel sends before it makes callers wait: the largest value of the
+ * field. With a smaller one the kernel would queue requests in front of the groups, and one throttled
+ * image would delay all others. (The kernel lowers it for a mount without CAP_SYS_ADMIN.)
  */
 const MAX_BACKGROUND = 65535;
 
 /**
- * What we ask for, if the kernel offers it. ASYNC_DIO alone is worth a factor of five at queue depth
- * 32; ALLOW_MMAP lets a file that is always direct be mapped; ATOMIC_O_TRUNC brings O_TRUNC with the
- * OPEN, where a fixed-size image can ignore it as a block device does.
+ * The features that we use if the kernel offers them. ASYNC_DIO is worth a factor of five at queue
+ * depth 32. ALLOW_MMAP lets a file with direct I/O be mapped. ATOMIC_O_TRUNC passes O_TRUNC with OPEN,
+ * where a disk of fixed size can ignore it as a block device does.
  */
 const WANTED_FLAGS =
   abi.ASYNC_READ |
@@ -35,7 +35,7 @@ export interface Negotiated {
   maxReadahead: number;
 }
 
-/** What a kernel that offers everything is told. */
+/** The agreement with a kernel that offers every feature. */
 export const EVERYTHING: Negotiated = {
   minor: abi.FUSE_MINOR,
   flags: WANTED_FLAGS,
@@ -44,8 +44,8 @@ export const EVERYTHING: Negotiated = {
 };
 
 /**
- * Reads the `length` bytes of struct fuse_init_in at `at`. Of a newer major version nothing is agreed:
- * the kernel hears ours, and sends INIT again in our version.
+ * Reads the `length` bytes of struct fuse_init_in at `at`. With a newer major version nothing is agreed
+ * yet: the reply states ours, and the kernel sends INIT again in that version.
  * @returns 0, or -EPROTO for a kernel older than 7.28.
  */
 export function negotiate(view: DataView, at: number, length: number, agreed: Negotiated): number {

@@ -12,16 +12,15 @@ export interface MountClaim {
 }
 
 /**
- * Takes a lock on the directory that is about to be mounted on, until the mount is there: of two
- * commands that mount on it at once, one is refused. Without it the second lies over the first, and
- * whoever fails takes the other one's mount away. The window is as long as an image takes to open or to
- * repair.
+ * Locks the mount point until the mount is made: of two commands that mount there at once, one is
+ * refused. Without the lock the second mount would cover the first, and a command that fails would
+ * remove the mount of the other. Opening and repairing images takes time between check and mount.
  *
  * @throws SluiceError EBUSY if another command has it; EXIT_MOUNT
  */
 export function claimMountpoint(mountpoint: string): MountClaim {
   const fd = open(mountpoint, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC, 0);
-  // A directory that may be entered but not read cannot be locked: the check before mounting is left.
+  // A directory without read permission cannot be locked. Then only the check before mounting protects.
   if (fd === -ERRNO.EACCES) return { release: () => {} };
   if (fd < 0) throw pointError(mountpoint, errnoName(fd));
   if (flock(fd, LOCK_EXCLUSIVE_NOW) === -ERRNO.EAGAIN) {

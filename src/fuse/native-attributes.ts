@@ -1,7 +1,7 @@
 import type { Timespec } from '../host/host-times.js';
 import type { MountSpace, NodeAttributes } from './attributes.js';
 
-/** What fuse-native makes a struct stat of. */
+/** Input of fuse-native for a struct stat. */
 interface NativeStat {
   mode: number;
   uid: number;
@@ -38,7 +38,7 @@ function milliseconds({ seconds, nanoseconds }: Timespec): number {
   return seconds * 1000 + Math.floor(nanoseconds / 1e6);
 }
 
-/** What fuse-native makes a struct statvfs of. */
+/** Input of fuse-native for a struct statvfs. */
 export function nativeStatfs({ blocks, free }: MountSpace): Record<string, number> {
   const counts = { blocks, bfree: free, bavail: free, files: 0, ffree: 0 };
   return { ...counts, bsize: 4096, frsize: 4096, namemax: 255 };

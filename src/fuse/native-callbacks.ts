@@ -57,7 +57,7 @@ export function nativeCallbacks(session: NativeSession): Omit<NativeOperations, 
       withNode(parentPath(path), answer, (parent) => {
         answer(session.change(() => files.removeDirectory(parent, lastName(path))));
       }),
-    // Owner, mode and which files there are is the mount's to decide.
+    // Callers can change neither owner and mode nor the set of files.
     chmod: (_path, _mode, answer) => refuse(answer),
     chown: (_path, _uid, _gid, answer) => refuse(answer),
     unlink: (_path, answer) => refuse(answer),
@@ -66,7 +66,7 @@ export function nativeCallbacks(session: NativeSession): Omit<NativeOperations, 
     rename: (_from, _to, answer) => refuse(answer),
     link: (_from, _to, answer) => refuse(answer),
     symlink: (_from, _to, answer) => refuse(answer),
-    // fuse-native hands the access time over in the place of both.
+    // fuse-native passes the access time in the place of both times.
     utimens: (_path, _atime, _mtime, answer) => answer(-ERRNO.EOPNOTSUPP),
   };
 }
@@ -79,7 +79,7 @@ function handleCallbacks(
     throw new Error('fuse-native called a handler that is replaced');
   };
   return {
-    // There, so that libfuse knows them; `NativeSession.transferHandlers` has those that are called.
+    // They tell libfuse that reads and writes are supported; `NativeSession.transferHandlers` replaces them.
     read: replaced,
     write: replaced,
     fsync: (path, dataOnly, number, answer) => {
@@ -100,7 +100,7 @@ function handleCallbacks(
   };
 }
 
-/** The kernel's page cache goes by the length that a control file shows. */
+/** With the page cache the kernel reads as many bytes of a control file as its length says. */
 function statOf({ attributes, pageCache }: NativeSession, node: TreeNode) {
   const shown = attributes.of(node);
   if (pageCache && node.kind === 'control') shown.size = Buffer.byteLength(node.file.read());

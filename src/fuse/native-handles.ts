@@ -1,6 +1,6 @@
 /**
- * Open files. libfuse hands a number back with each read and write, of 31 bits because that is what
- * fuse-native passes; it stands for a node and the dispatcher's own handle.
+ * Open files of libfuse. libfuse passes a number with each read and write; fuse-native limits it to 31
+ * bits. The number stands for a node and a handle of `Files` or of the plane.
  */
 export class NativeHandles {
   readonly #nodes = new Map<number, number>();

@@ -8,18 +8,18 @@ const LOCALS_LENGTH = 72;
 const LOCALS_RESULT = 120;
 const LOCALS_SEMAPHORE = 200;
 
-/** Threads of which one piece of memory keeps the locals. */
+/** Threads whose locals share one piece of memory. */
 const THREADS = 256;
 
-/** What fuse-native keeps of a thread of libfuse: it hands it back with each request. */
+/** The locals that fuse-native keeps of a thread of libfuse, and passes back with each request. */
 export interface NativeThread extends Buffer {
-  /** Where it lies. */
+  /** Address of the locals. */
   address: number;
 }
 
 /**
- * Memory for what fuse-native keeps of each thread. In one piece, because for every request libuv
- * looks at all of them: with 256 threads that makes 15 K requests a second at depth 1 out of 6 K.
+ * Memory for the locals of all threads, in one piece: libuv reads all of them for every request. With
+ * 256 threads and queue depth 1 that makes 15 K requests per second instead of 6 K.
  *
  * @param taken Called each time, before any use.
  */
@@ -40,7 +40,7 @@ export function localsMemory(taken: () => void): (bytes: number) => Buffer {
   };
 }
 
-/** Whether the locals of a thread that asks for a transfer are as we think. */
+/** Whether the locals of a thread have the layout of version 2.2.6: they must repeat the arguments. */
 export function hasKnownLayout(thread: NativeThread, length: number, offset: number): boolean {
   return (
     thread.length === LOCALS_BYTES &&
@@ -49,12 +49,12 @@ export function hasKnownLayout(thread: NativeThread, length: number, offset: num
   );
 }
 
-/** Where the thread wants the data of its READ. */
+/** Address at which the thread expects the data of its READ. */
 export function bufferAddress(thread: NativeThread): number {
   return readLong(thread, LOCALS_BUFFER);
 }
 
-/** Leaves the result that the thread will find. @returns The address of what it waits for: a uv_sem_t. */
+/** Stores the result of the thread's request. @returns Address of the uv_sem_t that it waits for. */
 export function prepareReply(thread: NativeThread, result: number): number {
   thread.writeInt32LE(result, LOCALS_RESULT);
   return thread.address + LOCALS_SEMAPHORE;

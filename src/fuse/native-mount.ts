@@ -15,15 +15,15 @@ import { NativeThreads } from './native-threads.js';
 import { writeReplyHeader } from './wire.js';
 
 /**
- * Requests that the kernel hands out before it makes callers wait: each that is held takes a thread
- * (4096: 131 MB resident), so the 65535 of the ring would not do.
+ * Requests that the kernel sends before it makes callers wait. Each held request takes a thread (4096
+ * threads: 131 MB resident), so the 65535 of the ring are too many here.
  */
 const MAX_BACKGROUND = 4096;
 
-/** fuse-native cuts the words off here. */
+/** fuse-native cuts longer options off. */
 const OPTION_BYTES = 1023;
 
-// Members of fuse-native's struct fuse_thread_t that lie behind each other.
+// Two consecutive members of fuse-native's struct fuse_thread_t.
 const THREAD_CHANNEL = 376;
 const THREAD_MOUNTPOINT = 384;
 
@@ -47,11 +47,11 @@ export async function mountNative(
   session: NativeSession,
 ): Promise<NativeMount> {
   const plan = await makePlan(request);
-  // libfuse says what is wrong on stderr only.
+  // libfuse reports errors on stderr only.
   await access('/dev/fuse', constants.R_OK | constants.W_OK).catch((error) => {
     throw deviceError(error.code);
   });
-  // Stacks of the threads that libfuse starts itself: it asks for the system's 8 MiB otherwise.
+  // Stack size of the threads that libfuse starts itself; its default is the system's 8 MiB.
   process.env.FUSE_THREAD_STACK ??= String(256 << 10);
   let threads: NativeThreads | null = null;
   const fuse: NativeFuse = new native.Fuse(
@@ -60,7 +60,7 @@ export async function mountNative(
       ...nativeCallbacks(session),
       init: (answer) => {
         threads = answerInit(native, fuse, plan);
-        // Unanswered, INIT keeps its thread, and so libfuse from freeing what our threads use.
+        // An unanswered INIT keeps its thread, so libfuse does not free the memory that our threads use.
         if (threads === null) answer(0);
       },
     },
@@ -74,14 +74,14 @@ export async function mountNative(
   await new Promise<void>((resolve, reject) => {
     fuse.mount((error) => (error === null ? resolve() : reject(failed(plan, error))));
   });
-  // Its handle would keep a process in the foreground alive when the mount is gone.
+  // Closes its libuv handle, which would keep a foreground process alive after the unmount.
   native.binding.fuse_native_unmount(plan.mountpoint, fuse._thread);
   const fd = native.libfuse.descriptor(channelOf(fuse));
   const mount = await watchMount(plan.mountpoint, fd, process.geteuid?.() !== 0);
   return { ...mount, threads, isGone: () => isGone(fd) };
 }
 
-/** libfuse's words: those of fusermount3, and what it should say to a kernel that asks it. */
+/** Options for libfuse: those of fusermount3, and those for its own reply to INIT. */
 function nativeOptions(plan: MountPlan): string {
   const own = `big_writes,atomic_o_trunc,max_background=${MAX_BACKGROUND},use_ino`;
   const direct = plan.pageCache === true ? '' : 'direct_io,';
@@ -105,9 +105,9 @@ function channelOf(fuse: NativeFuse): number {
 }
 
 /**
- * Sends the reply to INIT in libfuse's stead, for libfuse 2 knows neither ASYNC_DIO, which is worth a
- * factor of 1.5 at queue depth 32, nor requests of more than 128 KiB, nor mapped files with
- * direct_io. Its own reply, should it send one, is then one that nobody waits for.
+ * Sends the reply to INIT instead of libfuse. libfuse 2 knows neither ASYNC_DIO, which is worth a
+ * factor of 1.5 at queue depth 32, nor requests of more than 128 KiB, nor mapped files with direct_io.
+ * The kernel ignores a second reply.
  *
  * @returns Threads to serve with, or null if the kernel expects another reply: then libfuse answers.
  */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { type Libfuse, loadLibfuse } from '../sys/libfuse.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 
-/** Answers a callback of libfuse: a result from 0 or -errno, and what the operation returns. */
+/** Answers a callback of libfuse: a result from 0 or -errno, and the value of some operations. */
 export type Answer = (result: number, value?: unknown) => void;
 
 /** The callbacks that we give to fuse-native; offsets and sizes are bytes. */
@@ -51,7 +51,7 @@ export interface NativeFuse {
   mount(mounted: (error: Error | null) => void): void;
   /** Its struct fuse_thread_t. */
   readonly _thread: Buffer;
-  /** What its C code calls, by opcode of its own. */
+  /** Handlers that its C code calls, by its own opcodes. */
   readonly _handlers: unknown[];
   _malloc: (bytes: number) => Buffer;
   _fuseOptions: () => string;
@@ -72,11 +72,11 @@ export type Signal = (
   buffer: ArrayBufferLike,
 ) => void;
 
-/** Its C code, as far as we call it past the class. */
+/** The functions of its C code that we call directly. */
 export interface NativeBinding {
   readonly op_read: number;
   readonly op_write: number;
-  /** Unmounts nothing: lets the event loop end without its handle. */
+  /** Unmounts nothing; it closes the handle that keeps the event loop alive. */
   fuse_native_unmount(mountpoint: string, thread: Buffer): void;
   readonly fuse_native_signal_read: Signal;
   readonly fuse_native_signal_write: Signal;
@@ -95,8 +95,8 @@ type Loader = (folder: string) => NativeBinding;
 const FOLDERS = ['build/Release', `prebuilds/${process.platform}-${process.arch}`];
 
 /**
- * Loads fuse-native. Its binary asks the system for libfuse.so.2, which few systems have, though the
- * package brings one: loading that one first satisfies it.
+ * Loads fuse-native. Its binary needs libfuse.so.2, which few systems have. The package brings one, so
+ * that one is loaded first.
  *
  * @param name The package, or the path of another build of it.
  * @throws SluiceError EXIT_MOUNT when it is missing or cannot run here.

@@ -10,10 +10,10 @@ import { NativeHandles } from './native-handles.js';
 import { bufferAddress, hasKnownLayout, type NativeThread, prepareReply } from './native-locals.js';
 import type { NativeBinding, Signal } from './native-package.js';
 
-/** A uid, gid and thread that no rule can name: fuse-native does not tell who asks. (0 would be root.) */
+/** A uid, gid and thread that no rule can name: fuse-native does not tell the caller. (0 would be root.) */
 const UNKNOWN = 0xffffffff;
 
-/** Makes transfers with the reply behind them, without this thread. */
+/** Another thread that makes transfers and sends the replies linked to them. */
 interface Linker {
   canReply: boolean;
   replyBehind(semaphore: number, address: number): void;
@@ -58,7 +58,7 @@ export interface NativeSessionOptions {
 /**
  * libfuse 2 through fuse-native: each callback becomes a request to the plane, and the reply answers
  * the callback. A callback that is not answered holds a thread of libfuse. Reads and writes come
- * here; what comes by path, through native-callbacks.ts.
+ * here; callbacks with a path come through native-callbacks.ts.
  */
 export class NativeSession implements Transport {
   readonly tree: Tree;
@@ -86,7 +86,7 @@ export class NativeSession implements Transport {
 
   /** Replies that the plane does not yet know to have left. */
   readonly #replied: number[] = [];
-  /** Callbacks for which there was no room. */
+  /** Callbacks that wait for a free slot. */
   readonly #backlog: (() => void)[] = [];
 
   constructor({ memory, disks, tree, owner, pageCache, trace }: NativeSessionOptions) {
@@ -115,13 +115,13 @@ export class NativeSession implements Transport {
     this.#linker = linker;
   }
 
-  /** Tells the plane which replies have left, then takes in what found no room before. */
+  /** Tells the plane which replies have left, then begins the callbacks that waited for a slot. */
   endTurn(): void {
     this.#tellReplied();
     while (this.#backlog.length > 0 && this.#disks.receivable > 0) this.#backlog.shift()!();
   }
 
-  /** Does something at once that may let requests of a group go. */
+  /** Makes a change to groups. A turn follows, as requests that wait may go now. */
   change(change: () => number): number {
     this.#loop!.begin();
     const result = change();
@@ -145,8 +145,8 @@ export class NativeSession implements Transport {
   }
 
   /**
-   * The handlers that fuse-native's C code calls for reads and writes in place of the class's own, which
-   * make five objects a request and answer a tick later.
+   * Handlers for reads and writes, called by fuse-native's C code. They replace those of the package's
+   * class, which make five objects per request and answer a tick later.
    */
   transferHandlers(binding: NativeBinding): { read: TransferHandler; write: TransferHandler } {
     const make =
@@ -223,7 +223,7 @@ export class NativeSession implements Transport {
     const request = requests.take();
     this.#answers[request] = null;
     this.#signals[request] = null;
-    // 2^53 of them do not come.
+    // Numbers are exact up to 2^53, more than there will be requests.
     const unique = ++this.#unique;
     requests.uniqueLow[request] = unique >>> 0;
     requests.uniqueHigh[request] = Math.floor(unique / 4294967296);
@@ -234,7 +234,7 @@ export class NativeSession implements Transport {
     return request;
   }
 
-  /** A request was begun. If it is answered already no turn has to follow. */
+  /** A request was begun. No turn has to follow if it is answered already. */
   #begun(request: number, result: number): void {
     if (result !== DEFERRED) this.#answer(request, result);
     if (this.#signals[request] === null && this.#answers[request] === null) this.#tellReplied();

@@ -1,26 +1,23 @@
 import type { Libfuse } from '../sys/libfuse.js';
 
 /**
- * While so few requests are held libfuse's own threads suffice, and are fastest: the kernel wakes
- * those that wait in turn, so that with more each is cold (at depth 1: none of ours 22-30 K
- * requests a second, 16: 10-20 K, on a busy machine with two processors).
+ * Up to this number of held requests libfuse's own threads suffice and are the fastest. The kernel
+ * wakes waiting threads in rotation, so more of them have cold caches (queue depth 1 on a busy machine
+ * with two processors: 22-30 K requests per second without threads of ours, 10-20 K with 16).
  */
 const FEW = 4;
-/**
- * Threads that are to be left beside those that are held. Each one more costs every request: libuv
- * looks at all of them, and the kernel wakes them in turn, so that all are cold.
- */
+/** Idle threads to keep beside the held ones. Each costs every request a little, as above. */
 const SPARE = 24;
-/** libfuse keeps ten idle threads; so many more of its own may appear before we act, again each time. */
+/** New threads of libfuse that may appear before we add some of ours. libfuse keeps ten idle ones. */
 const STRANGERS = 16;
-/** Threads of ours at most. Past that libfuse's own serve, which come and go. */
+/** Most threads of ours. Above it libfuse's own threads serve, which come and go. */
 const LIMIT = 2048;
 
 /**
- * Threads that serve libfuse's session. Its own pool ends each thread that finds ten others idle, at
- * 1400 a second under a queue depth of 32, and fuse-native never gives back what it keeps of a thread:
- * without ours the daemon would grow by half a MB a second and slow down. Ours come when
- * they are needed and stay until the end.
+ * Threads of ours that serve libfuse's session. libfuse's own pool ends each thread that finds ten
+ * others idle: 1400 threads per second at queue depth 32. fuse-native never frees the locals of a
+ * thread, so the daemon would grow by half a MB per second and slow down. Our threads start when they
+ * are needed and stay until the end.
  */
 export class NativeThreads {
   readonly #libfuse: Libfuse;
@@ -35,8 +32,8 @@ export class NativeThreads {
   }
 
   /**
-   * A thread has come to us for the first time. libfuse's own, should more and more of them come,
-   * are a sign that it ends and starts them: then ours take over.
+   * A thread has called for the first time. More and more new threads are a sign that libfuse ends and
+   * starts them; then ours take over.
    */
   appeared(): void {
     this.#seen++;
@@ -45,7 +42,7 @@ export class NativeThreads {
     this.#add(SPARE);
   }
 
-  /** Sees to it that threads are left while `held` requests hold one each. */
+  /** Keeps idle threads available while `held` requests hold one each. */
   want(held: number): void {
     if (held <= FEW || this.#count - held >= SPARE / 2 || this.#count >= LIMIT) return;
     this.#add(Math.min(LIMIT, held + SPARE) - this.#count);
@@ -53,7 +50,7 @@ export class NativeThreads {
 
   #add(wanted: number): void {
     const started = this.#libfuse.startThreads(this.#channel, wanted);
-    // Where the system refuses, asking again for each request would help nobody.
+    // After a refusal of the system no more threads are asked for.
     this.#count = started < wanted ? LIMIT : this.#count + started;
   }
 }

@@ -4,7 +4,7 @@ import * as decode from './decode.js';
 import * as encode from './encode.js';
 import type { Begin, Encode } from './protocol.js';
 
-/** What there is to know of a kind of request. */
+/** One kind of request. */
 export interface Opcode {
   readonly name: string;
   /** Fewest bytes behind the header; shorter requests are refused before a field is read. */
@@ -61,7 +61,7 @@ const ROWS: readonly Row[] = [
   [abi.LSEEK, 'LSEEK', abi.LSEEK_IN_BYTES, decode.seek, encode.found],
   [abi.RELEASE, 'RELEASE', abi.RELEASE_IN_BYTES, decode.release, null, ANY_NODE],
 
-  // Groups come and go by MKDIR and RMDIR. Which files there are is the mount's to decide.
+  // Groups are made and removed by MKDIR and RMDIR. Callers can make or remove no file.
   [abi.MKDIR, 'MKDIR', abi.MKDIR_IN_BYTES + 2, decode.makeDirectory, encode.entry],
   [abi.RMDIR, 'RMDIR', 2, decode.removeDirectory, null],
   [abi.SYMLINK, 'SYMLINK', 0, decode.refuse, null, ANY_NODE],
@@ -74,7 +74,7 @@ const ROWS: readonly Row[] = [
   [abi.TMPFILE, 'TMPFILE', 0, decode.refuse, null, ANY_NODE],
 ];
 
-/** By opcode. Of others the kernel hears ENOSYS, so that it does not ask again. */
+/** Rows by opcode. The reply to any other opcode is ENOSYS, so that the kernel does not send it again. */
 export const OPCODES: readonly (Opcode | undefined)[] = (() => {
   const table: (Opcode | undefined)[] = new Array(LONGEST_OPCODE).fill(undefined);
   for (const [opcode, name, minBytes, begin, encode, options] of ROWS) {

@@ -1,8 +1,8 @@
 import * as abi from './abi.js';
 
 /**
- * 64-bit fields as numbers. Sizes and offsets of files are below 2^53 in practice; what is not is
- * clamped, so that a comparison with a file size still comes out right.
+ * 64-bit fields as numbers. Sizes and offsets of files are below 2^53 in practice. Larger values are
+ * clamped, so that comparisons with a file size stay correct.
  */
 
 /** Reads an unsigned 64-bit field; above 2^53 - 1 the answer is 2^53 - 1. */

@@ -4,7 +4,7 @@ import type { Members } from './members.js';
 import * as operation from './operation.js';
 import { type Requests, WAITING } from './requests.js';
 
-/** Hands requests to the throttle in the name of whoever is charged for them. */
+/** Submits requests to the throttle, each charged to its member. */
 export class Charging {
   readonly #requests: Requests;
   readonly #disks: readonly Disk[];
@@ -28,8 +28,8 @@ export class Charging {
   }
 
   /**
-   * Rules came or went: a waiting request goes over to whom it is charged to now, behind what waits
-   * there. `start` is called for each that need not wait any more.
+   * Rules came or went: a waiting request whose member has changed moves to the end of its new queue.
+   * `start` is called for each request that need not wait any more.
    */
   resubmit(nowNs: number, start: (request: number) => void): void {
     for (const request of this.#requests.inState(WAITING)) {

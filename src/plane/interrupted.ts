@@ -1,16 +1,15 @@
 import type { Requests } from './requests.js';
 import { WAITING } from './requests.js';
 
-/** How often callers that were interrupted are looked at, nanoseconds. */
+/** Interval between checks of interrupted callers, nanoseconds. */
 const LOOK_EVERY_NS = 100e6;
-/** A look costs 15 us. With many such callers they come less often, so that all cost 1 % of a core. */
+/** A check costs 15 us. With many such callers checks are rarer, so that all cost 1 % of a core. */
 const LOOK_EVERY_NS_EACH = 1.5e6;
 
 /**
- * Waiting requests whose callers have had a signal. The kernel tells of the first one only
- * (FUSE_INTERRUPT), whatever it is: a timer's, SIGSTOP, a debugger's. No program expects EINTR from a
- * regular file, so such a request keeps its place, unless its caller is being killed; and whether it is
- * killed later has to be found out.
+ * Waiting requests whose callers have had a signal. The kernel reports only the first signal of any
+ * kind (FUSE_INTERRUPT). No program expects EINTR from a regular file, so a request keeps its place
+ * unless its caller is being killed. Checks find out whether that happens later.
  */
 export class Interrupted {
   readonly #requests: Requests;
@@ -23,7 +22,7 @@ export class Interrupted {
     this.#isBeingKilled = isBeingKilled;
   }
 
-  /** When to look again, Infinity if nobody is watched. */
+  /** Time of the next check, Infinity if no request is watched. */
   get lookAtNs(): number {
     return this.#lookAtNs;
   }
@@ -39,7 +38,7 @@ export class Interrupted {
   /** Calls `killed` for each watched request whose caller is being killed by now. */
   look(nowNs: number, killed: (request: number) => void): void {
     if (nowNs < this.#lookAtNs) return;
-    // A number that is used again meanwhile is looked at in vain, and drops out when it goes.
+    // A number that was reused meanwhile is checked too, and dropped when its new request goes.
     const waiting = this.#watched.filter((request) => this.#requests.state[request] === WAITING);
     this.#watched = waiting.filter((request) => {
       const isKilled = this.#isKilled(request);
@@ -51,7 +50,7 @@ export class Interrupted {
     this.#lookAtNs = count === 0 ? Infinity : nowNs + pause;
   }
 
-  /** A caller in another pid namespace (thread 0) cannot be looked at: it keeps its place. */
+  /** A caller in another pid namespace (thread 0) cannot be checked: its request keeps its place. */
   #isKilled(request: number): boolean {
     const thread = this.#requests.thread[request]!;
     return thread !== 0 && this.#isBeingKilled(thread);

@@ -7,11 +7,11 @@ import { type NumberedName, type Processes, type RuleName, Rules } from './rules
 import { ThreadCache } from './thread-cache.js';
 
 /**
- * Who is charged: images, and rules about callers. A member is a number of the throttle; rules are
- * made by writing them to `members`, images are there from the start.
+ * The members that requests are charged to: images, and rules about callers. A member is a number of
+ * the throttle. Images exist from the start; rules are made by writes to `members`.
  */
 export class Members implements Membership {
-  /** Called after a rule came or went: requests that wait may belong to another member now. */
+  /** Called after a rule came or went: the member of waiting requests may have changed. */
   rulesChanged: () => void = () => {};
 
   readonly #throttle: Throttle;
@@ -20,13 +20,13 @@ export class Members implements Membership {
   readonly #images = new Map<string, number>();
   readonly #rules = new Rules();
   readonly #threads: ThreadCache;
-  /** Members of rules that are gone, until their last request is. They are in the root group. */
+  /** Members of removed rules, in the root group, until their last request has ended. */
   readonly #leaving = new Set<number>();
   #anyRule = false;
-  /** A rule came or went, and who is charged has not been thought over yet. */
+  /** A rule came or went, and `rulesChanged` has not been called yet. */
   #stale = false;
 
-  /** @param hidesCallers The transport does not tell who calls: rules are refused. */
+  /** @param hidesCallers The transport does not tell the caller, so rules are refused. */
   constructor(throttle: Throttle, processes: Processes, hidesCallers = false) {
     this.#throttle = throttle;
     this.#hidesCallers = hidesCallers;
@@ -42,10 +42,10 @@ export class Members implements Membership {
   }
 
   /**
-   * The member that a request is charged to. Without rules that is `image`, and nothing is looked at.
+   * The member that a request is charged to. Without rules it is always `image`.
    *
    * @param thread The caller's thread, 0 if it is not visible from here.
-   * @param fromCache The write is a mapped page's: its ids are not those of whoever changed it.
+   * @param fromCache The write comes from the page cache: its IDs are not those of the writing process.
    */
   charged(
     image: number,
@@ -140,7 +140,7 @@ export class Members implements Membership {
     return member;
   }
 
-  /** What waits under the rule is charged anew by `rulesChanged`; what is in flight stays. */
+  /** `rulesChanged` charges the waiting requests of the rule anew; those in flight stay charged to it. */
   #remove(rule: RuleName, nowNs: number): void {
     const member = this.#rules.find(rule);
     this.#rules.delete(rule);

@@ -28,7 +28,7 @@ import { DEFERRED, type DiskService, type DiskStatus, type Transport } from './t
 import { WaitingIndex } from './waiting-index.js';
 import { Writes } from './writes.js';
 
-/** What the plane is made of. */
+/** Parts of the plane. */
 export interface PlaneOptions {
   memory: Memory;
   disks: readonly Disk[];
@@ -37,7 +37,7 @@ export interface PlaneOptions {
   engine: Engine;
   /** Whether a thread is being ended; may read /proc. */
   isBeingKilled: (thread: number) => boolean;
-  /** Called with what the throttle warns of. */
+  /** Called with each warning of the throttle. */
   warn: (text: string) => void;
 }
 
@@ -155,7 +155,7 @@ export class Plane implements Admission, DiskService {
     this.nowNs = nowNs;
   }
 
-  /** Starts what may go now. */
+  /** Starts the requests that may go now. */
   endTurn(): void {
     if (this.nowNs >= this.#interrupted.lookAtNs) {
       this.#interrupted.look(this.nowNs, (request) => this.#giveUp(request));
@@ -205,7 +205,7 @@ export class Plane implements Admission, DiskService {
     return this.#throttle.isIdling;
   }
 
-  /** From now on nothing waits for its group. */
+  /** From now on no request waits for its group. */
   releaseWaiting(): void {
     this.#throttle.drain();
   }
@@ -216,7 +216,7 @@ export class Plane implements Admission, DiskService {
     return DEFERRED;
   }
 
-  /** The caller of a request has had a signal: if that kills it the request need not wait. */
+  /** The caller of a request has had a signal. A caller that is being killed need not wait. */
   interrupt(uniqueLow: number, uniqueHigh: number): void {
     const request = this.#waiting.find(uniqueLow, uniqueHigh);
     if (request !== NONE && this.#interrupted.add(request, this.nowNs)) this.#giveUp(request);
@@ -277,7 +277,7 @@ export class Plane implements Admission, DiskService {
     else this.#tasks.start(request, this.#operations.allocate(request));
   }
 
-  /** A lock that the request has waited for is its own. */
+  /** The request has got the lock that it waited for. */
   #granted(request: number): void {
     if (this.requests.state[request] === TASK) this.#tasks.resume(request, 0);
     else this.#writes.granted(request);

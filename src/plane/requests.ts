@@ -27,7 +27,7 @@ export const TASK = 6;
 /** Reply is queued. */
 export const REPLYING = 7;
 
-/** Where a field of -1 stands for "none". */
+/** The value of a field that has none. */
 export const NONE = -1;
 
 /** The requests under way: parallel typed arrays, one index a request; untouched entries cost no memory. */

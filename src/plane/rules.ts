@@ -3,16 +3,16 @@ import { NONE } from './requests.js';
 
 /** A member whose user or group of users has its number. */
 export type NumberedName = Exclude<MemberName, { kind: 'named' }>;
-/** A rule about who calls: a member that is no image. */
+/** A rule about callers: a member that is no image. */
 export type RuleName = Exclude<NumberedName, { kind: 'image' }>;
 
-/** What the rules ask the system about callers. Each may read /proc, or /etc. */
+/** Facts about callers that rules need. Each function may read /proc or /etc. */
 export interface Processes {
   /** The process that a thread belongs to; 0 if the thread is gone. */
   processOf(thread: number): number;
-  /** When a process started, as text that tells it from a later one of its number; '' if gone. */
+  /** Start time of a process, which tells it from a later process of the same number; '' if gone. */
   startOf(process: number): string;
-  /** Number of a user or a group of users by name, if there is one. */
+  /** ID of a user or a group of users by name, if there is one. */
   idOf(kind: 'uid' | 'gid', name: string): number | undefined;
   /** Paths of a thread's cgroups, one for each hierarchy of v1 and one of v2; none if it is gone. */
   cgroupsOf(thread: number): string[];
@@ -24,8 +24,8 @@ interface CgroupRule {
 }
 
 /**
- * Which member a caller is charged to: pid before cgroup before uid before gid, and the longest path
- * among cgroups. A request that no rule matches is its image's.
+ * Finds the rule that applies to a caller: pid before cgroup before uid before gid, and the longest path
+ * among cgroups. A request without a rule is charged to its image.
  */
 export class Rules {
   readonly #uids = new Map<number, number>();
@@ -38,7 +38,7 @@ export class Rules {
     return this.#uids.size + this.#gids.size === 0 && !this.needsProcess;
   }
 
-  /** Some rule is about more than the ids that every request carries. */
+  /** Some rule needs more than the IDs that every request carries. */
   get needsProcess(): boolean {
     return this.#pids.size + this.#cgroups.length > 0;
   }
@@ -69,7 +69,7 @@ export class Rules {
     return this.#cgroups.find(({ path }) => path === rule.path)?.member ?? NONE;
   }
 
-  /** Rules about processes that have ended. Their numbers may come again. */
+  /** Rules about processes that have ended. Their numbers may be reused. */
   ended(processes: Processes): RuleName[] {
     const gone = [...this.#pids].filter(([id, { start }]) => processes.startOf(id) !== start);
     return gone.map(([id]) => ({ kind: 'pid', id }));

@@ -25,13 +25,13 @@ export interface DiskStatus {
   mode: number;
 }
 
-/** Carries replies to whoever asked. */
+/** Carries replies to the callers. */
 export interface Transport {
   /**
-   * Answers a request. What it sends must stay as it is until `DiskService.replied`.
-   * @param result What the operation came to: a number from 0, or -errno.
-   * @param at Of a READ with a result above 0: where its data is, or will be once the transfer that
-   *   `linked` names is complete, in the plane's memory. The 16 bytes before it are the transport's.
+   * Answers a request. The data must not change until `DiskService.replied`.
+   * @param result The result of the operation: a number from 0, or -errno.
+   * @param at Place of the data of a READ with a result above 0, in the plane's memory. The transport
+   *   may use the 16 bytes before it.
    * @param linked The reply waits for the transfer that was queued just before it.
    */
   reply(request: number, result: number, at: number, linked: boolean): void;
