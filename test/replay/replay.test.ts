@@ -60,7 +60,13 @@ interface Played {
   random: Random;
 }
 
-async function play(folder: string, raw: Buffer, kind: Kind, seed: number): Promise<Played> {
+async function play(
+  folder: string,
+  raw: Buffer,
+  kind: Kind,
+  seed: number,
+  own: Partial<Plan> = {},
+): Promise<Played> {
   const random = new Random(seed, 2);
   const image = join(folder, `session${seed}`);
   copyFileSync(join(folder, IMAGE), image);
@@ -76,6 +82,7 @@ async function play(folder: string, raw: Buffer, kind: Kind, seed: number): Prom
       growth: kind.growth !== undefined && random.oneIn(2) ? raw.length * kind.growth : 0,
       device: random.oneIn(4) ? 24 * 1024 * 1024 : 0,
       faults: random.oneIn(4) ? 20 + random.below(200) : 0,
+      ...own,
     },
     random,
   );
@@ -129,5 +136,26 @@ for (const [number, kind] of KINDS.entries()) {
       await Promise.allSettled(judging);
     }
     await Promise.all(judging);
+  });
+}
+
+/** SLUICE_REPLAY_STEP=1 lets every single operation of the host fail; else each fifth does. */
+const STEP = Number(process.env.SLUICE_REPLAY_STEP ?? 5);
+const ONE_BY_ONE = ['clusters of 4 KiB', 'subclusters in 16 KiB', 'lazy refcounts'];
+
+for (const kind of KINDS.filter(({ title }) => ONE_BY_ONE.includes(title))) {
+  qemuTest(`each operation of the host fails once: ${kind.title}`, async (t) => {
+    const { folder, raw } = await prepare(t, kind);
+    const plan = { requests: 40, depth: 4, device: 0, faults: 0, ending: 'later' as const };
+    const whole = await play(folder, raw, kind, SEED, { ...plan, failing: Infinity });
+    const { operations } = whole.session;
+    t.true(operations > 40, `${operations} operations`);
+    for (let failing = 1; failing <= operations; failing += STEP) {
+      const { session, image } = await play(folder, raw, kind, SEED, { ...plan, failing });
+      const check = await run('qemu-img', ['check', '-f', 'qcow2', image]);
+      t.is(check.code, 0, `operation ${failing}: ${check.stdout}`);
+      const end = session.host.record.tick();
+      t.is(session.history.checkWhole(await read(image), end, end), null, `operation ${failing}`);
+    }
   });
 }

@@ -37,6 +37,7 @@ import { type Ending, RecordingHost } from './recording-host.js';
 const PUNCH = 0x02 | 0x01;
 const ZERO_RANGE = 0x10 | 0x01;
 const EPERM = 1;
+const EIO = 5;
 const QUIET = { info() {}, warn() {}, error() {} };
 
 /** Opens an image for writing as a mount does, which repairs an image that is marked as dirty. */
@@ -73,6 +74,8 @@ export interface Plan {
   device: number;
   /** One in so many operations of the host fails; 0: none. */
   faults: number;
+  /** This one operation of the host fails, counted from 1; missing: none. */
+  failing?: number;
 }
 
 /** The configuration of a disk, changed for an image on a device. */
@@ -105,6 +108,8 @@ export class Session {
   readonly history: History;
   readonly host: RecordingHost;
   readonly syncs: Synced[] = [];
+  /** Operations of the host so far, where one of them is to fail. */
+  operations = 0;
   /** The image's own file before the session. */
   readonly before: Buffer;
   readonly #random: Random;
@@ -161,7 +166,7 @@ export class Session {
     });
     this.#plane.connect(this.#dispatcher);
     assembly.plane = this.#plane;
-    if (plan.faults > 0) this.host.fault = (kind) => this.#fault(kind);
+    if (this.#mayFail) this.host.fault = (kind) => this.#fault(kind);
   }
 
   /** Runs to the end. Throws if a read returns impossible contents or a resource is not given back. */
@@ -209,8 +214,15 @@ export class Session {
     return Math.max(0, ...this.syncs.filter((one) => one.answered <= at).map(({ sent }) => sent));
   }
 
+  get #mayFail(): boolean {
+    return this.plan.faults > 0 || this.plan.failing !== undefined;
+  }
+
   #fault(kind: string): number | null {
-    if (kind === 'reply' || !this.#random.oneIn(this.plan.faults)) return null;
+    if (kind === 'reply') return null;
+    const { faults, failing } = this.plan;
+    if (failing !== undefined) return ++this.operations === failing ? -EIO : null;
+    if (!this.#random.oneIn(faults)) return null;
     return this.#random.oneIn(2) ? -28 : -5;
   }
 
@@ -316,7 +328,7 @@ export class Session {
       const { kind, sent, write, offset, growth } = open;
       // EPERM is right if another request has made the disk longer meanwhile: a disk does not shrink.
       const late = growth !== null && error === -EPERM && growth.size < this.history.sizeSent;
-      if (error !== 0 && this.plan.faults === 0 && !late) {
+      if (error !== 0 && !this.#mayFail && !late) {
         throw new Error(`${kind} at ${offset}: ${error}`);
       }
       const now = this.host.record.tick();
@@ -340,7 +352,7 @@ export class Session {
     const isZeros = write.version === ZEROS;
     const written = isZeros ? write.length : new DataView(payload.buffer).getUint32(0, true);
     if (written === write.length) write.answered = now;
-    else if (this.plan.faults === 0) {
+    else if (!this.#mayFail) {
       throw new Error(`a write of ${write.length} wrote ${written}`);
     }
   }
