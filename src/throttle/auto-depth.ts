@@ -1,4 +1,5 @@
 import { DepthCeiling, LEAST_CHOICE } from './depth-ceiling.js';
+import { DepthMeter } from './depth-meter.js';
 import { DepthReview } from './depth-review.js';
 import { DepthSearch } from './depth-search.js';
 import { DepthTrial } from './depth-trial.js';
@@ -34,6 +35,7 @@ type State = 'lifted' | 'search' | 'kept' | 'review';
  * takes one to two seconds. A throughput that changes by a quarter starts it anew.
  */
 export class AutoDepth {
+  readonly #meter = new DepthMeter();
   readonly #trial: DepthTrial;
   readonly #ceiling = new DepthCeiling();
   readonly #search: DepthSearch;
@@ -55,7 +57,7 @@ export class AutoDepth {
 
   /** @param max The largest window there can be, in requests. */
   constructor(max: number) {
-    this.#trial = new DepthTrial(max);
+    this.#trial = new DepthTrial(max, this.#meter);
     this.#search = new DepthSearch(this.#trial, this.#ceiling);
     this.#review = new DepthReview(this.#trial, this.#ceiling);
   }
@@ -67,7 +69,7 @@ export class AutoDepth {
 
   /** See `DepthMeter.started`. */
   started(isPartial: boolean): void {
-    this.#trial.meter.started(isPartial);
+    this.#meter.started(isPartial);
   }
 
   /** See `DepthMeter.completed`. The window may be another one afterwards. */
@@ -79,14 +81,14 @@ export class AutoDepth {
     inflight: number,
     now: number,
   ): void {
-    const { meter } = this.#trial;
+    const meter = this.#meter;
     if (!meter.completed(leaf, cost, full, isPartial, inflight, now)) return;
     this.#state = this.#next(now);
     meter.begin(now);
   }
 
   #next(now: number): State {
-    const { meter } = this.#trial;
+    const meter = this.#meter;
     if (meter.isAlone) {
       this.#watch.reset();
       return this.#lift(0);
@@ -115,7 +117,7 @@ export class AutoDepth {
   #keep(level: number, now: number): State {
     this.#level = level;
     this.#watch.begin();
-    this.#reviewAt = now + Math.max(this.#reviewEvery, REVIEW_PAUSE * this.#trial.meter.length);
+    this.#reviewAt = now + Math.max(this.#reviewEvery, REVIEW_PAUSE * this.#meter.length);
     this.#trial.set(level);
     return 'kept';
   }
@@ -126,7 +128,7 @@ export class AutoDepth {
   }
 
   #watchLoad(now: number): State {
-    const { meter } = this.#trial;
+    const meter = this.#meter;
     const ceiling = this.#ceiling;
     if (this.#watch.isOther(meter.rate)) return this.#searchAgain(now);
     // A window that may become smaller binds as soon as it is.
@@ -142,9 +144,9 @@ export class AutoDepth {
 
   #followCeiling(now: number): State {
     const ceiling = this.#ceiling;
-    const { ladder, meter } = this.#trial;
+    const { ladder } = this.#trial;
     const wasCeiling = this.#level >= ceiling.level;
-    ceiling.follow(meter.partialBacklog, this.#level);
+    ceiling.follow(this.#meter.partialBacklog, this.#level);
     if (ceiling.level < this.#level || (wasCeiling && ceiling.level > this.#level)) {
       this.#level = ceiling.level;
       this.#trial.set(this.#level);

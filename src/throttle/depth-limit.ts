@@ -59,14 +59,13 @@ export class DepthLimit {
     this.#wasFull = false;
   }
 
-  /** See `DepthMeter.started`. */
+  /** See `DepthMeter.started`. Only for `auto`. */
   started(isPartial: boolean): void {
-    if (this.#isAuto) this.#auto.started(isPartial);
+    this.#auto.started(isPartial);
   }
 
-  /** See `DepthMeter.completed`. Call it after `giveBack`. */
+  /** See `DepthMeter.completed`. Only for `auto`, and after `giveBack`. */
   completed(leaf: number, cost: number, isPartial: boolean, now: number): void {
-    if (!this.#isAuto) return;
     // Callers take in several completions before they ask for more: all places were taken for each.
     this.#auto.completed(leaf, cost, this.#wasFull, isPartial, this.#inflight + 1, now);
     this.#depth = this.#auto.depth;

@@ -1,10 +1,10 @@
 import { DepthLadder } from './depth-ladder.js';
-import { DepthMeter } from './depth-meter.js';
+import type { DepthMeter } from './depth-meter.js';
 import { ThroughputComparison, UNDECIDED } from './throughput-comparison.js';
 
 /** The window that is in force, and what is measured at it. */
 export class DepthTrial {
-  readonly meter = new DepthMeter();
+  readonly meter: DepthMeter;
   readonly ladder: DepthLadder;
   readonly #comparison = new ThroughputComparison();
   #depth: number;
@@ -14,7 +14,8 @@ export class DepthTrial {
   #inflight = 0;
 
   /** @param max The largest window there can be. It is in force at first. */
-  constructor(max: number) {
+  constructor(max: number, meter: DepthMeter) {
+    this.meter = meter;
     this.ladder = new DepthLadder(max);
     this.#depth = max;
   }

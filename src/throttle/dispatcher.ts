@@ -88,7 +88,7 @@ export class Dispatcher {
     // With a single group there is nobody to be fair to, and tags cost a third of this path.
     if (backlog.isShared || !depth.isAuto) tree.advance(queue, this.#costOf(bytes));
     this.#start(request, now);
-    depth.started(backlog.isPartial);
+    if (depth.isAuto) depth.started(backlog.isPartial);
     return true;
   }
 
@@ -135,7 +135,9 @@ export class Dispatcher {
     depth.giveBack();
     counters.completed(member);
     backlog.completed(member, now);
-    depth.completed(leaf, this.#costOf(table.bytesOf[request]), backlog.isPartial, now);
+    if (depth.isAuto) {
+      depth.completed(leaf, this.#costOf(table.bytesOf[request]), backlog.isPartial, now);
+    }
     if (latency.isActive) this.#noteLatency(leaf, now - table.readyOf[request], now);
   }
 
@@ -218,7 +220,7 @@ export class Dispatcher {
   #serve(queue: number, now: number): number {
     const { table, credit, gate, tree, depth, backlog, counters, latency, chargeTime } =
       this.#parts;
-    depth.started(backlog.isPartial);
+    if (depth.isAuto) depth.started(backlog.isPartial);
     const request = table.headOf(queue);
     const bytes = table.bytesOf[request];
     const isLimited = !gate.isUnlimited(queue);

@@ -24,11 +24,12 @@ export class ReadyTimes {
    */
   updatePath(from: number, opClass: number, now: number, whole: boolean): void {
     const { parent } = this.#nodes;
+    const gate = this.#gate;
     let both = false;
     for (let node = from; node !== NONE; node = parent[node]) {
       const entry = 2 * node + opClass;
       let changed = this.update(entry, now);
-      const shares = this.#gate.sharesBuckets(node);
+      const shares = gate.sharesBuckets(node);
       both ||= shares;
       if (both) changed = this.update(entry ^ 1, now) || changed;
       if (shares) changed = this.update(entry, now) || changed;
@@ -46,18 +47,25 @@ export class ReadyTimes {
 
   #timeOf(entry: number, now: number): number {
     const { inflight, maxInflight, committed, readyTime } = this.#nodes;
+    const siblings = this.#siblings;
+    const gate = this.#gate;
     const node = entry >> 1;
     const opClass = entry & 1;
-    if (inflight[node] >= maxInflight[node] && !this.#gate.isDraining) return Infinity;
-    const held = committed[entry];
-    if (held !== NONE && readyTime[2 * held + opClass] === Infinity) committed[entry] = NONE;
-    // The buckets are looked at when an eligible child is chosen.
-    if (committed[entry] === NONE && this.#siblings.hasEligible(entry)) return -Infinity;
-    const child = this.#siblings.nextChild(entry);
-    if (child === NONE) return Infinity;
+    if (inflight[node] >= maxInflight[node] && !gate.isDraining) return Infinity;
+    let child = committed[entry];
+    if (child !== NONE && readyTime[2 * child + opClass] === Infinity) {
+      committed[entry] = NONE;
+      child = NONE;
+    }
+    if (child === NONE) {
+      // The buckets are looked at when an eligible child is chosen.
+      if (siblings.hasEligible(entry)) return -Infinity;
+      child = siblings.firstPending(entry);
+      if (child === NONE) return Infinity;
+    }
     const below = readyTime[2 * child + opClass];
-    if (!this.#gate.hasBuckets(entry)) return below;
-    const bytes = this.#siblings.headBytes(2 * child + opClass);
-    return Math.max(below, this.#gate.readyTime(entry, child, bytes, now));
+    if (!gate.hasBuckets(entry)) return below;
+    const bytes = siblings.headBytes(2 * child + opClass);
+    return Math.max(below, gate.readyTime(entry, child, bytes, now));
   }
 }

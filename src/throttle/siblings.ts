@@ -57,6 +57,11 @@ export class Siblings {
     return !this.#eligible[parentEntry].isEmpty;
   }
 
+  /** The child of the pending entry that may send first; NONE if there is none. */
+  firstPending(parentEntry: number): number {
+    return this.#pending[parentEntry].top() >> 1;
+  }
+
   /** The child that the entry sends from, as things are; NONE if it has nothing to send. */
   nextChild(parentEntry: number): number {
     const child = this.#nodes.committed[parentEntry];

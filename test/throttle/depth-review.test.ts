@@ -1,12 +1,13 @@
 import test from 'ava';
 import { DepthCeiling } from '../../src/throttle/depth-ceiling.js';
+import { DepthMeter } from '../../src/throttle/depth-meter.js';
 import { DepthReview } from '../../src/throttle/depth-review.js';
 import { DepthTrial } from '../../src/throttle/depth-trial.js';
 import { measureAt } from './measurements.js';
 
 /** Reviews a window; every window of `choice` at most leaves one, and throughput ends at `units`. */
 function review(level: number, ceilingLevel: number, choice: number, units: number) {
-  const trial = new DepthTrial(256);
+  const trial = new DepthTrial(256, new DepthMeter());
   const ceiling = new DepthCeiling();
   ceiling.begin(ceilingLevel);
   ceiling.found(ceilingLevel);

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { DepthCeiling } from '../../src/throttle/depth-ceiling.js';
+import { DepthMeter } from '../../src/throttle/depth-meter.js';
 import { DepthSearch } from '../../src/throttle/depth-search.js';
 import { DepthTrial } from '../../src/throttle/depth-trial.js';
 import { measureAt } from './measurements.js';
@@ -16,7 +17,7 @@ interface Model {
 }
 
 function search({ threads, choice, units }: Model) {
-  const trial = new DepthTrial(256);
+  const trial = new DepthTrial(256, new DepthMeter());
   const ceiling = new DepthCeiling();
   const it = new DepthSearch(trial, ceiling);
   let now = 1e9;

@@ -1,10 +1,11 @@
 import test from 'ava';
+import { DepthMeter } from '../../src/throttle/depth-meter.js';
 import { DepthTrial } from '../../src/throttle/depth-trial.js';
 import { ENOUGH, TOO_LITTLE, UNDECIDED } from '../../src/throttle/throughput-comparison.js';
 import { measureAt } from './measurements.js';
 
 test('means of measurements are those at one window', (t) => {
-  const trial = new DepthTrial(64);
+  const trial = new DepthTrial(64, new DepthMeter());
   t.is(trial.depth, 64);
   trial.set(7);
   t.deepEqual([trial.depth, trial.level], [8, 7]);
@@ -27,7 +28,7 @@ test('two windows are measured in turn until one is clearly better', (t) => {
     [0.9, ENOUGH],
     [0.5, TOO_LITTLE],
   ] as const) {
-    const trial = new DepthTrial(64);
+    const trial = new DepthTrial(64, new DepthMeter());
     trial.compare(15, 3, 0.75, 0);
     t.deepEqual([trial.depth, trial.candidate, trial.compared], [16, 3, 15]);
     measureAt(trial, { inflight: 4, rate: 1 });
