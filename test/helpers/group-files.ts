@@ -21,7 +21,7 @@ export async function untilFigures(
   mount: SluiceMount,
   group: string,
   right: (figures: Record<string, number>) => boolean,
-  limitMs = 10_000,
+  limitMs = 60_000,
 ): Promise<void> {
   const end = performance.now() + limitMs;
   for (;;) {

@@ -120,7 +120,12 @@ export async function withMount(
   try {
     await use(mount);
     await mount.checkDescriptors(t);
-    const ended = await mount.umount();
+    let ended = await mount.umount();
+    if (ended.stderr.includes('does not answer')) {
+      // On a machine under load the daemon may get no processor for 5 s. One that hangs fails here.
+      await must('cat', [join(mount.point, '.groups', 'daemon')]);
+      ended = await mount.umount();
+    }
     t.is(ended.code, 0, `sluice umount: ${ended.stderr}`);
     await mount.checkGone(t, allowed);
   } catch (error) {
