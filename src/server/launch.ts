@@ -90,7 +90,7 @@ function outcome(
       const seconds = limitMs / 1000;
       const message = `the mount was not ready after ${seconds} s and was given up; see ${logFile}`;
       reject(new SluiceError(message, 'ETIMEDOUT', EXIT_DAEMON));
-    }, limitMs);
+    }, limitMs).unref();
     child.on('message', (word) => {
       const message = word as FromDaemon;
       if (message.kind === 'progress') {
@@ -136,6 +136,8 @@ function letGo(child: ChildProcess): void {
  * user if there is something to tell.
  *
  * @param progress Called with how far it is, where it takes long.
+ * @param prepare Checks and completes the configuration while the daemon loads its program. A daemon
+ *   that gets no configuration ends.
  * @throws SluiceError the error that the daemon reports; EIO or ETIMEDOUT with EXIT_DAEMON if it reports
  *   nothing
  */
@@ -144,6 +146,7 @@ export async function launch(
   program = DAEMON_PROGRAM,
   limitMs = READY_LIMIT_MS,
   progress: (text: string) => void = () => {},
+  prepare: () => Promise<MountConfig> = async () => config,
 ): Promise<string | undefined> {
   const log = openLog(config.logFile);
   const child = start(config, program, log.fd);
@@ -152,8 +155,8 @@ export async function launch(
   try {
     const waiting = outcome(child, log.path, limitMs, progress);
     // A failed send means that the process died; `close` tells so with its code.
-    child.send(config, () => {});
-    const told = await waiting;
+    const sent = prepare().then((prepared) => child.send(prepared, () => {}));
+    const told = await Promise.race([waiting, sent.then(() => waiting)]);
     if (told.kind === 'failed') throw new SluiceError(told.message, told.errno, told.exitCode);
     return told.notice;
   } catch (error) {

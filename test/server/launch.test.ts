@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import type { MountConfig } from '../../src/server/config.js';
 import { launch } from '../../src/server/launch.js';
@@ -48,6 +49,23 @@ test('returns when the daemon is ready, and the daemon lives on in / with its ow
   });
   // The program ends when its channel is closed, which proves that launch has closed it.
   const daemon = identify(told.pid);
+  t.true(daemon === null || (await waitForEnd(daemon, 10_000)));
+});
+
+test('the daemon starts before its configuration is there, and ends if there will be none', async (t) => {
+  const { config, program, log } = setUp(
+    'unprepared',
+    `process.once('disconnect', () => process.exit(1));
+     console.log(process.pid);`,
+  );
+  let pid = 0;
+  const prepare = async (): Promise<MountConfig> => {
+    for (; pid === 0; pid = Number(readFileSync(log, 'utf8'))) await setTimeout(10);
+    throw new SluiceError('disk.img: no such file', 'ENOENT', 1);
+  };
+  const error = await t.throwsAsync(launch(config, program, 20_000, undefined, prepare));
+  t.is(error?.message, 'disk.img: no such file');
+  const daemon = identify(pid);
   t.true(daemon === null || (await waitForEnd(daemon, 10_000)));
 });
 

@@ -1,9 +1,6 @@
-import { checkImages } from '../../server/check-images.js';
 import type { MountConfig } from '../../server/config.js';
 import { launch } from '../../server/launch.js';
 import { fileLog, type Log, stderrLog } from '../../server/log.js';
-import { addOverlay } from '../../server/overlay.js';
-import { runDaemon } from '../../server/run.js';
 import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import type { Arguments } from '../declaration.js';
 import { buildMountConfig } from '../mount-config.js';
@@ -31,6 +28,7 @@ async function runHere(config: MountConfig, mounted: () => void): Promise<void> 
       : fileLog(config.logFile, config.mountpoint);
   const log: Log = { ...place, progress: progressNotes('sluice: mount: ') };
   // Loaded only here: a mount in the background loads it in the daemon.
+  const { runDaemon } = await import('../../server/run.js');
   const { serve } = await import('../../server/serve.js');
   await runDaemon(config, log, serve, ({ notice }) => {
     mounted();
@@ -39,13 +37,14 @@ async function runHere(config: MountConfig, mounted: () => void): Promise<void> 
   });
 }
 
-async function mount(asked: MountConfig, mounted: () => void): Promise<void> {
-  checkImages(asked, (text) => note(`sluice: mount: ${text}`));
-  await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
-  const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
-  if (config.foreground) return runHere(config, mounted);
+/** Serves in a daemon, which is ready when this returns. */
+async function runDetached(
+  config: MountConfig,
+  prepare: () => Promise<MountConfig>,
+  mounted: () => void,
+): Promise<void> {
   const progress = progressNotes('sluice: mount: ');
-  const notice = await launch(config, undefined, undefined, progress);
+  const notice = await launch(config, undefined, undefined, progress, prepare);
   mounted();
   if (notice !== undefined) note(`sluice: mount: ${notice}`);
 }
@@ -57,16 +56,29 @@ function overlayPath({ overlay }: MountArguments): string | null {
 
 export async function handler(args: Arguments): Promise<void> {
   const words = args as unknown as MountArguments;
-  const plain = buildMountConfig(words, { directory: workingDirectory() });
-  const overlay = addOverlay(plain, overlayPath(words));
-  let isMounted = false;
+  const asked = buildMountConfig(words, { directory: workingDirectory() });
+  const overlay = overlayPath(words);
+  await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
+  const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
+  let discard = (): void => {};
+  const prepare = async (): Promise<MountConfig> => {
+    // Loaded only here: a daemon loads its program meanwhile.
+    const { addOverlay } = await import('../../server/overlay.js');
+    const { checkImages } = await import('../../server/check-images.js');
+    const overlaid = addOverlay(config, overlay);
+    discard = overlaid.discard;
+    checkImages(overlaid.config, (text) => note(`sluice: mount: ${text}`));
+    return overlaid.config;
+  };
+  const mounted = (): void => {
+    // From now on the overlay may have data.
+    discard = () => {};
+  };
   try {
-    await mount(overlay.config, () => {
-      isMounted = true;
-    });
+    if (config.foreground) await runHere(await prepare(), mounted);
+    else await runDetached(config, prepare, mounted);
   } catch (error) {
-    // Nothing has been written to the overlay: the mount was never ready.
-    if (!isMounted) overlay.discard();
+    discard();
     throw error;
   }
 }
