@@ -47,7 +47,8 @@ export class DiskRequests {
   begin(request: number): number {
     const { offset, mode, length } = this.#requests;
     const operations = this.#operations;
-    switch (this.#requests.operation[request]) {
+    const asked = this.#requests.operation[request]!;
+    switch (asked) {
       case operation.READ:
         return this.#read(request, offset[request]!, length[request]!);
       case operation.WRITE:
@@ -67,6 +68,7 @@ export class DiskRequests {
       case operation.REFRESH:
         return this.#admission.runUncharged(request, operations.refresh(request));
       default:
+        assert(asked === operation.REFRESH_ALL, `there is no operation ${asked}`);
         return this.#admission.runUncharged(request, operations.refreshAll(request));
     }
   }
