@@ -21,7 +21,10 @@ export function commandOf(words: readonly string[]): Command | undefined {
   return COMMANDS.find(({ name }) => name === first);
 }
 
-/** As `commandOf`, but only a line that begins with an option may lack a command. */
+/**
+ * As `commandOf`, but throws for an unknown or missing command. A line that begins with an option, such
+ * as `sluice --help`, needs none.
+ */
 function demandCommand(words: readonly string[]): Command | undefined {
   const command = commandOf(words);
   const [first = ''] = words[0] === '--' ? words.slice(1) : words;

@@ -97,7 +97,7 @@ export class Control {
 
   /** Throws ENOENT; EBUSY (members, groups below it, the root group). */
   removeGroup(path: string): void {
-    // Rules about processes that have ended go with the listing: they hold no group.
+    // Listing the members first drops rules of ended processes, which would make the removal fail (EBUSY).
     this.#members.list(this.#group(path), this.#now());
     this.#throttle.removeGroup(path);
   }

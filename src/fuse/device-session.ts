@@ -16,7 +16,7 @@ import { writeReplyHeader } from './wire.js';
 
 /**
  * Replies whose IDs are kept after they were submitted; a power of two. The kernel reports a refused
- * reply by the end of its submission, which carries fewer replies.
+ * reply by the end of the system call that submitted it, and one call submits fewer replies than this.
  */
 const PLACES = 4096;
 /** Most error replies that wait for one submission. */

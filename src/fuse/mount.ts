@@ -107,8 +107,8 @@ async function attach(plan: MountPlan): Promise<{ fd: number; byFusermount: bool
   const fd = mountByKernel(plan);
   if (fd >= 0) return { fd, byFusermount: false };
   if (fd !== -ERRNO.EPERM) throw pointError(plan.mountpoint, errnoName(fd));
-  // Root without CAP_SYS_ADMIN, as in a container: there fusermount3 may be a program that asks
-  // someone outside to mount. What it says is worse than what we know when it is not there.
+  // Root without CAP_SYS_ADMIN, as in a container: there fusermount3 may be a stand-in that asks the
+  // host to mount, so it is tried. If it is missing, EPERM of mount(2) explains more than its absence.
   try {
     return { fd: await mountByFusermount(plan), byFusermount: true };
   } catch (error) {

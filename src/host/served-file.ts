@@ -80,7 +80,7 @@ function isInMemory(path: string): boolean {
   return statSync(path).isFile() && IN_MEMORY.has(statfsSync(path).type);
 }
 
-/** A descriptor of the same open file, which from now on has O_DIRECT as `flags` have. */
+/** Sets or clears O_DIRECT of an open file as `flags` say; returns a second descriptor of it. */
 function duplicate(descriptor: number, flags: number): number {
   const result = fcntl(descriptor, F_SETFL, flags & constants.O_DIRECT);
   return result < 0 ? result : fcntl(descriptor, F_DUPFD_CLOEXEC, 0);

@@ -8,8 +8,8 @@ export interface TransferEvents {
   /** There are results: `settle` is to be called. */
   told(): void;
   /**
-   * A transfer has ended: a count of bytes or -errno. Of a read with a semaphore that was short, 0: what
-   * it read is not where it was asked for.
+   * A transfer has ended: a count of bytes or -errno. A short read that had a semaphore gives 0: its
+   * bytes may have gone to another address (`replyBehind`), so all of it has to be read again.
    */
   completed(request: number, result: number): void;
   /** A transfer was complete, and its semaphore has been posted. */

@@ -1,9 +1,9 @@
 import type { HostStatus, Task } from '../host/engine.js';
 import { FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, SEEK_DATA } from '../sys/constants.js';
 import { ERRNO } from '../util/errno.js';
-import { blockStatus } from './block-status.js';
 import type { Driver, DriverIo, LayerWriter } from './driver.js';
 import { type Extent, newExtent, roundUpToSector, ZERO } from './extent.js';
+import { blockStatus } from './holes.js';
 import type { Layers } from './layers.js';
 import { readRange } from './read-range.js';
 

@@ -1,7 +1,7 @@
 import type { HostFile } from '../host/host-file.js';
 import { runNow, SyncEngine } from '../host/sync-engine.js';
-import { blockStatus, findHole } from './block-status.js';
 import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './extent.js';
+import { blockStatus, findHole } from './holes.js';
 import { METADATA_CACHE_BYTES } from './image-config.js';
 import { InflateCalls } from './inflate-calls.js';
 import type { Layers } from './layers.js';

@@ -137,9 +137,10 @@ function openNamed(image: string, role: Role, open: () => HostFile): HostFile {
 }
 
 /**
- * The format of a backing file whose overlay records none, as old tools made it: raw, unless it looks
- * like anything else. A guest that is shown a container's bytes may write over them; one that wrote a
- * header to its raw disk must not have it read: so it is never guessed.
+ * The format of a backing file whose overlay records none, as old tools made it: raw if its
+ * content looks like no other format. Otherwise it is refused, because both guesses are dangerous. As
+ * raw, a guest could overwrite the tables of a real container. As a container, a header that a guest
+ * wrote to its raw disk would be believed.
  */
 function formatOfNone(layers: readonly OpenLayer[], file: HostFile): string {
   const found = formatOf(file.read(0, HEAD_BYTES));

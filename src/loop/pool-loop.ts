@@ -82,8 +82,9 @@ export class PoolLoop {
   };
 
   /**
-   * The thread of transfers tells of each result if a request may wait for it: for a place in the
-   * window, or for a lock. A request that waits for a limit does not, and there may always be one.
+   * Asks the thread of transfers to report every result while a request may need one to go on: for a
+   * place in the window or a lock. A request that waits for a limit needs none, and a mount may always
+   * have some.
    */
   #wantResults(): void {
     const transfers = this.#transfers;

@@ -1,5 +1,5 @@
 /**
- * What failed flushes of one disk have lost, and who has been told. After a failed fsync(2) the host
+ * Losses by failed flushes of one image, and the handles that have been told. After a failed fsync(2) the host
  * counts what it could not write as clean, and says of the next fsync that all is well. As Linux does
  * for its own files since 4.13 (errseq), every handle that was open when a flush failed gets the
  * error once.

@@ -121,8 +121,8 @@ export class Operations {
   }
 
   /**
-   * Keeps all other writes from the units of bytes `start` to `end`: a write that keeps a part of a unit
-   * would bring back the bytes that the task removes. 1 if there is a lock to give up, 0 if none is
+   * Locks the lock units of bytes `start` to `end`, so that no other write keeps a part of a unit and
+   * brings back the bytes that the task removes. 1 if there is a lock to give up, 0 if none is
    * needed.
    */
   *#lock(request: number, image: ServedImage, start: number, end: number): Task {

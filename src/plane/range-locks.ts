@@ -4,10 +4,11 @@ import { NONE } from './requests.js';
 
 /**
  * Keeps a read-modify-write of whole blocks apart from every other write to them, so that two writes
- * to neighbouring bytes of one block both survive. One object a disk.
+ * to neighbouring bytes of one block both survive. One object for each image: disks that show parts of
+ * one share it.
  *
- * Whole-block writes share; a read-modify-write excludes. First come, first served among those that
- * overlap. While no read-modify-write is about, a shared lock is two list operations.
+ * Writes in place take shared locks; a read-modify-write takes an exclusive one. First come, first
+ * served among locks that overlap. While no read-modify-write is about, a shared lock is two list operations.
  */
 export class RangeLocks {
   readonly #table: LockTable;

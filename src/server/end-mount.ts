@@ -121,8 +121,8 @@ const LOOK_EVERY_MS = 2000;
  * Waits until the daemon has flushed and ended, however long its disk takes: unless the mount is still to
  * be seen somewhere, so that the daemon has no reason to end.
  *
- * @param before Where it was to be seen besides its mount point. Other places of the device are another
- *   mount's: the kernel gives the number of a device that is gone away again at once.
+ * @param before Other places at which the mount was seen. A place that is not among them belongs to another
+ *   mount: the kernel reuses a device number as soon as it is free.
  */
 async function waitFlushed(
   mountpoint: string,

@@ -20,7 +20,8 @@ const WARN_AGAIN = 60e9;
  *
  * If the device cannot keep up, tags are late. As the earliest is always served first, all are late
  * by the same time, and rates are scaled in proportion. The common clock of the tags is then slowed
- * down by `lag`, or a group would be owed the past.
+ * down by `lag`. Otherwise groups would later be paid for the time in which the device could not keep
+ * up.
  */
 export class Reservations {
   isActive = false;

@@ -70,7 +70,7 @@ export class SfqTree {
 
   /**
    * Earliest time in ns at which a request can go; Infinity if none can. It is exact after a choice
-   * that found nothing, unless the device idles, and else it may be early.
+   * that found nothing while the device does not idle. In all other cases it may be early.
    */
   wakeAt(): number {
     const { readyTime } = this.#nodes;

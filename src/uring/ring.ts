@@ -8,7 +8,7 @@ import { setUpRing } from './setup.js';
 /** Errors of io_uring_enter after which the same call may succeed. */
 const PASSING = new Set([ERRNO.EINTR, ERRNO.ETIME, ERRNO.EAGAIN, ERRNO.EBUSY]);
 
-/** Registered files at most: for as many images with a backing file each as half of this. */
+/** Most registered files. An image with one backing file takes two. */
 const FILE_PLACES_MAX = 16384;
 
 /**

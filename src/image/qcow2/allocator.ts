@@ -53,8 +53,9 @@ export class Allocator {
   #unseen = 0;
   readonly #unseenEnd: number;
   #budget = PIECES_A_TIME;
-  /** The piece being searched, -1 for none, and below the cluster at which the search goes on. */
+  /** The piece being searched; -1: none. */
   #looking = -1;
+  /** The cluster at which the search goes on. */
   #from = 0;
 
   /**

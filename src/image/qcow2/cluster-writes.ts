@@ -12,7 +12,7 @@ import type { QcowLayer } from './qcow-layer.js';
 export const ZEROS = -1;
 
 /**
- * If less than this of a reused cluster is not covered by new bytes, zeros are written there. That is
+ * If the zeros around the new bytes in a reused cluster are fewer than this, they are written. That is
  * cheaper than a call that makes the cluster a hole first.
  */
 const PUNCH_MIN_BYTES = 32 << 10;

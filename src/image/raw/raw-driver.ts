@@ -1,4 +1,4 @@
-import { MAX_IO_BYTES, SLOT_DATA, SLOT_EDGES } from '../../buffers/memory.js';
+import { MAX_IO_BYTES, SLOT_DATA } from '../../buffers/memory.js';
 import type { HostStatus, Task } from '../../host/engine.js';
 import {
   FALLOC_KEEP_SIZE,
@@ -11,6 +11,7 @@ import { ERRNO } from '../../util/errno.js';
 import type { Driver, DriverIo } from '../driver.js';
 import { DATA, type Extent, roundUpToSector, ZERO } from '../extent.js';
 import { type Readable, readRange } from '../read-range.js';
+import { type BlockFile, writeAll, writeUnaligned } from './unaligned-writes.js';
 
 /** Host file of a raw image. */
 export interface RawFile {
@@ -27,26 +28,25 @@ export interface RawFile {
  * A raw image: byte for byte the host file. Its size is the file's, rounded up to whole sectors; the
  * part past the end of the file reads as zeros and is a hole.
  *
- * With an alignment above 1 (O_DIRECT) the host transfers whole blocks only, so a write of parts of
- * blocks is read, modified and written.
+ * With an alignment above 1 (O_DIRECT) the host transfers whole blocks only; see unaligned-writes.ts.
  */
-export class RawDriver implements Driver, Readable {
+export class RawDriver implements Driver, Readable, BlockFile {
   size: number;
   readonly alignment: number;
   readonly lockUnit: number;
   readonly shrinks = true;
   readonly delaysMetadata = false;
   readonly #io: DriverIo;
-  readonly #file: number;
-  readonly #blockDevice: boolean;
+  readonly file: number;
+  readonly blockDevice: boolean;
   #hostSize: number;
   #loss = 0;
 
   constructor({ file, hostSize, alignment, blockDevice }: RawFile, io: DriverIo) {
     this.#io = io;
-    this.#file = file;
+    this.file = file;
     this.#hostSize = hostSize;
-    this.#blockDevice = blockDevice;
+    this.blockDevice = blockDevice;
     this.size = roundUpToSector(hostSize);
     this.alignment = alignment;
     this.lockUnit = alignment;
@@ -55,14 +55,14 @@ export class RawDriver implements Driver, Readable {
   map(offset: number, length: number, extent: Extent): void {
     const present = this.#hostSize - offset;
     extent.kind = present > 0 ? DATA : ZERO;
-    extent.file = this.#file;
+    extent.file = this.file;
     extent.offset = offset;
     extent.length = present > 0 && present < length ? present : length;
   }
 
   mapWrite(offset: number, length: number, extent: Extent): boolean {
     extent.kind = DATA;
-    extent.file = this.#file;
+    extent.file = this.file;
     extent.offset = offset;
     extent.length = length;
     return ((offset | length) & (this.alignment - 1)) === 0;
@@ -87,47 +87,18 @@ export class RawDriver implements Driver, Readable {
     return readRange(this, engine, memory, request, offset, length, at, done);
   }
 
-  /**
-   * Read, modify, write: moves the payload to its place within whole blocks, fills the edges from the
-   * host file, writes the blocks.
-   */
   *write(request: number, offset: number, length: number, source: number): Task {
-    const { memory } = this.#io;
-    const mask = this.alignment - 1;
-    const before = offset & mask;
-    const bytes = (before + length + mask) & ~mask;
-    const after = bytes - before - length;
-    const block = offset - before;
-
-    const slot = this.#io.slotOf(request);
-    const data = slot + SLOT_DATA;
-    const edge = slot + SLOT_EDGES;
-    memory.bytes.copyWithin(data + before, source, source + length);
-    if (before > 0) {
-      const error = yield* this.#readEdge(request, edge, block);
-      if (error < 0) return error;
-      memory.bytes.copyWithin(data, edge, edge + before);
-    }
-    if (after > 0) {
-      const error = yield* this.#readEdge(request, edge, block + bytes - mask - 1);
-      if (error < 0) return error;
-      const tail = edge + mask + 1 - after;
-      memory.bytes.copyWithin(data + before + length, tail, tail + after);
-    }
-    const written = yield* this.#writeAll(request, data, bytes, block);
-    if (written < 0) return written;
-    yield* this.#trimTail(request, offset + length, block + bytes);
-    const payload = Math.min(length, Math.max(0, written - before));
-    if (payload > 0) this.written(offset + payload);
-    return payload;
+    const written = yield* writeUnaligned(this, this.#io, request, offset, length, source);
+    if (written > 0) this.written(offset + written);
+    return written;
   }
 
   /** Zeros are written where the host can neither zero nor punch. */
   *allocate(request: number, mode: number, offset: number, length: number): Task {
     const { engine } = this.#io;
-    const file = this.#file;
+    const file = this.file;
     // A block device has no size to keep, and refuses a mode that says otherwise.
-    const wanted = this.#blockDevice ? mode | FALLOC_KEEP_SIZE : mode;
+    const wanted = this.blockDevice ? mode | FALLOC_KEEP_SIZE : mode;
     const end = offset + length;
     const keepsSize = (mode & FALLOC_KEEP_SIZE) !== 0;
     let result = yield engine.allocate(request, file, wanted, offset, length);
@@ -148,8 +119,8 @@ export class RawDriver implements Driver, Readable {
 
   /** A block device knows no holes: it is data up to its end. */
   *seek(request: number, offset: number, whence: number): Task {
-    if (this.#blockDevice) return whence === SEEK_DATA ? offset : this.size;
-    const result = yield this.#io.engine.seek(request, this.#file, offset, whence);
+    if (this.blockDevice) return whence === SEEK_DATA ? offset : this.size;
+    const result = yield this.#io.engine.seek(request, this.file, offset, whence);
     // The image may have been cut meanwhile.
     if (offset >= this.size) return -ERRNO.ENXIO;
     // The host knows nothing at or past its end of file. There the image has a tail, a hole.
@@ -157,23 +128,23 @@ export class RawDriver implements Driver, Readable {
   }
 
   *resize(request: number, size: number): Task {
-    const result = yield this.#io.engine.resize(request, this.#file, size);
+    const result = yield this.#io.engine.resize(request, this.file, size);
     if (result === 0) this.#resized(size);
     return result;
   }
 
   *flush(request: number, dataOnly: boolean): Task {
-    const result = yield this.#io.engine.flush(request, this.#file, dataOnly);
+    const result = yield this.#io.engine.flush(request, this.file, dataOnly);
     if (result < 0) this.#loss = -result;
     return result;
   }
 
   *setTimes(request: number, times: Uint8Array): Task {
-    return yield this.#io.engine.setTimes(request, this.#file, times);
+    return yield this.#io.engine.setTimes(request, this.file, times);
   }
 
   *status(request: number, status: HostStatus): Task {
-    return yield this.#io.engine.status(request, this.#file, status);
+    return yield this.#io.engine.status(request, this.file, status);
   }
 
   takeLoss(): number {
@@ -191,39 +162,6 @@ export class RawDriver implements Driver, Readable {
     this.size = roundUpToSector(size);
   }
 
-  /**
-   * Reads the block at `offset`. A block is the least that the host gives, so a shorter answer means
-   * that the file ends there: the rest is zeros.
-   */
-  *#readEdge(request: number, at: number, offset: number): Task {
-    const { engine, memory } = this.#io;
-    const { alignment } = this;
-    memory.bytes.fill(0, at, at + alignment);
-    if (offset >= this.size) return 0;
-    return yield engine.read(request, this.#file, memory.address + at, alignment, offset, false);
-  }
-
-  /** @returns Bytes written; -errno only if that is none. */
-  *#writeAll(request: number, source: number, length: number, offset: number): Task {
-    const { engine, memory } = this.#io;
-    let done = 0;
-    while (done < length) {
-      const address = memory.address + source + done;
-      const rest = length - done;
-      const result = yield engine.write(request, this.#file, address, rest, offset + done, false);
-      if (result <= 0) return done > 0 ? done : result === 0 ? -ERRNO.EIO : result;
-      done += result;
-    }
-    return done;
-  }
-
-  /** Whole blocks larger than a sector may have stretched the host file past the image: cuts it. */
-  *#trimTail(request: number, end: number, blockEnd: number): Task {
-    const wanted = Math.max(this.size, roundUpToSector(end));
-    if (blockEnd <= wanted || this.#blockDevice) return 0;
-    return yield this.#io.engine.resize(request, this.#file, wanted);
-  }
-
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
   *#writeZeros(request: number, offset: number, length: number): Task {
     if (((offset | length) & (this.alignment - 1)) !== 0) return -ERRNO.EOPNOTSUPP;
@@ -232,7 +170,7 @@ export class RawDriver implements Driver, Readable {
     memory.bytes.fill(0, zeros, zeros + MAX_IO_BYTES);
     for (let done = 0; done < length; ) {
       const bytes = Math.min(MAX_IO_BYTES, length - done);
-      const result = yield* this.#writeAll(request, zeros, bytes, offset + done);
+      const result = yield* writeAll(this, this.#io, request, zeros, bytes, offset + done);
       if (result < 0) return result;
       done += result;
     }
