@@ -83,6 +83,9 @@ export class Requests {
     this.#count++;
     this.state[request] = DISPATCHING;
     this.operation[request] = OWN;
+    // Whoever watches the request that had the number before must see that it is gone.
+    this.uniqueLow[request] = 0;
+    this.uniqueHigh[request] = 0;
     this.disk[request] = NONE;
     this.slot[request] = NONE;
     this.pooled[request] = NONE;

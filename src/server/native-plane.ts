@@ -49,6 +49,7 @@ export class NativePlane implements PlaneRunner {
   readonly #tell: (event: PlaneEvent) => void;
   readonly #ending: Ending;
   #watch: NodeJS.Timeout | undefined;
+  #isGone = false;
 
   constructor(
     mount: MountConfig,
@@ -117,7 +118,10 @@ export class NativePlane implements PlaneRunner {
     return mount;
   }
 
-  /** From now on it tells that it is ready, and that the mount is gone. */
+  /**
+   * From now on it tells that it is ready, and that the mount is gone. The timer runs up to `terminate`:
+   * during the last flush nothing else may keep the process alive, for the threads do not.
+   */
   watch(): void {
     void this.#ready.then(() => this.#tell({ kind: 'ready' }));
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
@@ -145,8 +149,8 @@ export class NativePlane implements PlaneRunner {
   }
 
   #look(): void {
-    if (!this.#mount!.isGone()) return;
-    clearInterval(this.#watch);
+    if (this.#isGone || !this.#mount!.isGone()) return;
+    this.#isGone = true;
     this.#tell({ kind: 'disconnected' });
   }
 
