@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { Memory } from '../buffers/memory.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher } from '../fuse/dispatch.js';
@@ -116,4 +116,4 @@ function main(config: PlaneConfig): void {
   }
 }
 
-main(workerData as PlaneConfig);
+parentPort!.once('message', main);

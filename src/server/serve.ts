@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads';
 import { MAX_IO_BYTES } from '../buffers/memory.js';
 import { type MountRequest, mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
@@ -6,7 +7,7 @@ import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
 import { MountSession } from './mount-session.js';
 import { type OpenDisks, openDisks } from './open-disks.js';
-import { aboutDaemon, PlaneThread } from './plane-thread.js';
+import { aboutDaemon, PlaneThread, startPlaneWorker } from './plane-thread.js';
 import type { Serve, Start } from './run.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
 
@@ -16,12 +17,15 @@ export const serve: Serve = async (config, log, start) => {
   try {
     const transport = await chooseTransport(config.transport);
     log.info(transportLine(transport));
-    const opened = await openDisks(config, log);
+    const worker = transport.kind === 'uring' ? startPlaneWorker() : null;
+    let opened: OpenDisks | null = null;
     try {
+      opened = await openDisks(config, log);
       if (start.isUnwanted()) throw interrupted();
-      await startSession(config, transport, opened, start, log);
+      await startSession(config, transport, worker, opened, start, log);
     } catch (error) {
-      opened.close();
+      opened?.close();
+      await worker?.terminate();
       throw error;
     }
   } finally {
@@ -32,6 +36,7 @@ export const serve: Serve = async (config, log, start) => {
 async function startSession(
   config: MountConfig,
   transport: Transport,
+  worker: Worker | null,
   opened: OpenDisks,
   { endPath, tell, mounted }: Start,
   log: Log,
@@ -40,7 +45,7 @@ async function startSession(
   const about = aboutDaemon(transport.kind, endPath);
   if (transport.kind === 'uring') {
     const mount = await mountFuse(request);
-    const plane = new PlaneThread(config, opened.disks, mount.fd, about, log, tell);
+    const plane = new PlaneThread(worker!, config, opened.disks, mount.fd, about, log, tell);
     mounted(new MountSession(mount, plane, opened, log));
     return;
   }

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { FuseMount } from '../../src/fuse/mount.js';
 import type { Log } from '../../src/server/log.js';
 import { MountSession } from '../../src/server/mount-session.js';
-import { PlaneThread } from '../../src/server/plane-thread.js';
+import { PlaneThread, startPlaneWorker } from '../../src/server/plane-thread.js';
 import { runDaemon } from '../../src/server/run.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { mountConfig } from '../helpers/mount-config.js';
@@ -27,7 +27,7 @@ async function serve(
     CONFIG,
     SILENT,
     async (_config, log, { tell, mounted }) => {
-      const plane = new PlaneThread(CONFIG, [], fuse, '', log, tell);
+      const plane = new PlaneThread(startPlaneWorker(), CONFIG, [], fuse, '', log, tell);
       mounted(new MountSession(mount, plane, files, log));
     },
     () => t.fail(),
