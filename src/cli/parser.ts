@@ -17,7 +17,7 @@ const EVERYWHERE: Readonly<Record<string, Pick<Option, 'type'>>> = {
 
 /** The command of a command line; undefined if its first word is none. */
 export function commandOf(words: readonly string[]): Command | undefined {
-  const first = words.find((word) => !word.startsWith('-'));
+  const first = words.find((word) => word === '-' || !word.startsWith('-'));
   return COMMANDS.find(({ name }) => name === first);
 }
 

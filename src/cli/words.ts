@@ -15,11 +15,14 @@ export interface ParsedWords {
   asked: 'help' | 'version' | null;
 }
 
-const SHORT: Readonly<Record<string, string>> = { help: 'h', version: 'v' };
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ['help', 'h'],
+  ['version', 'v'],
+]);
 
 function tokensOf(words: readonly string[], declared: Declared) {
   const named = Object.entries(declared).map(([name, { type }]) => {
-    const short = name.length === 1 ? name : SHORT[name];
+    const short = name.length === 1 ? name : SHORT.get(name);
     return [name, short === undefined ? { type } : { type, short }] as const;
   });
   const options = Object.fromEntries(named);
@@ -70,13 +73,14 @@ export function parseWords(
   const tokens = tokensOf(words, declared);
   const operands = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []));
   const given = tokens.filter((token) => token.kind === 'option');
-  const asked = given.find(({ name }) => name in SHORT)?.name as 'help' | 'version' | undefined;
+  const asked = given.find(({ name }) => SHORT.has(name))?.name as 'help' | 'version' | undefined;
   if (asked !== undefined) return { operands, options: {}, asked };
   const options: ParsedWords['options'] = {};
   for (const token of given) {
     const positive = token.name.replace(/^no-/, '');
-    const name = token.name in declared ? token.name : positive;
-    const type = declared[name]?.type;
+    // Own names only: every object has `constructor` and `toString`.
+    const name = Object.hasOwn(declared, token.name) ? token.name : positive;
+    const type = Object.hasOwn(declared, name) ? declared[name]!.type : undefined;
     if (type === undefined || (type === 'string' && name !== token.name)) {
       throw unknownOption(token, declared, help);
     }

@@ -31,6 +31,19 @@ export function groupPath(asked: string): string {
   return asked.replace(/^\/+|\/+$/g, '');
 }
 
+/**
+ * The same for a group that must be named. An empty word is most likely an unset variable, which would
+ * change the whole mount; names like `..` would lead out of the groups.
+ *
+ * @throws SluiceError EINVAL, ENAMETOOLONG; exit code 2.
+ */
+export function namedGroup(asked: string): string {
+  if (asked === '') throw refuse('the name of the group is empty; / is the root group');
+  const path = groupPath(asked);
+  if (path !== '') for (const part of path.split('/')) checkGroupName(part);
+  return path;
+}
+
 /** The paths of groups and of all groups above them, each once. */
 export function withParents(paths: readonly string[]): string[] {
   const all = new Set<string>();

@@ -34,7 +34,9 @@ export class GroupLimits {
       const burst = group.bursts[key];
       if (burst === null || burst.rate >= group.limits[key]) continue;
       group.bursts[key] = null;
-      this.#warnings.push(`group "${group.path}": the burst of ${key} is below its limit: dropped`);
+      this.#warnings.push(
+        `group "${group.path}": the burst of ${key} does not fit its new limit: dropped`,
+      );
     }
     this.#changed(group, now);
     this.#warnings.push(...minimumWarning(group));

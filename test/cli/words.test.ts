@@ -52,6 +52,13 @@ for (const [line, operands, given] of UNDERSTOOD) {
 }
 
 const REFUSED: [string, string][] = [
+  // Words that every object of JavaScript has.
+  ...['toString', 'constructor', '__proto__', 'hasOwnProperty=1', 'no-constructor'].map(
+    (word): [string, string] => [
+      `mount --read-only a --${word}`,
+      `--${word.replace('=1', '')}: unknown option; see sluice mount --help`,
+    ],
+  ),
   ['mount --read-only=yes a b', '--read-only: takes no value; --no-read-only is its opposite'],
   ['mount --read-only=true a b', '--read-only: takes no value; --no-read-only is its opposite'],
   ['mount --direct --no-direct a', '--direct: given as yes and as no'],

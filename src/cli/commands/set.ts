@@ -1,4 +1,4 @@
-import { checkGroupName, groupPath } from '../../control/group-name.js';
+import { namedGroup } from '../../control/group-name.js';
 import { formatChanges, parseWords } from '../../control/text.js';
 import { changeGroup } from '../../server/change-group.js';
 import type { ControlFailure, ControlOrder } from '../../server/control-writer.js';
@@ -54,16 +54,18 @@ function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceE
 
 /** What the words ask for. Throws EINVAL and others where they do not go together. */
 function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
-  const group = groupPath(String(args.group));
+  const group = namedGroup(String(args.group));
   const words = ((args.settings as unknown[] | undefined) ?? []).map(String);
   if (args.remove === true) {
     if (args.create === true || words.length > 0) {
       throw new SluiceError('--remove goes with nothing else', 'EINVAL', EXIT_USAGE);
     }
+    if (group === '') {
+      throw new SluiceError('/: the root group cannot be removed', 'EBUSY', EXIT_USAGE);
+    }
     return { group, change: 'remove', settings: [] };
   }
   const create = args.create === true && group !== '';
-  if (create) for (const part of group.split('/')) checkGroupName(part);
   const changes = create && words.length === 0 ? {} : parseWords(words, group === '');
   return { group, change: create ? 'create' : null, settings: formatChanges(changes) };
 }

@@ -1,4 +1,4 @@
-import { groupPath } from '../../control/group-name.js';
+import { namedGroup } from '../../control/group-name.js';
 import { readSnapshot } from '../../server/status.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
@@ -21,7 +21,7 @@ export const declaration: Declaration = {
 export async function handler(args: Arguments): Promise<void> {
   const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
   const asked = args.group === undefined ? null : String(args.group);
-  const status = await readSnapshot(mountpoint, asked && groupPath(asked));
+  const status = await readSnapshot(mountpoint, asked === null ? null : namedGroup(asked));
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   if (asked !== null && status.groups.length === 0) throw unknownGroup(asked, status.known, '');
   if (args.json !== true) {

@@ -23,7 +23,7 @@ interface Basics {
 
 /** True if the bytes begin like a qcow2 image of any version. */
 export function isQcow(head: Uint8Array): boolean {
-  if (head.length < 8) return false;
+  if (head.length < 4) return false;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   return view.getUint32(0) === abi.MAGIC;
 }
