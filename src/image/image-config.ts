@@ -4,6 +4,9 @@ import type { Compression } from './inflate-calls.js';
 /** Metadata cache of an image if nothing else is said: the L2 tables of 128 GiB in 64 KiB clusters. */
 export const METADATA_CACHE_BYTES = 16 << 20;
 
+/** Share of the metadata cache that is for the refcounts of an image that is written. */
+export const REFCOUNT_SHARE = 1 / 8;
+
 /** One of an image and its backing files. Plain data. */
 export interface LayerConfig {
   /** Name of its format. */

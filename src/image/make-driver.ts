@@ -1,12 +1,9 @@
 import type { Driver, DriverIo } from './driver.js';
 import { formatNamed } from './formats.js';
-import type { ImageConfig } from './image-config.js';
+import { type ImageConfig, REFCOUNT_SHARE } from './image-config.js';
 import { Inflater } from './inflater.js';
 import { LayeredDriver } from './layered-driver.js';
 import { Layers } from './layers.js';
-
-/** Share of the metadata cache that is for the refcounts of an image that is written. */
-const REFCOUNT_SHARE = 1 / 8;
 
 /** Hands the host files of an image to the engine and makes the driver that serves it. */
 export function makeDriver(config: ImageConfig, io: DriverIo): Driver {

@@ -2,14 +2,15 @@ import { uringEnter, uringRegister } from '../sys/io-uring.js';
 import { mapAnonymous, mapShared } from '../sys/memory.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
+import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
 import { setUpRing } from './setup.js';
 
 /** Errors of io_uring_enter after which the same call may succeed. */
 const PASSING = new Set([ERRNO.EINTR, ERRNO.ETIME, ERRNO.EAGAIN, ERRNO.EBUSY]);
 
-/** Most registered files. An image with one backing file takes two. */
-const FILE_PLACES_MAX = 16384;
+/** Most registered files. An image with one backing file takes two; a place takes 8 bytes. */
+const FILE_PLACES_MAX = 65536;
 
 /**
  * The argument block of a wait with a timeout: struct io_uring_getevents_arg, followed by the timespec
@@ -118,11 +119,16 @@ export class Ring {
   /**
    * Makes a descriptor usable by the index that is returned (SQE_FIXED_FILE): at any time, up to as many
    * as the table has places.
+   *
+   * @throws SluiceError EMFILE, exit code 1, when it is full.
    */
   addFile(descriptor: number): number {
     if (this.#filePlaces === 0) this.#filePlaces = this.#makeFileTable();
     const index = this.#unusedFiles.pop() ?? this.#fileCount++;
-    assert(index < this.#filePlaces, `more than ${this.#filePlaces} files`);
+    if (index >= this.#filePlaces) {
+      const what = `images have more than ${this.#filePlaces} files, which is all that io_uring takes here`;
+      throw new SluiceError(`${what}; use several mounts`, 'EMFILE', EXIT_FAILED);
+    }
     this.#setFile(index, descriptor);
     return index;
   }

@@ -246,3 +246,13 @@ ringTest('a probe leaves no descriptor behind', (t) => {
   closeSync(after);
   t.is(after, before);
 });
+
+ringTest('more files than the table has places are refused with a sentence', (t) => {
+  const { ring, path } = rig(t);
+  const descriptor = openSync(path, 'r');
+  t.teardown(() => closeSync(descriptor));
+  const error = t.throws(() => {
+    for (let i = 0; i <= 65536; i++) ring.addFile(descriptor);
+  });
+  t.regex(error?.message ?? '', /^images have more than \d+ files, .*; use several mounts$/);
+});

@@ -1,5 +1,6 @@
 import { mapAnonymous } from '../../sys/memory.js';
 import type { Format } from '../format.js';
+import { REFCOUNT_SHARE } from '../image-config.js';
 import { createOverlay } from './create-overlay.js';
 import { geometryOf, type QcowLayout } from './layout.js';
 import { openImage, type QcowMetadata } from './open-image.js';
@@ -32,7 +33,7 @@ export const qcow2: Format = {
     const { hostSize } = configs[0]!;
     const part = writing as WritePart;
     // An eighth is for refcounts; the slices of L2 tables have the rest.
-    const writer = new QcowWriter(layer, part, hostSize, cacheBytes / 8);
+    const writer = new QcowWriter(layer, part, hostSize, cacheBytes * REFCOUNT_SHARE);
     const own = { file, hostSize, holeUnit: blockDevice ? DEVICE_HOLE_BYTES : 1 };
     return new QcowWrites(layers, writer, own, io);
   },
