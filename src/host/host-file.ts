@@ -13,17 +13,14 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
-import { lseekNow } from '../sys/libc.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { SIZE_MAX } from '../util/units.js';
 import { deviceSize, logicalBlockSize } from './block-device.js';
 import { claimForWriting } from './device-use.js';
 import { asFileError } from './file-errors.js';
 import { lockFile } from './file-locks.js';
 import type { OpenFile } from './open-file.js';
 import { openServed, type ServedAs, type ServedFile } from './served-file.js';
-
-/** Largest size, bytes: every offset is exact as a number, rounded up to a sector too. */
-const BYTES_MAX = Number.MAX_SAFE_INTEGER - 511;
 
 /** A regular file or block device of the host, open for reading until it is closed. */
 export class HostFile implements OpenFile {
@@ -86,7 +83,7 @@ export class HostFile implements OpenFile {
       const message = `${this.path}: the size of the device is unknown`;
       throw new SluiceError(message, 'ENXIO', EXIT_IMAGE);
     }
-    if (size > BYTES_MAX) {
+    if (size > SIZE_MAX) {
       const what = 'larger than 2^53 bytes (8 PiB), which this version cannot address';
       throw new SluiceError(`${this.path}: ${what}`, 'EFBIG', EXIT_IMAGE);
     }
@@ -171,11 +168,6 @@ export class HostFile implements OpenFile {
       done += got;
     }
     return bytes;
-  }
-
-  /** lseek(2), which may wait. @returns The offset, or -errno. */
-  seek(offset: number, whence: number): number {
-    return lseekNow(this.descriptor, offset, whence);
   }
 
   /** Closes all descriptors of the file, which ends its locks. A second call does nothing. */

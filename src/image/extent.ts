@@ -53,9 +53,6 @@ export function newExtent(): Extent {
 
 export const SECTOR_BYTES = 512;
 
-/** Largest size of an image, and of its host file: every offset in it is exact as a number. */
-export const SIZE_MAX = Number.MAX_SAFE_INTEGER - (SECTOR_BYTES - 1);
-
 /** Smallest multiple of a sector that holds `bytes`. */
 export function roundUpToSector(bytes: number): number {
   return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;

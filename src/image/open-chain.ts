@@ -1,7 +1,7 @@
 import { HostFile } from '../host/host-file.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { SIZE_MAX } from '../util/units.js';
 import { resolveBackingName } from './backing-name.js';
-import { SIZE_MAX } from './extent.js';
 import type { OpenHow, OpenImage } from './format.js';
 import { formatNamed, formatRecorded, isFormat } from './formats.js';
 import type { LayerConfig } from './image-config.js';

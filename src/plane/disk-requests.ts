@@ -1,9 +1,9 @@
 import { MAX_IO_BYTES, type Memory, TIMES_BYTES, timesOffset } from '../buffers/memory.js';
 import type { Task } from '../host/engine.js';
-import { SIZE_MAX } from '../image/extent.js';
 import { FALLOC_KEEP_SIZE } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
+import { SIZE_MAX } from '../util/units.js';
 import { type Disk, diskSize } from './disk.js';
 import * as operation from './operation.js';
 import type { Operations } from './operations.js';

@@ -2,17 +2,19 @@ import { PENDING, type Task } from '../host/engine.js';
 import { SEEK_DATA } from '../sys/constants.js';
 import { ERRNO } from '../util/errno.js';
 import { type Disk, diskSize, type ServedImage } from './disk.js';
-import type { CoreParts } from './parts.js';
+import type { Parts } from './parts.js';
 import { lockRange } from './range-locks.js';
 import { NONE } from './requests.js';
+
+type OperationParts = Pick<Parts, 'requests' | 'disks' | 'granted'>;
 
 /** Operations on disks besides reads and writes: each is a task. */
 export class Operations {
   /** The last handle of an open disk that was given out, from 1; 0 if there was none. */
   newestHandle = 0;
-  readonly #parts: CoreParts;
+  readonly #parts: OperationParts;
 
-  constructor(parts: CoreParts) {
+  constructor(parts: OperationParts) {
     this.#parts = parts;
   }
 
@@ -20,7 +22,10 @@ export class Operations {
   *flush(request: number, dataOnly: boolean, handle: number): Task {
     const { image } = this.#disk(request);
     const { losses } = image;
-    const result = yield* this.#flush(request, image, dataOnly);
+    // Cleared before, not after: a write that comes meanwhile needs the next flush.
+    image.dirty = false;
+    const result = yield* image.driver.flush(request, dataOnly);
+    if (result < 0) image.dirty = true;
     const loss = image.driver.takeLoss();
     if (loss > 0) losses.add(loss, this.newestHandle, result < 0 ? handle : NONE);
     return result < 0 ? result : losses.report(handle);
@@ -105,14 +110,6 @@ export class Operations {
     disk.openedAt = modified;
     disk.written = false;
     return keeps ? 1 : 0;
-  }
-
-  *#flush(request: number, image: ServedImage, dataOnly: boolean): Task {
-    // Cleared before, not after: a write that comes meanwhile needs the next flush.
-    image.dirty = false;
-    const result = yield* image.driver.flush(request, dataOnly);
-    if (result < 0) image.dirty = true;
-    return result;
   }
 
   #disk(request: number): Disk {

@@ -6,8 +6,8 @@ import type { Replies } from './replies.js';
 import type { Requests } from './requests.js';
 import type { Tasks } from './tasks.js';
 
-/** Objects that operations on disks share. */
-export interface CoreParts {
+/** Objects that reads and writes of disks share. */
+export interface Parts {
   readonly requests: Requests;
   readonly memory: Memory;
   readonly disks: readonly Disk[];
@@ -17,9 +17,6 @@ export interface CoreParts {
   readonly granted: (request: number) => void;
   /** Scratch answer of `Driver.map`. */
   readonly extent: Extent;
-}
-
-/** The same for reads and writes, which also send replies linked to their transfers. */
-export interface Parts extends CoreParts {
+  /** Sends replies, also linked to transfers. */
   readonly replies: Replies;
 }

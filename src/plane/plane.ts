@@ -9,6 +9,7 @@ import { PayloadPool } from '../buffers/payload-pool.js';
 import type { Engine, Task } from '../host/engine.js';
 import { newExtent } from '../image/extent.js';
 import type { Throttle } from '../throttle/throttle.js';
+import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { Charging } from './charging.js';
 import { type Disk, diskSize } from './disk.js';
@@ -19,7 +20,6 @@ import { LastFlush, type Unflushed } from './last-flush.js';
 import type { Members } from './members.js';
 import { READ, WRITE } from './operation.js';
 import { Operations } from './operations.js';
-import type { Parts } from './parts.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, Requests, TASK, WAITING } from './requests.js';
@@ -82,17 +82,17 @@ export class Plane implements Admission, DiskService {
     this.#warn = options.warn;
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
     const { requests } = this;
-    const extent = newExtent();
     const granted = (request: number): void => this.#granted(request);
-    const core = { requests, memory, disks, engine, tasks: this.#tasks, granted, extent };
-    this.#operations = new Operations(core);
+    this.#operations = new Operations({ requests, disks, granted });
     this.#asked = new DiskRequests(requests, disks, memory, this, this.#operations);
     const errors = new HostErrors(options.warn);
     this.#hostErrors = errors;
     const failed = (disk: number, operation: string, offset: number, result: number): void =>
       errors.add(disks[disk]?.config.name ?? 'all images', operation, offset, result, this.nowNs);
     this.#replies = new Replies(requests, failed);
-    const parts: Parts = { ...core, replies: this.#replies };
+    const extent = newExtent();
+    const [tasks, replies] = [this.#tasks, this.#replies];
+    const parts = { requests, memory, disks, engine, granted, extent, tasks, replies };
     this.#reads = new Reads(parts);
     this.#writes = new Writes(parts);
   }
@@ -178,14 +178,12 @@ export class Plane implements Admission, DiskService {
 
   /**
    * Starts the last flush of all images, once: no other request is under way, and none comes any more.
-   * Then the host errors that the log has not been told are told. False if it has been started before:
-   * with no request under way it has ended.
+   * It has ended when no request is under way again. Host errors that were only counted are told now.
    */
-  startLastFlush(): boolean {
-    if (this.#lastFlush.isStarted) return false;
+  startLastFlush(): void {
+    assert(!this.#lastFlush.isStarted, 'a second last flush');
     this.#hostErrors.tell(Infinity);
     this.#lastFlush.start([...new Set(this.#disks.map(({ image }) => image))], this.#tasks);
-    return true;
   }
 
   /** Images that the last flush could not flush whole. */

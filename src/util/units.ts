@@ -97,3 +97,6 @@ export function formatCount(count: number): string {
   if (count === Infinity) return 'max';
   return format(count, 1000, ['', 'k', 'M', 'G', 'T']);
 }
+
+/** Largest size of an image and of a host file, bytes: offsets up to the next sector are exact numbers. */
+export const SIZE_MAX = Number.MAX_SAFE_INTEGER - 511;

@@ -1,6 +1,6 @@
 import type { HostFile } from '../../host/host-file.js';
-import { formatSize } from '../../util/units.js';
-import { roundUpToSector, SIZE_MAX } from '../extent.js';
+import { formatSize, SIZE_MAX } from '../../util/units.js';
+import { roundUpToSector } from '../extent.js';
 import type { Description, OpenHow, OpenImage, Report } from '../format.js';
 import type { Compression } from '../inflate-calls.js';
 import { malformed } from '../refusal.js';

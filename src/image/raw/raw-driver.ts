@@ -9,8 +9,9 @@ import {
 } from '../../sys/constants.js';
 import { ERRNO } from '../../util/errno.js';
 import type { Driver, DriverIo } from '../driver.js';
-import { DATA, type Extent, roundUpToSector, ZERO } from '../extent.js';
+import { DATA, type Extent, roundUpToSector } from '../extent.js';
 import { type Readable, readRange } from '../read-range.js';
+import { mapRaw } from './raw-layer.js';
 import { type BlockFile, writeAll, writeUnaligned } from './unaligned-writes.js';
 
 /** Host file of a raw image. */
@@ -53,11 +54,7 @@ export class RawDriver implements Driver, Readable, BlockFile {
   }
 
   map(offset: number, length: number, extent: Extent): void {
-    const present = this.#hostSize - offset;
-    extent.kind = present > 0 ? DATA : ZERO;
-    extent.file = this.file;
-    extent.offset = offset;
-    extent.length = present > 0 && present < length ? present : length;
+    mapRaw(this.file, this.#hostSize, offset, length, extent);
   }
 
   mapWrite(offset: number, length: number, extent: Extent): boolean {

@@ -3,6 +3,22 @@ import { ERRNO } from '../../util/errno.js';
 import type { Layer } from '../driver.js';
 import { DATA, type Extent, roundUpToSector, ZERO } from '../extent.js';
 
+/** The place of a range in a host file that is the image, byte for byte; zeros past its end. */
+export function mapRaw(
+  file: number,
+  hostSize: number,
+  offset: number,
+  length: number,
+  extent: Extent,
+): void {
+  const rest = hostSize - offset;
+  extent.kind = rest > 0 ? DATA : ZERO;
+  extent.file = file;
+  extent.offset = offset;
+  extent.length = rest > 0 && rest < length ? rest : length;
+  extent.present = true;
+}
+
 /** A raw image as a layer: byte for byte its host file, zeros past the end of that. */
 export class RawLayer implements Layer {
   readonly size: number;
@@ -22,12 +38,7 @@ export class RawLayer implements Layer {
   }
 
   map(offset: number, length: number, extent: Extent): void {
-    const rest = this.#hostSize - offset;
-    extent.kind = rest > 0 ? DATA : ZERO;
-    extent.file = this.#file;
-    extent.offset = offset;
-    extent.length = rest > 0 && rest < length ? rest : length;
-    extent.present = true;
+    mapRaw(this.#file, this.#hostSize, offset, length, extent);
   }
 
   // biome-ignore lint/correctness/useYield: there is no metadata, so it never waits.
