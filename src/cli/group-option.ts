@@ -50,7 +50,7 @@ function list(names: readonly string[], none: string): string {
   return names.length === 0 ? none : names.join(', ');
 }
 
-/** Refuses assignments of what is not mounted, to groups that do not exist or have children. */
+/** Refuses assignments of images that are not mounted, to groups that do not exist or have children. */
 export function checkAssignments(
   assignments: readonly Assignment[],
   images: readonly string[],

@@ -56,7 +56,7 @@ const words = process.argv.slice(2);
 // A closed stderr ends nothing: a mount in the foreground goes on.
 process.stderr.on('error', () => {});
 process.on('uncaughtException', (error) => {
-  // A mount in the foreground has a handler of its own, which ends the mount first.
+  // A mount in the foreground ends the mount first, by its own handler.
   if (process.listenerCount('uncaughtException') > 1) return;
   process.exit(fail(error, words));
 });

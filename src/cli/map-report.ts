@@ -15,7 +15,7 @@ function kindOf(entry: MapEntry): string {
   return entry.present ? 'zeros' : 'hole';
 }
 
-/** What `sluice map` prints for people. */
+/** The output of `sluice map` for people. */
 export function formatMap(entries: readonly MapEntry[]): string {
   return formatTable(
     [

@@ -19,7 +19,7 @@ import { many, oneFlag, oneInteger, oneText, oneWord } from './option-values.js'
 import { parseOwnership } from './ownership.js';
 import { absolutePath } from './working-directory.js';
 
-/** What the command line is read against: nothing else of the process is looked at. */
+/** The surroundings of the command line: no other state of the process counts. */
 export interface CliEnvironment {
   /** Absolute directory that relative paths start from. */
   directory: string;

@@ -45,7 +45,7 @@ function cells(
   ];
 }
 
-/** What is set, in the words of `sluice set`; empty if there is nothing. Weights are in the table. */
+/** The settings of a group in the words of `sluice set`; empty without any. Weights are in the table. */
 function settingsOf({ settings, mount }: GroupSnapshot): string {
   const { weight: _, ...below } = settings;
   return formatWords({ ...below, ...mount }).join(' ');
@@ -60,7 +60,7 @@ function rowsOf(group: GroupSnapshot): string[][] {
   ];
 }
 
-/** The table of `sluice stat`, and below it what is set for each group that has something set. */
+/** The table of `sluice stat`, and below it the settings of each group that has any. */
 export function formatStat(groups: readonly GroupSnapshot[]): string {
   const settings = groups
     .map((group) => ({ name: group.path === '' ? '/' : group.path, text: settingsOf(group) }))

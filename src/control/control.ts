@@ -71,7 +71,7 @@ export class Control {
     this.#images = images;
   }
 
-  /** Throws what `Membership.prepare` does; EINVAL, ERANGE (a value); ENOENT (no such group). */
+  /** Throws the errors of `Membership.prepare`; EINVAL, ERANGE (a value); ENOENT (no such group). */
   apply(path: string, changes: Changes): void {
     const group = this.#group(path);
     const now = this.#now();

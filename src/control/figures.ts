@@ -38,7 +38,7 @@ export class FigureReader {
   readonly #groups = new Map([[0, this.#root]]);
   readonly #members = new Map<number, { name: string; group: Node }>();
 
-  /** Takes in what `Counters` tells, in order. */
+  /** Takes in the news of `Counters`, in order. */
   take(news: FigureNews): void {
     if (news.kind === 'rows') this.#rows = news;
     else if (news.kind === 'group') this.#addGroup(news.id, news.name, news.parent);

@@ -31,7 +31,7 @@ export interface MountSettings {
   cost: CostModel;
 }
 
-/** Changes to a group. What is not named stays as it is. */
+/** Changes to a group. Settings that are not named stay. */
 export interface Changes extends Partial<MountSettings> {
   limits?: Partial<Limits>;
   bursts?: Partial<Bursts>;
@@ -41,7 +41,7 @@ export interface Changes extends Partial<MountSettings> {
   members?: MemberChange[];
 }
 
-/** One setting: where it is kept, how it is named, and what it may be. */
+/** One setting: its place, its names and its type. */
 export interface Setting {
   /** Its word in `sluice set` and `--group`. */
   readonly key: string;

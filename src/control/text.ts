@@ -26,7 +26,7 @@ function splitPair(word: string): Pair | null {
   return equals === -1 ? null : { key: word.slice(0, equals), value: word.slice(equals + 1) };
 }
 
-/** The pairs of a text that a daemon has written. What is no pair is left out. */
+/** The pairs of a text that a daemon has written. Other words are left out. */
 export function readPairs(text: string): Map<string, string> {
   const pairs = splitWords(text).map(splitPair);
   return new Map(pairs.filter((pair) => pair !== null).map(({ key, value }) => [key, value]));
@@ -138,7 +138,7 @@ export function formatFile(file: string, from: Changes): string {
   return words.join(' ');
 }
 
-/** What to write to which control file for these changes, in an order in which it can be done. */
+/** The texts of control files that make these changes, in the order of writing. */
 export function formatChanges(changes: Changes): { file: string; text: string }[] {
   const files = [...new Set(SETTINGS.map(({ file }) => file))];
   const texts = files.map((file) => ({ file, text: formatFile(file, changes) }));
@@ -146,8 +146,8 @@ export function formatChanges(changes: Changes): { file: string; text: string }[
 }
 
 /**
- * The settings of a group from its control files. What a daemon of another version does not write, or
- * writes otherwise, is as in a new group.
+ * The settings of a group from its control files. A setting that a daemon of another version does not
+ * write, or writes in another form, is that of a new group.
  */
 export function readSettings(files: Readonly<Record<string, string>>): GroupSettings {
   const settings: Changes = {};

@@ -7,12 +7,12 @@ import { decimalUnitHint, parseCount, parseSize } from '../util/units.js';
 
 /** A kind of value: its bounds, and how it is written. */
 export interface ValueType<T> {
-  /** What it counts; '' where it is a word. */
+  /** The unit of a number; '' for a word. */
   readonly unit: string;
-  /** Least and largest number; null where it is a word. */
+  /** Least and largest number; null for a word. */
   readonly range: readonly [number, number] | null;
   /**
-   * @param word What the value stands in, for an error: `bps=10M`.
+   * @param word The word that contains the value, for errors: `bps=10M`.
    * @throws SluiceError EINVAL, ERANGE; exit code 2.
    */
   parse(text: string, word: string): T;
@@ -97,7 +97,7 @@ export const WEIGHT: ValueType<number> = {
 
 export const NS_PER_US = 1000;
 const US_PER_UNIT: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1e6 };
-/** Longest latency target, microseconds: what takes a minute is no target but a fault. */
+/** Longest latency target, microseconds: a latency of a minute is a fault, not a target. */
 const MAX_TARGET_US = 60_000_000;
 
 /** A time in ns, written in microseconds or as `2ms`, `1s`; `max` is Infinity, no target. */
@@ -134,7 +134,7 @@ export const COST: ValueType<CostModel> = {
   format: String,
 };
 
-/** A whole number from 1 to `max`. Throws EINVAL for what is none, ERANGE outside. */
+/** A whole number from 1 to `max`. Throws EINVAL for another text, ERANGE outside. */
 function parseWhole(name: string, text: string, max: number): number {
   if (!/^[0-9]+$/.test(text)) throw refuse(`${name} "${text}": expected a number from 1 to ${max}`);
   const value = Number(text);

@@ -22,7 +22,7 @@ export interface Wire {
   send(request: number, offset: number, length: number, linked: boolean): void;
 }
 
-/** What the dispatcher is made of. */
+/** The parts of the dispatcher. */
 export interface DispatcherOptions {
   memory: Memory;
   disks: DiskService;

@@ -30,7 +30,7 @@ const SENTENCES: readonly (readonly [message: RegExp, errno: string, what: strin
   [/mount failed: Operation not permitted/, 'EPERM', NOT_PERMITTED],
 ];
 
-/** Turns what fusermount3 said while mounting into one sentence. */
+/** Turns the messages of fusermount3 while mounting into one sentence. */
 export function fusermountMountError(mountpoint: string, stderr: string): SluiceError {
   if (/fuse device not found|\/dev\/fuse: No such file/.test(stderr)) return deviceError('ENOENT');
   if (/\/dev\/fuse: Permission denied/.test(stderr)) return deviceError('EACCES');

@@ -26,7 +26,7 @@ const WANTED_FLAGS =
   abi.INIT_EXT;
 const WANTED_FLAGS2 = abi.DIRECT_IO_ALLOW_MMAP;
 
-/** What kernel and daemon agreed on. */
+/** The protocol that kernel and daemon agreed on. */
 export interface Negotiated {
   /** 0: nothing yet. */
   minor: number;

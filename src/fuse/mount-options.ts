@@ -71,7 +71,7 @@ export interface MountOptions {
   readonly allowOther: boolean;
   /** Bytes of the largest read that was asked for; null if no word said so. */
   readonly maxRead: number | null;
-  /** What `fsname=` says; null if no word said so. */
+  /** The value of `fsname=`; null without one. */
   readonly source: string | null;
 }
 

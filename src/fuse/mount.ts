@@ -21,7 +21,7 @@ const UMOUNT_NOFOLLOW = 8;
 const POLLERR = 0x8;
 const POLLNVAL = 0x20;
 
-/** What to mount, and where. */
+/** The mount that is to be made. */
 export interface MountRequest {
   /** Absolute path of an existing directory. */
   mountpoint: string;
@@ -117,7 +117,7 @@ async function attach(plan: MountPlan): Promise<{ fd: number; byFusermount: bool
   }
 }
 
-/** Returns an open /dev/fuse or what mount(2) says as -errno. */
+/** Returns an open /dev/fuse, or -errno of mount(2). */
 function mountByKernel(plan: MountPlan): number {
   const fd = open('/dev/fuse', constants.O_RDWR | constants.O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) throw deviceError(errnoName(fd));

@@ -43,7 +43,7 @@ interface Loop {
 /** Gets the result of a request that was asked for by path, and the handle that an open left. */
 type Answered = (result: number, handle: number) => void;
 
-/** What a session is made of. */
+/** The parts of a session. */
 export interface NativeSessionOptions {
   memory: Memory;
   disks: DiskService;

@@ -8,7 +8,7 @@ import type { Negotiated } from './init.js';
 /** The request takes no reply (FORGET). Outside the errno range. */
 export const NO_REPLY = -10_001;
 
-/** What the functions that read requests and write replies work with. */
+/** The objects that the readers of requests and the writers of replies share. */
 export interface Protocol {
   /** The plane's memory. */
   readonly view: DataView;

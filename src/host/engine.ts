@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { type HostTimes, timesOf } from './host-times.js';
 
-/** What the host says of a file. */
+/** Status of a host file. */
 export interface HostStatus {
   /** Bytes that are allocated for it. */
   allocated: number;
@@ -30,7 +30,7 @@ export type Task = Generator<number, number, number>;
  * Reads and writes of host files. A file is the handle that `add` gave; addresses are memory; lengths and offsets are bytes. Each operation returns its result (a count, or
  * -errno) or PENDING.
  *
- * What is PENDING and was started in one turn goes down together when the turn ends (plug … unplug).
+ * Operations that are PENDING and were started in one turn go down together when the turn ends (plug … unplug).
  */
 export interface Engine {
   /** Takes a file in, at any time. It stays open and the caller's own. Returns its handle, from 0. */
@@ -73,7 +73,7 @@ export interface Engine {
   status(request: number, file: number, status: HostStatus): number;
 }
 
-/** What of `stats` a disk shows. A block device allocates nothing: it is there. */
+/** Fills the status from fstat(2). A block device allocates nothing, so `allocated` stays. */
 export function fillStatus(status: HostStatus, stats: BigIntStats): void {
   status.times = timesOf(stats);
   status.size = Number(stats.size);

@@ -47,7 +47,7 @@ export interface Run {
 }
 
 /**
- * Orders a batch by place and joins what continues. Requests that are in flight together have no
+ * Orders a batch by place and joins transfers that continue one another. Requests that are in flight together have no
  * order among each other, so the kernel and we may choose one.
  */
 export function adjacentRuns(batch: Batch): Run[] {

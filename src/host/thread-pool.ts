@@ -6,11 +6,11 @@ import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } fr
 import { adjacentRuns, Batch, type Run } from './thread-pool-batch.js';
 import type { TransferThread } from './transfer-thread.js';
 
-/** Up to this length one thread copies as fast as several, and the wake-up is what costs. */
+/** Up to this length one thread copies as fast as several, and the wake-up costs most. */
 const SHORT_BYTES = 64 << 10;
 
 /**
- * Host files through libuv's thread pool, for where io_uring is forbidden. What a turn asks for is
+ * Host files through libuv's thread pool, for machines that forbid io_uring. Requests of a turn are
  * kept until `unplug`, where transfers that continue each other become one readv(2) or writev(2).
  * The calling thread makes no call that may wait: not even for metadata. Addresses are of mappings
  * of the calling thread.
@@ -47,7 +47,7 @@ export class ThreadPoolEngine implements Engine {
     this.#unused.push(file);
   }
 
-  /** The thread for files in memory can wake who waits for a reply; the pool knows of no replies. */
+  /** The thread for files in memory can wake the thread that waits for a reply; the pool knows of no replies. */
   links(file: number, length: number): boolean {
     return this.#transfers?.canReply === true && this.#isForThread(file, length);
   }
@@ -165,7 +165,7 @@ export class ThreadPoolEngine implements Engine {
     });
   }
 
-  /** What was not transferred whole goes again alone: an error belongs to one request, not to all. */
+  /** A transfer that was not whole is made again alone: an error belongs to one request, not to all. */
   #vectorEnded(run: Run, bytes: number): void {
     let done = 0;
     for (const [index, request] of run.requests.entries()) {

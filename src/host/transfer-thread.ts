@@ -3,7 +3,7 @@ import * as queue from './transfer-queue.js';
 import { ENTRIES, TransferQueue } from './transfer-queue.js';
 import type { TransferWorkerData } from './transfer-worker.js';
 
-/** What is called with results. */
+/** Callbacks for results. */
 export interface TransferEvents {
   /** There are results: `settle` is to be called. */
   told(): void;
@@ -24,7 +24,7 @@ export interface TransferEvents {
  * takes one for each request.
  */
 export class TransferThread {
-  /** There is somebody who calls `replyBehind`. */
+  /** Some caller uses `replyBehind`. */
   canReply = false;
   /** Resolves when the thread runs. */
   readonly ready: Promise<void>;
@@ -42,7 +42,7 @@ export class TransferThread {
     const program = new URL('./transfer-worker.js', import.meta.url);
     this.#worker = new Worker(program, { workerData, name: 'sluice-transfer' });
     this.ready = new Promise((resolve, reject) => {
-      // The first message says that it has loaded what it needs; `online` comes before that.
+      // The first message says that it has loaded its modules; `online` comes before that.
       this.#worker.once('message', () => {
         this.#worker.on('message', () => events.told());
         // It must not keep the process alive, as a listener does, when the mount is gone.
@@ -107,7 +107,7 @@ export class TransferThread {
     Atomics.store(this.#queue.counters, queue.GIVEN, this.#given);
   }
 
-  /** Sees to it that the thread makes what it was given. */
+  /** Wakes the thread if it sleeps with transfers to make. */
   wake(): void {
     const { counters } = this.#queue;
     if (Atomics.load(counters, queue.ASLEEP) === 0) return;
@@ -116,7 +116,7 @@ export class TransferThread {
     Atomics.notify(counters, queue.ASLEEP);
   }
 
-  /** Reports what has ended. @returns Whether anything has. */
+  /** Reports transfers that have ended. @returns Whether there were any. */
   settle(): boolean {
     const { fields, counters } = this.#queue;
     Atomics.store(counters, queue.TOLD, 0);

@@ -17,7 +17,7 @@ import { TransferQueue } from './transfer-queue.js';
  */
 const TELL_AFTER_MS = 1;
 
-/** What the thread is started with. */
+/** The start data of the thread. */
 export interface TransferWorkerData {
   shared: SharedArrayBuffer;
   /** Microseconds to spin at most for the next transfer. */

@@ -66,8 +66,8 @@ export interface Driver {
   /** fstat(2) of the image's file: fills `status`. */
   status(request: number, status: HostStatus): Task;
   /**
-   * Errno of a failed fsync of the host since the last call, 0 if there was none. The host takes what
-   * it could not write for written, so it is lost whatever later flushes say.
+   * Errno of a failed fsync of the host since the last call, 0 if there was none. The host counts the
+   * data that it could not write as written, so it is lost, whatever later flushes say.
    */
   takeLoss(): number;
   /**
@@ -77,7 +77,7 @@ export interface Driver {
   close(request: number, dirty: boolean): Task;
 }
 
-/** What a driver works with. */
+/** The objects that a driver uses. */
 export interface DriverIo {
   readonly engine: Engine;
   /** Sources of writes and targets of reads are offsets in it. */

@@ -12,7 +12,7 @@ export const BROKEN = 4;
 /** Only among layers: the layer below answers. */
 export const UNALLOCATED = 5;
 
-/** Where a range of an image lives. One object is filled again and again: callers copy what they keep. */
+/** The place of a range of an image. One object is filled again and again: callers copy what they keep. */
 export interface Extent {
   /** DATA, ZERO, COMPRESSED, METADATA or BROKEN. */
   kind: number;

@@ -8,7 +8,7 @@ const zstd = new ZSTDDecoder();
 let zstdReady: Promise<void> | null = null;
 
 /**
- * Inflates a cluster, off the thread that calls for zlib. What follows the compressed data is ignored,
+ * Inflates a cluster, off the thread that calls for zlib. Bytes behind the compressed data are ignored,
  * and no more memory is taken than a cluster.
  *
  * @returns Exactly `clusterBytes` bytes, or null for broken data.

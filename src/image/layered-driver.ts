@@ -9,7 +9,7 @@ import { readRange } from './read-range.js';
 
 /**
  * An image of a format with metadata, and its backing files. The layers say where a range lives; the
- * format of the top layer writes. What a guest has written below the top layer is never changed.
+ * format of the top layer writes. Layers below the top one are never changed.
  */
 export class LayeredDriver implements Driver {
   size: number;

@@ -17,12 +17,12 @@ import type { PlaneConfig } from './messages.js';
 import type { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
 
-/** What the parts of a data plane are made from. */
+/** The configuration of a data plane. */
 export type AssemblyConfig = Pick<
   PlaneConfig,
   'disks' | 'groups' | 'assignments' | 'about' | 'depth'
 > & {
-  /** The transport does not tell who calls. */
+  /** The transport does not tell the caller of a request. */
   hidesCallers?: boolean;
 };
 
@@ -37,13 +37,13 @@ export interface Assembly {
   plane: Plane | null;
 }
 
-/** What drivers work with, whatever the image. */
+/** Objects that all drivers share. */
 export type CommonIo = Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'>;
 
 /**
  * @param io The files of all images are handed to its engine.
  * @param log Called with the reasons of refused changes.
- * @param tellFigures Called with what a FigureReader has to know.
+ * @param tellFigures Called with news for a FigureReader.
  * @throws SluiceError naming the option of the mount that is at fault.
  */
 export function assemble(

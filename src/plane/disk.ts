@@ -21,7 +21,7 @@ export interface DiskConfig {
   growable: boolean;
   /** Permission bits to show. */
   mode: number;
-  /** Who owns the file in the mount; missing: the mounter. */
+  /** The owner of the file in the mount; missing: the mounting user. */
   owner?: Owner | undefined;
   /** Bytes that the host has allocated for the image, and its times. */
   allocated: number;
@@ -38,7 +38,7 @@ export interface ServedImage {
   readonly readOnly: boolean;
   /** Written since the last flush began. */
   dirty: boolean;
-  /** What the host says of the image's file, as last asked. */
+  /** Status of the image's file, as last asked of the host. */
   readonly status: HostStatus;
 }
 

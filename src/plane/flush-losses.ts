@@ -1,6 +1,6 @@
 /**
  * Losses by failed flushes of one image, and the handles that have been told. After a failed fsync(2) the host
- * counts what it could not write as clean, and says of the next fsync that all is well. As Linux does
+ * counts the pages that it could not write as clean, and says of the next fsync that all is well. As Linux does
  * for its own files since 4.13 (errseq), every handle that was open when a flush failed gets the
  * error once.
  */

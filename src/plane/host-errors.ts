@@ -46,7 +46,7 @@ export class HostErrors {
     return this.#tellAtNs;
   }
 
-  /** Says what is due by now: at the end of the mount, with Infinity, all of it. */
+  /** Writes the lines that are due by now: at the end of the mount, with Infinity, all of it. */
   tell(nowNs: number): void {
     this.#tellAtNs = Infinity;
     for (const kind of this.#kinds.values()) {

@@ -38,7 +38,7 @@ export class Requests {
   /** The transport's id of the request: ids differ, and later ones are larger. */
   readonly uniqueLow = new Uint32Array(REQUESTS);
   readonly uniqueHigh = new Uint32Array(REQUESTS);
-  /** Who called: ids, and the thread, 0 if it is not visible from here. */
+  /** The caller: ids, and the thread, 0 if it is not visible from here. */
   readonly uid = new Uint32Array(REQUESTS);
   readonly gid = new Uint32Array(REQUESTS);
   readonly thread = new Uint32Array(REQUESTS);

@@ -94,7 +94,7 @@ export class Rules {
   }
 }
 
-/** True for `path` itself and for what is below it. */
+/** True for `path` itself and for paths below it. */
 function isBelow(path: string, above: string): boolean {
   return above === '/' || path === above || path.startsWith(`${above}/`);
 }

@@ -7,7 +7,7 @@ export class Tasks {
   readonly #running = new Map<number, Task>();
   readonly #ended: (request: number, result: number) => void;
 
-  /** @param ended Called with what a task returned. */
+  /** @param ended Called with the result of a task. */
   constructor(requests: Requests, ended: (request: number, result: number) => void) {
     this.#requests = requests;
     this.#ended = ended;

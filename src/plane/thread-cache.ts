@@ -1,4 +1,4 @@
-/** For how long what /proc said about a thread is used: at most this late is a move of cgroup seen. */
+/** Time for which an answer of /proc about a thread is used. A move to another cgroup is seen this late. */
 const LIFETIME_NS = 100e6;
 /**
  * A look-up costs 15 us of CPU, 30 with rules of both kinds. With many threads about each is used for

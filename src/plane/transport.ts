@@ -6,7 +6,7 @@ import type { Requests } from './requests.js';
 /** The operation goes on; its result comes through `Transport.reply`. Outside the errno range. */
 export const DEFERRED = -10_000;
 
-/** Who owns the files that the mount shows. */
+/** The owner of the files in the mount. */
 export interface Owner {
   uid: number;
   gid: number;

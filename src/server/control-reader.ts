@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 const ALL = '*';
 /** Files that only the root group has. */
 const ROOT_FILES: ReadonlySet<string> = new Set(['io.depth', 'io.cost']);
-/** What the files of a group answer that was removed meanwhile. */
+/** Errors of the files of a group that was removed meanwhile. */
 const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ENODEV', 'ESTALE']);
 
 /** The control files of one group. */
@@ -25,7 +25,7 @@ export interface GroupFiles {
   files: Record<string, string>;
 }
 
-/** What the program prints: a line of JSON each, the head first and then a group at a time. */
+/** The output of the program, in lines of JSON: first the head, then one line for each group. */
 export type ControlHead =
   | { error: string }
   /** `known`: where one group is asked for and is not there, groups that are. */

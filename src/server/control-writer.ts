@@ -19,7 +19,7 @@ import { withParents } from '../control/group-name.js';
  * Prints a ControlResult.
  */
 
-/** What the program is asked for. */
+/** The order to the program. */
 export interface ControlOrder {
   mountpoint: string;
   /** Path below the root group, '' for it. */
@@ -35,7 +35,7 @@ export interface ControlFailure {
   /** The control file; '' for the group itself. */
   file: string;
   errno: string;
-  /** What the daemon says about it; '' if it says nothing. */
+  /** The daemon's sentence about it; '' if there is none. */
   reason: string;
 }
 

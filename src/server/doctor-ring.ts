@@ -11,7 +11,7 @@ const FEATURES: readonly (readonly [name: string, bit: number])[] = [
   ['silent success', abi.FEAT_CQE_SKIP],
 ];
 
-/** What a ring made here can do. */
+/** Abilities of a ring on this machine. */
 export interface RingFeatures {
   /** Why there is none, null if there is one. */
   error: string | null;

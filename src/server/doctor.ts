@@ -10,17 +10,17 @@ export interface Check {
   name: string;
   /** `no` alone keeps a mount from working where `needed`. */
   state: 'yes' | 'no';
-  /** What was found. */
+  /** The finding. */
   found: string;
   /** How to get it; empty where there is nothing to do. */
   advice: string;
 }
 
-/** What this machine offers. */
+/** The findings about this machine. */
 export interface Diagnosis {
   /** A mount by this user would work. */
   works: boolean;
-  /** What `--transport auto` takes; null if nothing works. */
+  /** The choice of `--transport auto`; null if nothing works. */
   transport: 'uring' | 'fuse-native' | null;
   /** Why. */
   why: string;
@@ -28,7 +28,7 @@ export interface Diagnosis {
 }
 
 const FUSE_CONF = '/etc/fuse.conf';
-/** As many images as somebody may mount, and what the daemon itself needs. */
+/** Descriptors for the images of a large mount and for the daemon itself. */
 const OPEN_FILES = 1024;
 /** Two rings of 512 entries, on kernels that count them (before 5.12). */
 const LOCKED_BYTES = 64 << 10;

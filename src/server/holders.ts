@@ -62,7 +62,7 @@ function loopDevices(mountpoint: string): string[] {
   return devices;
 }
 
-/** Who keeps a mount busy. The mount is not touched: links in /proc are read, not followed. */
+/** The users that keep a mount busy. The mount is not touched: links in /proc are read, not followed. */
 export function findHolders(mountpoint: string): { processes: Holder[]; devices: string[] } {
   const processes: Holder[] = [];
   for (const pid of allPids()) {
@@ -79,7 +79,7 @@ export function findHolders(mountpoint: string): { processes: Holder[]; devices:
 /** More names than this help nobody. */
 const MAX_NAMED = 3;
 
-/** Says who keeps a mount busy: `fio (pid 4242), /dev/loop0 and 2 more`. Empty if unknown. */
+/** Names the users that keep a mount busy: `fio (pid 4242), /dev/loop0 and 2 more`. Empty if unknown. */
 export function describeHolders(found: { processes: Holder[]; devices: string[] }): string {
   const names = found.processes.map((holder) => `${holder.name} (pid ${holder.pid})`);
   names.push(...found.devices);

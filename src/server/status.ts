@@ -15,7 +15,7 @@ const ALL_GROUPS = '*';
 
 const READER = fileURLToPath(new URL('./control-reader.js', import.meta.url));
 
-/** What `.groups/daemon` says of a mount. */
+/** The facts about a mount in `.groups/daemon`. */
 export interface DaemonStatus {
   pid: number;
   /** All its lines, for instance `transport` -> `uring`. */
@@ -92,7 +92,7 @@ export async function readStatus(
   return { kind: 'alive', daemon, images, groups: groups as GroupFiles[], known };
 }
 
-/** As `readStatus`, with what the control files say of one group or of all. */
+/** As `readStatus`, with the contents of the control files of one group or of all. */
 export async function readSnapshot(
   mountpoint: string,
   group: string | null,

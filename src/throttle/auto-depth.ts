@@ -47,7 +47,7 @@ export class AutoDepth {
   #searchFrom = 0;
   #reviewAt = 0;
   #reviewEvery = REVIEW_FIRST;
-  /** What a measurement does in each state; it returns the next state. */
+  /** The step after a measurement in each state; it returns the next state. */
   readonly #steps: Readonly<Record<State, (now: number) => State>> = {
     lifted: (now) => (now >= this.#searchFrom ? this.#startSearch('open', now) : 'lifted'),
     search: (now) => (this.#search.measured(now) ? this.#found(now) : 'search'),

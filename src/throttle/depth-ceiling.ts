@@ -32,7 +32,7 @@ export class DepthCeiling {
     return this.#floor;
   }
 
-  /** Level of what is in flight without a window. */
+  /** Level of the requests in flight without a window. */
   get open(): number {
     return this.#open;
   }

@@ -5,7 +5,7 @@ const LONGEST_INTERVAL = 1e9;
 /** Least time in ns before the applications have noticed a new window. */
 const SETTLE = 10e6;
 
-/** Measures what a window does, one interval after the other. Pure: it sees starts and completions. */
+/** Measures the effect of a window, one interval after the other. Pure: it sees starts and completions. */
 export class DepthMeter {
   #completions = 0;
   #rate = 0;

@@ -10,7 +10,7 @@ export const KEPT = 0.97;
  * of 3 keep 72 % and a share of 79.8.
  */
 const KEPT_FOR_CHOICE = 0.75;
-/** Measurements of what is in flight without a window, and of partial backlog at one. */
+/** Measurements of the requests in flight without a window, and of partial backlog at one. */
 const OPEN_MEASUREMENTS = 3;
 export const CHOICE_MEASUREMENTS = 2;
 

@@ -2,7 +2,7 @@ import { DepthLadder } from './depth-ladder.js';
 import type { DepthMeter } from './depth-meter.js';
 import { ThroughputComparison, UNDECIDED } from './throughput-comparison.js';
 
-/** The window that is in force, and what is measured at it. */
+/** The window that is in force, with its measurements. */
 export class DepthTrial {
   readonly meter: DepthMeter;
   readonly ladder: DepthLadder;

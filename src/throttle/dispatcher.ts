@@ -62,7 +62,7 @@ export class Dispatcher {
     return this.#waiting;
   }
 
-  /** What a request counts from now on when weights share the device. */
+  /** The cost model of requests from now on, for weights. */
   set cost(cost: CostParts) {
     this.#cost = cost;
   }

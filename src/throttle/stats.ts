@@ -42,7 +42,7 @@ export interface FigureRows {
   groups: Rows;
 }
 
-/** What a reader has to know besides the numbers. Plain data, for another thread. */
+/** Names for a reader of the numbers. Plain data, for another thread. */
 export type FigureNews =
   /** The counters go on in new memory, which has more rows. The numbers of before are copied. */
   | ({ kind: 'rows' } & FigureRows)
@@ -147,12 +147,12 @@ export class Counters {
   }
 }
 
-/** What a member did, wherever it was. */
+/** Figures of a member, in all groups that it was in. */
 export function memberFigures(member: number, members: Rows): Stats {
   return toStats(members.subarray(member * FIGURES, (member + 1) * FIGURES));
 }
 
-/** What was charged in a group and below it, by members of now and of the past. */
+/** Charges in a group and below it, by present and past members. */
 export function groupFigures(group: FigureNode, members: Rows, groups: Rows): Stats {
   const sum = new Float64Array(FIGURES);
   const add = (node: FigureNode): void => {

@@ -193,7 +193,7 @@ export class Throttle {
     return this.#costModel;
   }
 
-  /** Sets what a request counts when weights share the device. Throws EINVAL. */
+  /** Sets the cost model of requests, for weights. Throws EINVAL. */
   setCostModel(model: CostModel): void {
     this.#parts.dispatcher.cost = costModel(model);
     this.#costModel = model;
@@ -210,7 +210,7 @@ export class Throttle {
     this.#parts.depth.mode = depth;
   }
 
-  /** What `io.pressure` shows: the kernel's PSI, for the requests of the group and below it. */
+  /** The figures of `io.pressure`, like the kernel's PSI, for the requests of the group and below it. */
   pressure(group: Group, now: number): Pressure {
     return this.#parts.pressures.of(groupNode(group) >> 1, now);
   }
@@ -248,7 +248,7 @@ export class Throttle {
     return this.#parts.counters.ofMember(member);
   }
 
-  /** What was charged in the group and below it, by members of now and of the past. */
+  /** Charges in the group and below it, by present and past members. */
   groupStats(group: Group): Stats {
     return this.#parts.counters.ofGroup(group);
   }

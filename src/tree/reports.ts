@@ -9,7 +9,7 @@ import type { Stats } from '../throttle/stats.js';
 
 // The control files that nobody writes: their text, and how `sluice stat` reads it back.
 
-/** The words of a line of `io.stat`, and what each shows; the manual describes them. */
+/** The words of a line of `io.stat` with their figures; the manual describes them. */
 const FIGURES: readonly (readonly [word: string, figure: keyof Stats, unit: number])[] = [
   ['rbytes', 'rbytes', 1],
   ['wbytes', 'wbytes', 1],

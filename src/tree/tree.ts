@@ -13,7 +13,7 @@ export interface ControlFile {
   readonly write: ((bytes: Uint8Array) => number) | null;
 }
 
-/** What mkdir and rmdir in a directory come to. */
+/** The actions of mkdir and rmdir in a directory. */
 export interface DirectoryChanges {
   /** @returns The new directory's node id, or -errno. */
   makeDirectory(name: string): number;
@@ -77,7 +77,7 @@ class NodeTable {
   }
 }
 
-/** What the mount shows: directories, disks and control files. Names and structure, no I/O. */
+/** Directories, disks and control files of the mount. Names and structure, no I/O. */
 export class Tree {
   readonly root: DirectoryNode;
   readonly #nodes = new NodeTable();
@@ -112,7 +112,7 @@ export class Tree {
     return this.#add({ id: this.#nextId++, name, parent, kind: 'control', file });
   }
 
-  /** Takes a node, and all below it, out of the tree. What is open of it answers ENODEV from then on. */
+  /** Takes a node, and all below it, out of the tree. Its open files answer ENODEV from then on. */
   remove(node: TreeNode): void {
     if (node.kind === 'directory') for (const child of node.children.values()) this.remove(child);
     node.parent?.children.delete(node.name);

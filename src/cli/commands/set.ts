@@ -33,7 +33,7 @@ export const declaration: Declaration = {
   ],
 };
 
-/** What went wrong, in the daemon's words where it has some. */
+/** The error of a failed change, in the daemon's words if it has some. */
 function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceError {
   const what = file === '' ? asked : `${asked}: ${file}`;
   if (reason !== '') {
@@ -52,7 +52,7 @@ function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceE
   return new SluiceError(`${what}: ${why[errno] ?? errno}`, errno, exitCode);
 }
 
-/** What the words ask for. Throws EINVAL and others where they do not go together. */
+/** The order in a command line. Throws EINVAL and others for words that do not go together. */
 function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
   const group = namedGroup(String(args.group));
   const words = ((args.settings as unknown[] | undefined) ?? []).map(String);

@@ -6,7 +6,7 @@ import { type Extensions, parseExtensions, textOf } from './extensions.js';
 import { checkIncompatible, type FeatureBits, hasFeature, readFeatureBits } from './features.js';
 import type { QcowLayout } from './layout.js';
 
-/** Header, extensions and backing name lie in the first cluster: so many bytes at most. */
+/** Header, extensions and backing name lie in the first cluster: this is its largest size, bytes. */
 export const HEADER_HEAD_BYTES = 1 << abi.CLUSTER_BITS_MAX;
 
 const NO_BITS: FeatureBits = { low: 0, high: 0 };

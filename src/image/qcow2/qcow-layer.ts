@@ -21,7 +21,7 @@ import type { SliceLoads } from './slice-loads.js';
 
 /**
  * A qcow2 image as a layer. It looks a range up in the L1 table and in the cached slices of
- * L2 tables. A "unit" is what has a state of its own: a cluster, or with extended entries a subcluster.
+ * L2 tables. A "unit" has a state of its own: it is a cluster, or with extended entries a subcluster.
  */
 export class QcowLayer implements Layer {
   size: number;
