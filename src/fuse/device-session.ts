@@ -7,7 +7,7 @@ import {
 } from '../buffers/memory.js';
 import { mapAnonymous } from '../sys/memory.js';
 import * as abi from '../uring/abi.js';
-import type { Ring } from '../uring/ring.js';
+import type { RingQueue } from '../uring/ring.js';
 import { TAG_RECEIVE, TAG_REPLY, TAG_SENT } from '../uring/tags.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import * as fuse from './abi.js';
@@ -50,7 +50,7 @@ export class DeviceSession implements Wire {
   readonly #errors = mapAnonymous(ERROR_REPLIES * fuse.OUT_HEADER_BYTES);
   #nextError = 0;
   readonly #warn: (text: string) => void;
-  readonly #ring: Ring;
+  readonly #ring: RingQueue;
   readonly #file: number;
   readonly #memory: Memory;
   /** Receives that are queued and not completed. */
@@ -59,7 +59,7 @@ export class DeviceSession implements Wire {
   #received = 0;
 
   /** @param file Index of /dev/fuse among the ring's registered files. */
-  constructor(ring: Ring, file: number, memory: Memory, warn: (text: string) => void) {
+  constructor(ring: RingQueue, file: number, memory: Memory, warn: (text: string) => void) {
     this.#warn = warn;
     this.#ring = ring;
     this.#file = file;

@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { pread, pwrite } from '../sys/transfer.js';
 import * as abi from '../uring/abi.js';
-import type { Ring } from '../uring/ring.js';
+import type { RingQueue } from '../uring/ring.js';
 import { TAG_IO } from '../uring/tags.js';
 import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } from './engine.js';
 
@@ -15,13 +15,13 @@ const INLINE_BYTES = 64 << 10;
 
 /** Host files through the ring that also carries the requests. */
 export class UringEngine implements Engine {
-  readonly #ring: Ring;
+  readonly #ring: RingQueue;
   /** By the file's index among the registered files of the ring, which is its handle. */
   readonly #files: EngineFile[] = [];
   readonly #slowCalls: SlowCalls;
 
   /** @param slowCalls System calls that io_uring has no operation for. */
-  constructor(ring: Ring, slowCalls: SlowCalls) {
+  constructor(ring: RingQueue, slowCalls: SlowCalls) {
     this.#ring = ring;
     this.#slowCalls = slowCalls;
   }

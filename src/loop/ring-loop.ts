@@ -3,7 +3,7 @@ import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
 import type { Ending } from '../plane/ending.js';
 import type { Plane } from '../plane/plane.js';
-import type { Ring } from '../uring/ring.js';
+import type { RingQueue } from '../uring/ring.js';
 import {
   TAG_INDEX,
   TAG_IO,
@@ -14,7 +14,6 @@ import {
   TAG_WAKE,
 } from '../uring/tags.js';
 import { assert } from '../util/assert.js';
-import { nowNs } from '../util/clock.js';
 import { ERRNO } from '../util/errno.js';
 import { SpinWindow } from '../util/spin-window.js';
 import type { Wake } from './wake.js';
@@ -22,13 +21,28 @@ import type { Wake } from './wake.js';
 /** How long the plane is idle before it gives memory back, nanoseconds. */
 const TRIM_AFTER_NS = 1e9;
 
+/** The parts that a loop drives. */
+export interface RingLoopParts {
+  ring: RingQueue;
+  plane: Plane;
+  session: DeviceSession;
+  dispatcher: Dispatcher;
+  memory: Memory;
+  wake: Wake;
+  ending: Ending;
+  /** Called once when the kernel ends the session, with the reason. */
+  disconnected: (errno: number) => void;
+  /** Monotonic time, nanoseconds. */
+  now: () => number;
+}
+
 /**
  * The data plane's thread: turn after turn, until the last flush is done. A turn takes in all that has
  * completed, starts all that may start, and sends everything down in one system call, which also
  * waits.
  */
 export class RingLoop {
-  readonly #ring: Ring;
+  readonly #ring: RingQueue;
   readonly #plane: Plane;
   readonly #session: DeviceSession;
   readonly #dispatcher: Dispatcher;
@@ -36,6 +50,7 @@ export class RingLoop {
   readonly #wake: Wake;
   readonly #ending: Ending;
   readonly #disconnected: (errno: number) => void;
+  readonly #now: () => number;
   readonly #spin: SpinWindow;
   /** Requests received in this turn. */
   #received = 0;
@@ -44,29 +59,17 @@ export class RingLoop {
   #trimmed = true;
   #isConnected = true;
 
-  /**
-   * @param disconnected Called once when the kernel ends the session, with the reason.
-   * @param pollUs Spin this long at most after the last event before the thread sleeps.
-   */
-  constructor(
-    ring: Ring,
-    plane: Plane,
-    session: DeviceSession,
-    dispatcher: Dispatcher,
-    memory: Memory,
-    wake: Wake,
-    ending: Ending,
-    disconnected: (errno: number) => void,
-    pollUs: number,
-  ) {
-    this.#ring = ring;
-    this.#plane = plane;
-    this.#session = session;
-    this.#dispatcher = dispatcher;
-    this.#memory = memory;
-    this.#wake = wake;
-    this.#ending = ending;
-    this.#disconnected = disconnected;
+  /** @param pollUs Spin this long at most after the last event before the thread sleeps. */
+  constructor(parts: RingLoopParts, pollUs: number) {
+    this.#ring = parts.ring;
+    this.#plane = parts.plane;
+    this.#session = parts.session;
+    this.#dispatcher = parts.dispatcher;
+    this.#memory = parts.memory;
+    this.#wake = parts.wake;
+    this.#ending = parts.ending;
+    this.#disconnected = parts.disconnected;
+    this.#now = parts.now;
     this.#spin = new SpinWindow(pollUs * 1000);
   }
 
@@ -86,7 +89,7 @@ export class RingLoop {
 
   #turn(): void {
     const ring = this.#ring;
-    const now = nowNs();
+    const now = this.#now();
     this.#plane.beginTurn(now);
     this.#received = 0;
     if (ring.queued === 0) this.#settleSent();
@@ -143,7 +146,7 @@ export class RingLoop {
   #wait(): void {
     const wakeAt = this.#plane.wakeAtNs;
     const isDeviceBusy = this.#plane.inFlight > this.#session.sentCount;
-    const now = nowNs();
+    const now = this.#now();
     // A device's interrupt, or a kernel thread that copies, gains nothing from a busy core.
     const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
@@ -154,16 +157,16 @@ export class RingLoop {
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
     else {
       this.#trimmed = false;
-      this.#ring.submitAndWait(Math.max(0, wakeAt - nowNs()));
+      this.#ring.submitAndWait(Math.max(0, wakeAt - this.#now()));
     }
-    if (!isDeviceBusy) this.#spin.slept(nowNs() - this.#busyNs);
+    if (!isDeviceBusy) this.#spin.slept(this.#now() - this.#busyNs);
   }
 
   /** @returns Whether something has happened; it is in the ring. */
   #spinUntil(until: number): boolean {
     const ring = this.#ring;
     ring.submit();
-    while (!ring.hasWork()) if (nowNs() >= until) return false;
+    while (!ring.hasWork()) if (this.#now() >= until) return false;
     ring.submit();
     return true;
   }

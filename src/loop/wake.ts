@@ -2,7 +2,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { ToPlane } from '../plane/messages.js';
 import { mapAnonymous } from '../sys/memory.js';
 import * as abi from '../uring/abi.js';
-import type { Ring } from '../uring/ring.js';
+import type { RingQueue } from '../uring/ring.js';
 import { TAG_WAKE } from '../uring/tags.js';
 
 /**
@@ -10,14 +10,19 @@ import { TAG_WAKE } from '../uring/tags.js';
  * an eventfd read through the ring wakes it, and it empties the port by hand.
  */
 export class Wake {
-  readonly #ring: Ring;
+  readonly #ring: RingQueue;
   readonly #file: number;
   readonly #inbox: MessagePort;
   readonly #handle: (message: ToPlane) => void;
   readonly #counter = mapAnonymous(4096);
 
   /** @param file Index of the eventfd among the ring's registered files. */
-  constructor(ring: Ring, file: number, inbox: MessagePort, handle: (message: ToPlane) => void) {
+  constructor(
+    ring: RingQueue,
+    file: number,
+    inbox: MessagePort,
+    handle: (message: ToPlane) => void,
+  ) {
     this.#ring = ring;
     this.#file = file;
     this.#inbox = inbox;

@@ -16,6 +16,7 @@ import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
 import type { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
+import type { Callers } from './rules.js';
 
 /** The configuration of a data plane. */
 export type AssemblyConfig = Pick<
@@ -37,8 +38,8 @@ export interface Assembly {
   plane: Plane | null;
 }
 
-/** Objects that all drivers share. */
-export type CommonIo = Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'>;
+/** Objects that all drivers share, and what tells about callers; missing: /proc. */
+type CommonIo = Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'> & { callers?: Callers };
 
 /**
  * @param io The files of all images are handed to its engine.
@@ -53,7 +54,8 @@ export function assemble(
   tellFigures?: (news: FigureNews) => void,
 ): Assembly {
   const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX, new Counters(tellFigures));
-  const members = new Members(throttle, { ...proc, idOf }, config.hidesCallers);
+  const callers = io.callers ?? { ...proc, idOf };
+  const members = new Members(throttle, callers, config.hidesCallers);
   const tree = new Tree();
   const disks = makeDisks(config, members, (isOf) => ({
     ...io,
@@ -66,7 +68,7 @@ export function assemble(
     members,
     disks,
     tree,
-    isBeingKilled: proc.isBeingKilled,
+    isBeingKilled: callers.isBeingKilled,
     plane: null,
   };
   const now = (): number => assembly.plane?.nowNs ?? 0;

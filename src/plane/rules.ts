@@ -18,6 +18,11 @@ export interface Processes {
   cgroupsOf(thread: number): string[];
 }
 
+/** All that the plane asks about callers. */
+export interface Callers extends Processes {
+  isBeingKilled(thread: number): boolean;
+}
+
 interface CgroupRule {
   path: string;
   member: number;

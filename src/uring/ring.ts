@@ -280,3 +280,6 @@ export class Ring {
     );
   }
 }
+
+/** A ring as its users see it. */
+export type RingQueue = Pick<Ring, keyof Ring>;

@@ -1,0 +1,103 @@
+import type { Memory } from '../buffers/memory.js';
+import { DeviceSession } from '../fuse/device-session.js';
+import { Dispatcher } from '../fuse/dispatch.js';
+import { type SlowCalls, UringEngine } from '../host/uring-engine.js';
+import { InflateCalls } from '../image/inflate-calls.js';
+import { type Assembly, assemble } from '../plane/assemble.js';
+import { Ending } from '../plane/ending.js';
+import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
+import { Plane } from '../plane/plane.js';
+import type { Callers } from '../plane/rules.js';
+import type { RingQueue } from '../uring/ring.js';
+import { ERRNO, errnoName } from '../util/errno.js';
+import { RingLoop } from './ring-loop.js';
+import { Wake } from './wake.js';
+
+/** The surroundings of a data plane: the kernel, the control plane and the clock. */
+export interface Surroundings {
+  ring: RingQueue;
+  memory: Memory;
+  /** Takes a message to the control plane. */
+  send: (message: FromPlane) => void;
+  /** Monotonic time, nanoseconds. */
+  now: () => number;
+  /** Missing: /proc. */
+  callers?: Callers;
+}
+
+/** A data plane on a ring, ready to run. */
+export interface DataPlane {
+  readonly loop: RingLoop;
+  readonly plane: Plane;
+  readonly throttle: Assembly['throttle'];
+}
+
+/**
+ * Puts a data plane together. Nothing in it waits but its ring.
+ *
+ * @throws SluiceError if a group or an assignment cannot be made as asked.
+ */
+export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings): DataPlane {
+  const { ring, memory, send, now } = surroundings;
+  const fuseFile = ring.addFile(config.fuse);
+  const wakeFile = ring.addFile(config.wake);
+  const log = (text: string): void => send({ kind: 'log', level: 'info', text });
+  const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
+  const engine = new UringEngine(ring, slowCalls(send));
+  const inflateCalls = new InflateCalls(send);
+  const io = { ...surroundings, engine, inflateCalls };
+  const assembly = assemble(config, io, log, (news) => send({ kind: 'figures', news }));
+  const session = new DeviceSession(ring, fuseFile, memory, warn);
+  const plane = new Plane({ ...assembly, memory, engine, warn });
+  assembly.plane = plane;
+  const dispatcher = new Dispatcher({
+    memory,
+    disks: plane,
+    tree: assembly.tree,
+    wire: session,
+    owner: config.owner,
+    pageCache: config.pageCache,
+    initialised: (accepted) => initialised(accepted, send),
+    trace: config.verbose ? log : null,
+  });
+  plane.connect(dispatcher);
+  const ending = new Ending(plane, send);
+  const handle = (message: ToPlane): void => {
+    if (message.kind === 'result') plane.completed(message.request, message.result);
+    else if (message.kind === 'inflated') {
+      inflateCalls.ended(message.request, message.cluster);
+      plane.completed(message.request, 0);
+    } else if (message.kind === 'release') plane.releaseWaiting();
+    else if (message.kind === 'drain') ending.drain();
+    else ending.flush();
+  };
+  const wake = new Wake(ring, wakeFile, config.inbox, handle);
+  const disconnected = (errno: number): void => {
+    if (errno !== ERRNO.ENODEV) warn(`the kernel ended the session: ${errnoName(errno)}`);
+    send({ kind: 'disconnected' });
+  };
+  const parts = { ring, plane, session, dispatcher, memory, wake, ending, disconnected, now };
+  return { loop: new RingLoop(parts, config.pollUs), plane, throttle: assembly.throttle };
+}
+
+function initialised(accepted: boolean, send: (message: FromPlane) => void): void {
+  if (!accepted)
+    throw new Error('this kernel speaks FUSE 7.27 or older; 7.28 (Linux 4.20) is needed');
+  send({ kind: 'ready' });
+}
+
+/** Slow calls go to the control plane's thread pool. */
+function slowCalls(send: (call: SlowCall) => void): SlowCalls {
+  const kind = 'call';
+  return {
+    lseek(request, descriptor, offset, whence) {
+      send({ kind, call: 'lseek', request, descriptor, offset, whence });
+    },
+    futimens(request, descriptor, times) {
+      send({ kind, call: 'futimens', request, descriptor, times });
+    },
+    ftruncate(request, descriptor, size) {
+      send({ kind, call: 'ftruncate', request, descriptor, offset: size, whence: 0 });
+    },
+  };
+}
