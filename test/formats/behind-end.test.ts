@@ -8,13 +8,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { must } from '../helpers/run.js';
 import { startMount, withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 const CLUSTER = 65_536;
 

@@ -1,5 +1,6 @@
 import { constants, writeFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { loopDevice } from '../helpers/loop-device.js';
 import { requires } from '../helpers/requires.js';
@@ -7,7 +8,6 @@ import { must, run } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmExerciser } from '../helpers/warm.js';
-import { Maker } from './variants.js';
 
 const ENOSPC = 28;
 const MIB = 1 << 20;

@@ -1,12 +1,13 @@
 import { constants } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { qemuMountTest } from './needs.js';
-import { Maker, VARIANTS } from './variants.js';
+import { VARIANTS } from './variants.js';
 
 /** Number of variants in one mount, because mounting takes most of a test's time. */
 const TOGETHER = 12;

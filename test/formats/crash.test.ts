@@ -1,15 +1,15 @@
 import { constants, readFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { Random } from '../../tools/exerciser/random.js';
+import { Maker } from '../../tools/lib/image-maker.js';
+import { KINDS, type Kind } from '../../tools/vopr/image-kinds.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { must } from '../helpers/run.js';
 import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { ATOM, History, stamp, type Write, ZEROS } from '../replay/history.js';
-import { KINDS, type Kind } from '../replay/kinds.js';
 import { checkWhenReleased } from './check-when-released.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 /** Number of crashes. SLUICE_CRASH_ROUNDS=200 makes it the long run. */
 const ROUNDS = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);

@@ -1,10 +1,10 @@
 import { constants, mkdirSync, readFileSync } from 'node:fs';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 const EIO = 5;
 const CLUSTER = 65_536;

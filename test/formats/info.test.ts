@@ -1,8 +1,8 @@
+import { Maker } from '../../tools/lib/image-maker.js';
 import { must, sluiceWords } from '../helpers/run.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { qemuTest } from './needs.js';
-import { Maker } from './variants.js';
 
 const KIB = 1024;
 const MIB = 1 << 20;

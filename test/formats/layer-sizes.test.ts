@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 const MIB = 1 << 20;
 

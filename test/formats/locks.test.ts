@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { run } from '../helpers/run.js';
 import { startMount, withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 function makeImages(t: ExecutionContext): Maker {
   const maker = new Maker(tempFolder(t, TMPFS));

@@ -4,11 +4,12 @@ import test from 'ava';
 import { mapJson } from '../../src/cli/map-report.js';
 import { mapImage } from '../../src/image/map-image.js';
 import { openChain } from '../../src/image/open-chain.js';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { must, run } from '../helpers/run.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { qemuTest } from './needs.js';
-import { Maker, VARIANTS } from './variants.js';
+import { VARIANTS } from './variants.js';
 
 test('there are at least 60 variants', (t) => {
   t.log(`${VARIANTS.length} variants`);

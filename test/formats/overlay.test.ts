@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { must, sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 const CASES = ['raw', 'qcow2'].flatMap((format) => {
   return ['uring', 'fuse-native'].map((transport) => ({ format, transport }));

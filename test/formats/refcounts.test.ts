@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 /** Copies a file into a mount and syncs it. */
 async function copyInto(from: string, to: string, ...words: string[]): Promise<void> {

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { must } from '../helpers/run.js';
 import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
 import { patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 import { checkWhenReleased } from './check-when-released.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 const DIRTY_BYTE = 79;
 

@@ -1,11 +1,12 @@
 import { copyFileSync, mkdirSync, statSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { must, sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmExerciser } from '../helpers/warm.js';
 import { qemuMountTest } from './needs.js';
-import { Maker, VARIANTS, type Variant } from './variants.js';
+import { VARIANTS, type Variant } from './variants.js';
 
 /** A variant that shows a snapshot cannot be written. */
 function isWritable({ words }: Variant): boolean {

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { must } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { qemuMountTest } from './needs.js';
-import { Maker } from './variants.js';
 
 /** Zeros written to parts of clusters, over data of a backing file. Clusters have 4 KiB. */
 interface Case {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { mapImage, sumContent } from '../../src/image/map-image.js';
 import { openChain } from '../../src/image/open-chain.js';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { qemuTest } from '../formats/needs.js';
-import { Maker } from '../formats/variants.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
 const KIB = 1024;

@@ -4,8 +4,8 @@ import { describeImage } from '../../src/image/describe.js';
 import type { NamedFiles } from '../../src/image/named-files.js';
 import { type ChainOptions, openChain } from '../../src/image/open-chain.js';
 import { SluiceError } from '../../src/util/errors.js';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { qemuTest } from '../formats/needs.js';
-import { Maker } from '../formats/variants.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
 const NOTHING: NamedFiles = { dataFiles: [], backingFiles: [], untrusted: false };

@@ -3,8 +3,8 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { type ChainOptions, openChain } from '../../src/image/open-chain.js';
 import { SluiceError } from '../../src/util/errors.js';
+import { Maker } from '../../tools/lib/image-maker.js';
 import { qemuTest } from '../formats/needs.js';
-import { Maker } from '../formats/variants.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
 const AUTO: ChainOptions = { format: 'auto', backingFormats: [], snapshot: null };

@@ -3,8 +3,8 @@ import type { Memory } from '../../src/buffers/memory.js';
 import type { Wire } from '../../src/fuse/dispatch.js';
 import { type Engine, type EngineFile, type HostStatus, PENDING } from '../../src/host/engine.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
+import { type Barrier, type Change, HostRecord } from '../../tools/vopr/record.js';
 import type { Reply } from '../plane/fake-host.js';
-import { type Barrier, type Change, HostRecord } from './record.js';
 
 const EINVAL = 22;
 const ENXIO = 6;

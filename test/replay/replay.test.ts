@@ -2,12 +2,12 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Random } from '../../tools/exerciser/random.js';
+import { Maker } from '../../tools/lib/image-maker.js';
+import { KINDS, type Kind } from '../../tools/vopr/image-kinds.js';
+import { cutOff } from '../../tools/vopr/power-cut.js';
 import { qemuTest } from '../formats/needs.js';
-import { Maker } from '../formats/variants.js';
 import { must, run } from '../helpers/run.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
-import { cutOff } from './cut.js';
-import { KINDS, type Kind } from './kinds.js';
 import { openImage, type Plan, Session } from './session.js';
 
 /** Number of power failures; SLUICE_REPLAY_ROUNDS=1000 makes it the long run. */

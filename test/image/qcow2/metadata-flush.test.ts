@@ -7,8 +7,8 @@ import { QcowWriter } from '../../../src/image/qcow2/qcow-writer.js';
 import { readForWriting } from '../../../src/image/qcow2/read-for-writing.js';
 import { SliceCache } from '../../../src/image/qcow2/slice-cache.js';
 import { bytesAt, mapAnonymous } from '../../../src/sys/memory.js';
+import { Maker } from '../../../tools/lib/image-maker.js';
 import { qemuTest } from '../../formats/needs.js';
-import { Maker } from '../../formats/variants.js';
 import { run } from '../../helpers/run.js';
 import { TMPFS, tempFolder } from '../../helpers/temp.js';
 

@@ -2,8 +2,8 @@ import type { ExecutionContext } from 'ava';
 import { HostFile } from '../../../src/host/host-file.js';
 import { openImage, type QcowImage } from '../../../src/image/qcow2/open-image.js';
 import { SluiceError } from '../../../src/util/errors.js';
+import { Maker } from '../../../tools/lib/image-maker.js';
 import { qemuTest } from '../../formats/needs.js';
-import { Maker } from '../../formats/variants.js';
 import { TMPFS, tempFolder } from '../../helpers/temp.js';
 
 function open(t: ExecutionContext, maker: Maker, snapshot: string | null = null): QcowImage {

@@ -8,8 +8,8 @@ import { parseHeader } from '../../../src/image/qcow2/parse-header.js';
 import { rebuildRefcounts } from '../../../src/image/qcow2/rebuild-refcounts.js';
 import type { Snapshot } from '../../../src/image/qcow2/snapshots.js';
 import { SluiceError } from '../../../src/util/errors.js';
+import { Maker } from '../../../tools/lib/image-maker.js';
 import { qemuTest } from '../../formats/needs.js';
-import { Maker } from '../../formats/variants.js';
 import { TMPFS, tempFolder } from '../../helpers/temp.js';
 
 const DIRTY_BYTE = 79;

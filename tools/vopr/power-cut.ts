@@ -1,4 +1,4 @@
-import type { Random } from '../../tools/exerciser/random.js';
+import type { Random } from '../exerciser/random.js';
 import type { Change, HostRecord } from './record.js';
 
 const SECTOR = 512;

@@ -1,4 +1,4 @@
-import type { Maker } from '../formats/variants.js';
+import type { Maker } from '../lib/image-maker.js';
 
 /** A kind of image to be written while its host may fail at any moment. */
 export interface Kind {
