@@ -9,7 +9,7 @@ DESTDIR ?=
 
 help:
 	@echo 'make setup     install what is missing (packages of the system, npm modules)'
-	@echo 'make build     compile to build/'
+	@echo 'make build     compile to build/, and make the program, dist/'
 	@echo 'make test      setup, build, check, all tests'
 	@echo 'make check     format, lint, unused code'
 	@echo 'make demo      two images, two limits, one table'
@@ -18,7 +18,7 @@ help:
 	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
 	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
 	@echo 'make uninstall  remove what make install has made'
-	@echo 'make clean     remove build/'
+	@echo 'make clean     remove build/ and dist/'
 
 setup:
 	@tools/setup.sh
@@ -27,7 +27,7 @@ setup:
 build:
 	@rm -rf build
 	@npx --no-install tsc
-	@chmod +x build/src/cli/main.js
+	@node build/tools/bundle.js
 
 check:
 	@npx --no-install biome check .
@@ -60,4 +60,4 @@ uninstall:
 	@tools/install.sh uninstall '$(DESTDIR)$(PREFIX)'
 
 clean:
-	rm -rf build
+	rm -rf build dist

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 
@@ -264,6 +264,24 @@ test('only the folder of qcow2 and the table of formats name it', (t) => {
   onlyThese(
     t,
     found.map(({ path }) => path),
+    [],
+  );
+});
+
+test('programs and threads are found from the modules and from the bundle', (t) => {
+  const found = SOURCES.flatMap(({ text }) => {
+    return [...text.matchAll(/import\.meta\.dirname, '([^']*)'/g)].map(([, path]) => path!);
+  });
+  t.true(found.length > 0);
+  for (const path of found) {
+    // Each file of the bundle is one folder below it, as the programs are.
+    t.regex(path, /^\.\.\/\w+\/[\w-]+\.js$/);
+    t.true(existsSync(join('dist', path.slice(3))), `${path} is not in tools/bundle.ts`);
+  }
+  const urls = SOURCES.filter(({ text }) => text.includes('import.meta.url'));
+  onlyThese(
+    t,
+    urls.map(({ path }) => path),
     [],
   );
 });

@@ -1,17 +1,16 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { runTool } from './lib/cleanup.js';
 import { type FioJob, runFio } from './lib/fio.js';
 import { makeImage, temporaryFolder } from './lib/image.js';
 import { describeMachine, machineLine } from './lib/machine.js';
 import { chosen, inRange, toolOptions } from './lib/options.js';
 import { run } from './lib/process.js';
+import { SLUICE } from './lib/program.js';
 import { qemuQcow2, type Server, sluice } from './lib/servers.js';
 import { rotate, summarize } from './lib/stats.js';
 import { formatIops, markdownTable } from './lib/table.js';
 
-const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const MIB = 1 << 20;
 const GIB = 2 ** 30;
 const CACHE = 16 * MIB;
@@ -169,8 +168,8 @@ async function timed(rounds: number, action: () => Promise<unknown>): Promise<nu
 async function empty({ folder, rounds }: Settings): Promise<Line[]> {
   const image = join(folder, 'terabyte.qcow2');
   await qemuImg('create', '-q', '-f', 'qcow2', image, '1T');
-  const info = await timed(rounds, () => run(process.execPath, [MAIN, 'info', image]));
-  const map = await timed(rounds, () => run(process.execPath, [MAIN, 'map', image]));
+  const info = await timed(rounds, () => run(process.execPath, [SLUICE, 'info', image]));
+  const map = await timed(rounds, () => run(process.execPath, [SLUICE, 'map', image]));
   await rm(image);
   const line = (id: string, seconds: number, most: number): Line => {
     const got = `${seconds.toFixed(2)} s, start of the program included`;

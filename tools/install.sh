@@ -9,7 +9,7 @@ action=${1:?$usage}
 folder=${2:?$usage}
 library=$folder/lib/sluicefs
 command=$folder/bin/sluice
-target=../lib/sluicefs/build/src/cli/main.js
+target=../lib/sluicefs/dist/cli/main.js
 
 # The npm modules needed at run time, as paths below this folder.
 modules() {
@@ -28,7 +28,7 @@ files() {
   other=$(node -p 'process.report.getReport().header.glibcVersionRuntime ? "musl" : "linux"')
   echo package.json
   echo LICENSE
-  find build/src -name '*.js'
+  find dist -type f
   modules | while read -r module; do
     find "$module" \( -name node_modules -o -name test -o -name doc -o -name example -o -name vendor \) -prune \
       -o -path '*/prebuilds/*' ! -path "*/prebuilds/linux-$arch*" -prune \

@@ -60,4 +60,7 @@ process.on('uncaughtException', (error) => {
   if (process.listenerCount('uncaughtException') > 1) return;
   process.exit(fail(error, words));
 });
-process.exitCode = await main(words);
+/** Settles when the command has ended. */
+export const ended: Promise<void> = main(words).then((code) => {
+  process.exitCode = code;
+});

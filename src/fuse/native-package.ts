@@ -105,7 +105,7 @@ export async function loadNative(
   name: string = process.env.SLUICE_FUSE_NATIVE ?? 'fuse-native',
 ): Promise<NativePackage> {
   try {
-    const require = createRequire(import.meta.url);
+    const require = createRequire(import.meta.filename);
     const folder = dirname(require.resolve(join(name, 'package.json')));
     const place = FOLDERS.find((one) => existsSync(join(folder, one, 'libfuse.so')));
     if (place === undefined) throw new Error(`no binary for ${process.arch}`);

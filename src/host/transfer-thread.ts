@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as queue from './transfer-queue.js';
 import { ENTRIES, TransferQueue } from './transfer-queue.js';
@@ -39,7 +40,7 @@ export class TransferThread {
   constructor(events: TransferEvents, spinUs: number) {
     this.#events = events;
     const workerData: TransferWorkerData = { shared: this.#queue.shared, spinUs };
-    const program = new URL('./transfer-worker.js', import.meta.url);
+    const program = join(import.meta.dirname, '../host/transfer-worker.js');
     this.#worker = new Worker(program, { workerData, name: 'sluice-transfer' });
     this.ready = new Promise((resolve, reject) => {
       // The first message says that it has loaded its modules; `online` comes before that.

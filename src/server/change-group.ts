@@ -1,11 +1,11 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { ControlOrder, ControlResult } from './control-writer.js';
 import { runLimited } from './run-limited.js';
 
 /** A healthy daemon answers within milliseconds, also while all its groups are saturated. */
 const WRITE_LIMIT_MS = 5000;
 
-const WRITER = fileURLToPath(new URL('./control-writer.js', import.meta.url));
+const WRITER = join(import.meta.dirname, '../server/control-writer.js');
 
 /** Writes control files of a group of a live mount, in bounded time. Null: all is done. */
 export async function changeGroup(order: ControlOrder): Promise<ControlResult> {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { inflate } from '../image/inflate.js';
 import type { Compression } from '../image/inflate-calls.js';
@@ -48,7 +49,7 @@ export class InflateThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./inflate-worker.js', import.meta.url), {
+    const worker = new Worker(join(import.meta.dirname, '../server/inflate-worker.js'), {
       name: 'sluice-inflate',
     });
     // It must not keep the process alive when the mount is gone.

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
 import { findLogFile } from './log-place.js';
+import { PLAIN_NODE } from './run-limited.js';
 import { detachIfDead } from './status.js';
 
 /**
@@ -37,7 +38,7 @@ const POOL_SIZE = 'UV_THREADPOOL_SIZE';
 const POOL_THREADS = 16;
 
 /** The program of the daemon process. */
-const DAEMON_PROGRAM = fileURLToPath(new URL('./main.js', import.meta.url));
+const DAEMON_PROGRAM = join(import.meta.dirname, '../server/main.js');
 
 function openLog(asked: string | null): { fd: number; path: string } {
   try {
@@ -61,9 +62,8 @@ function start(config: MountConfig, program: string, log: number): ChildProcess 
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     argv0: 'sluice',
-    // Only fuse-native uses the pool for data; for others its threads never start. Options for Node.js,
-    // such as --inspect, are for the command alone.
-    env: { [POOL_SIZE]: String(POOL_THREADS), ...process.env, NODE_OPTIONS: '' },
+    // Only fuse-native uses the pool for data; for others its threads never start.
+    env: { [POOL_SIZE]: String(POOL_THREADS), ...process.env, ...PLAIN_NODE },
     serialization: 'advanced', // limits may be Infinity, which JSON cannot carry
   });
 }

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { FigureReader } from '../control/figures.js';
 import { inflate } from '../image/inflate.js';
@@ -34,7 +35,7 @@ export interface PlaneRunner {
 
 /** Starts the thread, which loads its program (0.15 s) while images are opened, and then waits. */
 export function startPlaneWorker(): Worker {
-  return new Worker(new URL('../loop/worker.js', import.meta.url), { name: 'sluice-plane' });
+  return new Worker(join(import.meta.dirname, '../loop/worker.js'), { name: 'sluice-plane' });
 }
 
 /** The data plane's thread, seen from the control plane. */

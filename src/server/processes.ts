@@ -47,10 +47,10 @@ export function processName(pid: number): string {
 }
 
 /** End of the path of the daemon's program, wherever sluice is installed. */
-const DAEMON_PROGRAM = '/src/server/main.js';
+const DAEMON_PROGRAM = /\/(dist|src)\/server\/main\.js$/;
 
 /** Words of a command line that tell a daemon of ours, in the background or in the foreground. */
-const OURS = /(^|\/)(sluice|src\/(daemon|server|cli)\/main\.js)$/;
+const OURS = /(^|\/)(sluice|(dist|src)\/(daemon|server|cli)\/main\.js)$/;
 
 /**
  * The daemon that a mount says it has, or null if that number is another program's: the daemon may
@@ -67,7 +67,7 @@ export function identifyDaemon(pid: number): ProcessId | null {
 export function findDaemon(mountpoint: string): ProcessId | null {
   for (const pid of allPids()) {
     const words = commandLine(pid);
-    if (words?.at(-1) === mountpoint && words.at(-2)?.endsWith(DAEMON_PROGRAM)) {
+    if (words?.at(-1) === mountpoint && DAEMON_PROGRAM.test(words.at(-2) ?? '')) {
       return identify(pid);
     }
   }

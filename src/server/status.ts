@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
 import { ourMount } from '../fuse/mount-point.js';
 import { STAT_FILES } from '../tree/control-files.js';
@@ -13,7 +13,7 @@ const READ_LIMIT_MS = 5000;
 /** See control-reader.ts. */
 const ALL_GROUPS = '*';
 
-const READER = fileURLToPath(new URL('./control-reader.js', import.meta.url));
+const READER = join(import.meta.dirname, '../server/control-reader.js');
 
 /** The facts about a mount in `.groups/daemon`. */
 export interface DaemonStatus {

@@ -12,10 +12,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+import { SLUICE } from '../../tools/lib/program.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-cli-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -32,7 +30,7 @@ symlinkSync('disk.img', join(folder, 'link.img'));
 writeFileSync(join(folder, 'vm.vmdk'), 'KDMV');
 
 function sluice(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [SLUICE, ...args], {
     cwd: folder,
     encoding: 'utf8',
     timeout: 20_000,
@@ -167,7 +165,7 @@ for (const words of ['--help', '-h', 'help']) {
 
 /** Runs a line of shell in which `sluice` means the built program. */
 function shell(line: string, env: NodeJS.ProcessEnv = process.env) {
-  const script = `sluice() { "${process.execPath}" "${MAIN}" "$@"; }\n${line}`;
+  const script = `sluice() { "${process.execPath}" "${SLUICE}" "$@"; }\n${line}`;
   const { status, stdout, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', script], {
     cwd: folder,
     encoding: 'utf8',

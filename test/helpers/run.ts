@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { SLUICE } from '../../tools/lib/program.js';
 
 /** How a child process ended. */
 export interface Ended {
@@ -108,8 +108,6 @@ export async function must(
   const how = ended.timedOut ? 'did not end in time' : `ended with ${ended.code ?? ended.signal}`;
   throw new Error(`${command} ${words.join(' ')} ${how}: ${ended.stderr || ended.stdout}`);
 }
-
-const SLUICE = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 /** Words for node that run `sluice`. */
 export function sluiceWords(...words: string[]): string[] {

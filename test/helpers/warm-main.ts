@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 // The program is the first word; words of one command are a message, whose answer is the exit code.
@@ -11,8 +12,9 @@ async function runProgram(words: readonly string[]): Promise<number> {
   process.argv = [process.execPath, fileURLToPath(program), ...words];
   process.exitCode = 0;
   process.chdir(directory);
-  // A module with another query in its URL runs again.
-  await import(`${program}?${runs++}`);
+  // A module with another query in its URL runs again, one of CommonJS if it is not kept.
+  delete createRequire(import.meta.url).cache[fileURLToPath(program)];
+  await (await import(`${program}?${runs++}`)).ended;
   // The program installs handlers for a single command.
   process.removeAllListeners('uncaughtException');
   process.stderr.removeAllListeners('error');

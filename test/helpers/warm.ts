@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { SLUICE } from '../../tools/lib/program.js';
 import { DEFAULT_LIMIT_MS, type Ended, EXPIRED, expires } from './run.js';
 
 const MAIN = fileURLToPath(new URL('./warm-main.js', import.meta.url));
@@ -98,13 +99,12 @@ async function runWarm(
   return ended;
 }
 
-const SLUICE = new URL('../../src/cli/main.js', import.meta.url);
 /** Thousands of operations take 10 s; this is for a machine under load. */
 const EXERCISER_LIMIT_MS = 240_000;
 const EXERCISER = new URL('../../tools/exerciser.js', import.meta.url);
 
 export function warmSluice(words: readonly string[]): Promise<Ended> {
-  return runWarm(SLUICE, words, process.env, DEFAULT_LIMIT_MS);
+  return runWarm(pathToFileURL(SLUICE), words, process.env, DEFAULT_LIMIT_MS);
 }
 
 export function warmExerciser(words: readonly string[]): Promise<Ended> {

@@ -25,7 +25,13 @@ mountTest('what make install installs mounts, and make uninstall leaves nothing'
   const files = filesBelow(stage);
   const isOwn = (path: string): boolean => !path.includes('node_modules');
   const others = files.filter((path) => isOwn(path) && !path.endsWith('.js'));
-  t.deepEqual(others.sort(), ['bin/sluice', 'lib/sluicefs/LICENSE', 'lib/sluicefs/package.json']);
+  t.deepEqual(others.sort(), [
+    'bin/sluice',
+    'lib/sluicefs/LICENSE',
+    'lib/sluicefs/dist/LICENSES',
+    'lib/sluicefs/dist/package.json',
+    'lib/sluicefs/package.json',
+  ]);
   t.deepEqual(
     files.filter(
       (path) =>
@@ -77,7 +83,10 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   t.true(paths.includes(bin.sluice));
   t.true(paths.includes('docs/manual.md'));
   t.deepEqual(
-    paths.filter((path) => !/^build\/src\/.*\.js$|^docs\/[\w-]+\.md$|^[A-Zp][^/]*$/.test(path)),
+    paths.filter(
+      (path) =>
+        !/^dist\/(.*\.js|package\.json|LICENSES)$|^docs\/[\w-]+\.md$|^[A-Zp][^/]*$/.test(path),
+    ),
     [],
   );
   // A clone has no code in it before it is built.

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SLUICE } from '../lib/program.js';
 import type { CommandOptions } from './options.js';
 
 /** One kind of mount to exercise. */
@@ -29,7 +30,6 @@ const VARIANTS: readonly Variant[] = [
   { title: 'no-direct, parallel', mountWords: ['--no-direct'], exerciseWords: PARALLEL },
 ];
 
-const SLUICE = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const EXERCISER = fileURLToPath(new URL('../exerciser.js', import.meta.url));
 
 /** Time for mounting or unmounting. */

@@ -1,13 +1,10 @@
 import { access, mkdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { atEnd } from './cleanup.js';
 import { isMounted, unmount, waitForFile } from './mounts.js';
 import { run, settles } from './process.js';
-
-/** The program of the same build as this file. */
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+import { SLUICE } from './program.js';
 
 /** A mount of sluice. */
 export interface SluiceMount {
@@ -25,8 +22,8 @@ export interface SluiceMount {
 
 /** Throws when the program is not built. */
 export async function checkSluiceBuilt(): Promise<void> {
-  await access(MAIN).catch(() => {
-    throw new Error(`${MAIN} is missing; run \`make build\` first`);
+  await access(SLUICE).catch(() => {
+    throw new Error(`${SLUICE} is missing; run \`make build\` first`);
   });
 }
 
@@ -60,7 +57,7 @@ export async function mountSluice(
   };
   const forget = atEnd(() => stop(true));
   try {
-    mounting = run(process.execPath, [MAIN, 'mount', ...words, mountpoint, ...options]);
+    mounting = run(process.execPath, [SLUICE, 'mount', ...words, mountpoint, ...options]);
     await mounting;
     for (const name of names) await waitForFile(mountpoint, `${name}.raw`, size, null);
     const pid = await daemonPid(mountpoint);
@@ -80,12 +77,15 @@ async function daemonPid(mountpoint: string): Promise<number> {
 async function stopSluice(mountpoint: string, force: boolean): Promise<void> {
   if (await isMounted(mountpoint)) {
     const pid = await daemonPid(mountpoint).catch(() => null);
-    await run(process.execPath, [MAIN, 'umount', mountpoint, ...(force ? ['--force'] : [])]).catch(
-      (error: Error) => {
-        // The tool goes on, but a failed umount is a fault of the program and must be reported.
-        console.error(error.message);
-      },
-    );
+    await run(process.execPath, [
+      SLUICE,
+      'umount',
+      mountpoint,
+      ...(force ? ['--force'] : []),
+    ]).catch((error: Error) => {
+      // The tool goes on, but a failed umount is a fault of the program and must be reported.
+      console.error(error.message);
+    });
     if (pid !== null) await endDaemon(pid);
     await unmount(mountpoint);
   }

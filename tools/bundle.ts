@@ -1,0 +1,110 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BuildResult, build, type Metafile, transform } from 'esbuild';
+
+/**
+ * Makes the program that users run, dist/, of src/ and the libraries. It starts faster than the modules
+ * one by one, and by what `require` loads instead of `import` faster still: see "How it starts" in
+ * docs/architecture.md.
+ *
+ * Names are kept and nothing is minified: stack traces name functions, and files of src/ are named above
+ * their code.
+ */
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SOURCES = join(ROOT, 'src');
+const TARGET = join(ROOT, 'dist');
+
+/** What is started as a process or as a thread, as paths below src/ and, with `.js`, below dist/. */
+const PROGRAMS = [
+  'cli/main',
+  'server/main',
+  'server/control-reader',
+  'server/control-writer',
+  'server/inflate-worker',
+  'loop/worker',
+  'host/transfer-worker',
+];
+
+/** With binaries, which are files beside them. */
+const EXTERNAL = ['koffi', 'fuse-native'];
+
+/** The oldest Node.js of package.json. */
+const NODE = 'node20.19';
+
+/** What a module of CommonJS has instead. */
+const LOCATION = {
+  'import.meta.dirname': '__dirname',
+  'import.meta.filename': '__filename',
+  'import.meta.url': 'moduleUrl',
+};
+const MODULE_URL = 'const moduleUrl = require("node:url").pathToFileURL(__filename).href;';
+
+/** esbuild can share code among programs only as ES modules, so those come first. */
+function splitModules(): Promise<BuildResult<{ metafile: true; write: false }>> {
+  return build({
+    entryPoints: PROGRAMS.map((name) => join(SOURCES, `${name}.ts`)),
+    outbase: SOURCES,
+    outdir: TARGET,
+    // One folder below dist/, as the programs are: the way from each file to a program is the same.
+    chunkNames: 'shared/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: NODE,
+    external: EXTERNAL,
+    absWorkingDir: ROOT,
+    metafile: true,
+    write: false,
+  });
+}
+
+async function toCommonJs(text: string): Promise<string> {
+  const { code } = await transform(text, {
+    format: 'cjs',
+    platform: 'node',
+    target: NODE,
+    supported: { 'dynamic-import': false },
+    define: LOCATION,
+    banner: text.includes('import.meta.url') ? MODULE_URL : '',
+  });
+  return code;
+}
+
+/** The licences of the packages that the bundle contains, as they demand. */
+function licenses({ inputs }: Metafile): string {
+  const packages = Object.keys(inputs).flatMap(
+    (path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [],
+  );
+  const texts = [...new Set(packages)].sort().map((folder) => {
+    const file = readdirSync(join(ROOT, folder)).find((name) => /^licen[cs]e/i.test(name));
+    if (file === undefined) throw new Error(`${folder} has no file with its licence`);
+    return `${basename(folder)}\n\n${readFileSync(join(ROOT, folder, file), 'utf8').trim()}\n`;
+  });
+  return texts.join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+/** Writes a file below dist/. @returns its path */
+function write(path: string, text: string, mode = 0o644): string {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text, { mode });
+  return path;
+}
+
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const { outputFiles, metafile } = await splitModules();
+const written = [
+  write(join(TARGET, 'package.json'), `${JSON.stringify({ type: 'commonjs', version })}\n`),
+  write(join(TARGET, 'LICENSES'), licenses(metafile)),
+];
+for (const { path, text } of outputFiles) {
+  const mode = text.startsWith('#!') ? 0o755 : 0o644;
+  written.push(write(path, await toCommonJs(text), mode));
+}
+// Files of an older build go last: a program that runs finds what it has not loaded yet.
+for (const entry of readdirSync(TARGET, { recursive: true, withFileTypes: true })) {
+  const path = join(entry.parentPath, entry.name);
+  if (entry.isFile() && !written.includes(path)) rmSync(path);
+}
