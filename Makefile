@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .NOTPARALLEL:
-.PHONY: help setup build test check demo bench bench-fair bench-qcow2 \
+.PHONY: help setup build test check demo bench bench-fair bench-qcow2 torture \
 	modules install uninstall clean
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench     measure against other servers'
 	@echo 'make bench-fair  shares by weight, beside published figures (about 25 minutes)'
 	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
+	@echo 'make torture   real faults on real mounts; needs root (about 40 minutes)'
 	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
 	@echo 'make uninstall  remove what make install has made'
 	@echo 'make clean     remove build/ and dist/'
@@ -48,6 +49,9 @@ bench-fair: setup build
 
 bench-qcow2: setup build
 	@node build/tools/bench-qcow2.js
+
+torture: setup build
+	@node build/tools/torture.js
 
 # Packages of the system are for tests and measurements: installing needs the npm modules only.
 modules:

@@ -30,6 +30,7 @@ qemu-system-common qemu-storage-daemon
 nbdkit nbdkit
 libnbd-bin nbdfuse
 e2fsprogs mkfs.ext4
+xfsprogs mkfs.xfs
 util-linux losetup
 procps ps
 LIST

@@ -33,20 +33,58 @@ const NO_LOCKS: ReadonlySet<number> = new Set([
 ]);
 
 /**
+ * The writes that a killed process has under way end after the process, and its locks last until then.
+ * On a disk that answers this takes less time.
+ */
+const ORPHAN_LIMIT_MS = 5000;
+const ORPHAN_LOOK_MS = 20;
+
+/**
  * Locks a file as QEMU locks images: each of the two refuses a file that the other one holds. The lock
  * lasts as long as the file's descriptor. A file system without locks allows everything. Other programs'
  * fcntl locks count too, anywhere in the file: an exclusive one forbids reading, a shared one writing.
+ * Waits, at most 5 s, for locks that no process has any more.
  *
  * @throws SluiceError EAGAIN, exit code 3, naming the likely holder of the file
  */
 export function lockFile(file: OpenFile, forWriting: boolean): void {
-  const { descriptor, path } = file;
-  const used = forWriting ? TO_WRITE : TO_READ;
+  const until = performance.now() + ORPHAN_LIMIT_MS;
+  for (;;) {
+    const taken = takeLocks(file.descriptor, file.path, forWriting);
+    if (taken === 'impossible') return;
+    const hindrance = taken === 'hindered' ? LOCKED : conflict(file.descriptor, forWriting);
+    if (hindrance === null) return;
+    const who = describeHolder(file);
+    if (who !== null || performance.now() >= until) {
+      const message = `${file.path}: ${hindrance.replace('WHO', who ?? 'another program')}`;
+      throw new SluiceError(message, 'EAGAIN', EXIT_IMAGE);
+    }
+    sleepNow(ORPHAN_LOOK_MS);
+  }
+}
+
+/**
+ * Takes the locks of a file that is locked already through one more descriptor of it. A request that is
+ * under way keeps the descriptor that it uses, and so these locks, though the process is dead.
+ *
+ * @throws SluiceError exit code 1
+ */
+export function lockAlso(descriptor: number, path: string, forWriting: boolean): void {
+  takeLocks(descriptor, path, forWriting);
+}
+
+/** `hindered`: another program has an exclusive lock. `impossible`: this file system has no locks. */
+function takeLocks(
+  descriptor: number,
+  path: string,
+  forWriting: boolean,
+): 'taken' | 'hindered' | 'impossible' {
+  const used = permissions(forWriting);
   const bytes = [...used.map((bit) => USED + bit), ...FORBIDDEN.map((bit) => UNSHARED + bit)];
   let isHindered = false;
   for (const byte of bytes) {
     const errno = -lockByteShared(descriptor, byte);
-    if (NO_LOCKS.has(errno)) return;
+    if (NO_LOCKS.has(errno)) return 'impossible';
     // QEMU's locks are all shared: another program's is in the way.
     if (errno === ERRNO.EAGAIN || errno === ERRNO.EACCES) isHindered = true;
     else if (errno > 0) {
@@ -54,21 +92,27 @@ export function lockFile(file: OpenFile, forWriting: boolean): void {
       throw new SluiceError(`${path}: cannot be locked: ${name}`, name, EXIT_FAILED);
     }
   }
-  const what = isHindered ? LOCKED : conflict(descriptor, used, forWriting);
-  if (what === null) return;
-  const who = describeHolder(file) ?? 'another program';
-  throw new SluiceError(`${path}: ${what.replace('WHO', who)}`, 'EAGAIN', EXIT_IMAGE);
+  return isHindered ? 'hindered' : 'taken';
+}
+
+function permissions(forWriting: boolean): readonly number[] {
+  return forWriting ? TO_WRITE : TO_READ;
+}
+
+/** Stops this thread: images are opened before there is anything else to do. */
+function sleepNow(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 const LOCKED = 'locked by WHO; end that, or wait for it';
 
 /** Which lock of others contradicts; null if none does. */
-function conflict(descriptor: number, used: readonly number[], forWriting: boolean): string | null {
+function conflict(descriptor: number, forWriting: boolean): string | null {
   if (isLocked(descriptor, 0, TO_END, 'exclusive')) return LOCKED;
   if (FORBIDDEN.some((bit) => isLocked(descriptor, USED + bit, 1))) {
     return 'in use for writing by WHO';
   }
-  const refused = used.some((bit) => isLocked(descriptor, UNSHARED + bit, 1));
+  const refused = permissions(forWriting).some((bit) => isLocked(descriptor, UNSHARED + bit, 1));
   const isRead = (): boolean =>
     isLocked(descriptor, 0, USED) || isLocked(descriptor, QEMU_END, TO_END);
   if (!refused && !(forWriting && isRead())) return null;

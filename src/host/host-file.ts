@@ -13,12 +13,13 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
+import { unlockAll } from '../sys/ofd-locks.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { deviceSize, logicalBlockSize } from './block-device.js';
 import { claimForWriting } from './device-use.js';
 import { asFileError } from './file-errors.js';
-import { lockFile } from './file-locks.js';
+import { lockAlso, lockFile } from './file-locks.js';
 import type { OpenFile } from './open-file.js';
 import { openServed, type ServedAs, type ServedFile } from './served-file.js';
 
@@ -33,7 +34,9 @@ export class HostFile implements OpenFile {
   #allocated = 0;
   /** Has a block device for itself; -1 without one. */
   #claim = -1;
-  /** All descriptors of this file. The first one has the locks. */
+  /** What it is locked for. */
+  #locked: 'reading' | 'writing' | null = null;
+  /** All descriptors of this file. */
   readonly #descriptors: number[] = [];
 
   /** @throws SluiceError exit code 1 if it cannot be opened, 3 if it can be no image. */
@@ -143,13 +146,15 @@ export class HostFile implements OpenFile {
    */
   lock(forWriting: boolean): void {
     lockFile(this, forWriting);
+    this.#locked = forWriting ? 'writing' : 'reading';
     if (forWriting) this.#claim = this.#keep(claimForWriting(this));
     this.refresh();
   }
 
   /**
    * Opens the file once more, for the data plane, until this one is closed. A file that is to be
-   * written has been locked for that.
+   * written has been locked for that. The lock lasts until the last request has ended, even if the
+   * process is killed before.
    *
    * @throws SluiceError exit code 1
    */
@@ -157,6 +162,7 @@ export class HostFile implements OpenFile {
     this.refresh();
     const served = openServed(this, how, this.#claim);
     this.#keep(served.descriptor);
+    if (this.#locked) lockAlso(served.descriptor, this.path, this.#locked === 'writing');
     return served;
   }
 
@@ -170,7 +176,16 @@ export class HostFile implements OpenFile {
     return bytes;
   }
 
-  /** Closes all descriptors of the file, which ends its locks. A second call does nothing. */
+  /**
+   * Gives the locks up, before the file is closed. Call it where no request is under way: a ring keeps the
+   * descriptors of its requests, and with them the locks, for a while after everything is done.
+   */
+  unlock(): void {
+    for (const descriptor of this.#descriptors) unlockAll(descriptor);
+    this.#locked = null;
+  }
+
+  /** Closes all descriptors of the file, which ends its locks once no request is under way. A second call does nothing. */
   close(): void {
     for (const descriptor of this.#descriptors.splice(0).reverse()) closeSync(descriptor);
   }

@@ -2,6 +2,7 @@ import type { FuseMount } from '../fuse/mount.js';
 import { close } from '../sys/libc.js';
 import { formatReport } from '../tree/reports.js';
 import type { Log } from './log.js';
+import type { OpenDisks } from './open-disks.js';
 import type { PlaneRunner } from './plane-thread.js';
 
 /** umount(2) of a mount that is in use fails within microseconds; a loaded machine takes longer. */
@@ -13,7 +14,7 @@ export class MountSession {
   /** One line for the user who mounts. */
   readonly notice: string | undefined;
   readonly #mount: FuseMount;
-  readonly #files: { close(): void };
+  readonly #files: Pick<OpenDisks, 'unlock' | 'close'>;
   readonly #log: Log;
   /** The attempt to detach that is under way. */
   #detaching: Promise<void> | null = null;
@@ -23,7 +24,7 @@ export class MountSession {
   constructor(
     mount: FuseMount,
     plane: PlaneRunner,
-    files: { close(): void },
+    files: Pick<OpenDisks, 'unlock' | 'close'>,
     log: Log,
     notice?: string,
   ) {
@@ -54,15 +55,26 @@ export class MountSession {
     }
   }
 
-  /** Ends mount and plane. The mount is detached first, because a dead one cannot be. */
-  async close(): Promise<void> {
+  /**
+   * Ends mount and plane. The mount is detached first, because a dead one cannot be.
+   *
+   * @param isQuiet No request is under way: the images are unlocked. Otherwise the kernel unlocks each of
+   *   them when its last request has ended, which nobody may overtake.
+   */
+  async close(isQuiet: boolean): Promise<void> {
     await this.#detach();
-    await this.letGo();
+    await this.plane.terminate();
+    if (isQuiet) this.#files.unlock();
+    this.#closeFiles();
   }
 
   /** Ends the plane and closes everything. The mount stays for the process that has its descriptor. */
   async letGo(): Promise<void> {
     await this.plane.terminate();
+    this.#closeFiles();
+  }
+
+  #closeFiles(): void {
     close(this.#mount.fd);
     // Not left to the end of the process: it may end late, and the locks would be held until then.
     this.#files.close();

@@ -11,7 +11,9 @@ import type { Log } from './log.js';
 /** The disks of a mount, open and locked. */
 export interface OpenDisks {
   disks: DiskConfig[];
-  /** Closes everything, which also gives the locks up. */
+  /** Gives the locks up. Call it where no request is under way. */
+  unlock(): void;
+  /** Closes everything. The locks end with the last request that is under way. */
   close(): void;
 }
 
@@ -28,16 +30,20 @@ export async function openDisks(config: DiskOptions, log: Log): Promise<OpenDisk
   const close = (): void => {
     for (const chain of chains) chain.close();
   };
+  const locked: HostFile[] = [];
+  const unlock = (): void => {
+    for (const file of locked) file.unlock();
+  };
   const disks: DiskConfig[] = [];
   try {
     for (const image of config.images) {
-      disks.push(await openDisk(image, config, log, chains));
+      disks.push(await openDisk(image, config, log, chains, locked));
     }
   } catch (error) {
     close();
     throw error;
   }
-  return { disks, close };
+  return { disks, unlock, close };
 }
 
 async function openDisk(
@@ -45,12 +51,14 @@ async function openDisk(
   config: DiskOptions,
   log: Log,
   chains: OpenChain[],
+  locked: HostFile[],
 ): Promise<DiskConfig> {
   const { readOnly } = config;
   // Its descriptors stay open as long as the mount: they hold the locks.
   const chain = openChain(image.path, image, (file, isTop) => {
     const isWritten = isTop && !readOnly;
     file.lock(isWritten);
+    locked.push(file);
     if (!isWritten) warnOfUse(file, log);
   });
   chains.push(chain);

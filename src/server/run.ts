@@ -53,6 +53,8 @@ export async function runDaemon(
   }
 }
 
+const ENDS_AT_ONCE: ReadonlySet<Event['kind']> = new Set(['abort', 'crashed']);
+
 /** The life cycle of one mount, and its actions. */
 class Daemon {
   readonly #config: MountConfig;
@@ -75,7 +77,7 @@ class Daemon {
         void this.#session!.unmount().then(() => this.#lifecycle.tell({ kind: 'unmounted' })),
       drain: () => this.#session!.plane.drain(),
       flush: () => this.#session!.plane.flush(),
-      close: () => void this.#session?.close().then(closed),
+      close: () => void this.#session?.close(this.#isQuiet).then(closed),
       'let-go': () => void this.#session!.letGo().then(closed),
       'exit-soon': () => this.#exitSoon(),
       end: () => this.#end(),
@@ -118,6 +120,11 @@ class Daemon {
     const message = error instanceof Error ? error.message : String(error);
     this.#lifecycle.tell({ kind: 'crashed', message });
   };
+
+  /** The end came in order: the data plane has nothing under way. */
+  get #isQuiet(): boolean {
+    return !ENDS_AT_ONCE.has(this.#lifecycle.end.cause.kind);
+  }
 
   #announce(): void {
     const { images } = this.#config;

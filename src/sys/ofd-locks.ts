@@ -34,6 +34,11 @@ export function lockByteShared(fd: number, at: number): number {
   return fcntlFlock(fd, F_OFD_SETLK, range(F_RDLCK, at, 1));
 }
 
+/** Gives up all locks that an open file description has. */
+export function unlockAll(fd: number): void {
+  fcntlFlock(fd, F_OFD_SETLK, range(F_UNLCK, 0, 0));
+}
+
 /**
  * True if another open file description or another process holds a lock on bytes of a file.
  *

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { HostFile } from '../../src/host/host-file.js';
+import { F_DUPFD_CLOEXEC } from '../../src/sys/constants.js';
+import { close, fcntl } from '../../src/sys/libc.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
@@ -46,6 +48,18 @@ test('a lock ends with the file, also where the data plane had it', (t) => {
   first.lock(true);
   first.serve({ readOnly: false, direct: true });
   first.close();
+  t.notThrows(() => second.lock(true));
+});
+
+test('a request that is under way keeps the lock', (t) => {
+  // A process that dies closes its descriptors; a ring keeps those of its requests until they are done.
+  const [first, second] = openOften(t, 2) as [HostFile, HostFile];
+  first.lock(true);
+  const { descriptor } = first.serve({ readOnly: false, direct: true });
+  const request = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  first.close();
+  refuses(t, second, true, /in use for writing by/);
+  close(request);
   t.notThrows(() => second.lock(true));
 });
 

@@ -22,7 +22,10 @@ async function serve(
     fd: openSync('/dev/null', 'r'),
     unmount: async (lazy) => void steps.push(lazy ? 'detach' : 'unmount'),
   };
-  const files = { close: () => void steps.push('files closed') };
+  const files = {
+    unlock: () => void steps.push('files unlocked'),
+    close: () => void steps.push('files closed'),
+  };
   const running = runDaemon(
     CONFIG,
     SILENT,
@@ -47,7 +50,7 @@ test.serial('a session that the kernel ends at once was unmounted, not crashed',
   // Reading /dev/null returns end of file, which stands for "no session" here.
   const { error, steps } = await serve(t, openSync('/dev/null', 'r'));
   t.regex(error.message, /unmounted before it was ready/);
-  t.deepEqual(steps, ['detach', 'files closed']);
+  t.deepEqual(steps, ['detach', 'files unlocked', 'files closed']);
 });
 
 test('a mount that is in use is detached, and the log says who notices', async (t) => {
@@ -62,7 +65,12 @@ test('a mount that is in use is detached, and the log says who notices', async (
   };
   const log = { ...SILENT, warn: (text: string) => void warnings.push(text) };
   const release = (): void => t.fail('its users keep their limits');
-  const session = new MountSession(mount, { release } as never, { close: () => {} }, log);
+  const session = new MountSession(
+    mount,
+    { release } as never,
+    { unlock: () => {}, close: () => {} },
+    log,
+  );
   await session.unmount();
   t.deepEqual(steps, ['unmount', 'detach']);
   t.deepEqual(warnings, ['/mnt/s: in use; files that are open see ENOTCONN from now on']);
@@ -73,10 +81,13 @@ test('a mount that cannot be detached is told of once, and everything else is en
   const mount: FuseMount = { fd: -1, unmount: () => Promise.reject(new Error('/mnt/s: no right')) };
   const log = { ...SILENT, warn: (text: string) => void steps.push(text) };
   const plane = { release: () => {}, terminate: async () => void steps.push('ended') };
-  const files = { close: () => void steps.push('files closed') };
+  const files = {
+    unlock: () => void steps.push('files unlocked'),
+    close: () => void steps.push('files closed'),
+  };
   const session = new MountSession(mount, plane as never, files, log);
   await session.unmount();
-  await session.close();
+  await session.close(false);
   t.deepEqual(steps, [
     '/mnt/s: no right; files that are open see ENOTCONN from now on',
     '/mnt/s: no right; it stays as a dead mount: umount it later',
@@ -97,19 +108,41 @@ test('an end at once and one in order detach together', async (t) => {
     },
   };
   const plane = { release: () => {}, terminate: async () => void steps.push('ended') };
-  const session = new MountSession(mount, plane as never, { close: () => {} }, SILENT);
-  const both = [session.unmount(), session.close()];
+  const session = new MountSession(
+    mount,
+    plane as never,
+    { unlock: () => {}, close: () => {} },
+    SILENT,
+  );
+  const both = [session.unmount(), session.close(false)];
   await new Promise(setImmediate);
   for (const resolve of detached) resolve();
   await Promise.all(both);
   t.deepEqual(steps, ['unmount', 'detach', 'ended']);
 });
 
+test('who may have requests under way does not unlock the images', async (t) => {
+  for (const isQuiet of [true, false]) {
+    const steps: string[] = [];
+    const mount: FuseMount = { fd: -1, unmount: async () => {} };
+    const plane = { terminate: async () => void steps.push('ended') };
+    const files = {
+      unlock: () => void steps.push('files unlocked'),
+      close: () => void steps.push('files closed'),
+    };
+    await new MountSession(mount, plane as never, files, SILENT).close(isQuiet);
+    t.deepEqual(steps, ['ended', ...(isQuiet ? ['files unlocked'] : []), 'files closed']);
+  }
+});
+
 test('what is let go stays mounted', async (t) => {
   const steps: string[] = [];
   const mount: FuseMount = { fd: -1, unmount: async () => t.fail() };
   const plane = { terminate: async () => void steps.push('ended') };
-  const files = { close: () => void steps.push('files closed') };
+  const files = {
+    unlock: () => void steps.push('files unlocked'),
+    close: () => void steps.push('files closed'),
+  };
   await new MountSession(mount, plane as never, files, SILENT).letGo();
   t.deepEqual(steps, ['ended', 'files closed']);
 });

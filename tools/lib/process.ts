@@ -16,6 +16,8 @@ export interface Child {
   /** Settles when the process has exited and all its output has been read; never rejects. */
   closed: Promise<void>;
   isAlive(): boolean;
+  /** Its exit code; null while it runs, and if it was ended by a signal. */
+  code(): number | null;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -54,8 +56,10 @@ function make(command: string, args: string[], cwd: string): [Child, Promise<voi
   });
   const pid = child.pid ?? 0;
   let alive = pid !== 0;
+  let ended: number | null = null;
   const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => {
+    child.once('exit', (code) => {
+      ended = code;
       alive = false;
       resolve();
     });
@@ -67,6 +71,7 @@ function make(command: string, args: string[], cwd: string): [Child, Promise<voi
     closed,
     output: () => kept.trim(),
     isAlive: () => alive,
+    code: () => ended,
     kill: (signal) => killGroup(pid, signal),
   };
   return [made, spawned];
@@ -99,12 +104,25 @@ export async function stop(child: Child, ms = 5000): Promise<void> {
   await settles(child.exited, ms);
 }
 
+/** How a program ended. */
+export interface Outcome {
+  /** Null if it ended by a signal, or was killed because it took too long. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  isLate: boolean;
+}
+
 /**
- * Runs a program to its end. Resolves to its standard output, rejects with its standard error. The
- * program has a process group of its own, so that a Ctrl-C meant for the tool does not interrupt an
- * unmount of the clean-up.
+ * Runs a program to its end, whatever that is. Rejects only if it cannot be started. The program has a
+ * process group of its own, so that a Ctrl-C meant for the tool does not interrupt an unmount of the
+ * clean-up.
  */
-export async function run(command: string, args: string[], timeoutMs = 20_000): Promise<string> {
+export async function outcomeOf(
+  command: string,
+  args: readonly string[],
+  timeoutMs = 20_000,
+): Promise<Outcome> {
   const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
@@ -118,11 +136,20 @@ export async function run(command: string, args: string[], timeoutMs = 20_000): 
     child.once('error', (error) => reject(new Error(`cannot start ${command}: ${error.message}`)));
     child.once('close', resolve);
   });
-  if (!(await settles(code, timeoutMs))) {
-    child.kill('SIGKILL');
-    throw new Error(`${command}: not done in ${timeoutMs} ms`);
-  }
-  if ((await code) !== 0) throw new Error(stderr.trim() || `${command} failed`);
+  const isLate = !(await settles(code, timeoutMs));
+  if (isLate) child.kill('SIGKILL');
+  return { code: isLate ? null : await code, stdout, stderr, isLate };
+}
+
+/** Runs a program that must succeed. Resolves to its standard output, rejects with its standard error. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  timeoutMs = 20_000,
+): Promise<string> {
+  const { code, stdout, stderr, isLate } = await outcomeOf(command, args, timeoutMs);
+  if (isLate) throw new Error(`${command}: not done in ${timeoutMs} ms`);
+  if (code !== 0) throw new Error(stderr.trim() || `${command} failed`);
   return stdout;
 }
 
