@@ -5,16 +5,18 @@ import { checkSluiceBuilt } from './lib/sluice.js';
 import { DIRTY_PAGES } from './torture/dirty-pages.js';
 import { ENDS } from './torture/ends.js';
 import { HOST_FAULTS } from './torture/host-faults.js';
+import { MOMENTS } from './torture/moments.js';
 import { PROCESS_LIMITS } from './torture/process-limits.js';
 import { type Result, type Row, rowsOf, runRow, TRANSPORTS } from './torture/scenario.js';
 import { SEVERAL_MOUNTS } from './torture/several-mounts.js';
 
 /** All scenarios. Those that take longest come last. */
-export const ROWS: readonly Row[] = rowsOf([
+const ROWS: readonly Row[] = rowsOf([
   ...HOST_FAULTS,
   ...PROCESS_LIMITS,
   ...SEVERAL_MOUNTS,
   ...ENDS,
+  ...MOMENTS,
   ...DIRTY_PAGES,
 ]);
 

@@ -1,8 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { declare } from '../../src/sys/libc.js';
 import { isMounted } from '../lib/mounts.js';
 import { type Child, type Outcome, outcomeOf, settles } from '../lib/process.js';
+
+/** glibc has tgkill(2) only since 2.30. */
+const tgkill = declare('int syscall(long number, long pid, long thread, long signal)');
+const SYS_TGKILL = 234;
 
 /** How a mount is started. */
 export interface MountWay {
@@ -78,6 +84,11 @@ export class Mounted {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** Signals its last thread alone: with uring the data plane's, or one that it has started. */
+  signalThread(signal: 'SIGKILL' | 'SIGSEGV'): void {
+    tgkill(SYS_TGKILL, this.pid, this.threads().at(-1)!, constants.signals[signal]);
   }
 
   isMounted(): Promise<boolean> {
