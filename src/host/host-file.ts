@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
+import { close } from '../sys/libc.js';
 import { unlockAll } from '../sys/ofd-locks.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
@@ -185,9 +186,12 @@ export class HostFile implements OpenFile {
     this.#locked = null;
   }
 
-  /** Closes all descriptors of the file, which ends its locks once no request is under way. A second call does nothing. */
+  /**
+   * Closes all descriptors of the file, which ends its locks once no request is under way. A second call
+   * does nothing. An error of close(2) does not count: what was synced is there, and nothing else is promised.
+   */
   close(): void {
-    for (const descriptor of this.#descriptors.splice(0).reverse()) closeSync(descriptor);
+    for (const descriptor of this.#descriptors.splice(0).reverse()) close(descriptor);
   }
 
   #keep(descriptor: number): number {

@@ -77,8 +77,8 @@ class Daemon {
         void this.#session!.unmount().then(() => this.#lifecycle.tell({ kind: 'unmounted' })),
       drain: () => this.#session!.plane.drain(),
       flush: () => this.#session!.plane.flush(),
-      close: () => void this.#session?.close(this.#isQuiet).then(closed),
-      'let-go': () => void this.#session!.letGo().then(closed),
+      close: () => void this.#session?.close(this.#isQuiet).catch(this.crash).then(closed),
+      'let-go': () => void this.#session!.letGo().catch(this.crash).then(closed),
       'exit-soon': () => this.#exitSoon(),
       end: () => this.#end(),
     });

@@ -24,6 +24,7 @@ function makeLog(): { log: Log; lines: string[] } {
 /** A mount that notes what is done to it. What is not named in `answered` never ends. */
 function makeSession(answered = 'unmount drain flush close') {
   const steps: string[] = [];
+  const closed: boolean[] = [];
   let start: Start | null = null;
   const answers = (step: string): boolean => {
     steps.push(step);
@@ -44,7 +45,10 @@ function makeSession(answered = 'unmount drain flush close') {
     },
     report: () => void steps.push('report'),
     unmount: () => call('unmount'),
-    close: () => call('close'),
+    close: (isQuiet) => {
+      closed.push(isQuiet);
+      return call('close');
+    },
     letGo: () => call('let go'),
   };
   const serve: Serve = async (_config, _log, given) => {
@@ -52,7 +56,7 @@ function makeSession(answered = 'unmount drain flush close') {
     given.mounted(session);
     given.tell({ kind: 'ready' });
   };
-  return { session, steps, tell, serve };
+  return { session, steps, closed, tell, serve };
 }
 
 const UNMOUNTED = { kind: 'disconnected' } as const;
@@ -76,7 +80,7 @@ async function signal(name: NodeJS.Signals): Promise<void> {
 }
 
 test.serial('readiness is reported when the mount is served, and an unmount ends it', async (t) => {
-  const { serve, tell, steps } = makeSession();
+  const { serve, tell, steps, closed } = makeSession();
   const { log, lines } = makeLog();
   let ready = 0;
   await runDaemon(CONFIG, log, serve, () => {
@@ -85,12 +89,13 @@ test.serial('readiness is reported when the mount is served, and an unmount ends
   });
   t.is(ready, 1);
   t.deepEqual(steps, ['drain', 'flush', 'close']);
+  t.deepEqual(closed, [true]);
   t.deepEqual(lines, ['mounted /srv/disk.img', 'unmounted']);
 });
 
 test.serial('the first signal stops in order, the second at once', async (t) => {
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    const { serve, steps } = makeSession('close');
+    const { serve, steps, closed } = makeSession('close');
     const { log, lines } = makeLog();
     const ready = deferred<void>();
     const running = runDaemon(CONFIG, log, serve, () => ready.resolve());
@@ -99,6 +104,7 @@ test.serial('the first signal stops in order, the second at once', async (t) => 
     t.deepEqual(steps, ['unmount']);
     await signal(name);
     t.deepEqual(steps, ['unmount', 'close']);
+    t.deepEqual(closed, [false]);
     const message = 'the mount has been aborted before everything was flushed';
     t.like(await t.throwsAsync(running, { message }), { exitCode: 5 });
     t.deepEqual(lines.slice(1), [`${name}: finishing`, `${name}: ending at once`, message]);
@@ -181,6 +187,15 @@ test.serial('a mistake of ours on the main thread ends the mount with exit code 
   t.true(lines.some((line) => /^crashed: Error: assertion failed: it is so\n/.test(line)));
   t.deepEqual(steps, ['close']);
   t.deepEqual(process.listeners('uncaughtException'), others);
+});
+
+test.serial('a close that fails is logged, and the mount ends', async (t) => {
+  const { session, serve, tell } = makeSession();
+  session.close = () => Promise.reject(new Error('ENOTCONN: close'));
+  const { log, lines } = makeLog();
+  await runDaemon(CONFIG, log, serve, () => tell(UNMOUNTED));
+  t.regex(lines[1]!, /^crashed: Error: ENOTCONN: close\n/);
+  t.is(lines.at(-1), 'unmounted');
 });
 
 test.serial(
