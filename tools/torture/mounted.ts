@@ -68,9 +68,13 @@ export class Mounted {
     return this.#child.output();
   }
 
-  /** The numbers of its threads, the main thread first. */
+  /** The numbers of its threads without those of the kernel (io_uring), the main thread first. */
   threads(): number[] {
-    const ids = readdirSync(`/proc/${this.pid}/task`).map(Number);
+    const folder = `/proc/${this.pid}/task`;
+    const isOwn = (id: string): boolean => {
+      return !readFileSync(join(folder, id, 'comm'), 'utf8').startsWith('iou-');
+    };
+    const ids = readdirSync(folder).filter(isOwn).map(Number);
     return ids.sort((a, b) => a - b);
   }
 

@@ -2,11 +2,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from
 import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Random } from '../exerciser/random.js';
 import { atEnd, messageOf } from '../lib/cleanup.js';
 import { hasMounts, isMounted } from '../lib/mounts.js';
 import { type Outcome, outcomeOf, run, settles, start } from '../lib/process.js';
+import { SLUICE } from '../lib/program.js';
 import { Agent } from '../verifier/agent.js';
 import { ImageModel, type Promised } from '../verifier/image-model.js';
 import { checkContent, checkTables, type HostImage, type Soundness } from '../verifier/judge.js';
@@ -15,8 +15,6 @@ import { Mounted, type MountWay } from './mounted.js';
 import { CGROUPS } from './needs.js';
 import type { Transport } from './scenario.js';
 
-/** The program of the same build as this file. */
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const READY_LIMIT_MS = 60_000;
 /** Removing one thing; a step that hangs is reported and left. */
 const UNDO_LIMIT_MS = 40_000;
@@ -92,7 +90,7 @@ export class Place {
 
   /** Runs a command of sluice to its end. */
   sluice(words: readonly string[], limitMs = 60_000): Promise<Outcome> {
-    return outcomeOf(process.execPath, [MAIN, ...words], limitMs);
+    return outcomeOf(process.execPath, [SLUICE, ...words], limitMs);
   }
 
   /** A sparse raw image of zeros. */
@@ -120,7 +118,7 @@ export class Place {
     const point = this.path(name);
     const log = this.path(`${name}.log`);
     await mkdir(point);
-    const command = [process.execPath, MAIN, 'mount', ...images, point, '--foreground'];
+    const command = [process.execPath, SLUICE, 'mount', ...images, point, '--foreground'];
     const all = [...prefix, ...command, '--log', log, '--transport', this.transport, ...words];
     let mounted: Mounted | null = null;
     this.defer(point, async () => mounted?.remove());
