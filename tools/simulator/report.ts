@@ -69,7 +69,10 @@ export function ioband(choice: Choice): Table {
 export function window(choice: Choice, threads: number): Table {
   const rows = DEPTHS.map((depth) => {
     const result = simulate(choice, two(80, 20, threads), depth);
-    const found = depth === 'auto' ? `auto (${result.depths.at(-1)})` : String(depth);
+    const found =
+      depth === 'auto'
+        ? `auto (${Math.min(...result.depths)} to ${Math.max(...result.depths)})`
+        : String(depth);
     const published = threads === 128 ? (MEASURED[String(depth)] ?? '-') : '-';
     return [found, text(firstShare(result)), text(result.total, 0), published];
   });

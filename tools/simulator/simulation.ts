@@ -1,13 +1,17 @@
-import { READ, Throttle } from '../../src/throttle/throttle.js';
+import { costModel } from '../../src/throttle/cost.js';
+import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import type { Device } from './devices.js';
 import { EventQueue } from './event-queue.js';
 import { randomNumbers } from './random.js';
 
 /** In ns. */
+const SECOND = 1e9;
 const NOISE_EVERY = 20e6;
 const STALL = 10e6;
 /** The part of the disturbance that is kept from one change to the next. */
 const NOISE_KEPT = 0.9;
+/** A simulated request costs the device what it costs in the throttle. */
+const COST = costModel('linear');
 
 /** The threads of one group; each keeps one request outstanding. */
 export interface Load {
@@ -16,6 +20,12 @@ export interface Load {
   readonly weight: number;
   readonly threads: number;
   readonly bytes?: number;
+  readonly writes?: boolean;
+  /** Mean time in ns that a thread thinks between two requests; exponential. */
+  readonly think?: number;
+  /** Times in seconds at which its threads start and stop. */
+  readonly from?: number;
+  readonly until?: number;
   /** In ns. */
   readonly latencyTarget?: number;
   /** Minimum of the group in requests per second. */
@@ -26,8 +36,11 @@ export interface Result {
   /** Requests completed per second, by load. */
   readonly rates: number[];
   readonly total: number;
-  /** Window at the end of each tenth of the run. */
+  /** Cost of the completed requests by stretch and load, in units of 4 KiB; the window after each. */
+  readonly series: number[][];
   readonly depths: number[];
+  /** Mean time in ns from the sending of a request to its end, by load. */
+  readonly latencies: number[];
 }
 
 export interface Settings {
@@ -35,13 +48,15 @@ export interface Settings {
   readonly loads: readonly Load[];
   readonly depth: 'auto' | number;
   readonly seconds: number;
-  /** Time at the beginning that is left out of the figures. */
+  /** Time in seconds at the beginning that is left out of the figures. */
   readonly warmUp: number;
   readonly seed: number;
+  /** Length in seconds of a stretch of the series; a tenth of the run without warm-up if it is not given. */
+  readonly every?: number;
   /** Weights of groups without a load, such as 'a' above 'a/x'. */
   readonly weights?: Readonly<Record<string, number>>;
-  /** Called once, at a time in seconds. */
-  readonly change?: { at: number; action: (simulation: Simulation) => void };
+  /** What is done at times in seconds, in their order. */
+  readonly changes?: readonly { at: number; action: (simulation: Simulation) => void }[];
 }
 
 /**
@@ -52,69 +67,108 @@ export interface Settings {
 export class Simulation {
   readonly throttle: Throttle;
   now = 0;
-  private readonly settings: Settings;
-  private readonly random: () => number;
+  readonly #settings: Settings;
+  readonly #random: () => number;
   /** The times at which threads finish with the client's processor. */
-  private readonly returns = new EventQueue();
-  private clientFreeAt = 0;
-  private noiseAt = 0;
-  private factor = 1;
-  private readonly inside: number[] = [];
-  private completesAt = Infinity;
-  private readonly members: number[] = [];
-  private readonly loadOf: number[] = [];
-  private readonly completed: number[];
+  readonly #returns = new EventQueue();
+  #clientFreeAt = 0;
+  #noiseAt = 0;
+  #factor = 1;
+  /** Requests in the device, and the sum of their speeds: 1 / cost. */
+  readonly #inside: number[] = [];
+  #speeds = 0;
+  #completesAt = Infinity;
+  readonly #members: number[] = [];
+  /** Load of each thread, and the time at which it has sent its request. */
+  readonly #loadOf: number[] = [];
+  readonly #sentAt: number[] = [];
+  readonly #paused = new Set<number>();
+  /** By load. */
+  readonly #cost: number[];
+  readonly #completed: number[];
+  readonly #served: number[];
+  readonly #waited: number[];
 
   constructor(settings: Settings) {
-    this.settings = settings;
-    this.random = randomNumbers(settings.seed);
-    const threads = settings.loads.reduce((sum, load) => sum + load.threads, 0);
-    this.throttle = new Throttle(threads);
-    this.throttle.setDepth(settings.depth, 0);
-    this.completed = settings.loads.map(() => 0);
-    for (const [path, weight] of Object.entries(settings.weights ?? {})) {
+    const { loads, seed, depth, weights } = settings;
+    this.#settings = settings;
+    this.#random = randomNumbers(seed);
+    this.throttle = new Throttle(loads.reduce((sum, load) => sum + load.threads, 0));
+    this.throttle.setDepth(depth, 0);
+    this.#cost = loads.map(({ bytes = 4096 }) => COST.base + COST.perByte * bytes);
+    this.#completed = loads.map(() => 0);
+    this.#served = loads.map(() => 0);
+    this.#waited = loads.map(() => 0);
+    for (const [path, weight] of Object.entries(weights ?? {})) {
       this.throttle.setWeight(this.throttle.createGroup(path), weight);
     }
-    for (const [index, load] of settings.loads.entries()) this.addLoad(index, load);
+    for (const [index, load] of loads.entries()) this.#addLoad(index, load);
   }
 
   /** Changes the number of threads of a load; each thread stops or starts at its next request. */
   setThreads(load: number, threads: number): void {
     let left = threads;
-    for (let thread = 0; thread < this.loadOf.length; thread++) {
-      if (this.loadOf[thread] !== load) continue;
-      const wasPaused = this.paused.has(thread);
+    for (let thread = 0; thread < this.#loadOf.length; thread++) {
+      if (this.#loadOf[thread] !== load) continue;
+      const wasPaused = this.#paused.has(thread);
       if (left-- > 0) {
-        this.paused.delete(thread);
-        if (wasPaused) this.returns.push(this.now, thread);
-      } else this.paused.add(thread);
+        this.#paused.delete(thread);
+        if (wasPaused) this.#returns.push(this.now, thread);
+      } else this.#paused.add(thread);
     }
   }
-
-  private readonly paused = new Set<number>();
 
   run(): Result {
-    const { seconds, warmUp, change } = this.settings;
+    const { seconds, warmUp, every = (seconds - warmUp) / 10, loads } = this.#settings;
+    const events = [...(this.#settings.changes ?? [])];
+    for (const [index, { until }] of loads.entries()) {
+      if (until !== undefined) events.push({ at: until, action: () => this.setThreads(index, 0) });
+    }
+    events.sort((a, b) => a.at - b.at);
+    const advance = (to: number): void => {
+      while (events.length > 0 && events[0].at <= to) {
+        const { at, action } = events.shift()!;
+        this.runUntil(at * SECOND);
+        action(this);
+      }
+      this.runUntil(to * SECOND);
+    };
+    advance(warmUp);
+    const before = [...this.#completed];
+    const waitedBefore = [...this.#waited];
+    const series: number[][] = [];
     const depths: number[] = [];
-    const atStart = this.completed.map(() => 0);
-    for (let tenth = 1; tenth <= 10; tenth++) {
-      const end = (seconds * tenth * 1e9) / 10;
-      if (change !== undefined && change.at * 1e9 <= end && change.at * 1e9 > this.now) {
-        this.runUntil(change.at * 1e9);
-        change.action(this);
-      }
-      if (warmUp * 1e9 <= end && warmUp * 1e9 > this.now) {
-        this.runUntil(warmUp * 1e9);
-        for (const [i, count] of this.completed.entries()) atStart[i] = count;
-      }
-      this.runUntil(end);
+    const stretches = Math.round((seconds - warmUp) / every);
+    for (let stretch = 1; stretch <= stretches; stretch++) {
+      const served = [...this.#served];
+      advance(warmUp + stretch * every);
+      series.push(this.#served.map((cost, load) => cost - served[load]));
       depths.push(this.throttle.depth);
     }
-    const rates = this.completed.map((count, i) => (count - atStart[i]) / (seconds - warmUp));
-    return { rates, total: rates.reduce((sum, rate) => sum + rate, 0), depths };
+    const counts = this.#completed.map((count, load) => count - before[load]);
+    const rates = counts.map((count) => count / (seconds - warmUp));
+    const latencies = counts.map(
+      (count, load) => (this.#waited[load] - waitedBefore[load]) / count,
+    );
+    return { rates, total: rates.reduce((sum, rate) => sum + rate, 0), series, depths, latencies };
   }
 
-  private addLoad(index: number, load: Load): void {
+  runUntil(end: number): void {
+    for (;;) {
+      const time = Math.min(this.#returns.nextTime, this.#completesAt, this.throttle.wakeAt);
+      if (time > end) break;
+      this.now = Math.max(this.now, time);
+      if (this.now >= this.#noiseAt) this.#makeNoise();
+      if (this.#completesAt <= time) this.#complete();
+      else if (this.#returns.nextTime <= time) this.#send(this.#returns.pop());
+      for (let r = this.throttle.next(this.now); r !== -1; r = this.throttle.next(this.now)) {
+        this.#start(r);
+      }
+    }
+    this.now = end;
+  }
+
+  #addLoad(index: number, load: Load): void {
     const { throttle } = this;
     const group = throttle.findGroup(load.group) ?? throttle.createGroup(load.group);
     throttle.setWeight(group, load.weight);
@@ -125,72 +179,83 @@ export class Simulation {
     const member = throttle.createMember(load.group);
     throttle.moveMember(member, group, 0);
     for (let i = 0; i < load.threads; i++) {
-      this.members.push(member);
-      this.loadOf.push(index);
-      this.returns.push(this.random() * 1e6, this.loadOf.length - 1);
+      this.#members.push(member);
+      this.#loadOf.push(index);
+      this.#sentAt.push(0);
+      const start = (load.from ?? 0) * SECOND + this.#random() * 1e6;
+      this.#returns.push(start, this.#loadOf.length - 1);
     }
   }
 
-  runUntil(end: number): void {
-    for (;;) {
-      const time = Math.min(this.returns.nextTime, this.completesAt, this.throttle.wakeAt);
-      if (time > end) break;
-      this.now = Math.max(this.now, time);
-      if (this.now >= this.noiseAt) this.makeNoise();
-      if (this.completesAt <= time) this.complete();
-      else if (this.returns.nextTime <= time) this.send(this.returns.pop());
-      for (let r = this.throttle.next(this.now); r !== -1; r = this.throttle.next(this.now)) {
-        this.start(r);
-      }
-    }
-    this.now = end;
-  }
-
-  private send(thread: number): void {
-    if (this.paused.has(thread)) return;
-    const bytes = this.settings.loads[this.loadOf[thread]].bytes ?? 4096;
-    if (this.throttle.submit(thread, this.members[thread], READ, bytes, this.now)) {
-      this.start(thread);
+  #send(thread: number): void {
+    if (this.#paused.has(thread)) return;
+    const { bytes = 4096, writes = false } = this.#settings.loads[this.#loadOf[thread]];
+    const direction = writes ? WRITE : READ;
+    this.#sentAt[thread] = this.now;
+    if (this.throttle.submit(thread, this.#members[thread], direction, bytes, this.now)) {
+      this.#start(thread);
     }
   }
 
-  private start(thread: number): void {
-    this.inside.push(thread);
-    this.drawCompletion();
+  #start(thread: number): void {
+    this.#inside.push(thread);
+    this.#speeds += this.#speedOf(thread);
+    this.#drawCompletion();
   }
 
-  private complete(): void {
-    const at = Math.floor(this.random() * this.inside.length);
-    const thread = this.inside[at];
-    const last = this.inside.pop() as number;
-    if (at < this.inside.length) this.inside[at] = last;
+  #speedOf(thread: number): number {
+    return 1 / this.#cost[this.#loadOf[thread]];
+  }
+
+  #complete(): void {
+    const thread = this.#takeOne();
+    const load = this.#loadOf[thread];
+    this.#speeds -= this.#speedOf(thread);
     this.throttle.complete(thread, this.now);
-    this.completed[this.loadOf[thread]]++;
-    this.drawCompletion();
-    this.clientFreeAt =
-      Math.max(this.now, this.clientFreeAt) + 1e9 / this.settings.device.clientRate;
-    this.returns.push(this.clientFreeAt, thread);
+    this.#completed[load]++;
+    this.#served[load] += this.#cost[load];
+    this.#waited[load] += this.now - this.#sentAt[thread];
+    this.#drawCompletion();
+    const { device, loads } = this.#settings;
+    this.#clientFreeAt = Math.max(this.now, this.#clientFreeAt) + SECOND / device.clientRate;
+    const { think = 0 } = loads[load];
+    this.#returns.push(this.#clientFreeAt - Math.log(1 - this.#random()) * think, thread);
+  }
+
+  /** Takes one of the device's requests at random: the likelier, the less it costs. */
+  #takeOne(): number {
+    const inside = this.#inside;
+    for (;;) {
+      const at = Math.floor(this.#random() * inside.length);
+      const thread = inside[at];
+      const speed = this.#speedOf(thread);
+      if (speed < 1 && this.#random() > speed) continue;
+      const last = inside.pop()!;
+      if (at < inside.length) inside[at] = last;
+      return thread;
+    }
   }
 
   /** Changes the device's rate by a decaying random walk of its logarithm, and stalls the applications. */
-  private makeNoise(): void {
-    this.noiseAt = this.now + NOISE_EVERY;
-    const { noise } = this.settings.device;
+  #makeNoise(): void {
+    this.#noiseAt = this.now + NOISE_EVERY;
+    const { noise } = this.#settings.device;
     if (noise === undefined) return;
     // The sum of six has a standard deviation of 0.707; scaled, it keeps that of the walk at `deviation`.
     let sum = -3;
-    for (let i = 0; i < 6; i++) sum += this.random();
+    for (let i = 0; i < 6; i++) sum += this.#random();
     const step = (sum / Math.SQRT1_2) * Math.sqrt(1 - NOISE_KEPT ** 2) * noise.deviation;
-    this.factor = Math.exp(NOISE_KEPT * Math.log(this.factor) + step);
-    if (this.random() < noise.stalls)
-      this.clientFreeAt = Math.max(this.clientFreeAt, this.now) + STALL;
+    this.#factor = Math.exp(NOISE_KEPT * Math.log(this.#factor) + step);
+    if (this.#random() < noise.stalls)
+      this.#clientFreeAt = Math.max(this.#clientFreeAt, this.now) + STALL;
   }
 
   /** Draws a new time whenever the number of requests changes: exponential times have no memory. */
-  private drawCompletion(): void {
-    const rate = this.factor * this.settings.device.rate(this.inside.length);
-    const wait = (-Math.log(1 - this.random()) * 1e9) / rate;
-    this.completesAt = this.inside.length === 0 ? Infinity : this.now + wait;
+  #drawCompletion(): void {
+    const count = this.#inside.length;
+    const rate = (this.#factor * this.#settings.device.rate(count) * this.#speeds) / count;
+    const wait = (-Math.log(1 - this.#random()) * SECOND) / rate;
+    this.#completesAt = count === 0 ? Infinity : this.now + wait;
   }
 }
 
