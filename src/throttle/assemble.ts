@@ -1,9 +1,8 @@
-import { AutoDepth } from './auto-depth.js';
 import { Backlog } from './backlog.js';
 import { BucketGate } from './bucket-gate.js';
 import { BucketPaths } from './bucket-paths.js';
 import { ChargeTime } from './charge-time.js';
-import { DepthLimit } from './depth-limit.js';
+import { Contenders } from './contenders.js';
 import { DeviceIdling } from './device-idling.js';
 import { Dispatcher } from './dispatcher.js';
 import { GroupLimits } from './group-limits.js';
@@ -21,6 +20,7 @@ import { SfqTree } from './sfq-tree.js';
 import { Siblings } from './siblings.js';
 import type { Counters } from './stats.js';
 import { Tables } from './tables.js';
+import { Window } from './window.js';
 
 /** The parts of a throttle. */
 export type Parts = ReturnType<typeof assemble>;
@@ -49,11 +49,12 @@ export function assemble(capacity: number, maxDepth: number, counters: Counters)
   const tree = new SfqTree({ table, nodes, siblings, gate, readyTimes, idling });
   const reservations = new Reservations(nodes, warnings);
   const latency = new LatencyControl(nodes);
-  const depth = new DepthLimit(new AutoDepth(maxDepth), maxDepth);
-  const backlog = new Backlog(table, nodes, idling, pressures);
+  const contenders = new Contenders(nodes);
+  const window = new Window(contenders, maxDepth);
+  const backlog = new Backlog(table, nodes, idling, pressures, contenders);
   const chargeTime = new ChargeTime();
   const requests = { table, buckets, credit, gate, idling, tree, chargeTime };
-  const shares = { nodes, groups, reservations, latency, depth, backlog, counters };
+  const shares = { nodes, groups, reservations, latency, window, contenders, backlog, counters };
   const dispatcher = new Dispatcher({ ...requests, ...shares });
   const tables = new Tables({ table, nodes, buckets, reservations, pressures, counters });
   const members = new Members({ ...shares, table, tables, dispatcher });

@@ -1,3 +1,4 @@
+import type { Contenders } from './contenders.js';
 import type { DeviceIdling } from './device-idling.js';
 import { leafNode, NONE, type NodeTable, ROOT } from './node-table.js';
 import { FULL, NO_STALL, type PressureTable, SOME } from './pressure.js';
@@ -12,20 +13,22 @@ export class Backlog {
   readonly #nodes: NodeTable;
   readonly #idling: DeviceIdling;
   readonly #pressures: PressureTable;
-  /** Leaf groups with requests, and with requests that wait. */
+  readonly #contenders: Contenders;
+  /** Leaf groups with requests. */
   #activeLeaves = 0;
-  #backloggedLeaves = 0;
 
   constructor(
     table: RequestTable,
     nodes: NodeTable,
     idling: DeviceIdling,
     pressures: PressureTable,
+    contenders: Contenders,
   ) {
     this.#table = table;
     this.#nodes = nodes;
     this.#idling = idling;
     this.#pressures = pressures;
+    this.#contenders = contenders;
   }
 
   /** Two groups or more have requests. */
@@ -33,18 +36,12 @@ export class Backlog {
     return this.#activeLeaves > 1;
   }
 
-  /** Some group has requests in flight and none that waits, and the device does not idle for it. */
-  get isPartial(): boolean {
-    return this.#backloggedLeaves + this.#idling.leaves < this.#activeLeaves;
-  }
-
   dispatched(member: number, now: number): void {
     const nodes = this.#nodes;
     const leaf = leafNode(this.#table.groupOf[member]);
-    if (nodes.inflight[leaf] + nodes.queued[leaf] === 0) this.#activeLeaves++;
+    if (nodes.inflight[leaf] + nodes.queued[leaf] === 0) this.#appear(leaf);
     for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.inflight[node]++;
-      this.#idling.dispatched(node);
       if (nodes.queued[node] > 0) this.#noteStall(node, now);
       if (node === ROOT) return;
     }
@@ -65,8 +62,7 @@ export class Backlog {
   queued(member: number, now: number): void {
     const nodes = this.#nodes;
     const leaf = leafNode(this.#table.groupOf[member]);
-    if (nodes.queued[leaf] === 0) this.#backloggedLeaves++;
-    if (nodes.inflight[leaf] + nodes.queued[leaf] === 0) this.#activeLeaves++;
+    if (nodes.inflight[leaf] + nodes.queued[leaf] === 0) this.#appear(leaf);
     for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.queued[node]++;
       this.#idling.stop(node);
@@ -78,7 +74,6 @@ export class Backlog {
   unqueued(member: number, now: number): void {
     const nodes = this.#nodes;
     const leaf = leafNode(this.#table.groupOf[member]);
-    if (nodes.queued[leaf] === 1) this.#backloggedLeaves--;
     if (nodes.inflight[leaf] + nodes.queued[leaf] === 1) this.#activeLeaves--;
     for (let node = leaf; ; node = nodes.parent[node]) {
       nodes.queued[node]--;
@@ -100,10 +95,16 @@ export class Backlog {
     this.#countLeaf(leaf, 1);
   }
 
+  #appear(leaf: number): void {
+    this.#activeLeaves++;
+    this.#contenders.appear(leaf);
+  }
+
   #countLeaf(leaf: number, by: number): void {
     const { inflight, queued } = this.#nodes;
-    if (queued[leaf] > 0) this.#backloggedLeaves += by;
-    if (inflight[leaf] + queued[leaf] > 0) this.#activeLeaves += by;
+    if (inflight[leaf] + queued[leaf] === 0) return;
+    this.#activeLeaves += by;
+    this.#contenders.appear(leaf);
   }
 
   #noteStall(node: number, now: number): void {

@@ -1,15 +1,6 @@
 import { EntryHeap } from './entry-heap.js';
-import { isMember, NONE, type NodeTable, ROOT } from './node-table.js';
+import { NONE, type NodeTable, ROOT } from './node-table.js';
 
-/** Weight of the newest dispatch in a group's moving average. */
-const NEWEST = 1 / 64;
-/**
- * The device idles for a group only if at most this part of its dispatches leaves no request waiting.
- * A single thread, or one that thinks between its requests, would hold up all others. At 4 + 4 threads
- * and a depth of 3 a group of weight 80 gets 74 % at 0.25 and 0.5, 79.5 % at 0.75, 79.7 % at 0.9; at a
- * depth of 4 it gets 61, 64, 74 and 77 %.
- */
-const MOST_EMPTIED = 0.9;
 /**
  * Longest time in ns that the device idles for a group, so that a disk that hangs does not stop the
  * images on others. At 2 x 128 threads, 80:20 and 10:90 come out as 80.0 and 10.0 with 10 ms, 79.5 and
@@ -38,8 +29,6 @@ export class DeviceIdling {
   isIdling = false;
   /** Groups that the device would idle for. */
   #count = 0;
-  /** Those among them without groups below. */
-  #leaves = 0;
   #idledAt = 0;
   readonly #nodes: NodeTable;
   /** By parent: the groups below it that the device would idle for, by start tag, as read entries. */
@@ -59,33 +48,20 @@ export class DeviceIdling {
     return this.#count;
   }
 
-  /** Those among them that have no groups below. */
-  get leaves(): number {
-    return this.#leaves;
-  }
-
   /** Time in ns at which to choose again while the device idles. */
   get recheckAt(): number {
     return this.#idledAt + RECHECK;
   }
 
-  /** A request at or below the node was dispatched, and is no longer counted as waiting. */
-  dispatched(node: number): void {
-    const { emptied, queued } = this.#nodes;
-    emptied[node] += ((queued[node] === 0 ? 1 : 0) - emptied[node]) * NEWEST;
-  }
-
   /** Nothing below the node may be sent any more: idles for it from now on if it deserves that. */
   begin(node: number, now: number): void {
     const nodes = this.#nodes;
-    if (isMember(node) || nodes.isIdledFor[node] === 1 || nodes.emptied[node] > MOST_EMPTIED)
-      return;
+    if (nodes.isContender[node] === 0 || nodes.isIdledFor[node] === 1) return;
     // Requests that wait here are stopped by a latency target, and no new request would help.
     if (nodes.inflight[node] === 0 || nodes.queued[node] > 0) return;
     nodes.isIdledFor[node] = 1;
     nodes.idledSince[node] = now;
     this.#count++;
-    this.#leaves += 1 - nodes.isInner[node];
     this.#heaps[nodes.parent[node]].push(2 * node);
   }
 
@@ -112,7 +88,6 @@ export class DeviceIdling {
     this.#nodes.isIdledFor.fill(0);
     this.isIdling = false;
     this.#count = 0;
-    this.#leaves = 0;
     for (const heap of this.#heaps) if (heap !== undefined) heap.clear();
   }
 
@@ -120,19 +95,18 @@ export class DeviceIdling {
     const nodes = this.#nodes;
     nodes.isIdledFor[node] = 0;
     this.#count--;
-    this.#leaves -= 1 - nodes.isInner[node];
     this.#heaps[nodes.parent[node]].remove(2 * node);
   }
 
   #isPreceded(child: number, now: number): boolean {
-    const { startTag, parent, idledSince, emptied } = this.#nodes;
+    const { startTag, parent, idledSince, isContender } = this.#nodes;
     const heap = this.#heaps[parent[child]];
     for (let first = heap.top(); first !== NONE; first = heap.top()) {
       const node = first >> 1;
       if (startTag[node] >= startTag[child]) return false;
       if (now < idledSince[node] + LONGEST) return true;
       this.#end(node);
-      emptied[node] = 1;
+      isContender[node] = 0;
     }
     return false;
   }

@@ -2,8 +2,8 @@ import { assert } from '../util/assert.js';
 import type { Backlog } from './backlog.js';
 import type { BucketGate } from './bucket-gate.js';
 import type { ChargeTime } from './charge-time.js';
+import type { Contenders } from './contenders.js';
 import { type CostParts, costModel } from './cost.js';
-import type { DepthLimit } from './depth-limit.js';
 import type { DeviceIdling } from './device-idling.js';
 import type { GroupTree } from './group-tree.js';
 import type { HeadCredit } from './head-credit.js';
@@ -14,6 +14,7 @@ import { IDLE, INFLIGHT, type RequestTable, WAITING } from './request-table.js';
 import type { Reservations } from './reservations.js';
 import type { SfqTree } from './sfq-tree.js';
 import type { Counters } from './stats.js';
+import type { Window } from './window.js';
 
 /** The parts that requests go through. */
 export interface DispatchParts {
@@ -27,7 +28,8 @@ export interface DispatchParts {
   readonly tree: SfqTree;
   readonly reservations: Reservations;
   readonly latency: LatencyControl;
-  readonly depth: DepthLimit;
+  readonly window: Window;
+  readonly contenders: Contenders;
   readonly backlog: Backlog;
   readonly counters: Counters;
   readonly chargeTime: ChargeTime;
@@ -69,40 +71,36 @@ export class Dispatcher {
 
   /** See Throttle. */
   get wakeAt(): number {
-    const { depth, tree } = this.#parts;
-    return depth.isFull ? Infinity : Math.max(0, tree.wakeAt());
+    const { window, tree } = this.#parts;
+    return window.isFull ? Infinity : Math.max(0, tree.wakeAt());
   }
 
   /** See Throttle. */
   submit(request: number, member: number, direction: number, bytes: number, now: number): boolean {
-    const { table, depth, tree, backlog } = this.#parts;
+    const { table, window, tree, backlog } = this.#parts;
     assert(table.state[request] === IDLE, 'a request is submitted once');
     this.#clock = now;
     table.memberOf[request] = member;
     table.directionOf[request] = direction;
     table.bytesOf[request] = bytes;
-    table.arrivalOf[request] = now;
+    table.sinceOf[request] = now;
     table.readyOf[request] = now;
     const queue = table.queueOf(request);
-    if (depth.isFull || !this.#passes(queue, bytes, now)) return this.#enqueue(request, queue, now);
+    if (window.isFull || !this.#passes(queue, bytes, now))
+      return this.#enqueue(request, queue, now);
     // With a single group there is nobody to be fair to, and tags cost a third of this path.
-    if (backlog.isShared || !depth.isAuto) tree.advance(queue, this.#costOf(bytes));
+    if (backlog.isShared || !window.isAuto) tree.advance(queue, this.#costOf(bytes));
     this.#start(request, now);
-    if (depth.isAuto) depth.started(backlog.isPartial);
     return true;
   }
 
   /** See Throttle. */
   next(now: number): number {
-    const { depth, idling, tree, chargeTime } = this.#parts;
+    const { window, tree, chargeTime } = this.#parts;
     this.#clock = now;
-    const isFull = depth.isFull;
-    const queue = isFull ? NONE : this.#choose(now);
-    if (queue === NONE) {
-      // A place that the device idles for counts as taken.
-      if (!isFull && !idling.isIdling) depth.noteSpare();
-      return NONE;
-    }
+    window.follow(now);
+    const queue = window.isFull ? NONE : this.#choose(now);
+    if (queue === NONE) return NONE;
     chargeTime.charge(tree.readySince, now);
     return this.#serve(queue, now);
   }
@@ -125,19 +123,17 @@ export class Dispatcher {
 
   /** See Throttle. */
   complete(request: number, now: number): void {
-    const { table, depth, counters, backlog, latency, chargeTime } = this.#parts;
+    const { table, window, contenders, counters, backlog, latency, chargeTime } = this.#parts;
     this.#clock = now;
     assert(table.state[request] === INFLIGHT, 'only an admitted request completes');
     table.state[request] = IDLE;
     const member = table.memberOf[request];
     const leaf = leafNode(table.groupOf[member]);
-    if (depth.isFull) chargeTime.advance(now);
-    depth.giveBack();
+    if (window.isFull) chargeTime.advance(now);
+    window.giveBack();
     counters.completed(member);
     backlog.completed(member, now);
-    if (depth.isAuto) {
-      depth.completed(leaf, this.#costOf(table.bytesOf[request]), backlog.isPartial, now);
-    }
+    contenders.completed(leaf, this.#costOf(table.bytesOf[request]), now - table.sinceOf[request]);
     if (latency.isActive) this.#noteLatency(leaf, now - table.readyOf[request], now);
   }
 
@@ -158,9 +154,9 @@ export class Dispatcher {
     reservations.rebuild(now);
   }
 
-  /** Call before the depth changes: requests that wait for a place have kept no credit. */
+  /** Call before the window changes: requests that wait for a place have kept no credit. */
   beforeDepthChange(now: number): void {
-    if (this.#parts.depth.isFull) this.#parts.chargeTime.advance(now);
+    if (this.#parts.window.isFull) this.#parts.chargeTime.advance(now);
   }
 
   #costOf(bytes: number): number {
@@ -181,7 +177,8 @@ export class Dispatcher {
 
   /** Lets a request wait. True if it was alone after all, and has gone. */
   #enqueue(request: number, queue: number, now: number): boolean {
-    const { table, counters, backlog, reservations, depth, tree, credit, chargeTime } = this.#parts;
+    const { table, counters, backlog, reservations, window, tree, credit, chargeTime } =
+      this.#parts;
     const member = table.memberOf[request];
     const isHead = table.headOf(queue) === NONE;
     table.state[request] = WAITING;
@@ -191,7 +188,7 @@ export class Dispatcher {
     if (reservations.isActive) reservations.wake(leafNode(table.groupOf[member]), now);
     const time = isHead ? this.#timeOfNewHead(now) : 0;
     // If another request can go already, `next` decides which one does.
-    const isAlone = !depth.isFull && tree.isIdle(now);
+    const isAlone = !window.isFull && tree.isIdle(now);
     table.lists.push(queue, request);
     if (!isHead) return false;
     credit.enter(queue, table.bytesOf[request], time);
@@ -218,19 +215,17 @@ export class Dispatcher {
 
   /** Dispatches the head of a queue. */
   #serve(queue: number, now: number): number {
-    const { table, credit, gate, tree, depth, backlog, counters, latency, chargeTime } =
-      this.#parts;
-    if (depth.isAuto) depth.started(backlog.isPartial);
+    const { table, credit, gate, tree, backlog, counters, latency, chargeTime } = this.#parts;
     const request = table.headOf(queue);
     const bytes = table.bytesOf[request];
     const isLimited = !gate.isUnlimited(queue);
     if (isLimited) credit.charge(queue, bytes, chargeTime.time);
     table.lists.remove(queue, request);
     credit.nextHead(queue, chargeTime.time);
-    table.readyOf[request] = Math.max(table.arrivalOf[request], tree.readySince);
+    table.readyOf[request] = Math.max(table.sinceOf[request], tree.readySince);
     tree.advance(queue, this.#costOf(bytes));
     this.#waiting--;
-    counters.unqueued(table.memberOf[request], now - table.arrivalOf[request]);
+    counters.unqueued(table.memberOf[request], now - table.sinceOf[request]);
     backlog.unqueued(table.memberOf[request], now);
     this.#start(request, now);
     tree.headGone(queue, isLimited || latency.isActive, now);
@@ -238,11 +233,12 @@ export class Dispatcher {
   }
 
   #start(request: number, now: number): void {
-    const { table, depth, counters, backlog, reservations } = this.#parts;
+    const { table, window, counters, backlog, reservations } = this.#parts;
     const member = table.memberOf[request];
     const bytes = table.bytesOf[request];
     table.state[request] = INFLIGHT;
-    depth.take();
+    table.sinceOf[request] = now;
+    window.take();
     counters.admitted(member, table.directionOf[request], bytes);
     backlog.dispatched(member, now);
     if (reservations.isActive) reservations.served(leafNode(table.groupOf[member]), bytes, now);
@@ -274,8 +270,8 @@ export class Dispatcher {
 
   /** The time from which a head that comes at `now` keeps credit. */
   #timeOfNewHead(now: number): number {
-    const { depth, tree, chargeTime } = this.#parts;
+    const { window, tree, chargeTime } = this.#parts;
     chargeTime.begin(now);
-    return depth.isFull ? now : chargeTime.forNewHead(tree.wakeAt(), now);
+    return window.isFull ? now : chargeTime.forNewHead(tree.wakeAt(), now);
   }
 }

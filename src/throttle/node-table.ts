@@ -52,10 +52,18 @@ export class NodeTable {
   queued = new Int32Array(0);
   /** Requests at or below the node that may be in flight, for the latency targets of others. */
   maxInflight = new Float64Array(0);
-  /** Of a group: 1 if it has groups below it. */
-  isInner = new Uint8Array(0);
-  /** Of a group: part of its dispatches that left no request waiting, a moving average. */
-  emptied = new Float64Array(0);
+  /** Of a group: 1 while it contends for the device; weight of the contenders below it. */
+  isContender = new Uint8Array(0);
+  wasContender = new Uint8Array(0);
+  rivalWeight = new Float64Array(0);
+  /** Of a group without groups below: 1 while it is known to `Contenders`. */
+  isListed = new Uint8Array(0);
+  /** Least number of its requests lately; sums of times in ns and of costs of its last requests. */
+  least = new Float64Array(0);
+  flightTime = new Float64Array(0);
+  flightCost = new Float64Array(0);
+  /** What it takes up in flight, by its share, relative to other contenders. */
+  taken = new Float64Array(0);
   /** Of a group: 1 while the device idles for it, and since when in ns. */
   isIdledFor = new Uint8Array(0);
   idledSince = new Float64Array(0);
@@ -84,8 +92,14 @@ export class NodeTable {
     this.inflight = grownInt32(this.inflight, nodes, 0);
     this.queued = grownInt32(this.queued, nodes, 0);
     this.maxInflight = grownFloat64(this.maxInflight, nodes, Infinity);
-    this.isInner = grownUint8(this.isInner, nodes);
-    this.emptied = grownFloat64(this.emptied, nodes, 1);
+    this.isContender = grownUint8(this.isContender, nodes);
+    this.wasContender = grownUint8(this.wasContender, nodes);
+    this.rivalWeight = grownFloat64(this.rivalWeight, nodes, 0);
+    this.isListed = grownUint8(this.isListed, nodes);
+    this.least = grownFloat64(this.least, nodes, 0);
+    this.flightTime = grownFloat64(this.flightTime, nodes, 0);
+    this.flightCost = grownFloat64(this.flightCost, nodes, 0);
+    this.taken = grownFloat64(this.taken, nodes, 0);
     this.isIdledFor = grownUint8(this.isIdledFor, nodes);
     this.idledSince = grownFloat64(this.idledSince, nodes, 0);
     this.state = grownUint8(this.state, 2 * nodes);
@@ -102,8 +116,10 @@ export class NodeTable {
     this.inflight[node] = 0;
     this.queued[node] = 0;
     this.maxInflight[node] = Infinity;
-    this.isInner[node] = 0;
-    this.emptied[node] = 1;
+    this.isContender[node] = 0;
+    this.least[node] = 0;
+    this.flightTime[node] = 0;
+    this.flightCost[node] = 0;
     this.isIdledFor[node] = 0;
     this.committed.fill(NONE, 2 * node, 2 * node + 2);
     this.classTag.fill(0, 2 * node, 2 * node + 2);

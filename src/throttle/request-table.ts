@@ -26,7 +26,8 @@ export class RequestTable {
   readonly memberOf: Int32Array;
   readonly directionOf: Uint8Array;
   readonly bytesOf: Float64Array;
-  readonly arrivalOf: Float64Array;
+  /** Arrival in ns while the request waits, start while it is in flight. */
+  readonly sinceOf: Float64Array;
   /** Time in ns from which its limits let it go; its arrival if that was later. */
   readonly readyOf: Float64Array;
   /** Group of a member. */
@@ -40,7 +41,7 @@ export class RequestTable {
     this.memberOf = new Int32Array(capacity);
     this.directionOf = new Uint8Array(capacity);
     this.bytesOf = new Float64Array(capacity);
-    this.arrivalOf = new Float64Array(capacity);
+    this.sinceOf = new Float64Array(capacity);
     this.readyOf = new Float64Array(capacity);
   }
 

@@ -57,15 +57,8 @@ export class SfqTree {
   /** @param parent NONE for the root. */
   addGroup(node: number, parent: number): void {
     this.#nodes.add(node, parent);
-    if (parent !== NONE) this.#nodes.isInner[parent] = 1;
     this.#siblings.addGroup(node);
     this.#idling.addGroup(node);
-  }
-
-  /** @param hasSiblings Its parent has other groups left. */
-  removeGroup(node: number, hasSiblings: boolean): void {
-    this.#idling.stop(node);
-    if (!hasSiblings) this.#nodes.isInner[this.#nodes.parent[node]] = 0;
   }
 
   /**
@@ -159,11 +152,8 @@ export class SfqTree {
 
   /** Judges every waiting request anew; tags are kept. `groups`: all groups, children first. */
   rebuild(groups: readonly number[], now: number): void {
-    const { parent, isInner } = this.#nodes;
     this.#siblings.clear(groups);
     this.#idling.clear();
-    isInner.fill(0);
-    for (const node of groups) if (parent[node] !== NONE) isInner[parent[node]] = 1;
     for (let queue = 0; queue < this.#table.queues; queue++) {
       if (this.#table.headOf(queue) === NONE) continue;
       this.#siblings.place(entryOfQueue(queue), -Infinity, now);

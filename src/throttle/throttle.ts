@@ -107,7 +107,7 @@ export class Throttle {
 
   /** Requests that may be in flight now. */
   get depth(): number {
-    return this.#parts.depth.depth;
+    return this.#parts.window.depth;
   }
 
   /**
@@ -115,14 +115,15 @@ export class Throttle {
    * Throws EINVAL (name), ENOENT (no parent), EEXIST, EBUSY (parent has members).
    */
   createGroup(path: string): Group {
-    const { groups, members, tables, tree, pressures, paths, counters, latency, dispatcher } =
-      this.#parts;
+    const { groups, members, tables, tree, pressures, paths, counters, latency } = this.#parts;
+    const { contenders, dispatcher } = this.#parts;
     const group = groups.create(path);
     const parent = group.parent as Group;
     const leaf = leafNode(group.id);
     tables.fit(groups.highWater, members.highWater);
     counters.groupMade(group.id, group.name, parent.id);
     tree.addGroup(leaf, groupNode(parent));
+    contenders.remove(groupNode(parent));
     pressures.reset(leaf >> 1, dispatcher.clock);
     paths.rebuild(group);
     this.#targetsAreStale = latency.isActive;
@@ -136,10 +137,10 @@ export class Throttle {
 
   /** Throws ENOENT; EBUSY while the group has children or members, and for the root group. */
   removeGroup(path: string): void {
-    const { groups, tree, counters, buckets, reservations, latency, dispatcher } = this.#parts;
+    const { groups, idling, counters, buckets, reservations, latency, dispatcher } = this.#parts;
     const group = groups.remove(path);
     const parent = group.parent as Group;
-    tree.removeGroup(leafNode(group.id), parent.children.size > 0);
+    idling.stop(leafNode(group.id));
     counters.groupRemoved(group.id, parent.id);
     buckets.setLimits(group.id, NO_LIMITS, dispatcher.clock);
     reservations.set(leafNode(group.id), { bps: 0, iops: 0 }, dispatcher.clock);
@@ -200,14 +201,14 @@ export class Throttle {
   }
 
   get depthMode(): 'auto' | number {
-    return this.#parts.depth.mode;
+    return this.#parts.window.mode;
   }
 
   /** Throws EINVAL, ERANGE (not 1 to 4096). A smaller depth is reached as requests complete. */
   setDepth(depth: 'auto' | number, now: number): void {
     if (depth !== 'auto') checkDepth(depth);
     this.#parts.dispatcher.beforeDepthChange(now);
-    this.#parts.depth.mode = depth;
+    this.#parts.window.mode = depth;
   }
 
   /** The figures of `io.pressure`, like the kernel's PSI, for the requests of the group and below it. */

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { Backlog } from '../../src/throttle/backlog.js';
+import { Contenders } from '../../src/throttle/contenders.js';
 import { DeviceIdling } from '../../src/throttle/device-idling.js';
 import { leafNode, NONE, NodeTable, ROOT, ROOT_MEMBERS } from '../../src/throttle/node-table.js';
 import { PressureTable } from '../../src/throttle/pressure.js';
@@ -18,7 +19,8 @@ function setUp() {
   nodes.add(ROOT, NONE);
   for (const node of [ROOT_MEMBERS, leafNode(1), leafNode(2)]) nodes.add(node, ROOT);
   for (const node of [ROOT, ROOT_MEMBERS, leafNode(1), leafNode(2)]) idling.addGroup(node);
-  return { backlog: new Backlog(table, nodes, idling, pressures), nodes, pressures };
+  const backlog = new Backlog(table, nodes, idling, pressures, new Contenders(nodes));
+  return { backlog, nodes, pressures };
 }
 
 test('requests count at their group and at all above', (t) => {
@@ -52,19 +54,6 @@ test('the device is shared once two groups have requests', (t) => {
   t.false(backlog.isShared);
 });
 
-test('the backlog is partial while a group has requests in flight and none that waits', (t) => {
-  const { backlog } = setUp();
-  t.false(backlog.isPartial);
-  backlog.dispatched(0, 0);
-  t.true(backlog.isPartial);
-  backlog.queued(0, 0);
-  t.false(backlog.isPartial);
-  backlog.dispatched(1, 0);
-  t.true(backlog.isPartial);
-  backlog.completed(1, 0);
-  t.false(backlog.isPartial);
-});
-
 test('a member that moves takes its requests along', (t) => {
   const { backlog, nodes } = setUp();
   backlog.queued(0, 0);
@@ -75,7 +64,7 @@ test('a member that moves takes its requests along', (t) => {
   t.deepEqual([nodes.queued[leafNode(1)], nodes.inflight[leafNode(1)]], [0, 0]);
   t.deepEqual([nodes.queued[leafNode(2)], nodes.inflight[leafNode(2)]], [1, 2]);
   t.deepEqual([nodes.queued[ROOT], nodes.inflight[ROOT]], [1, 2]);
-  t.false(backlog.isShared || backlog.isPartial);
+  t.false(backlog.isShared);
 });
 
 test('a group stalls in part while a request waits, and in full while none is in flight', (t) => {

@@ -43,7 +43,7 @@ class Load {
   }
 
   complete(group: string): void {
-    this.now += 1000;
+    this.now += 50_000;
     this.throttle.complete(this.inflight[group]!.shift()!, this.now);
   }
 

@@ -19,14 +19,14 @@ test('a number that is used again has nothing of the node before', (t) => {
   nodes.grow(4);
   nodes.add(0, table.NONE);
   nodes.virtualTime[0] = 7;
-  for (const column of [nodes.inverseWeight, nodes.inflight, nodes.queued, nodes.isInner]) {
+  for (const column of [nodes.inverseWeight, nodes.inflight, nodes.queued, nodes.least]) {
     column[2] = 9;
   }
   nodes.committed.fill(3, 4, 6);
   nodes.maxInflight[2] = 1;
   nodes.add(2, 0);
   t.deepEqual(
-    [nodes.inverseWeight[2], nodes.inflight[2], nodes.queued[2], nodes.isInner[2]],
+    [nodes.inverseWeight[2], nodes.inflight[2], nodes.queued[2], nodes.least[2]],
     [0.01, 0, 0, 0],
   );
   t.deepEqual([...nodes.committed.subarray(4, 6)], [table.NONE, table.NONE]);
