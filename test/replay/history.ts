@@ -99,7 +99,8 @@ export class History {
     const near = this.writes.filter((one) => {
       return one.sent <= until && one.offset < end && offset < one.offset + one.length;
     });
-    const expected = Buffer.from(this.#before.subarray(offset, end));
+    const expected = scratch(read.length);
+    this.#before.copy(expected, 0, offset, end);
     const shown = near.filter((one) => one.answered <= certain);
     for (const one of shown.sort((a, b) => a.answered - b.answered)) put(expected, offset, one);
     if (expected.equals(read)) return null;
@@ -116,6 +117,14 @@ export class History {
     }
     return null;
   }
+}
+
+let memory = Buffer.alloc(0);
+
+/** Memory for one comparison: new memory for each would take longer than the comparison. */
+function scratch(length: number): Buffer {
+  if (memory.length < length) memory = Buffer.alloc(length);
+  return memory.subarray(0, length);
 }
 
 function looksLike(got: Buffer, offset: number, write: Write): boolean {
