@@ -57,7 +57,6 @@ server/control-reader.ts server/control-writer.ts server/doctor-ring.ts server/d
 server/holders.ts server/inflate-thread.ts server/main.ts server/native-plane.ts
 server/open-disks.ts server/other-mounts.ts server/overlay.ts server/plane-thread.ts
 server/serve.ts server/unmount.ts sys/libc.ts sys/memory.ts throttle/assemble.ts
-throttle/ready-times.ts 
 `);
 
 /** Constants of the same name and value that mean different things. */

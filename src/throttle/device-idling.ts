@@ -1,4 +1,4 @@
-import { EntryHeap } from './entry-heap.js';
+import { Heap } from './heap.js';
 import { NONE, type NodeTable, ROOT } from './node-table.js';
 
 /**
@@ -32,7 +32,7 @@ export class DeviceIdling {
   #idledAt = 0;
   readonly #nodes: NodeTable;
   /** By parent: the groups below it that the device would idle for, by start tag, as read entries. */
-  readonly #heaps: EntryHeap[] = [];
+  readonly #heaps: Heap[] = [];
 
   constructor(nodes: NodeTable) {
     this.#nodes = nodes;
@@ -40,7 +40,7 @@ export class DeviceIdling {
 
   /** Call once for every node that has groups or members below it. */
   addGroup(node: number): void {
-    this.#heaps[node] ??= new EntryHeap(this.#nodes, true);
+    this.#heaps[node] ??= new Heap(this.#nodes, this.#nodes);
   }
 
   /** Number of groups that the device would idle for. */
@@ -62,7 +62,7 @@ export class DeviceIdling {
     nodes.isIdledFor[node] = 1;
     nodes.idledSince[node] = now;
     this.#count++;
-    this.#heaps[nodes.parent[node]].push(2 * node);
+    this.#heaps[nodes.parent[node]].set(2 * node, nodes.startTag[node]);
   }
 
   /** The node has a request to send again, or none in flight. */

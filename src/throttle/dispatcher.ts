@@ -1,7 +1,6 @@
 import { assert } from '../util/assert.js';
 import type { Backlog } from './backlog.js';
 import type { BucketGate } from './bucket-gate.js';
-import type { ChargeTime } from './charge-time.js';
 import type { Contenders } from './contenders.js';
 import { type CostParts, costModel } from './cost.js';
 import type { DeviceIdling } from './device-idling.js';
@@ -32,7 +31,6 @@ export interface DispatchParts {
   readonly contenders: Contenders;
   readonly backlog: Backlog;
   readonly counters: Counters;
-  readonly chargeTime: ChargeTime;
 }
 
 /**
@@ -90,24 +88,24 @@ export class Dispatcher {
       return this.#enqueue(request, queue, now);
     // With a single group there is nobody to be fair to, and tags cost a third of this path.
     if (backlog.isShared || !window.isAuto) tree.advance(queue, this.#costOf(bytes));
-    this.#start(request, now);
+    this.#start(request, 0, now);
     return true;
   }
 
   /** See Throttle. */
   next(now: number): number {
-    const { window, tree, chargeTime } = this.#parts;
+    const { window, tree, credit } = this.#parts;
     this.#clock = now;
     window.follow(now);
     const queue = window.isFull ? NONE : this.#choose(now);
     if (queue === NONE) return NONE;
-    chargeTime.charge(tree.readySince, now);
+    credit.advanceTo(tree.readySince, now);
     return this.#serve(queue, now);
   }
 
   /** See Throttle. */
   cancel(request: number): boolean {
-    const { table, counters, backlog } = this.#parts;
+    const { table, counters, backlog, credit, tree } = this.#parts;
     if (table.state[request] !== WAITING) return false;
     const queue = table.queueOf(request);
     const wasHead = table.headOf(queue) === request;
@@ -116,33 +114,36 @@ export class Dispatcher {
     table.state[request] = IDLE;
     this.#waiting--;
     counters.unqueued(member, 0);
-    backlog.unqueued(member, this.#clock);
-    if (wasHead) this.#headCancelled(queue, table.bytesOf[request]);
+    backlog.add(leafNode(table.groupOf[member]), 0, -1, this.#clock);
+    if (wasHead) {
+      credit.cancelled(queue, table.bytesOf[request]);
+      tree.headCancelled(queue, this.#clock);
+    }
     return true;
   }
 
   /** See Throttle. */
   complete(request: number, now: number): void {
-    const { table, window, contenders, counters, backlog, latency, chargeTime } = this.#parts;
+    const { table, window, contenders, counters, backlog, latency, credit } = this.#parts;
     this.#clock = now;
     assert(table.state[request] === INFLIGHT, 'only an admitted request completes');
     table.state[request] = IDLE;
     const member = table.memberOf[request];
     const leaf = leafNode(table.groupOf[member]);
-    if (window.isFull) chargeTime.advance(now);
+    if (window.isFull) credit.advance(now);
     window.giveBack();
     counters.completed(member);
-    backlog.completed(member, now);
+    backlog.add(leaf, -1, 0, now);
     contenders.completed(leaf, this.#costOf(table.bytesOf[request]), now - table.sinceOf[request]);
     if (latency.isActive) this.#noteLatency(leaf, now - table.readyOf[request], now);
   }
 
   /** Call before limits or the tree change while requests wait, and `rebuild` after that. */
   beforeChange(now: number): void {
-    const { buckets, chargeTime } = this.#parts;
+    const { buckets, credit } = this.#parts;
     this.#clock = now;
-    chargeTime.set(this.#timeOfNewHead(now));
-    buckets.capAll(chargeTime.time);
+    credit.time = this.#timeOfNewHead(now);
+    buckets.capAll(credit.time);
   }
 
   /** Judges every waiting request anew. */
@@ -156,7 +157,7 @@ export class Dispatcher {
 
   /** Call before the window changes: requests that wait for a place have kept no credit. */
   beforeDepthChange(now: number): void {
-    if (this.#parts.window.isFull) this.#parts.chargeTime.advance(now);
+    if (this.#parts.window.isFull) this.#parts.credit.advance(now);
   }
 
   #costOf(bytes: number): number {
@@ -177,15 +178,15 @@ export class Dispatcher {
 
   /** Lets a request wait. True if it was alone after all, and has gone. */
   #enqueue(request: number, queue: number, now: number): boolean {
-    const { table, counters, backlog, reservations, window, tree, credit, chargeTime } =
-      this.#parts;
+    const { table, counters, backlog, reservations, window, tree, credit } = this.#parts;
     const member = table.memberOf[request];
+    const leaf = leafNode(table.groupOf[member]);
     const isHead = table.headOf(queue) === NONE;
     table.state[request] = WAITING;
     this.#waiting++;
     counters.queued(member);
-    backlog.queued(member, now);
-    if (reservations.isActive) reservations.wake(leafNode(table.groupOf[member]), now);
+    backlog.add(leaf, 0, 1, now);
+    if (reservations.isActive) reservations.wake(leaf, now);
     const time = isHead ? this.#timeOfNewHead(now) : 0;
     // If another request can go already, `next` decides which one does.
     const isAlone = !window.isFull && tree.isIdle(now);
@@ -194,84 +195,77 @@ export class Dispatcher {
     credit.enter(queue, table.bytesOf[request], time);
     tree.enter(queue, now);
     if (!isAlone || this.#choose(now) !== queue) return false;
-    chargeTime.set(time);
+    credit.time = time;
     this.#serve(queue, now);
     return true;
   }
 
   /** The queue to serve now: reservations first, then start tags. */
   #choose(now: number): number {
-    const { reservations, tree, chargeTime } = this.#parts;
-    chargeTime.begin(now);
+    const { reservations, tree, credit } = this.#parts;
+    credit.begin(now);
     if (reservations.isActive) {
       const queue = reservations.choose(tree, now);
       if (queue !== NONE) return queue;
     }
     const queue = tree.choose(now);
     // Nothing is due, so a request that goes later is not charged as of an earlier time.
-    if (queue === NONE) chargeTime.advance(now);
+    if (queue === NONE) credit.advance(now);
     return queue;
   }
 
   /** Dispatches the head of a queue. */
   #serve(queue: number, now: number): number {
-    const { table, credit, gate, tree, backlog, counters, latency, chargeTime } = this.#parts;
+    const { table, credit, gate, tree, counters, latency } = this.#parts;
     const request = table.headOf(queue);
     const bytes = table.bytesOf[request];
     const isLimited = !gate.isUnlimited(queue);
-    if (isLimited) credit.charge(queue, bytes, chargeTime.time);
+    if (isLimited) credit.charge(queue, bytes);
     table.lists.remove(queue, request);
-    credit.nextHead(queue, chargeTime.time);
+    credit.nextHead(queue);
     table.readyOf[request] = Math.max(table.sinceOf[request], tree.readySince);
     tree.advance(queue, this.#costOf(bytes));
     this.#waiting--;
     counters.unqueued(table.memberOf[request], now - table.sinceOf[request]);
-    backlog.unqueued(table.memberOf[request], now);
-    this.#start(request, now);
+    this.#start(request, 1, now);
     tree.headGone(queue, isLimited || latency.isActive, now);
     return request;
   }
 
-  #start(request: number, now: number): void {
+  /** @param waited 1 if the request has waited, 0 if it goes at once. */
+  #start(request: number, waited: number, now: number): void {
     const { table, window, counters, backlog, reservations } = this.#parts;
     const member = table.memberOf[request];
+    const leaf = leafNode(table.groupOf[member]);
     const bytes = table.bytesOf[request];
     table.state[request] = INFLIGHT;
     table.sinceOf[request] = now;
     window.take();
     counters.admitted(member, table.directionOf[request], bytes);
-    backlog.dispatched(member, now);
-    if (reservations.isActive) reservations.served(leafNode(table.groupOf[member]), bytes, now);
-  }
-
-  #headCancelled(queue: number, bytes: number): void {
-    const { credit, tree, chargeTime } = this.#parts;
-    credit.withdraw(queue, bytes);
-    credit.nextHead(queue, chargeTime.time);
-    tree.headCancelled(queue, this.#clock);
-    chargeTime.reset();
+    backlog.add(leaf, 1, -waited, now);
+    if (reservations.isActive) reservations.served(leaf, bytes, now);
   }
 
   /** Tells latency control of a completion, and the tree of the bounds that change by it. */
   #noteLatency(leaf: number, latencyNs: number, now: number): void {
-    const { nodes, tree, latency, chargeTime } = this.#parts;
+    const { nodes, tree, latency, credit } = this.#parts;
     latency.completed(leaf, latencyNs, now);
     for (let node = leaf; node !== NONE; node = nodes.parent[node]) {
       const bound = nodes.maxInflight[node];
       if (bound === Infinity) continue;
-      if (nodes.inflight[node] === bound - 1) chargeTime.advance(now);
+      if (nodes.inflight[node] === bound - 1) credit.advance(now);
       tree.boundChanged(node, now);
     }
     for (let node = latency.takeChanged(); node !== NONE; node = latency.takeChanged()) {
-      chargeTime.advance(now);
+      credit.advance(now);
       tree.boundChanged(node, now);
     }
   }
 
   /** The time from which a head that comes at `now` keeps credit. */
   #timeOfNewHead(now: number): number {
-    const { window, tree, chargeTime } = this.#parts;
-    chargeTime.begin(now);
-    return window.isFull ? now : chargeTime.forNewHead(tree.wakeAt(), now);
+    const { window, tree, credit } = this.#parts;
+    credit.begin(now);
+    return window.isFull ? now : credit.timeOfNewHead(tree.wakeAt(), now);
   }
 }

@@ -1,4 +1,4 @@
-import { grownInt32 } from './growing.js';
+import { grown } from './growing.js';
 
 type Ints = Int32Array<ArrayBuffer>;
 
@@ -22,10 +22,10 @@ export class FifoLists {
 
   /** Makes room; never shrinks. */
   grow(items: number, lists: number): void {
-    this.next = grownInt32(this.next, items, -1);
-    this.prev = grownInt32(this.prev, items, -1);
-    this.head = grownInt32(this.head, lists, -1);
-    this.tail = grownInt32(this.tail, lists, -1);
+    this.next = grown(this.next, items, -1);
+    this.prev = grown(this.prev, items, -1);
+    this.head = grown(this.head, lists, -1);
+    this.tail = grown(this.tail, lists, -1);
   }
 
   push(list: number, item: number): void {

@@ -12,6 +12,10 @@ const SEARCH_AT_ONCE = 32;
 /**
  * Charges requests to the buckets on their path, and keeps credit there for the heads of the queues
  * that wait. A queue is a member's reads, or its writes and discards.
+ *
+ * A late timer loses nothing: a request is charged as of the time at which its limits would have let
+ * it go had the caller come in time, and the credit of its buckets is judged as of then. Waiting for a
+ * place in flight does lose credit, or a growing window would let a burst through.
  */
 export class HeadCredit {
   readonly #table: RequestTable;
@@ -19,11 +23,50 @@ export class HeadCredit {
   readonly #paths: BucketPaths;
   /** Buckets whose kept credit is stale, and the charges that are left until the search. */
   readonly #stale = new Map<number, number>();
+  #time = 0;
+  #isReset = false;
 
   constructor(table: RequestTable, buckets: LeakyBuckets, paths: BucketPaths) {
     this.#table = table;
     this.#buckets = buckets;
     this.#paths = paths;
+  }
+
+  /** Time in ns as of which requests are charged: up to it everything that was due has been served. */
+  get time(): number {
+    return this.#time;
+  }
+
+  /** A request is charged as of `time`, from `timeOfNewHead`. */
+  set time(time: number) {
+    this.#time = time;
+  }
+
+  /** At `now` nothing is due from before. */
+  advance(now: number): void {
+    this.#time = Math.max(this.#time, now);
+  }
+
+  /** The next request is charged as of `since`, from which its limits let it go. */
+  advanceTo(since: number, now: number): void {
+    this.#time = Math.min(now, Math.max(this.#time, since));
+  }
+
+  /** Call before anything is chosen: after a cancel, credit is judged as of now. */
+  begin(now: number): void {
+    if (!this.#isReset) return;
+    this.#isReset = false;
+    this.#time = now;
+  }
+
+  /**
+   * The time from which a head that comes at `now` keeps credit: `now`, or the time at which
+   * something was due that is not served yet.
+   *
+   * @param wakeAt When the first waiting request may go, in ns.
+   */
+  timeOfNewHead(wakeAt: number, now: number): number {
+    return Math.min(now, Math.max(this.#time, wakeAt));
   }
 
   /**
@@ -49,33 +92,36 @@ export class HeadCredit {
     }
   }
 
-  /** The head that was charged or withdrawn is gone: this is what follows it, if anything does. */
-  nextHead(queue: number, time: number): void {
+  /** The head that was charged or cancelled has left the queue: the next one keeps credit, if there is one. */
+  nextHead(queue: number): void {
     const head = this.#table.headOf(queue);
     const path = this.#paths.ofQueue(queue);
     if (head === -1) for (let at = 0; at < path.length; at++) this.#buckets.removeWaiter(path[at]);
     else {
       const bytes = this.#table.bytesOf[head];
-      for (let at = 0; at < path.length; at++) this.#buckets.keepCredit(path[at], bytes, time);
+      for (let at = 0; at < path.length; at++)
+        this.#buckets.keepCredit(path[at], bytes, this.#time);
     }
   }
 
   /** Charges the head of a queue to every bucket on its path; it is about to go. */
-  charge(queue: number, bytes: number, time: number): void {
+  charge(queue: number, bytes: number): void {
     const path = this.#paths.ofQueue(queue);
     for (let at = 0; at < path.length; at++) {
-      this.#buckets.charge(path[at], bytes, time);
+      this.#buckets.charge(path[at], bytes, this.#time);
       if (this.#stale.size > 0) this.#countCharge(path[at]);
       if (this.#buckets.releaseCredit(path[at], bytes)) this.#largestGone(path[at], queue);
     }
   }
 
-  /** The head of a queue, of `bytes`, was cancelled: it keeps no credit any more. */
-  withdraw(queue: number, bytes: number): void {
+  /** The head of a queue, of `bytes`, was cancelled, and has left it. */
+  cancelled(queue: number, bytes: number): void {
     const path = this.#paths.ofQueue(queue);
     for (let at = 0; at < path.length; at++) {
       if (this.#buckets.releaseCredit(path[at], bytes)) this.#search(path[at], queue);
     }
+    this.nextHead(queue);
+    this.#isReset = true;
   }
 
   /** Enters every queue anew, after a change of the tree or of limits. Levels stay. */

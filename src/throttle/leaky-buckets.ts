@@ -1,5 +1,5 @@
 import { type Bursts, NO_BURSTS, RATES } from './bursts.js';
-import { grownFloat64, grownInt32 } from './growing.js';
+import { grown } from './growing.js';
 import type { Limits } from './limits.js';
 
 /**
@@ -69,14 +69,14 @@ export class LeakyBuckets {
   /** Makes room; never shrinks. */
   grow(groups: number): void {
     const length = groups * BUCKETS;
-    this.#tat = grownFloat64(this.#tat, length, 0);
-    this.#nsPerUnit = grownFloat64(this.#nsPerUnit, length, 0);
-    this.#unitBytes = grownFloat64(this.#unitBytes, length, 1);
-    this.#leastUnits = grownFloat64(this.#leastUnits, length, 0);
-    this.#waiters = grownInt32(this.#waiters, length, 0);
-    this.#largestHeads = grownInt32(this.#largestHeads, length, 0);
-    this.#headCredit = grownFloat64(this.#headCredit, length, 0);
-    this.#burstCredit = grownFloat64(this.#burstCredit, length, 0);
+    this.#tat = grown(this.#tat, length);
+    this.#nsPerUnit = grown(this.#nsPerUnit, length);
+    this.#unitBytes = grown(this.#unitBytes, length, 1);
+    this.#leastUnits = grown(this.#leastUnits, length);
+    this.#waiters = grown(this.#waiters, length);
+    this.#largestHeads = grown(this.#largestHeads, length);
+    this.#headCredit = grown(this.#headCredit, length);
+    this.#burstCredit = grown(this.#burstCredit, length);
   }
 
   isLimited(bucket: number): boolean {

@@ -85,8 +85,8 @@ export class Members {
     const { inflight, queued } = counters.ofMember(member);
     if (queued > 0) dispatcher.beforeChange(now);
     else dispatcher.clock = now;
-    backlog.carry(leafNode(from.id), -inflight, -queued, now);
-    backlog.carry(leafNode(group.id), inflight, queued, now);
+    backlog.add(leafNode(from.id), -inflight, -queued, now);
+    backlog.add(leafNode(group.id), inflight, queued, now);
     from.members.delete(member);
     group.members.add(member);
     table.groupOf[member] = group.id;

@@ -1,5 +1,5 @@
 import type { Group } from './group.js';
-import { grownFloat64, grownInt32, grownUint8 } from './growing.js';
+import { grown } from './growing.js';
 
 /**
  * Nodes of the tree that the scheduler shares the device among: groups have even numbers, members
@@ -84,29 +84,29 @@ export class NodeTable {
   grow(nodes: number): void {
     if (nodes <= this.#size) return;
     this.#size = nodes;
-    this.parent = grownInt32(this.parent, nodes, NONE);
-    this.inverseWeight = grownFloat64(this.inverseWeight, nodes, DEFAULT_INVERSE_WEIGHT);
-    this.startTag = grownFloat64(this.startTag, nodes, 0);
-    this.virtualTime = grownFloat64(this.virtualTime, nodes, 0);
-    this.ticket = grownFloat64(this.ticket, nodes, 0);
-    this.inflight = grownInt32(this.inflight, nodes, 0);
-    this.queued = grownInt32(this.queued, nodes, 0);
-    this.maxInflight = grownFloat64(this.maxInflight, nodes, Infinity);
-    this.isContender = grownUint8(this.isContender, nodes);
-    this.wasContender = grownUint8(this.wasContender, nodes);
-    this.rivalWeight = grownFloat64(this.rivalWeight, nodes, 0);
-    this.isListed = grownUint8(this.isListed, nodes);
-    this.least = grownFloat64(this.least, nodes, 0);
-    this.flightTime = grownFloat64(this.flightTime, nodes, 0);
-    this.flightCost = grownFloat64(this.flightCost, nodes, 0);
-    this.taken = grownFloat64(this.taken, nodes, 0);
-    this.isIdledFor = grownUint8(this.isIdledFor, nodes);
-    this.idledSince = grownFloat64(this.idledSince, nodes, 0);
-    this.state = grownUint8(this.state, 2 * nodes);
-    this.readyTime = grownFloat64(this.readyTime, 2 * nodes, Infinity);
-    this.place = grownInt32(this.place, 2 * nodes, NONE);
-    this.committed = grownInt32(this.committed, 2 * nodes, NONE);
-    this.classTag = grownFloat64(this.classTag, 2 * nodes, 0);
+    this.parent = grown(this.parent, nodes, NONE);
+    this.inverseWeight = grown(this.inverseWeight, nodes, DEFAULT_INVERSE_WEIGHT);
+    this.startTag = grown(this.startTag, nodes);
+    this.virtualTime = grown(this.virtualTime, nodes);
+    this.ticket = grown(this.ticket, nodes);
+    this.inflight = grown(this.inflight, nodes);
+    this.queued = grown(this.queued, nodes);
+    this.maxInflight = grown(this.maxInflight, nodes, Infinity);
+    this.isContender = grown(this.isContender, nodes);
+    this.wasContender = grown(this.wasContender, nodes);
+    this.rivalWeight = grown(this.rivalWeight, nodes);
+    this.isListed = grown(this.isListed, nodes);
+    this.least = grown(this.least, nodes);
+    this.flightTime = grown(this.flightTime, nodes);
+    this.flightCost = grown(this.flightCost, nodes);
+    this.taken = grown(this.taken, nodes);
+    this.isIdledFor = grown(this.isIdledFor, nodes);
+    this.idledSince = grown(this.idledSince, nodes);
+    this.state = grown(this.state, 2 * nodes);
+    this.readyTime = grown(this.readyTime, 2 * nodes, Infinity);
+    this.place = grown(this.place, 2 * nodes, NONE);
+    this.committed = grown(this.committed, 2 * nodes, NONE);
+    this.classTag = grown(this.classTag, 2 * nodes);
   }
 
   /** Uses a number for a new node below `parent`, NONE for the root. */

@@ -1,4 +1,4 @@
-import { grownFloat64, grownUint8 } from './growing.js';
+import { grown } from './growing.js';
 
 /** Share of time in percent over the last 10, 60 and 300 s, and the total in microseconds. */
 export interface PressureFigures {
@@ -44,8 +44,8 @@ export class PressureTable {
 
   /** Makes room; never shrinks. */
   grow(groups: number): void {
-    this.#columns = grownFloat64(this.#columns, groups * COLUMNS, 0);
-    this.#states = grownUint8(this.#states, groups);
+    this.#columns = grown(this.#columns, groups * COLUMNS);
+    this.#states = grown(this.#states, groups);
   }
 
   /** Uses a number for a new group, at `now` in ns. */

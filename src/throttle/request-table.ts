@@ -1,5 +1,5 @@
 import { FifoLists } from './fifo-lists.js';
-import { grownInt32 } from './growing.js';
+import { grown } from './growing.js';
 
 /** Directions of a request. A discard, or zeroing, is charged as a write of its length. */
 export const READ = 0;
@@ -49,7 +49,7 @@ export class RequestTable {
   grow(members: number): void {
     this.queues = Math.max(this.queues, members * OP_CLASSES);
     this.lists.grow(0, this.queues);
-    this.groupOf = grownInt32(this.groupOf, members, 0);
+    this.groupOf = grown(this.groupOf, members);
   }
 
   /** The first request of a queue, -1 if it is empty. */

@@ -1,5 +1,5 @@
-import { grownFloat64 } from './growing.js';
-import { KeyHeap } from './key-heap.js';
+import { grown } from './growing.js';
+import { Heap } from './heap.js';
 import { NONE, type NodeTable } from './node-table.js';
 import type { SfqTree } from './sfq-tree.js';
 import type { Minimum } from './shares.js';
@@ -32,7 +32,8 @@ export class Reservations {
   #perByte = new Float64Array(0);
   #requestTag = new Float64Array(0);
   #byteTag = new Float64Array(0);
-  readonly #heap = new KeyHeap(0);
+  readonly #places = { place: new Int32Array(0) };
+  readonly #heap = new Heap(this.#places);
   #lag = 0;
   #lagSince = 0;
   #lagAtWarning = 0;
@@ -45,11 +46,11 @@ export class Reservations {
 
   /** Makes room; never shrinks. */
   grow(groups: number): void {
-    this.#perRequest = grownFloat64(this.#perRequest, groups, 0);
-    this.#perByte = grownFloat64(this.#perByte, groups, 0);
-    this.#requestTag = grownFloat64(this.#requestTag, groups, 0);
-    this.#byteTag = grownFloat64(this.#byteTag, groups, 0);
-    this.#heap.grow(groups);
+    this.#perRequest = grown(this.#perRequest, groups);
+    this.#perByte = grown(this.#perByte, groups);
+    this.#requestTag = grown(this.#requestTag, groups);
+    this.#byteTag = grown(this.#byteTag, groups);
+    this.#places.place = grown(this.#places.place, groups, NONE);
   }
 
   /** Sets the rates of a group by its node. */
@@ -95,7 +96,7 @@ export class Reservations {
     const nodes = this.#nodes;
     const heap = this.#heap;
     for (let group = heap.top(); group !== NONE; group = heap.top()) {
-      if (heap.key[group] > now - this.#lag) return NONE;
+      if (heap.topKey > now - this.#lag) return NONE;
       if (nodes.queued[2 * group] === 0) {
         heap.remove(group);
         continue;
@@ -120,7 +121,7 @@ export class Reservations {
   #enter(group: number, now: number): void {
     if (this.#perRequest[group] === 0 && this.#perByte[group] === 0) return;
     if (this.#heap.has(group)) return;
-    if (this.#heap.size === 0) this.#lag = 0;
+    if (this.#heap.isEmpty) this.#lag = 0;
     const clock = now - this.#lag;
     this.#requestTag[group] = Math.max(this.#requestTag[group], clock);
     this.#byteTag[group] = Math.max(this.#byteTag[group], clock);

@@ -9,7 +9,6 @@ import {
   queueOfEntry,
   ROOT,
 } from './node-table.js';
-import type { ReadyTimes } from './ready-times.js';
 import { OP_CLASSES, type RequestTable } from './request-table.js';
 import type { Siblings } from './siblings.js';
 
@@ -19,7 +18,6 @@ interface Parts {
   readonly nodes: NodeTable;
   readonly siblings: Siblings;
   readonly gate: BucketGate;
-  readonly readyTimes: ReadyTimes;
   readonly idling: DeviceIdling;
 }
 
@@ -42,15 +40,13 @@ export class SfqTree {
   readonly #nodes: NodeTable;
   readonly #siblings: Siblings;
   readonly #gate: BucketGate;
-  readonly #readyTimes: ReadyTimes;
   readonly #idling: DeviceIdling;
 
-  constructor({ table, nodes, siblings, gate, readyTimes, idling }: Parts) {
+  constructor({ table, nodes, siblings, gate, idling }: Parts) {
     this.#table = table;
     this.#nodes = nodes;
     this.#siblings = siblings;
     this.#gate = gate;
-    this.#readyTimes = readyTimes;
     this.#idling = idling;
   }
 
@@ -83,7 +79,7 @@ export class SfqTree {
     const entry = entryOfQueue(queue);
     classTag[entry] = Math.max(classTag[entry], virtualTime[node]);
     this.#siblings.place(entry, -Infinity, now);
-    this.#readyTimes.updatePath(parent[node], queue & 1, now, false);
+    this.#updatePath(parent[node], queue & 1, now, false);
   }
 
   /** The queue whose head goes next; NONE if none can go now, or the device idles. */
@@ -134,8 +130,8 @@ export class SfqTree {
     const entry = entryOfQueue(queue);
     const parent = this.#nodes.parent[entry >> 1];
     if (this.#table.headOf(queue) === NONE) this.#siblings.place(entry, Infinity, now);
-    this.#readyTimes.updatePath(parent, queue & 1, now, charged);
-    if (charged) this.#readyTimes.updatePath(parent, 1 - (queue & 1), now, true);
+    this.#updatePath(parent, queue & 1, now, charged);
+    if (charged) this.#updatePath(parent, 1 - (queue & 1), now, true);
   }
 
   /** The head of the queue was cancelled. */
@@ -146,8 +142,8 @@ export class SfqTree {
 
   /** The bound of a node's requests in flight has changed, or their number beside it. */
   boundChanged(node: number, now: number): void {
-    this.#readyTimes.updatePath(node, 0, now, false);
-    this.#readyTimes.updatePath(node, 1, now, false);
+    this.#updatePath(node, 0, now, false);
+    this.#updatePath(node, 1, now, false);
   }
 
   /** Judges every waiting request anew; tags are kept. `groups`: all groups, children first. */
@@ -160,7 +156,7 @@ export class SfqTree {
     }
     for (const node of groups) {
       for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) {
-        this.#readyTimes.update(entry, now);
+        this.#update(entry, now);
       }
     }
   }
@@ -223,8 +219,60 @@ export class SfqTree {
   #commit(entry: number, node: number, now: number): void {
     const opClass = entry & 1;
     this.#siblings.commit(entry, node);
-    this.#readyTimes.updatePath(node, opClass, now, true);
+    this.#updatePath(node, opClass, now, true);
     // One of the other class may have to wait for it, or need no longer wait for it further down.
-    this.#readyTimes.updatePath(this.#nodes.parent[entry >> 1], 1 - opClass, now, true);
+    this.#updatePath(this.#nodes.parent[entry >> 1], 1 - opClass, now, true);
+  }
+
+  /**
+   * Updates the times from which an entry of `from`, and those of the groups above it, may send: as far
+   * up as times change; `whole`: up to the root. Where reads and writes share a bucket, both are judged in
+   * the same state, so that they never wait for each other.
+   */
+  #updatePath(from: number, opClass: number, now: number, whole: boolean): void {
+    const { parent } = this.#nodes;
+    let both = false;
+    for (let node = from; node !== NONE; node = parent[node]) {
+      const entry = 2 * node + opClass;
+      let changed = this.#update(entry, now);
+      const shares = this.#gate.sharesBuckets(node);
+      both ||= shares;
+      if (both) changed = this.#update(entry ^ 1, now) || changed;
+      if (shares) changed = this.#update(entry, now) || changed;
+      if (!changed && !whole) return;
+    }
+  }
+
+  /** True if the ready time of the entry has changed. */
+  #update(entry: number, now: number): boolean {
+    const before = this.#nodes.readyTime[entry];
+    const time = this.#readyTimeOf(entry, now);
+    this.#siblings.place(entry, time, now);
+    return time !== before;
+  }
+
+  /** By what is below the group, by its buckets and by its bound of requests in flight. */
+  #readyTimeOf(entry: number, now: number): number {
+    const { inflight, maxInflight, committed, readyTime } = this.#nodes;
+    const siblings = this.#siblings;
+    const gate = this.#gate;
+    const node = entry >> 1;
+    const opClass = entry & 1;
+    if (inflight[node] >= maxInflight[node] && !gate.isDraining) return Infinity;
+    let child = committed[entry];
+    if (child !== NONE && readyTime[2 * child + opClass] === Infinity) {
+      committed[entry] = NONE;
+      child = NONE;
+    }
+    if (child === NONE) {
+      // The buckets are looked at when an eligible child is chosen.
+      if (siblings.hasEligible(entry)) return -Infinity;
+      child = siblings.firstPending(entry);
+      if (child === NONE) return Infinity;
+    }
+    const below = readyTime[2 * child + opClass];
+    if (!gate.hasBuckets(entry)) return below;
+    const bytes = siblings.headBytes(2 * child + opClass);
+    return Math.max(below, gate.readyTime(entry, child, bytes, now));
   }
 }

@@ -1,5 +1,5 @@
 import type { DeviceIdling } from './device-idling.js';
-import { EntryHeap } from './entry-heap.js';
+import { Heap } from './heap.js';
 import {
   ABSENT,
   ELIGIBLE,
@@ -23,8 +23,8 @@ export class Siblings {
   readonly #table: RequestTable;
   readonly #idling: DeviceIdling;
   /** By entry of the parent. */
-  readonly #eligible: EntryHeap[] = [];
-  readonly #pending: EntryHeap[] = [];
+  readonly #eligible: Heap[] = [];
+  readonly #pending: Heap[] = [];
 
   constructor(nodes: NodeTable, table: RequestTable, idling: DeviceIdling) {
     this.#nodes = nodes;
@@ -35,8 +35,8 @@ export class Siblings {
   /** Call once for every node that has groups or members below it. */
   addGroup(node: number): void {
     for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) {
-      this.#eligible[entry] ??= new EntryHeap(this.#nodes, true);
-      this.#pending[entry] ??= new EntryHeap(this.#nodes, false);
+      this.#eligible[entry] ??= new Heap(this.#nodes, this.#nodes);
+      this.#pending[entry] ??= new Heap(this.#nodes, this.#nodes);
     }
   }
 
@@ -137,8 +137,11 @@ export class Siblings {
     startTag[child] = tag + cost * nodes.inverseWeight[child];
     nodes.takeTicket(child);
     for (let entry = 2 * child; entry < 2 * child + OP_CLASSES; entry++) {
-      if (state[entry] === ELIGIBLE) this.#eligible[reads + (entry & 1)].update(entry);
-      else if (state[entry] === PENDING) this.#pending[reads + (entry & 1)].update(entry);
+      if (state[entry] === ELIGIBLE)
+        this.#eligible[reads + (entry & 1)].set(entry, startTag[child]);
+      else if (state[entry] === PENDING) {
+        this.#pending[reads + (entry & 1)].set(entry, nodes.readyTime[entry]);
+      }
     }
   }
 
@@ -156,7 +159,7 @@ export class Siblings {
     const at = 2 * nodes.parent[node] + (entry & 1);
     if (was === state) {
       nodes.readyTime[entry] = time;
-      if (was === PENDING) this.#pending[at].update(entry);
+      if (was === PENDING) this.#pending[at].set(entry, time);
       return;
     }
     if (was === ELIGIBLE) this.#eligible[at].remove(entry);
@@ -166,7 +169,7 @@ export class Siblings {
     const isAlone = nodes.state[entry ^ 1] === ABSENT;
     if (was === ABSENT && isAlone) nodes.takeTicket(node);
     if (state === ELIGIBLE) this.#comeBack(at, entry);
-    else if (state === PENDING) this.#pending[at].push(entry);
+    else if (state === PENDING) this.#pending[at].set(entry, time);
     else if (isAlone) this.#idling.begin(node, now);
   }
 
@@ -177,10 +180,10 @@ export class Siblings {
     if (state[entry ^ 1] !== ELIGIBLE) {
       startTag[node] = Math.max(startTag[node], virtualTime[parent[node]]);
     }
-    this.#eligible[at].push(entry);
+    this.#eligible[at].set(entry, startTag[node]);
   }
 
-  #becomeEligible(parentEntry: number, pending: EntryHeap, now: number): void {
+  #becomeEligible(parentEntry: number, pending: Heap, now: number): void {
     const { readyTime, committed } = this.#nodes;
     if (readyTime[pending.top()] > now) return;
     // It was alone when its time came: no entry that comes later precedes it.
