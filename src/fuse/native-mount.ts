@@ -1,10 +1,9 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import { writeBytes } from '../sys/libfuse.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
 import { EVERYTHING, encodeInit } from './init.js';
-import { type FuseMount, isGone, type MountRequest, makePlan, watchMount } from './mount.js';
+import { type FuseMount, type MountRequest, makePlan, watchMount } from './mount.js';
 import { deviceError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
 import { nativeCallbacks } from './native-callbacks.js';
@@ -31,8 +30,6 @@ const THREAD_MOUNTPOINT = 384;
 export interface NativeMount extends FuseMount {
   /** libfuse's threads, ours among them; null where libfuse manages alone. */
   readonly threads: NativeThreads | null;
-  /** Whether the connection is gone. */
-  isGone(): boolean;
 }
 
 /**
@@ -46,11 +43,13 @@ export async function mountNative(
   native: NativePackage,
   session: NativeSession,
 ): Promise<NativeMount> {
-  const plan = await makePlan(request);
+  const plan = makePlan(request);
   // libfuse reports errors on stderr only.
-  await access('/dev/fuse', constants.R_OK | constants.W_OK).catch((error) => {
-    throw deviceError(error.code);
-  });
+  try {
+    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw deviceError((error as NodeJS.ErrnoException).code ?? 'EIO');
+  }
   // Stack size of the threads that libfuse starts itself; its default is the system's 8 MiB.
   process.env.FUSE_THREAD_STACK ??= String(256 << 10);
   let threads: NativeThreads | null = null;
@@ -78,7 +77,7 @@ export async function mountNative(
   native.binding.fuse_native_unmount(plan.mountpoint, fuse._thread);
   const fd = native.libfuse.descriptor(channelOf(fuse));
   const mount = await watchMount(plan.mountpoint, fd, process.geteuid?.() !== 0);
-  return { ...mount, threads, isGone: () => isGone(fd) };
+  return { ...mount, threads };
 }
 
 /** Options for libfuse: those of fusermount3, and those for its own reply to INIT. */

@@ -1,5 +1,6 @@
 import { Memory } from '../buffers/memory.js';
 import { FigureReader } from '../control/figures.js';
+import { ConnectionWatch } from '../fuse/connection-watch.js';
 import type { MountRequest } from '../fuse/mount.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
@@ -18,12 +19,6 @@ import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
 import type { PlaneRunner } from './plane-thread.js';
-
-/**
- * How often to ask whether the mount is still there, milliseconds: libfuse tells nobody, and a
- * poll(2) that waits would wake up with every request.
- */
-const WATCH_MS = 50;
 
 /**
  * A reply goes by libfuse's thread, the caller, libfuse's thread and this one before the next transfer
@@ -48,8 +43,7 @@ export class NativePlane implements PlaneRunner {
   readonly #ready: Promise<unknown>;
   readonly #tell: (event: PlaneEvent) => void;
   readonly #ending: Ending;
-  #watch: NodeJS.Timeout | undefined;
-  #isGone = false;
+  #watch: ConnectionWatch | null = null;
 
   constructor(
     mount: MountConfig,
@@ -119,12 +113,13 @@ export class NativePlane implements PlaneRunner {
   }
 
   /**
-   * From now on it tells that it is ready, and that the mount is gone. The timer runs up to `terminate`:
+   * From now on it tells that it is ready, and that the mount is gone. The watch runs up to `terminate`:
    * during the last flush nothing else may keep the process alive, for the threads do not.
    */
   watch(): void {
     void this.#ready.then(() => this.#tell({ kind: 'ready' }));
-    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    const gone = (): void => this.#tell({ kind: 'disconnected' });
+    this.#watch = new ConnectionWatch(this.#mount!.fd, gone);
   }
 
   release(): void {
@@ -143,18 +138,13 @@ export class NativePlane implements PlaneRunner {
   }
 
   async terminate(): Promise<void> {
-    clearInterval(this.#watch);
+    this.#watch?.stop();
     this.#transfers?.end();
     this.#loop.stop();
   }
 
-  #look(): void {
-    if (this.#isGone || !this.#mount!.isGone()) return;
-    this.#isGone = true;
-    this.#tell({ kind: 'disconnected' });
-  }
-
   #afterTurn(): void {
+    this.#watch?.busy();
     this.#mount?.threads?.want(this.#session.held);
     this.#ending.look();
   }

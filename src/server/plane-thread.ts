@@ -6,13 +6,13 @@ import { inflate } from '../image/inflate.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
 import type { FromPlane, PlaneConfig, PlaneEvent, SlowCall, ToPlane } from '../plane/messages.js';
+import { EFD_CLOEXEC } from '../sys/constants.js';
 import { close, eventfd, ftruncate, futimens, lseek } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
 
-const EFD_CLOEXEC = 0o2000000;
 /** Added to the eventfd to wake the thread. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 

@@ -61,6 +61,13 @@ export const poll = declare('int poll(void *fds, ulong count, int timeout)') as 
   timeoutMs: number,
 ) => number;
 
+/** poll(2) that blocks a thread of libuv's pool; what it has found is not told. `fds` is as in `poll`. */
+export const pollLong = declareAsync('int poll(const uint8_t *fds, ulong count, int timeout)') as (
+  fds: Uint8Array,
+  count: number,
+  timeoutMs: number,
+) => Promise<number>;
+
 export const socketpair = declare(
   'int socketpair(int domain, int type, int protocol, _Out_ int *pair)',
 ) as (domain: number, type: number, protocol: number, pair: Int32Array) => number;
