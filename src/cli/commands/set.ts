@@ -45,7 +45,6 @@ function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceE
     EPERM: 'no permission; only the user who mounted may change it',
     ENOENT: 'the group above it does not exist; make that first',
     ENODEV: 'the group has been removed meanwhile',
-    ETIMEDOUT: 'the daemon does not answer',
   };
   const isPermission = errno === 'EACCES' || errno === 'EPERM';
   const exitCode = isPermission ? EXIT_MOUNT : EXIT_FAILED;
@@ -73,12 +72,24 @@ function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
 export async function handler(args: Arguments): Promise<void> {
   const asked = String(args.group);
   const order = orderOf(args);
-  const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
-  const status = await readStatus(mountpoint, [], order.group);
-  if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
-  if (order.change !== 'create' && status.groups.length === 0) {
-    throw unknownGroup(asked, status.known, order.change === null ? '; --create makes it' : '');
-  }
+  const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
   const failure = await changeGroup({ mountpoint, ...order });
-  if (failure !== null) throw failed(asked, failure);
+  if (failure !== null) throw await explained(asked, order, mountpoint, failure);
+}
+
+/** The error of a failed change. What the daemon has not told is asked only now: it takes a process. */
+async function explained(
+  asked: string,
+  order: Omit<ControlOrder, 'mountpoint'>,
+  mountpoint: string,
+  failure: ControlFailure,
+): Promise<SluiceError> {
+  if (failure.reason !== '') return failed(asked, failure);
+  if (failure.errno === 'ETIMEDOUT') return unavailable(mountpoint, 'hung');
+  const status = await readStatus(mountpoint, [], order.group);
+  if (status.kind !== 'alive') return unavailable(mountpoint, status.kind);
+  if (order.change !== 'create' && status.groups.length === 0) {
+    return unknownGroup(asked, status.known, order.change === null ? '; --create makes it' : '');
+  }
+  return failed(asked, failure);
 }
