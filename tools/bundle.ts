@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BuildResult, build, type Metafile, transform } from 'esbuild';
+import { type BuildResult, build, transform } from 'esbuild';
 
 /**
  * Makes the program that users run, dist/, of src/ and the libraries. It starts faster than the modules
@@ -41,14 +41,18 @@ const LOCATION = {
 };
 const MODULE_URL = 'const moduleUrl = require("node:url").pathToFileURL(__filename).href;';
 
-/** esbuild can share code among programs only as ES modules, so those come first. */
-function splitModules(): Promise<BuildResult<{ metafile: true; write: false }>> {
+/**
+ * Bundles one program. Programs share no files: then a program is one file, and one more for what it loads
+ * later, where shared code would be cut into a file for each set of programs that use it. Only as ES
+ * modules can esbuild load code later, so those come first.
+ */
+function bundle(program: string): Promise<BuildResult<{ metafile: true; write: false }>> {
   return build({
-    entryPoints: PROGRAMS.map((name) => join(SOURCES, `${name}.ts`)),
+    entryPoints: [join(SOURCES, `${program}.ts`)],
     outbase: SOURCES,
     outdir: TARGET,
     // One folder below dist/, as the programs are: the way from each file to a program is the same.
-    chunkNames: 'shared/[name]-[hash]',
+    chunkNames: 'parts/[name]-[hash]',
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -74,8 +78,8 @@ async function toCommonJs(text: string): Promise<string> {
 }
 
 /** The licences of the packages that the bundle contains, as they demand. */
-function licenses({ inputs }: Metafile): string {
-  const packages = Object.keys(inputs).flatMap(
+function licenses(inputs: readonly string[]): string {
+  const packages = inputs.flatMap(
     (path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [],
   );
   const texts = [...new Set(packages)].sort().map((folder) => {
@@ -94,12 +98,13 @@ function write(path: string, text: string, mode = 0o644): string {
 }
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-const { outputFiles, metafile } = await splitModules();
+const bundles = await Promise.all(PROGRAMS.map(bundle));
+const inputs = bundles.flatMap(({ metafile }) => Object.keys(metafile.inputs));
 const written = [
   write(join(TARGET, 'package.json'), `${JSON.stringify({ type: 'commonjs', version })}\n`),
-  write(join(TARGET, 'LICENSES'), licenses(metafile)),
+  write(join(TARGET, 'LICENSES'), licenses(inputs)),
 ];
-for (const { path, text } of outputFiles) {
+for (const { path, text } of bundles.flatMap(({ outputFiles }) => outputFiles)) {
   const mode = text.startsWith('#!') ? 0o755 : 0o644;
   written.push(write(path, await toCommonJs(text), mode));
 }

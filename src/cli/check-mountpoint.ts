@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { FUSE_TYPE } from '../fuse/mount-point.js';
 import { readMountTable, topMount } from '../sys/mount-table.js';
@@ -16,8 +15,8 @@ function refuse(path: string, errno: string, what?: string): SluiceError {
   return new SluiceError(`${path}: ${what ?? SENTENCES[errno] ?? errno}`, errno, EXIT_MOUNT);
 }
 
-async function refuseMounted(path: string): Promise<void> {
-  const mount = topMount(await readMountTable(), path);
+function refuseMounted(path: string): void {
+  const mount = topMount(readMountTable(), path);
   if (mount === null) return;
   const what =
     mount.type === FUSE_TYPE
@@ -33,12 +32,12 @@ async function refuseMounted(path: string): Promise<void> {
  * @param path absolute
  * @throws SluiceError EBUSY, ENOENT, ENOTDIR, EACCES, ENOTCONN; exit code 4
  */
-export async function checkMountpoint(path: string): Promise<string> {
-  await refuseMounted(path);
+export function checkMountpoint(path: string): string {
+  refuseMounted(path);
   try {
-    const resolved = await realpath(path);
-    await refuseMounted(resolved);
-    if ((await stat(resolved)).isDirectory()) return resolved;
+    const resolved = realpathSync.native(path);
+    refuseMounted(resolved);
+    if (statSync(resolved).isDirectory()) return resolved;
   } catch (error) {
     if (error instanceof SluiceError) throw error;
     throw refuse(path, (error as NodeJS.ErrnoException).code ?? 'EIO');
@@ -46,9 +45,9 @@ export async function checkMountpoint(path: string): Promise<string> {
   throw refuse(path, 'ENOTDIR');
 }
 
-async function isExecutable(path: string): Promise<boolean> {
+function isExecutable(path: string): boolean {
   try {
-    await access(path, constants.X_OK);
+    accessSync(path, constants.X_OK);
     return true;
   } catch {
     return false;
@@ -67,10 +66,10 @@ export interface MountRights {
  *
  * @throws SluiceError ENOENT, exit code 4
  */
-export async function checkMountRights(rights: MountRights): Promise<void> {
+export function checkMountRights(rights: MountRights): void {
   if (rights.uid === 0) return;
   for (const directory of rights.path.split(delimiter)) {
-    if (directory !== '' && (await isExecutable(join(directory, 'fusermount3')))) return;
+    if (directory !== '' && isExecutable(join(directory, 'fusermount3'))) return;
   }
   throw new SluiceError(
     'fusermount3 is missing, and only root can mount without it; install fuse3',

@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { FUSE_TYPE } from '../fuse/mount-point.js';
 import { readMountTable, topMount } from '../sys/mount-table.js';
@@ -6,18 +6,18 @@ import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { absolutePath } from './working-directory.js';
 
 /** Resolves symbolic links in all but the last part of a path, which may be a dead mount. */
-async function resolveParent(path: string): Promise<string> {
+function resolveParent(path: string): string {
   try {
-    return join(await realpath(dirname(path)), basename(path));
+    return join(realpathSync.native(dirname(path)), basename(path));
   } catch {
     return path;
   }
 }
 
 /** Resolves all symbolic links; returns the path itself if that fails, as on a dead mount. */
-async function resolveFully(path: string): Promise<string> {
+function resolveFully(path: string): string {
   try {
-    return await realpath(path);
+    return realpathSync.native(path);
   } catch {
     return path;
   }
@@ -30,11 +30,11 @@ async function resolveFully(path: string): Promise<string> {
  * @returns the mount point as the kernel knows it
  * @throws SluiceError EINVAL, exit code 4, when sluice is not mounted there
  */
-export async function findMountpoint(argument: string, directory: string): Promise<string> {
+export function findMountpoint(argument: string, directory: string): string {
   const path = absolutePath('the mount point', argument, directory);
-  const table = await readMountTable();
-  for (const attempt of [async () => path, resolveParent, resolveFully]) {
-    const candidate = await attempt(path);
+  const table = readMountTable();
+  for (const attempt of [() => path, resolveParent, resolveFully]) {
+    const candidate = attempt(path);
     const mount = topMount(table, candidate);
     if (mount === null) continue;
     if (mount.type === FUSE_TYPE) return candidate;

@@ -4,7 +4,7 @@ import '../server/no-debugger.js';
 import { EXIT_OK, EXIT_USAGE, exitCodeOf } from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
 import { commandOf, runWords } from './parser.js';
-import { OutputClosed } from './terminal.js';
+import { note, OutputClosed } from './terminal.js';
 
 /** The program `sluice`. Nothing else prints errors or sets the exit code. */
 
@@ -33,8 +33,8 @@ function isVerbose(words: readonly string[]): boolean {
 /** Prints an error. @returns the exit code */
 function fail(error: unknown, words: readonly string[]): number {
   if (error instanceof OutputClosed) return EXIT_OK;
-  process.stderr.write(`${errorLine(error, words)}\n`);
-  if (isVerbose(words) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  note(errorLine(error, words));
+  if (isVerbose(words) && error instanceof Error) note(error.stack ?? '');
   return exitCodeOf(error);
 }
 
@@ -45,7 +45,7 @@ async function main(words: readonly string[]): Promise<number> {
       return EXIT_OK;
     }
     const { helpOf } = await import('./help.js');
-    process.stderr.write(`${await helpOf()}\n`);
+    note(await helpOf());
     return EXIT_USAGE;
   } catch (error) {
     return fail(error, words);
@@ -53,8 +53,6 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 const words = process.argv.slice(2);
-// A closed stderr ends nothing: a mount in the foreground goes on.
-process.stderr.on('error', () => {});
 process.on('uncaughtException', (error) => {
   // A mount in the foreground ends the mount first, by its own handler.
   if (process.listenerCount('uncaughtException') > 1) return;

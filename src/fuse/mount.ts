@@ -57,7 +57,7 @@ export interface FuseMount {
  * Throws a SluiceError, EXIT_MOUNT, or EXIT_USAGE for a bad option; then nothing is left mounted.
  */
 export async function mountFuse(request: MountRequest): Promise<FuseMount> {
-  const plan = await makePlan(request);
+  const plan = makePlan(request);
   const { fd, byFusermount } = await attach(plan);
   return watchMount(plan.mountpoint, fd, byFusermount);
 }
@@ -71,7 +71,7 @@ export async function watchMount(
   const detach = byFusermount ? unmountByFusermount : unmountByKernel;
   try {
     // Empty when somebody unmounted it at once; it then matches nothing in `unmount`.
-    const device = (await ourMount(mountpoint))?.device ?? '';
+    const device = ourMount(mountpoint)?.device ?? '';
     return { fd, unmount: (lazy) => unmount({ fd, device, detach }, mountpoint, lazy) };
   } catch (error) {
     await detach(mountpoint, true).finally(() => close(fd));
@@ -80,7 +80,7 @@ export async function watchMount(
 }
 
 /** Reads the options of a mount and looks at its mount point. Throws as `mountFuse` does. */
-export async function makePlan(request: MountRequest): Promise<MountPlan> {
+export function makePlan(request: MountRequest): MountPlan {
   const options = parseMountOptions(request.options);
   const flags = options.flags & ~MS_RDONLY;
   const unsafe = flags & MS_NOSUID ? 'dev' : 'suid';
@@ -88,7 +88,7 @@ export async function makePlan(request: MountRequest): Promise<MountPlan> {
     throw mountError(`mount option "${unsafe}" is for root only`, 'EPERM');
   }
   return {
-    mountpoint: await checkMountpoint(request.mountpoint),
+    mountpoint: checkMountpoint(request.mountpoint),
     source: options.source ?? request.source,
     flags,
     allowOther: options.allowOther || request.allowOther,
@@ -145,7 +145,7 @@ async function unmount(attached: Attached, mountpoint: string, lazy: boolean): P
   const { fd, device, detach } = attached;
   // While the connection lives, its device number is nobody else's; afterwards it is used again.
   if (isGone(fd)) return;
-  const table = await readMountTable();
+  const table = readMountTable();
   const listed = table.some((e) => e.mountpoint === mountpoint && e.device === device);
   if (!listed) return;
   if (topMount(table, mountpoint)?.device !== device) {

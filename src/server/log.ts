@@ -96,6 +96,8 @@ export function fileLog(path: string, mountpoint: string): Log {
 
 /** A log on stderr, for a daemon in the foreground. */
 export function stderrLog(mountpoint: string): Log {
+  // A closed stderr ends nothing: the mount goes on.
+  process.stderr.on('error', () => {});
   return makeLog(mountpoint, (line) => {
     process.stderr.write(line);
   });

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import inspector from 'node:inspector';
 import { describeError, exitCodeOf } from '../util/errors.js';
 import { conclude } from './conclusion.js';
 import type { MountConfig } from './config.js';
@@ -40,6 +41,8 @@ export async function runDaemon(
   serve: Serve,
   onReady: (session: Session) => void,
 ): Promise<void> {
+  // See no-debugger.ts.
+  inspector.close();
   // The name that pgrep, ps and messages about busy files show.
   writeFileSync('/proc/self/comm', 'sluice');
   const daemon = new Daemon(config, log, onReady);

@@ -105,6 +105,6 @@ export async function readSnapshot(
 
 /** Takes a mount of ours away if the kernel says that its daemon is gone. */
 export async function detachIfDead(mountpoint: string): Promise<void> {
-  if ((await ourMount(mountpoint)) === null) return;
+  if (ourMount(mountpoint) === null) return;
   if ((await readStatus(mountpoint)).kind === 'dead') await detachDeadMount(mountpoint);
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 
 /** One line of /proc/PID/mountinfo; see proc_pid_mountinfo(5). */
 export interface MountEntry {
@@ -15,8 +15,8 @@ export interface MountEntry {
 }
 
 /** All mounts in the namespace of this process. No file system is asked, so a dead mount does no harm. */
-export async function readMountTable(): Promise<MountEntry[]> {
-  return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'));
+export function readMountTable(): MountEntry[] {
+  return parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
 /** Parses a mountinfo file. */

@@ -17,7 +17,7 @@ async function runProgram(words: readonly string[]): Promise<number> {
   await (await import(`${program}?${runs++}`)).ended;
   // The program installs handlers for a single command.
   process.removeAllListeners('uncaughtException');
-  process.stderr.removeAllListeners('error');
+  process.removeAllListeners('SIGUSR1');
   return Number(process.exitCode);
 }
 

@@ -58,8 +58,8 @@ export async function handler(args: Arguments): Promise<void> {
   const words = args as unknown as MountArguments;
   const asked = buildMountConfig(words, { directory: workingDirectory() });
   const overlay = overlayPath(words);
-  await checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
-  const config = { ...asked, mountpoint: await checkMountpoint(asked.mountpoint) };
+  checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
+  const config = { ...asked, mountpoint: checkMountpoint(asked.mountpoint) };
   let discard = (): void => {};
   const prepare = async (): Promise<MountConfig> => {
     // Loaded only here: a daemon loads its program meanwhile.

@@ -19,7 +19,7 @@ export const declaration: Declaration = {
 };
 
 export async function handler(args: Arguments): Promise<void> {
-  const mountpoint = await findMountpoint(String(args.mountpoint), workingDirectory());
+  const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
   const asked = args.group === undefined ? null : String(args.group);
   const status = await readSnapshot(mountpoint, asked === null ? null : namedGroup(asked));
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);

@@ -26,7 +26,7 @@ export async function handler(args: Arguments): Promise<void> {
     await endDaemon(Number(word));
     return;
   }
-  const mountpoint = await findMountpoint(word, workingDirectory());
+  const mountpoint = findMountpoint(word, workingDirectory());
   const waiting = progress(`sluice: umount: ${mountpoint}: waiting for the daemon to finish`);
   try {
     const ended = await endMount(mountpoint, args.force === true);
