@@ -114,7 +114,12 @@ export class ClusterWrites {
   *clear(request: number, host: number): Task {
     const { clusterBytes } = this.#layer.geometry;
     const punched = yield* this.#punch(request, this.#file, host, clusterBytes);
-    if (punched !== -ERRNO.EOPNOTSUPP) return punched;
+    return punched === -ERRNO.EOPNOTSUPP ? yield* this.writeZeros(request, host) : punched;
+  }
+
+  /** Writes a cluster of zeros, which takes room where a hole takes none. */
+  *writeZeros(request: number, host: number): Task {
+    const { clusterBytes } = this.#layer.geometry;
     const buffer = yield* this.#buffers.take(request);
     new Uint8Array(buffer.buffer).fill(0);
     const { address } = buffer;

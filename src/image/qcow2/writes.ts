@@ -255,9 +255,10 @@ export class QcowWrites implements LayerWriter {
     let host = yield* this.#allocate(request);
     if (host >= 0) {
       let error = 0;
+      const { fresh } = this.#writer.allocator;
       if (old !== 0) error = yield* this.#clusters.copy(request, old, host);
-      else if (!this.#writer.allocator.fresh) error = yield* this.#clusters.clear(request, host);
       else error = yield* this.#reserve(request, host);
+      if (error === 0 && old === 0 && !fresh) error = yield* this.#clusters.clear(request, host);
       if (error < 0) {
         this.#free(host);
         host = error;
@@ -269,11 +270,15 @@ export class QcowWrites implements LayerWriter {
     return Math.min(host, 0);
   }
 
-  /** Reserves room for a new table now, so that the flush does not find the disk full. 0 or -errno. */
+  /**
+   * Reserves room for a new table now, so that the flush does not find the disk full, and so that the file
+   * reaches as far as the tables that its L1 table names. 0 or -errno.
+   */
   *#reserve(request: number, host: number): Task {
     const { clusterBytes } = this.#writer.layer.geometry;
     const result = yield this.#engine.allocate(request, this.#file, 0, host, clusterBytes);
-    return result === -ERRNO.EOPNOTSUPP ? 0 : Math.min(result, 0);
+    if (result === -ERRNO.EOPNOTSUPP) return yield* this.#clusters.writeZeros(request, host);
+    return Math.min(result, 0);
   }
 
   /** Frees an allocated cluster to which nothing refers. */
