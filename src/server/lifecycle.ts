@@ -123,6 +123,11 @@ const TABLE: Readonly<Record<State, Edges>> = {
   ended: { ...TOO_LATE, abort: IGNORED, crashed: IGNORED },
 };
 
+/** `STATE EVENT` of each edge. */
+export const EDGES: readonly string[] = Object.entries(TABLE).flatMap(([state, edges]) =>
+  Object.keys(edges).map((kind) => `${state} ${kind}`),
+);
+
 /** How a mount came to its end in this process. */
 export interface End {
   /** The event that decided it: the first that led to closing, or to the end. */

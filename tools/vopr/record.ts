@@ -25,7 +25,13 @@ export interface Barrier {
 export class HostRecord {
   readonly changes: Change[] = [];
   readonly barriers: Barrier[] = [];
+  readonly #clock: (() => number) | null;
   #now = 0;
+
+  /** @param clock Gives the times; without it the record counts for itself. */
+  constructor(clock: (() => number) | null = null) {
+    this.#clock = clock;
+  }
 
   get now(): number {
     return this.#now;
@@ -33,6 +39,7 @@ export class HostRecord {
 
   /** Advances the clock by one tick and returns the time. */
   tick(): number {
-    return ++this.#now;
+    this.#now = this.#clock === null ? this.#now + 1 : this.#clock();
+    return this.#now;
   }
 }

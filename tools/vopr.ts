@@ -1,0 +1,159 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { runTool, UsageError } from './lib/cleanup.js';
+import { temporaryFolder } from './lib/image.js';
+import { inRange, toolOptions } from './lib/options.js';
+import { zstdReady } from './vopr/control-plane.js';
+import { Coverage, holes } from './vopr/coverage.js';
+import { Fleet } from './vopr/fleet.js';
+import { ENDS, type EndKind, makePlan, TEMPLATES, type Wishes } from './vopr/plan.js';
+import { makeTemplates, runSeed } from './vopr/run.js';
+import { SimMemory } from './vopr/session.js';
+import { shrink } from './vopr/shrink.js';
+import type { Order, Result } from './vopr/worker.js';
+
+/**
+ * Runs the whole daemon in a simulator: the data plane, its images, groups and life cycle are the real
+ * ones; the kernel, the host's files, the clock and the signals are not. Everything random comes from a
+ * seed, and the same seed does the same again.
+ */
+
+/** Seeds that have failed once, one a line; `#` begins a comment. */
+const CORPUS = new URL('../../tools/vopr/corpus.txt', import.meta.url);
+
+function readOptions() {
+  return toolOptions('vopr', 'Runs the whole daemon in a simulator, and looks for faults.')
+    .options({
+      seed: { type: 'number', describe: 'the first seed [from the clock]' },
+      runs: { type: 'number', describe: 'how many seeds [100, if there are no --seconds]' },
+      seconds: { type: 'number', describe: 'how long' },
+      jobs: { type: 'number', default: availableParallelism(), describe: 'processes at once' },
+      corpus: { type: 'boolean', default: false, describe: 'begin with seeds that failed once' },
+      image: { type: 'number', describe: `only images of this kind, 0 to ${TEMPLATES.length - 1}` },
+      end: { type: 'string', choices: ENDS, describe: 'how each session ends' },
+      each: {
+        type: 'boolean',
+        default: false,
+        describe: 'let each operation of the host fail once',
+      },
+      forever: { type: 'boolean', default: false, describe: 'with --each: and all later ones' },
+      step: { type: 'number', default: 1, describe: 'with --each: only each Nth operation' },
+      keep: { type: 'array', number: true, describe: 'only these operations of callers' },
+      shrink: { type: 'boolean', default: false, describe: 'find the fewest operations that fail' },
+      trace: { type: 'boolean', default: false, describe: 'tell all that happens in one run' },
+      coverage: { type: 'boolean', default: true, describe: 'tell what was reached' },
+    })
+    .check(({ jobs, image = 0, step }) => {
+      inRange('jobs', jobs, 1, 256);
+      inRange('image', image, 0, TEMPLATES.length - 1);
+      inRange('step', step, 1, 1e6);
+      return true;
+    })
+    .parseSync();
+}
+
+type Options = ReturnType<typeof readOptions>;
+
+function corpusSeeds(): number[] {
+  const lines = readFileSync(CORPUS, 'utf8').split('\n');
+  return lines.map((line) => Number.parseInt(line, 10)).filter((seed) => !Number.isNaN(seed));
+}
+
+/** The runs to make, in order. */
+function* orders(options: Options, first: number, wishes: Order['wishes']): Generator<Order> {
+  const until =
+    options.seconds === undefined ? Infinity : performance.now() + options.seconds * 1e3;
+  const runs = options.runs ?? (options.seconds === undefined ? 100 : Infinity);
+  if (options.corpus) for (const seed of corpusSeeds()) yield { seed, wishes };
+  for (let seed = first; seed < first + runs && performance.now() < until; seed++) {
+    yield { seed, wishes };
+  }
+}
+
+/** A run for each operation of the host in the first session of a seed. */
+function* failures(options: Options, first: number, operations: number): Generator<Order> {
+  const { forever, step, image, end } = options;
+  for (let failing = 1; failing <= operations; failing += step) {
+    yield { seed: first, wishes: { failing, forever, template: image, end: end as EndKind } };
+  }
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
+  const { image, end, keep } = options;
+  const wishes = { template: image, end: end as EndKind | undefined, keep };
+  const folder = await temporaryFolder('/dev/shm');
+  makeTemplates(folder);
+  if (options.trace || options.shrink) return await look(options, first, wishes, folder);
+  console.log(`first seed ${first}`);
+  const fleet = new Fleet(folder, options.jobs);
+  const coverage = new Coverage();
+  const faults: Result[] = [];
+  let runs = 0;
+  const start = performance.now();
+  const take = (result: Result): boolean => {
+    runs++;
+    coverage.merge(result.coverage);
+    if (result.fault === null) return true;
+    faults.push(result);
+    console.log(`seed ${result.seed}: ${result.fault}`);
+    return faults.length < 20;
+  };
+  if (options.each) {
+    let operations = 0;
+    const whole = { ...wishes, failing: 0 };
+    await fleet.run([{ seed: first, wishes: whole }].values(), (result) => {
+      operations = result.operations;
+      return true;
+    });
+    await fleet.run(failures(options, first, operations), take);
+  } else await fleet.run(orders(options, first, wishes), take);
+  const seconds = (performance.now() - start) / 1000;
+  if (options.coverage) {
+    for (const line of coverage.lines()) console.log(line);
+    for (const hole of holes(coverage)) console.log(`never reached: ${hole}`);
+  }
+  const rate = Math.round((60 * runs) / seconds);
+  console.log(
+    `${runs} runs in ${Math.round(seconds)} s (${rate} a minute), ${faults.length} failed`,
+  );
+  return faults.length > 0 ? 1 : 0;
+}
+
+/** One seed in this process. */
+async function look(
+  { shrink: shrinks, trace }: Options,
+  seed: number,
+  { keep, ...others }: Order['wishes'],
+  folder: string,
+): Promise<number> {
+  await zstdReady;
+  const memory = new SimMemory();
+  const run = async (wishes: Wishes, traces: boolean): Promise<string | null> => {
+    const bench = { folder, memory, coverage: new Coverage(), trace: traces ? console.log : null };
+    try {
+      await runSeed(seed, bench, wishes);
+      return null;
+    } catch (error) {
+      return (error as Error).stack ?? String(error);
+    }
+  };
+  let kept = keep === undefined ? undefined : new Set(keep);
+  if (shrinks) {
+    if ((await run({ ...others, keep: kept }, false)) === null) {
+      throw new UsageError(`seed ${seed} does not fail`);
+    }
+    kept = await shrink(seed, { ...others, keep: kept }, async (fewer) => {
+      return (await run({ ...others, keep: fewer }, false)) !== null;
+    });
+  }
+  const plan = makePlan(seed, { ...others, keep: kept });
+  console.log(JSON.stringify(plan, (_, value) => (value === Infinity ? 'Infinity' : value)));
+  const fault = await run({ ...others, keep: kept }, trace);
+  if (kept !== undefined) console.log(`--seed ${seed} --keep ${[...kept].join(' ')}`);
+  console.log(fault ?? 'no fault');
+  return fault === null ? 0 : 1;
+}
+
+await runTool('vopr', main);

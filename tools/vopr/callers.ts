@@ -1,0 +1,453 @@
+import { MAX_IO_BYTES } from '../../src/buffers/memory.js';
+import * as abi from '../../src/fuse/abi.js';
+import { getU64 } from '../../src/fuse/wire.js';
+import { ERRNO, errnoName } from '../../src/util/errno.js';
+import { Random } from '../exerciser/random.js';
+import { fill } from './contents.js';
+import { controlStep } from './control-callers.js';
+import { type Disk, pause, type Steps } from './disks.js';
+import type { Answer, Ask, FuseKernel } from './fuse-kernel.js';
+import type { Operation } from './plan.js';
+import * as body from './requests.js';
+import { Failure, type World } from './world.js';
+
+const KEEP_SIZE = 0x01;
+const PUNCH_HOLE = 0x02;
+const ZERO_RANGE = 0x10;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const O_RDWR = 2;
+
+/** The session has ended: the caller stops. */
+export class Gone extends Error {}
+
+/** All that callers of a session share. */
+export interface Scene {
+  world: World;
+  kernel: FuseKernel;
+  seed: number;
+  disks: Disk[];
+  /** Threads that are being killed. */
+  killed: Set<number>;
+  /** Node ids of groups' directories and control files, by path below `.groups`. */
+  nodes: Map<string, number>;
+  /** Faults that the host has made in the name of a request, by its id. */
+  hits: Set<number>;
+  /** Admissions by the throttle of a request that is under way, or was a moment ago, by its id. */
+  admissions(unique: number): number;
+  /** Whether an errno may come without a fault in the request's own name. */
+  excused(errno: number, disk: Disk): boolean;
+  /** A flush of the host has failed for the image of the disk. */
+  hasLost(disk: Disk): boolean;
+}
+
+/** What a caller knows of itself. */
+export interface Self {
+  random: Random;
+  uid: number;
+  thread: number;
+}
+
+interface Asked extends Answer {
+  unique: number;
+}
+
+/** Sends a request and waits for its answer. Throws Gone where the session has ended. */
+export function* ask(scene: Scene, request: Ask): Steps<Asked> {
+  let unique = 0;
+  const answer = (yield (resume) => {
+    unique = scene.kernel.ask(request, resume);
+  }) as Answer;
+  if (!answer.isReply) throw new Gone();
+  return { ...answer, unique };
+}
+
+/** Runs the steps of one caller. */
+export function* callerSteps(scene: Scene, operations: readonly Operation[]): Steps {
+  try {
+    for (const operation of operations) {
+      if (operation.pauseNs > 0) yield pause(scene.world, operation.pauseNs);
+      yield* step(scene, operation);
+    }
+  } catch (error) {
+    if (!(error instanceof Gone)) throw error;
+  }
+}
+
+function* step(scene: Scene, { kind, stream }: Operation): Steps {
+  const random = new Random(scene.seed, stream);
+  const thread = random.oneIn(4) ? 0 : 1 + random.below(20);
+  const self = { random, uid: random.below(4), thread };
+  if (kind === 'control') {
+    yield* controlStep(scene, self);
+    return;
+  }
+  const disk = scene.disks[random.below(scene.disks.length)]!;
+  const { image } = disk;
+  const isAlone = kind === 'resize';
+  yield (resume) => image.acquire(isAlone, () => resume());
+  try {
+    if (kind === 'read') yield* read(scene, self, disk);
+    else if (kind === 'write') yield* write(scene, self, disk);
+    else if (kind === 'zero') yield* allocate(scene, self, disk, ZERO_RANGE);
+    else if (kind === 'punch') yield* allocate(scene, self, disk, PUNCH_HOLE | KEEP_SIZE);
+    else if (kind === 'reserve') yield* allocate(scene, self, disk, random.below(2));
+    else if (kind === 'seek') yield* seek(scene, self, disk);
+    else if (kind === 'flush') yield* flush(scene, self, disk);
+    else if (kind === 'attributes') yield* attributes(scene, disk);
+    else if (kind === 'times') yield* times(scene, disk);
+    else if (kind === 'resize') yield* resize(scene, self, disk);
+    else if (kind === 'reopen') yield* reopen(scene, self, disk);
+    else if (kind === 'interrupt') yield* interrupt(scene, self, disk);
+    else if (kind === 'space') yield* space(scene);
+    else yield* odd(scene, self, disk);
+  } finally {
+    image.release();
+  }
+}
+
+/** Bytes of the disk at least, and at most. */
+function bounds({ image, start, length }: Disk): { least: number; most: number } {
+  if (length !== null) return { least: length, most: length };
+  return { least: image.least - start, most: image.most - start };
+}
+
+/** A range: mostly short, mostly near the beginning, sometimes of whole blocks, now and then past the end. */
+function range(random: Random, disk: Disk, mayGrow: boolean): { offset: number; length: number } {
+  const { image } = disk;
+  const { most } = bounds(disk);
+  const grows = mayGrow && image.plan.growable && random.oneIn(6);
+  const size = grows ? image.contents.limit : most;
+  const unit = random.oneIn(4) ? 1 : [128, 512, 4096, 65536][random.below(4)]!;
+  const longest = image.template.longest;
+  const count = Math.max(1, Math.floor(longest / unit));
+  let length = unit * (1 + random.below(random.oneIn(3) ? count : Math.min(4, count)));
+  if (unit === 1) length = 1 + random.below(random.oneIn(2) ? 600 : Math.min(longest, 20_000));
+  const area = random.oneIn(2) ? size : Math.min(size, 16 * longest);
+  const past = random.oneIn(30) && !mayGrow ? longest : 0;
+  const offset = random.below(Math.ceil((area + past + 1) / unit)) * unit;
+  length = Math.min(length, MAX_IO_BYTES);
+  if (mayGrow) length = Math.min(length, Math.max(0, size - offset));
+  return { offset, length };
+}
+
+/** Fails unless the error is one that the request may have. */
+function mayFail(scene: Scene, disk: Disk, { error, unique }: Asked, what: string): void {
+  const errno = -error;
+  if (errno === 0 || scene.hits.has(unique) || scene.excused(errno, disk)) return;
+  throw new Failure(
+    `${what} of ${disk.name} fails with ${errnoName(errno)}, and no fault explains it`,
+  );
+}
+
+/** Fails for a transfer that succeeded though a fault was in its name, and for one not admitted once. */
+function succeeded(scene: Scene, disk: Disk, asked: Asked, isWhole: boolean, what: string): void {
+  if (isWhole && disk.image.isRaw && scene.hits.has(asked.unique)) {
+    throw new Failure(`${what} of ${disk.name} succeeds, although its transfer failed`);
+  }
+  const times = scene.admissions(asked.unique);
+  if (times !== 1) throw new Failure(`${what} of ${disk.name} was charged ${times} times`);
+}
+
+export function* read(
+  scene: Scene,
+  { random, uid, thread }: Self,
+  disk: Disk,
+  sentAs?: (unique: number) => void,
+): Steps<boolean> {
+  const { offset, length } = range(random, disk, false);
+  const before = bounds(disk);
+  const sent = scene.world.tick();
+  const request = {
+    opcode: abi.READ,
+    node: disk.node,
+    body: body.ioBody(disk.handle, offset, length),
+    uid,
+    thread,
+  };
+  const asked = yield* sentAs === undefined
+    ? ask(scene, request)
+    : askNoted(scene, request, sentAs);
+  if (asked.error === -ERRNO.EINTR) return false;
+  mayFail(scene, disk, asked, 'a read');
+  if (asked.error < 0) return true;
+  const after = bounds(disk);
+  const got = asked.payload.length;
+  const least = Math.max(0, Math.min(length, Math.min(before.least, after.least) - offset));
+  const most = Math.max(0, Math.min(length, after.most - offset));
+  if (got < least || got > most) {
+    throw new Failure(
+      `a read of ${length} at ${offset} of ${disk.name} has ${got} bytes, not ${least} to ${most}`,
+    );
+  }
+  if (got > 0) succeeded(scene, disk, asked, true, 'a read');
+  const fault = disk.image.contents.check(
+    asked.payload,
+    disk.start + offset,
+    sent,
+    scene.world.tick(),
+  );
+  if (fault !== null) throw new Failure(`a read of ${disk.image.plan.name}: ${fault}`);
+  return true;
+}
+
+function* askNoted(scene: Scene, request: Ask, sentAs: (unique: number) => void): Steps<Asked> {
+  let unique = 0;
+  const answer = (yield (resume) => {
+    unique = scene.kernel.ask(request, resume);
+    sentAs(unique);
+  }) as Answer;
+  if (!answer.isReply) throw new Gone();
+  return { ...answer, unique };
+}
+
+export function* write(
+  scene: Scene,
+  { random, uid, thread }: Self,
+  disk: Disk,
+  sentAs: (unique: number) => void = () => {},
+): Steps<boolean> {
+  const { image } = disk;
+  const { contents } = image;
+  const { offset, length } = range(random, disk, true);
+  if (length === 0) return true;
+  const place = disk.start + offset;
+  const change = contents.begin(place, length, false, scene.world.tick());
+  const payload = new Uint8Array(length);
+  fill(payload, place, change.version);
+  image.mayGrow(place + length);
+  const fromCache = random.oneIn(8);
+  const request = {
+    opcode: abi.WRITE,
+    node: disk.node,
+    body: body.writeBody(disk.handle, offset, payload, fromCache),
+    uid,
+    thread,
+  };
+  const asked = yield* askNoted(scene, request, sentAs);
+  const now = scene.world.tick();
+  if (disk.readOnly) {
+    contents.end(change, 0, now);
+    if (asked.error !== -ERRNO.EROFS)
+      throw new Failure('a write to a read-only disk is not refused');
+    return true;
+  }
+  if (asked.error === -ERRNO.EINTR) {
+    contents.forget(change);
+    return false;
+  }
+  if (asked.error < 0) {
+    contents.end(change, 0, now);
+    mayFail(scene, disk, asked, 'a write');
+    return true;
+  }
+  const written = new DataView(asked.payload.buffer).getUint32(abi.WRITE_OUT_SIZE, true);
+  if (written > length) throw new Failure(`a write of ${length} bytes has written ${written}`);
+  if (written < length && !scene.excused(0, disk)) {
+    throw new Failure(`a write of ${length} at ${offset} of ${disk.name} wrote ${written}`);
+  }
+  contents.end(change, written, now);
+  image.hasGrown(place + written);
+  succeeded(scene, disk, asked, written === length, 'a write');
+  return true;
+}
+
+/** fallocate(2): zeroes, punches, or sets room aside. */
+function* allocate(scene: Scene, { random, uid, thread }: Self, disk: Disk, mode: number): Steps {
+  const { image } = disk;
+  const { contents } = image;
+  const { offset, length } = range(random, disk, true);
+  if (length === 0) return;
+  const place = disk.start + offset;
+  const zeroes = (mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0;
+  const keepsSize = (mode & KEEP_SIZE) !== 0;
+  const change = zeroes ? contents.begin(place, length, true, scene.world.tick()) : null;
+  if (!keepsSize) image.mayGrow(place + length);
+  const asked = yield* ask(scene, {
+    opcode: abi.FALLOCATE,
+    node: disk.node,
+    body: body.allocateBody(mode, offset, length),
+    uid,
+    thread,
+  });
+  const now = scene.world.tick();
+  if (change !== null) contents.end(change, asked.error === 0 ? length : 0, now);
+  if (asked.error === 0) {
+    if (!keepsSize) image.hasGrown(place + length);
+    return;
+  }
+  const { EROFS, EOPNOTSUPP } = ERRNO;
+  if (disk.readOnly && asked.error === -EROFS) return;
+  // Room can be set aside, and unaligned zeros be written, only where the host has fallocate.
+  if (asked.error === -EOPNOTSUPP) return;
+  mayFail(scene, disk, asked, 'an fallocate');
+}
+
+/** What lseek(2) calls a hole reads as zeros. */
+function* seek(scene: Scene, { random }: Self, disk: Disk): Steps {
+  const { offset } = range(random, disk, false);
+  const whence = random.oneIn(2) ? SEEK_DATA : SEEK_HOLE;
+  const before = bounds(disk);
+  const asked = yield* ask(scene, {
+    opcode: abi.LSEEK,
+    node: disk.node,
+    body: body.seekBody(offset, whence),
+  });
+  if (asked.error === -ERRNO.ENXIO) {
+    if (whence === SEEK_HOLE && offset < before.least) {
+      throw new Failure(`SEEK_HOLE at ${offset} finds no hole, although the end is one`);
+    }
+    return;
+  }
+  mayFail(scene, disk, asked, 'an lseek');
+  if (asked.error !== 0) return;
+  const found = getU64(new DataView(asked.payload.buffer), abi.LSEEK_OUT_OFFSET);
+  const { most } = bounds(disk);
+  if (found < offset || found > most) {
+    throw new Failure(`lseek from ${offset} finds ${found} in a disk of ${most}`);
+  }
+}
+
+function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
+  const { image } = disk;
+  const sent = scene.world.tick();
+  const asked = yield* ask(scene, {
+    opcode: abi.FSYNC,
+    node: disk.node,
+    body: body.flushBody(disk.handle, random.oneIn(2)),
+  });
+  if (asked.error === 0 && !disk.readOnly) image.syncedAt = Math.max(image.syncedAt, sent);
+  if (asked.error !== 0 && !scene.hasLost(disk)) mayFail(scene, disk, asked, 'an fsync');
+}
+
+function* attributes(scene: Scene, disk: Disk): Steps {
+  const before = bounds(disk);
+  const size = yield* sizeOf(scene, disk);
+  const after = bounds(disk);
+  if (size < Math.min(before.least, after.least) || size > after.most) {
+    throw new Failure(`${disk.name} has ${size} bytes, not ${after.least} to ${after.most}`);
+  }
+}
+
+function* sizeOf(scene: Scene, disk: Disk): Steps<number> {
+  const asked = yield* ask(scene, {
+    opcode: abi.GETATTR,
+    node: disk.node,
+    body: body.zerosBody(abi.GETATTR_IN_BYTES),
+  });
+  if (asked.error !== 0) throw new Failure(`GETATTR fails with ${errnoName(-asked.error)}`);
+  const view = new DataView(asked.payload.buffer);
+  return getU64(view, abi.ATTR_OUT_ATTR + abi.ATTR_SIZE);
+}
+
+function* times(scene: Scene, disk: Disk): Steps {
+  const asked = yield* ask(scene, {
+    opcode: abi.SETATTR,
+    node: disk.node,
+    body: body.timesBody(),
+  });
+  if (disk.readOnly && asked.error === -ERRNO.EROFS) return;
+  if (!scene.hasLost(disk)) mayFail(scene, disk, asked, 'a change of times');
+}
+
+/** Nobody else uses the image meanwhile. */
+function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
+  const { image } = disk;
+  const size = random.below(image.contents.limit + 1);
+  const isSame = size === image.least && image.least === image.most;
+  const wasSize = image.most;
+  if (size % 512 !== 0) image.contents.ends.push(size);
+  const asked = yield* ask(scene, {
+    opcode: abi.SETATTR,
+    node: disk.node,
+    body: body.sizeBody(size),
+  });
+  const now = yield* sizeOf(scene, disk);
+  const isChanged = now !== wasSize;
+  if (asked.error === 0) {
+    if (disk.length !== null || isSame) return;
+    const rounded = Math.ceil(size / 512) * 512;
+    if (now !== rounded) throw new Failure(`truncate to ${size} leaves ${now} bytes`);
+  } else {
+    const isRefused = disk.readOnly || !image.plan.growable || !image.isRaw;
+    if (!isRefused) mayFail(scene, disk, asked, 'a truncate');
+  }
+  if (disk.length !== null) return;
+  if (asked.error === 0 && size < wasSize) image.contents.cut(size, scene.world.tick());
+  else if (isChanged && now < wasSize) image.contents.cut(now, scene.world.tick());
+  image.setSize(now);
+}
+
+export function* open(scene: Scene, disk: Disk): Steps {
+  const asked = yield* ask(scene, {
+    opcode: abi.OPEN,
+    node: disk.node,
+    body: body.openBody(disk.readOnly ? 0 : O_RDWR),
+  });
+  if (asked.error !== 0) throw new Failure(`OPEN fails with ${errnoName(-asked.error)}`);
+  disk.handle = getU64(new DataView(asked.payload.buffer), abi.OPEN_OUT_FH);
+}
+
+export function* close(scene: Scene, disk: Disk): Steps {
+  const { handle } = disk;
+  yield* ask(scene, { opcode: abi.RELEASE, node: disk.node, body: body.releaseBody(handle) });
+}
+
+function* reopen(scene: Scene, { random }: Self, disk: Disk): Steps {
+  if (random.oneIn(2))
+    yield* ask(scene, { opcode: abi.FLUSH, node: disk.node, body: body.zerosBody(24) });
+  yield* close(scene, disk);
+  yield* open(scene, disk);
+}
+
+/** A read or a write whose caller gets a signal, which may kill it. */
+function* interrupt(scene: Scene, self: Self, disk: Disk): Steps {
+  const { random } = self;
+  const { world, kernel, killed } = scene;
+  const thread = 1000 + random.below(1e6);
+  const kills = random.oneIn(2);
+  const afterNs = random.below([1000, 100_000, 50e6][random.below(3)]!);
+  const laterNs = random.oneIn(2) ? 0 : random.below(300e6);
+  const noted = (unique: number): void => {
+    world.schedule(afterNs, () => {
+      if (kills && laterNs === 0) killed.add(thread);
+      if (!kernel.isWaiting(unique)) return;
+      kernel.tell({ opcode: abi.INTERRUPT, node: 0, body: body.interruptBody(unique) });
+    });
+    if (kills && laterNs > 0) world.schedule(afterNs + laterNs, () => killed.add(thread));
+  };
+  const victim = { ...self, thread };
+  const isDone = random.oneIn(2)
+    ? yield* read(scene, victim, disk, noted)
+    : yield* write(scene, victim, disk, noted);
+  if (!isDone && !killed.has(thread)) throw new Failure('EINTR, though nobody kills the caller');
+  killed.delete(thread);
+}
+
+function* space(scene: Scene): Steps {
+  const asked = yield* ask(scene, {
+    opcode: abi.STATFS,
+    node: abi.ROOT_ID,
+    body: body.zerosBody(0),
+  });
+  if (asked.error !== 0) throw new Failure(`STATFS fails with ${errnoName(-asked.error)}`);
+}
+
+/** Requests that make no sense get an error, and do nothing else. */
+function* odd(scene: Scene, { random }: Self, disk: Disk): Steps {
+  const opcodes = [
+    abi.UNLINK,
+    abi.RENAME,
+    abi.CREATE,
+    60,
+    3000,
+    abi.ACCESS,
+    abi.READDIR,
+    abi.LOOKUP,
+  ];
+  const opcode = opcodes[random.below(opcodes.length)]!;
+  const node = random.oneIn(2) ? disk.node : random.below(100_000);
+  const bytes = new Uint8Array(random.below(200));
+  for (let i = 0; i < bytes.length; i++) bytes[i] = random.below(256);
+  yield* ask(scene, { opcode, node, body: bytes });
+}

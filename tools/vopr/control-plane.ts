@@ -1,0 +1,219 @@
+import type { MessagePort } from 'node:worker_threads';
+import { inflateRawSync, constants as zlib } from 'node:zlib';
+import { ZSTDDecoder } from 'zstddec';
+import type { InflateCall } from '../../src/image/inflate-calls.js';
+import { zstdFrameBytes } from '../../src/image/zstd-frame.js';
+import type { FromPlane, ToPlane } from '../../src/plane/messages.js';
+import { type Conclusion, conclude } from '../../src/server/conclusion.js';
+import { type Event, Lifecycle } from '../../src/server/lifecycle.js';
+import type { Coverage } from './coverage.js';
+import type { FuseKernel } from './fuse-kernel.js';
+import type { HostFiles } from './host-files.js';
+import type { Entry, RingTarget } from './sim-ring.js';
+import type { World } from './world.js';
+
+const zstd = new ZSTDDecoder();
+/** Must be there before a run with Zstandard. */
+export const zstdReady = zstd.init();
+
+/** Messages between the two threads take this long at most, nanoseconds. */
+const MESSAGE_NS = 20_000;
+/** As in mount-session.ts: an umount(2) that takes longer waits for write-back, which limits must not hold. */
+const BUSY_KNOWN_NS = 50e6;
+
+/** The eventfd by which the control plane wakes the data plane. */
+export class WakeFile implements RingTarget {
+  #count = 0;
+  #read: (() => void) | null = null;
+
+  start(_entry: Entry, done: (result: number) => void): void {
+    this.#read = () => done(8);
+    this.#look();
+  }
+
+  add(): void {
+    this.#count++;
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#count === 0 || this.#read === null) return;
+    const read = this.#read;
+    this.#count = 0;
+    this.#read = null;
+    read();
+  }
+}
+
+/** What happens to the mount that its daemon does not decide. */
+export interface Surroundings {
+  /** Files of the mount are open. */
+  isBusy(): boolean;
+  /** The files can be used. */
+  ready(): void;
+}
+
+/** The main thread: the real life cycle, with simulated actions. */
+export class ControlPlane {
+  conclusion: Conclusion | null = null;
+  readonly lifecycle: Lifecycle;
+  readonly #world: World;
+  readonly #kernel: FuseKernel;
+  readonly #files: HostFiles;
+  readonly #port: MessagePort;
+  readonly #wake: WakeFile;
+  readonly #coverage: Coverage;
+  readonly #images: { name: string; path: string }[];
+  readonly #delay: (most: number) => number;
+  #isMounted = false;
+  #isRunning = true;
+  #isGone = false;
+
+  constructor(
+    world: World,
+    kernel: FuseKernel,
+    files: HostFiles,
+    port: MessagePort,
+    wake: WakeFile,
+    coverage: Coverage,
+    images: { name: string; path: string }[],
+    delay: (most: number) => number,
+    around: Surroundings,
+  ) {
+    this.#world = world;
+    this.#kernel = kernel;
+    this.#files = files;
+    this.#port = port;
+    this.#wake = wake;
+    this.#coverage = coverage;
+    this.#images = images;
+    this.#delay = delay;
+    this.lifecycle = new Lifecycle({
+      announce: () => around.ready(),
+      unmount: () => this.#unmount(around.isBusy()),
+      drain: () => this.#send({ kind: 'drain' }),
+      flush: () => this.#send({ kind: 'flush' }),
+      close: () => this.#close(),
+      'let-go': () => this.#close(),
+      'exit-soon': () => this.#later(10e9, () => this.#end()),
+      end: () => this.#end(),
+    });
+  }
+
+  get hasEnded(): boolean {
+    return this.conclusion !== null;
+  }
+
+  /** A message of the data plane's thread. */
+  readonly received = (message: FromPlane): void => {
+    this.#later(this.#delay(MESSAGE_NS), () => this.#take(message));
+  };
+
+  /** Something happens to the mount. */
+  tell(event: Event): void {
+    const { state } = this.lifecycle;
+    this.#coverage.add(`life ${state} ${event.kind}`);
+    this.lifecycle.tell(event);
+  }
+
+  /** The mount and its data plane are there. */
+  mounted(): void {
+    this.#isMounted = true;
+    this.tell({ kind: 'mounted' });
+  }
+
+  /** A signal that asks for the end: as in run.ts. @param now It is SIGQUIT. */
+  signal(now: boolean): void {
+    const atOnce = now || this.lifecycle.isAsked;
+    this.tell({ kind: atOnce ? 'abort' : 'terminate' });
+  }
+
+  /** The data plane's thread has ended; a message is its reason where that was no order. */
+  threadEnded(message: string | null): void {
+    const wasRunning = this.#isRunning;
+    this.#isRunning = false;
+    if (wasRunning && message !== null) this.tell({ kind: 'crashed', message });
+  }
+
+  #take(message: FromPlane): void {
+    switch (message.kind) {
+      case 'log':
+      case 'figures':
+        return;
+      case 'call': {
+        this.#later(this.#delay(1e6), () => {
+          const result = this.#files.slowCall(message);
+          this.#send({ kind: 'result', request: message.request, result });
+        });
+        return;
+      }
+      case 'inflate':
+        this.#later(this.#delay(1e6), () => {
+          this.#send({ kind: 'inflated', request: message.request, cluster: inflateNow(message) });
+        });
+        return;
+      default:
+        // The thread ends by itself after its last words.
+        if (['refused', 'flushed', 'flush-failed'].includes(message.kind)) this.#isRunning = false;
+        this.tell(message);
+    }
+  }
+
+  #later(afterNs: number, event: () => void): void {
+    this.#world.schedule(afterNs, () => {
+      if (!this.#isGone) event();
+    });
+  }
+
+  #send(message: ToPlane): void {
+    if (!this.#isRunning) return;
+    this.#later(this.#delay(MESSAGE_NS), () => {
+      this.#port.postMessage(message);
+      this.#wake.add();
+    });
+  }
+
+  /** umount(2). A mount that is in use is detached instead. */
+  #unmount(isBusy: boolean): void {
+    const takes = isBusy ? this.#delay(1e6) : this.#delay(200e6);
+    if (takes > BUSY_KNOWN_NS) this.#later(BUSY_KNOWN_NS, () => this.#send({ kind: 'release' }));
+    this.#later(takes, () => {
+      if (!isBusy) this.#kernel.disconnect();
+      this.#later(this.#delay(1e6), () => this.tell({ kind: 'unmounted' }));
+    });
+  }
+
+  #close(): void {
+    if (!this.#isMounted) return;
+    this.#later(this.#delay(1e6), () => {
+      if (this.#isRunning) this.#world.stop = 'terminated';
+      this.#isRunning = false;
+      this.#kernel.disconnect();
+      this.tell({ kind: 'closed' });
+    });
+  }
+
+  #end(): void {
+    if (this.hasEnded) return;
+    this.#isGone = true;
+    this.conclusion = conclude(this.lifecycle.end, this.#images as never);
+    // A process that ends takes its threads along.
+    if (this.#isRunning) this.#world.stop = 'the process has ended';
+    this.#kernel.disconnect();
+  }
+}
+
+function inflateNow({ method, bytes, clusterBytes }: InflateCall): Uint8Array | null {
+  try {
+    const cluster =
+      method === 'zlib'
+        ? inflateRawSync(bytes, {
+            maxOutputLength: clusterBytes,
+            finishFlush: zlib.Z_SYNC_FLUSH,
+          })
+        : zstd.decode(bytes.subarray(0, zstdFrameBytes(bytes)), clusterBytes);
+    return cluster.length === clusterBytes ? cluster : null;
+  } catch {
+    return null;
+  }
+}

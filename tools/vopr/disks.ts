@@ -1,0 +1,121 @@
+import { Contents } from './contents.js';
+import type { ImagePlan, Template } from './plan.js';
+import type { World } from './world.js';
+
+const SECTOR = 512;
+
+export function roundUpToSector(size: number): number {
+  return Math.ceil(size / SECTOR) * SECTOR;
+}
+
+/** What is known of an image, over all sessions of a run. */
+export class Image {
+  readonly plan: ImagePlan;
+  readonly template: Template;
+  readonly path: string;
+  readonly contents: Contents;
+  /** The size is between these, bytes: they differ while a change of it is under way or has failed. */
+  least: number;
+  most: number;
+  /** Tick of sending of the newest flush that was acknowledged: what was acknowledged before is durable. */
+  syncedAt = 0;
+  /** Tick at which an fsync of the host failed last: what was written before may be lost for ever. */
+  lostAt = 0;
+  /** A session has ended suddenly: clusters may have leaked. */
+  mayLeak = false;
+  #users = 0;
+  #isAlone = false;
+  readonly #waiting: { alone: boolean; go: () => void }[] = [];
+
+  constructor(plan: ImagePlan, template: Template, path: string, base: Buffer) {
+    this.plan = plan;
+    this.template = template;
+    this.path = path;
+    const growth = plan.growable ? Math.max(base.length * template.growth, 64 << 10) : 0;
+    const all = Buffer.alloc(Math.max(base.length, growth));
+    base.copy(all);
+    this.contents = new Contents(all);
+    this.contents.ends.push(template.size);
+    this.least = base.length;
+    this.most = base.length;
+  }
+
+  get isRaw(): boolean {
+    return this.template.kind === null;
+  }
+
+  /** A change that can make the image longer is sent. */
+  mayGrow(end: number): void {
+    if (this.plan.growable) this.most = Math.max(this.most, roundUpToSector(end));
+  }
+
+  hasGrown(end: number): void {
+    if (this.plan.growable) this.least = Math.max(this.least, roundUpToSector(end));
+  }
+
+  setSize(size: number): void {
+    this.least = size;
+    this.most = size;
+  }
+
+  /** Calls `go` when the image may be used; `alone`: by nobody else. */
+  acquire(alone: boolean, go: () => void): void {
+    this.#waiting.push({ alone, go });
+    this.#grant();
+  }
+
+  release(): void {
+    this.#users--;
+    this.#isAlone = false;
+    this.#grant();
+  }
+
+  /** Nobody uses it any more: their session has ended. */
+  reset(): void {
+    this.#users = 0;
+    this.#isAlone = false;
+    this.#waiting.length = 0;
+  }
+
+  #grant(): void {
+    for (;;) {
+      const next = this.#waiting[0];
+      if (next === undefined || this.#isAlone || (next.alone && this.#users > 0)) return;
+      this.#waiting.shift();
+      this.#users++;
+      this.#isAlone = next.alone;
+      next.go();
+    }
+  }
+}
+
+/** A disk of a session: an image, or a part of one. */
+export interface Disk {
+  name: string;
+  image: Image;
+  start: number;
+  /** Bytes; null: up to the end of the image. */
+  length: number | null;
+  readOnly: boolean;
+  /** Node and open handle in the mount. */
+  node: number;
+  handle: number;
+}
+
+/** A caller waits for something: it is called with the function that lets the caller go on. */
+export type Effect = (resume: (value?: unknown) => void) => void;
+export type Steps<T = void> = Generator<Effect, T, unknown>;
+
+export function pause(world: World, ns: number): Effect {
+  return (resume) => world.schedule(ns, () => resume());
+}
+
+/** Runs a caller to its end. */
+export function drive(steps: Steps, ended: () => void): void {
+  const go = (value?: unknown): void => {
+    const step = steps.next(value);
+    if (step.done === true) ended();
+    else step.value(go);
+  };
+  go();
+}

@@ -1,0 +1,280 @@
+import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import type { SlowCall } from '../../src/plane/messages.js';
+import { lseekNow } from '../../src/sys/libc.js';
+import { bytesAt } from '../../src/sys/memory.js';
+import { pread, pwrite } from '../../src/sys/transfer.js';
+import * as abi from '../../src/uring/abi.js';
+import { TAG_INDEX, TAG_IO } from '../../src/uring/tags.js';
+import { ERRNO } from '../../src/util/errno.js';
+import type { Random } from '../exerciser/random.js';
+import type { Coverage } from './coverage.js';
+import { type Barrier, type Change, HostRecord } from './record.js';
+import type { Entry, RingTarget } from './sim-ring.js';
+import type { World } from './world.js';
+
+const SECTOR = 512;
+const KEEP_SIZE = 0x01;
+const PUNCH_HOLE = 0x02;
+const ZERO_RANGE = 0x10;
+const NAMES: Readonly<Record<number, string>> = {
+  [abi.OP_READ]: 'read',
+  [abi.OP_WRITE]: 'write',
+  [abi.OP_FSYNC]: 'fsync',
+  [abi.OP_FALLOCATE]: 'fallocate',
+};
+
+/** How a simulated host behaves. */
+export interface HostPlan {
+  /** Of the random numbers. */
+  seed: number;
+  /** One of this many operations fails; 0: none. */
+  faults: number;
+  /** This operation fails, counted from 1, and with `forever` every later one. 0: none. */
+  failing: number;
+  forever: boolean;
+  /** One of this many transfers is short; 0: none. */
+  shorts: number;
+  /** One of this many operations never ends; 0: none. */
+  stuck: number;
+  /** Usual and longest time of an operation, nanoseconds. */
+  usualNs: number;
+  longestNs: number;
+  /** Time of an fsync. */
+  flushNs: number;
+  /** The host has no fallocate. */
+  plain: boolean;
+  /** Bytes past its present end up to which a file can grow. */
+  room: number;
+  /** Offsets, lengths and addresses must be multiples of this. */
+  alignment: number;
+}
+
+/** The files behind the images of a run: real ones in memory, with simulated times and faults. */
+export class HostFiles {
+  /** Operations so far. */
+  operations = 0;
+  /** Errors and short transfers so far. */
+  faults = 0;
+  /** Errno numbers that have been given, positive. */
+  readonly given = new Set<number>();
+  /** By descriptor: the tick at which an fsync has failed last. */
+  readonly lostAt = new Map<number, number>();
+  readonly records = new Map<number, HostRecord>();
+  readonly #world: World;
+  readonly #plan: HostPlan;
+  readonly #coverage: Coverage;
+  readonly #randomOf: (operation: number) => Random;
+  readonly #pending = new Set<() => number>();
+  readonly #limits = new Map<number, number>();
+  readonly #hit: (request: number) => void;
+
+  /** @param hit Called with the number of each request in whose name an operation fails. */
+  constructor(
+    world: World,
+    plan: HostPlan,
+    coverage: Coverage,
+    randomOf: (operation: number) => Random,
+    hit: (request: number) => void,
+  ) {
+    this.#hit = hit;
+    this.#world = world;
+    this.#plan = plan;
+    this.#coverage = coverage;
+    this.#randomOf = randomOf;
+  }
+
+  /** A file that the ring may use. */
+  target(descriptor: number): RingTarget {
+    const limit = fstatSync(descriptor).size + this.#plan.room;
+    this.#limits.set(descriptor, limit - (limit % SECTOR || 0));
+    return { start: (entry, done) => this.#start(descriptor, entry, done) };
+  }
+
+  /** A file whose changes are kept, for power cuts. */
+  watch(descriptor: number): void {
+    this.records.set(descriptor, new HostRecord(() => this.#world.tick()));
+  }
+
+  /** lseek(2), ftruncate(2) and futimens(2), which other threads make. */
+  slowCall({ call, request, descriptor, ...rest }: SlowCall): number {
+    const { offset, whence } = { offset: 0, whence: 0, ...rest };
+    const random = this.#randomOf(++this.operations);
+    const tag = TAG_IO | request;
+    const fault = this.#fault(call, random, tag);
+    if (fault !== 0) return fault;
+    if (call === 'lseek') return lseekNow(descriptor, offset, whence);
+    if (call !== 'ftruncate') return 0;
+    if (offset > this.#limits.get(descriptor)!) return this.#give(call, ERRNO.ENOSPC, tag);
+    const change = this.#change(descriptor, 'size', offset, 0, null);
+    ftruncateSync(descriptor, offset);
+    this.#done(change, 0);
+    return 0;
+  }
+
+  /** How long the operation takes. */
+  #delay(opcode: number, random: Random): number {
+    const { usualNs, longestNs, flushNs, stuck } = this.#plan;
+    if (stuck > 0 && random.oneIn(stuck)) return Infinity;
+    if (opcode === abi.OP_FSYNC) return flushNs / 2 + random.below(flushNs);
+    if (random.oneIn(50)) return random.below(longestNs);
+    return usualNs / 2 + random.below(usualNs);
+  }
+
+  #start(descriptor: number, entry: Entry, done: (result: number) => void): void {
+    const { opcode, address, length, offset } = entry;
+    const random = this.#randomOf(++this.operations);
+    let change: Change | null = null;
+    let barrier: Barrier | null = null;
+    let bytes: Buffer | null = null;
+    if (opcode === abi.OP_WRITE) {
+      bytes = Buffer.from(bytesAt(address, length));
+      change = this.#change(descriptor, 'write', offset, length, bytes);
+    } else if (opcode === abi.OP_FALLOCATE) {
+      // In such an entry the length field has the mode, and the address field the length.
+      const kind = (length & (PUNCH_HOLE | ZERO_RANGE)) !== 0 ? 'zero' : 'longer';
+      change = this.#change(descriptor, kind, offset, address, null);
+    } else if (opcode === abi.OP_FSYNC) {
+      barrier = { file: 0, issued: this.#world.tick(), done: Infinity };
+      this.records.get(descriptor)?.barriers.push(barrier);
+    }
+    this.#world.trace?.(`${NAMES[opcode]} of ${descriptor} ${offset}+${length} begins`);
+    const delay = this.#delay(opcode, random);
+    if (delay === Infinity) this.#coverage.add(`host ${NAMES[opcode]} never ends`);
+    const perform = (): number => {
+      this.#pending.delete(perform);
+      if (bytes !== null && !bytes.equals(bytesAt(address, length))) {
+        throw new Error('memory has changed while the host wrote it');
+      }
+      const result = this.#perform(descriptor, entry, random);
+      const place = `${offset}+${length} (${address})`;
+      this.#world.trace?.(`${NAMES[opcode]} of ${descriptor} ${place}: ${result}`);
+      if (change !== null) this.#done(change, result);
+      if (barrier !== null && result === 0) barrier.done = this.#world.tick();
+      if (barrier !== null && result < 0) this.#lose(descriptor, barrier);
+      return result;
+    };
+    this.#pending.add(perform);
+    if (delay < Infinity) this.#world.schedule(delay, () => done(perform()));
+  }
+
+  /** The process has ended: some of its operations that are under way are still carried out. */
+  abandon(random: Random): void {
+    for (const perform of [...this.#pending]) if (random.oneIn(2)) perform();
+    this.#pending.clear();
+  }
+
+  #perform(descriptor: number, entry: Entry, random: Random): number {
+    const { opcode, address, length, offset, tag } = entry;
+    const name = NAMES[opcode]!;
+    const { alignment, plain, shorts } = this.#plan;
+    if (opcode <= abi.OP_WRITE && opcode >= abi.OP_READ) {
+      if (((offset | address | length) & (alignment - 1)) !== 0) return -ERRNO.EINVAL;
+    }
+    const fault = this.#fault(name, random, tag);
+    if (opcode === abi.OP_FSYNC) return fault;
+    if (opcode === abi.OP_FALLOCATE) {
+      if (fault !== 0) return fault;
+      if (plain) return -ERRNO.EOPNOTSUPP;
+      return this.#allocate(descriptor, length, offset, address, tag);
+    }
+    const isShort = fault === 0 && shorts > 0 && random.oneIn(shorts);
+    let most = length;
+    // A direct transfer is short by whole blocks.
+    if (isShort) most = toSector(offset, random.below(length));
+    if (isShort && alignment > 1) most -= most % alignment;
+    // A transfer of nothing would mean the end of the file.
+    if (isShort && most === 0) most = length;
+    if (most < length) this.#note(`host ${name} is short`);
+    if (opcode === abi.OP_READ)
+      return fault !== 0 ? fault : pread(descriptor, address, most, offset);
+    const room = this.#limits.get(descriptor)! - offset;
+    if (fault === 0 && room <= 0) return this.#give(name, ERRNO.ENOSPC, tag);
+    if (most > room) most = room - (room % alignment);
+    if (fault === 0 && most <= 0) return this.#give(name, ERRNO.ENOSPC, tag);
+    if (fault === 0) return pwrite(descriptor, address, most, offset);
+    // A write that fails may have been made in part.
+    const torn = Math.min(toSector(offset, random.below(length + SECTOR)), length, room);
+    if (torn > 0 && random.oneIn(2)) pwrite(descriptor, address, torn, offset);
+    return fault;
+  }
+
+  #allocate(descriptor: number, mode: number, offset: number, length: number, tag: number): number {
+    const { size } = fstatSync(descriptor);
+    const end = offset + length;
+    if ((mode & KEEP_SIZE) === 0 && end > this.#limits.get(descriptor)!) {
+      return this.#give('fallocate', ERRNO.ENOSPC, tag);
+    }
+    if ((mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < size) {
+      const zeros = Buffer.alloc(Math.min(length, size - offset));
+      writeSync(descriptor, zeros, 0, zeros.length, offset);
+    }
+    if ((mode & KEEP_SIZE) === 0 && end > size) ftruncateSync(descriptor, end);
+    return 0;
+  }
+
+  /** 0 or -errno. */
+  #fault(name: string, random: Random, tag: number): number {
+    const { faults, failing, forever } = this.#plan;
+    const isDue =
+      failing > 0 && (this.operations === failing || (forever && this.operations > failing));
+    if (!isDue && (faults === 0 || !random.oneIn(faults))) return 0;
+    const errnos =
+      name === 'read' || name === 'lseek' ? [ERRNO.EIO] : [ERRNO.EIO, ERRNO.ENOSPC, ERRNO.EDQUOT];
+    return this.#give(name, errnos[random.below(errnos.length)]!, tag);
+  }
+
+  #give(name: string, errno: number, tag: number): number {
+    this.#note(`host ${name} fails with ${errno}`);
+    this.given.add(errno);
+    if (tag !== 0) this.#hit(tag & TAG_INDEX);
+    return -errno;
+  }
+
+  #note(name: string): void {
+    this.faults++;
+    this.#coverage.add(name);
+  }
+
+  #change(
+    descriptor: number,
+    kind: Change['kind'],
+    offset: number,
+    length: number,
+    bytes: Buffer | null,
+  ): Change | null {
+    const record = this.records.get(descriptor);
+    if (record === undefined) return null;
+    const issued = record.tick();
+    const change = { file: 0, kind, offset, length, bytes, issued, done: Infinity, failed: false };
+    record.changes.push(change);
+    return change;
+  }
+
+  /** @param result Bytes written, 0, or -errno: then any part of the change may have been made. */
+  #done(change: Change | null, result: number): void {
+    if (change === null) return;
+    change.done = this.#world.tick();
+    change.failed = result < 0;
+    if (result > 0) change.length = result;
+  }
+
+  /** An fsync has failed: the host counts all that it should have written as clean. */
+  #lose(descriptor: number, { issued }: Barrier): void {
+    this.lostAt.set(descriptor, this.#world.tick());
+    const record = this.records.get(descriptor);
+    if (record === undefined) return;
+    const certain = Math.max(
+      0,
+      ...record.barriers.filter((one) => one.done < Infinity).map((one) => one.issued),
+    );
+    for (const change of record.changes) {
+      if (change.done > certain && change.issued < issued) change.failed = true;
+    }
+  }
+}
+
+/** Bytes from `offset` to the last border of sectors among the next `length`: sectors are never torn. */
+function toSector(offset: number, length: number): number {
+  const end = offset + length;
+  return Math.max(0, end - (end % SECTOR) - offset);
+}

@@ -1,0 +1,101 @@
+import { RATES, type RateKey } from '../../src/throttle/bursts.js';
+import type { Group, Throttle } from '../../src/throttle/throttle.js';
+import { Failure } from './world.js';
+
+/** A bucket that leaks at the limit holds this much of it, and the largest request, at most. */
+const SLACK_S = 0.012;
+
+interface Bucket {
+  limit: number;
+  level: number;
+  largest: number;
+  atNs: number;
+}
+
+/** Looks at each admission of a throttle: once for each request, and within all limits. */
+export class LimitsCheck {
+  readonly counts = { reads: 0, writes: 0, discards: 0, bytes: 0 };
+  /** From now on no limit holds. */
+  isReleased = false;
+  readonly #throttle: Throttle;
+  readonly #buckets = new Map<Group, Map<RateKey, Bucket>>();
+
+  readonly #admitted: (request: number) => void;
+
+  /** @param admitted Called with each request that is admitted. */
+  constructor(throttle: Throttle, admitted: (request: number) => void) {
+    this.#throttle = throttle;
+    this.#admitted = admitted;
+    const submitted = new Map<number, { member: number; direction: number; bytes: number }>();
+    const { submit, next, drain } = throttle;
+    throttle.submit = (request, member, direction, bytes, now) => {
+      const isAdmitted = submit.call(throttle, request, member, direction, bytes, now);
+      if (isAdmitted) this.#admit(request, member, direction, bytes, now);
+      else submitted.set(request, { member, direction, bytes });
+      return isAdmitted;
+    };
+    throttle.next = (now) => {
+      const request = next.call(throttle, now);
+      if (request < 0) return request;
+      const { member, direction, bytes } = submitted.get(request)!;
+      this.#admit(request, member, direction, bytes, now);
+      return request;
+    };
+    throttle.drain = () => {
+      this.isReleased = true;
+      drain.call(throttle);
+    };
+    const { setLimits, setBursts } = throttle;
+    throttle.setLimits = (group, limits, now) => {
+      setLimits.call(throttle, group, limits, now);
+      this.#buckets.delete(group);
+    };
+    throttle.setBursts = (group, bursts, now) => {
+      setBursts.call(throttle, group, bursts, now);
+      this.#buckets.delete(group);
+    };
+  }
+
+  #admit(request: number, member: number, direction: number, bytes: number, now: number): void {
+    this.#admitted(request);
+    const { counts } = this;
+    counts.bytes += bytes;
+    if (direction === 0) counts.reads++;
+    else if (direction === 1) counts.writes++;
+    else counts.discards++;
+    if (this.isReleased || direction > 1) return;
+    for (
+      let group: Group | null = this.#throttle.memberGroup(member);
+      group !== null;
+      group = group.parent
+    ) {
+      for (const [key, bucket] of this.#bucketsOf(group)) {
+        if (key[0] === 'r' && direction !== 0) continue;
+        if (key[0] === 'w' && direction !== 1) continue;
+        const cost = key.endsWith('bps') ? bytes : 1;
+        const leaked = ((now - bucket.atNs) / 1e9) * bucket.limit;
+        bucket.level = Math.max(0, bucket.level - leaked) + cost;
+        bucket.atNs = now;
+        bucket.largest = Math.max(bucket.largest, cost);
+        if (bucket.level <= bucket.limit * SLACK_S + bucket.largest) continue;
+        const over = `${Math.round(bucket.level)} at ${bucket.limit}/s`;
+        throw new Failure(`group ${group.path || '/'} exceeds its ${key}: ${over}`);
+      }
+    }
+  }
+
+  #bucketsOf(group: Group): Map<RateKey, Bucket> {
+    let buckets = this.#buckets.get(group);
+    if (buckets !== undefined) return buckets;
+    buckets = new Map();
+    this.#buckets.set(group, buckets);
+    const { limits, bursts } = group;
+    if (limits.iopsSize > 0) return buckets;
+    for (const key of RATES) {
+      const limit = limits[key];
+      if (limit === Infinity || bursts[key] !== null) continue;
+      buckets.set(key, { limit, level: 0, largest: 0, atNs: -Infinity });
+    }
+    return buckets;
+  }
+}

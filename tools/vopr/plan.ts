@@ -1,0 +1,298 @@
+import { Random } from '../exerciser/random.js';
+import type { HostPlan } from './host-files.js';
+import { KINDS } from './image-kinds.js';
+
+/** Streams of random numbers; those of operations and of the host have numbers from a thousand on. */
+const SHAPE = 1;
+const HOST = 1000;
+const OPERATIONS = 100_000;
+
+export const MIB = 1 << 20;
+
+export interface ImagePlan {
+  name: string;
+  /** Number in TEMPLATES. */
+  template: number;
+  growable: boolean;
+  /** It can grow to this many bytes. */
+  limit: number;
+  /** Views of parts of it, in sectors: disks of their own. */
+  views: { name: string; start: number; length: number }[];
+}
+
+/** Kinds of images: a title, and how they can be used. */
+export interface Template {
+  title: string;
+  /** Null: a raw image of `size` bytes. */
+  kind: (typeof KINDS)[number] | null;
+  size: number;
+  alignments: readonly number[];
+  longest: number;
+  growth: number;
+}
+
+const KIB = 1024;
+
+function raw(title: string, size: number): Template {
+  const alignments = size % 4096 === 0 ? [1, 512, 4096] : [1];
+  return { title, kind: null, size, alignments, longest: 256 * KIB, growth: 3 };
+}
+
+export const TEMPLATES: readonly Template[] = [
+  raw('raw', 2 * MIB),
+  raw('raw, small', 64 * KIB),
+  raw('raw, no whole sectors', 300 * KIB + 77),
+  raw('raw, empty', 0),
+  ...KINDS.map((kind) => ({
+    title: kind.title,
+    kind,
+    size: 0,
+    alignments: kind.alignments,
+    longest: kind.longest,
+    growth: kind.growth ?? 0,
+  })),
+];
+
+export const OPERATION_KINDS = [
+  'read',
+  'write',
+  'zero',
+  'punch',
+  'reserve',
+  'seek',
+  'flush',
+  'attributes',
+  'times',
+  'resize',
+  'reopen',
+  'interrupt',
+  'space',
+  'control',
+  'odd',
+] as const;
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+const WEIGHTS: Readonly<Record<OperationKind, number>> = {
+  read: 30,
+  write: 40,
+  zero: 6,
+  punch: 6,
+  reserve: 3,
+  seek: 4,
+  flush: 8,
+  attributes: 2,
+  times: 1,
+  resize: 2,
+  reopen: 2,
+  interrupt: 5,
+  space: 1,
+  control: 10,
+  odd: 2,
+};
+const WEIGHT_SUM = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
+
+/** One step of a caller. All else about it comes from the random numbers of its stream. */
+export interface Operation {
+  kind: OperationKind;
+  stream: number;
+  /** The caller pauses before it, nanoseconds. */
+  pauseNs: number;
+}
+
+/** How a session ends. */
+export const ENDS = [
+  'umount',
+  'busy umount',
+  'terminate',
+  'terminate twice',
+  'kill',
+  'power cut',
+  'crash',
+  'abort',
+] as const;
+export type EndKind = (typeof ENDS)[number];
+
+/** What happens to a session besides its end. */
+export const DISTURBANCES = ['terminate', 'end now', 'unmount', 'crash', 'thread crash'] as const;
+export interface Disturbance {
+  kind: (typeof DISTURBANCES)[number];
+  /** Nanoseconds after the start of the data plane; below 0: before it. */
+  atNs: number;
+}
+
+/** One mount of the images. */
+export interface SessionPlan {
+  readOnly: boolean;
+  alignment: number;
+  depth: 'auto' | number;
+  pollUs: number;
+  groups: number;
+  host: HostPlan;
+  /** The steps of each caller. */
+  callers: Operation[][];
+  end: EndKind;
+  /** When it ends, nanoseconds after it is ready; Infinity: when all callers have finished. */
+  endNs: number;
+  disturbances: Disturbance[];
+  /** INIT comes this late, nanoseconds. */
+  initNs: number;
+}
+
+/** All that happens in a run. */
+export interface Plan {
+  seed: number;
+  images: ImagePlan[];
+  sessions: SessionPlan[];
+}
+
+/** What a run is asked to do otherwise. */
+export interface Wishes {
+  /** Only images of this template. */
+  template?: number | undefined;
+  end?: EndKind | undefined;
+  /** No random faults, but this operation of the host fails in the first session. */
+  failing?: number | undefined;
+  forever?: boolean | undefined;
+  /** Only these operations of callers, by stream. */
+  keep?: ReadonlySet<number> | undefined;
+}
+
+export function makePlan(seed: number, wishes: Wishes = {}): Plan {
+  const random = new Random(seed, SHAPE);
+  const images = makeImages(random, wishes.template);
+  const count = wishes.failing !== undefined ? 1 : 1 + random.below(3);
+  const sessions: SessionPlan[] = [];
+  for (let i = 0; i < count; i++) sessions.push(makeSession(random, images, i, seed, wishes));
+  return { seed, images, sessions };
+}
+
+function makeImages(random: Random, template: number | undefined): ImagePlan[] {
+  const many = random.oneIn(40);
+  const count = many ? 20 + random.below(200) : 1 + random.below(random.oneIn(3) ? 4 : 1);
+  const images: ImagePlan[] = [];
+  for (let i = 0; i < count; i++) {
+    const number = template ?? (many ? random.below(4) : random.below(TEMPLATES.length));
+    const { growth, size } = TEMPLATES[number]!;
+    const growable = growth > 0 && random.oneIn(2);
+    const views: ImagePlan['views'] = [];
+    if (!growable && number === 0 && random.oneIn(3)) {
+      const start = random.below(1000) * 512;
+      views.push({ name: `i${i}.p1`, start, length: (1 + random.below(2000)) * 512 });
+      if (random.oneIn(2)) views.push({ name: `i${i}.p2`, start: start + 512, length: 64 * KIB });
+    }
+    // The size of an image that qemu-img has made is known later: `growth` counts from there.
+    const limit = growable ? Math.max(growth, growth * size) : 0;
+    images.push({ name: `i${i}`, template: number, growable, limit, views });
+  }
+  return images;
+}
+
+function makeSession(
+  random: Random,
+  images: readonly ImagePlan[],
+  number: number,
+  seed: number,
+  wishes: Wishes,
+): SessionPlan {
+  const alignments = images
+    .map((image) => TEMPLATES[image.template]!.alignments)
+    .reduce((all, some) => all.filter((one) => some.includes(one)));
+  const isDeep = random.oneIn(6);
+  const callers = makeCallers(random, isDeep, number, wishes.keep);
+  const host = makeHost(random, seed, number, alignments);
+  if (wishes.failing !== undefined) {
+    Object.assign(host, { faults: 0, shorts: 0, stuck: 0, failing: wishes.failing });
+    host.forever = wishes.forever === true;
+  }
+  const waits = host.stuck === 0 && random.oneIn(2);
+  const end = wishes.end ?? ENDS[random.below(ENDS.length)]!;
+  return {
+    readOnly: random.oneIn(12),
+    alignment: host.alignment,
+    depth: random.oneIn(2) ? 'auto' : 1 + random.below(random.oneIn(2) ? 8 : 256),
+    pollUs: random.oneIn(4) ? 50 : 0,
+    groups: random.oneIn(20) ? 50 + random.below(200) : random.below(7),
+    host,
+    callers,
+    end,
+    endNs: waits || wishes.failing !== undefined ? Infinity : random.below(200) * 1e6,
+    disturbances: wishes.failing === undefined ? makeDisturbances(random) : [],
+    initNs: random.oneIn(3) ? random.below(1e6) : 0,
+  };
+}
+
+/** Mostly none; where there are some, any number at any time. */
+function makeDisturbances(random: Random): Disturbance[] {
+  const disturbances: Disturbance[] = [];
+  while (random.oneIn(3)) {
+    const kind = DISTURBANCES[random.below(DISTURBANCES.length)]!;
+    const isEarly = random.oneIn(6) && (kind === 'terminate' || kind === 'end now');
+    const atNs = isEarly ? -1 : random.below([1e6, 100e6, 20e9][random.below(3)]!);
+    disturbances.push({ kind, atNs });
+  }
+  return disturbances;
+}
+
+function makeHost(
+  random: Random,
+  seed: number,
+  number: number,
+  alignments: readonly number[],
+): HostPlan {
+  const isFaulty = random.oneIn(2);
+  const usualNs = [2_000, 20_000, 100_000, 2e6][random.below(4)]!;
+  return {
+    seed: seed + 7919 * number,
+    faults: isFaulty && random.oneIn(2) ? 10 + random.below(200) : 0,
+    failing: 0,
+    forever: false,
+    shorts: isFaulty && random.oneIn(2) ? 10 + random.below(100) : 0,
+    stuck: isFaulty && random.oneIn(8) ? 50 + random.below(200) : 0,
+    usualNs,
+    longestNs: random.oneIn(3) ? 2e9 : usualNs * 20,
+    flushNs: [1000, 1e6, 50e6, 1e9, 10e9][random.below(5)]!,
+    plain: random.oneIn(5),
+    room: isFaulty && random.oneIn(3) ? random.below(1 << random.below(22)) : Infinity,
+    alignment: alignments[random.below(alignments.length)]!,
+  };
+}
+
+function makeCallers(
+  random: Random,
+  isDeep: boolean,
+  session: number,
+  keep: ReadonlySet<number> | undefined,
+): Operation[][] {
+  const count = isDeep ? 20 + random.below(80) : 1 + random.below(8);
+  const each = isDeep ? 1 + random.below(6) : 5 + random.below(40);
+  const pause = [0, 10_000, 1e6][random.below(3)]!;
+  // Each run has favourites, so that some runs are all flushes and some all control files.
+  const favourite = OPERATION_KINDS[random.below(OPERATION_KINDS.length)]!;
+  const callers: Operation[][] = [];
+  let stream = OPERATIONS * (session + 1);
+  for (let caller = 0; caller < count; caller++) {
+    const operations: Operation[] = [];
+    for (let i = 0; i < each; i++) {
+      const kind = random.oneIn(6) ? favourite : choose(random);
+      const pauseNs = random.below(pause + 1);
+      stream++;
+      if (keep === undefined || keep.has(stream)) operations.push({ kind, stream, pauseNs });
+    }
+    callers.push(operations);
+  }
+  return callers;
+}
+
+function choose(random: Random): OperationKind {
+  let at = random.below(WEIGHT_SUM);
+  for (const kind of OPERATION_KINDS) {
+    at -= WEIGHTS[kind];
+    if (at < 0) return kind;
+  }
+  return 'read';
+}
+
+/** The random numbers of one operation of the host. */
+export function hostRandom(plan: HostPlan, operation: number): Random {
+  return new Random(plan.seed, HOST + operation);
+}

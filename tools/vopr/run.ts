@@ -1,0 +1,275 @@
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import * as abi from '../../src/fuse/abi.js';
+import type { DiskConfig } from '../../src/plane/disk.js';
+import { type OpenDisks, openDisks } from '../../src/server/open-disks.js';
+import { Random } from '../exerciser/random.js';
+import { Maker } from '../lib/image-maker.js';
+import { ask, Gone, type Scene } from './callers.js';
+import type { Coverage } from './coverage.js';
+import { Image, roundUpToSector, type Steps } from './disks.js';
+import type { HostFiles } from './host-files.js';
+import { makePlan, type Plan, type SessionPlan, TEMPLATES, type Wishes } from './plan.js';
+import { cutOff } from './power-cut.js';
+import * as body from './requests.js';
+import { type Outcome, Session, type SimMemory } from './session.js';
+import { Failure, World } from './world.js';
+
+const runFile = promisify(execFile);
+const QUIET = { info() {}, warn() {}, error() {} };
+/** One run of this many is judged by qemu-img, too. */
+const JUDGE_EVERY = 12;
+
+/** Makes all images once: a folder for each template, with the bytes of the disk in `bytes`. */
+export function makeTemplates(folder: string): void {
+  for (const [number, template] of TEMPLATES.entries()) {
+    const maker = new Maker(join(folder, String(number)));
+    mkdirSync(maker.folder);
+    if (template.kind === null) {
+      const bytes = Buffer.alloc(template.size);
+      for (let at = 0; at < bytes.length; at += 4099) bytes[at] = 1 + (at % 255);
+      writeFileSync(maker.path('top'), bytes);
+      const all = Buffer.alloc(roundUpToSector(template.size));
+      bytes.copy(all);
+      writeFileSync(maker.path('bytes'), all);
+      continue;
+    }
+    template.kind.make(maker);
+    maker.img('convert', '-f', 'qcow2', '-O', 'raw', 'top.qcow2', 'bytes');
+    copyFileSync(maker.path('top.qcow2'), maker.path('top'));
+  }
+}
+
+/** What runs need, and what they leave. */
+export interface Bench {
+  /** From `makeTemplates`. */
+  folder: string;
+  memory: SimMemory;
+  coverage: Coverage;
+  /** Takes a line for each thing that happens; null: nobody wants them. */
+  trace: ((text: string) => void) | null;
+}
+
+/**
+ * Runs one seed. Throws a Failure, or the error of the code under test.
+ * @returns The number of the host's operations.
+ */
+export async function runSeed(seed: number, bench: Bench, wishes: Wishes = {}): Promise<number> {
+  const { folder } = bench;
+  const plan = makePlan(seed, wishes);
+  const images = plan.images.map((image, index) => {
+    const template = TEMPLATES[image.template]!;
+    const home = join(folder, String(image.template));
+    const path = join(home, `run-${process.pid}-${index}`);
+    copyFileSync(join(home, 'top'), path);
+    return new Image(image, template, path, readFileSync(join(home, 'bytes')));
+  });
+  try {
+    const run = new Run(plan, images, bench);
+    for (const [number, session] of plan.sessions.entries()) await run.session(session, number);
+    return run.operations;
+  } finally {
+    for (const image of images) rmSync(image.path, { force: true });
+  }
+}
+
+class Run {
+  /** Operations of the host. */
+  operations = 0;
+  readonly #plan: Plan;
+  readonly #images: readonly Image[];
+  readonly #memory: SimMemory;
+  readonly #coverage: Coverage;
+  readonly #world = new World();
+  readonly #random: Random;
+
+  constructor(plan: Plan, images: readonly Image[], { memory, coverage, trace }: Bench) {
+    this.#plan = plan;
+    this.#images = images;
+    this.#memory = memory;
+    this.#coverage = coverage;
+    this.#random = new Random(plan.seed, 2);
+    if (trace !== null) this.#world.trace = (text) => trace(`${this.#world.nowNs} ${text}`);
+  }
+
+  /** One mount, and a look at what it has left. */
+  async session(plan: SessionPlan, number: number): Promise<void> {
+    const { seed } = this.#plan;
+    const opened = await this.#open(plan.readOnly);
+    const before = this.#images.map((image) => readFileSync(image.path));
+    const configs = this.#configs(opened, plan);
+    let outcome: Outcome;
+    const session = new Session(
+      plan,
+      seed + 104_729 * number,
+      this.#world,
+      this.#coverage,
+      this.#images,
+      configs,
+      this.#memory,
+    );
+    try {
+      this.#forgetMarks();
+      outcome = session.run(plan.end === 'power cut' ? configs : []);
+      this.operations += outcome.files.operations;
+    } finally {
+      opened.close();
+    }
+    for (const [index, image] of this.#images.entries()) {
+      image.reset();
+      if (!outcome.isFlushed) image.mayLeak = true;
+      image.lostAt = outcome.files.lostAt.get(configs[index]!.image.files[0]!.descriptor) ?? 0;
+    }
+    if (plan.end === 'power cut' && !plan.readOnly) this.#cutPower(before, configs, outcome.files);
+    await this.#verify(plan, outcome);
+  }
+
+  #forgetMarks(): void {
+    for (const image of this.#images) {
+      image.syncedAt = 0;
+      image.lostAt = 0;
+    }
+  }
+
+  #open(readOnly: boolean): Promise<OpenDisks> {
+    const growable = this.#images.some((image) => image.plan.growable);
+    return openDisks(
+      {
+        ...{ readOnly, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
+        images: this.#images.map(({ plan: { name }, path, isRaw }) => {
+          const format = isRaw ? 'raw' : 'qcow2';
+          return { name, path, format, backingFormats: [], snapshot: null };
+        }),
+      },
+      QUIET,
+    );
+  }
+
+  /** As a mount's, on a disk instead of in memory, with the plan's alignment and the views. */
+  #configs({ disks }: OpenDisks, { alignment }: SessionPlan): DiskConfig[] {
+    const whole = disks.map((disk, index) => {
+      const files = disk.image.files.map((file) => ({ ...file, inMemory: false }));
+      const growable = disk.growable && this.#images[index]!.plan.growable;
+      const image = { ...disk.image, files, alignment, growable };
+      return { ...disk, growable, image };
+    });
+    const views = this.#images.flatMap(({ plan }, index) =>
+      plan.views.map((view) => ({ ...whole[index]!, ...view })),
+    );
+    return [...whole, ...views];
+  }
+
+  /** The power fails: of what was not synced anything may be there, in any order. */
+  #cutPower(before: readonly Buffer[], configs: readonly DiskConfig[], files: HostFiles): void {
+    for (const [index, image] of this.#images.entries()) {
+      const record = files.records.get(configs[index]!.image.files[0]!.descriptor)!;
+      const at = this.#world.tick();
+      writeFileSync(image.path, cutOff(before[index]!, record, 0, at, this.#random));
+    }
+  }
+
+  /** Opens the images again, reads all of them, and compares. */
+  async #verify(plan: SessionPlan, outcome: Outcome): Promise<void> {
+    const isCut = plan.end === 'power cut';
+    // Only what the data plane had in memory is lost with it. Of a raw image that is nothing.
+    const isWhole = (image: Image): boolean => outcome.isFlushed || (image.isRaw && !isCut);
+    await this.#judge();
+    const opened = await this.#open(true);
+    const configs = this.#configs(opened, { ...plan, alignment: 1 });
+    const until = this.#world.tick();
+    const reader = new Session(
+      quietPlan(plan),
+      this.#plan.seed,
+      this.#world,
+      this.#coverage,
+      this.#images,
+      configs,
+      this.#memory,
+      (scene) => this.#readAll(scene, isWhole, until),
+    );
+    try {
+      reader.run([]);
+    } finally {
+      opened.close();
+    }
+  }
+
+  *#readAll(scene: Scene, isWhole: (image: Image) => boolean, until: number): Steps {
+    try {
+      for (const [index, image] of this.#images.entries()) {
+        const disk = scene.disks[index]!;
+        const chunks: Buffer[] = [];
+        for (let offset = 0; ; ) {
+          const asked = yield* ask(scene, {
+            opcode: abi.READ,
+            node: disk.node,
+            body: body.ioBody(disk.handle, offset, 256 << 10),
+          });
+          if (asked.error !== 0)
+            throw new Failure(`${image.plan.name} cannot be read: ${asked.error}`);
+          if (asked.payload.length === 0) break;
+          chunks.push(Buffer.from(asked.payload));
+          offset += asked.payload.length;
+        }
+        const bytes = Buffer.concat(chunks);
+        const isAll = isWhole(image);
+        this.#checkSize(image, bytes.length, isAll);
+        const certain = isAll ? until : image.syncedAt;
+        const lost = isAll ? 0 : image.lostAt;
+        const fault = image.contents.check(bytes, 0, certain, until, lost);
+        if (fault !== null) {
+          const when = isAll ? 'after the end' : 'after a sudden end';
+          throw new Failure(`${image.plan.name} (${image.template.title}) ${when}: ${fault}`);
+        }
+        image.contents.settle(bytes);
+        image.setSize(bytes.length);
+      }
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
+      throw new Failure('the daemon went away while all was read');
+    }
+  }
+
+  #checkSize(image: Image, size: number, isWhole: boolean): void {
+    const { least, most } = image;
+    if (size <= most && (size >= least || !isWhole)) return;
+    throw new Failure(`${image.plan.name} has ${size} bytes, not ${least} to ${most}`);
+  }
+
+  /** qemu-img finds nothing wrong. After a sudden end clusters may have leaked, and nothing else. */
+  async #judge(): Promise<void> {
+    if (!this.#random.oneIn(JUDGE_EVERY)) return;
+    for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
+      // After a failure lazy refcounts are wrong and the image says so: opening it repairs it.
+      if ((readFileSync(image.path)[79]! & 1) !== 0) {
+        const opened = await this.#open(false);
+        opened.close();
+      }
+      this.#coverage.add('judged by qemu-img');
+      const words = ['check', '-q', '-f', 'qcow2', image.path];
+      const { code, text } = await runFile('qemu-img', words).then(
+        () => ({ code: 0, text: '' }),
+        (error) => ({ code: Number(error.code), text: `${error.stdout}${error.stderr}` }),
+      );
+      // 3: leaked clusters and nothing else.
+      if (code === 0 || (code === 3 && image.mayLeak)) continue;
+      throw new Failure(`${image.plan.name} (${image.template.title}): qemu-img check: ${text}`);
+    }
+  }
+}
+
+/** A session without faults, limits or haste. */
+function quietPlan(plan: SessionPlan): SessionPlan {
+  const host = {
+    ...plan.host,
+    ...{ faults: 0, failing: 0, forever: false, shorts: 0, stuck: 0, plain: false },
+    ...{ usualNs: 1000, longestNs: 2000, flushNs: 1000, room: Infinity, alignment: 1 },
+  };
+  return {
+    ...plan,
+    ...{ readOnly: true, alignment: 1, depth: 256, groups: 0, host, callers: [] },
+    ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0 },
+  };
+}

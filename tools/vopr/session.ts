@@ -1,0 +1,428 @@
+import { MessageChannel } from 'node:worker_threads';
+import { Memory, SLOTS } from '../../src/buffers/memory.js';
+import * as abi from '../../src/fuse/abi.js';
+import { getU64 } from '../../src/fuse/wire.js';
+import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
+import type { DiskConfig } from '../../src/plane/disk.js';
+import type { Callers } from '../../src/plane/rules.js';
+import { interrupted } from '../../src/server/conclusion.js';
+import type { End } from '../../src/server/lifecycle.js';
+import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
+import { Random } from '../exerciser/random.js';
+import { ask, callerSteps, close, Gone, open, type Scene } from './callers.js';
+import { makeGroup, writeFile } from './control-callers.js';
+import { ControlPlane, WakeFile } from './control-plane.js';
+import type { Coverage } from './coverage.js';
+import { type Disk, drive, type Image, type Steps } from './disks.js';
+import { FuseKernel } from './fuse-kernel.js';
+import { HostFiles } from './host-files.js';
+import { LimitsCheck } from './limits-check.js';
+import { type Disturbance, hostRandom, type SessionPlan } from './plan.js';
+import * as body from './requests.js';
+import { SimRing } from './sim-ring.js';
+import { Failure, Stopped, type World } from './world.js';
+
+/** Descriptors of the simulated kernel's own files: no real file has them. */
+const FUSE = 1_000_000_001;
+const WAKE = 1_000_000_002;
+/** No run takes longer, nanoseconds. */
+const LONGEST_NS = 3600e9;
+
+/** The data plane's memory, which knows the slots that are taken. */
+export class SimMemory extends Memory {
+  readonly #taken = new Set<number>();
+
+  override takeSlot(): number {
+    const slot = super.takeSlot();
+    if (slot >= 0) this.#taken.add(slot);
+    return slot;
+  }
+
+  override releaseSlot(slot: number): void {
+    if (!this.#taken.delete(slot)) throw new Failure(`slot ${slot} is released twice`);
+    super.releaseSlot(slot);
+  }
+
+  /** Takes everything back from a data plane that was ended in the middle. */
+  reset(): void {
+    for (const slot of [...this.#taken]) this.releaseSlot(slot);
+  }
+
+  override trim(): void {}
+  override trimPool(): void {}
+}
+
+/** Exit codes of the daemon, as the manual has them, by the event that has decided the end. */
+const EXITS: Readonly<Record<string, (end: End) => number>> = {
+  failed: () => 1,
+  flushed: ({ wasServing, wasAsked }) => (wasServing ? 0 : wasAsked ? 1 : 4),
+  'flush-failed': () => 1,
+  crashed: ({ wasServing }) => (wasServing ? 5 : 4),
+  abort: ({ wasServing }) => (wasServing ? 5 : 1),
+};
+
+/** What a session has left behind. */
+export interface Outcome {
+  files: HostFiles;
+  /** All that was acknowledged is in the files: the end was in order. */
+  isFlushed: boolean;
+}
+
+/** One mount, from its start to its end, in simulated time. */
+export class Session {
+  readonly #plan: SessionPlan;
+  readonly #seed: number;
+  readonly #world: World;
+  readonly #coverage: Coverage;
+  readonly #images: readonly Image[];
+  readonly #configs: readonly DiskConfig[];
+  readonly #memory: SimMemory;
+  readonly #kernel: FuseKernel;
+  readonly #files: HostFiles;
+  readonly #wake = new WakeFile();
+  readonly #channel = new MessageChannel();
+  readonly #control: ControlPlane;
+  readonly #random: Random;
+  readonly #disks: Disk[] = [];
+  readonly #killed = new Set<number>();
+  readonly #hits = new Set<number>();
+  readonly #admitted = new Map<number, number>();
+  #plane!: DataPlane;
+  #limits!: LimitsCheck;
+  #callers = 0;
+  #isBusy = true;
+  #isEnding = false;
+  #isDisturbed = false;
+  /** Instead of the plan's callers. */
+  readonly #steps: ((scene: Scene) => Steps) | null;
+
+  constructor(
+    plan: SessionPlan,
+    seed: number,
+    world: World,
+    coverage: Coverage,
+    images: readonly Image[],
+    configs: readonly DiskConfig[],
+    memory: SimMemory,
+    steps: ((scene: Scene) => Steps) | null = null,
+  ) {
+    this.#plan = plan;
+    this.#seed = seed;
+    this.#world = world;
+    this.#coverage = coverage;
+    this.#images = images;
+    this.#configs = configs;
+    this.#memory = memory;
+    this.#steps = steps;
+    this.#random = new Random(seed, 3);
+    this.#kernel = new FuseKernel(world, coverage);
+    const randomOf = (operation: number): Random => hostRandom(plan.host, operation);
+    const hit = (request: number): void => {
+      this.#hits.add(this.#plane.plane.requests.uniqueLow[request]!);
+    };
+    this.#files = new HostFiles(world, plan.host, coverage, randomOf, hit);
+    const named = images.map(({ plan: { name }, path }) => ({ name, path }));
+    const delay = (most: number): number => this.#random.below(most);
+    this.#control = new ControlPlane(
+      world,
+      this.#kernel,
+      this.#files,
+      this.#channel.port1,
+      this.#wake,
+      coverage,
+      named,
+      delay,
+      { isBusy: () => this.#isBusy, ready: () => this.#ready() },
+    );
+  }
+
+  /** Runs from the start to the end. Throws a Failure. */
+  run(watched: readonly DiskConfig[]): Outcome {
+    const { lifecycle } = this.#control;
+    try {
+      for (const { image } of watched) this.#files.watch(image.files[0]!.descriptor);
+      this.#disturb(true);
+      if (lifecycle.state === 'starting') {
+        this.#start();
+        this.#disturb(false);
+        this.#runThread();
+      } else this.#control.tell({ kind: 'failed', error: interrupted() });
+      while (!this.#control.hasEnded) {
+        if (this.#world.stop !== null && this.#isKilled) break;
+        if (!this.#world.advance(LONGEST_NS)) {
+          throw new Failure(`the daemon does not end: it is ${lifecycle.state}`);
+        }
+      }
+      return this.#judge();
+    } finally {
+      this.#kernel.disconnect();
+      this.#world.clear();
+      this.#files.abandon(this.#random);
+      this.#channel.port1.close();
+      this.#memory.reset();
+    }
+  }
+
+  get #isKilled(): boolean {
+    return this.#isEnding && (this.#plan.end === 'kill' || this.#plan.end === 'power cut');
+  }
+
+  #start(): void {
+    const plan = this.#plan;
+    const ring = new SimRing(this.#world, (descriptor) => {
+      if (descriptor === FUSE) return this.#kernel;
+      if (descriptor === WAKE) return this.#wake;
+      return this.#files.target(descriptor);
+    });
+    const callers: Callers = {
+      processOf: (thread) => (this.#killed.has(thread) ? 0 : thread),
+      startOf: (process) => (process > 0 && process < 1000 ? '1' : ''),
+      idOf: () => undefined,
+      cgroupsOf: (thread) => [`/c${thread % 4}`],
+      isBeingKilled: (thread) => this.#killed.has(thread),
+    };
+    const config = {
+      disks: [...this.#configs],
+      groups: [],
+      assignments: [],
+      depth: plan.depth,
+      fuse: FUSE,
+      wake: WAKE,
+      inbox: this.#channel.port2,
+      owner: { uid: 0, gid: 0 },
+      pollUs: plan.pollUs,
+      pageCache: false,
+      verbose: false,
+      about: 'pid 1\n',
+    };
+    this.#plane = buildDataPlane(config, {
+      ring,
+      memory: this.#memory,
+      send: this.#control.received,
+      now: this.#world.now,
+      callers,
+    });
+    const { throttle, plane } = this.#plane;
+    this.#limits = new LimitsCheck(throttle, (request) => {
+      const unique = plane.requests.uniqueLow[request]!;
+      this.#admitted.set(unique, (this.#admitted.get(unique) ?? 0) + 1);
+    });
+    this.#control.mounted();
+    this.#world.schedule(plan.initNs, () => drive(this.#initialise(), () => {}));
+  }
+
+  /** Lets the plan's disturbances happen: those before the start of the data plane, or the others. */
+  #disturb(isEarly: boolean): void {
+    for (const { kind, atNs } of this.#plan.disturbances) {
+      if (atNs < 0 !== isEarly) continue;
+      this.#isDisturbed = true;
+      if (isEarly) this.#happen(kind);
+      else this.#world.schedule(atNs, () => this.#happen(kind));
+    }
+  }
+
+  #happen(kind: Disturbance['kind']): void {
+    if (this.#control.hasEnded || this.#isKilled) return;
+    this.#coverage.add(`disturbed by ${kind}`);
+    if (kind === 'terminate') this.#control.signal(false);
+    else if (kind === 'end now') this.#control.signal(true);
+    else if (kind === 'unmount') this.#kernel.disconnect();
+    else if (kind === 'crash') this.#control.tell({ kind: 'crashed', message: 'a mistake' });
+    else this.#world.stop ??= 'crash';
+  }
+
+  *#initialise(): Steps {
+    try {
+      yield* ask(this.#scene, { opcode: abi.INIT, node: 0, body: body.initBody() });
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  get #scene(): Scene {
+    return {
+      world: this.#world,
+      kernel: this.#kernel,
+      seed: this.#seed,
+      disks: this.#disks,
+      killed: this.#killed,
+      nodes: new Map(),
+      hits: this.#hits,
+      admissions: (unique) => this.#admitted.get(unique) ?? 0,
+      excused: (errno, disk) => this.#excused(errno, disk),
+      hasLost: ({ image }) => this.#hasLost(image),
+    };
+  }
+
+  /** An error in a request's own name is no excuse for one of a raw image, where every request is alone. */
+  #excused(errno: number, { image }: Disk): boolean {
+    const { faults, given } = this.#files;
+    if (errno === 0) return faults > 0;
+    if (image.isRaw) return false;
+    return faults > 0 && (given.has(errno) || errno === 5);
+  }
+
+  #hasLost(image: Image): boolean {
+    const config = this.#configs[this.#images.indexOf(image)]!;
+    return config.image.files.some(({ descriptor }) => this.#files.lostAt.has(descriptor));
+  }
+
+  /** The thread of the data plane. */
+  #runThread(): void {
+    try {
+      this.#plane.loop.run();
+      this.#control.threadEnded(null);
+    } catch (error) {
+      this.#world.stop ??= 'dead';
+      if (!(error instanceof Stopped)) throw error;
+      if (this.#isKilled) return;
+      const isCrash = error.message === 'crash';
+      if (isCrash) this.#world.stop = null;
+      this.#control.threadEnded(isCrash ? error.message : null);
+    }
+  }
+
+  #ready(): void {
+    drive(this.#prepare(), () => {
+      const scene = this.#scene;
+      const all =
+        this.#steps === null
+          ? this.#plan.callers.map((operations) => callerSteps(scene, operations))
+          : [this.#steps(scene)];
+      this.#callers = all.length;
+      for (const steps of all) drive(steps, () => this.#callerEnded());
+      if (all.length === 0) this.#callerEnded();
+    });
+    if (this.#plan.endNs !== Infinity) {
+      this.#world.schedule(this.#plan.endNs, () => this.#beginEnd());
+    }
+  }
+
+  /** Looks all disks up, opens them, and makes groups with limits. */
+  *#prepare(): Steps {
+    const scene = this.#scene;
+    try {
+      for (const config of this.#configs) {
+        const name = body.nameBody(`${config.name}.raw`);
+        const asked = yield* ask(scene, { opcode: abi.LOOKUP, node: abi.ROOT_ID, body: name });
+        const image = this.#images.find(({ plan }) => config.name.split('.')[0] === plan.name)!;
+        const { start, length, readOnly } = config;
+        const node = getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
+        const disk = { name: config.name, image, start, length, readOnly, node, handle: 0 };
+        yield* open(scene, disk);
+        this.#disks.push(disk);
+      }
+      for (let group = 0; group < this.#plan.groups; group++) {
+        yield* makeGroup(scene, `g${group}`);
+        if (this.#random.oneIn(2)) {
+          const limit = 100 + this.#random.below(10_000);
+          yield* writeFile(scene, `g${group}/io.max`, `iops=${limit}`);
+        }
+        const disk = this.#disks[this.#random.below(this.#disks.length)]!;
+        yield* writeFile(scene, `g${group}/members`, disk.name);
+      }
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  #callerEnded(): void {
+    if (--this.#callers > 0 || this.#isEnding || !this.#kernel.isConnected) return;
+    if (this.#plan.endNs === Infinity) this.#beginEnd();
+  }
+
+  #beginEnd(): void {
+    if (this.#isEnding || this.#control.hasEnded) return;
+    this.#isEnding = true;
+    const { end } = this.#plan;
+    this.#coverage.add(`end ${end}`);
+    switch (end) {
+      case 'umount':
+        drive(this.#closeAll(), () => this.#kernel.disconnect());
+        break;
+      case 'abort':
+        this.#kernel.disconnect();
+        break;
+      case 'kill':
+      case 'power cut':
+        this.#world.stop = end;
+        break;
+      case 'crash':
+        this.#world.stop = 'crash';
+        break;
+      default:
+        this.#control.signal(false);
+    }
+    if (end === 'terminate twice') {
+      this.#world.schedule(this.#random.below([1000, 1e6, 1e9][this.#random.below(3)]!), () =>
+        this.#abort(),
+      );
+    } else if (this.#plan.host.stuck > 0) this.#world.schedule(600e9, () => this.#abort());
+  }
+
+  /** Signals, until it ends at once. */
+  #abort(): void {
+    for (let i = 0; i < 2 && !this.#control.hasEnded; i++)
+      this.#control.tell({ kind: 'terminate' });
+  }
+
+  *#closeAll(): Steps {
+    try {
+      for (const disk of this.#disks) yield* close(this.#scene, disk);
+      this.#isBusy = false;
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  /** Checks what is left of the session. */
+  #judge(): Outcome {
+    for (const image of this.#images) image.reset();
+    const { conclusion } = this.#control;
+    const files = this.#files;
+    if (conclusion === null) return { files, isFlushed: false };
+    const code = exitCodeOf(conclusion.error);
+    const { end } = this.#control.lifecycle;
+    const { cause } = end;
+    const message = conclusion.error instanceof SluiceError ? conclusion.error.message : '';
+    this.#coverage.add(`exit ${code} ${cause.kind}`);
+    const wanted = EXITS[cause.kind]?.(end);
+    if (code !== wanted)
+      throw new Failure(`${cause.kind}: exit ${code}, not ${wanted}: ${message}`);
+    const mayCrash = this.#isDisturbed || this.#plan.end === 'crash';
+    if (cause.kind === 'crashed' && !mayCrash) throw new Failure(cause.message);
+    if (cause.kind === 'flush-failed' && files.faults === 0) throw new Failure(message);
+    if (cause.kind === 'flushed' || cause.kind === 'flush-failed') {
+      this.#checkEmpty();
+      for (const image of this.#images) {
+        if (this.#plan.readOnly || !this.#hasLost(image) || message.includes(image.path)) continue;
+        throw new Failure(`${image.plan.name} lost data, and the end does not say so: ${message}`);
+      }
+    }
+    return { files, isFlushed: cause.kind === 'flushed' };
+  }
+
+  /** Everything has been given back. */
+  #checkEmpty(): void {
+    const { plane, throttle } = this.#plane;
+    const { requests } = plane;
+    if (requests.count !== 0) throw new Failure(`${requests.count} requests stay behind`);
+    // The receives that are queued when the session ends never come back in the simulation.
+    if (plane.pooled !== 0) throw new Failure(`${plane.pooled} places of the pool stay taken`);
+    if (plane.inFlight !== 0) throw new Failure(`${plane.inFlight} requests stay in flight`);
+    if (this.#memory.freeSlots > SLOTS) throw new Failure('more slots than there are');
+    const { rios, wios, dios, rbytes, wbytes, dbytes, queued, inflight } = throttle.groupStats(
+      throttle.root,
+    );
+    const { reads, writes, discards, bytes } = this.#limits.counts;
+    const isRight =
+      rios === reads &&
+      wios === writes &&
+      dios === discards &&
+      rbytes + wbytes + dbytes === bytes &&
+      queued + inflight === 0;
+    if (isRight) return;
+    const counted = `${rios} ${wios} ${dios} ${rbytes + wbytes + dbytes} ${queued} ${inflight}`;
+    throw new Failure(`counted ${counted}, admitted ${reads} ${writes} ${discards} ${bytes}`);
+  }
+}

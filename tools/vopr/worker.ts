@@ -1,0 +1,49 @@
+import { zstdReady } from './control-plane.js';
+import { Coverage } from './coverage.js';
+import type { Wishes } from './plan.js';
+import { runSeed } from './run.js';
+import { SimMemory } from './session.js';
+
+/** Entry of a process that runs seeds: one for each message, in the folder that is its argument. */
+
+/** A seed to run. */
+export interface Order {
+  seed: number;
+  wishes: Omit<Wishes, 'keep'> & { keep?: number[] | undefined };
+}
+
+/** How it went. */
+export interface Result {
+  seed: number;
+  /** Null: all is well. */
+  fault: string | null;
+  /** Of the host. */
+  operations: number;
+  /** Of this run. */
+  coverage: [string, number][];
+}
+
+/** The sentence of an error, and where it comes from. */
+function describe(error: unknown): string {
+  const { message, stack } = error as Error;
+  const at = stack?.split('\n').find((line) => /^\s+at .*(src|vopr)\//.test(line)) ?? '';
+  return `${message}${at.replace(/\s+at /, ' [')}${at === '' ? '' : ']'}`;
+}
+
+await zstdReady;
+const memory = new SimMemory();
+process.on('message', async ({ seed, wishes }: Order) => {
+  const coverage = new Coverage();
+  const bench = { folder: process.argv[2]!, memory, coverage, trace: null };
+  const result: Result = { seed, fault: null, operations: 0, coverage: [] };
+  try {
+    const keep = wishes.keep === undefined ? undefined : new Set(wishes.keep);
+    result.operations = await runSeed(seed, bench, { ...wishes, keep });
+  } catch (error) {
+    result.fault = describe(error);
+  }
+  result.coverage = [...coverage.counts];
+  process.send!(result);
+});
+process.on('disconnect', () => process.exit());
+process.send!('ready');
