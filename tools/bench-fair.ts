@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fairCases } from './bench-fair/cases.js';
+import { fairCases, QUICK, QUICK_PAIRS, QUICK_SECONDS } from './bench-fair/cases.js';
 import { CHECK_BYTES, CHECK_IMAGES, CHECKS, type CheckResult } from './bench-fair/checks.js';
 import { type FairResult, type Place, runFair } from './bench-fair/run-case.js';
 import { messageOf, runTool } from './lib/cleanup.js';
@@ -14,7 +14,17 @@ import { formatIops, markdownTable } from './lib/table.js';
 function readOptions() {
   return toolOptions('bench-fair', 'Shares by weight on a real mount, beside published figures.')
     .options({
-      seconds: { type: 'number', default: 30, describe: 'seconds of each run' },
+      quick: {
+        type: 'boolean',
+        default: false,
+        describe: `a part that takes less than five minutes: --seconds ${QUICK_SECONDS} --pairs ${QUICK_PAIRS}`,
+      },
+      seconds: { type: 'number', default: 20, describe: 'seconds of each run' },
+      pairs: {
+        type: 'number',
+        default: 5,
+        describe: 'pairs of seconds with and without a window, after each run',
+      },
       jobs: { type: 'number', default: 128, describe: 'threads of each side of the large loads' },
       'size-mib': { type: 'number', default: 256, describe: 'size of each image in MiB' },
       disk: { type: 'string', default: tmpdir(), describe: 'folder on a disk' },
@@ -45,17 +55,26 @@ class Images {
 }
 
 function shareRow(result: FairResult): string[] {
-  const percent = (values: readonly number[]): string =>
-    values.map((value) => value.toFixed(1)).join(' / ');
-  const ofSolo = result.solo === null ? '-' : (100 * result.firstIops) / result.solo;
+  const percent = (values: readonly number[]): string => {
+    const texts = values.map((value) => value.toFixed(1));
+    return texts.length <= 4
+      ? texts.join(' / ')
+      : `${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)}`;
+  };
+  const { ofPlain, solo, firstIops, firstP99Us } = result;
+  const total = ofPlain && [ofPlain.median, ofPlain.min, ofPlain.max].map((one) => one.toFixed(0));
+  const latency = solo && `p99 ${solo.p99Us.toFixed(0)} to ${firstP99Us.toFixed(0)} us`;
   return [
     result.id,
     percent(result.wanted),
     percent(result.shares),
-    result.published,
-    `${formatIops(result.total)} (${((100 * result.total) / result.plainTotal).toFixed(0)} %)`,
-    typeof ofSolo === 'string' ? ofSolo : `${ofSolo.toFixed(0)} %`,
+    result.isolationP1.toFixed(1),
+    result.jain.toFixed(4),
+    formatIops(result.total),
+    total ? `${total[0]} % (${total[1]} to ${total[2]})` : '-',
+    solo ? `${((100 * firstIops) / solo.iops).toFixed(0)} %, ${latency}` : '-',
     result.window,
+    result.published,
     result.misses.length === 0 ? 'met' : `**missed** (${result.misses.join(', ')})`,
   ];
 }
@@ -63,11 +82,15 @@ function shareRow(result: FairResult): string[] {
 function markdownOf(head: string, shares: FairResult[], checks: CheckResult[], failed: string[]) {
   const lines = ['# Shares and limits of groups', '', head, ''];
   if (shares.length > 0) {
-    const titles = ['case', 'weights', 'shares', 'published', 'total (of the same without groups)'];
-    lines.push(
-      markdownTable([...titles, 'A of its solo rate', 'window', 'verdict'], shares.map(shareRow)),
-      '',
-    );
+    const measures = ['weights', 'shares', 'p1 of isolation', 'Jain', 'requests/s'];
+    const beside = ['of the same without a window', 'A of its solo rate', 'window', 'published'];
+    const head = ['case', ...measures, ...beside, 'verdict'];
+    lines.push(markdownTable(head, shares.map(shareRow)), '');
+    for (const { id, seconds } of shares.filter((one) => one.wanted.length <= 4)) {
+      const texts = seconds.map(([first]) => (first ?? 0).toFixed(1));
+      lines.push(`- ${id}, A in each second: ${texts.join(' ')}`);
+    }
+    lines.push('');
   }
   if (checks.length > 0) {
     const rows = checks.map(({ id, asked, got, met }) => [
@@ -83,14 +106,16 @@ function markdownOf(head: string, shares: FairResult[], checks: CheckResult[], f
 
 async function main(): Promise<number> {
   const options = readOptions();
-  const { seconds, jobs } = options;
+  const { jobs, quick } = options;
+  const seconds = quick ? QUICK_SECONDS : options.seconds;
+  const pairs = quick ? QUICK_PAIRS : options.pairs;
   inRange('seconds', seconds, 1, 3600);
   inRange('jobs', jobs, 1, 1000);
   inRange('size-mib', options['size-mib'], CHECK_BYTES >> 20, 1 << 20);
   const cases = fairCases(jobs);
   const ids = chosen(
     [...cases, ...CHECKS].map(({ id }) => id),
-    options.only,
+    options.only ?? (quick ? QUICK : undefined),
   );
   await checkSluiceBuilt();
   const images = new Images();
@@ -110,21 +135,23 @@ async function main(): Promise<number> {
       const parent = one.place === 'disk' ? options.disk : options.tmpfs;
       const count = one.keyed === 'image' ? one.parties.length : 1;
       const place = await images.place(parent, count, options['size-mib']);
-      const result = await runFair(one, place, { seconds });
+      const result = await runFair(one, place, { seconds, pairs });
       shares.push(result);
-      return result.shares.map((share) => share.toFixed(1)).join(' / ');
+      const first = result.seconds.map(([share]) => (share ?? 0).toFixed(1)).join(' ');
+      return `${first}; p1 of isolation ${result.isolationP1.toFixed(1)}`;
     });
   }
   for (const check of CHECKS) {
     await attempt(check.id, async () => {
-      const place = await images.place(options.tmpfs, CHECK_IMAGES, options['size-mib']);
-      const results = await check.run(place, { seconds: Math.min(seconds, 10) });
+      const parent = check.place === 'disk' ? options.disk : options.tmpfs;
+      const place = await images.place(parent, CHECK_IMAGES, options['size-mib']);
+      const results = await check.run(place, { seconds: Math.min(seconds, 10), pairs });
       checks.push(...results);
       return results.map(({ got }) => got).join('; ');
     });
   }
   const machine = await describeMachine(['fio']);
-  const how = `Random 4 KiB, direct, ${seconds} s a run; A and B are threads with one request each.`;
+  const how = `Random 4 KiB, direct, ${seconds} s a run; A, B... are threads with one request each.`;
   const markdown = markdownOf(`${machineLine(machine)} ${how}`, shares, checks, failed);
   console.log(markdown);
   const report = { machine, seconds, jobs, shares, checks, failed };

@@ -2,8 +2,11 @@
 export interface Party {
   /** Path of its group. */
   group: string;
-  /** Threads, each with one request of 4 KiB in flight. */
+  /** Threads, each with one request in flight. */
   jobs: number;
+  /** Bytes of a request; 4096 if not given. What they do, if not that of the case. */
+  bytes?: number;
+  rw?: FairCase['rw'];
   /** Share in percent according to the weights. */
   wanted: number;
 }
@@ -23,10 +26,14 @@ export interface FairCase {
   parties: readonly Party[];
   /** Allowed error of a share in percentage points; null if the share is only reported. */
   tolerance: number | null;
-  /** Lower bound of the total, in percent of the same load without groups; null if only reported. */
+  /** Lower bound of the first percentile of isolation over the seconds, in percent; null if only reported. */
+  leastP1: number | null;
+  /** Lower bound of the total, in percent of the same load without a window; null if only reported. */
   leastTotal: number | null;
-  /** Lower bound of the first party's rate, in percent of its rate alone; null if not measured. */
+  /** Lower bound of the first party's rate, in percent of its rate alone; null if only reported. */
   leastOfSolo: number | null;
+  /** The first party runs alone as well. */
+  isSoloMeasured?: boolean;
   /** Published shares of the first group for the same weights. */
   published: string;
 }
@@ -58,8 +65,8 @@ function two(a: number, b: number, jobs: number): Pick<FairCase, 'groups' | 'par
   };
 }
 
-const ASKED = { tolerance: 1, leastTotal: 90, leastOfSolo: null } as const;
-const REPORTED = { tolerance: null, leastTotal: null, leastOfSolo: null } as const;
+const ASKED = { tolerance: 0.5, leastP1: 97, leastTotal: 90, leastOfSolo: null } as const;
+const REPORTED = { tolerance: null, leastP1: null, leastTotal: null, leastOfSolo: null } as const;
 const USUAL = { place: 'disk', rw: 'randread', keyed: 'image', depth: 'auto' } as const;
 
 /** The main experiment: 2 x 128 threads, four pairs of weights; reads, writes and both. */
@@ -107,7 +114,7 @@ function few(): FairCase[] {
     ...two(80, 20, 4),
     id: `few/4+4/${depth}`,
     depth,
-    tolerance: depth === '2' ? 2 : null,
+    tolerance: depth === '2' || depth === 'auto' ? 2 : null,
     published: 'dm-ioband 75.8, 71.1',
   }));
 }
@@ -118,7 +125,13 @@ function worst(jobs: number): FairCase[] {
     { group: 'a', jobs: 1, wanted: 80 },
     { group: 'b', jobs, wanted: 20 },
   ];
-  const common = { ...USUAL, ...REPORTED, parties, published: '2.0 (191 against 9466)' };
+  const common = {
+    ...USUAL,
+    ...REPORTED,
+    parties,
+    isSoloMeasured: true,
+    published: '2.0 (191 against 9466)',
+  };
   const plain = ['a:weight=80', 'b:weight=20'];
   const guarded = ['a:weight=80,latency=100', 'b:weight=20'];
   return [
@@ -136,6 +149,53 @@ function memory(jobs: number): FairCase[] {
   ];
 }
 
+/** Requests of different cost: shares are those of cost. */
+function sizes(jobs: number): FairCase[] {
+  const large = two(50, 50, jobs);
+  const [a, b] = two(80, 20, jobs).parties as [Party, Party];
+  const common = { ...USUAL, ...ASKED, leastTotal: null, published: '-' };
+  const { groups } = two(80, 20, jobs);
+  return [
+    { ...common, groups, id: 'sizes/64K:4K', parties: [{ ...a, bytes: 65536 }, b] },
+    { ...common, groups, id: 'sizes/4K:64K', parties: [a, { ...b, bytes: 65536 }] },
+    {
+      ...common,
+      groups: large.groups,
+      id: 'sizes/read:write',
+      parties: large.parties.map((party, i) => ({
+        ...party,
+        rw: i === 0 ? 'randread' : 'randwrite',
+      })),
+    },
+  ];
+}
+
+/** Groups of the same weight, for Jain's index. */
+function many(jobs: number): FairCase[] {
+  return [2, 8, 64].map((count) => {
+    const names = Array.from({ length: count }, (_, i) => `g${i}`);
+    return {
+      ...USUAL,
+      ...REPORTED,
+      tolerance: 1,
+      id: `many/${count}`,
+      keyed: 'uid',
+      groups: names.map((name) => `${name}:weight=100`),
+      parties: names.map((group) => {
+        return { group, jobs: Math.max(2, Math.floor((2 * jobs) / count)), wanted: 100 / count };
+      }),
+      published: '-',
+    };
+  });
+}
+
+/** A part of the cases that takes less than five minutes, at QUICK_SECONDS each. */
+export const QUICK_SECONDS = 6;
+export const QUICK_PAIRS = 3;
+export const QUICK =
+  'read/80:20,read/10:90,write/80:20,mixed/50:50,cgroup/80:20,three,tree,few/4+4/auto,' +
+  'sizes/64K:4K,many/8,worst/latency,live/start';
+
 /** @param jobs Threads of each side of the large loads, 128 in the main experiment. */
 export function fairCases(jobs: number): FairCase[] {
   return [
@@ -143,6 +203,8 @@ export function fairCases(jobs: number): FairCase[] {
     ...keyed(jobs),
     ...trees(jobs),
     ...few(),
+    ...sizes(jobs),
+    ...many(jobs),
     ...worst(jobs),
     ...memory(jobs),
   ];

@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FioJob, type FioResult, runFio, startFio } from '../lib/fio.js';
 import { run, start } from '../lib/process.js';
+import { fairFrom, isolation } from '../lib/shares.js';
 import { mountSluice, type SluiceMount } from '../lib/sluice.js';
 import { median, rotate } from '../lib/stats.js';
 import type { Place, Settings } from './run-case.js';
+import { Served } from './served.js';
+import { startThreads } from './threads.js';
 
 /** One line of the second table: a requirement other than a share. */
 export interface CheckResult {
@@ -17,6 +20,8 @@ export interface CheckResult {
 
 export interface Check {
   id: string;
+  /** Where its images lie; in memory if not given. */
+  place?: 'disk';
   run: (place: Place, settings: Settings) => Promise<CheckResult[]>;
 }
 
@@ -236,12 +241,63 @@ async function manyChanges(place: Place, { seconds }: Settings): Promise<CheckRe
   });
 }
 
+/** Length in ms of a sample, and samples until a fair share has held. */
+const SAMPLE_MS = 20;
+const HELD_SAMPLES = 5;
+
+/** 128 threads of weight 80 that stop and start beside 128 of weight 20 that go on. */
+async function startAndStop(place: Place): Promise<CheckResult[]> {
+  const options = ['--group', 'a:weight=80', '--group', 'b:weight=20'];
+  const assign = ['--assign', 'i0=a', '--assign', 'i1=b'];
+  return withMount(place, 2, [...options, ...assign], async (mount) => {
+    const common = { size: place.size, rw: 'randread', bytes: 4096, jobs: 128 } as const;
+    const loads = ['i0', 'i1'].map((name) => {
+      return { ...common, file: mount.file(name), seconds: 12, prefix: [] };
+    });
+    const [a, b] = await startThreads(loads, place.folder);
+    const parties = ['a', 'b'].map((group) => ({ group, jobs: 128, wanted: 50 }));
+    const served = new Served(mount, parties);
+    const series = async (ms: number): Promise<number[][]> => {
+      const rows: number[][] = [];
+      for (const until = performance.now() + ms; performance.now() < until; ) {
+        const before = await served.sample();
+        await delay(SAMPLE_MS);
+        rows.push((await served.sample()).since(before).cost);
+      }
+      return rows;
+    };
+    const starts: number[] = [];
+    const stops: number[] = [];
+    await delay(2000);
+    for (let round = 0; round < 4; round++) {
+      a!.pause(true);
+      const alone = await series(500);
+      stops.push(alone.findIndex(([first]) => first === 0) * SAMPLE_MS);
+      a!.pause(false);
+      const fair = fairFrom(isolation(await series(1000), [80, 20]), 90, HELD_SAMPLES);
+      starts.push(fair < 0 ? Infinity : fair * SAMPLE_MS);
+    }
+    await Promise.all([a!.result, b!.result]);
+    const line = (what: string, asked: number, times: readonly number[]): CheckResult => ({
+      id: what,
+      asked: `within ${asked} ms, seen in samples of ${SAMPLE_MS} ms`,
+      got: `${times.join(', ')} ms`,
+      met: median(times) <= asked + SAMPLE_MS,
+    });
+    return [
+      line('128 threads start beside 128: fair shares from', 50, starts),
+      line('they stop: the last of their requests', 10, stops),
+    ];
+  });
+}
+
 /** All measurements other than shares. Images of `MIB` are large enough for each of them. */
 export const CHECKS: readonly Check[] = [
   { id: 'limits/tree', run: threeLevels },
   { id: 'limits/images', run: eightImages },
   { id: 'limits/burst', run: burst },
   { id: 'cost/attached', run: attached },
+  { id: 'live/start', place: 'disk', run: startAndStop },
   { id: 'live/limit', run: changeWhileWaiting },
   { id: 'live/changes', run: manyChanges },
 ];

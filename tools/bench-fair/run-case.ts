@@ -1,13 +1,23 @@
-import { chmod, readFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mountSluice } from '../lib/sluice.js';
+import { isolation, jain, percentile, type Series, sharesOf, sumOf } from '../lib/shares.js';
+import { mountSluice, type SluiceMount } from '../lib/sluice.js';
+import { type Summary, summarize } from '../lib/stats.js';
 import { type Caller, makeCallers } from './callers.js';
-import type { FairCase, Party } from './cases.js';
-import { runThreads, type ThreadLoad, type ThreadResult } from './threads.js';
+import type { FairCase } from './cases.js';
+import { Served } from './served.js';
+import { startThreads, type ThreadLoad, type ThreadResult } from './threads.js';
 
-/** Time not measured, in which `auto` finds its window. */
-const RAMP_SECONDS = 3;
+/** Time in ms for all threads to begin. */
+const START_MS = 10_000;
+/** Threads end earlier, when everything is measured. */
+const LONGEST_SECONDS = 3600;
+/** Length in ms of one side of a pair, and of the part of it that is left out. */
+const SIDE_MS = 1000;
+const SETTLE_MS = 200;
+/** A window that no load fills: weights have nothing to choose. */
+const NO_WINDOW = '4096';
 
 /** A folder with images `0.img`, `1.img`, ... of `size` bytes. */
 export interface Place {
@@ -17,6 +27,8 @@ export interface Place {
 
 export interface Settings {
   seconds: number;
+  /** Pairs of seconds with and without a window, after the seconds that are measured. */
+  pairs: number;
 }
 
 /** The figures of a case. */
@@ -24,16 +36,21 @@ export interface FairResult {
   id: string;
   published: string;
   wanted: number[];
-  /** Shares of all requests, percent. */
+  /** Shares of all cost served, percent, and those of each second. */
   shares: number[];
-  p99Us: number[];
+  seconds: number[][];
+  /** First percentile of isolation over the seconds, percent. */
+  isolationP1: number;
+  jain: number;
+  /** Requests a second. */
   total: number;
-  /** The same load without groups. */
-  plainTotal: number;
-  /** The rate of the first party alone; null if not measured. */
-  solo: number | null;
+  /** Total with weights, in percent of that without, by pair; null if there were no pairs. */
+  ofPlain: Summary | null;
+  /** The first party alone: requests a second, p99 in microseconds; null if not measured. */
+  solo: { iops: number; p99Us: number } | null;
   firstIops: number;
-  /** The value of `io.depth` towards the end. */
+  firstP99Us: number;
+  /** Values of `io.depth` in the measured seconds. */
   window: string;
   misses: string[];
 }
@@ -43,14 +60,12 @@ async function members(one: FairCase): Promise<Caller[]> {
   return one.parties.map((_, index) => ({ member: `i${index}`, prefix: [] }));
 }
 
-/** Mounts with or without the groups of the case, and runs some of its parties. */
-async function run(
+/** A mount with the groups of a case, for as long as `use` takes. */
+async function withMount<T>(
   one: FairCase,
   place: Place,
-  settings: Settings,
-  grouped: boolean,
-  parties: readonly Party[],
-): Promise<{ results: ThreadResult[]; window: string }> {
+  use: (mount: SluiceMount, loads: Omit<ThreadLoad, 'seconds'>[]) => Promise<T>,
+): Promise<T> {
   const callers = await members(one);
   const count = one.keyed === 'image' ? one.parties.length : 1;
   const images: Record<string, string> = {};
@@ -59,84 +74,140 @@ async function run(
   const assign = one.parties.flatMap(({ group }, index) => {
     return ['--assign', `${callers[index]!.member}=${group}`];
   });
-  const options = ['--depth', one.depth, ...groups, ...assign];
+  const options = ['--allow-other', '--depth', one.depth, ...groups, ...assign];
   await chmod(place.folder, 0o755); // for callers of other users
-  const mount = await mountSluice(join(place.folder, 'mount'), images, place.size, [
-    '--allow-other',
-    ...(grouped ? options : []),
-  ]);
+  const mount = await mountSluice(join(place.folder, 'mount'), images, place.size, options);
+  const loads = one.parties.map((party, index) => ({
+    file: mount.file(one.keyed === 'image' ? `i${index}` : 'i0'),
+    size: place.size,
+    rw: party.rw ?? one.rw,
+    bytes: party.bytes ?? 4096,
+    jobs: party.jobs,
+    prefix: callers[index]!.prefix,
+  }));
   try {
-    const loads = parties.map((party): ThreadLoad => {
-      const index = one.parties.indexOf(party);
-      const file = mount.file(one.keyed === 'image' ? `i${index}` : 'i0');
-      const { seconds } = settings;
-      const { prefix } = callers[index]!;
-      const rampSeconds = Math.min(RAMP_SECONDS, seconds);
-      return { file, size: place.size, rw: one.rw, jobs: party.jobs, seconds, rampSeconds, prefix };
-    });
-    const results = runThreads(loads, place.folder);
-    const window = (async () => {
-      await delay(settings.seconds * 1000 * 0.9);
-      return (await readFile(join(mount.mountpoint, '.groups/io.depth'), 'utf8')).trim();
-    })();
-    return { results: await results, window: await window };
+    return await use(mount, loads);
   } finally {
     await mount.stop();
   }
 }
 
-/** Totals without groups, by load; cases that differ only in weights share them. */
-const plainTotals = new Map<string, number>();
-
-async function plainTotal(one: FairCase, place: Place, settings: Settings): Promise<number> {
-  const jobs = one.parties.map((party) => party.jobs).join('+');
-  const key = [one.place, one.rw, one.keyed === 'image' ? 'images' : 'image', jobs].join(' ');
-  const known = plainTotals.get(key);
-  if (known !== undefined) return known;
-  const { results } = await run(one, place, settings, false, one.parties);
-  const total = sum(results.map(({ iops }) => iops));
-  plainTotals.set(key, total);
-  return total;
+/** The window, as `io.depth` tells it: `auto 24`, or `32`. */
+async function windowOf(mount: SluiceMount): Promise<number> {
+  const text = await readFile(join(mount.mountpoint, '.groups/io.depth'), 'utf8');
+  return Number(text.trim().split(' ').at(-1));
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((before, value) => before + value, 0);
+/** Waits until all parties have requests. */
+async function allRun(served: Served): Promise<void> {
+  for (const until = performance.now() + START_MS; performance.now() < until; ) {
+    const before = await served.sample();
+    await delay(100);
+    const { cost } = (await served.sample()).since(before);
+    if (cost.every((one) => one > 0)) return;
+  }
+  throw new Error('not all threads have requests');
+}
+
+/** What each party gets in each of `seconds` seconds. */
+async function everySecond(mount: SluiceMount, served: Served, seconds: number) {
+  const windows: number[] = [];
+  const series: number[][] = [];
+  let requests = 0;
+  let before = await served.sample();
+  while (series.length < seconds) {
+    await delay(1000);
+    const now = await served.sample();
+    const got = now.since(before);
+    series.push(got.cost);
+    requests += got.requests / got.seconds;
+    windows.push(await windowOf(mount));
+    before = now;
+  }
+  return { series, windows, total: requests / seconds };
+}
+
+/** Totals with the window of the case, in percent of those without one, in turn. */
+async function inPairs(mount: SluiceMount, served: Served, one: FairCase, pairs: number) {
+  const file = join(mount.mountpoint, '.groups/io.depth');
+  const side = async (depth: string): Promise<number> => {
+    await writeFile(file, depth);
+    await delay(SETTLE_MS);
+    const before = await served.sample();
+    await delay(SIDE_MS - SETTLE_MS);
+    const got = (await served.sample()).since(before);
+    return got.cost.reduce((sum, cost) => sum + cost, 0) / got.seconds;
+  };
+  const percents: number[] = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const order = pair % 2 === 0 ? [one.depth, NO_WINDOW] : [NO_WINDOW, one.depth];
+    const totals = new Map<string, number>();
+    for (const depth of order) totals.set(depth, await side(depth));
+    percents.push((100 * totals.get(one.depth)!) / totals.get(NO_WINDOW)!);
+  }
+  return percents;
+}
+
+async function runAlone(one: FairCase, place: Place, seconds: number): Promise<ThreadResult> {
+  return withMount(one, place, async (_, [first]) => {
+    const [threads] = await startThreads([{ ...first!, seconds }], place.folder);
+    return threads!.result;
+  });
 }
 
 function judge(one: FairCase, result: Omit<FairResult, 'misses'>): string[] {
   const misses: string[] = [];
   const off = Math.max(...result.shares.map((share, i) => Math.abs(share - result.wanted[i]!)));
   if (one.tolerance !== null && off > one.tolerance) misses.push('share');
-  const percent = (100 * result.total) / result.plainTotal;
+  if (one.leastP1 !== null && result.isolationP1 < one.leastP1) misses.push('p1 of isolation');
+  const percent = result.ofPlain?.median ?? 100;
   if (one.leastTotal !== null && percent < one.leastTotal) misses.push('total');
-  const kept = result.solo === null ? 100 : (100 * result.firstIops) / result.solo;
+  const kept = result.solo === null ? 100 : (100 * result.firstIops) / result.solo.iops;
   if (one.leastOfSolo !== null && kept < one.leastOfSolo) misses.push('share of its solo rate');
   return misses;
 }
 
-/** Runs a case without groups, unless this total is known already, and then under its weights. */
+function figures(
+  one: FairCase,
+  series: Series,
+): Pick<FairResult, 'shares' | 'isolationP1' | 'jain'> {
+  const wanted = one.parties.map((party) => party.wanted);
+  const sums = sumOf(series);
+  const isolationP1 = percentile(isolation(series, wanted), 1);
+  return { shares: sharesOf(sums), isolationP1, jain: jain(sums, wanted) };
+}
+
+/** Runs a case under its weights, and then in turn with and without a window. */
 export async function runFair(
   one: FairCase,
   place: Place,
-  settings: Settings,
+  { seconds, pairs }: Settings,
 ): Promise<FairResult> {
-  const plain = await plainTotal(one, place, settings);
-  const isWorst = one.id.startsWith('worst/');
-  const alone = isWorst ? await run(one, place, settings, true, one.parties.slice(0, 1)) : null;
-  const { results, window } = await run(one, place, settings, true, one.parties);
-  const rates = results.map(({ iops }) => iops);
-  const total = sum(rates);
-  const result = {
-    id: one.id,
-    published: one.published,
-    wanted: one.parties.map(({ wanted }) => wanted),
-    shares: rates.map((rate) => (100 * rate) / total),
-    p99Us: results.map(({ p99Us }) => p99Us),
-    total,
-    plainTotal: plain,
-    solo: alone === null ? null : alone.results[0]!.iops,
-    firstIops: rates[0]!,
-    window,
-  };
-  return { ...result, misses: judge(one, result) };
+  const alone = one.isSoloMeasured ? await runAlone(one, place, Math.min(seconds, 5)) : null;
+  return withMount(one, place, async (mount, loads) => {
+    const withTime = loads.map((load) => ({ ...load, seconds: LONGEST_SECONDS }));
+    const threads = await startThreads(withTime, place.folder);
+    const served = new Served(mount, one.parties);
+    await allRun(served);
+    const { series, windows, total } = await everySecond(mount, served, seconds);
+    // The latency of the first party is that under the window of the case.
+    const percents = one.isSoloMeasured ? [] : await inPairs(mount, served, one, pairs);
+    for (const one of threads) one.end();
+    const [first] = await Promise.all(threads.map(({ result }) => result));
+    const shares = figures(one, series);
+    const result = {
+      id: one.id,
+      published: one.published,
+      wanted: one.parties.map(({ wanted }) => wanted),
+      ...shares,
+      seconds: series.map(sharesOf),
+      total,
+      ofPlain: summarize(percents),
+      solo: alone,
+      firstIops: first!.iops,
+      firstP99Us: first!.p99Us,
+      window: `${Math.min(...windows)} to ${Math.max(...windows)}`,
+    };
+    return { ...result, misses: judge(one, result) };
+  });
 }

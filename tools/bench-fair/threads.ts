@@ -1,14 +1,15 @@
 import { type Child, settles, start } from '../lib/process.js';
 
-/** Many threads, each with one request in flight, for a fixed time. */
+/** Many threads, each with one request in flight, for a fixed time or until they are ended. */
 export interface ThreadLoad {
   file: string;
   /** Bytes of the file to use. */
   size: number;
   rw: 'randread' | 'randwrite' | 'randrw';
+  /** Bytes of a request. */
+  bytes: number;
   jobs: number;
   seconds: number;
-  rampSeconds: number;
   /** Words before `fio` that make it run as another user or in a cgroup. */
   prefix: readonly string[];
 }
@@ -34,14 +35,13 @@ function fioWords(load: ThreadLoad): string[] {
     `--size=${load.size}`,
     '--allow_file_create=0',
     `--rw=${load.rw}`,
-    '--bs=4096',
+    `--bs=${load.bytes}`,
     `--numjobs=${load.jobs}`,
     '--direct=1',
     '--ioengine=psync',
     '--norandommap',
     '--time_based',
     `--runtime=${Math.round(load.seconds * 1000)}ms`,
-    `--ramp_time=${Math.round(load.rampSeconds * 1000)}ms`,
     '--group_reporting',
     '--output-format=json',
   ];
@@ -63,22 +63,35 @@ export function parseThreads(text: string): ThreadResult {
 }
 
 async function result(fio: Child, load: ThreadLoad): Promise<ThreadResult> {
-  const seconds = load.rampSeconds + load.seconds + 60;
+  const seconds = load.seconds + 60;
   if (await settles(fio.closed, seconds * 1000)) return parseThreads(fio.output());
   fio.kill('SIGKILL');
   throw new Error(`fio: not done after ${seconds} s`);
 }
 
-/** Runs loads at the same time. */
-export async function runThreads(
+/** Threads that run. */
+export interface RunningThreads {
+  result: Promise<ThreadResult>;
+  /** Ends all of them. */
+  end(): void;
+  /** Stops all of them at once, or lets them go on, between two requests of each. */
+  pause(isPaused: boolean): void;
+}
+
+/** Starts loads at the same time. */
+export function startThreads(
   loads: readonly ThreadLoad[],
   folder: string,
-): Promise<ThreadResult[]> {
-  const children = await Promise.all(
-    loads.map((load) => {
+): Promise<RunningThreads[]> {
+  return Promise.all(
+    loads.map(async (load) => {
       const [command = 'fio', ...rest] = [...load.prefix, 'fio', ...fioWords(load)];
-      return start(command, rest, folder);
+      const fio = await start(command, rest, folder);
+      return {
+        result: result(fio, load),
+        end: () => fio.kill('SIGINT'),
+        pause: (isPaused: boolean) => fio.kill(isPaused ? 'SIGSTOP' : 'SIGCONT'),
+      };
     }),
   );
-  return Promise.all(children.map((child, index) => result(child, loads[index]!)));
 }

@@ -26,15 +26,20 @@ const MEASURED: Readonly<Record<string, string>> = {
 };
 const DEPTHS = ['auto', 4096, 128, 96, 64, 32, 16, 8, 4, 2, 1] as const;
 
-const text = (value: number, digits = 1): string => value.toFixed(digits);
+export const text = (value: number, digits = 1): string => value.toFixed(digits);
 
-interface Choice {
+export interface Choice {
   readonly device: string;
   readonly seconds: number;
   readonly seed: number;
 }
 
-function simulate(choice: Choice, loads: Load[], depth: 'auto' | number, more = {}): Result {
+export function simulate(
+  choice: Choice,
+  loads: Load[],
+  depth: 'auto' | number,
+  more: Partial<Settings> = {},
+): Result {
   const settings: Settings = {
     device: DEVICES[choice.device],
     loads,
@@ -47,7 +52,7 @@ function simulate(choice: Choice, loads: Load[], depth: 'auto' | number, more = 
   return new Simulation(settings).run();
 }
 
-const two = (a: number, b: number, threads: number): Load[] => [
+export const two = (a: number, b: number, threads: number): Load[] => [
   { group: 'a', weight: a, threads },
   { group: 'b', weight: b, threads },
 ];
