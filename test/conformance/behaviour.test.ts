@@ -31,8 +31,6 @@ interface Way extends Exceptions {
 
 type Behaviour = (t: ExecutionContext, way: Way) => Promise<void>;
 
-const STUCK = ['--group', 'slow:iops=1', '--assign', 'disk=slow'];
-
 /** Makes an image that is shown as `disk`. */
 async function image(t: ExecutionContext, { format }: Way, base?: string): Promise<string> {
   return (await ImageFile.make(t, format, { bytes: 4 * MIB }, base)).path;
@@ -53,10 +51,10 @@ function by(way: Way, ...words: string[]): string[] {
 async function waiters(
   t: ExecutionContext,
   mount: SluiceMount,
+  name: string,
+  group: string,
   count: number,
-  group = 'slow',
 ): Promise<Child> {
-  const name = group === 'slow' ? 'disk' : group.slice(-1);
   const depth = `iodepth=${count + 8}`;
   const words = ['rw=randread', 'bs=4k', 'size=4m', 'time_based', 'runtime=60', depth];
   const child = new Child('fio', fioWords(mount.file(name), ...words));
@@ -151,10 +149,13 @@ const oneMount: Behaviour = async (t, way) => {
 
 const pageCache: Behaviour = async (t, way) => {
   const file = await ImageFile.make(t, way.format, { bytes: 4 * MIB });
-  await withMount(t, [file.path], by(way, '--cache', 'page'), async (mount) => {
-    await must('cmp', [await shown(t, file), mount.file()]);
-    t.is(await must('cat', [join(mount.point, '.groups', 'members')]), 'disk\n');
-  });
+  const mount = await startMount(t, [file.path], by(way, '--cache', 'page'));
+  await must('cmp', [await shown(t, file), mount.file()]);
+  t.is(await must('cat', [join(mount.point, '.groups', 'members')]), 'disk\n');
+  await mount.checkDescriptors(t);
+  await must('umount', [mount.point]);
+  t.true(await eventually(5000, () => !isAlive(mount.pid)));
+  await mount.checkGone(t);
 };
 
 /** The first image's percentage of the next 800 requests that two images complete. */
@@ -169,16 +170,25 @@ async function shareOf(mount: SluiceMount, one: string, other: string): Promise<
   }
 }
 
-const weights: Behaviour = async (t, way) => {
-  // They share a limit above them, because on a busy machine a disk would not make them wait. The limit
-  // is low, so that requests still wait after the machine has stalled for a third of a second.
-  const images = [`a=${await image(t, way)}`, `b=${await image(t, way)}`];
-  const groups = ['p:iops=400', 'p/a:weight=80', 'p/b:weight=20'].flatMap((group) => {
-    return ['--group', group];
-  });
-  const words = by(way, ...groups, '--assign', 'a=p/a', '--assign', 'b=p/b');
-  const mount = await startMount(t, images, words);
-  const readers = [await waiters(t, mount, 100, 'p/a'), await waiters(t, mount, 100, 'p/b')];
+/** Uses a mount in which requests wait. The readers that it returns go on until the mount is ended. */
+type Crowding = (t: ExecutionContext, way: Way, mount: SluiceMount) => Promise<Child[]>;
+
+const interrupt: Crowding = async (t, _way, mount) => {
+  const agent = new FileAgent(t);
+  const fd = await agent.open(mount.file('killed'), constants.O_RDONLY);
+  agent.read(fd, 0, 4096).catch(() => {});
+  await untilQueued(mount, 'k', 1);
+  process.kill(agent.pid, 'SIGKILL');
+  t.true(await eventually(10_000, () => !isAlive(agent.pid)));
+  t.is((await groupFigures(mount, 'k')).queued, 0, 'its request has gone too');
+  return [];
+};
+
+const weights: Crowding = async (t, _way, mount) => {
+  const readers = [
+    await waiters(t, mount, 'a', 'p/a', 100),
+    await waiters(t, mount, 'b', 'p/b', 100),
+  ];
   const share = await shareOf(mount, 'p/a', 'p/b');
   t.log(`${share} %`);
   t.true(Math.abs(share - 80) < 4, `${share}`);
@@ -191,18 +201,46 @@ const weights: Behaviour = async (t, way) => {
   }
   const turned = await shareOf(mount, 'p/a', 'p/b');
   t.true(Math.abs(turned - 20) < 4, `after the weights have changed places: ${turned}`);
-  await endByForce(t, mount, readers);
+  return readers;
 };
 
-const waiting: Behaviour = async (t, way) => {
-  const images = [await image(t, way), `free=${await image(t, way)}`];
-  const mount = await startMount(t, images, by(way, ...STUCK));
+const waiting: Crowding = async (t, _way, mount) => {
   const readers: Child[] = [];
   for (const count of [64, 1500]) {
-    readers.push(await waiters(t, mount, count));
+    readers.push(await waiters(t, mount, 'disk', 'slow', count));
     const words = [`if=${mount.file('free')}`, 'of=/dev/null', 'bs=4k', 'count=1000'];
     await must('dd', [...words, 'iflag=direct']);
     t.is((await must('stat', ['-c', '%s', mount.file()])).trim(), String(4 * MIB));
+  }
+  return readers;
+};
+
+const CROWDINGS: Readonly<Record<string, Crowding>> = {
+  'kill -9 of who waits ends it at once, or with its turn': interrupt,
+  'weights share, and a change of them is felt': weights,
+  'with 64 and 1500 requests waiting the mount answers, and another image is read': waiting,
+};
+
+const crowded: Behaviour = async (t, way) => {
+  const names = ['killed', 'a', 'b', 'disk', 'free'];
+  const images = await Promise.all(names.map(async (name) => `${name}=${await image(t, way)}`));
+  const groups = [
+    // Without interrupts a request is served after two seconds; with them never.
+    `k:bps=${way.noInterrupt ? 2048 : 1}`,
+    'slow:iops=1',
+    // They share a limit above them, because on a busy machine a disk would not make them wait. The limit
+    // is low, so that requests still wait after the machine has stalled for a third of a second.
+    'p:iops=400',
+    'p/a:weight=80',
+    'p/b:weight=20',
+  ].flatMap((group) => ['--group', group]);
+  const members = ['killed=k', 'disk=slow', 'a=p/a', 'b=p/b'];
+  const words = [...groups, ...members.flatMap((member) => ['--assign', member])];
+  const mount = await startMount(t, images, by(way, ...words));
+  const readers: Child[] = [];
+  for (const [title, use] of Object.entries(CROWDINGS)) {
+    t.log(title);
+    readers.push(...(await use(t, way, mount)));
   }
   await endByForce(t, mount, readers);
 };
@@ -215,21 +253,6 @@ async function endByForce(t: ExecutionContext, mount: SluiceMount, readers: Chil
   }
   await mount.checkGone(t, /: in use/);
 }
-
-const interrupt: Behaviour = async (t, way) => {
-  // Without interrupts the request is served after two seconds; with them never.
-  const bps = way.noInterrupt ? 2048 : 1;
-  const words = by(way, '--group', `s:bps=${bps}`, '--assign', 'disk=s');
-  const mount = await startMount(t, [await image(t, way)], words);
-  const agent = new FileAgent(t);
-  const fd = await agent.open(mount.file(), constants.O_RDONLY);
-  agent.read(fd, 0, 4096).catch(() => {});
-  await untilQueued(mount, 's', 1);
-  process.kill(agent.pid, 'SIGKILL');
-  t.true(await eventually(10_000, () => !isAlive(agent.pid)));
-  t.is((await mount.umount()).code, 0);
-  await mount.checkGone(t);
-};
 
 const terminate: Behaviour = async (t, way) => {
   const words = by(way, '--group', 'slow:bps=1', '--assign', 'disk=slow');
@@ -264,22 +287,12 @@ const crash: Behaviour = async (t, way) => {
   t.deepEqual(mountsAt(mount.point), []);
 };
 
-const outside: Behaviour = async (t, way) => {
-  const mount = await startMount(t, [await image(t, way)], by(way));
-  await must('umount', [mount.point]);
-  t.true(await eventually(5000, () => !isAlive(mount.pid)));
-  await mount.checkGone(t);
-};
-
 const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   'files, groups, errors, mappings and a limit, in one mount': oneMount,
-  'with the page cache, disks and control files read right': pageCache,
-  'weights share, and a change of them is felt': weights,
-  'with 64 and 1500 requests waiting the mount answers, and another image is read': waiting,
-  'kill -9 of who waits ends it at once, or with its turn': interrupt,
+  'with the page cache files read right, and umount(8) from outside ends the daemon': pageCache,
+  'requests wait, share, and are given up, in one mount': crowded,
   'SIGTERM lets a request that waits go, and ends the daemon': terminate,
   'after kill -9 of the daemon files say ENOTCONN': crash,
-  'umount(8) from outside ends the daemon': outside,
 };
 
 const WAYS: Way[] = TRANSPORTS.flatMap((transport) => {

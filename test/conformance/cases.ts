@@ -154,7 +154,7 @@ const neighbours: Case = {
 
 const limit: Case = {
   title: 'a limit holds, and a change of it reaches who waits',
-  setup: { bytes: MIB, group: ['g:iops=100'], assign: ['disk=g'] },
+  setup: { bytes: MIB, name: 'limited', group: ['g:iops=100'], assign: ['limited=g'] },
   async run(t, subject) {
     const begin = performance.now();
     for (let i = 0; i < 40; i++) t.is((await subject.read(i * 4096, 4096)).result, 4096);
@@ -173,7 +173,7 @@ const limit: Case = {
 
 const controlTree: Case = {
   title: 'groups are made, changed and removed by their files',
-  setup: { bytes: MIB, group: ['a:iops=7'], assign: ['disk=a'] },
+  setup: { bytes: MIB, name: 'disk', group: ['a:iops=7'], assign: ['disk=a'] },
   async run(t, subject) {
     const io = 'rbps=max wbps=max bps=max riops=max wiops=max iops=7 iops_size=max\n';
     t.is(await subject.readControl('a/io.max'), io);

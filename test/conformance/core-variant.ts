@@ -21,11 +21,11 @@ export function coreVariant(engine: EngineName, format: FormatName, direct: bool
     async serve(t, setup, use) {
       const base = ENGINES[engine].inMemory ? TMPFS : undefined;
       const image = await ImageFile.make(t, format, setup, base);
-      const { growable = false, readOnly = false, group = [], assign = [] } = setup;
-      const paths = [image.path, '/nowhere'];
+      const { name = 'disk', growable = false, readOnly = false, group = [], assign = [] } = setup;
+      const paths = [`${name}=${image.path}`, '/nowhere'];
       const args = { paths, growable, readOnly, group, assign, direct };
       const plane = await CorePlane.make(t, engine, args);
-      await keepAlive(t, () => use(new CoreSubject(image, plane)));
+      await keepAlive(t, () => use(new CoreSubject(image, plane, name)));
     },
   };
 }
@@ -42,10 +42,10 @@ class CoreSubject implements Subject {
   readonly #plane: CorePlane;
   readonly #node: number;
 
-  constructor(image: ImageFile, plane: CorePlane) {
+  constructor(image: ImageFile, plane: CorePlane, name: string) {
     this.image = image;
     this.#plane = plane;
-    this.#node = plane.find('disk.raw')!.id;
+    this.#node = plane.find(`${name}.raw`)!.id;
   }
 
   async read(offset: number, length: number): Promise<{ result: number; bytes: Buffer }> {

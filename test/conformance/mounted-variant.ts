@@ -14,7 +14,10 @@ const AGENTS = 4;
 
 /** A way of serving that can serve several images in one mount. */
 export interface MountedVariant extends Variant {
-  /** Serves the images of `setups` in one mount, in that order. The first has the mount's own options. */
+  /**
+   * Serves the images of `setups` in one mount, in that order. The first says whether images are growable or
+   * read-only.
+   */
   serveAll(
     t: ExecutionContext,
     setups: readonly Setup[],
@@ -36,14 +39,16 @@ export function mountedVariant(
       return variant.serveAll(t, [setup], async ([subject]) => use(subject!));
     },
     async serveAll(t, setups, use) {
-      const { growable, readOnly, group = [], assign = [] } = setups[0]!;
+      const { growable, readOnly } = setups[0]!;
       const words = ['--transport', transport, mode];
       if (growable === true) words.push('--growable');
       if (readOnly === true) words.push('--read-only');
-      for (const one of group) words.push('--group', one);
-      for (const member of assign) words.push('--assign', member);
+      for (const { group = [], assign = [] } of setups) {
+        for (const one of group) words.push('--group', one);
+        for (const member of assign) words.push('--assign', member);
+      }
       const images = await Promise.all(setups.map((setup) => ImageFile.make(t, format, setup)));
-      const names = images.map((_, index) => (index === 0 ? 'disk' : `disk${index}`));
+      const names = setups.map(({ name }, index) => name ?? `image${index}`);
       const named = images.map(({ path }, index) => `${names[index]}=${path}`);
       await withMount(t, named, words, async (mount) => {
         const agents = Array.from({ length: AGENTS }, () => new FileAgent(t));

@@ -10,7 +10,7 @@ const VARIANTS = TRANSPORTS.flatMap((transport) => {
 });
 
 function isPlain({ setup }: Case): boolean {
-  return setup.growable !== true && setup.readOnly !== true && setup.group === undefined;
+  return setup.growable !== true && setup.readOnly !== true;
 }
 
 const TOGETHER = CASES.filter(isPlain);
@@ -30,7 +30,7 @@ for (const served of VARIANTS) {
   const qemu = format === 'qcow2' ? (['qemu'] as const) : [];
   const test = requires('fuse', 'root', ...ring, ...qemu);
   const variant = mountedVariant(transport, format, direct);
-  // Mounting takes most of a test's time, so rules without mount options share a mount.
+  // Mounting takes most of a test's time, so rules without options for all images share a mount.
   test(`${variant.title}: ${TOGETHER.length} rules in one mount`, (t) => {
     const setups = TOGETHER.map(({ setup }) => setup);
     return variant.serveAll(t, setups, async (subjects) => {

@@ -26,7 +26,9 @@ export interface Subject {
 export interface Setup extends ImageSetup {
   growable?: boolean;
   readOnly?: boolean;
-  /** Words of `sluice mount` about groups. The image is `disk`. */
+  /** Name of the image. Rules that need one can share a mount if their names differ. */
+  name?: string;
+  /** Words of `sluice mount` about groups, for instance `disk=g` for the image with the name `disk`. */
   group?: string[];
   assign?: string[];
 }

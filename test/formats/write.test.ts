@@ -14,7 +14,7 @@ function isWritable({ words }: Variant): boolean {
 }
 
 /** Number of variants in one mount, because mounting takes most of a test's time. */
-const TOGETHER = 12;
+const TOGETHER = 40;
 
 interface Made {
   variant: Variant;

@@ -39,8 +39,7 @@ export function openState(options: ExerciseOptions, calls: Calls): State {
   const lanes = lanesOf(options.directFds);
   const fds = lanes.map((lane) => openLane(calls, options.path, lane));
   const size = options.fixed ? fstatSync(fds[0]!).size : options.size;
-  const pool = Buffer.alloc(POOL_BYTES);
-  fillRandom(pool, options.seed);
+  const pool = noise(options.seed);
   const can = (mode: number): boolean =>
     calls.fallocate(fds[0]!, mode | FALLOC_FL_KEEP_SIZE, 0, 4096) !== -ERRNO.EOPNOTSUPP;
   return {
@@ -65,6 +64,17 @@ export function openState(options: ExerciseOptions, calls: Calls): State {
     bytesRead: 0,
     bytesWritten: 0,
   };
+}
+
+/** The noise of the last seed: making it takes as long as a hundred operations. */
+let lastNoise = { seed: -1, bytes: Buffer.alloc(0) };
+
+function noise(seed: number): Buffer {
+  if (lastNoise.seed !== seed) {
+    lastNoise = { seed, bytes: Buffer.alloc(POOL_BYTES) };
+    fillRandom(lastNoise.bytes, seed);
+  }
+  return lastNoise.bytes;
 }
 
 /** Opens a descriptor; throws with the reason if that fails. */
