@@ -18,14 +18,19 @@ export function coreVariant(engine: EngineName, format: FormatName, direct: bool
   return {
     ...exceptionsOf(null, format),
     title: `dispatch core, ${engine}, ${format}, ${direct ? 'direct' : 'no direct'}`,
-    async serve(t, setup, use) {
+    async serve(t, setups, use) {
       const base = ENGINES[engine].inMemory ? TMPFS : undefined;
-      const image = await ImageFile.make(t, format, setup, base);
-      const { name = 'disk', growable = false, readOnly = false, group = [], assign = [] } = setup;
-      const paths = [`${name}=${image.path}`, '/nowhere'];
-      const args = { paths, growable, readOnly, group, assign, direct };
-      const plane = await CorePlane.make(t, engine, args);
-      await keepAlive(t, () => use(new CoreSubject(image, plane, name)));
+      const { growable = false, readOnly = false } = setups[0]!;
+      const images = await Promise.all(setups.map((one) => ImageFile.make(t, format, one, base)));
+      const names = setups.map(({ name }, index) => name ?? `image${index}`);
+      const plane = await CorePlane.make(t, engine, {
+        paths: [...images.map(({ path }, index) => `${names[index]}=${path}`), '/nowhere'],
+        group: setups.flatMap(({ group = [] }) => group),
+        assign: setups.flatMap(({ assign = [] }) => assign),
+        ...{ growable, readOnly, direct },
+      });
+      const subjects = images.map((image, index) => new CoreSubject(image, plane, names[index]!));
+      await keepAlive(t, () => use(subjects));
     },
   };
 }

@@ -1,8 +1,8 @@
 import { requires } from '../helpers/requires.js';
-import { CASES } from './cases.js';
 import { ENGINES, type EngineName } from './core-engines.js';
 import { coreVariant } from './core-variant.js';
 import { FORMATS } from './exceptions.js';
+import { testRules } from './rules.js';
 
 // This test needs neither root nor /dev/fuse.
 const VARIANTS = (Object.keys(ENGINES) as EngineName[]).flatMap((engine) => {
@@ -11,9 +11,5 @@ const VARIANTS = (Object.keys(ENGINES) as EngineName[]).flatMap((engine) => {
 
 for (const { engine, format, direct } of VARIANTS) {
   const test = requires(...ENGINES[engine].needs, ...(format === 'raw' ? [] : (['qemu'] as const)));
-  const variant = coreVariant(engine, format, direct);
-  for (const { title, setup, run } of CASES) {
-    test(`${variant.title}: ${title}`, (t) =>
-      variant.serve(t, setup, (subject) => run(t, subject, variant)));
-  }
+  testRules(test, coreVariant(engine, format, direct));
 }

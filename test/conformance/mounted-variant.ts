@@ -1,44 +1,27 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { must, run } from '../helpers/run.js';
 import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { exceptionsOf, type FormatName, type TransportName } from './exceptions.js';
 import { ImageFile } from './image-file.js';
-import type { Setup, Subject, Variant } from './subject.js';
+import type { Subject, Variant } from './subject.js';
 
 /** Number of agents that share the work of one subject. Each makes one call at a time. */
 const AGENTS = 4;
-
-/** A way of serving that can serve several images in one mount. */
-export interface MountedVariant extends Variant {
-  /**
-   * Serves the images of `setups` in one mount, in that order. The first says whether images are growable or
-   * read-only.
-   */
-  serveAll(
-    t: ExecutionContext,
-    setups: readonly Setup[],
-    use: (subjects: readonly Subject[]) => Promise<void>,
-  ): Promise<void>;
-}
 
 /** Serves images in a real mount. Other processes use them through system calls. */
 export function mountedVariant(
   transport: TransportName,
   format: FormatName,
   direct: boolean,
-): MountedVariant {
+): Variant {
   const mode = direct ? '--direct' : '--no-direct';
-  const variant: MountedVariant = {
+  return {
     ...exceptionsOf(transport, format),
     title: `${transport}, ${format}, ${mode}`,
-    serve(t, setup, use) {
-      return variant.serveAll(t, [setup], async ([subject]) => use(subject!));
-    },
-    async serveAll(t, setups, use) {
+    async serve(t, setups, use) {
       const { growable, readOnly } = setups[0]!;
       const words = ['--transport', transport, mode];
       if (growable === true) words.push('--growable');
@@ -65,7 +48,6 @@ export function mountedVariant(
       for (const image of images) await image.check(t);
     },
   };
-  return variant;
 }
 
 interface OpenFile {

@@ -36,5 +36,13 @@ export interface Setup extends ImageSetup {
 /** A way of serving: transport, engine, format, and mode of the host file. */
 export interface Variant extends Exceptions {
   readonly title: string;
-  serve(t: ExecutionContext, setup: Setup, use: (subject: Subject) => Promise<void>): Promise<void>;
+  /**
+   * Serves the images of `setups` together, in that order. The first says whether images are growable or
+   * read-only.
+   */
+  serve(
+    t: ExecutionContext,
+    setups: readonly Setup[],
+    use: (subjects: readonly Subject[]) => Promise<void>,
+  ): Promise<void>;
 }
