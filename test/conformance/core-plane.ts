@@ -22,11 +22,17 @@ type OpenDisks = Awaited<ReturnType<typeof openDisks>>;
 
 const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 
+/**
+ * Shared by all planes, which tests make one after the other: with 1.3 GiB of address space for each, garbage
+ * is collected all the time.
+ */
+const memory = new Memory();
+
 /** The data plane on an engine without a mount: requests and replies are bytes. */
 export class CorePlane implements Wire {
   readonly tree: Tree;
-  readonly #memory = new Memory();
-  readonly #writer = new RequestWriter(this.#memory);
+  readonly #memory = memory;
+  readonly #writer = new RequestWriter(memory);
   readonly #answers = new Map<number, (reply: Reply) => void>();
   readonly #plane: Plane;
   readonly #dispatcher: Dispatcher;
