@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import type { ExecutionContext } from 'ava';
 import { Maker } from '../../tools/lib/image-maker.js';
 import { must } from '../helpers/run.js';
 import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
@@ -16,46 +17,54 @@ function abortAfter(maker: Maker, ...commands: string[]): void {
   spawnSync('qemu-io', ['-f', 'qcow2', ...words, 'top.qcow2'], { cwd: maker.folder });
 }
 
-for (const options of ['', 'cluster_size=512', 'cluster_size=2M', 'extended_l2=on']) {
-  const title = options === '' ? 'clusters of 64 KiB' : options;
-  qemuMountTest(`an image that QEMU left dirty is repaired and written: ${title}`, async (t) => {
-    const maker = new Maker(tempFolder(t, TMPFS));
-    const image = maker.path('top.qcow2');
-    maker.create('top.qcow2', '16M', `lazy_refcounts=on${options === '' ? '' : `,${options}`}`);
+/** An image of 16 MiB with lazy refcounts, under a name of its own. */
+function makeLazy(t: ExecutionContext, options: string, index: number) {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  const image = maker.path('top.qcow2');
+  maker.create('top.qcow2', '16M', `lazy_refcounts=on${options === '' ? '' : `,${options}`}`);
+  const dirty = (): number => readFileSync(image)[DIRTY_BYTE]! & 1;
+  return { options, maker, image, name: `v${index}`, model: maker.path('model'), dirty };
+}
+
+const named = (all: readonly { name: string; image: string }[]): string[] =>
+  all.map(({ name, image }) => `${name}=${image}`);
+
+/** Copies MiBs of a file to the same place of another one. */
+async function copy(from: string, to: string, first: number, count: number): Promise<void> {
+  const words = [`skip=${first}`, `seek=${first}`, `count=${count}`, 'bs=1M', 'status=none'];
+  await must('dd', [`if=${from}`, `of=${to}`, ...words, 'conv=notrunc,fsync']);
+}
+
+qemuMountTest('images that QEMU left dirty are repaired and written', async (t) => {
+  const all = ['', 'cluster_size=512', 'cluster_size=2M', 'extended_l2=on'].map((options, i) =>
+    makeLazy(t, options, i),
+  );
+  for (const { maker, image, model, dirty } of all) {
     maker.io('top.qcow2', 'qcow2', 'write -P 1 0 1M');
     abortAfter(maker, 'write -P 2 1M 2M', 'flush', 'write -P 3 8M 1M', 'flush');
-    t.is(readFileSync(image)[DIRTY_BYTE]! & 1, 1);
-    const model = maker.path('model');
+    t.is(dirty(), 1);
     await must('qemu-img', ['convert', '-U', '-f', 'qcow2', '-O', 'raw', image, model]);
     copyFileSync(image, maker.path('copy'));
-    await withMount(t, [image], ['--read-only'], async (mount) => {
-      await must('cmp', [model, mount.file('top')]);
-    });
-    await must('cmp', [image, maker.path('copy')]);
-    await withMount(t, [image], [], async (mount) => {
-      await must('cmp', [model, mount.file('top')]);
-      for (const to of [model, mount.file('top')]) {
-        const words = ['if=/dev/urandom', `of=${to}`, 'bs=1M', 'count=1', 'seek=12'];
-        if (to === model) await must('dd', [...words, 'conv=notrunc', 'status=none']);
-        else
-          await must('dd', [
-            `if=${model}`,
-            `of=${to}`,
-            'bs=1M',
-            'count=1',
-            'skip=12',
-            'seek=12',
-            'conv=notrunc',
-            'status=none',
-          ]);
-      }
-      await must('cmp', [model, mount.file('top')]);
-    });
-    t.is(readFileSync(image)[DIRTY_BYTE]! & 1, 0);
+  }
+  await withMount(t, named(all), ['--read-only'], async (mount) => {
+    for (const { name, model } of all) await must('cmp', [model, mount.file(name)]);
+  });
+  for (const { image, maker } of all) await must('cmp', [image, maker.path('copy')]);
+  await withMount(t, named(all), [], async (mount) => {
+    for (const { name, model } of all) {
+      await must('cmp', [model, mount.file(name)]);
+      const words = ['if=/dev/urandom', `of=${model}`, 'bs=1M', 'count=1', 'seek=12'];
+      await must('dd', [...words, 'conv=notrunc', 'status=none']);
+      await copy(model, mount.file(name), 12, 1);
+      await must('cmp', [model, mount.file(name)]);
+    }
+  });
+  for (const { options, image, model, dirty } of all) {
+    t.is(dirty(), 0, options);
     await must('qemu-img', ['check', '-f', 'qcow2', image]);
     await must('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', model, image]);
-  });
-}
+  }
+});
 
 qemuMountTest('a dirty image with snapshots: what they show stays as it was', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
@@ -104,38 +113,41 @@ qemuMountTest('a dirty image whose metadata overlaps is refused and left as it i
   await must('cmp', [image, maker.path('copy')]);
 });
 
-for (const options of ['', 'cluster_size=512', 'extended_l2=on']) {
-  const title = options === '' ? 'clusters of 64 KiB' : options;
-  qemuMountTest(`lazy refcounts: marked while written, right when closed: ${title}`, async (t) => {
-    const maker = new Maker(tempFolder(t, TMPFS));
-    const image = maker.path('top.qcow2');
-    maker.create('top.qcow2', '16M', `lazy_refcounts=on${options === '' ? '' : `,${options}`}`);
-    const dirty = (): number => readFileSync(image)[DIRTY_BYTE]! & 1;
-    const model = patternFile(maker.path('model'), 16 << 20);
-    const copy = async (to: string, from: number, count: number): Promise<void> => {
-      const words = [`skip=${from}`, `seek=${from}`, `count=${count}`, 'bs=1M', 'status=none'];
-      await must('dd', [`if=${model}`, `of=${to}`, ...words, 'conv=notrunc,fsync']);
-    };
-    await withMount(t, [image], [], async (mount) => {
-      t.is(dirty(), 0, 'not before anything changes');
-      await copy(mount.file('top'), 0, 2);
-      t.is(dirty(), 1);
-    });
-    t.is(dirty(), 0);
+qemuMountTest('lazy refcounts: marked while written, right when closed', async (t) => {
+  const all = ['', 'cluster_size=512', 'extended_l2=on'].map((options, i) => {
+    const made = makeLazy(t, options, i);
+    patternFile(made.model, 16 << 20);
+    return made;
+  });
+  await withMount(t, named(all), [], async (mount) => {
+    for (const { options, name, model, dirty } of all) {
+      t.is(dirty(), 0, `not before anything changes: ${options}`);
+      await copy(model, mount.file(name), 0, 2);
+      t.is(dirty(), 1, options);
+    }
+  });
+  for (const { options, image, dirty } of all) {
+    t.is(dirty(), 0, options);
     await must('qemu-img', ['check', '-f', 'qcow2', image]);
-    // The next daemon is killed, and the one after it repairs the image.
-    const killed = await startMount(t, [image]);
-    await copy(killed.file('top'), 2, 6);
-    process.kill(killed.pid, 'SIGKILL');
-    await forceAway(killed.point);
-    t.is(dirty(), 1);
-    t.not((await checkWhenReleased(image)).code, 0, 'its refcounts are stale');
-    await withMount(t, [image], [], async (mount) => {
-      await must('cmp', ['-n', String(8 << 20), model, mount.file('top')]);
-      await copy(mount.file('top'), 8, 8);
-    });
-    t.is(dirty(), 0);
+  }
+  // The next daemon is killed, and the one after it repairs the images.
+  const killed = await startMount(t, named(all));
+  for (const { name, model } of all) await copy(model, killed.file(name), 2, 6);
+  process.kill(killed.pid, 'SIGKILL');
+  await forceAway(killed.point);
+  for (const { options, image, dirty } of all) {
+    t.is(dirty(), 1, options);
+    t.not((await checkWhenReleased(image)).code, 0, `its refcounts are stale: ${options}`);
+  }
+  await withMount(t, named(all), [], async (mount) => {
+    for (const { name, model } of all) {
+      await must('cmp', ['-n', String(8 << 20), model, mount.file(name)]);
+      await copy(model, mount.file(name), 8, 8);
+    }
+  });
+  for (const { options, image, model, dirty } of all) {
+    t.is(dirty(), 0, options);
     await must('qemu-img', ['check', '-f', 'qcow2', image]);
     await must('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', model, image]);
-  });
-}
+  }
+});

@@ -12,40 +12,45 @@ import { MIB, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
 const O_DIRECT = constants.O_DIRECT;
 
 for (const words of [['--direct'], ['--no-direct'], ['--cache', 'page']]) {
-  mountTest(`the mounted file holds the bytes of the image: ${words.join(' ')}`, async (t) => {
-    const image = patternFile(join(tempFolder(t), 'disk.img'), 9 * MIB);
-    await withMount(t, [image], words, async (mount) => {
+  const title =
+    'the mounted file holds the bytes of the image, an odd end is filled up with zeros to 512';
+  mountTest(`${title}: ${words.join(' ')}`, async (t) => {
+    const folder = tempFolder(t);
+    const image = patternFile(join(folder, 'disk.img'), 9 * MIB);
+    const odd = patternFile(join(folder, 'odd.img'), MIB + 4096 + 7);
+    const agent = new FileAgent(t);
+    await withMount(t, [image, odd], words, async (mount) => {
       await must('cmp', [image, mount.file()]);
       // 3 MiB at a time, so that the kernel splits a read into several requests.
       const direct = ['iflag=direct', 'bs=3M', 'status=none', `if=${mount.file()}`];
       await must('dd', [...direct, `of=${image}.copy`]);
       await must('cmp', [image, `${image}.copy`]);
       t.is(statSync(`${image}.copy`).size, 9 * MIB);
-    });
-  });
-
-  mountTest(`an odd end is filled up with zeros to 512: ${words.join(' ')}`, async (t) => {
-    const image = patternFile(join(tempFolder(t), 'disk.img'), MIB + 4096 + 7);
-    const agent = new FileAgent(t);
-    await withMount(t, [image], words, async (mount) => {
-      t.is(await agent.size(mount.file()), MIB + 4096 + 512);
-      const fd = await agent.open(mount.file(), constants.O_RDONLY);
+      t.is(await agent.size(mount.file('odd')), MIB + 4096 + 512);
+      const fd = await agent.open(mount.file('odd'), constants.O_RDONLY);
       const { result, bytes } = await agent.read(fd, MIB + 4096, 8192);
       t.is(result, 512);
-      t.deepEqual(bytes.subarray(0, 7), readFileSync(image).subarray(MIB + 4096));
+      t.deepEqual(bytes.subarray(0, 7), readFileSync(odd).subarray(MIB + 4096));
       t.deepEqual(bytes.subarray(7), Buffer.alloc(505));
       await agent.close(fd);
     });
-    t.is(statSync(image).size, MIB + 4096 + 7, 'reading does not change the image');
+    t.is(statSync(odd).size, MIB + 4096 + 7, 'reading does not change the image');
   });
 }
 
-mountTest('a read at the end or behind it returns nothing', async (t) => {
-  const image = patternFile(join(tempFolder(t), 'disk.img'), MIB);
+mountTest('two images and a name of its own; reads at the end or behind it', async (t) => {
+  const folder = tempFolder(t);
+  const one = patternFile(join(folder, 'one.img'), MIB, 1);
+  const two = patternFile(join(folder, 'two.img'), 2 * MIB, 2);
   const agent = new FileAgent(t);
-  await withMount(t, [image], [], async (mount) => {
+  await withMount(t, [one, `web=${two}`], [], async (mount) => {
+    t.is(await must('ls', [mount.point]), 'one.raw\nweb.raw\n');
+    await must('cmp', [one, mount.file('one')]);
+    await must('cmp', [two, mount.file('web')]);
+    const listed = await must('ls', ['-A', mount.point]);
+    t.deepEqual(listed.trim().split('\n').sort(), ['.groups', 'one.raw', 'web.raw']);
     for (const flags of [constants.O_RDONLY, constants.O_RDONLY | O_DIRECT]) {
-      const fd = await agent.open(mount.file(), flags);
+      const fd = await agent.open(mount.file('one'), flags);
       t.is((await agent.read(fd, MIB, 4096)).result, 0);
       t.is((await agent.read(fd, MIB + 512, 4096)).result, 0);
       t.is((await agent.read(fd, 2 ** 40, 4096)).result, 0);
@@ -97,19 +102,6 @@ mountTest('SEEK_DATA and SEEK_HOLE find what the host file has', async (t) => {
     t.is(await seek(16 * MIB, 4), -ERRNO.ENXIO);
     t.is(await seek(16 * MIB, 3), -ERRNO.ENXIO);
     await agent.close(fd);
-  });
-});
-
-mountTest('two images and a name of its own are shown side by side', async (t) => {
-  const folder = tempFolder(t);
-  const one = patternFile(join(folder, 'one.img'), MIB, 1);
-  const two = patternFile(join(folder, 'two.img'), 2 * MIB, 2);
-  await withMount(t, [one, `web=${two}`], [], async (mount) => {
-    t.is(await must('ls', [mount.point]), 'one.raw\nweb.raw\n');
-    await must('cmp', [one, mount.file('one')]);
-    await must('cmp', [two, mount.file('web')]);
-    const listed = await must('ls', ['-A', mount.point]);
-    t.deepEqual(listed.trim().split('\n').sort(), ['.groups', 'one.raw', 'web.raw']);
   });
 });
 
