@@ -33,6 +33,8 @@ export class InflateThread {
       // The first message says that it has loaded its modules; `online` comes before that.
       this.#worker?.once('message', () => {
         this.#worker!.on('message', (cluster) => this.#waiting.shift()!(cluster));
+        // It must not keep the process alive when the mount is gone. A new listener undoes an earlier unref.
+        this.#worker!.unref();
         resolve();
       });
       this.#worker?.once('error', () => resolve());
@@ -52,8 +54,6 @@ export class InflateThread {
     const worker = new Worker(join(import.meta.dirname, '../server/inflate-worker.js'), {
       name: 'sluice-inflate',
     });
-    // It must not keep the process alive when the mount is gone.
-    worker.unref();
     worker.on('error', () => {
       this.#failed = true;
       for (const answer of this.#waiting.splice(0)) answer(null);

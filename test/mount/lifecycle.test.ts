@@ -5,7 +5,7 @@ import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { untilFigures } from '../helpers/group-files.js';
 import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
-import { mountTest } from '../helpers/requires.js';
+import { mountTest, requires } from '../helpers/requires.js';
 import { Child, must, sluice, sluiceWords } from '../helpers/run.js';
 import { forceAway, SluiceMount, startMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, TMPFS, tempFolder } from '../helpers/temp.js';
@@ -18,12 +18,13 @@ function makeImage(t: ExecutionContext): string {
 async function startForeground(
   t: ExecutionContext,
   words: readonly string[] = [],
+  given: string | null = null,
 ): Promise<{ daemon: Child; mount: SluiceMount }> {
   const folder = tempFolder(t);
   const point = join(folder, 'mnt');
   mkdirSync(point);
   // With fuse-native a thread serves files in memory; it must end too.
-  const image = patternFile(join(tempFolder(t, TMPFS), 'disk.img'), 4 * MIB);
+  const image = given ?? patternFile(join(tempFolder(t, TMPFS), 'disk.img'), 4 * MIB);
   const log = join(folder, 'log');
   t.teardown(() => forceAway(point));
   const arguments_ = sluiceWords('mount', image, point, '--foreground', '--log', log, ...words);
@@ -68,6 +69,20 @@ for (const transport of ['uring', 'fuse-native'] as const) {
     await mount.checkGone(t);
   });
 }
+
+requires(
+  'fuse',
+  'root',
+  'qemu',
+)('fuse-native: the thread that inflates does not keep the daemon alive', async (t) => {
+  const image = join(tempFolder(t), 'disk.qcow2');
+  const options = 'compression_type=zstd';
+  await must('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', options, image, '1M']);
+  const { daemon, mount } = await startForeground(t, ['--transport', 'fuse-native'], image);
+  await must('umount', [mount.point]);
+  t.is((await daemon.within(5000)).code, 0);
+  await mount.checkGone(t);
+});
 
 mountTest('SIGTERM lets requests that wait go on without limits', async (t) => {
   const stuck = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
