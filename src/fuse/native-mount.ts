@@ -1,9 +1,11 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readlinkSync } from 'node:fs';
+import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
+import { close, fcntl } from '../sys/libc.js';
 import { writeBytes } from '../sys/libfuse.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
 import { EVERYTHING, encodeInit } from './init.js';
-import { type FuseMount, type MountRequest, makePlan, watchMount } from './mount.js';
+import { type FuseMount, isGone, type MountRequest, makePlan, watchMount } from './mount.js';
 import { deviceError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
 import { nativeCallbacks } from './native-callbacks.js';
@@ -30,13 +32,18 @@ const THREAD_MOUNTPOINT = 384;
 export interface NativeMount extends FuseMount {
   /** libfuse's threads, ours among them; null where libfuse manages alone. */
   readonly threads: NativeThreads | null;
+  /** Another descriptor of the connection, which stays open when libfuse ends. The caller closes it. */
+  readonly watched: number;
 }
+
+/** How often a mount that starts is asked whether it is gone, milliseconds. */
+const INIT_LOOK_MS = 50;
 
 /**
  * Mounts through fuse-native and resolves when the kernel's INIT has been answered. As root libfuse
  * calls mount(2), else `fusermount`.
  *
- * @throws SluiceError EXIT_MOUNT, or EXIT_USAGE for a bad option.
+ * @throws SluiceError EXIT_MOUNT, also if somebody unmounts it meanwhile; EXIT_USAGE for a bad option.
  */
 export async function mountNative(
   request: MountRequest,
@@ -70,14 +77,61 @@ export async function mountNative(
   const { read, write } = session.transferHandlers(native.binding);
   fuse._handlers[native.binding.op_read] = read;
   fuse._handlers[native.binding.op_write] = write;
-  await new Promise<void>((resolve, reject) => {
-    fuse.mount((error) => (error === null ? resolve() : reject(failed(plan, error))));
-  });
-  // Closes its libuv handle, which would keep a foreground process alive after the unmount.
-  native.binding.fuse_native_unmount(plan.mountpoint, fuse._thread);
-  const fd = native.libfuse.descriptor(channelOf(fuse));
-  const mount = await watchMount(plan.mountpoint, fd, process.geteuid?.() !== 0);
-  return { ...mount, threads };
+  const watched = await answered(native, fuse, plan);
+  const mount = await watchMount(plan.mountpoint, watched, process.geteuid?.() !== 0);
+  // Where libfuse has answered INIT itself, it closes its descriptor itself.
+  const fd = threads === null ? -1 : native.libfuse.descriptor(channelOf(fuse));
+  return { ...mount, fd, watched, threads };
+}
+
+/**
+ * Mounts and waits until INIT is answered.
+ *
+ * @returns A descriptor of the connection that is ours: libfuse closes its own one when a session ends
+ *   that has not begun, and another file may get the number.
+ */
+async function answered(native: NativePackage, fuse: NativeFuse, plan: MountPlan): Promise<number> {
+  const { binding, libfuse } = native;
+  const mountNow = binding.fuse_native_mount;
+  let watched = -1;
+  let isMade = false;
+  let look: NodeJS.Timeout | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      binding.fuse_native_mount = (...words) => {
+        mountNow(...words);
+        isMade = true;
+        watched = ownDescriptor(libfuse.descriptor(channelOf(fuse)));
+        if (watched < 0) reject(unmounted(plan));
+      };
+      fuse.mount((error) => (error === null ? resolve() : reject(failed(plan, error))));
+      // Without a connection INIT never comes.
+      look = setInterval(() => watched >= 0 && isGone(watched) && resolve(), INIT_LOOK_MS);
+    });
+    if (isGone(watched)) throw unmounted(plan);
+    return watched;
+  } catch (error) {
+    if (watched >= 0) close(watched);
+    throw error;
+  } finally {
+    clearInterval(look);
+    binding.fuse_native_mount = mountNow;
+    // Closes its libuv handle, which would keep a foreground process alive after the unmount.
+    if (isMade) binding.fuse_native_unmount(plan.mountpoint, fuse._thread);
+  }
+}
+
+/** Another descriptor of an open /dev/fuse; -1 if the number is not one of that, or not any more. */
+function ownDescriptor(descriptor: number): number {
+  const own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return -1;
+  if (readlinkSync(`/proc/self/fd/${own}`) === '/dev/fuse') return own;
+  close(own);
+  return -1;
+}
+
+function unmounted({ mountpoint }: MountPlan): SluiceError {
+  return new SluiceError(`${mountpoint}: unmounted before it was ready`, 'EIO', EXIT_MOUNT);
 }
 
 /** Options for libfuse: those of fusermount3, and those for its own reply to INIT. */

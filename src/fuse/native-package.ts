@@ -76,6 +76,8 @@ export type Signal = (
 export interface NativeBinding {
   readonly op_read: number;
   readonly op_write: number;
+  /** Mounts, and starts the thread of the session. */
+  fuse_native_mount(...words: unknown[]): void;
   /** Unmounts nothing; it closes the handle that keeps the event loop alive. */
   fuse_native_unmount(mountpoint: string, thread: Buffer): void;
   readonly fuse_native_signal_read: Signal;

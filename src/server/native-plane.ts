@@ -14,6 +14,7 @@ import type { DiskConfig } from '../plane/disk.js';
 import { Ending } from '../plane/ending.js';
 import type { PlaneEvent } from '../plane/messages.js';
 import { Plane } from '../plane/plane.js';
+import { close } from '../sys/libc.js';
 import { describeError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
@@ -119,7 +120,7 @@ export class NativePlane implements PlaneRunner {
   watch(): void {
     void this.#ready.then(() => this.#tell({ kind: 'ready' }));
     const gone = (): void => this.#tell({ kind: 'disconnected' });
-    this.#watch = new ConnectionWatch(this.#mount!.fd, gone);
+    this.#watch = new ConnectionWatch(this.#mount!.watched, gone);
   }
 
   release(): void {
@@ -141,6 +142,7 @@ export class NativePlane implements PlaneRunner {
     this.#watch?.stop();
     this.#transfers?.end();
     this.#loop.stop();
+    if (this.#mount !== null) close(this.#mount.watched);
   }
 
   #afterTurn(): void {
