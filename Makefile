@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .NOTPARALLEL:
-.PHONY: help setup build test check demo bench bench-fair bench-shares bench-qcow2 torture \
+.PHONY: help setup build test check demo bench bench-fair bench-shares bench-qcow2 torture soak \
 	modules install uninstall clean
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make bench-shares  a part of that, second by second (less than 5 minutes)'
 	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
 	@echo 'make torture   real faults on real mounts; needs root (about 40 minutes)'
+	@echo 'make soak      an hour of random mounts; needs root'
 	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
 	@echo 'make uninstall  remove what make install has made'
 	@echo 'make clean     remove build/ and dist/'
@@ -56,6 +57,9 @@ bench-qcow2: setup build
 
 torture: setup build
 	@node build/tools/torture.js
+
+soak: setup build
+	@node build/tools/soak.js
 
 # Packages of the system are for tests and measurements: installing needs the npm modules only.
 modules:

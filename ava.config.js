@@ -6,6 +6,7 @@ import './build/tools/bundle.js';
 const LONGEST = [
   'formats/write',
   'replay/replay',
+  'tools/torture',
   'formats/content',
   'conformance/behaviour',
   'conformance/mounted',

@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { checkNotEnding, runTool, UsageError } from './lib/cleanup.js';
-import { chosen, toolOptions } from './lib/options.js';
+import { atEnd, checkNotEnding, runTool, UsageError } from './lib/cleanup.js';
+import { isMounted, unmount } from './lib/mounts.js';
+import { chosen, inRange, toolOptions } from './lib/options.js';
+import { run } from './lib/process.js';
 import { checkSluiceBuilt } from './lib/sluice.js';
 import { DIRTY_PAGES } from './torture/dirty-pages.js';
 import { ENDS } from './torture/ends.js';
@@ -31,6 +34,7 @@ function readOptions() {
       transport: { choices: TRANSPORTS, describe: 'rows with this transport only' },
       short: { type: 'boolean', default: false, describe: 'the rows that the tests run' },
       list: { type: 'boolean', default: false, describe: 'print what each scenario promises' },
+      jobs: { type: 'number', describe: 'scenarios at the same time; 1, or 4 if they are short' },
       dir: { type: 'string', default: tmpdir(), describe: 'folder on a disk for scratch files' },
     })
     .parseSync();
@@ -52,7 +56,8 @@ function lastLine(results: readonly Result[]): string {
 }
 
 async function main(): Promise<number> {
-  const { only, transport, short, list, dir } = readOptions();
+  const { only, transport, short, list, dir, jobs = short ? 4 : 1 } = readOptions();
+  inRange('jobs', jobs, 1, 16);
   const ids = chosenRows(only);
   const rows = ROWS.filter((row) => {
     const isWanted = ids.has(row.id) && (transport === undefined || row.transport === transport);
@@ -64,15 +69,30 @@ async function main(): Promise<number> {
   }
   if (process.getuid?.() !== 0) throw new UsageError('torture needs root; run it with sudo');
   await checkSluiceBuilt();
+  await provideFusectl();
   const results: Result[] = [];
-  for (const row of rows) {
-    const result = await runRow(row, dir, short);
-    checkNotEnding();
-    results.push(result);
-    console.log(lineOf(result));
-  }
+  // With several at a time the longest begin first.
+  const left = jobs > 1 ? rows : rows.reverse();
+  const work = async (): Promise<void> => {
+    for (let row = left.pop(); row !== undefined; row = left.pop()) {
+      const result = await runRow(row, dir, short);
+      checkNotEnding();
+      results.push(result);
+      console.log(lineOf(result));
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
   console.log(lastLine(results));
   return results.some(({ state }) => state === 'failed') ? 1 : 0;
+}
+
+const FUSECTL = '/sys/fs/fuse/connections';
+
+/** Mounts the FUSE control file system at its place, up to the end of the tool. */
+async function provideFusectl(): Promise<void> {
+  if (!existsSync(FUSECTL) || (await isMounted(FUSECTL))) return;
+  atEnd(() => unmount(FUSECTL));
+  await run('mount', ['-t', 'fusectl', 'fusectl', FUSECTL]);
 }
 
 function chosenRows(only: string | undefined): Set<string> {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { outcomeOf, run } from '../lib/process.js';
 import type { Load } from '../verifier/load.js';
 import type { Mounted } from './mounted.js';
@@ -77,9 +77,9 @@ const lazily: Blow = {
     if (load.isIdle) load.start();
     if (!(await isServed(load))) {
       // Its groups can be reached no more: this is how it is ended then.
+      load.allow(...GONE);
       const { code, stderr } = await place.sluice(['umount', '--force', String(mounted.pid)]);
       insist(code === 0, `umount --force PID ends with ${code}: ${stderr}`);
-      load.allow(...GONE);
     }
     await load.stop();
     await load.close();
@@ -142,10 +142,8 @@ const BLOWS: readonly Blow[] = [
   killed('SIGSEGV-thread', (mounted) => mounted.signalThread('SIGSEGV'), [null]),
   killed('SIGQUIT', (mounted) => mounted.signal('SIGQUIT'), [5]),
   terminated,
-  aborted('abort', ['fusectl'], async ({ place, connection }) => {
-    const folder = '/sys/fs/fuse/connections';
-    if (readdirSync(folder).length === 0) await place.fusectl();
-    writeFileSync(`${folder}/${connection}/abort`, '1');
+  aborted('abort', ['fusectl'], async ({ connection }) => {
+    writeFileSync(`/sys/fs/fuse/connections/${connection}/abort`, '1');
   }),
   aborted('umount-force', [], async ({ mounted }) => {
     // It ends the connection, and then finds the mount in use.

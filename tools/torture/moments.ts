@@ -19,19 +19,24 @@ import {
 const { O_RDWR } = constants;
 
 /** The times after its start at which a mount is struck, milliseconds. */
+const SHORT_STARTING_MS = [20, 200] as const;
 const STARTING_MS = [20, 60, 100, 140, 180, 220, 260, 300, 350, 400, 500];
 
 /** A blow while a mount starts: at many moments, most of them before it is ready. */
-function whileStarting(name: string, strike: (mounted: Mounted) => Promise<unknown>): Scenario {
+function whileStarting(
+  name: string,
+  strike: (mounted: Mounted) => Promise<unknown>,
+  short: readonly Transport[] = [],
+): Scenario {
   return {
     name: `${name}-starting`,
     needs: ['qemu'],
     transports: TRANSPORTS,
-    short: [],
+    short,
     holds: `${name} while a mount starts: nothing stays mounted or locked, and the next mount works`,
     async body(place) {
       const image = await place.qcow2('disk.qcow2', IMAGE_SECTORS);
-      for (const ms of STARTING_MS) {
+      for (const ms of place.isShort ? SHORT_STARTING_MS : STARTING_MS) {
         const mounted = await place.startMount([`disk=${image.path}`]);
         await delay(ms);
         await strike(mounted);
@@ -62,7 +67,7 @@ const STARTING: readonly Scenario[] = [
   whileStarting('SIGTERM', async (mounted) => mounted.signal('SIGTERM')),
   whileStarting('SIGQUIT', async (mounted) => mounted.signal('SIGQUIT')),
   whileStarting('umount', (mounted) => onceMounted(mounted)),
-  whileStarting('umount-force', (mounted) => onceMounted(mounted, '-f')),
+  whileStarting('umount-force', (mounted) => onceMounted(mounted, '-f'), ['fuse-native']),
   whileStarting('umount-lazy', (mounted) => onceMounted(mounted, '-l')),
 ];
 

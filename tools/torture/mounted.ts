@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { declare } from '../../src/sys/libc.js';
 import { isMounted } from '../lib/mounts.js';
 import { type Child, type Outcome, outcomeOf, settles } from '../lib/process.js';
+import type { Transport } from './scenario.js';
 
 /** glibc has tgkill(2) only since 2.30. */
 const tgkill = declare('int syscall(long number, long pid, long thread, long signal)');
@@ -14,6 +15,8 @@ const SYS_TGKILL = 234;
 export interface MountWay {
   /** A command before the one that mounts: `prlimit ... --`. */
   prefix?: readonly string[];
+  /** Another one than that of the place. */
+  transport?: Transport;
 }
 
 /** The daemon flushes and ends within this time after its mount is gone. */

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, rm, rmdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../exerciser/random.js';
 import { atEnd, messageOf } from '../lib/cleanup.js';
@@ -56,6 +56,8 @@ export class Place {
   readonly transport: Transport;
   readonly isShort: boolean;
   readonly random: Random;
+  /** Leaves the files, to look at them later. */
+  keep = false;
   readonly #undos: Undo[] = [];
   readonly #mounts: Mounted[] = [];
   readonly #forget: () => void;
@@ -79,7 +81,7 @@ export class Place {
 
   /** A name that nothing else has on this machine. */
   #unique(what: string): string {
-    return `sluice-torture-${process.pid}-${what}-${this.#count++}`;
+    return `${basename(this.folder)}-${what}-${this.#count++}`;
   }
 
   /** Registers how a thing that is about to be made is removed. */
@@ -112,14 +114,14 @@ export class Place {
   async startMount(
     images: readonly string[],
     words: readonly string[] = [],
-    { prefix = [] }: MountWay = {},
+    { prefix = [], transport = this.transport }: MountWay = {},
   ): Promise<Mounted> {
     const name = `mnt${this.#count++}`;
     const point = this.path(name);
     const log = this.path(`${name}.log`);
     await mkdir(point);
     const command = [process.execPath, SLUICE, 'mount', ...images, point, '--foreground'];
-    const all = [...prefix, ...command, '--log', log, '--transport', this.transport, ...words];
+    const all = [...prefix, ...command, '--log', log, '--transport', transport, ...words];
     let mounted: Mounted | null = null;
     this.defer(point, async () => mounted?.remove());
     const child = await start(all[0], all.slice(1), this.folder);
@@ -189,13 +191,6 @@ export class Place {
     }
     if (await isMounted(folder)) await outcomeOf('umount', ['-i', '-l', folder], 5000);
     insist(!(await isMounted(folder)), `${folder} stays mounted`);
-  }
-
-  /** Mounts the FUSE control file system at its place. */
-  async fusectl(): Promise<void> {
-    const folder = '/sys/fs/fuse/connections';
-    this.defer(folder, () => this.unmount(folder));
-    await run('mount', ['-t', 'fusectl', 'fusectl', folder]);
   }
 
   /** A small ext4 file system, for hosts that run full. */
@@ -277,7 +272,7 @@ export class Place {
     left.push(...(await this.#leftOver()));
     // If a mount could not be undone, removing the folder would remove the files in the mount.
     if (await hasMounts(this.folder)) left.push(`${this.folder}: something is mounted there`);
-    else await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    else if (!this.keep) await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
     this.#forget();
     return left;
   }

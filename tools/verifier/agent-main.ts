@@ -1,4 +1,4 @@
-import { close, fsync, open, read, write } from 'node:fs';
+import { close, fsync, mkdir, open, read, rmdir, write } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { fallocate, ftruncate } from '../../src/sys/libc.js';
 import {
@@ -53,6 +53,10 @@ async function perform(task: AgentTask): Promise<AgentAnswer> {
       return { result: await ftruncate(task.fd, task.sectors * SECTOR) };
     case 'sync':
       return { result: await resultOf((done) => fsync(task.fd, done)) };
+    case 'mkdir':
+      return { result: await resultOf((done) => mkdir(task.path, done)) };
+    case 'rmdir':
+      return { result: await resultOf((done) => rmdir(task.path, done)) };
     case 'put':
       return writeFile(task.path, task.text).then(
         () => ({ result: 0 }),

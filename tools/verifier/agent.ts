@@ -10,6 +10,7 @@ export type AgentTask =
   | { call: 'zero' | 'discard'; fd: number; sector: number; count: number }
   | { call: 'truncate'; fd: number; sectors: number }
   | { call: 'sync'; fd: number }
+  | { call: 'mkdir' | 'rmdir'; path: string }
   /** Writes a control file. */
   | { call: 'put'; path: string; text: string };
 
