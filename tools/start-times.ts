@@ -22,8 +22,8 @@ const TRANSPORTS = ['uring', 'fuse-native'] as const;
 /** Images of the mount that shows what one more costs. */
 const MANY = 11;
 
-/** After this the memory of a daemon is measured: what start-up needed is given back by then. */
-const SETTLED_MS = 1500;
+/** V8 collects the garbage of the start about ten seconds later; on a busy machine that takes longer. */
+const SETTLED_MS = 30_000;
 
 /** Figures of one program by row, one value for each round. */
 type Figures = Map<string, number[]>;
@@ -32,7 +32,7 @@ function add(figures: Figures, row: string, value: number): void {
   figures.set(row, [...(figures.get(row) ?? []), value]);
 }
 
-/** Only root sees more than the time of the whole process; both include children that were waited for. */
+/** Processor time of a command with the children that it has waited for, and its duration; milliseconds. */
 async function timed(words: readonly string[]): Promise<{ cpu: number; wall: number }> {
   const script = 'TIMEFORMAT="%U %S %R"; exec 3>&2; { time "$@" >&3 2>&3; } 2>&1 3>/dev/null';
   const out = await run('bash', ['-c', script, 'bash', process.execPath, ...words], 60_000);
@@ -90,42 +90,49 @@ async function mounted(
   return { pid, cpu: cpu + cpuOf(pid), wall };
 }
 
-async function measureMount(
-  subject: Subject,
-  transport: string,
-  idleSeconds: number,
-): Promise<void> {
+async function measureMount(subject: Subject, transport: string): Promise<void> {
   const { main, mountpoint, figures } = subject;
-  const { pid, cpu, wall } = await mounted(subject, transport, 1);
+  const { cpu, wall } = await mounted(subject, transport, 1);
   add(figures, `mount, ${transport}: CPU with the daemon's, ms`, cpu);
   add(figures, `mount, ${transport}: time, ms`, wall);
   if (transport === 'uring') {
     await measure(figures, 'stat', [main, 'stat', mountpoint]);
     await measure(figures, 'set', [main, 'set', mountpoint, '/', 'depth=32']);
   }
-  await delay(SETTLED_MS);
-  const memory = statusOf(`/proc/${pid}`, 'VmRSS') / 1024;
-  add(figures, `daemon, ${transport}: resident, MiB`, memory);
-  if (idleSeconds > 0) {
-    const before = wakeUpsOf(pid);
-    await delay(idleSeconds * 1000);
-    add(figures, `daemon, ${transport}: wake-ups in ${idleSeconds} s`, wakeUpsOf(pid) - before);
-  }
   await measure(figures, `umount, ${transport}`, [main, 'umount', mountpoint]);
-  const many = await mounted(subject, transport, MANY);
-  await delay(SETTLED_MS);
-  const each = (statusOf(`/proc/${many.pid}`, 'VmRSS') / 1024 - memory) / (MANY - 1);
-  add(figures, `daemon, ${transport}: each further image, MiB`, each);
-  await run(process.execPath, [main, 'umount', mountpoint]);
 }
 
-async function measureRound(subject: Subject, empty: string, idleSeconds: number): Promise<void> {
+/** A daemon without load. */
+async function measureIdle(
+  subject: Subject,
+  transport: string,
+  idleSeconds: number,
+): Promise<void> {
+  const { main, mountpoint, figures } = subject;
+  const resident: number[] = [];
+  for (const count of [1, MANY]) {
+    const { pid } = await mounted(subject, transport, count);
+    await delay(SETTLED_MS);
+    resident.push(statusOf(`/proc/${pid}`, 'VmRSS') / 1024);
+    if (count === 1) {
+      const before = wakeUpsOf(pid);
+      await delay(idleSeconds * 1000);
+      add(figures, `daemon, ${transport}: wake-ups in ${idleSeconds} s`, wakeUpsOf(pid) - before);
+    }
+    await run(process.execPath, [main, 'umount', mountpoint]);
+  }
+  const [one = 0, many = 0] = resident;
+  add(figures, `daemon, ${transport}: resident, MiB`, one);
+  add(figures, `daemon, ${transport}: each further image, MiB`, (many - one) / (MANY - 1));
+}
+
+async function measureRound(subject: Subject, empty: string): Promise<void> {
   const { main, figures, images } = subject;
   await measure(figures, 'node alone', [empty]);
   await measure(figures, '--version', [main, '--version']);
   await measure(figures, '--help', [main, '--help']);
   await measure(figures, 'info', [main, 'info', images[0]!]);
-  for (const transport of TRANSPORTS) await measureMount(subject, transport, idleSeconds);
+  for (const transport of TRANSPORTS) await measureMount(subject, transport);
 }
 
 function readOptions() {
@@ -134,7 +141,7 @@ function readOptions() {
     .option('idle-seconds', {
       type: 'number',
       default: 10,
-      describe: 'to count wake-ups; 0: do not',
+      describe: 'count wake-ups for so long; 0: no figures of idle daemons',
     })
     .option('compare', { type: 'string', describe: 'main.js of another build' })
     .option('dir', { type: 'string', default: '/var/tmp', describe: 'folder for images' })
@@ -164,9 +171,10 @@ async function main(): Promise<number> {
     return { main, mountpoint, images, figures: new Map() };
   });
   for (let round = 0; round < options.rounds; round++) {
-    // Wake-ups do not differ from round to round.
-    const idleSeconds = round === 0 ? options.idleSeconds : 0;
-    for (const subject of subjects) await measureRound(subject, empty, idleSeconds);
+    for (const subject of subjects) await measureRound(subject, empty);
+  }
+  for (const subject of options.idleSeconds === 0 ? [] : subjects) {
+    for (const transport of TRANSPORTS) await measureIdle(subject, transport, options.idleSeconds);
   }
   const [first, other] = subjects.map(({ figures }) => figures);
   const rows = [...first!].map(([row, values]) => {
