@@ -108,24 +108,18 @@ export const ATTR_MODE = 60;
 export const ATTR_NLINK = 64;
 export const ATTR_UID = 68;
 export const ATTR_GID = 72;
-export const ATTR_RDEV = 76;
 export const ATTR_BLKSIZE = 80;
-export const ATTR_FLAGS = 84;
 export const ATTR_BYTES = 88;
 
 // struct fuse_attr_out.
 export const ATTR_OUT_VALID = 0;
-export const ATTR_OUT_VALID_NS = 8;
 export const ATTR_OUT_ATTR = 16;
 export const ATTR_OUT_BYTES = 104;
 
 // struct fuse_entry_out.
 export const ENTRY_OUT_NODEID = 0;
-export const ENTRY_OUT_GENERATION = 8;
 export const ENTRY_OUT_ENTRY_VALID = 16;
 export const ENTRY_OUT_ATTR_VALID = 24;
-export const ENTRY_OUT_ENTRY_VALID_NS = 32;
-export const ENTRY_OUT_ATTR_VALID_NS = 36;
 export const ENTRY_OUT_ATTR = 40;
 export const ENTRY_OUT_BYTES = 128;
 
@@ -205,8 +199,6 @@ export const INTERRUPT_IN_BYTES = 8;
 export const STATFS_BLOCKS = 0;
 export const STATFS_BFREE = 8;
 export const STATFS_BAVAIL = 16;
-export const STATFS_FILES = 24;
-export const STATFS_FFREE = 32;
 export const STATFS_BSIZE = 40;
 export const STATFS_NAMELEN = 44;
 export const STATFS_FRSIZE = 48;

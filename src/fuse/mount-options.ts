@@ -117,18 +117,28 @@ function usage(message: string): SluiceError {
   return new SluiceError(message, 'EINVAL', EXIT_USAGE);
 }
 
-/** A mount with all its words resolved, the same for mount(2) and fusermount3. */
-export interface MountPlan {
-  /** Absolute, without symbolic links. */
-  readonly mountpoint: string;
-  /** Shown in the first column of /proc/mounts. */
-  readonly source: string;
+/** The mount that is to be made. */
+export interface MountRequest {
+  /** Absolute path of an existing directory. */
+  mountpoint: string;
+  /** Bytes of the largest read request that the daemon has room for, 4096 at least. */
+  maxRead: number;
+  /** Let other users in; the mode bits of the files still count. Off as in libfuse. */
+  allowOther: boolean;
+  /**
+   * Further `-o` words. `ro` makes images read-only, not the mount: groups can be changed all the same.
+   */
+  options: string[];
+  /** Shown as the source in /proc/mounts, for instance the path of the image; any characters. */
+  source: string;
+  /** The kernel may keep pages of the files. */
+  pageCache?: boolean;
+}
+
+/** A mount with all its words resolved, the same for mount(2) and fusermount3. The path has no symbolic links. */
+export interface MountPlan extends Readonly<Omit<MountRequest, 'options'>> {
+  /** MS_ flags of mount(2). */
   readonly flags: number;
-  readonly allowOther: boolean;
-  /** Bytes of the largest read request. */
-  readonly maxRead: number;
-  /** The kernel may cache files (only fuse-native must say so while mounting). */
-  readonly pageCache?: boolean;
 }
 
 /** The `data` argument of mount(2) for an open /dev/fuse. */

@@ -9,6 +9,7 @@ import { deviceError, mountError, pointError, unmountError } from './mount-error
 import {
   kernelData,
   type MountPlan,
+  type MountRequest,
   MS_NODEV,
   MS_NOSUID,
   MS_RDONLY,
@@ -20,24 +21,6 @@ const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const POLLERR = 0x8;
 const POLLNVAL = 0x20;
-
-/** The mount that is to be made. */
-export interface MountRequest {
-  /** Absolute path of an existing directory. */
-  mountpoint: string;
-  /** Bytes of the largest read request that the daemon has room for, 4096 at least. */
-  maxRead: number;
-  /** Let other users in; the mode bits of the files still count. Off as in libfuse. */
-  allowOther: boolean;
-  /**
-   * Further `-o` words. `ro` makes images read-only, not the mount: groups can be changed all the same.
-   */
-  options: string[];
-  /** Shown as the source in /proc/mounts, for instance the path of the image; any characters. */
-  source: string;
-  /** The kernel may keep pages of the files. */
-  pageCache?: boolean;
-}
 
 /** A FUSE mount whose INIT request waits to be read. */
 export interface FuseMount {
@@ -88,13 +71,13 @@ export function makePlan(request: MountRequest): MountPlan {
     throw mountError(`mount option "${unsafe}" is for root only`, 'EPERM');
   }
   return {
+    ...request,
     mountpoint: checkMountpoint(request.mountpoint),
     source: options.source ?? request.source,
     flags,
     allowOther: options.allowOther || request.allowOther,
     // A larger max_read= than the daemon has room for is no reason to fail: it is an upper bound.
     maxRead: Math.min(options.maxRead ?? request.maxRead, request.maxRead),
-    pageCache: request.pageCache === true,
   };
 }
 

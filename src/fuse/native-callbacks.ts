@@ -1,6 +1,7 @@
+import type { Timespec } from '../host/host-times.js';
 import type { TreeNode } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
-import { nativeStat, nativeStatfs } from './native-attributes.js';
+import type { MountSpace, NodeAttributes } from './attributes.js';
 import type { Answer, NativeOperations } from './native-package.js';
 import type { NativeSession } from './native-session.js';
 
@@ -101,10 +102,29 @@ function handleCallbacks(
 }
 
 /** With the page cache the kernel reads as many bytes of a control file as its length says. */
-function statOf({ attributes, pageCache }: NativeSession, node: TreeNode) {
+function statOf({ attributes, pageCache }: NativeSession, node: TreeNode): object {
   const shown = attributes.of(node);
   if (pageCache && node.kind === 'control') shown.size = Buffer.byteLength(node.file.read());
   return nativeStat(node.id, shown);
+}
+
+/** What fuse-native makes a struct stat of; times are milliseconds. @param ino The node's id. */
+export function nativeStat(ino: number, shown: NodeAttributes): object {
+  const { mode, owner, size, links: nlink, ioBytes: blksize, blocks, times } = shown;
+  const atime = milliseconds(times.accessed);
+  const mtime = milliseconds(times.modified);
+  const ctime = milliseconds(times.changed);
+  return { mode, ...owner, size, nlink, ino, blksize, blocks, atime, mtime, ctime };
+}
+
+function milliseconds({ seconds, nanoseconds }: Timespec): number {
+  return seconds * 1000 + Math.floor(nanoseconds / 1e6);
+}
+
+/** What fuse-native makes a struct statvfs of. */
+export function nativeStatfs({ blocks, free }: MountSpace): Record<string, number> {
+  const counts = { blocks, bfree: free, bavail: free, files: 0, ffree: 0 };
+  return { ...counts, bsize: 4096, frsize: 4096, namemax: 255 };
 }
 
 function find(root: TreeNode, path: string): TreeNode | undefined {

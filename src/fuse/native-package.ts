@@ -7,6 +7,16 @@ import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 /** Answers a callback of libfuse: a result from 0 or -errno, and the value of some operations. */
 export type Answer = (result: number, value?: unknown) => void;
 
+/** A read or a write of `length` bytes, from or to the buffer. */
+type NativeTransfer = (
+  path: string,
+  handle: number,
+  buffer: Buffer,
+  length: number,
+  offset: number,
+  answer: Answer,
+) => void;
+
 /** The callbacks that we give to fuse-native; offsets and sizes are bytes. */
 export interface NativeOperations {
   init(answer: Answer): void;
@@ -18,22 +28,8 @@ export interface NativeOperations {
   chown(path: string, uid: number, gid: number, answer: Answer): void;
   utimens(path: string, atime: number, mtime: number, answer: Answer): void;
   open(path: string, flags: number, answer: Answer): void;
-  read(
-    path: string,
-    handle: number,
-    buffer: Buffer,
-    length: number,
-    offset: number,
-    answer: Answer,
-  ): void;
-  write(
-    path: string,
-    handle: number,
-    buffer: Buffer,
-    length: number,
-    offset: number,
-    answer: Answer,
-  ): void;
+  read: NativeTransfer;
+  write: NativeTransfer;
   fsync(path: string, dataOnly: number, handle: number, answer: Answer): void;
   release(path: string, handle: number, answer: Answer): void;
   mkdir(path: string, mode: number, answer: Answer): void;

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { splitDeviceNumber } from '../util/device-number.js';
+import { readText } from '../sys/files.js';
 
-/** `8:1`: a device as sysfs and the mount table have it. @param device A dev_t. */
+/**
+ * `8:1`: a device as sysfs and the mount table have it.
+ * @param device A dev_t as glibc packs it (makedev(3)), 12 + 20 bits.
+ */
 export function deviceName(device: number): string {
-  const { major, minor } = splitDeviceNumber(device);
-  return `${major}:${minor}`;
+  return `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
 }
 
 /** Bytes of a block device, null if the kernel does not say. @param device A dev_t. */
@@ -24,9 +25,6 @@ export function logicalBlockSize(device: number): number | null {
 }
 
 function readNumber(path: string): number | null {
-  try {
-    return Number(readFileSync(path, 'utf8'));
-  } catch {
-    return null;
-  }
+  const text = readText(path);
+  return text === null ? null : Number(text);
 }

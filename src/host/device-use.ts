@@ -1,5 +1,6 @@
-import { constants, readdirSync, readFileSync, statSync } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import { O_CLOEXEC } from '../sys/constants.js';
+import { namesIn, readText } from '../sys/files.js';
 import { open } from '../sys/libc.js';
 import { type MountEntry, parseMountTable } from '../sys/mount-table.js';
 import { allPids } from '../sys/processes.js';
@@ -58,7 +59,7 @@ export function describeUse(file: OpenFile): string | null {
 
 function withPartitions(device: string): string[] {
   const folder = `/sys/dev/block/${device}`;
-  const partitions = list(folder).map(
+  const partitions = namesIn(folder).map(
     (name) => read(`${folder}/${name}/partition`) && read(`${folder}/${name}/dev`),
   );
   return [device, ...partitions.filter((name) => name !== null)];
@@ -68,7 +69,7 @@ function describeDevice(device: string): string | null {
   const place = mountpointOf(parseMountTable(read('/proc/self/mountinfo') ?? ''), device);
   if (place !== null) return `mounted at ${place}`;
   if (isSwap(device)) return 'in use as swap space';
-  const holders = list(`/sys/dev/block/${device}/holders`);
+  const holders = namesIn(`/sys/dev/block/${device}/holders`);
   if (holders.length === 0) return null;
   const names = holders.map((name) => {
     const mapped = read(`/sys/block/${name}/dm/name`);
@@ -116,7 +117,7 @@ function isDevice(path: string, device: string): boolean {
 
 /** The loop device that writes a file, and where that is mounted. */
 function loopOver(file: OpenFile): string | null {
-  for (const name of list('/sys/block').filter((name) => name.startsWith('loop'))) {
+  for (const name of namesIn('/sys/block').filter((name) => name.startsWith('loop'))) {
     const backing = read(`/sys/block/${name}/loop/backing_file`);
     if (backing === null || read(`/sys/block/${name}/ro`) !== '0') continue;
     if (!file.isAt(backing)) continue;
@@ -127,18 +128,6 @@ function loopOver(file: OpenFile): string | null {
   return null;
 }
 
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return []; // No such device any more, or no sysfs.
-  }
-}
-
 function read(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8').trimEnd();
-  } catch {
-    return null;
-  }
+  return readText(file)?.trimEnd() ?? null;
 }

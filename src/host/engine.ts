@@ -26,6 +26,16 @@ export const PENDING = -20_000;
  */
 export type Task = Generator<number, number, number>;
 
+/** A read or a write of `length` bytes. @param linked See `Engine.links`. */
+export type TransferCall = (
+  request: number,
+  file: number,
+  address: number,
+  length: number,
+  offset: number,
+  linked: boolean,
+) => number;
+
 /**
  * Reads and writes of host files. A file is the handle that `add` gave; addresses are memory; lengths and offsets are bytes. Each operation returns its result (a count, or
  * -errno) or PENDING.
@@ -43,22 +53,8 @@ export interface Engine {
    * if it was not. A linked transfer is always PENDING.
    */
   links(file: number, length: number): boolean;
-  read(
-    request: number,
-    file: number,
-    address: number,
-    length: number,
-    offset: number,
-    linked: boolean,
-  ): number;
-  write(
-    request: number,
-    file: number,
-    address: number,
-    length: number,
-    offset: number,
-    linked: boolean,
-  ): number;
+  readonly read: TransferCall;
+  readonly write: TransferCall;
   /** fsync(2), or fdatasync(2) if `dataOnly`. */
   flush(request: number, file: number, dataOnly: boolean): number;
   /** fallocate(2) with its mode bits. */

@@ -17,6 +17,10 @@ export class FileEdit implements WritableFile {
     }
   }
 
+  get path(): string {
+    return this.#file.path;
+  }
+
   get size(): number {
     return this.#file.size;
   }

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { allPids, commandLine } from '../sys/processes.js';
+import { namesIn, readText } from '../sys/files.js';
+import { allPids, commandLine, processName } from '../sys/processes.js';
 import type { OpenFile } from './open-file.js';
 
 /**
@@ -10,7 +10,8 @@ import type { OpenFile } from './open-file.js';
 export function describeHolder(file: OpenFile): string | null {
   let open: number | null = null;
   for (const pid of allPids()) {
-    for (const fd of descriptorsOf(pid, file)) {
+    const all = namesIn(`/proc/${pid}/fd`).map(Number);
+    for (const fd of all.filter((one) => file.isAt(`/proc/${pid}/fd/${one}`))) {
       const isOurs = pid === process.pid && fd === file.descriptor;
       if (isOurs) continue;
       if (hasLock(pid, fd)) return describe(pid);
@@ -20,26 +21,12 @@ export function describeHolder(file: OpenFile): string | null {
   return open === null ? null : describe(open);
 }
 
-function descriptorsOf(pid: number, file: OpenFile): number[] {
-  try {
-    const names = readdirSync(`/proc/${pid}/fd`);
-    return names.map(Number).filter((fd) => file.isAt(`/proc/${pid}/fd/${fd}`));
-  } catch {
-    return []; // It is gone, or another user's.
-  }
-}
-
 function hasLock(pid: number, fd: number): boolean {
-  try {
-    return /^lock:/m.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
-  } catch {
-    return false;
-  }
+  return /^lock:/m.test(readText(`/proc/${pid}/fdinfo/${fd}`) ?? '');
 }
 
 function describe(pid: number): string {
   const words = commandLine(pid) ?? [];
   const isSluice = words.some((word) => /\/src\/(daemon|server|cli)\/main\.js$/.test(word));
-  const name = isSluice ? 'sluice' : (words[0]?.split('/').at(-1) ?? 'a process');
-  return `${name} (pid ${pid})`;
+  return `${isSluice ? 'sluice' : processName(pid)} (pid ${pid})`;
 }

@@ -1,5 +1,7 @@
 /** A file as the control path reads it: by plain calls that may wait. */
 export interface ReadableFile {
+  /** As it was opened; for messages. */
+  readonly path: string;
   /** Bytes. */
   readonly size: number;
   /** `length` bytes from `offset`; zeros past the end of the file. */
@@ -17,8 +19,6 @@ export interface WritableFile extends ReadableFile {
 
 /** A regular file or block device that is open for reading. */
 export interface OpenFile extends ReadableFile {
-  /** As it was opened. */
-  readonly path: string;
   readonly descriptor: number;
   /** A path that opens this very file again, even if `path` leads to another one by now. */
   readonly link: string;

@@ -2,12 +2,31 @@ import { fdatasync, fstat, fsync, read, readv, write, writev } from 'node:fs';
 import { fallocate, ftruncate, futimens, lseek } from '../sys/libc.js';
 import { bytesAt } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
-import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } from './engine.js';
-import { adjacentRuns, Batch, type Run } from './thread-pool-batch.js';
+import {
+  type Engine,
+  type EngineFile,
+  fillStatus,
+  type HostStatus,
+  PENDING,
+  type TransferCall,
+} from './engine.js';
 import type { TransferThread } from './transfer-thread.js';
 
 /** Up to this length one thread copies as fast as several, and the wake-up costs most. */
 const SHORT_BYTES = 64 << 10;
+/** Most bytes of one merged call. A longer one would keep one thread busy while others have nothing to do. */
+const RUN_BYTES = 256 << 10;
+
+/** A transfer that was asked for and is not yet handed over. */
+interface Transfer {
+  request: number;
+  file: number;
+  isWrite: boolean;
+  address: number;
+  length: number;
+  /** In the host file. */
+  offset: number;
+}
 
 /**
  * Host files through libuv's thread pool, for machines that forbid io_uring. Requests of a turn are
@@ -20,7 +39,8 @@ export class ThreadPoolEngine implements Engine {
   readonly #unused: number[] = [];
   readonly #transfers: TransferThread | null;
   readonly #completed: (request: number, result: number) => void;
-  readonly #batch = new Batch();
+  /** Transfers of this turn. */
+  #batch: Transfer[] = [];
   /** One callback a request, made at its first transfer and used again. */
   readonly #ended: ((error: NodeJS.ErrnoException | null, bytes: number) => void)[] = [];
 
@@ -52,27 +72,11 @@ export class ThreadPoolEngine implements Engine {
     return this.#transfers?.canReply === true && this.#isForThread(file, length);
   }
 
-  read(
-    request: number,
-    file: number,
-    address: number,
-    length: number,
-    offset: number,
-    linked = false,
-  ): number {
-    return this.#transfer(request, file, false, address, length, offset, linked);
-  }
+  readonly read: TransferCall = (request, file, address, length, offset, linked) =>
+    this.#transfer(request, file, false, address, length, offset, linked);
 
-  write(
-    request: number,
-    file: number,
-    address: number,
-    length: number,
-    offset: number,
-    linked = false,
-  ): number {
-    return this.#transfer(request, file, true, address, length, offset, linked);
-  }
+  readonly write: TransferCall = (request, file, address, length, offset, linked) =>
+    this.#transfer(request, file, true, address, length, offset, linked);
 
   flush(request: number, file: number, dataOnly: boolean): number {
     const call = dataOnly ? fdatasync : fsync;
@@ -108,10 +112,10 @@ export class ThreadPoolEngine implements Engine {
   unplug(): void {
     this.#transfers?.wake();
     for (const run of adjacentRuns(this.#batch)) {
-      if (run.requests.length === 1) this.#single(run, 0);
+      if (run.length === 1) this.#single(run[0]!);
       else this.#vector(run);
     }
-    this.#batch.clear();
+    this.#batch = [];
   }
 
   #isForThread(file: number, length: number): boolean {
@@ -131,7 +135,7 @@ export class ThreadPoolEngine implements Engine {
     if (this.#isForThread(file, length)) {
       const { descriptor } = this.#files[file]!;
       this.#transfers!.give(request, isWrite, descriptor, address, length, offset, linked);
-    } else this.#batch.add(request, file, isWrite, address, length, offset);
+    } else this.#batch.push({ request, file, isWrite, address, length, offset });
     return PENDING;
   }
 
@@ -140,41 +144,55 @@ export class ThreadPoolEngine implements Engine {
     return PENDING;
   }
 
-  #single(run: Run, index: number): void {
-    const request = run.requests[index]!;
-    const length = run.lengths[index]!;
-    const bytes = bytesAt(run.addresses[index]!, length);
-    const { descriptor } = this.#files[run.file]!;
-    const offset = run.offsets[index]!;
-    const ended = this.#callback(request);
-    if (run.writes) write(descriptor, bytes, 0, length, offset, ended);
+  #single({ request, file, isWrite, address, length, offset }: Transfer): void {
+    const { descriptor } = this.#files[file]!;
+    this.#ended[request] ??= (error, bytes) => this.#completed(request, resultOf(error, bytes));
+    const ended = this.#ended[request]!;
+    const bytes = bytesAt(address, length);
+    if (isWrite) write(descriptor, bytes, 0, length, offset, ended);
     else read(descriptor, bytes, 0, length, offset, ended);
   }
 
-  #callback(request: number): (error: NodeJS.ErrnoException | null, bytes: number) => void {
-    this.#ended[request] ??= (error, bytes) => this.#completed(request, resultOf(error, bytes));
-    return this.#ended[request]!;
-  }
-
-  #vector(run: Run): void {
-    const views = run.addresses.map((address, i) => bytesAt(address, run.lengths[i]!));
-    const call = run.writes ? writev : readv;
-    const { descriptor } = this.#files[run.file]!;
-    call(descriptor, views, run.offsets[0]!, (error, bytes) => {
+  #vector(run: readonly Transfer[]): void {
+    const views = run.map(({ address, length }) => bytesAt(address, length));
+    const { file, isWrite, offset } = run[0]!;
+    const call = isWrite ? writev : readv;
+    call(this.#files[file]!.descriptor, views, offset, (error, bytes) => {
       this.#vectorEnded(run, error === null ? bytes : 0);
     });
   }
 
   /** A transfer that was not whole is made again alone: an error belongs to one request, not to all. */
-  #vectorEnded(run: Run, bytes: number): void {
+  #vectorEnded(run: readonly Transfer[], bytes: number): void {
     let done = 0;
-    for (const [index, request] of run.requests.entries()) {
-      const length = run.lengths[index]!;
-      done += length;
-      if (done <= bytes) this.#completed(request, length);
-      else this.#single(run, index);
+    for (const transfer of run) {
+      done += transfer.length;
+      if (done <= bytes) this.#completed(transfer.request, transfer.length);
+      else this.#single(transfer);
     }
   }
+}
+
+/**
+ * Orders transfers by place, and joins those of one direction that continue one another in a host file.
+ * Requests that are in flight together have no order among each other, so the kernel and we may choose one.
+ */
+export function adjacentRuns(transfers: Transfer[]): Transfer[][] {
+  const runs: Transfer[][] = [];
+  transfers.sort((a, b) => a.file - b.file || a.offset - b.offset);
+  for (const transfer of transfers) {
+    const run = runs.at(-1);
+    if (run !== undefined && continues(run, transfer)) run.push(transfer);
+    else runs.push([transfer]);
+  }
+  return runs;
+}
+
+function continues(run: readonly Transfer[], { file, isWrite, offset, length }: Transfer): boolean {
+  const [first] = run as [Transfer, ...Transfer[]];
+  const last = run.at(-1)!;
+  if (first.file !== file || first.isWrite !== isWrite) return false;
+  return last.offset + last.length === offset && offset + length - first.offset <= RUN_BYTES;
 }
 
 function resultOf(error: NodeJS.ErrnoException | null, result: number): number {

@@ -1,9 +1,17 @@
 import { fstatSync } from 'node:fs';
+import { ftruncate, futimens, lseek } from '../sys/libc.js';
 import { pread, pwrite } from '../sys/transfer.js';
 import * as abi from '../uring/abi.js';
 import type { RingQueue } from '../uring/ring.js';
 import { TAG_IO } from '../uring/tags.js';
-import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } from './engine.js';
+import {
+  type Engine,
+  type EngineFile,
+  fillStatus,
+  type HostStatus,
+  PENDING,
+  type TransferCall,
+} from './engine.js';
 
 /**
  * Up to this length a file in memory is read and written by a plain system call. tmpfs cannot say "I
@@ -13,17 +21,36 @@ import { type Engine, type EngineFile, fillStatus, type HostStatus, PENDING } fr
  */
 const INLINE_BYTES = 64 << 10;
 
+/**
+ * A system call that may wait for a disk and for which io_uring has no operation. It is made outside the
+ * data plane's thread.
+ */
+export type SlowCall = { kind: 'call'; request: number; descriptor: number } & (
+  | { call: 'lseek'; offset: number; whence: number }
+  | { call: 'ftruncate'; size: number }
+  /** Two of struct timespec. */
+  | { call: 'futimens'; times: Uint8Array }
+);
+
+/** Makes a slow call in libuv's pool. @returns Its result, a number from 0 or -errno. */
+export function makeSlowCall(call: SlowCall): Promise<number> {
+  const { descriptor } = call;
+  if (call.call === 'futimens') return futimens(descriptor, call.times);
+  if (call.call === 'ftruncate') return ftruncate(descriptor, call.size);
+  return lseek(descriptor, call.offset, call.whence);
+}
+
 /** Host files through the ring that also carries the requests. */
 export class UringEngine implements Engine {
   readonly #ring: RingQueue;
   /** By the file's index among the registered files of the ring, which is its handle. */
   readonly #files: EngineFile[] = [];
-  readonly #slowCalls: SlowCalls;
+  readonly #slowCall: (call: SlowCall) => void;
 
-  /** @param slowCalls System calls that io_uring has no operation for. */
-  constructor(ring: RingQueue, slowCalls: SlowCalls) {
+  /** @param slowCall Has a system call made; its result must come through `Plane.completed`. */
+  constructor(ring: RingQueue, slowCall: (call: SlowCall) => void) {
     this.#ring = ring;
-    this.#slowCalls = slowCalls;
+    this.#slowCall = slowCall;
   }
 
   add(file: EngineFile): number {
@@ -41,33 +68,11 @@ export class UringEngine implements Engine {
     return length > INLINE_BYTES || !this.#files[file]!.inMemory;
   }
 
-  read(
-    request: number,
-    file: number,
-    address: number,
-    length: number,
-    offset: number,
-    linked: boolean,
-  ): number {
-    if (!linked && !this.links(file, length)) {
-      return pread(this.#files[file]!.descriptor, address, length, offset);
-    }
-    return this.#transfer(abi.OP_READ, request, file, address, length, offset, linked);
-  }
+  readonly read: TransferCall = (request, file, address, length, offset, linked) =>
+    this.#transfer(abi.OP_READ, request, file, address, length, offset, linked);
 
-  write(
-    request: number,
-    file: number,
-    address: number,
-    length: number,
-    offset: number,
-    linked: boolean,
-  ): number {
-    if (!linked && !this.links(file, length)) {
-      return pwrite(this.#files[file]!.descriptor, address, length, offset);
-    }
-    return this.#transfer(abi.OP_WRITE, request, file, address, length, offset, linked);
-  }
+  readonly write: TransferCall = (request, file, address, length, offset, linked) =>
+    this.#transfer(abi.OP_WRITE, request, file, address, length, offset, linked);
 
   flush(request: number, file: number, dataOnly: boolean): number {
     const flags = dataOnly ? abi.FSYNC_DATASYNC : 0;
@@ -83,17 +88,20 @@ export class UringEngine implements Engine {
   }
 
   resize(request: number, file: number, size: number): number {
-    this.#slowCalls.ftruncate(request, this.#files[file]!.descriptor, size);
+    const { descriptor } = this.#files[file]!;
+    this.#slowCall({ kind: 'call', call: 'ftruncate', request, descriptor, size });
     return PENDING;
   }
 
   seek(request: number, file: number, offset: number, whence: number): number {
-    this.#slowCalls.lseek(request, this.#files[file]!.descriptor, offset, whence);
+    const { descriptor } = this.#files[file]!;
+    this.#slowCall({ kind: 'call', call: 'lseek', request, descriptor, offset, whence });
     return PENDING;
   }
 
   setTimes(request: number, file: number, times: Uint8Array): number {
-    this.#slowCalls.futimens(request, this.#files[file]!.descriptor, times);
+    const { descriptor } = this.#files[file]!;
+    this.#slowCall({ kind: 'call', call: 'futimens', request, descriptor, times });
     return PENDING;
   }
 
@@ -116,6 +124,11 @@ export class UringEngine implements Engine {
     offset: number,
     linked: boolean,
   ): number {
+    if (!linked && !this.links(file, length)) {
+      const { descriptor } = this.#files[file]!;
+      if (opcode === abi.OP_READ) return pread(descriptor, address, length, offset);
+      return pwrite(descriptor, address, length, offset);
+    }
     let flags = abi.SQE_FIXED_FILE;
     if (linked) {
       flags |= abi.SQE_IO_LINK | abi.SQE_CQE_SKIP_SUCCESS;
@@ -124,15 +137,4 @@ export class UringEngine implements Engine {
     this.#ring.queue(opcode, flags, file, address, length, offset, 0, TAG_IO | request);
     return PENDING;
   }
-}
-
-/**
- * System calls that may wait for a disk and for which io_uring has no operation. They run outside the
- * data plane's thread; the result (a number from 0, or -errno) comes through `Plane.completed`.
- */
-export interface SlowCalls {
-  lseek(request: number, descriptor: number, offset: number, whence: number): void;
-  /** @param times Two of struct timespec. */
-  futimens(request: number, descriptor: number, times: Uint8Array): void;
-  ftruncate(request: number, descriptor: number, size: number): void;
 }

@@ -3,7 +3,6 @@ import { FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, SEEK_DATA } from '../sys/constant
 import { ERRNO } from '../util/errno.js';
 import type { Driver, DriverIo, LayerWriter } from './driver.js';
 import { type Extent, newExtent, roundUpToSector, ZERO } from './extent.js';
-import { blockStatus } from './holes.js';
 import type { Layers } from './layers.js';
 import { readRange } from './read-range.js';
 
@@ -76,7 +75,7 @@ export class LayeredDriver implements Driver {
     const extent = newExtent();
     for (let at = offset; at < this.size; at += extent.length) {
       const rest = this.size - at;
-      const error = yield* blockStatus(this.layers, this.#io.engine, request, at, rest, extent);
+      const error = yield* this.layers.blockStatus(request, at, rest, extent);
       if (error < 0) return error;
       if ((extent.kind !== ZERO) === (whence === SEEK_DATA)) return at;
     }

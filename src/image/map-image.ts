@@ -1,10 +1,7 @@
-import type { HostFile } from '../host/host-file.js';
 import { runNow, SyncEngine } from '../host/sync-engine.js';
-import { COMPRESSED, DATA, type Extent, newExtent, ZERO } from './extent.js';
-import { blockStatus, findHole } from './holes.js';
+import { COMPRESSED, DATA, newExtent, ZERO } from './extent.js';
 import { METADATA_CACHE_BYTES } from './image-config.js';
 import { InflateCalls } from './inflate-calls.js';
-import type { Layers } from './layers.js';
 import { makeLayers } from './make-driver.js';
 import { layerConfigs, type OpenChain } from './open-chain.js';
 import { hostRefused } from './refusal.js';
@@ -29,10 +26,10 @@ export interface MapEntry {
 
 /** All of an image, in order, neighbours that are alike as one. */
 export function* mapImage(chain: OpenChain): Generator<MapEntry, void, void> {
-  const walk = new Walk(chain);
+  const { size, entryAt } = walk(chain);
   let last: MapEntry | null = null;
-  for (let at = 0; at < walk.size; ) {
-    const entry = walk.at(at);
+  for (let at = 0; at < size; ) {
+    const entry = entryAt(at);
     at += entry.length;
     if (last !== null && isContinued(last, entry)) last.length += entry.length;
     else {
@@ -58,44 +55,32 @@ function isContinued(last: MapEntry, next: MapEntry): boolean {
 /** The only request there is. */
 const REQUEST = 0;
 
-/** Block status by plain calls that wait. */
-class Walk {
-  readonly size: number;
-  readonly #chain: OpenChain;
-  readonly #layers: Layers;
-  readonly #engine = new SyncEngine();
-  /** By the engine's handle. */
-  readonly #files: readonly HostFile[];
-  /** By layer. */
-  readonly #sparse: readonly boolean[];
-  readonly #extent = newExtent();
-
-  constructor(chain: OpenChain) {
-    const { files, layers } = layerConfigs(chain);
-    this.#chain = chain;
-    this.#files = files;
-    const handles = files.map(({ descriptor }) => {
-      return this.#engine.add({ descriptor, inMemory: false });
-    });
-    const config = { layers, alignment: 1, growable: false, cacheBytes: METADATA_CACHE_BYTES };
-    this.#layers = makeLayers({ ...config, writing: null }, handles, {
-      engine: this.#engine,
-      resume: () => {},
-      inflateCalls: new InflateCalls(() => {}),
-    });
-    this.size = this.#layers.top.size;
-    this.#sparse = chain.layers.map(({ image }) => image.hasSparseData());
-  }
-
-  /** The entry from `offset` on. Throws SluiceError where the metadata is broken. */
-  at(offset: number): MapEntry {
-    const extent = this.#extent;
-    const rest = this.size - offset;
-    const error = runNow(blockStatus(this.#layers, this.#engine, REQUEST, offset, rest, extent));
-    if (error < 0) {
-      throw hostRefused(this.#chain.layers[extent.layer]!.file.path, offset, error);
-    }
-    const isHole = this.#cutAtHole(extent);
+/** Size of an image, and block status by plain calls that wait. Throws SluiceError for broken metadata. */
+function walk(chain: OpenChain): { size: number; entryAt(offset: number): MapEntry } {
+  const engine = new SyncEngine();
+  const { files, layers: configs } = layerConfigs(chain);
+  const handles = files.map(({ descriptor }) => engine.add({ descriptor, inMemory: false }));
+  const config = { layers: configs, alignment: 1, growable: false, writing: null };
+  const layers = makeLayers({ ...config, cacheBytes: METADATA_CACHE_BYTES }, handles, {
+    engine,
+    resume: () => {},
+    inflateCalls: new InflateCalls(() => {}),
+  });
+  const { size } = layers.top;
+  const sparse = chain.layers.map(({ image }) => image.hasSparseData());
+  const extent = newExtent();
+  /** Data clusters of a preallocated image may be holes of the host file: zeros, but allocated. */
+  const cutAtHole = (): boolean => {
+    if (extent.kind !== DATA || !sparse[extent.layer]) return false;
+    const found = { ...extent };
+    runNow(layers.findHole(REQUEST, found));
+    extent.length = found.length;
+    return found.kind === ZERO;
+  };
+  const entryAt = (offset: number): MapEntry => {
+    const error = runNow(layers.blockStatus(REQUEST, offset, size - offset, extent));
+    if (error < 0) throw hostRefused(chain.layers[extent.layer]!.file.path, offset, error);
+    const isHole = cutAtHole();
     const placed = extent.kind !== COMPRESSED && extent.offset >= 0;
     return {
       start: offset,
@@ -106,18 +91,10 @@ class Walk {
       data: extent.kind !== ZERO,
       compressed: extent.kind === COMPRESSED,
       offset: placed ? extent.offset : null,
-      file: placed ? this.#files[extent.file]!.path : null,
+      file: placed ? files[extent.file]!.path : null,
     };
-  }
-
-  /** Data clusters of a preallocated image may be holes of the host file: zeros, but allocated. */
-  #cutAtHole(extent: Extent): boolean {
-    if (extent.kind !== DATA || !this.#sparse[extent.layer]) return false;
-    const found = { ...extent };
-    runNow(findHole(this.#engine, REQUEST, found));
-    extent.length = found.length;
-    return found.kind === ZERO;
-  }
+  };
+  return { size, entryAt };
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { Memory } from '../buffers/memory.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher } from '../fuse/dispatch.js';
-import { type SlowCalls, UringEngine } from '../host/uring-engine.js';
+import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
 import { Ending } from '../plane/ending.js';
-import type { FromPlane, PlaneConfig, SlowCall, ToPlane } from '../plane/messages.js';
+import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
 import { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
 import type { RingQueue } from '../uring/ring.js';
@@ -43,7 +43,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const wakeFile = ring.addFile(config.wake);
   const log = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
-  const engine = new UringEngine(ring, slowCalls(send));
+  const engine = new UringEngine(ring, send);
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
   const assembly = assemble(config, io, log, (news) => send({ kind: 'figures', news }));
@@ -84,20 +84,4 @@ function initialised(accepted: boolean, send: (message: FromPlane) => void): voi
   if (!accepted)
     throw new Error('this kernel speaks FUSE 7.27 or older; 7.28 (Linux 4.20) is needed');
   send({ kind: 'ready' });
-}
-
-/** Slow calls go to the control plane's thread pool. */
-function slowCalls(send: (call: SlowCall) => void): SlowCalls {
-  const kind = 'call';
-  return {
-    lseek(request, descriptor, offset, whence) {
-      send({ kind, call: 'lseek', request, descriptor, offset, whence });
-    },
-    futimens(request, descriptor, times) {
-      send({ kind, call: 'futimens', request, descriptor, times });
-    },
-    ftruncate(request, descriptor, size) {
-      send({ kind, call: 'ftruncate', request, descriptor, offset: size, whence: 0 });
-    },
-  };
 }

@@ -9,6 +9,17 @@ const LONGEST_MS = 0x7fffffff;
 /** How long the plane is idle before it gives memory back, milliseconds. */
 const TRIM_AFTER_MS = 1000;
 
+/** What a loop ties together. */
+export interface PoolLoopParts {
+  plane: Plane;
+  session: NativeSession;
+  engine: ThreadPoolEngine;
+  transfers: TransferThread | null;
+  memory: Memory;
+  /** Called at the end of each turn. */
+  afterTurn: () => void;
+}
+
 /**
  * The data plane on the main thread's event loop. Whatever happens (a callback of libfuse, an
  * operation that ended, a timer) is taken in at once and asks for a turn; the turn comes when the
@@ -16,40 +27,23 @@ const TRIM_AFTER_MS = 1000;
  * spin: libfuse's threads need the processor more than we do.
  */
 export class PoolLoop {
-  readonly #plane: Plane;
-  readonly #session: NativeSession;
-  readonly #engine: ThreadPoolEngine;
-  readonly #transfers: TransferThread | null;
-  readonly #memory: Memory;
-  readonly #afterTurn: () => void;
+  readonly #parts: PoolLoopParts;
   #due = false;
   #isStopped = false;
   #busyMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #trimTimer: NodeJS.Timeout | null = null;
 
-  /** @param afterTurn Called at the end of each turn. */
-  constructor(
-    plane: Plane,
-    session: NativeSession,
-    engine: ThreadPoolEngine,
-    transfers: TransferThread | null,
-    memory: Memory,
-    afterTurn: () => void,
-  ) {
-    this.#plane = plane;
-    this.#session = session;
-    this.#engine = engine;
-    this.#transfers = transfers;
-    this.#memory = memory;
-    this.#afterTurn = afterTurn;
+  constructor(parts: PoolLoopParts) {
+    this.#parts = parts;
   }
 
   /** Something happens now: reads the clock, and takes in the results of the thread of transfers. */
   begin(): void {
+    const { plane, transfers } = this.#parts;
     this.#busyMs = performance.now();
-    this.#plane.beginTurn(this.#busyMs * 1e6);
-    if (this.#transfers?.settle() === true) this.#ask();
+    plane.beginTurn(this.#busyMs * 1e6);
+    if (transfers?.settle() === true) this.#ask();
   }
 
   /** Something happens now, and a turn has to follow. */
@@ -66,19 +60,20 @@ export class PoolLoop {
 
   readonly #turn = (): void => {
     if (this.#isStopped) return;
+    const { plane, session, engine } = this.#parts;
     this.#due = true;
     const now = performance.now();
-    this.#plane.beginTurn(now * 1e6);
+    plane.beginTurn(now * 1e6);
     // A request that starts may end at once and so free a place for another one.
     do {
-      this.#session.endTurn();
-      this.#plane.endTurn();
-    } while (this.#session.hasReplied);
-    this.#engine.unplug();
+      session.endTurn();
+      plane.endTurn();
+    } while (session.hasReplied);
+    engine.unplug();
     this.#wantResults();
     this.#due = false;
     this.#arm(now);
-    this.#afterTurn();
+    this.#parts.afterTurn();
   };
 
   /**
@@ -87,9 +82,9 @@ export class PoolLoop {
    * have some.
    */
   #wantResults(): void {
-    const transfers = this.#transfers;
+    const { plane, transfers } = this.#parts;
     if (transfers === null) return;
-    const { requests, wakeAtNs, isIdling } = this.#plane;
+    const { requests, wakeAtNs, isIdling } = plane;
     const waitsForResults = wakeAtNs === Infinity || isIdling;
     transfers.want(waitsForResults && requests.count > transfers.underWay);
   }
@@ -101,7 +96,7 @@ export class PoolLoop {
   #arm(nowMs: number): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const wakeAtMs = this.#plane.wakeAtNs / 1e6;
+    const wakeAtMs = this.#parts.plane.wakeAtNs / 1e6;
     if (wakeAtMs === Infinity) {
       this.#trimTimer ??= setTimeout(this.#trim, TRIM_AFTER_MS).unref();
       return;
@@ -117,9 +112,10 @@ export class PoolLoop {
   }
 
   readonly #trim = (): void => {
+    const { plane, memory } = this.#parts;
     this.#trimTimer = null;
-    if (this.#plane.requests.count > 0 || performance.now() < this.#busyMs + TRIM_AFTER_MS) return;
-    this.#memory.trim();
-    if (this.#plane.pooled === 0) this.#memory.trimPool();
+    if (plane.requests.count > 0 || performance.now() < this.#busyMs + TRIM_AFTER_MS) return;
+    memory.trim();
+    if (plane.pooled === 0) memory.trimPool();
   };
 }

@@ -42,15 +42,7 @@ export interface RingLoopParts {
  * waits.
  */
 export class RingLoop {
-  readonly #ring: RingQueue;
-  readonly #plane: Plane;
-  readonly #session: DeviceSession;
-  readonly #dispatcher: Dispatcher;
-  readonly #memory: Memory;
-  readonly #wake: Wake;
-  readonly #ending: Ending;
-  readonly #disconnected: (errno: number) => void;
-  readonly #now: () => number;
+  readonly #parts: RingLoopParts;
   readonly #spin: SpinWindow;
   /** Requests received in this turn. */
   #received = 0;
@@ -61,36 +53,29 @@ export class RingLoop {
 
   /** @param pollUs Spin this long at most after the last event before the thread sleeps. */
   constructor(parts: RingLoopParts, pollUs: number) {
-    this.#ring = parts.ring;
-    this.#plane = parts.plane;
-    this.#session = parts.session;
-    this.#dispatcher = parts.dispatcher;
-    this.#memory = parts.memory;
-    this.#wake = parts.wake;
-    this.#ending = parts.ending;
-    this.#disconnected = parts.disconnected;
-    this.#now = parts.now;
+    this.#parts = parts;
     this.#spin = new SpinWindow(pollUs * 1000);
   }
 
   /** Returns when the last flush is done. */
   run(): void {
+    const { plane, session, ending, disconnected } = this.#parts;
     for (;;) {
       this.#turn();
-      if (this.#isConnected && this.#session.ended !== 0) {
+      if (this.#isConnected && session.ended !== 0) {
         this.#isConnected = false;
-        this.#disconnected(this.#session.ended);
+        disconnected(session.ended);
       }
-      this.#session.post(this.#plane.receivable);
-      if (this.#ending.look()) return;
+      session.post(plane.receivable);
+      if (ending.look()) return;
       this.#wait();
     }
   }
 
   #turn(): void {
-    const ring = this.#ring;
-    const now = this.#now();
-    this.#plane.beginTurn(now);
+    const { ring, plane } = this.#parts;
+    const now = this.#parts.now();
+    plane.beginTurn(now);
     this.#received = 0;
     if (ring.queued === 0) this.#settleSent();
     while (ring.peek()) {
@@ -101,82 +86,86 @@ export class RingLoop {
       this.#handle(tag & TAG_KIND, tag & TAG_INDEX, result);
     }
     if (this.#received > 0) this.#spin.received(this.#received, now);
-    this.#plane.endTurn();
+    plane.endTurn();
   }
 
   /** The queue has been submitted, and so these replies have left. */
   #settleSent(): void {
-    const session = this.#session;
+    const { session, dispatcher } = this.#parts;
     const count = session.sentCount;
     session.sentCount = 0;
-    for (let i = 0; i < count; i++) this.#dispatcher.replied(session.sent[i]!);
+    for (let i = 0; i < count; i++) dispatcher.replied(session.sent[i]!);
   }
 
   #handle(kind: number, index: number, result: number): void {
+    const { plane, session, dispatcher, memory, wake } = this.#parts;
     if (kind === TAG_REPLY) this.#linkedReplied(index, result);
-    else if (kind === TAG_IO) this.#plane.completed(index, result);
+    else if (kind === TAG_IO) plane.completed(index, result);
     else if (kind === TAG_RECEIVE) {
-      const bytes = this.#session.received(index, result);
+      const bytes = session.received(index, result);
       if (bytes === 0) return;
-      if (!this.#plane.isReceiving) {
+      if (!plane.isReceiving) {
         // A receive that was queued before. Its caller gets the error of a mount that is gone.
-        this.#memory.releaseSlot(index);
+        memory.releaseSlot(index);
         return;
       }
       this.#received++;
-      this.#dispatcher.received(index, bytes);
-    } else if (kind === TAG_WAKE) this.#wake.woken();
+      dispatcher.received(index, bytes);
+    } else if (kind === TAG_WAKE) wake.woken();
     else {
       assert(kind === TAG_SENT, `a completion of no known kind: ${kind}`);
-      this.#session.sendFailed(index, result);
+      session.sendFailed(index, result);
     }
   }
 
   /** A reply behind a transfer has left, or could not: with a broken link the transfer itself tells. */
   #linkedReplied(request: number, result: number): void {
     if (result === -ERRNO.ECANCELED) return;
+    const { plane, session, dispatcher } = this.#parts;
     if (result < 0) {
-      const { uniqueLow, uniqueHigh } = this.#plane.requests;
-      this.#session.replyFailed(uniqueLow[request]!, uniqueHigh[request]!, result);
+      const { uniqueLow, uniqueHigh } = plane.requests;
+      session.replyFailed(uniqueLow[request]!, uniqueHigh[request]!, result);
     }
-    this.#dispatcher.replied(request);
+    dispatcher.replied(request);
   }
 
   /** Submits the queue, spins for a while, then sleeps until something happens. */
   #wait(): void {
-    const wakeAt = this.#plane.wakeAtNs;
-    const isDeviceBusy = this.#plane.inFlight > this.#session.sentCount;
-    const now = this.#now();
+    const { ring, plane, session, dispatcher } = this.#parts;
+    const wakeAt = plane.wakeAtNs;
+    const isDeviceBusy = plane.inFlight > session.sentCount;
+    const now = this.#parts.now();
     // A device's interrupt, or a kernel thread that copies, gains nothing from a busy core.
     const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
     // The first reply, to INIT, and the last ones of all: nothing may come after them to wake this thread.
-    const isEdge = !this.#plane.isReceiving || !this.#dispatcher.isServing;
-    const last = isEdge && this.#session.sentCount > 0;
-    if (wakeAt <= now || last) this.#ring.submit();
+    const isEdge = !plane.isReceiving || !dispatcher.isServing;
+    const last = isEdge && session.sentCount > 0;
+    if (wakeAt <= now || last) ring.submit();
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
     else {
       this.#trimmed = false;
-      this.#ring.submitAndWait(Math.max(0, wakeAt - this.#now()));
+      ring.submitAndWait(Math.max(0, wakeAt - this.#parts.now()));
     }
-    if (!isDeviceBusy) this.#spin.slept(this.#now() - this.#busyNs);
+    if (!isDeviceBusy) this.#spin.slept(this.#parts.now() - this.#busyNs);
   }
 
   /** @returns Whether something has happened; it is in the ring. */
   #spinUntil(until: number): boolean {
-    const ring = this.#ring;
+    const { ring } = this.#parts;
     ring.submit();
-    while (!ring.hasWork()) if (this.#now() >= until) return false;
+    while (!ring.hasWork()) if (this.#parts.now() >= until) return false;
     ring.submit();
     return true;
   }
 
   /** Sleeps, and gives memory back if nothing comes for a while. */
   #sleepIdle(): void {
-    this.#ring.submitAndWait(TRIM_AFTER_NS);
-    if (this.#ring.peek() || this.#plane.requests.count > this.#session.sentCount) return;
-    this.#memory.trim();
-    if (this.#plane.pooled === 0) this.#memory.trimPool();
+    const { ring, plane, session, memory } = this.#parts;
+    ring.submitAndWait(TRIM_AFTER_NS);
+    if (ring.peek() || plane.requests.count > session.sentCount) return;
+    memory.trim();
+    if (plane.pooled === 0) memory.trimPool();
     this.#trimmed = true;
   }
 }

@@ -1,13 +1,14 @@
-import { MAX_IO_BYTES, type Memory, TIMES_BYTES, timesOffset } from '../buffers/memory.js';
-import type { Task } from '../host/engine.js';
-import { FALLOC_KEEP_SIZE } from '../sys/constants.js';
+import { MAX_IO_BYTES, TIMES_BYTES, timesOffset } from '../buffers/memory.js';
+import { PENDING, type Task } from '../host/engine.js';
+import { FALLOC_KEEP_SIZE, SEEK_DATA } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { SIZE_MAX } from '../util/units.js';
-import { type Disk, diskSize } from './disk.js';
+import { type Disk, diskSize, type ServedImage } from './disk.js';
 import * as operation from './operation.js';
-import type { Operations } from './operations.js';
-import type { Requests } from './requests.js';
+import type { Parts } from './parts.js';
+import { lockRange } from './range-locks.js';
+import { NONE } from './requests.js';
 
 /** Starts operations that have passed their checks. */
 export interface Admission {
@@ -17,38 +18,28 @@ export interface Admission {
   runUncharged(request: number, task: Task): number;
 }
 
+type RequestParts = Pick<Parts, 'requests' | 'disks' | 'granted' | 'memory'>;
+
 /**
- * Checks each operation against size and mode of its disk, then hands it on. A disk that cannot grow
- * behaves as a block device does: O_TRUNC is ignored, truncate(2) refused. One that cannot shrink
- * ignores O_TRUNC too.
+ * Checks each operation against size and mode of its disk, then hands it on: reads, writes and discards
+ * to be charged, others as tasks. A disk that cannot grow behaves as a block device does: O_TRUNC is
+ * ignored, truncate(2) refused. One that cannot shrink ignores O_TRUNC too.
  */
 export class DiskRequests {
-  readonly #requests: Requests;
-  readonly #disks: readonly Disk[];
+  readonly #parts: RequestParts;
   readonly #admission: Admission;
-  readonly #operations: Operations;
-  readonly #memory: Memory;
+  /** The last handle of an open disk that was given out, from 1; 0 if there was none. */
+  #newestHandle = 0;
 
-  constructor(
-    requests: Requests,
-    disks: readonly Disk[],
-    memory: Memory,
-    admission: Admission,
-    operations: Operations,
-  ) {
-    this.#requests = requests;
-    this.#disks = disks;
-    this.#memory = memory;
+  constructor(parts: RequestParts, admission: Admission) {
+    this.#parts = parts;
     this.#admission = admission;
-    this.#operations = operations;
   }
 
   /** Begins the operation of a request: its result, or DEFERRED. */
   begin(request: number): number {
-    const { offset, mode, length } = this.#requests;
-    const operations = this.#operations;
-    const asked = this.#requests.operation[request]!;
-    switch (asked) {
+    const { offset, mode, length, operation: asked } = this.#parts.requests;
+    switch (asked[request]) {
       case operation.READ:
         return this.#read(request, offset[request]!, length[request]!);
       case operation.WRITE:
@@ -66,27 +57,28 @@ export class DiskRequests {
       case operation.OPEN:
         return this.#open(request, mode[request]!);
       case operation.REFRESH:
-        return this.#admission.runUncharged(request, operations.refresh(request));
+        return this.#admission.runUncharged(request, this.#refresh(request));
       default:
-        assert(asked === operation.REFRESH_ALL, `there is no operation ${asked}`);
-        return this.#admission.runUncharged(request, operations.refreshAll(request));
+        assert(asked[request] === operation.REFRESH_ALL, `no operation ${asked[request]}`);
+        return this.#admission.runUncharged(request, this.#refreshAll(request));
     }
   }
 
-  #diskOf(request: number): Disk {
-    return this.#disks[this.#requests.disk[request]!]!;
+  #disk(request: number): Disk {
+    const { requests, disks } = this.#parts;
+    return disks[requests.disk[request]!]!;
   }
 
   #read(request: number, offset: number, length: number): number {
-    const size = diskSize(this.#diskOf(request));
+    const size = diskSize(this.#disk(request));
     assert(length <= MAX_IO_BYTES, 'the kernel keeps to max_read');
     if (offset >= size || length === 0) return 0;
-    this.#requests.length[request] = Math.min(length, size - offset);
+    this.#parts.requests.length[request] = Math.min(length, size - offset);
     return this.#admission.admit(request);
   }
 
   #write(request: number, offset: number, length: number): number {
-    const disk = this.#diskOf(request);
+    const disk = this.#disk(request);
     const { config } = disk;
     const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
@@ -94,12 +86,12 @@ export class DiskRequests {
     if (!config.growable && offset >= size) return -ERRNO.ENOSPC;
     if (offset >= SIZE_MAX) return -ERRNO.EFBIG;
     const end = config.growable ? SIZE_MAX : size;
-    this.#requests.length[request] = Math.min(length, end - offset);
+    this.#parts.requests.length[request] = Math.min(length, end - offset);
     return this.#admission.admit(request);
   }
 
   #allocate(request: number, mode: number, offset: number, length: number): number {
-    const disk = this.#diskOf(request);
+    const disk = this.#disk(request);
     const { config } = disk;
     const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
@@ -108,47 +100,151 @@ export class DiskRequests {
     if (!keepsSize && offset + length > SIZE_MAX) return -ERRNO.EFBIG;
     const bytes = keepsSize ? Math.min(length, size - offset) : length;
     if (bytes <= 0) return 0;
-    this.#requests.length[request] = bytes;
+    this.#parts.requests.length[request] = bytes;
     return this.#admission.admit(request);
   }
 
+  /** fallocate(2) of an admitted request: zeroes, discards, sets room aside. */
+  *allocate(request: number): Task {
+    const { requests } = this.#parts;
+    const { image, config } = this.#disk(request);
+    const start = config.start + requests.offset[request]!;
+    const length = requests.length[request]!;
+    const mode = requests.mode[request]!;
+    const isLocked = yield* this.#lock(request, image, start, start + length);
+    image.dirty = true;
+    const result = yield* image.driver.allocate(request, mode, start, length);
+    if (isLocked === 1) image.locks.end(request, this.#parts.granted);
+    return result;
+  }
+
   #flush(request: number): number {
-    const { mode, handle } = this.#requests;
-    if (this.#diskOf(request).config.readOnly) return 0;
-    const task = this.#operations.flush(request, mode[request] === 1, handle[request]!);
+    const { mode, handle } = this.#parts.requests;
+    const { image, config } = this.#disk(request);
+    if (config.readOnly) return 0;
+    const task = this.#flushImage(request, image, mode[request] === 1, handle[request]!);
     return this.#admission.runUncharged(request, task);
   }
 
+  /** fsync, or fdatasync if `dataOnly`. */
+  *#flushImage(request: number, image: ServedImage, dataOnly: boolean, handle: number): Task {
+    const { driver, losses } = image;
+    // Cleared before, not after: a write that comes meanwhile needs the next flush.
+    image.dirty = false;
+    const result = yield* driver.flush(request, dataOnly);
+    if (result < 0) image.dirty = true;
+    const loss = driver.takeLoss();
+    if (loss > 0) losses.add(loss, this.#newestHandle, result < 0 ? handle : NONE);
+    return result < 0 ? result : losses.report(handle);
+  }
+
   #seek(request: number, offset: number, whence: number): number {
-    if (offset >= diskSize(this.#diskOf(request))) return -ERRNO.ENXIO;
-    return this.#admission.runUncharged(request, this.#operations.seek(request, offset, whence));
+    const disk = this.#disk(request);
+    if (offset >= diskSize(disk)) return -ERRNO.ENXIO;
+    return this.#admission.runUncharged(request, this.#find(request, disk, offset, whence));
+  }
+
+  /** SEEK_DATA and SEEK_HOLE. A part of an image ends in a hole, as every file does. */
+  *#find(request: number, disk: Disk, offset: number, whence: number): Task {
+    const { start } = disk.config;
+    const found = yield* disk.image.driver.seek(request, start + offset, whence);
+    if (found < 0) return found;
+    const size = diskSize(disk);
+    if (found - start < size) return found - start;
+    return whence === SEEK_DATA ? -ERRNO.ENXIO : size;
   }
 
   #resize(request: number, size: number): number {
-    const disk = this.#diskOf(request);
-    const { config } = disk;
+    const disk = this.#disk(request);
+    const { config, image } = disk;
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === diskSize(disk)) return 0;
     if (!config.growable) return -ERRNO.EPERM;
     if (size > SIZE_MAX) return -ERRNO.EFBIG;
-    return this.#admission.runUncharged(request, this.#operations.resize(request, size));
+    return this.#admission.runUncharged(request, this.#resizeImage(request, image, size));
+  }
+
+  /** truncate(2) of a growable disk. */
+  *#resizeImage(request: number, image: ServedImage, size: number): Task {
+    const isLocked = yield* this.#lock(request, image, size, Number.POSITIVE_INFINITY);
+    image.dirty = true;
+    const result = yield* image.driver.resize(request, size);
+    if (isLocked === 1) image.locks.end(request, this.#parts.granted);
+    return result;
   }
 
   #setTimes(request: number): number {
-    if (this.#diskOf(request).config.readOnly) return -ERRNO.EROFS;
+    const { image, config } = this.#disk(request);
+    if (config.readOnly) return -ERRNO.EROFS;
     const at = timesOffset(request);
-    const times = this.#memory.bytes.slice(at, at + TIMES_BYTES);
-    return this.#admission.runUncharged(request, this.#operations.setTimes(request, times));
+    const times = this.#parts.memory.bytes.slice(at, at + TIMES_BYTES);
+    return this.#admission.runUncharged(request, this.#setImageTimes(request, image, times));
+  }
+
+  /**
+   * futimens(2) of the host file. Metadata that is still in memory is written before: to write it later
+   * would change the time again.
+   */
+  *#setImageTimes(request: number, image: ServedImage, times: Uint8Array): Task {
+    const isLate = image.driver.delaysMetadata && image.dirty;
+    const flushed = isLate ? yield* this.#flushImage(request, image, true, NONE) : 0;
+    if (flushed < 0) return flushed;
+    const result = yield* image.driver.setTimes(request, times);
+    return result < 0 ? result : yield* this.#refresh(request);
   }
 
   #open(request: number, mode: number): number {
-    const { config, image } = this.#diskOf(request);
+    const { requests } = this.#parts;
+    const { config, image } = this.#disk(request);
     if ((mode & operation.FOR_WRITING) !== 0 && config.readOnly) return -ERRNO.EROFS;
-    this.#requests.handle[request] = ++this.#operations.newestHandle;
+    requests.handle[request] = ++this.#newestHandle;
     const shrinks = config.growable && image.driver.shrinks;
     const truncates = shrinks && (mode & operation.TRUNCATE) !== 0;
     const result = truncates ? this.#resize(request, 0) : 0;
     if (result !== 0 || (mode & operation.LOOK) === 0) return result;
-    return this.#admission.runUncharged(request, this.#operations.look(request));
+    return this.#admission.runUncharged(request, this.#look(request));
+  }
+
+  /**
+   * A disk is opened: 1 if the kernel's pages of it are still right. The kernel knows of writes that came
+   * through the mount; where there were none, a new time of the host file is somebody else's write.
+   */
+  *#look(request: number): Task {
+    const disk = this.#disk(request);
+    const result = yield* this.#refresh(request);
+    if (result < 0) return result;
+    const { openedAt } = disk;
+    const { modified } = disk.image.status.times;
+    const isSame =
+      openedAt?.seconds === modified.seconds && openedAt.nanoseconds === modified.nanoseconds;
+    const keeps = isSame || (openedAt !== null && disk.written);
+    disk.openedAt = modified;
+    disk.written = false;
+    return keeps ? 1 : 0;
+  }
+
+  /** Asks the host how much room the disk takes, and when it was written. */
+  #refresh(request: number): Task {
+    const { image } = this.#disk(request);
+    return image.driver.status(request, image.status);
+  }
+
+  *#refreshAll(request: number): Task {
+    for (const { image } of this.#parts.disks) {
+      const result = yield* image.driver.status(request, image.status);
+      if (result < 0) return result;
+    }
+    return 0;
+  }
+
+  /**
+   * Locks the lock units of bytes `start` to `end`, so that no other write keeps a part of a unit and
+   * brings back the bytes that the task removes. 1 if there is a lock to give up, 0 if none is
+   * needed.
+   */
+  *#lock(request: number, image: ServedImage, start: number, end: number): Task {
+    if (image.driver.lockUnit === 1) return 0;
+    if (!lockRange(image, request, start, end, true)) yield PENDING;
+    return 1;
   }
 }

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { GroupsConfig } from '../control/set-up-groups.js';
+import type { SlowCall } from '../host/uring-engine.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { FigureNews } from '../throttle/stats.js';
 import type { DiskConfig } from './disk.js';
@@ -22,12 +23,6 @@ export interface PlaneConfig extends GroupsConfig {
   /** Lines for `.groups/daemon`. */
   about: string;
 }
-
-/** System calls that the thread hands over: they may wait for a disk. */
-export type SlowCall = { kind: 'call'; request: number; descriptor: number } & (
-  | { call: 'lseek' | 'ftruncate' /** Offset or size. */; offset: number; whence: number }
-  | { call: 'futimens'; times: Uint8Array }
-);
 
 /** Events in the life of a data plane, the same for all transports. */
 export type PlaneEvent =

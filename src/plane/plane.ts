@@ -8,18 +8,16 @@ import {
 import { PayloadPool } from '../buffers/payload-pool.js';
 import type { Engine, Task } from '../host/engine.js';
 import { newExtent } from '../image/extent.js';
-import type { Throttle } from '../throttle/throttle.js';
+import * as throttle from '../throttle/throttle.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
-import { Charging } from './charging.js';
 import { type Disk, diskSize } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
 import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
 import { LastFlush, type Unflushed } from './last-flush.js';
 import type { Members } from './members.js';
-import { READ, WRITE } from './operation.js';
-import { Operations } from './operations.js';
+import { ALLOCATE, READ, WRITE } from './operation.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, Requests, TASK, WAITING } from './requests.js';
@@ -28,11 +26,17 @@ import { DEFERRED, type DiskService, type DiskStatus, type Transport } from './t
 import { WaitingIndex } from './waiting-index.js';
 import { Writes } from './writes.js';
 
+/** What the throttle calls the operations that it holds back, by operation. */
+const DIRECTIONS: number[] = [];
+DIRECTIONS[READ] = throttle.READ;
+DIRECTIONS[WRITE] = throttle.WRITE;
+DIRECTIONS[ALLOCATE] = throttle.DISCARD;
+
 /** Parts of the plane. */
 export interface PlaneOptions {
   memory: Memory;
   disks: readonly Disk[];
-  throttle: Throttle;
+  throttle: throttle.Throttle;
   members: Members;
   engine: Engine;
   /** Whether a thread is being ended; may read /proc. */
@@ -54,8 +58,8 @@ export class Plane implements Admission, DiskService {
   readonly requests = new Requests();
 
   readonly #memory: Memory;
-  readonly #throttle: Throttle;
-  readonly #charging: Charging;
+  readonly #throttle: throttle.Throttle;
+  readonly #members: Members;
   readonly #disks: readonly Disk[];
   readonly #warn: (text: string) => void;
   readonly #pool = new PayloadPool();
@@ -66,7 +70,6 @@ export class Plane implements Admission, DiskService {
   readonly #tasks: Tasks;
   readonly #reads: Reads;
   readonly #writes: Writes;
-  readonly #operations: Operations;
   readonly #asked: DiskRequests;
   readonly #lastFlush = new LastFlush(this.requests);
   #inFlight = 0;
@@ -76,15 +79,14 @@ export class Plane implements Admission, DiskService {
     this.#memory = memory;
     this.#disks = disks;
     this.#throttle = options.throttle;
-    this.#charging = new Charging(this.requests, disks, options.members, options.throttle);
+    this.#members = options.members;
     options.members.rulesChanged = () => this.#rulesChanged();
     this.#interrupted = new Interrupted(this.requests, options.isBeingKilled);
     this.#warn = options.warn;
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
     const { requests } = this;
     const granted = (request: number): void => this.#granted(request);
-    this.#operations = new Operations({ requests, disks, granted });
-    this.#asked = new DiskRequests(requests, disks, memory, this, this.#operations);
+    this.#asked = new DiskRequests({ requests, disks, memory, granted }, this);
     const errors = new HostErrors(options.warn);
     this.#hostErrors = errors;
     const failed = (disk: number, operation: string, offset: number, result: number): void =>
@@ -229,9 +231,8 @@ export class Plane implements Admission, DiskService {
 
   /** Charges a request, and starts it unless its group or the window holds it back. */
   admit(request: number): number {
-    if (this.#charging.submit(request, this.nowNs)) {
-      this.#start(request);
-    } else {
+    if (this.#submit(request)) this.#start(request);
+    else {
       this.requests.state[request] = WAITING;
       this.#park(request);
       this.#waiting.add(request);
@@ -239,11 +240,31 @@ export class Plane implements Admission, DiskService {
     return DEFERRED;
   }
 
+  /** Hands a request to the throttle, for its member. True: it is charged and may go. False: it waits. */
+  #submit(request: number): boolean {
+    const { member, operation, length } = this.requests;
+    const charged = this.#memberOf(request);
+    member[request] = charged;
+    const direction = DIRECTIONS[operation[request]!]!;
+    return this.#throttle.submit(request, charged, direction, length[request]!, this.nowNs);
+  }
+
+  #memberOf(request: number): number {
+    const { operation, mode, disk, uid, gid, thread } = this.requests;
+    const image = this.#disks[disk[request]!]!.member;
+    const isCached = operation[request] === WRITE && mode[request] === 1;
+    const caller = thread[request]!;
+    return this.#members.charged(image, uid[request]!, gid[request]!, caller, isCached, this.nowNs);
+  }
+
+  /** Rules came or went: a waiting request whose member has changed moves to the end of its new queue. */
   #rulesChanged(): void {
-    this.#charging.resubmit(this.nowNs, (request) => {
+    for (const request of this.requests.inState(WAITING)) {
+      if (this.#memberOf(request) === this.requests.member[request]) continue;
+      if (!this.#throttle.cancel(request) || !this.#submit(request)) continue;
       this.#waiting.remove(request);
       this.#start(request);
-    });
+    }
   }
 
   /**
@@ -272,7 +293,7 @@ export class Plane implements Admission, DiskService {
       this.slotOf(request);
       this.#reads.start(request);
     } else if (operation === WRITE) this.#writes.start(request);
-    else this.#tasks.start(request, this.#operations.allocate(request));
+    else this.#tasks.start(request, this.#asked.allocate(request));
   }
 
   /** The request has got the lock that it waited for. */

@@ -23,9 +23,10 @@ export interface Callers extends Processes {
   isBeingKilled(thread: number): boolean;
 }
 
-interface CgroupRule {
-  path: string;
+interface Rule {
   member: number;
+  /** Of a pid: when the process started. */
+  start: string;
 }
 
 /**
@@ -33,70 +34,69 @@ interface CgroupRule {
  * among cgroups. A request without a rule is charged to its image.
  */
 export class Rules {
-  readonly #uids = new Map<number, number>();
-  readonly #gids = new Map<number, number>();
-  readonly #pids = new Map<number, { member: number; start: string }>();
-  /** Longest path first. */
-  #cgroups: CgroupRule[] = [];
+  /** By the ID or path that they name. */
+  readonly #rules: Readonly<Record<RuleName['kind'], Map<number | string, Rule>>> = {
+    uid: new Map(),
+    gid: new Map(),
+    pid: new Map(),
+    cgroup: new Map(),
+  };
 
   get isEmpty(): boolean {
-    return this.#uids.size + this.#gids.size === 0 && !this.needsProcess;
+    return this.#rules.uid.size + this.#rules.gid.size === 0 && !this.needsProcess;
   }
 
   /** Some rule needs more than the IDs that every request carries. */
   get needsProcess(): boolean {
-    return this.#pids.size + this.#cgroups.length > 0;
+    return this.#rules.pid.size + this.#rules.cgroup.size > 0;
   }
 
   /** @param start For a pid: when the process started. */
   add(rule: RuleName, member: number, start: string): void {
-    if (rule.kind === 'uid') this.#uids.set(rule.id, member);
-    else if (rule.kind === 'gid') this.#gids.set(rule.id, member);
-    else if (rule.kind === 'pid') this.#pids.set(rule.id, { member, start });
-    else {
-      this.#cgroups.push({ path: rule.path, member });
-      this.#cgroups.sort((a, b) => b.path.length - a.path.length);
-    }
+    this.#rules[rule.kind].set(keyOf(rule), { member, start });
   }
 
   delete(rule: RuleName): void {
-    if (rule.kind === 'uid') this.#uids.delete(rule.id);
-    else if (rule.kind === 'gid') this.#gids.delete(rule.id);
-    else if (rule.kind === 'pid') this.#pids.delete(rule.id);
-    else this.#cgroups = this.#cgroups.filter(({ path }) => path !== rule.path);
+    this.#rules[rule.kind].delete(keyOf(rule));
   }
 
   /** The member of a rule, or NONE. */
   find(rule: RuleName): number {
-    if (rule.kind === 'uid') return this.#uids.get(rule.id) ?? NONE;
-    if (rule.kind === 'gid') return this.#gids.get(rule.id) ?? NONE;
-    if (rule.kind === 'pid') return this.#pids.get(rule.id)?.member ?? NONE;
-    return this.#cgroups.find(({ path }) => path === rule.path)?.member ?? NONE;
+    return this.#rules[rule.kind].get(keyOf(rule))?.member ?? NONE;
   }
 
   /** Rules about processes that have ended. Their numbers may be reused. */
   ended(processes: Processes): RuleName[] {
-    const gone = [...this.#pids].filter(([id, { start }]) => processes.startOf(id) !== start);
+    const pids = [...this.#rules.pid] as [number, Rule][];
+    const gone = pids.filter(([id, { start }]) => processes.startOf(id) !== start);
     return gone.map(([id]) => ({ kind: 'pid', id }));
   }
 
   /** The member by pid or cgroup for a thread, or NONE. Reads /proc. */
   matchThread(thread: number, processes: Processes): number {
-    if (this.#pids.size > 0) {
+    const { pid, cgroup } = this.#rules;
+    if (pid.size > 0) {
       const process = processes.processOf(thread);
-      const rule = this.#pids.get(process);
+      const rule = pid.get(process);
       if (rule !== undefined && processes.startOf(process) === rule.start) return rule.member;
     }
-    if (this.#cgroups.length === 0) return NONE;
+    if (cgroup.size === 0) return NONE;
     const paths = processes.cgroupsOf(thread);
-    const rule = this.#cgroups.find(({ path }) => paths.some((one) => isBelow(one, path)));
-    return rule?.member ?? NONE;
+    let longest = '';
+    for (const path of cgroup.keys() as Iterable<string>) {
+      if (path.length > longest.length && paths.some((one) => isBelow(one, path))) longest = path;
+    }
+    return cgroup.get(longest)?.member ?? NONE;
   }
 
   /** The member by uid or gid, or NONE. */
   matchIds(uid: number, gid: number): number {
-    return this.#uids.get(uid) ?? this.#gids.get(gid) ?? NONE;
+    return (this.#rules.uid.get(uid) ?? this.#rules.gid.get(gid))?.member ?? NONE;
   }
+}
+
+function keyOf(rule: RuleName): number | string {
+  return rule.kind === 'cgroup' ? rule.path : rule.id;
 }
 
 /** True for `path` itself and for paths below it. */

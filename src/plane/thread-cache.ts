@@ -16,11 +16,9 @@ const FORGET_AFTER_NS = 10e9;
  * time that no later thread can have got it: the kernel gives out all others first.
  */
 export class ThreadCache {
-  readonly #places = new Map<number, number>();
-  readonly #members = new Int32Array(THREADS);
-  readonly #expires = new Float64Array(THREADS);
+  readonly #threads = new Map<number, { member: number; expiresNs: number }>();
   readonly #lookUp: (thread: number) => number;
-  #forgetAt = 0;
+  #forgetAtNs = 0;
 
   /** @param lookUp Answers a member or NONE; asked once for a thread in its lifetime. */
   constructor(lookUp: (thread: number) => number) {
@@ -29,31 +27,23 @@ export class ThreadCache {
 
   /** The thread's member or NONE. */
   find(thread: number, nowNs: number): number {
-    const place = this.#places.get(thread);
-    if (place !== undefined && nowNs < this.#expires[place]!) return this.#members[place]!;
-    return this.#renew(thread, place ?? this.#takePlace(thread, nowNs), nowNs);
+    const known = this.#threads.get(thread);
+    if (known !== undefined && nowNs < known.expiresNs) return known.member;
+    const isFull = this.#threads.size === THREADS || nowNs >= this.#forgetAtNs;
+    if (known === undefined && isFull) {
+      this.#threads.clear();
+      this.#forgetAtNs = nowNs + FORGET_AFTER_NS;
+    }
+    const entry = known ?? { member: 0, expiresNs: 0 };
+    this.#threads.set(thread, entry);
+    entry.member = this.#lookUp(thread);
+    const lifetime = Math.max(LIFETIME_NS, this.#threads.size * PER_THREAD_NS);
+    entry.expiresNs = nowNs + Math.min(LONGEST_NS, lifetime);
+    return entry.member;
   }
 
   /** The rules have changed. */
   clear(): void {
-    this.#places.clear();
-  }
-
-  #renew(thread: number, place: number, nowNs: number): number {
-    const member = this.#lookUp(thread);
-    this.#members[place] = member;
-    const wanted = Math.max(LIFETIME_NS, this.#places.size * PER_THREAD_NS);
-    this.#expires[place] = nowNs + Math.min(LONGEST_NS, wanted);
-    return member;
-  }
-
-  #takePlace(thread: number, nowNs: number): number {
-    if (this.#places.size === THREADS || nowNs >= this.#forgetAt) {
-      this.#places.clear();
-      this.#forgetAt = nowNs + FORGET_AFTER_NS;
-    }
-    const place = this.#places.size;
-    this.#places.set(thread, place);
-    return place;
+    this.#threads.clear();
   }
 }

@@ -1,20 +1,12 @@
 import type { GroupsConfig } from '../control/set-up-groups.js';
-import type { NamedFiles } from '../image/named-files.js';
+import type { ChainOptions } from '../image/open-chain.js';
 
 /** One image to show in the mount. */
-export interface ImageConfig {
+export interface ImageConfig extends ChainOptions {
   /** The file `NAME.raw` in the mount. */
   name: string;
   /** Absolute path of the host file or block device. */
   path: string;
-  /** Name of its format, or `auto`: the image tells. */
-  format: string;
-  /** Formats of its backing files, from the top, for those whose overlay does not say. */
-  backingFormats: string[];
-  /** ID or name of the internal snapshot to show; null for the image as it is. */
-  snapshot: string | null;
-  /** Which files it may name; absent: any backing file, and data files in its folder. */
-  named?: NamedFiles;
 }
 
 /**

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { access, open, readFile } from 'node:fs/promises';
+import { access, open } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
+import { readText } from '../sys/files.js';
 import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
 import { chooseTransport, type Transport } from './transport.js';
 
@@ -36,10 +37,6 @@ const LOCKED_BYTES = 64 << 10;
 const RIGHTS = 'mount rights';
 /** Number of the capability that mount(2) asks for. */
 const CAP_SYS_ADMIN = 21n;
-
-async function readText(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch(() => null);
-}
 
 async function findProgram(name: string): Promise<string | null> {
   for (const folder of (process.env.PATH ?? '').split(':')) {
@@ -80,8 +77,8 @@ async function checkDevice(): Promise<Check> {
 }
 
 /** FUSE over io_uring: kernel 6.14, and a switch of the module. */
-async function checkFuseUring(): Promise<Check> {
-  const value = (await readText('/sys/module/fuse/parameters/enable_uring'))?.trim();
+function checkFuseUring(): Check {
+  const value = readText('/sys/module/fuse/parameters/enable_uring')?.trim();
   const advice =
     value === undefined
       ? 'run Linux 6.14 or newer'
@@ -97,7 +94,7 @@ async function checkRights(): Promise<Check> {
     const found = path === null ? 'neither root nor fusermount3' : 'by fusermount3';
     return check(RIGHTS, path !== null, found, 'apt-get install fuse3, or run it as root');
   }
-  const word = /^CapEff:\s*([0-9a-f]+)$/m.exec((await readText('/proc/self/status')) ?? '')?.[1];
+  const word = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status') ?? '')?.[1];
   const may = word === undefined || ((BigInt(`0x${word}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
   const found = may ? 'root' : 'root without CAP_SYS_ADMIN';
   return check(RIGHTS, may, found, 'in a container pass --cap-add SYS_ADMIN');
@@ -108,8 +105,8 @@ async function checkFusermount(): Promise<Check> {
   return check('fusermount3', path !== null, path ?? 'not found', 'apt-get install fuse3');
 }
 
-async function checkAllowOther(): Promise<Check> {
-  const set = /^\s*user_allow_other\s*$/m.test((await readText(FUSE_CONF)) ?? '');
+function checkAllowOther(): Check {
+  const set = /^\s*user_allow_other\s*$/m.test(readText(FUSE_CONF) ?? '');
   const advice = `put the line user_allow_other into ${FUSE_CONF} if users shall mount for others`;
   return check('user_allow_other', set, set ? 'set' : 'not set', advice);
 }
@@ -120,8 +117,8 @@ function softLimit(limits: string, name: string): number {
   return word === undefined || word === 'unlimited' ? Infinity : Number(word);
 }
 
-async function checkLimits(): Promise<Check[]> {
-  const limits = (await readText('/proc/self/limits')) ?? '';
+function checkLimits(): Check[] {
+  const limits = readText('/proc/self/limits') ?? '';
   const files = softLimit(limits, 'Max open files');
   const locked = softLimit(limits, 'Max locked memory');
   return [
@@ -139,8 +136,8 @@ async function checkNative(): Promise<Check> {
   return check('fuse-native', error === null, error ?? 'can be loaded', advice);
 }
 
-async function checkFuseVersion(): Promise<Check> {
-  const file = (await readText('/proc/filesystems')) ?? '';
+function checkFuseVersion(): Check {
+  const file = readText('/proc/filesystems') ?? '';
   const ok = /^nodev\s+fuse$/m.test(file);
   const found = ok ? fuseProtocol(release()) : 'not in this kernel';
   return check('FUSE', ok, found, 'load the module with modprobe fuse');
@@ -151,15 +148,15 @@ export async function diagnose(): Promise<Diagnosis> {
   const ring = ringFeatures();
   const checks = [
     checkKernel(),
-    await checkFuseVersion(),
+    checkFuseVersion(),
     await checkDevice(),
     check('io_uring', ring.error === null, ring.error ?? ring.found, ring.advice),
     await checkNative(),
-    await checkFuseUring(),
+    checkFuseUring(),
     await checkRights(),
     await checkFusermount(),
-    await checkAllowOther(),
-    ...(await checkLimits()),
+    checkAllowOther(),
+    ...checkLimits(),
   ];
   const chosen = await chooseTransport('auto').catch(ourError);
   return conclude(checks, chosen);

@@ -1,5 +1,6 @@
+import { closeSync } from 'node:fs';
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
-import { EndWatch } from './end-record.js';
+import { checkEndRecord, openEndRecord } from './end-record.js';
 import { describeOtherMounts, deviceAt, type OtherMount, otherMounts } from './other-mounts.js';
 import { findDaemon, identifyDaemon, isRunning, type ProcessId, waitForEnd } from './processes.js';
 import { detachIfDead, type MountStatus, readStatus } from './status.js';
@@ -73,13 +74,13 @@ export async function endMount(mountpoint: string, byForce: boolean): Promise<En
   if (status.kind === 'dead') return removeDead(mountpoint);
   const daemon = daemonOf(mountpoint, status);
   const path = status.kind === 'alive' ? status.daemon.fields.end : undefined;
-  const watch = daemon === null ? null : EndWatch.open(path);
+  const record = daemon === null ? null : openEndRecord(path);
   try {
     const ended = await endAlive(mountpoint, status, daemon, byForce);
-    if (ended === 'done') watch?.check(mountpoint);
+    if (ended === 'done' && record !== null) checkEndRecord(record, mountpoint);
     return ended;
   } finally {
-    watch?.close();
+    if (record !== null) closeSync(record);
   }
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { memfdCreate } from '../sys/libc.js';
 import { EXIT_DAEMON, SluiceError } from '../util/errors.js';
 
@@ -32,42 +32,28 @@ export class EndRecord {
   }
 }
 
-/** The record of a daemon that runs; null where it may not be read. */
-export class EndWatch {
-  readonly #fd: number;
-
-  private constructor(fd: number) {
-    this.#fd = fd;
+/** Opens the record of a daemon that runs; null where it may not be read. */
+export function openEndRecord(path: string | undefined): number | null {
+  try {
+    return path === undefined ? null : openSync(path, 'r');
+  } catch {
+    return null;
   }
+}
 
-  static open(path: string | undefined): EndWatch | null {
-    if (path === undefined) return null;
-    try {
-      return new EndWatch(openSync(path, 'r'));
-    } catch {
-      return null;
-    }
+/**
+ * Reads the record when the daemon is gone.
+ * @throws SluiceError the error that the daemon has recorded; EIO with EXIT_DAEMON if it has recorded
+ *   nothing.
+ */
+export function checkEndRecord(record: number, mountpoint: string): void {
+  const bytes = Buffer.alloc(fstatSync(record).size);
+  readSync(record, bytes, 0, bytes.length, 0);
+  const text = bytes.toString();
+  if (text === '') {
+    const message = `${mountpoint}: its daemon died before everything was flushed; see its log`;
+    throw new SluiceError(message, 'EIO', EXIT_DAEMON);
   }
-
-  /**
-   * Call it when the daemon is gone.
-   * @throws SluiceError the error that the daemon has recorded; EIO with EXIT_DAEMON if it has recorded
-   *   nothing.
-   */
-  check(mountpoint: string): void {
-    const bytes = Buffer.alloc(fstatSync(this.#fd).size);
-    readSync(this.#fd, bytes, 0, bytes.length, 0);
-    const text = bytes.toString();
-    if (text === '') {
-      const message = `${mountpoint}: its daemon died before everything was flushed; see its log`;
-      throw new SluiceError(message, 'EIO', EXIT_DAEMON);
-    }
-    const end = JSON.parse(text) as End;
-    if (end === null) return;
-    throw new SluiceError(end.message, end.errno, end.exitCode);
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
+  const end = JSON.parse(text) as End;
+  if (end !== null) throw new SluiceError(end.message, end.errno, end.exitCode);
 }

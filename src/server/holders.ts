@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { allPids, commandLine } from '../sys/processes.js';
+import { linkTarget, namesIn, readText } from '../sys/files.js';
+import { allPids, processName } from '../sys/processes.js';
 
 /** A process that keeps a mount busy. */
 export interface Holder {
@@ -14,52 +14,33 @@ function below(path: string, mountpoint: string): boolean {
   return path === mountpoint || path.startsWith(`${mountpoint}/`);
 }
 
-function readLink(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
-}
-
+/** Files that a process has open; none of another user's process, which only root sees. */
 function descriptors(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => readLink(`/proc/${pid}/fd/${fd}`));
-  } catch {
-    return []; // Another user's process: only root sees it.
-  }
+  const folder = `/proc/${pid}/fd`;
+  return namesIn(folder).map((fd) => linkTarget(`${folder}/${fd}`) ?? '');
 }
 
 /** Files that a process has mapped: the last field of each line of /proc/PID/maps. */
 function mappings(pid: number): string[] {
-  try {
-    const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
-    return lines.map((line) => /\s(\/.*)$/.exec(line)?.[1] ?? '');
-  } catch {
-    return [];
-  }
+  const lines = (readText(`/proc/${pid}/maps`) ?? '').split('\n');
+  return lines.map((line) => /\s(\/.*)$/.exec(line)?.[1] ?? '');
 }
 
 /** The first path below the mount point that a process uses. */
 function usedPath(pid: number, mountpoint: string): string | undefined {
-  const links = [readLink(`/proc/${pid}/cwd`), readLink(`/proc/${pid}/root`)];
+  const links = ['cwd', 'root'].map((name) => linkTarget(`/proc/${pid}/${name}`) ?? '');
   const find = (paths: string[]) => paths.find((path) => below(path, mountpoint));
   return find(links) ?? find(descriptors(pid)) ?? find(mappings(pid));
 }
 
 /** Loop devices over files of the mount are held by the kernel, not by a process. */
 function loopDevices(mountpoint: string): string[] {
-  const devices: string[] = [];
-  for (const name of readdirSync('/sys/block')) {
-    if (!name.startsWith('loop')) continue;
-    try {
-      const file = readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trimEnd();
-      if (below(file, mountpoint)) devices.push(`/dev/${name}`);
-    } catch {
-      // Not in use.
-    }
-  }
-  return devices;
+  const loops = namesIn('/sys/block').filter((name) => name.startsWith('loop'));
+  const used = loops.filter((name) => {
+    const file = readText(`/sys/block/${name}/loop/backing_file`);
+    return file !== null && below(file.trimEnd(), mountpoint);
+  });
+  return used.map((name) => `/dev/${name}`);
 }
 
 /** The users that keep a mount busy. The mount is not touched: links in /proc are read, not followed. */
@@ -70,8 +51,7 @@ export function findHolders(mountpoint: string): { processes: Holder[]; devices:
     if (pid === process.pid) continue;
     const path = usedPath(pid, mountpoint);
     if (path === undefined) continue;
-    const program = commandLine(pid)?.[0]?.split('/').at(-1);
-    processes.push({ pid, name: program ?? 'process', path });
+    processes.push({ pid, name: processName(pid), path });
   }
   return { processes, devices: loopDevices(mountpoint) };
 }

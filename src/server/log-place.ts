@@ -10,11 +10,6 @@ export interface LogUser {
   home: string;
 }
 
-/** This process's user. */
-function currentUser(): LogUser {
-  return { uid: process.getuid?.() ?? 0, stateHome: process.env.XDG_STATE_HOME, home: homedir() };
-}
-
 /** Where a background daemon logs if `--log` does not say. */
 export function defaultLogFile(user: LogUser): string {
   if (user.uid === 0) return '/var/log/sluice.log';
@@ -31,7 +26,8 @@ export function defaultLogFile(user: LogUser): string {
  */
 export function findLogFile(asked: string | null): string {
   if (asked !== null) return asked;
-  const path = defaultLogFile(currentUser());
+  const { XDG_STATE_HOME: stateHome } = process.env;
+  const path = defaultLogFile({ uid: process.getuid?.() ?? 0, stateHome, home: homedir() });
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return path;
 }

@@ -1,7 +1,7 @@
 import { Memory } from '../buffers/memory.js';
 import { FigureReader } from '../control/figures.js';
 import { ConnectionWatch } from '../fuse/connection-watch.js';
-import type { MountRequest } from '../fuse/mount.js';
+import type { MountRequest } from '../fuse/mount-options.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
 import { NativeSession } from '../fuse/native-session.js';
@@ -84,15 +84,14 @@ export class NativePlane implements PlaneRunner {
     });
     this.#plane.connect(this.#session);
     this.#ending = new Ending(this.#plane, tell);
-    const afterTurn = (): void => this.#afterTurn();
-    this.#loop = new PoolLoop(
-      this.#plane,
-      this.#session,
+    this.#loop = new PoolLoop({
+      plane: this.#plane,
+      session: this.#session,
       engine,
       transfers,
-      this.#memory,
-      afterTurn,
-    );
+      memory: this.#memory,
+      afterTurn: () => this.#afterTurn(),
+    });
     this.#session.attach(this.#loop, transfers);
   }
 

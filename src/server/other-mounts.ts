@@ -1,7 +1,6 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { linkTarget, readText } from '../sys/files.js';
 import { type MountEntry, parseMountTable, topMount } from '../sys/mount-table.js';
-import { allPids } from '../sys/processes.js';
-import { processName } from './processes.js';
+import { allPids, processName } from '../sys/processes.js';
 
 /** A place besides its mount point where a mount is to be seen. */
 export interface OtherMount {
@@ -55,18 +54,11 @@ function placesOf(pid: number | 'self', device: string): string[] {
     .map((entry) => entry.mountpoint);
 }
 
+/** Empty for a process that has ended, or is another user's. */
 function tableOf(pid: number | 'self'): MountEntry[] {
-  try {
-    return parseMountTable(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
-  } catch {
-    return []; // It has ended, or is another user's.
-  }
+  return parseMountTable(readText(`/proc/${pid}/mountinfo`) ?? '');
 }
 
 function namespaceOf(pid: number | 'self'): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
-  } catch {
-    return null;
-  }
+  return linkTarget(`/proc/${pid}/ns/mnt`);
 }

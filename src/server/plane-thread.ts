@@ -2,12 +2,13 @@ import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { FigureReader } from '../control/figures.js';
+import { makeSlowCall, type SlowCall } from '../host/uring-engine.js';
 import { inflate } from '../image/inflate.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
-import type { FromPlane, PlaneConfig, PlaneEvent, SlowCall, ToPlane } from '../plane/messages.js';
+import type { FromPlane, PlaneConfig, PlaneEvent, ToPlane } from '../plane/messages.js';
 import { EFD_CLOEXEC } from '../sys/constants.js';
-import { close, eventfd, ftruncate, futimens, lseek } from '../sys/libc.js';
+import { close, eventfd } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
 import type { MountConfig } from './config.js';
@@ -77,7 +78,20 @@ export class PlaneThread implements PlaneRunner {
       close(this.#wake);
       this.#wake = -1;
     });
-    worker.postMessage(planeConfig(config, disks, fuse, this.#wake, port2, about), [port2]);
+    const { groups, assignments, depth, pollUs, verbose } = config;
+    const owner = { uid: process.getuid!(), gid: process.getgid!() };
+    const pageCache = config.cache === 'page';
+    const asked = { groups, assignments, depth, pollUs, verbose, pageCache };
+    const toPlane: PlaneConfig = {
+      ...asked,
+      disks,
+      owner,
+      about,
+      fuse,
+      wake: this.#wake,
+      inbox: port2,
+    };
+    worker.postMessage(toPlane, [port2]);
   }
 
   release(): void {
@@ -118,7 +132,7 @@ export class PlaneThread implements PlaneRunner {
 
   /** Makes a system call for the thread, in libuv's pool. */
   async #call(call: SlowCall): Promise<void> {
-    this.#send({ kind: 'result', request: call.request, result: await makeCall(call) });
+    this.#send({ kind: 'result', request: call.request, result: await makeSlowCall(call) });
   }
 
   async #inflate(call: InflateCall): Promise<void> {
@@ -136,37 +150,6 @@ export class PlaneThread implements PlaneRunner {
   #notify(): void {
     if (this.#wake >= 0) writeSync(this.#wake, ONE);
   }
-}
-
-function makeCall(call: SlowCall): Promise<number> {
-  const { descriptor } = call;
-  if (call.call === 'futimens') return futimens(descriptor, call.times);
-  if (call.call === 'ftruncate') return ftruncate(descriptor, call.offset);
-  return lseek(descriptor, call.offset, call.whence);
-}
-
-function planeConfig(
-  config: MountConfig,
-  disks: DiskConfig[],
-  fuse: number,
-  wake: number,
-  inbox: MessagePort,
-  about: string,
-): PlaneConfig {
-  return {
-    disks,
-    groups: config.groups,
-    assignments: config.assignments,
-    fuse,
-    wake,
-    inbox,
-    owner: { uid: process.getuid!(), gid: process.getgid!() },
-    depth: config.depth,
-    pollUs: config.pollUs,
-    pageCache: config.cache === 'page',
-    verbose: config.verbose,
-    about,
-  };
 }
 
 /**

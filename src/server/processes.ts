@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { allPids, commandLine, readProcess } from '../sys/processes.js';
+import { readText } from '../sys/files.js';
+import { allPids, commandLine } from '../sys/processes.js';
 
 /** A process, told apart from a later one of the same number by its start time. */
 export interface ProcessId {
@@ -16,13 +17,13 @@ export function parseProcessStat(text: string): { state: string; startTime: stri
 
 /** The process of this number, or null if there is none. */
 export function identify(pid: number): ProcessId | null {
-  const text = readProcess(pid, 'stat');
+  const text = readText(`/proc/${pid}/stat`);
   return text === null ? null : { pid, startTime: parseProcessStat(text).startTime };
 }
 
 /** True until the process has ended. One that waits to be reaped (a zombie) has ended. */
 export function isRunning(process: ProcessId): boolean {
-  const text = readProcess(process.pid, 'stat');
+  const text = readText(`/proc/${process.pid}/stat`);
   if (text === null) return false;
   const { state, startTime } = parseProcessStat(text);
   return startTime === process.startTime && state !== 'Z' && state !== 'X';
@@ -39,11 +40,6 @@ export async function waitForEnd(process: ProcessId, limitMs: number): Promise<b
     await sleep(POLL_MS);
   }
   return true;
-}
-
-/** Base name of a process's program, for people. */
-export function processName(pid: number): string {
-  return commandLine(pid)?.[0]?.split('/').at(-1) || 'a process';
 }
 
 /** End of the path of the daemon's program, wherever sluice is installed. */

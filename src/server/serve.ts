@@ -1,7 +1,8 @@
 import type { Worker } from 'node:worker_threads';
 import { MAX_IO_BYTES } from '../buffers/memory.js';
-import { type MountRequest, mountFuse } from '../fuse/mount.js';
+import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
+import type { MountRequest } from '../fuse/mount-options.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';

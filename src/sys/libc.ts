@@ -7,8 +7,8 @@ import koffi from 'koffi';
  */
 export const libc = koffi.load('libc.so.6');
 
-/** Declares a function whose result -1 becomes -errno. */
-export function declare(prototype: string): (...args: unknown[]) => number {
+/** Declares a function of C, whose result -1 becomes -errno, with the types of its arguments here. */
+export function declare<A extends unknown[]>(prototype: string): (...args: A) => number {
   const call = libc.func(prototype);
   return (...args) => {
     const result = Number(call(...args));
@@ -17,7 +17,7 @@ export function declare(prototype: string): (...args: unknown[]) => number {
 }
 
 /** Declares a function that may block: it runs in a thread of libuv's pool. */
-function declareAsync(prototype: string): (...args: unknown[]) => Promise<number> {
+function declareAsync<A extends unknown[]>(prototype: string): (...args: A) => Promise<number> {
   const call = libc.func(prototype);
   return (...args) =>
     new Promise((resolve, reject) => {
@@ -29,103 +29,75 @@ function declareAsync(prototype: string): (...args: unknown[]) => Promise<number
     });
 }
 
-export const open = declare('int open(const char *path, int flags, int mode)') as (
-  path: string,
-  flags: number,
-  mode: number,
-) => number;
+export const open = declare<[string, number, number]>(
+  'int open(const char *path, int flags, int mode)',
+);
 
-export const close = declare('int close(int fd)') as (fd: number) => number;
+export const close = declare<[number]>('int close(int fd)');
 
-export const mount = declare(
+export const mount = declare<[string, string, string, number, string]>(
   'int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)',
-) as (source: string, target: string, type: string, flags: number, data: string) => number;
+);
 
 /** umount2(2) waits for the write-back of the file system. */
-export const umount2 = declareAsync('int umount2(const char *target, int flags)') as (
-  target: string,
-  flags: number,
-) => Promise<number>;
+export const umount2 = declareAsync<[string, number]>('int umount2(const char *target, int flags)');
 
 /** fcntl(2) for commands with a number as argument, such as F_SETFL. */
-export const fcntl = declare('int fcntl(int fd, int command, int argument)') as (
-  fd: number,
-  command: number,
-  argument: number,
-) => number;
+export const fcntl = declare<[number, number, number]>(
+  'int fcntl(int fd, int command, int argument)',
+);
 
 /** poll(2) over `count` struct pollfd of 8 bytes: fd i32@0, events u16@4, revents u16@6. */
-export const poll = declare('int poll(void *fds, ulong count, int timeout)') as (
-  fds: DataView,
-  count: number,
-  timeoutMs: number,
-) => number;
+export const poll = declare<[DataView, number, number]>(
+  'int poll(void *fds, ulong count, int timeout)',
+);
 
 /** poll(2) that blocks a thread of libuv's pool; what it has found is not told. `fds` is as in `poll`. */
-export const pollLong = declareAsync('int poll(const uint8_t *fds, ulong count, int timeout)') as (
-  fds: Uint8Array,
-  count: number,
-  timeoutMs: number,
-) => Promise<number>;
+export const pollLong = declareAsync<[Uint8Array, number, number]>(
+  'int poll(const uint8_t *fds, ulong count, int timeout)',
+);
 
-export const socketpair = declare(
+export const socketpair = declare<[number, number, number, Int32Array]>(
   'int socketpair(int domain, int type, int protocol, _Out_ int *pair)',
-) as (domain: number, type: number, protocol: number, pair: Int32Array) => number;
+);
 
 /** `header`: address of a struct msghdr. The memory that it points at must stay alive during the call. */
-export const recvmsg = declare('int64 recvmsg(int fd, int64 header, int flags)') as (
-  fd: number,
-  header: number,
-  flags: number,
-) => number;
+export const recvmsg = declare<[number, number, number]>(
+  'int64 recvmsg(int fd, int64 header, int flags)',
+);
 
 /** lseek(2). SEEK_DATA and SEEK_HOLE may read the extents of the file from disk. */
-export const lseek = declareAsync('int64 lseek(int fd, int64 offset, int whence)') as (
-  fd: number,
-  offset: number,
-  whence: number,
-) => Promise<number>;
+export const lseek = declareAsync<[number, number, number]>(
+  'int64 lseek(int fd, int64 offset, int whence)',
+);
 
-export const ftruncate = declareAsync('int ftruncate(int fd, int64 size)') as (
-  fd: number,
-  size: number,
-) => Promise<number>;
+export const ftruncate = declareAsync<[number, number]>('int ftruncate(int fd, int64 size)');
 
 /** futimens(3) may wait for the journal of the file system. `times`: two of struct timespec. */
-export const futimens = declareAsync('int futimens(int fd, const uint8_t *times)') as (
-  fd: number,
-  times: Uint8Array,
-) => Promise<number>;
+export const futimens = declareAsync<[number, Uint8Array]>(
+  'int futimens(int fd, const uint8_t *times)',
+);
 
 /** fallocate(2) may write zeros. */
-export const fallocate = declareAsync(
+export const fallocate = declareAsync<[number, number, number, number]>(
   'int fallocate(int fd, int mode, int64 offset, int64 length)',
-) as (fd: number, mode: number, offset: number, length: number) => Promise<number>;
+);
 
 /** flock(2). Closing the descriptor releases the lock. */
-export const flock = declare('int flock(int fd, int operation)') as (
-  fd: number,
-  operation: number,
-) => number;
+export const flock = declare<[number, number]>('int flock(int fd, int operation)');
 
-export const dup2 = declare('int dup2(int from, int to)') as (from: number, to: number) => number;
+export const dup2 = declare<[number, number]>('int dup2(int from, int to)');
 
-export const memfdCreate = declare('int memfd_create(const char *name, uint flags)') as (
-  name: string,
-  flags: number,
-) => number;
+export const memfdCreate = declare<[string, number]>(
+  'int memfd_create(const char *name, uint flags)',
+);
 
-export const eventfd = declare('int eventfd(uint initial, int flags)') as (
-  initial: number,
-  flags: number,
-) => number;
+export const eventfd = declare<[number, number]>('int eventfd(uint initial, int flags)');
 
 /** lseek(2) that blocks this thread: for commands. */
-export const lseekNow = declare('int64 lseek(int fd, int64 offset, int whence)') as (
-  fd: number,
-  offset: number,
-  whence: number,
-) => number;
+export const lseekNow = declare<[number, number, number]>(
+  'int64 lseek(int fd, int64 offset, int whence)',
+);
 
 const prctl = libc.func('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
 

@@ -6,11 +6,9 @@ const mmapCall = libc.func(
   'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64 offset)',
 );
 
-export const madvise = declare('int madvise(int64 address, size_t length, int advice)') as (
-  address: number,
-  length: number,
-  advice: number,
-) => number;
+export const madvise = declare<[number, number, number]>(
+  'int madvise(int64 address, size_t length, int advice)',
+);
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 0x01;

@@ -14,11 +14,9 @@ const FLOCK_START = 8;
 const FLOCK_LENGTH = 16;
 const FLOCK_BYTES = 32;
 
-const fcntlFlock = declare('int fcntl(int fd, int command, void *flock)') as (
-  fd: number,
-  command: number,
-  flock: DataView,
-) => number;
+const fcntlFlock = declare<[number, number, DataView]>(
+  'int fcntl(int fd, int command, void *flock)',
+);
 
 /** A struct flock. `length` 0: to the end of the file, also when it grows. */
 function range(type: number, start: number, length: number): DataView {

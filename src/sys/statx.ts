@@ -1,8 +1,8 @@
 import { declare } from './libc.js';
 
-const statx = declare(
+const statx = declare<[number, string, number, number, DataView]>(
   'int statx(int dir, const char *path, int flags, uint mask, void *buffer)',
-) as (dir: number, path: string, flags: number, mask: number, buffer: DataView) => number;
+);
 
 const AT_EMPTY_PATH = 0x1000;
 const STATX_DIOALIGN = 0x2000;

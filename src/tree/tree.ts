@@ -48,55 +48,32 @@ export interface ControlNode extends NodeBase {
 
 export type TreeNode = DirectoryNode | DiskNode | ControlNode;
 
-/** Nodes in a row that come and go together: about a hundred groups. */
-const CHUNK = 1024;
-
-/**
- * Nodes by id. Ids are given out in order and never used again, so that an open file of a group that
- * is gone is never one of another group; a chunk of the table goes with its last node.
- */
-class NodeTable {
-  readonly #chunks: ({ nodes: (TreeNode | undefined)[]; count: number } | undefined)[] = [];
-
-  find(id: number): TreeNode | undefined {
-    return this.#chunks[Math.floor(id / CHUNK)]?.nodes[id % CHUNK];
-  }
-
-  add(node: TreeNode): void {
-    const at = Math.floor(node.id / CHUNK);
-    this.#chunks[at] ??= { nodes: new Array(CHUNK).fill(undefined), count: 0 };
-    this.#chunks[at].nodes[node.id % CHUNK] = node;
-    this.#chunks[at].count++;
-  }
-
-  remove(id: number): void {
-    const at = Math.floor(id / CHUNK);
-    const chunk = this.#chunks[at]!;
-    chunk.nodes[id % CHUNK] = undefined;
-    if (--chunk.count === 0) this.#chunks[at] = undefined;
-  }
-}
-
 /** Directories, disks and control files of the mount. Names and structure, no I/O. */
 export class Tree {
   readonly root: DirectoryNode;
-  readonly #nodes = new NodeTable();
+  /**
+   * By ID. IDs are given out in order and never used again, so that an open file of a group that is gone is
+   * never one of another group.
+   */
+  readonly #nodes = new Map<number, TreeNode>();
   #nextId = 1;
 
   constructor() {
+    const id = this.#nextId++; // 1, the id that FUSE gives the root
+    const children = new Map();
     this.root = this.#add({
-      id: this.#nextId++, // 1, the id that FUSE gives the root
+      id,
       name: '',
       parent: null,
       kind: 'directory',
-      children: new Map(),
+      children,
       changes: null,
     });
   }
 
   /** The node with this id; undefined once it is gone. */
   node(id: number): TreeNode | undefined {
-    return this.#nodes.find(id);
+    return this.#nodes.get(id);
   }
 
   addDirectory(parent: DirectoryNode, name: string): DirectoryNode {
@@ -116,7 +93,7 @@ export class Tree {
   remove(node: TreeNode): void {
     if (node.kind === 'directory') for (const child of node.children.values()) this.remove(child);
     node.parent?.children.delete(node.name);
-    this.#nodes.remove(node.id);
+    this.#nodes.delete(node.id);
   }
 
   #add<T extends TreeNode>(node: T): T {
@@ -124,7 +101,7 @@ export class Tree {
       assert(!node.parent.children.has(node.name), `two entries named ${node.name}`);
       node.parent.children.set(node.name, node);
     }
-    this.#nodes.add(node);
+    this.#nodes.set(node.id, node);
     return node;
   }
 }

@@ -84,8 +84,6 @@ export const SQE_CQE_SKIP_SUCCESS = 1 << 6;
 
 // Opcodes.
 export const OP_FSYNC = 3;
-export const OP_POLL_ADD = 6;
-export const OP_ASYNC_CANCEL = 14;
 export const OP_FALLOCATE = 17;
 export const OP_READ = 22;
 export const OP_WRITE = 23;

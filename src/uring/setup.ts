@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readText } from '../sys/files.js';
 import { uringRegister, uringSetup } from '../sys/io-uring.js';
 import { close } from '../sys/libc.js';
 import { ERRNO, errnoName } from '../util/errno.js';
@@ -18,14 +18,7 @@ const REQUIRED_FEATURES =
   abi.FEAT_SINGLE_MMAP | abi.FEAT_NODROP | abi.FEAT_EXT_ARG | abi.FEAT_CQE_SKIP;
 
 /** Opcodes that the data plane needs. */
-const REQUIRED_OPCODES = [
-  abi.OP_FSYNC,
-  abi.OP_POLL_ADD,
-  abi.OP_ASYNC_CANCEL,
-  abi.OP_FALLOCATE,
-  abi.OP_READ,
-  abi.OP_WRITE,
-];
+const REQUIRED_OPCODES = [abi.OP_FSYNC, abi.OP_FALLOCATE, abi.OP_READ, abi.OP_WRITE];
 
 /**
  * Makes a ring with the best flags that the kernel accepts, and fills `params` with its answer.
@@ -86,11 +79,7 @@ function reason(errno: number, disabled: string): string {
 }
 
 function disabledSetting(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8').trim();
-  } catch {
-    return '';
-  }
+  return readText('/proc/sys/kernel/io_uring_disabled')?.trim() ?? '';
 }
 
 /** Makes a small ring and closes it. @throws SluiceError as `setUpRing` does. */

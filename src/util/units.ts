@@ -1,34 +1,53 @@
 import { EXIT_USAGE, SluiceError } from './errors.js';
 
-const SIZE_LETTERS = 'KMGTPE';
-const COUNT_LETTERS = 'KMGT';
-
 /** Digits, an optional decimal part, an optional unit: `512`, `1.5G`, `10 MiB`. */
 const NUMBER = /^([0-9]+)(?:\.([0-9]+))? ?([A-Za-z]*)$/;
 
-const SIZE_HELP = 'write bytes as 512, 4K, 10M, 1.5G or 10MiB';
-const COUNT_HELP = 'write a count as 500, 1k or 2.5M';
+/** A kind of number with units. */
+interface Kind {
+  readonly name: string;
+  readonly help: string;
+  readonly base: bigint;
+  /** The letters of the units: powers 1, 2, ... of the base. */
+  readonly letters: string;
+  /** What may follow a letter, or stand for no unit. */
+  readonly suffix: RegExp;
+}
+
+const SIZE: Kind = {
+  name: 'size',
+  help: 'write bytes as 512, 4K, 10M, 1.5G or 10MiB',
+  base: 1024n,
+  letters: 'KMGTPE',
+  // KB is refused: to many it means 1000 bytes.
+  suffix: /(?<=^[A-Za-z])i[Bb]$|^[Bb]$/,
+};
+const COUNT: Kind = {
+  name: 'count',
+  help: 'write a count as 500, 1k or 2.5M',
+  base: 1000n,
+  letters: 'KMGT',
+  suffix: /$/,
+};
 
 function refuse(text: string, what: string, errno: 'EINVAL' | 'ERANGE'): SluiceError {
   return new SluiceError(`"${text}" ${what}`, errno, EXIT_USAGE);
 }
 
-/** Multiplies in integers, so that 1.1M is exact. Throws if the result is not a whole number. */
-function scale(text: string, whole: string, part: string, factor: bigint, help: string): number {
+function parse(text: string, { name, help, base, letters, suffix }: Kind): number {
+  const match = NUMBER.exec(text);
+  if (match === null) throw refuse(text, `is not a ${name}; ${help}`, 'EINVAL');
+  const [, whole = '', part = '', unit = ''] = match;
+  const letter = unit.replace(suffix, '').toUpperCase();
+  const power = letter.length > 1 ? 0 : letters.indexOf(letter) + 1;
+  if (letter !== '' && power === 0) throw refuse(text, `has an unknown unit; ${help}`, 'EINVAL');
+  // In integers, so that 1.1M is exact.
+  const product = BigInt(whole + part) * base ** BigInt(letter === '' ? 0 : power);
   const divisor = 10n ** BigInt(part.length);
-  const product = BigInt(whole + part) * factor;
   if (product % divisor !== 0n) throw refuse(text, `is not a whole number; ${help}`, 'EINVAL');
   const value = product / divisor;
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw refuse(text, 'is too large', 'ERANGE');
   return Number(value);
-}
-
-/** Power of a unit in `letters`: 0 for none, 1 for K, ...; -1 if there is no such unit. */
-function powerOf(letter: string, letters: string): number {
-  if (letter === '') return 0;
-  if (letter.length !== 1) return -1;
-  const index = letters.indexOf(letter.toUpperCase());
-  return index < 0 ? -1 : index + 1;
 }
 
 /**
@@ -38,13 +57,7 @@ function powerOf(letter: string, letters: string): number {
  * @throws SluiceError EINVAL for a malformed text, ERANGE above 2^53 - 1; exit code 2.
  */
 export function parseSize(text: string): number {
-  const match = NUMBER.exec(text);
-  if (match === null) throw refuse(text, `is not a size; ${SIZE_HELP}`, 'EINVAL');
-  const [, whole, part = '', unit] = match as unknown as [string, string, string?, string?];
-  // KB is refused: to many it means 1000 bytes.
-  const power = powerOf((unit ?? '').replace(/(?<=^[A-Za-z])i[Bb]$|^[Bb]$/, ''), SIZE_LETTERS);
-  if (power < 0) throw refuse(text, `has an unknown unit; ${SIZE_HELP}`, 'EINVAL');
-  return scale(text, whole, part, 1024n ** BigInt(power), SIZE_HELP);
+  return parse(text, SIZE);
 }
 
 /**
@@ -54,12 +67,7 @@ export function parseSize(text: string): number {
  * @throws SluiceError EINVAL for a malformed text, ERANGE above 2^53 - 1; exit code 2.
  */
 export function parseCount(text: string): number {
-  const match = NUMBER.exec(text);
-  if (match === null) throw refuse(text, `is not a count; ${COUNT_HELP}`, 'EINVAL');
-  const [, whole, part = '', unit] = match as unknown as [string, string, string?, string?];
-  const power = powerOf(unit ?? '', COUNT_LETTERS);
-  if (power < 0) throw refuse(text, `has an unknown unit; ${COUNT_HELP}`, 'EINVAL');
-  return scale(text, whole, part, 1000n ** BigInt(power), COUNT_HELP);
+  return parse(text, COUNT);
 }
 
 /** The reason why a size such as `10MB` is refused, and how to write it; null for any other text. */

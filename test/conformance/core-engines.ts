@@ -1,8 +1,7 @@
 import type { Engine } from '../../src/host/engine.js';
 import { ThreadPoolEngine } from '../../src/host/thread-pool.js';
 import { TransferThread } from '../../src/host/transfer-thread.js';
-import { UringEngine } from '../../src/host/uring-engine.js';
-import { ftruncate, futimens, lseek } from '../../src/sys/libc.js';
+import { makeSlowCall, UringEngine } from '../../src/host/uring-engine.js';
 import { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';
 
@@ -47,13 +46,8 @@ class UnlinkedEngine extends UringEngine {
 
 const ring: MakeEngine = ({ completed, isBusy }) => {
   const queue = new Ring(64);
-  const report = (request: number, result: Promise<number>): void => {
-    void result.then((value) => completed(request, value));
-  };
-  const engine = new UnlinkedEngine(queue, {
-    lseek: (request, fd, offset, whence) => report(request, lseek(fd, offset, whence)),
-    futimens: (request, fd, times) => report(request, futimens(fd, times)),
-    ftruncate: (request, fd, size) => report(request, ftruncate(fd, size)),
+  const engine = new UnlinkedEngine(queue, (call) => {
+    void makeSlowCall(call).then((result) => completed(call.request, result));
   });
   let isLooking = false;
   const look = (): void => {

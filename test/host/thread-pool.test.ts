@@ -2,8 +2,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { PENDING } from '../../src/host/engine.js';
-import { ThreadPoolEngine } from '../../src/host/thread-pool.js';
-import { adjacentRuns, Batch } from '../../src/host/thread-pool-batch.js';
+import { adjacentRuns, ThreadPoolEngine } from '../../src/host/thread-pool.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { tempFolder } from '../helpers/temp.js';
@@ -50,7 +49,7 @@ class Fixture {
 
 test('nothing is done before unplug, and then everything', async (t) => {
   const one = new Fixture(t, 'abcdefgh');
-  t.is(one.engine.read(1, 0, one.address, 4, 0), PENDING);
+  t.is(one.engine.read(1, 0, one.address, 4, 0, false), PENDING);
   await new Promise((resolve) => setImmediate(resolve));
   t.is(one.results.size, 0);
   one.engine.unplug();
@@ -58,33 +57,35 @@ test('nothing is done before unplug, and then everything', async (t) => {
   t.is(one.text(0, 4), 'abcd');
 });
 
+function transfer(request: number, file: number, isWrite: boolean, length: number, offset: number) {
+  return { request, file, isWrite, address: 0, length, offset };
+}
+
+function requestsOf(runs: readonly { request: number }[][]): number[][] {
+  return runs.map((run) => run.map(({ request }) => request));
+}
+
 test('transfers that continue each other are one run, whatever order they came in', (t) => {
-  const batch = new Batch();
-  batch.add(1, 0, false, 0, 4096, 8192);
-  batch.add(2, 0, false, 0, 4096, 0);
-  batch.add(3, 0, false, 0, 4096, 4096);
-  batch.add(4, 0, false, 0, 4096, 20480);
-  batch.add(5, 1, false, 0, 4096, 24576);
-  batch.add(6, 1, true, 0, 4096, 28672);
-  t.deepEqual(
-    adjacentRuns(batch).map(({ requests }) => requests),
-    [[2, 3, 1], [4], [5], [6]],
-  );
+  const transfers = [
+    transfer(1, 0, false, 4096, 8192),
+    transfer(2, 0, false, 4096, 0),
+    transfer(3, 0, false, 4096, 4096),
+    transfer(4, 0, false, 4096, 20480),
+    transfer(5, 1, false, 4096, 24576),
+    transfer(6, 1, true, 4096, 28672),
+  ];
+  t.deepEqual(requestsOf(adjacentRuns(transfers)), [[2, 3, 1], [4], [5], [6]]);
 });
 
 test('a run ends at 256 KiB', (t) => {
-  const batch = new Batch();
-  for (let i = 0; i < 3; i++) batch.add(i, 0, true, 0, 100 << 10, i * (100 << 10));
-  t.deepEqual(
-    adjacentRuns(batch).map(({ requests }) => requests),
-    [[0, 1], [2]],
-  );
+  const transfers = [0, 1, 2].map((i) => transfer(i, 0, true, 100 << 10, i * (100 << 10)));
+  t.deepEqual(requestsOf(adjacentRuns(transfers)), [[0, 1], [2]]);
 });
 
 test('a merged read gives each request its own bytes', async (t) => {
   const one = new Fixture(t, 'abcdefghij');
-  one.engine.read(7, 0, one.address + 100, 4, 4);
-  one.engine.read(8, 0, one.address + 200, 4, 0);
+  one.engine.read(7, 0, one.address + 100, 4, 4, false);
+  one.engine.read(8, 0, one.address + 200, 4, 0, false);
   one.engine.unplug();
   t.deepEqual(await one.ended(2), [
     [7, 4],
@@ -95,7 +96,7 @@ test('a merged read gives each request its own bytes', async (t) => {
 
 test('of a merged read across the end of the file, each request hears what it got', async (t) => {
   const one = new Fixture(t, 'abcdef');
-  for (let i = 0; i < 3; i++) one.engine.read(i, 0, one.address + i * 4, 4, i * 4);
+  for (let i = 0; i < 3; i++) one.engine.read(i, 0, one.address + i * 4, 4, i * 4, false);
   one.engine.unplug();
   t.deepEqual(await one.ended(3), [
     [0, 4],
@@ -107,8 +108,8 @@ test('of a merged read across the end of the file, each request hears what it go
 test('a merged write puts all bytes in their places', async (t) => {
   const one = new Fixture(t, '..........');
   one.bytes.set(Buffer.from('AABB'), 0);
-  one.engine.write(1, 0, one.address + 2, 2, 4);
-  one.engine.write(2, 0, one.address, 2, 2);
+  one.engine.write(1, 0, one.address + 2, 2, 4, false);
+  one.engine.write(2, 0, one.address, 2, 2, false);
   one.engine.unplug();
   t.deepEqual(await one.ended(2), [
     [1, 2],
@@ -119,8 +120,8 @@ test('a merged write puts all bytes in their places', async (t) => {
 
 test('an error is the errno, for each request of a merged call', async (t) => {
   const one = new Fixture(t, '........', 'r');
-  one.engine.write(1, 0, one.address, 2, 0);
-  one.engine.write(2, 0, one.address, 2, 2);
+  one.engine.write(1, 0, one.address, 2, 0, false);
+  one.engine.write(2, 0, one.address, 2, 2, false);
   one.engine.unplug();
   t.deepEqual(await one.ended(2), [
     [1, -ERRNO.EBADF],

@@ -149,9 +149,9 @@ test('the pool leaves short transfers of files in memory to the thread', async (
     if (pooled.push(ended) === 2) bothEnded();
   });
   for (const one of [file, { ...file, inMemory: false }]) engine.add(one);
-  t.is(engine.read(1, 0, address, 4096, 2), PENDING);
-  t.is(engine.read(2, 0, address + 4096, 100 << 10, 4), PENDING);
-  t.is(engine.read(3, 1, address + 4096 + (100 << 10), 4096, 7), PENDING);
+  t.is(engine.read(1, 0, address, 4096, 2, false), PENDING);
+  t.is(engine.read(2, 0, address + 4096, 100 << 10, 4, false), PENDING);
+  t.is(engine.read(3, 1, address + 4096 + (100 << 10), 4096, 7, false), PENDING);
   t.is(thread.underWay, 1);
   engine.unplug();
   t.deepEqual(await one.ended(1), [['completed', 1, 6]]);

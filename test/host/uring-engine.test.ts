@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { PENDING } from '../../src/host/engine.js';
-import { UringEngine } from '../../src/host/uring-engine.js';
+import { type SlowCall, UringEngine } from '../../src/host/uring-engine.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
 import { OP_READ, SQE_FIXED_FILE } from '../../src/uring/abi.js';
 import { Ring } from '../../src/uring/ring.js';
@@ -24,18 +24,8 @@ function rig(t: ExecutionContext, inMemory: boolean) {
   t.teardown(() => closeSync(descriptor));
   const ring = new Ring(8);
   const { address, buffer } = mapAnonymous(1 << 20);
-  const slow: string[] = [];
-  const engine = new UringEngine(ring, {
-    lseek: (request, fd, offset, whence) => {
-      slow.push(`lseek ${request} ${fd === descriptor} ${offset} ${whence}`);
-    },
-    futimens: (request, fd, times) => {
-      slow.push(`futimens ${request} ${fd === descriptor} ${times.length}`);
-    },
-    ftruncate: (request, fd, size) => {
-      slow.push(`ftruncate ${request} ${fd === descriptor} ${size}`);
-    },
-  });
+  const slow: SlowCall[] = [];
+  const engine = new UringEngine(ring, (call) => slow.push(call));
   t.is(engine.add({ descriptor, inMemory }), 0);
   return { ring, engine, address, bytes: new Uint8Array(buffer), path, descriptor, slow };
 }
@@ -137,10 +127,13 @@ engineTest('allocation takes mode, offset and length, also above 2^32', (t) => {
 });
 
 engineTest('searches and truncations are handed over with the descriptor', (t) => {
-  const { engine, slow } = rig(t, false);
+  const { engine, slow, descriptor } = rig(t, false);
   t.is(engine.seek(5, 0, 2 ** 40, 4), PENDING);
   t.is(engine.resize(6, 0, 2 ** 41), PENDING);
-  t.deepEqual(slow, ['lseek 5 true 1099511627776 4', 'ftruncate 6 true 2199023255552']);
+  t.deepEqual(slow, [
+    { kind: 'call', call: 'lseek', request: 5, descriptor, offset: 2 ** 40, whence: 4 },
+    { kind: 'call', call: 'ftruncate', request: 6, descriptor, size: 2 ** 41 },
+  ]);
 });
 
 engineTest('files come and go while the ring runs', (t) => {

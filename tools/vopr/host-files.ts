@@ -1,5 +1,5 @@
 import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
-import type { SlowCall } from '../../src/plane/messages.js';
+import type { SlowCall } from '../../src/host/uring-engine.js';
 import { lseekNow } from '../../src/sys/libc.js';
 import { bytesAt } from '../../src/sys/memory.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
@@ -96,17 +96,18 @@ export class HostFiles {
   }
 
   /** lseek(2), ftruncate(2) and futimens(2), which other threads make. */
-  slowCall({ call, request, descriptor, ...rest }: SlowCall): number {
-    const { offset, whence } = { offset: 0, whence: 0, ...rest };
+  slowCall(asked: SlowCall): number {
+    const { call, request, descriptor } = asked;
     const random = this.#randomOf(++this.operations);
     const tag = TAG_IO | request;
     const fault = this.#fault(call, random, tag);
     if (fault !== 0) return fault;
-    if (call === 'lseek') return lseekNow(descriptor, offset, whence);
-    if (call !== 'ftruncate') return 0;
-    if (offset > this.#limits.get(descriptor)!) return this.#give(call, ERRNO.ENOSPC, tag);
-    const change = this.#change(descriptor, 'size', offset, 0, null);
-    ftruncateSync(descriptor, offset);
+    if (asked.call === 'lseek') return lseekNow(descriptor, asked.offset, asked.whence);
+    if (asked.call !== 'ftruncate') return 0;
+    const { size } = asked;
+    if (size > this.#limits.get(descriptor)!) return this.#give(call, ERRNO.ENOSPC, tag);
+    const change = this.#change(descriptor, 'size', size, 0, null);
+    ftruncateSync(descriptor, size);
     this.#done(change, 0);
     return 0;
   }

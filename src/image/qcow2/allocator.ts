@@ -1,6 +1,13 @@
 import type { QcowLayout } from './layout.js';
 import { RefcountBlocks } from './refcount-blocks.js';
 
+/** Host offsets of clusters that lose a reference once the tables without it are on disk. */
+export interface Released {
+  data: number[];
+  /** Of L1, L2 and refcount tables. */
+  tables: number[];
+}
+
 /** The refcount table has its largest size, or the block device is full. */
 export const TABLE_FULL = -1;
 /** The caller must first load the piece of refcounts `Allocator.blocks.wanted`. */
@@ -34,10 +41,8 @@ export class Allocator {
   /** Host offset of the cluster for which NEEDS_ROOM asks. A cluster for data follows it. */
   wantedRoom = 0;
   #roomAt = -1;
-  /** Host offsets of the clusters of replaced tables: see `QcowWriter.takeReleased`. */
-  releasedTables: number[] = [];
+  released: Released = { data: [], tables: [] };
 
-  /** Bytes of a cluster. */
   readonly clusterBytes: number;
   /** Number of clusters for which the host has room. */
   readonly #limit: number;
@@ -162,16 +167,29 @@ export class Allocator {
 
   /**
    * Takes back an allocated cluster to which nothing refers, in memory or on disk, because a write to it
-   * failed. It may have any contents. NEEDS_PIECE, or 0.
+   * failed. It may have any contents. If its refcount is not in memory, the next flush frees it.
    */
-  free(offset: number): number {
-    const result = this.decrement(offset, false);
+  free(offset: number): void {
     const cluster = offset / this.clusterBytes;
-    if (result === 0 && cluster === this.#next - 1) {
+    if (this.decrement(offset, false) === NEEDS_PIECE) this.released.data.push(offset);
+    else if (cluster === this.#next - 1) {
       this.#next = cluster;
       this.#freshFrom = Math.max(this.#freshFrom, cluster + 1);
     }
-    return result;
+  }
+
+  /** The clusters to pass to `decrement` once the next stage is on disk. */
+  takeReleased(): Released {
+    const { released } = this;
+    this.released = { data: [], tables: [] };
+    return released;
+  }
+
+  /** The stage after `takeReleased` could not be written. */
+  putBack({ data, tables }: Released): void {
+    // Not as arguments of push: they may be a million.
+    this.released.data = this.released.data.concat(data);
+    this.released.tables.push(...tables);
   }
 
   /** The refcount of a cluster, 0 if there is no block for it; or NEEDS_PIECE. */
@@ -296,7 +314,7 @@ export class Allocator {
     if (clusters === 0 || !this.#hasRoom(clusters + Math.ceil(clusters / 8) + 4)) return false;
     const { tableOffset, tableClusters } = blocks;
     for (let i = 0; i < tableClusters; i++) {
-      this.releasedTables.push(tableOffset + i * this.clusterBytes);
+      this.released.tables.push(tableOffset + i * this.clusterBytes);
     }
     blocks.moveTable(start, clusters);
     this.#next += clusters;

@@ -3,9 +3,9 @@ import type { Engine, Task } from '../../host/engine.js';
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../../sys/constants.js';
 import type { Mapping } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
+import { Buffers } from '../buffers.js';
 import type { DriverIo } from '../driver.js';
 import type { Layers } from '../layers.js';
-import { ClusterBuffers } from './cluster-buffers.js';
 import type { QcowLayer } from './qcow-layer.js';
 
 /** The source of a write of zeros. */
@@ -57,7 +57,7 @@ export class ClusterWrites {
   readonly #dataFile: number;
   readonly #alignment: number;
   readonly #holeUnit: number;
-  readonly #buffers: ClusterBuffers;
+  readonly #buffers: Buffers;
   /** The host can punch holes. Found out by trying. */
   #punches = true;
 
@@ -71,7 +71,7 @@ export class ClusterWrites {
     this.#file = own.file;
     this.#dataFile = layer.dataFile;
     this.#alignment = layers.alignment;
-    this.#buffers = new ClusterBuffers(layer.geometry.clusterBytes + 4096, io.resume);
+    this.#buffers = new Buffers(layer.geometry.clusterBytes + 4096, io.resume);
   }
 
   /** Writes bytes `start` to `end` of the disk, and the other bytes of their cluster where needed. */
@@ -83,14 +83,28 @@ export class ClusterWrites {
     const { from, to } = target;
     const address = this.#memory.address + source;
     if (from === start && to === end && source !== ZEROS && address % this.#alignment === 0) {
-      return yield* this.#writeAll(request, dataFile, address, end - start, host + start - base);
+      return yield* writeAll(
+        this.#engine,
+        request,
+        dataFile,
+        address,
+        end - start,
+        host + start - base,
+      );
     }
     const buffer = yield* this.#buffers.take(request);
     const result = yield* this.#assemble(request, buffer, from, to, start, end, source);
     const written =
       result < 0
         ? result
-        : yield* this.#writeAll(request, dataFile, buffer.address, to - from, host + from - base);
+        : yield* writeAll(
+            this.#engine,
+            request,
+            dataFile,
+            buffer.address,
+            to - from,
+            host + from - base,
+          );
     this.#buffers.release(buffer);
     return written;
   }
@@ -104,7 +118,7 @@ export class ClusterWrites {
     let result = got;
     if (got >= 0) {
       new Uint8Array(buffer.buffer).fill(0, got, clusterBytes);
-      result = yield* this.#writeAll(request, this.#file, address, clusterBytes, to);
+      result = yield* writeAll(this.#engine, request, this.#file, address, clusterBytes, to);
     }
     this.#buffers.release(buffer);
     return Math.min(result, 0);
@@ -123,7 +137,7 @@ export class ClusterWrites {
     const buffer = yield* this.#buffers.take(request);
     new Uint8Array(buffer.buffer).fill(0);
     const { address } = buffer;
-    const result = yield* this.#writeAll(request, this.#file, address, clusterBytes, host);
+    const result = yield* writeAll(this.#engine, request, this.#file, address, clusterBytes, host);
     this.#buffers.release(buffer);
     return result;
   }
@@ -201,15 +215,22 @@ export class ClusterWrites {
     else bytes.set(this.#memory.bytes.subarray(source, source + end - start), start - from);
     return 0;
   }
+}
 
-  *#writeAll(request: number, file: number, address: number, length: number, offset: number): Task {
-    for (let done = 0; done < length; ) {
-      const to = offset + done;
-      const rest = length - done;
-      const got = yield this.#engine.write(request, file, address + done, rest, to, false);
-      if (got <= 0) return got === 0 ? -ERRNO.EIO : got;
-      done += got;
-    }
-    return 0;
+/** Writes all of a range. 0 or -errno. */
+export function* writeAll(
+  engine: Engine,
+  request: number,
+  file: number,
+  address: number,
+  length: number,
+  offset: number,
+): Task {
+  for (let done = 0; done < length; ) {
+    const to = offset + done;
+    const got = yield engine.write(request, file, address + done, length - done, to, false);
+    if (got <= 0) return got === 0 ? -ERRNO.EIO : got;
+    done += got;
   }
+  return 0;
 }

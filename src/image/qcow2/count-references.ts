@@ -17,7 +17,6 @@ export interface Window {
 
 /** Counts the references to the clusters of an image. A generator, because that takes long. */
 export class ReferenceCounter {
-  readonly #path: string;
   readonly #source: ReadableFile;
   readonly #layout: QcowLayout;
   readonly #tables: Tables;
@@ -30,14 +29,7 @@ export class ReferenceCounter {
   readonly #window: number;
 
   /** @param window Number of clusters counted at once, a multiple of those of a refcount block. */
-  constructor(
-    path: string,
-    source: ReadableFile,
-    layout: QcowLayout,
-    tables: Tables,
-    window: number,
-  ) {
-    this.#path = path;
+  constructor(source: ReadableFile, layout: QcowLayout, tables: Tables, window: number) {
     this.#source = source;
     this.#layout = layout;
     this.#tables = tables;
@@ -89,7 +81,10 @@ export class ReferenceCounter {
         if (i < 0 || i >= counts.length) continue;
         const others = kinds[i]! & ~kind;
         if (others !== 0 && ((others | kind) & (METADATA | L2_TABLE)) !== 0) {
-          throw malformed(this.#path, `its metadata overlaps at ${(first + i) * clusterBytes}`);
+          throw malformed(
+            this.#source.path,
+            `its metadata overlaps at ${(first + i) * clusterBytes}`,
+          );
         }
         kinds[i]! |= kind;
         counts[i]! += uses;
@@ -104,7 +99,7 @@ export class ReferenceCounter {
     }
     const most = 2 ** (2 ** this.#layout.refcountOrder) - 1;
     if (counts.some((count) => count > most)) {
-      throw unsupported(this.#path, tooMuch('references to one cluster'));
+      throw unsupported(this.#source.path, tooMuch('references to one cluster'));
     }
     return { first, counts };
   }
@@ -128,13 +123,13 @@ export class ReferenceCounter {
       } else if (offset === 0 || !this.#ownData) continue;
       else if (offset % clusterBytes !== 0) {
         throw malformed(
-          this.#path,
+          this.#source.path,
           `entry ${at / entryBytes} of the L2 table at ${table} is broken`,
         );
       }
       if (offset >= end || length <= 0) {
         const what = `the L2 table at ${table} points behind the end of the file`;
-        throw malformed(this.#path, what);
+        throw malformed(this.#source.path, what);
       }
       visit(offset, length);
     }

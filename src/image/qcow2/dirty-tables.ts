@@ -1,15 +1,13 @@
 import { encodeTable } from './entries.js';
 import type { QcowLayer } from './qcow-layer.js';
-import { PIECE_BYTES } from './refcount-blocks.js';
+import { PIECE_BYTES, type Pieces } from './refcount-blocks.js';
 
-/** New contents for pieces of L2 and L1 tables on disk, by host offset. */
-export interface TableStage {
-  slices: Map<number, Uint8Array>;
-  l1: Map<number, Uint8Array>;
-  /** Host offset of the L1 table. */
-  l1Offset: number;
-  /** The numbers of the slices, by their place in the cache. */
-  places: ReadonlyMap<number, number>;
+/** New contents for pieces of L2 and L1 tables on disk. */
+interface TableStage {
+  slices: Pieces;
+  l1: Pieces;
+  /** All of it has been written; if not, it counts as changed again. */
+  ended(written: boolean): void;
 }
 
 /** The parts of the L1 and L2 tables that differ from the disk. Changed slices stay in the cache. */
@@ -18,8 +16,10 @@ export class DirtyTables {
   /** 1 for an L2 table that no snapshot shares. */
   copied: Uint8Array;
   readonly #pieceBytes: number;
+  /** The numbers of changed slices, by their place in the cache. */
   #places = new Map<number, number>();
-  readonly #l1 = new Set<number>();
+  /** Changed pieces of the L1 table. */
+  #l1 = new Set<number>();
 
   constructor(layer: QcowLayer, copied: Uint8Array) {
     this.#layer = layer;
@@ -52,36 +52,29 @@ export class DirtyTables {
 
   /** Copies everything that differs from the disk, and counts it as written. */
   stage(): TableStage {
-    const { l1, layout, cache } = this.#layer;
+    const { layout, cache } = this.#layer;
     const { l1Offset } = layout;
-    const stage: TableStage = { slices: new Map(), l1: new Map(), l1Offset, places: this.#places };
-    for (const [place, slice] of this.#places) {
-      stage.slices.set(this.#sliceOffset(slice), cache.encode(place));
-    }
-    for (const piece of this.#l1) {
-      const bytes = encodeTable(l1, piece, this.#pieceBytes, this.copied);
-      stage.l1.set(l1Offset + piece * this.#pieceBytes, bytes);
+    const slices = new Map<number, Uint8Array>();
+    const l1 = new Map<number, Uint8Array>();
+    const places = this.#places;
+    const l1Pieces = this.#l1;
+    for (const [place, slice] of places) slices.set(this.#sliceOffset(slice), cache.encode(place));
+    for (const piece of l1Pieces) {
+      const bytes = encodeTable(this.#layer.l1, piece, this.#pieceBytes, this.copied);
+      l1.set(l1Offset + piece * this.#pieceBytes, bytes);
     }
     this.#places = new Map();
-    this.#l1.clear();
-    return stage;
-  }
-
-  /** The stage has been written. */
-  staged(stage: TableStage): void {
-    for (const place of stage.places.keys()) this.#layer.cache.unpin(place);
-  }
-
-  /** The stage could not be written: its parts count as changed again. */
-  restore(stage: TableStage): void {
-    for (const [place, slice] of stage.places) {
-      if (this.#places.has(place)) this.#layer.cache.unpin(place);
-      this.#places.set(place, slice);
-    }
-    const { l1Offset } = this.#layer.layout;
-    // A table that has moved meanwhile will be written as a whole anyway.
-    if (stage.l1Offset !== l1Offset) return;
-    for (const offset of stage.l1.keys()) this.#l1.add((offset - l1Offset) / this.#pieceBytes);
+    this.#l1 = new Set();
+    const ended = (written: boolean): void => {
+      for (const [place, slice] of places) {
+        if (written || this.#places.has(place)) cache.unpin(place);
+        if (!written) this.#places.set(place, slice);
+      }
+      // A table that has moved meanwhile will be written as a whole anyway.
+      if (written || layout.l1Offset !== l1Offset) return;
+      for (const piece of l1Pieces) this.#l1.add(piece);
+    };
+    return { slices, l1, ended };
   }
 
   #sliceOffset(slice: number): number {

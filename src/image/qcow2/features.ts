@@ -1,25 +1,17 @@
 import { unsupported } from '../refusal.js';
 import * as abi from './abi.js';
 
-const KNOWN_INCOMPATIBLE =
-  (1 << abi.INCOMPATIBLE_DIRTY) |
-  (1 << abi.INCOMPATIBLE_CORRUPT) |
-  (1 << abi.INCOMPATIBLE_DATA_FILE) |
-  (1 << abi.INCOMPATIBLE_COMPRESSION) |
-  (1 << abi.INCOMPATIBLE_EXTENDED_L2);
+const KNOWN_INCOMPATIBLE: readonly number[] = [
+  abi.INCOMPATIBLE_DIRTY,
+  abi.INCOMPATIBLE_CORRUPT,
+  abi.INCOMPATIBLE_DATA_FILE,
+  abi.INCOMPATIBLE_COMPRESSION,
+  abi.INCOMPATIBLE_EXTENDED_L2,
+];
 
-/** The 64 bits of a feature field. */
-export interface FeatureBits {
-  low: number;
-  high: number;
-}
-
-export function readFeatureBits(view: DataView, at: number): FeatureBits {
-  return { high: view.getUint32(at), low: view.getUint32(at + 4) };
-}
-
-export function hasFeature(bits: FeatureBits, bit: number): boolean {
-  return ((bits.low >>> bit) & 1) === 1;
+/** @param bits The 64 bits of a feature field. */
+export function hasFeature(bits: bigint, bit: number): boolean {
+  return ((bits >> BigInt(bit)) & 1n) === 1n;
 }
 
 /**
@@ -30,13 +22,12 @@ export function hasFeature(bits: FeatureBits, bit: number): boolean {
  */
 export function checkIncompatible(
   path: string,
-  bits: FeatureBits,
+  bits: bigint,
   names: ReadonlyMap<string, string>,
 ): void {
   const unknown: string[] = [];
   for (let bit = 0; bit < 64; bit++) {
-    const word = bit < 32 ? bits.low & ~KNOWN_INCOMPATIBLE : bits.high;
-    if (((word >>> (bit & 31)) & 1) === 0) continue;
+    if (KNOWN_INCOMPATIBLE.includes(bit) || !hasFeature(bits, bit)) continue;
     const name = names.get(`0:${bit}`);
     unknown.push(name === undefined ? `${bit}` : `${bit} (${JSON.stringify(name)})`);
   }

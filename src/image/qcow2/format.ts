@@ -2,14 +2,13 @@ import { mapAnonymous } from '../../sys/memory.js';
 import type { Format } from '../format.js';
 import { REFCOUNT_SHARE } from '../image-config.js';
 import { createOverlay } from './create-overlay.js';
-import { geometryOf, type QcowLayout } from './layout.js';
+import { geometryOf } from './layout.js';
 import { openImage, type QcowMetadata } from './open-image.js';
 import { isQcow } from './parse-header.js';
 import { QcowLayer } from './qcow-layer.js';
 import { QcowWriter } from './qcow-writer.js';
 import type { WritePart } from './read-for-writing.js';
 import { PLACES_MIN, SliceCache } from './slice-cache.js';
-import { SliceLoads } from './slice-loads.js';
 import { QcowWrites } from './writes.js';
 
 /** Logical blocks of a device are no larger. They are the smallest ranges that can be zeroed there. */
@@ -24,9 +23,14 @@ export const qcow2: Format = {
   hasMetadata: true,
   makeLayer: ({ metadata }, [file, dataFile = file], { engine, resume, cacheBytes, growable }) => {
     const { layout, l1 } = metadata as QcowMetadata;
-    const cache = makeCache(layout, cacheBytes, growable);
-    const loads = new SliceLoads(cache, engine, resume);
-    return new QcowLayer(layout, l1, cache, loads, file!, dataFile!);
+    const { sliceBytes, sliceCoverage } = geometryOf(layout);
+    // No larger than the whole image needs, unless it grows.
+    const needed = Math.ceil(layout.size / sliceCoverage);
+    const allowed = Math.max(PLACES_MIN, Math.floor(cacheBytes / sliceBytes));
+    const places = Math.max(1, growable ? allowed : Math.min(needed, allowed));
+    const memory = mapAnonymous(places * sliceBytes);
+    const cache = new SliceCache(memory, sliceBytes, engine, resume);
+    return new QcowLayer(layout, l1, cache, file!, dataFile!);
   },
   makeWriter: (layers, { layers: configs, writing, cacheBytes, blockDevice }, file, io) => {
     const layer = layers.top as QcowLayer;
@@ -38,12 +42,3 @@ export const qcow2: Format = {
     return new QcowWrites(layers, writer, own, io);
   },
 };
-
-/** Makes the cache of slices, no larger than the whole image needs unless it grows. */
-function makeCache(layout: QcowLayout, bytes: number, growable: boolean): SliceCache {
-  const { sliceBytes, sliceCoverage } = geometryOf(layout);
-  const needed = Math.ceil(layout.size / sliceCoverage);
-  const allowed = Math.max(PLACES_MIN, Math.floor(bytes / sliceBytes));
-  const places = Math.max(1, growable ? allowed : Math.min(needed, allowed));
-  return new SliceCache(mapAnonymous(places * sliceBytes), sliceBytes);
-}

@@ -81,3 +81,8 @@ export function geometryOf(layout: QcowLayout): Geometry {
 export function smallestUnit(layout: QcowLayout): number {
   return layout.extendedL2 ? layout.clusterBytes / SUBCLUSTERS : layout.clusterBytes;
 }
+
+/** Refcounts in a block, which fills one cluster. */
+export function refcountsPerBlock({ clusterBytes, refcountOrder }: QcowLayout): number {
+  return (clusterBytes * 8) / 2 ** refcountOrder;
+}

@@ -1,20 +1,9 @@
+import type { Engine, Task } from '../../host/engine.js';
 import { type Mapping, mapAnonymous } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
+import { writeAll } from './cluster-writes.js';
 import type { QcowWriter, Stage } from './qcow-writer.js';
-import { PIECE_BYTES } from './refcount-blocks.js';
-
-/** The host calls of a flush. Each returns its result, or the engine's PENDING. */
-export interface FlushIo {
-  read(address: number, length: number, offset: number): number;
-  write(address: number, length: number, offset: number): number;
-  sync(): number;
-  /** Syncs an external data file; 0 without one. */
-  syncData(): number;
-  /** Makes the file at least `size` bytes long; must not shorten it. */
-  grow(size: number): number;
-}
-
-type Step = Generator<number, number, number>;
+import { PIECE_BYTES, type Pieces } from './refcount-blocks.js';
 
 /** Errnos of a host that cannot make its file longer. The missing bytes read as zeros all the same. */
 const CANNOT_GROW: ReadonlySet<number> = new Set([ERRNO.EOPNOTSUPP, ERRNO.ENOSPC, ERRNO.EDQUOT]);
@@ -36,14 +25,21 @@ const RUN_BYTES = 256 << 10;
  */
 export class MetadataFlush {
   readonly #writer: QcowWriter;
+  readonly #engine: Engine;
+  readonly #file: number;
   #memory: Mapping | null = null;
   #loss = 0;
   /** The image's file has at least this size, bytes. */
   hostSize: number;
 
-  /** @param hostSize Size of the image's file, bytes. */
-  constructor(writer: QcowWriter, hostSize: number) {
+  /**
+   * @param file The engine's handle of the image's file.
+   * @param hostSize Size of the image's file, bytes.
+   */
+  constructor(writer: QcowWriter, engine: Engine, file: number, hostSize: number) {
     this.#writer = writer;
+    this.#engine = engine;
+    this.#file = file;
     this.hostSize = hostSize;
   }
 
@@ -57,9 +53,8 @@ export class MetadataFlush {
     return loss;
   }
 
-  /** Waits for the result of a started fsync. */
-  *#synced(started: number): Step {
-    const result = yield started;
+  *#sync(request: number, file = this.#file): Task {
+    const result = yield this.#engine.flush(request, file, true);
     if (result < 0) this.#loss = -result;
     return result;
   }
@@ -69,12 +64,11 @@ export class MetadataFlush {
    * everything still counts as changed.
    * @param atEnd Write the refcounts even if they are lazy.
    */
-  *run(io: FlushIo, atEnd: boolean): Step {
+  *run(request: number, atEnd: boolean): Task {
     const { isLazy, allocator } = this.#writer;
     const stage = this.#writer.stage(atEnd || !isLazy || allocator.blocks.crowded);
-    const result = yield* this.#write(io, stage);
-    if (result < 0) this.#writer.restore(stage);
-    else this.#writer.staged(stage);
+    const result = yield* this.#write(request, stage);
+    stage.ended(result >= 0);
     return result;
   }
 
@@ -82,50 +76,50 @@ export class MetadataFlush {
    * Writes changed refcounts only. That is allowed at any time: a refcount on disk before its reference is
    * just a leak, and a refcount is decremented only after its reference is gone from the disk.
    */
-  *runRefcounts(io: FlushIo): Step {
+  *runRefcounts(request: number): Task {
     const { blocks } = this.#writer.allocator;
-    const result = yield* this.#writePieces(io, blocks.stagePieces());
-    if (result < 0) blocks.restorePieces();
-    else blocks.staged();
+    const result = yield* this.#writePieces(request, blocks.stagePieces());
+    blocks.piecesEnded(result >= 0);
     return result;
   }
 
   /** Clears the dirty mark in the header, after the refcounts have been written. */
-  *runClean(io: FlushIo): Step {
+  *runClean(request: number): Task {
     const pieces = this.#writer.stageClean();
     if (pieces.size === 0) return 0;
-    const written = yield* this.#writePieces(io, pieces);
-    return written < 0 ? written : yield* this.#synced(io.sync());
+    const written = yield* this.#writePieces(request, pieces);
+    return written < 0 ? written : yield* this.#sync(request);
   }
 
-  *#write(io: FlushIo, stage: Stage): Step {
+  *#write(request: number, stage: Stage): Task {
+    const { allocator, hasDataFile, layer } = this.#writer;
     // After the stage was taken, so that this covers the data of all its entries.
-    const data = yield* this.#synced(io.syncData());
+    const data = hasDataFile ? yield* this.#sync(request, layer.dataFile) : 0;
     if (data < 0) return data;
-    const end = this.#writer.allocator.end;
+    const { end } = allocator;
     if (end > this.hostSize) {
-      const grown = yield io.grow(end);
+      // Not ftruncate, which would cut off clusters that are being written past this end.
+      const grown = yield this.#engine.allocate(request, this.#file, 0, end - 1, 1);
       // If the host cannot do this or is full, a crash may leave the last clusters past the end. They
       // then read as zeros.
       if (grown < 0 && !CANNOT_GROW.has(-grown)) return grown;
       if (grown >= 0) this.hostSize = end;
     }
-    const { pieces: refcounts, table } = stage.refcounts;
-    const { slices, l1 } = stage.tables;
-    const order = [refcounts, table, stage.header, slices, l1, stage.disk];
+    const { refcounts, table, header, slices, l1, disk } = stage;
+    const order = [refcounts, table, header, slices, l1, disk];
     for (const pieces of order) {
       if (pieces.size === 0) continue;
       // The barrier before this step. Refcounts need none, nor does a header that only gets the dirty mark.
-      const isFree = pieces === refcounts || (pieces === stage.header && table.size === 0);
-      const ordered = isFree ? 0 : yield* this.#synced(io.sync());
+      const isFree = pieces === refcounts || (pieces === header && table.size === 0);
+      const ordered = isFree ? 0 : yield* this.#sync(request);
       if (ordered < 0) return ordered;
-      const written = yield* this.#writePieces(io, pieces);
+      const written = yield* this.#writePieces(request, pieces);
       if (written < 0) return written;
     }
-    return yield* this.#synced(io.sync());
+    return yield* this.#sync(request);
   }
 
-  *#writePieces(io: FlushIo, pieces: ReadonlyMap<number, Uint8Array>): Step {
+  *#writePieces(request: number, pieces: Pieces): Task {
     this.#memory ??= mapAnonymous(RUN_BYTES + PIECE_BYTES);
     const { address, buffer } = this.#memory;
     const bytes = new Uint8Array(buffer);
@@ -139,11 +133,8 @@ export class MetadataFlush {
         length += piece.length;
         i++;
       }
-      for (let done = 0; done < length; ) {
-        const result = yield io.write(address + done, length - done, start + done);
-        if (result <= 0) return result === 0 ? -ERRNO.EIO : result;
-        done += result;
-      }
+      const written = yield* writeAll(this.#engine, request, this.#file, address, length, start);
+      if (written < 0) return written;
     }
     return 0;
   }

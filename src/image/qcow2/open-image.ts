@@ -4,13 +4,13 @@ import { roundUpToSector } from '../extent.js';
 import type { Description, OpenHow, OpenImage, Report } from '../format.js';
 import type { Compression } from '../inflate-calls.js';
 import { malformed } from '../refusal.js';
-import { readL1 } from './l1-table.js';
 import { type QcowLayout, smallestUnit } from './layout.js';
 import { HEADER_HEAD_BYTES, parseHeader } from './parse-header.js';
 import { isPreallocated } from './preallocation.js';
 import { prepareWriting } from './prepare-writing.js';
 import type { QcowPart, WritePart } from './read-for-writing.js';
 import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './snapshots.js';
+import { readL1 } from './tables.js';
 
 /** The metadata of a layer, as `LayerConfig` has it. */
 export interface QcowMetadata {
@@ -23,7 +23,7 @@ export interface QcowMetadata {
 export function openImage(file: HostFile, { snapshot, openDataFile }: OpenHow): QcowImage {
   const { path } = file;
   const header = parseHeader(path, file.read(0, Math.min(HEADER_HEAD_BYTES, file.size)));
-  const snapshots = readSnapshots(path, file, header);
+  const snapshots = readSnapshots(file, header);
   const layout = snapshot === null ? header : layoutAt(path, header, snapshots, snapshot);
   const dataFile = layout.dataFileName === null ? null : openDataFile(layout.dataFileName);
   if (layout.size > SIZE_MAX) throw malformed(path, 'its virtual size is above 2^53 bytes');

@@ -3,22 +3,20 @@ import { malformed, unsupported } from '../refusal.js';
 import * as abi from './abi.js';
 import { getU64, OFFSET_MAX } from './entries.js';
 import { type Extensions, parseExtensions, textOf } from './extensions.js';
-import { checkIncompatible, type FeatureBits, hasFeature, readFeatureBits } from './features.js';
-import type { QcowLayout } from './layout.js';
+import { checkIncompatible, hasFeature } from './features.js';
+import { geometryOf, type QcowLayout } from './layout.js';
 
 /** Header, extensions and backing name lie in the first cluster: this is its largest size, bytes. */
 export const HEADER_HEAD_BYTES = 1 << abi.CLUSTER_BITS_MAX;
-
-const NO_BITS: FeatureBits = { low: 0, high: 0 };
 
 /** The fields that later checks need. */
 interface Basics {
   version: 2 | 3;
   clusterBits: number;
   headerBytes: number;
-  incompatible: FeatureBits;
-  compatible: FeatureBits;
-  autoclear: FeatureBits;
+  incompatible: bigint;
+  compatible: bigint;
+  autoclear: bigint;
 }
 
 /** True if the bytes begin like a qcow2 image of any version. */
@@ -78,7 +76,7 @@ function readBasics(path: string, view: DataView, bytes: number): Basics {
   }
   if (version === 2) {
     const headerBytes = abi.HEADER_V2_BYTES;
-    const none = { incompatible: NO_BITS, compatible: NO_BITS, autoclear: NO_BITS };
+    const none = { incompatible: 0n, compatible: 0n, autoclear: 0n };
     return { version, clusterBits, headerBytes, ...none };
   }
   if (bytes < abi.HEADER_V3_BYTES) throw malformed(path, 'the qcow2 header is cut off');
@@ -91,9 +89,9 @@ function readBasics(path: string, view: DataView, bytes: number): Basics {
     version,
     clusterBits,
     headerBytes,
-    incompatible: readFeatureBits(view, abi.HEADER_INCOMPATIBLE),
-    compatible: readFeatureBits(view, abi.HEADER_COMPATIBLE),
-    autoclear: readFeatureBits(view, abi.HEADER_AUTOCLEAR),
+    incompatible: view.getBigUint64(abi.HEADER_INCOMPATIBLE),
+    compatible: view.getBigUint64(abi.HEADER_COMPATIBLE),
+    autoclear: view.getBigUint64(abi.HEADER_AUTOCLEAR),
   };
 }
 
@@ -210,8 +208,7 @@ function readCompression(path: string, view: DataView, basics: Basics): Compress
 
 /** The L1 table must describe the whole disk. */
 function checkL1(path: string, layout: QcowLayout): void {
-  const coverage = (layout.clusterBytes / (layout.extendedL2 ? 16 : 8)) * layout.clusterBytes;
-  const needed = Math.ceil(layout.size / coverage);
+  const needed = Math.ceil(layout.size / geometryOf(layout).l2Coverage);
   if (layout.l1Entries < needed) {
     throw malformed(path, `its L1 table has ${layout.l1Entries} entries; ${needed} are needed`);
   }

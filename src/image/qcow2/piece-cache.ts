@@ -58,7 +58,7 @@ export class PieceCache {
     this.#dirty.add(piece);
   }
 
-  /** Copies all changed pieces, which then count as being written. */
+  /** Copies all changed pieces, which count as being written until `ended`. */
   stage(): Map<number, Uint8Array> {
     const copies = new Map<number, Uint8Array>();
     for (const piece of this.#dirty) {
@@ -69,14 +69,9 @@ export class PieceCache {
     return copies;
   }
 
-  /** The staged pieces have been written. */
-  staged(): void {
-    this.#writing.clear();
-  }
-
-  /** The staged pieces could not be written. */
-  restore(): void {
-    for (const piece of this.#writing) this.#dirty.add(piece);
+  /** The staged pieces have been written, or could not be. */
+  ended(written: boolean): void {
+    if (!written) for (const piece of this.#writing) this.#dirty.add(piece);
     this.#writing.clear();
   }
 

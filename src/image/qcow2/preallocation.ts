@@ -1,6 +1,6 @@
 import type { HostFile } from '../../host/host-file.js';
 import { getU64 } from './entries.js';
-import type { QcowLayout } from './layout.js';
+import { type QcowLayout, refcountsPerBlock } from './layout.js';
 import { getRefcount } from './refcounts.js';
 
 const TABLE_OFFSET_MASK = 512;
@@ -15,7 +15,7 @@ export function isPreallocated(source: HostFile, layout: QcowLayout): boolean {
   const real = Math.floor(source.allocated / clusterBytes);
   const threshold = Math.max(Math.floor((real * 10) / 9), real + 2);
   const clusters = Math.ceil(source.size / clusterBytes);
-  const perBlock = (clusterBytes * 8) / 2 ** refcountOrder;
+  const perBlock = refcountsPerBlock(layout);
   let count = 0;
   for (let first = 0; first < clusters && count < threshold; first += perBlock) {
     const offset = blockOffset(source, layout, first / perBlock);

@@ -29,7 +29,7 @@ export async function prepareWriting(
   report: Report,
 ): Promise<WritePart> {
   const { path } = file;
-  checkWritable(path, file, part);
+  checkWritable(file, part);
   const { bitmaps } = part.layout.features;
   if (bitmaps > 0) {
     const count = bitmaps === 1 ? 'bitmap' : `${bitmaps} bitmaps`;
@@ -38,7 +38,7 @@ export async function prepareWriting(
   }
   clearAutoclear(file, part);
   if (part.layout.features.dirty) await repair(file, part, report);
-  return readForWriting(path, file, part);
+  return readForWriting(file, part);
 }
 
 /**
@@ -65,7 +65,7 @@ async function repair(image: HostFile, part: QcowPart, report: Report): Promise<
   report.info(`${path}: was not closed; its refcounts are rebuilt`);
   const file = new FileEdit(image);
   try {
-    const steps = rebuildRefcounts(path, file, part.layout, part.snapshots);
+    const steps = rebuildRefcounts(file, part.layout, part.snapshots);
     let step = steps.next();
     for (let until = performance.now() + STEP_MS; step.done !== true; step = steps.next()) {
       if (performance.now() < until) continue;

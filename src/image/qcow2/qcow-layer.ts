@@ -14,10 +14,9 @@ import type { Inflation } from '../inflate-calls.js';
 import { SUBCLUSTERS } from './abi.js';
 import * as entries from './entries.js';
 import { OFFSET_MAX } from './entries.js';
-import { L1_BROKEN } from './l1-table.js';
 import { type Geometry, geometryOf, type QcowLayout } from './layout.js';
 import { MISSING, type SliceCache } from './slice-cache.js';
-import type { SliceLoads } from './slice-loads.js';
+import { L1_BROKEN } from './tables.js';
 
 /**
  * A qcow2 image as a layer. It looks a range up in the L1 table and in the cached slices of
@@ -32,7 +31,6 @@ export class QcowLayer implements Layer {
   readonly geometry: Geometry;
   /** Offsets of L2 tables, 0 for none. `QcowWriter` changes it. */
   l1: Float64Array;
-  readonly #loads: SliceLoads;
   readonly #file: number;
   /** The engine's index of the file that holds the data. */
   readonly dataFile: number;
@@ -51,14 +49,12 @@ export class QcowLayer implements Layer {
     layout: QcowLayout,
     l1: Float64Array,
     cache: SliceCache,
-    loads: SliceLoads,
     file: number,
     dataFile: number,
   ) {
     this.layout = layout;
     this.geometry = geometryOf(layout);
     this.l1 = l1;
-    this.#loads = loads;
     this.#file = file;
     this.dataFile = dataFile;
     this.#unitsPerEntry = layout.extendedL2 ? SUBCLUSTERS : 1;
@@ -90,7 +86,7 @@ export class QcowLayer implements Layer {
   }
 
   load(request: number, extent: Extent): Task {
-    return this.#loads.load(request, extent);
+    return this.cache.load(request, extent);
   }
 
   /**

@@ -1,12 +1,12 @@
 import type { Extent } from '../extent.js';
 import { SUBCLUSTERS } from './abi.js';
 import { Allocator } from './allocator.js';
-import { DirtyTables, type TableStage } from './dirty-tables.js';
+import { DirtyTables } from './dirty-tables.js';
 import * as entries from './entries.js';
-import { type DiskExtent, HeaderBlock } from './header-block.js';
+import { HeaderBlock } from './header-block.js';
 import type { QcowLayer } from './qcow-layer.js';
 import type { WritePart } from './read-for-writing.js';
-import type { RefcountStage } from './refcount-blocks.js';
+import { NO_REFCOUNTS, type Pieces } from './refcount-blocks.js';
 
 /** The steps that write a range of one cluster. The same object is filled again for each call. */
 export interface WritePlan {
@@ -21,20 +21,16 @@ export interface WritePlan {
 
 /** New contents for pieces of metadata on disk, in the order in which they must be written. */
 export interface Stage {
-  refcounts: RefcountStage;
-  header: Map<number, Uint8Array>;
-  tables: TableStage;
+  refcounts: Pieces;
+  /** Of the table of refcount blocks. */
+  table: Pieces;
+  header: Pieces;
+  slices: Pieces;
+  l1: Pieces;
   /** The header with a new size of the disk or a new place of the L1 table. */
-  disk: Map<number, Uint8Array>;
-  /** These two values; null if they have not changed. */
-  extent: DiskExtent | null;
-}
-
-/** Host offsets of clusters that lose a reference once the tables without it are on disk. */
-export interface Released {
-  data: number[];
-  /** Of L2 tables and refcount tables. */
-  tables: number[];
+  disk: Pieces;
+  /** All of it has been written; if not, it counts as changed again. */
+  ended(written: boolean): void;
 }
 
 /**
@@ -48,7 +44,6 @@ export class QcowWriter {
 
   readonly #metadata: Set<number>;
   readonly #header: HeaderBlock;
-  #released: number[] = [];
   readonly #dirty: DirtyTables;
   /** The end of the range for data in an external data file; -1 without one. */
   readonly #dataEnd: number;
@@ -114,7 +109,7 @@ export class QcowWriter {
   /** Replaces an L2 table by a new one, whose contents are on disk already. */
   setTable(l1Index: number, host: number): void {
     const old = this.layer.l1[l1Index]!;
-    if (old > 0) this.allocator.releasedTables.push(old);
+    if (old > 0) this.allocator.released.tables.push(old);
     this.layer.l1[l1Index] = host;
     this.#dirty.copied[l1Index] = 1;
     this.#dirty.markL1(l1Index);
@@ -145,7 +140,7 @@ export class QcowWriter {
     if (host !== null) {
       const clusters = (bytes: number): number => Math.ceil(bytes / geometry.clusterBytes);
       for (let i = 0; i < clusters(layout.l1Entries * 8); i++) {
-        this.allocator.releasedTables.push(layout.l1Offset + i * geometry.clusterBytes);
+        this.allocator.released.tables.push(layout.l1Offset + i * geometry.clusterBytes);
       }
       for (let i = 0; i < clusters(entries * 8); i++) {
         this.#metadata.add(host / geometry.clusterBytes + i);
@@ -224,26 +219,6 @@ export class QcowWriter {
     this.#dirty.markSlice(place, start);
   }
 
-  /** The clusters to pass to `Allocator.decrement` once the next stage is on disk. */
-  takeReleased(): Released {
-    const released = { data: this.#released, tables: this.allocator.releasedTables };
-    this.#released = [];
-    this.allocator.releasedTables = [];
-    return released;
-  }
-
-  /** Takes back allocated clusters that are not needed. */
-  giveBack(hosts: readonly number[]): void {
-    this.#released.push(...hosts);
-  }
-
-  /** The stage after `takeReleased` could not be written. */
-  putBack({ data, tables }: Released): void {
-    // Not as arguments of push: they may be a million.
-    this.#released = this.#released.concat(data);
-    this.allocator.releasedTables.push(...tables);
-  }
-
   /** The image has lazy refcounts: they are written at the end, and it is marked as dirty until then. */
   get isLazy(): boolean {
     const { version, features } = this.layer.layout;
@@ -256,36 +231,26 @@ export class QcowWriter {
    */
   stage(withRefcounts: boolean): Stage {
     const { blocks } = this.allocator;
-    const refcounts = withRefcounts ? blocks.stage() : blocks.stageNothing();
+    const refcounts = withRefcounts ? blocks.stage() : NO_REFCOUNTS;
     if (refcounts.moved) this.#header.setRefcountTable(blocks.tableOffset, blocks.tableClusters);
     if (!withRefcounts && blocks.changed && !this.#header.isDirty) this.#header.setDirty(true);
-    return {
-      refcounts,
-      header: this.#header.stage(),
-      tables: this.#dirty.stage(),
-      disk: this.#header.stageDisk(),
-      extent: this.#header.disk,
+    const header = this.#header.stage();
+    const { slices, l1, ended: tablesEnded } = this.#dirty.stage();
+    const disk = this.#header.stageDisk();
+    const ended = (written: boolean): void => {
+      refcounts.ended(written);
+      tablesEnded(written);
+      if (written) disk.written();
+      else if (header.size > 0) this.#header.restore();
     };
-  }
-
-  /** The stage has been written. */
-  staged(stage: Stage): void {
-    this.allocator.blocks.staged();
-    this.#dirty.staged(stage.tables);
-    this.#header.diskStaged(stage.extent);
+    const { pieces, table } = refcounts;
+    return { refcounts: pieces, table, header, slices, l1, disk: disk.pieces, ended };
   }
 
   /** All refcounts are on disk: the header without the dirty mark, if it must be written. */
-  stageClean(): Map<number, Uint8Array> {
+  stageClean(): Pieces {
     if (this.isLazy && this.#header.isDirty) this.#header.setDirty(false);
     return this.#header.stage();
-  }
-
-  /** The stage could not be written: its parts count as changed again. */
-  restore(stage: Stage): void {
-    this.allocator.blocks.restore(stage.refcounts);
-    if (stage.header.size > 0) this.#header.restore();
-    this.#dirty.restore(stage.tables);
   }
 
   #entryAt(place: number, offset: number): number {
@@ -309,14 +274,15 @@ export class QcowWriter {
     const low = words[at + 1]!;
     const offset = entries.entryOffset(high, low);
     if (this.hasDataFile) return offset === host && (offset !== 0 || entries.isCopied(high));
+    const { data } = this.allocator.released;
     if (entries.isCompressed(high)) {
       const first = entries.compressedOffset(high, low, clusterBits);
       const end = first + entries.compressedBytes(high, low, clusterBits);
       const start = Math.floor(first / clusterBytes) * clusterBytes;
-      for (let offset = start; offset < end; offset += clusterBytes) this.#released.push(offset);
+      for (let offset = start; offset < end; offset += clusterBytes) data.push(offset);
       return false;
     }
-    if (offset !== 0 && offset !== host) this.#released.push(offset);
+    if (offset !== 0 && offset !== host) data.push(offset);
     return offset !== 0 && offset === host;
   }
 }

@@ -1,11 +1,11 @@
 import type { HostFile } from '../../host/host-file.js';
 import type { ReadableFile } from '../../host/open-file.js';
 import { malformed, unsupported } from '../refusal.js';
-import { entryOffset, isCopied, OFFSET_MAX } from './entries.js';
-import type { QcowLayout } from './layout.js';
+import { type QcowLayout, refcountsPerBlock } from './layout.js';
 import { PIECE_BYTES } from './refcount-blocks.js';
 import { getRefcount } from './refcounts.js';
 import type { Snapshot } from './snapshots.js';
+import { metadataRegions, readRefcountTable, readWholeL1 } from './tables.js';
 
 /** The metadata of an open image. */
 export interface QcowPart {
@@ -40,35 +40,34 @@ export interface WritePart {
  *
  * @throws SluiceError exit code 3
  */
-export function readForWriting(path: string, source: HostFile, qcow: QcowPart): WritePart {
+export function readForWriting(source: HostFile, qcow: QcowPart): WritePart {
   const { layout } = qcow;
+  const { path } = source;
+  const { clusterBytes } = layout;
   if (layout.features.dirty) throw unsupported(path, 'marked as dirty: its refcounts are stale');
-  const { l1, l1Copied } = readWholeL1(path, source, layout);
-  const refcountTable = readRefcountTable(path, source, layout);
+  // All entries, also those beyond the end of the disk, because whole pieces of the table are written.
+  const { offsets: l1, copied: l1Copied } = readWholeL1(source, layout, layout);
+  const refcountTable = readRefcountTable(source, layout);
   const metadata = new Set<number>();
-  const clustersOfFile = Math.ceil(source.size / layout.clusterBytes);
+  const clustersOfFile = Math.ceil(source.size / clusterBytes);
   const add = (offset: number, bytes: number) => {
-    const first = offset / layout.clusterBytes;
-    const end = Math.ceil((offset + bytes) / layout.clusterBytes);
+    const first = offset / clusterBytes;
+    const end = Math.ceil((offset + bytes) / clusterBytes);
     if (end > clustersOfFile) {
       throw malformed(path, `its metadata at ${offset} is behind the end of the file`);
     }
     for (let cluster = first; cluster < end; cluster++) {
       if (metadata.has(cluster)) {
-        throw malformed(path, `its metadata overlaps at ${cluster * layout.clusterBytes}`);
+        throw malformed(path, `its metadata overlaps at ${cluster * clusterBytes}`);
       }
       metadata.add(cluster);
     }
   };
-  const { clusterBytes } = layout;
-  add(0, clusterBytes);
-  add(layout.l1Offset, Math.max(1, layout.l1Entries * 8));
-  add(layout.refcountTableOffset, layout.refcountTableClusters * clusterBytes);
-  for (const offset of refcountTable) if (offset !== 0) add(offset, clusterBytes);
+  for (const { offset, bytes } of metadataRegions(layout, qcow.snapshots, refcountTable)) {
+    // An empty L1 table has a cluster too.
+    add(offset, Math.max(1, bytes));
+  }
   for (const offset of l1) if (offset !== 0) add(offset, clusterBytes);
-  for (const { l1Offset, l1Entries } of qcow.snapshots) add(l1Offset, Math.max(1, l1Entries * 8));
-  const listed = qcow.snapshots.reduce((sum, { entryBytes }) => sum + entryBytes, 0);
-  if (listed > 0) add(layout.snapshotsOffset, listed);
   const header = source.read(0, Math.min(PIECE_BYTES, clusterBytes));
   const deviceEnd = source.blockDevice
     ? Math.max(findEnd(source, layout, refcountTable), lastOf(metadata) * clusterBytes)
@@ -83,11 +82,8 @@ export function readForWriting(path: string, source: HostFile, qcow: QcowPart): 
  *
  * @throws SluiceError exit code 3
  */
-export function checkWritable(
-  path: string,
-  source: HostFile,
-  { layout, dataFile }: QcowPart,
-): void {
+export function checkWritable(source: HostFile, { layout, dataFile }: QcowPart): void {
+  const { path } = source;
   if (layout.features.corrupt) {
     const what = 'marked as corrupt; repair it with qemu-img check -r all, or use --read-only';
     throw unsupported(path, what);
@@ -99,38 +95,6 @@ export function checkWritable(
     const what = 'was not closed, and is on a block device: repair it with qemu-img check -r all';
     throw unsupported(path, `${what}, or use --read-only`);
   }
-}
-
-function readWholeL1(path: string, source: HostFile, layout: QcowLayout) {
-  // All entries, also those beyond the end of the disk, because whole pieces of the table are written.
-  const entries = layout.l1Entries;
-  const l1 = new Float64Array(entries);
-  const l1Copied = new Uint8Array(entries);
-  const view = new DataView(source.read(layout.l1Offset, entries * 8).buffer);
-  for (let i = 0; i < entries; i++) {
-    const high = view.getUint32(i * 8);
-    const offset = entryOffset(high, view.getUint32(i * 8 + 4));
-    if (offset % layout.clusterBytes !== 0 || offset > OFFSET_MAX || offset >= source.size) {
-      if (offset !== 0) throw malformed(path, `L1 entry ${i} is broken`);
-    }
-    l1[i] = offset;
-    l1Copied[i] = isCopied(high) ? 1 : 0;
-  }
-  return { l1, l1Copied };
-}
-
-function readRefcountTable(path: string, source: HostFile, layout: QcowLayout): Float64Array {
-  const entries = (layout.refcountTableClusters * layout.clusterBytes) / 8;
-  const table = new Float64Array(entries);
-  const view = new DataView(source.read(layout.refcountTableOffset, entries * 8).buffer);
-  for (let i = 0; i < entries; i++) {
-    const offset = entryOffset(view.getUint32(i * 8), view.getUint32(i * 8 + 4));
-    if (offset % layout.clusterBytes !== 0 || offset >= source.size) {
-      if (offset !== 0) throw malformed(path, `refcount table entry ${i} is broken`);
-    }
-    table[i] = offset;
-  }
-  return table;
 }
 
 /** The cluster after the last one of metadata. */
@@ -146,9 +110,9 @@ function lastOf(metadata: ReadonlySet<number>): number {
  *
  * @param table Offsets of refcount blocks, 0 for none.
  */
-export function findEnd(source: ReadableFile, layout: QcowLayout, table: Float64Array): number {
+function findEnd(source: ReadableFile, layout: QcowLayout, table: Float64Array): number {
   const { clusterBytes, refcountOrder } = layout;
-  const perBlock = (clusterBytes * 8) / 2 ** refcountOrder;
+  const perBlock = refcountsPerBlock(layout);
   for (let index = table.length - 1; index >= 0; index--) {
     if (table[index] === 0) continue;
     const block = source.read(table[index]!, clusterBytes);

@@ -5,7 +5,7 @@ import { collectTables, correctCopied, type Tables, tooMuch } from './collect-ta
 import { ReferenceCounter, type Window } from './count-references.js';
 import { encodeTable } from './entries.js';
 import { HeaderBlock } from './header-block.js';
-import { geometryOf, type QcowLayout } from './layout.js';
+import { geometryOf, type QcowLayout, refcountsPerBlock } from './layout.js';
 import { setRefcount } from './refcounts.js';
 import type { Snapshot } from './snapshots.js';
 
@@ -43,14 +43,13 @@ const BLOCK_BYTES_FREE = 64 << 20;
  * @throws SluiceError exit code 3
  */
 export function* rebuildRefcounts(
-  path: string,
   file: WritableFile,
   layout: QcowLayout,
   snapshots: readonly Snapshot[],
   windowClusters = WINDOW_CLUSTERS,
 ): Generator<number, QcowLayout> {
-  const tables = collectTables(path, file, layout, snapshots);
-  const counter = new ReferenceCounter(path, file, layout, tables, windowClusters);
+  const tables = collectTables(file, layout, snapshots);
+  const counter = new ReferenceCounter(file, layout, tables, windowClusters);
   const windows = yield* drain(counter.usedWindows(), tables, 0, 0.2);
   const missing = new Set<number>();
   let window: Window | null = null;
@@ -59,12 +58,8 @@ export function* rebuildRefcounts(
     window = yield* drain(counter.count(number), tables, 0.2 + i * share, share);
     findMissing(layout, tables, window, missing);
   }
-  const placement = place(path, file, layout, tables, counter.clusters, missing);
-  const l1 = new DataView(
-    tables.activeL1.buffer,
-    tables.activeL1.byteOffset,
-    tables.activeL1.length,
-  );
+  const placement = place(file, layout, tables, counter.clusters, missing);
+  const l1 = new DataView(tables.activeL1.buffer);
   const last = Math.floor((placement.end - 1) / windowClusters);
   if (placement.end > placement.begin && !windows.includes(last)) windows.push(last);
   for (const [i, number] of windows.entries()) {
@@ -95,10 +90,6 @@ function* drain<T>(
   }
 }
 
-function clustersPerBlock(layout: QcowLayout): number {
-  return (layout.clusterBytes * 8) / 2 ** layout.refcountOrder;
-}
-
 /** Adds the numbers of needed blocks that do not exist. */
 function findMissing(
   layout: QcowLayout,
@@ -106,7 +97,7 @@ function findMissing(
   { first, counts }: Window,
   missing: Set<number>,
 ): void {
-  const perBlock = clustersPerBlock(layout);
+  const perBlock = refcountsPerBlock(layout);
   for (let at = 0; at < counts.length; at += perBlock) {
     const index = (first + at) / perBlock;
     if (index < refcountTable.length && refcountTable[index] !== 0) continue;
@@ -116,7 +107,6 @@ function findMissing(
 
 /** Places the missing blocks, and a larger table if it is needed, past the end of the file. */
 function place(
-  path: string,
   file: WritableFile,
   layout: QcowLayout,
   { refcountTable }: Tables,
@@ -124,7 +114,7 @@ function place(
   missing: Set<number>,
 ): Placement {
   const { clusterBytes, refcountTableOffset: oldOffset, refcountTableClusters: old } = layout;
-  const perBlock = clustersPerBlock(layout);
+  const perBlock = refcountsPerBlock(layout);
   const perTable = clusterBytes / 8;
   let clusters = old;
   let end = begin;
@@ -135,10 +125,10 @@ function place(
     for (const index of missing) largest = Math.max(largest, index);
     if (largest >= clusters * perTable) clusters = Math.ceil((largest + 2) / perTable);
     if (clusters * clusterBytes > REFCOUNT_TABLE_BYTES_MAX) {
-      throw unsupported(path, tooMuch('clusters'));
+      throw unsupported(file.path, tooMuch('clusters'));
     }
     if (missing.size * clusterBytes > file.allocated + BLOCK_BYTES_FREE) {
-      throw unsupported(path, tooMuch('holes'));
+      throw unsupported(file.path, tooMuch('holes'));
     }
     end = begin + missing.size + (clusters > old ? clusters : 0);
     for (let index = Math.floor(begin / perBlock); index * perBlock < end; index++) {
@@ -187,7 +177,7 @@ function writeBlocks(
   { table, begin, end, moved }: Placement,
 ): void {
   const { clusterBytes, refcountOrder } = layout;
-  const perBlock = clustersPerBlock(layout);
+  const perBlock = refcountsPerBlock(layout);
   const oldTable = layout.refcountTableOffset / clusterBytes;
   const oldTableEnd = moved ? oldTable + layout.refcountTableClusters : oldTable;
   const until = Math.min(first + windowClusters, Math.max(first + counts.length, end));

@@ -1,21 +1,33 @@
 import { REFCOUNT_TABLE_BYTES_MAX } from './abi.js';
 import { encodeTable } from './entries.js';
-import type { QcowLayout } from './layout.js';
+import { type QcowLayout, refcountsPerBlock } from './layout.js';
 import { PieceCache } from './piece-cache.js';
 import { getRefcount, setRefcount } from './refcounts.js';
 
 /** Metadata is written in pieces of this size, or of a cluster if that is smaller. */
 export const PIECE_BYTES = 4096;
 
-/** New contents for refcounts on disk, by host offset. */
+/** New contents for pieces of metadata on disk, by host offset. */
+export type Pieces = ReadonlyMap<number, Uint8Array>;
+
+/** New contents for refcounts on disk. */
 export interface RefcountStage {
-  pieces: Map<number, Uint8Array>;
+  pieces: Pieces;
   /** Pieces of the refcount table: those with new blocks, or all pieces if the table has moved. */
-  table: Map<number, Uint8Array>;
+  table: Pieces;
   /** The table has moved, so the header must be written too. */
   moved: boolean;
-  newBlocks: number[];
+  /** All of it has been written; if not, it counts as changed again. */
+  ended(written: boolean): void;
 }
+
+/** A stage without refcounts: changed ones stay changed. */
+export const NO_REFCOUNTS: RefcountStage = {
+  pieces: new Map(),
+  table: new Map(),
+  moved: false,
+  ended: () => {},
+};
 
 /**
  * The refcounts of an image: the whole table of blocks, and the blocks in pieces, some of which are in
@@ -52,7 +64,7 @@ export class RefcountBlocks {
     this.#clusterBytes = layout.clusterBytes;
     this.#order = layout.refcountOrder;
     this.#pieceBytes = Math.min(PIECE_BYTES, layout.clusterBytes);
-    this.perBlock = (layout.clusterBytes * 8) / 2 ** layout.refcountOrder;
+    this.perBlock = refcountsPerBlock(layout);
     this.perPiece = (this.#pieceBytes * 8) / 2 ** layout.refcountOrder;
     this.#cache = new PieceCache(cacheBytes / this.#pieceBytes);
   }
@@ -161,8 +173,8 @@ export class RefcountBlocks {
     this.#moved = true;
   }
 
-  /** Copies all changed pieces, by host offset; they count as being written. */
-  stagePieces(): Map<number, Uint8Array> {
+  /** Copies all changed pieces, which count as being written until `piecesEnded`. */
+  stagePieces(): Pieces {
     const pieces = new Map<number, Uint8Array>();
     for (const [piece, bytes] of this.#cache.stage()) pieces.set(this.offsetOf(piece), bytes);
     return pieces;
@@ -170,39 +182,30 @@ export class RefcountBlocks {
 
   /** Copies the changed pieces and the changed parts of the table. */
   stage(): RefcountStage {
+    const pieces = this.stagePieces();
     const newBlocks = [...this.#newBlocks];
-    const stage = { pieces: this.stagePieces(), table: new Map(), moved: this.#moved, newBlocks };
+    const moved = this.#moved;
     const perPiece = this.#pieceBytes / 8;
     const changed = new Set(newBlocks.map((block) => Math.floor(block / perPiece)));
-    if (this.#moved) for (let i = 0; i * perPiece < this.table.length; i++) changed.add(i);
+    if (moved) for (let i = 0; i * perPiece < this.table.length; i++) changed.add(i);
+    const table = new Map<number, Uint8Array>();
     for (const piece of changed) {
       const bytes = encodeTable(this.table, piece, this.#pieceBytes, null);
-      stage.table.set(this.tableOffset + piece * this.#pieceBytes, bytes);
+      table.set(this.tableOffset + piece * this.#pieceBytes, bytes);
     }
     this.#newBlocks.clear();
     this.#moved = false;
-    return stage;
+    const ended = (written: boolean): void => {
+      this.piecesEnded(written);
+      if (written) return;
+      for (const block of newBlocks) this.#newBlocks.add(block);
+      this.#moved ||= moved;
+    };
+    return { pieces, table, moved, ended };
   }
 
-  /** A stage without refcounts: changed ones stay changed. */
-  stageNothing(): RefcountStage {
-    return { pieces: new Map(), table: new Map(), moved: false, newBlocks: [] };
-  }
-
-  /** The staged pieces have been written. */
-  staged(): void {
-    this.#cache.staged();
-  }
-
-  /** The staged pieces could not be written: they count as changed again. */
-  restorePieces(): void {
-    this.#cache.restore();
-  }
-
-  /** A whole stage could not be written. */
-  restore(stage: RefcountStage): void {
-    this.restorePieces();
-    for (const block of stage.newBlocks) this.#newBlocks.add(block);
-    this.#moved ||= stage.moved;
+  /** The pieces of `stagePieces` have been written; if not, they count as changed again. */
+  piecesEnded(written: boolean): void {
+    this.#cache.ended(written);
   }
 }

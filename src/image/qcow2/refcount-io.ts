@@ -1,17 +1,11 @@
-import type { Task } from '../../host/engine.js';
-import { PENDING } from '../../host/engine.js';
+import { type Engine, PENDING, type Task } from '../../host/engine.js';
 import { ERRNO } from '../../util/errno.js';
+import { Buffers } from '../buffers.js';
 import { type Resume, Waiters } from '../waiters.js';
-import { type Allocator, NEEDS_PIECE, NEEDS_ROOM, TABLE_FULL } from './allocator.js';
-import { ClusterBuffers } from './cluster-buffers.js';
-import type { FlushIo } from './metadata-flush.js';
-import type { Released } from './qcow-writer.js';
+import { type Allocator, NEEDS_PIECE, NEEDS_ROOM, type Released, TABLE_FULL } from './allocator.js';
 
-/** The host calls of an allocation: those of a flush and one more. */
-export interface HostIo extends FlushIo {
-  /** Reserves room in the file, which may become longer. Existing bytes stay. */
-  reserve(offset: number, length: number): number;
-}
+/** Writes changed refcounts in the name of a request, so that others can be loaded. */
+type Relieve = (request: number) => Task;
 
 /** The most clusters that an allocation frees first. The others are left to the next flush. */
 const FREED_AT_ONCE = 1024;
@@ -19,11 +13,8 @@ const FREED_AT_ONCE = 1024;
 /** Bounds the search for consecutive clusters. */
 const RUN_STEPS_MAX = 4096;
 
-/** Clusters whose references are gone from the disk. */
-interface Retired {
-  /** Host offsets, descending: the last ones are freed first. */
-  data: number[];
-  tables: number[];
+/** Clusters whose references are gone from the disk. `data` is descending: the last ones are freed first. */
+interface Retired extends Released {
   /** True once every request has ended that may have looked the clusters up. */
   drained: () => boolean;
 }
@@ -31,78 +22,78 @@ interface Retired {
 /** Allocates and frees clusters of an image, with the necessary I/O. */
 export class RefcountIo {
   readonly allocator: Allocator;
-  readonly #buffers: ClusterBuffers;
+  readonly #engine: Engine;
+  readonly #file: number;
+  readonly #buffers: Buffers;
   readonly #waiters: Waiters;
   readonly #loading = new Set<number>();
   #retired: Retired[] = [];
 
-  constructor(allocator: Allocator, resume: Resume) {
+  /** @param file The engine's handle of the image's file. */
+  constructor(allocator: Allocator, engine: Engine, file: number, resume: Resume) {
     this.allocator = allocator;
-    this.#buffers = new ClusterBuffers(allocator.blocks.pieceBytes, resume);
+    this.#engine = engine;
+    this.#file = file;
+    this.#buffers = new Buffers(allocator.blocks.pieceBytes, resume);
     this.#waiters = new Waiters(resume);
   }
 
-  /**
-   * Host offset of a new cluster, or -errno. `Allocator.fresh` then says whether it reads as zeros.
-   * @param relieve Writes changed refcounts, so that others can be loaded.
-   */
-  *allocate(request: number, io: HostIo, relieve: () => Task): Task {
+  /** Host offset of a new cluster, or -errno. `Allocator.fresh` then says whether it reads as zeros. */
+  *allocate(request: number, relieve: Relieve): Task {
     if (this.#retired.length > 0) {
-      const error = yield* this.settle(request, io, FREED_AT_ONCE, relieve);
+      const error = yield* this.settle(request, FREED_AT_ONCE, relieve);
       if (error < 0) return error;
     }
     for (;;) {
       const host = this.allocator.allocate();
-      if (host === TABLE_FULL) return -ERRNO.ENOSPC;
       if (host >= 0) return host;
-      const error =
-        host === NEEDS_ROOM ? yield* this.#makeRoom(io) : yield* this.#load(request, io, relieve);
+      const error = yield* this.#provide(request, host, relieve);
       if (error < 0) return error;
     }
   }
 
-  /**
-   * Host offset of `count` consecutive new clusters, or -errno.
-   * @param giveBack Called with allocated clusters that are not needed.
-   */
-  *allocateRun(
-    request: number,
-    io: HostIo,
-    count: number,
-    clusterBytes: number,
-    giveBack: (hosts: number[]) => void,
-    relieve: () => Task,
-  ): Task {
+  /** Host offset of `count` consecutive new clusters, or -errno. */
+  *allocateRun(request: number, count: number, relieve: Relieve): Task {
+    const { allocator } = this;
     let run: number[] = [];
     // Other requests may allocate while this one waits for refcounts; then it starts again.
     for (let step = 0; step < RUN_STEPS_MAX + 4 * count; step++) {
-      let host = run.length === 0 ? this.allocator.reserve(count) : 0;
-      if (host === 0) host = this.allocator.allocateNext();
+      let host = run.length === 0 ? allocator.reserve(count) : 0;
+      if (host === 0) host = allocator.allocateNext();
       if (host < 0) {
-        let error = -ERRNO.ENOSPC;
-        if (host === NEEDS_PIECE) error = yield* this.#load(request, io, relieve);
-        else if (host === NEEDS_ROOM) error = yield* this.#makeRoom(io);
+        const error = yield* this.#provide(request, host, relieve);
         if (error === 0) continue;
-        giveBack(run);
+        this.#freeAll(run);
         return error;
       }
-      if (run.length > 0 && host !== run.at(-1)! + clusterBytes) {
-        giveBack(run);
+      if (run.length > 0 && host !== run.at(-1)! + allocator.clusterBytes) {
+        this.#freeAll(run);
         run = [];
       }
       run.push(host);
       if (run.length === count) return run[0]!;
     }
-    giveBack(run);
+    this.#freeAll(run);
     return -ERRNO.ENOSPC;
   }
 
+  #freeAll(hosts: number[]): void {
+    for (const host of hosts.reverse()) this.allocator.free(host);
+  }
+
+  /** Provides what an allocation lacks. 0, and it is to be tried again; or -errno. */
+  *#provide(request: number, lacking: number, relieve: Relieve): Task {
+    if (lacking === TABLE_FULL) return -ERRNO.ENOSPC;
+    if (lacking === NEEDS_ROOM) return yield* this.#makeRoom(request);
+    return yield* this.#load(request, relieve);
+  }
+
   /** The refcount of a cluster, or -errno. */
-  *refcountOf(request: number, io: FlushIo, cluster: number, relieve: () => Task): Task {
+  *refcountOf(request: number, cluster: number, relieve: Relieve): Task {
     for (;;) {
       const count = this.allocator.refcountOf(cluster);
       if (count !== NEEDS_PIECE) return count;
-      const error = yield* this.#load(request, io, relieve);
+      const error = yield* this.#load(request, relieve);
       if (error < 0) return error;
     }
   }
@@ -116,7 +107,7 @@ export class RefcountIo {
   }
 
   /** Takes references away as `retire` says, from at most `most` clusters of data. 0 or -errno. */
-  *settle(request: number, io: FlushIo, most: number, relieve: () => Task): Task {
+  *settle(request: number, most: number, relieve: Relieve): Task {
     for (let left = most; left > 0; ) {
       const first = this.#retired[0];
       if (first === undefined || !first.drained()) return 0;
@@ -128,7 +119,7 @@ export class RefcountIo {
       while (data.length + tables.length > 0) {
         const isTable = data.length === 0;
         const list = isTable ? tables : data;
-        const error = yield* this.#decrement(request, io, list.at(-1)!, isTable, relieve);
+        const error = yield* this.#decrement(request, list.at(-1)!, isTable, relieve);
         if (error < 0) {
           // Until their refcounts can be read these clusters are leaks, which only take room.
           this.#retired.unshift({ data, tables, drained: first.drained });
@@ -140,34 +131,35 @@ export class RefcountIo {
     return 0;
   }
 
-  *#decrement(
-    request: number,
-    io: FlushIo,
-    offset: number,
-    isTable: boolean,
-    relieve: () => Task,
-  ): Task {
+  *#decrement(request: number, offset: number, isTable: boolean, relieve: Relieve): Task {
     while (this.allocator.decrement(offset, isTable) === NEEDS_PIECE) {
-      const error = yield* this.#load(request, io, relieve);
+      const error = yield* this.#load(request, relieve);
       if (error < 0) return error;
     }
     return 0;
   }
 
   /** Reserves room on the host for a refcount block and the first cluster that it counts. */
-  *#makeRoom(io: HostIo): Task {
+  *#makeRoom(request: number): Task {
     const { allocator } = this;
-    const result = yield io.reserve(allocator.wantedRoom, 2 * allocator.clusterBytes);
+    const length = 2 * allocator.clusterBytes;
+    const result = yield this.#engine.allocate(
+      request,
+      this.#file,
+      0,
+      allocator.wantedRoom,
+      length,
+    );
     if (result < 0 && result !== -ERRNO.EOPNOTSUPP) return result;
     allocator.roomMade();
     return 0;
   }
 
   /** Reads the wanted piece, or waits until another request has read it. 0 or -errno. */
-  *#load(request: number, io: FlushIo, relieve: () => Task): Task {
+  *#load(request: number, relieve: Relieve): Task {
     const { blocks } = this.allocator;
     const piece = blocks.wanted;
-    if (blocks.crowded) return yield* relieve();
+    if (blocks.crowded) return yield* relieve(request);
     if (this.#loading.has(piece)) {
       this.#waiters.add(piece, request);
       yield PENDING;
@@ -176,7 +168,9 @@ export class RefcountIo {
     this.#loading.add(piece);
     const buffer = yield* this.#buffers.take(request);
     const { pieceBytes } = blocks;
-    const got = yield io.read(buffer.address, pieceBytes, blocks.offsetOf(piece));
+    const { address } = buffer;
+    const from = blocks.offsetOf(piece);
+    const got = yield this.#engine.read(request, this.#file, address, pieceBytes, from, false);
     if (got >= 0) {
       const bytes = new Uint8Array(buffer.buffer).slice(0, pieceBytes);
       blocks.loaded(piece, bytes.fill(0, got));

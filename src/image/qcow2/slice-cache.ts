@@ -1,11 +1,14 @@
+import { type Engine, PENDING, type Task } from '../../host/engine.js';
 import type { Mapping } from '../../sys/memory.js';
+import { ERRNO } from '../../util/errno.js';
+import type { Extent } from '../extent.js';
+import { type Resume, Waiters } from '../waiters.js';
 
 /** Result of `find`: the slice is not in the cache. */
 export const MISSING = -1;
-/** Result of `begin`: all places are pinned or being loaded. */
-export const FULL = -2;
-/** Result of `begin`: another request is loading this slice already. */
-export const LOADING = -3;
+
+/** Key of requests that wait for any place in the cache. Slices are numbered from 0. */
+const ANY_PLACE = -1;
 
 /** With fewer places than this, requests in flight would keep taking them from each other. */
 export const PLACES_MIN = 64;
@@ -36,9 +39,13 @@ export class SliceCache {
   /** The places from here on were never used. */
   #fresh = 0;
   #hand = 0;
+  readonly #engine: Engine;
+  readonly #waiters: Waiters;
 
   /** @param memory Room for the slices, page-aligned; its length bounds the cache. */
-  constructor(memory: Mapping, sliceBytes: number) {
+  constructor(memory: Mapping, sliceBytes: number, engine: Engine, resume: Resume) {
+    this.#engine = engine;
+    this.#waiters = new Waiters(resume);
     this.#memory = memory;
     this.#bytes = new Uint8Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
@@ -58,30 +65,47 @@ export class SliceCache {
     return place;
   }
 
-  /** Reserves a place to load a slice into; or FULL, LOADING. `loaded` or `abandon` must follow. */
-  begin(slice: number): number {
-    if (this.#placeOf.has(slice)) return LOADING;
-    const place = this.#takePlace();
-    if (place < 0) return FULL;
+  /** Loads a slice; see `Layer.load`. Requests that want the same slice share one load. */
+  *load(request: number, { slice, file, offset }: Extent): Task {
+    const isLoading = this.#placeOf.has(slice);
+    const place = isLoading ? MISSING : this.#takePlace();
+    if (place === MISSING) {
+      this.#waiters.add(isLoading ? slice : ANY_PLACE, request);
+      yield PENDING;
+      return 0;
+    }
     this.#placeOf.set(slice, place);
     this.#sliceAt[place] = slice;
     this.#state[place] = BUSY;
-    return place;
+    const got = yield* this.#read(request, place, file, offset);
+    if (got >= 0) this.#loaded(place, got);
+    else {
+      this.#placeOf.delete(slice);
+      this.#state[place] = FREE;
+    }
+    this.#waiters.wake(slice);
+    this.#waiters.wake(ANY_PLACE);
+    return Math.min(got, 0);
   }
 
-  /** The address of a place, to read a slice to. */
-  address(place: number): number {
-    return this.#memory.address + place * this.sliceBytes;
-  }
-
-  /** The bytes of a place. */
-  bytesOf(place: number): Uint8Array {
-    const at = place * this.sliceBytes;
-    return this.#bytes.subarray(at, at + this.sliceBytes);
+  /** Reads a slice. The number of bytes, less than a slice only at the end of the file; or -errno. */
+  *#read(request: number, place: number, file: number, offset: number): Task {
+    const { sliceBytes } = this;
+    const address = this.#memory.address + place * sliceBytes;
+    for (let done = 0; ; ) {
+      const to = address + done;
+      const rest = sliceBytes - done;
+      const got = yield this.#engine.read(request, file, to, rest, offset + done, false);
+      // A read with O_DIRECT has reached the end of the file within a block: the rest is not aligned.
+      if (got === -ERRNO.EINVAL && done > 0) return done;
+      if (got < 0) return got;
+      done += got;
+      if (got === 0 || done === sliceBytes) return done;
+    }
   }
 
   /** `bytes` of the slice have been read; bytes past the end of the file are zeros. */
-  loaded(place: number, bytes: number): void {
+  #loaded(place: number, bytes: number): void {
     const at = place * this.sliceBytes;
     this.#bytes.fill(0, at + bytes, at + this.sliceBytes);
     const { words } = this;
@@ -89,12 +113,6 @@ export class SliceCache {
     for (let i = at >> 2; i < end; i++) words[i] = swapBytes(words[i]);
     this.#state[place] = READY;
     this.#used[place] = 1;
-  }
-
-  /** The slice could not be read. */
-  abandon(place: number): void {
-    this.#placeOf.delete(this.#sliceAt[place]);
-    this.#state[place] = FREE;
   }
 
   /** Pins a place. It keeps its slice until `unpin` was called as often as this. */
@@ -108,12 +126,14 @@ export class SliceCache {
 
   /** A copy of a loaded slice in the byte order of the disk. */
   encode(place: number): Uint8Array {
-    const copy = this.bytesOf(place).slice();
+    const at = place * this.sliceBytes;
+    const copy = this.#bytes.slice(at, at + this.sliceBytes);
     const words = new Uint32Array(copy.buffer);
     for (let i = 0; i < words.length; i++) words[i] = swapBytes(words[i]!);
     return copy;
   }
 
+  /** A place for another slice; MISSING if all are pinned or being loaded. */
   #takePlace(): number {
     if (this.#fresh < this.places) return this.#fresh++;
     // Two rounds: the first one clears the marks of use.
@@ -128,7 +148,7 @@ export class SliceCache {
       }
       this.#used[place] = 0;
     }
-    return FULL;
+    return MISSING;
   }
 }
 

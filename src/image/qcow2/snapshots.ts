@@ -3,7 +3,7 @@ import { malformed } from '../refusal.js';
 import * as abi from './abi.js';
 import { getU64, OFFSET_MAX } from './entries.js';
 import { textOf } from './extensions.js';
-import type { QcowLayout } from './layout.js';
+import { geometryOf, type QcowLayout } from './layout.js';
 
 /** An internal snapshot. Plain data. */
 export interface Snapshot {
@@ -29,7 +29,7 @@ const TABLE_BYTES_MAX = 64 << 20;
  *
  * @throws SluiceError EINVAL, exit code 3, for a table that is cut off or out of bounds
  */
-export function readSnapshots(path: string, source: ReadableFile, layout: QcowLayout): Snapshot[] {
+export function readSnapshots(source: ReadableFile, layout: QcowLayout): Snapshot[] {
   const snapshots: Snapshot[] = [];
   const window = new Window(source);
   let at = layout.snapshotsOffset;
@@ -45,12 +45,12 @@ export function readSnapshots(path: string, source: ReadableFile, layout: QcowLa
       tableBytes > TABLE_BYTES_MAX ||
       at + length > source.size
     ) {
-      throw malformed(path, 'its snapshot table is broken or cut off');
+      throw malformed(source.path, 'its snapshot table is broken or cut off');
     }
     const snapshot = parseSnapshot(window.read(at, length), layout);
     l1Entries += snapshot.l1Entries;
     if (!hasPlausibleL1(snapshot, layout, source.size) || l1Entries > abi.SNAPSHOT_L1_ENTRIES_MAX) {
-      throw malformed(path, `its snapshot ${index + 1} has an L1 table that cannot be`);
+      throw malformed(source.path, `its snapshot ${index + 1} has an L1 table that cannot be`);
     }
     snapshots.push(snapshot);
     at += Math.ceil(length / 8) * 8;
@@ -128,13 +128,12 @@ function parseSnapshot(bytes: Uint8Array, layout: QcowLayout): Snapshot {
  */
 export function snapshotLayout(path: string, layout: QcowLayout, snapshot: Snapshot): QcowLayout {
   const { l1Offset, l1Entries, size } = snapshot;
-  const coverage = (layout.clusterBytes / (layout.extendedL2 ? 16 : 8)) * layout.clusterBytes;
   const sane =
     size <= OFFSET_MAX &&
     l1Offset <= OFFSET_MAX &&
     l1Offset % layout.clusterBytes === 0 &&
     l1Entries * 8 <= abi.L1_BYTES_MAX &&
-    l1Entries >= Math.ceil(size / coverage);
+    l1Entries >= Math.ceil(size / geometryOf(layout).l2Coverage);
   if (!sane) throw malformed(path, `snapshot ${JSON.stringify(snapshot.name)} is broken`);
   return { ...layout, l1Offset, l1Entries, size };
 }

@@ -6,10 +6,10 @@ import { DATA, type Extent, newExtent, ZERO } from '../extent.js';
 import type { Layers } from '../layers.js';
 import { Waiters } from '../waiters.js';
 import { type ClusterTarget, ClusterWrites, type OwnFile, ZEROS } from './cluster-writes.js';
-import { Growth } from './growth.js';
+import { grow } from './growth.js';
 import { MetadataFlush } from './metadata-flush.js';
 import type { QcowWriter } from './qcow-writer.js';
-import { type HostIo, RefcountIo } from './refcount-io.js';
+import { RefcountIo } from './refcount-io.js';
 import { MISSING } from './slice-cache.js';
 
 /** Key of requests that wait for a flush; other keys are L1 indices. */
@@ -31,7 +31,6 @@ export class QcowWrites implements LayerWriter {
   readonly #flush: MetadataFlush;
   readonly #watch: () => () => boolean;
   readonly #tables = new Set<number>();
-  readonly #growth: Growth;
   #flushing = false;
 
   /** @param layers The backing chain; its top image is written. */
@@ -44,14 +43,10 @@ export class QcowWrites implements LayerWriter {
     this.#engine = io.engine;
     this.#file = own.file;
     this.#clusters = new ClusterWrites(layer, layers, own, io);
-    this.#refcounts = new RefcountIo(allocator, io.resume);
+    this.#refcounts = new RefcountIo(allocator, io.engine, own.file, io.resume);
     this.#waiters = new Waiters(io.resume);
-    this.#flush = new MetadataFlush(writer, own.hostSize);
+    this.#flush = new MetadataFlush(writer, io.engine, own.file, own.hostSize);
     this.#watch = io.watch;
-    this.#growth = new Growth(writer, {
-      allocateRun: (request, clusters) => this.#allocateRun(request, clusters),
-      zero: (request, offset, length) => this.zero(request, offset, length),
-    });
   }
 
   mapWrite(offset: number, length: number, extent: Extent): boolean {
@@ -74,7 +69,7 @@ export class QcowWrites implements LayerWriter {
   }
 
   grow(request: number, size: number): Task {
-    return this.#growth.grow(request, size);
+    return grow(this.#writer, this, request, size);
   }
 
   /** Makes a range read as zeros: punches holes into allocated clusters, makes others zero clusters. */
@@ -106,7 +101,7 @@ export class QcowWrites implements LayerWriter {
       yield PENDING;
     }
     this.#flushing = true;
-    const result = yield* this.#flushWith(request, this.#hostIo(request), this.#watch, false);
+    const result = yield* this.#flushOnce(request, this.#watch, false);
     this.#flushing = false;
     this.#waiters.wake(FLUSH);
     return result;
@@ -118,15 +113,14 @@ export class QcowWrites implements LayerWriter {
    * and the dirty mark is cleared.
    */
   *close(request: number): Task {
-    const io = this.#hostIo(request);
     const stretched = yield* this.#stretch(request);
     if (stretched < 0) return stretched;
     const drained = (): boolean => true;
     for (let round = 0; round < 2; round++) {
-      const result = yield* this.#flushWith(request, io, () => drained, true);
+      const result = yield* this.#flushOnce(request, () => drained, true);
       if (result < 0) return result;
     }
-    return yield* this.#flush.runClean(io);
+    return yield* this.#flush.runClean(request);
   }
 
   /**
@@ -149,32 +143,15 @@ export class QcowWrites implements LayerWriter {
     return this.#flush.takeLoss();
   }
 
-  *#flushWith(request: number, io: HostIo, watch: () => () => boolean, atEnd: boolean): Task {
-    const writer = this.#writer;
-    const relieve = (): Task => this.#flush.runRefcounts(io);
-    yield* this.#refcounts.settle(request, io, Number.POSITIVE_INFINITY, relieve);
-    const released = writer.takeReleased();
-    const result = yield* this.#flush.run(io, atEnd);
-    if (result < 0) writer.putBack(released);
+  *#flushOnce(request: number, watch: () => () => boolean, atEnd: boolean): Task {
+    const { allocator } = this.#writer;
+    const relieve = (): Task => this.#flush.runRefcounts(request);
+    yield* this.#refcounts.settle(request, Number.POSITIVE_INFINITY, relieve);
+    const released = allocator.takeReleased();
+    const result = yield* this.#flush.run(request, atEnd);
+    if (result < 0) allocator.putBack(released);
     else this.#refcounts.retire(released, watch());
     return result;
-  }
-
-  #hostIo(request: number): HostIo {
-    const engine = this.#engine;
-    const file = this.#file;
-    const { hasDataFile, layer } = this.#writer;
-    return {
-      read: (address, length, offset) => engine.read(request, file, address, length, offset, false),
-      write: (address, length, offset) => {
-        return engine.write(request, file, address, length, offset, false);
-      },
-      sync: () => engine.flush(request, file, true),
-      syncData: () => (hasDataFile ? engine.flush(request, layer.dataFile, true) : 0),
-      // Not ftruncate, which would cut off clusters that are being written past this end.
-      grow: (size) => engine.allocate(request, file, 0, size - 1, 1),
-      reserve: (offset, length) => engine.allocate(request, file, 0, offset, length),
-    };
   }
 
   *#writePiece(request: number, start: number, end: number, source: number): Task {
@@ -199,7 +176,7 @@ export class QcowWrites implements LayerWriter {
     if (result >= 0 && inPlace) return 0;
     const place = result < 0 ? result : yield* this.#prepare(request, start);
     if (place < 0) {
-      if (isNew && !writer.hasDataFile) this.#free(host);
+      if (isNew && !writer.hasDataFile) writer.allocator.free(host);
       return place;
     }
     writer.link(place, start, host, from, to);
@@ -216,9 +193,7 @@ export class QcowWrites implements LayerWriter {
     const { clusterBytes } = writer.layer.geometry;
     if (writer.hasDataFile || host + clusterBytes <= allocator.end) return -ERRNO.EIO;
     const cluster = host / clusterBytes;
-    const relieve = (): Task => this.flush(request);
-    const io = this.#hostIo(request);
-    const count = yield* this.#refcounts.refcountOf(request, io, cluster, relieve);
+    const count = yield* this.#refcounts.refcountOf(request, cluster, this.#flushFirst);
     if (count < 1) return -ERRNO.EIO;
     allocator.extendTo(cluster);
     return writer.isForbidden(host, clusterBytes) ? -ERRNO.EIO : 0;
@@ -260,7 +235,7 @@ export class QcowWrites implements LayerWriter {
       else error = yield* this.#reserve(request, host);
       if (error === 0 && old === 0 && !fresh) error = yield* this.#clusters.clear(request, host);
       if (error < 0) {
-        this.#free(host);
+        this.#writer.allocator.free(host);
         host = error;
       }
     }
@@ -281,32 +256,17 @@ export class QcowWrites implements LayerWriter {
     return Math.min(result, 0);
   }
 
-  /** Frees an allocated cluster to which nothing refers. */
-  #free(host: number): void {
-    const writer = this.#writer;
-    // If its refcount is not in memory, the next flush frees the cluster.
-    if (writer.allocator.free(host) !== 0) writer.giveBack([host]);
-  }
-
   /** Host offset of a new cluster, or -errno. `Allocator.fresh` then says whether it reads as zeros. */
-  *#allocate(request: number): Task {
-    const relieve = (): Task => this.flush(request);
-    return yield* this.#refcounts.allocate(request, this.#hostIo(request), relieve);
+  #allocate(request: number): Task {
+    return this.#refcounts.allocate(request, this.#flushFirst);
   }
 
-  *#allocateRun(request: number, clusters: number): Task {
-    const writer = this.#writer;
-    return yield* this.#refcounts.allocateRun(
-      request,
-      this.#hostIo(request),
-      clusters,
-      writer.layer.geometry.clusterBytes,
-      (hosts) => {
-        for (const host of hosts.reverse()) this.#free(host);
-      },
-      () => this.flush(request),
-    );
+  /** Host offset of `clusters` new clusters in a row, or -errno. */
+  allocateRun(request: number, clusters: number): Task {
+    return this.#refcounts.allocateRun(request, clusters, this.#flushFirst);
   }
+
+  readonly #flushFirst = (request: number): Task => this.flush(request);
 
   /** Host offset for a cluster of data. In a data file it is the offset of the cluster in the disk. */
   *#allocateData(request: number, base: number): Task {

@@ -1,4 +1,4 @@
-import { MAX_IO_BYTES, SLOT_DATA } from '../../buffers/memory.js';
+import { MAX_IO_BYTES, SLOT_DATA, SLOT_EDGES } from '../../buffers/memory.js';
 import type { HostStatus, Task } from '../../host/engine.js';
 import {
   FALLOC_KEEP_SIZE,
@@ -12,7 +12,6 @@ import type { Driver, DriverIo } from '../driver.js';
 import { DATA, type Extent, roundUpToSector } from '../extent.js';
 import { type Readable, readRange } from '../read-range.js';
 import { mapRaw } from './raw-layer.js';
-import { type BlockFile, writeAll, writeUnaligned } from './unaligned-writes.js';
 
 /** Host file of a raw image. */
 export interface RawFile {
@@ -29,37 +28,37 @@ export interface RawFile {
  * A raw image: byte for byte the host file. Its size is the file's, rounded up to whole sectors; the
  * part past the end of the file reads as zeros and is a hole.
  *
- * With an alignment above 1 (O_DIRECT) the host transfers whole blocks only; see unaligned-writes.ts.
+ * With an alignment above 1 (O_DIRECT) the host transfers whole blocks only.
  */
-export class RawDriver implements Driver, Readable, BlockFile {
+export class RawDriver implements Driver, Readable {
   size: number;
   readonly alignment: number;
   readonly lockUnit: number;
   readonly shrinks = true;
   readonly delaysMetadata = false;
   readonly #io: DriverIo;
-  readonly file: number;
-  readonly blockDevice: boolean;
+  readonly #file: number;
+  readonly #blockDevice: boolean;
   #hostSize: number;
   #loss = 0;
 
   constructor({ file, hostSize, alignment, blockDevice }: RawFile, io: DriverIo) {
     this.#io = io;
-    this.file = file;
+    this.#file = file;
     this.#hostSize = hostSize;
-    this.blockDevice = blockDevice;
+    this.#blockDevice = blockDevice;
     this.size = roundUpToSector(hostSize);
     this.alignment = alignment;
     this.lockUnit = alignment;
   }
 
   map(offset: number, length: number, extent: Extent): void {
-    mapRaw(this.file, this.#hostSize, offset, length, extent);
+    mapRaw(this.#file, this.#hostSize, offset, length, extent);
   }
 
   mapWrite(offset: number, length: number, extent: Extent): boolean {
     extent.kind = DATA;
-    extent.file = this.file;
+    extent.file = this.#file;
     extent.offset = offset;
     extent.length = length;
     return ((offset | length) & (this.alignment - 1)) === 0;
@@ -84,18 +83,78 @@ export class RawDriver implements Driver, Readable, BlockFile {
     return readRange(this, engine, memory, request, offset, length, at, done);
   }
 
+  /**
+   * Read, modify, write: moves the payload to its place within whole blocks, fills the edges from the
+   * host file, writes the blocks. The caller has an exclusive lock on them.
+   */
   *write(request: number, offset: number, length: number, source: number): Task {
-    const written = yield* writeUnaligned(this, this.#io, request, offset, length, source);
+    const { bytes } = this.#io.memory;
+    const mask = this.alignment - 1;
+    const before = offset & mask;
+    const whole = (before + length + mask) & ~mask;
+    const after = whole - before - length;
+    const block = offset - before;
+    const slot = this.#io.slotOf(request);
+    const data = slot + SLOT_DATA;
+    const edge = slot + SLOT_EDGES;
+    bytes.copyWithin(data + before, source, source + length);
+    if (before > 0) {
+      const error = yield* this.#readBlock(request, edge, block);
+      if (error < 0) return error;
+      bytes.copyWithin(data, edge, edge + before);
+    }
+    if (after > 0) {
+      const error = yield* this.#readBlock(request, edge, block + whole - this.alignment);
+      if (error < 0) return error;
+      const tail = edge + this.alignment - after;
+      bytes.copyWithin(data + before + length, tail, tail + after);
+    }
+    const got = yield* this.#writeAll(request, data, whole, block);
+    if (got < 0) return got;
+    yield* this.#trimTail(request, offset + length, block + whole);
+    const written = Math.min(length, Math.max(0, got - before));
     if (written > 0) this.written(offset + written);
     return written;
+  }
+
+  /**
+   * Reads the block at `offset`. A block is the least that the host gives, so a shorter answer means
+   * that the file ends there: the rest is zeros. 0 or more, or -errno.
+   */
+  *#readBlock(request: number, at: number, offset: number): Task {
+    const { engine, memory } = this.#io;
+    memory.bytes.fill(0, at, at + this.alignment);
+    if (offset >= this.size) return 0;
+    const address = memory.address + at;
+    return yield engine.read(request, this.#file, address, this.alignment, offset, false);
+  }
+
+  /** Writes whole blocks. Returns bytes written; -errno only if that is none. */
+  *#writeAll(request: number, source: number, length: number, offset: number): Task {
+    const { engine, memory } = this.#io;
+    for (let done = 0; done < length; ) {
+      const address = memory.address + source + done;
+      const rest = length - done;
+      const result = yield engine.write(request, this.#file, address, rest, offset + done, false);
+      if (result <= 0) return done > 0 ? done : result === 0 ? -ERRNO.EIO : result;
+      done += result;
+    }
+    return length;
+  }
+
+  /** Whole blocks larger than a sector may have stretched the host file past the image: cuts it. */
+  *#trimTail(request: number, end: number, blockEnd: number): Task {
+    const wanted = Math.max(this.size, roundUpToSector(end));
+    if (blockEnd <= wanted || this.#blockDevice) return 0;
+    return yield this.#io.engine.resize(request, this.#file, wanted);
   }
 
   /** Zeros are written where the host can neither zero nor punch. */
   *allocate(request: number, mode: number, offset: number, length: number): Task {
     const { engine } = this.#io;
-    const file = this.file;
+    const file = this.#file;
     // A block device has no size to keep, and refuses a mode that says otherwise.
-    const wanted = this.blockDevice ? mode | FALLOC_KEEP_SIZE : mode;
+    const wanted = this.#blockDevice ? mode | FALLOC_KEEP_SIZE : mode;
     const end = offset + length;
     const keepsSize = (mode & FALLOC_KEEP_SIZE) !== 0;
     let result = yield engine.allocate(request, file, wanted, offset, length);
@@ -116,8 +175,8 @@ export class RawDriver implements Driver, Readable, BlockFile {
 
   /** A block device knows no holes: it is data up to its end. */
   *seek(request: number, offset: number, whence: number): Task {
-    if (this.blockDevice) return whence === SEEK_DATA ? offset : this.size;
-    const result = yield this.#io.engine.seek(request, this.file, offset, whence);
+    if (this.#blockDevice) return whence === SEEK_DATA ? offset : this.size;
+    const result = yield this.#io.engine.seek(request, this.#file, offset, whence);
     // The image may have been cut meanwhile.
     if (offset >= this.size) return -ERRNO.ENXIO;
     // The host knows nothing at or past its end of file. There the image has a tail, a hole.
@@ -125,23 +184,23 @@ export class RawDriver implements Driver, Readable, BlockFile {
   }
 
   *resize(request: number, size: number): Task {
-    const result = yield this.#io.engine.resize(request, this.file, size);
+    const result = yield this.#io.engine.resize(request, this.#file, size);
     if (result === 0) this.#resized(size);
     return result;
   }
 
   *flush(request: number, dataOnly: boolean): Task {
-    const result = yield this.#io.engine.flush(request, this.file, dataOnly);
+    const result = yield this.#io.engine.flush(request, this.#file, dataOnly);
     if (result < 0) this.#loss = -result;
     return result;
   }
 
   *setTimes(request: number, times: Uint8Array): Task {
-    return yield this.#io.engine.setTimes(request, this.file, times);
+    return yield this.#io.engine.setTimes(request, this.#file, times);
   }
 
   *status(request: number, status: HostStatus): Task {
-    return yield this.#io.engine.status(request, this.file, status);
+    return yield this.#io.engine.status(request, this.#file, status);
   }
 
   takeLoss(): number {
@@ -167,7 +226,7 @@ export class RawDriver implements Driver, Readable, BlockFile {
     memory.bytes.fill(0, zeros, zeros + MAX_IO_BYTES);
     for (let done = 0; done < length; ) {
       const bytes = Math.min(MAX_IO_BYTES, length - done);
-      const result = yield* writeAll(this, this.#io, request, zeros, bytes, offset + done);
+      const result = yield* this.#writeAll(request, zeros, bytes, offset + done);
       if (result < 0) return result;
       done += result;
     }

@@ -65,7 +65,7 @@ class HostFile {
       this.tableOffset = blocks.tableOffset;
       this.tableEntries = (blocks.tableClusters * this.#clusterBytes) / 8;
     }
-    blocks.staged();
+    stage.ended(true);
   }
 }
 
@@ -150,7 +150,7 @@ for (const [clusterBytes, order] of [
             if (isOld && allocator.fresh) throw new Error(`${host} is not zeros`);
             used.add(host);
           }
-          for (const offset of allocator.releasedTables.splice(0)) {
+          for (const offset of allocator.released.tables.splice(0)) {
             file.write(allocator);
             free(allocator, file, offset, true);
           }
@@ -203,8 +203,8 @@ test('the table of refcounts moves when it is full, and its old clusters come fr
   const allocator = new Allocator(layout, table, end, metadata, 1 << 20);
   const first = allocate(allocator, file);
   t.true(first < 8 << 20);
-  while (allocator.releasedTables.length === 0) t.not(allocate(allocator, file), TABLE_FULL);
-  t.deepEqual(allocator.releasedTables, [512]);
+  while (allocator.released.tables.length === 0) t.not(allocate(allocator, file), TABLE_FULL);
+  t.deepEqual(allocator.released.tables, [512]);
   t.is(file.tableOffset, 512, 'not before it is written');
   file.write(allocator);
   t.is(file.tableOffset, 8 << 20, 'behind all that the old table counts');

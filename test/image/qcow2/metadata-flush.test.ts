@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { Engine } from '../../../src/host/engine.js';
 import { openChain } from '../../../src/image/open-chain.js';
-import { type FlushIo, MetadataFlush } from '../../../src/image/qcow2/metadata-flush.js';
+import { MetadataFlush } from '../../../src/image/qcow2/metadata-flush.js';
 import type { QcowImage } from '../../../src/image/qcow2/open-image.js';
 import { QcowLayer } from '../../../src/image/qcow2/qcow-layer.js';
 import { QcowWriter } from '../../../src/image/qcow2/qcow-writer.js';
@@ -15,22 +16,20 @@ import { TMPFS, tempFolder } from '../../helpers/temp.js';
 /** One step of a flush: bytes written, or null for a barrier. */
 type Step = { offset: number; bytes: Buffer } | null;
 
-/** Host calls that record the steps. */
-function recorder(steps: Step[]): FlushIo {
-  const none = (): number => 0;
-  return {
-    read: none,
-    syncData: none,
-    grow: none,
-    write: (address, length, offset) => {
+/** An engine that records the steps. */
+function recorder(steps: Step[]): Engine {
+  const engine: Pick<Engine, 'write' | 'flush' | 'allocate'> = {
+    write: (_request, _file, address, length, offset) => {
       steps.push({ offset, bytes: Buffer.from(bytesAt(address, length)) });
       return length;
     },
-    sync: () => {
+    flush: () => {
       steps.push(null);
       return 0;
     },
+    allocate: () => 0,
   };
+  return engine as Engine;
 }
 
 /** The image after `at` steps; `kept` selects the steps since the last barrier that reach the disk. */
@@ -61,11 +60,11 @@ qemuTest('a table of refcounts moves: power may fail between any two writes', as
   const chain = openChain(path, { format: 'qcow2', backingFormats: [], snapshot: null });
   const { file, image } = chain.layers[0]!;
   const qcow = (image as QcowImage).part;
-  const part = readForWriting(path, file, qcow);
-  const cache = new SliceCache(mapAnonymous(64 * 512), 512);
-  // Everything it needs is in memory.
-  const loads = null as never;
-  const layer = new QcowLayer(qcow.layout, part.l1, cache, loads, 0, 0);
+  const part = readForWriting(file, qcow);
+  const steps: Step[] = [];
+  const engine = recorder(steps);
+  const cache = new SliceCache(mapAnonymous(64 * 512), 512, engine, () => {});
+  const layer = new QcowLayer(qcow.layout, part.l1, cache, 0, 0);
   const writer = new QcowWriter(layer, part, file.size, 1 << 20);
   const { allocator } = writer;
   const { blocks } = allocator;
@@ -75,8 +74,7 @@ qemuTest('a table of refcounts moves: power may fail between any two writes', as
     if (host < 0) blocks.loaded(blocks.wanted, file.read(blocks.offsetOf(blocks.wanted), 512));
   }
   chain.close();
-  const steps: Step[] = [];
-  const flush = new MetadataFlush(writer, file.size).run(recorder(steps), false);
+  const flush = new MetadataFlush(writer, engine, 0, file.size).run(0, false);
   let step = flush.next(0);
   while (!step.done) step = flush.next(step.value);
   t.is(step.value, 0);

@@ -16,6 +16,7 @@ const DIRTY_BYTE = 79;
 
 /** An image in memory. After `writesLeft` writes every further write fails. */
 class MemoryFile implements WritableFile {
+  readonly path = 'vm';
   #memory: Buffer;
   #size: number;
   allocated: number;
@@ -56,7 +57,7 @@ class MemoryFile implements WritableFile {
 
 function rebuild(file: MemoryFile, snapshots: readonly Snapshot[], windowClusters?: number): void {
   const layout = parseHeader('vm', file.bytes);
-  for (const part of rebuildRefcounts('vm', file, layout, snapshots, windowClusters)) {
+  for (const part of rebuildRefcounts(file, layout, snapshots, windowClusters)) {
     if (!(part >= 0 && part <= 1)) throw new Error(`progress ${part}`);
   }
 }
@@ -267,7 +268,7 @@ const HOSTILE: [string, (bytes: Buffer, l2: number) => void, RegExp][] = [
   [
     'a block of refcounts behind the file',
     (b) => b.writeBigUInt64BE(1n << 40n, u64(b, 48)),
-    /behind the end/,
+    /refcount table entry 0/,
   ],
 ];
 

@@ -1,17 +1,13 @@
 import test from 'ava';
-import type { Task } from '../../../src/host/engine.js';
+import type { Engine, Task } from '../../../src/host/engine.js';
 import { Allocator } from '../../../src/image/qcow2/allocator.js';
 import type { QcowLayout } from '../../../src/image/qcow2/layout.js';
-import { type HostIo, RefcountIo } from '../../../src/image/qcow2/refcount-io.js';
+import { RefcountIo } from '../../../src/image/qcow2/refcount-io.js';
 
 const CLUSTER = 65536;
 
 /** No I/O is needed, because all blocks are new. */
-const NO_IO = {
-  read: () => {
-    throw new Error('a read');
-  },
-} as unknown as HostIo;
+const NO_IO = {} as Engine;
 
 const noRelief = (): Task => {
   throw new Error('nothing is crowded');
@@ -25,10 +21,10 @@ function setUp() {
     refcountTableClusters: 1,
   } as QcowLayout;
   const allocator = new Allocator(layout, new Float64Array(8192), CLUSTER, new Set([0]), 1 << 20);
-  const refcounts = new RefcountIo(allocator, () => {});
+  const refcounts = new RefcountIo(allocator, NO_IO, 0, () => {});
   for (let i = 0; i < 9; i++) allocator.allocate();
   const allocate = (): number => {
-    const step = refcounts.allocate(0, NO_IO, noRelief).next();
+    const step = refcounts.allocate(0, noRelief).next();
     if (step.done !== true) throw new Error('it waits');
     return step.value / CLUSTER;
   };

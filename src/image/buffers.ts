@@ -1,13 +1,13 @@
-import { PENDING } from '../../host/engine.js';
-import { type Mapping, mapAnonymous } from '../../sys/memory.js';
-import { type Resume, Waiters } from '../waiters.js';
+import { PENDING } from '../host/engine.js';
+import { type Mapping, mapAnonymous } from '../sys/memory.js';
+import { type Resume, Waiters } from './waiters.js';
 
-/** The number of clusters of an image that can be copied at the same time. */
+/** Clusters of an image that are copied, or read to be inflated, at the same time: more gain nothing. */
 const BUFFERS = 8;
 const ANY = 0;
 
-/** Buffers in which clusters are assembled before they are written. */
-export class ClusterBuffers {
+/** Buffers of one image for clusters and tables: outside the plane's memory, and a few at a time. */
+export class Buffers {
   readonly #bytes: number;
   readonly #waiters: Waiters;
   readonly #free: Mapping[] = [];

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { fusermountMountError, fusermountUnmountError } from '../../src/fuse/fusermount-errors.js';
+import { fusermountMountError, fusermountUnmountError } from '../../src/fuse/fusermount.js';
 
 // The messages are those of fusermount3 3.14.
 for (const [stderr, errno, text] of [
