@@ -85,7 +85,9 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   t.deepEqual(
     paths.filter(
       (path) =>
-        !/^dist\/(.*\.js|package\.json|LICENSES)$|^docs\/[\w-]+\.md$|^[A-Zp][^/]*$/.test(path),
+        !/^dist\/(.*\.js|package\.json|LICENSES)$|^docs\/[\w-]+\.(md|svg)$|^[A-Zp][^/]*$/.test(
+          path,
+        ),
     ),
     [],
   );
