@@ -91,9 +91,11 @@ async function main(): Promise<number> {
   const coverage = new Coverage();
   const faults: Result[] = [];
   let runs = 0;
+  let cpuMs = 0;
   const start = performance.now();
   const take = (result: Result): boolean => {
     runs++;
+    cpuMs += result.cpuMs;
     coverage.merge(result.coverage);
     if (result.fault === null) return true;
     faults.push(result);
@@ -115,9 +117,8 @@ async function main(): Promise<number> {
     for (const hole of holes(coverage)) console.log(`never reached: ${hole}`);
   }
   const rate = Math.round((60 * runs) / seconds);
-  console.log(
-    `${runs} runs in ${Math.round(seconds)} s (${rate} a minute), ${faults.length} failed`,
-  );
+  const each = `${rate} a minute, ${Math.round(cpuMs / runs)} ms of processor time each`;
+  console.log(`${runs} runs in ${Math.round(seconds)} s (${each}), ${faults.length} failed`);
   return faults.length > 0 ? 1 : 0;
 }
 

@@ -3,6 +3,8 @@ import type { ImagePlan, Template } from './plan.js';
 import type { World } from './world.js';
 
 const SECTOR = 512;
+/** A growable image can get this much longer. */
+const GROWTH_BYTES = 640 << 10;
 
 export function roundUpToSector(size: number): number {
   return Math.ceil(size / SECTOR) * SECTOR;
@@ -31,8 +33,7 @@ export class Image {
     this.plan = plan;
     this.template = template;
     this.path = path;
-    const growth = plan.growable ? Math.max(base.length * template.growth, 64 << 10) : 0;
-    const all = Buffer.alloc(Math.max(base.length, growth));
+    const all = Buffer.alloc(base.length + (plan.growable ? GROWTH_BYTES : 0));
     base.copy(all);
     this.contents = new Contents(all);
     this.contents.ends.push(template.size);

@@ -98,7 +98,8 @@ class Run {
   async session(plan: SessionPlan, number: number): Promise<void> {
     const { seed } = this.#plan;
     const opened = await this.#open(plan.readOnly);
-    const before = this.#images.map((image) => readFileSync(image.path));
+    const isCut = plan.end === 'power cut' && !plan.readOnly;
+    const before = isCut ? this.#images.map((image) => readFileSync(image.path)) : [];
     const configs = this.#configs(opened, plan);
     let outcome: Outcome;
     const session = new Session(
@@ -112,7 +113,7 @@ class Run {
     );
     try {
       this.#forgetMarks();
-      outcome = session.run(plan.end === 'power cut' ? configs : []);
+      outcome = session.run(isCut ? configs : []);
       this.operations += outcome.files.operations;
     } finally {
       opened.close();
@@ -122,7 +123,7 @@ class Run {
       if (!outcome.isFlushed) image.mayLeak = true;
       image.lostAt = outcome.files.lostAt.get(configs[index]!.image.files[0]!.descriptor) ?? 0;
     }
-    if (plan.end === 'power cut' && !plan.readOnly) this.#cutPower(before, configs, outcome.files);
+    if (isCut) this.#cutPower(before, configs, outcome.files);
     await this.#verify(plan, outcome);
   }
 

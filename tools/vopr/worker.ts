@@ -19,6 +19,8 @@ export interface Result {
   fault: string | null;
   /** Of the host. */
   operations: number;
+  /** Processor time that it took, milliseconds. */
+  cpuMs: number;
   /** Of this run. */
   coverage: [string, number][];
 }
@@ -35,13 +37,16 @@ const memory = new SimMemory();
 process.on('message', async ({ seed, wishes }: Order) => {
   const coverage = new Coverage();
   const bench = { folder: process.argv[2]!, memory, coverage, trace: null };
-  const result: Result = { seed, fault: null, operations: 0, coverage: [] };
+  const result: Result = { seed, fault: null, operations: 0, cpuMs: 0, coverage: [] };
+  const start = process.cpuUsage();
   try {
     const keep = wishes.keep === undefined ? undefined : new Set(wishes.keep);
     result.operations = await runSeed(seed, bench, { ...wishes, keep });
   } catch (error) {
     result.fault = describe(error);
   }
+  const { user, system } = process.cpuUsage(start);
+  result.cpuMs = (user + system) / 1000;
   result.coverage = [...coverage.counts];
   process.send!(result);
 });
