@@ -70,11 +70,26 @@ function* orders(options: Options, first: number, wishes: Order['wishes']): Gene
   }
 }
 
-/** A run for each operation of the host in the first session of a seed. */
-function* failures(options: Options, first: number, operations: number): Generator<Order> {
-  const { forever, step, image, end } = options;
-  for (let failing = 1; failing <= operations; failing += step) {
-    yield { seed: first, wishes: { failing, forever, template: image, end: end as EndKind } };
+/** A run for each operation of the host in the only session of a seed, with an image of each kind. */
+async function eachFailure(
+  { forever, step, image, end = 'umount' }: Options,
+  seed: number,
+  fleet: Fleet,
+  take: (result: Result) => boolean,
+): Promise<void> {
+  const kinds = image === undefined ? TEMPLATES.keys() : [image];
+  for (const template of kinds) {
+    const wishes = { template, end: end as EndKind, forever };
+    let operations = 0;
+    await fleet.run([{ seed, wishes: { ...wishes, failing: 0 } }].values(), (result) => {
+      operations = result.operations;
+      return take(result);
+    });
+    const count = Math.floor(operations / step);
+    console.log(`${TEMPLATES[template]!.title}: ${count} of ${operations} operations fail in turn`);
+    const failing = Array.from({ length: count }, (_, at) => (at + 1) * step);
+    const runs = failing.map((one) => ({ seed, wishes: { ...wishes, failing: one } }));
+    await fleet.run(runs.values(), take);
   }
 }
 
@@ -102,15 +117,8 @@ async function main(): Promise<number> {
     console.log(`seed ${result.seed}: ${result.fault}`);
     return faults.length < 20;
   };
-  if (options.each) {
-    let operations = 0;
-    const whole = { ...wishes, failing: 0 };
-    await fleet.run([{ seed: first, wishes: whole }].values(), (result) => {
-      operations = result.operations;
-      return true;
-    });
-    await fleet.run(failures(options, first, operations), take);
-  } else await fleet.run(orders(options, first, wishes), take);
+  if (options.each) await eachFailure(options, first, fleet, take);
+  else await fleet.run(orders(options, first, wishes), take);
   const seconds = (performance.now() - start) / 1000;
   if (options.coverage) {
     for (const line of coverage.lines()) console.log(line);
