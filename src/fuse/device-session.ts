@@ -134,9 +134,10 @@ export class DeviceSession implements Wire {
 
   #remember(header: number): number {
     const place = this.#nextPlace++ & (PLACES - 1);
-    const { words } = this.#memory;
-    this.#sentLow[place] = words[(header + fuse.OUT_UNIQUE) >> 2]!;
-    this.#sentHigh[place] = words[(header + fuse.OUT_UNIQUE + 4) >> 2]!;
+    const { view } = this.#memory;
+    // A header can be at any byte: it stands right before data that is not aligned.
+    this.#sentLow[place] = view.getUint32(header + fuse.OUT_UNIQUE, true);
+    this.#sentHigh[place] = view.getUint32(header + fuse.OUT_UNIQUE + 4, true);
     return place;
   }
 

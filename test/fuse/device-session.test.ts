@@ -2,10 +2,12 @@ import test from 'ava';
 import { Memory, replyOffset } from '../../src/buffers/memory.js';
 import * as fuse from '../../src/fuse/abi.js';
 import { DeviceSession } from '../../src/fuse/device-session.js';
+import { bytesAt } from '../../src/sys/memory.js';
 import type { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';
 
 const EINVAL = 22;
+const EIO = 5;
 const ENOENT = 2;
 const ENODEV = 19;
 
@@ -26,9 +28,9 @@ function setUp() {
     },
   } as unknown as Ring;
   const session = new DeviceSession(ring, 0, memory, (text) => warnings.push(text));
-  /** Sends the reply of a request; returns the index in its user data. */
-  const send = (request: number, unique: number): number => {
-    const at = replyOffset(request);
+  /** Sends the reply of a request, `skip` bytes further on; returns the index in its user data. */
+  const send = (request: number, unique: number, skip = 0): number => {
+    const at = replyOffset(request) + skip;
     memory.view.setUint32(at + fuse.OUT_UNIQUE, unique, true);
     memory.view.setUint32(at + fuse.OUT_UNIQUE + 4, 7, true);
     session.send(request, at, 16, false);
@@ -48,6 +50,18 @@ test('a reply that the kernel refuses is told, and its caller gets EIO', (t) => 
   session.sendFailed(entries[2]!.tag & TAG_INDEX, -EINVAL);
   t.is(entries.length, 3);
   t.is(session.ended, 0);
+});
+
+test('EIO reaches the caller of a reply whose header is not aligned', (t) => {
+  const { session, entries, send } = setUp();
+  session.sendFailed(send(1, 100, 3), -EINVAL);
+  const header = bytesAt(entries[1]!.address, 16);
+  const view = new DataView(header.buffer, header.byteOffset, 16);
+  t.deepEqual(
+    [view.getUint32(fuse.OUT_UNIQUE, true), view.getUint32(fuse.OUT_UNIQUE + 4, true)],
+    [100, 7],
+  );
+  t.is(view.getInt32(fuse.OUT_ERROR, true), -EIO);
 });
 
 test('a caller that is gone needs no answer', (t) => {
