@@ -1,0 +1,112 @@
+import { cp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { run, start, stop } from '../lib/process.js';
+import { changed, type Mutation } from './mutation.js';
+
+/** All that is copied: the sources, and what the compiler and Node.js need. */
+const COPIED = ['src', 'tools', 'package.json', 'tsconfig.json'];
+const ENTRIES = ['tools/vopr.ts', 'tools/vopr/worker.ts'];
+const COMPILE_MS = 300_000;
+const LOOK_MS = 250;
+/** Clock ticks of a second in /proc, as on every Linux that Node.js runs on. */
+const TICKS = 100;
+
+/** How runs of the simulator with a mutation went. */
+export interface Hunt {
+  /** `seed N: what it does wrong`; null: no run has found anything. */
+  found: string | null;
+  /** Processor time of all runs, seconds. */
+  seconds: number;
+}
+
+/** How runs are made. */
+export interface HuntOptions {
+  seed: number;
+  jobs: number;
+  /** Processor time of all jobs together, seconds. */
+  seconds: number;
+}
+
+/** A copy of the sources that can be mutated, compiled and run. */
+export class Bench {
+  readonly #folder: string;
+
+  /** @param folder Empty; for the copy. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Copies the sources of the working directory. */
+  async prepare(): Promise<void> {
+    for (const name of COPIED) await cp(name, join(this.#folder, name), { recursive: true });
+    await symlink(resolve('node_modules'), join(this.#folder, 'node_modules'));
+    // A mutation may leave something unused. All else about types must be right.
+    const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false };
+    const config = { extends: './tsconfig.json', compilerOptions, include: [], files: ENTRIES };
+    await writeFile(join(this.#folder, 'mutants.json'), JSON.stringify(config));
+  }
+
+  /** Runs the simulator with a mutation until the first failure. Throws if it cannot be compiled. */
+  async hunt(mutation: Mutation, options: HuntOptions): Promise<Hunt> {
+    const originals = new Map<string, string>();
+    try {
+      for (const change of mutation.changes) {
+        const path = join(this.#folder, 'src', change.file);
+        const text = await readFile(path, 'utf8');
+        if (!originals.has(path)) originals.set(path, text);
+        await writeFile(path, changed(text, mutation, change));
+      }
+      await this.#compile(mutation);
+      return await this.#run(options);
+    } finally {
+      for (const [path, text] of originals) await writeFile(path, text);
+    }
+  }
+
+  async #compile({ name }: Mutation): Promise<void> {
+    const words = ['node_modules/typescript/bin/tsc', '-p', join(this.#folder, 'mutants.json')];
+    await run(process.execPath, words, COMPILE_MS).catch((error) => {
+      throw new Error(`${name}: it cannot be compiled: ${error.message}`);
+    });
+  }
+
+  async #run({ seed, jobs, seconds }: HuntOptions): Promise<Hunt> {
+    const tool = join(this.#folder, 'build/tools/vopr.js');
+    const words = [tool, '--seed', seed, '--runs', 1e9, '--jobs', jobs, '--no-coverage'];
+    const vopr = await start(process.execPath, words.map(String), this.#folder);
+    try {
+      // The images are made before the first line is printed. That takes the same time for each mutation.
+      let before = 0;
+      for (;;) {
+        const used = await groupSeconds(vopr.pid);
+        const isAlive = vopr.isAlive();
+        const [first, found] = vopr.output().split('\n');
+        if (!first?.startsWith('first seed')) before = used;
+        if (found !== undefined) {
+          return { found: found.replaceAll(`${this.#folder}/`, ''), seconds: used - before };
+        }
+        if (!isAlive) throw new Error(`the simulator has ended: ${vopr.output()}`);
+        if (used - before > seconds) return { found: null, seconds: used - before };
+        await delay(LOOK_MS);
+      }
+    } finally {
+      await stop(vopr);
+    }
+  }
+}
+
+/** Processor time of a process group, with that of processes that it has waited for. */
+async function groupSeconds(group: number): Promise<number> {
+  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  let ticks = 0;
+  for (const id of processes) {
+    const stat = await readFile(`/proc/${id}/stat`, 'utf8').catch(() => null);
+    if (stat === null) continue;
+    // The name may hold spaces. Field 5 is the group; 14 to 17 are times, those of children last.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (Number(fields[2]) !== group) continue;
+    for (const field of fields.slice(11, 15)) ticks += Number(field);
+  }
+  return ticks / TICKS;
+}
