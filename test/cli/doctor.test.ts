@@ -1,6 +1,7 @@
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import { ownNamespace } from '../helpers/namespace.js';
 import { OtherUser } from '../helpers/other-user.js';
 import { mountTest, requires } from '../helpers/requires.js';
 import { type Ended, run, sluice, sluiceWords } from '../helpers/run.js';
@@ -56,7 +57,7 @@ function stateOf({ checks }: Diagnosis, wanted: string): string {
 function behind(line: string, before: readonly string[] = []): Promise<Ended> {
   const program = [...before, process.execPath, ...sluiceWords('doctor', '--json')];
   const shell = ['sh', '-c', `${line} && exec "$@"`, 'sh', ...program];
-  return run('unshare', ['--mount', '--propagation', 'private', ...shell]);
+  return run('unshare', ownNamespace(shell));
 }
 
 mountTest('on a machine that has all, a mount works by the ring: text and --json', async (t) => {

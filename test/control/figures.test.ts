@@ -5,6 +5,7 @@ import { FigureReader, type GroupFigures } from '../../src/control/figures.js';
 import { Counters, type FigureNews } from '../../src/throttle/stats.js';
 import { type Group, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
+import { IN_THE_END_MS } from '../helpers/proc.js';
 
 /** A throttle, and a reader that gets its reports as another thread would. */
 function setUp() {
@@ -115,7 +116,7 @@ test('figures of a thread that never answers are read while it counts', async (t
   });
   const reads = (): number => [...reader.groups()][0]!.total.rios;
   const first = reads();
-  const end = performance.now() + 10_000;
+  const end = performance.now() + IN_THE_END_MS;
   while (reads() === first && performance.now() < end);
   t.true(reads() > first);
   const [root] = reader.groups();

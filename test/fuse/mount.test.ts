@@ -20,6 +20,7 @@ import test, { type ExecutionContext } from 'ava';
 import koffi from 'koffi';
 import { type FuseMount, mountFuse } from '../../src/fuse/mount.js';
 import { SluiceError } from '../../src/util/errors.js';
+import { ownNamespace } from '../helpers/namespace.js';
 
 // No daemon answers here: INIT stays unread, and every access to a mount would wait for ever. umount(8)
 // calls stat(2) on the mount; therefore these tests use plain system calls.
@@ -266,7 +267,7 @@ async function child(
   const json = JSON.stringify({ ...request(changes.mountpoint), ...changes });
   const node = ['env', `PATH=${path}`, process.execPath, '--input-type=module', '-e', CHILD, json];
   const shell = ['sh', '-c', PRIVATE_DEV, 'sh', dev, 'setpriv', ...args, ...node];
-  const { stdout } = await run('unshare', ['--mount', '--propagation', 'private', ...shell], {
+  const { stdout } = await run('unshare', ownNamespace(shell), {
     timeout: 30_000,
     cwd: '/',
   });

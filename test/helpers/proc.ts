@@ -39,7 +39,7 @@ export function isAlive(pid: number): boolean {
 }
 
 /** State letter of a process, such as `D` for an uninterruptible wait; null if it is gone. */
-function stateOf(pid: number): string | null {
+export function stateOf(pid: number): string | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name in parentheses may contain spaces and parentheses.
@@ -75,8 +75,11 @@ export function holdersOf(point: string): string[] {
   });
 }
 
+/** For what comes without doubt, but late on a machine that has much else to do. */
+export const IN_THE_END_MS = 60_000;
+
 /** Repeats a check until it succeeds, for asynchronous effects of the kernel. False after the limit. */
-export async function eventually(limitMs: number, check: () => boolean): Promise<boolean> {
+export async function eventually(check: () => boolean, limitMs = IN_THE_END_MS): Promise<boolean> {
   const end = performance.now() + limitMs;
   while (!check()) {
     if (performance.now() > end) return false;

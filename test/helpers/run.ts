@@ -63,7 +63,7 @@ export class Child {
   }
 
   /** Waits for the end; after the limit the child is killed. */
-  async within(limitMs: number): Promise<Ended> {
+  async within(limitMs = DEFAULT_LIMIT_MS): Promise<Ended> {
     const late = await expires(limitMs, this.ended);
     if (late !== EXPIRED) return late;
     this.process.kill('SIGKILL');

@@ -16,7 +16,7 @@ export function slowDisk(t: ExecutionContext, pid: number, path: string, iops: n
   mkdirSync(group);
   t.teardown(async () => {
     // The cgroup is busy until its last process is gone.
-    await eventually(5000, () => {
+    await eventually(() => {
       try {
         rmdirSync(group);
         return true;

@@ -1,15 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { descriptorsOf, eventually, holdersOf, isAlive, mountsAt } from './proc.js';
+import { descriptorsOf, eventually, holdersOf, isAlive, mountsAt, stateOf } from './proc.js';
 import { type Ended, must, run, sluice } from './run.js';
 import { tempFolder } from './temp.js';
 import { warmSluice } from './warm.js';
-
-/** The kernel tells the daemon of a closed file after close(2) has returned; allows for this. */
-const RELEASE_LIMIT_MS = 20_000;
-/** Time for a daemon to flush and end after its mount is gone. */
-const END_LIMIT_MS = 30_000;
 
 /** A mount made by the real command line, with a daemon in the background. */
 export class SluiceMount {
@@ -31,8 +26,17 @@ export class SluiceMount {
     return join(this.point, `${name}.raw`);
   }
 
-  umount(...words: string[]): Promise<Ended> {
-    return warmSluice(['umount', this.point, ...words]);
+  async umount(...words: string[]): Promise<Ended> {
+    let ended = await warmSluice(['umount', this.point, ...words]);
+    if (ended.stderr.includes('does not answer') && stateOf(this.pid) !== 'T') {
+      // On a machine under load the daemon may get no processor for 5 s. One that hangs fails here.
+      await must('cat', [join(this.point, '.groups', 'daemon')]);
+      ended = await warmSluice(['umount', this.point, ...words]);
+    }
+    if (!/ unmounted here, but also mounted at /.test(ended.stderr)) return ended;
+    // Another test is starting a mount namespace, which has a copy of this mount for a moment.
+    const isOver = await eventually(() => !isAlive(this.pid));
+    return isOver ? { ...ended, code: 0, stderr: '' } : ended;
   }
 
   get log(): string {
@@ -42,7 +46,7 @@ export class SluiceMount {
   /** Fails the test if the daemon has more open descriptors than right after mounting. */
   async checkDescriptors(t: ExecutionContext): Promise<void> {
     const before = this.descriptors.join('\n');
-    await eventually(RELEASE_LIMIT_MS, () => descriptorsOf(this.pid).join('\n') === before);
+    await eventually(() => descriptorsOf(this.pid).join('\n') === before);
     t.deepEqual(descriptorsOf(this.pid), this.descriptors, 'descriptors of the daemon');
   }
 
@@ -53,7 +57,7 @@ export class SluiceMount {
    */
   async checkGone(t: ExecutionContext, allowed?: RegExp): Promise<void> {
     t.deepEqual(mountsAt(this.point), [], 'nothing stays mounted');
-    t.true(await eventually(END_LIMIT_MS, () => !isAlive(this.pid)), 'the daemon ends');
+    t.true(await eventually(() => !isAlive(this.pid)), 'the daemon ends');
     const lines = complaints(this.log).filter((line) => allowed?.test(line) !== true);
     t.deepEqual(lines, [], 'the log has no warning and no error');
   }
@@ -101,7 +105,7 @@ export async function startMount(
   // These descriptors are temporary: the socket to the mount command, which may not have ended yet, and
   // modules that a thread for transfers is still loading.
   const passing = (target: string): boolean => target === 'socket' || /\.[cm]?js$/.test(target);
-  await eventually(RELEASE_LIMIT_MS, () => !descriptorsOf(pid).some(passing));
+  await eventually(() => !descriptorsOf(pid).some(passing));
   return new SluiceMount(point, logPath, pid);
 }
 
@@ -120,12 +124,7 @@ export async function withMount(
   try {
     await use(mount);
     await mount.checkDescriptors(t);
-    let ended = await mount.umount();
-    if (ended.stderr.includes('does not answer')) {
-      // On a machine under load the daemon may get no processor for 5 s. One that hangs fails here.
-      await must('cat', [join(mount.point, '.groups', 'daemon')]);
-      ended = await mount.umount();
-    }
+    const ended = await mount.umount();
     t.is(ended.code, 0, `sluice umount: ${ended.stderr}`);
     await mount.checkGone(t, allowed);
   } catch (error) {
@@ -176,6 +175,6 @@ async function endProcess(pid: number, point: string): Promise<void> {
     }
   };
   // After `umount -f` the daemon ends by itself.
-  if (await eventually(1000, () => !ours())) return;
+  if (await eventually(() => !ours(), 1000)) return;
   process.kill(pid, 'SIGKILL');
 }

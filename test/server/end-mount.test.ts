@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { ownNamespace } from '../helpers/namespace.js';
 import { mountTest } from '../helpers/requires.js';
 import { Child, must, run, sluice } from '../helpers/run.js';
 import { type SluiceMount, startMount } from '../helpers/sluice-mount.js';
@@ -66,13 +67,11 @@ for (const transport of ['uring', 'fuse-native']) {
     `${transport}: a mount that lives on in another namespace is ended by its pid`,
     async (t) => {
       const mount = await mountDisk(t, '--transport', transport);
-      // A new namespace gets a copy of every mount. Those of other tests must not live on in it.
-      const others = `awk '$2 ~ /sluice-test-/ && $2 != "${mount.point}" { print $2 }' /proc/mounts`;
-      const script = `${others} | xargs -r umount -l; echo ready; exec sleep 100`;
-      const other = new Child('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script]);
+      const words = ['sh', '-c', 'echo ready; exec sleep 100'];
+      const other = new Child('unshare', ownNamespace(words, mount.point));
       t.teardown(() => void other.process.kill('SIGKILL'));
       await other.line(/ready/);
-      const { code, stderr } = await mount.umount();
+      const { code, stderr } = await sluice(['umount', mount.point]);
       t.is(code, 1);
       t.regex(
         stderr,
