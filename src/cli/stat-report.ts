@@ -3,9 +3,12 @@ import { formatWords } from '../control/text.js';
 import { formatCount, formatSize } from '../util/units.js';
 import { type Column, formatTable } from './table.js';
 
+/** A name may have 255 characters, and a path more: one of them does not push the figures off the screen. */
+const MOST_NAME = 24;
+
 const COLUMNS: readonly Column[] = [
-  { title: 'GROUP', align: 'left' },
-  { title: 'MEMBER', align: 'left' },
+  { title: 'GROUP', align: 'left', most: MOST_NAME },
+  { title: 'MEMBER', align: 'left', most: MOST_NAME },
   { title: 'READ', align: 'right' },
   { title: 'WRITTEN', align: 'right' },
   { title: 'READS', align: 'right' },

@@ -99,6 +99,8 @@ export const NS_PER_US = 1000;
 const US_PER_UNIT: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1e6 };
 /** Longest latency target, microseconds: a latency of a minute is a fault, not a target. */
 const MAX_TARGET_US = 60_000_000;
+const TIME =
+  'a whole number of microseconds, or one with us, ms or s such as 1500us or 2ms, or max';
 
 /** A time in ns, written in microseconds or as `2ms`, `1s`; `max` is Infinity, no target. */
 export const LATENCY: ValueType<number> = {
@@ -108,7 +110,7 @@ export const LATENCY: ValueType<number> = {
     if (text === 'max') return Infinity;
     const [, digits = text, unit = 'us'] = /^([0-9]{1,9})(us|ms|s)$/.exec(text) ?? [];
     const scaled = /^[0-9]+$/.test(digits) ? String(Number(digits) * US_PER_UNIT[unit]!) : text;
-    return parseWhole('target', scaled, MAX_TARGET_US) * NS_PER_US;
+    return parseWhole('target', scaled, MAX_TARGET_US, TIME) * NS_PER_US;
   },
   format: (value) => (value === Infinity ? 'max' : String(value / NS_PER_US)),
 };
@@ -118,7 +120,8 @@ export const DEPTH = {
   range: [1, MAX_DEPTH],
   parse(text) {
     const word = text.trim();
-    return word === 'auto' ? word : parseWhole('depth', word, MAX_DEPTH);
+    if (word === 'auto') return word;
+    return parseWhole('depth', word, MAX_DEPTH, `auto, or a number from 1 to ${MAX_DEPTH}`);
   },
   format: String,
 } as const satisfies ValueType<'auto' | number>;
@@ -135,8 +138,13 @@ export const COST: ValueType<CostModel> = {
 };
 
 /** A whole number from 1 to `max`. Throws EINVAL for another text, ERANGE outside. */
-function parseWhole(name: string, text: string, max: number): number {
-  if (!/^[0-9]+$/.test(text)) throw refuse(`${name} "${text}": expected a number from 1 to ${max}`);
+function parseWhole(
+  name: string,
+  text: string,
+  max: number,
+  expected = `a number from 1 to ${max}`,
+): number {
+  if (!/^[0-9]+$/.test(text)) throw refuse(`${name} "${text}": expected ${expected}`);
   const value = Number(text);
   if (value < 1 || value > max) throw refuse(`${name} ${text}: not from 1 to ${max}`, 'ERANGE');
   return value;

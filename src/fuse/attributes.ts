@@ -4,6 +4,7 @@ import type { DirectoryNode, Tree, TreeNode } from '../tree/tree.js';
 
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
+const PERMISSIONS = 0o7777;
 
 /**
  * st_blksize: the unit in which stdio and `cmp` read and write. With 4 KiB `cmp` makes 256 times the
@@ -73,6 +74,19 @@ export class Attributes {
       ioBytes: BEST_IO_BYTES,
       times,
     };
+  }
+
+  /**
+   * True if a node has this mode and owner. They cannot be changed, but `cp -p` sets them whatever they are.
+   * @param mode Null, like uid and gid: it is not to be set.
+   */
+  isOwnedSo(node: TreeNode, mode: number | null, uid: number | null, gid: number | null): boolean {
+    const now = this.of(node);
+    const has = (asked: number | null, value: number): boolean => asked === null || asked === value;
+    const permissions = mode === null ? null : mode & PERMISSIONS;
+    return (
+      has(permissions, now.mode & PERMISSIONS) && has(uid, now.owner.uid) && has(gid, now.owner.gid)
+    );
   }
 
   /** Space that the hosts have not allocated counts as free. */

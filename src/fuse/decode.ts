@@ -45,7 +45,12 @@ export const getAttributes: Begin = ({ files }, request, node) => files.refresh(
 export const setAttributes: Begin = (protocol, request, node, body) => {
   const { view, files } = protocol;
   const valid = view.getUint32(body + abi.SETATTR_IN_VALID, true);
-  if ((valid & (abi.FATTR_MODE | abi.FATTR_UID | abi.FATTR_GID)) !== 0) return -ERRNO.EPERM;
+  const asked = (flag: number, at: number): number | null =>
+    (valid & flag) === 0 ? null : view.getUint32(body + at, true);
+  const mode = asked(abi.FATTR_MODE, abi.SETATTR_IN_MODE);
+  const uid = asked(abi.FATTR_UID, abi.SETATTR_IN_UID);
+  const gid = asked(abi.FATTR_GID, abi.SETATTR_IN_GID);
+  if (!protocol.attributes.isOwnedSo(node, mode, uid, gid)) return -ERRNO.EPERM;
   if ((valid & abi.FATTR_SIZE) !== 0) {
     return files.truncate(request, node, getU64(view, body + abi.SETATTR_IN_SIZE));
   }

@@ -5,6 +5,13 @@ import type { MountSpace, NodeAttributes } from './attributes.js';
 import type { Answer, NativeOperations } from './native-package.js';
 import type { NativeSession } from './native-session.js';
 
+/** -1, which libfuse passes on without a sign: the ID is not to be set. */
+const NO_ID = 0xffffffff;
+
+function idOf(id: number): number | null {
+  return id === NO_ID || id === -1 ? null : id;
+}
+
 /** The callbacks of libfuse that name a path or a handle, but for `init`, reads and writes. */
 export function nativeCallbacks(session: NativeSession): Omit<NativeOperations, 'init'> {
   const { files, tree } = session;
@@ -14,6 +21,13 @@ export function nativeCallbacks(session: NativeSession): Omit<NativeOperations, 
     if (node === undefined) answer(-ERRNO.ENOENT);
     else use(node);
   };
+  const setOwner = (
+    node: TreeNode,
+    mode: number | null,
+    answer: Answer,
+    uid: number | null = null,
+    gid: number | null = null,
+  ): void => answer(session.attributes.isOwnedSo(node, mode, uid, gid) ? 0 : -ERRNO.EPERM);
   return {
     ...handleCallbacks(session),
     getattr: (path, answer) =>
@@ -59,8 +73,9 @@ export function nativeCallbacks(session: NativeSession): Omit<NativeOperations, 
         answer(session.change(() => files.removeDirectory(parent, lastName(path))));
       }),
     // Callers can change neither owner and mode nor the set of files.
-    chmod: (_path, _mode, answer) => refuse(answer),
-    chown: (_path, _uid, _gid, answer) => refuse(answer),
+    chmod: (path, mode, answer) => withNode(path, answer, (node) => setOwner(node, mode, answer)),
+    chown: (path, uid, gid, answer) =>
+      withNode(path, answer, (node) => setOwner(node, null, answer, idOf(uid), idOf(gid))),
     unlink: (_path, answer) => refuse(answer),
     mknod: (_path, _mode, _device, answer) => refuse(answer),
     create: (_path, _mode, answer) => refuse(answer),

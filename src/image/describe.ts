@@ -2,6 +2,7 @@ import { HostFile } from '../host/host-file.js';
 import { SluiceError } from '../util/errors.js';
 import type { Description, SnapshotInfo } from './format.js';
 import { formats } from './formats.js';
+import { checkAllUsed } from './named-files.js';
 import { type ChainOptions, type OpenLayer, openPartly } from './open-chain.js';
 import { formatOf, HEAD_BYTES } from './probe.js';
 
@@ -52,7 +53,8 @@ export function describeImage(path: string, options: ChainOptions): ImageInfo {
     const { size: hostSize, allocated, blockDevice, blockBytes: alignment } = file;
     const { layers, problem, close } = openPartly(path, options);
     close();
-    if (problem !== null && !(problem instanceof SluiceError)) throw problem;
+    if (problem === null) checkAllUsed(options.named, [layers]);
+    else if (!(problem instanceof SluiceError)) throw problem;
     const why = problem === null ? [] : [withoutPath(problem.message, path)];
     const described = layers.map(({ image }) => image.describe());
     const [top] = layers;

@@ -1,4 +1,5 @@
 import { type HostFile, isSameFile } from '../host/host-file.js';
+import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { unsupported } from './refusal.js';
 
 /** The command line's word on the files that images name. Paths are absolute. */
@@ -51,6 +52,41 @@ export function checkDataFile(
     `its data file ${data.path} lies outside the folder of the image; ` +
       `--data-file ${data.path} allows it`,
   );
+}
+
+/** The files of a layer of an image. */
+interface LayerFiles {
+  file: HostFile;
+  image: { dataFile: HostFile | null };
+}
+
+/**
+ * Refuses a file of the command line that no image names: the user believes that it is used.
+ *
+ * @param chains The layers of all images, from the top.
+ * @throws SluiceError ENOENT, exit code 2
+ */
+export function checkAllUsed(
+  named: NamedFiles | undefined,
+  chains: readonly (readonly LayerFiles[])[],
+): void {
+  if (named === undefined) return;
+  const data = chains.flat().map(({ image }) => image.dataFile);
+  const backing = chains.flatMap((layers) => layers.slice(1).map(({ file }) => file));
+  checkUsed('data', named.dataFiles, data);
+  checkUsed('backing', named.backingFiles, backing);
+}
+
+function checkUsed(
+  role: Role,
+  paths: readonly string[],
+  files: readonly (HostFile | null)[],
+): void {
+  for (const path of paths) {
+    if (files.some((file) => file !== null && isSameFile(path, file.path))) continue;
+    const why = `--${role}-file ${path}: no image has this ${role} file`;
+    throw new SluiceError(`${why}; sluice info shows what they have`, 'ENOENT', EXIT_USAGE);
+  }
 }
 
 function isNamed(path: string, role: Role, named: NamedFiles): boolean {

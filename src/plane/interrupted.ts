@@ -5,6 +5,8 @@ import { WAITING } from './requests.js';
 const LOOK_EVERY_NS = 100e6;
 /** A check costs 15 us. With many such callers checks are rarer, so that all cost 1 % of a core. */
 const LOOK_EVERY_NS_EACH = 1.5e6;
+/** The most checks in a turn, so that no request waits longer than 1 ms for them. */
+const CHECKS_AT_ONCE = 64;
 
 /**
  * Waiting requests whose callers have had a signal. The kernel reports only the first signal of any
@@ -35,19 +37,23 @@ export class Interrupted {
     return false;
   }
 
-  /** Calls `killed` for each watched request whose caller is being killed by now. */
+  /**
+   * Calls `killed` for watched requests whose callers are being killed by now. Looks at some of them; the others
+   * follow in the next calls.
+   */
   look(nowNs: number, killed: (request: number) => void): void {
     if (nowNs < this.#lookAtNs) return;
     // A number that was reused meanwhile is checked too, and dropped when its new request goes.
-    const waiting = this.#watched.filter((request) => this.#requests.state[request] === WAITING);
-    this.#watched = waiting.filter((request) => {
-      const isKilled = this.#isKilled(request);
-      if (isKilled) killed(request);
-      return !isKilled;
-    });
     const count = this.#watched.length;
-    const pause = Math.max(LOOK_EVERY_NS, count * LOOK_EVERY_NS_EACH);
-    this.#lookAtNs = count === 0 ? Infinity : nowNs + pause;
+    const looked = this.#watched.splice(0, CHECKS_AT_ONCE);
+    for (const request of looked) {
+      if (this.#requests.state[request] !== WAITING) continue;
+      if (this.#isKilled(request)) killed(request);
+      else this.#watched.push(request);
+    }
+    const round = Math.max(LOOK_EVERY_NS, count * LOOK_EVERY_NS_EACH);
+    const pause = (round * looked.length) / count;
+    this.#lookAtNs = this.#watched.length === 0 ? Infinity : nowNs + pause;
   }
 
   /** A caller in another pid namespace (thread 0) cannot be checked: its request keeps its place. */

@@ -1,6 +1,7 @@
 import { describeUse } from '../host/device-use.js';
 import { emptyProblem } from '../image/describe.js';
-import { openChain } from '../image/open-chain.js';
+import { checkAllUsed } from '../image/named-files.js';
+import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
 
@@ -16,9 +17,12 @@ type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable'>;
  */
 export function checkImages(config: Checked, warn: (text: string) => void): void {
   const seen = new Map<string, string>();
+  const chains: OpenLayer[][] = [];
   for (const image of config.images) {
     const { path } = image;
-    const key = checkImage(image, config, warn);
+    const { layers } = checkImage(image, config, warn);
+    chains.push(layers);
+    const key = layers[0]!.file.identity;
     const other = seen.get(key);
     if (other !== undefined) {
       const what = other === path ? 'given twice' : `the same image as ${other}`;
@@ -27,14 +31,16 @@ export function checkImages(config: Checked, warn: (text: string) => void): void
     }
     seen.set(key, path);
   }
+  // What the command line says of files is said of all images.
+  checkAllUsed(config.images[0]?.named, chains);
 }
 
-/** @returns The identity of the image's file. */
+/** @returns Its layers, closed. */
 function checkImage(
   image: ImageConfig,
   { readOnly, growable }: Checked,
   warn: (text: string) => void,
-): string {
+): OpenChain {
   const { path } = image;
   const chain = openChain(path, image);
   try {
@@ -48,7 +54,7 @@ function checkImage(
     // A reader should know that somebody else writes the image.
     const use = readOnly ? describeUse(file) : null;
     if (use !== null) warn(`${path}: ${use}: what is read may change at any time`);
-    return file.identity;
+    return chain;
   } finally {
     chain.close();
   }

@@ -7,11 +7,11 @@ import { dirname, join } from 'node:path';
  *
  *     control-reader.js MOUNTPOINT GROUP [FILE...]
  *
- * GROUP is a path below the root group, `*` for all groups; without FILE those are not looked at.
+ * GROUP is a path below the root group, '' for it, or `/` for all groups; without FILE those are not looked at.
  */
 
-/** Stands for all groups: no group can have this name. */
-const ALL = '*';
+/** Stands for all groups: the path of a group does not begin with a slash. */
+const ALL = '/';
 /** Files that only the root group has. */
 const ROOT_FILES: ReadonlySet<string> = new Set(['io.depth', 'io.cost']);
 /** Errors of the files of a group that was removed meanwhile. */

@@ -65,8 +65,18 @@ function writeOnce(path: string, text: string): void {
   }
 }
 
+/** From now on `refused` is not about an older change. Who may not write it may change nothing else. */
+function forgetRefused(groups: string): void {
+  try {
+    writeOnce(join(groups, 'refused'), '');
+  } catch {
+    // The change itself will say what is wrong.
+  }
+}
+
 function obey({ mountpoint, group, change, settings }: ControlOrder): ControlResult {
   const groups = join(mountpoint, '.groups');
+  forgetRefused(groups);
   const failure = (file: string, error: unknown, path = join(group, file)): ControlFailure => {
     return { file, errno: codeOf(error), reason: reasonFor(groups, path) };
   };

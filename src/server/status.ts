@@ -11,7 +11,7 @@ import { detachDeadMount } from './unmount.js';
 const READ_LIMIT_MS = 5000;
 
 /** See control-reader.ts. */
-const ALL_GROUPS = '*';
+const ALL_GROUPS = '/';
 
 const READER = join(import.meta.dirname, '../server/control-reader.js');
 

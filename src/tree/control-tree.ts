@@ -38,7 +38,11 @@ export class ControlTree {
       tree.addControl(root, name, { mode: READ_ONLY, read, write: null });
     show('daemon', () => about);
     show('images', () => formatImages(control.images()));
-    show('refused', () => this.#lastRefused);
+    tree.addControl(root, 'refused', {
+      mode: READ_WRITE,
+      read: () => this.#lastRefused,
+      write: () => this.#forget(),
+    });
   }
 
   /** Gives a group's directory its files, its children and its mkdir and rmdir. */
@@ -87,6 +91,15 @@ export class ControlTree {
       this.#tree.remove(node);
       return 0;
     });
+  }
+
+  /**
+   * Empties `refused`. The kernel answers some errors itself, for instance EEXIST: who empties the file first
+   * does not take an older reason for that of such an error.
+   */
+  #forget(): number {
+    this.#lastRefused = '';
+    return 0;
   }
 
   /** Makes a change. A refused one is logged, kept for `refused`, and becomes its -errno. */

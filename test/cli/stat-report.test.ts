@@ -6,6 +6,15 @@ const WEB =
   'web rbytes=1572864 wbytes=4096 rios=384 wios=1 dbytes=0 dios=0 ' +
   'wait_usec=2500000 queued=3 inflight=1';
 const ZERO = 'rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0';
+test('a long name moves its own row, not the figures of all', (t) => {
+  const [title, root, long] = formatStat(
+    ['', 'g'.repeat(200)].map((path) => parseGroup(path, { 'io.stat': `total ${ZERO}\n` })),
+  ).split('\n');
+  t.is(title!.indexOf('MEMBER'), 26);
+  t.is(root!.indexOf('(total)'), 26);
+  t.is(long!.indexOf('(total)'), 202);
+});
+
 test('sluice stat prints a table and what is set, in the words of sluice set', (t) => {
   const groups = [
     parseGroup('', {

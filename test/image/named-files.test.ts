@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { describeImage } from '../../src/image/describe.js';
-import type { NamedFiles } from '../../src/image/named-files.js';
+import { checkAllUsed, type NamedFiles } from '../../src/image/named-files.js';
 import { type ChainOptions, openChain } from '../../src/image/open-chain.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { Maker } from '../../tools/lib/image-maker.js';
@@ -62,6 +62,39 @@ qemuTest('a data file elsewhere is refused unless it is named', (t) => {
   symlinkSync('other/data.bin', maker.path('same'));
   for (const name of ['other/data.bin', 'same']) {
     t.deepEqual(layersOf(image, { dataFiles: [maker.path(name)] }), [data]);
+  }
+});
+
+qemuTest('a file of the command line that no image has in that part is refused', (t) => {
+  const maker = makeFolders(t);
+  maker.create(
+    'vm/top.qcow2',
+    '1M',
+    'data_file=@/vm/data.bin',
+    '-b',
+    '../vm/base',
+    '-F',
+    'raw',
+    '-u',
+  );
+  maker.raw('vm/base', 1 << 20);
+  maker.create('vm/other.qcow2', '1M');
+  const chains = ['vm/top.qcow2', 'vm/other.qcow2'].map((name) => {
+    const { layers, close } = openChain(maker.path(name), options());
+    close();
+    return layers;
+  });
+  const [base, data, none] = ['vm/base', 'vm/data.bin', 'none'].map((name) => maker.path(name));
+  const check = (named: Partial<NamedFiles>) => checkAllUsed({ ...NOTHING, ...named }, chains);
+  t.notThrows(() => check({ dataFiles: [data!], backingFiles: [base!] }));
+  for (const [named, what] of [
+    [{ dataFiles: [data!, none!] }, `--data-file ${none}: no image has this data file`],
+    [{ dataFiles: [base!] }, `--data-file ${base}: no image has this data file`],
+    [{ backingFiles: [data!] }, `--backing-file ${data}: no image has this backing file`],
+  ] as const) {
+    const error = t.throws(() => check(named), { instanceOf: SluiceError });
+    t.is(error?.message, `${what}; sluice info shows what they have`);
+    t.is(error?.exitCode, 2);
   }
 });
 

@@ -265,6 +265,32 @@ mountTest(
   },
 );
 
+TOGETHER['sluice set does not tell an older reason for an error of the kernel'] = async (
+  t,
+  control,
+  mount,
+) => {
+  const remove = () => warmSluice(['set', mount.point, 'gold', '--remove']);
+  await control.must('echo web > gold/members');
+  t.regex((await remove()).stderr, /gold: .*member/);
+  await control.must('echo web > members; rmdir gold; echo 0 > io.weight || true; mkdir gold');
+  t.is(await control.read('refused'), 'io.weight: weight 0: not from 1 to 10000\n');
+  t.is((await remove()).code, 0);
+  t.is(await control.read('refused'), '', 'a change of sluice set empties it first');
+};
+
+TOGETHER['a group may be called *, and is that one group'] = async (t, _control, mount) => {
+  const set = (...words: string[]) => warmSluice(['set', mount.point, ...words]);
+  t.regex((await set('*', 'weight=7')).stderr, /there is no group "\*"/);
+  t.is((await set('*', 'weight=7', '--create')).code, 0);
+  const { stdout } = await warmSluice(['stat', mount.point, '*', '--json']);
+  const { groups } = JSON.parse(stdout) as { groups: { path: string; weight: number }[] };
+  t.deepEqual(
+    groups.map(({ path, weight }) => [path, weight]),
+    [['*', 7]],
+  );
+};
+
 mountTest(`${Object.keys(TOGETHER).length} uses of control files, in one mount`, async (t) => {
   await withControl(t, [], async (control, mount) => {
     for (const [title, use] of Object.entries(TOGETHER)) {

@@ -168,6 +168,14 @@ test('why a change was refused stands in `refused` until the next one', (t) => {
   t.is(read('.groups/refused'), 'io.weight: weight 0: not from 1 to 10000\n');
 });
 
+test('any text written to `refused` empties it', (t) => {
+  const { read, write, notes } = setUp();
+  write('.groups/io.weight', '0');
+  write('.groups/refused', '\n');
+  t.is(read('.groups/refused'), '');
+  t.is(notes.length, 1, 'and is no change');
+});
+
 test('names that could not be shown beside the control files are no groups', (t) => {
   const { mkdir } = setUp();
   for (const name of ['io.max', 'io.new', 'members', 'daemon', 'refused', '.hidden', 'a=b', '']) {

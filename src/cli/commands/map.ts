@@ -1,4 +1,5 @@
 import { type MapEntry, mapImage } from '../../image/map-image.js';
+import { checkAllUsed } from '../../image/named-files.js';
 import { openChain } from '../../image/open-chain.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { IMAGE_OPERAND, IMAGE_OPTIONS, JSON_OPTION, parseImageCommand } from '../image-commands.js';
@@ -38,6 +39,7 @@ export async function handler(args: Arguments): Promise<void> {
   const { path, options } = parseImageCommand(args);
   const chain = openChain(path, options);
   try {
+    checkAllUsed(options.named, [chain.layers]);
     const entries = mapImage(chain);
     if (args.json === true) printJson(entries);
     else print(formatMap([...entries]));
