@@ -114,11 +114,7 @@ export async function loadNative(
     return { Fuse: module.default, binding: loader(folder), libfuse };
   } catch (error) {
     const why = (error as Error).message.split('\n')[0];
-    throw new SluiceError(
-      `fuse-native: cannot be loaded (${why}); install it with npm install fuse-native`,
-      'ENOENT',
-      EXIT_MOUNT,
-      error,
-    );
+    const message = `fuse-native: cannot be loaded (${why}); install it with npm install fuse-native`;
+    throw new SluiceError(message, 'ENOENT', EXIT_MOUNT, error);
   }
 }

@@ -1,6 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { postSemaphore } from '../sys/semaphore.js';
-import { pread, pwrite } from '../sys/transfer.js';
+import { postSemaphore, pread, pwrite } from '../sys/transfer.js';
 import { nowNs } from '../util/clock.js';
 import { SpinWindow } from '../util/spin-window.js';
 import * as queue from './transfer-queue.js';

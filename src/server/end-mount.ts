@@ -30,12 +30,8 @@ function sendTerminate(mountpoint: string, daemon: ProcessId): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ESRCH') return;
-    throw new SluiceError(
-      `${mountpoint}: only the user who mounted it, or root, may end it`,
-      'EPERM',
-      EXIT_MOUNT,
-      error,
-    );
+    const message = `${mountpoint}: only the user who mounted it, or root, may end it`;
+    throw new SluiceError(message, 'EPERM', EXIT_MOUNT, error);
   }
 }
 
@@ -47,20 +43,14 @@ async function force(daemon: ProcessId, name: string): Promise<void> {
     return;
   }
   const { pid } = daemon;
-  throw new SluiceError(
-    `${name}: its daemon (pid ${pid}) does not end; end it with kill -9 ${pid} and try again`,
-    'ETIMEDOUT',
-    EXIT_FAILED,
-  );
+  const message = `${name}: its daemon (pid ${pid}) does not end; end it with kill -9 ${pid} and try again`;
+  throw new SluiceError(message, 'ETIMEDOUT', EXIT_FAILED);
 }
 
 async function removeDead(mountpoint: string): Promise<Ended> {
   if (await detachDeadMount(mountpoint)) return 'was-dead';
-  throw new SluiceError(
-    `${mountpoint}: its daemon is gone, and only the user who mounted it, or root, may unmount it`,
-    'EPERM',
-    EXIT_MOUNT,
-  );
+  const message = `${mountpoint}: its daemon is gone, and only the user who mounted it, or root, may unmount it`;
+  throw new SluiceError(message, 'EPERM', EXIT_MOUNT);
 }
 
 /**
@@ -152,11 +142,8 @@ async function waitFlushed(
 export async function endDaemon(pid: number): Promise<void> {
   const daemon = identifyDaemon(pid);
   if (daemon === null) {
-    throw new SluiceError(
-      `${pid}: no process of this number is a sluice daemon`,
-      'ESRCH',
-      EXIT_MOUNT,
-    );
+    const message = `${pid}: no process of this number is a sluice daemon`;
+    throw new SluiceError(message, 'ESRCH', EXIT_MOUNT);
   }
   await force(daemon, String(pid));
 }

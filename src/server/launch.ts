@@ -46,12 +46,8 @@ function openLog(asked: string | null): { fd: number; path: string } {
     return { fd: openLogFile(path), path };
   } catch (error) {
     const { code = 'EIO', path } = error as NodeJS.ErrnoException;
-    throw new SluiceError(
-      `${path}: the log cannot be opened (${code}); choose another place with --log FILE`,
-      code,
-      EXIT_FAILED,
-      error,
-    );
+    const message = `${path}: the log cannot be opened (${code}); choose another place with --log FILE`;
+    throw new SluiceError(message, code, EXIT_FAILED, error);
   }
 }
 
@@ -70,11 +66,8 @@ function start(config: MountConfig, program: string, log: number): ChildProcess 
 
 function exitError(code: number | null, signal: string | null, logFile: string): SluiceError {
   const how = signal === null ? `with code ${code}` : `by ${signal}`;
-  return new SluiceError(
-    `the daemon ended ${how} before the mount was ready; see ${logFile}`,
-    'EIO',
-    EXIT_DAEMON,
-  );
+  const message = `the daemon ended ${how} before the mount was ready; see ${logFile}`;
+  return new SluiceError(message, 'EIO', EXIT_DAEMON);
 }
 
 /** Waits for the daemon's last word, for its end, or for its silence, whichever is first. */

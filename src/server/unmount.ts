@@ -40,21 +40,15 @@ function busyError(mountpoint: string): SluiceError {
 export async function unmount(mountpoint: string): Promise<void> {
   const ran = await run(mountpoint, false);
   if (ran.timedOut) {
-    throw new SluiceError(
-      `${mountpoint}: the daemon does not answer; use --force`,
-      'ETIMEDOUT',
-      EXIT_FAILED,
-    );
+    const message = `${mountpoint}: the daemon does not answer; use --force`;
+    throw new SluiceError(message, 'ETIMEDOUT', EXIT_FAILED);
   }
   if (ran.code === 0) return;
   const text = ran.stderr.trim().split('\n').at(-1) ?? '';
   if (/busy/i.test(text)) throw busyError(mountpoint);
   if (/not found in|must be superuser|not permitted/i.test(text)) {
-    throw new SluiceError(
-      `${mountpoint}: only the user who mounted it, or root, may unmount it`,
-      'EPERM',
-      EXIT_MOUNT,
-    );
+    const message = `${mountpoint}: only the user who mounted it, or root, may unmount it`;
+    throw new SluiceError(message, 'EPERM', EXIT_MOUNT);
   }
   throw new SluiceError(`${mountpoint}: ${text}`, 'EIO', EXIT_FAILED);
 }

@@ -15,3 +15,8 @@ export function pwrite(fd: number, address: number, length: number, offset: numb
   const result = pwriteCall(fd, address, length, offset) as number;
   return result < 0 ? -koffi.errno() : result;
 }
+
+/** Posts the uv_sem_t at an address: wakes a thread that waits for it. Node.js itself exports libuv. */
+export const postSemaphore = koffi.load(null).func('uv_sem_post', 'void', ['int64']) as unknown as (
+  address: number,
+) => void;

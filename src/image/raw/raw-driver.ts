@@ -11,7 +11,7 @@ import { ERRNO } from '../../util/errno.js';
 import type { Driver, DriverIo } from '../driver.js';
 import { DATA, type Extent, roundUpToSector } from '../extent.js';
 import { type Readable, readRange } from '../read-range.js';
-import { mapRaw } from './raw-layer.js';
+import { RawLayer } from './raw-layer.js';
 
 /** Host file of a raw image. */
 export interface RawFile {
@@ -31,29 +31,31 @@ export interface RawFile {
  * With an alignment above 1 (O_DIRECT) the host transfers whole blocks only.
  */
 export class RawDriver implements Driver, Readable {
-  size: number;
   readonly alignment: number;
   readonly lockUnit: number;
   readonly shrinks = true;
   readonly delaysMetadata = false;
   readonly #io: DriverIo;
+  readonly #layer: RawLayer;
   readonly #file: number;
   readonly #blockDevice: boolean;
-  #hostSize: number;
   #loss = 0;
 
   constructor({ file, hostSize, alignment, blockDevice }: RawFile, io: DriverIo) {
     this.#io = io;
+    this.#layer = new RawLayer(file, hostSize);
     this.#file = file;
-    this.#hostSize = hostSize;
     this.#blockDevice = blockDevice;
-    this.size = roundUpToSector(hostSize);
     this.alignment = alignment;
     this.lockUnit = alignment;
   }
 
+  get size(): number {
+    return this.#layer.size;
+  }
+
   map(offset: number, length: number, extent: Extent): void {
-    mapRaw(this.#file, this.#hostSize, offset, length, extent);
+    this.#layer.map(offset, length, extent);
   }
 
   mapWrite(offset: number, length: number, extent: Extent): boolean {
@@ -65,7 +67,7 @@ export class RawDriver implements Driver, Readable {
   }
 
   written(end: number): void {
-    if (end > this.#hostSize) this.#resized(end);
+    if (end > this.#layer.hostSize) this.#layer.resize(end);
   }
 
   // biome-ignore lint/correctness/useYield: the place of a range is always known.
@@ -185,7 +187,7 @@ export class RawDriver implements Driver, Readable {
 
   *resize(request: number, size: number): Task {
     const result = yield this.#io.engine.resize(request, this.#file, size);
-    if (result === 0) this.#resized(size);
+    if (result === 0) this.#layer.resize(size);
     return result;
   }
 
@@ -211,11 +213,6 @@ export class RawDriver implements Driver, Readable {
 
   *close(request: number, dirty: boolean): Task {
     return dirty ? yield* this.flush(request, false) : 0;
-  }
-
-  #resized(size: number): void {
-    this.#hostSize = size;
-    this.size = roundUpToSector(size);
   }
 
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
