@@ -1,10 +1,11 @@
-import { constants } from 'node:fs';
+import { constants, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { outcomeOf } from '../lib/process.js';
 import type { Mounted } from './mounted.js';
 import { eventually, insist } from './place.js';
 import { type Scenario, TRANSPORTS, type Transport } from './scenario.js';
 import {
+  connectionOf,
   GONE,
   IMAGE_SECTORS,
   MIB_SECTORS,
@@ -68,6 +69,10 @@ const STARTING: readonly Scenario[] = [
   whileStarting('SIGQUIT', async (mounted) => mounted.signal('SIGQUIT')),
   whileStarting('umount', (mounted) => onceMounted(mounted)),
   whileStarting('umount-force', (mounted) => onceMounted(mounted, '-f'), ['fuse-native']),
+  whileStarting('abort', async (mounted) => {
+    await eventually(30_000, async () => (await mounted.isMounted()) || !mounted.isAlive());
+    writeFileSync(`/sys/fs/fuse/connections/${connectionOf(mounted.point)}/abort`, '1');
+  }),
   whileStarting('umount-lazy', (mounted) => onceMounted(mounted, '-l')),
 ];
 

@@ -48,7 +48,8 @@ export async function makeScene(
   return { place, image, mounted, agent, load, connection, release: async () => {} };
 }
 
-function connectionOf(point: string): number {
+/** The number of the connection of a mount: the minor number of its device. */
+export function connectionOf(point: string): number {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   const line = lines.find((one) => one.split(' ')[4] === point);
   return Number(line?.split(' ')[2].split(':')[1]);

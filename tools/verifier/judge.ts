@@ -19,11 +19,15 @@ export type Soundness = 'sound' | 'leaks at most';
 /** The writes that a killed process has under way keep their file locked until they are done. */
 const RELEASE_LIMIT_MS = 30_000;
 
-/** Runs qemu-img; after a kill, until the locks of the dead process are gone. */
-async function qemuImg(words: readonly string[], wasKilled: boolean): Promise<Outcome> {
+/** Runs a program of QEMU; after a kill, until the locks of the dead process are gone. */
+async function runQemu(
+  program: string,
+  words: readonly string[],
+  wasKilled: boolean,
+): Promise<Outcome> {
   const end = Date.now() + RELEASE_LIMIT_MS;
   for (;;) {
-    const outcome = await outcomeOf('qemu-img', words, QEMU_LIMIT_MS);
+    const outcome = await outcomeOf(program, words, QEMU_LIMIT_MS);
     if (!wasKilled || !outcome.stderr.includes('Failed to get') || Date.now() > end) return outcome;
     await delay(50);
   }
@@ -35,12 +39,19 @@ async function qemuImg(words: readonly string[], wasKilled: boolean): Promise<Ou
  * @throws Error with what it found
  */
 export async function checkTables({ path, format }: HostImage, allowed: Soundness): Promise<void> {
-  const words = [format === 'raw' ? 'info' : 'check', '-f', format, path];
-  const { code, stdout, stderr, isLate } = await qemuImg(words, allowed === 'leaks at most');
+  // qemu-img looks at a raw image without asking for its locks; qemu-io opens it as if to write.
+  const isRaw = format === 'raw';
+  const words = isRaw ? ['-f', 'raw', '-c', 'quit', path] : ['check', '-f', format, path];
+  const program = isRaw ? 'qemu-io' : 'qemu-img';
+  const { code, stdout, stderr, isLate } = await runQemu(
+    program,
+    words,
+    allowed === 'leaks at most',
+  );
   // 2: corruption. 3: leaked clusters and nothing else.
   if (code === 0 || (code === 3 && allowed === 'leaks at most')) return;
   const how = isLate ? 'does not end' : `finds (code ${code})`;
-  throw new Error(`${path}: qemu-img ${how}: ${stdout.slice(-2000)}${stderr.slice(-500)}`);
+  throw new Error(`${path}: ${program} ${how}: ${stdout.slice(-2000)}${stderr.slice(-500)}`);
 }
 
 /**
