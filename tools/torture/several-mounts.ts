@@ -69,6 +69,9 @@ const readTwice: Scenario = {
       }
       await agent.result({ call: 'close', fd });
     }
+    const early = await place.startMount([`disk=${path}`]);
+    await early.ended(3);
+    insist(/in use by .*--read-only/.test(early.output()), `a writer says: ${early.output()}`);
     for (const mounted of mounts) await mounted.finish();
     const writer = await place.mount([`disk=${path}`]);
     await writer.finish();
