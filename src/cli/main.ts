@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import './working-directory.js';
 import '../server/no-debugger.js';
-import { EXIT_OK, EXIT_USAGE, exitCodeOf } from '../util/errors.js';
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, exitCodeOf, SluiceError } from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
 import { commandOf, runWords } from './parser.js';
 import { note, OutputClosed } from './terminal.js';
@@ -58,7 +58,14 @@ process.on('uncaughtException', (error) => {
   if (process.listenerCount('uncaughtException') > 1) return;
   process.exit(fail(error, words));
 });
+/** Nothing is left that the command waits for, and it has not ended: a mistake of ours, which is no success. */
+const stranded = (): void => {
+  if (process.exitCode !== undefined) return;
+  process.exitCode = fail(new SluiceError('ended before it was done', 'EIO', EXIT_FAILED), words);
+};
+process.once('exit', stranded);
 /** Settles when the command has ended. */
 export const ended: Promise<void> = main(words).then((code) => {
+  process.off('exit', stranded);
   process.exitCode = code;
 });

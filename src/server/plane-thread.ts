@@ -34,9 +34,28 @@ export interface PlaneRunner {
   terminate(): Promise<void>;
 }
 
-/** Starts the thread, which loads its program (0.15 s) while images are opened, and then waits. */
-export function startPlaneWorker(): Worker {
-  return new Worker(join(import.meta.dirname, '../loop/worker.js'), { name: 'sluice-plane' });
+/** The data plane's thread. It loads its program (0.15 s) while images are opened, and then waits. */
+export class PlaneWorker {
+  readonly worker = new Worker(join(import.meta.dirname, '../loop/worker.js'), {
+    name: 'sluice-plane',
+  });
+  #failure: Error | null = null;
+
+  constructor() {
+    this.worker.once('error', (error: Error) => {
+      this.#failure = error;
+    });
+  }
+
+  /** Why it has ended by itself, if it has: for instance for want of descriptors. */
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  async end(): Promise<void> {
+    // One that could not start tells of its end before anybody waits for it.
+    if (this.#failure === null) await this.worker.terminate();
+  }
 }
 
 /** The data plane's thread, seen from the control plane. */
@@ -45,16 +64,15 @@ export class PlaneThread implements PlaneRunner {
 
   readonly #tell: (event: PlaneEvent) => void;
   readonly #log: Log;
-  readonly #worker: Worker;
+  readonly #worker: PlaneWorker;
   /** An eventfd, -1 once it is closed: its number may be another file's then. */
   #wake: number;
   readonly #port: MessagePort;
   /** False once the thread is to end: its exit is no crash then. */
   #running = true;
 
-  /** @param worker From `startPlaneWorker`. */
   constructor(
-    worker: Worker,
+    worker: PlaneWorker,
     config: MountConfig,
     disks: DiskConfig[],
     fuse: number,
@@ -71,9 +89,10 @@ export class PlaneThread implements PlaneRunner {
     // The port must not keep the process alive when the mount is gone.
     port1.unref();
     this.#worker = worker;
-    this.#worker.on('message', (message: FromPlane) => this.#received(message));
-    this.#worker.on('error', (error) => this.#died(error.stack ?? error.message));
-    this.#worker.on('exit', (code) => {
+    const thread = worker.worker;
+    thread.on('message', (message: FromPlane) => this.#received(message));
+    thread.on('error', (error) => this.#died(error.stack ?? error.message));
+    thread.on('exit', (code) => {
       this.#died(`the data plane's thread exited with ${code}`);
       close(this.#wake);
       this.#wake = -1;
@@ -91,7 +110,9 @@ export class PlaneThread implements PlaneRunner {
       wake: this.#wake,
       inbox: port2,
     };
-    worker.postMessage(toPlane, [port2]);
+    thread.postMessage(toPlane, [port2]);
+    const { failure } = worker;
+    if (failure !== null) queueMicrotask(() => this.#died(failure.message));
   }
 
   release(): void {
@@ -108,7 +129,7 @@ export class PlaneThread implements PlaneRunner {
 
   async terminate(): Promise<void> {
     this.#running = false;
-    const stopped = this.#worker.terminate();
+    const stopped = this.#worker.end();
     // A thread that sleeps in the kernel notices only when it returns from there.
     this.#notify();
     await stopped;

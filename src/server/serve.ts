@@ -1,4 +1,3 @@
-import type { Worker } from 'node:worker_threads';
 import { MAX_IO_BYTES } from '../buffers/memory.js';
 import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
@@ -8,7 +7,7 @@ import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
 import { MountSession } from './mount-session.js';
 import { type OpenDisks, openDisks } from './open-disks.js';
-import { aboutDaemon, PlaneThread, startPlaneWorker } from './plane-thread.js';
+import { aboutDaemon, PlaneThread, PlaneWorker } from './plane-thread.js';
 import type { Serve, Start } from './run.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
 
@@ -18,7 +17,7 @@ export const serve: Serve = async (config, log, start) => {
   try {
     const transport = await chooseTransport(config.transport);
     log.info(transportLine(transport));
-    const worker = transport.kind === 'uring' ? startPlaneWorker() : null;
+    const worker = transport.kind === 'uring' ? new PlaneWorker() : null;
     let opened: OpenDisks | null = null;
     try {
       opened = await openDisks(config, log);
@@ -26,7 +25,7 @@ export const serve: Serve = async (config, log, start) => {
       await startSession(config, transport, worker, opened, start, log);
     } catch (error) {
       opened?.close();
-      await worker?.terminate();
+      await worker?.end();
       throw error;
     }
   } finally {
@@ -37,7 +36,7 @@ export const serve: Serve = async (config, log, start) => {
 async function startSession(
   config: MountConfig,
   transport: Transport,
-  worker: Worker | null,
+  worker: PlaneWorker | null,
   opened: OpenDisks,
   { endPath, tell, mounted }: Start,
   log: Log,

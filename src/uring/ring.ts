@@ -11,6 +11,8 @@ const PASSING = new Set([ERRNO.EINTR, ERRNO.ETIME, ERRNO.EAGAIN, ERRNO.EBUSY]);
 
 /** Most registered files. An image with one backing file takes two; a place takes 8 bytes. */
 const FILE_PLACES_MAX = 65536;
+/** A place for /dev/fuse and for a few images. */
+const FILE_PLACES_MIN = 8;
 
 /**
  * The argument block of a wait with a timeout: struct io_uring_getevents_arg, followed by the timespec
@@ -145,7 +147,7 @@ export class Ring {
       const list = new Int32Array(places).fill(-1);
       const result = uringRegister(this.#fd, abi.REGISTER_FILES, list, places);
       if (result >= 0) return places;
-      const isLimit = result === -ERRNO.EMFILE && places > 64;
+      const isLimit = result === -ERRNO.EMFILE && places > FILE_PLACES_MIN;
       assert(isLimit, `io_uring file registration failed with ${result}`);
     }
   }

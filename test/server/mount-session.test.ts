@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { FuseMount } from '../../src/fuse/mount.js';
 import type { Log } from '../../src/server/log.js';
 import { MountSession } from '../../src/server/mount-session.js';
-import { PlaneThread, startPlaneWorker } from '../../src/server/plane-thread.js';
+import { PlaneThread, PlaneWorker } from '../../src/server/plane-thread.js';
 import { runDaemon } from '../../src/server/run.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { mountConfig } from '../helpers/mount-config.js';
@@ -16,6 +16,7 @@ const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 async function serve(
   t: ExecutionContext,
   fuse: number,
+  worker = new PlaneWorker(),
 ): Promise<{ error: SluiceError; steps: string[] }> {
   const steps: string[] = [];
   const mount: FuseMount = {
@@ -30,7 +31,7 @@ async function serve(
     CONFIG,
     SILENT,
     async (_config, log, { tell, mounted }) => {
-      const plane = new PlaneThread(startPlaneWorker(), CONFIG, [], fuse, '', log, tell);
+      const plane = new PlaneThread(worker, CONFIG, [], fuse, '', log, tell);
       mounted(new MountSession(mount, plane, files, log));
     },
     () => t.fail(),
@@ -42,6 +43,17 @@ test.serial('a data plane that dies at its start leaves no mount and says why', 
   // The descriptor is not open: the ring refuses to register it, and the thread throws.
   const { error, steps } = await serve(t, 1_000_000);
   t.regex(error.message, /^the data plane did not start: .*file update failed with -9/s);
+  t.is(error.exitCode, 4);
+  t.deepEqual(steps, ['detach', 'files closed']);
+});
+
+test.serial('a thread that could not be started leaves no mount and says why', async (t) => {
+  const worker = new PlaneWorker();
+  // So Node.js tells of it, long before there is a mount.
+  worker.worker.emit('error', new Error('Worker initialization failure: EMFILE'));
+  await worker.worker.terminate();
+  const { error, steps } = await serve(t, openSync('/dev/null', 'r'), worker);
+  t.is(error.message, 'the data plane did not start: Worker initialization failure: EMFILE');
   t.is(error.exitCode, 4);
   t.deepEqual(steps, ['detach', 'files closed']);
 });
