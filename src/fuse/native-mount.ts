@@ -2,6 +2,7 @@ import { accessSync, constants, readlinkSync } from 'node:fs';
 import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
 import { close, fcntl } from '../sys/libc.js';
 import { writeBytes } from '../sys/libfuse.js';
+import { ERRNO } from '../util/errno.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
 import { EVERYTHING, encodeInit } from './init.js';
@@ -121,9 +122,13 @@ async function answered(native: NativePackage, fuse: NativeFuse, plan: MountPlan
   }
 }
 
-/** Another descriptor of an open /dev/fuse; -1 if the number is not one of that, or not any more. */
+/**
+ * Another descriptor of an open /dev/fuse; -1 if the number is not one of that, or not any more. The same one
+ * if there are no more.
+ */
 function ownDescriptor(descriptor: number): number {
   const own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  if (own === -ERRNO.EMFILE) return descriptor;
   if (own < 0) return -1;
   if (readlinkSync(`/proc/self/fd/${own}`) === '/dev/fuse') return own;
   close(own);

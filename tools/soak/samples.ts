@@ -5,7 +5,7 @@ import { median } from '../lib/stats.js';
 export interface Sample {
   /** Minutes since the soak began. */
   minute: number;
-  /** Resident memory, MiB. */
+  /** Resident memory of its own, without pages of files, MiB. */
   rssMib: number;
   descriptors: number;
   /** Its own; the kernel starts and ends more of them for io_uring as it likes. */
@@ -26,7 +26,7 @@ export const CURVES = [
 /** Takes a sample of a process. */
 export function sampleOf(pid: number, minute: number): Sample {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const rss = Number(/^VmRSS:\s+(\d+)/m.exec(status)![1]);
+  const rss = Number(/^RssAnon:\s+(\d+)/m.exec(status)![1]);
   const task = `/proc/${pid}/task`;
   const threads = readdirSync(task).filter((id) => isOwn(`${task}/${id}`)).length;
   const descriptors = readdirSync(`/proc/${pid}/fd`).length;
