@@ -17,6 +17,8 @@ export interface ServedFile {
   /** Offsets and lengths of I/O must be multiples of this, 1 to 4096 bytes. */
   alignment: number;
   blockDevice: boolean;
+  /** Number (dev_t) of the device that it is on, or is. */
+  device: number;
   /** On tmpfs or ramfs: reads and writes never wait for a device. */
   inMemory: boolean;
   /** Permission bits. */
@@ -69,6 +71,7 @@ export function openServed(
     allocated,
     alignment,
     blockDevice,
+    device: Number(blockDevice ? stats.rdev : stats.dev),
     inMemory: isInMemory(link),
     mode: Number(stats.mode) & 0o666,
     times: timesOf(stats),

@@ -18,6 +18,9 @@ import type { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
 import type { Callers } from './rules.js';
 
+/** Devices that weights share one by one: each has its own tables of all groups and members. */
+const DEVICES_MAX = 16;
+
 /** The configuration of a data plane. */
 export type AssemblyConfig = Pick<
   PlaneConfig,
@@ -53,11 +56,13 @@ export function assemble(
   log: (text: string) => void,
   tellFigures?: (news: FigureNews) => void,
 ): Assembly {
-  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX, new Counters(tellFigures));
+  const devices = devicesOf(config);
+  const counters = new Counters(tellFigures);
+  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX, counters, devices.length);
   const callers = io.callers ?? { ...proc, idOf };
   const members = new Members(throttle, callers, config.hidesCallers);
   const tree = new Tree();
-  const disks = makeDisks(config, members, (isOf) => ({
+  const disks = makeDisks(config, devices, members, (isOf) => ({
     ...io,
     resume: (request) => assembly.plane!.completed(request, 0),
     slotOf: (request) => assembly.plane!.slotOf(request),
@@ -81,6 +86,12 @@ export function assemble(
   return assembly;
 }
 
+/** The devices of the images, as far as each has a share of its own. */
+function devicesOf({ disks }: AssemblyConfig): number[] {
+  const devices = [...new Set(disks.map(({ device }) => device))].slice(0, DEVICES_MAX);
+  return devices.length === 0 ? [0] : devices;
+}
+
 function snapshotOf(disk: Disk): ImageSnapshot {
   const { name, path, format, readOnly } = disk.config;
   return { name, path, format, size: diskSize(disk), readOnly };
@@ -90,7 +101,12 @@ function snapshotOf(disk: Disk): ImageSnapshot {
 type IoOf = (isOf: (disk: number) => boolean) => DriverIo;
 
 /** Disks that show parts of one image share all that is the image's. */
-function makeDisks(config: AssemblyConfig, members: Members, ioOf: IoOf): Disk[] {
+function makeDisks(
+  config: AssemblyConfig,
+  devices: readonly number[],
+  members: Members,
+  ioOf: IoOf,
+): Disk[] {
   const table = new LockTable();
   const images = new Map<ImageConfig, ServedImage>();
   const disks: Disk[] = [];
@@ -114,7 +130,10 @@ function makeDisks(config: AssemblyConfig, members: Members, ioOf: IoOf): Disk[]
       images.set(disk.image, made);
     }
     const member = members.addImage(name);
-    disks.push({ config: disk, image, member, written: false, openedAt: null });
+    // Devices beyond the list count as the last one.
+    const at = devices.indexOf(disk.device);
+    const device = at === -1 ? devices.length - 1 : at;
+    disks.push({ config: disk, image, member, device, written: false, openedAt: null });
   }
   return disks;
 }

@@ -14,6 +14,8 @@ export interface DiskConfig {
   format: string;
   /** The image. Disks that show parts of one image have the same object here. */
   image: ImageConfig;
+  /** Number (dev_t) of the device that the image is on; weights share each device by itself. */
+  device: number;
   /** The part of the image that is shown: its first byte, and its length; null: up to the end. */
   start: number;
   length: number | null;
@@ -46,8 +48,9 @@ export interface ServedImage {
 export interface Disk {
   readonly config: DiskConfig;
   readonly image: ServedImage;
-  /** The throttle's number of this member. */
+  /** The throttle's numbers of this member, and of the device. */
   readonly member: number;
+  readonly device: number;
   /** Written since it was opened last. */
   written: boolean;
   /** Time of the last write as of the last open; null before. */

@@ -242,11 +242,13 @@ export class Plane implements Admission, DiskService {
 
   /** Hands a request to the throttle, for its member. True: it is charged and may go. False: it waits. */
   #submit(request: number): boolean {
-    const { member, operation, length } = this.requests;
+    const { member, operation, length, disk } = this.requests;
     const charged = this.#memberOf(request);
     member[request] = charged;
     const direction = DIRECTIONS[operation[request]!]!;
-    return this.#throttle.submit(request, charged, direction, length[request]!, this.nowNs);
+    const bytes = length[request]!;
+    const { device } = this.#disks[disk[request]!]!;
+    return this.#throttle.submit(request, charged, direction, bytes, this.nowNs, device);
   }
 
   #memberOf(request: number): number {

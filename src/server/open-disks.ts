@@ -90,6 +90,7 @@ async function openDisk(
       methods,
       writing,
     },
+    device: first.device,
     start: 0,
     length: null,
     mode: (config.mode ?? first.mode) & (readOnly ? 0o555 : 0o777),

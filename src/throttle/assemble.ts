@@ -1,7 +1,6 @@
 import { Backlog } from './backlog.js';
 import { BucketGate } from './bucket-gate.js';
 import { BucketPaths } from './bucket-paths.js';
-import { Contenders } from './contenders.js';
 import { DeviceIdling } from './device-idling.js';
 import { Dispatcher } from './dispatcher.js';
 import { GroupLimits } from './group-limits.js';
@@ -18,7 +17,7 @@ import { SfqTree } from './sfq-tree.js';
 import { Siblings } from './siblings.js';
 import type { Counters } from './stats.js';
 import { Tables } from './tables.js';
-import { Window } from './window.js';
+import { Windows } from './window.js';
 
 /** The parts of a throttle. */
 export type Parts = ReturnType<typeof assemble>;
@@ -30,12 +29,12 @@ export type Parts = ReturnType<typeof assemble>;
  * @param maxDepth Requests that the caller can have in flight.
  * @param counters Counts what happens.
  */
-export function assemble(capacity: number, maxDepth: number, counters: Counters) {
+export function assemble(capacity: number, maxDepth: number, counters: Counters, devices: number) {
   /** Sentences for the log, oldest first. Whoever prints them empties the list. */
   const warnings: string[] = [];
   const groups = new GroupTree();
-  const table = new RequestTable(capacity);
-  const nodes = new NodeTable();
+  const table = new RequestTable(capacity, devices);
+  const nodes = new NodeTable(devices);
   const pressures = new PressureTable();
   const buckets = new LeakyBuckets();
   const paths = new BucketPaths(table, buckets);
@@ -46,11 +45,10 @@ export function assemble(capacity: number, maxDepth: number, counters: Counters)
   const tree = new SfqTree({ table, nodes, siblings, gate, idling });
   const reservations = new Reservations(nodes, warnings);
   const latency = new LatencyControl(nodes);
-  const contenders = new Contenders(nodes);
-  const window = new Window(contenders, maxDepth);
-  const backlog = new Backlog(nodes, idling, pressures, contenders);
+  const windows = new Windows(nodes, maxDepth);
+  const backlog = new Backlog(nodes, idling, pressures, windows);
   const requests = { table, buckets, credit, gate, idling, tree };
-  const shares = { nodes, groups, reservations, latency, window, contenders, backlog, counters };
+  const shares = { nodes, groups, reservations, latency, windows, backlog, counters };
   const dispatcher = new Dispatcher({ ...requests, ...shares });
   const tables = new Tables({ table, nodes, buckets, reservations, pressures, counters });
   const members = new Members({ ...shares, table, tables, dispatcher });

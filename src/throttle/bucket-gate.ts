@@ -1,9 +1,12 @@
 import type { BucketPaths } from './bucket-paths.js';
 import type { LeakyBuckets } from './leaky-buckets.js';
-import { groupOfNode, NONE, type NodeTable, ROOT_MEMBERS } from './node-table.js';
+import { NONE, type NodeTable } from './node-table.js';
+import { OP_CLASSES } from './request-table.js';
 import type { Siblings } from './siblings.js';
 
 const NO_BUCKETS = new Int32Array(0);
+/** Time in ns after which a request is looked at again that waits for one to another device. */
+const LOOK_AGAIN = 1e6;
 
 /**
  * When the buckets of a node let the request pass that the node would send. Of a read and a write at
@@ -37,8 +40,8 @@ export class BucketGate {
 
   /** True if reads and writes of the node use a bucket together. */
   sharesBuckets(node: number): boolean {
-    if (node === ROOT_MEMBERS || this.isDraining) return false;
-    return this.#paths.shared(groupOfNode(node)).length > 0;
+    const group = this.#nodes.groupOf(node);
+    return group !== NONE && !this.isDraining && this.#paths.shared(group).length > 0;
   }
 
   /**
@@ -47,8 +50,11 @@ export class BucketGate {
    */
   readyTime(entry: number, child: number, bytes: number, now: number): number {
     const time = this.bucketTime(entry, bytes);
-    if (time === -Infinity || this.#nodes.committed[entry ^ 1] === NONE) return time;
-    return this.#delaysOther(entry, child, bytes, now) ? Infinity : time;
+    if (time === -Infinity) return time;
+    if (this.#nodes.committed[entry ^ 1] !== NONE && this.#delaysOther(entry, child, bytes, now)) {
+      return Infinity;
+    }
+    return this.#nodes.devices === 1 ? time : Math.max(time, this.#othersUntil(entry, child, now));
   }
 
   /** The same, without regard to the other class. */
@@ -62,9 +68,8 @@ export class BucketGate {
   }
 
   #own(entry: number): Int32Array {
-    const node = entry >> 1;
-    if (node === ROOT_MEMBERS || this.isDraining) return NO_BUCKETS;
-    return this.#paths.own(groupOfNode(node), entry & 1);
+    const group = this.#nodes.groupOf(entry >> 1);
+    return group === NONE || this.isDraining ? NO_BUCKETS : this.#paths.own(group, entry & 1);
   }
 
   /** True if the node is committed to an earlier request of the other class, and this would delay it. */
@@ -73,7 +78,7 @@ export class BucketGate {
     const other = 2 * this.#nodes.committed[otherEntry] + (otherEntry & 1);
     if (!this.#siblings.precedes(other, 2 * child + (entry & 1))) return false;
     const buckets = this.#buckets;
-    const shared = this.#paths.shared(groupOfNode(entry >> 1));
+    const shared = this.#paths.shared(this.#nodes.groupOf(entry >> 1));
     const until = Math.max(now, this.#committedUntil(otherEntry));
     const otherBytes = this.#siblings.headBytes(other);
     for (let at = 0; at < shared.length; at++) {
@@ -81,6 +86,29 @@ export class BucketGate {
       if (after > until) return true;
     }
     return false;
+  }
+
+  /**
+   * An earlier request to another device that waits for the buckets comes first: until about when, in ns.
+   * -Infinity if there is none.
+   */
+  #othersUntil(entry: number, child: number, now: number): number {
+    const nodes = this.#nodes;
+    const row = nodes.rowOf(entry >> 1);
+    const arrival = this.#siblings.headArrival(2 * child + (entry & 1));
+    let until = -Infinity;
+    for (let device = 0; device < nodes.devices; device++) {
+      const node = nodes.nodeOf(row, device);
+      if (node === entry >> 1) continue;
+      for (let other = 2 * node; other < 2 * node + OP_CLASSES; other++) {
+        const committed = nodes.committed[other];
+        if (committed === NONE || nodes.readyTime[other] === Infinity) continue;
+        if ((other & 1) !== (entry & 1) && !this.sharesBuckets(node)) continue;
+        if (this.#siblings.headArrival(2 * committed + (other & 1)) >= arrival) continue;
+        until = Math.max(until, this.#committedUntil(other), now + LOOK_AGAIN);
+      }
+    }
+    return until;
   }
 
   /** Time in ns from which the committed request of an entry may go, as far up as it is next. */

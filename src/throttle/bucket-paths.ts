@@ -25,7 +25,7 @@ export class BucketPaths {
 
   /** All buckets that the requests of a queue must pass. */
   ofQueue(queue: number): Int32Array {
-    const group = this.#table.groupOf[queue >> 1];
+    const group = this.#table.groupOfQueue(queue);
     return this.#path[group * OP_CLASSES + (queue & 1)];
   }
 

@@ -1,4 +1,4 @@
-import { ELIGIBLE, type NodeTable, ROOT } from './node-table.js';
+import { ELIGIBLE, NONE, type NodeTable } from './node-table.js';
 
 /** Time in ns from one look at the groups to the next. With many groups it is so much for each. */
 const EVERY = 1e6;
@@ -21,7 +21,7 @@ const LEAST_WINDOW = 64;
 const LEAST_TO_STAY = 1 / 2;
 
 /**
- * Knows the groups that contend for the device, and the largest window in which weights can choose
+ * Knows the groups that contend for a device, and the largest window in which weights can choose
  * among them. Pure: it sees numbers of requests, and completions.
  *
  * A weight bites while each contender has a request that waits whenever a place comes free. Of D - 1
@@ -38,10 +38,13 @@ export class Contenders {
   readonly #nodes: NodeTable;
   /** Groups that may have requests; none has groups below it. */
   readonly #leaves: number[] = [];
+  readonly #root: number;
   #lookAt = 0;
 
-  constructor(nodes: NodeTable) {
+  /** @param root The root of the device's tree. */
+  constructor(nodes: NodeTable, root: number) {
     this.#nodes = nodes;
+    this.#root = root;
   }
 
   /** A group that had no request has one. */
@@ -80,7 +83,7 @@ export class Contenders {
     const { least, taken, inflight, queued, wasContender } = this.#nodes;
     this.#lookAt = now + Math.max(EVERY, EVERY_PER_GROUP * this.#leaves.length);
     this.#count();
-    const all = inflight[ROOT] + queued[ROOT];
+    const all = inflight[this.#root] + queued[this.#root];
     const smallest = fixed > 0 ? fixed : Math.min(LEAST_PART * all, LEAST_WINDOW);
     const toStay = fixed > 0 ? fixed : LEAST_TO_STAY * smallest;
     let able = this.#leaves.filter((leaf) => this.#mayContend(leaf));
@@ -98,7 +101,7 @@ export class Contenders {
       return Infinity;
     }
     // Places that groups take up which do not contend.
-    let others = inflight[ROOT];
+    let others = inflight[this.#root];
     let window = Infinity;
     for (const leaf of contenders) {
       others -= inflight[leaf];
@@ -129,7 +132,7 @@ export class Contenders {
     if (least[leaf] < LEAST_REQUESTS || flightCost[leaf] === 0) return false;
     if (queued[leaf] === 0) return true;
     let [reads, writes] = [true, true];
-    for (let node = leaf; node !== ROOT; node = parent[node]) {
+    for (let node = leaf; parent[node] !== NONE; node = parent[node]) {
       reads &&= state[2 * node] === ELIGIBLE;
       writes &&= state[2 * node + 1] === ELIGIBLE;
     }
@@ -141,13 +144,13 @@ export class Contenders {
     const { parent, isContender, inverseWeight, rivalWeight, taken } = this.#nodes;
     const { flightTime, flightCost } = this.#nodes;
     for (const leaf of this.#leaves) {
-      for (let node = leaf; node !== ROOT; node = parent[node]) {
+      for (let node = leaf; parent[node] !== NONE; node = parent[node]) {
         isContender[node] = 0;
         rivalWeight[parent[node]] = 0;
       }
     }
     for (const leaf of contenders) {
-      for (let node = leaf; node !== ROOT && isContender[node] === 0; node = parent[node]) {
+      for (let node = leaf; parent[node] !== NONE && isContender[node] === 0; node = parent[node]) {
         isContender[node] = 1;
         rivalWeight[parent[node]] += 1 / inverseWeight[node];
       }
@@ -155,7 +158,7 @@ export class Contenders {
     let sum = 0;
     for (const leaf of contenders) {
       let share = 1;
-      for (let node = leaf; node !== ROOT; node = parent[node]) {
+      for (let node = leaf; parent[node] !== NONE; node = parent[node]) {
         share /= inverseWeight[node] * rivalWeight[parent[node]];
       }
       taken[leaf] = (share * flightTime[leaf]) / flightCost[leaf];

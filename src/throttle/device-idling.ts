@@ -1,5 +1,5 @@
 import { Heap } from './heap.js';
-import { NONE, type NodeTable, ROOT } from './node-table.js';
+import { NONE, type NodeTable } from './node-table.js';
 
 /**
  * Longest time in ns that the device idles for a group, so that a disk that hangs does not stop the
@@ -25,10 +25,10 @@ const RECHECK = 1e6;
  * backlogged.
  */
 export class DeviceIdling {
-  /** True after `holdsBack` if requests wait that may go, and the device idles for a group instead. */
-  isIdling = false;
-  /** Groups that the device would idle for. */
-  #count = 0;
+  /** By device: 1 after `holdsBack` if requests wait that may go, and it idles for a group instead. */
+  readonly #isIdling: Uint8Array;
+  /** By device: groups that it would idle for. */
+  readonly #count: Int32Array;
   #idledAt = 0;
   readonly #nodes: NodeTable;
   /** By parent: the groups below it that the device would idle for, by start tag, as read entries. */
@@ -36,6 +36,17 @@ export class DeviceIdling {
 
   constructor(nodes: NodeTable) {
     this.#nodes = nodes;
+    this.#isIdling = new Uint8Array(nodes.devices);
+    this.#count = new Int32Array(nodes.devices);
+  }
+
+  isIdling(device: number): boolean {
+    return this.#isIdling[device] === 1;
+  }
+
+  /** A new choice is made for a device. */
+  reset(device: number): void {
+    this.#isIdling[device] = 0;
   }
 
   /** Call once for every node that has groups or members below it. */
@@ -43,9 +54,9 @@ export class DeviceIdling {
     this.#heaps[node] ??= new Heap(this.#nodes, this.#nodes);
   }
 
-  /** Number of groups that the device would idle for. */
-  get count(): number {
-    return this.#count;
+  /** The device would idle for a group. */
+  mayIdle(device: number): boolean {
+    return this.#count[device] > 0;
   }
 
   /** Time in ns at which to choose again while the device idles. */
@@ -61,7 +72,7 @@ export class DeviceIdling {
     if (nodes.inflight[node] === 0 || nodes.queued[node] > 0) return;
     nodes.isIdledFor[node] = 1;
     nodes.idledSince[node] = now;
-    this.#count++;
+    this.#count[nodes.deviceOf(node)]++;
     this.#heaps[nodes.parent[node]].set(2 * node, nodes.startTag[node]);
   }
 
@@ -69,32 +80,33 @@ export class DeviceIdling {
   stop(node: number): void {
     if (this.#nodes.isIdledFor[node] === 0) return;
     this.#end(node);
-    this.isIdling = false;
+    this.reset(this.#nodes.deviceOf(node));
   }
 
   /** True if at some level a group that the device idles for precedes the entry. */
   holdsBack(entry: number, now: number): boolean {
     const { parent } = this.#nodes;
-    if (this.#count === 0) return false;
-    for (let node = parent[entry >> 1]; node !== ROOT && !this.isIdling; node = parent[node]) {
-      this.isIdling = this.#isPreceded(node, now);
-    }
+    const device = this.#nodes.deviceOf(entry >> 1);
+    if (!this.mayIdle(device)) return false;
     this.#idledAt = now;
-    return this.isIdling;
+    for (let node = parent[entry >> 1]; parent[node] !== NONE; node = parent[node]) {
+      if (this.#isPreceded(node, now)) this.#isIdling[device] = 1;
+    }
+    return this.isIdling(device);
   }
 
   /** Idles for no group, until `begin` is called again. */
   clear(): void {
     this.#nodes.isIdledFor.fill(0);
-    this.isIdling = false;
-    this.#count = 0;
+    this.#isIdling.fill(0);
+    this.#count.fill(0);
     for (const heap of this.#heaps) if (heap !== undefined) heap.clear();
   }
 
   #end(node: number): void {
     const nodes = this.#nodes;
     nodes.isIdledFor[node] = 0;
-    this.#count--;
+    this.#count[nodes.deviceOf(node)]--;
     this.#heaps[nodes.parent[node]].remove(2 * node);
   }
 

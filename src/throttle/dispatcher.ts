@@ -1,19 +1,18 @@
 import { assert } from '../util/assert.js';
 import type { Backlog } from './backlog.js';
 import type { BucketGate } from './bucket-gate.js';
-import type { Contenders } from './contenders.js';
 import { type CostParts, costModel } from './cost.js';
 import type { DeviceIdling } from './device-idling.js';
 import type { GroupTree } from './group-tree.js';
 import type { HeadCredit } from './head-credit.js';
 import type { LatencyControl } from './latency-control.js';
 import type { LeakyBuckets } from './leaky-buckets.js';
-import { leafNode, NONE, type NodeTable } from './node-table.js';
+import { entryOfQueue, NONE, type NodeTable } from './node-table.js';
 import { IDLE, INFLIGHT, type RequestTable, WAITING } from './request-table.js';
 import type { Reservations } from './reservations.js';
 import type { SfqTree } from './sfq-tree.js';
 import type { Counters } from './stats.js';
-import type { Window } from './window.js';
+import type { Windows } from './window.js';
 
 /** The parts that requests go through. */
 export interface DispatchParts {
@@ -27,8 +26,7 @@ export interface DispatchParts {
   readonly tree: SfqTree;
   readonly reservations: Reservations;
   readonly latency: LatencyControl;
-  readonly window: Window;
-  readonly contenders: Contenders;
+  readonly windows: Windows;
   readonly backlog: Backlog;
   readonly counters: Counters;
 }
@@ -69,37 +67,47 @@ export class Dispatcher {
 
   /** See Throttle. */
   get wakeAt(): number {
-    const { window, tree } = this.#parts;
-    return window.isFull ? Infinity : Math.max(0, tree.wakeAt());
+    return Math.max(0, this.#dueAt());
   }
 
   /** See Throttle. */
-  submit(request: number, member: number, direction: number, bytes: number, now: number): boolean {
-    const { table, window, tree, backlog } = this.#parts;
+  submit(
+    request: number,
+    member: number,
+    direction: number,
+    bytes: number,
+    now: number,
+    device: number,
+  ): boolean {
+    const { table, windows, tree } = this.#parts;
     assert(table.state[request] === IDLE, 'a request is submitted once');
     this.#clock = now;
     table.memberOf[request] = member;
+    table.deviceOf[request] = device;
     table.directionOf[request] = direction;
     table.bytesOf[request] = bytes;
     table.sinceOf[request] = now;
     table.readyOf[request] = now;
     const queue = table.queueOf(request);
-    if (window.isFull || !this.#passes(queue, bytes, now))
+    if (windows.isFull(device) || !this.#passes(queue, bytes, device, now)) {
       return this.#enqueue(request, queue, now);
+    }
     // With a single group there is nobody to be fair to, and tags cost a third of this path.
-    if (backlog.isShared || !window.isAuto) tree.advance(queue, this.#costOf(bytes));
+    if (windows.of(device).isShared || !windows.isAuto) tree.advance(queue, this.#costOf(bytes));
     this.#start(request, 0, now);
     return true;
   }
 
   /** See Throttle. */
   next(now: number): number {
-    const { window, tree, credit } = this.#parts;
+    const { windows, nodes, tree, credit } = this.#parts;
     this.#clock = now;
-    window.follow(now);
-    const queue = window.isFull ? NONE : this.#choose(now);
+    windows.follow(now);
+    if (windows.areFull) return NONE;
+    const queue = this.#choose(now);
     if (queue === NONE) return NONE;
-    credit.advanceTo(tree.readySince, now);
+    const { freeSince } = windows.of(nodes.deviceOf(entryOfQueue(queue) >> 1));
+    credit.advanceTo(Math.max(tree.readySince, freeSince), now);
     return this.#serve(queue, now);
   }
 
@@ -109,12 +117,11 @@ export class Dispatcher {
     if (table.state[request] !== WAITING) return false;
     const queue = table.queueOf(request);
     const wasHead = table.headOf(queue) === request;
-    const member = table.memberOf[request];
     table.lists.remove(queue, request);
     table.state[request] = IDLE;
     this.#waiting--;
-    counters.unqueued(member, 0);
-    backlog.add(leafNode(table.groupOf[member]), 0, -1, this.#clock);
+    counters.unqueued(table.memberOf[request], 0);
+    backlog.add(this.#nodeOf(request), 0, -1, this.#clock);
     if (wasHead) {
       credit.cancelled(queue, table.bytesOf[request]);
       tree.headCancelled(queue, this.#clock);
@@ -124,17 +131,19 @@ export class Dispatcher {
 
   /** See Throttle. */
   complete(request: number, now: number): void {
-    const { table, window, contenders, counters, backlog, latency, credit } = this.#parts;
+    const { table, nodes, windows, counters, backlog, latency, credit } = this.#parts;
     this.#clock = now;
     assert(table.state[request] === INFLIGHT, 'only an admitted request completes');
     table.state[request] = IDLE;
-    const member = table.memberOf[request];
-    const leaf = leafNode(table.groupOf[member]);
-    if (window.isFull) credit.advance(now);
-    window.giveBack();
-    counters.completed(member);
-    backlog.add(leaf, -1, 0, now);
-    contenders.completed(leaf, this.#costOf(table.bytesOf[request]), now - table.sinceOf[request]);
+    const device = table.deviceOf[request];
+    const node = this.#nodeOf(request);
+    const leaf = nodes.parent[node];
+    const cost = this.#costOf(table.bytesOf[request]);
+    if (windows.areFull) credit.advance(now);
+    windows.giveBack(device, now);
+    counters.completed(table.memberOf[request]);
+    backlog.add(node, -1, 0, now);
+    windows.of(device).contenders.completed(leaf, cost, now - table.sinceOf[request]);
     if (latency.isActive) this.#noteLatency(leaf, now - table.readyOf[request], now);
   }
 
@@ -151,13 +160,29 @@ export class Dispatcher {
     const { groups, credit, tree, reservations } = this.#parts;
     assert(now >= this.#clock, 'time does not go back');
     credit.rebuild();
-    tree.rebuild(groups.nodes(), now);
+    tree.rebuild(groups.rows(), now);
     reservations.rebuild(now);
   }
 
   /** Call before the window changes: requests that wait for a place have kept no credit. */
   beforeDepthChange(now: number): void {
-    if (this.#parts.window.isFull) this.#parts.credit.advance(now);
+    if (this.#parts.windows.areFull) this.#parts.credit.advance(now);
+  }
+
+  /** Time in ns at which a request can go to a device that has a place free. */
+  #dueAt(): number {
+    const { nodes, windows, tree } = this.#parts;
+    let dueAt = Infinity;
+    for (let device = 0; device < nodes.devices; device++) {
+      if (!windows.isFull(device)) dueAt = Math.min(dueAt, tree.wakeAt(device));
+    }
+    return dueAt;
+  }
+
+  /** The node of the request's member, on its device. */
+  #nodeOf(request: number): number {
+    const { table, nodes } = this.#parts;
+    return nodes.memberNode(table.memberOf[request], table.deviceOf[request]);
   }
 
   #costOf(bytes: number): number {
@@ -168,28 +193,28 @@ export class Dispatcher {
    * True if a request may go without a look at the tree; its limits are charged then. Most limits do
    * not bind, and the way through the tree costs five times as much.
    */
-  #passes(queue: number, bytes: number, now: number): boolean {
+  #passes(queue: number, bytes: number, device: number, now: number): boolean {
     const { table, gate, tree, latency, credit } = this.#parts;
     if (gate.isDraining) return true;
     if (table.headOf(queue) !== NONE) return false;
-    if (latency.isActive || !tree.isIdle(now)) return false;
+    if (latency.isActive || !tree.isIdle(device, now)) return false;
     return credit.pass(queue, bytes, now);
   }
 
   /** Lets a request wait. True if it was alone after all, and has gone. */
   #enqueue(request: number, queue: number, now: number): boolean {
-    const { table, counters, backlog, reservations, window, tree, credit } = this.#parts;
-    const member = table.memberOf[request];
-    const leaf = leafNode(table.groupOf[member]);
+    const { table, nodes, counters, backlog, reservations, windows, tree, credit } = this.#parts;
+    const device = table.deviceOf[request];
+    const node = this.#nodeOf(request);
     const isHead = table.headOf(queue) === NONE;
     table.state[request] = WAITING;
     this.#waiting++;
-    counters.queued(member);
-    backlog.add(leaf, 0, 1, now);
-    if (reservations.isActive) reservations.wake(leaf, now);
+    counters.queued(table.memberOf[request]);
+    backlog.add(node, 0, 1, now);
+    if (reservations.isActive) reservations.wake(nodes.parent[node], now);
     const time = isHead ? this.#timeOfNewHead(now) : 0;
     // If another request can go already, `next` decides which one does.
-    const isAlone = !window.isFull && tree.isIdle(now);
+    const isAlone = !windows.isFull(device) && tree.isIdle(device, now);
     table.lists.push(queue, request);
     if (!isHead) return false;
     credit.enter(queue, table.bytesOf[request], time);
@@ -202,16 +227,17 @@ export class Dispatcher {
 
   /** The queue to serve now: reservations first, then start tags. */
   #choose(now: number): number {
-    const { reservations, tree, credit } = this.#parts;
+    const { nodes, windows, reservations, tree, credit } = this.#parts;
     credit.begin(now);
-    if (reservations.isActive) {
-      const queue = reservations.choose(tree, now);
+    for (let device = 0; device < nodes.devices; device++) {
+      if (windows.isFull(device)) continue;
+      let queue = reservations.isActive ? reservations.choose(tree, device, now) : NONE;
+      if (queue === NONE) queue = tree.choose(device, now);
       if (queue !== NONE) return queue;
     }
-    const queue = tree.choose(now);
     // Nothing is due, so a request that goes later is not charged as of an earlier time.
-    if (queue === NONE) credit.advance(now);
-    return queue;
+    credit.advance(now);
+    return NONE;
   }
 
   /** Dispatches the head of a queue. */
@@ -234,16 +260,15 @@ export class Dispatcher {
 
   /** @param waited 1 if the request has waited, 0 if it goes at once. */
   #start(request: number, waited: number, now: number): void {
-    const { table, window, counters, backlog, reservations } = this.#parts;
-    const member = table.memberOf[request];
-    const leaf = leafNode(table.groupOf[member]);
+    const { table, nodes, windows, counters, backlog, reservations } = this.#parts;
+    const node = this.#nodeOf(request);
     const bytes = table.bytesOf[request];
     table.state[request] = INFLIGHT;
     table.sinceOf[request] = now;
-    window.take();
-    counters.admitted(member, table.directionOf[request], bytes);
-    backlog.add(leaf, 1, -waited, now);
-    if (reservations.isActive) reservations.served(leaf, bytes, now);
+    windows.take(table.deviceOf[request]);
+    counters.admitted(table.memberOf[request], table.directionOf[request], bytes);
+    backlog.add(node, 1, -waited, now);
+    if (reservations.isActive) reservations.served(nodes.parent[node], bytes, now);
   }
 
   /** Tells latency control of a completion, and the tree of the bounds that change by it. */
@@ -264,8 +289,8 @@ export class Dispatcher {
 
   /** The time from which a head that comes at `now` keeps credit. */
   #timeOfNewHead(now: number): number {
-    const { window, tree, credit } = this.#parts;
+    const { windows, credit } = this.#parts;
     credit.begin(now);
-    return window.isFull ? now : credit.timeOfNewHead(tree.wakeAt(), now);
+    return windows.areFull ? now : credit.timeOfNewHead(this.#dueAt(), now);
   }
 }

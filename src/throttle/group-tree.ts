@@ -1,10 +1,10 @@
 import { refuse, type SluiceError } from '../util/errors.js';
 import { Group } from './group.js';
-import { groupNode, ROOT, ROOT_MEMBERS } from './node-table.js';
+import { groupRow, ROOT, ROOT_MEMBERS } from './node-table.js';
 
-/** A latency target, and the nodes that give way to it. */
+/** A latency target, and the rows that give way to it. */
 export interface Target {
-  readonly node: number;
+  readonly row: number;
   /** In ns. */
   readonly target: number;
   readonly others: readonly number[];
@@ -63,11 +63,11 @@ export class GroupTree {
     return group;
   }
 
-  /** Nodes of all groups, children before their parents. */
-  nodes(): number[] {
-    const nodes: number[] = [];
-    addNodes(this.root, nodes);
-    return nodes;
+  /** Rows of all groups, children before their parents. */
+  rows(): number[] {
+    const rows: number[] = [];
+    addRows(this.root, rows);
+    return rows;
   }
 
   /** The latency targets of all groups. */
@@ -76,7 +76,7 @@ export class GroupTree {
     for (const group of this.#byId) {
       if (group === null || group.latencyTarget === Infinity) continue;
       const { latencyTarget: target } = group;
-      targets.push({ node: groupNode(group), target, others: givingWayTo(group) });
+      targets.push({ row: groupRow(group), target, others: givingWayTo(group) });
     }
     return targets;
   }
@@ -102,10 +102,10 @@ export class GroupTree {
   }
 }
 
-function addNodes(group: Group, nodes: number[]): void {
-  for (const child of group.children.values()) addNodes(child, nodes);
-  if (group.parent === null) nodes.push(ROOT_MEMBERS, ROOT);
-  else nodes.push(groupNode(group));
+function addRows(group: Group, rows: number[]): void {
+  for (const child of group.children.values()) addRows(child, rows);
+  if (group.parent === null) rows.push(ROOT_MEMBERS, ROOT);
+  else rows.push(groupRow(group));
 }
 
 /** Siblings of the group, and of the groups above it, that have no target as tight. */
@@ -114,7 +114,7 @@ function givingWayTo(group: Group): number[] {
   for (let at = group; at.parent !== null; at = at.parent) {
     for (const sibling of at.parent.children.values()) {
       if (sibling === at || sibling.latencyTarget <= group.latencyTarget) continue;
-      others.push(groupNode(sibling));
+      others.push(groupRow(sibling));
     }
     if (at.parent.parent === null) others.push(ROOT_MEMBERS);
   }

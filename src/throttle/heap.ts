@@ -4,7 +4,7 @@ const NONE = -1;
 
 /** Where items note their places in a heap: by item, NONE if the item is in none. */
 export interface Places {
-  place: Int32Array;
+  place: Int32Array<ArrayBuffer>;
 }
 
 /**

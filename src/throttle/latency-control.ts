@@ -9,8 +9,13 @@ const LONGEST_INTERVAL = 100e6;
 /** The bound grows only while the mean latency is below this part of the target. */
 const ROOM = 0.95;
 
-/** A group with a target. */
-interface Watch extends Target {
+/** A group with a target, on a device. */
+interface Watch {
+  readonly node: number;
+  /** In ns. */
+  readonly target: number;
+  /** Nodes that give way to it. */
+  readonly others: readonly number[];
   /** Requests that each of the others may have in flight. */
   bound: number;
   /** Begin of the interval in ns, and latencies in it. */
@@ -41,10 +46,13 @@ export class LatencyControl {
 
   /** Sets all targets, after a change of them or of the tree. Bounds of targets that stay are kept. */
   set(targets: readonly Target[], now: number): void {
-    const watches = targets.map(({ node, target, others }) => {
-      const bound = this.#byNode.get(node)?.bound ?? Infinity;
-      return { node, target, others, bound, since: now, sum: 0, count: 0 };
-    });
+    const watches = targets
+      .flatMap((target) => this.#onDevices(target))
+      .map((one) => {
+        const { node, target, others } = one;
+        const bound = this.#byNode.get(node)?.bound ?? Infinity;
+        return { node, target, others, bound, since: now, sum: 0, count: 0 };
+      });
     this.#byNode.clear();
     for (const watch of watches) this.#byNode.set(watch.node, watch);
     this.#watches = watches;
@@ -69,6 +77,15 @@ export class LatencyControl {
   /** A node whose bound has changed and was not taken yet; NONE if there is none. */
   takeChanged(): number {
     return this.#changed.pop() ?? NONE;
+  }
+
+  /** Groups give way to one on the devices that both use. */
+  #onDevices({ row, target, others }: Target): (Omit<Target, 'row'> & { node: number })[] {
+    const nodes = this.#nodes;
+    return Array.from({ length: nodes.devices }, (_, device) => {
+      const node = nodes.nodeOf(row, device);
+      return { node, target, others: others.map((other) => nodes.nodeOf(other, device)) };
+    });
   }
 
   #judge(watch: Watch, now: number): void {

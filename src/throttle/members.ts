@@ -3,7 +3,7 @@ import type { Backlog } from './backlog.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Group } from './group.js';
 import type { GroupTree } from './group-tree.js';
-import { leafNode, memberNode, type NodeTable, ROOT_MEMBERS } from './node-table.js';
+import { leafRow, type NodeTable, ROOT_MEMBERS } from './node-table.js';
 import type { RequestTable } from './request-table.js';
 import type { Counters } from './stats.js';
 import type { Tables } from './tables.js';
@@ -50,7 +50,9 @@ export class Members {
     tables.fit(groups.highWater, this.highWater);
     counters.memberMade(member, name, groups.root.id);
     table.groupOf[member] = groups.root.id;
-    nodes.add(memberNode(member), ROOT_MEMBERS);
+    for (let device = 0; device < nodes.devices; device++) {
+      nodes.add(nodes.memberNode(member, device), nodes.nodeOf(ROOT_MEMBERS, device));
+    }
     groups.root.members.add(member);
     return member;
   }
@@ -82,15 +84,19 @@ export class Members {
   move(member: number, group: Group, now: number): void {
     const { counters, dispatcher, backlog, table, nodes } = this.#parts;
     const from = this.groupOf(member);
-    const { inflight, queued } = counters.ofMember(member);
+    const { queued } = counters.ofMember(member);
     if (queued > 0) dispatcher.beforeChange(now);
     else dispatcher.clock = now;
-    backlog.add(leafNode(from.id), -inflight, -queued, now);
-    backlog.add(leafNode(group.id), inflight, queued, now);
     from.members.delete(member);
     group.members.add(member);
     table.groupOf[member] = group.id;
-    nodes.attach(memberNode(member), leafNode(group.id));
+    for (let device = 0; device < nodes.devices; device++) {
+      const node = nodes.memberNode(member, device);
+      const [inflight, waiting] = [nodes.inflight[node], nodes.queued[node]];
+      backlog.add(node, -inflight, -waiting, now);
+      nodes.attach(node, nodes.nodeOf(leafRow(group.id), device));
+      backlog.add(node, inflight, waiting, now);
+    }
     counters.memberMoved(member, this.#names[member], from.id, group.id);
     if (queued > 0) dispatcher.rebuild(now);
   }

@@ -2,30 +2,27 @@ import type { Group } from './group.js';
 import { grown } from './growing.js';
 
 /**
- * Nodes of the tree that the scheduler shares the device among: groups have even numbers, members
- * odd ones. The members of the root group compete as one more group, ROOT_MEMBERS, beside the groups
- * below the root.
+ * Each device has a tree of its own, through which groups share it: no weight counts on one for what
+ * was served on another. All trees have the same groups and members. A row is the number of a group in
+ * every tree. The members of the root group compete as one more group, ROOT_MEMBERS, beside the groups
+ * below the root. Nodes of groups have even numbers, those of members odd ones.
  */
 export const ROOT = 0;
-export const ROOT_MEMBERS = 2;
+export const ROOT_MEMBERS = 1;
 export const NONE = -1;
 
-export const memberNode = (member: number): number => 2 * member + 1;
 export const isMember = (node: number): boolean => (node & 1) === 1;
-/** The node whose children are the members of a group. */
-export const leafNode = (group: number): number => 2 * group + 2;
-export const groupNode = (group: Group): number =>
-  group.parent === null ? ROOT : leafNode(group.id);
-/** Number of the group whose buckets a node has; ROOT_MEMBERS has none. */
-export const groupOfNode = (node: number): number =>
-  node === ROOT ? 0 : node === ROOT_MEMBERS ? NONE : node / 2 - 1;
+/** The row whose children are the members of a group. */
+export const leafRow = (group: number): number => group + 1;
+export const groupRow = (group: Group): number =>
+  group.parent === null ? ROOT : leafRow(group.id);
 
 /**
  * A node has two entries below its parent, 2 * node + class, one for each class of operations. A
  * limit may stop one and not the other. The entries of a member are its queues.
  */
 export const queueOfEntry = (entry: number): number => ((entry >> 2) << 1) | (entry & 1);
-export const entryOfQueue = (queue: number): number => (memberNode(queue >> 1) << 1) | (queue & 1);
+export const entryOfQueue = (queue: number): number => (((queue >> 1) * 2 + 1) << 1) | (queue & 1);
 
 /** States of an entry: nothing to send, or no time is known at which it may. */
 export const ABSENT = 0;
@@ -39,6 +36,7 @@ const DEFAULT_INVERSE_WEIGHT = 0.01;
 
 /** The columns of all nodes, and of their entries. */
 export class NodeTable {
+  readonly devices: number;
   parent = new Int32Array(0);
   inverseWeight = new Float64Array(0);
   /** Start tag of the node's next request, among its siblings. */
@@ -80,8 +78,37 @@ export class NodeTable {
   #size = 0;
   #tickets = 0;
 
-  /** Makes room for nodes 0 to `nodes` - 1; never shrinks. */
-  grow(nodes: number): void {
+  constructor(devices = 1) {
+    this.devices = devices;
+  }
+
+  /** The node of a row in the tree of a device. */
+  nodeOf(row: number, device: number): number {
+    return 2 * (row * this.devices + device);
+  }
+
+  memberNode(member: number, device: number): number {
+    return 2 * (member * this.devices + device) + 1;
+  }
+
+  /** The row of a group's node. */
+  rowOf(node: number): number {
+    return Math.floor((node >> 1) / this.devices);
+  }
+
+  /** The group whose buckets a node has; ROOT_MEMBERS has none. */
+  groupOf(node: number): number {
+    const row = this.rowOf(node);
+    return row === ROOT ? 0 : row === ROOT_MEMBERS ? NONE : row - 1;
+  }
+
+  deviceOf(node: number): number {
+    return (node >> 1) % this.devices;
+  }
+
+  /** Makes room for rows and members 0 to `rows` - 1; never shrinks. */
+  grow(rows: number): void {
+    const nodes = 2 * rows * this.devices;
     if (nodes <= this.#size) return;
     this.#size = nodes;
     this.parent = grown(this.parent, nodes, NONE);
@@ -123,14 +150,13 @@ export class NodeTable {
     this.isIdledFor[node] = 0;
     this.committed.fill(NONE, 2 * node, 2 * node + 2);
     this.classTag.fill(0, 2 * node, 2 * node + 2);
-    if (parent === NONE) this.parent[node] = NONE;
-    else this.attach(node, parent);
+    this.attach(node, parent);
   }
 
   /** Puts a node below `parent`, with neither credit nor debt. */
   attach(node: number, parent: number): void {
     this.parent[node] = parent;
-    this.startTag[node] = this.virtualTime[parent];
+    if (parent !== NONE) this.startTag[node] = this.virtualTime[parent];
   }
 
   /** Puts a node behind all others of the same start tag. */

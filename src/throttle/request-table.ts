@@ -15,15 +15,17 @@ export const WAITING = 1;
 export const INFLIGHT = 2;
 
 /**
- * Requests and the queues that they wait in, as columns. A queue is a member's reads (2 * member) or
- * its writes and discards (2 * member + 1), first in, first out.
+ * Requests and the queues that they wait in, as columns. A queue is a member's reads from a device,
+ * or its writes and discards there, first in, first out: (member * devices + device) * 2 + class.
  *
  * A request takes 38 bytes, allocated once: 2.5 MB for 65536 requests.
  */
 export class RequestTable {
+  readonly devices: number;
   readonly lists: FifoLists;
   readonly state: Uint8Array;
   readonly memberOf: Int32Array;
+  readonly deviceOf: Uint8Array;
   readonly directionOf: Uint8Array;
   readonly bytesOf: Float64Array;
   /** Arrival in ns while the request waits, start while it is in flight. */
@@ -35,10 +37,12 @@ export class RequestTable {
   /** Queues there is room for. */
   queues = 0;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, devices = 1) {
+    this.devices = devices;
     this.lists = new FifoLists(capacity, 0);
     this.state = new Uint8Array(capacity);
     this.memberOf = new Int32Array(capacity);
+    this.deviceOf = new Uint8Array(capacity);
     this.directionOf = new Uint8Array(capacity);
     this.bytesOf = new Float64Array(capacity);
     this.sinceOf = new Float64Array(capacity);
@@ -47,7 +51,7 @@ export class RequestTable {
 
   /** Makes room; never shrinks. */
   grow(members: number): void {
-    this.queues = Math.max(this.queues, members * OP_CLASSES);
+    this.queues = Math.max(this.queues, members * this.devices * OP_CLASSES);
     this.lists.grow(0, this.queues);
     this.groupOf = grown(this.groupOf, members);
   }
@@ -57,8 +61,14 @@ export class RequestTable {
     return this.lists.head[queue];
   }
 
+  /** Number of the group that a queue belongs to. */
+  groupOfQueue(queue: number): number {
+    return this.groupOf[Math.floor((queue >> 1) / this.devices)];
+  }
+
   queueOf(request: number): number {
     const opClass = this.directionOf[request] === READ ? 0 : 1;
-    return this.memberOf[request] * OP_CLASSES + opClass;
+    const place = this.memberOf[request] * this.devices + this.deviceOf[request];
+    return place * OP_CLASSES + opClass;
   }
 }

@@ -1,5 +1,5 @@
 import { grown } from './growing.js';
-import { Heap } from './heap.js';
+import { Heap, type Places } from './heap.js';
 import { NONE, type NodeTable } from './node-table.js';
 import type { SfqTree } from './sfq-tree.js';
 import type { Minimum } from './shares.js';
@@ -27,13 +27,14 @@ export class Reservations {
   isActive = false;
   readonly #nodes: NodeTable;
   readonly #warnings: string[];
-  /** By half the number of the node: ns per request and per byte, 0 for none, and the tags. */
+  /** By row: ns per request and per byte, 0 for none, and the tags. */
   #perRequest = new Float64Array(0);
   #perByte = new Float64Array(0);
   #requestTag = new Float64Array(0);
   #byteTag = new Float64Array(0);
-  readonly #places = { place: new Int32Array(0) };
-  readonly #heap = new Heap(this.#places);
+  /** By device: rows of the groups that may have requests waiting for it, by tag. */
+  readonly #places: Places[];
+  readonly #heaps: Heap[];
   #lag = 0;
   #lagSince = 0;
   #lagAtWarning = 0;
@@ -42,6 +43,8 @@ export class Reservations {
   constructor(nodes: NodeTable, warnings: string[]) {
     this.#nodes = nodes;
     this.#warnings = warnings;
+    this.#places = Array.from({ length: nodes.devices }, () => ({ place: new Int32Array(0) }));
+    this.#heaps = this.#places.map((places) => new Heap(places));
   }
 
   /** Makes room; never shrinks. */
@@ -50,31 +53,30 @@ export class Reservations {
     this.#perByte = grown(this.#perByte, groups);
     this.#requestTag = grown(this.#requestTag, groups);
     this.#byteTag = grown(this.#byteTag, groups);
-    this.#places.place = grown(this.#places.place, groups, NONE);
+    for (const places of this.#places) places.place = grown(places.place, groups, NONE);
   }
 
-  /** Sets the rates of a group by its node. */
-  set(node: number, minimum: Minimum, now: number): void {
-    const group = node >> 1;
+  /** Sets the rates of a group by its row. */
+  set(group: number, minimum: Minimum, now: number): void {
     const clock = now - this.#lag;
     setRate(this.#perRequest, this.#requestTag, group, minimum.iops, clock);
     setRate(this.#perByte, this.#byteTag, group, minimum.bps, clock);
-    this.#heap.remove(group);
+    for (const heap of this.#heaps) heap.remove(group);
     this.isActive = this.#perRequest.some((ns) => ns > 0) || this.#perByte.some((ns) => ns > 0);
-    if (this.#nodes.queued[node] > 0) this.#enter(group, now);
+    this.#enterWaiting(group, now);
   }
 
   /** Enters all groups that have requests waiting, after a change of the tree. */
   rebuild(now: number): void {
     for (let group = 0; group < this.#perRequest.length; group++) {
-      if (this.#nodes.queued[2 * group] > 0) this.#enter(group, now);
+      this.#enterWaiting(group, now);
     }
   }
 
   /** A request waits at the node `from`. */
   wake(from: number, now: number): void {
     for (let node = from; node !== NONE; node = this.#nodes.parent[node]) {
-      this.#enter(node >> 1, now);
+      this.#enter(this.#nodes.rowOf(node), this.#nodes.deviceOf(node), now);
     }
   }
 
@@ -82,27 +84,28 @@ export class Reservations {
   served(from: number, bytes: number, now: number): void {
     const clock = now - this.#lag;
     for (let node = from; node !== NONE; node = this.#nodes.parent[node]) {
-      const group = node >> 1;
+      const group = this.#nodes.rowOf(node);
       const time = this.#perRequest[group];
       const byteTime = this.#perByte[group] * bytes;
       if (time !== 0) this.#requestTag[group] = Math.min(this.#requestTag[group], clock) + time;
       if (byteTime !== 0) this.#byteTag[group] = Math.min(this.#byteTag[group], clock) + byteTime;
-      if (this.#heap.has(group)) this.#heap.set(group, this.#tagOf(group));
+      for (const heap of this.#heaps) if (heap.has(group)) heap.set(group, this.#tagOf(group));
     }
   }
 
-  /** The queue that a reservation serves now; NONE if no reservation is due. */
-  choose(tree: SfqTree, now: number): number {
+  /** The queue to the device that a reservation serves now; NONE if no reservation is due. */
+  choose(tree: SfqTree, device: number, now: number): number {
     const nodes = this.#nodes;
-    const heap = this.#heap;
+    const heap = this.#heaps[device];
     for (let group = heap.top(); group !== NONE; group = heap.top()) {
       if (heap.topKey > now - this.#lag) return NONE;
-      if (nodes.queued[2 * group] === 0) {
+      const node = nodes.nodeOf(group, device);
+      if (nodes.queued[node] === 0) {
         heap.remove(group);
         continue;
       }
       const tag = this.#tagOf(group);
-      const queue = tag > now - this.#lag ? NONE : tree.chooseBelow(2 * group, now);
+      const queue = tag > now - this.#lag ? NONE : tree.chooseBelow(node, now);
       if (queue !== NONE) {
         this.#keepUp(tag, now);
         return queue;
@@ -118,14 +121,22 @@ export class Reservations {
     return Math.min(requests, bytes);
   }
 
-  #enter(group: number, now: number): void {
+  /** Enters a group on every device that it has requests waiting for. */
+  #enterWaiting(group: number, now: number): void {
+    const nodes = this.#nodes;
+    for (let device = 0; device < nodes.devices; device++) {
+      if (nodes.queued[nodes.nodeOf(group, device)] > 0) this.#enter(group, device, now);
+    }
+  }
+
+  #enter(group: number, device: number, now: number): void {
     if (this.#perRequest[group] === 0 && this.#perByte[group] === 0) return;
-    if (this.#heap.has(group)) return;
-    if (this.#heap.isEmpty) this.#lag = 0;
+    if (this.#heaps[device].has(group)) return;
+    if (this.#heaps.every((heap) => heap.isEmpty)) this.#lag = 0;
     const clock = now - this.#lag;
     this.#requestTag[group] = Math.max(this.#requestTag[group], clock);
     this.#byteTag[group] = Math.max(this.#byteTag[group], clock);
-    this.#heap.set(group, this.#tagOf(group));
+    this.#heaps[device].set(group, this.#tagOf(group));
   }
 
   /** Slows the common clock down while the earliest tag is late by more than PATIENCE. */

@@ -1,14 +1,6 @@
 import type { BucketGate } from './bucket-gate.js';
 import type { DeviceIdling } from './device-idling.js';
-import {
-  entryOfQueue,
-  isMember,
-  memberNode,
-  NONE,
-  type NodeTable,
-  queueOfEntry,
-  ROOT,
-} from './node-table.js';
+import { entryOfQueue, isMember, NONE, type NodeTable, queueOfEntry, ROOT } from './node-table.js';
 import { OP_CLASSES, type RequestTable } from './request-table.js';
 import type { Siblings } from './siblings.js';
 
@@ -50,46 +42,48 @@ export class SfqTree {
     this.#idling = idling;
   }
 
-  /** @param parent NONE for the root. */
-  addGroup(node: number, parent: number): void {
-    this.#nodes.add(node, parent);
-    this.#siblings.addGroup(node);
-    this.#idling.addGroup(node);
+  /** Adds a group to the trees of all devices. @param parent Its parent's row, NONE for the root. */
+  addGroup(row: number, parent: number): void {
+    const nodes = this.#nodes;
+    for (let device = 0; device < nodes.devices; device++) {
+      const node = nodes.nodeOf(row, device);
+      nodes.add(node, parent === NONE ? NONE : nodes.nodeOf(parent, device));
+      this.#siblings.addGroup(node);
+      this.#idling.addGroup(node);
+    }
   }
 
   /**
-   * Earliest time in ns at which a request can go; Infinity if none can. It is exact after a choice
-   * that found nothing while the device does not idle. In all other cases it may be early.
+   * Earliest time in ns at which a request to the device can go; Infinity if none can. It is exact after
+   * a choice that found nothing while the device does not idle. In all other cases it may be early.
    */
-  wakeAt(): number {
-    const { readyTime } = this.#nodes;
-    return this.#idling.isIdling ? this.#idling.recheckAt : Math.min(readyTime[0], readyTime[1]);
+  wakeAt(device: number): number {
+    return this.#idling.isIdling(device) ? this.#idling.recheckAt : this.#readyTimeAt(device);
   }
 
   /** True if no request can go at `now` and the device idles for no group: a new one may overtake. */
-  isIdle(now: number): boolean {
-    const { readyTime } = this.#nodes;
-    return this.#idling.count === 0 && !(readyTime[0] <= now || readyTime[1] <= now);
+  isIdle(device: number, now: number): boolean {
+    return !this.#idling.mayIdle(device) && this.#readyTimeAt(device) > now;
   }
 
   /** A queue that was empty has a head. */
   enter(queue: number, now: number): void {
     const { parent, virtualTime, classTag } = this.#nodes;
-    const node = memberNode(queue >> 1);
     const entry = entryOfQueue(queue);
+    const node = entry >> 1;
     classTag[entry] = Math.max(classTag[entry], virtualTime[node]);
     this.#siblings.place(entry, -Infinity, now);
     this.#updatePath(parent[node], queue & 1, now, false);
   }
 
-  /** The queue whose head goes next; NONE if none can go now, or the device idles. */
-  choose(now: number): number {
-    const { readyTime } = this.#nodes;
-    this.#idling.isIdling = false;
-    while (readyTime[0] <= now || readyTime[1] <= now) {
-      const entry = this.#descend(ROOT, now);
+  /** The queue whose head goes to the device next; NONE if none can go now, or the device idles. */
+  choose(device: number, now: number): number {
+    const root = this.#nodes.nodeOf(ROOT, device);
+    this.#idling.reset(device);
+    while (this.#readyTimeAt(device) <= now) {
+      const entry = this.#descend(root, now);
       if (!this.#gate.isDraining && this.#idling.holdsBack(entry, now)) return NONE;
-      if (this.#passes(entry, now, ROOT)) return queueOfEntry(entry);
+      if (this.#passes(entry, now, root)) return queueOfEntry(entry);
     }
     return NONE;
   }
@@ -131,7 +125,9 @@ export class SfqTree {
     const parent = this.#nodes.parent[entry >> 1];
     if (this.#table.headOf(queue) === NONE) this.#siblings.place(entry, Infinity, now);
     this.#updatePath(parent, queue & 1, now, charged);
-    if (charged) this.#updatePath(parent, 1 - (queue & 1), now, true);
+    if (!charged) return;
+    this.#updatePath(parent, 1 - (queue & 1), now, true);
+    this.#updateOthers(parent, now);
   }
 
   /** The head of the queue was cancelled. */
@@ -146,19 +142,27 @@ export class SfqTree {
     this.#updatePath(node, 1, now, false);
   }
 
-  /** Judges every waiting request anew; tags are kept. `groups`: all groups, children first. */
-  rebuild(groups: readonly number[], now: number): void {
-    this.#siblings.clear(groups);
+  /** Judges every waiting request anew; tags are kept. `rows`: all groups, children first. */
+  rebuild(rows: readonly number[], now: number): void {
+    const nodes = this.#nodes;
+    this.#siblings.clear();
     this.#idling.clear();
     for (let queue = 0; queue < this.#table.queues; queue++) {
       if (this.#table.headOf(queue) === NONE) continue;
       this.#siblings.place(entryOfQueue(queue), -Infinity, now);
     }
-    for (const node of groups) {
-      for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) {
-        this.#update(entry, now);
+    for (const row of rows) {
+      for (let device = 0; device < nodes.devices; device++) {
+        const node = nodes.nodeOf(row, device);
+        for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) this.#update(entry, now);
       }
     }
+  }
+
+  #readyTimeAt(device: number): number {
+    const { readyTime } = this.#nodes;
+    const root = this.#nodes.nodeOf(ROOT, device);
+    return Math.min(readyTime[2 * root], readyTime[2 * root + 1]);
   }
 
   /** From a node that can send down to a member's entry, by start tags. */
@@ -240,6 +244,20 @@ export class SfqTree {
       if (both) changed = this.#update(entry ^ 1, now) || changed;
       if (shares) changed = this.#update(entry, now) || changed;
       if (!changed && !whole) return;
+    }
+  }
+
+  /** Buckets of a group and of those above were charged: its requests to other devices use them too. */
+  #updateOthers(from: number, now: number): void {
+    const nodes = this.#nodes;
+    const [row, own] = [nodes.rowOf(from), nodes.deviceOf(from)];
+    for (let device = 0; device < nodes.devices; device++) {
+      if (device === own) continue;
+      const node = nodes.nodeOf(row, device);
+      if (nodes.queued[node] === 0) continue;
+      for (let opClass = 0; opClass < OP_CLASSES; opClass++) {
+        this.#updatePath(node, opClass, now, true);
+      }
     }
   }
 

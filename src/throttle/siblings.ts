@@ -9,7 +9,6 @@ import {
   type NodeTable,
   PENDING,
   queueOfEntry,
-  ROOT,
 } from './node-table.js';
 import { OP_CLASSES, type RequestTable } from './request-table.js';
 
@@ -40,17 +39,13 @@ export class Siblings {
     }
   }
 
-  /** Empties all heaps; `groups` are the nodes that may have something in one. */
-  clear(groups: readonly number[]): void {
+  /** Empties all heaps. */
+  clear(): void {
     this.#nodes.committed.fill(NONE);
     this.#nodes.state.fill(ABSENT);
     this.#nodes.readyTime.fill(Infinity);
-    for (const node of groups) {
-      for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) {
-        this.#eligible[entry].clear();
-        this.#pending[entry].clear();
-      }
-    }
+    for (const heap of this.#eligible) heap?.clear();
+    for (const heap of this.#pending) heap?.clear();
   }
 
   hasEligible(parentEntry: number): boolean {
@@ -82,9 +77,12 @@ export class Siblings {
 
   /** Length in bytes of the request that the entry would send. It must have one. */
   headBytes(entry: number): number {
-    let at = entry;
-    while (!isMember(at >> 1)) at = 2 * this.nextChild(at) + (at & 1);
-    return this.#table.bytesOf[this.#table.headOf(queueOfEntry(at))];
+    return this.#table.bytesOf[this.#headOf(entry)];
+  }
+
+  /** Time in ns at which that request came. */
+  headArrival(entry: number): number {
+    return this.#table.sinceOf[this.#headOf(entry)];
   }
 
   /** True if, of a read and a write below one node, what `a` would send goes before that of `b`. */
@@ -152,9 +150,10 @@ export class Siblings {
     const was = nodes.state[entry];
     const state = time <= now ? ELIGIBLE : time < Infinity ? PENDING : ABSENT;
     const moved = nodes.readyTime[entry] !== time;
-    if (node === ROOT) nodes.readyTime[entry] = time;
-    if (node === ROOT || (was === state && !moved)) return;
-    this.#idling.isIdling = false;
+    const isRoot = nodes.parent[node] === NONE;
+    if (isRoot) nodes.readyTime[entry] = time;
+    if (isRoot || (was === state && !moved)) return;
+    this.#idling.reset(nodes.deviceOf(node));
     if (state !== ABSENT) this.#idling.stop(node);
     const at = 2 * nodes.parent[node] + (entry & 1);
     if (was === state) {
@@ -171,6 +170,12 @@ export class Siblings {
     if (state === ELIGIBLE) this.#comeBack(at, entry);
     else if (state === PENDING) this.#pending[at].set(entry, time);
     else if (isAlone) this.#idling.begin(node, now);
+  }
+
+  #headOf(entry: number): number {
+    let at = entry;
+    while (!isMember(at >> 1)) at = 2 * this.nextChild(at) + (at & 1);
+    return this.#table.headOf(queueOfEntry(at));
   }
 
   /** An entry becomes eligible, with neither credit nor debt unless its other class already was. */

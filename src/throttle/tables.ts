@@ -49,7 +49,7 @@ export class Tables {
       table.grow(memberRows);
       counters.growMembers(memberRows);
     }
-    nodes.grow(2 * Math.max(this.#groupRows, this.#memberRows));
+    nodes.grow(Math.max(this.#groupRows, this.#memberRows));
   }
 }
 

@@ -4,7 +4,7 @@ import { type CostModel, costModel } from './cost.js';
 import type { Group } from './group.js';
 import { type Limits, NO_LIMITS } from './limits.js';
 import { minimumWarning } from './minimum-warning.js';
-import { groupNode, leafNode } from './node-table.js';
+import { groupRow, leafRow } from './node-table.js';
 import type { Pressure } from './pressure.js';
 import { WAITING } from './request-table.js';
 import {
@@ -39,7 +39,7 @@ export class Throttle {
   #targetsAreStale = false;
 
   /**
-   * Requests are numbered 0 to `requestCapacity` - 1.
+   * Requests are numbered 0 to `requestCapacity` - 1, devices 0 to `devices` - 1.
    *
    * @param maxDepth Requests that the caller can have in flight, whatever `io.depth` says.
    * @param counters Counts what happens, for readers in other threads too.
@@ -49,7 +49,8 @@ export class Throttle {
     requestCapacity: number,
     maxDepth = MAX_DEPTH,
     counters = new Counters(),
-    parts = assemble(requestCapacity, maxDepth, counters),
+    devices = 1,
+    parts = assemble(requestCapacity, maxDepth, counters, devices),
   ) {
     this.#parts = parts;
   }
@@ -66,10 +67,17 @@ export class Throttle {
   /**
    * Hands in a request of `bytes`; `direction` is READ, WRITE or DISCARD. True: it is admitted and
    * charged. False: it waits, for a limit or for a place in flight, until `next` returns it or
-   * `cancel` takes it back.
+   * `cancel` takes it back. Weights share each device by itself.
    */
-  submit(request: number, member: number, direction: number, bytes: number, now: number): boolean {
-    return this.#parts.dispatcher.submit(request, member, direction, bytes, now);
+  submit(
+    request: number,
+    member: number,
+    direction: number,
+    bytes: number,
+    now: number,
+    device = 0,
+  ): boolean {
+    return this.#parts.dispatcher.submit(request, member, direction, bytes, now, device);
   }
 
   /** A waiting request that may go now, charged already; -1 if there is none. Call until it is -1. */
@@ -100,14 +108,18 @@ export class Throttle {
     return this.#parts.dispatcher.wakeAt;
   }
 
-  /** True after `next` if waiting requests may go, but the device idles for a group's next one. */
+  /** True after `next` if waiting requests may go, but a device idles for a group's next one. */
   get isIdling(): boolean {
-    return this.#parts.idling.isIdling;
+    const { nodes, idling } = this.#parts;
+    for (let device = 0; device < nodes.devices; device++) {
+      if (idling.isIdling(device)) return true;
+    }
+    return false;
   }
 
-  /** Requests that may be in flight now. */
+  /** Requests that may be in flight now, on the device with the smallest window. */
   get depth(): number {
-    return this.#parts.window.depth;
+    return this.#parts.windows.depth;
   }
 
   /**
@@ -116,15 +128,17 @@ export class Throttle {
    */
   createGroup(path: string): Group {
     const { groups, members, tables, tree, pressures, paths, counters, latency } = this.#parts;
-    const { contenders, dispatcher } = this.#parts;
+    const { nodes, windows, dispatcher } = this.#parts;
     const group = groups.create(path);
     const parent = group.parent as Group;
-    const leaf = leafNode(group.id);
+    const row = leafRow(group.id);
     tables.fit(groups.highWater, members.highWater);
     counters.groupMade(group.id, group.name, parent.id);
-    tree.addGroup(leaf, groupNode(parent));
-    contenders.remove(groupNode(parent));
-    pressures.reset(leaf >> 1, dispatcher.clock);
+    tree.addGroup(row, groupRow(parent));
+    for (let device = 0; device < nodes.devices; device++) {
+      windows.of(device).contenders.remove(nodes.nodeOf(groupRow(parent), device));
+    }
+    pressures.reset(row, dispatcher.clock);
     paths.rebuild(group);
     this.#targetsAreStale = latency.isActive;
     return group;
@@ -137,13 +151,12 @@ export class Throttle {
 
   /** Throws ENOENT; EBUSY while the group has children or members, and for the root group. */
   removeGroup(path: string): void {
-    const { groups, idling, counters, buckets, reservations, latency, dispatcher } = this.#parts;
+    const { groups, counters, buckets, reservations, latency, dispatcher } = this.#parts;
     const group = groups.remove(path);
     const parent = group.parent as Group;
-    idling.stop(leafNode(group.id));
     counters.groupRemoved(group.id, parent.id);
     buckets.setLimits(group.id, NO_LIMITS, dispatcher.clock);
-    reservations.set(leafNode(group.id), { bps: 0, iops: 0 }, dispatcher.clock);
+    reservations.set(leafRow(group.id), { bps: 0, iops: 0 }, dispatcher.clock);
     // The siblings of a group with a target may have all their requests in flight again, at once.
     if (group.latencyTarget !== Infinity) this.#setTargets();
     else this.#targetsAreStale = latency.isActive;
@@ -171,14 +184,17 @@ export class Throttle {
   setWeight(group: Group, weight: number): void {
     checkWeight(weight);
     group.weight = weight;
-    this.#parts.nodes.inverseWeight[groupNode(group)] = 1 / weight;
+    const { nodes } = this.#parts;
+    for (let device = 0; device < nodes.devices; device++) {
+      nodes.inverseWeight[nodes.nodeOf(groupRow(group), device)] = 1 / weight;
+    }
   }
 
   /** Sets rates per second that are served first. Throws EINVAL, ERANGE (above 10^15). */
   setMinimum(group: Group, minimum: Partial<Minimum>, now: number): void {
     checkMinimum(minimum);
     Object.assign(group.minimum, minimum);
-    this.#parts.reservations.set(groupNode(group), group.minimum, now);
+    this.#parts.reservations.set(groupRow(group), group.minimum, now);
     this.warnings.push(...minimumWarning(group));
   }
 
@@ -201,19 +217,19 @@ export class Throttle {
   }
 
   get depthMode(): 'auto' | number {
-    return this.#parts.window.mode;
+    return this.#parts.windows.mode;
   }
 
   /** Throws EINVAL, ERANGE (not 1 to 4096). A smaller depth is reached as requests complete. */
   setDepth(depth: 'auto' | number, now: number): void {
     if (depth !== 'auto') checkDepth(depth);
     this.#parts.dispatcher.beforeDepthChange(now);
-    this.#parts.window.mode = depth;
+    this.#parts.windows.mode = depth;
   }
 
   /** The figures of `io.pressure`, like the kernel's PSI, for the requests of the group and below it. */
   pressure(group: Group, now: number): Pressure {
-    return this.#parts.pressures.of(groupNode(group) >> 1, now);
+    return this.#parts.pressures.of(groupRow(group), now);
   }
 
   /** Makes a member of the root group. Returns its number, which may be that of a removed one. */

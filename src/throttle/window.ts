@@ -1,19 +1,22 @@
-import type { Contenders } from './contenders.js';
+import { Contenders } from './contenders.js';
+import { type NodeTable, ROOT } from './node-table.js';
 
 /**
- * The window, or depth D of SFQ(D): the number of requests that may be in flight. It is a number that
- * somebody set, or the largest that leaves weights a choice (`auto`).
+ * The window of a device, or depth D of SFQ(D): the number of requests that it may have in flight. It is a
+ * number that somebody set, or the largest that leaves weights a choice (`auto`).
  */
 export class Window {
+  /** Time in ns since which a place is free, after it was full. */
+  freeSince = -Infinity;
+  readonly contenders: Contenders;
+  /** Leaf groups with requests for the device. */
+  #groups = 0;
   #depth: number;
   #inflight = 0;
-  #fixed = 0;
-  readonly #contenders: Contenders;
   readonly #max: number;
 
-  /** @param max Requests that the caller can have in flight, whatever is set. */
   constructor(contenders: Contenders, max: number) {
-    this.#contenders = contenders;
+    this.contenders = contenders;
     this.#max = max;
     this.#depth = max;
   }
@@ -22,17 +25,13 @@ export class Window {
     return this.#depth;
   }
 
-  get mode(): 'auto' | number {
-    return this.#fixed === 0 ? 'auto' : this.#fixed;
+  set depth(depth: number) {
+    this.#depth = Math.min(depth, this.#max);
   }
 
-  set mode(mode: 'auto' | number) {
-    this.#fixed = mode === 'auto' ? 0 : mode;
-    this.#depth = mode === 'auto' ? this.#max : Math.min(mode, this.#max);
-  }
-
-  get isAuto(): boolean {
-    return this.#fixed === 0;
+  /** Two groups or more have requests. */
+  get isShared(): boolean {
+    return this.#groups > 1;
   }
 
   /** No place is free. */
@@ -40,20 +39,98 @@ export class Window {
     return this.#inflight >= this.#depth;
   }
 
-  /** A request takes a place. */
+  /** A group that had no request has one. */
+  begin(leaf: number): void {
+    this.#groups++;
+    this.contenders.appear(leaf);
+  }
+
+  /** A group has no request any more. */
+  end(): void {
+    this.#groups--;
+  }
+
   take(): void {
     this.#inflight++;
   }
 
-  /** A request gives its place back. */
-  giveBack(): void {
+  giveBack(now: number): void {
+    if (this.isFull) this.freeSince = now;
     this.#inflight--;
   }
 
-  /** Follows the groups that contend. Call when completions are taken in, before anything is chosen. */
+  /** Follows the groups that contend. @param fixed The window that is set, 0 for `auto`. */
+  follow(fixed: number, now: number): void {
+    if (!this.contenders.isDue(now)) return;
+    const found = this.contenders.look(fixed, now);
+    if (fixed === 0) this.depth = found;
+  }
+}
+
+/** The windows of all devices. */
+export class Windows {
+  readonly #windows: readonly Window[];
+  #fixed = 0;
+  /** Requests in flight on all devices. */
+  #inflight = 0;
+  readonly #max: number;
+
+  /** @param max Requests that the caller can have in flight, whatever is set. */
+  constructor(nodes: NodeTable, max: number) {
+    this.#max = max;
+    this.#windows = Array.from({ length: nodes.devices }, (_, device) => {
+      return new Window(new Contenders(nodes, nodes.nodeOf(ROOT, device)), max);
+    });
+  }
+
+  /** The smallest window. */
+  get depth(): number {
+    return Math.min(...this.#windows.map((window) => window.depth));
+  }
+
+  get mode(): 'auto' | number {
+    return this.#fixed === 0 ? 'auto' : this.#fixed;
+  }
+
+  set mode(mode: 'auto' | number) {
+    this.#fixed = mode === 'auto' ? 0 : mode;
+    for (const window of this.#windows) window.depth = mode === 'auto' ? this.#max : mode;
+  }
+
+  get isAuto(): boolean {
+    return this.#fixed === 0;
+  }
+
+  of(device: number): Window {
+    return this.#windows[device];
+  }
+
+  isFull(device: number): boolean {
+    return this.#inflight >= this.#max || this.#windows[device].isFull;
+  }
+
+  /** No request can go, to whatever device. */
+  get areFull(): boolean {
+    for (let device = 0; device < this.#windows.length; device++) {
+      if (!this.isFull(device)) return false;
+    }
+    return true;
+  }
+
+  /** A request takes a place. */
+  take(device: number): void {
+    this.#inflight++;
+    this.#windows[device].take();
+  }
+
+  /** A request gives its place back. */
+  giveBack(device: number, now: number): void {
+    this.#windows[device].giveBack(now);
+    this.#inflight--;
+  }
+
+  /** See Window. Call when completions are taken in, before anything is chosen. */
   follow(now: number): void {
-    if (!this.#contenders.isDue(now)) return;
-    const found = this.#contenders.look(this.#fixed, now);
-    if (this.#fixed === 0) this.#depth = Math.min(found, this.#max);
+    for (const window of this.#windows) window.follow(this.#fixed, now);
   }
 }

@@ -116,9 +116,18 @@ export class Bench {
       tree.addDisk(tree.root, `${name}.raw`, index);
       const config = { name, path: '/disk', format: 'raw', readOnly, growable, mode: 0o600 };
       return {
-        config: { ...config, start, length, image: null as never, ...status, ...options.config },
+        config: {
+          ...config,
+          device: 0,
+          start,
+          length,
+          image: null as never,
+          ...status,
+          ...options.config,
+        },
         image,
         member: members.addImage(name),
+        device: 0,
         written: false,
         openedAt: null,
       };

@@ -1,16 +1,9 @@
 import test from 'ava';
 import { Contenders } from '../../src/throttle/contenders.js';
-import {
-  ELIGIBLE,
-  leafNode,
-  NONE,
-  NodeTable,
-  PENDING,
-  ROOT,
-} from '../../src/throttle/node-table.js';
+import { ELIGIBLE, NONE, NodeTable, PENDING, ROOT } from '../../src/throttle/node-table.js';
 
 const MS = 1e6;
-const [A, B, TOP, C] = [1, 2, 3, 4].map(leafNode) as [number, number, number, number];
+const [A, B, TOP, C] = [2, 4, 6, 8] as [number, number, number, number];
 
 /** Groups a, b and c; with `inner`, a and b are below a group. Weights 80, 20 and 20. */
 function setUp(inner = false) {
@@ -28,7 +21,7 @@ function setUp(inner = false) {
   ] as const) {
     nodes.inverseWeight[leaf] = 1 / weight;
   }
-  const contenders = new Contenders(nodes);
+  const contenders = new Contenders(nodes, ROOT);
   let now = 0;
   /** Gives groups their numbers of requests, all of them waiting, and looks `times`, 1 ms apart. */
   const look = (requests: readonly (readonly [number, number])[], times = 400, fixed = 0) => {

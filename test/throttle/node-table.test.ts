@@ -2,16 +2,31 @@ import test from 'ava';
 import { Group } from '../../src/throttle/group.js';
 import * as table from '../../src/throttle/node-table.js';
 
-test('numbers of nodes, of entries and of queues', (t) => {
+test('numbers of rows, nodes, entries and queues', (t) => {
   const root = new Group(0, '', null);
   const a = new Group(1, 'a', root);
-  t.deepEqual([table.groupNode(root), table.leafNode(0), table.groupNode(a)], [0, 2, 4]);
-  t.deepEqual([0, 2, 4].map(table.groupOfNode), [0, table.NONE, 1]);
-  t.deepEqual([table.memberNode(0), table.memberNode(5)], [1, 11]);
-  t.deepEqual([table.isMember(11), table.isMember(4)], [true, false]);
-  // Reads and writes of member 5 are the queues 10 and 11, and the entries of node 11.
-  t.deepEqual([table.entryOfQueue(10), table.entryOfQueue(11)], [22, 23]);
-  t.deepEqual([table.queueOfEntry(22), table.queueOfEntry(23)], [10, 11]);
+  t.deepEqual([table.groupRow(root), table.leafRow(0), table.groupRow(a)], [0, 1, 2]);
+  const one = new table.NodeTable();
+  t.deepEqual([one.nodeOf(2, 0), one.memberNode(5, 0)], [4, 11]);
+  const two = new table.NodeTable(2);
+  const nodes = [two.nodeOf(2, 0), two.nodeOf(2, 1), two.memberNode(5, 0), two.memberNode(5, 1)];
+  t.deepEqual(nodes, [8, 10, 21, 23]);
+  t.deepEqual(nodes.map(table.isMember), [false, false, true, true]);
+  t.deepEqual(
+    nodes.map((node) => two.deviceOf(node)),
+    [0, 1, 0, 1],
+  );
+  t.deepEqual(
+    [8, 10].map((node) => [two.rowOf(node), two.groupOf(node)]),
+    [
+      [2, 1],
+      [2, 1],
+    ],
+  );
+  t.deepEqual([two.groupOf(2), two.groupOf(4)], [0, table.NONE]);
+  // Reads and writes of member 5 on device 1 are the queues 22 and 23, and the entries of node 23.
+  t.deepEqual([table.entryOfQueue(22), table.entryOfQueue(23)], [46, 47]);
+  t.deepEqual([table.queueOfEntry(46), table.queueOfEntry(47)], [22, 23]);
 });
 
 test('a number that is used again has nothing of the node before', (t) => {
@@ -39,7 +54,7 @@ test('room for more nodes keeps those that are there', (t) => {
   nodes.startTag[1] = 5;
   nodes.grow(64);
   nodes.grow(8);
-  t.is(nodes.startTag.length, 64);
+  t.is(nodes.startTag.length, 128);
   t.deepEqual(
     [nodes.startTag[1], nodes.inverseWeight[63], nodes.readyTime[127]],
     [5, 0.01, Infinity],

@@ -17,11 +17,14 @@ interface Size {
   groups: number;
   requests: number;
   churn: number;
+  /** A request goes to the device of its number, modulo this. */
+  devices: number;
 }
 /** Members leave more often than they join, so that low numbers are used again. */
 const CHURN = ['join', 'leave', 'leave', 'make', 'drop'] as const;
-const FEW: Size = { members: 6, groups: 0, requests: 96, churn: 0 };
-const MANY: Size = { members: 300, groups: 200, requests: 1024, churn: 8 };
+const FEW: Size = { members: 6, groups: 0, requests: 96, churn: 0, devices: 1 };
+const MANY: Size = { members: 300, groups: 200, requests: 1024, churn: 8, devices: 1 };
+const DEVICES: Size = { ...FEW, devices: 3 };
 
 type Action =
   | { do: 'submit'; member: number; direction: number; bytes: number; count: number }
@@ -104,8 +107,8 @@ class Ledger {
   constructor(size: Size) {
     this.size = size;
     const counters = new Counters();
-    this.parts = assemble(size.requests, 4096, counters);
-    this.throttle = new Throttle(size.requests, 4096, counters, this.parts);
+    this.parts = assemble(size.requests, 4096, counters, size.devices);
+    this.throttle = new Throttle(size.requests, 4096, counters, size.devices, this.parts);
     this.idle = Array.from({ length: size.requests }, (_, i) => i);
     this.throttle.createGroup('a');
     for (const path of GROUPS) this.throttle.createGroup(path);
@@ -192,14 +195,14 @@ class Ledger {
     const member = at(this.members, action.member);
     for (let i = 0; i < count && this.idle.length > 0; i++) {
       const request = this.idle.pop()!;
-      const key = `${member}:${direction === 0}`;
+      const device = this.deviceOf(request);
+      const key = `${member}:${device}:${direction === 0}`;
       this.queueOf[request] = key;
       const queue = this.queues.get(key) ?? [];
       this.queues.set(key, queue);
       queue.push(request);
-      const { depth } = this.throttle;
-      const wasFull = this.inside.length >= depth;
-      if (!this.throttle.submit(request, member, direction, bytes, this.now)) continue;
+      const wasFull = this.isFull(device);
+      if (!this.throttle.submit(request, member, direction, bytes, this.now, device)) continue;
       ensure(!wasFull, 'let in past the window');
       this.started(request);
     }
@@ -207,9 +210,18 @@ class Ledger {
 
   private takeAll(): void {
     for (let r = this.throttle.next(this.now); r !== -1; r = this.throttle.next(this.now)) {
-      ensure(this.inside.length < this.throttle.depth, 'past the window');
+      ensure(!this.isFull(this.deviceOf(r)), 'past the window');
       this.started(r);
     }
+  }
+
+  private deviceOf(request: number): number {
+    return request % this.size.devices;
+  }
+
+  private isFull(device: number): boolean {
+    const inside = this.inside.filter((request) => this.deviceOf(request) === device);
+    return inside.length >= this.parts.windows.of(device).depth;
   }
 
   private started(request: number): void {
@@ -273,6 +285,10 @@ function changeWhatever(size: Size, numRuns: number): void {
 
 test('whatever is changed while requests wait: nothing lost or doubled, in order, within the window', (t) => {
   t.notThrows(() => changeWhatever(FEW, 500));
+});
+
+test('the same on three devices', (t) => {
+  t.notThrows(() => changeWhatever(DEVICES, 300));
 });
 
 test('the same with hundreds of members and groups that come and go', (t) => {

@@ -154,3 +154,63 @@ test('a fixed window that groups cannot fill has no weights, whatever was before
   const [share] = sharesOf(sumOf(found.series.slice(-10)));
   t.true(Math.abs(share! - 50) < 1, `${share}`);
 });
+
+// 8 units of 100 us beside 16 of 8 ms.
+const SLOW = { name: 'slow', rate: (n: number) => Math.min(n, 16) * 125, clientRate: 1e9 };
+
+function onTwo(more: Partial<Settings>) {
+  return simulate('fixed', { others: [SLOW], warmUp: 0.5, ...more });
+}
+
+test('a slow disk does not hold a fast one to its weight, whatever the window', (t) => {
+  const [a, b] = threads(128, [50, 50]);
+  for (const depth of ['auto', 64] as const) {
+    const { rates } = onTwo({ loads: [a!, { ...b!, device: 1 }], depth }).run();
+    t.true(rates[0]! > 79_000 && rates[1]! > 1900, `${depth}: ${rates}`);
+  }
+});
+
+test('weights share each device by itself', (t) => {
+  const [a, b] = threads(128);
+  const slow = [a!, b!].map((load) => ({ ...load, threads: 64, device: 1 }));
+  const { rates, depths } = onTwo({ loads: [a!, b!, ...slow] }).run();
+  t.true(rates[0]! + rates[1]! > 79_000 && rates[2]! + rates[3]! > 1900, `${rates}`);
+  for (const [one, other] of [
+    [0, 1],
+    [2, 3],
+  ] as const) {
+    const share = (100 * rates[one]!) / (rates[one]! + rates[other]!);
+    t.true(Math.abs(share - 80) < 1, `${rates}`);
+  }
+  t.true(Math.max(...depths) < 100, 'the smallest window is told');
+});
+
+test('a limit bounds what a group does on all devices, and large requests do not starve', (t) => {
+  const [a, b] = threads(128);
+  for (const [bytes, largeBytes] of [
+    [4096, 1048576],
+    [1048576, 4096],
+  ] as const) {
+    const loads = [
+      { ...a!, threads: 32, bytes },
+      b!,
+      { ...a!, threads: 32, bytes: largeBytes, device: 1 },
+    ];
+    const simulation = onTwo({ loads, seconds: 4 });
+    simulation.throttle.setLimits(simulation.throttle.findGroup('a')!, { bps: 50e6 }, 0);
+    const { rates } = simulation.run();
+    const sum = rates[0]! * bytes + rates[2]! * largeBytes;
+    t.true(Math.abs(sum - 50e6) < 1e6, `${sum}`);
+    t.true(rates[0]! > 10 && rates[2]! > 10, `${rates}`);
+  }
+});
+
+test('a minimum holds on a device beside a fast one', (t) => {
+  const loads = [
+    { group: 'a', weight: 100, threads: 128 },
+    { group: 'b', weight: 1, threads: 64, device: 1, minimum: 1000 },
+    { group: 'c', weight: 1000, threads: 64, device: 1 },
+  ];
+  const { rates } = onTwo({ loads }).run();
+  t.true(rates[1]! > 950, `${rates}`);
+});

@@ -21,6 +21,8 @@ export interface Load {
   readonly threads: number;
   readonly bytes?: number;
   readonly writes?: boolean;
+  /** Number of its device; 0 if not given. */
+  readonly device?: number;
   /** Mean time in ns that a thread thinks between two requests; exponential. */
   readonly think?: number;
   /** Times in seconds at which its threads start and stop. */
@@ -45,6 +47,8 @@ export interface Result {
 
 export interface Settings {
   readonly device: Device;
+  /** More devices: 1, 2... The processors and the noise are those of `device`. */
+  readonly others?: readonly Device[];
   readonly loads: readonly Load[];
   readonly depth: 'auto' | number;
   readonly seconds: number;
@@ -57,6 +61,16 @@ export interface Settings {
   readonly weights?: Readonly<Record<string, number>>;
   /** What is done at times in seconds, in their order. */
   readonly changes?: readonly { at: number; action: (simulation: Simulation) => void }[];
+}
+
+/** What a device does. */
+interface Busy {
+  readonly device: Device;
+  /** Its requests, and the sum of their speeds: 1 / cost. */
+  readonly inside: number[];
+  speeds: number;
+  /** When the next one completes. */
+  completesAt: number;
 }
 
 /**
@@ -74,10 +88,7 @@ export class Simulation {
   #clientFreeAt = 0;
   #noiseAt = 0;
   #factor = 1;
-  /** Requests in the device, and the sum of their speeds: 1 / cost. */
-  readonly #inside: number[] = [];
-  #speeds = 0;
-  #completesAt = Infinity;
+  readonly #busy: Busy[];
   readonly #members: number[] = [];
   /** Load of each thread, and the time at which it has sent its request. */
   readonly #loadOf: number[] = [];
@@ -93,7 +104,11 @@ export class Simulation {
     const { loads, seed, depth, weights } = settings;
     this.#settings = settings;
     this.#random = randomNumbers(seed);
-    this.throttle = new Throttle(loads.reduce((sum, load) => sum + load.threads, 0));
+    const threads = loads.reduce((sum, load) => sum + load.threads, 0);
+    this.#busy = [settings.device, ...(settings.others ?? [])].map((device) => {
+      return { device, inside: [], speeds: 0, completesAt: Infinity };
+    });
+    this.throttle = new Throttle(threads, undefined, undefined, this.#busy.length);
     this.throttle.setDepth(depth, 0);
     this.#cost = loads.map(({ bytes = 4096 }) => COST.base + COST.perByte * bytes);
     this.#completed = loads.map(() => 0);
@@ -155,11 +170,12 @@ export class Simulation {
 
   runUntil(end: number): void {
     for (;;) {
-      const time = Math.min(this.#returns.nextTime, this.#completesAt, this.throttle.wakeAt);
+      const busy = this.#busy.reduce((a, b) => (b.completesAt < a.completesAt ? b : a));
+      const time = Math.min(this.#returns.nextTime, busy.completesAt, this.throttle.wakeAt);
       if (time > end) break;
       this.now = Math.max(this.now, time);
       if (this.now >= this.#noiseAt) this.#makeNoise();
-      if (this.#completesAt <= time) this.#complete();
+      if (busy.completesAt <= time) this.#complete(busy);
       else if (this.#returns.nextTime <= time) this.#send(this.#returns.pop());
       for (let r = this.throttle.next(this.now); r !== -1; r = this.throttle.next(this.now)) {
         this.#start(r);
@@ -189,33 +205,35 @@ export class Simulation {
 
   #send(thread: number): void {
     if (this.#paused.has(thread)) return;
-    const { bytes = 4096, writes = false } = this.#settings.loads[this.#loadOf[thread]];
+    const { bytes = 4096, writes = false, device = 0 } = this.#settings.loads[this.#loadOf[thread]];
     const direction = writes ? WRITE : READ;
     this.#sentAt[thread] = this.now;
-    if (this.throttle.submit(thread, this.#members[thread], direction, bytes, this.now)) {
+    const member = this.#members[thread];
+    if (this.throttle.submit(thread, member, direction, bytes, this.now, device)) {
       this.#start(thread);
     }
   }
 
   #start(thread: number): void {
-    this.#inside.push(thread);
-    this.#speeds += this.#speedOf(thread);
-    this.#drawCompletion();
+    const busy = this.#busy[this.#settings.loads[this.#loadOf[thread]].device ?? 0];
+    busy.inside.push(thread);
+    busy.speeds += this.#speedOf(thread);
+    this.#drawCompletion(busy);
   }
 
   #speedOf(thread: number): number {
     return 1 / this.#cost[this.#loadOf[thread]];
   }
 
-  #complete(): void {
-    const thread = this.#takeOne();
+  #complete(busy: Busy): void {
+    const thread = this.#takeOne(busy);
     const load = this.#loadOf[thread];
-    this.#speeds -= this.#speedOf(thread);
+    busy.speeds -= this.#speedOf(thread);
     this.throttle.complete(thread, this.now);
     this.#completed[load]++;
     this.#served[load] += this.#cost[load];
     this.#waited[load] += this.now - this.#sentAt[thread];
-    this.#drawCompletion();
+    this.#drawCompletion(busy);
     const { device, loads } = this.#settings;
     this.#clientFreeAt = Math.max(this.now, this.#clientFreeAt) + SECOND / device.clientRate;
     const { think = 0 } = loads[load];
@@ -223,8 +241,7 @@ export class Simulation {
   }
 
   /** Takes one of the device's requests at random: the likelier, the less it costs. */
-  #takeOne(): number {
-    const inside = this.#inside;
+  #takeOne({ inside }: Busy): number {
     for (;;) {
       const at = Math.floor(this.#random() * inside.length);
       const thread = inside[at];
@@ -251,11 +268,11 @@ export class Simulation {
   }
 
   /** Draws a new time whenever the number of requests changes: exponential times have no memory. */
-  #drawCompletion(): void {
-    const count = this.#inside.length;
-    const rate = (this.#factor * this.#settings.device.rate(count) * this.#speeds) / count;
+  #drawCompletion(busy: Busy): void {
+    const count = busy.inside.length;
+    const rate = (this.#factor * busy.device.rate(count) * busy.speeds) / count;
     const wait = (-Math.log(1 - this.#random()) * SECOND) / rate;
-    this.#completesAt = count === 0 ? Infinity : this.now + wait;
+    busy.completesAt = count === 0 ? Infinity : this.now + wait;
   }
 }
 
