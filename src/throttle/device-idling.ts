@@ -14,15 +14,14 @@ const LONGEST = 10e6;
 const RECHECK = 1e6;
 
 /**
- * Device idling, as in BFQ: a group that has requests in flight and none that waits, but is mostly
- * backlogged, keeps a free place. Its next request comes as soon as one in flight completes, and by its
- * start tag that request will be first. If the place went to another group, this one would lose part
- * of its share, the more the greater the depth: 2 x 128 threads of weights 80:20 on a virtio disk get 79.2 at
- * a depth of 96, 70.6 at 128 and 58.9 at 160 without idling, and 80.0 at all of them with it, for no
- * loss of throughput that could be measured.
+ * Device idling, as in BFQ: a group that contends (Contenders), has requests in flight and none that
+ * waits, keeps a free place. Its next request comes as soon as one in flight completes, and by its start
+ * tag that request will be first. If the place went to another group, this one would lose part of its
+ * share: 2 x 128 threads of weights 80:20 on a virtio disk got 79.2 in a window of 96 and 70.6 in one of
+ * 128 without idling, and 80.0 with it, for no loss of throughput that could be measured.
  *
- * A group whose next request takes too long loses the place, and counts as one that is seldom
- * backlogged.
+ * A group whose next request takes too long loses the place, and contends no more until it is looked at
+ * again. Devices idle one by one: a group keeps no place on a device that it has no requests for.
  */
 export class DeviceIdling {
   /** By device: 1 after `holdsBack` if requests wait that may go, and it idles for a group instead. */
