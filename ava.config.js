@@ -5,7 +5,7 @@ import './build/tools/bundle.js';
 /** The files that take longest. They begin first: at the end no processor waits for one of them alone. */
 const LONGEST = [
   'formats/write',
-  'replay/replay',
+  'tools/torture',
   'conformance/behaviour',
   'formats/content',
   'mount/exerciser',

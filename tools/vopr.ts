@@ -38,6 +38,7 @@ function readOptions() {
       },
       forever: { type: 'boolean', default: false, describe: 'with --each: and all later ones' },
       step: { type: 'number', default: 1, describe: 'with --each: only each Nth operation' },
+      judge: { type: 'boolean', default: false, describe: 'let qemu-img look at every image' },
       keep: { type: 'array', number: true, describe: 'only these operations of callers' },
       shrink: { type: 'boolean', default: false, describe: 'find the fewest operations that fail' },
       trace: { type: 'boolean', default: false, describe: 'tell all that happens in one run' },
@@ -96,8 +97,8 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, end, keep } = options;
-  const wishes = { template: image, end: end as EndKind | undefined, keep };
+  const { image, end, keep, judge } = options;
+  const wishes = { template: image, end: end as EndKind | undefined, keep, judge };
   const folder = await temporaryFolder('/dev/shm');
   makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);

@@ -7,8 +7,8 @@ import { FileAgent } from '../helpers/file-agent.js';
 import { must } from '../helpers/run.js';
 import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
-import { ATOM, History, stamp, type Write, ZEROS } from '../replay/history.js';
 import { checkWhenReleased } from './check-when-released.js';
+import { ATOM, History, stamp, type Write, ZEROS } from './history.js';
 import { qemuMountTest } from './needs.js';
 
 /** Number of crashes. SLUICE_CRASH_ROUNDS=200 makes it the long run. */

@@ -82,6 +82,10 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
     yield* controlStep(scene, self);
     return;
   }
+  if (kind === 'read first' || kind === 'read second') {
+    yield* readFair(scene, self, scene.disks[kind === 'read first' ? 0 : 1]!);
+    return;
+  }
   const disk = scene.disks[random.below(scene.disks.length)]!;
   const { image } = disk;
   const isAlone = kind === 'resize';
@@ -104,6 +108,14 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
   } finally {
     image.release();
   }
+}
+
+/** One of the requests that two groups always have, all alike. */
+function* readFair(scene: Scene, { random }: Self, disk: Disk): Steps {
+  const { least } = bounds(disk);
+  const offset = random.below(Math.max(1, Math.floor(least / 512))) * 512;
+  const { node, handle } = disk;
+  yield* ask(scene, { opcode: abi.READ, node, body: body.ioBody(handle, offset, 512) });
 }
 
 /** Bytes of the disk at least, and at most. */

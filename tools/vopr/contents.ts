@@ -111,6 +111,11 @@ export class Contents {
     this.#changes.length = 0;
   }
 
+  /** The bytes that `settle` was given last. */
+  settled(length: number): Buffer {
+    return this.#base.subarray(0, length);
+  }
+
   /**
    * Compares bytes with what may be there.
    * @param certain Changes acknowledged before this tick show, unless later ones hide them.

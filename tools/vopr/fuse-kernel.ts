@@ -41,13 +41,16 @@ export class FuseKernel implements RingTarget {
   /** Bytes of the reply that is being taken are kept for none of its callers. */
   readonly #world: World;
   readonly #coverage: Coverage;
+  readonly #refuses: (unique: number) => boolean;
   readonly #toSend: { unique: number; ask: Ask }[] = [];
   readonly #receives: { entry: Entry; done: (result: number) => void }[] = [];
   readonly #answered = new Map<number, { opcode: number; answer: (answer: Answer) => void }>();
   #unique = 0;
   #isConnected = true;
 
-  constructor(world: World, coverage: Coverage) {
+  /** @param refuses Whether the kernel lacks the memory to take the reply to a request. */
+  constructor(world: World, coverage: Coverage, refuses: (unique: number) => boolean) {
+    this.#refuses = refuses;
     this.#world = world;
     this.#coverage = coverage;
   }
@@ -110,6 +113,11 @@ export class FuseKernel implements RingTarget {
     } else done(this.#reply(bytesAt(entry.address, entry.length)));
   }
 
+  /** Control files have no excuse for an error. */
+  #isTransfer(opcode: number, bytes: number): boolean {
+    return opcode === abi.READ && bytes > abi.OUT_HEADER_BYTES;
+  }
+
   #send(unique: number, ask: Ask): void {
     this.#toSend.push({ unique, ask });
     this.#pump();
@@ -148,6 +156,8 @@ export class FuseKernel implements RingTarget {
     if (asked === undefined)
       throw new Failure(`a reply to request ${unique}, which waits for none`);
     if (error > 0 || error <= -512) throw new Failure(`a reply with the error ${error}`);
+    // The error reply of 16 bytes that follows is taken.
+    if (this.#isTransfer(asked.opcode, bytes.length) && this.#refuses(unique)) return -ERRNO.ENOMEM;
     this.#answered.delete(unique);
     const name = NAMES.get(asked.opcode) ?? 'other';
     this.#coverage.add(`reply ${name} ${error === 0 ? 'ok' : -error}`);

@@ -41,6 +41,8 @@ export interface HostPlan {
   longestNs: number;
   /** Time of an fsync. */
   flushNs: number;
+  /** One of this many replies is refused by the kernel; 0: none. */
+  refusals: number;
   /** The host has no fallocate. */
   plain: boolean;
   /** Bytes past its present end up to which a file can grow. */

@@ -5,6 +5,11 @@ import { Failure } from './world.js';
 /** A bucket that leaks at the limit holds this much of it, and the largest request, at most. */
 const SLACK_S = 0.012;
 
+/** Admissions until all callers of both groups have begun. */
+const STARTING = 60;
+/** Groups that always have requests differ from their shares by one request of each, and by those in flight. */
+const OFF_MAX = 12;
+
 interface Bucket {
   limit: number;
   level: number;
@@ -15,6 +20,8 @@ interface Bucket {
 /** Looks at each admission of a throttle: once for each request, and within all limits. */
 export class LimitsCheck {
   readonly counts = { reads: 0, writes: 0, discards: 0, bytes: 0 };
+  /** Names of the groups whose requests were admitted, in order. */
+  readonly #order: string[] = [];
   /** From now on no limit holds. */
   isReleased = false;
   readonly #throttle: Throttle;
@@ -58,6 +65,7 @@ export class LimitsCheck {
 
   #admit(request: number, member: number, direction: number, bytes: number, now: number): void {
     this.#admitted(request);
+    this.#order.push(this.#throttle.memberGroup(member).name);
     const { counts } = this;
     counts.bytes += bytes;
     if (direction === 0) counts.reads++;
@@ -81,6 +89,33 @@ export class LimitsCheck {
         const over = `${Math.round(bucket.level)} at ${bucket.limit}/s`;
         throw new Failure(`group ${group.path || '/'} exceeds its ${key}: ${over}`);
       }
+    }
+  }
+
+  /**
+   * Groups `fair0` and `fair1` have got what their weights say, over every stretch in which both had
+   * requests: from the first few admissions until one of them has made nearly all that it makes.
+   */
+  checkShares(weights: readonly [number, number]): void {
+    const order = this.#order.filter((name) => name.startsWith('fair'));
+    const due = weights[0] / (weights[0] + weights[1]);
+    const all = [0, 1].map((index) => order.filter((name) => name === `fair${index}`).length);
+    const seen = [0, 0];
+    let atStart = 0;
+    for (const [at, name] of order.entries()) {
+      seen[name === 'fair0' ? 0 : 1]!++;
+      if (at < STARTING) {
+        atStart = seen[0]!;
+        continue;
+      }
+      // Some callers of the group have finished: it need not have requests all the time.
+      if (seen.some((count, index) => count > all[index]! * 0.8)) break;
+      const since = at + 1 - STARTING;
+      const off = seen[0]! - atStart - due * since;
+      if (Math.abs(off) <= OFF_MAX) continue;
+      throw new Failure(
+        `weights ${weights}: of ${since} requests ${seen[0]! - atStart} are of the first`,
+      );
     }
   }
 

@@ -14,6 +14,8 @@ export interface ImagePlan {
   /** Number in TEMPLATES. */
   template: number;
   growable: boolean;
+  /** It lies at the beginning of a block device full of old data. */
+  onDevice: boolean;
   /** Views of parts of it, in sectors: disks of their own. */
   views: { name: string; start: number; length: number }[];
 }
@@ -51,7 +53,7 @@ export const TEMPLATES: readonly Template[] = [
   })),
 ];
 
-export const OPERATION_KINDS = [
+const OPERATION_KINDS = [
   'read',
   'write',
   'zero',
@@ -68,7 +70,7 @@ export const OPERATION_KINDS = [
   'control',
   'odd',
 ] as const;
-export type OperationKind = (typeof OPERATION_KINDS)[number];
+type OperationKind = (typeof OPERATION_KINDS)[number];
 
 const WEIGHTS: Readonly<Record<OperationKind, number>> = {
   read: 30,
@@ -91,7 +93,7 @@ const WEIGHT_SUM = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 
 
 /** One step of a caller. All else about it comes from the random numbers of its stream. */
 export interface Operation {
-  kind: OperationKind;
+  kind: OperationKind | 'read first' | 'read second';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;
@@ -134,6 +136,8 @@ export interface SessionPlan {
   disturbances: Disturbance[];
   /** INIT comes this late, nanoseconds. */
   initNs: number;
+  /** Null, or the weights of the groups that the first two images are in, which have requests all the time. */
+  weights: [number, number] | null;
 }
 
 /** All that happens in a run. */
@@ -141,6 +145,7 @@ export interface Plan {
   seed: number;
   images: ImagePlan[];
   sessions: SessionPlan[];
+  judge: boolean;
 }
 
 /** What a run is asked to do otherwise. */
@@ -151,6 +156,8 @@ export interface Wishes {
   /** No random faults, but this operation of the host fails in the first session. */
   failing?: number | undefined;
   forever?: boolean | undefined;
+  /** qemu-img looks at all images, not at a sample. */
+  judge?: boolean | undefined;
   /** Only these operations of callers, by stream. */
   keep?: ReadonlySet<number> | undefined;
 }
@@ -158,10 +165,13 @@ export interface Wishes {
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const random = new Random(seed, SHAPE);
   const images = makeImages(random, wishes.template);
-  const count = wishes.failing !== undefined ? 1 : 1 + random.below(3);
+  // Where the clusters in use end on a device is known before its first session only.
+  const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
+  const count = isOne ? 1 : 1 + random.below(3);
   const sessions: SessionPlan[] = [];
   for (let i = 0; i < count; i++) sessions.push(makeSession(random, images, i, seed, wishes));
-  return { seed, images, sessions };
+  const judge = wishes.judge === true || wishes.failing !== undefined;
+  return { seed, images, sessions, judge };
 }
 
 function makeImages(random: Random, template: number | undefined): ImagePlan[] {
@@ -177,7 +187,8 @@ function makeImages(random: Random, template: number | undefined): ImagePlan[] {
       views.push({ name: `i${i}.p1`, start, length: (1 + random.below(1000)) * 512 });
       if (random.oneIn(2)) views.push({ name: `i${i}.p2`, start: start + 512, length: 64 * KIB });
     }
-    images.push({ name: `i${i}`, template: number, growable, views });
+    const onDevice = TEMPLATES[number]!.kind !== null && !growable && random.oneIn(5);
+    images.push({ name: `i${i}`, template: number, growable, onDevice, views });
   }
   return images;
 }
@@ -192,11 +203,17 @@ function makeSession(
   const alignments = images
     .map((image) => TEMPLATES[image.template]!.alignments)
     .reduce((all, some) => all.filter((one) => some.includes(one)));
+  if (wishes.failing === undefined && images.length > 1 && random.oneIn(4)) {
+    return makeFair(random, seed, number, wishes);
+  }
   const isDeep = random.oneIn(6);
   const callers = makeCallers(random, isDeep, number, wishes.keep);
   const host = makeHost(random, seed, number, alignments);
   if (wishes.failing !== undefined) {
-    Object.assign(host, { faults: 0, shorts: 0, stuck: 0, failing: wishes.failing });
+    Object.assign(host, {
+      ...{ faults: 0, shorts: 0, stuck: 0, refusals: 0 },
+      failing: wishes.failing,
+    });
     host.forever = wishes.forever === true;
   }
   const waits = host.stuck === 0 && random.oneIn(2);
@@ -213,6 +230,35 @@ function makeSession(
     endNs: waits || wishes.failing !== undefined ? Infinity : random.below(200) * 1e6,
     disturbances: wishes.failing === undefined ? makeDisturbances(random) : [],
     initNs: random.oneIn(3) ? random.below(1e6) : 0,
+    weights: null,
+  };
+}
+
+/** Callers of each group. */
+const FAIR_CALLERS = 24;
+const FAIR_READS = 20;
+
+/** Two groups that always have requests, on a host without faults whose times do not vary much. */
+function makeFair(random: Random, seed: number, number: number, { keep }: Wishes): SessionPlan {
+  const quiet = { faults: 0, failing: 0, forever: false, shorts: 0, stuck: 0, refusals: 0 };
+  const times = { usualNs: 100_000, longestNs: 300_000, flushNs: 1e6 };
+  const hostSeed = seed + 7919 * number;
+  const host = { seed: hostSeed, ...quiet, ...times, plain: false, room: Infinity, alignment: 1 };
+  const weights: [number, number] = [1 + random.below(100), 1 + random.below(100)];
+  let stream = OPERATIONS * (number + 1);
+  const callers: Operation[][] = [];
+  for (let caller = 0; caller < 2 * FAIR_CALLERS; caller++) {
+    const kind = caller % 2 === 0 ? 'read first' : 'read second';
+    const reads = Array.from({ length: FAIR_READS }, () => ({
+      kind,
+      stream: ++stream,
+      pauseNs: 0,
+    }));
+    callers.push(reads.filter((one) => keep === undefined || keep.has(one.stream)) as Operation[]);
+  }
+  return {
+    ...{ readOnly: false, alignment: 1, depth: 1 + random.below(8), pollUs: 0, groups: 0 },
+    ...{ host, callers, end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights },
   };
 }
 
@@ -243,6 +289,7 @@ function makeHost(
     forever: false,
     shorts: isFaulty && random.oneIn(2) ? 10 + random.below(100) : 0,
     stuck: isFaulty && random.oneIn(8) ? 50 + random.below(200) : 0,
+    refusals: isFaulty && random.oneIn(3) ? 50 + random.below(300) : 0,
     usualNs,
     longestNs: random.oneIn(3) ? 2e9 : usualNs * 20,
     flushNs: [1000, 1e6, 50e6, 1e9, 10e9][random.below(5)]!,

@@ -1,8 +1,17 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as abi from '../../src/fuse/abi.js';
+import type { LayerConfig } from '../../src/image/image-config.js';
+import type { WritePart } from '../../src/image/qcow2/read-for-writing.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
 import { type OpenDisks, openDisks } from '../../src/server/open-disks.js';
 import { Random } from '../exerciser/random.js';
@@ -19,6 +28,8 @@ import { Failure, World } from './world.js';
 
 const runFile = promisify(execFile);
 const QUIET = { info() {}, warn() {}, error() {} };
+/** A device that has an image at its beginning is this much longer. */
+const DEVICE_BYTES = 16 << 20;
 /** One run of this many is judged by qemu-img, too. */
 const JUDGE_EVERY = 12;
 
@@ -64,6 +75,7 @@ export async function runSeed(seed: number, bench: Bench, wishes: Wishes = {}): 
     const home = join(folder, String(image.template));
     const path = join(home, `run-${process.pid}-${index}`);
     copyFileSync(join(home, 'top'), path);
+    if (image.onDevice) appendFileSync(path, Buffer.alloc(DEVICE_BYTES, 0xdb));
     return new Image(image, template, path, readFileSync(join(home, 'bytes')));
   });
   try {
@@ -150,7 +162,9 @@ class Run {
 
   /** As a mount's, on a disk instead of in memory, with the plan's alignment and the views. */
   #configs({ disks }: OpenDisks, { alignment }: SessionPlan): DiskConfig[] {
-    const whole = disks.map((disk, index) => {
+    const whole = disks.map((found, index) => {
+      const { onDevice } = this.#images[index]!.plan;
+      const disk = onDevice ? asOnDevice(found) : found;
       const files = disk.image.files.map((file) => ({ ...file, inMemory: false }));
       const growable = disk.growable && this.#images[index]!.plan.growable;
       const image = { ...disk.image, files, alignment, growable };
@@ -176,7 +190,8 @@ class Run {
     const isCut = plan.end === 'power cut';
     // Only what the data plane had in memory is lost with it. Of a raw image that is nothing.
     const isWhole = (image: Image): boolean => outcome.isFlushed || (image.isRaw && !isCut);
-    await this.#judge();
+    const isJudged = this.#isJudged();
+    if (isJudged) await this.#judge();
     const opened = await this.#open(true);
     const configs = this.#configs(opened, { ...plan, alignment: 1 });
     const until = this.#world.tick();
@@ -194,6 +209,23 @@ class Run {
       reader.run([]);
     } finally {
       opened.close();
+    }
+    if (isJudged) await this.#compare();
+  }
+
+  #isJudged(): boolean {
+    return this.#random.oneIn(JUDGE_EVERY) || this.#plan.judge;
+  }
+
+  /** qemu-img reads the same bytes. */
+  async #compare(): Promise<void> {
+    for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
+      const bytes = `${image.path}.bytes`;
+      await runFile('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image.path, bytes]);
+      const read = readFileSync(bytes);
+      rmSync(bytes);
+      if (read.equals(image.contents.settled(read.length)) && read.length === image.least) continue;
+      throw new Failure(`${image.plan.name} (${image.template.title}): qemu-img reads other bytes`);
     }
   }
 
@@ -241,8 +273,6 @@ class Run {
 
   /** qemu-img finds nothing wrong. After a sudden end clusters may have leaked, and nothing else. */
   async #judge(): Promise<void> {
-    const { failing } = this.#plan.sessions[0]!.host;
-    if (failing === 0 && !this.#random.oneIn(JUDGE_EVERY)) return;
     for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
       // After a failure lazy refcounts are wrong and the image says so: opening it repairs it.
       if ((readFileSync(image.path)[79]! & 1) !== 0) {
@@ -262,16 +292,26 @@ class Run {
   }
 }
 
+/** The configuration of a disk, changed for an image on a block device. */
+function asOnDevice(disk: DiskConfig): DiskConfig {
+  const writing = disk.image.writing as WritePart | null;
+  if (writing === null) return disk;
+  const [top, ...others] = disk.image.layers as [LayerConfig, ...LayerConfig[]];
+  const deviceEnd = top.hostSize - DEVICE_BYTES;
+  const image = { ...disk.image, blockDevice: true, writing: { ...writing, deviceEnd } };
+  return { ...disk, image: { ...image, layers: [top, ...others] } };
+}
+
 /** A session without faults, limits or haste. */
 function quietPlan(plan: SessionPlan): SessionPlan {
   const host = {
     ...plan.host,
-    ...{ faults: 0, failing: 0, forever: false, shorts: 0, stuck: 0, plain: false },
+    ...{ faults: 0, failing: 0, forever: false, shorts: 0, stuck: 0, refusals: 0, plain: false },
     ...{ usualNs: 1000, longestNs: 2000, flushNs: 1000, room: Infinity, alignment: 1 },
   };
   return {
     ...plan,
     ...{ readOnly: true, alignment: 1, depth: 256, groups: 0, host, callers: [] },
-    ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0 },
+    ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null },
   };
 }

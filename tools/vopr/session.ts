@@ -115,7 +115,7 @@ export class Session {
     this.#memory = memory;
     this.#steps = steps;
     this.#random = new Random(seed, 3);
-    this.#kernel = new FuseKernel(world, coverage);
+    this.#kernel = new FuseKernel(world, coverage, (unique) => this.#refuses(unique));
     const randomOf = (operation: number): Random => hostRandom(plan.host, operation);
     const hit = (request: number): void => {
       this.#hits.add(this.#plane.plane.requests.uniqueLow[request]!);
@@ -254,6 +254,14 @@ export class Session {
     };
   }
 
+  #refuses(unique: number): boolean {
+    const { refusals } = this.#plan.host;
+    if (refusals === 0 || !this.#random.oneIn(refusals)) return false;
+    this.#coverage.add('reply refused');
+    this.#hits.add(unique);
+    return true;
+  }
+
   /** An error in a request's own name is no excuse for one of a raw image, where every request is alone. */
   #excused(errno: number, { image }: Disk): boolean {
     const { faults, given } = this.#files;
@@ -284,6 +292,7 @@ export class Session {
 
   #ready(): void {
     drive(this.#prepare(), () => {
+      if (!this.#kernel.isConnected) return;
       const scene = this.#scene;
       const all =
         this.#steps === null
@@ -320,6 +329,11 @@ export class Session {
         }
         const disk = this.#disks[this.#random.below(this.#disks.length)]!;
         yield* writeFile(scene, `g${group}/members`, disk.name);
+      }
+      for (const [index, weight] of (this.#plan.weights ?? []).entries()) {
+        yield* makeGroup(scene, `fair${index}`);
+        yield* writeFile(scene, `fair${index}/io.weight`, String(weight));
+        yield* writeFile(scene, `fair${index}/members`, this.#disks[index]!.name);
       }
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
@@ -389,9 +403,14 @@ export class Session {
     const wanted = EXITS[cause.kind]?.(end);
     if (code !== wanted)
       throw new Failure(`${cause.kind}: exit ${code}, not ${wanted}: ${message}`);
+    const isInOrder = cause.kind === 'flushed';
     const mayCrash = this.#isDisturbed || this.#plan.end === 'crash';
     if (cause.kind === 'crashed' && !mayCrash) throw new Failure(cause.message);
     if (cause.kind === 'flush-failed' && files.faults === 0) throw new Failure(message);
+    if (this.#plan.weights !== null && isInOrder) {
+      this.#coverage.add('shares checked');
+      this.#limits.checkShares(this.#plan.weights);
+    }
     if (cause.kind === 'flushed' || cause.kind === 'flush-failed') {
       this.#checkEmpty();
       for (const image of this.#images) {
