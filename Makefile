@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .NOTPARALLEL:
-.PHONY: help setup build test check demo bench bench-fair bench-shares bench-qcow2 mutants torture soak \
+.PHONY: help setup build test check demo bench bench-fair bench-shares bench-qcow2 vopr mutants torture soak \
 	modules install uninstall clean
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make bench-shares  a part of that, second by second (less than 5 minutes)'
 	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
 	@echo 'make mutants   put faults into the code, one at a time: the simulator must find them'
+	@echo 'make vopr      the whole daemon in a simulator: two minutes of fresh seeds'
 	@echo 'make torture   real faults on real mounts; needs root (about 40 minutes)'
 	@echo 'make soak      an hour of random mounts; needs root'
 	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
@@ -58,6 +59,9 @@ bench-qcow2: setup build
 
 mutants: setup build
 	@node build/tools/mutants.js
+
+vopr: setup build
+	@node build/tools/vopr.js --corpus --seconds 120
 
 torture: setup build
 	@node build/tools/torture.js
