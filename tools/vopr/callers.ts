@@ -5,7 +5,7 @@ import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import { fill } from './contents.js';
 import { controlStep } from './control-callers.js';
-import { type Disk, pause, type Steps } from './disks.js';
+import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
 import type { Answer, Ask, FuseKernel } from './fuse-kernel.js';
 import type { Operation } from './plan.js';
 import * as body from './requests.js';
@@ -362,31 +362,36 @@ function* times(scene: Scene, disk: Disk): Steps {
   if (!scene.hasLost(disk)) mayFail(scene, disk, asked, 'a change of times');
 }
 
-/** Nobody else uses the image meanwhile. */
+/** Nobody else uses the image meanwhile. If the session ends first, the size may be the old or the new one. */
 function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   const { image } = disk;
-  const size = random.below(image.contents.limit + 1);
-  const isSame = size === image.least && image.least === image.most;
-  const wasSize = image.most;
-  if (size % 512 !== 0) image.contents.ends.push(size);
+  const { contents } = image;
+  const size = random.below(contents.limit + 1);
+  if (size % 512 !== 0) contents.ends.push(size);
+  const rounded = roundUpToSector(size);
+  const before = image.most;
+  const isPossible = image.plan.growable && !disk.readOnly && disk.length === null;
+  const cuts = isPossible && image.isRaw && size < before;
+  const change = cuts
+    ? contents.begin(size, contents.limit - size, true, scene.world.tick())
+    : null;
+  if (cuts) image.least = Math.min(image.least, rounded);
+  else if (isPossible) image.mayGrow(size);
   const asked = yield* ask(scene, {
     opcode: abi.SETATTR,
     node: disk.node,
     body: body.sizeBody(size),
   });
   const now = yield* sizeOf(scene, disk);
-  const isChanged = now !== wasSize;
-  if (asked.error === 0) {
-    if (disk.length !== null || isSame) return;
-    const rounded = Math.ceil(size / 512) * 512;
-    if (now !== rounded) throw new Failure(`truncate to ${size} leaves ${now} bytes`);
-  } else {
-    const isRefused = disk.readOnly || !image.plan.growable || !image.isRaw;
-    if (!isRefused) mayFail(scene, disk, asked, 'a truncate');
-  }
   if (disk.length !== null) return;
-  if (asked.error === 0 && size < wasSize) image.contents.cut(size, scene.world.tick());
-  else if (isChanged && now < wasSize) image.contents.cut(now, scene.world.tick());
+  if (asked.error === 0 && now !== rounded) {
+    throw new Failure(`truncate to ${size} leaves ${now} bytes`);
+  }
+  const isRefused = !isPossible || !image.isRaw;
+  if (asked.error !== 0 && !isRefused) mayFail(scene, disk, asked, 'a truncate');
+  const isDone = asked.error === 0 || now < before;
+  if (change !== null && isDone) contents.end(change, change.length, scene.world.tick());
+  else if (change !== null) contents.forget(change);
   image.setSize(now);
 }
 

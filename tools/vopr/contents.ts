@@ -97,12 +97,6 @@ export class Contents {
     this.#changes.splice(this.#changes.indexOf(change), 1);
   }
 
-  /** Bytes from `from` on are gone, and zeros when the disk grows again. Nothing else is under way. */
-  cut(from: number, now: number): void {
-    const change = this.begin(from, this.limit - from, true, now);
-    this.end(change, change.length, now);
-  }
-
   /** The failed changes of before are settled: these bytes are what is there. */
   settle(bytes: Buffer): void {
     this.#base.fill(0);

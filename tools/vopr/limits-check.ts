@@ -100,6 +100,8 @@ export class LimitsCheck {
     const order = this.#order.filter((name) => name.startsWith('fair'));
     const due = weights[0] / (weights[0] + weights[1]);
     const all = [0, 1].map((index) => order.filter((name) => name === `fair${index}`).length);
+    // An empty image has nothing to read.
+    if (Math.min(...all) < STARTING) return;
     const seen = [0, 0];
     let atStart = 0;
     for (const [at, name] of order.entries()) {
