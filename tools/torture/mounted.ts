@@ -15,6 +15,8 @@ const SYS_TGKILL = 234;
 export interface MountWay {
   /** A command before the one that mounts: `prlimit ... --`. */
   prefix?: readonly string[];
+  /** Options of Node.js. */
+  flags?: readonly string[];
   /** Another one than that of the place. */
   transport?: Transport;
 }

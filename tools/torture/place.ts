@@ -114,13 +114,13 @@ export class Place {
   async startMount(
     images: readonly string[],
     words: readonly string[] = [],
-    { prefix = [], transport = this.transport }: MountWay = {},
+    { prefix = [], flags = [], transport = this.transport }: MountWay = {},
   ): Promise<Mounted> {
     const name = `mnt${this.#count++}`;
     const point = this.path(name);
     const log = this.path(`${name}.log`);
     await mkdir(point);
-    const command = [process.execPath, SLUICE, 'mount', ...images, point, '--foreground'];
+    const command = [process.execPath, ...flags, SLUICE, 'mount', ...images, point, '--foreground'];
     const all = [...prefix, ...command, '--log', log, '--transport', transport, ...words];
     let mounted: Mounted | null = null;
     this.defer(point, async () => mounted?.remove());
