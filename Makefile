@@ -19,7 +19,7 @@ help:
 	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
 	@echo 'make mutants   put faults into the code, one at a time: the simulator must find them'
 	@echo 'make vopr      the whole daemon in a simulator: two minutes of fresh seeds'
-	@echo 'make torture   real faults on real mounts; needs root (about 40 minutes)'
+	@echo 'make torture   real faults on real mounts; needs root (about 20 minutes)'
 	@echo 'make soak      an hour of random mounts; needs root'
 	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
 	@echo 'make uninstall  remove what make install has made'

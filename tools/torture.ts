@@ -34,7 +34,7 @@ function readOptions() {
       transport: { choices: TRANSPORTS, describe: 'rows with this transport only' },
       short: { type: 'boolean', default: false, describe: 'the rows that the tests run' },
       list: { type: 'boolean', default: false, describe: 'print what each scenario promises' },
-      jobs: { type: 'number', describe: 'scenarios at the same time; 1, or 4 if they are short' },
+      jobs: { type: 'number', default: 4, describe: 'scenarios at the same time' },
       dir: { type: 'string', default: tmpdir(), describe: 'folder on a disk for scratch files' },
     })
     .parseSync();
@@ -56,7 +56,7 @@ function lastLine(results: readonly Result[]): string {
 }
 
 async function main(): Promise<number> {
-  const { only, transport, short, list, dir, jobs = short ? 4 : 1 } = readOptions();
+  const { only, transport, short, list, dir, jobs } = readOptions();
   inRange('jobs', jobs, 1, 16);
   const ids = chosenRows(only);
   const rows = ROWS.filter((row) => {
