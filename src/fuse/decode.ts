@@ -1,4 +1,4 @@
-import { SLOT_ANSWER, slotOffset, timesOffset } from '../buffers/memory.js';
+import { MAX_IO_BYTES, SLOT_ANSWER, slotOffset, timesOffset } from '../buffers/memory.js';
 import type { TreeNode } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
@@ -96,11 +96,13 @@ export const removeDirectory: Begin = (protocol, _request, node, body, length) =
 export const open: Begin = ({ view, files }, request, node, body) =>
   files.open(request, node, view.getUint32(body + abi.OPEN_IN_FLAGS, true));
 
+/** The kernel keeps to max_read. An answer that is longer has no place in a slot. */
 export const read: Begin = (protocol, request, node, body) => {
   const { view, bytes, files } = protocol;
   const handle = getU64(view, body + abi.IO_IN_FH);
   const offset = getU64(view, body + abi.IO_IN_OFFSET);
   const size = view.getUint32(body + abi.IO_IN_SIZE, true);
+  if (size > MAX_IO_BYTES) return -ERRNO.EIO;
   return files.read(request, node, handle, offset, size, bytes, ownData(protocol, request));
 };
 
@@ -121,6 +123,7 @@ export const readDirectory: Begin = (protocol, request, node, body) => {
   const { view, bytes } = protocol;
   const after = getU64(view, body + abi.IO_IN_OFFSET);
   const size = view.getUint32(body + abi.IO_IN_SIZE, true);
+  if (size > MAX_IO_BYTES) return -ERRNO.EIO;
   return writeDirectory(view, bytes, ownData(protocol, request), size, node, after);
 };
 

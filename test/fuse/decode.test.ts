@@ -9,6 +9,7 @@ const RELEASE = 18;
 const FSYNC = 20;
 const FLUSH = 25;
 const OPENDIR = 27;
+const READDIR = 28;
 const FALLOCATE = 43;
 const LSEEK = 46;
 const EACCES = 13;
@@ -76,6 +77,16 @@ test('READ of a disk is handed on with its offset and size', (t) => {
     'read 7 4294967296 1',
     'read 7 9007199254740991 512',
   ]);
+});
+
+test('READ and READDIR of more than the largest transfer are EIO: no slot has room for it', (t) => {
+  const exchange = new Exchange();
+  for (const size of ['01001000', 'ffffffff']) {
+    t.is(exchange.send(READ, DISK, io('00*8', size)), -EIO);
+    t.is(exchange.send(READDIR, ROOT, io('00*8', size)), -EIO);
+  }
+  t.true(exchange.send(READDIR, ROOT, io('00*8', '00001000')) instanceof Uint8Array);
+  t.deepEqual(exchange.disks.calls, []);
 });
 
 test('READ past the end answers with nothing; an error stays one', (t) => {
