@@ -1,7 +1,7 @@
 import { refuse } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import { COMMANDS, type Command } from './commands.js';
-import type { Arguments, Option } from './declaration.js';
+import type { Arguments, CommandModule, Option } from './declaration.js';
 import { didYouMean } from './nearest.js';
 import { print } from './terminal.js';
 import { parseWords } from './words.js';
@@ -58,22 +58,41 @@ async function printHelp(command: Command | undefined): Promise<void> {
   print(`${await helpOf(command)}\n`);
 }
 
+/** A command line whose words have been checked against the declaration of its command. */
+export interface ParsedLine {
+  command: Command | undefined;
+  module: CommandModule | undefined;
+  asked: 'help' | 'version' | null;
+  args: Arguments;
+}
+
 /**
- * Runs a command line. All errors reach the caller, those of usage as SluiceError with exit code 2;
- * nothing here exits.
+ * Parses a command line and runs nothing.
+ *
+ * @throws SluiceError EINVAL, exit code 2
  */
-export async function runWords(typed: readonly string[]): Promise<void> {
+export async function parseLine(typed: readonly string[]): Promise<ParsedLine> {
   const words = withoutHelp(typed);
   const command = demandCommand(words);
   const module = await command?.load();
   const options = { ...module?.declaration.options, ...EVERYWHERE };
   const help = command === undefined ? 'sluice --help' : `sluice ${command.name} --help`;
   const parsed = parseWords(words, options, help);
-  if (parsed.asked === 'help') return printHelp(command);
-  if (parsed.asked === 'version') return print(`${readVersion()}\n`);
-  if (command === undefined || module === undefined) {
+  if (parsed.asked !== null) return { command, module, asked: parsed.asked, args: {} };
+  if (command === undefined) {
     throw refuse(`name a command: ${COMMAND_NAMES.join(', ')}; see sluice --help`);
   }
   const operands = nameOperands(command, parsed.operands.slice(1));
-  return module.handler({ ...operands, ...parsed.options });
+  return { command, module, asked: null, args: { ...operands, ...parsed.options } };
+}
+
+/**
+ * Runs a command line. All errors reach the caller, those of usage as SluiceError with exit code 2;
+ * nothing here exits.
+ */
+export async function runWords(words: readonly string[]): Promise<void> {
+  const { command, module, asked, args } = await parseLine(words);
+  if (asked === 'help') return printHelp(command);
+  if (asked === 'version') return print(`${readVersion()}\n`);
+  return module!.handler(args);
 }

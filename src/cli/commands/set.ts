@@ -52,7 +52,7 @@ function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceE
 }
 
 /** The order in a command line. Throws EINVAL and others for words that do not go together. */
-function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
+export function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
   const group = namedGroup(String(args.group));
   const words = ((args.settings as unknown[] | undefined) ?? []).map(String);
   if (args.remove === true) {
