@@ -5,7 +5,7 @@ DESTDIR ?=
 
 .NOTPARALLEL:
 .PHONY: help setup build test check demo bench bench-fair bench-shares bench-qcow2 vopr mutants torture soak \
-	modules install uninstall clean
+	fuzz modules install uninstall clean
 
 help:
 	@echo 'make setup     install what is missing (packages of the system, npm modules)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make vopr      the whole daemon in a simulator: two minutes of fresh seeds'
 	@echo 'make torture   real faults on real mounts; needs root (about 20 minutes)'
 	@echo 'make soak      an hour of random mounts; needs root'
+	@echo 'make fuzz      hostile bytes for everything that takes bytes (4 minutes)'
 	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
 	@echo 'make uninstall  remove what make install has made'
 	@echo 'make clean     remove build/ and dist/'
@@ -68,6 +69,9 @@ torture: setup build
 
 soak: setup build
 	@node build/tools/soak.js
+
+fuzz: setup build
+	@node build/tools/fuzz.js
 
 # Packages of the system are for tests and measurements: installing needs the npm modules only.
 modules:

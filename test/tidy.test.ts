@@ -36,7 +36,7 @@ const WHOLE = /^(conformance|docs|formats|mount)\/|^tidy\./;
 /** Tests of what a folder of src/ or tools/ does as a whole. */
 const OF_FOLDERS = words(`
 cli/doctor.test.ts plane/storm.test.ts plane/throttled.test.ts throttle/throttle-churn.test.ts
-throttle/throttle-limits.test.ts tools/fuzz.test.ts tools/install.test.ts tree/fuzz.test.ts
+throttle/throttle-limits.test.ts tools/install.test.ts tree/fuzz.test.ts
 `);
 
 /** A file of src/ with functions that is longer has a test of its name. */

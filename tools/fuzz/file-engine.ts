@@ -1,14 +1,34 @@
-import { fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
+import { fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, futimesSync } from 'node:fs';
 import {
   type Engine,
   type EngineFile,
   fillStatus,
   type HostStatus,
 } from '../../src/host/engine.js';
+import { FALLOC_PUNCH_HOLE } from '../../src/sys/constants.js';
+import { declare, lseekNow } from '../../src/sys/libc.js';
 import { pread, pwrite } from '../../src/sys/transfer.js';
+import { ERRNO } from '../../src/util/errno.js';
 
-const PUNCH_HOLE = 0x02;
-const ZERO_RANGE = 0x10;
+/** fallocate(2) that blocks this thread. */
+const fallocate = declare<[number, number, number, number]>(
+  'int fallocate(int fd, int mode, int64 offset, int64 length)',
+);
+/** Room that is set aside at once, bytes: the file system is one in memory. */
+const ROOM_MAX = 16 << 20;
+
+/** The result of a call of node:fs: 0 or -errno. */
+function resultOf(call: () => void): number {
+  try {
+    call();
+    return 0;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const errno = ERRNO[code as keyof typeof ERRNO];
+    if (errno === undefined) throw error;
+    return -errno;
+  }
+}
 
 /** An engine of synchronous calls that checks the place of every write. */
 export class FileEngine implements Engine {
@@ -42,29 +62,22 @@ export class FileEngine implements Engine {
 
   allocate(_request: number, file: number, mode: number, offset: number, length: number): number {
     this.#check(file, offset, length);
-    const descriptor = this.#descriptors[file]!;
-    const { size } = fstatSync(descriptor);
-    if ((mode & (PUNCH_HOLE | ZERO_RANGE)) === 0) {
-      if (offset + length > size) ftruncateSync(descriptor, offset + length);
-    } else {
-      const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
-      writeSync(descriptor, bytes, 0, bytes.length, offset);
-    }
-    return 0;
+    const keepsAll = (mode & FALLOC_PUNCH_HOLE) === 0;
+    if (keepsAll && length > ROOM_MAX) return -ERRNO.ENOSPC;
+    return fallocate(this.#descriptors[file]!, mode, offset, length);
   }
 
   resize(_request: number, file: number, size: number): number {
     this.#check(file, 0, size);
-    ftruncateSync(this.#descriptors[file]!, size);
-    return 0;
+    return resultOf(() => ftruncateSync(this.#descriptors[file]!, size));
   }
 
-  seek(): number {
-    throw new Error('nobody seeks');
+  seek(_request: number, file: number, offset: number, whence: number): number {
+    return lseekNow(this.#descriptors[file]!, offset, whence);
   }
 
-  setTimes(): number {
-    throw new Error('nobody sets times');
+  setTimes(_request: number, file: number): number {
+    return resultOf(() => futimesSync(this.#descriptors[file]!, 1, 1));
   }
 
   status(_request: number, file: number, status: HostStatus): number {

@@ -1,74 +1,91 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Random } from '../exerciser/random.js';
+import type { Target } from './target.js';
 
-/** The images to mutate: options of qemu-img create, commands of qemu-io. */
-const KINDS: readonly { options: string; compress?: boolean; snapshot?: boolean }[] = [
-  { options: 'cluster_size=512', snapshot: true },
-  { options: 'cluster_size=64k', snapshot: true },
-  { options: 'compat=0.10', snapshot: true },
-  { options: 'extended_l2=on,cluster_size=16k', snapshot: true },
-  { options: 'data_file=data.bin' },
-  { options: 'compression_type=zstd', snapshot: true },
-  { options: 'cluster_size=4k,refcount_bits=1' },
-  { options: 'cluster_size=4k,refcount_bits=64', compress: true },
-  { options: 'cluster_size=64k,lazy_refcounts=on', compress: true },
+/** Numbers at which code changes its mind: signs, powers of two and their neighbours. */
+const EDGES = [0, 1, 2, 0x7f, 0x80, 0xff, 0x1000, 0x7fff, 0xffff, 2 ** 20, 2 ** 31, 2 ** 32 - 1];
+/** Half of the changes are within this many bytes from the beginning, where headers are. */
+const HEAD_BYTES = 160;
+const CHANGES_MAX = 6;
+/** Longest piece that is copied, inserted or removed, bytes. */
+const PIECE_MAX = 64;
+
+type Change = (input: Buffer, at: number, random: Random, material: Material) => Buffer;
+
+/** What changes are made of. */
+interface Material {
+  words: readonly Buffer[];
+  /** Another input of the corpus. */
+  other: Buffer;
+}
+
+function replaced(input: Buffer, at: number, piece: Uint8Array): Buffer {
+  input.set(piece.subarray(0, input.length - at), at);
+  return input;
+}
+
+function inserted(input: Buffer, at: number, piece: Uint8Array): Buffer {
+  return Buffer.concat([input.subarray(0, at), piece, input.subarray(at)]);
+}
+
+/** A piece of an input. */
+function pieceOf(input: Buffer, random: Random): Buffer {
+  const from = random.below(input.length);
+  return input.subarray(from, from + 1 + random.below(PIECE_MAX));
+}
+
+function wordOf({ words }: Material, random: Random): Buffer {
+  return words[random.below(words.length)]!;
+}
+
+/** A number of 1, 2, 4 or 8 bytes, in either order of bytes. */
+function numberOf(random: Random): Buffer {
+  const bytes = Buffer.alloc(8);
+  const value = EDGES[random.below(EDGES.length)]! - (random.oneIn(4) ? 1 : 0);
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
+  const part = bytes.subarray(0, 2 ** random.below(4));
+  return random.oneIn(2) ? part : part.reverse();
+}
+
+/** Changes that leave the rest in its place. */
+const IN_PLACE: readonly Change[] = [
+  (input, at, random) => replaced(input, at, Buffer.of(random.below(256))),
+  (input, at, random) => replaced(input, at, Buffer.of(input[at]! ^ (1 << random.below(8)))),
+  (input, at, random) => replaced(input, at, numberOf(random)),
+  (input, at, random, material) => replaced(input, at, wordOf(material, random)),
+  (input, at, random) => replaced(input, at, Buffer.from(pieceOf(input, random))),
 ];
 
-const WRITES = ['write -P 1 0 1M', 'write -P 2 4M 300k', 'write -z 2M 64k', 'discard 512k 64k'];
+/** Changes that move what follows. */
+const MOVING: readonly Change[] = [
+  (input, at, random, material) => inserted(input, at, wordOf(material, random)),
+  (input, at, random) => inserted(input, at, pieceOf(input, random)),
+  (input, at, random, { other }) => inserted(input, at, pieceOf(other, random)),
+  (input, at, random) => {
+    const end = at + 1 + random.below(PIECE_MAX);
+    return Buffer.concat([input.subarray(0, at), input.subarray(end)]);
+  },
+  (input, at, random, { other }) => {
+    const from = random.below(other.length);
+    return Buffer.concat([input.subarray(0, at), other.subarray(from)]);
+  },
+];
 
-/** Makes the images in a folder; returns their bytes. */
-export function makeSeeds(folder: string): Buffer[] {
-  return KINDS.map(({ options, compress, snapshot }, index) => {
-    const name = `seed${index}.qcow2`;
-    const run = (program: string, ...list: string[]) => {
-      execFileSync(program, list, { cwd: folder, stdio: 'ignore' });
-    };
-    run('qemu-img', 'create', '-f', 'qcow2', '-o', options, name, '8M');
-    run('qemu-io', ...WRITES.flatMap((write) => ['-c', write]), name);
-    if (compress === true) run('qemu-io', '-c', 'write -c -P 3 6M 64k', name);
-    if (snapshot === true) {
-      run('qemu-img', 'snapshot', '-c', 'one', name);
-      run('qemu-io', '-c', 'write -P 4 128k 64k', name);
-    }
-    return readFileSync(join(folder, name));
-  });
-}
-
-const EDGES = [0, 1, 0x7f, 0x80, 0xff];
-
-/** Changes some bytes, most of them in the first clusters, where headers and tables are. */
-export function mutate(seed: Buffer, random: Random): Buffer {
-  const bytes = Buffer.from(seed);
-  const count = 1 + random.below(8);
+/** Makes a new input of one of the corpus. */
+export function mutate(
+  { fixed, longest, mutate: own }: Target,
+  from: Buffer,
+  material: Material,
+  random: Random,
+): Buffer {
+  if (own !== undefined && random.oneIn(2)) return own(from, random);
+  const changes = fixed ? IN_PLACE : [...IN_PLACE, ...MOVING];
+  let input = Buffer.from(from);
+  const count = 1 + random.below(CHANGES_MAX);
   for (let i = 0; i < count; i++) {
-    const span = random.below(2) === 0 ? 160 : bytes.length;
-    const at = random.below(Math.min(span, bytes.length));
-    bytes[at] = random.below(2) === 0 ? EDGES[random.below(EDGES.length)]! : random.below(256);
+    const span = random.oneIn(2) ? Math.min(HEAD_BYTES, input.length) : input.length;
+    const change = changes[random.below(changes.length)]!;
+    input = change(input, random.below(span), random, material) as Buffer<ArrayBuffer>;
   }
-  return random.below(10) === 0 ? bytes.subarray(0, random.below(bytes.length)) : bytes;
-}
-
-/**
- * Changes tables rather than the header, so that most images still open. Entries then refer to other
- * places, tables, each other's clusters, or past the end.
- */
-export function mutateTables(seed: Buffer, random: Random): Buffer {
-  const bytes = Buffer.from(seed);
-  const clusterBytes = 2 ** bytes.readUInt32BE(20);
-  const count = 1 + random.below(4);
-  for (let i = 0; i < count; i++) {
-    const at = clusterBytes + random.below((bytes.length - clusterBytes) / 8 - 1) * 8;
-    // A nonzero value is likely to be an entry.
-    if (bytes.readUInt32BE(at) === 0 && bytes.readUInt32BE(at + 4) === 0 && !random.oneIn(8)) {
-      i -= random.oneIn(64) ? 0 : 1;
-      continue;
-    }
-    const cluster = random.below(Math.ceil(bytes.length / clusterBytes) + 2) * clusterBytes;
-    const flags = [0, 0x80000000, 0x40000000, 0xc0000000][random.below(4)]!;
-    bytes.writeUInt32BE((flags | (random.oneIn(8) ? random.below(0x1000000) : 0)) >>> 0, at);
-    bytes.writeUInt32BE((cluster + (random.oneIn(8) ? random.below(512) : 0)) >>> 0, at + 4);
-  }
-  return bytes;
+  if (random.oneIn(16)) input = input.subarray(0, random.below(input.length));
+  return input.subarray(0, longest);
 }

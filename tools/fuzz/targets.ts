@@ -1,0 +1,7 @@
+import { images } from './image-target.js';
+import { requests } from './request-target.js';
+import type { Target } from './target.js';
+import { control, words } from './text-targets.js';
+
+/** All that takes bytes from outside. */
+export const TARGETS: readonly Target[] = [images, requests, control, words];
