@@ -294,9 +294,9 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     fault: 'after a resize reads still go by the old end of the file',
     changes: [
       {
-        file: 'image/raw/raw-driver.ts',
-        from: '    this.#hostSize = size;\n    this.size = roundUpToSector(size);\n',
-        to: '    this.size = roundUpToSector(size);\n',
+        file: 'image/raw/raw-layer.ts',
+        from: '    this.hostSize = hostSize;\n',
+        to: '    this.hostSize ||= hostSize;\n',
       },
     ],
   },

@@ -7,6 +7,7 @@ import { fill } from './contents.js';
 import { controlStep } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
 import type { Answer, Ask, FuseKernel } from './fuse-kernel.js';
+import type { LossesCheck } from './losses-check.js';
 import type { Operation } from './plan.js';
 import * as body from './requests.js';
 import { Failure, type World } from './world.js';
@@ -39,6 +40,9 @@ export interface Scene {
   excused(errno: number, disk: Disk): boolean;
   /** A flush of the host has failed for the image of the disk. */
   hasLost(disk: Disk): boolean;
+  /** Tick at which a flush of the host has failed last for the image of the disk; 0: none has. */
+  lostAt(disk: Disk): number;
+  losses: LossesCheck;
 }
 
 /** What a caller knows of itself. */
@@ -143,6 +147,11 @@ function range(random: Random, disk: Disk, mayGrow: boolean): { offset: number; 
   return { offset, length };
 }
 
+/** Mostly 0; else so much that the low 32 bits of an offset alone lie in the disk. */
+function farOff(random: Random): number {
+  return random.oneIn(40) ? 2 ** (32 + random.below(20)) : 0;
+}
+
 /** Fails unless the error is one that the request may have. */
 function mayFail(scene: Scene, disk: Disk, { error, unique }: Asked, what: string): void {
   const errno = -error;
@@ -167,7 +176,8 @@ export function* read(
   disk: Disk,
   sentAs?: (unique: number) => void,
 ): Steps<boolean> {
-  const { offset, length } = range(random, disk, false);
+  const { offset: near, length } = range(random, disk, false);
+  const offset = near + farOff(random);
   const before = bounds(disk);
   const sent = scene.world.tick();
   const request = {
@@ -297,8 +307,9 @@ function* allocate(scene: Scene, { random, uid, thread }: Self, disk: Disk, mode
 
 /** What lseek(2) calls a hole reads as zeros. */
 function* seek(scene: Scene, { random }: Self, disk: Disk): Steps {
-  const { offset } = range(random, disk, false);
+  const { offset: near } = range(random, disk, false);
   const whence = random.oneIn(2) ? SEEK_DATA : SEEK_HOLE;
+  const offset = near + farOff(random);
   const before = bounds(disk);
   const asked = yield* ask(scene, {
     opcode: abi.LSEEK,
@@ -323,11 +334,15 @@ function* seek(scene: Scene, { random }: Self, disk: Disk): Steps {
 function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
   const { image } = disk;
   const sent = scene.world.tick();
+  const flushed = scene.losses.begin(disk, sent);
   const asked = yield* ask(scene, {
     opcode: abi.FSYNC,
     node: disk.node,
     body: body.flushBody(disk.handle, random.oneIn(2)),
   });
+  if (!disk.readOnly) {
+    scene.losses.end(disk, flushed, asked.error, scene.lostAt(disk), scene.world.tick());
+  }
   if (asked.error === 0 && !disk.readOnly) image.syncedAt = Math.max(image.syncedAt, sent);
   if (asked.error !== 0 && !scene.hasLost(disk)) mayFail(scene, disk, asked, 'an fsync');
 }
@@ -403,6 +418,7 @@ export function* open(scene: Scene, disk: Disk): Steps {
   });
   if (asked.error !== 0) throw new Failure(`OPEN fails with ${errnoName(-asked.error)}`);
   disk.handle = getU64(new DataView(asked.payload.buffer), abi.OPEN_OUT_FH);
+  scene.losses.opened(disk, scene.world.tick());
 }
 
 export function* close(scene: Scene, disk: Disk): Steps {

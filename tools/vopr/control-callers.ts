@@ -31,6 +31,12 @@ const FILES = [
   'members',
   'io.stat',
   'io.pressure',
+  // What moves requests between groups comes more often.
+  'members',
+  'members',
+  'members',
+  'io.max',
+  'io.max',
 ] as const;
 const ROOT_FILES = ['io.depth', 'io.cost', 'daemon', 'images', 'refused'] as const;
 const RATES = ['rbps', 'wbps', 'bps', 'riops', 'wiops', 'iops'];
@@ -160,8 +166,13 @@ function* removeGroup(scene: Scene, path: string): Steps {
   const { parent, name } = parts(path);
   const node = yield* find(scene, parent);
   if (node < 0) return;
+  const group = yield* find(scene, path);
   const asked = yield* ask(scene, { opcode: abi.RMDIR, node, body: body.nameBody(name) });
   check(asked.error, `rmdir ${path}`);
+  if (asked.error !== 0 || group < 0) return;
+  const attributes = body.zerosBody(abi.GETATTR_IN_BYTES);
+  const seen = yield* ask(scene, { opcode: abi.GETATTR, node: group, body: attributes });
+  if (seen.error === 0) throw new Failure(`${path} is still there after rmdir`);
 }
 
 function* openFile(

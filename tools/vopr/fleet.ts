@@ -2,11 +2,15 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { atEnd } from '../lib/cleanup.js';
+import { cpuTime } from '../lib/process.js';
 import type { Order, Result } from './worker.js';
 
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url));
 /** A process makes this many runs; then a new one goes on. The mappings of a run are never unmapped. */
 const RUNS_EACH = 2000;
+/** No run takes this much processor time, clock ticks; how often that is looked at. */
+const LONGEST_TICKS = 6000;
+const LOOK_MS = 2000;
 
 /** Processes that run seeds. */
 export class Fleet {
@@ -33,18 +37,39 @@ export class Fleet {
           const answer = conversation(child);
           await answer(null);
           for (let i = 0; i < RUNS_EACH && order !== null; i++) {
-            const result = await answer(order);
+            const stuck = stuckRun(child, order.seed);
+            const result = await Promise.race([answer(order), stuck.result]);
+            stuck.forget();
             if (!take(result as Result)) isOver = true;
             order = next();
+            if (child.killed) break;
           }
         } finally {
           forget();
-          child.disconnect();
+          if (child.connected) child.disconnect();
         }
       }
     };
     await Promise.all(Array.from({ length: this.#jobs }, work));
   }
+}
+
+/** Ends a process whose run goes on for ever, and then has a result. Until `forget`. */
+function stuckRun(child: ChildProcess, seed: number): { result: Promise<Result>; forget(): void } {
+  let timer: NodeJS.Timeout;
+  const result = new Promise<Result>((resolve) => {
+    let start: number | null = null;
+    timer = setInterval(async () => {
+      const used = await cpuTime(child.pid!);
+      const ticks = used === null ? 0 : used.user + used.system;
+      start ??= ticks;
+      if (ticks - start < LONGEST_TICKS) return;
+      child.kill('SIGKILL');
+      const cpuMs = (ticks - start) * 10;
+      resolve({ seed, fault: 'the run does not end', operations: 0, coverage: [], cpuMs });
+    }, LOOK_MS);
+  });
+  return { result, forget: () => clearInterval(timer) };
 }
 
 /** A function that sends an order, if there is one, and waits for what the process says. */

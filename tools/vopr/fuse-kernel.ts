@@ -55,9 +55,9 @@ export class FuseKernel implements RingTarget {
     this.#coverage = coverage;
   }
 
-  /** Requests that have no answer yet. */
-  get waiting(): number {
-    return this.#answered.size;
+  /** Receives that are queued. */
+  get receives(): number {
+    return this.#receives.length;
   }
 
   get isConnected(): boolean {

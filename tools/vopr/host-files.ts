@@ -68,6 +68,8 @@ export class HostFiles {
   readonly #randomOf: (operation: number) => Random;
   readonly #pending = new Set<() => number>();
   readonly #limits = new Map<number, number>();
+  /** Bytes that the write that has failed last has made all the same. */
+  #torn = 0;
   readonly #hit: (request: number) => void;
 
   /** @param hit Called with the number of each request in whose name an operation fails. */
@@ -173,6 +175,7 @@ export class HostFiles {
     if (opcode <= abi.OP_WRITE && opcode >= abi.OP_READ) {
       if (((offset | address | length) & (alignment - 1)) !== 0) return -ERRNO.EINVAL;
     }
+    this.#torn = 0;
     const fault = this.#fault(name, random, tag);
     if (opcode === abi.OP_FSYNC) return fault;
     if (opcode === abi.OP_FALLOCATE) {
@@ -197,7 +200,7 @@ export class HostFiles {
     if (fault === 0) return pwrite(descriptor, address, most, offset);
     // A write that fails may have been made in part.
     const torn = Math.min(toSector(offset, random.below(length + SECTOR)), length, room);
-    if (torn > 0 && random.oneIn(2)) pwrite(descriptor, address, torn, offset);
+    this.#torn = torn > 0 && random.oneIn(2) ? pwrite(descriptor, address, torn, offset) : 0;
     return fault;
   }
 
@@ -259,6 +262,8 @@ export class HostFiles {
     change.done = this.#world.tick();
     change.failed = result < 0;
     if (result > 0) change.length = result;
+    // What the file does not show now never gets to the disk.
+    if (result < 0 && change.kind === 'write') change.length = this.#torn;
   }
 
   /** An fsync has failed: the host counts all that it should have written as clean. */

@@ -27,16 +27,17 @@ export class LimitsCheck {
   readonly #throttle: Throttle;
   readonly #buckets = new Map<Group, Map<RateKey, Bucket>>();
 
+  readonly #waiting = new Map<number, { member: number; direction: number; bytes: number }>();
   readonly #admitted: (request: number) => void;
 
   /** @param admitted Called with each request that is admitted. */
   constructor(throttle: Throttle, admitted: (request: number) => void) {
     this.#throttle = throttle;
     this.#admitted = admitted;
-    const submitted = new Map<number, { member: number; direction: number; bytes: number }>();
-    const { submit, next, drain } = throttle;
-    throttle.submit = (request, member, direction, bytes, now) => {
-      const isAdmitted = submit.call(throttle, request, member, direction, bytes, now);
+    const submitted = this.#waiting;
+    const { submit, next, cancel, drain } = throttle;
+    throttle.submit = (request, member, direction, bytes, now, device) => {
+      const isAdmitted = submit.call(throttle, request, member, direction, bytes, now, device);
       if (isAdmitted) this.#admit(request, member, direction, bytes, now);
       else submitted.set(request, { member, direction, bytes });
       return isAdmitted;
@@ -46,7 +47,13 @@ export class LimitsCheck {
       if (request < 0) return request;
       const { member, direction, bytes } = submitted.get(request)!;
       this.#admit(request, member, direction, bytes, now);
+      submitted.delete(request);
       return request;
+    };
+    throttle.cancel = (request) => {
+      const isCancelled = cancel.call(throttle, request);
+      if (isCancelled) submitted.delete(request);
+      return isCancelled;
     };
     throttle.drain = () => {
       this.isReleased = true;
@@ -72,6 +79,8 @@ export class LimitsCheck {
     else if (direction === 1) counts.writes++;
     else counts.discards++;
     if (this.isReleased || direction > 1) return;
+    const waiting = [...this.#waiting.values()].map((one) => one.bytes);
+    const largest = Math.max(bytes, ...waiting);
     for (
       let group: Group | null = this.#throttle.memberGroup(member);
       group !== null;
@@ -84,7 +93,8 @@ export class LimitsCheck {
         const leaked = ((now - bucket.atNs) / 1e9) * bucket.limit;
         bucket.level = Math.max(0, bucket.level - leaked) + cost;
         bucket.atNs = now;
-        bucket.largest = Math.max(bucket.largest, cost);
+        // Requests that wait keep credit for the largest of them, which a smaller one may use.
+        bucket.largest = Math.max(bucket.largest, key.endsWith('bps') ? largest : cost);
         if (bucket.level <= bucket.limit * SLACK_S + bucket.largest) continue;
         const over = `${Math.round(bucket.level)} at ${bucket.limit}/s`;
         throw new Failure(`group ${group.path || '/'} exceeds its ${key}: ${over}`);

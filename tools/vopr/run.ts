@@ -22,6 +22,7 @@ import { Image, roundUpToSector, type Steps } from './disks.js';
 import type { HostFiles } from './host-files.js';
 import { makePlan, type Plan, type SessionPlan, TEMPLATES, type Wishes } from './plan.js';
 import { cutOff } from './power-cut.js';
+import { checkQcow } from './qcow-check.js';
 import * as body from './requests.js';
 import { type Outcome, Session, type SimMemory } from './session.js';
 import { Failure, World } from './world.js';
@@ -96,6 +97,8 @@ class Run {
   readonly #coverage: Coverage;
   readonly #world = new World();
   readonly #random: Random;
+  /** Clusters that have leaked. */
+  readonly #leaks = new Map<Image, number>();
 
   constructor(plan: Plan, images: readonly Image[], { memory, coverage, trace }: Bench) {
     this.#plan = plan;
@@ -190,6 +193,7 @@ class Run {
     const isCut = plan.end === 'power cut';
     // Only what the data plane had in memory is lost with it. Of a raw image that is nothing.
     const isWhole = (image: Image): boolean => outcome.isFlushed || (image.isRaw && !isCut);
+    this.#checkRefcounts(outcome);
     const isJudged = this.#isJudged();
     if (isJudged) await this.#judge();
     const opened = await this.#open(true);
@@ -269,6 +273,22 @@ class Run {
     const { least, most } = image;
     if (size <= most && (size >= least || !isWhole)) return;
     throw new Failure(`${image.plan.name} has ${size} bytes, not ${least} to ${most}`);
+  }
+
+  /** Each cluster is counted, and none has leaked since the last sudden end. */
+  #checkRefcounts({ isFlushed }: Outcome): void {
+    for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
+      const check = checkQcow(readFileSync(image.path));
+      // Repaired images have no leaks.
+      const { leaks, broken } = check ?? { leaks: 0, broken: null };
+      const name = `${image.plan.name} (${image.template.title})`;
+      if (broken !== null) throw new Failure(`${name}: the cluster at ${broken} is not counted`);
+      const before = this.#leaks.get(image) ?? 0;
+      if (isFlushed && leaks > before) {
+        throw new Failure(`${name}: ${leaks - before} clusters have leaked`);
+      }
+      this.#leaks.set(image, leaks);
+    }
   }
 
   /** qemu-img finds nothing wrong. After a sudden end clusters may have leaked, and nothing else. */

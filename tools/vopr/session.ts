@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads';
-import { Memory, SLOTS } from '../../src/buffers/memory.js';
+import { Memory } from '../../src/buffers/memory.js';
 import * as abi from '../../src/fuse/abi.js';
 import { getU64 } from '../../src/fuse/wire.js';
 import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
@@ -17,9 +17,11 @@ import { type Disk, drive, type Image, type Steps } from './disks.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
 import { LimitsCheck } from './limits-check.js';
+import { LossesCheck } from './losses-check.js';
 import { type Disturbance, hostRandom, type SessionPlan } from './plan.js';
 import * as body from './requests.js';
 import { SimRing } from './sim-ring.js';
+import { WaitsCheck } from './waits-check.js';
 import { Failure, Stopped, type World } from './world.js';
 
 /** Descriptors of the simulated kernel's own files: no real file has them. */
@@ -46,6 +48,10 @@ export class SimMemory extends Memory {
   /** Takes everything back from a data plane that was ended in the middle. */
   reset(): void {
     for (const slot of [...this.#taken]) this.releaseSlot(slot);
+  }
+
+  get taken(): number {
+    return this.#taken.size;
   }
 
   override trim(): void {}
@@ -83,10 +89,14 @@ export class Session {
   readonly #channel = new MessageChannel();
   readonly #control: ControlPlane;
   readonly #random: Random;
+  /** For what came to the plan later. */
+  readonly #extras: Random;
   readonly #disks: Disk[] = [];
   readonly #killed = new Set<number>();
   readonly #hits = new Set<number>();
   readonly #admitted = new Map<number, number>();
+  readonly #losses = new LossesCheck();
+  #ring!: SimRing;
   #plane!: DataPlane;
   #limits!: LimitsCheck;
   #callers = 0;
@@ -115,6 +125,7 @@ export class Session {
     this.#memory = memory;
     this.#steps = steps;
     this.#random = new Random(seed, 3);
+    this.#extras = new Random(seed, 4);
     this.#kernel = new FuseKernel(world, coverage, (unique) => this.#refuses(unique));
     const randomOf = (operation: number): Random => hostRandom(plan.host, operation);
     const hit = (request: number): void => {
@@ -169,7 +180,7 @@ export class Session {
 
   #start(): void {
     const plan = this.#plan;
-    const ring = new SimRing(this.#world, (descriptor) => {
+    this.#ring = new SimRing(this.#world, (descriptor) => {
       if (descriptor === FUSE) return this.#kernel;
       if (descriptor === WAKE) return this.#wake;
       return this.#files.target(descriptor);
@@ -196,7 +207,7 @@ export class Session {
       about: 'pid 1\n',
     };
     this.#plane = buildDataPlane(config, {
-      ring,
+      ring: this.#ring,
       memory: this.#memory,
       send: this.#control.received,
       now: this.#world.now,
@@ -207,6 +218,12 @@ export class Session {
       const unique = plane.requests.uniqueLow[request]!;
       this.#admitted.set(unique, (this.#admitted.get(unique) ?? 0) + 1);
     });
+    new WaitsCheck(throttle);
+    const { endTurn } = plane;
+    plane.endTurn = () => {
+      endTurn.call(plane);
+      if (!plane.isReceiving) this.#checkReleased();
+    };
     this.#control.mounted();
     this.#world.schedule(plan.initNs, () => drive(this.#initialise(), () => {}));
   }
@@ -250,7 +267,9 @@ export class Session {
       hits: this.#hits,
       admissions: (unique) => this.#admitted.get(unique) ?? 0,
       excused: (errno, disk) => this.#excused(errno, disk),
-      hasLost: ({ image }) => this.#hasLost(image),
+      hasLost: ({ image }) => this.#lostAt(image) > 0,
+      lostAt: ({ image }) => this.#lostAt(image),
+      losses: this.#losses,
     };
   }
 
@@ -270,15 +289,17 @@ export class Session {
     return faults > 0 && (given.has(errno) || errno === 5);
   }
 
-  #hasLost(image: Image): boolean {
-    const config = this.#configs[this.#images.indexOf(image)]!;
-    return config.image.files.some(({ descriptor }) => this.#files.lostAt.has(descriptor));
+  /** Tick at which an fsync of the host has failed last; 0: none has. */
+  #lostAt(image: Image): number {
+    const { files } = this.#configs[this.#images.indexOf(image)]!.image;
+    return Math.max(...files.map(({ descriptor }) => this.#files.lostAt.get(descriptor) ?? 0));
   }
 
   /** The thread of the data plane. */
   #runThread(): void {
     try {
       this.#plane.loop.run();
+      this.#checkSlots();
       this.#control.threadEnded(null);
     } catch (error) {
       this.#world.stop ??= 'dead';
@@ -335,8 +356,20 @@ export class Session {
         yield* writeFile(scene, `fair${index}/io.weight`, String(weight));
         yield* writeFile(scene, `fair${index}/members`, this.#disks[index]!.name);
       }
+      const { groups, weights } = this.#plan;
+      if (groups > 0 && weights === null && this.#extras.oneIn(3)) yield* this.#makeRules(scene);
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  /** A rule for nearly every caller, so that there are many members. */
+  *#makeRules(scene: Scene): Steps {
+    const rules = ['gid:0'];
+    for (let id = 0; id < 4; id++) rules.push(`uid:${id}`, `cgroup:/c${id}`, `pid:${1 + id}`);
+    for (const rule of rules) {
+      const group = this.#extras.below(Math.min(6, this.#plan.groups));
+      yield* writeFile(scene, `g${group}/members`, rule);
     }
   }
 
@@ -363,6 +396,9 @@ export class Session {
         break;
       case 'crash':
         this.#world.stop = 'crash';
+        break;
+      case 'terminate':
+        drive(this.#closeAll(), () => this.#control.signal(false));
         break;
       default:
         this.#control.signal(false);
@@ -414,11 +450,26 @@ export class Session {
     if (cause.kind === 'flushed' || cause.kind === 'flush-failed') {
       this.#checkEmpty();
       for (const image of this.#images) {
-        if (this.#plan.readOnly || !this.#hasLost(image) || message.includes(image.path)) continue;
+        if (this.#plan.readOnly || this.#lostAt(image) === 0 || message.includes(image.path))
+          continue;
         throw new Failure(`${image.plan.name} lost data, and the end does not say so: ${message}`);
       }
     }
     return { files, isFlushed: cause.kind === 'flushed' };
+  }
+
+  /** After the drain no limit holds a request back. */
+  #checkReleased(): void {
+    const { throttle } = this.#plane;
+    const { queued, inflight } = throttle.groupStats(throttle.root);
+    if (queued === 0 || inflight >= throttle.depth) return;
+    throw new Failure(`${queued} requests wait, although the mount is being drained`);
+  }
+
+  /** The thread has ended: all slots are free but those of receives. */
+  #checkSlots(): void {
+    const kept = this.#memory.taken - this.#kernel.receives - this.#ring.unseen;
+    if (kept > 0) throw new Failure(`${kept} slots stay taken`);
   }
 
   /** Everything has been given back. */
@@ -426,10 +477,8 @@ export class Session {
     const { plane, throttle } = this.#plane;
     const { requests } = plane;
     if (requests.count !== 0) throw new Failure(`${requests.count} requests stay behind`);
-    // The receives that are queued when the session ends never come back in the simulation.
     if (plane.pooled !== 0) throw new Failure(`${plane.pooled} places of the pool stay taken`);
     if (plane.inFlight !== 0) throw new Failure(`${plane.inFlight} requests stay in flight`);
-    if (this.#memory.freeSlots > SLOTS) throw new Failure('more slots than there are');
     const { rios, wios, dios, rbytes, wbytes, dbytes, queued, inflight } = throttle.groupStats(
       throttle.root,
     );

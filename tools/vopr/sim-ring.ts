@@ -114,6 +114,11 @@ export class SimRing implements RingQueue {
     this.#head = 0;
   }
 
+  /** Entries that the kernel has not seen yet, and completions that the thread has not. */
+  get unseen(): number {
+    return this.#entries.length + this.#tags.length - this.#head;
+  }
+
   get #hasCompletions(): boolean {
     return this.#head < this.#tags.length;
   }
