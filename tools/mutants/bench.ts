@@ -8,7 +8,7 @@ import { changed, type Mutation } from './mutation.js';
 const COPIED = ['src', 'tools', 'package.json', 'tsconfig.json'];
 const ENTRIES = ['tools/vopr.ts', 'tools/vopr/worker.ts'];
 const COMPILE_MS = 300_000;
-const LOOK_MS = 250;
+const LOOK_MS = 1000;
 /** Clock ticks of a second in /proc, as on every Linux that Node.js runs on. */
 const TICKS = 100;
 

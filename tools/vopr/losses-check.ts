@@ -17,14 +17,14 @@ interface Handle {
 
 /** After an fsync of the host has failed, the next fsync of each handle that was open then must fail. */
 export class LossesCheck {
-  readonly #handles = new Map<string, Handle>();
+  readonly #handles = new Map<Disk, Handle>();
 
-  opened({ name }: Disk, now: number): void {
-    this.#handles.set(name, { openedAt: now, toldAt: 0, underWay: 0 });
+  opened(disk: Disk, now: number): void {
+    this.#handles.set(disk, { openedAt: now, toldAt: 0, underWay: 0 });
   }
 
-  begin({ name }: Disk, now: number): Flush {
-    const handle = this.#handles.get(name)!;
+  begin(disk: Disk, now: number): Flush {
+    const handle = this.#handles.get(disk)!;
     return { sent: now, isAlone: handle.underWay++ === 0 };
   }
 
@@ -33,12 +33,12 @@ export class LossesCheck {
    * @param error 0 or -errno.
    * @param lostAt When an fsync of the host has failed last for the image; 0: never.
    */
-  end({ name }: Disk, { sent, isAlone }: Flush, error: number, lostAt: number, now: number): void {
-    const handle = this.#handles.get(name)!;
+  end(disk: Disk, { sent, isAlone }: Flush, error: number, lostAt: number, now: number): void {
+    const handle = this.#handles.get(disk)!;
     handle.underWay--;
     if (error < 0) handle.toldAt = now;
     else if (isAlone && lostAt < sent && handle.openedAt < lostAt && handle.toldAt < lostAt) {
-      throw new Failure(`an fsync of ${name} says that all is well after one that has failed`);
+      throw new Failure(`an fsync of ${disk.name} says that all is well after one that has failed`);
     }
   }
 }

@@ -342,6 +342,7 @@ export class Session {
         yield* open(scene, disk);
         this.#disks.push(disk);
       }
+      if (this.#steps === null && this.#disks.length < 5) yield* this.#openAgain(scene);
       for (let group = 0; group < this.#plan.groups; group++) {
         yield* makeGroup(scene, `g${group}`);
         if (this.#random.oneIn(2)) {
@@ -360,6 +361,16 @@ export class Session {
       if (groups > 0 && weights === null && this.#extras.oneIn(3)) yield* this.#makeRules(scene);
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  /** Opens some disks a second time: a handle of its own, which is told of failed flushes by itself. */
+  *#openAgain(scene: Scene): Steps {
+    for (const disk of [...this.#disks]) {
+      if (!this.#extras.oneIn(2)) continue;
+      const again = { ...disk };
+      yield* open(scene, again);
+      this.#disks.push(again);
     }
   }
 
