@@ -19,6 +19,8 @@ export class Image {
   /** The size is between these, bytes: they differ while a change of it is under way or has failed. */
   least: number;
   most: number;
+  /** The largest size in this session: a truncate that was not synced can be undone by a power cut. */
+  largest = 0;
   /** Tick of sending of the newest flush that was acknowledged: what was acknowledged before is durable. */
   syncedAt = 0;
   /** Tick at which an fsync of the host failed last: what was written before may be lost for ever. */
@@ -48,6 +50,7 @@ export class Image {
   /** A change that can make the image longer is sent. */
   mayGrow(end: number): void {
     if (this.plan.growable) this.most = Math.max(this.most, roundUpToSector(end));
+    this.largest = Math.max(this.largest, this.most);
   }
 
   hasGrown(end: number): void {

@@ -145,6 +145,7 @@ class Run {
   #forgetMarks(): void {
     for (const image of this.#images) {
       image.syncedAt = 0;
+      image.largest = image.most;
       image.lostAt = 0;
     }
   }
@@ -270,7 +271,8 @@ class Run {
   }
 
   #checkSize(image: Image, size: number, isWhole: boolean): void {
-    const { least, most } = image;
+    const { least } = image;
+    const most = isWhole ? image.most : image.largest;
     if (size <= most && (size >= least || !isWhole)) return;
     throw new Failure(`${image.plan.name} has ${size} bytes, not ${least} to ${most}`);
   }
