@@ -48,8 +48,10 @@ async function waitingWrites(
   agents: readonly Agent[],
   each: number,
 ): Promise<Promise<number[]>[]> {
+  // All are open before the first write: it may end the daemon.
+  const fds = await Promise.all(agents.map((agent) => agent.open(mounted.file(), O_RDWR)));
   const writes = agents.map(async (agent, index) => {
-    const fd = await agent.open(mounted.file(), O_RDWR);
+    const fd = fds[index];
     const calls = Array.from({ length: each }, async (_, i) => {
       const count = MIB_SECTORS;
       const change = model.begin((index * each + i) * count, count);
