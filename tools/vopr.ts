@@ -8,8 +8,8 @@ import { Coverage, holes } from './vopr/coverage.js';
 import { Fleet } from './vopr/fleet.js';
 import { ENDS, type EndKind, makePlan, TEMPLATES, type Wishes } from './vopr/plan.js';
 import { makeTemplates, runSeed } from './vopr/run.js';
-import { SimMemory } from './vopr/session.js';
 import { shrink } from './vopr/shrink.js';
+import { SimMemory } from './vopr/sim-memory.js';
 import type { Order, Result } from './vopr/worker.js';
 
 /**

@@ -6,11 +6,10 @@ import { Random } from '../exerciser/random.js';
 import { fill } from './contents.js';
 import { controlStep } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
-import type { Answer, Ask, FuseKernel } from './fuse-kernel.js';
-import type { LossesCheck } from './losses-check.js';
 import type { Operation } from './plan.js';
 import * as body from './requests.js';
-import { Failure, type World } from './world.js';
+import { type Asked, ask, Gone, type Scene, type Self } from './scene.js';
+import { Failure } from './world.js';
 
 const KEEP_SIZE = 0x01;
 const PUNCH_HOLE = 0x02;
@@ -18,53 +17,6 @@ const ZERO_RANGE = 0x10;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const O_RDWR = 2;
-
-/** The session has ended: the caller stops. */
-export class Gone extends Error {}
-
-/** All that callers of a session share. */
-export interface Scene {
-  world: World;
-  kernel: FuseKernel;
-  seed: number;
-  disks: Disk[];
-  /** Threads that are being killed. */
-  killed: Set<number>;
-  /** Node ids of groups' directories and control files, by path below `.groups`. */
-  nodes: Map<string, number>;
-  /** Faults that the host has made in the name of a request, by its id. */
-  hits: Set<number>;
-  /** Admissions by the throttle of a request that is under way, or was a moment ago, by its id. */
-  admissions(unique: number): number;
-  /** Whether an errno may come without a fault in the request's own name. */
-  excused(errno: number, disk: Disk): boolean;
-  /** A flush of the host has failed for the image of the disk. */
-  hasLost(disk: Disk): boolean;
-  /** Tick at which a flush of the host has failed last for the image of the disk; 0: none has. */
-  lostAt(disk: Disk): number;
-  losses: LossesCheck;
-}
-
-/** What a caller knows of itself. */
-export interface Self {
-  random: Random;
-  uid: number;
-  thread: number;
-}
-
-interface Asked extends Answer {
-  unique: number;
-}
-
-/** Sends a request and waits for its answer. Throws Gone where the session has ended. */
-export function* ask(scene: Scene, request: Ask): Steps<Asked> {
-  let unique = 0;
-  const answer = (yield (resume) => {
-    unique = scene.kernel.ask(request, resume);
-  }) as Answer;
-  if (!answer.isReply) throw new Gone();
-  return { ...answer, unique };
-}
 
 /** Runs the steps of one caller. */
 export function* callerSteps(scene: Scene, operations: readonly Operation[]): Steps {
@@ -187,9 +139,7 @@ export function* read(
     uid,
     thread,
   };
-  const asked = yield* sentAs === undefined
-    ? ask(scene, request)
-    : askNoted(scene, request, sentAs);
+  const asked = yield* ask(scene, request, sentAs);
   if (asked.error === -ERRNO.EINTR) return false;
   mayFail(scene, disk, asked, 'a read');
   if (asked.error < 0) return true;
@@ -211,16 +161,6 @@ export function* read(
   );
   if (fault !== null) throw new Failure(`a read of ${disk.image.plan.name}: ${fault}`);
   return true;
-}
-
-function* askNoted(scene: Scene, request: Ask, sentAs: (unique: number) => void): Steps<Asked> {
-  let unique = 0;
-  const answer = (yield (resume) => {
-    unique = scene.kernel.ask(request, resume);
-    sentAs(unique);
-  }) as Answer;
-  if (!answer.isReply) throw new Gone();
-  return { ...answer, unique };
 }
 
 export function* write(
@@ -246,7 +186,7 @@ export function* write(
     uid,
     thread,
   };
-  const asked = yield* askNoted(scene, request, sentAs);
+  const asked = yield* ask(scene, request, sentAs);
   const now = scene.world.tick();
   if (disk.readOnly) {
     contents.end(change, 0, now);

@@ -2,9 +2,9 @@ import * as abi from '../../src/fuse/abi.js';
 import { getU64 } from '../../src/fuse/wire.js';
 import { ERRNO, errnoName } from '../../src/util/errno.js';
 import type { Random } from '../exerciser/random.js';
-import { ask, type Scene, type Self } from './callers.js';
 import type { Steps } from './disks.js';
 import * as body from './requests.js';
+import { ask, type Scene, type Self } from './scene.js';
 import { Failure } from './world.js';
 
 const O_RDWR = 2;

@@ -16,7 +16,6 @@ import type { DiskConfig } from '../../src/plane/disk.js';
 import { type OpenDisks, openDisks } from '../../src/server/open-disks.js';
 import { Random } from '../exerciser/random.js';
 import { Maker } from '../lib/image-maker.js';
-import { ask, Gone, type Scene } from './callers.js';
 import type { Coverage } from './coverage.js';
 import { Image, roundUpToSector, type Steps } from './disks.js';
 import type { HostFiles } from './host-files.js';
@@ -24,7 +23,9 @@ import { makePlan, type Plan, type SessionPlan, TEMPLATES, type Wishes } from '.
 import { cutOff } from './power-cut.js';
 import { checkQcow } from './qcow-check.js';
 import * as body from './requests.js';
-import { type Outcome, Session, type SimMemory } from './session.js';
+import { ask, Gone, type Scene } from './scene.js';
+import { type Outcome, Session } from './session.js';
+import type { SimMemory } from './sim-memory.js';
 import { Failure, World } from './world.js';
 
 const runFile = promisify(execFile);

@@ -1,5 +1,4 @@
 import { MessageChannel } from 'node:worker_threads';
-import { Memory } from '../../src/buffers/memory.js';
 import * as abi from '../../src/fuse/abi.js';
 import { getU64 } from '../../src/fuse/wire.js';
 import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
@@ -9,7 +8,7 @@ import { interrupted } from '../../src/server/conclusion.js';
 import type { End } from '../../src/server/lifecycle.js';
 import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
 import { Random } from '../exerciser/random.js';
-import { ask, callerSteps, close, Gone, open, type Scene } from './callers.js';
+import { callerSteps, close, open } from './callers.js';
 import { makeGroup, writeFile } from './control-callers.js';
 import { ControlPlane, WakeFile } from './control-plane.js';
 import type { Coverage } from './coverage.js';
@@ -20,6 +19,8 @@ import { LimitsCheck } from './limits-check.js';
 import { LossesCheck } from './losses-check.js';
 import { type Disturbance, hostRandom, type SessionPlan } from './plan.js';
 import * as body from './requests.js';
+import { ask, Gone, type Scene } from './scene.js';
+import type { SimMemory } from './sim-memory.js';
 import { SimRing } from './sim-ring.js';
 import { WaitsCheck } from './waits-check.js';
 import { Failure, Stopped, type World } from './world.js';
@@ -29,34 +30,6 @@ const FUSE = 1_000_000_001;
 const WAKE = 1_000_000_002;
 /** No run takes longer, nanoseconds. */
 const LONGEST_NS = 3600e9;
-
-/** The data plane's memory, which knows the slots that are taken. */
-export class SimMemory extends Memory {
-  readonly #taken = new Set<number>();
-
-  override takeSlot(): number {
-    const slot = super.takeSlot();
-    if (slot >= 0) this.#taken.add(slot);
-    return slot;
-  }
-
-  override releaseSlot(slot: number): void {
-    if (!this.#taken.delete(slot)) throw new Failure(`slot ${slot} is released twice`);
-    super.releaseSlot(slot);
-  }
-
-  /** Takes everything back from a data plane that was ended in the middle. */
-  reset(): void {
-    for (const slot of [...this.#taken]) this.releaseSlot(slot);
-  }
-
-  get taken(): number {
-    return this.#taken.size;
-  }
-
-  override trim(): void {}
-  override trimPool(): void {}
-}
 
 /** Exit codes of the daemon, as the manual has them, by the event that has decided the end. */
 const EXITS: Readonly<Record<string, (end: End) => number>> = {

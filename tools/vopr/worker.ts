@@ -2,7 +2,7 @@ import { zstdReady } from './control-plane.js';
 import { Coverage } from './coverage.js';
 import type { Wishes } from './plan.js';
 import { runSeed } from './run.js';
-import { SimMemory } from './session.js';
+import { SimMemory } from './sim-memory.js';
 
 /** Entry of a process that runs seeds: one for each message, in the folder that is its argument. */
 

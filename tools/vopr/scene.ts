@@ -1,0 +1,61 @@
+import type { Random } from '../exerciser/random.js';
+import type { Disk, Steps } from './disks.js';
+import type { Answer, Ask, FuseKernel } from './fuse-kernel.js';
+import type { LossesCheck } from './losses-check.js';
+import type { World } from './world.js';
+
+/** The session has ended: the caller stops. */
+export class Gone extends Error {}
+
+/** All that callers of a session share. */
+export interface Scene {
+  world: World;
+  kernel: FuseKernel;
+  seed: number;
+  disks: Disk[];
+  /** Threads that are being killed. */
+  killed: Set<number>;
+  /** Node ids of groups' directories and control files, by path below `.groups`. */
+  nodes: Map<string, number>;
+  /** Faults that the host has made in the name of a request, by its id. */
+  hits: Set<number>;
+  /** Admissions by the throttle of a request that is under way, or was a moment ago, by its id. */
+  admissions(unique: number): number;
+  /** Whether an errno may come without a fault in the request's own name. */
+  excused(errno: number, disk: Disk): boolean;
+  /** A flush of the host has failed for the image of the disk. */
+  hasLost(disk: Disk): boolean;
+  /** Tick at which a flush of the host has failed last for the image of the disk; 0: none has. */
+  lostAt(disk: Disk): number;
+  losses: LossesCheck;
+}
+
+/** What a caller knows of itself. */
+export interface Self {
+  random: Random;
+  uid: number;
+  thread: number;
+}
+
+/** An answer, with the id of its request. */
+export interface Asked extends Answer {
+  unique: number;
+}
+
+/**
+ * Sends a request and waits for its answer. Throws Gone where the session has ended.
+ * @param sentAs Called with the id of the request.
+ */
+export function* ask(
+  scene: Scene,
+  request: Ask,
+  sentAs: (unique: number) => void = () => {},
+): Steps<Asked> {
+  let unique = 0;
+  const answer = (yield (resume) => {
+    unique = scene.kernel.ask(request, resume);
+    sentAs(unique);
+  }) as Answer;
+  if (!answer.isReply) throw new Gone();
+  return { ...answer, unique };
+}
