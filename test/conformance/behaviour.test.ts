@@ -258,7 +258,7 @@ async function endByForce(t: ExecutionContext, mount: SluiceMount, readers: Chil
 const terminate: Behaviour = async (t, way) => {
   const words = by(way, '--group', 'slow:bps=1', '--assign', 'disk=slow');
   const mount = await startMount(t, [await image(t, way)], words);
-  // The first request may pass at once; the other one waits for more than an hour.
+  // Each pays first, for more than an hour. One that comes after SIGTERM would find the mount gone.
   const agents = [new FileAgent(t), new FileAgent(t)];
   const path = mount.file();
   const fds = await Promise.all(agents.map((agent) => agent.open(path, constants.O_RDONLY)));
@@ -267,7 +267,7 @@ const terminate: Behaviour = async (t, way) => {
     await agent.close(fds[i]!);
     return result;
   });
-  await untilQueued(mount, 'slow', 1);
+  await untilQueued(mount, 'slow', 2);
   process.kill(mount.pid, 'SIGTERM');
   t.deepEqual(await Promise.all(reads), [4096, 4096]);
   t.true(await eventually(() => !isAlive(mount.pid)));
