@@ -6,6 +6,7 @@ import './build/tools/bundle.js';
 const LONGEST = [
   'formats/write',
   'tools/torture',
+  'replay/replay',
   'conformance/behaviour',
   'formats/content',
   'mount/exerciser',

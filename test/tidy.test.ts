@@ -31,7 +31,7 @@ const FORMATS = 'image/formats.ts';
 const LINES_MAX = 400;
 
 /** Folders of test/ whose tests are about the whole program, and this file. */
-const WHOLE = /^(conformance|docs|formats|mount)\/|^tidy\./;
+const WHOLE = /^(conformance|docs|formats|mount|replay)\/|^tidy\./;
 
 /** Tests of what a folder of src/ or tools/ does as a whole. */
 const OF_FOLDERS = words(`
