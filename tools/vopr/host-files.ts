@@ -70,6 +70,8 @@ export class HostFiles {
   readonly #limits = new Map<number, number>();
   /** Bytes that the write that has failed last has made all the same. */
   #torn = 0;
+  /** See `failLater`. */
+  #failing = 0;
   readonly #hit: (request: number) => void;
 
   /** @param hit Called with the number of each request in whose name an operation fails. */
@@ -97,6 +99,11 @@ export class HostFiles {
   /** A file whose changes are kept, for power cuts. */
   watch(descriptor: number): void {
     this.records.set(descriptor, new HostRecord(() => this.#world.tick()));
+  }
+
+  /** One more operation is to fail: the one after `count` others. */
+  failLater(count: number): void {
+    this.#failing = this.operations + 1 + count;
   }
 
   /** lseek(2), ftruncate(2) and futimens(2), which other threads make. */
@@ -222,7 +229,8 @@ export class HostFiles {
   #fault(name: string, random: Random, tag: number): number {
     const { faults, failing, forever } = this.#plan;
     const isDue =
-      failing > 0 && (this.operations === failing || (forever && this.operations > failing));
+      this.operations === this.#failing ||
+      (failing > 0 && (this.operations === failing || (forever && this.operations > failing)));
     if (!isDue && (faults === 0 || !random.oneIn(faults))) return 0;
     const errnos =
       name === 'read' || name === 'lseek' ? [ERRNO.EIO] : [ERRNO.EIO, ERRNO.ENOSPC, ERRNO.EDQUOT];

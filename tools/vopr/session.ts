@@ -12,7 +12,7 @@ import { callerSteps, close, open } from './callers.js';
 import { makeGroup, writeFile } from './control-callers.js';
 import { ControlPlane, WakeFile } from './control-plane.js';
 import type { Coverage } from './coverage.js';
-import { type Disk, drive, type Image, type Steps } from './disks.js';
+import { type Disk, drive, type Image, pause, type Steps } from './disks.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
 import { LimitsCheck } from './limits-check.js';
@@ -30,6 +30,10 @@ const FUSE = 1_000_000_001;
 const WAKE = 1_000_000_002;
 /** No run takes longer, nanoseconds. */
 const LONGEST_NS = 3600e9;
+/** This long after the answer to INIT the daemon is ready, nanoseconds. */
+const READY_NS = 10e6;
+/** How often rules come and go in a session that has some from the start. */
+const RULE_MOVES = 10;
 
 /** Exit codes of the daemon, as the manual has them, by the event that has decided the end. */
 const EXITS: Readonly<Record<string, (end: End) => number>> = {
@@ -64,6 +68,8 @@ export class Session {
   readonly #random: Random;
   /** For what came to the plan later. */
   readonly #extras: Random;
+  /** Rules about callers, and the group of each. */
+  readonly #rules = new Map<string, string>();
   readonly #disks: Disk[] = [];
   readonly #killed = new Set<number>();
   readonly #hits = new Set<number>();
@@ -224,9 +230,16 @@ export class Session {
   *#initialise(): Steps {
     try {
       yield* ask(this.#scene, { opcode: abi.INIT, node: 0, body: body.initBody() });
+      this.#world.schedule(READY_NS, () => this.#checkReady());
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
     }
+  }
+
+  #checkReady(): void {
+    const { state } = this.#control.lifecycle;
+    if (state !== 'starting' && state !== 'interrupted') return;
+    throw new Failure('INIT is answered, and the daemon does not tell that it is ready');
   }
 
   get #scene(): Scene {
@@ -292,6 +305,7 @@ export class Session {
         this.#steps === null
           ? this.#plan.callers.map((operations) => callerSteps(scene, operations))
           : [this.#steps(scene)];
+      if (this.#rules.size > 0) all.push(this.#moveRules(scene));
       this.#callers = all.length;
       for (const steps of all) drive(steps, () => this.#callerEnded());
       if (all.length === 0) this.#callerEnded();
@@ -351,9 +365,31 @@ export class Session {
   *#makeRules(scene: Scene): Steps {
     const rules = ['gid:0'];
     for (let id = 0; id < 4; id++) rules.push(`uid:${id}`, `cgroup:/c${id}`, `pid:${1 + id}`);
-    for (const rule of rules) {
-      const group = this.#extras.below(Math.min(6, this.#plan.groups));
-      yield* writeFile(scene, `g${group}/members`, rule);
+    for (const rule of rules) yield* this.#placeRule(scene, rule);
+  }
+
+  *#placeRule(scene: Scene, rule: string): Steps {
+    const group = `g${this.#extras.below(Math.min(6, this.#plan.groups))}`;
+    this.#rules.set(rule, group);
+    yield* writeFile(scene, `${group}/members`, rule);
+  }
+
+  /** A caller that removes rules and makes them again, so that their numbers are reused, and sets limits. */
+  *#moveRules(scene: Scene): Steps {
+    try {
+      for (let step = 0; step < RULE_MOVES; step++) {
+        yield pause(this.#world, this.#extras.below(20e6));
+        const rules = [...this.#rules];
+        for (let i = 0; i < 2; i++) {
+          const [rule, group] = rules[this.#extras.below(rules.length)]!;
+          yield* writeFile(scene, `${group}/members`, `-${rule}`);
+          yield* this.#placeRule(scene, rule);
+        }
+        const group = `g${this.#extras.below(Math.min(6, this.#plan.groups))}`;
+        yield* writeFile(scene, `${group}/io.max`, `iops=${50 + this.#extras.below(1000)}`);
+      }
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
     }
   }
 
@@ -367,6 +403,9 @@ export class Session {
     this.#isEnding = true;
     const { end } = this.#plan;
     this.#coverage.add(`end ${end}`);
+    if (this.#plan.host.faults > 0 && this.#extras.oneIn(2)) {
+      this.#files.failLater(this.#extras.below(16));
+    }
     switch (end) {
       case 'umount':
         drive(this.#closeAll(), () => this.#kernel.disconnect());
@@ -375,8 +414,10 @@ export class Session {
         this.#kernel.disconnect();
         break;
       case 'kill':
-      case 'power cut':
         this.#world.stop = end;
+        break;
+      case 'power cut':
+        this.#cutPower();
         break;
       case 'crash':
         this.#world.stop = 'crash';
@@ -392,6 +433,20 @@ export class Session {
         this.#abort(),
       );
     } else if (this.#plan.host.stuck > 0) this.#world.schedule(600e9, () => this.#abort());
+  }
+
+  /** The power fails: now, or while images are being flushed. */
+  #cutPower(): void {
+    const { flushNs, usualNs } = this.#plan.host;
+    const isFlushing = this.#extras.oneIn(2);
+    for (let stream = 0; isFlushing && stream < 3; stream++) {
+      const flush = { kind: 'flush' as const, stream, pauseNs: 0 };
+      drive(callerSteps(this.#scene, [flush]), () => {});
+    }
+    const afterNs = isFlushing ? this.#extras.below(5 * flushNs + 50 * usualNs) : 0;
+    this.#world.schedule(afterNs, () => {
+      this.#world.stop = 'power cut';
+    });
   }
 
   /** Signals, until it ends at once. */
