@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fairCases, QUICK, QUICK_PAIRS, QUICK_SECONDS } from './bench-fair/cases.js';
 import { CHECK_BYTES, CHECK_IMAGES, CHECKS, type CheckResult } from './bench-fair/checks.js';
+import { KERNEL_CHECK } from './bench-fair/kernel.js';
 import { type FairResult, type Place, runFair } from './bench-fair/run-case.js';
 import { messageOf, runTool } from './lib/cleanup.js';
 import { makeImage, temporaryFolder } from './lib/image.js';
@@ -113,8 +114,9 @@ async function main(): Promise<number> {
   inRange('jobs', jobs, 1, 1000);
   inRange('size-mib', options['size-mib'], CHECK_BYTES >> 20, 1 << 20);
   const cases = fairCases(jobs);
+  const allChecks = [...CHECKS, KERNEL_CHECK];
   const ids = chosen(
-    [...cases, ...CHECKS].map(({ id }) => id),
+    [...cases, ...allChecks].map(({ id }) => id),
     options.only ?? (quick ? QUICK : undefined),
   );
   await checkSluiceBuilt();
@@ -141,7 +143,7 @@ async function main(): Promise<number> {
       return `${first}; p1 of isolation ${result.isolationP1.toFixed(1)}`;
     });
   }
-  for (const check of CHECKS) {
+  for (const check of allChecks) {
     await attempt(check.id, async () => {
       const parent = check.place === 'disk' ? options.disk : options.tmpfs;
       const place = await images.place(parent, CHECK_IMAGES, options['size-mib']);

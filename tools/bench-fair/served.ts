@@ -23,6 +23,11 @@ export class Sample {
     this.#counts = counts;
   }
 
+  /** Requests so far, by party. */
+  get requests(): number[] {
+    return this.#counts.map(({ requests }) => requests);
+  }
+
   since(before: Sample): Got {
     const difference = (at: number, key: keyof Count): number =>
       this.#counts[at]![key] - before.#counts[at]![key];
