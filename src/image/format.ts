@@ -61,14 +61,26 @@ export interface Backing {
   readonly size: number;
 }
 
+/** What an image tells of its backing file. */
+export interface BackingName {
+  /** As the image has it. */
+  readonly name: string;
+  /** The name that its format has there; null if it is not recorded. */
+  readonly format: string | null;
+  /** `OpenImage.identity` that it must have, if any is recorded. */
+  readonly identity?: string;
+}
+
 /** One image, without its backing files, open for reading. */
 export interface OpenImage {
   /** Virtual size, bytes, a multiple of 512. */
   readonly size: number;
-  /** Name of the backing file, and the name that its format has there; null for none. */
-  readonly backing: { readonly name: string; readonly format: string | null } | null;
-  /** Another file that holds the data; null if that is in the image's own. */
-  readonly dataFile: HostFile | null;
+  /** Null for none. */
+  readonly backing: BackingName | null;
+  /** What images over this one record of its content, in the words of its format; missing if nothing. */
+  readonly identity?: string;
+  /** Other files that hold its data, each once. */
+  readonly dataFiles: readonly HostFile[];
   /** Bytes of the smallest piece that has a place of its own in a host file; Infinity: all is one. */
   readonly unitBytes: number;
   /** Writes behind its end can make it larger. */

@@ -57,7 +57,7 @@ export function checkDataFile(
 /** The files of a layer of an image. */
 interface LayerFiles {
   file: HostFile;
-  image: { dataFile: HostFile | null };
+  image: { dataFiles: readonly HostFile[] };
 }
 
 /**
@@ -71,19 +71,15 @@ export function checkAllUsed(
   chains: readonly (readonly LayerFiles[])[],
 ): void {
   if (named === undefined) return;
-  const data = chains.flat().map(({ image }) => image.dataFile);
+  const data = chains.flat().flatMap(({ image }) => image.dataFiles);
   const backing = chains.flatMap((layers) => layers.slice(1).map(({ file }) => file));
   checkUsed('data', named.dataFiles, data);
   checkUsed('backing', named.backingFiles, backing);
 }
 
-function checkUsed(
-  role: Role,
-  paths: readonly string[],
-  files: readonly (HostFile | null)[],
-): void {
+function checkUsed(role: Role, paths: readonly string[], files: readonly HostFile[]): void {
   for (const path of paths) {
-    if (files.some((file) => file !== null && isSameFile(path, file.path))) continue;
+    if (files.some((file) => isSameFile(path, file.path))) continue;
     const why = `--${role}-file ${path}: no image has this ${role} file`;
     throw new SluiceError(`${why}; sluice info shows what they have`, 'ENOENT', EXIT_USAGE);
   }

@@ -110,6 +110,7 @@ function openLayers(path: string, options: ChainOptions, open: Open, layers: Ope
   let format = options.format;
   for (;;) {
     const layer = openLayer(file, format, layers.length === 0, options, open);
+    checkIdentity(layers.at(-1), layer);
     layers.push(layer);
     const backing = backingOf(layer);
     if (backing === null) return;
@@ -122,6 +123,18 @@ function openLayers(path: string, options: ChainOptions, open: Open, layers: Ope
     format =
       backing.format ?? options.backingFormats[layers.length - 1] ?? formatOfNone(layers, file);
   }
+}
+
+/** Refuses another file than the backing file that an image was made over, where the image can tell. */
+function checkIdentity(over: OpenLayer | undefined, { file, image }: OpenLayer): void {
+  const wanted = over?.image.backing?.identity;
+  if (wanted === undefined || image.identity === wanted) return;
+  const found = image.identity ?? 'none that is known';
+  throw malformed(
+    over!.file.path,
+    `its backing file ${file.path} has the content ID ${found}, not ${wanted}: ` +
+      'it has changed since, or is another file',
+  );
 }
 
 /** Says which image wants a file that cannot be opened. */
@@ -201,8 +214,7 @@ export interface LayerConfigs {
 export function layerConfigs(chain: OpenChain): LayerConfigs {
   const all: HostFile[] = [];
   const layers = chain.layers.map(({ file, format, image }): LayerConfig => {
-    const files = [all.push(file) - 1];
-    if (image.dataFile !== null) files.push(all.push(image.dataFile) - 1);
+    const files = [file, ...image.dataFiles].map((one) => all.push(one) - 1);
     return { format, files, hostSize: file.size, metadata: image.metadata };
   });
   const methods = chain.layers.flatMap(({ image }) => image.methods);

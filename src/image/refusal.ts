@@ -11,6 +11,13 @@ export function unsupported(path: string, what: string): SluiceError {
   return new SluiceError(`${path}: ${what}`, 'ENOTSUP', EXIT_IMAGE);
 }
 
+/** The error for an image that is only read, though it was to be written. `what` is a kind of image. */
+export function notWritable(path: string, what: string): SluiceError {
+  const ways =
+    '--overlay FILE keeps what is written in a file of its own, --read-only writes nothing';
+  return new SluiceError(`${path}: ${what} cannot be written; ${ways}`, 'EROFS', EXIT_IMAGE);
+}
+
 /** The error for invalid metadata that is found while reading. */
 export function hostRefused(path: string, offset: number, errno: number): SluiceError {
   const name = errnoName(errno);

@@ -3,6 +3,7 @@ import type { HostFile } from '../host/host-file.js';
 import type { ServedFile } from '../host/served-file.js';
 import { formatNamed } from '../image/formats.js';
 import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
+import { notWritable } from '../image/refusal.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import type { DiskOptions, ImageConfig } from './config.js';
@@ -69,8 +70,8 @@ async function openDisk(
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
   const served = files.map((file): ServedFile => {
-    // An image is written, and its data file; the files below them are not.
-    const isTop = file === top.file || file === top.image.dataFile;
+    // An image is written, and its data files; the files below them are not.
+    const isTop = file === top.file || top.image.dataFiles.includes(file);
     return file.serve({ readOnly: readOnly || !isTop, direct });
   });
   for (const file of files) file.checkName();
@@ -106,9 +107,9 @@ async function openDisk(
 function checkWritable({ file, format }: OpenLayer, { snapshot }: ImageConfig): void {
   const { makeWriter, makeDriver } = formatNamed(format);
   const isWritable = makeWriter !== undefined || makeDriver !== undefined;
-  if (isWritable && snapshot === null) return;
-  const what = isWritable ? 'a snapshot' : `an image of the format ${format}`;
-  const message = `${file.path}: ${what} cannot be written; use --read-only`;
+  if (!isWritable) throw notWritable(file.path, `an image of the format ${format}`);
+  if (snapshot === null) return;
+  const message = `${file.path}: a snapshot cannot be written; use --read-only`;
   throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
 }
 

@@ -25,7 +25,7 @@ function options(named?: Partial<NamedFiles>): ChainOptions {
 function layersOf(path: string, named?: Partial<NamedFiles>): string[] {
   const chain = openChain(path, options(named));
   chain.close();
-  return chain.layers.map(({ file, image }) => image.dataFile?.path ?? file.path);
+  return chain.layers.map(({ file, image }) => image.dataFiles[0]?.path ?? file.path);
 }
 
 function refuses(

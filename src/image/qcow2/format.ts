@@ -1,6 +1,6 @@
-import { mapAnonymous } from '../../sys/memory.js';
 import type { Format } from '../format.js';
 import { REFCOUNT_SHARE } from '../image-config.js';
+import { makeSliceCache } from '../slice-cache.js';
 import { createOverlay } from './create-overlay.js';
 import { geometryOf } from './layout.js';
 import { openImage, type QcowMetadata } from './open-image.js';
@@ -8,7 +8,6 @@ import { isQcow } from './parse-header.js';
 import { QcowLayer } from './qcow-layer.js';
 import { QcowWriter } from './qcow-writer.js';
 import type { WritePart } from './read-for-writing.js';
-import { PLACES_MIN, SliceCache } from './slice-cache.js';
 import { QcowWrites } from './writes.js';
 
 /** Logical blocks of a device are no larger. They are the smallest ranges that can be zeroed there. */
@@ -21,15 +20,11 @@ export const qcow2: Format = {
   open: openImage,
   create: createOverlay,
   hasMetadata: true,
-  makeLayer: ({ metadata }, [file, dataFile = file], { engine, resume, cacheBytes, growable }) => {
+  makeLayer: ({ metadata }, [file, dataFile = file], io) => {
     const { layout, l1 } = metadata as QcowMetadata;
     const { sliceBytes, sliceCoverage } = geometryOf(layout);
-    // No larger than the whole image needs, unless it grows.
-    const needed = Math.ceil(layout.size / sliceCoverage);
-    const allowed = Math.max(PLACES_MIN, Math.floor(cacheBytes / sliceBytes));
-    const places = Math.max(1, growable ? allowed : Math.min(needed, allowed));
-    const memory = mapAnonymous(places * sliceBytes);
-    const cache = new SliceCache(memory, sliceBytes, engine, resume);
+    const slices = Math.ceil(layout.size / sliceCoverage);
+    const cache = makeSliceCache(slices, sliceBytes, 'big-endian', io);
     return new QcowLayer(layout, l1, cache, file!, dataFile!);
   },
   makeWriter: (layers, { layers: configs, writing, cacheBytes, blockDevice }, file, io) => {

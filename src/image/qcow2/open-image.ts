@@ -1,7 +1,7 @@
 import type { HostFile } from '../../host/host-file.js';
 import { formatSize, SIZE_MAX } from '../../util/units.js';
 import { roundUpToSector } from '../extent.js';
-import type { Description, OpenHow, OpenImage, Report } from '../format.js';
+import type { BackingName, Description, OpenHow, OpenImage, Report } from '../format.js';
 import type { Compression } from '../inflate-calls.js';
 import { malformed } from '../refusal.js';
 import { type QcowLayout, smallestUnit } from './layout.js';
@@ -58,13 +58,14 @@ export class QcowImage implements OpenImage {
     return roundUpToSector(this.part.layout.size);
   }
 
-  get backing(): { name: string; format: string | null } | null {
+  get backing(): BackingName | null {
     const { backingName: name, backingFormat: format } = this.part.layout;
     return name === null ? null : { name, format };
   }
 
-  get dataFile(): HostFile | null {
-    return this.part.dataFile;
+  get dataFiles(): HostFile[] {
+    const { dataFile } = this.part;
+    return dataFile === null ? [] : [dataFile];
   }
 
   get unitBytes(): number {

@@ -11,11 +11,11 @@ import {
   ZERO,
 } from '../extent.js';
 import type { Inflation } from '../inflate-calls.js';
+import { MISSING, type SliceCache } from '../slice-cache.js';
 import { SUBCLUSTERS } from './abi.js';
 import * as entries from './entries.js';
 import { OFFSET_MAX } from './entries.js';
 import { type Geometry, geometryOf, type QcowLayout } from './layout.js';
-import { MISSING, type SliceCache } from './slice-cache.js';
 import { L1_BROKEN } from './tables.js';
 
 /**

@@ -4,13 +4,13 @@ import { ERRNO } from '../../util/errno.js';
 import type { DriverIo, LayerWriter } from '../driver.js';
 import { DATA, type Extent, newExtent, ZERO } from '../extent.js';
 import type { Layers } from '../layers.js';
+import { MISSING } from '../slice-cache.js';
 import { Waiters } from '../waiters.js';
 import { type ClusterTarget, ClusterWrites, type OwnFile, ZEROS } from './cluster-writes.js';
 import { grow } from './growth.js';
 import { MetadataFlush } from './metadata-flush.js';
 import type { QcowWriter } from './qcow-writer.js';
 import { RefcountIo } from './refcount-io.js';
-import { MISSING } from './slice-cache.js';
 
 /** Key of requests that wait for a flush; other keys are L1 indices. */
 const FLUSH = -1;

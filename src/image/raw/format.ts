@@ -26,7 +26,7 @@ function openRaw(file: HostFile, { snapshot }: OpenHow): OpenImage {
   return {
     size: roundUpToSector(file.size),
     backing: null,
-    dataFile: null,
+    dataFiles: [],
     unitBytes: Number.POSITIVE_INFINITY,
     canGrow: !file.blockDevice,
     methods: [],

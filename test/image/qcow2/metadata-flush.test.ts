@@ -6,7 +6,7 @@ import type { QcowImage } from '../../../src/image/qcow2/open-image.js';
 import { QcowLayer } from '../../../src/image/qcow2/qcow-layer.js';
 import { QcowWriter } from '../../../src/image/qcow2/qcow-writer.js';
 import { readForWriting } from '../../../src/image/qcow2/read-for-writing.js';
-import { SliceCache } from '../../../src/image/qcow2/slice-cache.js';
+import { SliceCache } from '../../../src/image/slice-cache.js';
 import { bytesAt, mapAnonymous } from '../../../src/sys/memory.js';
 import { Maker } from '../../../tools/lib/image-maker.js';
 import { qemuTest } from '../../formats/needs.js';
@@ -63,7 +63,7 @@ qemuTest('a table of refcounts moves: power may fail between any two writes', as
   const part = readForWriting(file, qcow);
   const steps: Step[] = [];
   const engine = recorder(steps);
-  const cache = new SliceCache(mapAnonymous(64 * 512), 512, engine, () => {});
+  const cache = new SliceCache(mapAnonymous(64 * 512), 512, 'big-endian', engine, () => {});
   const layer = new QcowLayer(qcow.layout, part.l1, cache, 0, 0);
   const writer = new QcowWriter(layer, part, file.size, 1 << 20);
   const { allocator } = writer;

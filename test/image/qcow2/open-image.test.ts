@@ -34,7 +34,7 @@ qemuTest('an image whose data is elsewhere opens that file, and does not grow', 
   const maker = new Maker(tempFolder(t, TMPFS));
   maker.create('top.qcow2', '1M', 'data_file=@/data.bin,data_file_raw=on');
   const image = open(t, maker);
-  t.is(image.dataFile?.path, maker.path('data.bin'));
+  t.is(image.dataFiles[0]?.path, maker.path('data.bin'));
   t.false(image.canGrow);
   t.like(image.describe().features, { dataFile: maker.path('data.bin'), dataFileRaw: true });
   t.deepEqual(image.describe().lines[1], ['data file', `${maker.path('data.bin')} (raw)`]);

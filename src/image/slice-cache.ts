@@ -1,8 +1,9 @@
-import { type Engine, PENDING, type Task } from '../../host/engine.js';
-import type { Mapping } from '../../sys/memory.js';
-import { ERRNO } from '../../util/errno.js';
-import type { Extent } from '../extent.js';
-import { type Resume, Waiters } from '../waiters.js';
+import { type Engine, PENDING, type Task } from '../host/engine.js';
+import { type Mapping, mapAnonymous } from '../sys/memory.js';
+import { ERRNO } from '../util/errno.js';
+import type { Extent } from './extent.js';
+import type { LayerIo } from './format.js';
+import { type Resume, Waiters } from './waiters.js';
 
 /** Result of `find`: the slice is not in the cache. */
 export const MISSING = -1;
@@ -11,15 +12,34 @@ export const MISSING = -1;
 const ANY_PLACE = -1;
 
 /** With fewer places than this, requests in flight would keep taking them from each other. */
-export const PLACES_MIN = 64;
+const PLACES_MIN = 64;
+
+/** The order of bytes in a table. */
+export type ByteOrder = 'big-endian' | 'little-endian';
+
+/**
+ * The cache of an image with `count` slices: within its bound, and no larger than all of them need, unless
+ * the image grows.
+ */
+export function makeSliceCache(
+  count: number,
+  sliceBytes: number,
+  order: ByteOrder,
+  { engine, resume, cacheBytes, growable }: LayerIo,
+): SliceCache {
+  const allowed = Math.max(PLACES_MIN, Math.floor(cacheBytes / sliceBytes));
+  const places = Math.max(1, growable ? allowed : Math.min(count, allowed));
+  return new SliceCache(mapAnonymous(places * sliceBytes), sliceBytes, order, engine, resume);
+}
 
 const FREE = 0;
 const BUSY = 1;
 const READY = 2;
 
 /**
- * A bounded cache of slices of tables. A slice is read straight into its place, where its bytes are
- * swapped once: from then on `words` holds 32-bit words, the high one of each entry first.
+ * A bounded cache of slices of tables. A slice is read straight into its place. Its bytes are numbers of
+ * 32 bits there, in `words`: those of big-endian tables are swapped once. A number of 64 bits takes two
+ * words, in the order of the disk.
  *
  * The clock algorithm chooses the slice to drop: the first one that has not been used since the hand
  * passed it last.
@@ -28,6 +48,7 @@ export class SliceCache {
   readonly words: Uint32Array;
   readonly sliceBytes: number;
   readonly places: number;
+  readonly #isBigEndian: boolean;
   readonly #memory: Mapping;
   readonly #bytes: Uint8Array;
   readonly #placeOf = new Map<number, number>();
@@ -43,7 +64,14 @@ export class SliceCache {
   readonly #waiters: Waiters;
 
   /** @param memory Room for the slices, page-aligned; its length bounds the cache. */
-  constructor(memory: Mapping, sliceBytes: number, engine: Engine, resume: Resume) {
+  constructor(
+    memory: Mapping,
+    sliceBytes: number,
+    order: ByteOrder,
+    engine: Engine,
+    resume: Resume,
+  ) {
+    this.#isBigEndian = order === 'big-endian';
     this.#engine = engine;
     this.#waiters = new Waiters(resume);
     this.#memory = memory;
@@ -108,9 +136,7 @@ export class SliceCache {
   #loaded(place: number, bytes: number): void {
     const at = place * this.sliceBytes;
     this.#bytes.fill(0, at + bytes, at + this.sliceBytes);
-    const { words } = this;
-    const end = (at + this.sliceBytes) >> 2;
-    for (let i = at >> 2; i < end; i++) words[i] = swapBytes(words[i]);
+    if (this.#isBigEndian) swapAll(this.words, at >> 2, (at + this.sliceBytes) >> 2);
     this.#state[place] = READY;
     this.#used[place] = 1;
   }
@@ -128,8 +154,7 @@ export class SliceCache {
   encode(place: number): Uint8Array {
     const at = place * this.sliceBytes;
     const copy = this.#bytes.slice(at, at + this.sliceBytes);
-    const words = new Uint32Array(copy.buffer);
-    for (let i = 0; i < words.length; i++) words[i] = swapBytes(words[i]!);
+    if (this.#isBigEndian) swapAll(new Uint32Array(copy.buffer), 0, this.sliceBytes >> 2);
     return copy;
   }
 
@@ -150,6 +175,10 @@ export class SliceCache {
     }
     return MISSING;
   }
+}
+
+function swapAll(words: Uint32Array, from: number, to: number): void {
+  for (let i = from; i < to; i++) words[i] = swapBytes(words[i]);
 }
 
 function swapBytes(word: number): number {
