@@ -4,7 +4,7 @@ import type { Description, SnapshotInfo } from './format.js';
 import { formats } from './formats.js';
 import { checkAllUsed } from './named-files.js';
 import { type ChainOptions, type OpenLayer, openPartly } from './open-chain.js';
-import { formatOf, HEAD_BYTES } from './probe.js';
+import { endsOf, formatOf } from './probe.js';
 
 /** A description of an image, without mounting it. Sizes in bytes. */
 export interface ImageInfo {
@@ -86,7 +86,7 @@ export function describeImage(path: string, options: ChainOptions): ImageInfo {
 
 function formatShown(file: HostFile, { format }: ChainOptions): string {
   if (format !== 'auto') return format;
-  return formatOf(file.read(0, Math.min(HEAD_BYTES, file.size))) ?? formats()[0]!.name;
+  return formatOf(endsOf(file)) ?? formats()[0]!.name;
 }
 
 function withoutPath(message: string, path: string): string {

@@ -11,8 +11,15 @@ export interface Format {
   readonly name: string;
   /** Further names of it that an image may have recorded for its backing file. */
   readonly aliases?: readonly string[];
-  /** Do the first bytes of a file, HEAD_BYTES or all that it has, look like an image of the format? */
-  probe(head: Uint8Array): boolean;
+  /** The name that QEMU has for it, which an overlay records; absent: the same. */
+  readonly qemuName?: string;
+  /**
+   * Do a file's first bytes look like an image of the format, or its last ones?
+   *
+   * @param head The first HEAD_BYTES bytes, fewer if the file is shorter.
+   * @param tail The last HEAD_BYTES bytes, likewise.
+   */
+  probe(head: Uint8Array, tail: Uint8Array): boolean;
   /**
    * Opens an image and checks its metadata.
    *
@@ -63,12 +70,12 @@ export interface Backing {
 
 /** What an image tells of its backing file. */
 export interface BackingName {
-  /** As the image has it. */
-  readonly name: string;
+  /** As the image has them; the first one that leads to a file counts. None: `identities` tell. */
+  readonly names: readonly string[];
   /** The name that its format has there; null if it is not recorded. */
   readonly format: string | null;
-  /** `OpenImage.identity` that it must have, if any is recorded. */
-  readonly identity?: string;
+  /** It must have one of these `OpenImage.identities`, if any are recorded. */
+  readonly identities?: readonly string[];
 }
 
 /** One image, without its backing files, open for reading. */
@@ -77,8 +84,8 @@ export interface OpenImage {
   readonly size: number;
   /** Null for none. */
   readonly backing: BackingName | null;
-  /** What images over this one record of its content, in the words of its format; missing if nothing. */
-  readonly identity?: string;
+  /** By these an image over this one knows it, in the words of its format; missing: by its name alone. */
+  readonly identities?: readonly string[];
   /** Other files that hold its data, each once. */
   readonly dataFiles: readonly HostFile[];
   /** Bytes of the smallest piece that has a place of its own in a host file; Infinity: all is one. */

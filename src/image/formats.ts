@@ -22,7 +22,9 @@ export function formatNamed(name: string): Format {
 
 /** The format that an image means by the name that it has recorded; undefined if there is none. */
 export function formatRecorded(recorded: string): Format | undefined {
-  return FORMATS.find(({ name, aliases }) => name === recorded || aliases?.includes(recorded));
+  return FORMATS.find(({ name, qemuName, aliases = [] }) => {
+    return [name, qemuName, ...aliases].includes(recorded);
+  });
 }
 
 /** The format of the overlays that `sluice mount --overlay` makes. */

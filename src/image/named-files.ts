@@ -85,7 +85,8 @@ function checkUsed(role: Role, paths: readonly string[], files: readonly HostFil
   }
 }
 
-function isNamed(path: string, role: Role, named: NamedFiles): boolean {
+/** Does the command line name a file for this part? */
+export function isNamed(path: string, role: Role, named: NamedFiles): boolean {
   const known = role === 'data' ? named.dataFiles : named.backingFiles;
   return known.some((name) => isSameFile(name, path));
 }

@@ -1,13 +1,14 @@
 import { HostFile } from '../host/host-file.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
-import { resolveBackingName } from './backing-name.js';
+import { type BackingTarget, resolveBackingName } from './backing-name.js';
+import { checkIdentity, findBacking } from './find-backing.js';
 import type { OpenHow, OpenImage } from './format.js';
 import { formatNamed, formatRecorded, isFormat } from './formats.js';
 import type { LayerConfig } from './image-config.js';
 import type { Compression } from './inflate-calls.js';
 import { checkDataFile, checkNamed, type NamedFiles, type Role } from './named-files.js';
-import { formatOf, HEAD_BYTES, probeFormat } from './probe.js';
+import { endsOf, formatOf, probeFormat } from './probe.js';
 import { malformed, unsupported } from './refusal.js';
 
 /** More layers than anybody keeps; each takes descriptors and memory. */
@@ -110,9 +111,10 @@ function openLayers(path: string, options: ChainOptions, open: Open, layers: Ope
   let format = options.format;
   for (;;) {
     const layer = openLayer(file, format, layers.length === 0, options, open);
-    checkIdentity(layers.at(-1), layer);
+    const above = layers.at(-1);
     layers.push(layer);
-    const backing = backingOf(layer);
+    if (above !== undefined) checkIdentity(above, layer);
+    const backing = backingOf(layer, options.named);
     if (backing === null) return;
     if (layers.length === CHAIN_MAX) {
       throw unsupported(path, `it has more than ${CHAIN_MAX - 1} backing files`);
@@ -123,18 +125,6 @@ function openLayers(path: string, options: ChainOptions, open: Open, layers: Ope
     format =
       backing.format ?? options.backingFormats[layers.length - 1] ?? formatOfNone(layers, file);
   }
-}
-
-/** Refuses another file than the backing file that an image was made over, where the image can tell. */
-function checkIdentity(over: OpenLayer | undefined, { file, image }: OpenLayer): void {
-  const wanted = over?.image.backing?.identity;
-  if (wanted === undefined || image.identity === wanted) return;
-  const found = image.identity ?? 'none that is known';
-  throw malformed(
-    over!.file.path,
-    `its backing file ${file.path} has the content ID ${found}, not ${wanted}: ` +
-      'it has changed since, or is another file',
-  );
 }
 
 /** Says which image wants a file that cannot be opened. */
@@ -156,7 +146,7 @@ function openNamed(image: string, role: Role, open: () => HostFile): HostFile {
  * wrote to its raw disk would be believed.
  */
 function formatOfNone(layers: readonly OpenLayer[], file: HostFile): string {
-  const found = formatOf(file.read(0, HEAD_BYTES));
+  const found = formatOf(endsOf(file));
   if (found === null) return 'raw';
   const formats = layers.map(({ format }) => format).join(',');
   const ways = isFormat(found) ? [found, 'raw'] : ['raw'];
@@ -175,8 +165,7 @@ function openLayer(
   open: Open,
 ): OpenLayer {
   const { path } = file;
-  const head = file.read(0, Math.min(HEAD_BYTES, file.size));
-  const format = asked === 'auto' ? probeFormat(path, head) : asked;
+  const format = asked === 'auto' ? probeFormat(path, endsOf(file)) : asked;
   const how: OpenHow = {
     snapshot: isTop ? options.snapshot : null,
     openDataFile: (name) => {
@@ -193,9 +182,12 @@ function openLayer(
 }
 
 /** The backing file that a layer names, and the format that it records; null for none. */
-function backingOf({ file, image }: OpenLayer): { path: string; format: string | null } | null {
+function backingOf(
+  { file, image }: OpenLayer,
+  named: NamedFiles | undefined,
+): BackingTarget | null {
   if (image.backing === null) return null;
-  const { path, format } = resolveBackingName(file.path, image.backing.name);
+  const { path, format } = findBacking(file, image.backing, named);
   const recorded = format ?? (image.backing.format || null);
   if (recorded === null) return { path, format: null };
   const known = formatRecorded(recorded);

@@ -1,9 +1,21 @@
 import { extname } from 'node:path';
+import type { ReadableFile } from '../host/open-file.js';
 import { formats, isFormat } from './formats.js';
 import { unsupported } from './refusal.js';
 
-/** Bytes from the beginning of an image that tell its format: those of VDI end at 68. */
+/** Bytes at either end of an image that tell its format: VDI's end at 68, the last 512 are VHD's. */
 export const HEAD_BYTES = 512;
+
+/** The bytes at the ends of a file, HEAD_BYTES each, or all if there are fewer. */
+export interface Ends {
+  head: Uint8Array;
+  tail: Uint8Array;
+}
+
+export function endsOf(file: ReadableFile): Ends {
+  const bytes = Math.min(HEAD_BYTES, file.size);
+  return { head: file.read(0, bytes), tail: file.read(file.size - bytes, bytes) };
+}
 
 /** The first bytes of formats that cannot be mounted, as text in latin1. */
 interface Signature {
@@ -40,26 +52,24 @@ const RAW_LIKE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Name of the format that the first bytes of a file look like, one of ours or not; null for a raw image.
- * A guest can write any of these to a raw disk, so `--format raw` overrules it.
- *
- * @param head The first HEAD_BYTES bytes, fewer if the file is shorter.
+ * Name of the format that the ends of a file look like, one of ours or not; null for a raw image. A
+ * guest can write any of these to a raw disk, so `--format raw` overrules it.
  */
-export function formatOf(head: Uint8Array): string | null {
-  const known = formats().find((format) => format.probe(head));
+export function formatOf({ head, tail }: Ends): string | null {
+  const known = formats().find((format) => format.probe(head, tail));
   if (known !== undefined) return known.name;
   const text = Buffer.from(head).toString('latin1');
   return FOREIGN.find((one) => text.startsWith(one.text, one.offset))?.format ?? null;
 }
 
 /**
- * The format of an image from its first bytes. A guest can write any of them to its raw disk, and a
+ * The format of an image from its ends. A guest can write any of them to its raw disk, and a
  * header can name any file of the host as backing file: so a raw-like name wins.
  *
  * @throws SluiceError exit code 3 where name and content disagree, or the format is none of ours
  */
-export function probeFormat(path: string, head: Uint8Array): string {
-  const found = formatOf(head);
+export function probeFormat(path: string, ends: Ends): string {
+  const found = formatOf(ends);
   if (found === null) return formats()[0]!.name;
   if (!isFormat(found)) {
     const way = 'use --format raw to show its bytes';

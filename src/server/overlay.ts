@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
-import { overlayFormat } from '../image/formats.js';
+import { formatNamed, overlayFormat } from '../image/formats.js';
 import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
@@ -63,7 +63,8 @@ function makeOverlay(overlay: string, image: ImageConfig): void {
     throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
   }
   const { format, image: base } = openTop(image.path, image);
-  overlayFormat().create(overlay, { path: image.path, format, size: base.size });
+  const { name, qemuName = name } = formatNamed(format);
+  overlayFormat().create(overlay, { path: image.path, format: qemuName, size: base.size });
 }
 
 /** Writes that were meant for one image must not appear over another, or over another reading of it. */

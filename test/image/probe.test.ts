@@ -1,12 +1,18 @@
 import test from 'ava';
-import { formatOf, HEAD_BYTES, probeFormat } from '../../src/image/probe.js';
+import { type Ends, formatOf, HEAD_BYTES, probeFormat } from '../../src/image/probe.js';
 import { SluiceError } from '../../src/util/errors.js';
 
-/** The first bytes of a file, with a text of latin1 at an offset. */
-function head(text: string, offset = 0): Buffer {
+/** The ends of a file that has a text of latin1 at an offset. */
+function head(text: string, offset = 0): Ends {
   const bytes = Buffer.alloc(HEAD_BYTES);
   bytes.write(text, offset, 'latin1');
-  return bytes;
+  return { head: bytes, tail: Buffer.alloc(HEAD_BYTES) };
+}
+
+/** The ends of a file that is all of this text. */
+function whole(text: string): Ends {
+  const bytes = Buffer.from(text, 'latin1');
+  return { head: bytes, tail: bytes };
 }
 
 const QCOW2 = 'QFI\xfb\0\0\0\x03';
@@ -25,9 +31,9 @@ for (const [text, offset, format] of [
 }
 
 test('a file that is cut off behind its signature is no raw image', (t) => {
-  t.is(formatOf(Buffer.from('QFI\xfb', 'latin1')), 'qcow2');
-  t.is(formatOf(Buffer.from('QFI', 'latin1')), null);
-  t.is(probeFormat('/disk', Buffer.alloc(0)), 'raw');
+  t.is(formatOf(whole('QFI\xfb')), 'qcow2');
+  t.is(formatOf(whole('QFI')), null);
+  t.is(probeFormat('/disk', whole('')), 'raw');
 });
 
 test('a name that fits is enough, an ending for raw images is not', (t) => {

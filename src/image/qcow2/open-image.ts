@@ -60,7 +60,7 @@ export class QcowImage implements OpenImage {
 
   get backing(): BackingName | null {
     const { backingName: name, backingFormat: format } = this.part.layout;
-    return name === null ? null : { name, format };
+    return name === null ? null : { names: [name], format };
   }
 
   get dataFiles(): HostFile[] {

@@ -24,7 +24,7 @@ qemuTest('an image tells its size, its units and its backing file', (t) => {
   const image = open(t, maker);
   t.is(image.size, Math.ceil(1_000_100 / 512) * 512);
   t.is(image.unitBytes, 2048);
-  t.deepEqual(image.backing, { name: 'base.img', format: 'raw' });
+  t.deepEqual(image.backing, { names: ['base.img'], format: 'raw' });
   t.deepEqual([...image.methods], ['zlib']);
   t.true(image.canGrow);
   t.false(image.hasSparseData());
