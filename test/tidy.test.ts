@@ -43,10 +43,8 @@ throttle/throttle-limits.test.ts tools/install.test.ts tree/fuzz.test.ts
 const UNTESTED_LINES_MAX = 60;
 // to go:
 const UNTESTED_TO_GO = words(`
-cli/commands/mount.ts cli/commands/set.ts cli/image-commands.ts cli/option-values.ts cli/parser.ts
-host/engine.ts
-host/transfer-worker.ts image/inflater.ts image/layered-driver.ts
-image/qcow2/cluster-writes.ts image/qcow2/collect-tables.ts image/qcow2/count-references.ts
+cli/commands/mount.ts cli/commands/set.ts cli/parser.ts host/engine.ts host/transfer-worker.ts
+image/inflater.ts image/layered-driver.ts image/qcow2/cluster-writes.ts image/qcow2/collect-tables.ts image/qcow2/count-references.ts
 image/qcow2/create-overlay.ts image/qcow2/dirty-tables.ts image/qcow2/entries.ts
 image/qcow2/extensions.ts image/qcow2/header-block.ts image/qcow2/layout.ts
 image/qcow2/piece-cache.ts image/qcow2/prepare-writing.ts image/qcow2/qcow-layer.ts

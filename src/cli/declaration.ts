@@ -2,6 +2,8 @@
 export interface Option {
   readonly type: 'boolean' | 'string';
   readonly describe: string;
+  /** It may be given several times, and each value counts. */
+  readonly repeatable?: true;
 }
 
 /** The operands, options and examples of a command. */
@@ -14,8 +16,18 @@ export interface Declaration {
   readonly examples: readonly [string, string][];
 }
 
-/** Operands and options by name, in camel case. */
-export type Arguments = Readonly<Record<string, unknown>>;
+/** The value of an option. */
+type ValueOf<Declared> = Declared extends { type: 'boolean' }
+  ? boolean
+  : Declared extends { repeatable: true }
+    ? readonly string[]
+    : string;
+
+/** The options that a command line has, by name. */
+export type Given<Options> = { readonly [Name in keyof Options]?: ValueOf<Options[Name]> };
+
+/** Operands and options of a command line, by name. */
+export type Arguments = Readonly<Record<string, boolean | string | readonly string[] | undefined>>;
 
 export interface CommandModule {
   readonly declaration: Declaration;

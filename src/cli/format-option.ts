@@ -1,6 +1,5 @@
 import { formats, isFormat } from '../image/formats.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
-import { oneText } from './option-values.js';
 
 /** The formats that `--format` gives an image and its backing files. */
 export interface Formats {
@@ -22,8 +21,7 @@ export function describeFormats(): string {
  *
  * @throws SluiceError EINVAL, exit code 2
  */
-export function parseFormats(value: string | string[] | undefined): Formats {
-  const text = oneText('--format', value, 'auto');
+export function parseFormats(text = 'auto'): Formats {
   const [format = '', ...backingFormats] = text.split(',');
   if (format !== 'auto' && !isFormat(format)) {
     throw unknown(text, ['auto', ...names()].join(', '));

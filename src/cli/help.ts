@@ -26,7 +26,10 @@ function declare(parser: Argv, declaration: Declaration): Argv {
   for (const [name, describe] of Object.entries(operands)) {
     parser.positional(name, { type: 'string', describe });
   }
-  return parser.usage(usage).options(options).example(examples);
+  for (const [name, { type, describe, repeatable }] of Object.entries(options)) {
+    parser.option(name, { type, describe: repeatable ? `${describe} (repeatable)` : describe });
+  }
+  return parser.usage(usage).example(examples);
 }
 
 /** The help of a command, or of sluice if none is given. */

@@ -1,16 +1,12 @@
 import type { NamedFiles } from '../image/named-files.js';
 import type { ChainOptions } from '../image/open-chain.js';
-import type { Arguments } from './declaration.js';
+import type { Arguments, Given } from './declaration.js';
 import { describeFormats, parseFormats } from './format-option.js';
-import { many, oneFlag, oneText } from './option-values.js';
 import { absolutePath, workingDirectory } from './working-directory.js';
 
 /** Options that say how to look at an image: the same for each command that does. */
 export const IMAGE_OPTIONS = {
-  format: {
-    type: 'string',
-    describe: describeFormats(),
-  },
+  format: { type: 'string', describe: describeFormats() },
   snapshot: { type: 'string', describe: 'ID|NAME: an internal snapshot' },
   untrusted: {
     type: 'boolean',
@@ -18,11 +14,13 @@ export const IMAGE_OPTIONS = {
   },
   'data-file': {
     type: 'string',
-    describe: 'PATH: may be a data file, outside the folder of its image too (repeatable)',
+    describe: 'PATH: may be a data file, outside the folder of its image too',
+    repeatable: true,
   },
   'backing-file': {
     type: 'string',
-    describe: 'PATH: may be a backing file, with --untrusted too (repeatable)',
+    describe: 'PATH: may be a backing file, with --untrusted too',
+    repeatable: true,
   },
 } as const;
 
@@ -31,36 +29,25 @@ export const JSON_OPTION = { json: { type: 'boolean', describe: 'print JSON' } }
 /** The operand of a command that looks at one image. */
 export const IMAGE_OPERAND = { image: 'a file or a block device' };
 
-/** Arguments that say which files an image may name. */
-export interface NamedFileArguments {
-  dataFile?: string | string[] | undefined;
-  backingFile?: string | string[] | undefined;
-  untrusted?: boolean | boolean[] | undefined;
-}
-
-/** @param directory absolute directory that relative paths start from */
-export function parseNamedFiles(args: NamedFileArguments, directory: string): NamedFiles {
-  return {
-    dataFiles: many(args.dataFile).map((path) => absolutePath('--data-file', path, directory)),
-    backingFiles: many(args.backingFile).map((path) =>
-      absolutePath('--backing-file', path, directory),
-    ),
-    untrusted: oneFlag('--untrusted', args.untrusted, false),
+/** Reads the options above. @param directory absolute directory that relative paths start from */
+export function parseChainOptions(
+  { snapshot, untrusted = false, format, ...args }: Given<typeof IMAGE_OPTIONS>,
+  directory: string,
+): ChainOptions & { named: NamedFiles } {
+  const pathsOf = (option: 'data-file' | 'backing-file'): string[] =>
+    (args[option] ?? []).map((path) => absolutePath(`--${option}`, path, directory));
+  const named = {
+    dataFiles: pathsOf('data-file'),
+    backingFiles: pathsOf('backing-file'),
+    untrusted,
   };
+  return { ...parseFormats(format), snapshot: snapshot ?? null, named };
 }
 
 /** Path of the image, absolute, and how to open it. */
-export function parseImageCommand(args: Arguments): {
-  path: string;
-  options: ChainOptions;
-} {
-  const snapshot = oneText('--snapshot', args.snapshot as string | undefined, '');
+export function parseImageCommand(args: Arguments): { path: string; options: ChainOptions } {
   return {
     path: absolutePath('the image', String(args.image), workingDirectory()),
-    options: {
-      ...parseFormats(args.format as string | undefined),
-      snapshot: snapshot === '' ? null : snapshot,
-      named: parseNamedFiles(args as NamedFileArguments, workingDirectory()),
-    },
+    options: parseChainOptions(args as Given<typeof IMAGE_OPTIONS>, workingDirectory()),
   };
 }

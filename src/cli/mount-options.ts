@@ -1,15 +1,17 @@
 import { overlayFormat } from '../image/formats.js';
-import type { Declaration } from './declaration.js';
-import { IMAGE_OPTIONS, type NamedFileArguments } from './image-commands.js';
+import type { Declaration, Given } from './declaration.js';
+import { IMAGE_OPTIONS } from './image-commands.js';
 
 const MOUNT_OPTIONS = {
   group: {
     type: 'string',
-    describe: 'PATH[:KEY=VALUE,...]: make a group, with limits, weight... (repeatable)',
+    describe: 'PATH[:KEY=VALUE,...]: make a group, with limits, weight...',
+    repeatable: true,
   },
   assign: {
     type: 'string',
-    describe: 'MEMBER=PATH: charge an image, or uid:, gid:, pid:, cgroup:, to a group (repeatable)',
+    describe: 'MEMBER=PATH: charge an image, or uid:, gid:, pid:, cgroup:, to a group',
+    repeatable: true,
   },
   'read-only': { type: 'boolean', describe: 'refuse writes' },
   ...IMAGE_OPTIONS,
@@ -54,37 +56,11 @@ const MOUNT_OPTIONS = {
   foreground: { type: 'boolean', describe: 'stay in the foreground; log to stderr' },
   log: { type: 'string', describe: 'FILE: where the daemon logs' },
   verbose: { type: 'boolean', describe: 'log a line for each request; stacks of errors' },
-  o: { type: 'string', describe: 'options in the style of fstab: ro,noatime' },
+  o: { type: 'string', describe: 'options in the style of fstab: ro,noatime', repeatable: true },
 } as const;
 
-/** A list if the option is given more than once. */
-type Text = string | string[] | undefined;
-type Flag = boolean | boolean[] | undefined;
-
-/** Arguments of `sluice mount`, not yet checked. */
-export interface MountArguments extends NamedFileArguments {
-  paths: string[];
-  group?: Text;
-  assign?: Text;
-  readOnly?: Flag;
-  format?: Text;
-  snapshot?: Text;
-  overlay?: Text;
-  metadataCache?: Text;
-  growable?: Flag;
-  cache?: Text;
-  direct?: Flag;
-  depth?: Text;
-  transport?: Text;
-  pollUs?: Text;
-  owner?: Text;
-  mode?: Text;
-  allowOther?: Flag;
-  foreground?: Flag;
-  log?: Text;
-  verbose?: Flag;
-  o?: Text;
-}
+/** Operands and options of `sluice mount`. */
+export type MountArguments = { paths: readonly string[] } & Given<typeof MOUNT_OPTIONS>;
 
 /** A test checks that docs/manual.md has each option. */
 export const MOUNT: Declaration = {

@@ -2,7 +2,6 @@ import type { MountConfig } from '../server/config.js';
 import { idOf } from '../sys/id-names.js';
 import { refuse } from '../util/errors.js';
 import type { MountArguments } from './mount-options.js';
-import { oneText } from './option-values.js';
 
 /** (uid_t)-1 and (gid_t)-1 mean "none" to every system call. */
 const LARGEST_ID = 0xfffffffe;
@@ -14,17 +13,15 @@ const LARGEST_ID = 0xfffffffe;
  *   kernel would refuse access to the mount.
  */
 export function parseOwnership(
-  args: MountArguments,
+  { owner, mode }: MountArguments,
   allowOther: boolean,
 ): Pick<MountConfig, 'owner' | 'mode'> {
-  const owner = oneText('--owner', args.owner, '');
-  const mode = oneText('--mode', args.mode, '');
-  if (mode !== '' && !/^0?[0-7]{1,3}$/.test(mode)) {
+  if (mode !== undefined && !/^0?[0-7]{1,3}$/.test(mode)) {
     throw refuse(`--mode ${mode}: expected permission bits in octal, from 0 to 0777`);
   }
   return {
-    owner: owner === '' ? null : parseOwner(owner, allowOther),
-    mode: mode === '' ? null : Number.parseInt(mode, 8),
+    owner: owner === undefined ? null : parseOwner(owner, allowOther),
+    mode: mode === undefined ? null : Number.parseInt(mode, 8),
   };
 }
 

@@ -9,7 +9,7 @@ import { parseWords } from './words.js';
 const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ name }) => name);
 
 /** Options of every command, and of sluice itself. */
-const EVERYWHERE: Readonly<Record<string, Pick<Option, 'type'>>> = {
+const EVERYWHERE: Readonly<Record<string, Omit<Option, 'describe'>>> = {
   help: { type: 'boolean' },
   version: { type: 'boolean' },
   verbose: { type: 'boolean' },
@@ -37,7 +37,7 @@ function demandCommand(words: readonly string[]): Command | undefined {
 function nameOperands(command: Command, operands: readonly string[]): Arguments {
   const expected = `expected sluice ${command.synopsis}`;
   const left = [...operands];
-  const named: Record<string, unknown> = {};
+  const named: Record<string, string | string[] | undefined> = {};
   for (const [, bracket, name, dots] of command.operands.matchAll(/([<[])(\w+)(\.\.)?/g)) {
     if (bracket === '<' && left.length === 0) throw refuse(`too few words; ${expected}`);
     named[name!] = dots === undefined ? left.shift() : left.splice(0);

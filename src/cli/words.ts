@@ -4,12 +4,12 @@ import type { Option } from './declaration.js';
 import { didYouMean } from './nearest.js';
 
 /** Options by name, without dashes. */
-type Declared = Readonly<Record<string, Pick<Option, 'type'>>>;
+type Declared = Readonly<Record<string, Omit<Option, 'describe'>>>;
 
 /** The parts of a command line. */
 export interface ParsedWords {
   operands: string[];
-  /** By name, in camel case. An option with text that is given more than once has a list. */
+  /** By name. An option that is repeatable has a list. */
   options: Record<string, boolean | string | string[]>;
   /** --help and --version work in a line with mistakes too. */
   asked: 'help' | 'version' | null;
@@ -55,10 +55,6 @@ function unknownOption({ rawName }: OptionToken, declared: Declared, help: strin
   return refuse(`${rawName}: unknown option; ${didYouMean(rawName, known) ?? `see ${help}`}`);
 }
 
-function camelCase(name: string): string {
-  return name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
 /**
  * Splits a command line into operands and options.
  *
@@ -80,20 +76,16 @@ export function parseWords(
     const positive = token.name.replace(/^no-/, '');
     // Own names only: every object has `constructor` and `toString`.
     const name = Object.hasOwn(declared, token.name) ? token.name : positive;
-    const type = Object.hasOwn(declared, name) ? declared[name]!.type : undefined;
-    if (type === undefined || (type === 'string' && name !== token.name)) {
+    const option = Object.hasOwn(declared, name) ? declared[name] : undefined;
+    const isText = option?.type === 'string';
+    if (option === undefined || (isText && name !== token.name)) {
       throw unknownOption(token, declared, help);
     }
-    const key = camelCase(name);
-    const before = options[key];
-    if (type === 'string') {
-      const text = textOf(token);
-      options[key] = before === undefined ? text : [before as string | string[], text].flat();
-      continue;
-    }
-    const value = flagOf(token, name, name === token.name);
-    if ((before ?? value) !== value) throw refuse(`--${name}: given as yes and as no`);
-    options[key] = value;
+    const before = options[name];
+    const value = isText ? textOf(token) : flagOf(token, name, name === token.name);
+    if (option.repeatable) options[name] = [before ?? [], value].flat() as string[];
+    else if (before === undefined || (before === value && !isText)) options[name] = value;
+    else throw refuse(`--${name}: given ${isText ? 'twice' : 'as yes and as no'}`);
   }
   return { operands, options, asked: null };
 }

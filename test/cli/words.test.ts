@@ -9,10 +9,10 @@ const DECLARED = {
   direct: flag,
   help: flag,
   version: flag,
-  group: text,
+  group: { ...text, repeatable: true } as const,
   overlay: text,
   'poll-us': text,
-  o: text,
+  o: { ...text, repeatable: true } as const,
 };
 
 function parse(line: string): ParsedWords {
@@ -22,17 +22,17 @@ function parse(line: string): ParsedWords {
 /** A command line, its operands, and its options or its request for help or version. */
 const UNDERSTOOD: [string, string, ParsedWords['options'] | 'help' | 'version'][] = [
   ['mount a b', 'mount a b', {}],
-  ['mount --read-only a b', 'mount a b', { readOnly: true }],
+  ['mount --read-only a b', 'mount a b', { 'read-only': true }],
   // A word "true" or "false" is not the value of a flag.
-  ['mount --read-only true b', 'mount true b', { readOnly: true }],
+  ['mount --read-only true b', 'mount true b', { 'read-only': true }],
   ['mount a b --no-direct', 'mount a b', { direct: false }],
   ['mount --direct a b --direct', 'mount a b', { direct: true }],
-  ['mount --group x:iops=1 a b', 'mount a b', { group: 'x:iops=1' }],
+  ['mount --group x:iops=1 a b', 'mount a b', { group: ['x:iops=1'] }],
   ['mount --group=x --group y a', 'mount a', { group: ['x', 'y'] }],
   ['mount --group=x --group y --group z a', 'mount a', { group: ['x', 'y', 'z'] }],
-  ['mount -oro a b', 'mount a b', { o: 'ro' }],
+  ['mount -oro a b', 'mount a b', { o: ['ro'] }],
   ['mount -o ro a -o noatime', 'mount a', { o: ['ro', 'noatime'] }],
-  ['mount --poll-us -1 a', 'mount a', { pollUs: '-1' }],
+  ['mount --poll-us -1 a', 'mount a', { 'poll-us': '-1' }],
   ['mount --overlay=-x a', 'mount a', { overlay: '-x' }],
   ['mount -- a --read-only', 'mount a --read-only', {}],
   ['mount a -- -- b', 'mount a -- b', {}],
@@ -62,6 +62,7 @@ const REFUSED: [string, string][] = [
   ['mount --read-only=yes a b', '--read-only: takes no value; --no-read-only is its opposite'],
   ['mount --read-only=true a b', '--read-only: takes no value; --no-read-only is its opposite'],
   ['mount --direct --no-direct a', '--direct: given as yes and as no'],
+  ['mount --overlay x a --overlay x', '--overlay: given twice'],
   ['mount a --group', '--group: its value is missing'],
   ['mount a --group=', '--group: its value is empty'],
   ['mount a --overlay  b', '--overlay: its value is empty'],

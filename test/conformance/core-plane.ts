@@ -48,7 +48,7 @@ export class CorePlane implements Wire {
     engine: EngineName,
     args: MountArguments,
   ): Promise<CorePlane> {
-    const config = buildMountConfig(args, { directory: '/' });
+    const config = buildMountConfig(args, '/');
     const opened = await openDisks(config, QUIET as never);
     t.teardown(() => opened.close());
     const core = new CorePlane(engine, config, opened);

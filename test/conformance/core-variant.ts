@@ -27,7 +27,7 @@ export function coreVariant(engine: EngineName, format: FormatName, direct: bool
         paths: [...images.map(({ path }, index) => `${names[index]}=${path}`), '/nowhere'],
         group: setups.flatMap(({ group = [] }) => group),
         assign: setups.flatMap(({ assign = [] }) => assign),
-        ...{ growable, readOnly, direct },
+        ...{ growable, 'read-only': readOnly, direct },
       });
       const subjects = images.map((image, index) => new CoreSubject(image, plane, names[index]!));
       await keepAlive(t, () => use(subjects));

@@ -132,7 +132,7 @@ async function readLine(line: readonly string[]): Promise<void> {
   if (asked !== null) return;
   switch (command?.name) {
     case 'mount':
-      structuredClone(buildMountConfig(args as unknown as MountArguments, { directory: '/' }));
+      structuredClone(buildMountConfig(args as unknown as MountArguments, '/'));
       break;
     case 'info':
     case 'map':

@@ -5,7 +5,6 @@ import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import type { Arguments } from '../declaration.js';
 import { buildMountConfig } from '../mount-config.js';
 import type { MountArguments } from '../mount-options.js';
-import { oneText } from '../option-values.js';
 import { note, OutputClosed, print, progressNotes } from '../terminal.js';
 import { absolutePath, workingDirectory } from '../working-directory.js';
 
@@ -49,15 +48,12 @@ async function runDetached(
   if (notice !== undefined) note(`sluice: mount: ${notice}`);
 }
 
-function overlayPath({ overlay }: MountArguments): string | null {
-  if (overlay === undefined) return null;
-  return absolutePath('--overlay', oneText('--overlay', overlay, ''), workingDirectory());
-}
-
 export async function handler(args: Arguments): Promise<void> {
   const words = args as unknown as MountArguments;
-  const asked = buildMountConfig(words, { directory: workingDirectory() });
-  const overlay = overlayPath(words);
+  const directory = workingDirectory();
+  const asked = buildMountConfig(words, directory);
+  const overlay =
+    words.overlay === undefined ? null : absolutePath('--overlay', words.overlay, directory);
   checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
   const config = { ...asked, mountpoint: checkMountpoint(asked.mountpoint) };
   let discard = (): void => {};
