@@ -53,7 +53,7 @@ image/qcow2/snapshots.ts image/qcow2/writes.ts loop/pool-loop.ts
 loop/data-plane.ts loop/ring-loop.ts plane/assemble.ts plane/plane.ts
 server/control-reader.ts server/control-writer.ts server/doctor-ring.ts server/doctor.ts
 server/holders.ts server/inflate-thread.ts server/main.ts server/native-plane.ts
-server/open-disks.ts server/other-mounts.ts server/overlay.ts server/plane-thread.ts
+server/other-mounts.ts server/overlay.ts server/plane-thread.ts
 server/serve.ts sys/libc.ts sys/memory.ts throttle/assemble.ts
 `);
 

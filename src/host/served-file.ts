@@ -29,15 +29,18 @@ export interface ServedFile {
 /** How a host file is to be opened for the data plane. */
 export interface ServedAs {
   readOnly: boolean;
-  /** Bypass the host's page cache, where the file system knows how. */
-  direct: boolean;
+  /**
+   * Bypass the host's page cache where the file system knows how, with blocks of at most this many bytes.
+   * 0: never.
+   */
+  directBlock: number;
 }
 
 /** f_type of tmpfs and ramfs, statfs(2). */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
 /** A page: the alignment of the data plane's buffers, and the safe choice where none is known. */
-const LARGEST_ALIGNMENT = 4096;
+export const LARGEST_BLOCK = 4096;
 
 /**
  * Opens a file once more, for the data plane.
@@ -48,7 +51,7 @@ const LARGEST_ALIGNMENT = 4096;
  */
 export function openServed(
   file: OpenFile,
-  { readOnly, direct }: ServedAs,
+  { readOnly, directBlock }: ServedAs,
   claim: number,
 ): ServedFile {
   const { path, link, size, allocated, blockDevice } = file;
@@ -56,10 +59,11 @@ export function openServed(
   let alignment = 1;
   const openWith = (flags: number): number =>
     claim < 0 ? openQuietly(link, flags) : duplicate(claim, flags);
-  let descriptor = direct ? openWith(access | constants.O_DIRECT) : -ERRNO.EINVAL;
+  let descriptor = directBlock > 0 ? openWith(access | constants.O_DIRECT) : -ERRNO.EINVAL;
   if (descriptor >= 0) alignment = directAlignment(link, descriptor);
-  if (alignment > LARGEST_ALIGNMENT) close(descriptor);
-  if (descriptor === -ERRNO.EINVAL || alignment > LARGEST_ALIGNMENT) {
+  const isTooLarge = alignment > Math.min(directBlock, LARGEST_BLOCK);
+  if (descriptor >= 0 && isTooLarge) close(descriptor);
+  if (descriptor === -ERRNO.EINVAL || isTooLarge) {
     alignment = 1;
     descriptor = openWith(access);
   }
@@ -103,6 +107,6 @@ function openQuietly(path: string, flags: number): number {
 function directAlignment(path: string, descriptor: number): number {
   if (isInMemory(path)) return 1;
   const told = directIoAlignment(descriptor);
-  if (told === undefined) return LARGEST_ALIGNMENT;
+  if (told === undefined) return LARGEST_BLOCK;
   return told === 0 ? Number.POSITIVE_INFINITY : told;
 }

@@ -1,6 +1,7 @@
 import { describeUse } from '../host/device-use.js';
 import type { HostFile } from '../host/host-file.js';
-import type { ServedFile } from '../host/served-file.js';
+import { LARGEST_BLOCK, type ServedFile } from '../host/served-file.js';
+import { SECTOR_BYTES } from '../image/extent.js';
 import { formatNamed } from '../image/formats.js';
 import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
 import { notWritable } from '../image/refusal.js';
@@ -17,9 +18,6 @@ export interface OpenDisks {
   /** Closes everything. The locks end with the last request that is under way. */
   close(): void;
 }
-
-/** Direct I/O needs whole blocks of up to this: where an image has smaller clusters, buffered I/O. */
-const DIRECT_BLOCK_BYTES = 4096;
 
 /**
  * Opens and locks all images of a mount, with their backing files.
@@ -65,18 +63,18 @@ async function openDisk(
   chains.push(chain);
   const top = chain.layers[0]!;
   if (!readOnly) checkWritable(top, image);
-  const direct = config.direct && chain.layers.every(isDirectPossible);
+  const growable = config.growable && !readOnly && top.image.canGrow;
+  const directBlock = config.direct ? largestBlock(chain, readOnly, growable) : 0;
   // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
   const served = files.map((file): ServedFile => {
     // An image is written, and its data files; the files below them are not.
     const isTop = file === top.file || top.image.dataFiles.includes(file);
-    return file.serve({ readOnly: readOnly || !isTop, direct });
+    return file.serve({ readOnly: readOnly || !isTop, directBlock });
   });
   for (const file of files) file.checkName();
   const first = served[0]!;
-  const growable = config.growable && !readOnly && top.image.canGrow;
   return {
     name: image.name,
     path: image.path,
@@ -118,6 +116,19 @@ function warnOfUse(file: HostFile, log: Log): void {
   if (use !== null) log.warn(`${file.path}: ${use}: what is read may change at any time`);
 }
 
-function isDirectPossible({ image }: OpenLayer): boolean {
-  return image.unitBytes >= DIRECT_BLOCK_BYTES;
+/**
+ * The largest block of direct I/O that an image can do with: clusters are whole blocks, and an image that is its
+ * file byte for byte ends with one, or writes near its end would make the file longer. 0: it needs
+ * buffered I/O.
+ */
+export function largestBlock(
+  { layers }: Pick<OpenChain, 'layers'>,
+  readOnly: boolean,
+  growable: boolean,
+): number {
+  if (layers.some(({ image }) => image.unitBytes < LARGEST_BLOCK)) return 0;
+  const { file, image } = layers[0]!;
+  const isByteForByte = image.unitBytes === Number.POSITIVE_INFINITY && !file.blockDevice;
+  const endsInBlock = growable || image.size % LARGEST_BLOCK !== 0;
+  return isByteForByte && !readOnly && endsInBlock ? SECTOR_BYTES : LARGEST_BLOCK;
 }

@@ -46,7 +46,7 @@ test('a file that is read is not written', (t) => {
 test('a lock ends with the file, also where the data plane had it', (t) => {
   const [first, second] = openOften(t, 2) as [HostFile, HostFile];
   first.lock(true);
-  first.serve({ readOnly: false, direct: true });
+  first.serve({ readOnly: false, directBlock: 4096 });
   first.close();
   t.notThrows(() => second.lock(true));
 });
@@ -55,7 +55,7 @@ test('a request that is under way keeps the lock', (t) => {
   // A process that dies closes its descriptors; a ring keeps those of its requests until they are done.
   const [first, second] = openOften(t, 2) as [HostFile, HostFile];
   first.lock(true);
-  const { descriptor } = first.serve({ readOnly: false, direct: true });
+  const { descriptor } = first.serve({ readOnly: false, directBlock: 4096 });
   const request = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   first.close();
   refuses(t, second, true, /in use for writing by/);

@@ -13,7 +13,7 @@ import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
 function open(t: ExecutionContext, path: string, readOnly: boolean, direct: boolean): ServedFile {
   const file = new HostFile(path);
   t.teardown(() => file.close());
-  return file.serve({ readOnly, direct });
+  return file.serve({ readOnly, directBlock: direct ? 4096 : 0 });
 }
 
 function refusal(
@@ -55,7 +55,7 @@ test('a file that is replaced while it is opened is not the one that is used', (
   t.notThrows(() => source.checkName());
   writeFileSync(join(folder, 'other'), 'y'.repeat(5000));
   renameSync(join(folder, 'other'), path);
-  const file = source.serve({ readOnly: false, direct: true });
+  const file = source.serve({ readOnly: false, directBlock: 4096 });
   t.is(file.size, 1000);
   const error = t.throws(() => source.checkName(), { instanceOf: SluiceError });
   t.is(error?.message, `${path}: was replaced while it was opened; try again`);
@@ -81,7 +81,7 @@ test.serial('an error of close(2) is none of the file', (t) => {
 function closeAndReturn(path: string): number {
   writeFileSync(path, 'x');
   const file = new HostFile(path);
-  const { descriptor } = file.serve({ readOnly: true, direct: false });
+  const { descriptor } = file.serve({ readOnly: true, directBlock: 0 });
   file.close();
   return descriptor;
 }
@@ -91,7 +91,7 @@ function asNobody(path: string, readOnly: boolean): string {
   const module = fileURLToPath(new URL('../../src/host/host-file.js', import.meta.url));
   const script =
     `import(${JSON.stringify(module)})` +
-    `.then((m) => new m.HostFile(${JSON.stringify(path)}).serve({ readOnly: ${readOnly}, direct: true }))` +
+    `.then((m) => new m.HostFile(${JSON.stringify(path)}).serve({ readOnly: ${readOnly}, directBlock: 4096 }))` +
     `.then(() => console.log('opened'), (e) => console.log(e.errno + ' ' + e.message))`;
   const words = [
     '--reuid=65534',

@@ -12,7 +12,7 @@ import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
 function open(t: ExecutionContext, path: string, readOnly: boolean, direct: boolean): ServedFile {
   const file = new HostFile(path);
   t.teardown(() => file.close());
-  return file.serve({ readOnly, direct });
+  return file.serve({ readOnly, directBlock: direct ? 4096 : 0 });
 }
 
 /** Flags of an open descriptor, as the kernel prints them. */
@@ -61,6 +61,16 @@ test('without direct I/O any length and offset will do', (t) => {
   const file = open(t, path, false, false);
   t.is(file.alignment, 1);
   t.is(flagsOf(file.descriptor) & O_DIRECT, 0);
+});
+
+test('where blocks for direct I/O are larger than allowed, any length and offset will do', (t) => {
+  const path = join(tempFolder(t), 'disk');
+  writeFileSync(path, pattern(10_000, 1));
+  const file = new HostFile(path);
+  t.teardown(() => file.close());
+  const served = file.serve({ readOnly: false, directBlock: 256 });
+  t.is(served.alignment, 1);
+  t.is(flagsOf(served.descriptor) & O_DIRECT, 0);
 });
 
 test('a file shorter than a sector is open for direct I/O too', (t) => {

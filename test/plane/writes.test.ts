@@ -64,31 +64,6 @@ for (const mode of MODES) {
       bench.assertIdle();
     });
 
-    test(`${name}: a growable disk grows by a write past its end, zeros between`, (t) => {
-      const bench = new Bench({ contents: [HOST], mode, alignment, config: { growable: true } });
-      t.is(bench.writeNow(30000, PAYLOAD.slice(0, 1000)), 1000);
-      t.is(bench.size, 31232); // 61 sectors
-      t.is(bench.host.files[0]!.size <= 31232, true);
-      t.deepEqual(
-        bench.readNow(20000, 11232),
-        over(30000, PAYLOAD.slice(0, 1000), 31232).slice(20000),
-      );
-      bench.assertIdle();
-    });
-
-    test(`${name}: an empty growable disk takes its first byte`, (t) => {
-      const bench = new Bench({
-        contents: [new Uint8Array()],
-        mode,
-        alignment,
-        config: { growable: true },
-      });
-      t.is(bench.writeNow(0, Uint8Array.of(65)), 1);
-      t.is(bench.size, 512);
-      t.deepEqual((bench.readNow(0, 4096) as Uint8Array).length, 512);
-      bench.assertIdle();
-    });
-
     test(`${name}: EIO and ENOSPC of the host reach the caller, and the size stays`, (t) => {
       for (const errno of [EIO, ENOSPC]) {
         const bench = new Bench({ contents: [HOST], mode, alignment, config: { growable: true } });
@@ -134,6 +109,34 @@ for (const mode of MODES) {
       t.is(bench.writeNow(0, PAYLOAD.slice(0, 512)), -EROFS);
       t.is(bench.writeNow(30000, PAYLOAD.slice(0, 512)), -EROFS);
       t.deepEqual(bench.host.files[0]!.log, []);
+      bench.assertIdle();
+    });
+
+    // Larger blocks are for images that end with one and do not grow.
+    if (alignment > 512) continue;
+
+    test(`${name}: a growable disk grows by a write past its end, zeros between`, (t) => {
+      const bench = new Bench({ contents: [HOST], mode, alignment, config: { growable: true } });
+      t.is(bench.writeNow(30000, PAYLOAD.slice(0, 1000)), 1000);
+      t.is(bench.size, 31232); // 61 sectors
+      t.is(bench.host.files[0]!.size <= 31232, true);
+      t.deepEqual(
+        bench.readNow(20000, 11232),
+        over(30000, PAYLOAD.slice(0, 1000), 31232).slice(20000),
+      );
+      bench.assertIdle();
+    });
+
+    test(`${name}: an empty growable disk takes its first byte`, (t) => {
+      const bench = new Bench({
+        contents: [new Uint8Array()],
+        mode,
+        alignment,
+        config: { growable: true },
+      });
+      t.is(bench.writeNow(0, Uint8Array.of(65)), 1);
+      t.is(bench.size, 512);
+      t.deepEqual((bench.readNow(0, 4096) as Uint8Array).length, 512);
       bench.assertIdle();
     });
   }
@@ -232,38 +235,14 @@ test('a write that waits for a block gets its turn after the one before it has f
   bench.assertIdle();
 });
 
-test('blocks larger than a sector do not stretch the host file past the image', (t) => {
-  // 2560 bytes, five sectors, under blocks of 4096.
+test('a write into the last sector of a growable image does not make its file longer than the image', (t) => {
   const content = HOST.slice(0, 2560);
-  const bench = new Bench({ contents: [content], alignment: 4096 });
-  t.is(bench.writeNow(2048, PAYLOAD.slice(0, 512)), 512);
-  content.set(PAYLOAD.slice(0, 512), 2048);
-  t.is(difference(bench.host.files[0]!.content, content), null);
-  t.deepEqual(bench.host.files[0]!.log.slice(-2), ['write 0+4096', 'resize 2560+0']);
-  bench.assertIdle();
-});
-
-test('a block device is never cut', (t) => {
-  const content = HOST.slice(0, 2560);
-  const bench = new Bench({ contents: [content], alignment: 4096, blockDevice: true });
-  bench.writeNow(2048, PAYLOAD.slice(0, 512));
+  const bench = new Bench({ contents: [content], alignment: 512, config: { growable: true } });
+  t.is(bench.writeNow(2100, PAYLOAD.slice(0, 400)), 400);
+  t.is(bench.writeNow(2600, PAYLOAD.slice(0, 10)), 10);
+  t.is(bench.size, 3072);
+  t.is(bench.host.files[0]!.size, 3072);
   t.false(bench.host.files[0]!.log.some((line) => line.startsWith('resize')));
-});
-
-test('cutting what a block has stretched leaves a later write behind it whole', (t) => {
-  const bench = new Bench({
-    contents: [new Uint8Array()],
-    alignment: 4096,
-    config: { growable: true },
-  });
-  const first = bench.write(0, PAYLOAD.slice(0, 100));
-  bench.step('write');
-  const second = bench.write(8192, PAYLOAD.slice(0, 4096));
-  t.is(bench.host.pending.filter((op) => op.kind === 'write').length, 0);
-  bench.run();
-  t.is(bench.written(first), 100);
-  t.is(bench.written(second), 4096);
-  t.is(difference(bench.host.files[0]!.content.slice(8192), PAYLOAD.slice(0, 4096)), null);
 });
 
 test('a write marks the disk for the flush at the end', (t) => {

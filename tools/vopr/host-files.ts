@@ -111,6 +111,7 @@ export class HostFiles {
     const { call, request, descriptor } = asked;
     const random = this.#randomOf(++this.operations);
     const tag = TAG_IO | request;
+    this.#world.trace?.(`${call} of ${descriptor}`);
     const fault = this.#fault(call, random, tag);
     if (fault !== 0) return fault;
     if (asked.call === 'lseek') return lseekNow(descriptor, asked.offset, asked.whence);

@@ -195,6 +195,12 @@ function makeImages(random: Random, template: number | undefined): ImagePlan[] {
   return images;
 }
 
+/** A raw image that grows need not end with a larger block than a sector. */
+function alignmentsOf({ template, growable }: ImagePlan): readonly number[] {
+  const { kind, alignments } = TEMPLATES[template]!;
+  return kind === null && growable ? alignments.filter((one) => one <= 512) : alignments;
+}
+
 function makeSession(
   random: Random,
   images: readonly ImagePlan[],
@@ -203,7 +209,7 @@ function makeSession(
   wishes: Wishes,
 ): SessionPlan {
   const alignments = images
-    .map((image) => TEMPLATES[image.template]!.alignments)
+    .map(alignmentsOf)
     .reduce((all, some) => all.filter((one) => some.includes(one)));
   if (wishes.failing === undefined && images.length > 1 && random.oneIn(4)) {
     return makeFair(random, seed, number, wishes);

@@ -9,7 +9,7 @@ import {
 } from '../../sys/constants.js';
 import { ERRNO } from '../../util/errno.js';
 import type { Driver, DriverIo } from '../driver.js';
-import { DATA, type Extent, roundUpToSector } from '../extent.js';
+import { DATA, type Extent } from '../extent.js';
 import { type Readable, readRange } from '../read-range.js';
 import { RawLayer } from './raw-layer.js';
 
@@ -28,7 +28,9 @@ export interface RawFile {
  * A raw image: byte for byte the host file. Its size is the file's, rounded up to whole sectors; the
  * part past the end of the file reads as zeros and is a hole.
  *
- * With an alignment above 1 (O_DIRECT) the host transfers whole blocks only.
+ * With an alignment above 1 (O_DIRECT) the host transfers whole blocks only. Where they are larger than a
+ * sector, the image ends with one and cannot grow, or a write near its end would make the file longer than the
+ * image.
  */
 export class RawDriver implements Driver, Readable {
   readonly alignment: number;
@@ -113,7 +115,6 @@ export class RawDriver implements Driver, Readable {
     }
     const got = yield* this.#writeAll(request, data, whole, block);
     if (got < 0) return got;
-    yield* this.#trimTail(request, offset + length, block + whole);
     const written = Math.min(length, Math.max(0, got - before));
     if (written > 0) this.written(offset + written);
     return written;
@@ -142,13 +143,6 @@ export class RawDriver implements Driver, Readable {
       done += result;
     }
     return length;
-  }
-
-  /** Whole blocks larger than a sector may have stretched the host file past the image: cuts it. */
-  *#trimTail(request: number, end: number, blockEnd: number): Task {
-    const wanted = Math.max(this.size, roundUpToSector(end));
-    if (blockEnd <= wanted || this.#blockDevice) return 0;
-    return yield this.#io.engine.resize(request, this.#file, wanted);
   }
 
   /** Zeros are written where the host can neither zero nor punch. */
