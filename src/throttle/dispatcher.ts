@@ -164,17 +164,14 @@ export class Dispatcher {
     reservations.rebuild(now);
   }
 
-  /** Call before the window changes: requests that wait for a place have kept no credit. */
-  beforeDepthChange(now: number): void {
-    if (this.#parts.windows.areFull) this.#parts.credit.advance(now);
-  }
-
   /** Time in ns at which a request can go to a device that has a place free. */
   #dueAt(): number {
     const { nodes, windows, tree } = this.#parts;
     let dueAt = Infinity;
     for (let device = 0; device < nodes.devices; device++) {
-      if (!windows.isFull(device)) dueAt = Math.min(dueAt, tree.wakeAt(device));
+      if (windows.isFull(device)) continue;
+      // Requests that wait for a place keep no credit for that time.
+      dueAt = Math.min(dueAt, Math.max(tree.wakeAt(device), windows.of(device).freeSince));
     }
     return dueAt;
   }

@@ -223,8 +223,7 @@ export class Throttle {
   /** Throws EINVAL, ERANGE (not 1 to 4096). A smaller depth is reached as requests complete. */
   setDepth(depth: 'auto' | number, now: number): void {
     if (depth !== 'auto') checkDepth(depth);
-    this.#parts.dispatcher.beforeDepthChange(now);
-    this.#parts.windows.mode = depth;
+    this.#parts.windows.setMode(depth, now);
   }
 
   /** The figures of `io.pressure`, like the kernel's PSI, for the requests of the group and below it. */

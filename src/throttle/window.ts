@@ -25,8 +25,11 @@ export class Window {
     return this.#depth;
   }
 
-  set depth(depth: number) {
+  /** A larger window may have a place free at once, for requests that have waited for one. */
+  setDepth(depth: number, now: number): void {
+    const wasFull = this.isFull;
     this.#depth = Math.min(depth, this.#max);
+    if (wasFull && !this.isFull) this.freeSince = now;
   }
 
   /** Two groups or more have requests. */
@@ -63,7 +66,7 @@ export class Window {
   follow(fixed: number, now: number): void {
     if (!this.contenders.isDue(now)) return;
     const found = this.contenders.look(fixed, now);
-    if (fixed === 0) this.depth = found;
+    if (fixed === 0) this.setDepth(found, now);
   }
 }
 
@@ -92,9 +95,9 @@ export class Windows {
     return this.#fixed === 0 ? 'auto' : this.#fixed;
   }
 
-  set mode(mode: 'auto' | number) {
+  setMode(mode: 'auto' | number, now: number): void {
     this.#fixed = mode === 'auto' ? 0 : mode;
-    for (const window of this.#windows) window.depth = mode === 'auto' ? this.#max : mode;
+    for (const window of this.#windows) window.setDepth(mode === 'auto' ? this.#max : mode, now);
   }
 
   get isAuto(): boolean {

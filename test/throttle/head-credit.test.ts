@@ -50,18 +50,22 @@ test('a late timer loses nothing: polls 37 ms apart, the 1000th request goes in 
   t.is(now, 999 * MS);
 });
 
-test('waiting for the window saves no credit: an opening window lets no burst through', (t) => {
-  const throttle = new Throttle(4096);
-  const member = throttle.createMember('disk');
-  throttle.setLimits(throttle.root, { iops: 1000 }, 0);
-  throttle.setDepth(1, 0);
-  t.true(throttle.submit(0, member, READ, 4096, 0));
-  for (let i = 1; i < 3000; i++) t.false(throttle.submit(i, member, READ, 4096, 0));
-  t.is(throttle.next(2e9), -1);
-  throttle.complete(0, 2e9);
-  throttle.setDepth(4096, 2e9);
-  let passed = 0;
-  while (throttle.next(2e9) !== -1) passed++;
-  // The allowance of 10 ms, and the request that was saved for.
-  t.is(passed, 11);
-});
+for (const devices of [1, 2]) {
+  test(`${devices} devices: waiting for the window saves no credit: an opening window lets no burst through`, (t) => {
+    for (const completes of [true, false]) {
+      const throttle = new Throttle(4096, undefined, undefined, devices);
+      const member = throttle.createMember('disk');
+      throttle.setLimits(throttle.root, { iops: 1000 }, 0);
+      throttle.setDepth(1, 0);
+      t.true(throttle.submit(0, member, READ, 4096, 0));
+      for (let i = 1; i < 3000; i++) t.false(throttle.submit(i, member, READ, 4096, 0));
+      t.is(throttle.next(2e9), -1);
+      if (completes) throttle.complete(0, 2e9);
+      throttle.setDepth(4096, 2e9);
+      let passed = 0;
+      while (throttle.next(2e9) !== -1) passed++;
+      // The allowance of 10 ms, and the request that was saved for.
+      t.is(passed, 11);
+    }
+  });
+}

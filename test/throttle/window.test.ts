@@ -1,5 +1,6 @@
 import test from 'ava';
 import { Throttle, WRITE } from '../../src/throttle/throttle.js';
+import { Window } from '../../src/throttle/window.js';
 import { fairFrom, isolation, percentile, sharesOf, sumOf } from '../../tools/lib/shares.js';
 import { DEVICES } from '../../tools/simulator/devices.js';
 import { firstShare, type Settings, Simulation } from '../../tools/simulator/simulation.js';
@@ -32,6 +33,21 @@ test('the window bounds what is in flight, and a smaller one is reached as reque
   throttle.setDepth('auto', 6);
   t.is(throttle.next(6), 4);
   t.deepEqual([throttle.depth, throttle.depthMode], [4096, 'auto']);
+});
+
+test('a window that becomes larger while it is full has a place from then on', (t) => {
+  let found = 2;
+  const window = new Window({ isDue: () => true, look: () => found } as never, 64);
+  window.take();
+  window.take();
+  window.follow(0, 5);
+  t.deepEqual([window.isFull, window.freeSince], [true, -Infinity]);
+  found = 4;
+  window.follow(0, 9);
+  t.deepEqual([window.isFull, window.freeSince], [false, 9]);
+  found = 8;
+  window.follow(0, 12);
+  t.is(window.freeSince, 9);
 });
 
 // Parts of the threads' requests wait for their processors, so about 85 are all that the device needs.

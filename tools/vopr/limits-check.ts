@@ -78,7 +78,7 @@ export class LimitsCheck {
     if (direction === 0) counts.reads++;
     else if (direction === 1) counts.writes++;
     else counts.discards++;
-    if (this.isReleased || direction > 1) return;
+    if (this.isReleased) return;
     const waiting = [...this.#waiting.values()].map((one) => one.bytes);
     const largest = Math.max(bytes, ...waiting);
     for (
@@ -88,7 +88,7 @@ export class LimitsCheck {
     ) {
       for (const [key, bucket] of this.#bucketsOf(group)) {
         if (key[0] === 'r' && direction !== 0) continue;
-        if (key[0] === 'w' && direction !== 1) continue;
+        if (key[0] === 'w' && direction === 0) continue;
         const cost = key.endsWith('bps') ? bytes : 1;
         const leaked = ((now - bucket.atNs) / 1e9) * bucket.limit;
         bucket.level = Math.max(0, bucket.level - leaked) + cost;
