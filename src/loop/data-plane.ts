@@ -6,7 +6,6 @@ import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
 import { Ending } from '../plane/ending.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
-import { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
 import type { RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
@@ -26,10 +25,8 @@ export interface Surroundings {
 }
 
 /** A data plane on a ring, ready to run. */
-export interface DataPlane {
+export interface DataPlane extends Pick<Assembly, 'plane' | 'throttle'> {
   readonly loop: RingLoop;
-  readonly plane: Plane;
-  readonly throttle: Assembly['throttle'];
 }
 
 /**
@@ -41,24 +38,26 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const { ring, memory, send, now } = surroundings;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);
-  const log = (text: string): void => send({ kind: 'log', level: 'info', text });
+  const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const engine = new UringEngine(ring, send);
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
-  const assembly = assemble(config, io, log, (news) => send({ kind: 'figures', news }));
+  const { plane, throttle, tree } = assemble(config, io, {
+    info,
+    warn,
+    figures: (news) => send({ kind: 'figures', news }),
+  });
   const session = new DeviceSession(ring, fuseFile, memory, warn);
-  const plane = new Plane({ ...assembly, memory, engine, warn });
-  assembly.plane = plane;
   const dispatcher = new Dispatcher({
     memory,
     disks: plane,
-    tree: assembly.tree,
+    tree,
     wire: session,
     owner: config.owner,
     pageCache: config.pageCache,
     initialised: (accepted) => initialised(accepted, send),
-    trace: config.verbose ? log : null,
+    trace: config.verbose ? info : null,
   });
   plane.connect(dispatcher);
   const ending = new Ending(plane, send);
@@ -77,7 +76,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     send({ kind: 'disconnected' });
   };
   const parts = { ring, plane, session, dispatcher, memory, wake, ending, disconnected, now };
-  return { loop: new RingLoop(parts, config.pollUs), plane, throttle: assembly.throttle };
+  return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
 }
 
 function initialised(accepted: boolean, send: (message: FromPlane) => void): void {

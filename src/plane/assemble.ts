@@ -14,7 +14,7 @@ import { type Disk, diskSize, type ServedImage } from './disk.js';
 import { FlushLosses } from './flush-losses.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
-import type { Plane } from './plane.js';
+import { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
 import type { Callers } from './rules.js';
 
@@ -30,60 +30,65 @@ export type AssemblyConfig = Pick<
   hidesCallers?: boolean;
 };
 
-/** The parts of a data plane that are the same for every transport and engine. */
+/** A data plane without transport and loop, and what it shows. */
 export interface Assembly {
+  readonly plane: Plane;
   readonly throttle: Throttle;
-  readonly members: Members;
-  readonly disks: Disk[];
+  readonly disks: readonly Disk[];
   readonly tree: Tree;
-  readonly isBeingKilled: (thread: number) => boolean;
-  /** The plane whose time is the time of changes through control files, once there is one. */
-  plane: Plane | null;
 }
 
 /** Objects that all drivers share, and what tells about callers; missing: /proc. */
 type CommonIo = Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'> & { callers?: Callers };
 
+/** Where a data plane reports to. */
+interface Reports {
+  /** Called with the reasons of refused changes. */
+  info: (text: string) => void;
+  /** Called with each warning of the throttle, and about the host. */
+  warn: (text: string) => void;
+  /** Called with news for a FigureReader. */
+  figures?: (news: FigureNews) => void;
+}
+
 /**
+ * Puts together the parts of a data plane that are the same for every transport and engine.
+ *
  * @param io The files of all images are handed to its engine.
- * @param log Called with the reasons of refused changes.
- * @param tellFigures Called with news for a FigureReader.
  * @throws SluiceError naming the option of the mount that is at fault.
  */
 export function assemble(
   config: AssemblyConfig,
   io: CommonIo,
-  log: (text: string) => void,
-  tellFigures?: (news: FigureNews) => void,
+  { info, warn, figures }: Reports,
 ): Assembly {
   const devices = devicesOf(config);
-  const counters = new Counters(tellFigures);
+  const counters = new Counters(figures);
   const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX, counters, devices.length);
   const callers = io.callers ?? { ...proc, idOf };
   const members = new Members(throttle, callers, config.hidesCallers);
   const tree = new Tree();
   const disks = makeDisks(config, devices, members, (isOf) => ({
     ...io,
-    resume: (request) => assembly.plane!.completed(request, 0),
-    slotOf: (request) => assembly.plane!.slotOf(request),
-    watch: () => assembly.plane!.requests.watch(isOf),
+    resume: (request) => plane.completed(request, 0),
+    slotOf: (request) => plane.slotOf(request),
+    watch: () => plane.requests.watch(isOf),
   }));
-  const assembly: Assembly = {
+  const { engine, memory } = io;
+  const { isBeingKilled } = callers;
+  const plane = new Plane({ memory, disks, throttle, members, engine, isBeingKilled, warn });
+  const control = new Control(
     throttle,
     members,
-    disks,
-    tree,
-    isBeingKilled: callers.isBeingKilled,
-    plane: null,
-  };
-  const now = (): number => assembly.plane?.nowNs ?? 0;
-  const control = new Control(throttle, members, now, () => disks.map(snapshotOf));
+    () => plane.nowNs,
+    () => disks.map(snapshotOf),
+  );
   setUpGroups(config, control);
   for (const [index, disk] of config.disks.entries()) {
     tree.addDisk(tree.root, `${disk.name}.raw`, index);
   }
-  new ControlTree(tree, control, config.about, log);
-  return assembly;
+  new ControlTree(tree, control, config.about, info);
+  return { plane, throttle, disks, tree };
 }
 
 /** The devices of the images, as far as each has a share of its own. */

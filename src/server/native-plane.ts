@@ -13,8 +13,9 @@ import { assemble } from '../plane/assemble.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { Ending } from '../plane/ending.js';
 import type { PlaneEvent } from '../plane/messages.js';
-import { Plane } from '../plane/plane.js';
+import type { Plane } from '../plane/plane.js';
 import { close } from '../sys/libc.js';
+import type { FigureNews } from '../throttle/stats.js';
 import { describeError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
@@ -70,14 +71,14 @@ export class NativePlane implements PlaneRunner {
     const engine = new ThreadPoolEngine(transfers, completed);
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
-    const assembly = assemble(config, io, info, (news) => this.figures.take(news));
     const warn = (text: string): void => log.warn(text);
-    this.#plane = new Plane({ ...assembly, memory: this.#memory, engine, warn });
-    assembly.plane = this.#plane;
+    const figures = (news: FigureNews): void => this.figures.take(news);
+    const { plane, tree } = assemble(config, io, { info, warn, figures });
+    this.#plane = plane;
     this.#session = new NativeSession({
       memory: this.#memory,
       disks: this.#plane,
-      tree: assembly.tree,
+      tree,
       owner: { uid: process.getuid!(), gid: process.getgid!() },
       pageCache: mount.cache === 'page',
       trace: mount.verbose ? info : null,

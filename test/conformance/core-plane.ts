@@ -7,8 +7,10 @@ import { Dispatcher, type Wire } from '../../src/fuse/dispatch.js';
 import { inflate } from '../../src/image/inflate.js';
 import { InflateCalls } from '../../src/image/inflate-calls.js';
 import { assemble } from '../../src/plane/assemble.js';
-import { Plane } from '../../src/plane/plane.js';
+import type { Plane } from '../../src/plane/plane.js';
 import { openDisks } from '../../src/server/open-disks.js';
+import { idOf } from '../../src/sys/id-names.js';
+import * as proc from '../../src/sys/proc.js';
 import type { Tree, TreeNode } from '../../src/tree/tree.js';
 import { type CoreEngine, ENGINES, type EngineName } from './core-engines.js';
 import { RequestWriter } from './request-writer.js';
@@ -72,21 +74,17 @@ export class CorePlane implements Wire {
     const { groups, assignments, depth } = config;
     const about = '';
     const io = { engine: this.#engine.engine, memory: this.#memory, inflateCalls };
-    const assembly = assemble({ disks, groups, assignments, depth, about }, io, () => {});
-    this.tree = assembly.tree;
-    this.#plane = new Plane({
-      ...assembly,
-      memory: this.#memory,
-      engine: this.#engine.engine,
-      warn: () => {},
-      // Requests have no process here: an interrupted caller counts as killed.
-      isBeingKilled: () => true,
-    });
-    assembly.plane = this.#plane;
+    // Requests have no process here: an interrupted caller counts as killed.
+    const callers = { ...proc, idOf, isBeingKilled: () => true };
+    const reports = { info: () => {}, warn: () => {} };
+    const assembled = { disks, groups, assignments, depth, about };
+    const { plane, tree } = assemble(assembled, { ...io, callers }, reports);
+    this.tree = tree;
+    this.#plane = plane;
     this.#dispatcher = new Dispatcher({
       memory: this.#memory,
       disks: this.#plane,
-      tree: assembly.tree,
+      tree,
       wire: this,
       owner: { uid: 0, gid: 0 },
       pageCache: false,

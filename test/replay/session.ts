@@ -7,7 +7,7 @@ import { type InflateCall, InflateCalls } from '../../src/image/inflate-calls.js
 import type { WritePart } from '../../src/image/qcow2/read-for-writing.js';
 import { assemble } from '../../src/plane/assemble.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';
-import { Plane } from '../../src/plane/plane.js';
+import type { Plane } from '../../src/plane/plane.js';
 import { openDisks } from '../../src/server/open-disks.js';
 import type { Random } from '../../tools/exerciser/random.js';
 import {
@@ -151,13 +151,13 @@ export class Session {
     this.host = new RecordingHost(memory, alignment, ending, scratch);
     const config = { disks: configs, groups: [], assignments: [], about: '', depth: 256 };
     const io = { engine: this.host, memory, inflateCalls: this.#inflateCalls };
-    const assembly = assemble(config, io, () => {});
-    this.#disks = assembly.disks;
-    this.#plane = new Plane({ ...assembly, memory, engine: this.host, warn: () => {} });
+    const { plane, tree, disks: made } = assemble(config, io, { info: () => {}, warn: () => {} });
+    this.#disks = made;
+    this.#plane = plane;
     this.#dispatcher = new Dispatcher({
       memory,
       disks: this.#plane,
-      tree: assembly.tree,
+      tree,
       wire: this.host,
       owner: { uid: 0, gid: 0 },
       pageCache: false,
@@ -165,7 +165,6 @@ export class Session {
       trace: null,
     });
     this.#plane.connect(this.#dispatcher);
-    assembly.plane = this.#plane;
     if (this.#mayFail) this.host.fault = (kind) => this.#fault(kind);
   }
 

@@ -15,7 +15,7 @@ import { setU64 } from '../../src/fuse/wire.js';
 import { inflate } from '../../src/image/inflate.js';
 import { type InflateCall, InflateCalls } from '../../src/image/inflate-calls.js';
 import { assemble } from '../../src/plane/assemble.js';
-import { Plane } from '../../src/plane/plane.js';
+import type { Plane } from '../../src/plane/plane.js';
 import { openDisks } from '../../src/server/open-disks.js';
 import type { Random } from '../exerciser/random.js';
 import { CALLERS } from './callers.js';
@@ -60,13 +60,13 @@ class Session implements Wire {
       for (const _ of disk.image.files) engine.limits.set(engine.limits.size, Infinity);
     }
     const io = { engine, memory, inflateCalls: this.#inflateCalls, callers: CALLERS };
-    const assembly = assemble({ disks, about: 'pid=1\n', ...GROUPS }, io, () => {});
-    this.#plane = new Plane({ ...assembly, memory, engine, warn: () => {} });
-    assembly.plane = this.#plane;
+    const config = { disks, about: 'pid=1\n', ...GROUPS };
+    const { plane, tree } = assemble(config, io, { info: () => {}, warn: () => {} });
+    this.#plane = plane;
     this.#dispatcher = new Dispatcher({
       memory,
       disks: this.#plane,
-      tree: assembly.tree,
+      tree,
       wire: this,
       owner: { uid: 0, gid: 0 },
       pageCache: true,
