@@ -78,6 +78,7 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
     assignments,
     readOnly: (args['read-only'] ?? false) || (fstab.flags & MS_RDONLY) !== 0,
     growable,
+    passthrough: [...new Set(args.passthrough)],
     direct,
     metadataCache: parseMetadataCache(args['metadata-cache']),
     cache: oneWord('--cache', args.cache ?? 'none', CACHES),

@@ -32,6 +32,11 @@ const MOUNT_OPTIONS = {
     type: 'boolean',
     describe: 'use O_DIRECT where the host file allows it (default); --no-direct: never',
   },
+  passthrough: {
+    type: 'string',
+    describe: 'NAME: let the kernel read and write the image itself, uncounted; for root',
+    repeatable: true,
+  },
   depth: {
     type: 'string',
     describe: 'most requests in flight: auto or 1..4096 (default auto)',

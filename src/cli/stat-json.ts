@@ -37,8 +37,9 @@ export function groupJson(group: GroupSnapshot): object {
   };
 }
 
-export function imageJson({ name, path, format, size, readOnly }: ImageSnapshot): object {
-  return { name, path, format, size, readOnly };
+export function imageJson(image: ImageSnapshot): object {
+  const { name, path, format, size, readOnly, passthrough } = image;
+  return { name, path, format, size, readOnly, passthrough };
 }
 
 /** The lines of `.groups/daemon`. */

@@ -15,7 +15,7 @@ export interface Membership {
   /**
    * Checks changes, and returns the step that makes them, which does not fail.
    * Throws ENOENT (no such image, process or rule), EINVAL (a rule of another group), EBUSY (the
-   * group has groups below it).
+   * group has groups below it; the image is passed through).
    */
   prepare(group: Group, changes: readonly MemberChange[], nowNs: number): () => void;
   /** The throttle's numbers of a group's members, in the order in which they came. */
@@ -31,6 +31,8 @@ export interface ImageSnapshot {
   /** Bytes. */
   size: number;
   readOnly: boolean;
+  /** The kernel reads and writes its file by itself: neither counted nor limited. */
+  passthrough: boolean;
 }
 
 /** A group as it is at one moment. */
@@ -71,11 +73,12 @@ export class Control {
     this.#images = images;
   }
 
-  /** Throws the errors of `Membership.prepare`; EINVAL, ERANGE (a value); ENOENT (no such group). */
+  /** Throws the errors of `Membership.prepare`; EINVAL, ERANGE (a value); ENOENT (no such group); EBUSY. */
   apply(path: string, changes: Changes): void {
     const group = this.#group(path);
     const now = this.#now();
     checkSettings(group, changes);
+    if (group.parent === null) this.#checkPromises(changes);
     const { limits, bursts, weight, minimum, latencyTarget, depth, cost, members } = changes;
     const moveMembers = members && this.#members.prepare(group, members, now);
     const throttle = this.#throttle;
@@ -87,6 +90,25 @@ export class Control {
     if (depth !== undefined) throttle.setDepth(depth, now);
     if (cost !== undefined) throttle.setCostModel(cost);
     moveMembers?.();
+  }
+
+  /** A limit or target of the root group is one of all images. Throws EBUSY if one is passed through. */
+  #checkPromises({
+    limits = {},
+    bursts = {},
+    minimum = {},
+    latencyTarget = Infinity,
+  }: Changes): void {
+    const { iopsSize: _, ...rates } = limits;
+    const isPromised =
+      Object.values(rates).some((rate) => rate !== Infinity) ||
+      Object.values(bursts).some((burst) => burst !== null) ||
+      Object.values(minimum).some((rate) => rate !== 0) ||
+      latencyTarget !== Infinity;
+    const passed = this.#images().filter(({ passthrough }) => passthrough);
+    if (!isPromised || passed.length === 0) return;
+    const what = `no limit, minimum or target of / holds for ${passed[0]!.name}, which is passed through`;
+    throw refuse(`${what}; set it in a group below`, 'EBUSY');
   }
 
   /** Throws EINVAL, ENAMETOOLONG (name), ENOENT (no parent), EEXIST, EBUSY (the parent has members). */

@@ -80,6 +80,7 @@ export const INIT_OUT_MAX_WRITE = 20;
 export const INIT_OUT_TIME_GRAN = 24;
 export const INIT_OUT_MAX_PAGES = 28;
 export const INIT_OUT_FLAGS2 = 32;
+export const INIT_OUT_STACK_DEPTH = 36;
 export const INIT_OUT_BYTES = 64;
 
 // INIT flags, first word.
@@ -93,6 +94,7 @@ export const MAX_PAGES = 1 << 22;
 export const INIT_EXT = 1 << 30;
 // INIT flags, second word (protocol bit minus 32).
 export const DIRECT_IO_ALLOW_MMAP = 1 << 4;
+export const PASSTHROUGH = 1 << 5;
 
 // struct fuse_attr.
 export const ATTR_INO = 0;
@@ -154,10 +156,19 @@ export const OPEN_IN_FLAGS = 0;
 export const OPEN_IN_BYTES = 8;
 export const OPEN_OUT_FH = 0;
 export const OPEN_OUT_FLAGS = 8;
+export const OPEN_OUT_BACKING_ID = 12;
 export const OPEN_OUT_BYTES = 16;
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
+export const FOPEN_PASSTHROUGH = 1 << 7;
+
+// struct fuse_backing_map, for ioctl(2) of /dev/fuse. BACKING_OPEN returns an ID above 0; BACKING_CLOSE
+// takes a pointer to an ID, u32.
+export const BACKING_OPEN = 0x4010e501;
+export const BACKING_CLOSE = 0x4004e502;
+export const BACKING_MAP_FD = 0;
+export const BACKING_MAP_BYTES = 16;
 
 // struct fuse_read_in and fuse_write_in: alike but for the word at 20.
 export const IO_IN_FH = 0;

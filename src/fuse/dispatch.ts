@@ -4,6 +4,7 @@ import type { Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
 import { Attributes } from './attributes.js';
+import { BackingFiles } from './backing-files.js';
 import { ownData } from './decode.js';
 import { describe } from './describe.js';
 import { Files } from './files.js';
@@ -31,6 +32,8 @@ export interface DispatcherOptions {
   owner: Owner;
   /** Let the kernel cache disks. */
   pageCache: boolean;
+  /** The files of disks that are passed through; missing: there are none. */
+  backings?: BackingFiles;
   /** Called when the reply to INIT has left; false: the kernel is too old and was refused. */
   initialised: (accepted: boolean) => void;
   /** Called with a line for each reply; null costs nothing. */
@@ -71,6 +74,7 @@ export class Dispatcher implements Transport {
       files: new Files(disks, pageCache),
       attributes: new Attributes(disks, tree, owner),
       pageCache,
+      backings: options.backings ?? new BackingFiles([]),
       agreed: this.agreed,
     };
   }

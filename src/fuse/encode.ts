@@ -2,7 +2,7 @@ import type { TreeNode } from '../tree/tree.js';
 import * as abi from './abi.js';
 import type { NodeAttributes } from './attributes.js';
 import { encodeInit } from './init.js';
-import type { Encode } from './protocol.js';
+import type { Encode, Protocol } from './protocol.js';
 import { clear, setU64 } from './wire.js';
 
 /** Payloads of replies. Each function writes one at `out` and returns its length in bytes. */
@@ -13,9 +13,13 @@ import { clear, setU64 } from './wire.js';
  */
 const VALID_S = 1;
 
-/** Seconds for which the kernel may cache the attributes of a node. */
-function validSeconds(node: TreeNode): number {
-  const changes = node.kind === 'control' || (node.kind === 'directory' && node.changes !== null);
+/**
+ * Seconds for which the kernel may cache the attributes of a node. Those of a disk that is passed through
+ * change without the daemon.
+ */
+function validSeconds({ backings }: Protocol, node: TreeNode): number {
+  if (node.kind === 'disk') return backings.of(node.disk) === 0 ? VALID_S : 0;
+  const changes = node.kind === 'control' || node.changes !== null;
   return changes ? 0 : VALID_S;
 }
 
@@ -39,34 +43,48 @@ function writeAttributes(view: DataView, out: number, id: number, shown: NodeAtt
 }
 
 /** struct fuse_attr_out of the node. */
-export const attributes: Encode = ({ attributes, view }, out, _result, node) => {
+export const attributes: Encode = (protocol, out, _result, node) => {
+  const { attributes, view } = protocol;
   clear(view, out, abi.ATTR_OUT_ATTR);
-  setU64(view, out + abi.ATTR_OUT_VALID, validSeconds(node));
+  setU64(view, out + abi.ATTR_OUT_VALID, validSeconds(protocol, node));
   writeAttributes(view, out + abi.ATTR_OUT_ATTR, node.id, attributes.of(node));
   return abi.ATTR_OUT_BYTES;
 };
 
 /** struct fuse_entry_out of the node whose id is the result. */
-export const entry: Encode = ({ attributes, tree, view }, out, result) => {
+export const entry: Encode = (protocol, out, result) => {
+  const { attributes, tree, view } = protocol;
   const node = tree.node(result)!;
   clear(view, out, abi.ENTRY_OUT_ATTR);
   setU64(view, out + abi.ENTRY_OUT_NODEID, node.id);
   // A name leads to the same node until the kernel itself removes it.
   setU64(view, out + abi.ENTRY_OUT_ENTRY_VALID, VALID_S);
   // A disk was not refreshed: the kernel has to ask by GETATTR.
-  setU64(view, out + abi.ENTRY_OUT_ATTR_VALID, node.kind === 'disk' ? 0 : validSeconds(node));
+  setU64(
+    view,
+    out + abi.ENTRY_OUT_ATTR_VALID,
+    node.kind === 'disk' ? 0 : validSeconds(protocol, node),
+  );
   writeAttributes(view, out + abi.ENTRY_OUT_ATTR, node.id, attributes.of(node));
   return abi.ENTRY_OUT_BYTES;
 };
 
 /**
  * struct fuse_open_out. Without the page cache every read and write comes to the daemon, several at a
- * time.
+ * time. Of a disk that is passed through none comes: every open of it names its backing file, because
+ * the kernel refuses (EIO) to mix.
  */
-export const opened: Encode = ({ pageCache, requests, view }, out, result, node, request) => {
+export const opened: Encode = (protocol, out, result, node, request) => {
+  const { backings, pageCache, requests, view } = protocol;
   clear(view, out, abi.OPEN_OUT_BYTES);
   if (node.kind === 'directory') return abi.OPEN_OUT_BYTES;
   setU64(view, out + abi.OPEN_OUT_FH, requests.handle[request]!);
+  const backing = node.kind === 'disk' ? backings.of(node.disk) : 0;
+  if (backing !== 0) {
+    view.setUint32(out + abi.OPEN_OUT_FLAGS, abi.FOPEN_PASSTHROUGH, true);
+    view.setUint32(out + abi.OPEN_OUT_BACKING_ID, backing, true);
+    return abi.OPEN_OUT_BYTES;
+  }
   const isDirect = node.kind === 'control' || !pageCache;
   const keeps = result === 1 ? abi.FOPEN_KEEP_CACHE : 0;
   const flags = isDirect ? abi.FOPEN_DIRECT_IO | abi.FOPEN_PARALLEL_DIRECT_WRITES : keeps;

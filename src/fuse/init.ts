@@ -26,6 +26,12 @@ const WANTED_FLAGS =
   abi.INIT_EXT;
 const WANTED_FLAGS2 = abi.DIRECT_IO_ALLOW_MMAP;
 
+/**
+ * How many file systems may lie on each other below a mount with passthrough, itself counted: all that
+ * Linux allows. So an image may lie on overlayfs; in return overlayfs cannot lie on the mount.
+ */
+const STACK_DEPTH = 2;
+
 /** The protocol that kernel and daemon agreed on. */
 export interface Negotiated {
   /** 0: nothing yet. */
@@ -46,9 +52,16 @@ export const EVERYTHING: Negotiated = {
 /**
  * Reads the `length` bytes of struct fuse_init_in at `at`. With a newer major version nothing is agreed
  * yet: the reply states ours, and the kernel sends INIT again in that version.
+ * @param passthrough Ask for it: the kernel then treats the mount as one that lies on others.
  * @returns 0, or -EPROTO for a kernel older than 7.28.
  */
-export function negotiate(view: DataView, at: number, length: number, agreed: Negotiated): number {
+export function negotiate(
+  view: DataView,
+  at: number,
+  length: number,
+  agreed: Negotiated,
+  passthrough: boolean,
+): number {
   const major = view.getUint32(at + abi.INIT_IN_MAJOR, true);
   const minor = view.getUint32(at + abi.INIT_IN_MINOR, true);
   if (major < abi.FUSE_MAJOR || (major === abi.FUSE_MAJOR && minor < abi.FUSE_MINOR_MIN)) {
@@ -60,7 +73,7 @@ export function negotiate(view: DataView, at: number, length: number, agreed: Ne
   const offered2 = extended ? view.getUint32(at + abi.INIT_IN_FLAGS2, true) : 0;
   agreed.minor = Math.min(minor, abi.FUSE_MINOR);
   agreed.flags = offered & WANTED_FLAGS;
-  agreed.flags2 = offered2 & WANTED_FLAGS2;
+  agreed.flags2 = offered2 & (WANTED_FLAGS2 | (passthrough ? abi.PASSTHROUGH : 0));
   agreed.maxReadahead = view.getUint32(at + abi.INIT_IN_MAX_READAHEAD, true);
   return 0;
 }
@@ -80,6 +93,8 @@ export function encodeInit(
   view.setUint32(out + abi.INIT_OUT_MAX_READAHEAD, agreed.maxReadahead, true);
   view.setUint32(out + abi.INIT_OUT_FLAGS, agreed.flags, true);
   view.setUint32(out + abi.INIT_OUT_FLAGS2, agreed.flags2, true);
+  const isPassing = (agreed.flags2 & abi.PASSTHROUGH) !== 0;
+  view.setUint32(out + abi.INIT_OUT_STACK_DEPTH, isPassing ? STACK_DEPTH : 0, true);
   view.setUint16(out + abi.INIT_OUT_MAX_BACKGROUND, maxBackground, true);
   view.setUint16(out + abi.INIT_OUT_CONGESTION, (maxBackground * 3) >> 2, true);
   view.setUint32(out + abi.INIT_OUT_MAX_WRITE, maxWrite, true);

@@ -2,6 +2,7 @@ import type { Requests } from '../plane/requests.js';
 import type { DiskService } from '../plane/transport.js';
 import type { Tree, TreeNode } from '../tree/tree.js';
 import type { Attributes } from './attributes.js';
+import type { BackingFiles } from './backing-files.js';
 import type { Files } from './files.js';
 import type { Negotiated } from './init.js';
 
@@ -19,6 +20,7 @@ export interface Protocol {
   readonly files: Files;
   readonly attributes: Attributes;
   readonly pageCache: boolean;
+  readonly backings: BackingFiles;
   /** Set by INIT. */
   readonly agreed: Negotiated;
 }

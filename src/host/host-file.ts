@@ -37,6 +37,8 @@ export class HostFile implements OpenFile {
   #claim = -1;
   /** What it is locked for. */
   #locked: 'reading' | 'writing' | null = null;
+  /** The kernel has it, and keeps its locks; -1 without one. */
+  #backing = -1;
   /** All descriptors of this file. */
   readonly #descriptors: number[] = [];
 
@@ -167,6 +169,18 @@ export class HostFile implements OpenFile {
     return served;
   }
 
+  /**
+   * Opens the file once more, to be written by the kernel itself. The kernel keeps what it is given open,
+   * and so locked, as long as a program has it open, whatever becomes of this process.
+   *
+   * @throws SluiceError exit code 1
+   */
+  serveKernel(): number {
+    this.#backing = this.#keep(openAs(this.path, this.link, constants.O_RDWR | O_CLOEXEC));
+    if (this.#locked) lockAlso(this.#backing, this.path, this.#locked === 'writing');
+    return this.#backing;
+  }
+
   read(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length; ) {
@@ -179,10 +193,13 @@ export class HostFile implements OpenFile {
 
   /**
    * Gives the locks up, before the file is closed. Call it where no request is under way: a ring keeps the
-   * descriptors of its requests, and with them the locks, for a while after everything is done.
+   * descriptors of its requests, and with them the locks, for a while after everything is done. Not those
+   * of a file that the kernel writes: a program may still have it open.
    */
   unlock(): void {
-    for (const descriptor of this.#descriptors) unlockAll(descriptor);
+    for (const descriptor of this.#descriptors) {
+      if (descriptor !== this.#backing) unlockAll(descriptor);
+    }
     this.#locked = null;
   }
 

@@ -13,7 +13,7 @@ import type { Resume } from './waiters.js';
  * The caller holds a lock on the range of each task that changes the image; see `lockUnit`.
  */
 export interface Driver {
-  /** Virtual size, a multiple of 512. Changes as the image grows or shrinks. */
+  /** Virtual size, a multiple of 512 unless the image is `shared`. Changes as it grows or shrinks. */
   readonly size: number;
   /** Offsets and lengths of host I/O are multiples of this power of two, at most 4096; 1: any. */
   readonly alignment: number;

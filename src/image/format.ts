@@ -35,6 +35,8 @@ export interface Format {
   create?(path: string, backing: Backing): void;
   /** Its layers load metadata, and share the bound of the caches. */
   readonly hasMetadata: boolean;
+  /** An image is its host file, byte for byte, so that others may read and write the file itself. */
+  readonly isItsFile?: true;
   /** @param files The engine's handles of `config.files`. */
   makeLayer(config: LayerConfig, files: readonly number[], io: LayerIo): Layer;
   /**

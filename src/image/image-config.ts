@@ -30,6 +30,8 @@ export interface ImageConfig {
   /** The image's own file is a block device. */
   blockDevice: boolean;
   growable: boolean;
+  /** The kernel writes its file too, so its size is what the host says; missing: nobody else does. */
+  shared?: boolean | undefined;
   /** Bound of the metadata caches, bytes. Small values are raised. */
   cacheBytes: number;
   /** Methods by which its clusters may be compressed. */

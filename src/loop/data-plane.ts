@@ -1,4 +1,5 @@
 import type { Memory } from '../buffers/memory.js';
+import { BackingFiles } from '../fuse/backing-files.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher } from '../fuse/dispatch.js';
 import { UringEngine } from '../host/uring-engine.js';
@@ -49,6 +50,13 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     figures: (news) => send({ kind: 'figures', news }),
   });
   const session = new DeviceSession(ring, fuseFile, memory, warn);
+  const backings = new BackingFiles(config.disks, config.fuse);
+  const initialised = (accepted: boolean): void => {
+    if (!accepted)
+      throw new Error('this kernel speaks FUSE 7.27 or older; 7.28 (Linux 4.20) is needed');
+    backings.open(dispatcher.agreed);
+    send({ kind: 'ready' });
+  };
   const dispatcher = new Dispatcher({
     memory,
     disks: plane,
@@ -56,7 +64,8 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     wire: session,
     owner: config.owner,
     pageCache: config.pageCache,
-    initialised: (accepted) => initialised(accepted, send),
+    backings,
+    initialised,
     trace: config.verbose ? info : null,
   });
   plane.connect(dispatcher);
@@ -68,7 +77,11 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
       plane.completed(message.request, 0);
     } else if (message.kind === 'release') plane.releaseWaiting();
     else if (message.kind === 'drain') ending.drain();
-    else ending.flush();
+    else {
+      // No OPEN can come any more.
+      backings.close();
+      ending.flush();
+    }
   };
   const wake = new Wake(ring, wakeFile, config.inbox, handle);
   const disconnected = (errno: number): void => {
@@ -77,10 +90,4 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   };
   const parts = { ring, plane, session, dispatcher, memory, wake, ending, disconnected, now };
   return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
-}
-
-function initialised(accepted: boolean, send: (message: FromPlane) => void): void {
-  if (!accepted)
-    throw new Error('this kernel speaks FUSE 7.27 or older; 7.28 (Linux 4.20) is needed');
-  send({ kind: 'ready' });
 }

@@ -28,7 +28,8 @@ function main(config: PlaneConfig): void {
     buildDataPlane(config, surroundings).loop.run();
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
-    send({ kind: 'refused', message: error.message, errno: error.errno });
+    const { message, errno, exitCode } = error;
+    send({ kind: 'refused', message, errno, exitCode });
   }
 }
 

@@ -10,7 +10,7 @@ import { Counters, type FigureNews } from '../throttle/stats.js';
 import { Throttle } from '../throttle/throttle.js';
 import { ControlTree } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
-import { type Disk, diskSize, type ServedImage } from './disk.js';
+import { type Disk, diskSize, isPassedThrough, type ServedImage } from './disk.js';
 import { FlushLosses } from './flush-losses.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
@@ -99,7 +99,8 @@ function devicesOf({ disks }: AssemblyConfig): number[] {
 
 function snapshotOf(disk: Disk): ImageSnapshot {
   const { name, path, format, readOnly } = disk.config;
-  return { name, path, format, size: diskSize(disk), readOnly };
+  const size = diskSize(disk);
+  return { name, path, format, size, readOnly, passthrough: isPassedThrough(disk) };
 }
 
 /** Makes the io of an image, given a function that tells its disks by their numbers. */
@@ -134,7 +135,7 @@ function makeDisks(
       image = made;
       images.set(disk.image, made);
     }
-    const member = members.addImage(name);
+    const member = disk.backing === undefined ? members.addImage(name) : members.addPassed(name);
     // Devices beyond the list count as the last one.
     const at = devices.indexOf(disk.device);
     const device = at === -1 ? devices.length - 1 : at;

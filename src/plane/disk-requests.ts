@@ -4,9 +4,10 @@ import { FALLOC_KEEP_SIZE, SEEK_DATA } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { SIZE_MAX } from '../util/units.js';
-import { type Disk, diskSize, type ServedImage } from './disk.js';
+import { type Disk, diskSize, isPassedThrough, type ServedImage } from './disk.js';
 import * as operation from './operation.js';
 import type { Parts } from './parts.js';
+import { PASSED, passedThrough } from './passed-through.js';
 import { lockRange } from './range-locks.js';
 import { NONE } from './requests.js';
 
@@ -39,6 +40,9 @@ export class DiskRequests {
   /** Begins the operation of a request: its result, or DEFERRED. */
   begin(request: number): number {
     const { offset, mode, length, operation: asked } = this.#parts.requests;
+    if (PASSED.has(asked[request]!) && isPassedThrough(this.#disk(request))) {
+      return this.#passed(request, asked[request]!);
+    }
     switch (asked[request]) {
       case operation.READ:
         return this.#read(request, offset[request]!, length[request]!);
@@ -62,6 +66,11 @@ export class DiskRequests {
         assert(asked[request] === operation.REFRESH_ALL, `no operation ${asked[request]}`);
         return this.#admission.runUncharged(request, this.#refreshAll(request));
     }
+  }
+
+  #passed(request: number, asked: number): number {
+    const task = passedThrough(request, asked, this.#parts.requests, this.#disk(request).image);
+    return this.#admission.runUncharged(request, task);
   }
 
   #disk(request: number): Disk {
@@ -195,11 +204,16 @@ export class DiskRequests {
 
   #open(request: number, mode: number): number {
     const { requests } = this.#parts;
-    const { config, image } = this.#disk(request);
+    const disk = this.#disk(request);
+    const { config, image } = disk;
     if ((mode & operation.FOR_WRITING) !== 0 && config.readOnly) return -ERRNO.EROFS;
     requests.handle[request] = ++this.#newestHandle;
     const shrinks = config.growable && image.driver.shrinks;
     const truncates = shrinks && (mode & operation.TRUNCATE) !== 0;
+    if (truncates && isPassedThrough(disk)) {
+      requests.length[request] = 0;
+      return this.#passed(request, operation.RESIZE);
+    }
     const result = truncates ? this.#resize(request, 0) : 0;
     if (result !== 0 || (mode & operation.LOOK) === 0) return result;
     return this.#admission.runUncharged(request, this.#look(request));

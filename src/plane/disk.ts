@@ -25,6 +25,8 @@ export interface DiskConfig {
   mode: number;
   /** The owner of the file in the mount; missing: the mounting user. */
   owner?: Owner | undefined;
+  /** A descriptor for the kernel, which reads and writes the file by itself; missing: this program does. */
+  backing?: number | undefined;
   /** Bytes that the host has allocated for the image, and its times. */
   allocated: number;
   times: HostTimes;
@@ -48,13 +50,18 @@ export interface ServedImage {
 export interface Disk {
   readonly config: DiskConfig;
   readonly image: ServedImage;
-  /** The throttle's numbers of this member, and of the device. */
+  /** The throttle's numbers of this member, NONE for one that is passed through, and of the device. */
   readonly member: number;
   readonly device: number;
   /** Written since it was opened last. */
   written: boolean;
   /** Time of the last write as of the last open; null before. */
   openedAt: Timespec | null;
+}
+
+/** The kernel carries out its reads and writes: they are neither seen nor charged here. */
+export function isPassedThrough({ config }: Pick<Disk, 'config'>): boolean {
+  return config.backing !== undefined;
 }
 
 /** Size of the file that shows the disk, bytes. */

@@ -18,6 +18,8 @@ export class Members implements Membership {
   readonly #processes: Processes;
   readonly #hidesCallers: boolean;
   readonly #images = new Map<string, number>();
+  /** Images that are passed through. No request for them is ever charged. */
+  readonly #passed = new Set<string>();
   readonly #rules = new Rules();
   readonly #threads: ThreadCache;
   /** Members of removed rules, in the root group, until their last request has ended. */
@@ -39,6 +41,12 @@ export class Members implements Membership {
     const member = this.#throttle.createMember(formatMember({ kind: 'image', name }));
     this.#images.set(name, member);
     return member;
+  }
+
+  /** A new image that no group has, because the kernel carries out its reads and writes: no member. */
+  addPassed(name: string): number {
+    this.#passed.add(name);
+    return NONE;
   }
 
   /**
@@ -114,6 +122,11 @@ export class Members implements Membership {
     if (group.parent !== null && group.children.size > 0) {
       const what = 'the group has groups below it; members live in groups without';
       throw refuse(`${name}: ${what}`, 'EBUSY');
+    }
+    if (member.kind === 'image' && this.#passed.has(member.name)) {
+      const what =
+        'passed through: the kernel carries out its reads and writes, so no group has it';
+      throw refuse(`${name}: ${what}; mount it without --passthrough`, 'EBUSY');
     }
     if (member.kind === 'image' && !this.#images.has(member.name)) {
       const known = [...this.#images.keys()].join(', ');

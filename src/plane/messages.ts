@@ -28,8 +28,8 @@ export interface PlaneConfig extends GroupsConfig {
 export type PlaneEvent =
   /** The kernel's INIT has been answered. */
   | { kind: 'ready' }
-  /** A group or an assignment cannot be made as asked. */
-  | { kind: 'refused'; message: string; errno: string }
+  /** A group or an assignment cannot be made as asked, or the kernel passes no files through. */
+  | { kind: 'refused'; message: string; errno: string; exitCode: number }
   /** The kernel has ended the session, because the mount was unmounted. */
   | { kind: 'disconnected' }
   /** No request is under way any more, and none is taken. */

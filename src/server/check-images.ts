@@ -2,11 +2,12 @@ import { describeUse } from '../host/device-use.js';
 import { emptyProblem } from '../image/describe.js';
 import { checkAllUsed } from '../image/named-files.js';
 import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
+import { passthroughProblem } from '../image/passthrough.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
 
 /** The part of a mount's configuration that its images are looked at for. */
-type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable'>;
+type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable' | 'passthrough'>;
 
 /**
  * Looks at every image before a daemon is started. Opening them is the daemon's business.
@@ -35,16 +36,26 @@ export function checkImages(config: Checked, warn: (text: string) => void): void
   checkAllUsed(config.images[0]?.named, chains);
 }
 
+/** @throws SluiceError exit code 3 for an image whose file the kernel cannot read and write by itself */
+export function checkPassable({ file, format }: OpenLayer): void {
+  const problem = passthroughProblem(file, format);
+  if (problem === null) return;
+  const message = `${file.path}: cannot be passed through: ${problem}`;
+  throw new SluiceError(message, 'EOPNOTSUPP', EXIT_IMAGE);
+}
+
 /** @returns Its layers, closed. */
 function checkImage(
   image: ImageConfig,
-  { readOnly, growable }: Checked,
+  { readOnly, growable, passthrough }: Checked,
   warn: (text: string) => void,
 ): OpenChain {
   const { path } = image;
   const chain = openChain(path, image);
   try {
-    const { file } = chain.layers[0]!;
+    const [top] = chain.layers as [OpenLayer];
+    const { file } = top;
+    if (passthrough.includes(image.name)) checkPassable(top);
     const [problem] = emptyProblem(file);
     const mayBeEmpty = growable && !readOnly && !file.blockDevice;
     if (problem !== undefined && !mayBeEmpty) {

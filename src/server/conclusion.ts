@@ -1,6 +1,6 @@
 import type { Unflushed } from '../plane/last-flush.js';
 import { errnoName, hostErrorText } from '../util/errno.js';
-import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import type { ImageConfig } from './config.js';
 import type { End } from './lifecycle.js';
 
@@ -46,7 +46,7 @@ export function conclude(end: End, images: Images): Conclusion {
       );
     }
     case 'refused':
-      return unfinished(new SluiceError(cause.message, cause.errno, EXIT_USAGE));
+      return unfinished(new SluiceError(cause.message, cause.errno, cause.exitCode));
     case 'crashed': {
       if (!wasServing) return unfinished(notStarted(cause.message));
       const message = `the daemon died: ${cause.message}; the mount has been aborted`;

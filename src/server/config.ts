@@ -19,6 +19,8 @@ export interface MountConfig extends GroupsConfig {
   images: ImageConfig[];
   readOnly: boolean;
   growable: boolean;
+  /** Names of the images whose files the kernel reads and writes by itself. */
+  passthrough: string[];
   /** Open images with O_DIRECT where the host file allows it. */
   direct: boolean;
   cache: 'none' | 'page';
@@ -44,5 +46,5 @@ export interface MountConfig extends GroupsConfig {
 /** The part of a mount's configuration that its disks depend on. */
 export type DiskOptions = Pick<
   MountConfig,
-  'images' | 'owner' | 'mode' | 'readOnly' | 'growable' | 'direct' | 'metadataCache'
+  'images' | 'owner' | 'mode' | 'readOnly' | 'growable' | 'direct' | 'metadataCache' | 'passthrough'
 >;

@@ -7,6 +7,7 @@ import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../imag
 import { notWritable } from '../image/refusal.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { checkPassable } from './check-images.js';
 import type { DiskOptions, ImageConfig } from './config.js';
 import type { Log } from './log.js';
 
@@ -64,7 +65,11 @@ async function openDisk(
   const top = chain.layers[0]!;
   if (!readOnly) checkWritable(top, image);
   const growable = config.growable && !readOnly && top.image.canGrow;
-  const directBlock = config.direct ? largestBlock(chain, readOnly, growable) : 0;
+  const isPassed = config.passthrough.includes(image.name);
+  if (isPassed) checkPassable(top);
+  // Programs use the page cache of a file that is passed through, or not, as they like: so does the daemon.
+  const isDirect = config.direct && !isPassed;
+  const directBlock = isDirect ? largestBlock(chain, readOnly, growable) : 0;
   // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
@@ -73,6 +78,7 @@ async function openDisk(
     const isTop = file === top.file || top.image.dataFiles.includes(file);
     return file.serve({ readOnly: readOnly || !isTop, directBlock });
   });
+  const backing = isPassed ? top.file.serveKernel() : undefined;
   for (const file of files) file.checkName();
   const first = served[0]!;
   return {
@@ -85,6 +91,7 @@ async function openDisk(
       alignment: Math.max(...served.map((file) => file.alignment)),
       blockDevice: first.blockDevice,
       growable,
+      shared: isPassed,
       cacheBytes: config.metadataCache,
       methods,
       writing,
@@ -96,6 +103,7 @@ async function openDisk(
     owner: config.owner ?? undefined,
     readOnly,
     growable,
+    backing,
     allocated: first.allocated,
     times: first.times,
   };

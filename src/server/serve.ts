@@ -2,6 +2,7 @@ import { MAX_IO_BYTES } from '../buffers/memory.js';
 import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { MountRequest } from '../fuse/mount-options.js';
+import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
@@ -16,6 +17,7 @@ export const serve: Serve = async (config, log, start) => {
   const claim = claimMountpoint(config.mountpoint);
   try {
     const transport = await chooseTransport(config.transport);
+    if (transport.kind === 'fuse-native') refusePassthrough(config);
     log.info(transportLine(transport));
     const worker = transport.kind === 'uring' ? new PlaneWorker() : null;
     let opened: OpenDisks | null = null;
@@ -32,6 +34,12 @@ export const serve: Serve = async (config, log, start) => {
     claim.release();
   }
 };
+
+function refusePassthrough({ passthrough: [name] }: MountConfig): void {
+  if (name === undefined) return;
+  const why = 'the transport here is fuse-native, which does not know passthrough';
+  throw new SluiceError(`--passthrough ${name}: ${why}; leave it out`, 'EOPNOTSUPP', EXIT_MOUNT);
+}
 
 async function startSession(
   config: MountConfig,

@@ -47,6 +47,11 @@ export const fcntl = declare<[number, number, number]>(
   'int fcntl(int fd, int command, int argument)',
 );
 
+/** ioctl(2) with memory as argument. */
+export const ioctl = declare<[number, number, DataView]>(
+  'int ioctl(int fd, ulong command, void *argument)',
+);
+
 /** poll(2) over `count` struct pollfd of 8 bytes: fd i32@0, events u16@4, revents u16@6. */
 export const poll = declare<[DataView, number, number]>(
   'int poll(void *fds, ulong count, int timeout)',

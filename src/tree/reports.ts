@@ -114,8 +114,9 @@ function parseMount(depthText: string, cost: string): Mount {
 
 /** A line of `images` for each. */
 export function formatImages(images: readonly ImageSnapshot[]): string {
-  const lines = images.map(({ name, format, size, readOnly, path }) => {
+  const lines = images.map(({ name, format, size, readOnly, passthrough, path }) => {
     const words = [`format=${format}`, `size=${size}`, `read_only=${readOnly ? 1 : 0}`];
+    words.push(`passthrough=${passthrough ? 1 : 0}`);
     return `${escapeName(name)} ${words.join(' ')} path=${escapeName(path)}\n`;
   });
   return lines.join('');
@@ -132,6 +133,7 @@ export function parseImages(text: string): ImageSnapshot[] {
       format: pairs.get('format') ?? '',
       size: Number(pairs.get('size') ?? 0),
       readOnly: pairs.get('read_only') === '1',
+      passthrough: pairs.get('passthrough') === '1',
     };
   });
 }

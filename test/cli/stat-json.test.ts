@@ -68,5 +68,6 @@ test('sluice stat --json has the images of the mount', (t) => {
     format: 'qcow2',
     size: 1_048_576,
     readOnly: true,
+    passthrough: false,
   });
 });

@@ -23,7 +23,8 @@ function setUp() {
     list: (group) => [...group.members],
   };
   for (const name of ['web', String.raw`my\040disk`]) throttle.createMember(name);
-  const image = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, readOnly: false };
+  const state = { readOnly: false, passthrough: false };
+  const image = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, ...state };
   const control = new Control(
     throttle,
     members,
@@ -141,4 +142,24 @@ test('a snapshot is plain data with all groups, and stays as it was', (t) => {
   t.like(root!.mount, { depth: 'auto', cost: 'linear' });
   t.false('mount' in gold!);
   t.is(gold!.pressure.some.totalUs, 0);
+});
+
+test('the root group promises nothing that an image which is passed through would not keep', (t) => {
+  const { control, image } = setUp();
+  image.passthrough = true;
+  const promises: Changes[] = [
+    { limits: { bps: 1000 } },
+    { limits: { wiops: 1 } },
+    { bursts: { bps: { rate: 2000, seconds: 5 } }, limits: { bps: 1000 } },
+    { minimum: { iops: 5 } },
+    { latencyTarget: 2_000_000 },
+  ];
+  for (const changes of promises) {
+    const error = t.throws(() => control.apply('', changes), { instanceOf: SluiceError });
+    t.is(error?.errno, 'EBUSY', JSON.stringify(changes));
+    t.true(error?.message.includes('web, which is passed through'));
+    t.notThrows(() => control.apply('gold', changes));
+  }
+  const harmless = { limits: NO_LIMITS, bursts: NO_BURSTS, minimum: { bps: 0 }, weight: 50 };
+  t.notThrows(() => control.apply('', { ...harmless, latencyTarget: Infinity, depth: 8 }));
 });

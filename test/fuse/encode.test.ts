@@ -1,4 +1,5 @@
 import test from 'ava';
+import { BackingFiles } from '../../src/fuse/backing-files.js';
 import {
   DISK,
   DISK_ATTRIBUTES,
@@ -11,6 +12,8 @@ import {
 } from './exchange.js';
 
 const LOOKUP = 1;
+const GETATTR = 3;
+const OPEN = 14;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
@@ -97,3 +100,30 @@ for (const node of [DISK, IO_MAX]) {
     t.is(new Exchange().send(LOOKUP, node, nameBytes('web.raw')), -ENOTDIR);
   });
 }
+
+/** `web.raw`, disk 7, is passed through under the ID 9. */
+function passed(): BackingFiles {
+  const disks = Array.from({ length: 8 }, (_, index) => ({
+    name: 'web',
+    backing: index === 7 ? 5 : undefined,
+  }));
+  const backings = new BackingFiles(disks, 3, () => 9);
+  backings.open({ flags2: 1 << 5 });
+  return backings;
+}
+
+for (const pageCache of [false, true]) {
+  test(`OPEN of a disk that is passed through names its file alone, page cache ${pageCache}`, (t) => {
+    const exchange = new Exchange(pageCache, false, passed());
+    const answer = exchange.send(OPEN, DISK, hex('flags 02000000', 'open_flags 00000000'));
+    t.deepEqual(
+      (answer as Uint8Array).subarray(8),
+      hex('open_flags 80000000', 'backing_id 09000000'),
+    );
+  });
+}
+
+test('the kernel is not to keep the attributes of a disk that is passed through', (t) => {
+  const attributes = new Exchange(false, false, passed()).send(GETATTR, DISK, new Uint8Array(16));
+  t.deepEqual((attributes as Uint8Array).subarray(0, 8), hex('valid 0000000000000000'));
+});

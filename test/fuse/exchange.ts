@@ -6,6 +6,7 @@ import {
   slotOffset,
   timesOffset,
 } from '../../src/buffers/memory.js';
+import type { BackingFiles } from '../../src/fuse/backing-files.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
 import { NO_REPLY } from '../../src/fuse/protocol.js';
 import * as operation from '../../src/plane/operation.js';
@@ -172,8 +173,11 @@ export class Exchange {
   readonly written: string[] = [];
   writeAnswer = 0;
 
-  /** @param writable `io.max` can be written, and groups can be made and removed. */
-  constructor(pageCache = false, writable = false) {
+  /**
+   * @param writable `io.max` can be written, and groups can be made and removed.
+   * @param backings Missing: no disk is passed through.
+   */
+  constructor(pageCache = false, writable = false, backings?: BackingFiles) {
     this.tree.addDisk(this.tree.root, 'web.raw', 7);
     const groups = this.tree.addDirectory(this.tree.root, '.groups');
     const write = (bytes: Uint8Array): number => {
@@ -193,6 +197,7 @@ export class Exchange {
       wire: { send: (request, offset, length) => this.#sent(request, offset, length) },
       owner: { uid: 1000, gid: 100 },
       pageCache,
+      ...(backings === undefined ? {} : { backings }),
       initialised: (accepted) => {
         this.accepted = accepted;
       },

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { BackingFiles } from '../../src/fuse/backing-files.js';
 import { Exchange, hex } from './exchange.js';
 
 const INIT = 26;
@@ -143,4 +144,13 @@ test('INIT of 16 bytes has no second word of flags, whatever lies behind it', (t
 
 test('INIT of 15 bytes is refused', (t) => {
   t.is(new Exchange().send(INIT, 0, hex('x 07*15')), -EIO);
+});
+
+test('with a disk to pass through we ask for passthrough, over one more file system below', (t) => {
+  const backings = new BackingFiles([{ name: 'web', backing: 5 }]);
+  const exchange = new Exchange(false, false, backings);
+  const version = ['major 07000000', 'minor 2d000000', 'readahead 00000200'];
+  const request = init(...version, 'flags 00000040', 'flags2 ffffffff', 'unused 00*44');
+  const reply = exchange.send(INIT, 0, request) as Uint8Array;
+  t.deepEqual(reply.subarray(32, 40), hex('flags2 30000000', 'max_stack_depth 02000000'));
 });

@@ -8,6 +8,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     groups: [],
     assignments: [],
     readOnly: false,
+    passthrough: [],
     growable: false,
     direct: true,
     cache: 'none',

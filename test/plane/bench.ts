@@ -87,7 +87,8 @@ export class Bench {
     const status = { allocated: 0, times: timesAt(0) };
     const { readOnly = false, growable = false } = options.config ?? {};
     const images = contents.map(({ length: hostSize }, file): ServedImage => {
-      const raw = { file, hostSize, alignment, blockDevice };
+      const shared = options.config?.backing !== undefined;
+      const raw = { file, hostSize, alignment, blockDevice, shared };
       const driver = new RawDriver(raw, {
         engine: this.host,
         memory,

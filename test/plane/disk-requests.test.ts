@@ -9,11 +9,15 @@ import {
   FSYNC,
   GETATTR,
   INIT,
+  ioBody,
   LSEEK,
   OPEN,
+  READ,
   SETATTR,
   seekBody,
   truncateBody,
+  WRITE,
+  writeBody,
 } from './bench.js';
 import { timesAt } from './fake-host.js';
 
@@ -338,4 +342,43 @@ test('a kernel that is refused does not make the mount ready', (t) => {
   const bench = new Bench({ contents: [HOST] });
   t.is(bench.answer(INIT, 0, init(27)), -EPROTO);
   t.is(bench.initialised, 0);
+});
+
+/** A disk that is passed through: the kernel has written its file up to `size` since. */
+function passed(size: number): Bench {
+  const bench = new Bench({ contents: [HOST], config: { growable: true, backing: 5 } });
+  const [file] = bench.host.files;
+  file!.resize(size);
+  file!.status.size = size;
+  return bench;
+}
+
+test('of a disk that is passed through the host tells the size, whatever was known', (t) => {
+  const grown = passed(30001);
+  t.deepEqual(allocate(grown, PUNCH_HOLE | KEEP_SIZE, 25000, 2 ** 40), NOTHING);
+  t.deepEqual(grown.host.files[0]!.log, ['allocate 25000+5001']);
+  t.is(seek(grown, 30000, SEEK_HOLE), 30001);
+  t.is(seek(grown, 30001, SEEK_HOLE), -ENXIO);
+  const attributes = grown.answer(GETATTR, DISK, new Uint8Array(16)) as Uint8Array;
+  t.is(new DataView(attributes.buffer).getUint32(24, true), 30001);
+  const cut = passed(10);
+  t.deepEqual(allocate(cut, PUNCH_HOLE | KEEP_SIZE, 10, 512), NOTHING);
+  t.deepEqual(cut.host.files[0]!.log, []);
+  // Its old size, which would have been nothing to do.
+  const answer = cut.answer(SETATTR, DISK, truncateBody(20000)) as Uint8Array;
+  t.is(new DataView(answer.buffer).getUint32(24, true), 20000);
+  t.deepEqual([cut.host.files[0]!.size, cut.size], [20000, 20000]);
+  t.is(cut.answer(SETATTR, DISK, truncateBody(2 ** 60)), -EFBIG);
+  grown.assertIdle();
+  cut.assertIdle();
+});
+
+test('a disk that is passed through is emptied by O_TRUNC, and neither read nor written here', (t) => {
+  const bench = passed(0);
+  bench.host.files[0]!.resize(512);
+  t.is((bench.answer(OPEN, DISK, OPEN_TRUNCATE) as Uint8Array).length, 16);
+  t.is(bench.host.files[0]!.size, 0);
+  t.is(bench.answer(READ, DISK, ioBody(0, 512)), -EIO);
+  t.is(bench.answer(WRITE, DISK, writeBody(0, new Uint8Array(512))), -EIO);
+  bench.assertIdle();
 });

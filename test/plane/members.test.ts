@@ -177,3 +177,11 @@ test('where nobody tells who calls, rules are refused and images are not', (t) =
   members.prepare(gold, parseMembers('web'), 0)();
   t.is(gold.members.size, 1);
 });
+
+test('an image that is passed through is in no group and cannot be moved to one', (t) => {
+  const { members, throttle, gold, write } = setUp();
+  members.addPassed('fast');
+  for (const group of [gold, throttle.root]) refused(t, 'EBUSY', () => write(group, 'fast'));
+  refused(t, 'EBUSY', () => write(gold, 'web\nfast'));
+  t.false(members.list(throttle.root, 0).some((one) => throttle.memberName(one) === 'fast'));
+});

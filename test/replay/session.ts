@@ -45,6 +45,7 @@ export function openImage(path: string, growable = false) {
   return openDisks(
     {
       ...{ readOnly: false, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
+      passthrough: [],
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },
     QUIET,

@@ -5,6 +5,7 @@ import type { ImageConfig } from '../../src/server/config.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { KIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
+const ASKED = { readOnly: false, growable: false, passthrough: [] };
 const NAMED = { dataFiles: [], backingFiles: [], untrusted: false };
 
 function image(path: string, more: Partial<ImageConfig> = {}): ImageConfig {
@@ -12,7 +13,7 @@ function image(path: string, more: Partial<ImageConfig> = {}): ImageConfig {
 }
 
 function refuses(t: ExecutionContext, images: ImageConfig[], says: string, exitCode: number): void {
-  const check = () => checkImages({ images, readOnly: false, growable: false }, () => t.fail());
+  const check = () => checkImages({ images, ...ASKED }, () => t.fail());
   const error = t.throws(check, { instanceOf: SluiceError });
   t.is(error?.message, says);
   t.is(error?.exitCode, exitCode);
@@ -23,7 +24,7 @@ test('images are looked at one by one, and what is wrong is said of the right on
   const one = sparseFile(join(folder, 'one.img'), 64 * KIB);
   const two = sparseFile(join(folder, 'two.img'), 64 * KIB);
   const empty = sparseFile(join(folder, 'empty.img'), 0);
-  const config = { images: [image(one), image(two)], readOnly: false, growable: false };
+  const config = { images: [image(one), image(two)], ...ASKED };
   t.notThrows(() => checkImages(config, () => t.fail()));
   const twice = `${one}: given twice; an image can be mounted once`;
   refuses(t, [image(one), image(two), image(one)], twice, 2);
@@ -38,4 +39,23 @@ test('a file that no image uses is refused', (t) => {
   const named = { ...NAMED, dataFiles: [one] };
   const says = `--data-file ${one}: no image has this data file; sluice info shows what they have`;
   refuses(t, [image(one, { named })], says, 2);
+});
+
+test('only the file of a raw image in whole sectors can be passed through', (t) => {
+  const folder = tempFolder(t);
+  const whole = sparseFile(join(folder, 'whole.img'), 64 * KIB);
+  const odd = sparseFile(join(folder, 'odd.img'), 1000);
+  const passthrough = ['x'];
+  t.notThrows(() => checkImages({ ...ASKED, images: [image(whole)], passthrough }, () => {}));
+  t.notThrows(() => checkImages({ ...ASKED, images: [image(odd)] }, () => {}));
+  const error = t.throws(
+    () => checkImages({ ...ASKED, images: [image(odd)], passthrough }, () => {}),
+    { instanceOf: SluiceError },
+  );
+  const why = 'its size, 1000 bytes, is no multiple of 512, and the kernel pads nothing';
+  t.is(
+    error?.message,
+    `${odd}: cannot be passed through: ${why}; make it one with truncate -s %512`,
+  );
+  t.is(error?.exitCode, 3);
 });

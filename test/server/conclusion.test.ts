@@ -77,6 +77,7 @@ test('of a mount that never was, or goes on, the record says nothing', (t) => {
 });
 
 test('a group that is refused is wrong usage', (t) => {
-  const event = { kind: 'refused', message: '--group a: no', errno: 'EINVAL' } as const;
+  const refused = { message: '--group a: no', errno: 'EINVAL', exitCode: 2 };
+  const event = { kind: 'refused', ...refused } as const;
   t.deepEqual(told(concluded(event, { wasServing: false })), ['--group a: no', 'EINVAL', 2]);
 });

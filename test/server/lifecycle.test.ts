@@ -11,7 +11,7 @@ const EVENTS: { readonly [Kind in Event['kind']]: Event } = {
   mounted: { kind: 'mounted' },
   failed: { kind: 'failed', error: new Error('no such file') },
   ready: { kind: 'ready' },
-  refused: { kind: 'refused', message: 'no such group', errno: 'ENOENT' },
+  refused: { kind: 'refused', message: 'no such group', errno: 'ENOENT', exitCode: 2 },
   disconnected: { kind: 'disconnected' },
   terminate: { kind: 'terminate' },
   abort: { kind: 'abort' },

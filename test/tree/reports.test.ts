@@ -76,7 +76,7 @@ test('what is written is read back', (t) => {
     'some avg10=1.25 avg60=2.50 avg300=0.01 total=77\nfull avg10=3.00 avg60=0.00 avg300=0.00 total=5',
   );
   t.is(formatDepth(group.mount!), 'auto 24');
-  const lines = `${String.raw`my\040disk format=raw size=7 read_only=0 path=/srv/my\040disk.img`}\n`;
+  const lines = `${String.raw`my\040disk format=raw size=7 read_only=0 passthrough=1 path=/srv/my\040disk.img`}\n`;
   t.is(formatImages(parseImages(lines)), lines);
 });
 

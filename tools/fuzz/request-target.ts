@@ -328,7 +328,8 @@ export const requests: Target = {
     const empty = readFileSync(path('new.qcow2'));
     const raw = Buffer.alloc(65536, 5);
     const image = { backingFormats: [], snapshot: null };
-    const options = { readOnly: false, owner: null, mode: null, growable: true, direct: false };
+    const open = { readOnly: false, growable: true, direct: false, passthrough: [] };
+    const options = { ...open, owner: null, mode: null };
     return async (input) => {
       writeFileSync(path('r.img'), raw);
       writeFileSync(path('q.qcow2'), empty);

@@ -35,6 +35,7 @@ export async function writeImage(path: string, random: Random): Promise<void> {
     {
       ...{
         readOnly: false,
+        passthrough: [],
         owner: null,
         mode: null,
         growable: true,

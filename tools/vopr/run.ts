@@ -156,6 +156,7 @@ class Run {
     return openDisks(
       {
         ...{ readOnly, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
+        passthrough: [],
         images: this.#images.map(({ plan: { name }, path, isRaw }) => {
           const format = isRaw ? 'raw' : 'qcow2';
           return { name, path, format, backingFormats: [], snapshot: null };

@@ -5,6 +5,7 @@ import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import type { Arguments } from '../declaration.js';
 import { buildMountConfig } from '../mount-config.js';
 import type { MountArguments } from '../mount-options.js';
+import { checkPassthrough } from '../passthrough-option.js';
 import { note, OutputClosed, print, progressNotes } from '../terminal.js';
 import { absolutePath, workingDirectory } from '../working-directory.js';
 
@@ -54,7 +55,9 @@ export async function handler(args: Arguments): Promise<void> {
   const asked = buildMountConfig(words, directory);
   const overlay =
     words.overlay === undefined ? null : absolutePath('--overlay', words.overlay, directory);
-  checkMountRights({ uid: process.geteuid?.() ?? 0, path: process.env.PATH ?? '' });
+  const uid = process.geteuid?.() ?? 0;
+  checkMountRights({ uid, path: process.env.PATH ?? '' });
+  checkPassthrough({ ...asked, overlay: overlay !== null }, uid === 0);
   const config = { ...asked, mountpoint: checkMountpoint(asked.mountpoint) };
   let discard = (): void => {};
   const prepare = async (): Promise<MountConfig> => {

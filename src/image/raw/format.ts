@@ -14,10 +14,11 @@ export const raw: Format = {
   probe: () => false,
   open: openRaw,
   hasMetadata: false,
+  isItsFile: true,
   makeLayer: ({ hostSize }, [file]) => new RawLayer(file!, hostSize),
-  makeDriver: ({ layers, alignment, blockDevice }, file, io) => {
+  makeDriver: ({ layers, alignment, blockDevice, shared = false }, file, io) => {
     const { hostSize } = layers[0]!;
-    return new RawDriver({ file, hostSize, alignment, blockDevice }, io);
+    return new RawDriver({ file, hostSize, alignment, blockDevice, shared }, io);
   },
 };
 

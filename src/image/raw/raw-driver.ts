@@ -22,6 +22,8 @@ export interface RawFile {
   /** See `Driver.alignment`. */
   alignment: number;
   blockDevice: boolean;
+  /** Others write the file meanwhile: its size is what `status` has found, to the byte; missing: no. */
+  shared?: boolean;
 }
 
 /**
@@ -41,19 +43,21 @@ export class RawDriver implements Driver, Readable {
   readonly #layer: RawLayer;
   readonly #file: number;
   readonly #blockDevice: boolean;
+  readonly #shared: boolean;
   #loss = 0;
 
-  constructor({ file, hostSize, alignment, blockDevice }: RawFile, io: DriverIo) {
+  constructor({ file, hostSize, alignment, blockDevice, shared = false }: RawFile, io: DriverIo) {
     this.#io = io;
     this.#layer = new RawLayer(file, hostSize);
     this.#file = file;
     this.#blockDevice = blockDevice;
+    this.#shared = shared;
     this.alignment = alignment;
     this.lockUnit = alignment;
   }
 
   get size(): number {
-    return this.#layer.size;
+    return this.#shared ? this.#layer.hostSize : this.#layer.size;
   }
 
   map(offset: number, length: number, extent: Extent): void {
@@ -196,7 +200,9 @@ export class RawDriver implements Driver, Readable {
   }
 
   *status(request: number, status: HostStatus): Task {
-    return yield this.#io.engine.status(request, this.#file, status);
+    const result = yield this.#io.engine.status(request, this.#file, status);
+    if (this.#shared && result === 0) this.#layer.resize(status.size);
+    return result;
   }
 
   takeLoss(): number {
@@ -206,7 +212,7 @@ export class RawDriver implements Driver, Readable {
   }
 
   *close(request: number, dirty: boolean): Task {
-    return dirty ? yield* this.flush(request, false) : 0;
+    return dirty || this.#shared ? yield* this.flush(request, false) : 0;
   }
 
   /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */

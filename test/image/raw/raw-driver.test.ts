@@ -127,3 +127,29 @@ test('an image of whole sectors ends in the hole that every file ends in', (t) =
   t.is(seek(image, 1023, SEEK_HOLE, 1024), 1024);
   t.is(seek(image, 1024, SEEK_HOLE, -ENXIO), -ENXIO);
 });
+
+test('a file that others write too has the size that the host tells, to the byte', (t) => {
+  let size = 5000;
+  const engine = {
+    status: (_: number, __: number, status: object) => +!Object.assign(status, { size }),
+  };
+  const raw = { file: 3, hostSize: 1000, alignment: 1, blockDevice: false, shared: true };
+  const image = new RawDriver(raw, { engine } as never);
+  t.is(image.size, 1000);
+  const status = { allocated: 0, times: null as never, size: 0 };
+  t.is(run(image.status(0, status)), 0);
+  t.deepEqual([image.size, status.size], [5000, 5000]);
+  size = 300;
+  run(image.status(0, status));
+  t.is(image.size, 300);
+});
+
+for (const shared of [false, true]) {
+  test(`the last flush of an image without writes of ours: ${shared ? 'others wrote' : 'none'}`, (t) => {
+    let flushes = 0;
+    const engine = { flush: () => +!++flushes };
+    const raw = { file: 3, hostSize: 1000, alignment: 1, blockDevice: false, shared };
+    t.is(run(new RawDriver(raw, { engine } as never).close(0, false)), 0);
+    t.is(flushes, shared ? 1 : 0);
+  });
+}
