@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { F_SETFL } from '../sys/constants.js';
 import { close, fcntl } from '../sys/libc.js';
+import { type Finished, runProgram } from '../sys/run-program.js';
 import { receiveFd, socketPair } from '../sys/unix-socket.js';
 import { ERRNO } from '../util/errno.js';
 import type { SluiceError } from '../util/errors.js';
@@ -14,11 +14,11 @@ import {
 } from './mount-errors.js';
 import { fusermountOptions, type MountPlan } from './mount-options.js';
 
-/** Far above the longest message of fusermount3. */
-const STDERR_LIMIT = 4096;
+/** An unmount takes as long as the write-back of the file system. */
+const LIMIT_MS = 0x7fffffff;
 
-/** Where the child finds its end of the socket: stdin, stdout and stderr come before it. */
-const CHILD_FD = 3;
+/** Tells fusermount3 its end of the socket: stdin, stdout and stderr come before it. */
+const COMMUNICATION = { _FUSE_COMMFD: '3' };
 
 /**
  * Mounts through the set-user-ID program fusermount3, which opens /dev/fuse, mounts and passes the
@@ -30,9 +30,9 @@ export async function mountByFusermount(plan: MountPlan): Promise<number> {
   try {
     const args = ['-o', fusermountOptions(plan), '--', plan.mountpoint];
     // The message waits in the socket once the child is gone, so that receiving never blocks.
-    const { failed, stderr } = await runFusermount(args, theirs);
+    const { code, stderr } = await runFusermount(args, theirs);
     const fd = receiveFd(ours);
-    if (failed || fd < 0) {
+    if (code !== 0 || fd < 0) {
       if (fd >= 0) close(fd);
       throw fusermountMountError(plan.mountpoint, stderr);
     }
@@ -47,29 +47,18 @@ export async function mountByFusermount(plan: MountPlan): Promise<number> {
 /** Unmounts through fusermount3. Throws a SluiceError: EBUSY, EPERM, fusermount3 missing. */
 export async function unmountByFusermount(mountpoint: string, lazy: boolean): Promise<void> {
   const args = lazy ? ['-u', '-z', '--', mountpoint] : ['-u', '--', mountpoint];
-  const { failed, stderr } = await runFusermount(args, 'ignore');
-  if (failed) throw fusermountUnmountError(mountpoint, stderr);
+  const { code, stderr } = await runFusermount(args);
+  if (code !== 0) throw fusermountUnmountError(mountpoint, stderr);
 }
 
-interface Outcome {
-  /** It ended by a signal or with a status other than 0. */
-  failed: boolean;
-  stderr: string;
-}
-
-function runFusermount(args: string[], socket: number | 'ignore'): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    // Its messages are matched below, so they must not be translated.
-    const env = { ...process.env, LC_ALL: 'C', _FUSE_COMMFD: String(CHILD_FD) };
-    const stdio = ['ignore', 'ignore', 'pipe', socket] as const;
-    const child = spawn('fusermount3', args, { env, cwd: '/', stdio: [...stdio] });
-    let stderr = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      if (stderr.length < STDERR_LIMIT) stderr += text;
-    });
-    child.once('error', (error: NodeJS.ErrnoException) => reject(spawnError(error)));
-    child.once('close', (status) => resolve({ failed: status !== 0, stderr }));
-  });
+/** @param socket Where it sends the descriptor of a mount. */
+async function runFusermount(args: string[], socket?: number): Promise<Finished> {
+  const given = socket === undefined ? {} : { env: COMMUNICATION, descriptor: socket };
+  try {
+    return await runProgram('fusermount3', args, LIMIT_MS, given);
+  } catch (error) {
+    throw spawnError(error as NodeJS.ErrnoException);
+  }
 }
 
 function spawnError(error: NodeJS.ErrnoException): Error {

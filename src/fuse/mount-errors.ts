@@ -33,7 +33,7 @@ const POINT_SENTENCES: Readonly<Record<string, string>> = {
   EACCES: 'no permission to reach the mount point',
   ELOOP: 'too many symbolic links on the way to the mount point',
   ENAMETOOLONG: 'the path of the mount point is too long',
-  ENOTCONN: 'a dead mount was left there; remove it with fusermount3 -u or umount',
+  ENOTCONN: 'a dead mount is in the way; remove it with sluice umount',
   EBUSY: 'the mount point is in use; choose another one',
   EPERM: NOT_PERMITTED,
   ENODEV: `the kernel has no FUSE; ${LOAD_MODULE}`,

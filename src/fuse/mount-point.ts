@@ -1,31 +1,50 @@
 import { realpathSync, statSync } from 'node:fs';
+import { findProgram } from '../sys/files.js';
 import { type MountEntry, readMountTable, topMount } from '../sys/mount-table.js';
+import { SluiceError } from '../util/errors.js';
 import { mountError, pointError } from './mount-errors.js';
 
 /** File system type that the mount table shows for our mounts. */
 export const FUSE_TYPE = 'fuse.sluice';
 
 /**
- * Makes sure that `mountpoint` is a directory without a mount of ours on it.
- * Returns its path without symbolic links. Throws ENOENT, ENOTDIR, EBUSY, EACCES, ENOTCONN.
+ * Makes sure that `mountpoint` (absolute) is a directory without a mount on it.
+ * Returns its path without symbolic links. Throws EBUSY, ENOENT, ENOTDIR, EACCES, ENOTCONN.
  */
 export function checkMountpoint(mountpoint: string): string {
-  const path = ask(mountpoint, () => realpathSync.native(mountpoint));
-  // Before stat(2), which would ask the daemon of a mount that is there already, and wait for it.
-  if (ourMount(path) !== null) {
-    throw mountError(`${mountpoint}: sluice is mounted there; first: sluice umount`, 'EBUSY');
-  }
-  const found = ask(mountpoint, () => statSync(path));
-  if (!found.isDirectory()) throw pointError(mountpoint, 'ENOTDIR');
-  return path;
-}
-
-function ask<T>(mountpoint: string, call: () => T): T {
+  // Before the path is looked at: stat(2) of a mount whose daemon hangs does not return.
+  refuseMounted(mountpoint);
   try {
-    return call();
+    const path = realpathSync.native(mountpoint);
+    refuseMounted(path);
+    if (statSync(path).isDirectory()) return path;
   } catch (error) {
+    if (error instanceof SluiceError) throw error;
     throw pointError(mountpoint, (error as NodeJS.ErrnoException).code ?? 'EIO');
   }
+  throw pointError(mountpoint, 'ENOTDIR');
+}
+
+function refuseMounted(path: string): void {
+  const mount = topMount(readMountTable(), path);
+  if (mount === null) return;
+  const what =
+    mount.type === FUSE_TYPE
+      ? `sluice is mounted there; first: sluice umount ${path}`
+      : `it is a mount point already (${mount.type}); choose another directory`;
+  throw mountError(`${path}: busy: ${what}`, 'EBUSY');
+}
+
+/**
+ * Checks that a user can mount: root needs nothing, other users need fusermount3.
+ *
+ * @param path $PATH.
+ * @throws SluiceError ENOENT, exit code 4
+ */
+export function checkMountRights(uid: number, path: string | undefined): void {
+  if (uid === 0 || findProgram('fusermount3', path) !== null) return;
+  const what = 'fusermount3 is missing, and only root can mount without it; install fuse3';
+  throw mountError(what, 'ENOENT');
 }
 
 /** The mount of ours that is on top at `path` (absolute, resolved), null if there is none. */

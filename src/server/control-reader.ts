@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 
 /**
  * A program: prints the control files of a mount as JSON. It runs apart from the command that needs
- * them, because reading from a mount whose daemon hangs may never return (see run-limited.ts).
+ * them, because reading from a mount whose daemon hangs may never return (see run-program.ts).
  *
  *     control-reader.js MOUNTPOINT GROUP [FILE...]
  *

@@ -12,7 +12,7 @@ import { withParents } from '../control/group-name.js';
 
 /**
  * A program: writes control files of one group. It runs apart from the command that needs it,
- * because a call on a mount whose daemon hangs may never return (see run-limited.ts).
+ * because a call on a mount whose daemon hangs may never return (see run-program.ts).
  *
  *     control-writer.js '{"mountpoint": "/mnt/s", "group": "gold", "change": null, "settings": []}'
  *

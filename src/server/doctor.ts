@@ -1,8 +1,6 @@
-import { constants } from 'node:fs';
-import { access, open } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import { release } from 'node:os';
-import { join } from 'node:path';
-import { readText } from '../sys/files.js';
+import { findProgram, readText } from '../sys/files.js';
 import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
 import { chooseTransport, type Transport } from './transport.js';
 
@@ -38,18 +36,6 @@ const RIGHTS = 'mount rights';
 /** Number of the capability that mount(2) asks for. */
 const CAP_SYS_ADMIN = 21n;
 
-async function findProgram(name: string): Promise<string | null> {
-  for (const folder of (process.env.PATH ?? '').split(':')) {
-    const path = join(folder, name);
-    const found = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return path;
-  }
-  return null;
-}
-
 function check(name: string, ok: boolean, found: string, advice: string): Check {
   return { name, state: ok ? 'yes' : 'no', found, advice: ok ? '' : advice };
 }
@@ -62,11 +48,13 @@ function checkKernel(): Check {
 }
 
 /** Opened for real: where a container may not use devices, access(2) says yes all the same. */
-async function checkDevice(): Promise<Check> {
-  const error = await open('/dev/fuse', 'r+').then(
-    (file) => file.close().then(() => null),
-    (reason: NodeJS.ErrnoException) => reason.code ?? 'EIO',
-  );
+function checkDevice(): Check {
+  let error: string | null = null;
+  try {
+    closeSync(openSync('/dev/fuse', 'r+'));
+  } catch (reason) {
+    error = (reason as NodeJS.ErrnoException).code ?? 'EIO';
+  }
   const advice =
     error === 'ENOENT'
       ? 'load the module with modprobe fuse, or in a container pass --device /dev/fuse'
@@ -88,9 +76,9 @@ function checkFuseUring(): Check {
 }
 
 /** root mounts by itself, others by a program that may. */
-async function checkRights(): Promise<Check> {
+function checkRights(): Check {
   if (process.geteuid?.() !== 0) {
-    const path = await findProgram('fusermount3');
+    const path = findProgram('fusermount3');
     const found = path === null ? 'neither root nor fusermount3' : 'by fusermount3';
     return check(RIGHTS, path !== null, found, 'apt-get install fuse3, or run it as root');
   }
@@ -100,8 +88,8 @@ async function checkRights(): Promise<Check> {
   return check(RIGHTS, may, found, 'in a container pass --cap-add SYS_ADMIN');
 }
 
-async function checkFusermount(): Promise<Check> {
-  const path = await findProgram('fusermount3');
+function checkFusermount(): Check {
+  const path = findProgram('fusermount3');
   return check('fusermount3', path !== null, path ?? 'not found', 'apt-get install fuse3');
 }
 
@@ -149,12 +137,12 @@ export async function diagnose(): Promise<Diagnosis> {
   const checks = [
     checkKernel(),
     checkFuseVersion(),
-    await checkDevice(),
+    checkDevice(),
     check('io_uring', ring.error === null, ring.error ?? ring.found, ring.advice),
     await checkNative(),
     checkFuseUring(),
-    await checkRights(),
-    await checkFusermount(),
+    checkRights(),
+    checkFusermount(),
     checkAllowOther(),
     ...checkLimits(),
   ];

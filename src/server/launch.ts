@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
+import { PLAIN_NODE } from '../sys/run-program.js';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { openLogFile } from './log.js';
 import { findLogFile } from './log-place.js';
-import { PLAIN_NODE } from './run-limited.js';
 import { detachIfDead } from './status.js';
 
 /**

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
 import { ourMount } from '../fuse/mount-point.js';
+import { runProgram } from '../sys/run-program.js';
 import { STAT_FILES } from '../tree/control-files.js';
 import { parseGroup, parseImages } from '../tree/reports.js';
 import type { ControlHead, GroupFiles } from './control-reader.js';
-import { runLimited } from './run-limited.js';
 import { detachDeadMount } from './unmount.js';
 
 /** A healthy daemon answers within milliseconds; a loaded machine within a second. */
@@ -76,7 +76,7 @@ export async function readStatus(
   limitMs = READ_LIMIT_MS,
 ): Promise<MountStatus> {
   const words = [READER, mountpoint, group ?? ALL_GROUPS, ...files];
-  const ran = await runLimited(process.execPath, words, limitMs);
+  const ran = await runProgram(process.execPath, words, limitMs);
   if (ran.timedOut) return { kind: 'hung' };
   if (ran.code !== 0) return { kind: 'foreign' };
   const [head, ...groups] = ran.stdout

@@ -1,6 +1,6 @@
+import { type Finished, runProgram } from '../sys/run-program.js';
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { describeHolders, findHolders } from './holders.js';
-import { type Finished, runLimited } from './run-limited.js';
 
 /** umount(2) itself is quick; it waits only for a daemon that hangs. */
 const UMOUNT_LIMIT_MS = 10_000;
@@ -19,7 +19,7 @@ function umountCommand(mountpoint: string, lazy: boolean): [string, string[]] {
 async function run(mountpoint: string, lazy: boolean): Promise<Finished> {
   const [program, args] = umountCommand(mountpoint, lazy);
   try {
-    return await runLimited(program, args, UMOUNT_LIMIT_MS);
+    return await runProgram(program, args, UMOUNT_LIMIT_MS);
   } catch (error) {
     const fix = program === 'fusermount3' ? 'install fuse3' : 'install util-linux';
     throw new SluiceError(`${program} is missing; ${fix}`, 'ENOENT', EXIT_MOUNT, error);

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 
 // Reads of /proc and /sys, where whatever a file is about may go at any time, or be another user's.
 
@@ -15,6 +16,15 @@ export function namesIn(folder: string): string[] {
 /** The target of a symbolic link; null if it cannot be read. */
 export function linkTarget(path: string): string | null {
   return attempt(() => readlinkSync(path));
+}
+
+/** The path of a program; null if no folder has it. @param folders $PATH. */
+export function findProgram(name: string, folders = process.env.PATH ?? ''): string | null {
+  const paths = folders.split(delimiter).filter((folder) => folder !== '');
+  const found = paths
+    .map((folder) => join(folder, name))
+    .find((path) => attempt(() => accessSync(path, constants.X_OK)) !== null);
+  return found ?? null;
 }
 
 function attempt<T>(read: () => T): T | null {

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { checkMountpoint, ourMount } from '../../src/fuse/mount-point.js';
+import { checkMountpoint, checkMountRights, ourMount } from '../../src/fuse/mount-point.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -27,4 +27,39 @@ test('a file and a missing path are none', (t) => {
 test('mounts of other file systems are not ours', (t) => {
   t.is(ourMount('/proc'), null);
   t.is(ourMount(tempFolder(t)), null);
+});
+
+test('a link to a mount point is as busy as the mount point', (t) => {
+  const path = join(tempFolder(t), 'proc');
+  symlinkSync('/proc', path);
+  const error = t.throws(() => checkMountpoint(path), {
+    instanceOf: SluiceError,
+    message: '/proc: busy: it is a mount point already (proc); choose another directory',
+  });
+  t.is(error?.errno, 'EBUSY');
+  t.is(error?.exitCode, 4);
+});
+
+test('root needs no fusermount3', (t) => {
+  t.notThrows(() => checkMountRights(0, ''));
+});
+
+test('a user needs a fusermount3 that can be run', (t) => {
+  const folder = tempFolder(t);
+  for (const [name, mode] of [
+    ['bin', 0o755],
+    ['plain', 0o644],
+  ] as const) {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, 'fusermount3'), '', { mode });
+  }
+  t.notThrows(() => checkMountRights(1000, `/nowhere:${folder}/bin`));
+  for (const path of ['', folder, `${folder}/plain`]) {
+    const error = t.throws(() => checkMountRights(1000, path), {
+      instanceOf: SluiceError,
+      message: 'fusermount3 is missing, and only root can mount without it; install fuse3',
+    });
+    t.is(error?.errno, 'ENOENT');
+    t.is(error?.exitCode, 4);
+  }
 });

@@ -192,7 +192,7 @@ asRoot('a second mount at the same place is refused, without asking the first on
   const path = directory(t);
   const mount = await mounted(t, path);
   t.deepEqual(await refusal(t, mountFuse(request(path))), {
-    message: `${path}: sluice is mounted there; first: sluice umount`,
+    message: `${path}: busy: sluice is mounted there; first: sluice umount ${path}`,
     errno: 'EBUSY',
     exitCode: 4,
   });

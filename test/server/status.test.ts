@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { runLimited } from '../../src/server/run-limited.js';
 import { parseDaemonFile, readStatus } from '../../src/server/status.js';
+import { runProgram } from '../../src/sys/run-program.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-status-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -77,7 +77,7 @@ test('no answer within the limit is a hung daemon', async (t) => {
 });
 
 test('a program that ends in time gives its output and code', async (t) => {
-  t.deepEqual(await runLimited('sh', ['-c', 'echo out; echo err >&2; exit 3'], 10_000), {
+  t.deepEqual(await runProgram('sh', ['-c', 'echo out; echo err >&2; exit 3'], 10_000), {
     code: 3,
     stdout: 'out\n',
     stderr: 'err\n',
@@ -87,10 +87,10 @@ test('a program that ends in time gives its output and code', async (t) => {
 
 test('a program that does not is given up with what it said so far', async (t) => {
   // So long that a busy machine has started the program, and read what it says.
-  const ran = await runLimited('sh', ['-c', 'echo out; exec sleep 100'], 5000);
+  const ran = await runProgram('sh', ['-c', 'echo out; exec sleep 100'], 5000);
   t.deepEqual(ran, { code: null, stdout: 'out\n', stderr: '', timedOut: true });
 });
 
 test('a program that is missing is told', async (t) => {
-  await t.throwsAsync(runLimited('sluice-no-such-program', [], 1000), { code: 'ENOENT' });
+  await t.throwsAsync(runProgram('sluice-no-such-program', [], 1000), { code: 'ENOENT' });
 });

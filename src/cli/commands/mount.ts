@@ -1,7 +1,7 @@
+import { checkMountpoint, checkMountRights } from '../../fuse/mount-point.js';
 import type { MountConfig } from '../../server/config.js';
 import { launch } from '../../server/launch.js';
 import { fileLog, type Log, stderrLog } from '../../server/log.js';
-import { checkMountpoint, checkMountRights } from '../check-mountpoint.js';
 import type { Arguments } from '../declaration.js';
 import { buildMountConfig } from '../mount-config.js';
 import type { MountArguments } from '../mount-options.js';
@@ -55,8 +55,8 @@ export async function handler(args: Arguments): Promise<void> {
   const asked = buildMountConfig(words, directory);
   const overlay =
     words.overlay === undefined ? null : absolutePath('--overlay', words.overlay, directory);
-  const uid = process.geteuid?.() ?? 0;
-  checkMountRights({ uid, path: process.env.PATH ?? '' });
+  const uid = process.geteuid!();
+  checkMountRights(uid, process.env.PATH);
   checkPassthrough({ ...asked, overlay: overlay !== null }, uid === 0);
   const config = { ...asked, mountpoint: checkMountpoint(asked.mountpoint) };
   let discard = (): void => {};

@@ -24,38 +24,40 @@ const MAX_OUTPUT = 256 * 1024 * 1024;
  * cannot always be killed, nor a thread that does: this process must not wait for either, so what
  * may touch a mount runs in a process of its own that can be left behind.
  *
+ * @param given Further variables of its environment, and a descriptor that it gets as its descriptor 3.
  * @throws what spawn reports, for instance ENOENT
  */
-export function runLimited(
+export function runProgram(
   program: string,
   args: readonly string[],
   limitMs: number,
+  given: { env?: Readonly<Record<string, string>>; descriptor?: number } = {},
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
     // Messages are matched by callers, so they must not be translated.
-    const env = { ...process.env, LC_ALL: 'C', ...PLAIN_NODE };
-    const child = spawn(program, args, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, LC_ALL: 'C', ...PLAIN_NODE, ...given.env };
+    const { descriptor = 'ignore' } = given;
+    const child = spawn(program, args, {
+      cwd: '/',
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', descriptor],
+    });
     const output = { stdout: '', stderr: '' };
-    const collect = (name: 'stdout' | 'stderr') => (chunk: string) => {
-      timer.refresh();
-      if (output[name].length < MAX_OUTPUT) output[name] += chunk;
-    };
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
-      child.stdout.destroy();
-      child.stderr.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       child.unref();
       resolve({ code: null, ...output, timedOut: true });
     }, limitMs);
-    child.stdout.setEncoding('utf8').on('data', collect('stdout'));
-    child.stderr.setEncoding('utf8').on('data', collect('stderr'));
-    child.once('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    child.once('close', (code) => {
-      clearTimeout(timer);
-      resolve({ code, ...output, timedOut: false });
-    });
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.setEncoding('utf8').on('data', (chunk: string) => {
+        timer.refresh();
+        if (output[name].length < MAX_OUTPUT) output[name] += chunk;
+      });
+    }
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, ...output, timedOut: false }));
+    for (const event of ['error', 'close']) child.once(event, () => clearTimeout(timer));
   });
 }
