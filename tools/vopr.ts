@@ -9,7 +9,7 @@ import { Fleet } from './vopr/fleet.js';
 import { ENDS, type EndKind, makePlan, TEMPLATES, type Wishes } from './vopr/plan.js';
 import { makeTemplates, runSeed } from './vopr/run.js';
 import { shrink } from './vopr/shrink.js';
-import { SimMemory } from './vopr/sim-memory.js';
+import { mapMemory } from './vopr/sim-memory.js';
 import type { Order, Result } from './vopr/worker.js';
 
 /**
@@ -139,9 +139,9 @@ async function look(
   folder: string,
 ): Promise<number> {
   await zstdReady;
-  const memory = new SimMemory();
+  const mapping = mapMemory();
   const run = async (wishes: Wishes, traces: boolean): Promise<string | null> => {
-    const bench = { folder, memory, coverage: new Coverage(), trace: traces ? console.log : null };
+    const bench = { folder, mapping, coverage: new Coverage(), trace: traces ? console.log : null };
     try {
       await runSeed(seed, bench, wishes);
       return null;

@@ -1,4 +1,4 @@
-import { type Mapping, madvise, mapAnonymous } from '../sys/memory.js';
+import { madvise, mapAnonymous } from '../sys/memory.js';
 
 /**
  * The memory of the data plane: one mapping with one set of views. A page becomes resident when it is
@@ -44,7 +44,30 @@ export const RECEIVE_BYTES = SLOT_BYTES - SLOT_REQUEST;
 
 const SLOTS_AT = REQUESTS * REPLY_BYTES;
 const POOL_AT = SLOTS_AT + SLOTS * SLOT_BYTES;
-const TOTAL_BYTES = POOL_AT + POOL_BYTES;
+export const MEMORY_BYTES = POOL_AT + POOL_BYTES;
+
+/**
+ * How many of each thing a data plane has. The simulator has fewer: its tables are made for each run, and
+ * it has to come to their ends.
+ */
+export interface Capacity {
+  /** Requests under way, 1 to REQUESTS. */
+  requests: number;
+  /** Requests in flight below the groups, 1 to IN_FLIGHT_MAX. */
+  inFlight: number;
+  /** Slots besides one for each request in flight, 1 to RECEIVE_SLOTS. */
+  receives: number;
+  /** Memory for payload of WRITEs that wait, whole MiB up to POOL_BYTES. */
+  poolBytes: number;
+}
+
+/** What a mount has. */
+export const CAPACITY: Readonly<Capacity> = {
+  requests: REQUESTS,
+  inFlight: IN_FLIGHT_MAX,
+  receives: RECEIVE_SLOTS,
+  poolBytes: POOL_BYTES,
+};
 
 /** When the plane is idle, a free slot keeps this much memory and returns the rest to the system. */
 const KEEP_BYTES = 64 << 10;
@@ -57,17 +80,22 @@ export class Memory {
   readonly words: Uint32Array;
   readonly view: DataView;
 
-  readonly #free = new Int32Array(SLOTS);
-  #freeCount = SLOTS;
+  readonly capacity: Readonly<Capacity>;
+  readonly #free: Int32Array;
+  #freeCount: number;
 
-  constructor() {
-    const { address, buffer }: Mapping = mapAnonymous(TOTAL_BYTES);
+  /** @param mapping Memory of `MEMORY_BYTES` bytes that nothing else uses. */
+  constructor(capacity = CAPACITY, mapping = mapAnonymous(MEMORY_BYTES)) {
+    const { address, buffer } = mapping;
     this.address = address;
     this.buffer = buffer;
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
     this.view = new DataView(buffer);
-    for (let i = 0; i < SLOTS; i++) this.#free[i] = SLOTS - 1 - i;
+    this.capacity = capacity;
+    const slots = capacity.inFlight + capacity.receives;
+    this.#free = Int32Array.from({ length: slots }, (_, i) => slots - 1 - i);
+    this.#freeCount = slots;
   }
 
   get freeSlots(): number {

@@ -1,7 +1,6 @@
 import { POOL_BYTES, poolOffset } from './memory.js';
 
 const CHUNK_BYTES = 1 << 20;
-const CHUNKS = POOL_BYTES / CHUNK_BYTES;
 const SMALLEST_LOG2 = 12;
 const CLASSES = 9; // 4 KiB, 8 KiB … 1 MiB
 
@@ -12,14 +11,22 @@ const CLASSES = 9; // 4 KiB, 8 KiB … 1 MiB
  */
 export class PayloadPool {
   /** Places in use in each chunk. */
-  readonly #used = new Int32Array(CHUNKS);
+  readonly #used: Int32Array;
   /** Class of each chunk in use. */
-  readonly #class = new Int8Array(CHUNKS);
+  readonly #class: Int8Array;
   /** A bit for each place in use: a chunk has at most 256 places, of 4 KiB. */
-  readonly #bits = new Uint32Array(CHUNKS * 8);
+  readonly #bits: Uint32Array;
   /** The chunk in which each class last found room. */
   readonly #hint = new Int32Array(CLASSES).fill(-1);
   #inUse = 0;
+
+  /** @param bytes Whole chunks. */
+  constructor(bytes = POOL_BYTES) {
+    const chunks = bytes / CHUNK_BYTES;
+    this.#used = new Int32Array(chunks);
+    this.#class = new Int8Array(chunks);
+    this.#bits = new Uint32Array(chunks * 8);
+  }
 
   /** Places in use. */
   get inUse(): number {
@@ -58,7 +65,7 @@ export class PayloadPool {
   /** A chunk of this class with room, else an unused chunk, else -1. */
   #findChunk(wanted: number): number {
     let unused = -1;
-    for (let chunk = 0; chunk < CHUNKS; chunk++) {
+    for (let chunk = 0; chunk < this.#used.length; chunk++) {
       if (this.#used[chunk] === 0) {
         if (unused < 0) unused = chunk;
       } else if (this.#class[chunk] === wanted && this.#hasRoom(chunk, wanted)) {

@@ -1,10 +1,4 @@
-import {
-  type Memory,
-  RECEIVE_BYTES,
-  REQUESTS,
-  SLOT_REQUEST,
-  slotOffset,
-} from '../buffers/memory.js';
+import { type Memory, RECEIVE_BYTES, SLOT_REQUEST, slotOffset } from '../buffers/memory.js';
 import { mapAnonymous } from '../sys/memory.js';
 import * as abi from '../uring/abi.js';
 import type { RingQueue } from '../uring/ring.js';
@@ -39,7 +33,7 @@ export class DeviceSession implements Wire {
   ended = 0;
 
   /** Requests whose replies leave with the next submission: the first `sentCount`. */
-  readonly sent = new Int32Array(REQUESTS);
+  readonly sent: Int32Array;
   sentCount = 0;
 
   /** IDs of the replies that were sent last, by place. */
@@ -64,6 +58,7 @@ export class DeviceSession implements Wire {
     this.#ring = ring;
     this.#file = file;
     this.#memory = memory;
+    this.sent = new Int32Array(memory.capacity.requests);
   }
 
   /** Queues receives, so that at most `slots` slots are in use for that. */

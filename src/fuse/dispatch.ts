@@ -1,4 +1,4 @@
-import { type Memory, REQUESTS, replyOffset, SLOT_REQUEST, slotOffset } from '../buffers/memory.js';
+import { type Memory, replyOffset, SLOT_REQUEST, slotOffset } from '../buffers/memory.js';
 import { DEFERRED, type DiskService, type Owner, type Transport } from '../plane/transport.js';
 import type { Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
@@ -56,12 +56,14 @@ export class Dispatcher implements Transport {
   readonly #initialised: (accepted: boolean) => void;
   readonly #trace: ((text: string) => void) | null;
   /** Of each request under way. */
-  readonly #opcode = new Uint32Array(REQUESTS);
-  readonly #node = new Float64Array(REQUESTS);
+  readonly #opcode: Uint32Array;
+  readonly #node: Float64Array;
 
   constructor(options: DispatcherOptions) {
     const { memory, disks, tree, pageCache, owner } = options;
     this.#memory = memory;
+    this.#opcode = new Uint32Array(memory.capacity.requests);
+    this.#node = new Float64Array(memory.capacity.requests);
     this.#wire = options.wire;
     this.#initialised = options.initialised;
     this.#trace = options.trace;

@@ -1,4 +1,3 @@
-import { IN_FLIGHT_MAX, REQUESTS } from '../buffers/memory.js';
 import { Control, type ImageSnapshot } from '../control/control.js';
 import { setUpGroups } from '../control/set-up-groups.js';
 import type { DriverIo } from '../image/driver.js';
@@ -64,11 +63,12 @@ export function assemble(
 ): Assembly {
   const devices = devicesOf(config);
   const counters = new Counters(figures);
-  const throttle = new Throttle(REQUESTS, IN_FLIGHT_MAX, counters, devices.length);
+  const { requests, inFlight } = io.memory.capacity;
+  const throttle = new Throttle(requests, inFlight, counters, devices.length);
   const callers = io.callers ?? { ...proc, idOf };
   const members = new Members(throttle, callers, config.hidesCallers);
   const tree = new Tree();
-  const disks = makeDisks(config, devices, members, (isOf) => ({
+  const disks = makeDisks(config, devices, members, new LockTable(requests), (isOf) => ({
     ...io,
     resume: (request) => plane.completed(request, 0),
     slotOf: (request) => plane.slotOf(request),
@@ -111,9 +111,9 @@ function makeDisks(
   config: AssemblyConfig,
   devices: readonly number[],
   members: Members,
+  table: LockTable,
   ioOf: IoOf,
 ): Disk[] {
-  const table = new LockTable();
   const images = new Map<ImageConfig, ServedImage>();
   const disks: Disk[] = [];
   for (const disk of config.disks) {

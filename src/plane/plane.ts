@@ -1,10 +1,4 @@
-import {
-  IN_FLIGHT_MAX,
-  type Memory,
-  RECEIVE_SLOTS,
-  SLOT_DATA,
-  slotOffset,
-} from '../buffers/memory.js';
+import { type Memory, SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PayloadPool } from '../buffers/payload-pool.js';
 import type { Engine, Task } from '../host/engine.js';
 import { newExtent } from '../image/extent.js';
@@ -55,15 +49,15 @@ export class Plane implements Admission, DiskService {
   nowNs = 0;
   /** False: no request is taken any more. Its answer could come after the last flush. */
   isReceiving = true;
-  readonly requests = new Requests();
+  readonly requests: Requests;
 
   readonly #memory: Memory;
   readonly #throttle: throttle.Throttle;
   readonly #members: Members;
   readonly #disks: readonly Disk[];
   readonly #warn: (text: string) => void;
-  readonly #pool = new PayloadPool();
-  readonly #waiting = new WaitingIndex(this.requests);
+  readonly #pool: PayloadPool;
+  readonly #waiting: WaitingIndex;
   readonly #interrupted: Interrupted;
   readonly #hostErrors: HostErrors;
   readonly #replies: Replies;
@@ -71,12 +65,18 @@ export class Plane implements Admission, DiskService {
   readonly #reads: Reads;
   readonly #writes: Writes;
   readonly #asked: DiskRequests;
-  readonly #lastFlush = new LastFlush(this.requests);
+  readonly #lastFlush: LastFlush;
   #inFlight = 0;
+  /** Of those, requests that hold a slot. */
+  #holding = 0;
 
   constructor(options: PlaneOptions) {
     const { memory, disks, engine } = options;
     this.#memory = memory;
+    this.requests = new Requests(memory.capacity.requests);
+    this.#pool = new PayloadPool(memory.capacity.poolBytes);
+    this.#waiting = new WaitingIndex(this.requests);
+    this.#lastFlush = new LastFlush(this.requests);
     this.#disks = disks;
     this.#throttle = options.throttle;
     this.#members = options.members;
@@ -99,11 +99,15 @@ export class Plane implements Admission, DiskService {
     this.#writes = new Writes(parts);
   }
 
-  /** Every request in flight can still get a slot of its own. */
+  /**
+   * Every request in flight can still get a slot of its own: a zeroing has none to begin with, nor has a
+   * WRITE from the pool.
+   */
   get receivable(): number {
     if (!this.isReceiving) return 0;
-    const spare = this.#memory.freeSlots - (IN_FLIGHT_MAX - this.#inFlight);
-    return Math.min(spare, RECEIVE_SLOTS, this.requests.available);
+    const { inFlight, receives } = this.#memory.capacity;
+    const spare = this.#memory.freeSlots - (inFlight - this.#holding);
+    return Math.min(spare, receives, this.requests.available);
   }
 
   /** Payloads in the pool, for trimming. */
@@ -195,8 +199,12 @@ export class Plane implements Admission, DiskService {
 
   /** Offset of the slot of a request, which gets one if it has none: one is kept free for it. */
   slotOf(request: number): number {
-    const { slot } = this.requests;
-    if (slot[request] === NONE) slot[request] = this.#memory.takeSlot();
+    const { slot, inFlight } = this.requests;
+    if (slot[request] === NONE) {
+      slot[request] = this.#memory.takeSlot();
+      assert(slot[request] !== NONE, 'a request in flight finds no slot');
+      this.#holding += inFlight[request]!;
+    }
     return slotOffset(slot[request]!);
   }
 
@@ -290,6 +298,7 @@ export class Plane implements Admission, DiskService {
     const { requests } = this;
     requests.inFlight[request] = 1;
     this.#inFlight++;
+    if (requests.slot[request] !== NONE) this.#holding++;
     const operation = requests.operation[request];
     if (operation === READ) {
       this.slotOf(request);
@@ -334,5 +343,6 @@ export class Plane implements Admission, DiskService {
     if (slot === NONE) return;
     this.#memory.releaseSlot(slot);
     this.requests.slot[request] = NONE;
+    this.#holding -= this.requests.inFlight[request]!;
   }
 }

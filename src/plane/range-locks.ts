@@ -98,12 +98,21 @@ export class RangeLocks {
 
 /** The locks' fields by request, shared by all disks: a request locks one range at most. */
 export class LockTable {
-  readonly start = new Float64Array(REQUESTS);
-  readonly end = new Float64Array(REQUESTS);
-  readonly exclusive = new Uint8Array(REQUESTS);
-  readonly waiting = new Uint8Array(REQUESTS);
-  readonly next = new Int32Array(REQUESTS);
-  readonly previous = new Int32Array(REQUESTS);
+  readonly start: Float64Array;
+  readonly end: Float64Array;
+  readonly exclusive: Uint8Array;
+  readonly waiting: Uint8Array;
+  readonly next: Int32Array;
+  readonly previous: Int32Array;
+
+  constructor(requests = REQUESTS) {
+    this.start = new Float64Array(requests);
+    this.end = new Float64Array(requests);
+    this.exclusive = new Uint8Array(requests);
+    this.waiting = new Uint8Array(requests);
+    this.next = new Int32Array(requests);
+    this.previous = new Int32Array(requests);
+  }
 }
 
 /**

@@ -32,39 +32,62 @@ export const NONE = -1;
 
 /** The requests under way: parallel typed arrays, one index a request; untouched entries cost no memory. */
 export class Requests {
-  readonly state = new Uint8Array(REQUESTS);
+  /** The most requests under way. */
+  readonly capacity: number;
+  readonly state: Uint8Array;
   /** See operation.ts, also for the meaning of the columns from `disk` to `handle`. */
-  readonly operation = new Uint8Array(REQUESTS);
+  readonly operation: Uint8Array;
   /** The transport's id of the request: ids differ, and later ones are larger. */
-  readonly uniqueLow = new Uint32Array(REQUESTS);
-  readonly uniqueHigh = new Uint32Array(REQUESTS);
+  readonly uniqueLow: Uint32Array;
+  readonly uniqueHigh: Uint32Array;
   /** The caller: ids, and the thread, 0 if it is not visible from here. */
-  readonly uid = new Uint32Array(REQUESTS);
-  readonly gid = new Uint32Array(REQUESTS);
-  readonly thread = new Uint32Array(REQUESTS);
+  readonly uid: Uint32Array;
+  readonly gid: Uint32Array;
+  readonly thread: Uint32Array;
   /** The throttle's member that it is charged to. */
-  readonly member = new Int32Array(REQUESTS);
+  readonly member: Int32Array;
   /** Index of the disk it is about, or NONE. */
-  readonly disk = new Int32Array(REQUESTS);
+  readonly disk: Int32Array;
   /** Range of the disk, bytes. */
-  readonly offset = new Float64Array(REQUESTS);
-  readonly length = new Float64Array(REQUESTS);
-  readonly mode = new Uint32Array(REQUESTS);
+  readonly offset: Float64Array;
+  readonly length: Float64Array;
+  readonly mode: Uint32Array;
   /** The open file that it came through. */
-  readonly handle = new Float64Array(REQUESTS);
+  readonly handle: Float64Array;
   /** Slot that the request holds, or NONE. */
-  readonly slot = new Int32Array(REQUESTS);
+  readonly slot: Int32Array;
   /** Offset in the pool where a WRITE's payload waits, or NONE. */
-  readonly pooled = new Int32Array(REQUESTS);
+  readonly pooled: Int32Array;
   /** 1 while it counts as in flight. */
-  readonly inFlight = new Uint8Array(REQUESTS);
+  readonly inFlight: Uint8Array;
   /** Next free entry. */
-  readonly #next = new Int32Array(REQUESTS);
+  readonly #next: Int32Array;
 
   #free = NONE;
   /** Entries from here on have never been used. */
   #unused = 0;
   #count = 0;
+
+  constructor(capacity = REQUESTS) {
+    this.capacity = capacity;
+    this.state = new Uint8Array(capacity);
+    this.operation = new Uint8Array(capacity);
+    this.uniqueLow = new Uint32Array(capacity);
+    this.uniqueHigh = new Uint32Array(capacity);
+    this.uid = new Uint32Array(capacity);
+    this.gid = new Uint32Array(capacity);
+    this.thread = new Uint32Array(capacity);
+    this.member = new Int32Array(capacity);
+    this.disk = new Int32Array(capacity);
+    this.offset = new Float64Array(capacity);
+    this.length = new Float64Array(capacity);
+    this.mode = new Uint32Array(capacity);
+    this.handle = new Float64Array(capacity);
+    this.slot = new Int32Array(capacity);
+    this.pooled = new Int32Array(capacity);
+    this.inFlight = new Uint8Array(capacity);
+    this.#next = new Int32Array(capacity);
+  }
 
   /** Requests under way. */
   get count(): number {
@@ -72,7 +95,7 @@ export class Requests {
   }
 
   get available(): number {
-    return REQUESTS - this.#count;
+    return this.capacity - this.#count;
   }
 
   /** A free entry; there must be one. Its fields are stale but for those set here. */

@@ -1,4 +1,3 @@
-import { REQUESTS } from '../buffers/memory.js';
 import { NONE, type Requests } from './requests.js';
 
 const BUCKETS = 4096;
@@ -7,10 +6,11 @@ const BUCKETS = 4096;
 export class WaitingIndex {
   readonly #requests: Requests;
   readonly #heads = new Int32Array(BUCKETS).fill(NONE);
-  readonly #next = new Int32Array(REQUESTS);
+  readonly #next: Int32Array;
 
   constructor(requests: Requests) {
     this.#requests = requests;
+    this.#next = new Int32Array(requests.capacity);
   }
 
   add(request: number): void {

@@ -6,7 +6,7 @@ import { FlushLosses } from '../../src/plane/flush-losses.js';
 import { Members } from '../../src/plane/members.js';
 import { Plane } from '../../src/plane/plane.js';
 import { LockTable, RangeLocks } from '../../src/plane/range-locks.js';
-import { FREE } from '../../src/plane/requests.js';
+import { FREE, NONE } from '../../src/plane/requests.js';
 import type { Processes } from '../../src/plane/rules.js';
 import { Throttle } from '../../src/throttle/throttle.js';
 import { Tree } from '../../src/tree/tree.js';
@@ -280,9 +280,13 @@ export class Bench {
 
   #endTurn(): void {
     this.plane.endTurn();
-    const { inFlight } = this;
-    if (memory.freeSlots < IN_FLIGHT_MAX - inFlight) {
-      throw new Error(`${memory.freeSlots} slots are free with ${inFlight} in flight`);
+    const { inFlight, slot, state } = this.plane.requests;
+    let holding = 0;
+    for (let i = 0; i < this.#used; i++) {
+      if (state[i] !== FREE && inFlight[i] === 1 && slot[i] !== NONE) holding++;
+    }
+    if (memory.freeSlots < IN_FLIGHT_MAX - holding) {
+      throw new Error(`${memory.freeSlots} slots are free, and ${holding} in flight have one`);
     }
   }
 }

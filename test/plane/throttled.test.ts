@@ -206,6 +206,30 @@ test('with the pool full, waiting writes keep 32 slots, and those in flight get 
   bench.memory.trimPool();
 });
 
+test('with the pool full and only zeroings in flight, which hold no slots, the next ones get theirs', (t) => {
+  const bench = throttled();
+  const large = PAYLOAD.slice(0, 524_289);
+  for (let i = 0; i < 1024; i++) bench.write(0, large);
+  for (let i = 0; i < 256; i++) bench.read(0, 512, DISK + 1);
+  for (let i = 0; i < 256; i++) bench.send(FALLOCATE, DISK + 1, allocateBody(0, 0, 4096));
+  for (let i = 0; i < 256; i++) bench.step('read');
+  const reads = Array.from({ length: 256 }, (_, i) => bench.read(i * 4096, 4096, DISK + 1));
+  t.is(bench.inFlight, 256);
+  t.is(bench.memory.freeSlots, 288);
+  let kept = 0;
+  for (; bench.plane.receivable > 0; kept++) bench.write(kept, PAYLOAD.slice(0, 1));
+  t.is(kept, 32);
+  bench.run();
+  for (const [i, id] of reads.entries()) {
+    sameBytes(t, bench.reply(id).payload, HOST.slice(i * 4096, i * 4096 + 4096));
+  }
+  bench.plane.releaseWaiting();
+  bench.turn();
+  bench.run();
+  bench.assertIdle();
+  bench.memory.trimPool();
+});
+
 test('a group with 2000 waiting requests takes nothing from another disk', (t) => {
   const bench = throttled();
   for (let i = 0; i < 1000; i++) {

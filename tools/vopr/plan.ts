@@ -1,3 +1,4 @@
+import type { Capacity } from '../../src/buffers/memory.js';
 import { Random } from '../exerciser/random.js';
 import type { HostPlan } from './host-files.js';
 import { KINDS } from './image-kinds.js';
@@ -6,6 +7,7 @@ import { KINDS } from './image-kinds.js';
 const SHAPE = 1;
 const HOST = 1000;
 const OPERATIONS = 100_000;
+const CAPACITIES = 500;
 
 const MIB = 1 << 20;
 
@@ -127,6 +129,7 @@ export interface SessionPlan {
   readOnly: boolean;
   alignment: number;
   depth: 'auto' | number;
+  capacity: Capacity;
   pollUs: number;
   groups: number;
   host: HostPlan;
@@ -230,6 +233,7 @@ function makeSession(
     readOnly: random.oneIn(12),
     alignment: host.alignment,
     depth: random.oneIn(2) ? 'auto' : 1 + random.below(random.oneIn(2) ? 8 : 256),
+    capacity: makeCapacity(new Random(seed, CAPACITIES + number), images.length),
     pollUs: random.oneIn(4) ? 50 : 0,
     groups: random.oneIn(20) ? 50 + random.below(200) : random.below(7),
     host,
@@ -245,6 +249,23 @@ function makeSession(
 /** Callers of each group. */
 const FAIR_CALLERS = 24;
 const FAIR_READS = 20;
+
+/** More than callers ever use. */
+const USUAL_CAPACITY: Capacity = {
+  requests: 1024,
+  inFlight: 256,
+  receives: 32,
+  poolBytes: 64 * MIB,
+};
+
+/** One data plane of four comes to the end of its requests, slots or pool. */
+function makeCapacity(random: Random, images: number): Capacity {
+  if (!random.oneIn(4)) return USUAL_CAPACITY;
+  // The last flush takes a request for each image.
+  const requests = images + 1 + random.below(40);
+  const inFlight = 1 + random.below(random.oneIn(2) ? 4 : 32);
+  return { requests, inFlight, receives: 1 + random.below(6), poolBytes: random.below(3) * MIB };
+}
 
 /** Two groups that always have requests, on a host without faults whose times do not vary much. */
 function makeFair(random: Random, seed: number, number: number, { keep }: Wishes): SessionPlan {
@@ -266,6 +287,7 @@ function makeFair(random: Random, seed: number, number: number, { keep }: Wishes
   }
   return {
     ...{ readOnly: false, alignment: 1, depth: 1 + random.below(8), pollUs: 0, groups: 0 },
+    capacity: USUAL_CAPACITY,
     ...{ host, callers, end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights },
   };
 }

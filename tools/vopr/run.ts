@@ -14,6 +14,7 @@ import type { LayerConfig } from '../../src/image/image-config.js';
 import type { WritePart } from '../../src/image/qcow2/read-for-writing.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
 import { type OpenDisks, openDisks } from '../../src/server/open-disks.js';
+import type { Mapping } from '../../src/sys/memory.js';
 import { Random } from '../exerciser/random.js';
 import { Maker } from '../lib/image-maker.js';
 import type { Coverage } from './coverage.js';
@@ -25,10 +26,10 @@ import { checkQcow } from './qcow-check.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { type Outcome, Session } from './session.js';
-import type { SimMemory } from './sim-memory.js';
 import { Failure, World } from './world.js';
 
 const runFile = promisify(execFile);
+const MIB = 1 << 20;
 const QUIET = { info() {}, warn() {}, error() {} };
 /** A device that has an image at its beginning is this much longer. */
 const DEVICE_BYTES = 16 << 20;
@@ -59,7 +60,8 @@ export function makeTemplates(folder: string): void {
 export interface Bench {
   /** From `makeTemplates`. */
   folder: string;
-  memory: SimMemory;
+  /** Of `mapMemory`. */
+  mapping: Mapping;
   coverage: Coverage;
   /** Takes a line for each thing that happens; null: nobody wants them. */
   trace: ((text: string) => void) | null;
@@ -94,17 +96,17 @@ class Run {
   operations = 0;
   readonly #plan: Plan;
   readonly #images: readonly Image[];
-  readonly #memory: SimMemory;
+  readonly #mapping: Mapping;
   readonly #coverage: Coverage;
   readonly #world = new World();
   readonly #random: Random;
   /** Clusters that have leaked. */
   readonly #leaks = new Map<Image, number>();
 
-  constructor(plan: Plan, images: readonly Image[], { memory, coverage, trace }: Bench) {
+  constructor(plan: Plan, images: readonly Image[], { mapping, coverage, trace }: Bench) {
     this.#plan = plan;
     this.#images = images;
-    this.#memory = memory;
+    this.#mapping = mapping;
     this.#coverage = coverage;
     this.#random = new Random(plan.seed, 2);
     if (trace !== null) this.#world.trace = (text) => trace(`${this.#world.nowNs} ${text}`);
@@ -125,7 +127,7 @@ class Run {
       this.#coverage,
       this.#images,
       configs,
-      this.#memory,
+      this.#mapping,
     );
     try {
       this.#forgetMarks();
@@ -209,7 +211,7 @@ class Run {
       this.#coverage,
       this.#images,
       configs,
-      this.#memory,
+      this.#mapping,
       (scene) => this.#readAll(scene, isWhole, until),
     );
     try {
@@ -336,6 +338,7 @@ function quietPlan(plan: SessionPlan): SessionPlan {
   return {
     ...plan,
     ...{ readOnly: true, alignment: 1, depth: 256, groups: 0, host, callers: [] },
+    capacity: { requests: 512, inFlight: 32, receives: 8, poolBytes: MIB },
     ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null },
   };
 }

@@ -6,6 +6,7 @@ import type { DiskConfig } from '../../src/plane/disk.js';
 import type { Callers } from '../../src/plane/rules.js';
 import { interrupted } from '../../src/server/conclusion.js';
 import type { End } from '../../src/server/lifecycle.js';
+import type { Mapping } from '../../src/sys/memory.js';
 import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
 import { Random } from '../exerciser/random.js';
 import { callerSteps, close, open } from './callers.js';
@@ -20,7 +21,7 @@ import { LossesCheck } from './losses-check.js';
 import { type Disturbance, hostRandom, type SessionPlan } from './plan.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
-import type { SimMemory } from './sim-memory.js';
+import { SimMemory } from './sim-memory.js';
 import { SimRing } from './sim-ring.js';
 import { WaitsCheck } from './waits-check.js';
 import { Failure, Stopped, type World } from './world.js';
@@ -92,7 +93,7 @@ export class Session {
     coverage: Coverage,
     images: readonly Image[],
     configs: readonly DiskConfig[],
-    memory: SimMemory,
+    mapping: Mapping,
     steps: ((scene: Scene) => Steps) | null = null,
   ) {
     this.#plan = plan;
@@ -101,7 +102,7 @@ export class Session {
     this.#coverage = coverage;
     this.#images = images;
     this.#configs = configs;
-    this.#memory = memory;
+    this.#memory = new SimMemory(plan.capacity, mapping);
     this.#steps = steps;
     this.#random = new Random(seed, 3);
     this.#extras = new Random(seed, 4);
@@ -149,7 +150,6 @@ export class Session {
       this.#world.clear();
       this.#files.abandon(this.#random);
       this.#channel.port1.close();
-      this.#memory.reset();
     }
   }
 
@@ -438,7 +438,7 @@ export class Session {
   /** The power fails: now, or while images are being flushed. */
   #cutPower(): void {
     const { flushNs, usualNs } = this.#plan.host;
-    const isFlushing = this.#extras.oneIn(2);
+    const isFlushing = this.#extras.oneIn(2) && this.#disks.length > 0;
     for (let stream = 0; isFlushing && stream < 3; stream++) {
       const flush = { kind: 'flush' as const, stream, pauseNs: 0 };
       drive(callerSteps(this.#scene, [flush]), () => {});

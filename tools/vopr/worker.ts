@@ -2,7 +2,7 @@ import { zstdReady } from './control-plane.js';
 import { Coverage } from './coverage.js';
 import type { Wishes } from './plan.js';
 import { runSeed } from './run.js';
-import { SimMemory } from './sim-memory.js';
+import { mapMemory } from './sim-memory.js';
 
 /** Entry of a process that runs seeds: one for each message, in the folder that is its argument. */
 
@@ -33,10 +33,10 @@ function describe(error: unknown): string {
 }
 
 await zstdReady;
-const memory = new SimMemory();
+const mapping = mapMemory();
 process.on('message', async ({ seed, wishes }: Order) => {
   const coverage = new Coverage();
-  const bench = { folder: process.argv[2]!, memory, coverage, trace: null };
+  const bench = { folder: process.argv[2]!, mapping, coverage, trace: null };
   const result: Result = { seed, fault: null, operations: 0, cpuMs: 0, coverage: [] };
   const start = process.cpuUsage();
   try {
