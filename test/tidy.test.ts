@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   image: 'host util buffers sys/constants.ts sys/memory.ts',
   'image/raw': 'image host util buffers sys/constants.ts',
   'image/qcow2': 'image host util buffers sys/constants.ts sys/memory.ts',
+  'image/vmdk': 'image host util sys/constants.ts',
   control: 'throttle util',
   tree: 'control throttle util',
   fuse: 'sys uring util buffers tree host/host-times.ts plane/operation.ts plane/requests.ts plane/transport.ts',

@@ -1,9 +1,10 @@
 import type { Format } from './format.js';
 import { qcow2 } from './qcow2/format.js';
 import { raw } from './raw/format.js';
+import { vmdk } from './vmdk/format.js';
 
 /** The formats that can be mounted, the fallback first. */
-const FORMATS: Format[] = [raw, qcow2];
+const FORMATS: Format[] = [raw, qcow2, vmdk];
 
 /** All formats. A file that looks like none of the others is of the first one. */
 export function formats(): readonly Format[] {

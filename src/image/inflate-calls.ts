@@ -1,11 +1,15 @@
 import { PENDING } from '../host/engine.js';
 
-/** Methods by which a format compresses clusters: raw DEFLATE, or Zstandard frames. */
-export type Compression = 'zlib' | 'zstd';
+/**
+ * Methods by which a format compresses clusters: raw DEFLATE, as qcow2 means `zlib`; zlib streams with
+ * their header and checksum, RFC 1950; Zstandard frames.
+ */
+export type Compression = 'zlib' | 'zlib-stream' | 'zstd';
 
 /** How a layer's compressed clusters are to be inflated. */
 export interface Inflation {
   method: Compression;
+  /** Of an inflated cluster. That of a zlib stream may be shorter, where a disk ends. */
   clusterBytes: number;
 }
 

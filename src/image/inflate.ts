@@ -1,4 +1,4 @@
-import { constants, inflateRaw } from 'node:zlib';
+import { constants, inflateRaw, inflate as inflateZlib, type ZlibOptions } from 'node:zlib';
 import type { ZSTDDecoder } from 'zstddec';
 import type { Compression } from './inflate-calls.js';
 import { zstdFrameBytes } from './zstd-frame.js';
@@ -6,11 +6,22 @@ import { zstdFrameBytes } from './zstd-frame.js';
 /** Loaded with the first cluster that needs it. */
 let zstd: Promise<ZSTDDecoder> | null = null;
 
+const INFLATERS: Readonly<
+  Record<Compression, (bytes: Uint8Array, clusterBytes: number) => Promise<Uint8Array>>
+> = {
+  zlib: (bytes, clusterBytes) => inflateBy(inflateRaw, bytes, clusterBytes),
+  'zlib-stream': (bytes, clusterBytes) => inflateBy(inflateZlib, bytes, clusterBytes),
+  zstd: async (bytes, clusterBytes) => {
+    zstd ??= loadZstd();
+    return (await zstd).decode(bytes.subarray(0, zstdFrameBytes(bytes)), clusterBytes);
+  },
+};
+
 /**
  * Inflates a cluster, off the thread that calls for zlib. Bytes behind the compressed data are ignored,
  * and no more memory is taken than a cluster.
  *
- * @returns Exactly `clusterBytes` bytes, or null for broken data.
+ * @returns Exactly `clusterBytes` bytes, from a zlib stream at least one; null for broken data.
  */
 export async function inflate(
   method: Compression,
@@ -18,27 +29,26 @@ export async function inflate(
   clusterBytes: number,
 ): Promise<Uint8Array | null> {
   try {
-    const cluster =
-      method === 'zlib'
-        ? await inflateZlib(bytes, clusterBytes)
-        : await inflateZstd(bytes, clusterBytes);
-    return cluster.length === clusterBytes ? cluster : null;
+    const cluster = await INFLATERS[method](bytes, clusterBytes);
+    const isShort = method === 'zlib-stream' && cluster.length > 0;
+    return cluster.length === clusterBytes || isShort ? cluster : null;
   } catch {
     return null;
   }
 }
 
-function inflateZlib(bytes: Uint8Array, clusterBytes: number): Promise<Uint8Array> {
+type ZlibCall = (
+  bytes: Uint8Array,
+  options: ZlibOptions,
+  done: (error: Error | null, result: Uint8Array) => void,
+) => void;
+
+function inflateBy(call: ZlibCall, bytes: Uint8Array, clusterBytes: number): Promise<Uint8Array> {
   // A last sector that the file lacks cuts only noise off: the end need not be seen.
   const options = { maxOutputLength: clusterBytes, finishFlush: constants.Z_SYNC_FLUSH };
   return new Promise((resolve, reject) => {
-    inflateRaw(bytes, options, (error, result) => (error ? reject(error) : resolve(result)));
+    call(bytes, options, (error, result) => (error ? reject(error) : resolve(result)));
   });
-}
-
-async function inflateZstd(bytes: Uint8Array, clusterBytes: number): Promise<Uint8Array> {
-  zstd ??= loadZstd();
-  return (await zstd).decode(bytes.subarray(0, zstdFrameBytes(bytes)), clusterBytes);
 }
 
 /** Zstandard in WebAssembly: 64 KiB in 0.3 ms, where decoders in plain JavaScript take 5 ms. */

@@ -24,17 +24,16 @@ interface Signature {
   text: string;
 }
 
-/** Sources: block/*.c of QEMU. */
+/** Sources: block/*.c of QEMU; EWF, as EnCase writes it: documentation of libewf. */
 const FOREIGN: readonly Signature[] = [
-  { format: 'vmdk', offset: 0, text: 'KDMV' },
-  { format: 'vmdk', offset: 0, text: 'COWD' },
-  { format: 'vmdk', offset: 0, text: '# Disk DescriptorFile' },
   { format: 'vhdx', offset: 0, text: 'vhdxfile' },
   { format: 'vhd', offset: 0, text: 'conectix' },
   { format: 'vdi', offset: 64, text: '\x7f\x10\xda\xbe' },
   { format: 'parallels', offset: 0, text: 'WithoutFreeSpace' },
   { format: 'parallels', offset: 0, text: 'WithouFreSpacExt' },
   { format: 'qed', offset: 0, text: 'QED\0' },
+  { format: 'bochs', offset: 0, text: 'Bochs Virtual HD Image' },
+  { format: 'ewf', offset: 0, text: 'EVF\t\r\n\xff\0' },
 ];
 
 /** Endings of names that people give to raw images; so do block devices, which have none. */

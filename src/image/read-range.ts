@@ -1,4 +1,5 @@
 import type { Engine, Task } from '../host/engine.js';
+import { ERRNO } from '../util/errno.js';
 import { COMPRESSED, DATA, type Extent, newExtent } from './extent.js';
 
 /** An image as `readRange` reads it. */
@@ -43,7 +44,9 @@ export function* readRange(
     let got = 0;
     if (extent.kind === COMPRESSED) {
       const { skip } = extent;
-      bytes.set(image.inflated(extent).subarray(skip, skip + wanted), place);
+      const piece = image.inflated(extent).subarray(skip, skip + wanted);
+      if (piece.length < wanted) return -ERRNO.EIO;
+      bytes.set(piece, place);
       got = wanted;
     } else if (extent.kind === DATA) {
       const before = extent.offset & mask;

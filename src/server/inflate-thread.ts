@@ -44,7 +44,7 @@ export class InflateThread {
   /** @returns Exactly `clusterBytes` bytes, or null for broken data. */
   inflate(job: InflateJob): Promise<Uint8Array | null> {
     const { method, bytes, clusterBytes } = job;
-    if (method === 'zlib') return inflate(method, bytes, clusterBytes);
+    if (method !== 'zstd') return inflate(method, bytes, clusterBytes);
     if (this.#failed) return Promise.resolve(null);
     this.#worker!.postMessage(job);
     return new Promise((resolve) => this.#waiting.push(resolve));

@@ -27,7 +27,7 @@ image('disk.img', 1 << 20);
 image('empty.img', 0);
 mkdirSync(join(folder, 'mnt'));
 symlinkSync('disk.img', join(folder, 'link.img'));
-writeFileSync(join(folder, 'vm.vmdk'), 'KDMV');
+writeFileSync(join(folder, 'vm.E01'), 'EVF\t\r\n\xff\0', 'latin1');
 
 function sluice(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [SLUICE, ...args], {
@@ -91,9 +91,9 @@ const REFUSED: [string, number, string][] = [
       'give it a size with truncate, or use --growable',
   ],
   [
-    'mount vm.vmdk mnt',
+    'mount vm.E01 mnt',
     3,
-    'mount: vm.vmdk: looks like vmdk, which this version cannot mount; ' +
+    'mount: vm.E01: looks like ewf, which this version cannot mount; ' +
       'use --format raw to show its bytes',
   ],
   [

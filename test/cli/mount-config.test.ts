@@ -1,9 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
 import { buildMountConfig } from '../../src/cli/mount-config.js';
 import type { MountArguments } from '../../src/cli/mount-options.js';
+import { formats } from '../../src/image/formats.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 const HOME = '/home/me';
+const FORMATS = formats().map(({ name }) => name);
 
 function build(args: Partial<MountArguments>, paths = ['disk.img', 'mnt']) {
   return buildMountConfig({ paths, ...args }, HOME);
@@ -168,10 +170,13 @@ test('an unknown word of -o is refused', (t) => {
 
 test('words that this version does not have are refused with those it has', (t) => {
   const cases: [Partial<MountArguments>, string][] = [
-    [{ format: 'vmdk' }, '--format vmdk: not known to this version, which has auto, raw, qcow2'],
+    [
+      { format: 'ewf' },
+      `--format ewf: not known to this version, which has auto, ${FORMATS.join(', ')}`,
+    ],
     [
       { format: 'raw,auto' },
-      '--format raw,auto: not known to this version, which has raw, qcow2 for backing files',
+      `--format raw,auto: not known to this version, which has ${FORMATS.join(', ')} for backing files`,
     ],
     [{ cache: 'all' }, '--cache all: not known to this version, which has none, page'],
     [

@@ -4,11 +4,13 @@ import { pattern } from '../helpers/temp.js';
 
 /**
  * Images made by qemu-img and qemu-io, with every feature of qcow2, and chains. Each variant makes its
- * files in a folder of its own and returns the name of the top image.
+ * files in a folder of its own.
  */
 export interface Variant {
   title: string;
   make(folder: Maker): void;
+  /** Name of the top image, `top.qcow2` if absent; it ends in the name of the format. */
+  top?: string;
   /** Further words for `sluice mount` and `sluice map`. */
   words?: readonly string[];
   /** Options of `qemu-img convert` that open the same image. */

@@ -36,7 +36,6 @@ test('a size that is no multiple of 512 is shown rounded up', (t) => {
 const qemu = isInstalled('qemu-img') ? test : test.skip;
 
 for (const [type, format] of [
-  ['vmdk', 'vmdk'],
   ['vhdx', 'vhdx'],
   ['vpc', 'vhd'],
   ['vdi', 'vdi'],

@@ -63,15 +63,15 @@ test('an image is known by its first bytes, unless its name says that it is raw'
 });
 
 test('help and errors about formats name it', (t) => {
-  t.regex(describeFormats(), /: auto, raw, qcow2 or extents, then/);
+  t.regex(describeFormats(), /: auto, raw, qcow2, .* or extents, then/);
   t.deepEqual(parseFormats('extents,extents'), { format: 'extents', backingFormats: ['extents'] });
-  t.throws(() => parseFormats('vmdk'), { message: /which has auto, raw, qcow2, extents$/ });
+  t.throws(() => parseFormats('ewf'), { message: /which has auto, raw, qcow2, .*extents$/ });
 });
 
 test('a format has further names in images that record it', (t) => {
   t.is(formatRecorded('host_device')?.name, 'raw');
   t.is(formatRecorded('extents'), extents);
-  t.is(formatRecorded('vmdk'), undefined);
+  t.is(formatRecorded('ewf'), undefined);
 });
 
 const ADDED = fileURLToPath(new URL('../fixtures/extents-main.js', import.meta.url));

@@ -20,7 +20,11 @@ const QCOW2 = 'QFI\xfb\0\0\0\x03';
 for (const [text, offset, format] of [
   [QCOW2, 0, 'qcow2'],
   ['KDMV', 0, 'vmdk'],
+  ['COWD', 0, 'vmdk'],
+  ['\xbe\xba\xfe\xca\0\0\0\0', 0, 'vmdk'],
   ['# Disk DescriptorFile', 0, 'vmdk'],
+  ['# another comment\r\n \r\nversion=1\r\n', 0, 'vmdk'],
+  ['# a text\nversions=1\n', 0, null],
   ['\x7f\x10\xda\xbe', 64, 'vdi'],
   ['', 0, null],
   [QCOW2, 1, null],
@@ -47,9 +51,10 @@ test('a name that fits is enough, an ending for raw images is not', (t) => {
 });
 
 test('a format that cannot be mounted is refused under any name', (t) => {
-  for (const name of ['/vm.vmdk', '/vm.img']) {
-    const error = t.throws(() => probeFormat(name, head('KDMV')), { instanceOf: SluiceError });
-    t.regex(error?.message ?? '', /looks like vmdk, .*; use --format raw to show its bytes$/);
+  for (const name of ['/vm.E01', '/vm.img']) {
+    const ewf = head('EVF\t\r\n\xff\0');
+    const error = t.throws(() => probeFormat(name, ewf), { instanceOf: SluiceError });
+    t.regex(error?.message ?? '', /looks like ewf, .*; use --format raw to show its bytes$/);
     t.is(error?.errno, 'ENOTSUP');
   }
 });
