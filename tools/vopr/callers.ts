@@ -17,6 +17,8 @@ const ZERO_RANGE = 0x10;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const O_RDWR = 2;
+/** The plane looks every 100 ms whether a caller is being killed, less often with many such callers. */
+const KILLED_NS = 5e9;
 
 /** Runs the steps of one caller. */
 export function* callerSteps(scene: Scene, operations: readonly Operation[]): Steps {
@@ -373,6 +375,12 @@ function* reopen(scene: Scene, { random }: Self, disk: Disk): Steps {
   yield* open(scene, disk);
 }
 
+/** A caller that is being killed does not wait for its group. */
+function checkGone({ killed, waits }: Scene, thread: number, unique: number): void {
+  if (!killed.has(thread) || !waits(unique)) return;
+  throw new Failure(`request ${unique} waits for its group, although its caller is being killed`);
+}
+
 /** A read or a write whose caller gets a signal, which may kill it. */
 function* interrupt(scene: Scene, self: Self, disk: Disk): Steps {
   const { random } = self;
@@ -388,6 +396,8 @@ function* interrupt(scene: Scene, self: Self, disk: Disk): Steps {
       kernel.tell({ opcode: abi.INTERRUPT, node: 0, body: body.interruptBody(unique) });
     });
     if (kills && laterNs > 0) world.schedule(afterNs + laterNs, () => killed.add(thread));
+    if (kills)
+      world.schedule(afterNs + laterNs + KILLED_NS, () => checkGone(scene, thread, unique));
   };
   const victim = { ...self, thread };
   const isDone = random.oneIn(2)

@@ -10,7 +10,7 @@ import type { Coverage } from './coverage.js';
 import type { FuseKernel } from './fuse-kernel.js';
 import type { HostFiles } from './host-files.js';
 import type { Entry, RingTarget } from './sim-ring.js';
-import type { World } from './world.js';
+import { Failure, type World } from './world.js';
 
 const zstd = new ZSTDDecoder();
 /** Must be there before a run with Zstandard. */
@@ -114,6 +114,8 @@ export class ControlPlane {
     const { state } = this.lifecycle;
     this.#coverage.add(`life ${state} ${event.kind}`);
     this.lifecycle.tell(event);
+    if (this.lifecycle.state !== 'serving' || !this.lifecycle.isAsked) return;
+    throw new Failure('a signal has asked for the end, and the mount is served on');
   }
 
   /** The mount and its data plane are there. */

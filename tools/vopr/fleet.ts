@@ -9,7 +9,7 @@ const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url));
 /** A process makes this many runs; then a new one goes on. The mappings of a run are never unmapped. */
 const RUNS_EACH = 2000;
 /** No run takes this much processor time, clock ticks; how often that is looked at. */
-const LONGEST_TICKS = 6000;
+const LONGEST_TICKS = 2000;
 const LOOK_MS = 2000;
 
 /** Processes that run seeds. */

@@ -46,10 +46,21 @@ export class FuseKernel implements RingTarget {
   readonly #receives: { entry: Entry; done: (result: number) => void }[] = [];
   readonly #answered = new Map<number, { opcode: number; answer: (answer: Answer) => void }>();
   #unique = 0;
+  readonly #step: number;
   #isConnected = true;
 
-  /** @param refuses Whether the kernel lacks the memory to take the reply to a request. */
-  constructor(world: World, coverage: Coverage, refuses: (unique: number) => boolean) {
+  /**
+   * @param step Ids of requests are multiples of this even number. Linux has 2; of an id that comes again after
+   *   thousands of requests, in a table of fewer places, runs see little then.
+   * @param refuses Whether the kernel lacks the memory to take the reply to a request.
+   */
+  constructor(
+    world: World,
+    coverage: Coverage,
+    step: number,
+    refuses: (unique: number) => boolean,
+  ) {
+    this.#step = step;
     this.#refuses = refuses;
     this.#world = world;
     this.#coverage = coverage;
@@ -66,7 +77,7 @@ export class FuseKernel implements RingTarget {
 
   /** Sends a request. @returns Its id. */
   ask(ask: Ask, answer: (answer: Answer) => void): number {
-    this.#unique += 2;
+    this.#unique += this.#step;
     const unique = this.#unique;
     if (!this.#isConnected) {
       this.#world.schedule(0, () =>

@@ -70,6 +70,11 @@ export class LimitsCheck {
     };
   }
 
+  /** Requests that wait. */
+  get waiting(): number[] {
+    return [...this.#waiting.keys()];
+  }
+
   #admit(request: number, member: number, direction: number, bytes: number, now: number): void {
     this.#admitted(request);
     this.#order.push(this.#throttle.memberGroup(member).name);

@@ -21,6 +21,8 @@ export interface Scene {
   hits: Set<number>;
   /** Admissions by the throttle of a request that is under way, or was a moment ago, by its id. */
   admissions(unique: number): number;
+  /** A request waits for its group. */
+  waits(unique: number): boolean;
   /** Whether an errno may come without a fault in the request's own name. */
   excused(errno: number, disk: Disk): boolean;
   /** A flush of the host has failed for the image of the disk. */

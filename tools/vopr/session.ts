@@ -33,6 +33,8 @@ const WAKE = 1_000_000_002;
 const LONGEST_NS = 3600e9;
 /** This long after the answer to INIT the daemon is ready, nanoseconds. */
 const READY_NS = 10e6;
+/** Steps from one id of a request to the next. */
+const ID_STEPS = [2, 2048, 8192];
 /** How often rules come and go in a session that has some from the start. */
 const RULE_MOVES = 10;
 
@@ -106,10 +108,11 @@ export class Session {
     this.#steps = steps;
     this.#random = new Random(seed, 3);
     this.#extras = new Random(seed, 4);
-    this.#kernel = new FuseKernel(world, coverage, (unique) => this.#refuses(unique));
+    const step = ID_STEPS[new Random(seed, 5).below(ID_STEPS.length)]!;
+    this.#kernel = new FuseKernel(world, coverage, step, (unique) => this.#refuses(unique));
     const randomOf = (operation: number): Random => hostRandom(plan.host, operation);
     const hit = (request: number): void => {
-      this.#hits.add(this.#plane.plane.requests.uniqueLow[request]!);
+      this.#hits.add(this.#uniqueOf(request));
     };
     this.#files = new HostFiles(world, plan.host, coverage, randomOf, hit);
     const named = images.map(({ plan: { name }, path }) => ({ name, path }));
@@ -194,7 +197,7 @@ export class Session {
     });
     const { throttle, plane } = this.#plane;
     this.#limits = new LimitsCheck(throttle, (request) => {
-      const unique = plane.requests.uniqueLow[request]!;
+      const unique = this.#uniqueOf(request);
       this.#admitted.set(unique, (this.#admitted.get(unique) ?? 0) + 1);
     });
     new WaitsCheck(throttle);
@@ -252,11 +255,17 @@ export class Session {
       nodes: new Map(),
       hits: this.#hits,
       admissions: (unique) => this.#admitted.get(unique) ?? 0,
+      waits: (unique) => this.#limits.waiting.some((one) => this.#uniqueOf(one) === unique),
       excused: (errno, disk) => this.#excused(errno, disk),
       hasLost: ({ image }) => this.#lostAt(image) > 0,
       lostAt: ({ image }) => this.#lostAt(image),
       losses: this.#losses,
     };
+  }
+
+  /** Id of a request; those of runs have 32 bits. */
+  #uniqueOf(request: number): number {
+    return this.#plane.plane.requests.uniqueLow[request]!;
   }
 
   #refuses(unique: number): boolean {
