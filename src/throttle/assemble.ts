@@ -3,24 +3,24 @@ import { BucketGate } from './bucket-gate.js';
 import { BucketPaths } from './bucket-paths.js';
 import { DeviceIdling } from './device-idling.js';
 import { Dispatcher } from './dispatcher.js';
-import { GroupLimits } from './group-limits.js';
 import { GroupTree } from './group-tree.js';
 import { HeadCredit } from './head-credit.js';
 import { LatencyControl } from './latency-control.js';
 import { LeakyBuckets } from './leaky-buckets.js';
 import { Members } from './members.js';
 import { NONE, NodeTable, ROOT, ROOT_MEMBERS } from './node-table.js';
+import type { Parts } from './parts.js';
 import { PressureTable } from './pressure.js';
 import { RequestTable } from './request-table.js';
 import { Reservations } from './reservations.js';
 import { SfqTree } from './sfq-tree.js';
 import { Siblings } from './siblings.js';
 import type { Counters } from './stats.js';
-import { Tables } from './tables.js';
+import { fitTables } from './tables.js';
 import { Windows } from './window.js';
 
-/** The parts of a throttle. */
-export type Parts = ReturnType<typeof assemble>;
+/** A throttle in parts. */
+export type Assembly = ReturnType<typeof assemble>;
 
 /**
  * Makes the parts of a throttle and gives them to each other. There is the root group, and no member.
@@ -47,17 +47,15 @@ export function assemble(capacity: number, maxDepth: number, counters: Counters,
   const latency = new LatencyControl(nodes);
   const windows = new Windows(nodes, maxDepth);
   const backlog = new Backlog(nodes, idling, pressures, windows);
-  const requests = { table, buckets, credit, gate, idling, tree };
-  const shares = { nodes, groups, reservations, latency, windows, backlog, counters };
-  const dispatcher = new Dispatcher({ ...requests, ...shares });
-  const tables = new Tables({ table, nodes, buckets, reservations, pressures, counters });
-  const members = new Members({ ...shares, table, tables, dispatcher });
-  const limits = new GroupLimits(buckets, paths, dispatcher, warnings);
+  const requests = { table, buckets, paths, credit, gate, idling, tree, windows, backlog };
+  const shares = { nodes, groups, reservations, latency, pressures, counters };
+  const parts: Parts = { ...requests, ...shares };
+  const dispatcher = new Dispatcher(parts);
+  const members = new Members(parts, dispatcher);
 
-  tables.fit(groups.highWater, members.highWater);
+  fitTables(parts, groups.highWater, members.highWater);
   tree.addGroup(ROOT, NONE);
   tree.addGroup(ROOT_MEMBERS, ROOT);
   paths.rebuild(groups.root);
-  const control = { dispatcher, tables, members, limits, paths, pressures, warnings };
-  return { ...requests, ...shares, ...control };
+  return { ...parts, dispatcher, members, warnings };
 }

@@ -1,35 +1,8 @@
 import { assert } from '../util/assert.js';
-import type { Backlog } from './backlog.js';
-import type { BucketGate } from './bucket-gate.js';
 import { type CostParts, costModel } from './cost.js';
-import type { DeviceIdling } from './device-idling.js';
-import type { GroupTree } from './group-tree.js';
-import type { HeadCredit } from './head-credit.js';
-import type { LatencyControl } from './latency-control.js';
-import type { LeakyBuckets } from './leaky-buckets.js';
-import { entryOfQueue, NONE, type NodeTable } from './node-table.js';
-import { IDLE, INFLIGHT, type RequestTable, WAITING } from './request-table.js';
-import type { Reservations } from './reservations.js';
-import type { SfqTree } from './sfq-tree.js';
-import type { Counters } from './stats.js';
-import type { Windows } from './window.js';
-
-/** The parts that requests go through. */
-export interface DispatchParts {
-  readonly groups: GroupTree;
-  readonly table: RequestTable;
-  readonly nodes: NodeTable;
-  readonly buckets: LeakyBuckets;
-  readonly credit: HeadCredit;
-  readonly gate: BucketGate;
-  readonly idling: DeviceIdling;
-  readonly tree: SfqTree;
-  readonly reservations: Reservations;
-  readonly latency: LatencyControl;
-  readonly windows: Windows;
-  readonly backlog: Backlog;
-  readonly counters: Counters;
-}
+import { entryOfQueue, NONE } from './node-table.js';
+import type { Parts } from './parts.js';
+import { IDLE, INFLIGHT, WAITING } from './request-table.js';
 
 /**
  * Takes requests in, decides which one goes next, and follows them until they complete. Pure: no I/O,
@@ -37,12 +10,12 @@ export interface DispatchParts {
  * changes is in Throttle.
  */
 export class Dispatcher {
-  readonly #parts: DispatchParts;
+  readonly #parts: Parts;
   #cost: CostParts = costModel('linear');
   #waiting = 0;
   #clock = 0;
 
-  constructor(parts: DispatchParts) {
+  constructor(parts: Parts) {
     this.#parts = parts;
   }
 

@@ -1,4 +1,5 @@
-type Column = Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+/** A column of a table. */
+export type Column = Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
 /** `old` with room for at least `length` numbers, the new ones set to `value`: a copy if it was shorter. */
 export function grown<T extends Column>(old: T, length: number, value = 0): T {

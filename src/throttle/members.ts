@@ -1,32 +1,20 @@
 import { refuse } from '../util/errors.js';
-import type { Backlog } from './backlog.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Group } from './group.js';
-import type { GroupTree } from './group-tree.js';
-import { leafRow, type NodeTable, ROOT_MEMBERS } from './node-table.js';
-import type { RequestTable } from './request-table.js';
-import type { Counters } from './stats.js';
-import type { Tables } from './tables.js';
-
-/** The parts that know members. */
-interface MemberParts {
-  readonly groups: GroupTree;
-  readonly tables: Tables;
-  readonly table: RequestTable;
-  readonly nodes: NodeTable;
-  readonly backlog: Backlog;
-  readonly counters: Counters;
-  readonly dispatcher: Dispatcher;
-}
+import { leafRow, ROOT_MEMBERS } from './node-table.js';
+import type { Parts } from './parts.js';
+import { fitTables } from './tables.js';
 
 /** The members: their names, numbers and groups. */
 export class Members {
-  readonly #parts: MemberParts;
+  readonly #parts: Parts;
+  readonly #dispatcher: Dispatcher;
   readonly #names: string[] = [];
   readonly #free: number[] = [];
 
-  constructor(parts: MemberParts) {
+  constructor(parts: Parts, dispatcher: Dispatcher) {
     this.#parts = parts;
+    this.#dispatcher = dispatcher;
   }
 
   /** The most members there ever were. Numbers of members are below it. */
@@ -44,10 +32,10 @@ export class Members {
 
   /** Makes a member of the root group. Returns its number, which may be that of a removed one. */
   create(name: string): number {
-    const { groups, tables, table, nodes, counters } = this.#parts;
+    const { groups, table, nodes, counters } = this.#parts;
     const member = this.#free.pop() ?? this.#names.length;
     this.#names[member] = name;
-    tables.fit(groups.highWater, this.highWater);
+    fitTables(this.#parts, groups.highWater, this.highWater);
     counters.memberMade(member, name, groups.root.id);
     table.groupOf[member] = groups.root.id;
     for (let device = 0; device < nodes.devices; device++) {
@@ -82,7 +70,8 @@ export class Members {
 
   /** Moves a member to another group, with its requests. */
   move(member: number, group: Group, now: number): void {
-    const { counters, dispatcher, backlog, table, nodes } = this.#parts;
+    const { counters, backlog, table, nodes } = this.#parts;
+    const dispatcher = this.#dispatcher;
     const from = this.groupOf(member);
     const { queued } = counters.ofMember(member);
     if (queued > 0) dispatcher.beforeChange(now);

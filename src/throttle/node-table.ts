@@ -1,5 +1,5 @@
 import type { Group } from './group.js';
-import { grown } from './growing.js';
+import { type Column, grown } from './growing.js';
 
 /**
  * Each device has a tree of its own, through which groups share it: no weight counts on one for what
@@ -33,6 +33,24 @@ export const PENDING = 2;
 
 /** Weight of a node that nobody set a weight for: 100. */
 const DEFAULT_INVERSE_WEIGHT = 0.01;
+
+/** Columns whose new places are not 0. */
+const INITIAL: Readonly<Record<string, number>> = {
+  parent: NONE,
+  inverseWeight: DEFAULT_INVERSE_WEIGHT,
+  maxInflight: Infinity,
+  readyTime: Infinity,
+  place: NONE,
+  committed: NONE,
+};
+/** Columns with a place for each entry, two for a node. */
+const BY_ENTRY: ReadonlySet<string> = new Set([
+  'state',
+  'readyTime',
+  'place',
+  'committed',
+  'classTag',
+]);
 
 /** The columns of all nodes, and of their entries. */
 export class NodeTable {
@@ -75,7 +93,6 @@ export class NodeTable {
   /** By entry of a member: start tag of the member's reads against its writes. */
   classTag = new Float64Array(0);
 
-  #size = 0;
   #tickets = 0;
 
   constructor(devices = 1) {
@@ -109,31 +126,12 @@ export class NodeTable {
   /** Makes room for rows and members 0 to `rows` - 1; never shrinks. */
   grow(rows: number): void {
     const nodes = 2 * rows * this.devices;
-    if (nodes <= this.#size) return;
-    this.#size = nodes;
-    this.parent = grown(this.parent, nodes, NONE);
-    this.inverseWeight = grown(this.inverseWeight, nodes, DEFAULT_INVERSE_WEIGHT);
-    this.startTag = grown(this.startTag, nodes);
-    this.virtualTime = grown(this.virtualTime, nodes);
-    this.ticket = grown(this.ticket, nodes);
-    this.inflight = grown(this.inflight, nodes);
-    this.queued = grown(this.queued, nodes);
-    this.maxInflight = grown(this.maxInflight, nodes, Infinity);
-    this.isContender = grown(this.isContender, nodes);
-    this.wasContender = grown(this.wasContender, nodes);
-    this.rivalWeight = grown(this.rivalWeight, nodes);
-    this.isListed = grown(this.isListed, nodes);
-    this.least = grown(this.least, nodes);
-    this.flightTime = grown(this.flightTime, nodes);
-    this.flightCost = grown(this.flightCost, nodes);
-    this.taken = grown(this.taken, nodes);
-    this.isIdledFor = grown(this.isIdledFor, nodes);
-    this.idledSince = grown(this.idledSince, nodes);
-    this.state = grown(this.state, 2 * nodes);
-    this.readyTime = grown(this.readyTime, 2 * nodes, Infinity);
-    this.place = grown(this.place, 2 * nodes, NONE);
-    this.committed = grown(this.committed, 2 * nodes, NONE);
-    this.classTag = grown(this.classTag, 2 * nodes);
+    if (nodes <= this.parent.length) return;
+    const columns = this as unknown as Record<string, Column>;
+    for (const name of Object.keys(this).filter((key) => ArrayBuffer.isView(columns[key]))) {
+      const length = BY_ENTRY.has(name) ? 2 * nodes : nodes;
+      columns[name] = grown(columns[name], length, INITIAL[name]);
+    }
   }
 
   /** Uses a number for a new node below `parent`, NONE for the root. */

@@ -70,12 +70,13 @@ export class Counters {
     this.tell = tell;
   }
 
-  growMembers(members: number): void {
-    if (members * FIGURES > this.members.length) this.setRows(members, 0);
-  }
-
-  growGroups(groups: number): void {
-    if (groups * FIGURES > this.groups.length) this.setRows(0, groups);
+  /** Makes room; never shrinks. */
+  grow(members: number, groups: number): void {
+    const before = [this.members, this.groups];
+    this.members = grownRows(this.members, members);
+    this.groups = grownRows(this.groups, groups);
+    if (before[0] === this.members && before[1] === this.groups) return;
+    this.tell({ kind: 'rows', members: this.members, groups: this.groups });
   }
 
   groupMade(id: number, name: string, parent: number): void {
@@ -138,12 +139,6 @@ export class Counters {
 
   ofGroup(group: Group): Stats {
     return groupFigures(group, this.members, this.groups);
-  }
-
-  private setRows(members: number, groups: number): void {
-    this.members = grownRows(this.members, members);
-    this.groups = grownRows(this.groups, groups);
-    this.tell({ kind: 'rows', members: this.members, groups: this.groups });
   }
 }
 

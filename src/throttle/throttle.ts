@@ -1,8 +1,8 @@
-import { assemble, type Parts } from './assemble.js';
-import type { Bursts } from './bursts.js';
+import { type Assembly, assemble } from './assemble.js';
+import { type Bursts, checkBursts, RATES } from './bursts.js';
 import { type CostModel, costModel } from './cost.js';
 import type { Group } from './group.js';
-import { type Limits, NO_LIMITS } from './limits.js';
+import { checkLimits, type Limits, NO_LIMITS } from './limits.js';
 import { minimumWarning } from './minimum-warning.js';
 import { groupRow, leafRow } from './node-table.js';
 import type { Pressure } from './pressure.js';
@@ -16,6 +16,7 @@ import {
   type Minimum,
 } from './shares.js';
 import { Counters, type Stats } from './stats.js';
+import { fitTables } from './tables.js';
 
 export { DISCARD, READ, WRITE } from './request-table.js';
 export type { Bursts, CostModel, Group, Minimum, Pressure, Stats };
@@ -30,7 +31,7 @@ export type { Bursts, CostModel, Group, Minimum, Pressure, Stats };
  * discards go in order. A change of settings counts at once for every request that waits.
  */
 export class Throttle {
-  readonly #parts: Parts;
+  readonly #parts: Assembly;
   #costModel: CostModel = 'linear';
   /**
    * Groups came or went since latency control was told which groups give way to which. That matters
@@ -127,12 +128,12 @@ export class Throttle {
    * Throws EINVAL (name), ENOENT (no parent), EEXIST, EBUSY (parent has members).
    */
   createGroup(path: string): Group {
-    const { groups, members, tables, tree, pressures, paths, counters, latency } = this.#parts;
+    const { groups, members, tree, pressures, paths, counters, latency } = this.#parts;
     const { nodes, windows, dispatcher } = this.#parts;
     const group = groups.create(path);
     const parent = group.parent as Group;
     const row = leafRow(group.id);
-    tables.fit(groups.highWater, members.highWater);
+    fitTables(this.#parts, groups.highWater, members.highWater);
     counters.groupMade(group.id, group.name, parent.id);
     tree.addGroup(row, groupRow(parent));
     for (let device = 0; device < nodes.devices; device++) {
@@ -168,7 +169,17 @@ export class Throttle {
    * nothing changed then.
    */
   setLimits(group: Group, limits: Partial<Limits>, now: number): void {
-    this.#parts.limits.setLimits(group, limits, now);
+    checkLimits(limits);
+    this.#changeRates(group, now, () => {
+      Object.assign(group.limits, limits);
+      for (const key of RATES) {
+        if ((group.bursts[key]?.rate ?? Infinity) >= group.limits[key]) continue;
+        group.bursts[key] = null;
+        const what = `the burst of ${key} does not fit its new limit: dropped`;
+        this.warnings.push(`group "${group.path}": ${what}`);
+      }
+    });
+    this.warnings.push(...minimumWarning(group));
   }
 
   /**
@@ -177,7 +188,22 @@ export class Throttle {
    * changed then.
    */
   setBursts(group: Group, bursts: Partial<Bursts>, now: number): void {
-    this.#parts.limits.setBursts(group, bursts, now);
+    checkBursts(bursts, group.limits);
+    this.#changeRates(group, now, () => Object.assign(group.bursts, bursts));
+  }
+
+  /** Lets `change` change the limits or bursts of a group, and the buckets follow. */
+  #changeRates(group: Group, now: number, change: () => void): void {
+    const { buckets, paths, dispatcher } = this.#parts;
+    if (dispatcher.waiting > 0) dispatcher.beforeChange(now);
+    else {
+      buckets.capGroup(group.id, now);
+      dispatcher.clock = now;
+    }
+    change();
+    buckets.setLimits(group.id, group.limits, now, group.bursts);
+    paths.rebuild(group);
+    if (dispatcher.waiting > 0) dispatcher.rebuild(now);
   }
 
   /** Sets the share among active siblings. Throws EINVAL, ERANGE (not 1 to 10000). */

@@ -96,8 +96,7 @@ test('figures of a thread that never answers are read while it counts', async (t
     const { parentPort, workerData } = require('node:worker_threads');
     void import(workerData.stats).then(({ Counters }) => {
       const counters = new Counters((news) => parentPort.postMessage(news));
-      counters.growGroups(8);
-      counters.growMembers(8);
+      counters.grow(8, 8);
       counters.memberMade(0, 'disk', 0);
       for (;;) {
         counters.admitted(0, 0, 4096);

@@ -18,11 +18,11 @@ const NOTHING = {
 test('what was counted stays when there is room for more, and the reader is told of the room', (t) => {
   const told: FigureNews[] = [];
   const counters = new Counters((news) => told.push(news));
-  counters.growMembers(1);
+  counters.grow(1, 0);
   counters.admitted(0, 1, 4096);
-  counters.growMembers(1);
+  counters.grow(1, 0);
   t.is(told.length, 1);
-  counters.growMembers(2);
+  counters.grow(2, 0);
   t.is(told.length, 2);
   counters.queued(0);
   const [news] = told.slice(-1);
@@ -35,7 +35,7 @@ test('what was counted stays when there is room for more, and the reader is told
 
 test('a request that waits, goes and completes', (t) => {
   const counters = new Counters();
-  counters.growMembers(1);
+  counters.grow(1, 0);
   counters.queued(0);
   t.deepEqual(counters.ofMember(0), { ...NOTHING, queued: 1 });
   counters.unqueued(0, 250);

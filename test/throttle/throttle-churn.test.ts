@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { assemble, type Parts } from '../../src/throttle/assemble.js';
+import { type Assembly, assemble } from '../../src/throttle/assemble.js';
 import { NO_BURSTS } from '../../src/throttle/bursts.js';
 import { NO_LIMITS } from '../../src/throttle/limits.js';
 import { Counters } from '../../src/throttle/stats.js';
@@ -91,7 +91,7 @@ const actionOf = ({ churn }: Size): fc.Arbitrary<Action> =>
 /** An independent record of the requests in plain lists and sets. */
 class Ledger {
   readonly throttle: Throttle;
-  private readonly parts: Parts;
+  private readonly parts: Assembly;
   readonly idle: number[];
   readonly inside: number[] = [];
   /** In the order of arrival, by member and class. */
