@@ -20,7 +20,10 @@ const SECTOR = 512;
 /** The largest cluster: a write to a new one writes the bytes around it, too. */
 const LOSS_BYTES = 256 << 10;
 
-const scratch = new Uint32Array((1 << 20) / 4 + 8);
+const words = new Uint32Array((1 << 20) / 4 + 8);
+
+/** What a part of a sector should have. */
+const sector = Buffer.alloc(SECTOR);
 
 /** Fills `bytes` as a write of `version` at the byte `offset` does: no two places or versions are alike. */
 export function fill(bytes: Uint8Array, offset: number, version: number): void {
@@ -31,11 +34,11 @@ export function fill(bytes: Uint8Array, offset: number, version: number): void {
   const first = Math.floor(offset / 8);
   const count = Math.floor((offset + bytes.length - 1) / 8) - first + 1;
   for (let i = 0; i < count; i++) {
-    scratch[2 * i] = Math.imul(first + i + 1, 0x9e3779b1);
-    scratch[2 * i + 1] = Math.imul(version, 0x85ebca6b) ^ (first + i);
+    words[2 * i] = Math.imul(first + i + 1, 0x9e3779b1);
+    words[2 * i + 1] = Math.imul(version, 0x85ebca6b) ^ (first + i);
   }
   const skip = offset - first * 8;
-  bytes.set(new Uint8Array(scratch.buffer, skip, bytes.length));
+  bytes.set(new Uint8Array(words.buffer, skip, bytes.length));
 }
 
 /**
@@ -51,8 +54,8 @@ export class Contents {
   /** Changes in the order in which they were sent. */
   readonly #changes: Change[] = [];
   /** Bytes before all changes, and after all acknowledged ones. */
-  #base: Buffer;
-  #expected: Buffer;
+  readonly #base: Buffer;
+  readonly #expected: Buffer;
   #version = 0;
   #lastSent = 0;
 
@@ -99,9 +102,10 @@ export class Contents {
 
   /** The failed changes of before are settled: these bytes are what is there. */
   settle(bytes: Buffer): void {
-    this.#base.fill(0);
-    bytes.copy(this.#base);
-    this.#expected = Buffer.from(this.#base);
+    for (const known of [this.#base, this.#expected]) {
+      bytes.copy(known);
+      known.fill(0, bytes.length);
+    }
     this.#changes.length = 0;
   }
 
@@ -190,7 +194,7 @@ export class Contents {
       covering.some(
         (later) => later.ok && later.sent > Math.max(ended, lost) && later.ended < certain,
       );
-    const wanted = Buffer.alloc(got.length);
+    const wanted = sector.subarray(0, got.length);
     const allowed: string[] = [];
     for (const { version, ended } of covering) {
       if (isHidden(ended)) continue;

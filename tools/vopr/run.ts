@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process';
 import {
   appendFileSync,
+  closeSync,
   copyFileSync,
   mkdirSync,
+  openSync,
   readFileSync,
+  readSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -32,9 +35,31 @@ const runFile = promisify(execFile);
 const MIB = 1 << 20;
 const QUIET = { info() {}, warn() {}, error() {} };
 /** A device that has an image at its beginning is this much longer. */
-const DEVICE_BYTES = 16 << 20;
+const DEVICE_BYTES = 4 << 20;
 /** One run of this many is judged by qemu-img, too. */
-const JUDGE_EVERY = 12;
+const JUDGE_EVERY = 60;
+
+/** Room for the bytes of a file or a disk, larger than any: memory of its own for each would take longer than the run. */
+const scratch = Buffer.alloc(64 * MIB);
+/** The bytes of the templates' disks, by path. */
+const known = new Map<string, Buffer>();
+
+/** The bytes of a file, until the next call. */
+function readAll(path: string): Buffer {
+  const descriptor = openSync(path, 'r');
+  try {
+    return scratch.subarray(0, readSync(descriptor, scratch, 0, scratch.length, 0));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function bytesOf(template: string): Buffer {
+  const path = join(template, 'bytes');
+  const bytes = known.get(path) ?? readFileSync(path);
+  known.set(path, bytes);
+  return bytes;
+}
 
 /** Makes all images once: a folder for each template, with the bytes of the disk in `bytes`. */
 export function makeTemplates(folder: string): void {
@@ -80,7 +105,7 @@ export async function runSeed(seed: number, bench: Bench, wishes: Wishes = {}): 
     const path = join(home, `run-${process.pid}-${index}`);
     copyFileSync(join(home, 'top'), path);
     if (image.onDevice) appendFileSync(path, Buffer.alloc(DEVICE_BYTES, 0xdb));
-    return new Image(image, template, path, readFileSync(join(home, 'bytes')));
+    return new Image(image, template, path, bytesOf(home));
   });
   try {
     const run = new Run(plan, images, bench);
@@ -231,7 +256,7 @@ class Run {
     for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
       const bytes = `${image.path}.bytes`;
       await runFile('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image.path, bytes]);
-      const read = readFileSync(bytes);
+      const read = readAll(bytes);
       rmSync(bytes);
       if (read.equals(image.contents.settled(read.length)) && read.length === image.least) continue;
       throw new Failure(`${image.plan.name} (${image.template.title}): qemu-img reads other bytes`);
@@ -242,8 +267,8 @@ class Run {
     try {
       for (const [index, image] of this.#images.entries()) {
         const disk = scene.disks[index]!;
-        const chunks: Buffer[] = [];
-        for (let offset = 0; ; ) {
+        let offset = 0;
+        for (;;) {
           const asked = yield* ask(scene, {
             opcode: abi.READ,
             node: disk.node,
@@ -252,10 +277,10 @@ class Run {
           if (asked.error !== 0)
             throw new Failure(`${image.plan.name} cannot be read: ${asked.error}`);
           if (asked.payload.length === 0) break;
-          chunks.push(Buffer.from(asked.payload));
+          scratch.set(asked.payload, offset);
           offset += asked.payload.length;
         }
-        const bytes = Buffer.concat(chunks);
+        const bytes = scratch.subarray(0, offset);
         const isAll = isWhole(image);
         this.#checkSize(image, bytes.length, isAll);
         const certain = isAll ? until : image.syncedAt;
@@ -284,7 +309,7 @@ class Run {
   /** Each cluster is counted, and none has leaked since the last sudden end. */
   #checkRefcounts({ isFlushed }: Outcome): void {
     for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
-      const check = checkQcow(readFileSync(image.path));
+      const check = checkQcow(readAll(image.path));
       // Repaired images have no leaks.
       const { leaks, broken } = check ?? { leaks: 0, broken: null };
       const name = `${image.plan.name} (${image.template.title})`;
@@ -301,7 +326,7 @@ class Run {
   async #judge(): Promise<void> {
     for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
       // After a failure lazy refcounts are wrong and the image says so: opening it repairs it.
-      if ((readFileSync(image.path)[79]! & 1) !== 0) {
+      if ((readAll(image.path)[79]! & 1) !== 0) {
         const opened = await this.#open(false);
         opened.close();
       }
