@@ -14,9 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   host: 'uring sys util',
   throttle: 'util',
   image: 'host util buffers sys/constants.ts sys/memory.ts',
-  'image/raw': 'image host util buffers sys/constants.ts',
-  'image/qcow2': 'image host util buffers sys/constants.ts sys/memory.ts',
-  'image/vmdk': 'image host util sys/constants.ts',
+  'image/*': 'image host util buffers sys/constants.ts sys/memory.ts',
   control: 'throttle util',
   tree: 'control throttle util',
   fuse: 'sys uring util buffers tree host/host-times.ts plane/operation.ts plane/requests.ts plane/transport.ts',
@@ -63,6 +61,7 @@ const ALIKE = lines(`
 FREE = 0
 FSYNC_DATASYNC = 1
 NONE = -1
+NO_TABLE = 0
 RUN_BYTES = 262144
 WRITE = 1
 `);
@@ -123,7 +122,7 @@ function mayImport(from: string, to: string): boolean {
   const [own, other] = [folderOf(from), folderOf(to)];
   if (own === other) return true;
   if (from === FORMATS && other.startsWith('image/')) return true;
-  const allowed = MAY_IMPORT[own]!.split(' ');
+  const allowed = MAY_IMPORT[own.replace(/\/.*/, '/*')]!.split(' ');
   return allowed.includes(other) || allowed.includes(to);
 }
 

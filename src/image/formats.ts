@@ -1,10 +1,12 @@
 import type { Format } from './format.js';
 import { qcow2 } from './qcow2/format.js';
 import { raw } from './raw/format.js';
+import { vdi } from './vdi/format.js';
+import { vhd } from './vhd/format.js';
 import { vmdk } from './vmdk/format.js';
 
 /** The formats that can be mounted, the fallback first. */
-const FORMATS: Format[] = [raw, qcow2, vmdk];
+const FORMATS: Format[] = [raw, qcow2, vmdk, vhd, vdi];
 
 /** All formats. A file that looks like none of the others is of the first one. */
 export function formats(): readonly Format[] {

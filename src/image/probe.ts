@@ -27,8 +27,6 @@ interface Signature {
 /** Sources: block/*.c of QEMU; EWF, as EnCase writes it: documentation of libewf. */
 const FOREIGN: readonly Signature[] = [
   { format: 'vhdx', offset: 0, text: 'vhdxfile' },
-  { format: 'vhd', offset: 0, text: 'conectix' },
-  { format: 'vdi', offset: 64, text: '\x7f\x10\xda\xbe' },
   { format: 'parallels', offset: 0, text: 'WithoutFreeSpace' },
   { format: 'parallels', offset: 0, text: 'WithouFreSpacExt' },
   { format: 'qed', offset: 0, text: 'QED\0' },

@@ -11,6 +11,11 @@ export function unsupported(path: string, what: string): SluiceError {
   return new SluiceError(`${path}: ${what}`, 'ENOTSUP', EXIT_IMAGE);
 }
 
+/** @param what A kind of image, that has no internal snapshots. @throws SluiceError if one is asked for */
+export function refuseSnapshot(path: string, snapshot: string | null, what: string): void {
+  if (snapshot !== null) throw unsupported(path, `${what} has no snapshots`);
+}
+
 /** The error for an image that is only read, though it was to be written. `what` is a kind of image. */
 export function notWritable(path: string, what: string): SluiceError {
   const ways =

@@ -48,9 +48,8 @@ for (const [type, format] of [
     const info = describeImage(path, AUTO);
     t.is(info.format, format);
     t.is(info.virtualSize, null);
-    t.deepEqual(info.problems, [
-      `looks like ${format}, which this version cannot mount; use --format raw to show its bytes`,
-    ]);
+    // Some can be mounted, under a name that says so.
+    t.regex(info.problems.join(), new RegExp(`^looks like ${format}[, ].*--format raw`));
   });
 }
 

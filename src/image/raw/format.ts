@@ -1,7 +1,7 @@
 import type { HostFile } from '../../host/host-file.js';
 import { roundUpToSector } from '../extent.js';
 import type { Format, OpenHow, OpenImage } from '../format.js';
-import { unsupported } from '../refusal.js';
+import { refuseSnapshot } from '../refusal.js';
 import { RawDriver } from './raw-driver.js';
 import { RawLayer } from './raw-layer.js';
 
@@ -23,7 +23,7 @@ export const raw: Format = {
 };
 
 function openRaw(file: HostFile, { snapshot }: OpenHow): OpenImage {
-  if (snapshot !== null) throw unsupported(file.path, 'a raw image has no snapshots');
+  refuseSnapshot(file.path, snapshot, 'a raw image');
   return {
     size: roundUpToSector(file.size),
     backing: null,

@@ -1,0 +1,72 @@
+import type { ReadableFile } from '../host/open-file.js';
+import { formatSize, SIZE_MAX } from '../util/units.js';
+import { malformed, unsupported } from './refusal.js';
+import type { ByteOrder } from './slice-cache.js';
+
+/** More entries than images of any size that is in use have; to map them all takes about a second. */
+const ENTRIES_MAX = 1 << 26;
+const BLOCK_BYTES_MAX = 1 << 30;
+/** A page: what most caches and devices transfer at least. */
+const SLICE_BYTES = 4096;
+
+/** Offset of a table that an image does not have: all its blocks are holes. */
+export const NO_TABLE = 0;
+/** Offset of a table that cannot be where the image says. */
+export const BROKEN_TABLE = -1;
+
+/** A table that has an entry for each block of an image. Plain data. Offsets and sizes are bytes. */
+export interface BlockTable {
+  /** Virtual size, a multiple of 512. */
+  size: number;
+  /** A multiple of 512. */
+  blockBytes: number;
+  entryBytes: 4 | 8;
+  order: ByteOrder;
+  /** Host offset of each part of the table, NO_TABLE or BROKEN_TABLE; most formats have one part. */
+  tables: Float64Array;
+  /** Entries of a part. Where there are several, a part is whole slices. */
+  tableEntries: number;
+  /** The piece in which a table is loaded. */
+  sliceBytes: number;
+  /** After each so many entries comes one that is not of a block; Infinity: never. */
+  groupBlocks: number;
+  /** A block that is not there is in the backing file, and else reads as zeros. */
+  hasBacking: boolean;
+}
+
+/** What a header tells of the only table of an image. */
+export interface TableFields
+  extends Pick<BlockTable, 'size' | 'blockBytes' | 'order' | 'hasBacking'>,
+    Partial<Pick<BlockTable, 'entryBytes' | 'sliceBytes' | 'groupBlocks'>> {
+  offset: number;
+  entries: number;
+}
+
+/**
+ * The table of an image that has it in one part, checked.
+ *
+ * @throws SluiceError exit code 3: EINVAL for a table that does not fit the image, ENOTSUP for one that
+ *   is too large
+ */
+export function oneTable(file: ReadableFile, fields: TableFields): BlockTable {
+  const { path } = file;
+  const { offset, entries, ...more } = fields;
+  const { size, blockBytes, groupBlocks = Number.POSITIVE_INFINITY, entryBytes = 4 } = fields;
+  if (size > SIZE_MAX) throw malformed(path, 'its virtual size is above 2^53 bytes');
+  if (blockBytes === 0 || blockBytes % 512 !== 0 || blockBytes > BLOCK_BYTES_MAX) {
+    throw unsupported(path, `blocks of ${formatSize(blockBytes)} are not supported`);
+  }
+  const blocks = Math.ceil(size / blockBytes);
+  if (blocks > ENTRIES_MAX) throw unsupported(path, `it has ${blocks} blocks; 2^26 are possible`);
+  const needed = blocks === 0 ? 0 : blocks + Math.floor((blocks - 1) / groupBlocks);
+  if (entries < needed) throw malformed(path, `its table of ${entries} blocks is too small`);
+  if (offset === NO_TABLE || offset + needed * entryBytes > file.size) {
+    throw malformed(path, 'its table of blocks does not lie in the file');
+  }
+  return {
+    ...{ sliceBytes: SLICE_BYTES, entryBytes, groupBlocks },
+    ...more,
+    tables: Float64Array.of(offset),
+    tableEntries: Math.max(1, needed),
+  };
+}
