@@ -80,7 +80,7 @@ export class Dispatcher {
     const queue = this.#choose(now);
     if (queue === NONE) return NONE;
     const { freeSince } = windows.of(nodes.deviceOf(entryOfQueue(queue) >> 1));
-    credit.advanceTo(Math.max(tree.readySince, freeSince), now);
+    credit.advanceTo(Math.max(tree.readySince, tree.restedAt, freeSince), now);
     return this.#serve(queue, now);
   }
 
@@ -117,7 +117,7 @@ export class Dispatcher {
     counters.completed(table.memberOf[request]);
     backlog.add(node, -1, 0, now);
     windows.of(device).contenders.completed(leaf, cost, now - table.sinceOf[request]);
-    if (latency.isActive) this.#noteLatency(leaf, now - table.readyOf[request], now);
+    if (latency.isActive) this.#noteLatency(request, leaf, now);
   }
 
   /** Call before limits or the tree change while requests wait, and `rebuild` after that. */
@@ -242,13 +242,14 @@ export class Dispatcher {
   }
 
   /** Tells latency control of a completion, and the tree of the bounds that change by it. */
-  #noteLatency(leaf: number, latencyNs: number, now: number): void {
-    const { nodes, tree, latency, credit } = this.#parts;
-    latency.completed(leaf, latencyNs, now);
+  #noteLatency(request: number, leaf: number, now: number): void {
+    const { table, nodes, tree, latency, credit } = this.#parts;
+    latency.completed(leaf, now - table.readyOf[request], now);
     for (let node = leaf; node !== NONE; node = nodes.parent[node]) {
       const bound = nodes.maxInflight[node];
       if (bound === Infinity) continue;
-      if (nodes.inflight[node] === bound - 1) credit.advance(now);
+      if (nodes.inflight[node] === Math.ceil(bound) - 1) credit.advance(now);
+      latency.rest(node, now - table.sinceOf[request], now);
       tree.boundChanged(node, now);
     }
     for (let node = latency.takeChanged(); node !== NONE; node = latency.takeChanged()) {

@@ -8,6 +8,8 @@ const LEAST_COMPLETIONS = 4;
 const LONGEST_INTERVAL = 100e6;
 /** The bound grows only while the mean latency is below this part of the target. */
 const ROOM = 0.95;
+/** Least bound, so that a target that nothing can meet stops nobody. */
+const LEAST_BOUND = 1 / 4;
 
 /** A group with a target, on a device. */
 interface Watch {
@@ -16,7 +18,7 @@ interface Watch {
   readonly target: number;
   /** Nodes that give way to it. */
   readonly others: readonly number[];
-  /** Requests that each of the others may have in flight. */
+  /** Requests that each of the others may have in flight, or the part of the time with one. */
   bound: number;
   /** Begin of the interval in ns, and latencies in it. */
   since: number;
@@ -26,8 +28,10 @@ interface Watch {
 
 /**
  * `io.latency`. While the mean latency of a group is above its target, the requests that each of its
- * siblings, and of the siblings of the groups above it, may have in flight are halved, down to 1. The
- * bound grows by 1 while the target is met. Siblings with as tight a target are left alone.
+ * siblings, and of the siblings of the groups above it, may have in flight are halved. Below 1 the bound
+ * is a part of the time: with 1/4 a sibling rests after each request, three times as long as that took.
+ * The bound grows by 1 while the target is met, below 1 twofold. Siblings with as tight a target are left
+ * alone.
  *
  * Latency is what the user feels below the group's own limits: it counts from the time at which these
  * let the request go to its completion, so waiting for a place in flight is part of it.
@@ -58,6 +62,7 @@ export class LatencyControl {
     this.#watches = watches;
     this.isActive = watches.length > 0;
     this.#nodes.maxInflight.fill(Infinity);
+    this.#nodes.restsUntil.fill(0);
     for (const watch of watches) this.#apply(watch);
     this.#changed.length = 0;
   }
@@ -72,6 +77,13 @@ export class LatencyControl {
     }
     this.#next = (this.#next + 1) % this.#watches.length;
     this.#judge(this.#watches[this.#next], now);
+  }
+
+  /** A request at or below `node` has completed, after `flight` ns: with a bound below 1 the node rests. */
+  rest(node: number, flight: number, now: number): void {
+    const { maxInflight, restsUntil } = this.#nodes;
+    if (maxInflight[node] >= 1) return;
+    restsUntil[node] = now + Math.min(flight * (1 / maxInflight[node] - 1), LONGEST_INTERVAL);
   }
 
   /** A node whose bound has changed and was not taken yet; NONE if there is none. */
@@ -107,9 +119,11 @@ export class LatencyControl {
     if (mean > watch.target) {
       let most = 1;
       for (const node of watch.others) most = Math.max(most, this.#nodes.inflight[node]);
-      return Math.max(1, Math.floor(Math.min(watch.bound, most) / 2));
+      const half = Math.min(watch.bound, most) / 2;
+      return half >= 1 ? Math.floor(half) : Math.max(LEAST_BOUND, half);
     }
     if (mean > ROOM * watch.target || watch.bound === Infinity) return watch.bound;
+    if (watch.bound < 1) return 2 * watch.bound;
     return watch.bound >= MAX_DEPTH ? Infinity : watch.bound + 1;
   }
 

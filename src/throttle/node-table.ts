@@ -68,6 +68,8 @@ export class NodeTable {
   queued = new Int32Array(0);
   /** Requests at or below the node that may be in flight, for the latency targets of others. */
   maxInflight = new Float64Array(0);
+  /** Time in ns until which nothing at or below the node is sent, for the same reason. */
+  restsUntil = new Float64Array(0);
   /** Of a group: 1 while it contends for the device; weight of the contenders below it. */
   isContender = new Uint8Array(0);
   wasContender = new Uint8Array(0);
@@ -141,6 +143,7 @@ export class NodeTable {
     this.inflight[node] = 0;
     this.queued[node] = 0;
     this.maxInflight[node] = Infinity;
+    this.restsUntil[node] = 0;
     this.isContender[node] = 0;
     this.least[node] = 0;
     this.flightTime[node] = 0;

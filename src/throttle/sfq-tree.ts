@@ -28,6 +28,8 @@ interface Parts {
 export class SfqTree {
   /** After a choice: time in ns since which the buckets let the chosen request pass. */
   readySince = -Infinity;
+  /** After a choice: time in ns at which the last node on its path has rested, for a latency target. */
+  restedAt = -Infinity;
   readonly #table: RequestTable;
   readonly #nodes: NodeTable;
   readonly #siblings: Siblings;
@@ -186,8 +188,8 @@ export class SfqTree {
 
   /** True if all buckets from the member up to `top` let the head pass; else commits to it. */
   #passes(entry: number, now: number, top: number): boolean {
-    const { parent } = this.#nodes;
-    this.readySince = -Infinity;
+    const { parent, restsUntil } = this.#nodes;
+    this.readySince = this.restedAt = -Infinity;
     if (this.#gate.isUnlimited(queueOfEntry(entry))) return true;
     const bytes = this.#siblings.headBytes(entry);
     let child = entry >> 1;
@@ -199,6 +201,7 @@ export class SfqTree {
         return false;
       }
       this.readySince = Math.max(this.readySince, time);
+      this.restedAt = Math.max(this.restedAt, restsUntil[node]);
       child = node;
     } while (child !== top);
     return true;
@@ -206,10 +209,10 @@ export class SfqTree {
 
   /** The same from above `below` to the root, whatever the groups there are committed to. */
   #passesAbove(entry: number, below: number, now: number): boolean {
-    const { parent, inflight, maxInflight } = this.#nodes;
+    const { parent, inflight, maxInflight, restsUntil } = this.#nodes;
     const bytes = this.#siblings.headBytes(entry);
     for (let node = parent[below]; node !== NONE; node = parent[node]) {
-      if (inflight[node] >= maxInflight[node]) return false;
+      if (inflight[node] >= maxInflight[node] || restsUntil[node] > now) return false;
       const time = this.#gate.bucketTime(2 * node + (entry & 1), bytes);
       if (time > now) {
         this.#commit(entry, node, now);
@@ -269,14 +272,21 @@ export class SfqTree {
     return time !== before;
   }
 
-  /** By what is below the group, by its buckets and by its bound of requests in flight. */
+  /** By what is below the group, by its buckets, and by its bound of requests in flight. */
   #readyTimeOf(entry: number, now: number): number {
-    const { inflight, maxInflight, committed, readyTime } = this.#nodes;
+    const { inflight, maxInflight, restsUntil } = this.#nodes;
+    const node = entry >> 1;
+    const time = this.#readyTimeBelow(entry, now);
+    if (this.#gate.isDraining) return time;
+    if (inflight[node] >= maxInflight[node]) return Infinity;
+    return restsUntil[node] > now ? Math.max(time, restsUntil[node]) : time;
+  }
+
+  #readyTimeBelow(entry: number, now: number): number {
+    const { committed, readyTime } = this.#nodes;
     const siblings = this.#siblings;
     const gate = this.#gate;
-    const node = entry >> 1;
     const opClass = entry & 1;
-    if (inflight[node] >= maxInflight[node] && !gate.isDraining) return Infinity;
     let child = committed[entry];
     if (child !== NONE && readyTime[2 * child + opClass] === Infinity) {
       committed[entry] = NONE;
