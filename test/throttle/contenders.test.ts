@@ -51,21 +51,21 @@ test('the window leaves one request of the group that has the fewest for its sha
       [A, 128],
       [B, 128],
     ]),
-    Math.ceil(127 / 0.8),
+    Math.ceil(126.5 / 0.8),
   );
   t.is(
     look([
       [A, 64],
       [B, 128],
     ]),
-    Math.ceil(63 / 0.8),
+    Math.ceil(62.5 / 0.8),
   );
   t.is(
     look([
       [A, 4],
       [B, 4],
     ]),
-    Math.ceil(3 / 0.8),
+    Math.ceil(2.5 / 0.8),
   );
 });
 
@@ -98,7 +98,7 @@ test('a group that its share would need too small a window for does not contend'
       [B, 128],
       [C, 128],
     ]),
-    2 * 127,
+    2 * 126.5,
   );
   nodes.inflight[A] = nodes.inflight[ROOT] = 3;
   t.is(
@@ -107,7 +107,7 @@ test('a group that its share would need too small a window for does not contend'
       [B, 128],
       [C, 128],
     ]),
-    2 * 127 + 3,
+    2 * 126.5 + 3,
   );
 });
 
@@ -118,7 +118,7 @@ test('a group that contends goes on to half of that', (t) => {
       [A, 16],
       [B, 128],
     ]),
-    Math.ceil(15 / 0.8),
+    Math.ceil(14.5 / 0.8),
   );
   t.is(
     look([
@@ -153,7 +153,7 @@ test('shares are those of all levels', (t) => {
       [B, 64],
       [C, 128],
     ]),
-    Math.ceil(63 / 0.4),
+    Math.ceil(62.5 / 0.4),
   );
 });
 
@@ -166,7 +166,7 @@ test('requests that take longer for their cost take up more places', (t) => {
       [A, 128],
       [B, 128],
     ]),
-    Math.ceil(127 / 0.5),
+    Math.ceil(126.5 / 0.5),
   );
 });
 
@@ -206,14 +206,14 @@ test('a group whose limit stops its requests does not contend', (t) => {
       [B, 128],
       [C, 128],
     ]),
-    Math.ceil(127 / (80 / 120)),
+    Math.ceil(126.5 / (80 / 120)),
   );
   nodes.state[2 * A] = PENDING;
   const rest = [
     [B, 128],
     [C, 128],
   ] as const;
-  t.is(look(rest, 1), 2 * 127);
+  t.is(look(rest, 1), 2 * 126.5);
 });
 
 test('groups that cannot fill their part of a fixed window do not contend', (t) => {

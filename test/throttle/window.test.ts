@@ -105,12 +105,12 @@ test('requests of 64 KiB and of 4 KiB share by their cost', (t) => {
   }
 });
 
-test('4 + 4 threads: shares within half a point, for three quarters of the throughput', (t) => {
+test('4 + 4 threads: shares within half a point, for two thirds of the throughput', (t) => {
   const loads = threads(4);
   const without = simulate('virtio', { loads, depth: 4096 }).run();
   const found = simulate('virtio', { loads, warmUp: 0.1 }).run();
   t.true(Math.abs(firstShare(found) - 80) < 0.5, `${firstShare(found)}`);
-  t.true(found.total >= 0.7 * without.total, `${found.total} of ${without.total}`);
+  t.true(found.total >= 0.67 * without.total, `${found.total} of ${without.total}`);
 });
 
 test('one group alone is not held back by any window', (t) => {

@@ -96,8 +96,8 @@ async function bfq(place: Place, isWeighted: boolean): Promise<Weighted> {
 
 const SLUICE: System = { name: 'sluice', start: sluice };
 const SLUICE_LATENCY: System = {
-  name: 'sluice, latency=100',
-  start: (place, isWeighted) => sluice(place, isWeighted, ',latency=100'),
+  name: 'sluice, latency=50',
+  start: (place, isWeighted) => sluice(place, isWeighted, ',latency=50'),
 };
 const KERNEL: System = { name: 'BFQ, cgroup v1 blkio', start: bfq };
 
