@@ -14,20 +14,14 @@ export class MountSession {
   /** One line for the user who mounts. */
   readonly notice: string | undefined;
   readonly #mount: FuseMount;
-  readonly #files: Pick<OpenDisks, 'unlock' | 'close'>;
+  readonly #files: OpenDisks;
   readonly #log: Log;
   /** The attempt to detach that is under way. */
   #detaching: Promise<void> | null = null;
   /** It could not be detached, and the log says so. */
   #isStuck = false;
 
-  constructor(
-    mount: FuseMount,
-    plane: PlaneRunner,
-    files: Pick<OpenDisks, 'unlock' | 'close'>,
-    log: Log,
-    notice?: string,
-  ) {
+  constructor(mount: FuseMount, plane: PlaneRunner, files: OpenDisks, log: Log, notice?: string) {
     this.#mount = mount;
     this.plane = plane;
     this.#files = files;
@@ -48,7 +42,11 @@ export class MountSession {
     try {
       await this.#mount.unmount(false);
     } catch (error) {
-      this.#log.warn(`${(error as Error).message}; files that are open see ENOTCONN from now on`);
+      const passed = this.#files.disks.filter(({ backing }) => backing !== undefined);
+      const names = passed.map(({ name }) => name).join(', ');
+      const but = names === '' ? '' : `, but who has ${names} open goes on with its file`;
+      const what = 'files that are open see ENOTCONN from now on';
+      this.#log.warn(`${(error as Error).message}; ${what}${but}`);
       await this.#detach();
     } finally {
       clearTimeout(drain);

@@ -9,6 +9,8 @@ export interface Exceptions {
   noAllocate: boolean;
   /** A process that waits in a group cannot be interrupted. */
   noInterrupt: boolean;
+  /** The kernel reads and writes the file: no fixed size, no sectors, no read-only view, no groups. */
+  passedThrough: boolean;
   /** A growable image cannot be made smaller. */
   noShrinking: boolean;
 }
@@ -18,6 +20,7 @@ const NONE: Exceptions = {
   noAllocate: false,
   noInterrupt: false,
   noShrinking: false,
+  passedThrough: false,
 };
 
 export type TransportName = 'uring' | 'fuse-native';

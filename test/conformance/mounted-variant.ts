@@ -16,15 +16,17 @@ export function mountedVariant(
   transport: TransportName,
   format: FormatName,
   direct: boolean,
+  passedThrough = false,
 ): Variant {
   const mode = direct ? '--direct' : '--no-direct';
   return {
     ...exceptionsOf(transport, format),
-    title: `${transport}, ${format}, ${mode}`,
+    passedThrough,
+    title: `${transport}, ${format}, ${passedThrough ? '--passthrough' : mode}`,
     async serve(t, setups, use) {
       const { growable, readOnly } = setups[0]!;
       const words = ['--transport', transport, mode];
-      if (growable === true) words.push('--growable');
+      if (growable === true || passedThrough) words.push('--growable');
       if (readOnly === true) words.push('--read-only');
       for (const { group = [], assign = [] } of setups) {
         for (const one of group) words.push('--group', one);
@@ -32,6 +34,7 @@ export function mountedVariant(
       }
       const images = await Promise.all(setups.map((setup) => ImageFile.make(t, format, setup)));
       const names = setups.map(({ name }, index) => name ?? `image${index}`);
+      if (passedThrough) words.push(...names.flatMap((name) => ['--passthrough', name]));
       const named = images.map(({ path }, index) => `${names[index]}=${path}`);
       await withMount(t, named, words, async (mount) => {
         const agents = Array.from({ length: AGENTS }, () => new FileAgent(t));

@@ -24,3 +24,5 @@ for (const served of VARIANTS) {
   const test = requires('fuse', 'root', ...ring, ...qemu);
   testRules(test, mountedVariant(transport, format, direct), isInPairs(served));
 }
+
+testRules(requires('fuse', 'root', 'io_uring'), mountedVariant('uring', 'raw', true, true));

@@ -17,7 +17,8 @@ const ALONE = CASES.filter((one) => !isPlain(one));
  */
 export function testRules(test: ReturnType<typeof requires>, variant: Variant, alone = true): void {
   const all = [TOGETHER, ...(alone ? ALONE.map((one) => [one]) : [])];
-  for (const cases of all) {
+  const isKept = ({ ofDaemon }: Case): boolean => ofDaemon !== true || !variant.passedThrough;
+  for (const cases of all.map((some) => some.filter(isKept)).filter(({ length }) => length > 0)) {
     const what = cases.length === 1 ? cases[0]!.title : `${cases.length} rules`;
     test(`${variant.title}: ${what}`, async (t) => {
       const setups = cases.map(({ setup }) => setup);

@@ -40,3 +40,21 @@ for (const direct of ['--direct', '--no-direct'] as const) {
     });
   }
 }
+
+for (const second of [false, true]) {
+  const what = second ? 'and through its host file at the same time' : '';
+  mountTest(`the exerciser finds no difference: passed through ${what}`, async (t) => {
+    const folder = tempFolder(t);
+    const image = sparseFile(join(folder, 'disk.img'), 8 * MIB);
+    const model = join(folder, 'model');
+    const words = ['--growable', '--passthrough', 'disk'];
+    await withMount(t, [image], words, async (mount) => {
+      const exercise = [mount.file(), '--growable', ...LENGTH, '--seeds', '2'];
+      exercise.push('--host', image, '--save-model', model);
+      if (second) exercise.push('--second', image);
+      const ended = await warmExerciser(exercise);
+      t.is(ended.code, 0, ended.stdout + ended.stderr);
+    });
+    await must('cmp', [image, model]);
+  });
+}

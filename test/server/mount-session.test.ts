@@ -24,6 +24,7 @@ async function serve(
     unmount: async (lazy) => void steps.push(lazy ? 'detach' : 'unmount'),
   };
   const files = {
+    disks: [],
     unlock: () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };
@@ -80,12 +81,18 @@ test('a mount that is in use is detached, and the log says who notices', async (
   const session = new MountSession(
     mount,
     { release } as never,
-    { unlock: () => {}, close: () => {} },
+    {
+      disks: [{ name: 'disk' }, { name: 'fast', backing: 9 }] as never,
+      unlock: () => {},
+      close: () => {},
+    },
     log,
   );
   await session.unmount();
   t.deepEqual(steps, ['unmount', 'detach']);
-  t.deepEqual(warnings, ['/mnt/s: in use; files that are open see ENOTCONN from now on']);
+  t.deepEqual(warnings, [
+    '/mnt/s: in use; files that are open see ENOTCONN from now on, but who has fast open goes on with its file',
+  ]);
 });
 
 test('a mount that cannot be detached is told of once, and everything else is ended', async (t) => {
@@ -94,6 +101,7 @@ test('a mount that cannot be detached is told of once, and everything else is en
   const log = { ...SILENT, warn: (text: string) => void steps.push(text) };
   const plane = { release: () => {}, terminate: async () => void steps.push('ended') };
   const files = {
+    disks: [],
     unlock: () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };
@@ -123,7 +131,7 @@ test('an end at once and one in order detach together', async (t) => {
   const session = new MountSession(
     mount,
     plane as never,
-    { unlock: () => {}, close: () => {} },
+    { disks: [], unlock: () => {}, close: () => {} },
     SILENT,
   );
   const both = [session.unmount(), session.close(false)];
@@ -139,6 +147,7 @@ test('who may have requests under way does not unlock the images', async (t) => 
     const mount: FuseMount = { fd: -1, unmount: async () => {} };
     const plane = { terminate: async () => void steps.push('ended') };
     const files = {
+      disks: [],
       unlock: () => void steps.push('files unlocked'),
       close: () => void steps.push('files closed'),
     };
@@ -152,6 +161,7 @@ test('what is let go stays mounted', async (t) => {
   const mount: FuseMount = { fd: -1, unmount: async () => t.fail() };
   const plane = { terminate: async () => void steps.push('ended') };
   const files = {
+    disks: [],
     unlock: () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };

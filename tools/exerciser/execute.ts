@@ -155,5 +155,5 @@ function reopen(state: State, operation: Operation): void {
   const got = state.calls.close(state.fds[operation.lane]!);
   demand('close', operation.number, got, 0, 0, 0);
   const lane = state.lanes[operation.lane]!;
-  state.fds[operation.lane] = openLane(state.calls, state.options.path, lane);
+  state.fds[operation.lane] = openLane(state.calls, state.options, lane, operation.lane);
 }

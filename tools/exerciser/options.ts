@@ -5,6 +5,8 @@ import { MODEL_LIMIT } from './model.js';
 /** How to exercise one file. */
 export interface ExerciseOptions {
   path: string;
+  /** Another name of the same file, for every second descriptor. */
+  second: string | null;
   seed: number;
   /** Operations in all. */
   ops: number;
@@ -47,6 +49,7 @@ export const USAGE = `usage: exerciser PATH [options]      exercise one file aga
 
   --seed N          first seed (1)            --seeds N         how many seeds (1)
   --ops N           operations a seed (20000) --size BYTES      size to begin with (8M, at most 16M)
+  --second PATH     another name of the file, for every second descriptor
   --growable        truncate, and write behind the end
   --fixed           an image of fixed size: size changes must be refused
   --no-direct-fds   no O_DIRECT descriptors   --no-mmap         no mappings
@@ -68,7 +71,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     allowPositionals: true,
     options: {
       ...texts('seed', 'seeds', 'ops', 'size', 'concurrent', 'direct-align', 'size-unit'),
-      ...texts('first-op', 'stop-at', 'host', 'save-model', 'images', 'only'),
+      ...texts('first-op', 'stop-at', 'host', 'save-model', 'images', 'only', 'second'),
       ...flags('growable', 'fixed', 'no-direct-fds', 'no-mmap', 'mount'),
     },
   });
@@ -81,6 +84,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
   const ops = count('ops', 20000);
   const exercise: ExerciseOptions = {
     path: positionals[0] ?? '',
+    second: text('second') ?? null,
     seed: count('seed', 1),
     ops,
     size: parseSize(text('size') ?? '8M'),
@@ -127,6 +131,7 @@ function check(options: ExerciseOptions, paths: number): void {
 export function repeatCommand(options: ExerciseOptions, stopAt: number): string {
   const words = ['node build/tools/exerciser.js', options.path, `--seed ${options.seed}`];
   words.push(`--ops ${options.ops}`, `--size ${options.size}`, `--stop-at ${stopAt}`);
+  if (options.second !== null) words.push(`--second ${options.second}`);
   if (options.growable) words.push('--growable');
   if (options.fixed) words.push('--fixed');
   if (!options.directFds) words.push('--no-direct-fds');

@@ -37,7 +37,7 @@ export interface State {
 /** Opens the file on all lanes. The plan leaves out operations that the file system does not support. */
 export function openState(options: ExerciseOptions, calls: Calls): State {
   const lanes = lanesOf(options.directFds);
-  const fds = lanes.map((lane) => openLane(calls, options.path, lane));
+  const fds = lanes.map((lane, index) => openLane(calls, options, lane, index));
   const size = options.fixed ? fstatSync(fds[0]!).size : options.size;
   const pool = noise(options.seed);
   const can = (mode: number): boolean =>
@@ -78,7 +78,13 @@ function noise(seed: number): Buffer {
 }
 
 /** Opens a descriptor; throws with the reason if that fails. */
-export function openLane(calls: Calls, path: string, lane: Lane): number {
+export function openLane(
+  calls: Calls,
+  { path: first, second }: ExerciseOptions,
+  lane: Lane,
+  index: number,
+): number {
+  const path = index % 2 === 0 ? first : (second ?? first);
   const access = lane.writable ? constants.O_RDWR | constants.O_CREAT : constants.O_RDONLY;
   const flags = access | (lane.direct ? O_DIRECT : 0);
   const fd = calls.open(path, flags, 0o644);
