@@ -1,5 +1,6 @@
+import { totalmem } from 'node:os';
 import { parentPort } from 'node:worker_threads';
-import { Memory } from '../buffers/memory.js';
+import { capacityFor, Memory } from '../buffers/memory.js';
 import type { FromPlane, PlaneConfig } from '../plane/messages.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/libc.js';
 import { Ring } from '../uring/ring.js';
@@ -24,7 +25,10 @@ function main(config: PlaneConfig): void {
     preciseTimers();
     becomeIoFlusher();
     const ring = new Ring(RING_ENTRIES);
-    const surroundings = { ring, memory: new Memory(), send, now: nowNs };
+    // The limit of a cgroup counts as well; 0 or a huge number if there is none.
+    const limit = process.constrainedMemory() || Infinity;
+    const memory = new Memory(capacityFor(Math.min(totalmem(), limit)));
+    const surroundings = { ring, memory, send, now: nowNs };
     buildDataPlane(config, surroundings).loop.run();
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;

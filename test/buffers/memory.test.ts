@@ -1,7 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import test from 'ava';
 import {
+  capacityFor,
   IN_FLIGHT_MAX,
+  IN_FLIGHT_MIN,
+  MEMORY_BYTES,
   Memory,
   poolOffset,
   RECEIVE_BYTES,
@@ -13,7 +16,6 @@ import {
   SLOT_DATA,
   SLOT_EDGES,
   SLOT_REQUEST,
-  SLOTS,
   slotOffset,
 } from '../../src/buffers/memory.js';
 
@@ -53,7 +55,7 @@ test('a reply begins behind all that a request without data can hold', (t) => {
 
 test('every slot and the pool are page-aligned, replies are whole cache lines', (t) => {
   const memory = new Memory();
-  for (const slot of [0, 1, SLOTS - 1]) t.is((memory.address + slotOffset(slot)) % 4096, 0);
+  for (const slot of [0, 1, 287]) t.is((memory.address + slotOffset(slot)) % 4096, 0);
   t.is((memory.address + poolOffset()) % 4096, 0);
   t.is(replyOffset(1) % 64, 0);
 });
@@ -61,14 +63,14 @@ test('every slot and the pool are page-aligned, replies are whole cache lines', 
 test('replies, slots and pool lie behind one another and within the mapping', (t) => {
   const memory = new Memory();
   t.true(replyOffset(REQUESTS - 1) + 16 + 128 <= slotOffset(0));
-  t.is(slotOffset(SLOTS - 1) + SLOT_BYTES, poolOffset());
+  t.is(slotOffset(IN_FLIGHT_MAX + RECEIVE_SLOTS - 1) + SLOT_BYTES, poolOffset());
   t.is(memory.buffer.byteLength, poolOffset() + 1024 * MIB);
 });
 
 test('each slot is given out once, then there is none', (t) => {
   const memory = new Memory();
   t.is(memory.freeSlots, 288);
-  t.is(IN_FLIGHT_MAX + RECEIVE_SLOTS, 288);
+  t.is(IN_FLIGHT_MIN + RECEIVE_SLOTS, 288);
   const taken = Array.from({ length: 288 }, () => memory.takeSlot());
   t.deepEqual(
     taken,
@@ -120,7 +122,7 @@ test('trimming gives back free slots behind their first 64 KiB, and leaves slots
 
 test('trimming a memory whose slots are all in use gives nothing back', (t) => {
   const memory = new Memory();
-  for (let i = 0; i < SLOTS; i++) memory.takeSlot();
+  for (let i = 0; i < 288; i++) memory.takeSlot();
   memory.bytes.fill(7, slotOffset(5), slotOffset(6));
   memory.trim();
   t.is(residentBytes(memory, slotOffset(5), SLOT_BYTES), SLOT_BYTES);
@@ -137,4 +139,11 @@ test('trimming the pool gives all of it back and touches no slot', (t) => {
   t.is(residentBytes(memory, poolOffset(), 1024 * MIB), 0);
   t.is(memory.bytes[slotOffset(slot)], 7);
   t.is(memory.bytes[poolOffset()], 0);
+});
+
+test('requests in flight follow the memory of the machine, and fit into offsets of 31 bits', (t) => {
+  const GIB = 1 << 30;
+  const found = [0.5, 4, 6, 8, 24, 1024].map((gib) => capacityFor(gib * GIB).inFlight);
+  t.deepEqual(found, [256, 256, 376, 502, 960, 960]);
+  t.true(MEMORY_BYTES < 2 ** 31);
 });

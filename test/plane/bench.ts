@@ -1,4 +1,4 @@
-import { IN_FLIGHT_MAX, Memory, REQUESTS, SLOTS } from '../../src/buffers/memory.js';
+import { IN_FLIGHT_MIN, Memory, REQUESTS } from '../../src/buffers/memory.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
 import { RawDriver } from '../../src/image/raw/raw-driver.js';
 import { type Disk, type DiskConfig, diskSize, type ServedImage } from '../../src/plane/disk.js';
@@ -76,7 +76,7 @@ export class Bench {
   #used = 0;
 
   constructor(options: BenchOptions) {
-    const { contents, mode = 'linked', alignment = 1, depth = IN_FLIGHT_MAX } = options;
+    const { contents, mode = 'linked', alignment = 1, depth = IN_FLIGHT_MIN } = options;
     const files = contents.map((content) => new FakeFile(content, alignment));
     this.host = new FakeHost(memory, files, mode);
     const table = new LockTable();
@@ -268,7 +268,12 @@ export class Bench {
   /** Throws unless all resources have been given back. */
   assertIdle(): void {
     const { plane } = this;
-    const left = [plane.requests.count, SLOTS - memory.freeSlots, plane.pooled, this.inFlight];
+    const left = [
+      plane.requests.count,
+      memory.slots - memory.freeSlots,
+      plane.pooled,
+      this.inFlight,
+    ];
     if (left.join() !== '0,0,0,0') throw new Error(`requests, slots, payloads, in flight: ${left}`);
   }
 
@@ -285,7 +290,7 @@ export class Bench {
     for (let i = 0; i < this.#used; i++) {
       if (state[i] !== FREE && inFlight[i] === 1 && slot[i] !== NONE) holding++;
     }
-    if (memory.freeSlots < IN_FLIGHT_MAX - holding) {
+    if (memory.freeSlots < IN_FLIGHT_MIN - holding) {
       throw new Error(`${memory.freeSlots} slots are free, and ${holding} in flight have one`);
     }
   }
