@@ -205,7 +205,8 @@ export class ControlPlane {
   }
 }
 
-function inflateNow({ method, bytes, clusterBytes }: InflateCall): Uint8Array | null {
+/** The contents of a compressed cluster; null for a broken one. */
+export function inflateNow({ method, bytes, clusterBytes }: InflateCall): Uint8Array | null {
   try {
     const cluster =
       method === 'zlib'

@@ -21,8 +21,8 @@ export class Image {
   most: number;
   /** The largest size in this session: a truncate that was not synced can be undone by a power cut. */
   largest = 0;
-  /** Tick of sending of the newest flush that was acknowledged: what was acknowledged before is durable. */
-  syncedAt = 0;
+  /** Ticks at which flushes were sent that were acknowledged, and at which that was. */
+  readonly #syncs: { sent: number; answered: number }[] = [];
   /** Tick at which an fsync of the host failed last: what was written before may be lost for ever. */
   lostAt = 0;
   /** A session has ended suddenly: clusters may have leaked. */
@@ -41,6 +41,24 @@ export class Image {
     this.contents.ends.push(template.size);
     this.least = base.length;
     this.most = base.length;
+  }
+
+  /** What was acknowledged before a flush was sent is durable once that is acknowledged. */
+  hasSynced(sent: number, answered: number): void {
+    this.#syncs.push({ sent, answered });
+  }
+
+  /** Changes that were acknowledged before this tick are durable at the tick `at`. */
+  syncedBefore(at: number): number {
+    const done = this.#syncs.filter(({ answered }) => answered <= at);
+    return Math.max(0, ...done.map(({ sent }) => sent));
+  }
+
+  /** A session begins. */
+  forgetMarks(): void {
+    this.#syncs.length = 0;
+    this.largest = this.most;
+    this.lostAt = 0;
   }
 
   get isRaw(): boolean {

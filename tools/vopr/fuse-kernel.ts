@@ -71,6 +71,11 @@ export class FuseKernel implements RingTarget {
     return this.#receives.length;
   }
 
+  /** Requests that the daemon has not received. */
+  get unreceived(): number {
+    return this.#toSend.length;
+  }
+
   get isConnected(): boolean {
     return this.#isConnected;
   }

@@ -23,6 +23,7 @@ import { Maker } from '../lib/image-maker.js';
 import type { Coverage } from './coverage.js';
 import { Image, roundUpToSector, type Steps } from './disks.js';
 import type { HostFiles } from './host-files.js';
+import { checkMoment, type Stretch } from './moments.js';
 import { makePlan, type Plan, type SessionPlan, TEMPLATES, type Wishes } from './plan.js';
 import { cutOff } from './power-cut.js';
 import { checkQcow } from './qcow-check.js';
@@ -36,6 +37,9 @@ const MIB = 1 << 20;
 const QUIET = { info() {}, warn() {}, error() {} };
 /** A device that has an image at its beginning is this much longer. */
 const DEVICE_BYTES = 4 << 20;
+/** Sessions of up to so many images are looked at as of this many moments. */
+const WATCHED_MAX = 4;
+const MOMENTS = 3;
 /** One run of this many is judged by qemu-img, too. */
 const JUDGE_EVERY = 60;
 
@@ -125,6 +129,7 @@ class Run {
   readonly #coverage: Coverage;
   readonly #world = new World();
   readonly #random: Random;
+  readonly #moments: Random;
   /** Clusters that have leaked. */
   readonly #leaks = new Map<Image, number>();
 
@@ -134,6 +139,7 @@ class Run {
     this.#mapping = mapping;
     this.#coverage = coverage;
     this.#random = new Random(plan.seed, 2);
+    this.#moments = new Random(plan.seed, 6);
     if (trace !== null) this.#world.trace = (text) => trace(`${this.#world.nowNs} ${text}`);
   }
 
@@ -142,9 +148,11 @@ class Run {
     const { seed } = this.#plan;
     const opened = await this.#open(plan.readOnly);
     const isCut = plan.end === 'power cut' && !plan.readOnly;
-    const before = isCut ? this.#images.map((image) => readFileSync(image.path)) : [];
+    const isWatched = isCut || (!plan.readOnly && this.#images.length <= WATCHED_MAX);
+    const before = isWatched ? this.#images.map((image) => readFileSync(image.path)) : [];
     const configs = this.#configs(opened, plan);
     let outcome: Outcome;
+    const from = this.#world.tick();
     const session = new Session(
       plan,
       seed + 104_729 * number,
@@ -156,7 +164,7 @@ class Run {
     );
     try {
       this.#forgetMarks();
-      outcome = session.run(isCut ? configs : []);
+      outcome = session.run(isWatched ? configs : []);
       this.operations += outcome.files.operations;
     } finally {
       opened.close();
@@ -166,16 +174,30 @@ class Run {
       if (!outcome.isFlushed) image.mayLeak = true;
       image.lostAt = outcome.files.lostAt.get(configs[index]!.image.files[0]!.descriptor) ?? 0;
     }
+    const stretch = { from, to: this.#world.tick() };
+    for (let i = 0; i < MOMENTS && isWatched; i++) {
+      this.#checkMoment(before, configs, outcome.files, stretch);
+    }
     if (isCut) this.#cutPower(before, configs, outcome.files);
     await this.#verify(plan, outcome);
   }
 
+  /** Looks at one image as of some moment. What the host has forgotten is uncertain then and later. */
+  #checkMoment(
+    before: readonly Buffer[],
+    configs: readonly DiskConfig[],
+    files: HostFiles,
+    stretch: Stretch,
+  ): void {
+    const index = this.#moments.below(this.#images.length);
+    const image = this.#images[index]!;
+    if (image.lostAt > 0) return;
+    const record = files.records.get(configs[index]!.image.files[0]!.descriptor)!;
+    checkMoment(image, before[index]!, record, stretch, this.#moments);
+  }
+
   #forgetMarks(): void {
-    for (const image of this.#images) {
-      image.syncedAt = 0;
-      image.largest = image.most;
-      image.lostAt = 0;
-    }
+    for (const image of this.#images) image.forgetMarks();
   }
 
   #open(readOnly: boolean): Promise<OpenDisks> {
@@ -283,7 +305,7 @@ class Run {
         const bytes = scratch.subarray(0, offset);
         const isAll = isWhole(image);
         this.#checkSize(image, bytes.length, isAll);
-        const certain = isAll ? until : image.syncedAt;
+        const certain = isAll ? until : image.syncedBefore(until);
         const lost = isAll ? 0 : image.lostAt;
         const fault = image.contents.check(bytes, 0, certain, until, lost);
         if (fault !== null) {
