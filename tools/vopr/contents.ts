@@ -136,6 +136,15 @@ export class Contents {
         one.sent < until && one.length > 0 && one.offset < end && offset < one.offset + one.length,
     );
     for (let from = offset; from < end; ) {
+      const untouched = lost === 0 ? nextChange(from, end, near) : from;
+      if (
+        this.#base
+          .subarray(from, untouched)
+          .equals(bytes.subarray(from - offset, untouched - offset))
+      ) {
+        from = untouched;
+        if (from === end) return null;
+      }
       const to = this.#nextEdge(from, end, near);
       if (this.#isLost(from, lost, certain)) {
         from = to;
@@ -168,6 +177,7 @@ export class Contents {
 
   /** A change of before the loss wrote near this place, and nothing that is certain has done so since. */
   #isLost(at: number, lost: number, certain: number): boolean {
+    if (lost === 0) return false;
     const start = at - (at % LOSS_BYTES);
     const near = this.#changes.filter(
       (one) => one.offset < start + LOSS_BYTES && start < one.offset + one.length,
@@ -220,4 +230,13 @@ export class Contents {
     }
     return `nothing that was ever there (${Buffer.from(got.subarray(0, 8)).toString('hex')})`;
   }
+}
+
+/** The first place from `from` on that a change covers; `end` if there is none before it. */
+function nextChange(from: number, end: number, changes: readonly Change[]): number {
+  let next = end;
+  for (const { offset, length } of changes) {
+    if (offset + length > from && offset < next) next = Math.max(from, offset);
+  }
+  return next;
 }
