@@ -31,6 +31,7 @@ export function formatInfo(info: FullInfo): string {
     ['host size', size(info.hostSize)],
     ['on disk', size(info.allocated)],
     ['alignment', info.alignment === null ? 'unknown' : `${info.alignment} bytes`],
+    ['passthrough', formatPassthrough(info)],
   ];
   if (info.content !== null) lines.push(['content', formatContent(info.content)]);
   lines.push(...info.lines);
@@ -49,7 +50,11 @@ export function formatInfo(info: FullInfo): string {
     ]);
   }
   for (const problem of info.problems) lines.push(['problem', problem]);
-  return lines.map(([key, value]) => `${`${key}:`.padEnd(11)} ${oneLine(value)}\n`).join('');
+  return lines.map(([key, value]) => `${`${key}:`.padEnd(12)} ${oneLine(value)}\n`).join('');
+}
+
+function formatPassthrough({ passthroughProblem: problem }: FullInfo): string {
+  return problem === null ? 'possible' : `no: ${problem}`;
 }
 
 function formatLayer({ content, allocated }: FullLayer): string {

@@ -1,5 +1,6 @@
-import type { GroupSnapshot } from '../control/control.js';
+import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
 import { formatWords } from '../control/text.js';
+import { oneLine } from '../util/one-line.js';
 import { formatCount, formatSize } from '../util/units.js';
 import { type Column, formatTable } from './table.js';
 
@@ -63,12 +64,20 @@ function rowsOf(group: GroupSnapshot): string[][] {
   ];
 }
 
-/** The table of `sluice stat`, and below it the settings of each group that has any. */
-export function formatStat(groups: readonly GroupSnapshot[]): string {
+/**
+ * The table of `sluice stat`, and below it the settings of each group that has any, and the images that
+ * no group has.
+ */
+export function formatStat(
+  groups: readonly GroupSnapshot[],
+  images: readonly ImageSnapshot[],
+): string {
   const settings = groups
     .map((group) => ({ name: group.path === '' ? '/' : group.path, text: settingsOf(group) }))
     .filter((group) => group.text !== '')
     .map((group) => `${group.name}: ${group.text}\n`);
   const below = settings.length === 0 ? '' : `\nLimits and targets:\n${settings.join('')}`;
-  return formatTable(COLUMNS, groups.flatMap(rowsOf)) + below;
+  const passed = images.filter(({ passthrough }) => passthrough).map(({ name }) => oneLine(name));
+  const beside = `\nPassed through, neither counted nor limited: ${passed.join(', ')}\n`;
+  return formatTable(COLUMNS, groups.flatMap(rowsOf)) + below + (passed.length > 0 ? beside : '');
 }

@@ -1,4 +1,6 @@
-import { ioctl } from '../sys/libc.js';
+import { constants } from 'node:fs';
+import { O_CLOEXEC } from '../sys/constants.js';
+import { close, ioctl, open } from '../sys/libc.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_IMAGE, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import * as abi from './abi.js';
@@ -87,4 +89,15 @@ export class BackingFiles {
     const message = `${name}: the kernel does not pass its file through (${errno}): ${why}`;
     throw new SluiceError(message, errno, errno === 'EPERM' ? EXIT_MOUNT : EXIT_IMAGE);
   }
+}
+
+/** Whether this kernel has passthrough, as far as it can tell without a mount. */
+export function knowsBackingFiles(): boolean {
+  const device = open('/dev/fuse', constants.O_RDWR | O_CLOEXEC, 0);
+  if (device < 0) return false;
+  const map = new DataView(new ArrayBuffer(abi.BACKING_MAP_BYTES));
+  // One that knows the command asks for a mount first (EPERM).
+  const result = ioctl(device, abi.BACKING_OPEN, map);
+  close(device);
+  return result !== -ERRNO.ENOTTY;
 }

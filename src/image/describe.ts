@@ -4,6 +4,7 @@ import type { Description, SnapshotInfo } from './format.js';
 import { formats } from './formats.js';
 import { checkAllUsed } from './named-files.js';
 import { type ChainOptions, type OpenLayer, openPartly } from './open-chain.js';
+import { passthroughProblem } from './passthrough.js';
 import { endsOf, formatOf } from './probe.js';
 
 /** A description of an image, without mounting it. Sizes in bytes. */
@@ -20,6 +21,8 @@ export interface ImageInfo {
   blockDevice: boolean;
   /** Logical block size of the disk below, which O_DIRECT must keep to; null if unknown. */
   alignment: number | null;
+  /** Why the kernel cannot pass its file through (`--passthrough`), as a sentence; null if it can. */
+  passthroughProblem: string | null;
   /** The image and its backing files; null if not even the image can be opened. */
   chain: LayerInfo[] | null;
   /** Facts that only its format has; null if there are none. */
@@ -66,6 +69,8 @@ export function describeImage(path: string, options: ChainOptions): ImageInfo {
       blockDevice,
       alignment,
       virtualSize: problem === null ? top!.image.size : null,
+      passthroughProblem:
+        top === undefined ? 'it cannot be mounted' : passthroughProblem(file, top.format),
       chain: top === undefined ? null : layers.map(describeLayer),
       features: described[0]?.features ?? null,
       lines: described[0]?.lines ?? [],

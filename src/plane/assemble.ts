@@ -15,6 +15,7 @@ import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
 import { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
+import { NONE } from './requests.js';
 import type { Callers } from './rules.js';
 
 /** Devices that weights share one by one: each has its own tables of all groups and members. */
@@ -98,9 +99,16 @@ function devicesOf({ disks }: AssemblyConfig): number[] {
 }
 
 function snapshotOf(disk: Disk): ImageSnapshot {
+  if (isPassedThrough(disk)) refreshNow(disk.image);
   const { name, path, format, readOnly } = disk.config;
   const size = diskSize(disk);
   return { name, path, format, size, readOnly, passthrough: isPassedThrough(disk) };
+}
+
+/** Asks the host for the status of an image. The ring's engine, which alone passes images through, answers at once. */
+function refreshNow({ driver, status }: ServedImage): void {
+  const task = driver.status(NONE, status);
+  for (let step = task.next(0); step.done !== true; ) step = task.next(step.value);
 }
 
 /** Makes the io of an image, given a function that tells its disks by their numbers. */

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { release } from 'node:os';
+import { knowsBackingFiles } from '../fuse/backing-files.js';
 import { findProgram, readText } from '../sys/files.js';
 import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
 import { chooseTransport, type Transport } from './transport.js';
@@ -75,6 +76,23 @@ function checkFuseUring(): Check {
   return check('fuse-uring', value === 'Y', found, advice);
 }
 
+/** `--passthrough`: kernel 6.9, and the right to it. A kernel built without says so at the mount. */
+function checkPassthrough(): Check {
+  if (!knowsBackingFiles()) {
+    return check('passthrough', false, 'not in this kernel', 'run Linux 6.9 or newer');
+  }
+  const may = mayAdminister();
+  const found = may ? 'by --passthrough' : 'for root only';
+  return check('passthrough', may, found, 'mount as root, with CAP_SYS_ADMIN');
+}
+
+/** Root, with the capability that mount(2) and passthrough ask for. */
+function mayAdminister(): boolean {
+  if (process.geteuid?.() !== 0) return false;
+  const word = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status') ?? '')?.[1];
+  return word === undefined || ((BigInt(`0x${word}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+}
+
 /** root mounts by itself, others by a program that may. */
 function checkRights(): Check {
   if (process.geteuid?.() !== 0) {
@@ -82,8 +100,7 @@ function checkRights(): Check {
     const found = path === null ? 'neither root nor fusermount3' : 'by fusermount3';
     return check(RIGHTS, path !== null, found, 'apt-get install fuse3, or run it as root');
   }
-  const word = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status') ?? '')?.[1];
-  const may = word === undefined || ((BigInt(`0x${word}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+  const may = mayAdminister();
   const found = may ? 'root' : 'root without CAP_SYS_ADMIN';
   return check(RIGHTS, may, found, 'in a container pass --cap-add SYS_ADMIN');
 }
@@ -141,6 +158,7 @@ export async function diagnose(): Promise<Diagnosis> {
     check('io_uring', ring.error === null, ring.error ?? ring.found, ring.advice),
     await checkNative(),
     checkFuseUring(),
+    checkPassthrough(),
     checkRights(),
     checkFusermount(),
     checkAllowOther(),

@@ -19,6 +19,7 @@ const NAMES = [
   'io_uring',
   'fuse-native',
   'fuse-uring',
+  'passthrough',
   'mount rights',
   'fusermount3',
   'user_allow_other',

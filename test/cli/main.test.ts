@@ -222,6 +222,7 @@ test('sluice info --json is made for programs', (t) => {
     hostSize: 1_048_576,
     allocated: 0,
     blockDevice: false,
+    passthroughProblem: null,
     chain: [
       {
         path: join(folder, 'disk.img'),

@@ -9,6 +9,7 @@ const ZERO = 'rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 queued
 test('a long name moves its own row, not the figures of all', (t) => {
   const [title, root, long] = formatStat(
     ['', 'g'.repeat(200)].map((path) => parseGroup(path, { 'io.stat': `total ${ZERO}\n` })),
+    [],
   ).split('\n');
   t.is(title!.indexOf('MEMBER'), 26);
   t.is(root!.indexOf('(total)'), 26);
@@ -37,7 +38,7 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
   ];
   const tail = '  WEIGHT  PRESSURE';
   t.is(
-    formatStat(groups),
+    formatStat(groups, []),
     [
       `GROUP  MEMBER      READ  WRITTEN  READS  WRITES  DISCARDED   WAITED  QUEUED  IN FLIGHT${tail}`,
       '/      (total)      0 B      0 B      0       0        0 B  0.000 s       0          0     100    0.00 %',
@@ -50,4 +51,14 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
       '',
     ].join('\n'),
   );
+});
+
+test('sluice stat names the images that are passed through, below all groups', (t) => {
+  const image = { path: '/srv/x', format: 'raw', size: 512, readOnly: false };
+  const images = ['fast', 'slow', 'faster'].map((name) => {
+    return { ...image, name, passthrough: name !== 'slow' };
+  });
+  const group = parseGroup('', { 'io.stat': `total ${ZERO}\n` });
+  const last = formatStat([group], images).split('\n').slice(-3);
+  t.deepEqual(last, ['', 'Passed through, neither counted nor limited: fast, faster', '']);
 });

@@ -59,14 +59,14 @@ qemuTest('info tells people the same', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
   const image = makeChain(maker);
   const { stdout } = await warmSluice(['info', image]);
-  t.regex(stdout, /^of its own: 6 KiB data, 64 KiB zeros, 5\.9 MiB holes; .* on disk$/m);
+  t.regex(stdout, /^of its own:  6 KiB data, 64 KiB zeros, 5\.9 MiB holes; .* on disk$/m);
   t.regex(
     stdout,
-    /^backing: {4}.*\/middle\.qcow2 \(qcow2, 4 MiB: 64 KiB data, 64 KiB compressed, 128 KiB zeros, /m,
+    /^backing: {5}.*\/middle\.qcow2 \(qcow2, 4 MiB: 64 KiB data, 64 KiB compressed, 128 KiB zeros, /m,
   );
-  t.regex(stdout, /^backing: {4}.*\/base\.img \(raw, 3 MiB: 1 MiB data, 2 MiB zeros, 0 B holes; /m);
-  t.regex(stdout, /^features: {3}version 3, 64 KiB clusters, .*extended L2$/m);
-  t.regex(stdout, /^snapshot: {3}1 "before" \d{4}-.*Z, 6 MiB$/m);
+  t.regex(stdout, /^backing: {5}.*\/base\.img \(raw, 3 MiB: 1 MiB data, 2 MiB zeros, 0 B holes; /m);
+  t.regex(stdout, /^features: {4}version 3, 64 KiB clusters, .*extended L2$/m);
+  t.regex(stdout, /^snapshot: {4}1 "before" \d{4}-.*Z, 6 MiB$/m);
 });
 
 qemuTest('a chain whose backing file is refused is described down to there', async (t) => {
@@ -82,7 +82,7 @@ qemuTest('a chain whose backing file is refused is described down to there', asy
   t.is(info.chain.length, 1);
   t.is(info.chain[0].virtualSize, 2 * MIB);
   const text = await warmSluice(['info', path]);
-  t.true(text.stdout.includes(`problem:    ${says}\n`), text.stdout);
+  t.true(text.stdout.includes(`problem:     ${says}\n`), text.stdout);
   const map = await warmSluice(['map', path]);
   t.is(map.code, 3);
   t.is(map.stderr, `sluice: map: ${path}: ${says}\n`);

@@ -98,7 +98,7 @@ test('info and map tell of it', async (t) => {
     content: { data: 40 * KIB, compressed: 0, zero: 0, hole: SIZE - 40 * KIB },
     problems: [],
   });
-  t.regex((await sluice('info', path)).stdout, /^features: {3}2 extents$/m);
+  t.regex((await sluice('info', path)).stdout, /^features: {4}2 extents$/m);
   const map = await sluice('map', path, '--json');
   t.deepEqual(JSON.parse(map.stdout), entriesOf(0));
 });

@@ -30,12 +30,14 @@ mountTest('what the kernel writes by itself shows at once, and in no figure', as
     const fd = await agent.open(file, O_RDWR | O_APPEND);
     t.is(await agent.write(fd, 0, Buffer.from('one more')), 8);
     t.is(readFileSync(image).subarray(MIB).toString(), 'one more');
-    t.is(await agent.size(file), MIB + 8);
-    t.is(await agent.result({ call: 'lseek', fd, offset: MIB, whence: SEEK_HOLE }), MIB + 8);
     t.regex(
       await must('cat', [join(mount.point, '.groups', 'images')]),
       /^disk .*size=1048584 .*passthrough=1/m,
     );
+    t.is(await agent.size(file), MIB + 8);
+    t.is(await agent.result({ call: 'lseek', fd, offset: MIB, whence: SEEK_HOLE }), MIB + 8);
+    const { stdout } = await warmSluice(['stat', mount.point]);
+    t.true(stdout.endsWith('\nPassed through, neither counted nor limited: disk\n'), stdout);
     await must('truncate', ['-s', '5000', image]);
     t.is(await agent.size(file), 5000, 'cut behind the mount');
     await agent.close(await agent.open(file, O_RDWR | O_TRUNC));

@@ -25,7 +25,7 @@ export async function handler(args: Arguments): Promise<void> {
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   if (asked !== null && status.groups.length === 0) throw unknownGroup(asked, status.known, '');
   if (args.json !== true) {
-    print(formatStat(status.groups));
+    print(formatStat(status.groups, status.images));
     return;
   }
   const json = {
