@@ -4,12 +4,13 @@ import { runTool, UsageError } from './lib/cleanup.js';
 import { temporaryFolder } from './lib/image.js';
 import { inRange, toolOptions } from './lib/options.js';
 import { zstdReady } from './vopr/control-plane.js';
-import { Coverage, holes } from './vopr/coverage.js';
+import { Coverage } from './vopr/coverage.js';
 import { Fleet } from './vopr/fleet.js';
 import { ENDS, type EndKind, makePlan, TEMPLATES, type Wishes } from './vopr/plan.js';
 import { makeTemplates, runSeed } from './vopr/run.js';
 import { shrink } from './vopr/shrink.js';
 import { mapMemory } from './vopr/sim-memory.js';
+import { Tally } from './vopr/tally.js';
 import type { Order, Result } from './vopr/worker.js';
 
 /**
@@ -21,13 +22,17 @@ import type { Order, Result } from './vopr/worker.js';
 /** Seeds that have failed once, one a line; `#` begins a comment. */
 const CORPUS = new URL('../../tools/vopr/corpus.txt', import.meta.url);
 
+/** How often it is told how far a long run is. */
+const TELL_MS = 60_000;
+
 function readOptions() {
   return toolOptions('vopr', 'Runs the whole daemon in a simulator, and looks for faults.')
     .options({
-      seed: { type: 'number', describe: 'the first seed [from the clock]' },
+      seed: { type: 'number', describe: 'the first seed of the range [from the clock]' },
       runs: { type: 'number', describe: 'how many seeds [100, if there are no --seconds]' },
       seconds: { type: 'number', describe: 'how long' },
       jobs: { type: 'number', default: availableParallelism(), describe: 'processes at once' },
+      failures: { type: 'number', default: 1000, describe: 'seeds that may fail before it ends' },
       corpus: { type: 'boolean', default: false, describe: 'begin with seeds that failed once' },
       image: { type: 'number', describe: `only images of this kind, 0 to ${TEMPLATES.length - 1}` },
       end: { type: 'string', choices: ENDS, describe: 'how each session ends' },
@@ -44,8 +49,9 @@ function readOptions() {
       trace: { type: 'boolean', default: false, describe: 'tell all that happens in one run' },
       coverage: { type: 'boolean', default: true, describe: 'tell what was reached' },
     })
-    .check(({ jobs, image = 0, step }) => {
+    .check(({ jobs, failures, image = 0, step }) => {
       inRange('jobs', jobs, 1, 256);
+      inRange('failures', failures, 1, 1e6);
       inRange('image', image, 0, TEMPLATES.length - 1);
       inRange('step', step, 1, 1e6);
       return true;
@@ -104,31 +110,17 @@ async function main(): Promise<number> {
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);
   console.log(`first seed ${first}`);
   const fleet = new Fleet(folder, options.jobs);
-  const coverage = new Coverage();
-  const faults: Result[] = [];
-  let runs = 0;
-  let cpuMs = 0;
-  const start = performance.now();
+  const tally = new Tally();
   const take = (result: Result): boolean => {
-    runs++;
-    cpuMs += result.cpuMs;
-    coverage.merge(result.coverage);
-    if (result.fault === null) return true;
-    faults.push(result);
-    console.log(`seed ${result.seed}: ${result.fault}`);
-    return faults.length < 20;
+    tally.add(result);
+    return tally.faults < options.failures;
   };
+  const telling = setInterval(() => console.log(tally.progress), TELL_MS);
   if (options.each) await eachFailure(options, first, fleet, take);
   else await fleet.run(orders(options, first, wishes), take);
-  const seconds = (performance.now() - start) / 1000;
-  if (options.coverage) {
-    for (const line of coverage.lines()) console.log(line);
-    for (const hole of holes(coverage)) console.log(`never reached: ${hole}`);
-  }
-  const rate = Math.round((60 * runs) / seconds);
-  const each = `${rate} a minute, ${Math.round(cpuMs / runs)} ms of processor time each`;
-  console.log(`${runs} runs in ${Math.round(seconds)} s (${each}), ${faults.length} failed`);
-  return faults.length > 0 ? 1 : 0;
+  clearInterval(telling);
+  for (const line of tally.lines(options.coverage)) console.log(line);
+  return tally.faults > 0 ? 1 : 0;
 }
 
 /** One seed in this process. */

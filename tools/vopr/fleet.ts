@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { atEnd } from '../lib/cleanup.js';
 import { cpuTime } from '../lib/process.js';
@@ -38,15 +37,12 @@ export class Fleet {
         const child = fork(WORKER, [this.#folder], { execArgv: FLAGS });
         const forget = atEnd(async () => void child.kill());
         try {
-          const answer = conversation(child);
-          await answer(null);
+          await heard(child);
           for (let i = 0; i < RUNS_EACH && order !== null; i++) {
-            const stuck = stuckRun(child, order.seed);
-            const result = await Promise.race([answer(order), stuck.result]);
-            stuck.forget();
-            if (!take(result as Result)) isOver = true;
+            const result = await runIn(child, order);
+            if (!take(result)) isOver = true;
             order = next();
-            if (child.killed) break;
+            if (child.exitCode !== null || child.signalCode !== null || child.killed) break;
           }
         } finally {
           forget();
@@ -69,27 +65,44 @@ function stuckRun(child: ChildProcess, seed: number): { result: Promise<Result>;
       start ??= ticks;
       if (ticks - start < LONGEST_TICKS) return;
       child.kill('SIGKILL');
-      const cpuMs = (ticks - start) * 10;
-      resolve({ seed, fault: 'the run does not end', operations: 0, coverage: [], cpuMs });
+      resolve(without(seed, 'the run does not end', (ticks - start) * 10));
     }, LOOK_MS);
   });
   return { result, forget: () => clearInterval(timer) };
 }
 
-/** A function that sends an order, if there is one, and waits for what the process says. */
-function conversation(child: ChildProcess): (order: Order | null) => Promise<unknown> {
-  let seed = 0;
-  const died = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`seed ${seed}: the process has ended with ${code ?? signal}`);
+/** What a process says next. Throws if it ends before. */
+function heard(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const spoke = (message: unknown): void => {
+      child.off('exit', died);
+      resolve(message);
+    };
+    const died = (code: number | null, signal: string | null): void => {
+      child.off('message', spoke);
+      reject(new Error(`its process has ended with ${signal ?? code}`));
+    };
+    child.once('message', spoke);
+    child.once('exit', died);
   });
-  died.catch(() => {});
-  return async (order) => {
-    const answered = once(child, 'message');
-    if (order !== null) {
-      seed = order.seed;
-      child.send(order);
-    }
-    const [message] = await Promise.race([answered, died]);
-    return message;
-  };
+}
+
+/** Lets a process run a seed. That the process ends, or the run does not, is a result too. */
+async function runIn(child: ChildProcess, order: Order): Promise<Result> {
+  const { seed } = order;
+  const stuck = stuckRun(child, seed);
+  try {
+    const answer = heard(child) as Promise<Result>;
+    // That it cannot be sent is told by the end of the process.
+    child.send(order, () => {});
+    const failed = ({ message }: Error): Result => without(seed, message, 0);
+    return await Promise.race([answer.catch(failed), stuck.result]);
+  } finally {
+    stuck.forget();
+  }
+}
+
+/** The result of a run that has not told it. */
+function without(seed: number, fault: string, cpuMs: number): Result {
+  return { seed, fault, operations: 0, coverage: [], cpuMs };
 }
