@@ -41,6 +41,21 @@ export function fill(bytes: Uint8Array, offset: number, version: number): void {
   bytes.set(new Uint8Array(words.buffer, skip, bytes.length));
 }
 
+/** Memory that was given back, by its size: memory that is new takes longer than all that is done with it. */
+const spare = new Map<number, Buffer[]>();
+
+/** Memory for `length` bytes, with any bytes in it. */
+function take(length: number): Buffer {
+  const size = 2 ** Math.ceil(Math.log2(Math.max(length, 4096)));
+  return spare.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
+}
+
+function giveBack(memory: Buffer): void {
+  const others = spare.get(memory.length);
+  if (others === undefined) spare.set(memory.length, [memory]);
+  else others.push(memory);
+}
+
 /**
  * The bytes that a disk may have. A value may show from the moment its write is sent until a later write
  * is acknowledged: one that was sent after it had ended.
@@ -56,13 +71,29 @@ export class Contents {
   /** Bytes before all changes, and after all acknowledged ones. */
   readonly #base: Buffer;
   readonly #expected: Buffer;
+  /** What they lie in. */
+  readonly #memory: readonly Buffer[];
+  /** Bytes that were there when all was read last. */
+  #settled: number;
   #version = 0;
   #lastSent = 0;
 
-  /** @param base Bytes; it is at least as long as the disk can get. */
-  constructor(base: Buffer) {
-    this.#base = base;
-    this.#expected = Buffer.from(base);
+  /**
+   * @param bytes What is there.
+   * @param limit The most bytes that the disk can get.
+   */
+  constructor(bytes: Buffer, limit: number) {
+    const memory = [take(limit), take(limit)] as const;
+    this.#memory = memory;
+    this.#base = memory[0].subarray(0, limit);
+    this.#expected = memory[1].subarray(0, limit);
+    this.#settled = bytes.length;
+    this.#fill(bytes);
+  }
+
+  /** Gives its memory back: it is not used any more. */
+  free(): void {
+    for (const memory of this.#memory) giveBack(memory);
   }
 
   get limit(): number {
@@ -102,11 +133,16 @@ export class Contents {
 
   /** The failed changes of before are settled: these bytes are what is there. */
   settle(bytes: Buffer): void {
+    if (this.#changes.length > 0 || bytes.length !== this.#settled) this.#fill(bytes);
+    this.#settled = bytes.length;
+    this.#changes.length = 0;
+  }
+
+  #fill(bytes: Buffer): void {
     for (const known of [this.#base, this.#expected]) {
       bytes.copy(known);
       known.fill(0, bytes.length);
     }
-    this.#changes.length = 0;
   }
 
   /** The bytes that `settle` was given last. */

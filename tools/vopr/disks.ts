@@ -35,9 +35,8 @@ export class Image {
     this.plan = plan;
     this.template = template;
     this.path = path;
-    const all = Buffer.alloc(base.length + (plan.growable ? GROWTH_BYTES : 0));
-    base.copy(all);
-    this.contents = new Contents(all);
+    const limit = base.length + (plan.growable ? GROWTH_BYTES : 0);
+    this.contents = new Contents(base, limit);
     this.contents.ends.push(template.size);
     this.least = base.length;
     this.most = base.length;

@@ -1,4 +1,4 @@
-import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import type { SlowCall } from '../../src/host/uring-engine.js';
 import { lseekNow } from '../../src/sys/libc.js';
 import { bytesAt } from '../../src/sys/memory.js';
@@ -259,6 +259,7 @@ export class HostFiles {
   ): Change | null {
     const record = this.records.get(descriptor);
     if (record === undefined) return null;
+    record.before ??= contentOf(descriptor);
     const issued = record.tick();
     const change = { file: 0, kind, offset, length, bytes, issued, done: Infinity, failed: false };
     record.changes.push(change);
@@ -288,6 +289,11 @@ export class HostFiles {
       if (change.done > certain && change.issued < issued) change.failed = true;
     }
   }
+}
+
+function contentOf(descriptor: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(fstatSync(descriptor).size);
+  return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
 }
 
 /** Bytes from `offset` to the last border of sectors among the next `length`: sectors are never torn. */

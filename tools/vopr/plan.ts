@@ -181,10 +181,14 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
 
 function makeImages(random: Random, template: number | undefined): ImagePlan[] {
   const many = random.oneIn(40);
-  const count = many ? 20 + random.below(200) : 1 + random.below(random.oneIn(3) ? 4 : 1);
+  const count = many
+    ? 10 + random.below(random.oneIn(4) ? 210 : 30)
+    : 1 + random.below(random.oneIn(3) ? 4 : 1);
   const images: ImagePlan[] = [];
   for (let i = 0; i < count; i++) {
-    const number = template ?? (many ? random.below(4) : random.below(TEMPLATES.length));
+    const drawn = many ? random.below(4) : random.below(TEMPLATES.length);
+    // Of many images most are small.
+    const number = template ?? (many && drawn === 0 && i % 8 > 0 ? 1 : drawn);
     const growable = TEMPLATES[number]!.grows && random.oneIn(2);
     const views: ImagePlan['views'] = [];
     if (!growable && number === 0 && random.oneIn(3)) {

@@ -23,6 +23,8 @@ export interface Barrier {
 
 /** All operations on host files, in order. */
 export class HostRecord {
+  /** All bytes of the file before the first change; null: there was none. For one file. */
+  before: Buffer | null = null;
   readonly changes: Change[] = [];
   readonly barriers: Barrier[] = [];
   readonly #clock: (() => number) | null;

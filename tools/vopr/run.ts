@@ -34,6 +34,7 @@ import { Failure, World } from './world.js';
 
 const runFile = promisify(execFile);
 const MIB = 1 << 20;
+const UNCHANGED = Buffer.alloc(0);
 const QUIET = { info() {}, warn() {}, error() {} };
 /** A device that has an image at its beginning is this much longer. */
 const DEVICE_BYTES = 4 << 20;
@@ -116,7 +117,10 @@ export async function runSeed(seed: number, bench: Bench, wishes: Wishes = {}): 
     for (const [number, session] of plan.sessions.entries()) await run.session(session, number);
     return run.operations;
   } finally {
-    for (const image of images) rmSync(image.path, { force: true });
+    for (const image of images) {
+      image.contents.free();
+      rmSync(image.path, { force: true });
+    }
   }
 }
 
@@ -149,7 +153,6 @@ class Run {
     const opened = await this.#open(plan.readOnly);
     const isCut = plan.end === 'power cut' && !plan.readOnly;
     const isWatched = isCut || (!plan.readOnly && this.#images.length <= WATCHED_MAX);
-    const before = isWatched ? this.#images.map((image) => readFileSync(image.path)) : [];
     const configs = this.#configs(opened, plan);
     let outcome: Outcome;
     const from = this.#world.tick();
@@ -176,24 +179,20 @@ class Run {
     }
     const stretch = { from, to: this.#world.tick() };
     for (let i = 0; i < MOMENTS && isWatched; i++) {
-      this.#checkMoment(before, configs, outcome.files, stretch);
+      this.#checkMoment(configs, outcome.files, stretch);
     }
-    if (isCut) this.#cutPower(before, configs, outcome.files);
+    if (isCut) this.#cutPower(configs, outcome.files);
     await this.#verify(plan, outcome);
   }
 
   /** Looks at one image as of some moment. What the host has forgotten is uncertain then and later. */
-  #checkMoment(
-    before: readonly Buffer[],
-    configs: readonly DiskConfig[],
-    files: HostFiles,
-    stretch: Stretch,
-  ): void {
+  #checkMoment(configs: readonly DiskConfig[], files: HostFiles, stretch: Stretch): void {
     const index = this.#moments.below(this.#images.length);
     const image = this.#images[index]!;
     if (image.lostAt > 0) return;
     const record = files.records.get(configs[index]!.image.files[0]!.descriptor)!;
-    checkMoment(image, before[index]!, record, stretch, this.#moments);
+    const before = record.before ?? readFileSync(image.path);
+    checkMoment(image, before, record, stretch, this.#moments);
   }
 
   #forgetMarks(): void {
@@ -232,11 +231,12 @@ class Run {
   }
 
   /** The power fails: of what was not synced anything may be there, in any order. */
-  #cutPower(before: readonly Buffer[], configs: readonly DiskConfig[], files: HostFiles): void {
+  #cutPower(configs: readonly DiskConfig[], files: HostFiles): void {
     for (const [index, image] of this.#images.entries()) {
       const record = files.records.get(configs[index]!.image.files[0]!.descriptor)!;
       const at = this.#world.tick();
-      writeFileSync(image.path, cutOff(before[index]!, record, 0, at, this.#random));
+      const after = cutOff(record.before ?? UNCHANGED, record, 0, at, this.#random);
+      if (record.before !== null) writeFileSync(image.path, after);
     }
   }
 
