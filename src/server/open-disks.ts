@@ -126,16 +126,18 @@ function warnOfUse(file: HostFile, log: Log): void {
 
 /**
  * The largest block of direct I/O that an image can do with: clusters are whole blocks, and an image that is its
- * file byte for byte ends with one, or writes near its end would make the file longer. 0: it needs
- * buffered I/O.
+ * file byte for byte ends with one, or writes near its end would make the file longer. Smaller clusters are
+ * only read so, where blocks are sectors. 0: it needs buffered I/O.
  */
 export function largestBlock(
   { layers }: Pick<OpenChain, 'layers'>,
   readOnly: boolean,
   growable: boolean,
 ): number {
-  if (layers.some(({ image }) => image.unitBytes < LARGEST_BLOCK)) return 0;
   const { file, image } = layers[0]!;
+  if (layers.some((layer) => layer.image.unitBytes < LARGEST_BLOCK)) {
+    return readOnly || image.unitBytes >= LARGEST_BLOCK ? SECTOR_BYTES : 0;
+  }
   const isByteForByte = image.unitBytes === Number.POSITIVE_INFINITY && !file.blockDevice;
   const endsInBlock = growable || image.size % LARGEST_BLOCK !== 0;
   return isByteForByte && !readOnly && endsInBlock ? SECTOR_BYTES : LARGEST_BLOCK;

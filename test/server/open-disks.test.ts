@@ -12,9 +12,15 @@ for (const [what, unitBytes, size, blockDevice, readOnly, growable, block] of [
   ['a block device', RAW, 8704, true, false, false, 4096],
   ['an image of large clusters that can grow', 65536, 8704, false, false, true, 4096],
   ['an image of small clusters', 2048, 8192, false, false, false, 0],
+  ['an image of small clusters that is only read', 2048, 8192, false, true, false, 512],
 ] as const) {
   test(`direct I/O of ${what} has blocks of at most ${block} bytes`, (t) => {
     const layer = { image: { unitBytes, size }, file: { blockDevice } };
     t.is(largestBlock({ layers: [layer as never] }, readOnly, growable), block);
   });
 }
+
+test('an image over one of small clusters has blocks of 512 bytes', (t) => {
+  const layers = [65536, 512].map((unitBytes) => ({ image: { unitBytes, size: 8192 }, file: {} }));
+  t.is(largestBlock({ layers: layers as never }, false, false), 512);
+});

@@ -1,4 +1,3 @@
-import { MAX_IO_BYTES, SLOT_DATA, SLOT_EDGES } from '../../buffers/memory.js';
 import type { HostStatus, Task } from '../../host/engine.js';
 import {
   FALLOC_KEEP_SIZE,
@@ -11,6 +10,7 @@ import { ERRNO } from '../../util/errno.js';
 import type { Driver, DriverIo } from '../driver.js';
 import { DATA, type Extent } from '../extent.js';
 import { type Readable, readRange } from '../read-range.js';
+import { WholeBlocks } from '../whole-blocks.js';
 import { RawLayer } from './raw-layer.js';
 
 /** Host file of a raw image. */
@@ -44,6 +44,7 @@ export class RawDriver implements Driver, Readable {
   readonly #file: number;
   readonly #blockDevice: boolean;
   readonly #shared: boolean;
+  readonly #blocks: WholeBlocks;
   #loss = 0;
 
   constructor({ file, hostSize, alignment, blockDevice, shared = false }: RawFile, io: DriverIo) {
@@ -54,6 +55,11 @@ export class RawDriver implements Driver, Readable {
     this.#shared = shared;
     this.alignment = alignment;
     this.lockUnit = alignment;
+    this.#blocks = new WholeBlocks(io, alignment, (offset, length, extent) => {
+      extent.file = file;
+      extent.offset = offset;
+      extent.length = length;
+    });
   }
 
   get size(): number {
@@ -91,62 +97,10 @@ export class RawDriver implements Driver, Readable {
     return readRange(this, engine, memory, request, offset, length, at, done);
   }
 
-  /**
-   * Read, modify, write: moves the payload to its place within whole blocks, fills the edges from the
-   * host file, writes the blocks. The caller has an exclusive lock on them.
-   */
   *write(request: number, offset: number, length: number, source: number): Task {
-    const { bytes } = this.#io.memory;
-    const mask = this.alignment - 1;
-    const before = offset & mask;
-    const whole = (before + length + mask) & ~mask;
-    const after = whole - before - length;
-    const block = offset - before;
-    const slot = this.#io.slotOf(request);
-    const data = slot + SLOT_DATA;
-    const edge = slot + SLOT_EDGES;
-    bytes.copyWithin(data + before, source, source + length);
-    if (before > 0) {
-      const error = yield* this.#readBlock(request, edge, block);
-      if (error < 0) return error;
-      bytes.copyWithin(data, edge, edge + before);
-    }
-    if (after > 0) {
-      const error = yield* this.#readBlock(request, edge, block + whole - this.alignment);
-      if (error < 0) return error;
-      const tail = edge + this.alignment - after;
-      bytes.copyWithin(data + before + length, tail, tail + after);
-    }
-    const got = yield* this.#writeAll(request, data, whole, block);
-    if (got < 0) return got;
-    const written = Math.min(length, Math.max(0, got - before));
+    const written = yield* this.#blocks.write(request, offset, length, source, this.size);
     if (written > 0) this.written(offset + written);
     return written;
-  }
-
-  /**
-   * Reads the block at `offset`. A block is the least that the host gives, so a shorter answer means
-   * that the file ends there: the rest is zeros. 0 or more, or -errno.
-   */
-  *#readBlock(request: number, at: number, offset: number): Task {
-    const { engine, memory } = this.#io;
-    memory.bytes.fill(0, at, at + this.alignment);
-    if (offset >= this.size) return 0;
-    const address = memory.address + at;
-    return yield engine.read(request, this.#file, address, this.alignment, offset, false);
-  }
-
-  /** Writes whole blocks. Returns bytes written; -errno only if that is none. */
-  *#writeAll(request: number, source: number, length: number, offset: number): Task {
-    const { engine, memory } = this.#io;
-    for (let done = 0; done < length; ) {
-      const address = memory.address + source + done;
-      const rest = length - done;
-      const result = yield engine.write(request, this.#file, address, rest, offset + done, false);
-      if (result <= 0) return done > 0 ? done : result === 0 ? -ERRNO.EIO : result;
-      done += result;
-    }
-    return length;
   }
 
   /** Zeros are written where the host can neither zero nor punch. */
@@ -166,8 +120,10 @@ export class RawDriver implements Driver, Readable {
       }
     }
     const zeroes = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
-    if (result === -ERRNO.EOPNOTSUPP && zeroes) {
-      result = yield* this.#writeZeros(request, offset, length);
+    // The kernel has no other way to zero a part of a block on such a host.
+    const isWhole = ((offset | length) & (this.alignment - 1)) === 0;
+    if (result === -ERRNO.EOPNOTSUPP && zeroes && isWhole) {
+      result = yield* this.#blocks.writeZeros(request, offset, length, this.size);
     }
     if (result >= 0 && !keepsSize) this.written(end);
     return Math.min(result, 0);
@@ -213,20 +169,5 @@ export class RawDriver implements Driver, Readable {
 
   *close(request: number, dirty: boolean): Task {
     return dirty || this.#shared ? yield* this.flush(request, false) : 0;
-  }
-
-  /** Whole blocks only: the kernel has no other way to zero a part of a block on such a host. */
-  *#writeZeros(request: number, offset: number, length: number): Task {
-    if (((offset | length) & (this.alignment - 1)) !== 0) return -ERRNO.EOPNOTSUPP;
-    const { memory } = this.#io;
-    const zeros = this.#io.slotOf(request) + SLOT_DATA;
-    memory.bytes.fill(0, zeros, zeros + MAX_IO_BYTES);
-    for (let done = 0; done < length; ) {
-      const bytes = Math.min(MAX_IO_BYTES, length - done);
-      const result = yield* this.#writeAll(request, zeros, bytes, offset + done);
-      if (result < 0) return result;
-      done += result;
-    }
-    return 0;
   }
 }

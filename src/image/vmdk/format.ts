@@ -1,8 +1,10 @@
 import type { Format } from '../format.js';
+import { InPlaceWriter } from '../in-place-writer.js';
 import { makeSliceCache } from '../slice-cache.js';
+import { writeContentId } from './content-id.js';
 import { isDescriptor } from './descriptor.js';
 import { openVmdk } from './open-image.js';
-import type { VmdkMetadata } from './pieces.js';
+import type { VmdkMetadata, VmdkWriting } from './pieces.js';
 import { GRAIN_SLICE_BYTES, slicesPerTable } from './sparse-extent.js';
 import { isSparseHeader } from './sparse-header.js';
 import { VmdkLayer } from './vmdk-layer.js';
@@ -21,5 +23,13 @@ export const vmdk: Format = {
     const all = slices.reduce((sum, one) => sum + one, 0);
     const cache = makeSliceCache(all, GRAIN_SLICE_BYTES, 'little-endian', io);
     return new VmdkLayer(metadata as VmdkMetadata, files, cache);
+  },
+  makeWriter: (layers, { layers: configs, writing, alignment }, file, io) => {
+    const { contentId } = writing as VmdkWriting;
+    const { hostSize } = configs[0]!;
+    if (contentId === null) return new InPlaceWriter(layers, io);
+    return new InPlaceWriter(layers, io, (request) => {
+      return writeContentId(request, io.engine, file, hostSize, alignment, contentId);
+    });
   },
 };

@@ -3,8 +3,9 @@ import { formatSize } from '../../util/units.js';
 import { roundUpToSector } from '../extent.js';
 import type { BackingName, Description, OpenHow, OpenImage } from '../format.js';
 import type { Compression } from '../inflate-calls.js';
-import { malformed, unsupported } from '../refusal.js';
+import { malformed, notWritable, unsupported } from '../refusal.js';
 import { VMDK_SECTOR_BYTES } from './abi.js';
+import { type NewContentId, renewed } from './content-id.js';
 import {
   DESCRIPTOR_BYTES_MAX,
   type Descriptor,
@@ -13,26 +14,25 @@ import {
   parseDescriptor,
 } from './descriptor.js';
 import { readDirectory } from './grain-directory.js';
-import type { Piece, SparsePiece, VmdkMetadata } from './pieces.js';
+import type { Piece, SparsePiece, VmdkMetadata, VmdkWriting } from './pieces.js';
 import { isSparseHeader, readSparseHeader, type SparseLayout } from './sparse-header.js';
 
 /** See `Format.open`. */
 export function openVmdk(file: HostFile, { snapshot, openDataFile }: OpenHow): VmdkImage {
   if (snapshot !== null) throw unsupported(file.path, 'a VMDK has no internal snapshots');
   const files = new Files(file, openDataFile);
-  if (!isSparseHeader(file.read(0, Math.min(VMDK_SECTOR_BYTES, file.size)))) {
-    const bytes = file.read(0, Math.min(DESCRIPTOR_BYTES_MAX, file.size));
-    const descriptor = parseDescriptor(file.path, bytes);
-    return new VmdkImage(files, descriptor, openExtents(files, descriptor));
-  }
-  const layout = readSparseHeader(file);
-  const descriptor = readEmbedded(file, layout);
+  const isSparse = isSparseHeader(file.read(0, Math.min(VMDK_SECTOR_BYTES, file.size)));
+  const layout = isSparse ? readSparseHeader(file) : null;
+  const place = layout === null ? { offset: 0, length: file.size } : embeddedIn(file, layout);
+  const length = Math.min(place.length, DESCRIPTOR_BYTES_MAX, file.size - place.offset);
+  const text = file.read(place.offset, length);
+  const descriptor = parseDescriptor(file.path, text);
   // A header without an extent is the place of the descriptor only.
-  const isElsewhere = layout.capacity === 0 && descriptor.extents.length > 0;
+  const isElsewhere = layout === null || (layout.capacity === 0 && descriptor.extents.length > 0);
   const pieces = isElsewhere
     ? openExtents(files, descriptor)
     : [sparsePiece(0, files.own, layout, layout.capacity)];
-  return new VmdkImage(files, descriptor, pieces);
+  return new VmdkImage(files, descriptor, pieces, renewed(text, place.offset));
 }
 
 /** A file of an image, with its index. */
@@ -63,14 +63,14 @@ class Files {
   }
 }
 
-function readEmbedded(file: HostFile, { type, descriptor }: SparseLayout): Descriptor {
-  const { offset, length } = descriptor;
-  if (length === 0) {
-    const what = type === 'hosted' ? 'one extent of a disk' : `a ${type} extent of a disk`;
-    throw unsupported(file.path, `it is ${what}; use the descriptor file that names it`);
-  }
-  const bytes = Math.min(length, DESCRIPTOR_BYTES_MAX, file.size - offset);
-  return parseDescriptor(file.path, file.read(offset, bytes));
+/** @throws SluiceError for an extent that has no descriptor in it */
+function embeddedIn(
+  file: HostFile,
+  { type, descriptor }: SparseLayout,
+): SparseLayout['descriptor'] {
+  if (descriptor.length > 0) return descriptor;
+  const what = type === 'hosted' ? 'one extent of a disk' : `a ${type} extent of a disk`;
+  throw unsupported(file.path, `it is ${what}; use the descriptor file that names it`);
 }
 
 function openExtents(files: Files, { extents }: Descriptor): Piece[] {
@@ -148,8 +148,14 @@ export class VmdkImage implements OpenImage {
   readonly metadata: VmdkMetadata;
   readonly #file: HostFile;
   readonly #descriptor: Descriptor;
+  readonly #newContentId: NewContentId | null;
 
-  constructor({ own, others }: Files, descriptor: Descriptor, pieces: readonly Piece[]) {
+  constructor(
+    { own, others }: Files,
+    descriptor: Descriptor,
+    pieces: readonly Piece[],
+    newContentId: NewContentId | null,
+  ) {
     const { cid, parent } = descriptor;
     const last = pieces.at(-1);
     const bytes = last === undefined ? 0 : last.start + last.length;
@@ -168,10 +174,31 @@ export class VmdkImage implements OpenImage {
     this.metadata = { size: this.size, pieces };
     this.#file = own.host;
     this.#descriptor = descriptor;
+    this.#newContentId = newContentId;
   }
 
   hasSparseData(): boolean {
     return this.metadata.pieces.some(({ kind }) => kind === 'flat');
+  }
+
+  /** Only flat extents are written: the layout of sparse ones would have to change. */
+  async prepareWriting(): Promise<VmdkWriting> {
+    const why = this.#whyNotWritten();
+    if (why !== null) throw notWritable(this.#file.path, `a VMDK ${why}`);
+    return { contentId: this.#newContentId };
+  }
+
+  #whyNotWritten(): string | null {
+    const { extents, tracksChanges, createType } = this.#descriptor;
+    const { pieces } = this.metadata;
+    if (pieces.some(({ kind }) => kind !== 'flat')) return `of the kind ${createType}`;
+    if (extents.some(({ access }) => access !== 'RW'))
+      return 'with an extent that is not for writing';
+    if (tracksChanges) return 'whose changes are tracked for backups';
+    const isShort = pieces.some(
+      (one) => problemsOf(one, [this.#file, ...this.dataFiles]).length > 0,
+    );
+    return isShort ? 'with a file that ends before its extent' : null;
   }
 
   describe(): Description {

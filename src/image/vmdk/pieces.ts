@@ -1,3 +1,4 @@
+import type { NewContentId } from './content-id.js';
 import type { SparseLayout } from './sparse-header.js';
 
 /** The metadata of a layer, as `LayerConfig` has it. */
@@ -6,6 +7,12 @@ export interface VmdkMetadata {
   readonly size: number;
   /** One behind the other, without gaps. */
   readonly pieces: readonly Piece[];
+}
+
+/** `ImageConfig.writing` of a disk that is written. */
+export interface VmdkWriting {
+  /** It gets this one with the first write; null if it has none. */
+  readonly contentId: NewContentId | null;
 }
 
 /** What an extent of the disk is. Plain data. */
