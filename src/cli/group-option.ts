@@ -2,7 +2,7 @@ import { checkGroupName, groupPath } from '../control/group-name.js';
 import { formatMember, parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
 import { parseWords } from '../control/text.js';
-import { naming, refuse } from '../util/errors.js';
+import { EXIT_FAILED, naming, refuse, SluiceError } from '../util/errors.js';
 
 /**
  * Parses `PATH[:KEY=VALUE,...]` of `--group`; the path `/` is the root group, '' in the result.
@@ -69,10 +69,8 @@ export function checkAssignments(
     }
     const child = groups.find((path) => path.startsWith(`${group}/`));
     if (group !== '' && child !== undefined) {
-      throw refuse(
-        `${what}: "${group}" has the child "${child}"; members belong to groups without children`,
-        'EBUSY',
-      );
+      const why = `the group has "${child}" below it; members live in groups without`;
+      throw new SluiceError(`${what}: ${why}`, 'EBUSY', EXIT_FAILED);
     }
     const key = formatMember(name);
     if (seen.has(key)) throw refuse(`${what}: "${key}" is assigned twice`);

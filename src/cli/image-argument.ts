@@ -34,6 +34,10 @@ function checkName(name: string, argument: string, image: string): void {
   if (hasControlCharacter(name)) {
     throw refuse(`${shown}: control characters cannot be part of a name; write NAME=IMAGE`);
   }
+  // U+FFFD stands for bytes that are no UTF-8: the file in the mount would have another name.
+  if (name.includes('\uFFFD')) {
+    throw refuse(`${shown}: the name is not valid UTF-8; write NAME=IMAGE with another NAME`);
+  }
   if (looksLikeRule(name)) {
     throw refuse(`${argument}: ${shown} means a rule about callers; write NAME=${image}`);
   }
@@ -54,8 +58,9 @@ export function parseImageArgument(argument: string, directory: string): ImageAr
   const path = named ? argument.slice(equals + 1) : argument;
   if (path === '') throw refuse(`"${argument}": the path of the image is empty`);
   const name = named ? argument.slice(0, equals) : defaultName(path);
+  const absolute = absolutePath('the image', path, directory);
   checkName(name, argument, path);
-  return { name, path: absolutePath('the image', path, directory) };
+  return { name, path: absolute };
 }
 
 /** Refuses two images with the same name. */

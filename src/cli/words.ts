@@ -50,8 +50,11 @@ function textOf({ rawName, value, inlineValue }: OptionToken): string {
 }
 
 function unknownOption({ rawName }: OptionToken, declared: Declared, help: string): SluiceError {
-  const names = Object.keys(declared);
-  const known = names.map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
+  const isNo = rawName.startsWith('--no-');
+  const known = Object.entries(declared).map(([name, { type }]) => {
+    if (name.length === 1) return `-${name}`;
+    return isNo && type === 'boolean' ? `--no-${name}` : `--${name}`;
+  });
   return refuse(`${rawName}: unknown option; ${didYouMean(rawName, known) ?? `see ${help}`}`);
 }
 

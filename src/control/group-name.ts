@@ -15,7 +15,8 @@ export function checkGroupName(name: string): void {
   if (name === '') throw refuse("a name in the group's path is empty");
   if (name.startsWith('.')) throw refuse("a group's name cannot begin with a dot");
   // U+FFFD stands for bytes that are no UTF-8: the kernel would know the group by another name.
-  if (/[=/\uFFFD]|\p{Cc}/u.test(name)) {
+  if (name.includes('\uFFFD')) throw refuse("a group's name must be valid UTF-8");
+  if (/[=/]|\p{Cc}/u.test(name)) {
     throw refuse('"=" and control characters cannot be part of a group\'s name');
   }
   if (name.startsWith('io.') || RESERVED_NAMES.includes(name)) {

@@ -163,7 +163,8 @@ function parseAmount(
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     if (error.errno === 'EINVAL') {
-      throw refuse(`${word}: ${decimalUnitHint(text) ?? `expected ${expected}`}`);
+      const hint = unit === 'requests per second' ? null : decimalUnitHint(text);
+      throw refuse(`${word}: ${hint ?? `expected ${expected}`}`);
     }
   }
   throw refuse(`${word}: ${tooLarge}`, 'ERANGE');

@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { findProgram } from '../sys/files.js';
 import { type MountEntry, readMountTable, topMount } from '../sys/mount-table.js';
 import { SluiceError } from '../util/errors.js';
@@ -16,6 +16,7 @@ export function checkMountpoint(mountpoint: string): string {
   refuseMounted(mountpoint);
   try {
     const path = realpathSync.native(mountpoint);
+    refuseBytes(path);
     refuseMounted(path);
     if (statSync(path).isDirectory()) return path;
   } catch (error) {
@@ -23,6 +24,13 @@ export function checkMountpoint(mountpoint: string): string {
     throw pointError(mountpoint, (error as NodeJS.ErrnoException).code ?? 'EIO');
   }
   throw pointError(mountpoint, 'ENOTDIR');
+}
+
+/** Node.js has replaced bytes that are no UTF-8, so the path leads nowhere. */
+function refuseBytes(path: string): void {
+  if (!path.includes('\uFFFD') || existsSync(path)) return;
+  const what = 'the path of the mount point is not valid UTF-8; choose another directory';
+  throw mountError(`${path}: ${what}`, 'EILSEQ');
 }
 
 function refuseMounted(path: string): void {

@@ -2,7 +2,7 @@ import { constants, statSync } from 'node:fs';
 import { O_CLOEXEC } from '../sys/constants.js';
 import { namesIn, readText } from '../sys/files.js';
 import { open } from '../sys/libc.js';
-import { type MountEntry, parseMountTable } from '../sys/mount-table.js';
+import { decodeOctal, type MountEntry, parseMountTable } from '../sys/mount-table.js';
 import { allPids } from '../sys/processes.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
@@ -16,7 +16,7 @@ import type { OpenFile } from './open-file.js';
 
 /**
  * Holds a file for writing against the kernel's own users of it, as mkfs does: a block device with
- * O_EXCL; a regular file must not be written by a loop device.
+ * O_EXCL; a regular file must not be written by a loop device or as swap space.
  *
  * @returns A descriptor that holds the device as long as it is open; -1 for a regular file.
  * @throws SluiceError EBUSY, exit code 3
@@ -46,12 +46,18 @@ function someHolder(file: OpenFile): string {
 /**
  * The kernel's use of a block device or of one of its partitions, or the loop device that writes a
  * regular file: `mounted at /mnt/a`. Null if none is seen. Opens nothing.
+ *
+ * @param swaps The content of /proc/swaps.
  */
-export function describeUse(file: OpenFile): string | null {
-  if (!file.blockDevice) return loopOver(file);
+export function describeUse(file: OpenFile, swaps = read('/proc/swaps') ?? ''): string | null {
+  const swapSpaces = swapPaths(swaps);
+  if (!file.blockDevice) {
+    if (swapSpaces.some((path) => file.isAt(path))) return 'in use as swap space';
+    return loopOver(file, swapSpaces);
+  }
   const { rdev } = statSync(file.link);
   for (const device of withPartitions(deviceName(rdev))) {
-    const use = describeDevice(device);
+    const use = describeDevice(device, swapSpaces);
     if (use !== null) return use;
   }
   return null;
@@ -65,10 +71,10 @@ function withPartitions(device: string): string[] {
   return [device, ...partitions.filter((name) => name !== null)];
 }
 
-function describeDevice(device: string): string | null {
+function describeDevice(device: string, swapSpaces: readonly string[]): string | null {
   const place = mountpointOf(parseMountTable(read('/proc/self/mountinfo') ?? ''), device);
   if (place !== null) return `mounted at ${place}`;
-  if (isSwap(device)) return 'in use as swap space';
+  if (swapSpaces.some((path) => isDevice(path, device))) return 'in use as swap space';
   const holders = namesIn(`/sys/dev/block/${device}/holders`);
   if (holders.length === 0) return null;
   const names = holders.map((name) => {
@@ -100,9 +106,10 @@ function mountElsewhere(file: OpenFile): string | null {
   return null;
 }
 
-function isSwap(device: string): boolean {
-  const lines = (read('/proc/swaps') ?? '').split('\n').slice(1);
-  return lines.some((line) => isDevice(line.split(/\s/)[0]!, device));
+/** Paths of the devices and files that are swap space. */
+function swapPaths(table: string): string[] {
+  const lines = table.split('\n').slice(1);
+  return lines.map((line) => decodeOctal(line.split(/\s/)[0]!));
 }
 
 function isDevice(path: string, device: string): boolean {
@@ -116,12 +123,13 @@ function isDevice(path: string, device: string): boolean {
 }
 
 /** The loop device that writes a file, and where that is mounted. */
-function loopOver(file: OpenFile): string | null {
+function loopOver(file: OpenFile, swapSpaces: readonly string[]): string | null {
   for (const name of namesIn('/sys/block').filter((name) => name.startsWith('loop'))) {
     const backing = read(`/sys/block/${name}/loop/backing_file`);
     if (backing === null || read(`/sys/block/${name}/ro`) !== '0') continue;
     if (!file.isAt(backing)) continue;
-    const use = withPartitions(read(`/sys/block/${name}/dev`)!).map(describeDevice);
+    const devices = withPartitions(read(`/sys/block/${name}/dev`)!);
+    const use = devices.map((device) => describeDevice(device, swapSpaces));
     const how = use.find((one) => one !== null) ?? `losetup -d /dev/${name} frees it`;
     return `in use by /dev/${name}: ${how}`;
   }

@@ -1,4 +1,4 @@
-import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 
 /** The intended use of a host file. */
 export type Access = 'read' | 'write' | 'make';
@@ -7,8 +7,15 @@ const SENTENCES: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   ENOTDIR: 'no such file',
   ELOOP: 'too many symbolic links',
+  EMFILE: 'too many open files; raise `ulimit -n`',
+  ENFILE: 'too many open files on this machine; raise the sysctl fs.file-max',
+};
+
+const IN_USE: Readonly<Record<string, string>> = {
   EBUSY: 'in use by somebody else',
   ETXTBSY: 'in use as swap space or as a program that runs',
+  // As a server of SMB or NFS has it. The kernel has told it to give the lease up.
+  EAGAIN: 'in use: another program has a lease on it; try again in a minute',
 };
 
 /** Writing is refused where reading may well go. */
@@ -19,7 +26,8 @@ const NOT_WRITABLE: Readonly<Record<string, string>> = {
 };
 
 /**
- * The error of a host file that cannot be opened: one sentence for people, exit code 1.
+ * The error of a host file that cannot be opened: one sentence for people, exit code 1, or 3 if it is in
+ * use.
  *
  * @param code Name of the errno, for instance `ENOENT`.
  */
@@ -29,12 +37,13 @@ export function fileError(
   code: string,
   cause?: unknown,
 ): SluiceError {
-  return new SluiceError(`${path}: ${describe(access, code)}`, code, EXIT_FAILED, cause);
+  const exitCode = Object.hasOwn(IN_USE, code) ? EXIT_IMAGE : EXIT_FAILED;
+  return new SluiceError(`${path}: ${describe(access, code)}`, code, exitCode, cause);
 }
 
 function describe(access: Access, code: string): string {
   if (access === 'make') return `cannot be made (${code})`;
-  const known = SENTENCES[code];
+  const known = SENTENCES[code] ?? IN_USE[code];
   if (known !== undefined) return known;
   if (access === 'write') {
     return `${NOT_WRITABLE[code] ?? `cannot be written (${code})`}; use --read-only`;

@@ -64,6 +64,14 @@ export class UringEngine implements Engine {
     delete this.#files[file];
   }
 
+  /**
+   * Removes all files. Call it when nothing is under way. A ring lets its files go only some time after the
+   * process has ended, and until then the file system that they lie on is busy.
+   */
+  removeAll(): void {
+    for (const file of Object.keys(this.#files)) this.remove(Number(file));
+  }
+
   links(file: number, length: number): boolean {
     return length > INLINE_BYTES || !this.#files[file]!.inMemory;
   }

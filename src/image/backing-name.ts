@@ -23,7 +23,8 @@ export function resolveBackingName(
 ): BackingTarget {
   // Node.js opens files by text: the bytes of such a name are lost.
   if (name.includes('\uFFFD')) {
-    const fix = 'rename it, and give the image its new name with qemu-img rebase -u';
+    const how = role === 'backing' ? 'rebase -u' : 'amend -o data_file=NAME';
+    const fix = `rename it, and give the image its new name with qemu-img ${how}`;
     throw unsupported(
       image,
       `the name of its ${role} file ${show(name)} is not valid UTF-8; ${fix}`,

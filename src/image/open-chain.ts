@@ -1,5 +1,5 @@
 import { HostFile } from '../host/host-file.js';
-import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { type BackingTarget, resolveBackingName } from './backing-name.js';
 import { checkIdentity, findBacking } from './find-backing.js';
@@ -70,13 +70,13 @@ export function openPartly(path: string, options: ChainOptions, opened?: FileOpe
   const close = () => {
     for (const file of files) file.close();
   };
-  const open: Open = (path, isTop, check) => {
-    const file = new HostFile(path);
+  const open: Open = (path, isTop, wanted, check) => {
+    const file = named(wanted, path, () => new HostFile(path));
     const other = files.find(({ identity }) => identity === file.identity);
     files.push(file);
     if (other !== undefined) throw usedTwice(files[0]!.path, layers, file, other);
     check?.(file);
-    opened?.(file, isTop);
+    named(wanted, path, () => opened?.(file, isTop));
     return file;
   };
   try {
@@ -103,14 +103,29 @@ function usedTwice(
   return malformed(path, what);
 }
 
+/** The image that names a file. */
+interface Wanted {
+  image: string;
+  role: Role;
+}
+
 /** `check` throws if something is wrong with a file, before it is locked. */
-type Open = (path: string, isTop: boolean, check?: (file: HostFile) => void) => HostFile;
+type Open = (
+  path: string,
+  isTop: boolean,
+  wanted: Wanted | null,
+  check?: (file: HostFile) => void,
+) => HostFile;
 
 function openLayers(path: string, options: ChainOptions, open: Open, layers: OpenLayer[]): void {
-  let file = open(path, true);
+  let wanted: Wanted | null = null;
+  let file = open(path, true, null);
   let format = options.format;
   for (;;) {
-    const layer = openLayer(file, format, layers.length === 0, options, open);
+    const isTop = layers.length === 0;
+    const layer: OpenLayer = named(wanted, file.path, () =>
+      openLayer(file, format, isTop, options, open),
+    );
     const above = layers.at(-1);
     layers.push(layer);
     if (above !== undefined) checkIdentity(above, layer);
@@ -119,22 +134,23 @@ function openLayers(path: string, options: ChainOptions, open: Open, layers: Ope
     if (layers.length === CHAIN_MAX) {
       throw unsupported(path, `it has more than ${CHAIN_MAX - 1} backing files`);
     }
-    const { path: image } = layer.file;
-    checkNamed(image, 'backing', backing.path, options.named);
-    file = openNamed(image, 'backing', () => open(backing.path, false));
+    wanted = { image: layer.file.path, role: 'backing' };
+    checkNamed(wanted.image, 'backing', backing.path, options.named);
+    file = open(backing.path, false, wanted);
     format =
       backing.format ?? options.backingFormats[layers.length - 1] ?? formatOfNone(layers, file);
   }
 }
 
-/** Says which image wants a file that cannot be opened. */
-function openNamed(image: string, role: Role, open: () => HostFile): HostFile {
+/** Says which image wants the file at `path`, if that cannot be opened or is refused. */
+function named<T>(wanted: Wanted | null, path: string, open: () => T): T {
   try {
     return open();
   } catch (error) {
-    // A refusal of the file itself begins with its path, and says all.
-    if (!(error instanceof SluiceError) || error.exitCode !== EXIT_FAILED) throw error;
-    const message = `${image}: its ${role} file ${error.message}`;
+    if (wanted === null || !(error instanceof SluiceError)) throw error;
+    // What is wrong with the chain as a whole begins with another path.
+    if (!error.message.startsWith(`${path}: `)) throw error;
+    const message = `${wanted.image}: its ${wanted.role} file ${error.message}`;
     throw new SluiceError(message, error.errno, error.exitCode, error);
   }
 }
@@ -171,9 +187,8 @@ function openLayer(
     openDataFile: (name) => {
       const { path: dataPath } = resolveBackingName(path, name, 'data');
       checkNamed(path, 'data', dataPath, options.named);
-      return openNamed(path, 'data', () => {
-        return open(dataPath, isTop, (data) => checkDataFile(file, data, options.named));
-      });
+      const wanted = { image: path, role: 'data' } as const;
+      return open(dataPath, isTop, wanted, (data) => checkDataFile(file, data, options.named));
     },
   };
   const image = formatNamed(format).open(file, how);

@@ -69,7 +69,10 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     trace: config.verbose ? info : null,
   });
   plane.connect(dispatcher);
-  const ending = new Ending(plane, send);
+  const ending = new Ending(plane, (event) => {
+    if (event.kind !== 'drained') engine.removeAll();
+    send(event);
+  });
   const handle = (message: ToPlane): void => {
     if (message.kind === 'result') plane.completed(message.request, message.result);
     else if (message.kind === 'inflated') {

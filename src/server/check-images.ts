@@ -7,7 +7,7 @@ import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
 
 /** The part of a mount's configuration that its images are looked at for. */
-type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable' | 'passthrough'>;
+type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable' | 'passthrough' | 'logFile'>;
 
 /**
  * Looks at every image before a daemon is started. Opening them is the daemon's business.
@@ -47,7 +47,7 @@ export function checkPassable({ file, format }: OpenLayer): void {
 /** @returns Its layers, closed. */
 function checkImage(
   image: ImageConfig,
-  { readOnly, growable, passthrough }: Checked,
+  { readOnly, growable, passthrough, logFile }: Checked,
   warn: (text: string) => void,
 ): OpenChain {
   const { path } = image;
@@ -62,11 +62,31 @@ function checkImage(
       throw new SluiceError(`${path}: ${problem}`, 'EINVAL', EXIT_IMAGE);
     }
     if (!readOnly) file.checkWritable();
-    // A reader should know that somebody else writes the image.
-    const use = readOnly ? describeUse(file) : null;
-    if (use !== null) warn(`${path}: ${use}: what is read may change at any time`);
+    if (logFile !== null) refuseAsLog(logFile, chain);
+    warnReader(chain, readOnly, warn);
     return chain;
   } finally {
     chain.close();
+  }
+}
+
+/** Lines of a log would be written over, or behind, the data. */
+function refuseAsLog(logFile: string, { layers }: OpenChain): void {
+  for (const { file, image } of layers) {
+    if (![file, ...image.dataFiles].some((one) => one.isAt(logFile))) continue;
+    const message = `--log ${logFile}: ${file.path} has its data there; choose another file`;
+    throw new SluiceError(message, 'EBUSY', EXIT_USAGE);
+  }
+}
+
+/** A reader should know that somebody else writes a file that he reads. */
+function warnReader(chain: OpenChain, readOnly: boolean, warn: (text: string) => void): void {
+  for (const [depth, { file, image }] of chain.layers.entries()) {
+    // The image is written itself, with its data files; that is refused elsewhere.
+    if (depth === 0 && !readOnly) continue;
+    for (const one of [file, ...image.dataFiles]) {
+      const use = describeUse(one);
+      if (use !== null) warn(`${one.path}: ${use}: what is read may change at any time`);
+    }
   }
 }

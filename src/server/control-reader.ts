@@ -66,7 +66,9 @@ function groupsBeside(directory: string, group: string): string[] {
   for (let path = dirname(group); ; path = dirname(path)) {
     const parent = path === '.' ? '' : path;
     try {
-      return parent === '' ? ['', ...subgroups(directory, '')] : subgroups(directory, parent);
+      const found = subgroups(directory, parent);
+      if (parent === '') return ['', ...found];
+      if (found.length > 0) return found;
     } catch {
       if (parent === '') return [];
     }

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { readMountTable } from '../sys/mount-table.js';
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { checkEndRecord, openEndRecord } from './end-record.js';
 import { describeOtherMounts, deviceAt, type OtherMount, otherMounts } from './other-mounts.js';
@@ -48,7 +49,10 @@ async function force(daemon: ProcessId, name: string): Promise<void> {
 }
 
 async function removeDead(mountpoint: string): Promise<Ended> {
-  if (await detachDeadMount(mountpoint)) return 'was-dead';
+  const device = deviceAt(mountpoint);
+  // Somebody else may have removed it meanwhile.
+  const isGone = await detachDeadMount(mountpoint);
+  if (isGone || deviceAt(mountpoint) !== device) return 'was-dead';
   const message = `${mountpoint}: its daemon is gone, and only the user who mounted it, or root, may unmount it`;
   throw new SluiceError(message, 'EPERM', EXIT_MOUNT);
 }
@@ -99,7 +103,18 @@ async function endAlive(
     const message = `${mountpoint}: ${describeOtherMounts(here)}; unmount that first, or use --force`;
     throw new SluiceError(message, 'EBUSY', EXIT_FAILED);
   }
-  await unmount(mountpoint);
+  const inside = readMountTable().find(({ mountpoint: at }) => at.startsWith(`${mountpoint}/`));
+  if (inside !== undefined) {
+    const what = `a ${inside.type} is mounted in it at ${inside.mountpoint}`;
+    const message = `${mountpoint}: ${what}; unmount that first, or use --force`;
+    throw new SluiceError(message, 'EBUSY', EXIT_FAILED);
+  }
+  try {
+    await unmount(mountpoint);
+  } catch (error) {
+    // Somebody else may have unmounted it meanwhile. The daemon is waited for all the same.
+    if (deviceAt(mountpoint) === device) throw error;
+  }
   if (daemon === null) return 'unwatched';
   await waitFlushed(mountpoint, device, daemon, others);
   return 'done';

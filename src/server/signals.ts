@@ -1,3 +1,5 @@
+import { ignoreSignal } from '../sys/libc.js';
+
 /** The effect of a signal on a daemon. */
 export type SignalAction =
   /** Ends the mount in order; the second time at once. */
@@ -34,8 +36,12 @@ const ACTIONS: readonly (readonly [NodeJS.Signals, SignalAction])[] = [
   ['SIGXFSZ', 'ignore'],
 ];
 
+/** SIGRTMIN and SIGRTMAX of glibc, which keeps the two before for itself. */
+const REAL_TIME = { first: 34, last: 64 };
+
 /**
- * Installs the signal handlers of a daemon; returns a function that removes them.
+ * Installs the signal handlers of a daemon; returns a function that removes them. Signals without a name
+ * stay ignored.
  *
  * @param foreground Then a hang-up of the terminal is a request to end.
  */
@@ -43,6 +49,7 @@ export function installSignals(
   foreground: boolean,
   act: (action: SignalAction, signal: string) => void,
 ): () => void {
+  for (let number = REAL_TIME.first; number <= REAL_TIME.last; number++) ignoreSignal(number);
   const hangup = ['SIGHUP', foreground ? 'end' : 'ignore'] as const;
   const removers = [...ACTIONS, hangup].map(([signal, action]) => {
     const handler = (): void => act(action, signal);

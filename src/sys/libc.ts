@@ -91,6 +91,14 @@ export const fallocate = declareAsync<[number, number, number, number]>(
 /** flock(2). Closing the descriptor releases the lock. */
 export const flock = declare<[number, number]>('int flock(int fd, int operation)');
 
+const signal = declare<[number, number]>('intptr_t signal(int number, intptr_t handler)');
+const SIG_IGN = 1;
+
+/** signal(2) with SIG_IGN, for signals that Node.js has no name for. Programs that are started inherit it. */
+export function ignoreSignal(number: number): void {
+  signal(number, SIG_IGN);
+}
+
 export const dup2 = declare<[number, number]>('int dup2(int from, int to)');
 
 export const memfdCreate = declare<[string, number]>(

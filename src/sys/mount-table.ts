@@ -38,8 +38,8 @@ export function parseMountTable(text: string): MountEntry[] {
   });
 }
 
-/** The kernel writes space, tab, newline and backslash as three octal digits. */
-function decodeOctal(path: string): string {
+/** A path as the kernel's tables have it: space, tab, newline and backslash are three octal digits. */
+export function decodeOctal(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );

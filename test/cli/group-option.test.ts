@@ -8,10 +8,16 @@ import {
 import { withParents } from '../../src/control/group-name.js';
 import { SluiceError } from '../../src/util/errors.js';
 
-function refuses(t: ExecutionContext, run: () => unknown, message: string, errno = 'EINVAL') {
+function refuses(
+  t: ExecutionContext,
+  run: () => unknown,
+  message: string,
+  errno = 'EINVAL',
+  exitCode = 2,
+) {
   const error = t.throws(run, { instanceOf: SluiceError, message });
   t.is(error?.errno, errno);
-  t.is(error?.exitCode, 2);
+  t.is(error?.exitCode, exitCode);
 }
 
 test('--group is a path, a colon and what to change', (t) => {
@@ -65,6 +71,7 @@ test("a group's path is made of names that its directory can have", (t) => {
     ['a//b', "--group a//b: a name in the group's path is empty"],
     ['..', "--group ..: a group's name cannot begin with a dot"],
     ['a=b', '--group a=b: "=" and control characters cannot be part of a group\'s name'],
+    ['caf\uFFFD', "--group caf\uFFFD: a group's name must be valid UTF-8"],
     ['io.max', '--group io.max: "io.max" is kept for a control file; choose another name'],
     ['members', '--group members: "members" is kept for a control file; choose another name'],
   ];
@@ -142,8 +149,9 @@ test('members belong to groups without children, and to one only', (t) => {
   refuses(
     t,
     () => checkAssignments(assign('a'), ['disk'], ['a', 'a/b']),
-    '--assign disk=a: "a" has the child "a/b"; members belong to groups without children',
+    '--assign disk=a: the group has "a/b" below it; members live in groups without',
     'EBUSY',
+    1,
   );
   refuses(
     t,

@@ -37,6 +37,7 @@ test('names that cannot be a file name or would hide are refused', (t) => {
     ['.web=disk.img', '.web=disk.img: the name ".web" begins with a dot; write NAME=disk.img'],
     ['.img', '.img: the name ".img" begins with a dot; write NAME=.img'],
     ['a\nb.img', '"a\\nb": control characters cannot be part of a name; write NAME=IMAGE'],
+    ['caf\uFFFD=d', '"caf\uFFFD": the name is not valid UTF-8; write NAME=IMAGE with another NAME'],
     [`${'x'.repeat(252)}=d`, `${'x'.repeat(252)}=d: the name is longer than 251 bytes`],
   ];
   for (const [argument, message] of cases) {

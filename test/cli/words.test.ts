@@ -74,6 +74,7 @@ const REFUSED: [string, string][] = [
   ['mount --group.x=y a', '--group.x: unknown option; did you mean --group?'],
   ['mount --readOnly a', '--readOnly: unknown option; did you mean --read-only?'],
   ['mount --overlya=x a', '--overlya: unknown option; did you mean --overlay?'],
+  ['mount --no-driect a', '--no-driect: unknown option; did you mean --no-direct?'],
   ['mount -x a', '-x: unknown option; see sluice mount --help'],
 ];
 

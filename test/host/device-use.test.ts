@@ -16,6 +16,17 @@ test('a plain file is in no use', (t) => {
   t.is(describeUse(file), null);
 });
 
+test('a file that is swap space is in use, whatever its name', (t) => {
+  const path = join(tempFolder(t), 'swap file');
+  writeFileSync(path, 'x');
+  const file = new HostFile(path);
+  t.teardown(() => file.close());
+  const head = 'Filename Type Size Used Priority\n';
+  const swaps = `${head}${path.replaceAll(' ', '\\040')} file 8188 0 -2\n`;
+  t.is(describeUse(file, swaps), 'in use as swap space');
+  t.is(describeUse(file, head), null);
+});
+
 requires('root', 'loop')('a loop device and its file exclude each other for writing', async (t) => {
   const path = join(tempFolder(t), 'disk');
   writeFileSync(path, Buffer.alloc(1 << 20));

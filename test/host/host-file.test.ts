@@ -1,13 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { HostFile } from '../../src/host/host-file.js';
 import type { ServedFile } from '../../src/host/served-file.js';
+import { fcntl } from '../../src/sys/libc.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { requires } from '../helpers/requires.js';
 import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
+
+// Of linux/fcntl.h.
+const F_SETLEASE = 1024;
+const F_WRLCK = 1;
 
 /** Opens a file for one test in the form that the data plane gets. */
 function open(t: ExecutionContext, path: string, readOnly: boolean, direct: boolean): ServedFile {
@@ -38,6 +43,21 @@ test('a missing file is refused by name', (t) => {
     t.is(error.errno, 'ENOENT');
     t.is(error.exitCode, 1);
   }
+});
+
+test.serial('a file on which another program has a lease is in use, with exit code 3', (t) => {
+  const path = join(tempFolder(t, TMPFS), 'disk');
+  writeFileSync(path, 'x');
+  const descriptor = openSync(path, 'r+');
+  t.teardown(() => closeSync(descriptor));
+  // The kernel asks the holder by this signal to give the lease up.
+  const ignore = (): void => {};
+  process.on('SIGIO', ignore);
+  t.teardown(() => process.off('SIGIO', ignore));
+  t.is(fcntl(descriptor, F_SETLEASE, F_WRLCK), 0);
+  const error = refusal(t, path, true, false);
+  t.is(error.message, `${path}: in use: another program has a lease on it; try again in a minute`);
+  t.is(error.exitCode, 3);
 });
 
 test('a directory is refused for writing', (t) => {

@@ -20,6 +20,11 @@ for (const [name, path, format] of [
   });
 }
 
+test('a data file gets its new name in another way than a backing file', (t) => {
+  const error = t.throws(() => resolveBackingName(IMAGE, 'caf\uFFFD.raw', 'data'));
+  t.regex(error?.message ?? '', /with qemu-img amend -o data_file=NAME$/);
+});
+
 for (const [name, errno, says] of [
   ['nbd://host/x', 'ENOTSUP', /its backing file "nbd:\/\/host\/x" is reached by "nbd:"/],
   ['caf\uFFFD.img', 'ENOTSUP', /the name of its backing file ".*" is not valid UTF-8; rename it/],

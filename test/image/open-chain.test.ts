@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
+import type { HostFile } from '../../src/host/host-file.js';
 import { type ChainOptions, openChain } from '../../src/image/open-chain.js';
-import { SluiceError } from '../../src/util/errors.js';
+import { refuse, SluiceError } from '../../src/util/errors.js';
 import { Maker } from '../../tools/lib/image-maker.js';
 import { qemuTest } from '../formats/needs.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
@@ -13,7 +14,13 @@ function makeFolder(t: ExecutionContext): Maker {
   return new Maker(tempFolder(t, TMPFS));
 }
 
-function refuses(t: ExecutionContext, path: string, says: RegExp, code = 3, options = AUTO): void {
+function refusesChain(
+  t: ExecutionContext,
+  path: string,
+  says: RegExp,
+  code = 3,
+  options = AUTO,
+): void {
   const error = t.throws(() => openChain(path, options), { instanceOf: SluiceError });
   t.regex(error?.message ?? '', says);
   t.is(error?.exitCode, code);
@@ -24,7 +31,7 @@ qemuTest('a loop of backing files is refused', (t) => {
   maker.create('a.qcow2', '1M');
   maker.create('b.qcow2', '1M', '', '-b', 'a.qcow2', '-F', 'qcow2');
   maker.img('rebase', '-u', '-f', 'qcow2', '-b', 'b.qcow2', '-F', 'qcow2', 'a.qcow2');
-  refuses(t, maker.path('a.qcow2'), /a\.qcow2: its backing files form a loop/);
+  refusesChain(t, maker.path('a.qcow2'), /a\.qcow2: its backing files form a loop/);
 });
 
 qemuTest('an image that is its own backing file under another name is a loop', (t) => {
@@ -32,7 +39,7 @@ qemuTest('an image that is its own backing file under another name is a loop', (
   maker.create('a.qcow2', '1M');
   symlinkSync('a.qcow2', maker.path('b.qcow2'));
   maker.img('rebase', '-u', '-f', 'qcow2', '-b', 'b.qcow2', '-F', 'qcow2', 'a.qcow2');
-  refuses(t, maker.path('a.qcow2'), /loop/);
+  refusesChain(t, maker.path('a.qcow2'), /loop/);
 });
 
 qemuTest('a chain of 64 layers is opened, of 65 refused', (t) => {
@@ -45,24 +52,52 @@ qemuTest('a chain of 64 layers is opened, of 65 refused', (t) => {
   const chain = openChain(maker.path('63.qcow2'), AUTO);
   t.is(chain.layers.length, 64);
   chain.close();
-  refuses(t, maker.path('64.qcow2'), /more than 63 backing files/);
+  refusesChain(t, maker.path('64.qcow2'), /more than 63 backing files/);
 });
 
 qemuTest('a missing backing file is named, with exit code 1', (t) => {
   const maker = makeFolder(t);
   maker.create('a.qcow2', '1M', '', '-u', '-b', 'gone.img', '-F', 'raw');
-  refuses(t, maker.path('a.qcow2'), /a\.qcow2: its backing file .*gone\.img: no such file/, 1);
+  refusesChain(t, maker.path('a.qcow2'), /a\.qcow2: its backing file .*gone\.img: no such file/, 1);
   maker.create('b.qcow2', '1M', '', '-u', '-b', 'a.qcow2', '-F', 'qcow2');
-  refuses(t, maker.path('b.qcow2'), /^\S*a\.qcow2: its backing file .*gone\.img: no such file/, 1);
+  refusesChain(
+    t,
+    maker.path('b.qcow2'),
+    /^\S*a\.qcow2: its backing file .*gone\.img: no such file/,
+    1,
+  );
+});
+
+qemuTest('a refused file is named with the image that names it', (t) => {
+  const maker = makeFolder(t);
+  mkdirSync(maker.path('folder'));
+  maker.create('a.qcow2', '1M', '', '-u', '-b', 'folder', '-F', 'raw');
+  refusesChain(t, maker.path('a.qcow2'), /^\S*a\.qcow2: its backing file \S*folder: a directory/);
+  writeFileSync(maker.path('broken'), 'QFI\xfb', 'latin1');
+  maker.create('b.qcow2', '1M', '', '-u', '-b', 'broken', '-F', 'qcow2');
+  maker.create('c.qcow2', '1M', '', '-u', '-b', 'b.qcow2', '-F', 'qcow2');
+  refusesChain(
+    t,
+    maker.path('c.qcow2'),
+    /^\S*b\.qcow2: its backing file \S*broken: the qcow2 header/,
+  );
+  maker.create('d.qcow2', '1M');
+  const locked = (file: HostFile): void => {
+    if (file.path.endsWith('d.qcow2')) throw refuse(`${file.path}: locked by somebody`);
+  };
+  maker.create('e.qcow2', '1M', '', '-u', '-b', 'd.qcow2', '-F', 'qcow2');
+  t.throws(() => openChain(maker.path('e.qcow2'), AUTO, locked), {
+    message: /^\S*e\.qcow2: its backing file \S*d\.qcow2: locked by somebody$/,
+  });
 });
 
 qemuTest('a backing file elsewhere than in a file is refused', (t) => {
   const maker = makeFolder(t);
   maker.create('a.qcow2', '1M', '', '-u', '-b', 'nbd://localhost', '-F', 'raw');
-  refuses(t, maker.path('a.qcow2'), /reached by "nbd:"/);
+  refusesChain(t, maker.path('a.qcow2'), /reached by "nbd:"/);
   maker.create('b.qcow2', '1M', '', '-u', '-b', 'x.dmg', '-F', 'dmg');
   writeFileSync(maker.path('x.dmg'), 'x');
-  refuses(t, maker.path('b.qcow2'), /the format "dmg"/);
+  refusesChain(t, maker.path('b.qcow2'), /the format "dmg"/);
 });
 
 qemuTest(
@@ -72,7 +107,7 @@ qemuTest(
     maker.create('a.qcow2', '1M');
     for (const name of ['disk.img', 'disk.raw', 'disk', 'disk.ISO']) {
       renameSync(maker.path('a.qcow2'), maker.path(name));
-      refuses(t, maker.path(name), /use --format qcow2 or --format raw/);
+      refusesChain(t, maker.path(name), /use --format qcow2 or --format raw/);
       for (const format of ['qcow2', 'raw'] as const) {
         const chain = openChain(maker.path(name), { ...AUTO, format });
         t.is(chain.layers[0]?.format, format);
@@ -93,9 +128,9 @@ qemuTest('a backing file that is no file is refused without waiting for it', (t)
     ['pipe', /pipe: neither a regular file nor a block device/],
     ['tape', /tape: neither a regular file nor a block device/],
   ] as const) {
-    refuses(t, maker.path(name), says);
+    refusesChain(t, maker.path(name), says);
     maker.create('a.qcow2', '1M', '', '-u', '-b', name, '-F', 'raw');
-    refuses(t, maker.path('a.qcow2'), says);
+    refusesChain(t, maker.path('a.qcow2'), says);
   }
 });
 
@@ -109,7 +144,7 @@ qemuTest('without a recorded format a backing file that looks like any is refuse
   emptyBackingFormat(maker, 'empty.qcow2');
   for (const name of ['old.qcow2', 'empty.qcow2']) {
     const path = maker.path(name);
-    refuses(
+    refusesChain(
       t,
       path,
       /its backing file \S*base\.qcow2 looks like qcow2, and its format is not recorded; use --format qcow2,qcow2 or --format qcow2,raw$/,
@@ -121,7 +156,11 @@ qemuTest('without a recorded format a backing file that looks like any is refuse
     }
     // One layer deeper the suggested --format has one more word.
     maker.create('top.qcow2', '1M', '', '-u', '-b', name, '-F', 'qcow2');
-    refuses(t, maker.path('top.qcow2'), /--format qcow2,qcow2,qcow2 or --format qcow2,qcow2,raw$/);
+    refusesChain(
+      t,
+      maker.path('top.qcow2'),
+      /--format qcow2,qcow2,qcow2 or --format qcow2,qcow2,raw$/,
+    );
     const told = { ...AUTO, backingFormats: ['qcow2', 'qcow2'] as const };
     const chain = openChain(maker.path('top.qcow2'), told);
     t.is(chain.layers[2]?.format, 'qcow2');
@@ -130,7 +169,7 @@ qemuTest('without a recorded format a backing file that looks like any is refuse
   maker.img('create', '-q', '-f', 'vmdk', 'disk.vmdk', '1M');
   maker.create('vmdk.qcow2', '1M', 'compat=0.10', '-u', '-b', 'disk.vmdk', '-F', 'raw');
   dropBackingFormat(maker, 'vmdk.qcow2');
-  refuses(
+  refusesChain(
     t,
     maker.path('vmdk.qcow2'),
     /looks like vmdk, .*; use --format qcow2,vmdk or --format qcow2,raw$/,
@@ -148,7 +187,7 @@ qemuTest('a snapshot that is not there is refused with those that are', (t) => {
   maker.create('a.qcow2', '1M');
   maker.img('snapshot', '-c', 'first', 'a.qcow2');
   const options = { ...AUTO, snapshot: 'second' };
-  refuses(t, maker.path('a.qcow2'), /no snapshot "second"; it has 1 \("first"\)/, 3, options);
+  refusesChain(t, maker.path('a.qcow2'), /no snapshot "second"; it has 1 \("first"\)/, 3, options);
 });
 
 /** Removes the backing format, which qemu-img always records. */

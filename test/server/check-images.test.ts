@@ -1,11 +1,15 @@
+import { linkSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { checkImages } from '../../src/server/check-images.js';
 import type { ImageConfig } from '../../src/server/config.js';
 import { SluiceError } from '../../src/util/errors.js';
+import { loopDevice } from '../helpers/loop-device.js';
+import { requires } from '../helpers/requires.js';
+import { must } from '../helpers/run.js';
 import { KIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
-const ASKED = { readOnly: false, growable: false, passthrough: [] };
+const ASKED = { readOnly: false, growable: false, passthrough: [], logFile: null };
 const NAMED = { dataFiles: [], backingFiles: [], untrusted: false };
 
 function image(path: string, more: Partial<ImageConfig> = {}): ImageConfig {
@@ -58,4 +62,32 @@ test('only the file of a raw image in whole sectors can be passed through', (t) 
     `${odd}: cannot be passed through: ${why}; make it one with truncate -s %512`,
   );
   t.is(error?.exitCode, 3);
+});
+
+test('a log that is a file of an image is refused', (t) => {
+  const folder = tempFolder(t);
+  const one = sparseFile(join(folder, 'one.img'), 64 * KIB);
+  const logFile = join(folder, 'log');
+  linkSync(one, logFile);
+  const check = () => checkImages({ ...ASKED, images: [image(one)], logFile }, () => t.fail());
+  const error = t.throws(check, { instanceOf: SluiceError });
+  t.is(error?.message, `--log ${logFile}: ${one} has its data there; choose another file`);
+  t.is(error?.exitCode, 2);
+});
+
+requires(
+  'root',
+  'loop',
+  'qemu',
+)('a backing file that a loop device writes is read with a warning', async (t) => {
+  const folder = tempFolder(t);
+  const base = sparseFile(join(folder, 'base.img'), 64 * KIB);
+  const overlay = join(folder, 'over.qcow2');
+  await must('qemu-img', ['create', '-qf', 'qcow2', '-b', base, '-F', 'raw', overlay]);
+  const device = await loopDevice(t, base);
+  const warnings: string[] = [];
+  const images = [image(overlay, { format: 'qcow2' })];
+  checkImages({ ...ASKED, images }, (text) => warnings.push(text));
+  t.is(warnings.length, 1);
+  t.true(warnings[0]!.startsWith(`${base}: in use by ${device}: `), warnings[0]);
 });

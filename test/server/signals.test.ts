@@ -11,6 +11,9 @@ const HARMLESS = [
   ...(['SIGXFSZ', 'SIGPIPE', 'SIGHUP', 'SIGURG', 'SIGWINCH', 'SIGCHLD'] as const),
 ];
 
+/** SIGRTMIN, SIGRTMIN + 6 and SIGRTMAX. */
+const REAL_TIME = [34, 40, 64];
+
 for (const transport of ['uring', 'fuse-native']) {
   mountTest(
     `${transport}: no signal but those that end it opens a port or ends the daemon`,
@@ -18,7 +21,7 @@ for (const transport of ['uring', 'fuse-native']) {
       const image = sparseFile(join(tempFolder(t), 'disk.img'), 1 << 20);
       const mount = await startMount(t, [image], ['--transport', transport]);
       const before = descriptorsOf(mount.pid);
-      for (const signal of HARMLESS) process.kill(mount.pid, signal);
+      for (const signal of [...HARMLESS, ...REAL_TIME]) process.kill(mount.pid, signal);
       // SIGUSR1 writes the figures of every group to the log.
       t.true(await eventually(() => /: disk rbytes=0 /.test(readFileSync(mount.logPath, 'utf8'))));
       await must('cat', [mount.file()]);
