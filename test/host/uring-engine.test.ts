@@ -154,3 +154,10 @@ engineTest('files come and go while the ring runs', (t) => {
     t.deepEqual(Buffer.from(bytes.subarray(0, 4)), readFileSync(path).subarray(0, 4));
   }
 });
+
+engineTest('when all files are removed, the ring keeps none of them', (t) => {
+  const { ring, engine, address } = rig(t, false);
+  engine.removeAll();
+  ring.queue(OP_READ, SQE_FIXED_FILE, 0, address, 4, 0, 0, TAG);
+  t.deepEqual(completion(ring), [TAG, -EBADF]);
+});
