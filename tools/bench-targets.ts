@@ -1,3 +1,4 @@
+import { BENCH_CASES } from './bench-cases.js';
 import type { CaseResult } from './bench-run.js';
 import type { Server } from './lib/servers.js';
 
@@ -20,6 +21,10 @@ const EXPERIMENT = 'experiment';
 /** The server name of Sluice in the mode for machines that forbid io_uring. */
 const NATIVE = 'sluice fuse-native';
 
+/** The server name of Sluice with the image passed through: as fast as the file, at every depth. */
+const PASSED = 'sluice passthrough';
+const PASSED_LEAST = 0.9;
+
 /** Lower bounds for the ratio of sluice to another server, per case. */
 const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }[] = [
   { id: 'tmpfs/randread-qd1', against: 'qemu', least: 1 },
@@ -34,6 +39,12 @@ const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }
   { id: 'tmpfs/randread-4x32', of: NATIVE, against: 'plain-native', least: 1 },
   { id: 'tmpfs/randwrite-4x32', of: NATIVE, against: 'plain-native', least: 1 },
   { id: 'tmpfs/read-1m-qd8', of: NATIVE, against: 'plain-native', least: 1 },
+  ...BENCH_CASES.map(({ id }) => ({
+    id,
+    of: PASSED,
+    against: 'host' as const,
+    least: PASSED_LEAST,
+  })),
 ];
 
 /** Upper bound for the user time of the daemon in percent of its CPU time: the cost of JavaScript. */
@@ -59,7 +70,9 @@ export function judge(
   servers: readonly Pick<Server, 'name' | 'kind'>[],
 ): Target[] {
   const byId = new Map(results.map((result) => [result.id, result]));
-  const ratios = RATIOS.filter(({ id }) => byId.has(id)).flatMap(({ id, of, against, least }) =>
+  const isRun = (of = 'sluice'): boolean => servers.some(({ name }) => name === of);
+  const asked = RATIOS.filter(({ id, of }) => byId.has(id) && isRun(of));
+  const ratios = asked.flatMap(({ id, of, against, least }) =>
     servers
       .filter((server) => isAgainst(server, against))
       .map((server): Target => {

@@ -87,7 +87,8 @@ function settingsOf(options: Options) {
 
 function allServers(options: Options): server.Server[] {
   const words = options['sluice-option'];
-  const own = [server.hostFile(), server.sluice(words), server.sluiceNative(words)];
+  const passed = server.sluicePassthrough(words);
+  const own = [server.hostFile(), server.sluice(words), passed, server.sluiceNative(words)];
   if (!options.peers) return own;
   const files = namedValues('peer-file', options['peer-file']);
   const peers = [...namedValues('peer', options.peer)].map(([name, command]) =>

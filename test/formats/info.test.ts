@@ -59,7 +59,7 @@ qemuTest('info tells people the same', async (t) => {
   const maker = new Maker(tempFolder(t, TMPFS));
   const image = makeChain(maker);
   const { stdout } = await warmSluice(['info', image]);
-  t.regex(stdout, /^of its own:  6 KiB data, 64 KiB zeros, 5\.9 MiB holes; .* on disk$/m);
+  t.regex(stdout, /^of its own: {2}6 KiB data, 64 KiB zeros, 5\.9 MiB holes; .* on disk$/m);
   t.regex(
     stdout,
     /^backing: {5}.*\/middle\.qcow2 \(qcow2, 4 MiB: 64 KiB data, 64 KiB compressed, 128 KiB zeros, /m,

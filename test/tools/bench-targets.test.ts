@@ -47,3 +47,16 @@ test('a server that failed leaves its target unjudged', (t) => {
   t.is(first.met, null);
   t.is(first.measured, null);
 });
+
+test('an image that is passed through is nine tenths as fast as the host file, if that was measured', (t) => {
+  const one = result('disk/read-1m-qd8', 10, 1, 1);
+  const figures = { 'host file': once(100), 'sluice passthrough': once(89) };
+  for (const [name, figure] of Object.entries(figures)) {
+    one.servers[name] = { figure, userPercent: null, errors: [] };
+  }
+  t.deepEqual(judge([one], SERVERS), []);
+  const servers = [...SERVERS, { name: 'sluice passthrough', kind: 'sluice-passed' } as const];
+  const title = 'disk/read-1m-qd8, sluice passthrough against host file';
+  const verdict = { title, asked: 'at least 0.9 x', measured: 0.89, unit: 'x', met: false };
+  t.deepEqual(judge([one], servers), [verdict] as never);
+});

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { knowsBackingFiles } from '../../src/fuse/backing-files.js';
 import { loadNative } from '../../src/fuse/native-package.js';
 import { atEnd } from './cleanup.js';
 import { unmount, waitForFile } from './mounts.js';
@@ -21,7 +22,15 @@ interface Running {
 /** A program that shows an image as a file. */
 export interface Server {
   name: string;
-  kind: 'host' | 'sluice' | 'sluice-native' | 'plain-native' | 'qemu' | 'nbd' | 'peer';
+  kind:
+    | 'host'
+    | 'sluice'
+    | 'sluice-passed'
+    | 'sluice-native'
+    | 'plain-native'
+    | 'qemu'
+    | 'nbd'
+    | 'peer';
   /** Why it cannot run here, null when it can. */
   missing(): Promise<string | null>;
   /** Serves `image` of `size` bytes in a mount under `folder`; resolves once the file is there. */
@@ -87,6 +96,17 @@ export function hostFile(): Server {
 /** Sluice with further mount options. */
 export function sluice(options: readonly string[]): Server {
   return sluiceAs('sluice', 'sluice', options);
+}
+
+/** Sluice with the image passed through: the kernel reads and writes the file by itself. */
+export function sluicePassthrough(options: readonly string[]): Server {
+  const words = [...options, '--growable', '--passthrough', 'img'];
+  const server = sluiceAs('sluice passthrough', 'sluice-passed', words);
+  const isPossible = async (): Promise<string | null> => {
+    if (process.getuid?.() !== 0) return 'only root can pass files through';
+    return knowsBackingFiles() ? null : 'this kernel passes no files through';
+  };
+  return { ...server, missing: async () => (await server.missing()) ?? isPossible() };
 }
 
 /** Sluice in the mode for machines that forbid io_uring. */
