@@ -1,4 +1,5 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { runNow, SyncEngine } from '../../src/host/sync-engine.js';
 import { InflateCalls } from '../../src/image/inflate-calls.js';
 import { makeLayers } from '../../src/image/make-driver.js';
@@ -12,10 +13,12 @@ import { checkQcow } from './qcow-check.js';
 import type { HostRecord } from './record.js';
 import { Failure } from './world.js';
 
+/** Room for the bytes of any image. */
+const ROOM_BYTES = 64 << 20;
 const CHUNK_BYTES = 1 << 20;
 /** More than any run has: all tables are in memory at once. */
 const CACHE_BYTES = 4 << 20;
-let chunk: Mapping | null = null;
+let room: Mapping | null = null;
 
 /** Ticks of a session. */
 export interface Stretch {
@@ -41,19 +44,29 @@ export function checkMoment(
   const name = `${image.plan.name} (${image.template.title}), had the power failed at ${at},`;
   const broken = image.isRaw ? null : (checkQcow(file)?.broken ?? null);
   if (broken !== null) throw new Failure(`${name} does not count the cluster at ${broken}`);
-  const path = `${image.path}-moment`;
-  writeFileSync(path, file);
+  room ??= mapAnonymous(ROOM_BYTES);
+  const bytes = new Uint8Array(room.buffer);
+  const size = image.isRaw ? file.length : readQcow(overwritten(image, file), room);
+  if (size > image.largest) throw new Failure(`${name} has ${size} bytes`);
+  if (image.isRaw) bytes.set(file);
+  // Behind the end all reads as zeros.
+  bytes.fill(0, size, image.largest);
+  const all = bytes.subarray(0, image.largest);
+  const fault = image.contents.check(all, 0, image.syncedBefore(at), at);
+  if (fault !== null) throw new Failure(`${name}: ${fault}`);
+}
+
+/** A file with these bytes. The next call changes it: it is one file, for new pages take long. */
+function overwritten({ path }: Image, bytes: Buffer): string {
+  const moment = join(dirname(path), `moment-${process.pid}`);
+  const descriptor = openSync(moment, constants.O_RDWR | constants.O_CREAT);
   try {
-    const bytes = image.isRaw ? file : readQcow(path);
-    if (bytes.length > image.largest) throw new Failure(`${name} has ${bytes.length} bytes`);
-    // Behind the end all reads as zeros.
-    const all = Buffer.alloc(image.largest);
-    bytes.copy(all);
-    const fault = image.contents.check(all, 0, image.syncedBefore(at), at);
-    if (fault !== null) throw new Failure(`${name}: ${fault}`);
+    writeSync(descriptor, bytes, 0, bytes.length, 0);
+    ftruncateSync(descriptor, bytes.length);
   } finally {
-    rmSync(path);
+    closeSync(descriptor);
   }
+  return moment;
 }
 
 /** Half of them just before a flush has ended: then most is uncertain. */
@@ -63,9 +76,8 @@ function chooseMoment({ barriers }: HostRecord, { from, to }: Stretch, random: R
   return from + random.below(to - from + 1);
 }
 
-/** All bytes of a disk, by plain calls that wait. */
-function readQcow(path: string): Buffer {
-  chunk ??= mapAnonymous(CHUNK_BYTES);
+/** Reads all bytes of a disk, by plain calls that wait. @returns Its size. */
+function readQcow(path: string, to: Mapping): number {
   const chain = openChain(path, { format: 'qcow2', backingFormats: [], snapshot: null });
   try {
     const engine = new SyncEngine();
@@ -77,14 +89,12 @@ function readQcow(path: string): Buffer {
     });
     const io = { engine, resume: () => {}, inflateCalls };
     const layers = makeLayers({ ...config, cacheBytes: CACHE_BYTES }, handles, io);
-    const bytes = Buffer.alloc(layers.top.size);
-    for (let from = 0; from < bytes.length; from += CHUNK_BYTES) {
-      const to = Math.min(bytes.length, from + CHUNK_BYTES);
-      const error = runNow(layers.read(0, chunk, 0, from, to));
+    const { size } = layers.top;
+    for (let from = 0; from < size; from += CHUNK_BYTES) {
+      const error = runNow(layers.read(0, to, from, from, Math.min(size, from + CHUNK_BYTES)));
       if (error < 0) throw new Failure(`${path} cannot be read from ${from} on: ${error}`);
-      bytes.set(new Uint8Array(chunk.buffer, 0, to - from), from);
     }
-    return bytes;
+    return size;
   } finally {
     chain.close();
   }

@@ -6,6 +6,8 @@ const SECTOR = 512;
 /**
  * The possible contents of a host file if the power fails at the moment `at`: all changes made before
  * the last complete barrier, and any part of all later changes, down to single sectors.
+ *
+ * @returns They stay as they are until the next call.
  */
 export function cutOff(
   before: Buffer,
@@ -39,18 +41,20 @@ function applyTorn(host: HostBytes, change: Change, share: number, random: Rando
   }
 }
 
-/** A file in memory that grows. */
+/** Where contents are made. Memory that is new takes longer than all that is done with it. */
+let room = Buffer.alloc(0);
+
+/** A file in memory that grows. There is one at a time. */
 class HostBytes {
-  #bytes: Buffer;
-  #size: number;
+  #size = 0;
 
   constructor(before: Buffer) {
-    this.#bytes = Buffer.from(before);
-    this.#size = before.length;
+    this.#resize(before.length);
+    before.copy(room);
   }
 
   get content(): Buffer {
-    return this.#bytes.subarray(0, this.#size);
+    return room.subarray(0, this.#size);
   }
 
   /** Applies the bytes `from` to `to` of a change. */
@@ -61,18 +65,18 @@ class HostBytes {
     else {
       if (kind === 'write') this.#resize(Math.max(this.#size, offset + to));
       const end = Math.min(this.#size, offset + to);
-      if (kind === 'zero') this.#bytes.fill(0, offset + from, end);
-      else bytes!.copy(this.#bytes, offset + from, from, to);
+      if (kind === 'zero') room.fill(0, offset + from, end);
+      else bytes!.copy(room, offset + from, from, to);
     }
   }
 
   #resize(size: number): void {
-    if (size > this.#bytes.length) {
+    if (size > room.length) {
       const larger = Buffer.alloc(2 * size);
-      this.#bytes.copy(larger, 0, 0, this.#size);
-      this.#bytes = larger;
+      room.copy(larger, 0, 0, this.#size);
+      room = larger;
     }
-    if (size < this.#size) this.#bytes.fill(0, size, this.#size);
+    if (size > this.#size) room.fill(0, this.#size, size);
     this.#size = size;
   }
 }

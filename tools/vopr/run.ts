@@ -189,10 +189,9 @@ class Run {
   #checkMoment(configs: readonly DiskConfig[], files: HostFiles, stretch: Stretch): void {
     const index = this.#moments.below(this.#images.length);
     const image = this.#images[index]!;
-    if (image.lostAt > 0) return;
     const record = files.records.get(configs[index]!.image.files[0]!.descriptor)!;
-    const before = record.before ?? readFileSync(image.path);
-    checkMoment(image, before, record, stretch, this.#moments);
+    if (image.lostAt > 0 || record.before === null) return;
+    checkMoment(image, record.before, record, stretch, this.#moments);
   }
 
   #forgetMarks(): void {

@@ -5,7 +5,7 @@ import type { BackingName, Description, OpenHow, OpenImage, Report } from '../fo
 import type { Compression } from '../inflate-calls.js';
 import { malformed } from '../refusal.js';
 import { type QcowLayout, smallestUnit } from './layout.js';
-import { HEADER_HEAD_BYTES, parseHeader } from './parse-header.js';
+import { HEADER_START_BYTES, headBytes, parseHeader } from './parse-header.js';
 import { isPreallocated } from './preallocation.js';
 import { prepareWriting } from './prepare-writing.js';
 import type { QcowPart, WritePart } from './read-for-writing.js';
@@ -22,7 +22,8 @@ export interface QcowMetadata {
 /** See `Format.open`. */
 export function openImage(file: HostFile, { snapshot, openDataFile }: OpenHow): QcowImage {
   const { path } = file;
-  const header = parseHeader(path, file.read(0, Math.min(HEADER_HEAD_BYTES, file.size)));
+  const wanted = headBytes(file.read(0, Math.min(HEADER_START_BYTES, file.size)));
+  const header = parseHeader(path, file.read(0, Math.min(wanted, file.size)));
   const snapshots = readSnapshots(file, header);
   const layout = snapshot === null ? header : layoutAt(path, header, snapshots, snapshot);
   const dataFile = layout.dataFileName === null ? null : openDataFile(layout.dataFileName);

@@ -6,8 +6,18 @@ import { type Extensions, parseExtensions, textOf } from './extensions.js';
 import { checkIncompatible, hasFeature } from './features.js';
 import { geometryOf, type QcowLayout } from './layout.js';
 
-/** Header, extensions and backing name lie in the first cluster: this is its largest size, bytes. */
-export const HEADER_HEAD_BYTES = 1 << abi.CLUSTER_BITS_MAX;
+/** Bytes of a file that `headBytes` looks at. */
+export const HEADER_START_BYTES = abi.HEADER_CLUSTER_BITS + 4;
+
+/**
+ * Header, extensions and backing name lie in the first cluster. Its size, bytes, as the first
+ * HEADER_START_BYTES of the file say, within what is possible.
+ */
+export function headBytes(start: Uint8Array): number {
+  if (start.length < HEADER_START_BYTES) return start.length;
+  const bits = new DataView(start.buffer, start.byteOffset).getUint32(abi.HEADER_CLUSTER_BITS);
+  return 2 ** Math.min(Math.max(bits, abi.CLUSTER_BITS_MIN), abi.CLUSTER_BITS_MAX);
+}
 
 /** The fields that later checks need. */
 interface Basics {
@@ -30,7 +40,7 @@ export function isQcow(head: Uint8Array): boolean {
  * Decodes and checks the header of a qcow2 image. The input is hostile: each field is checked before
  * anything is derived from it, and the cluster size first of all.
  *
- * @param head the first HEADER_HEAD_BYTES bytes, fewer if the file is shorter
+ * @param head the first cluster (see `headBytes`), less if the file is shorter
  * @throws SluiceError exit code 3: EINVAL for a broken header, ENOTSUP for an unsupported feature
  */
 export function parseHeader(path: string, head: Uint8Array): QcowLayout {
