@@ -37,7 +37,7 @@ export class Image {
     this.path = path;
     const limit = base.length + (plan.growable ? GROWTH_BYTES : 0);
     this.contents = new Contents(base, limit);
-    this.contents.ends.push(template.size);
+    this.contents.ends.push(template.size, template.kind?.end ?? 0);
     this.least = base.length;
     this.most = base.length;
   }

@@ -8,6 +8,8 @@ export interface Kind {
   alignments: readonly number[];
   /** Largest write, bytes. */
   longest: number;
+  /** Where a backing file ends within a sector. */
+  end?: number;
   /** The disk may grow to this many times its size. */
   growth?: number;
 }
@@ -80,10 +82,12 @@ function compressed(title: string, options: string, clusterBytes: number): Kind 
 }
 
 function overRaw(title: string, options: string, clusterBytes: number): Kind {
+  const end = 700 * KIB + 1000;
   return {
     title,
+    end,
     make(maker) {
-      maker.raw('base.img', 700 * KIB + 1000);
+      maker.raw('base.img', end);
       maker.io('base.img', 'raw', 'write -P 5 0 300k', 'write -P 6 600k 100k');
       maker.create('top.qcow2', '2M', options, '-b', 'base.img', '-F', 'raw');
     },
