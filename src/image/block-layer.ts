@@ -4,7 +4,7 @@ import type { Layer } from './driver.js';
 import { BROKEN, COMPRESSED, DATA, type Extent, METADATA, UNALLOCATED, ZERO } from './extent.js';
 import type { LayerIo } from './format.js';
 import type { Inflation } from './inflate-calls.js';
-import { MISSING, makeSliceCache, type SliceCache } from './slice-cache.js';
+import { MISSING, makeSliceCache, type Patch, type SliceCache } from './slice-cache.js';
 
 // What an entry says of its block, besides an offset from 0 on.
 
@@ -37,6 +37,13 @@ export interface EntryRule {
   cut?(layer: BlockLayer, block: number, at: number, inBlock: number, extent: Extent): void;
 }
 
+interface LayerOptions {
+  /** Slices that the rule loads besides those of the table; their numbers follow. */
+  more?: number;
+  inflation?: Inflation | null;
+  patch?: Patch | undefined;
+}
+
 /** An image that consists of blocks of one size, found by a table, as a layer. */
 export class BlockLayer implements Layer {
   readonly size: number;
@@ -55,14 +62,13 @@ export class BlockLayer implements Layer {
 
   /**
    * @param file The engine's handle of the host file.
-   * @param more Slices that `rule` loads besides those of the table; their numbers follow.
    */
   constructor(
     table: BlockTable,
     rule: EntryRule,
     file: number,
     io: LayerIo,
-    { more = 0, inflation = null as Inflation | null } = {},
+    { more = 0, inflation = null, patch }: LayerOptions = {},
   ) {
     this.table = table;
     this.size = table.size;
@@ -74,13 +80,13 @@ export class BlockLayer implements Layer {
     this.#slicesPerTable = Math.ceil(table.tableEntries / this.#sliceEntries);
     this.#entryWords = table.entryBytes / 4;
     this.#sliceWords = table.sliceBytes / 4;
-    this.cache = makeSliceCache(this.slices + more, table.sliceBytes, table.order, io);
+    const slices = this.slices + more;
+    this.cache = makeSliceCache(slices, table.sliceBytes, table.order, io, patch);
   }
 
   /** Number of slices of the table. */
   get slices(): number {
-    const { size, blockBytes } = this.table;
-    return Math.floor(this.#indexOf(Math.ceil(size / blockBytes)) / this.#sliceEntries) + 1;
+    return this.table.tables.length * this.#slicesPerTable;
   }
 
   map(offset: number, length: number, extent: Extent): void {

@@ -28,7 +28,10 @@ export interface BlockTable {
   tableEntries: number;
   /** The piece in which a table is loaded. */
   sliceBytes: number;
-  /** After each so many entries comes one that is not of a block; Infinity: never. */
+  /**
+   * After the entries of so many blocks comes one of something else, with a backing file also after the last
+   * ones; Infinity: never.
+   */
   groupBlocks: number;
   /** A block that is not there is in the backing file, and else reads as zeros. */
   hasBacking: boolean;
@@ -58,7 +61,7 @@ export function oneTable(file: ReadableFile, fields: TableFields): BlockTable {
   }
   const blocks = Math.ceil(size / blockBytes);
   if (blocks > ENTRIES_MAX) throw unsupported(path, `it has ${blocks} blocks; 2^26 are possible`);
-  const needed = blocks === 0 ? 0 : blocks + Math.floor((blocks - 1) / groupBlocks);
+  const needed = entriesOf(blocks, groupBlocks, fields.hasBacking);
   if (entries < needed) throw malformed(path, `its table of ${entries} blocks is too small`);
   if (offset === NO_TABLE || offset + needed * entryBytes > file.size) {
     throw malformed(path, 'its table of blocks does not lie in the file');
@@ -69,4 +72,11 @@ export function oneTable(file: ReadableFile, fields: TableFields): BlockTable {
     tables: Float64Array.of(offset),
     tableEntries: Math.max(1, needed),
   };
+}
+
+/** Entries of a table, those included that are not of blocks. */
+function entriesOf(blocks: number, groupBlocks: number, hasBacking: boolean): number {
+  if (blocks === 0 || groupBlocks === Number.POSITIVE_INFINITY) return blocks;
+  const groups = Math.ceil(blocks / groupBlocks);
+  return hasBacking ? groups * (groupBlocks + 1) : blocks + groups - 1;
 }

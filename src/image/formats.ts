@@ -3,10 +3,11 @@ import { qcow2 } from './qcow2/format.js';
 import { raw } from './raw/format.js';
 import { vdi } from './vdi/format.js';
 import { vhd } from './vhd/format.js';
+import { vhdx } from './vhdx/format.js';
 import { vmdk } from './vmdk/format.js';
 
 /** The formats that can be mounted, the fallback first. */
-const FORMATS: Format[] = [raw, qcow2, vmdk, vhd, vdi];
+const FORMATS: Format[] = [raw, qcow2, vmdk, vhd, vhdx, vdi];
 
 /** All formats. A file that looks like none of the others is of the first one. */
 export function formats(): readonly Format[] {

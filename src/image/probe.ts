@@ -26,7 +26,6 @@ interface Signature {
 
 /** Sources: block/*.c of QEMU; EWF, as EnCase writes it: documentation of libewf. */
 const FOREIGN: readonly Signature[] = [
-  { format: 'vhdx', offset: 0, text: 'vhdxfile' },
   { format: 'parallels', offset: 0, text: 'WithoutFreeSpace' },
   { format: 'parallels', offset: 0, text: 'WithouFreSpacExt' },
   { format: 'qed', offset: 0, text: 'QED\0' },

@@ -1,9 +1,13 @@
 import type { BlockLayer } from './block-layer.js';
-import { type Extent, SECTOR_BYTES } from './extent.js';
+import type { Extent } from './extent.js';
 import { MISSING } from './slice-cache.js';
 
-/** Where the bits of sectors are in the words of a bitmap. */
-export type BitOrder = 'high-first' | 'low-first';
+/** What the bits of a bitmap stand for. */
+export interface SectorBits {
+  /** Which bit of a word is that of its first sector. */
+  order: 'high-first' | 'low-first';
+  sectorBytes: number;
+}
 
 /**
  * Cuts a DATA extent to the sectors at its beginning that are alike by a bitmap: a bit is 1 where the
@@ -16,7 +20,7 @@ export type BitOrder = 'high-first' | 'low-first';
  */
 export function cutAtSectors(
   layer: BlockLayer,
-  order: BitOrder,
+  { order, sectorBytes }: SectorBits,
   slice: number,
   bitmapAt: number,
   sector: number,
@@ -33,7 +37,7 @@ export function cutAtSectors(
   const flip = order === 'high-first' ? 31 : 0;
   const first = sector - number * sliceBits;
   const isThere = bitOf(words, at, first, flip);
-  const end = Math.min(sliceBits, first + Math.ceil((inSector + extent.length) / SECTOR_BYTES));
+  const end = Math.min(sliceBits, first + Math.ceil((inSector + extent.length) / sectorBytes));
   const alike = isThere === 1 ? 0xffffffff : 0;
   let next = first + 1;
   while (next < end) {
@@ -41,7 +45,7 @@ export function cutAtSectors(
     else if (bitOf(words, at, next, flip) === isThere) next++;
     else break;
   }
-  extent.length = Math.min(extent.length, (Math.min(next, end) - first) * SECTOR_BYTES - inSector);
+  extent.length = Math.min(extent.length, (Math.min(next, end) - first) * sectorBytes - inSector);
   extent.kind = isThere === 1 ? kind : layer.holeKind;
   extent.offset = isThere === 1 ? offset : -1;
   extent.file = file;

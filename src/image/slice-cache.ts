@@ -14,6 +14,9 @@ const ANY_PLACE = -1;
 /** With fewer places than this, requests in flight would keep taking them from each other. */
 const PLACES_MIN = 64;
 
+/** Changes bytes that were read from an offset of the file, before anybody sees them. */
+export type Patch = (offset: number, bytes: Uint8Array) => void;
+
 /** The order of bytes in a table. */
 export type ByteOrder = 'big-endian' | 'little-endian';
 
@@ -26,10 +29,12 @@ export function makeSliceCache(
   sliceBytes: number,
   order: ByteOrder,
   { engine, resume, cacheBytes, growable }: LayerIo,
+  patch?: Patch,
 ): SliceCache {
   const allowed = Math.max(PLACES_MIN, Math.floor(cacheBytes / sliceBytes));
   const places = Math.max(1, growable ? allowed : Math.min(count, allowed));
-  return new SliceCache(mapAnonymous(places * sliceBytes), sliceBytes, order, engine, resume);
+  const memory = mapAnonymous(places * sliceBytes);
+  return new SliceCache(memory, sliceBytes, order, engine, resume, patch);
 }
 
 const FREE = 0;
@@ -49,6 +54,7 @@ export class SliceCache {
   readonly sliceBytes: number;
   readonly places: number;
   readonly #isBigEndian: boolean;
+  readonly #patch: Patch;
   readonly #memory: Mapping;
   readonly #bytes: Uint8Array;
   readonly #placeOf = new Map<number, number>();
@@ -70,7 +76,9 @@ export class SliceCache {
     order: ByteOrder,
     engine: Engine,
     resume: Resume,
+    patch: Patch = () => {},
   ) {
+    this.#patch = patch;
     this.#isBigEndian = order === 'big-endian';
     this.#engine = engine;
     this.#waiters = new Waiters(resume);
@@ -106,7 +114,7 @@ export class SliceCache {
     this.#sliceAt[place] = slice;
     this.#state[place] = BUSY;
     const got = yield* this.#read(request, place, file, offset);
-    if (got >= 0) this.#loaded(place, got);
+    if (got >= 0) this.#loaded(place, got, offset);
     else {
       this.#placeOf.delete(slice);
       this.#state[place] = FREE;
@@ -133,9 +141,10 @@ export class SliceCache {
   }
 
   /** `bytes` of the slice have been read; bytes past the end of the file are zeros. */
-  #loaded(place: number, bytes: number): void {
+  #loaded(place: number, bytes: number, offset: number): void {
     const at = place * this.sliceBytes;
     this.#bytes.fill(0, at + bytes, at + this.sliceBytes);
+    this.#patch(offset, this.#bytes.subarray(at, at + this.sliceBytes));
     if (this.#isBigEndian) swapAll(this.words, at >> 2, (at + this.sliceBytes) >> 2);
     this.#state[place] = READY;
     this.#used[place] = 1;

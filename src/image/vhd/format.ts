@@ -1,12 +1,13 @@
 import { BlockLayer, type EntryRule, HOLE, INVALID } from '../block-layer.js';
 import type { BlockTable } from '../block-table.js';
 import type { Format } from '../format.js';
-import { cutAtSectors } from '../sector-bitmap.js';
+import { cutAtSectors, type SectorBits } from '../sector-bitmap.js';
 import { DYNAMIC_HEADER_BYTES } from './dynamic-header.js';
 import { FixedLayer } from './fixed-layer.js';
 import { FOOTER_BYTES, isVhd } from './footer.js';
 import { openVhd, type VhdMetadata } from './open-image.js';
 
+const BITS: SectorBits = { order: 'high-first', sectorBytes: 512 };
 /** Entry of a block that is not there. */
 const UNUSED = 0xffffffff;
 /** No block begins before this sector: the copy of the footer and the header are there. */
@@ -42,7 +43,7 @@ function ruleOf({ sliceBytes }: BlockTable, bitmapBytes: number): EntryRule {
       const slice = layer.slices + block * (bitmapBytes / sliceBytes);
       const bitmapAt = extent.offset - inBlock - bitmapBytes;
       const sector = Math.floor(inBlock / 512);
-      cutAtSectors(layer, 'high-first', slice, bitmapAt, sector, inBlock % 512, extent);
+      cutAtSectors(layer, BITS, slice, bitmapAt, sector, inBlock % 512, extent);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { ReadableFile } from '../../host/open-file.js';
 import { u64, viewOf } from '../fields.js';
+import { windowsName } from '../windows-name.js';
 
 // Virtual Hard Disk Image Format Specification 1.0: "Parent Unicode Name", "Parent Locator".
 
@@ -15,9 +16,6 @@ const LOCATOR_DATA_MAX = 64 << 10;
 const RELATIVE = 'W2ru';
 const URL_CODE = 'MacX';
 const ABSOLUTE = 'W2ku';
-
-/** A drive or a server: it says nothing here but its last part. */
-const IS_WINDOWS = /^([A-Za-z]:|\\\\)/;
 
 /**
  * Names that may lead to the parent of a differencing image, the most exact first: relative ones from
@@ -37,12 +35,12 @@ export function parentNames(file: ReadableFile, header: Uint8Array): string[] {
     locators.set(code, file.read(offset, bytes));
   }
   const names = [
-    windowsName(textOf(locators.get(RELATIVE), 'utf-16le')),
+    textOf(locators.get(RELATIVE), 'utf-16le'),
     urlName(textOf(locators.get(URL_CODE), 'utf-8')),
-    windowsName(textOf(locators.get(ABSOLUTE), 'utf-16le')),
-    windowsName(textOf(header.subarray(NAME_AT, NAME_AT + NAME_BYTES), 'utf-16be')),
+    textOf(locators.get(ABSOLUTE), 'utf-16le'),
+    textOf(header.subarray(NAME_AT, NAME_AT + NAME_BYTES), 'utf-16be'),
   ];
-  return [...new Set(names.filter((name) => name !== null))];
+  return [...new Set(names.filter((name) => name !== null).map(windowsName))];
 }
 
 /** Up to the first zero; null for none, and for what is no text. */
@@ -52,26 +50,13 @@ function textOf(bytes: Uint8Array | undefined, encoding: string): string | null 
   return text === '' || text.includes('\uFFFD') ? null : text;
 }
 
-/** A path that Windows, or a program that writes like it, has stored. */
-function windowsName(text: string | null): string | null {
-  if (text === null) return null;
-  const path = text.replaceAll('\\', '/');
-  return local(IS_WINDOWS.test(text) ? path.slice(path.lastIndexOf('/') + 1) : path);
-}
-
 /** `file://localhost/a/b.vhd`, or as XenServer writes relative ones, `file://./b.vhd`. */
 function urlName(text: string | null): string | null {
   const path = text === null ? null : /^file:\/\/(?:localhost(?=\/))?(.*)$/s.exec(text)?.[1];
-  if (path === undefined || path === null) return null;
+  if (path === undefined || path === null || path === '') return null;
   try {
-    return local(decodeURIComponent(path));
+    return decodeURIComponent(path);
   } catch {
-    return local(path);
+    return path;
   }
-}
-
-/** A name with a colon would be taken for a protocol. */
-function local(path: string): string | null {
-  if (path === '') return null;
-  return path.startsWith('/') || path.startsWith('./') ? path : `./${path}`;
 }
