@@ -33,6 +33,11 @@ function userCell(result: CaseResult): string {
   return share ? `${share.median.toFixed(1)} %` : '-';
 }
 
+function callsCell(result: CaseResult): string {
+  const calls = result.servers.sluice?.callsPerRequest;
+  return calls ? shortNumber(calls) : '-';
+}
+
 function storageSection(report: BenchReport, storage: Storage): string[] {
   const results = report.results.filter((result) => result.storage === storage);
   if (results.length === 0) return [];
@@ -53,8 +58,14 @@ function storageSection(report: BenchReport, storage: Storage): string[] {
     result.title,
     ...others.map((name) => ratioCell(result, name)),
     userCell(result),
+    callsCell(result),
   ]);
-  const head = ['sluice as a multiple of', ...others, 'user time of its CPU'];
+  const head = [
+    'sluice as a multiple of',
+    ...others,
+    'user time of its CPU',
+    'system calls a request',
+  ];
   return [...lines, markdownTable(head, ratios), ''];
 }
 

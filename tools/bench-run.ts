@@ -1,8 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { BenchCase, Storage } from './bench-cases.js';
 import { checkNotEnding, messageOf } from './lib/cleanup.js';
-import { runFio } from './lib/fio.js';
+import { runFio, startFio } from './lib/fio.js';
 import { dropCache } from './lib/image.js';
-import { cpuTime } from './lib/process.js';
+import { cpuTime, outcomeOf } from './lib/process.js';
 import type { Server } from './lib/servers.js';
 import { rotate, type Summary, summarize } from './lib/stats.js';
 
@@ -26,6 +27,8 @@ interface ServerResult {
   figure: Summary | null;
   /** Percent of the server's CPU time spent in user mode; null without a process or any ticks. */
   userPercent: Summary | null;
+  /** System calls of its process for a request; null where nobody counts them. */
+  callsPerRequest: number | null;
   errors: string[];
 }
 
@@ -68,6 +71,49 @@ async function measure(
   }
 }
 
+/** Time for fio to start, and for the server to settle. */
+const SETTLE_MS = 500;
+
+/**
+ * Counts the system calls of a server by perf(1), in a run of its own, because counting makes each call
+ * slower. Null if the server does not count its requests, or perf cannot count here.
+ */
+async function countCalls(
+  server: Server,
+  bench: BenchCase,
+  place: Place,
+  settings: BenchSettings,
+): Promise<number | null> {
+  const size = settings.sizeMib << 20;
+  await dropCache(place.image);
+  const { file, pid, requests, stop } = await server.start(place.image, size, place.folder);
+  try {
+    if (pid === null || requests === undefined) return null;
+    const { seconds, rampSeconds } = settings;
+    const job = {
+      ...bench.job,
+      file,
+      size,
+      seconds: seconds + (2 * SETTLE_MS) / 1000,
+      rampSeconds,
+    };
+    const fio = await startFio(job, place.folder);
+    await delay(SETTLE_MS + rampSeconds * 1000);
+    const from = { at: performance.now(), requests: await requests() };
+    const words = ['stat', '-x,', '-e', 'raw_syscalls:sys_enter', '-p', String(pid)];
+    const perf = await outcomeOf('perf', [...words, 'sleep', String(seconds)]);
+    const perSecond = (1000 * ((await requests()) - from.requests)) / (performance.now() - from.at);
+    await fio.stop();
+    const calls = /^(\d+),/m.exec(perf.stderr)?.[1];
+    return calls === undefined || perSecond === 0 ? null : Number(calls) / seconds / perSecond;
+  } catch {
+    checkNotEnding();
+    return null;
+  } finally {
+    await stop();
+  }
+}
+
 /**
  * Runs one case. In each round every server runs once, mounted alone on the same image; the order
  * rotates from one round to the next. So a drift of the machine affects all servers alike, no server
@@ -97,19 +143,27 @@ export async function runCase(
       }
     }
   }
-  const results = servers.map((server): [string, ServerResult] => [
-    server.name,
-    resultOf(samples.get(server.name) ?? [], errors.get(server.name) ?? []),
-  ]);
+  const results: [string, ServerResult][] = [];
+  for (const server of servers) {
+    const isCounted = server.kind === 'sluice' || server.kind === 'sluice-native';
+    const calls = isCounted ? await countCalls(server, bench, place, settings) : null;
+    const result = resultOf(samples.get(server.name) ?? [], errors.get(server.name) ?? [], calls);
+    results.push([server.name, result]);
+  }
   const { id, title, storage, unit } = bench;
   return { id, title, storage, unit, servers: Object.fromEntries(results) };
 }
 
-function resultOf(samples: readonly Sample[], errors: string[]): ServerResult {
+function resultOf(
+  samples: readonly Sample[],
+  errors: string[],
+  callsPerRequest: number | null,
+): ServerResult {
   const shares = samples.map((sample) => sample.userPercent);
   return {
     figure: summarize(samples.map((sample) => sample.figure)),
     userPercent: summarize(shares.filter((share) => share !== null)),
+    callsPerRequest,
     errors,
   };
 }

@@ -9,7 +9,7 @@ export interface Target {
   asked: string;
   /** Null when one of its servers failed. */
   measured: number | null;
-  unit: 'x' | '%';
+  unit: 'x' | '%' | 'calls';
   met: boolean | null;
 }
 
@@ -51,6 +51,12 @@ const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }
 const USER_PERCENT = 10;
 const USER_CASES = ['tmpfs/randread-4x32', 'tmpfs/randwrite-4x32'];
 
+/** Upper bounds for the system calls of the daemon for a request. */
+const CALLS: readonly { id: string; most: number }[] = [
+  { id: 'tmpfs/randread-qd1', most: 2 },
+  { id: 'tmpfs/randread-4x32', most: 0.2 },
+];
+
 /** Median of `of` divided by the median of `name`; null when either is missing. */
 export function ratio(result: CaseResult | undefined, name: string, of = 'sluice'): number | null {
   const ours = result?.servers[of]?.figure?.median;
@@ -88,5 +94,16 @@ export function judge(
     const title = `${id}, user time of the daemon`;
     return { title, asked: `under ${USER_PERCENT} %`, measured, unit: '%', met };
   });
-  return [...ratios, ...shares];
+  const calls = CALLS.filter(({ id }) => byId.has(id)).map(({ id, most }): Target => {
+    const measured = byId.get(id)?.servers.sluice?.callsPerRequest ?? null;
+    const met = measured === null ? null : measured <= most;
+    return {
+      title: `${id}, system calls a request`,
+      asked: `at most ${most}`,
+      measured,
+      unit: 'calls',
+      met,
+    };
+  });
+  return [...ratios, ...shares, ...calls];
 }

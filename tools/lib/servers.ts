@@ -16,6 +16,8 @@ interface Running {
   file: string;
   /** The process that serves FUSE; null for the host file itself. */
   pid: number | null;
+  /** Reads and writes that it has been asked for; missing: it does not count them. */
+  requests?(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -144,7 +146,8 @@ function sluiceAs(name: string, kind: Server['kind'], options: readonly string[]
     },
     start: async (image, size, folder) => {
       const mount = await mountSluice(join(folder, 'sluice'), { img: image }, size, options);
-      return { file: mount.file('img'), pid: mount.pid, stop: mount.stop };
+      const { pid, stop, requests } = mount;
+      return { file: mount.file('img'), pid, stop, requests };
     },
   };
 }

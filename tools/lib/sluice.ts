@@ -1,6 +1,7 @@
 import { access, mkdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseStats } from '../../src/tree/reports.js';
 import { atEnd } from './cleanup.js';
 import { isMounted, unmount, waitForFile } from './mounts.js';
 import { run, settles } from './process.js';
@@ -11,6 +12,8 @@ export interface SluiceMount {
   mountpoint: string;
   /** Process id of the daemon. */
   pid: number;
+  /** Reads and writes of all images since the mount began. */
+  requests(): Promise<number>;
   /** Path of an image's file. */
   file(name: string): string;
   /**
@@ -61,7 +64,12 @@ export async function mountSluice(
     await mounting;
     for (const name of names) await waitForFile(mountpoint, `${name}.raw`, size, null);
     const pid = await daemonPid(mountpoint);
-    return { mountpoint, pid, stop, file: (name) => join(mountpoint, `${name}.raw`) };
+    const requests = async (): Promise<number> => {
+      const text = await readFile(join(mountpoint, '.groups/io.stat'), 'utf8');
+      const { rios, wios } = parseStats(text).total;
+      return rios + wios;
+    };
+    return { mountpoint, pid, stop, requests, file: (name) => join(mountpoint, `${name}.raw`) };
   } catch (error) {
     await stop();
     throw error;
