@@ -95,7 +95,12 @@ async function endAlive(
     const message = `${mountpoint}: its daemon does not answer; ${hint}`;
     throw new SluiceError(message, 'ETIMEDOUT', EXIT_FAILED);
   }
-  const device = deviceAt(mountpoint) ?? '';
+  const device = deviceAt(mountpoint);
+  if (device === null) {
+    // Somebody else has unmounted it since it was found.
+    const message = `${mountpoint}: sluice is not mounted there`;
+    throw new SluiceError(message, 'EINVAL', EXIT_MOUNT);
+  }
   // Asked before anything is taken away. Copies in other namespaces may go with it, or not.
   const others = otherMounts(device, mountpoint);
   const here = others.filter(({ pid }) => pid === null);
