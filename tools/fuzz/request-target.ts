@@ -166,6 +166,13 @@ function body(bytes: number, fields: readonly [number, 4 | 8, number][], behind 
   return Buffer.concat([made, Buffer.from(behind)]);
 }
 
+const allocateBody = (offset: number, length: number, mode: number): Buffer =>
+  body(32, [
+    [8, 8, offset],
+    [16, 8, length],
+    [24, 4, mode],
+  ]);
+
 const io = (handle: number, offset: number, size: number, data = ''): Buffer =>
   body(
     abi.IO_IN_BYTES,
@@ -229,24 +236,8 @@ function disk(node: number): Buffer {
     request(abi.OPEN, node, body(8, [[0, 4, 2]])),
     request(abi.WRITE, node, io(1, 4095, 6, 'sluice')),
     request(abi.READ, node, io(1, 0, 8192)),
-    request(
-      abi.FALLOCATE,
-      node,
-      body(32, [
-        [8, 8, 512],
-        [16, 8, 100_000],
-        [24, 4, 3],
-      ]),
-    ),
-    request(
-      abi.FALLOCATE,
-      node,
-      body(32, [
-        [8, 8, 0],
-        [16, 8, 9000],
-        [24, 4, 0x11],
-      ]),
-    ),
+    request(abi.FALLOCATE, node, allocateBody(512, 100_000, 3)),
+    request(abi.FALLOCATE, node, allocateBody(0, 9000, 0x11)),
     request(
       abi.LSEEK,
       node,

@@ -81,7 +81,8 @@ export class Bench {
       for (;;) {
         const used = await groupSeconds(vopr.pid);
         const isAlive = vopr.isAlive();
-        const [first, found] = vopr.output().split('\n');
+        const [first, ...others] = vopr.output().split('\n');
+        const found = others.find((line) => /^seed \d+: /.test(line));
         if (!first?.startsWith('first seed')) before = used;
         if (found !== undefined) {
           return { found: found.replaceAll(`${this.#folder}/`, ''), seconds: used - before };

@@ -93,6 +93,18 @@ async function unpack(outer: TestImage, inner: TestImage): Promise<void> {
   await run('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', outer.path, inner.path]);
 }
 
+/** Mounts one inside the other, and begins to use the inner one. */
+async function mountNested(place: Place) {
+  const { outer, inner } = await makeNested(place);
+  const below = await place.mount([`disk=${outer.path}`]);
+  const above = await place.mount([`disk=${below.file()}`], ['--format', 'qcow2']);
+  const agent = place.agent();
+  const fd = await agent.open(above.file(), O_RDWR);
+  const load = new Load(agent, fd, inner.model, place.random);
+  load.start();
+  return { outer, inner, below, above, load };
+}
+
 const nested: Scenario = {
   name: 'image-in-image',
   needs: ['qemu'],
@@ -101,13 +113,7 @@ const nested: Scenario = {
   holds:
     'an image inside a mounted image is served; the outer mount is busy until the inner one is gone',
   async body(place) {
-    const { outer, inner } = await makeNested(place);
-    const below = await place.mount([`disk=${outer.path}`]);
-    const above = await place.mount([`disk=${below.file()}`], ['--format', 'qcow2']);
-    const agent = place.agent();
-    const fd = await agent.open(above.file(), O_RDWR);
-    const load = new Load(agent, fd, inner.model, place.random);
-    load.start();
+    const { outer, inner, below, above, load } = await mountNested(place);
     await load.progress(200);
     const busy = await below.umount();
     insist(busy.code === 1, `the outer mount in use: umount ends with ${busy.code}`);
@@ -130,13 +136,7 @@ const nestedKilled: Scenario = {
   holds:
     'the outer daemon is killed: every call on the inner mount ends with an error, and what was synced is there',
   async body(place) {
-    const { outer, inner } = await makeNested(place);
-    const below = await place.mount([`disk=${outer.path}`]);
-    const above = await place.mount([`disk=${below.file()}`], ['--format', 'qcow2']);
-    const agent = place.agent();
-    const fd = await agent.open(above.file(), O_RDWR);
-    const load = new Load(agent, fd, inner.model, place.random);
-    load.start();
+    const { outer, inner, below, above, load } = await mountNested(place);
     await load.progress(400);
     load.allow('EIO', 'ENOTCONN', 'ECONNABORTED');
     below.signal('SIGKILL');

@@ -1,24 +1,23 @@
 import { MessageChannel } from 'node:worker_threads';
 import * as abi from '../../src/fuse/abi.js';
-import { getU64 } from '../../src/fuse/wire.js';
 import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
-import type { Callers } from '../../src/plane/rules.js';
 import { interrupted } from '../../src/server/conclusion.js';
-import type { End } from '../../src/server/lifecycle.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
 import { Random } from '../exerciser/random.js';
-import { callerSteps, close, open } from './callers.js';
-import { makeGroup, writeFile } from './control-callers.js';
+import { callerSteps, close } from './callers.js';
 import { ControlPlane, WakeFile } from './control-plane.js';
 import type { Coverage } from './coverage.js';
-import { type Disk, drive, type Image, pause, type Steps } from './disks.js';
+import { type Disk, drive, type Image, type Steps } from './disks.js';
+import { checkEmpty, checkExit, checkReleased } from './end-check.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
 import { LimitsCheck } from './limits-check.js';
 import { LossesCheck } from './losses-check.js';
 import { type Disturbance, hostRandom, type SessionPlan } from './plan.js';
+import { FUSE, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
+import { Preparation } from './preparation.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { SimMemory } from './sim-memory.js';
@@ -26,26 +25,12 @@ import { SimRing } from './sim-ring.js';
 import { WaitsCheck } from './waits-check.js';
 import { Failure, Stopped, type World } from './world.js';
 
-/** Descriptors of the simulated kernel's own files: no real file has them. */
-const FUSE = 1_000_000_001;
-const WAKE = 1_000_000_002;
 /** No run takes longer, nanoseconds. */
 const LONGEST_NS = 3600e9;
 /** This long after the answer to INIT the daemon is ready, nanoseconds. */
 const READY_NS = 10e6;
 /** Steps from one id of a request to the next. */
 const ID_STEPS = [2, 2048, 8192];
-/** How often rules come and go in a session that has some from the start. */
-const RULE_MOVES = 10;
-
-/** Exit codes of the daemon, as the manual has them, by the event that has decided the end. */
-const EXITS: Readonly<Record<string, (end: End) => number>> = {
-  failed: () => 1,
-  flushed: ({ wasServing, wasAsked }) => (wasServing ? 0 : wasAsked ? 1 : 4),
-  'flush-failed': () => 1,
-  crashed: ({ wasServing }) => (wasServing ? 5 : 4),
-  abort: ({ wasServing }) => (wasServing ? 5 : 1),
-};
 
 /** What a session has left behind. */
 export interface Outcome {
@@ -71,8 +56,7 @@ export class Session {
   readonly #random: Random;
   /** For what came to the plan later. */
   readonly #extras: Random;
-  /** Rules about callers, and the group of each. */
-  readonly #rules = new Map<string, string>();
+  readonly #preparation: Preparation;
   readonly #disks: Disk[] = [];
   readonly #killed = new Set<number>();
   readonly #hits = new Set<number>();
@@ -108,6 +92,9 @@ export class Session {
     this.#steps = steps;
     this.#random = new Random(seed, 3);
     this.#extras = new Random(seed, 4);
+    const opensAgain = steps === null;
+    const own = { plan, images, configs, opensAgain, random: this.#random, extras: this.#extras };
+    this.#preparation = new Preparation(own);
     const step = ID_STEPS[new Random(seed, 5).below(ID_STEPS.length)]!;
     this.#kernel = new FuseKernel(world, coverage, step, (unique) => this.#refuses(unique));
     const randomOf = (operation: number): Random => hostRandom(plan.host, operation);
@@ -167,33 +154,13 @@ export class Session {
       if (descriptor === WAKE) return this.#wake;
       return this.#files.target(descriptor);
     });
-    const callers: Callers = {
-      processOf: (thread) => (this.#killed.has(thread) ? 0 : thread),
-      startOf: (process) => (process > 0 && process < 1000 ? '1' : ''),
-      idOf: () => undefined,
-      cgroupsOf: (thread) => [`/c${thread % 4}`],
-      isBeingKilled: (thread) => this.#killed.has(thread),
-    };
-    const config = {
-      disks: [...this.#configs],
-      groups: [],
-      assignments: [],
-      depth: plan.depth,
-      fuse: FUSE,
-      wake: WAKE,
-      inbox: this.#channel.port2,
-      owner: { uid: 0, gid: 0 },
-      pollUs: plan.pollUs,
-      pageCache: false,
-      verbose: false,
-      about: 'pid 1\n',
-    };
-    this.#plane = buildDataPlane(config, {
+    const { port2 } = this.#channel;
+    this.#plane = buildDataPlane(planeConfig(plan, this.#configs, port2), {
       ring: this.#ring,
       memory: this.#memory,
       send: this.#control.received,
       now: this.#world.now,
-      callers,
+      callers: simulatedCallers(this.#killed),
     });
     const { throttle, plane } = this.#plane;
     this.#limits = new LimitsCheck(throttle, (request) => {
@@ -204,7 +171,7 @@ export class Session {
     const { endTurn } = plane;
     plane.endTurn = () => {
       endTurn.call(plane);
-      if (!plane.isReceiving) this.#checkReleased();
+      if (!plane.isReceiving) checkReleased(throttle);
     };
     this.#control.mounted();
     this.#world.schedule(plan.initNs, () => drive(this.#initialise(), () => {}));
@@ -307,98 +274,20 @@ export class Session {
   }
 
   #ready(): void {
-    drive(this.#prepare(), () => {
+    const scene = this.#scene;
+    drive(this.#preparation.prepare(scene), () => {
       if (!this.#kernel.isConnected) return;
-      const scene = this.#scene;
       const all =
         this.#steps === null
           ? this.#plan.callers.map((operations) => callerSteps(scene, operations))
           : [this.#steps(scene)];
-      if (this.#rules.size > 0) all.push(this.#moveRules(scene));
+      if (this.#preparation.hasRules) all.push(this.#preparation.moveRules(scene));
       this.#callers = all.length;
       for (const steps of all) drive(steps, () => this.#callerEnded());
       if (all.length === 0) this.#callerEnded();
     });
     if (this.#plan.endNs !== Infinity) {
       this.#world.schedule(this.#plan.endNs, () => this.#beginEnd());
-    }
-  }
-
-  /** Looks all disks up, opens them, and makes groups with limits. */
-  *#prepare(): Steps {
-    const scene = this.#scene;
-    try {
-      for (const config of this.#configs) {
-        const name = body.nameBody(`${config.name}.raw`);
-        const asked = yield* ask(scene, { opcode: abi.LOOKUP, node: abi.ROOT_ID, body: name });
-        const image = this.#images.find(({ plan }) => config.name.split('.')[0] === plan.name)!;
-        const { start, length, readOnly } = config;
-        const node = getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
-        const disk = { name: config.name, image, start, length, readOnly, node, handle: 0 };
-        yield* open(scene, disk);
-        this.#disks.push(disk);
-      }
-      if (this.#steps === null && this.#disks.length < 5) yield* this.#openAgain(scene);
-      for (let group = 0; group < this.#plan.groups; group++) {
-        yield* makeGroup(scene, `g${group}`);
-        if (this.#random.oneIn(2)) {
-          const limit = 100 + this.#random.below(10_000);
-          yield* writeFile(scene, `g${group}/io.max`, `iops=${limit}`);
-        }
-        const disk = this.#disks[this.#random.below(this.#disks.length)]!;
-        yield* writeFile(scene, `g${group}/members`, disk.name);
-      }
-      for (const [index, weight] of (this.#plan.weights ?? []).entries()) {
-        yield* makeGroup(scene, `fair${index}`);
-        yield* writeFile(scene, `fair${index}/io.weight`, String(weight));
-        yield* writeFile(scene, `fair${index}/members`, this.#disks[index]!.name);
-      }
-      const { groups, weights } = this.#plan;
-      if (groups > 0 && weights === null && this.#extras.oneIn(3)) yield* this.#makeRules(scene);
-    } catch (error) {
-      if (!(error instanceof Gone)) throw error;
-    }
-  }
-
-  /** Opens some disks a second time: a handle of its own, which is told of failed flushes by itself. */
-  *#openAgain(scene: Scene): Steps {
-    for (const disk of [...this.#disks]) {
-      if (!this.#extras.oneIn(2)) continue;
-      const again = { ...disk };
-      yield* open(scene, again);
-      this.#disks.push(again);
-    }
-  }
-
-  /** A rule for nearly every caller, so that there are many members. */
-  *#makeRules(scene: Scene): Steps {
-    const rules = ['gid:0'];
-    for (let id = 0; id < 4; id++) rules.push(`uid:${id}`, `cgroup:/c${id}`, `pid:${1 + id}`);
-    for (const rule of rules) yield* this.#placeRule(scene, rule);
-  }
-
-  *#placeRule(scene: Scene, rule: string): Steps {
-    const group = `g${this.#extras.below(Math.min(6, this.#plan.groups))}`;
-    this.#rules.set(rule, group);
-    yield* writeFile(scene, `${group}/members`, rule);
-  }
-
-  /** A caller that removes rules and makes them again, so that their numbers are reused, and sets limits. */
-  *#moveRules(scene: Scene): Steps {
-    try {
-      for (let step = 0; step < RULE_MOVES; step++) {
-        yield pause(this.#world, this.#extras.below(20e6));
-        const rules = [...this.#rules];
-        for (let i = 0; i < 2; i++) {
-          const [rule, group] = rules[this.#extras.below(rules.length)]!;
-          yield* writeFile(scene, `${group}/members`, `-${rule}`);
-          yield* this.#placeRule(scene, rule);
-        }
-        const group = `g${this.#extras.below(Math.min(6, this.#plan.groups))}`;
-        yield* writeFile(scene, `${group}/io.max`, `iops=${50 + this.#extras.below(1000)}`);
-      }
-    } catch (error) {
-      if (!(error instanceof Gone)) throw error;
     }
   }
 
@@ -449,8 +338,7 @@ export class Session {
     const { flushNs, usualNs } = this.#plan.host;
     const isFlushing = this.#extras.oneIn(2) && this.#disks.length > 0;
     for (let stream = 0; isFlushing && stream < 3; stream++) {
-      const flush = { kind: 'flush' as const, stream, pauseNs: 0 };
-      drive(callerSteps(this.#scene, [flush]), () => {});
+      drive(callerSteps(this.#scene, [{ kind: 'flush', stream, pauseNs: 0 }]), () => {});
     }
     const afterNs = isFlushing ? this.#extras.below(5 * flushNs + 50 * usualNs) : 0;
     this.#world.schedule(afterNs, () => {
@@ -484,9 +372,7 @@ export class Session {
     const { cause } = end;
     const message = conclusion.error instanceof SluiceError ? conclusion.error.message : '';
     this.#coverage.add(`exit ${code} ${cause.kind}`);
-    const wanted = EXITS[cause.kind]?.(end);
-    if (code !== wanted)
-      throw new Failure(`${cause.kind}: exit ${code}, not ${wanted}: ${message}`);
+    checkExit(end, code, message);
     const isInOrder = cause.kind === 'flushed';
     const mayCrash = this.#isDisturbed || this.#plan.end === 'crash';
     if (cause.kind === 'crashed' && !mayCrash) throw new Failure(cause.message);
@@ -496,7 +382,7 @@ export class Session {
       this.#limits.checkShares(this.#plan.weights);
     }
     if (cause.kind === 'flushed' || cause.kind === 'flush-failed') {
-      this.#checkEmpty();
+      checkEmpty(this.#plane, this.#limits);
       for (const image of this.#images) {
         if (this.#plan.readOnly || this.#lostAt(image) === 0 || message.includes(image.path))
           continue;
@@ -506,39 +392,9 @@ export class Session {
     return { files, isFlushed: cause.kind === 'flushed' };
   }
 
-  /** After the drain no limit holds a request back. */
-  #checkReleased(): void {
-    const { throttle } = this.#plane;
-    const { queued, inflight } = throttle.groupStats(throttle.root);
-    if (queued === 0 || inflight >= throttle.depth) return;
-    throw new Failure(`${queued} requests wait, although the mount is being drained`);
-  }
-
   /** The thread has ended: all slots are free but those of receives. */
   #checkSlots(): void {
     const kept = this.#memory.taken - this.#kernel.receives - this.#ring.unseen;
     if (kept > 0) throw new Failure(`${kept} slots stay taken`);
-  }
-
-  /** Everything has been given back. */
-  #checkEmpty(): void {
-    const { plane, throttle } = this.#plane;
-    const { requests } = plane;
-    if (requests.count !== 0) throw new Failure(`${requests.count} requests stay behind`);
-    if (plane.pooled !== 0) throw new Failure(`${plane.pooled} places of the pool stay taken`);
-    if (plane.inFlight !== 0) throw new Failure(`${plane.inFlight} requests stay in flight`);
-    const { rios, wios, dios, rbytes, wbytes, dbytes, queued, inflight } = throttle.groupStats(
-      throttle.root,
-    );
-    const { reads, writes, discards, bytes } = this.#limits.counts;
-    const isRight =
-      rios === reads &&
-      wios === writes &&
-      dios === discards &&
-      rbytes + wbytes + dbytes === bytes &&
-      queued + inflight === 0;
-    if (isRight) return;
-    const counted = `${rios} ${wios} ${dios} ${rbytes + wbytes + dbytes} ${queued} ${inflight}`;
-    throw new Failure(`counted ${counted}, admitted ${reads} ${writes} ${discards} ${bytes}`);
   }
 }

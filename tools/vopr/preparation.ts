@@ -1,0 +1,120 @@
+import * as abi from '../../src/fuse/abi.js';
+import { getU64 } from '../../src/fuse/wire.js';
+import type { DiskConfig } from '../../src/plane/disk.js';
+import type { Random } from '../exerciser/random.js';
+import { open } from './callers.js';
+import { makeGroup, writeFile } from './control-callers.js';
+import { type Image, pause, type Steps } from './disks.js';
+import type { SessionPlan } from './plan.js';
+import * as body from './requests.js';
+import { ask, Gone, type Scene } from './scene.js';
+
+/** How often rules come and go in a session that has some from the start. */
+const RULE_MOVES = 10;
+
+/** What a preparation knows. */
+export interface PreparationParts {
+  plan: SessionPlan;
+  images: readonly Image[];
+  configs: readonly DiskConfig[];
+  /** Some disks are opened twice. */
+  opensAgain: boolean;
+  random: Random;
+  /** For what came to the plan later. */
+  extras: Random;
+}
+
+/** Opens the disks of a session, and makes its groups and rules. */
+export class Preparation {
+  readonly #parts: PreparationParts;
+  /** Rules about callers, and the group of each. */
+  readonly #rules = new Map<string, string>();
+
+  constructor(parts: PreparationParts) {
+    this.#parts = parts;
+  }
+
+  /** Callers have rules, which can be moved. */
+  get hasRules(): boolean {
+    return this.#rules.size > 0;
+  }
+
+  /** Looks all disks up, opens them, and makes groups with limits. */
+  *prepare(scene: Scene): Steps {
+    const { plan, images, configs, opensAgain, random, extras } = this.#parts;
+    const { disks } = scene;
+    try {
+      for (const config of configs) {
+        const name = body.nameBody(`${config.name}.raw`);
+        const asked = yield* ask(scene, { opcode: abi.LOOKUP, node: abi.ROOT_ID, body: name });
+        const image = images.find((one) => config.name.split('.')[0] === one.plan.name)!;
+        const { start, length, readOnly } = config;
+        const node = getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
+        const disk = { name: config.name, image, start, length, readOnly, node, handle: 0 };
+        yield* open(scene, disk);
+        disks.push(disk);
+      }
+      if (opensAgain && disks.length < 5) yield* this.#openAgain(scene);
+      for (let group = 0; group < plan.groups; group++) {
+        yield* makeGroup(scene, `g${group}`);
+        if (random.oneIn(2)) {
+          const limit = 100 + random.below(10_000);
+          yield* writeFile(scene, `g${group}/io.max`, `iops=${limit}`);
+        }
+        const disk = disks[random.below(disks.length)]!;
+        yield* writeFile(scene, `g${group}/members`, disk.name);
+      }
+      for (const [index, weight] of (plan.weights ?? []).entries()) {
+        yield* makeGroup(scene, `fair${index}`);
+        yield* writeFile(scene, `fair${index}/io.weight`, String(weight));
+        yield* writeFile(scene, `fair${index}/members`, disks[index]!.name);
+      }
+      const { groups, weights } = plan;
+      if (groups > 0 && weights === null && extras.oneIn(3)) yield* this.#makeRules(scene);
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  /** Opens some disks a second time: a handle of its own, which is told of failed flushes by itself. */
+  *#openAgain(scene: Scene): Steps {
+    for (const disk of [...scene.disks]) {
+      if (!this.#parts.extras.oneIn(2)) continue;
+      const again = { ...disk };
+      yield* open(scene, again);
+      scene.disks.push(again);
+    }
+  }
+
+  /** A rule for nearly every caller, so that there are many members. */
+  *#makeRules(scene: Scene): Steps {
+    const rules = ['gid:0'];
+    for (let id = 0; id < 4; id++) rules.push(`uid:${id}`, `cgroup:/c${id}`, `pid:${1 + id}`);
+    for (const rule of rules) yield* this.#placeRule(scene, rule);
+  }
+
+  *#placeRule(scene: Scene, rule: string): Steps {
+    const group = `g${this.#parts.extras.below(Math.min(6, this.#parts.plan.groups))}`;
+    this.#rules.set(rule, group);
+    yield* writeFile(scene, `${group}/members`, rule);
+  }
+
+  /** A caller that removes rules and makes them again, so that their numbers are reused, and sets limits. */
+  *moveRules(scene: Scene): Steps {
+    try {
+      for (let step = 0; step < RULE_MOVES; step++) {
+        yield pause(scene.world, this.#parts.extras.below(20e6));
+        const rules = [...this.#rules];
+        for (let i = 0; i < 2; i++) {
+          const [rule, group] = rules[this.#parts.extras.below(rules.length)]!;
+          yield* writeFile(scene, `${group}/members`, `-${rule}`);
+          yield* this.#placeRule(scene, rule);
+        }
+        const group = `g${this.#parts.extras.below(Math.min(6, this.#parts.plan.groups))}`;
+        yield* writeFile(scene, `${group}/io.max`, `iops=${50 + this.#parts.extras.below(1000)}`);
+      }
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
+    }
+  }
+}
