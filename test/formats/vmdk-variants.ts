@@ -1,9 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import type { Maker } from '../../tools/lib/image-maker.js';
+import {
+  descriptorText,
+  type Grains,
+  hostedExtent,
+  seSparseExtent,
+  streamExtent,
+  vmfsExtent,
+} from '../../tools/lib/vmdk-maker.js';
 import { pattern } from '../helpers/temp.js';
 import type { Variant } from './variants.js';
 
-// Images that qemu-img and qemu-io make in the format vmdk.
+// Images in the format vmdk that qemu-img and qemu-io make, and others as VMware makes them.
 
 const KIB = 1024;
 const MIB = 1 << 20;
@@ -111,4 +119,66 @@ const CHAINS: Variant[] = [
   }),
 ];
 
-export const VMDK_VARIANTS: readonly Variant[] = [...SINGLES, ...CHAINS];
+/** An extent as VMware makes it, with a descriptor of its own. */
+function handMade(
+  title: string,
+  createType: string,
+  extents: readonly [string, Buffer][],
+): Variant {
+  return {
+    title,
+    top: TOP,
+    make(maker) {
+      for (const [index, [, bytes]] of extents.entries()) {
+        writeFileSync(maker.path(`extent${index}.vmdk`), bytes);
+      }
+      const lines = extents.map(([line], index) => `RW ${line} "extent${index}.vmdk"`);
+      writeFileSync(maker.path(TOP), descriptorText(lines).replace('custom', createType));
+    },
+  };
+}
+
+function noise(places: readonly number[], bytes: number): Grains {
+  return new Map(places.map((place) => [place, pattern(bytes, place + 1)]));
+}
+
+const HAND_MADE: Variant[] = [
+  handMade('sectors of VMFS', 'vmfsSparse', [
+    ['9000 VMFSSPARSE', vmfsExtent(9000, 1, noise([0, 1, 2, 4095, 4096, 8999], 512))],
+  ]),
+  // (QEMU takes the last grain of an extent for whole, and shows too much of it.)
+  handMade('grains of VMFS, in two extents', 'vmfsSparse', [
+    ['3008 VMFSSPARSE', vmfsExtent(3008, 16, noise([3, 5, 4, 187], 8192))],
+    ['5000 VMFSSPARSE', vmfsExtent(5000, 128, noise([0, 39], GRAIN))],
+  ]),
+  handMade('seSparse', 'seSparse', [
+    [
+      '70000 SESPARSE',
+      seSparseExtent(
+        70_000,
+        new Map([...noise([1, 2, 4095, 4096, 8191], 4096), [7, 'zeros'], [8192, 'zeros']]),
+      ),
+    ],
+  ]),
+  handMade('small tables', 'twoGbMaxExtentSparse', [
+    [
+      '5000 SPARSE',
+      hostedExtent({
+        ...{ capacity: 5000, grainSectors: 16, tableEntries: 64 },
+        grains: noise([0, 63, 64, 70, 200, 312], 8192),
+      }),
+    ],
+  ]),
+  ...[1, 3].map((version): Variant => {
+    return {
+      title: `a stream of version ${version}, with its tables between the grains`,
+      top: TOP,
+      make(maker) {
+        const grains = noise([0, 1, 511, 512, 700], GRAIN);
+        writeFileSync(maker.path(TOP), streamExtent(701 * 128, grains, version));
+      },
+    };
+  }),
+];
+
+export const VMDK_VARIANTS: readonly Variant[] = [...SINGLES, ...HAND_MADE, ...CHAINS];
