@@ -21,7 +21,7 @@ help:
 	@echo 'make vopr      the whole daemon in a simulator: two minutes of fresh seeds'
 	@echo 'make torture   real faults on real mounts; needs root (about 20 minutes)'
 	@echo 'make soak      an hour of random mounts; needs root'
-	@echo 'make fuzz      hostile bytes for everything that takes bytes (4 minutes)'
+	@echo 'make fuzz      hostile bytes for everything that takes bytes (5 minutes)'
 	@echo 'make install   install to PREFIX ($(PREFIX)), below DESTDIR if that is set'
 	@echo 'make uninstall  remove what make install has made'
 	@echo 'make clean     remove build/ and dist/'

@@ -22,7 +22,7 @@ qemuTest('hostile bytes end in a result or a refusal: the short form of fuzz', a
   const lines = ended.stdout.trimEnd().split('\n');
   t.deepEqual(
     lines.map((line) => line.split(':')[0]),
-    ['images', 'requests', 'control', 'words'],
+    ['images', 'reads', 'requests', 'control', 'words'],
   );
   for (const line of lines) t.regex(line, /: \d+ inputs, [1-9]\d* kept, .*, nothing found$/);
 });

@@ -1,7 +1,8 @@
 import { images } from './image-target.js';
+import { reads } from './read-target.js';
 import { requests } from './request-target.js';
 import type { Target } from './target.js';
 import { control, words } from './text-targets.js';
 
 /** All that takes bytes from outside. */
-export const TARGETS: readonly Target[] = [images, requests, control, words];
+export const TARGETS: readonly Target[] = [images, reads, requests, control, words];

@@ -1,9 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { Memory, SLOT_DATA, slotOffset } from '../../src/buffers/memory.js';
-import { PENDING, type Task } from '../../src/host/engine.js';
 import type { Driver } from '../../src/image/driver.js';
-import { inflate } from '../../src/image/inflate.js';
-import { type InflateCall, InflateCalls } from '../../src/image/inflate-calls.js';
 import { makeDriver } from '../../src/image/make-driver.js';
 import type { QcowLayout } from '../../src/image/qcow2/layout.js';
 import type { QcowMetadata } from '../../src/image/qcow2/open-image.js';
@@ -12,6 +9,7 @@ import { openDisks } from '../../src/server/open-disks.js';
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../../src/sys/constants.js';
 import type { Random } from '../exerciser/random.js';
 import { FileEngine } from './file-engine.js';
+import { TaskRunner } from './task-runner.js';
 
 const OPERATIONS = 24;
 const LONGEST = 256 << 10;
@@ -56,8 +54,7 @@ export async function writeImage(path: string, random: Random): Promise<void> {
 class Writer {
   readonly #disk: DiskConfig;
   readonly #driver: Driver;
-  readonly #inflations: InflateCall[] = [];
-  readonly #inflateCalls = new InflateCalls((call) => this.#inflations.push(call));
+  readonly #runner = new TaskRunner();
 
   constructor(disk: DiskConfig) {
     this.#disk = disk;
@@ -74,13 +71,10 @@ class Writer {
     this.#driver = makeDriver(disk.image, {
       engine,
       memory,
-      // Tasks run one at a time, so none waits for another.
-      resume: () => {
-        throw new Error('somebody waited');
-      },
+      resume: this.#runner.resume,
       slotOf: () => slotOffset(0),
       watch: () => () => true,
-      inflateCalls: this.#inflateCalls,
+      inflateCalls: this.#runner.inflateCalls,
     });
   }
 
@@ -94,12 +88,12 @@ class Writer {
       if (choice < 6) await this.#writeAndRead(offset, length, random);
       else if (choice < 8) {
         const mode = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
-        await this.#run(driver.allocate(REQUEST, mode, offset, length));
+        await this.#runner.run(driver.allocate(REQUEST, mode, offset, length));
       } else if (choice < 9 || !this.#disk.growable) {
-        await this.#run(driver.flush(REQUEST, false));
-      } else await this.#run(driver.resize(REQUEST, size + random.below(LONGEST_GROWTH)));
+        await this.#runner.run(driver.flush(REQUEST, false));
+      } else await this.#runner.run(driver.resize(REQUEST, size + random.below(LONGEST_GROWTH)));
     }
-    await this.#run(driver.close(REQUEST, true));
+    await this.#runner.run(driver.close(REQUEST, true));
   }
 
   async #writeAndRead(offset: number, length: number, random: Random): Promise<void> {
@@ -108,11 +102,11 @@ class Writer {
     const source = slotOffset(1) + SLOT_DATA;
     const target = slotOffset(0) + SLOT_DATA;
     memory.bytes.fill(value, source, source + length);
-    const written = await this.#run(driver.write(REQUEST, offset, length, source));
+    const written = await this.#runner.run(driver.write(REQUEST, offset, length, source));
     const unit = driver.lockUnit;
     const end = Math.min(offset + length, Math.ceil((offset + 1) / unit) * unit);
     if (written < end - offset) return;
-    const got = await this.#run(driver.read(REQUEST, offset, end - offset, target, 0));
+    const got = await this.#runner.run(driver.read(REQUEST, offset, end - offset, target, 0));
     if (got < 0) return;
     const bytes = memory.bytes.subarray(target, target + end - offset);
     const wrong = bytes.findIndex((byte) => byte !== value);
@@ -120,22 +114,6 @@ class Writer {
     if (wrong >= 0 && length <= end - offset) {
       throw new Error(`byte ${offset + wrong} does not read back`);
     }
-  }
-
-  async #run(task: Task): Promise<number> {
-    let step = task.next(0);
-    while (!step.done) {
-      let result = step.value;
-      if (result === PENDING) {
-        const call = this.#inflations.pop();
-        if (call === undefined) throw new Error('a task waits for nothing');
-        const cluster = await inflate(call.method, call.bytes, call.clusterBytes);
-        this.#inflateCalls.ended(call.request, cluster);
-        result = 0;
-      }
-      step = task.next(result);
-    }
-    return step.value;
   }
 }
 
