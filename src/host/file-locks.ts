@@ -56,7 +56,7 @@ export function lockFile(file: OpenFile, forWriting: boolean): void {
     if (hindrance === null) return;
     const who = describeHolder(file);
     if (who !== null || performance.now() >= until) {
-      const message = `${file.path}: ${hindrance.replace('WHO', who ?? 'another program')}`;
+      const message = `${file.path}: ${hindrance.replace('WHO', who ?? UNSEEN)}`;
       throw new SluiceError(message, 'EAGAIN', EXIT_IMAGE);
     }
     sleepNow(ORPHAN_LOOK_MS);
@@ -103,6 +103,9 @@ function permissions(forWriting: boolean): readonly number[] {
 function sleepNow(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
+
+/** The kernel keeps the lock of a file that it passes through, for a program that has only the mounted file open. */
+const UNSEEN = 'a program that cannot be seen, perhaps through a mount that has ended';
 
 const LOCKED = 'locked by WHO; end that, or wait for it';
 

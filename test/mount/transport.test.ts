@@ -69,6 +69,16 @@ nativeTest('uring where io_uring is forbidden is an error that says why', async 
   t.deepEqual(mountsAt(point), []);
 });
 
+nativeTest('passthrough where io_uring is forbidden is refused', async (t) => {
+  const { ended, point } = await mountBy(t, [DENY], ['--growable', '--passthrough', 'disk']);
+  t.is(ended.code, 4);
+  t.regex(
+    ended.stderr,
+    /^sluice: mount: --passthrough disk: the transport here is fuse-native, .*\n$/,
+  );
+  t.deepEqual(mountsAt(point), []);
+});
+
 nativeTest('where neither transport works, both reasons are said', async (t) => {
   const env = { SLUICE_FUSE_NATIVE: '/nowhere/fuse-native' };
   const { ended } = await mountBy(t, [DENY], [], env);
