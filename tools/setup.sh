@@ -32,6 +32,9 @@ libnbd-bin nbdfuse
 e2fsprogs mkfs.ext4
 xfsprogs mkfs.xfs
 util-linux losetup
+fdisk sfdisk
+gdisk sgdisk
+parted parted
 procps ps
 LIST
 }

@@ -13,7 +13,10 @@ export type Need =
   | 'e2fsprogs'
   | 'setpriv'
   | 'fusermount3'
-  | 'qemu';
+  | 'qemu'
+  | 'sfdisk'
+  | 'sgdisk'
+  | 'parted';
 
 /** The reason why a need is not met, or null if it is met. */
 const CHECKS: Readonly<Record<Need, () => string | null>> = {
@@ -27,6 +30,9 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   fusermount3: () =>
     isForAll('/dev/fuse') ? program('fusermount3', '--version') : '/dev/fuse is for root only',
   qemu: () => program('qemu-img', '--version') ?? program('qemu-io', '--version'),
+  sfdisk: () => program('sfdisk', '--version'),
+  sgdisk: () => program('sgdisk', '--version'),
+  parted: () => program('parted', '--version'),
   setpriv: () => program('setpriv', '--version'),
 };
 
