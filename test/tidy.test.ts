@@ -14,15 +14,15 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   host: 'uring sys util',
   throttle: 'util',
   partitions: '',
-  image: 'host util buffers sys/constants.ts sys/memory.ts',
+  image: 'host partitions util buffers sys/constants.ts sys/memory.ts',
   'image/*': 'image host util buffers sys/constants.ts sys/memory.ts',
   control: 'throttle util',
   tree: 'control throttle util',
   fuse: 'sys uring util buffers tree host/host-times.ts plane/operation.ts plane/requests.ts plane/transport.ts',
-  plane: 'buffers control host image throttle tree sys util',
+  plane: 'buffers control host image partitions throttle tree sys util',
   loop: 'plane fuse uring host image buffers sys util',
-  server: 'util sys uring buffers host throttle image control tree fuse plane loop',
-  cli: 'server control image util sys fuse/mount-options.ts fuse/mount-point.ts',
+  server: 'util sys uring buffers host throttle image partitions control tree fuse plane loop',
+  cli: 'server control image partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
 };
 
 /** The one file of image/ that knows all formats. */

@@ -56,6 +56,13 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/set.js'),
   },
   {
+    name: 'partitions',
+    operands: '<mountpoint> [name]',
+    synopsis: 'partitions MOUNTPOINT [NAME] [--json]',
+    describe: 'read partition tables again, list them',
+    load: () => import('./commands/partitions.js'),
+  },
+  {
     name: 'doctor',
     operands: '',
     synopsis: 'doctor [--json]',

@@ -50,17 +50,24 @@ function list(names: readonly string[], none: string): string {
   return names.length === 0 ? none : names.join(', ');
 }
 
+/** Is it the name of an image, or may it be that of a partition? Nobody has read the tables yet. */
+function isNamed(name: string, images: readonly string[], hasPartitions: boolean): boolean {
+  const image = hasPartitions ? name.replace(/\.p[1-9][0-9]*$/, '') : name;
+  return images.includes(name) || images.includes(image);
+}
+
 /** Refuses assignments of images that are not mounted, to groups that do not exist or have children. */
 export function checkAssignments(
   assignments: readonly Assignment[],
   images: readonly string[],
   groups: readonly string[],
+  hasPartitions = true,
 ): void {
   const seen = new Set<string>();
   for (const { member, group } of assignments) {
     const what = `--assign ${member}=${group || '/'}`;
     const name = parseMember(member);
-    if (name.kind === 'image' && !images.includes(name.name)) {
+    if (name.kind === 'image' && !isNamed(name.name, images, hasPartitions)) {
       throw refuse(`${what}: no image is named "${name.name}"; images: ${list(images, 'none')}`);
     }
     if (group !== '' && !groups.includes(group)) {

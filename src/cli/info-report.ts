@@ -1,13 +1,17 @@
 import type { ImageInfo, LayerInfo } from '../image/describe.js';
 import type { Content } from '../image/map-image.js';
+import type { PartitionTable } from '../partitions/table.js';
 import { oneLine } from '../util/one-line.js';
 import { formatSize } from '../util/units.js';
+import { tableLines } from './partition-report.js';
 
 /** All facts that `sluice info` prints. */
 export interface FullInfo extends ImageInfo {
   /** Of the image with its backing files. Null where it cannot be told. */
   content: Content | null;
   chain: FullLayer[] | null;
+  /** Null if it has none. */
+  table: PartitionTable | null;
 }
 
 /** An image of a chain, with its own content. */
@@ -49,6 +53,7 @@ export function formatInfo(info: FullInfo): string {
       `${id} ${JSON.stringify(name)} ${date}, ${formatSize(virtualSize)}${state}`,
     ]);
   }
+  if (info.table !== null) lines.push(...tableLines(info.table));
   for (const problem of info.problems) lines.push(['problem', problem]);
   return lines.map(([key, value]) => `${`${key}:`.padEnd(12)} ${oneLine(value)}\n`).join('');
 }

@@ -14,7 +14,7 @@ import {
 import { checkNameClash, parseImageArgument } from './image-argument.js';
 import { parseChainOptions } from './image-commands.js';
 import type { MountArguments } from './mount-options.js';
-import { oneInteger, oneWord } from './option-values.js';
+import { oneInteger, oneWord, parseSectorSize } from './option-values.js';
 import { parseOwnership } from './ownership.js';
 import { absolutePath } from './working-directory.js';
 
@@ -66,7 +66,11 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
   checkGroups(groups);
   const assignments = (args.assign ?? []).map(parseAssignOption);
   const names = images.map((image) => image.name);
-  checkAssignments(assignments, names, withParents(groups.map((group) => group.path)));
+  const { partitions = true } = args;
+  const sectorSize = parseSectorSize(args['sector-size']);
+  if (!partitions && sectorSize !== null) throw refuse('--sector-size: goes with partitions');
+  const groupPaths = withParents(groups.map((group) => group.path));
+  checkAssignments(assignments, names, groupPaths, partitions);
   const { depth = 'auto', growable = false, direct = true, verbose = false } = args;
   const { foreground = false, log, o: mountOptions = [] } = args;
   const fstab = parseMountOptions(mountOptions);
@@ -79,6 +83,7 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
     readOnly: (args['read-only'] ?? false) || (fstab.flags & MS_RDONLY) !== 0,
     growable,
     passthrough: [...new Set(args.passthrough)],
+    partitions: partitions ? { sectorSize } : null,
     direct,
     metadataCache: parseMetadataCache(args['metadata-cache']),
     cache: oneWord('--cache', args.cache ?? 'none', CACHES),

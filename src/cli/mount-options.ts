@@ -1,6 +1,7 @@
 import { overlayFormat } from '../image/formats.js';
 import type { Declaration, Given } from './declaration.js';
 import { IMAGE_OPTIONS } from './image-commands.js';
+import { SECTOR_OPTION } from './option-values.js';
 
 const MOUNT_OPTIONS = {
   group: {
@@ -23,6 +24,11 @@ const MOUNT_OPTIONS = {
     type: 'string',
     describe: 'SIZE: bound of the memory for the tables of an image (default 16M)',
   },
+  partitions: {
+    type: 'boolean',
+    describe: 'show partitions as NAME.pN.raw (default); --no-partitions: images only',
+  },
+  ...SECTOR_OPTION,
   growable: { type: 'boolean', describe: 'let writes past the end and truncate change the size' },
   cache: {
     type: 'string',

@@ -1,4 +1,6 @@
+import { SECTOR_SIZES } from '../partitions/read-table.js';
 import { refuse } from '../util/errors.js';
+import { parseSize } from '../util/units.js';
 
 /** The value of an option that takes one of a few words. */
 export function oneWord<Word extends string>(
@@ -17,4 +19,20 @@ export function oneInteger(option: string, text: string, min: number, max: numbe
   if (number >= min && number <= max) return number;
   const errno = Number.isNaN(number) ? 'EINVAL' : 'ERANGE';
   throw refuse(`${option} ${text}: expected a number from ${min} to ${max}`, errno);
+}
+
+/** The option about partition tables. */
+export const SECTOR_OPTION = {
+  'sector-size': {
+    type: 'string',
+    describe: '512 or 4096: sectors of partition tables (default: as the table tells, else 512)',
+  },
+} as const;
+
+/** Bytes of a sector; null: not given. */
+export function parseSectorSize(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const bytes = parseSize(text);
+  if (SECTOR_SIZES.includes(bytes)) return bytes;
+  throw refuse(`--sector-size ${text}: expected ${SECTOR_SIZES.join(' or ')}`);
 }

@@ -35,6 +35,25 @@ export interface ImageSnapshot {
   passthrough: boolean;
 }
 
+/** A partition that the mount shows. */
+export interface PartitionSnapshot {
+  /** As a member, and before `.raw`. */
+  name: string;
+  /** Place in the image, bytes. */
+  start: number;
+  size: number;
+  /** As its table has it. */
+  type: string;
+  /** '' if it has none. */
+  label: string;
+}
+
+/** What a mount shows besides groups. */
+export interface Shown {
+  images(): ImageSnapshot[];
+  partitions(): PartitionSnapshot[];
+}
+
 /** A group as it is at one moment. */
 export interface GroupSnapshot extends GroupFigures {
   settings: GroupSettings;
@@ -48,6 +67,7 @@ export interface Snapshot {
   /** Each group before those below it. */
   groups: GroupSnapshot[];
   images: ImageSnapshot[];
+  partitions: PartitionSnapshot[];
 }
 
 /**
@@ -58,19 +78,14 @@ export class Control {
   readonly #throttle: Throttle;
   readonly #members: Membership;
   readonly #now: () => number;
-  readonly #images: () => ImageSnapshot[];
+  readonly #shown: Shown;
 
   /** @param now The throttle's clock, ns. */
-  constructor(
-    throttle: Throttle,
-    members: Membership,
-    now: () => number,
-    images: () => ImageSnapshot[],
-  ) {
+  constructor(throttle: Throttle, members: Membership, now: () => number, shown: Shown) {
     this.#throttle = throttle;
     this.#members = members;
     this.#now = now;
-    this.#images = images;
+    this.#shown = shown;
   }
 
   /** Throws the errors of `Membership.prepare`; EINVAL, ERANGE (a value); ENOENT (no such group); EBUSY. */
@@ -105,7 +120,7 @@ export class Control {
       Object.values(bursts).some((burst) => burst !== null) ||
       Object.values(minimum).some((rate) => rate !== 0) ||
       latencyTarget !== Infinity;
-    const passed = this.#images().filter(({ passthrough }) => passthrough);
+    const passed = this.images().filter(({ passthrough }) => passthrough);
     if (!isPromised || passed.length === 0) return;
     const what = `no limit, minimum or target of / holds for ${passed[0]!.name}, which is passed through`;
     throw refuse(`${what}; set it in a group below`, 'EBUSY');
@@ -164,11 +179,16 @@ export class Control {
   }
 
   images(): ImageSnapshot[] {
-    return this.#images();
+    return this.#shown.images();
+  }
+
+  partitions(): PartitionSnapshot[] {
+    return this.#shown.partitions();
   }
 
   snapshot(): Snapshot {
-    return { groups: this.#snapshots(''), images: this.#images() };
+    const [images, partitions] = [this.images(), this.partitions()];
+    return { groups: this.#snapshots(''), images, partitions };
   }
 
   #snapshots(path: string): GroupSnapshot[] {

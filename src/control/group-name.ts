@@ -1,7 +1,13 @@
 import { refuse } from '../util/errors.js';
 
 /** Names of the files in the root group that are not called `io.` something. */
-export const RESERVED_NAMES: readonly string[] = ['members', 'daemon', 'images', 'refused'];
+export const RESERVED_NAMES: readonly string[] = [
+  'members',
+  'daemon',
+  'images',
+  'partitions',
+  'refused',
+];
 
 const MAX_NAME_BYTES = 255;
 

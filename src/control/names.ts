@@ -1,10 +1,10 @@
 /**
  * Names in control files are written as /proc/mounts writes paths: a space, a tab, a line feed, a
- * backslash, and also `=` and `,`, become a backslash and three octal digits. So a line can be split at
- * spaces and a word at its `=`. A member that is called `total` has its first letter written so: a
+ * backslash, and also `=`, `,` and control characters, become a backslash and three octal digits. So a line
+ * can be split at spaces and a word at its `=`. A member that is called `total` has its first letter written so: a
  * line of that name in `io.stat` is the sum.
  */
-const SPECIAL = /[ \t\n\\=,]/g;
+const SPECIAL = /[ \\=,]|\p{Cc}/gu;
 const TOTAL = 'total';
 
 export function escapeName(name: string): string {

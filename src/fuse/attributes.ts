@@ -95,7 +95,8 @@ export class Attributes {
     let used = 0;
     for (const node of this.#tree.root.children.values()) {
       if (node.kind !== 'disk') continue;
-      const { size, allocated } = this.#disks.status(node.disk);
+      const { size, allocated, isPartition } = this.#disks.status(node.disk);
+      if (isPartition) continue;
       bytes += size;
       used += Math.min(size, allocated);
     }

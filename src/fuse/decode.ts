@@ -112,7 +112,7 @@ export const write: Begin = ({ view, bytes, files }, request, node, body, length
   if (size > length - abi.IO_IN_BYTES) return -ERRNO.EIO;
   if (node.kind === 'control') {
     const handle = getU64(view, body + abi.IO_IN_FH);
-    return files.change(node, handle, bytes.subarray(data, data + size));
+    return files.change(request, node, handle, bytes.subarray(data, data + size));
   }
   const fromCache = (view.getUint32(body + abi.WRITE_IN_FLAGS, true) & abi.WRITE_CACHE) !== 0;
   return files.write(request, node, getU64(view, body + abi.IO_IN_OFFSET), size, fromCache);
@@ -132,10 +132,10 @@ export const space: Begin = ({ files }, request) => files.refreshAll(request);
 /** The node is undefined where its group was removed while it was open. */
 export const release = (
   { view, files }: Protocol,
-  _request: number,
+  request: number,
   node: TreeNode | undefined,
   body: number,
-): number => files.release(node, getU64(view, body + abi.RELEASE_IN_FH));
+): number => files.release(request, node, getU64(view, body + abi.RELEASE_IN_FH));
 
 export const sync: Begin = ({ view, files }, request, node, body) => {
   const flags = view.getUint32(body + abi.FSYNC_IN_FLAGS, true);

@@ -143,19 +143,28 @@ export class Files {
    * One write(2) to a control file is one change, at any offset: `>` and `>>` mean the same. Result: the
    * bytes taken, always all of them.
    */
-  change(node: TreeNode & { kind: 'control' }, handle: number, text: Uint8Array): number {
+  change(
+    request: number,
+    node: TreeNode & { kind: 'control' },
+    handle: number,
+    text: Uint8Array,
+  ): number {
     const { file } = node;
     if (file.write === null) return -ERRNO.EACCES;
-    const result = file.write(text);
+    const result = file.write(text, request);
+    // A change that takes time: the reply has the same number of bytes.
     if (result < 0) return result;
     this.#handles.renew(handle, file.read());
     return text.length;
   }
 
   /** @param node Undefined if its group was removed while the file was open. */
-  release(node: TreeNode | undefined, handle: number): number {
-    if (node?.kind === 'disk') this.#disks.closed(node.disk, handle);
-    else this.#handles.close(handle);
+  release(request: number, node: TreeNode | undefined, handle: number): number {
+    if (node?.kind === 'disk') {
+      this.#disks.requests.handle[request] = handle;
+      return this.#ask(request, operation.CLOSE, node.disk);
+    }
+    this.#handles.close(handle);
     return 0;
   }
 

@@ -108,10 +108,12 @@ function handleCallbacks(
         files.fsync(request, node, handles.handle(number), dataOnly !== 0);
       session.ask(`FSYNC ${path}`, begin, (result) => answer(result));
     },
-    release: (_path, number, answer) => {
-      const result = files.release(tree.node(handles.node(number)), handles.handle(number));
+    release: (path, number, answer) => {
+      const node = tree.node(handles.node(number));
+      const handle = handles.handle(number);
       handles.close(number);
-      answer(result);
+      const begin = (request: number): number => files.release(request, node, handle);
+      session.ask(`RELEASE ${path}`, begin, (result) => answer(result));
     },
   };
 }

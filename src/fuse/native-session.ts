@@ -210,7 +210,7 @@ export class NativeSession implements Transport {
     if (node === undefined) return -ERRNO.ENODEV;
     if (node.kind === 'control') {
       const handle = this.handles.handle(number);
-      return this.change(() => this.files.change(node, handle, buffer));
+      return this.change(() => this.files.change(request, node, handle, buffer));
     }
     const slot = this.#memory.takeSlot();
     this.#disks.requests.slot[request] = slot;

@@ -1,9 +1,8 @@
-import { runNow, SyncEngine } from '../host/sync-engine.js';
+import { runNow } from '../host/sync-engine.js';
 import { COMPRESSED, DATA, newExtent, ZERO } from './extent.js';
 import { METADATA_CACHE_BYTES } from './image-config.js';
-import { InflateCalls } from './inflate-calls.js';
-import { makeLayers } from './make-driver.js';
-import { layerConfigs, type OpenChain } from './open-chain.js';
+import type { OpenChain } from './open-chain.js';
+import { REQUEST, waitingLayers } from './read-image.js';
 import { hostRefused } from './refusal.js';
 
 /** A range of an image and where it lives; the terms of `qemu-img map`. */
@@ -52,20 +51,9 @@ function isContinued(last: MapEntry, next: MapEntry): boolean {
   );
 }
 
-/** The only request there is. */
-const REQUEST = 0;
-
 /** Size of an image, and block status by plain calls that wait. Throws SluiceError for broken metadata. */
 function walk(chain: OpenChain): { size: number; entryAt(offset: number): MapEntry } {
-  const engine = new SyncEngine();
-  const { files, layers: configs } = layerConfigs(chain);
-  const handles = files.map(({ descriptor }) => engine.add({ descriptor, inMemory: false }));
-  const config = { layers: configs, alignment: 1, growable: false, writing: null };
-  const layers = makeLayers({ ...config, cacheBytes: METADATA_CACHE_BYTES }, handles, {
-    engine,
-    resume: () => {},
-    inflateCalls: new InflateCalls(() => {}),
-  });
+  const { layers, files } = waitingLayers(chain, METADATA_CACHE_BYTES);
   const { size } = layers.top;
   const sparse = chain.layers.map(({ image }) => image.hasSparseData());
   const extent = newExtent();

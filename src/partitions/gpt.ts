@@ -13,7 +13,7 @@ const ENTRY_BYTES_MAX = 4096;
 const ARRAY_BYTES_MAX = 256 << 10;
 const NAME_AT = 56;
 const NAME_BYTES = 72;
-const NO_TYPE = '00000000-0000-0000-0000-000000000000';
+const GUID_BYTES = 16;
 
 /** A header whose own checksum is right. Places in sectors; above 2^53 they are not exact. */
 interface Header {
@@ -151,8 +151,8 @@ function* readHeader({ size, sectorSize }: DiskShape, at: number): Reading<Heade
 }
 
 function parseEntry(entry: Uint8Array, number: number, sectorSize: number): Partition | null {
-  const type = guid(entry, 0);
-  if (type === NO_TYPE) return null;
+  // Most entries are free: their type is zeros.
+  if (entry.subarray(0, GUID_BYTES).every((byte) => byte === 0)) return null;
   const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength);
   const first = number64(view, 32);
   const last = number64(view, 40);
@@ -160,7 +160,7 @@ function parseEntry(entry: Uint8Array, number: number, sectorSize: number): Part
     number,
     start: first * sectorSize,
     size: Math.max(0, last - first + 1) * sectorSize,
-    type,
+    type: guid(entry, 0),
     name: nameOf(entry),
     uuid: guid(entry, 16),
     // "Legacy BIOS bootable", bit 2 of the attributes.
@@ -178,11 +178,14 @@ function nameOf(entry: Uint8Array): string {
 
 /** The first three parts of a GUID are little-endian numbers. */
 function guid(bytes: Uint8Array, at: number): string {
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  const digits = order.map((index) => bytes[at + index]!.toString(16).padStart(2, '0')).join('');
-  const parts = [0, 8, 12, 16, 20].map((from, index) => {
-    return digits.slice(from, [8, 12, 16, 20, 32][index]);
-  });
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset + at, GUID_BYTES);
+  const parts = [
+    view.readUInt32LE(0).toString(16).padStart(8, '0'),
+    view.readUInt16LE(4).toString(16).padStart(4, '0'),
+    view.readUInt16LE(6).toString(16).padStart(4, '0'),
+    view.toString('hex', 8, 10),
+    view.toString('hex', 10, 16),
+  ];
   return parts.join('-').toUpperCase();
 }
 

@@ -12,6 +12,23 @@ import { checkPlaces, type PartitionTable, Problems, type Reading } from './tabl
 /** The sizes of a sector that disks have. */
 export const SECTOR_SIZES: readonly number[] = [512, 4096];
 
+/** Bytes of a sector, as far as they are known before the table is. Plain data. */
+export interface SectorSizes {
+  /** To be tried for a GPT, whose header is in sector 1. */
+  gpt: readonly number[];
+  /** For an MBR, which does not tell. */
+  mbr: number;
+}
+
+/**
+ * @param asked Of the user; null: none.
+ * @param own Of the block device that is the image; null for another image, whose MBR counts in 512.
+ */
+export function sectorSizesFor(asked: number | null, own: number | null): SectorSizes {
+  if (asked !== null) return { gpt: [asked], mbr: asked };
+  return { gpt: SECTOR_SIZES, mbr: own === null || !SECTOR_SIZES.includes(own) ? 512 : own };
+}
+
 /** Holds the MBR and the first GPT header for every size of a sector. */
 const HEAD_BYTES = 8192;
 
@@ -21,26 +38,22 @@ const HEAD_BYTES = 8192;
  * sfdisk do the same.)
  *
  * @param size Of the image, bytes.
- * @param sectorSize Null: that of the GPT, and 512 for an MBR, which does not tell it.
  * @returns Null if nothing looks like a table.
  */
-export function* readTable(
-  size: number,
-  sectorSize: number | null,
-): Reading<PartitionTable | null> {
+export function* readTable(size: number, sectors: SectorSizes): Reading<PartitionTable | null> {
   if (size < MBR_BYTES) return null;
   const head: Uint8Array = yield { offset: 0, length: Math.min(HEAD_BYTES, size) };
   const entries = parseMbr(head);
   const problems = new Problems();
-  const sizes = sectorSize === null ? SECTOR_SIZES : [sectorSize];
-  if (entries?.some(isProtective)) return yield* readGptTable(head, entries, size, sizes, problems);
-  if (entries === null || entries.length === 0) return unprotected(head, sizes);
-  const unit = sectorSize ?? SECTOR_SIZES[0]!;
-  const partitions = yield* readMbrPartitions(entries, size, unit, problems);
+  if (entries?.some(isProtective))
+    return yield* readGptTable(head, entries, size, sectors.gpt, problems);
+  if (entries === null || entries.length === 0) return unprotected(head, sectors.gpt);
+  const { mbr: sectorSize } = sectors;
+  const partitions = yield* readMbrPartitions(entries, size, sectorSize, problems);
   checkPlaces(partitions, size, problems);
   return {
     scheme: 'mbr',
-    sectorSize: unit,
+    sectorSize,
     id: mbrId(head),
     isHybrid: false,
     isBackup: false,

@@ -1,5 +1,3 @@
-import type { PartitionTable } from './table.js';
-
 // The types that images have most often. Any other one is shown as it is written.
 
 /** By the byte in an MBR. */
@@ -72,6 +70,6 @@ const GPT_TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** The type of a partition for people; null for one without a name here. */
-export function typeName(scheme: PartitionTable['scheme'], type: string): string | null {
-  return (scheme === 'gpt' ? GPT_TYPES : MBR_TYPES).get(type) ?? null;
+export function typeName(type: string): string | null {
+  return GPT_TYPES.get(type) ?? MBR_TYPES.get(type) ?? null;
 }

@@ -1,4 +1,4 @@
-import { Control, type ImageSnapshot } from '../control/control.js';
+import { Control, type ImageSnapshot, type PartitionSnapshot } from '../control/control.js';
 import { setUpGroups } from '../control/set-up-groups.js';
 import type { DriverIo } from '../image/driver.js';
 import type { ImageConfig } from '../image/image-config.js';
@@ -7,16 +7,25 @@ import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
 import { Counters, type FigureNews } from '../throttle/stats.js';
 import { Throttle } from '../throttle/throttle.js';
-import { ControlTree } from '../tree/control-tree.js';
+import { ControlTree, type Reread } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
-import { type Disk, diskSize, isPassedThrough, type ServedImage } from './disk.js';
+import { refuse } from '../util/errors.js';
+import {
+  type Disk,
+  diskSize,
+  isPassedThrough,
+  type ServedImage,
+  type ShownPartitions,
+} from './disk.js';
 import { FlushLosses } from './flush-losses.js';
+import { ImagePartitions } from './image-partitions.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
 import { Plane } from './plane.js';
 import { LockTable, RangeLocks } from './range-locks.js';
 import { NONE } from './requests.js';
 import type { Callers } from './rules.js';
+import { TableNews } from './table-news.js';
 
 /** Devices that weights share one by one: each has its own tables of all groups and members. */
 const DEVICES_MAX = 16;
@@ -69,6 +78,7 @@ export function assemble(
   const callers = io.callers ?? { ...proc, idOf };
   const members = new Members(throttle, callers, config.hidesCallers);
   const tree = new Tree();
+  const tableNews = new TableNews(warn);
   const disks = makeDisks(config, devices, members, new LockTable(requests), (isOf) => ({
     ...io,
     resume: (request) => plane.completed(request, 0),
@@ -77,19 +87,46 @@ export function assemble(
   }));
   const { engine, memory } = io;
   const { isBeingKilled } = callers;
-  const plane = new Plane({ memory, disks, throttle, members, engine, isBeingKilled, warn });
-  const control = new Control(
-    throttle,
-    members,
-    () => plane.nowNs,
-    () => disks.map(snapshotOf),
-  );
-  setUpGroups(config, control);
+  const wholes = disks.slice();
+  const parts = { memory, disks, throttle, members, engine, isBeingKilled, warn, tableNews };
+  const plane = new Plane(parts);
+  const control = new Control(throttle, members, () => plane.nowNs, {
+    images: () => wholes.map(snapshotOf),
+    partitions: () => wholes.flatMap(({ image }) => image.partitions?.disks ?? []).map(partitionOf),
+  });
   for (const [index, disk] of config.disks.entries()) {
     tree.addDisk(tree.root, `${disk.name}.raw`, index);
   }
-  new ControlTree(tree, control, config.about, info);
+  const shared = { disks, tree, members, memory, news: tableNews };
+  for (const disk of wholes) {
+    const { partitions: found } = disk.config;
+    if (found === undefined) continue;
+    const slotOf = (request: number): number => plane.slotOf(request);
+    const now = (): number => plane.nowNs;
+    disk.image.partitions = new ImagePartitions(disk, found, { ...shared, slotOf, now });
+  }
+  setUpGroups(config, control);
+  const reread: Reread = (request, name, result) =>
+    plane.reread(request, chosen(wholes, name), result);
+  new ControlTree(tree, control, config.about, reread, info);
   return { plane, throttle, disks, tree };
+}
+
+/** @throws SluiceError ENOENT, EOPNOTSUPP for an image whose partitions are not shown */
+function chosen(wholes: readonly Disk[], name: string | null): ShownPartitions[] {
+  const found = wholes.filter(({ config }) => name === null || config.name === name);
+  if (found.length === 0) {
+    const names = wholes.map(({ config }) => config.name).join(', ');
+    throw refuse(`${name}: there is no such image; images: ${names}`, 'ENOENT');
+  }
+  const partitions = found.flatMap(({ image }) => image.partitions ?? []);
+  if (partitions.length > 0) return partitions;
+  throw refuse('partitions are not shown: mounted with --no-partitions', 'EOPNOTSUPP');
+}
+
+function partitionOf({ config, partition }: Disk): PartitionSnapshot {
+  const { type, name: label } = partition!;
+  return { name: config.name, start: config.start, size: config.length!, type, label };
 }
 
 /** The devices of the images, as far as each has a share of its own. */
@@ -123,6 +160,7 @@ function makeDisks(
   ioOf: IoOf,
 ): Disk[] {
   const images = new Map<ImageConfig, ServedImage>();
+  const written = new Set(config.disks.filter((one) => !one.readOnly).map((one) => one.image));
   const disks: Disk[] = [];
   for (const disk of config.disks) {
     const { name, allocated, times } = disk;
@@ -130,7 +168,7 @@ function makeDisks(
     if (image === undefined) {
       const made: ServedImage = {
         name,
-        readOnly: config.disks.every((one) => one.image !== disk.image || one.readOnly),
+        readOnly: !written.has(disk.image),
         driver: makeDriver(
           disk.image,
           ioOf((index) => disks[index]?.image === made),
@@ -138,6 +176,8 @@ function makeDisks(
         locks: new RangeLocks(table),
         losses: new FlushLosses(),
         dirty: false,
+        writes: 0,
+        partitions: null,
         status: { allocated, times, size: 0 },
       };
       image = made;
@@ -147,7 +187,8 @@ function makeDisks(
     // Devices beyond the list count as the last one.
     const at = devices.indexOf(disk.device);
     const device = at === -1 ? devices.length - 1 : at;
-    disks.push({ config: disk, image, member, device, written: false, openedAt: null });
+    const counts = { opens: 0, writes: 0, seen: null };
+    disks.push({ config: disk, image, partition: null, member, device, ...counts });
   }
   return disks;
 }

@@ -4,7 +4,14 @@ import { FALLOC_KEEP_SIZE, SEEK_DATA } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { SIZE_MAX } from '../util/units.js';
-import { type Disk, diskSize, isPassedThrough, type ServedImage } from './disk.js';
+import {
+  type Disk,
+  diskSize,
+  isPassedThrough,
+  noteChange,
+  type ServedImage,
+  type ShownPartitions,
+} from './disk.js';
 import * as operation from './operation.js';
 import type { Parts } from './parts.js';
 import { PASSED, passedThrough } from './passed-through.js';
@@ -17,6 +24,8 @@ export interface Admission {
   admit(request: number): number;
   /** Runs a task that no group holds back: metadata and flushes are not charged. Returns DEFERRED. */
   runUncharged(request: number, task: Task): number;
+  /** The same for a task that needs a slot. */
+  runWithSlot(request: number, task: Task): number;
 }
 
 type RequestParts = Pick<Parts, 'requests' | 'disks' | 'granted' | 'memory'>;
@@ -60,6 +69,8 @@ export class DiskRequests {
         return this.#setTimes(request);
       case operation.OPEN:
         return this.#open(request, mode[request]!);
+      case operation.CLOSE:
+        return this.#close(request);
       case operation.REFRESH:
         return this.#admission.runUncharged(request, this.#refresh(request));
       default:
@@ -116,13 +127,15 @@ export class DiskRequests {
   /** fallocate(2) of an admitted request: zeroes, discards, sets room aside. */
   *allocate(request: number): Task {
     const { requests } = this.#parts;
-    const { image, config } = this.#disk(request);
+    const disk = this.#disk(request);
+    const { image, config } = disk;
     const start = config.start + requests.offset[request]!;
     const length = requests.length[request]!;
     const mode = requests.mode[request]!;
     const isLocked = yield* this.#lock(request, image, start, start + length);
-    image.dirty = true;
+    noteChange(disk);
     const result = yield* image.driver.allocate(request, mode, start, length);
+    image.partitions?.watch.wrote(start, start + length);
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
     return result;
   }
@@ -132,7 +145,18 @@ export class DiskRequests {
     const { image, config } = this.#disk(request);
     if (config.readOnly) return 0;
     const task = this.#flushImage(request, image, mode[request] === 1, handle[request]!);
-    return this.#admission.runUncharged(request, task);
+    if (image.partitions?.watch.isStale !== true) {
+      return this.#admission.runUncharged(request, task);
+    }
+    const both = this.#thenReread(request, image.partitions, task);
+    return this.#admission.runWithSlot(request, both);
+  }
+
+  /** So that the partitions are right when the caller, sfdisk for instance, goes on. */
+  *#thenReread(request: number, partitions: ShownPartitions, flush: Task): Task {
+    const result = yield* flush;
+    yield* partitions.reread(request);
+    return result;
   }
 
   /** fsync, or fdatasync if `dataOnly`. */
@@ -165,18 +189,20 @@ export class DiskRequests {
 
   #resize(request: number, size: number): number {
     const disk = this.#disk(request);
-    const { config, image } = disk;
+    const { config } = disk;
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === diskSize(disk)) return 0;
     if (!config.growable) return -ERRNO.EPERM;
     if (size > SIZE_MAX) return -ERRNO.EFBIG;
-    return this.#admission.runUncharged(request, this.#resizeImage(request, image, size));
+    return this.#admission.runUncharged(request, this.#resizeImage(request, disk, size));
   }
 
   /** truncate(2) of a growable disk. */
-  *#resizeImage(request: number, image: ServedImage, size: number): Task {
+  *#resizeImage(request: number, disk: Disk, size: number): Task {
+    const { image } = disk;
     const isLocked = yield* this.#lock(request, image, size, Number.POSITIVE_INFINITY);
-    image.dirty = true;
+    noteChange(disk);
+    if (image.partitions !== null) image.partitions.watch.isStale = true;
     const result = yield* image.driver.resize(request, size);
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
     return result;
@@ -208,33 +234,56 @@ export class DiskRequests {
     const { config, image } = disk;
     if ((mode & operation.FOR_WRITING) !== 0 && config.readOnly) return -ERRNO.EROFS;
     requests.handle[request] = ++this.#newestHandle;
+    disk.opens++;
     const shrinks = config.growable && image.driver.shrinks;
-    const truncates = shrinks && (mode & operation.TRUNCATE) !== 0;
-    if (truncates && isPassedThrough(disk)) {
-      requests.length[request] = 0;
-      return this.#passed(request, operation.RESIZE);
-    }
-    const result = truncates ? this.#resize(request, 0) : 0;
-    if (result !== 0 || (mode & operation.LOOK) === 0) return result;
-    return this.#admission.runUncharged(request, this.#look(request));
+    const truncates = shrinks && (mode & operation.TRUNCATE) !== 0 && diskSize(disk) > 0;
+    if (!truncates && (mode & operation.LOOK) === 0) return 0;
+    const task = truncates ? this.#cut(request, disk) : this.#look(request);
+    return this.#admission.runUncharged(request, this.#opened(disk, task));
+  }
+
+  /** O_TRUNC of a growable disk. */
+  #cut(request: number, disk: Disk): Task {
+    if (!isPassedThrough(disk)) return this.#resizeImage(request, disk, 0);
+    const { requests } = this.#parts;
+    requests.length[request] = 0;
+    return passedThrough(request, operation.RESIZE, requests, disk.image);
+  }
+
+  /** An open that fails is followed by no close. */
+  *#opened(disk: Disk, task: Task): Task {
+    const result = yield* task;
+    if (result < 0) disk.opens--;
+    return result;
+  }
+
+  #close(request: number): number {
+    const disk = this.#disk(request);
+    const { partitions, losses } = disk.image;
+    losses.closed(this.#parts.requests.handle[request]!);
+    disk.opens--;
+    if (partitions?.isWantedAfter(disk) !== true) return 0;
+    return this.#admission.runWithSlot(request, partitions.reread(request));
   }
 
   /**
    * A disk is opened: 1 if the kernel's pages of it are still right. The kernel knows of writes that came
-   * through the mount; where there were none, a new time of the host file is somebody else's write.
+   * through this disk; where there were none, a new time of the host file is somebody else's write. Of
+   * writes through another disk of the same image it knows nothing.
    */
   *#look(request: number): Task {
     const disk = this.#disk(request);
     const result = yield* this.#refresh(request);
     if (result < 0) return result;
-    const { openedAt } = disk;
-    const { modified } = disk.image.status.times;
+    const { seen, image, writes: own } = disk;
+    const { modified } = image.status.times;
+    const others = image.writes - own;
+    disk.seen = { modified, own, others };
+    if (seen === null || seen.others !== others) return 0;
     const isSame =
-      openedAt?.seconds === modified.seconds && openedAt.nanoseconds === modified.nanoseconds;
-    const keeps = isSame || (openedAt !== null && disk.written);
-    disk.openedAt = modified;
-    disk.written = false;
-    return keeps ? 1 : 0;
+      seen.modified.seconds === modified.seconds &&
+      seen.modified.nanoseconds === modified.nanoseconds;
+    return isSame || seen.own !== own ? 1 : 0;
   }
 
   /** Asks the host how much room the disk takes, and when it was written. */
@@ -244,7 +293,8 @@ export class DiskRequests {
   }
 
   *#refreshAll(request: number): Task {
-    for (const { image } of this.#parts.disks) {
+    for (const { image, partition } of this.#parts.disks) {
+      if (partition !== null) continue;
       const result = yield* image.driver.status(request, image.status);
       if (result < 0) return result;
     }

@@ -1,9 +1,12 @@
-import type { HostStatus } from '../host/engine.js';
+import type { HostStatus, Task } from '../host/engine.js';
 import type { HostTimes, Timespec } from '../host/host-times.js';
 import type { Driver } from '../image/driver.js';
 import type { ImageConfig } from '../image/image-config.js';
+import type { TableFound } from '../image/read-image.js';
+import type { Partition } from '../partitions/table.js';
 import type { FlushLosses } from './flush-losses.js';
 import type { RangeLocks } from './range-locks.js';
+import type { TableWatch } from './table-watch.js';
 import type { Owner } from './transport.js';
 
 /** A disk as the control plane has found it before the data plane starts. Plain data. */
@@ -19,6 +22,8 @@ export interface DiskConfig {
   /** The part of the image that is shown: its first byte, and its length; null: up to the end. */
   start: number;
   length: number | null;
+  /** The table of a whole image, as it was found; missing: its partitions are not shown. */
+  partitions?: TableFound | undefined;
   readOnly: boolean;
   growable: boolean;
   /** Permission bits to show. */
@@ -32,6 +37,17 @@ export interface DiskConfig {
   times: HostTimes;
 }
 
+/** The partitions of an image, as they are shown. */
+export interface ShownPartitions {
+  /** Notices writes to the place of the table. */
+  readonly watch: TableWatch;
+  readonly disks: Disk[];
+  /** Should the table be read again, now that a handle of this disk was closed? */
+  isWantedAfter(disk: Disk): boolean;
+  /** Reads the table again. The request must have a slot. 0, also if it cannot be read. */
+  reread(request: number): Task;
+}
+
 /** An image that is served: the state that its disks share. */
 export interface ServedImage {
   readonly driver: Driver;
@@ -42,6 +58,10 @@ export interface ServedImage {
   readonly readOnly: boolean;
   /** Written since the last flush began. */
   dirty: boolean;
+  /** Changes through all its disks. */
+  writes: number;
+  /** Null if its partitions are not shown. */
+  partitions: ShownPartitions | null;
   /** Status of the image's file, as last asked of the host. */
   readonly status: HostStatus;
 }
@@ -50,13 +70,17 @@ export interface ServedImage {
 export interface Disk {
   readonly config: DiskConfig;
   readonly image: ServedImage;
-  /** The throttle's numbers of this member, NONE for one that is passed through, and of the device. */
-  readonly member: number;
+  /** The partition that it shows; null for a whole image. */
+  partition: Partition | null;
+  /** The throttle's numbers of the member that it is charged to, NONE if it is passed through, and of the device. */
+  member: number;
   readonly device: number;
-  /** Written since it was opened last. */
-  written: boolean;
-  /** Time of the last write as of the last open; null before. */
-  openedAt: Timespec | null;
+  /** Handles that are open. */
+  opens: number;
+  /** Changes through this disk. */
+  writes: number;
+  /** As it was at the last open; null before. */
+  seen: Seen | null;
 }
 
 /** The kernel carries out its reads and writes: they are neither seen nor charged here. */
@@ -64,7 +88,24 @@ export function isPassedThrough({ config }: Pick<Disk, 'config'>): boolean {
   return config.backing !== undefined;
 }
 
-/** Size of the file that shows the disk, bytes. */
+/** What the kernel's cached pages of a disk come from. */
+interface Seen {
+  /** Time of the last write to the host file. */
+  modified: Timespec;
+  /** Changes through this disk, and through other disks of the image. */
+  own: number;
+  others: number;
+}
+
+/** Size of the file that shows the disk, bytes. A part of an image ends with it at the latest. */
 export function diskSize({ config, image }: Disk): number {
-  return config.length ?? image.driver.size - config.start;
+  const rest = image.driver.size - config.start;
+  return config.length === null ? rest : Math.max(0, Math.min(config.length, rest));
+}
+
+/** The bytes of a disk are being changed. */
+export function noteChange(disk: Disk): void {
+  disk.writes++;
+  disk.image.writes++;
+  disk.image.dirty = true;
 }

@@ -1,14 +1,34 @@
 import type { Membership } from '../control/control.js';
 import { formatMember, type MemberChange, type MemberName } from '../control/members.js';
+import { escapeName } from '../control/names.js';
 import type { Group, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
 import { NONE } from './requests.js';
 import { type NumberedName, type Processes, type RuleName, Rules } from './rules.js';
 import { ThreadCache } from './thread-cache.js';
 
+/** A member that can be taken away again: a rule, or a partition of its own. */
+type Removable = RuleName | { kind: 'partition'; name: string };
+
+/** A change whose names are numbers, and whose images are known from partitions. */
+interface Resolved {
+  member: NumberedName | Removable;
+  remove: boolean;
+}
+
+function nameOf(member: Resolved['member']): string {
+  return member.kind === 'partition' ? escapeName(member.name) : formatMember(member);
+}
+
+/** The disk of a partition: what is charged for it can change. */
+interface Charged {
+  member: number;
+}
+
 /**
  * The members that requests are charged to: images, and rules about callers. A member is a number of
- * the throttle. Images exist from the start; rules are made by writes to `members`.
+ * the throttle. Images exist from the start; rules are made by writes to `members`. So are members for
+ * partitions: one without is charged as its image.
  */
 export class Members implements Membership {
   /** Called after a rule came or went: the member of waiting requests may have changed. */
@@ -20,6 +40,10 @@ export class Members implements Membership {
   readonly #images = new Map<string, number>();
   /** Images that are passed through. No request for them is ever charged. */
   readonly #passed = new Set<string>();
+  /** Partitions that are shown. */
+  readonly #partitions = new Map<string, { charged: Charged; image: number }>();
+  /** Members of partitions that were assigned to a group, whether they are there or not. */
+  readonly #assigned = new Map<string, number>();
   readonly #rules = new Rules();
   readonly #threads: ThreadCache;
   /** Members of removed rules, in the root group, until their last request has ended. */
@@ -49,9 +73,20 @@ export class Members implements Membership {
     return NONE;
   }
 
+  /** A partition is shown. If its name has been assigned to a group, that counts again. */
+  addPartition(name: string, charged: Charged, image: number): void {
+    charged.member = this.#assigned.get(name) ?? image;
+    this.#partitions.set(name, { charged, image });
+  }
+
+  removePartition(name: string): void {
+    this.#partitions.delete(name);
+  }
+
   /**
    * The member that a request is charged to. Without rules it is always `image`.
    *
+   * @param image That of the image, or of the partition.
    * @param thread The caller's thread, 0 if it is not visible from here.
    * @param fromCache The write comes from the page cache: its IDs are not those of the writing process.
    */
@@ -80,20 +115,34 @@ export class Members implements Membership {
 
   prepare(group: Group, changes: readonly MemberChange[], nowNs: number): () => void {
     this.#sweep(nowNs);
-    const numbered = changes.map((change) => {
-      return { ...change, member: this.#numbered(change.member) };
-    });
+    const numbered = changes.map((change) => this.#resolved(change));
     for (const change of numbered) this.#check(group, change);
     const wanted = numbered.map(({ member, remove }) => {
       return member.kind === 'pid' && !remove ? this.#process(member.id) : { member, start: '' };
     });
     return () => {
       for (const [index, { member, start }] of wanted.entries()) {
-        if (numbered[index]!.remove) this.#remove(member as RuleName, nowNs);
+        if (numbered[index]!.remove) this.#remove(member as Removable, nowNs);
         else this.#throttle.moveMember(this.#make(member, start), group, nowNs);
       }
       if (this.#stale) this.#changed();
     };
+  }
+
+  /** Finds out what the words of a change mean here. Throws ENOENT. */
+  #resolved({ member, remove }: MemberChange): Resolved {
+    if (member.kind !== 'image' || this.#images.has(member.name)) {
+      return { member: this.#numbered(member), remove };
+    }
+    const { name } = member;
+    if (this.#isPartition(name)) return { member: { kind: 'partition', name }, remove };
+    const bare = name.slice(1);
+    if (!name.startsWith('-') || !this.#isPartition(bare)) return { member, remove };
+    return { member: { kind: 'partition', name: bare }, remove: true };
+  }
+
+  #isPartition(name: string): boolean {
+    return this.#partitions.has(name) || this.#assigned.has(name);
   }
 
   /** Looks up the number of a user or a group of users. Throws ENOENT. */
@@ -107,15 +156,16 @@ export class Members implements Membership {
   }
 
   /** Throws if a change cannot be made. */
-  #check(group: Group, { member, remove }: MemberChange & { member: NumberedName }): void {
-    const name = formatMember(member);
+  #check(group: Group, { member, remove }: Resolved): void {
+    const name = nameOf(member);
     if (remove) {
-      const found = this.#rules.find(member as RuleName);
+      const found = this.#find(member as Removable);
       if (found === NONE) throw refuse(`${name}: there is no such rule`, 'ENOENT');
       if (this.#throttle.memberGroup(found) === group) return;
       throw refuse(`${name}: a member of another group`, 'EINVAL');
     }
-    if (member.kind !== 'image' && this.#hidesCallers) {
+    const isCaller = member.kind !== 'image' && member.kind !== 'partition';
+    if (isCaller && this.#hidesCallers) {
       const what = 'fuse-native does not tell who calls, so no rule about callers can be kept';
       throw refuse(`${name}: ${what}; mount with --transport uring`, 'EOPNOTSUPP');
     }
@@ -128,14 +178,27 @@ export class Members implements Membership {
         'passed through: the kernel carries out its reads and writes, so no group has it';
       throw refuse(`${name}: ${what}; mount it without --passthrough`, 'EBUSY');
     }
-    if (member.kind === 'image' && !this.#images.has(member.name)) {
-      const known = [...this.#images.keys()].join(', ');
-      throw refuse(`${name}: there is no such image; images: ${known}`, 'ENOENT');
-    }
+    if (member.kind === 'image' && !this.#images.has(member.name)) throw this.#unknown(member.name);
+  }
+
+  #unknown(name: string): Error {
+    const image = /^(.+)\.p[0-9]+$/.exec(name)?.[1] ?? '';
+    const parts = [...this.#partitions.keys()].filter((one) => one.startsWith(`${image}.p`));
+    const [what, known] = this.#images.has(image)
+      ? ['partition', parts.length === 0 ? ['none'] : parts]
+      : ['image', [...this.#images.keys()]];
+    const text = `there is no such ${what}; ${what}s: ${known.join(', ')}`;
+    return refuse(`${escapeName(name)}: ${text}`, 'ENOENT');
+  }
+
+  /** The member of a rule or of an assigned partition, or NONE. */
+  #find(name: Removable): number {
+    if (name.kind === 'partition') return this.#assigned.get(name.name) ?? NONE;
+    return this.#rules.find(name);
   }
 
   /** The process that has this number, or a thread of this number. Throws ENOENT. */
-  #process(thread: number): { member: NumberedName; start: string } {
+  #process(thread: number): { member: Resolved['member']; start: string } {
     const id = this.#processes.processOf(thread);
     const start = id === 0 ? '' : this.#processes.startOf(id);
     if (start === '') throw refuse(`pid:${thread}: there is no such process`, 'ENOENT');
@@ -143,20 +206,32 @@ export class Members implements Membership {
   }
 
   /** The member of that name, made if it is a rule that is not there yet. */
-  #make(name: NumberedName, start: string): number {
+  #make(name: Resolved['member'], start: string): number {
     if (name.kind === 'image') return this.#images.get(name.name)!;
-    const known = this.#rules.find(name);
+    const known = this.#find(name);
     if (known !== NONE) return known;
-    const member = this.#throttle.createMember(formatMember(name));
-    this.#rules.add(name, member, start);
+    const member = this.#throttle.createMember(nameOf(name));
+    if (name.kind === 'partition') {
+      this.#assigned.set(name.name, member);
+      this.#charge(name.name, member);
+    } else this.#rules.add(name, member, start);
     this.#stale = true;
     return member;
   }
 
+  /** @param member Undefined: as its image. */
+  #charge(partition: string, member?: number): void {
+    const shown = this.#partitions.get(partition);
+    if (shown !== undefined) shown.charged.member = member ?? shown.image;
+  }
+
   /** `rulesChanged` charges the waiting requests of the rule anew; those in flight stay charged to it. */
-  #remove(rule: RuleName, nowNs: number): void {
-    const member = this.#rules.find(rule);
-    this.#rules.delete(rule);
+  #remove(rule: Removable, nowNs: number): void {
+    const member = this.#find(rule);
+    if (rule.kind === 'partition') {
+      this.#assigned.delete(rule.name);
+      this.#charge(rule.name);
+    } else this.#rules.delete(rule);
     this.#stale = true;
     this.#throttle.moveMember(member, this.#throttle.root, nowNs);
     this.#leaving.add(member);

@@ -25,6 +25,8 @@ export const OPEN = 8;
 export const REFRESH = 9;
 /** The same for all disks; without `disk`. */
 export const REFRESH_ALL = 10;
+/** handle: it is closed for good. Result: 0. */
+export const CLOSE = 11;
 
 // Mode bits of OPEN.
 export const FOR_WRITING = 1;
@@ -45,6 +47,7 @@ export const OPERATION_NAMES: readonly string[] = [
   'OPEN',
   'GETATTR',
   'STATFS',
+  'RELEASE',
 ];
 
 /** Whether an operation is about a range of a disk, from offset. */

@@ -5,7 +5,7 @@ import { newExtent } from '../image/extent.js';
 import * as throttle from '../throttle/throttle.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
-import { type Disk, diskSize } from './disk.js';
+import { type Disk, diskSize, type ShownPartitions } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
 import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
@@ -15,6 +15,7 @@ import { ALLOCATE, READ, WRITE } from './operation.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, Requests, TASK, WAITING } from './requests.js';
+import type { TableNews } from './table-news.js';
 import { Tasks } from './tasks.js';
 import { DEFERRED, type DiskService, type DiskStatus, type Transport } from './transport.js';
 import { WaitingIndex } from './waiting-index.js';
@@ -33,6 +34,7 @@ export interface PlaneOptions {
   throttle: throttle.Throttle;
   members: Members;
   engine: Engine;
+  tableNews: TableNews;
   /** Whether a thread is being ended; may read /proc. */
   isBeingKilled: (thread: number) => boolean;
   /** Called with each warning of the throttle. */
@@ -60,6 +62,7 @@ export class Plane implements Admission, DiskService {
   readonly #waiting: WaitingIndex;
   readonly #interrupted: Interrupted;
   readonly #hostErrors: HostErrors;
+  readonly #tableNews: TableNews;
   readonly #replies: Replies;
   readonly #tasks: Tasks;
   readonly #reads: Reads;
@@ -89,6 +92,7 @@ export class Plane implements Admission, DiskService {
     this.#asked = new DiskRequests({ requests, disks, memory, granted }, this);
     const errors = new HostErrors(options.warn);
     this.#hostErrors = errors;
+    this.#tableNews = options.tableNews;
     const failed = (disk: number, operation: string, offset: number, result: number): void =>
       errors.add(disks[disk]?.config.name ?? 'all images', operation, offset, result, this.nowNs);
     this.#replies = new Replies(requests, failed);
@@ -129,15 +133,15 @@ export class Plane implements Admission, DiskService {
     const shown = this.#disks[disk]!;
     const { mode, owner } = shown.config;
     const { allocated, times } = shown.image.status;
-    return { size: diskSize(shown), allocated, times, mode, owner };
+    const size = diskSize(shown);
+    const isPartition = shown.partition !== null;
+    // Nobody knows how much of it is the partition's.
+    const most = isPartition ? Math.min(allocated, size) : allocated;
+    return { size, allocated: most, times, mode, owner, isPartition };
   }
 
   begin(request: number): number {
     return this.#asked.begin(request);
-  }
-
-  closed(disk: number, handle: number): void {
-    this.#disks[disk]!.image.losses.closed(handle);
   }
 
   /** The engine has finished an operation of `request`. */
@@ -167,6 +171,7 @@ export class Plane implements Admission, DiskService {
       this.#interrupted.look(this.nowNs, (request) => this.#giveUp(request));
     }
     if (this.nowNs >= this.#hostErrors.tellAtNs) this.#hostErrors.tell(this.nowNs);
+    if (this.nowNs >= this.#tableNews.tellAtNs) this.#tableNews.tell(this.nowNs);
     for (;;) {
       const request = this.#throttle.next(this.nowNs);
       if (request < 0) break;
@@ -179,16 +184,18 @@ export class Plane implements Admission, DiskService {
 
   /** When another turn is wanted, at the latest. */
   get wakeAtNs(): number {
-    return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs, this.#hostErrors.tellAtNs);
+    const news = Math.min(this.#hostErrors.tellAtNs, this.#tableNews.tellAtNs);
+    return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs, news);
   }
 
   /**
    * Starts the last flush of all images, once: no other request is under way, and none comes any more.
-   * It has ended when no request is under way again. Host errors that were only counted are told now.
+   * It has ended when no request is under way again. What has not been told yet is told now.
    */
   startLastFlush(): void {
     assert(!this.#lastFlush.isStarted, 'a second last flush');
     this.#hostErrors.tell(Infinity);
+    this.#tableNews.tell(Infinity);
     this.#lastFlush.start([...new Set(this.#disks.map(({ image }) => image))], this.#tasks);
   }
 
@@ -222,6 +229,20 @@ export class Plane implements Admission, DiskService {
     this.#releaseSlot(request);
     this.#tasks.start(request, task);
     return DEFERRED;
+  }
+
+  runWithSlot(request: number, task: Task): number {
+    this.slotOf(request);
+    this.#tasks.start(request, task);
+    return DEFERRED;
+  }
+
+  /**
+   * Reads the partition tables of images again, in the name of a request that nobody charges.
+   * @param result Its result.
+   */
+  reread(request: number, images: readonly ShownPartitions[], result: number): number {
+    return this.runWithSlot(request, rereadAll(request, images, result));
   }
 
   /** The caller of a request has had a signal. A caller that is being killed need not wait. */
@@ -345,4 +366,9 @@ export class Plane implements Admission, DiskService {
     this.requests.slot[request] = NONE;
     this.#holding -= this.requests.inFlight[request]!;
   }
+}
+
+function* rereadAll(request: number, images: readonly ShownPartitions[], result: number): Task {
+  for (const image of images) yield* image.reread(request);
+  return result;
 }

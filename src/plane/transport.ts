@@ -23,6 +23,8 @@ export interface DiskStatus {
   owner?: Owner | undefined;
   /** Permission bits. */
   mode: number;
+  /** Its bytes are shown by the disk of a whole image, too. */
+  isPartition: boolean;
 }
 
 /** Carries replies to the callers. */
@@ -47,8 +49,6 @@ export interface DiskService {
   status(disk: number): DiskStatus;
   /** Begins the operation of a request. @returns Its result, or DEFERRED. */
   begin(request: number): number;
-  /** A handle that OPEN gave was closed for good. */
-  closed(disk: number, handle: number): void;
   /** The caller of the request with this id (two halves) had a signal. */
   interrupt(uniqueLow: number, uniqueHigh: number): void;
   /** The reply to a request has left, or none was due: its number and its slot are free. */

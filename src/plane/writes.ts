@@ -1,7 +1,7 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PENDING, type Task } from '../host/engine.js';
 import { ERRNO } from '../util/errno.js';
-import type { Disk } from './disk.js';
+import { type Disk, noteChange } from './disk.js';
 import type { Parts } from './parts.js';
 import { lockRange } from './range-locks.js';
 import { LOCKED, NONE, PLAIN } from './requests.js';
@@ -23,8 +23,7 @@ export class Writes {
     const { requests, disks } = this.#parts;
     const disk = disks[requests.disk[request]!]!;
     const { image } = disk;
-    image.dirty = true;
-    disk.written = true;
+    noteChange(disk);
     const inPlace = this.#map(request, disk);
     const { lockUnit } = image.driver;
     if (lockUnit > 1) {
@@ -62,7 +61,9 @@ export class Writes {
     const { requests, disks, granted } = this.#parts;
     const { image, config } = disks[requests.disk[request]!]!;
     const { driver, locks } = image;
-    if (written > 0) driver.written(config.start + requests.offset[request]! + written);
+    const start = config.start + requests.offset[request]!;
+    if (written > 0) driver.written(start + written);
+    image.partitions?.watch.wrote(start, start + requests.length[request]!);
     if (driver.lockUnit > 1) locks.end(request, granted);
   }
 

@@ -9,6 +9,12 @@ export interface ImageConfig extends ChainOptions {
   path: string;
 }
 
+/** How partition tables are read. */
+export interface PartitionOptions {
+  /** Bytes of a sector; null: the table or the device tells. */
+  sectorSize: number | null;
+}
+
 /**
  * A mount as the user asked for it, checked and resolved by the command line. Plain data: it is
  * sent from the command to the daemon process and from there to the data plane's thread.
@@ -21,6 +27,8 @@ export interface MountConfig extends GroupsConfig {
   growable: boolean;
   /** Names of the images whose files the kernel reads and writes by itself. */
   passthrough: string[];
+  /** Show the partitions of images as files of their own; null: images only. */
+  partitions: PartitionOptions | null;
   /** Open images with O_DIRECT where the host file allows it. */
   direct: boolean;
   cache: 'none' | 'page';
@@ -46,5 +54,13 @@ export interface MountConfig extends GroupsConfig {
 /** The part of a mount's configuration that its disks depend on. */
 export type DiskOptions = Pick<
   MountConfig,
-  'images' | 'owner' | 'mode' | 'readOnly' | 'growable' | 'direct' | 'metadataCache' | 'passthrough'
+  | 'images'
+  | 'owner'
+  | 'mode'
+  | 'readOnly'
+  | 'growable'
+  | 'direct'
+  | 'metadataCache'
+  | 'passthrough'
+  | 'partitions'
 >;

@@ -4,9 +4,12 @@ import { LARGEST_BLOCK, type ServedFile } from '../host/served-file.js';
 import { SECTOR_BYTES } from '../image/extent.js';
 import { formatNamed } from '../image/formats.js';
 import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
+import { faultsOf, findTable, type TableFound } from '../image/read-image.js';
 import { notWritable } from '../image/refusal.js';
+import { isShown } from '../partitions/table.js';
 import type { DiskConfig } from '../plane/disk.js';
-import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { partitionName } from '../plane/image-partitions.js';
+import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { checkPassable } from './check-images.js';
 import type { DiskOptions, ImageConfig } from './config.js';
 import type { Log } from './log.js';
@@ -39,11 +42,41 @@ export async function openDisks(config: DiskOptions, log: Log): Promise<OpenDisk
     for (const image of config.images) {
       disks.push(await openDisk(image, config, log, chains, locked));
     }
+    checkPartitionNames(disks);
   } catch (error) {
     close();
     throw error;
   }
   return { disks, unlock, close };
+}
+
+/** Refuses an image that has the name of a partition of another one. */
+function checkPartitionNames(disks: readonly DiskConfig[]): void {
+  const names = new Map(disks.map((disk) => [disk.name, disk]));
+  for (const { name, path, partitions } of disks) {
+    const found = partitions?.table?.partitions ?? [];
+    for (const partition of found) {
+      const other = names.get(partitionName(name, partition.number));
+      if (other === undefined || !isShown(partition, Infinity)) continue;
+      const ways = 'give one of them another name with NAME=IMAGE, or use --no-partitions';
+      const what = `the name "${other.name}" is that of partition ${partition.number} of ${path}`;
+      throw new SluiceError(`${other.path}: ${what}; ${ways}`, 'EEXIST', EXIT_USAGE);
+    }
+  }
+}
+
+/** The partition table of an image. Its faults are told; the image is mounted all the same. */
+async function readPartitions(
+  chain: OpenChain,
+  { partitions }: DiskOptions,
+  log: Log,
+): Promise<TableFound | undefined> {
+  if (partitions === null) return undefined;
+  const { file } = chain.layers[0]!;
+  const found = await findTable(chain, partitions.sectorSize);
+  const faults = faultsOf(found);
+  if (faults.length > 0) log.warn(`${file.path}: partition table: ${faults.join('; ')}`);
+  return found;
 }
 
 async function openDisk(
@@ -73,6 +106,8 @@ async function openDisk(
   // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
+  // A write of the kernel by itself would go unnoticed: neither table nor locks would be right.
+  const partitions = isPassed ? undefined : await readPartitions(chain, config, log);
   const served = files.map((file): ServedFile => {
     // An image is written, and its data files; the files below them are not.
     const isTop = file === top.file || top.image.dataFiles.includes(file);
@@ -99,6 +134,7 @@ async function openDisk(
     device: first.device,
     start: 0,
     length: null,
+    partitions,
     mode: (config.mode ?? first.mode) & (readOnly ? 0o555 : 0o777),
     owner: config.owner ?? undefined,
     readOnly,

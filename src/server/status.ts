@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
+import type { GroupSnapshot, ImageSnapshot, PartitionSnapshot } from '../control/control.js';
 import { ourMount } from '../fuse/mount-point.js';
 import { runProgram } from '../sys/run-program.js';
 import { STAT_FILES } from '../tree/control-files.js';
-import { parseGroup, parseImages } from '../tree/reports.js';
+import { parseGroup, parseImages, parsePartitions } from '../tree/reports.js';
 import type { ControlHead, GroupFiles } from './control-reader.js';
 import { detachDeadMount } from './unmount.js';
 
@@ -101,6 +101,19 @@ export async function readSnapshot(
   if (status.kind !== 'alive') return status;
   const groups = status.groups.map(({ path, files }) => parseGroup(path, files));
   return { ...status, images: parseImages(status.images), groups };
+}
+
+/** The file of the root group that lists partitions; what is written to it has tables read again. */
+export const PARTITIONS_FILE = 'partitions';
+
+/** The partitions that a mount shows. */
+export async function readPartitions(
+  mountpoint: string,
+): Promise<{ kind: 'alive'; partitions: PartitionSnapshot[] } | NoAnswer> {
+  const status = await readStatus(mountpoint, [PARTITIONS_FILE], '');
+  if (status.kind !== 'alive') return status;
+  const text = status.groups[0]?.files[PARTITIONS_FILE] ?? '';
+  return { kind: 'alive', partitions: parsePartitions(text) };
 }
 
 /** Takes a mount of ours away if the kernel says that its daemon is gone. */

@@ -1,8 +1,9 @@
 import type { Control } from '../control/control.js';
+import { unescapeName } from '../control/names.js';
 import { ERRNO } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
 import { CONTROL_FILES, type ControlFileRow, decodeChange } from './control-files.js';
-import { formatImages } from './reports.js';
+import { formatImages, formatPartitions } from './reports.js';
 import type { DirectoryNode, Tree } from './tree.js';
 
 const READ_ONLY = 0o444;
@@ -12,11 +13,20 @@ const READ_WRITE = 0o644;
 const MAX_REASON = 300;
 
 /**
+ * Reads partition tables again, and answers the request then. Returns what `ControlFile.write` does.
+ * Throws SluiceError for an image that is not there.
+ * @param name Null: of all images.
+ * @param result Of the request.
+ */
+export type Reread = (request: number, name: string | null, result: number) => number;
+
+/**
  * The directory `.groups`: a directory for each throttling group, with its control files. mkdir makes
  * a group, rmdir removes an empty one. Nothing here waits: it works while every group is saturated.
  *
  * The root group also has `daemon` about the process that serves this mount, `images` about its
- * images, and `refused` with the reason of the last refused change: an errno carries no sentence.
+ * images, `partitions` about their partitions, and `refused` with the reason of the last refused change: an
+ * errno carries no sentence.
  */
 export class ControlTree {
   readonly #tree: Tree;
@@ -26,9 +36,16 @@ export class ControlTree {
 
   /**
    * @param about Lines of `daemon`.
+   * @param reread Reads partition tables again: of the image of that name, or of all.
    * @param log Called with a line for each change that is refused.
    */
-  constructor(tree: Tree, control: Control, about: string, log: (text: string) => void) {
+  constructor(
+    tree: Tree,
+    control: Control,
+    about: string,
+    reread: Reread,
+    log: (text: string) => void,
+  ) {
     this.#tree = tree;
     this.#control = control;
     this.#log = log;
@@ -38,6 +55,15 @@ export class ControlTree {
       tree.addControl(root, name, { mode: READ_ONLY, read, write: null });
     show('daemon', () => about);
     show('images', () => formatImages(control.images()));
+    tree.addControl(root, 'partitions', {
+      mode: READ_WRITE,
+      read: () => formatPartitions(control.partitions()),
+      write: (bytes, request) =>
+        this.#attempt('partitions', () => {
+          const name = unescapeName(decodeChange(bytes).trim());
+          return reread(request, name === '' ? null : name, bytes.length);
+        }),
+    });
     tree.addControl(root, 'refused', {
       mode: READ_WRITE,
       read: () => this.#lastRefused,

@@ -1,4 +1,4 @@
-import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
+import type { GroupSnapshot, ImageSnapshot, PartitionSnapshot } from '../control/control.js';
 import type { GroupFigures } from '../control/figures.js';
 import { escapeName, unescapeName } from '../control/names.js';
 import { readPairs, readSettings } from '../control/text.js';
@@ -134,6 +134,30 @@ export function parseImages(text: string): ImageSnapshot[] {
       size: Number(pairs.get('size') ?? 0),
       readOnly: pairs.get('read_only') === '1',
       passthrough: pairs.get('passthrough') === '1',
+    };
+  });
+}
+
+/** A line of `partitions` for each. */
+export function formatPartitions(partitions: readonly PartitionSnapshot[]): string {
+  const lines = partitions.map(({ name, start, size, type, label }) => {
+    const words = [`start=${start}`, `size=${size}`, `type=${type}`, `label=${escapeName(label)}`];
+    return `${escapeName(name)} ${words.join(' ')}\n`;
+  });
+  return lines.join('');
+}
+
+export function parsePartitions(text: string): PartitionSnapshot[] {
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const [name = ''] = line.split(' ');
+    const pairs = readPairs(line);
+    return {
+      name: unescapeName(name),
+      start: Number(pairs.get('start') ?? 0),
+      size: Number(pairs.get('size') ?? 0),
+      type: pairs.get('type') ?? '',
+      label: unescapeName(pairs.get('label') ?? ''),
     };
   });
 }

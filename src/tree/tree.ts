@@ -8,9 +8,10 @@ export interface ControlFile {
   read(): string;
   /**
    * Takes the bytes of one write(2): all of it or nothing. Null for a file that can only be read.
+   * @param request May be answered later, with the number of bytes; a result below -4095 says so.
    * @returns 0 or -errno.
    */
-  readonly write: ((bytes: Uint8Array) => number) | null;
+  readonly write: ((bytes: Uint8Array, request: number) => number) | null;
 }
 
 /** The actions of mkdir and rmdir in a directory. */

@@ -17,6 +17,7 @@ test('sluice info prints sizes for people and in bytes', (t) => {
     lines: [],
     snapshots: [],
     content: null,
+    table: null,
   };
   t.is(
     formatInfo(info),

@@ -43,7 +43,7 @@ const REFUSED: [string, number, string][] = [
   [
     '--no-verbose',
     2,
-    'name a command: mount, umount, info, map, stat, set, doctor; see sluice --help',
+    'name a command: mount, umount, info, map, stat, set, partitions, doctor; see sluice --help',
   ],
   ['nonsense', 2, 'nonsense: unknown command; see sluice --help'],
   ['help nonsense', 2, 'nonsense: unknown command; see sluice --help'],
@@ -236,6 +236,7 @@ test('sluice info --json is made for programs', (t) => {
     features: null,
     snapshots: [],
     content: { data: 0, compressed: 0, zero: 1_048_576, hole: 0 },
+    partitionTable: null,
     problems: [],
   });
 });

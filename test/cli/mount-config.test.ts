@@ -35,6 +35,7 @@ test('an image and a mount point get the documented defaults', (t) => {
     readOnly: false,
     growable: false,
     passthrough: [],
+    partitions: { sectorSize: null },
     direct: true,
     metadataCache: 16777216,
     cache: 'none',
@@ -68,6 +69,7 @@ test('every option reaches the configuration', (t) => {
       'data-file': ['data.bin'],
       'backing-file': ['base.img', '/srv/base.img'],
       'metadata-cache': '4M',
+      'sector-size': '4K',
       growable: true,
       passthrough: ['b', 'a', 'b'],
       cache: 'page',
@@ -113,6 +115,7 @@ test('every option reaches the configuration', (t) => {
     readOnly: true,
     growable: true,
     passthrough: ['b', 'a'],
+    partitions: { sectorSize: 4096 },
     direct: false,
     metadataCache: 4194304,
     cache: 'page',
@@ -204,4 +207,12 @@ test('--poll-us takes 0 to a second', (t) => {
   refuses(t, () => build({ 'poll-us': '1000001' }), `--poll-us 1000001: ${expected}`, 'ERANGE');
   refuses(t, () => build({ 'poll-us': '1.5' }), `--poll-us 1.5: ${expected}`);
   refuses(t, () => build({ 'poll-us': '' }), `--poll-us : ${expected}`);
+});
+
+test('partitions are shown unless the user does not want them', (t) => {
+  t.is(build({ partitions: false }).partitions, null);
+  const both = { partitions: false, 'sector-size': '512' };
+  refuses(t, () => build(both), '--sector-size: goes with partitions');
+  const text = '--sector-size 2K: expected 512 or 4096';
+  refuses(t, () => build({ 'sector-size': '2K' }), text);
 });

@@ -25,12 +25,10 @@ function setUp() {
   for (const name of ['web', String.raw`my\040disk`]) throttle.createMember(name);
   const state = { readOnly: false, passthrough: false };
   const image = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, ...state };
-  const control = new Control(
-    throttle,
-    members,
-    () => 0,
-    () => [image],
-  );
+  const control = new Control(throttle, members, () => 0, {
+    images: () => [image],
+    partitions: () => [],
+  });
   control.makeGroup('gold');
   return { throttle, control, image };
 }

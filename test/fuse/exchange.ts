@@ -77,6 +77,7 @@ export class FakeDisks implements DiskService {
       changed: { seconds: 1_700_000_002, nanoseconds: 1 },
     },
     mode: 0o640,
+    isPartition: false,
   };
   /** Result of operations on data and size. */
   answer = DEFERRED;
@@ -125,12 +126,12 @@ export class FakeDisks implements DiskService {
         return `refresh ${index}`;
       case operation.REFRESH_ALL:
         return 'refresh all';
+      case operation.CLOSE:
+        return `close ${index}`;
       default:
         throw new Error(`there is no operation ${asked}`);
     }
   }
-
-  closed(): void {}
 
   interrupt(uniqueLow: number, uniqueHigh: number): void {
     this.calls.push(`interrupt ${uniqueLow} ${uniqueHigh}`);

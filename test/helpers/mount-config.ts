@@ -13,6 +13,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     direct: true,
     cache: 'none',
     metadataCache: 16777216,
+    partitions: { sectorSize: null },
     depth: 'auto',
     transport: 'auto',
     pollUs: 50,

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { readTable } from '../../src/partitions/read-table.js';
+import { readTable, sectorSizesFor } from '../../src/partitions/read-table.js';
 import type { PartitionTable } from '../../src/partitions/table.js';
 import { makeTable, readFrom } from '../helpers/partition-tools.js';
 import { requires } from '../helpers/requires.js';
 import { MIB, tempFolder } from '../helpers/temp.js';
 
+const ANY = sectorSizesFor(null, null);
 const sfdiskTest = requires('sfdisk');
 
 const SECTOR = 512;
@@ -16,7 +17,7 @@ const ENTRY = 446;
 const EXTENDED = 4096 * SECTOR;
 
 function read(content: Uint8Array): PartitionTable | null {
-  return readFrom(content, readTable(content.length, null));
+  return readFrom(content, readTable(content.length, ANY));
 }
 
 /** A disk of 8 MiB with p1, and p2 with p5, p6 and p7 in it. */

@@ -1,19 +1,20 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { readTable } from '../../src/partitions/read-table.js';
+import { readTable, sectorSizesFor } from '../../src/partitions/read-table.js';
 import type { PartitionTable } from '../../src/partitions/table.js';
 import { makeTable, readFile, told } from '../helpers/partition-tools.js';
 import { requires } from '../helpers/requires.js';
 import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
+const ANY = sectorSizesFor(null, null);
 const sfdiskTest = requires('sfdisk');
 const sgdiskTest = requires('sgdisk', 'sfdisk');
 const partedTest = requires('parted', 'sfdisk');
 
 /** The table of a file. */
 function tableOf(path: string, bytes: number, sectorSize: number | null = null): PartitionTable {
-  return readFile(path, readTable(bytes, sectorSize))!;
+  return readFile(path, readTable(bytes, sectorSizesFor(sectorSize, null)))!;
 }
 
 /** The table of a file must be what sfdisk says, without a fault. */
@@ -101,16 +102,16 @@ partedTest('tables of parted', (t) => {
 sfdiskTest('nothing but a table is one', (t) => {
   const folder = tempFolder(t);
   const empty = sparseFile(join(folder, 'empty.img'), MIB);
-  t.is(readFile(empty, readTable(MIB, null)), null);
-  t.is(readFile(empty, readTable(511, null)), null);
-  t.is(readFile(empty, readTable(512, null)), null);
+  t.is(readFile(empty, readTable(MIB, ANY)), null);
+  t.is(readFile(empty, readTable(511, ANY)), null);
+  t.is(readFile(empty, readTable(512, ANY)), null);
   for (const [index, words] of [
     ['mkfs.ext4', '-q'],
     ['mkfs.ext4', '-q', '-b', '4096'],
   ].entries()) {
     const path = sparseFile(join(folder, `fs${index}.img`), 8 * MIB);
     execFileSync(words[0]!, [...words.slice(1), path], { stdio: 'pipe' });
-    t.is(readFile(path, readTable(8 * MIB, null)), null);
+    t.is(readFile(path, readTable(8 * MIB, ANY)), null);
   }
 });
 
@@ -137,3 +138,11 @@ for (const [scheme, commands] of Object.entries(FDISK)) {
     t.like(table, { sectorSize: 4096, problems: [], scheme });
   });
 }
+
+sfdiskTest('a block device tells the sectors of its MBR, and who mounts may', (t) => {
+  t.deepEqual(sectorSizesFor(null, 4096), { gpt: [512, 4096], mbr: 4096 });
+  t.deepEqual(sectorSizesFor(null, 512), { gpt: [512, 4096], mbr: 512 });
+  // A sector of 2048 bytes is that of a CD, which has no partitions.
+  t.deepEqual(sectorSizesFor(null, 2048), { gpt: [512, 4096], mbr: 512 });
+  t.deepEqual(sectorSizesFor(4096, 512), { gpt: [4096], mbr: 4096 });
+});

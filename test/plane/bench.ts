@@ -1,13 +1,16 @@
 import { IN_FLIGHT_MIN, Memory, REQUESTS } from '../../src/buffers/memory.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
 import { RawDriver } from '../../src/image/raw/raw-driver.js';
+import { sectorSizesFor } from '../../src/partitions/read-table.js';
 import { type Disk, type DiskConfig, diskSize, type ServedImage } from '../../src/plane/disk.js';
 import { FlushLosses } from '../../src/plane/flush-losses.js';
+import { ImagePartitions } from '../../src/plane/image-partitions.js';
 import { Members } from '../../src/plane/members.js';
 import { Plane } from '../../src/plane/plane.js';
 import { LockTable, RangeLocks } from '../../src/plane/range-locks.js';
 import { FREE, NONE } from '../../src/plane/requests.js';
 import type { Processes } from '../../src/plane/rules.js';
+import { TableNews } from '../../src/plane/table-news.js';
 import { Throttle } from '../../src/throttle/throttle.js';
 import { Tree } from '../../src/tree/tree.js';
 import {
@@ -53,6 +56,8 @@ export interface BenchOptions {
   /** Disks that show parts of the first file; missing: each file is a disk. */
   views?: readonly { start: number; length: number }[];
   config?: Partial<DiskConfig>;
+  /** Show the partitions of the first file. */
+  partitions?: boolean;
 }
 
 /** Shared by all tests of a file, because it takes much address space; this also makes leaks show. */
@@ -70,6 +75,10 @@ export class Bench {
   readonly host: FakeHost;
   readonly plane: Plane;
   readonly dispatcher: Dispatcher;
+  readonly members: Members;
+  readonly tree = new Tree();
+  /** Warnings about partition tables that are due. */
+  readonly tableNews: string[] = [];
   /** ID of the request that was sent last. The next ID is higher by 2. */
   unique = 0;
   /** Entries of `requests` that have been used. */
@@ -81,8 +90,10 @@ export class Bench {
     this.host = new FakeHost(memory, files, mode);
     const table = new LockTable();
     const members = new Members(this.throttle, NO_PROCESSES);
+    this.members = members;
     this.throttle.setDepth(depth, 0);
-    const tree = new Tree();
+    const { tree } = this;
+    const tableNews = new TableNews((text) => this.tableNews.push(text));
     const { blockDevice = false } = options;
     const status = { allocated: 0, times: timesAt(0) };
     const { readOnly = false, growable = false } = options.config ?? {};
@@ -107,6 +118,8 @@ export class Bench {
         name,
         readOnly,
         dirty: false,
+        writes: 0,
+        partitions: null,
         status: { ...status, size: 0 },
       };
     });
@@ -129,8 +142,10 @@ export class Bench {
         image,
         member: members.addImage(name),
         device: 0,
-        written: false,
-        openedAt: null,
+        partition: null,
+        opens: 0,
+        writes: 0,
+        seen: null,
       };
     });
     this.plane = new Plane({
@@ -141,7 +156,22 @@ export class Bench {
       isBeingKilled: () => this.isBeingKilled,
       members,
       warn: () => {},
+      tableNews,
     });
+    if (options.partitions === true) {
+      const sectors = sectorSizesFor(null, null);
+      const whole = this.disks[0]!;
+      const ranges = [{ offset: 0, length: 8192 }];
+      whole.image.partitions = new ImagePartitions(
+        whole,
+        { sectors, table: null, ranges, failure: '' },
+        {
+          ...{ disks: this.disks, tree, members, memory, news: tableNews },
+          slotOf: (request) => this.plane.slotOf(request),
+          now: () => this.nowNs,
+        },
+      );
+    }
     this.dispatcher = new Dispatcher({
       memory,
       disks: this.plane,

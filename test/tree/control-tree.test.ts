@@ -3,7 +3,10 @@ import { Control, type Membership } from '../../src/control/control.js';
 import { Throttle } from '../../src/throttle/throttle.js';
 import { ControlTree } from '../../src/tree/control-tree.js';
 import { type ControlNode, type DirectoryNode, Tree } from '../../src/tree/tree.js';
+import { refuse } from '../../src/util/errors.js';
 
+/** A result that comes later. */
+const LATER = -10_000;
 const ENOENT = 2;
 const EBUSY = 16;
 const EEXIST = 17;
@@ -20,15 +23,18 @@ function setUp() {
     },
     list: (group) => [...group.members],
   };
-  const control = new Control(
-    throttle,
-    members,
-    () => 0,
-    () => [],
-  );
+  const control = new Control(throttle, members, () => 0, {
+    images: () => [],
+    partitions: () => [],
+  });
   throttle.createMember('web');
   const tree = new Tree();
-  new ControlTree(tree, control, 'pid 42\n', (text) => notes.push(text));
+  const reread = (request: number, name: string | null, result: number): number => {
+    if (name === 'none') throw refuse('none: there is no such image', 'ENOENT');
+    notes.push(`reread ${request} ${name} ${result}`);
+    return LATER;
+  };
+  new ControlTree(tree, control, 'pid 42\n', reread, (text) => notes.push(text));
   const find = (path: string) =>
     path
       .split('/')
@@ -39,7 +45,7 @@ function setUp() {
   const directory = (path: string) => find(path) as DirectoryNode;
   const read = (path: string) => (find(path) as ControlNode).file.read();
   const write = (path: string, text: string) =>
-    (find(path) as ControlNode).file.write?.(new TextEncoder().encode(text));
+    (find(path) as ControlNode).file.write?.(new TextEncoder().encode(text), 7);
   const mkdir = (path: string, name: string) => directory(path).changes!.makeDirectory(name);
   const rmdir = (path: string, name: string) => directory(path).changes!.removeDirectory(name);
   return { notes, directory, read, write, mkdir, rmdir };
@@ -74,11 +80,12 @@ test('a new group has its files, which say that nothing is set', (t) => {
   for (const [name, text] of GROUP_FILES) t.is(read(`.groups/gold/${name}`), text);
 });
 
-test('only the root group has io.depth, io.cost, daemon, images and refused', (t) => {
+test('only the root group has io.depth, io.cost, daemon, images, partitions and refused', (t) => {
   const { directory, read } = setUp();
   const names = [...directory('.groups').children.keys()];
   const common = GROUP_FILES.map(([name]) => name);
-  t.deepEqual(names, [...common, 'io.depth', 'io.cost', 'daemon', 'images', 'refused']);
+  const own = ['io.depth', 'io.cost', 'daemon', 'images', 'partitions', 'refused'];
+  t.deepEqual(names, [...common, ...own]);
   t.is(read('.groups/io.cost'), 'linear\n');
   t.regex(read('.groups/io.depth'), /^auto [0-9]+\n$/);
   t.is(read('.groups/daemon'), 'pid 42\n');
@@ -201,4 +208,13 @@ test('a group is made once, below one without members, and goes when it is empty
   write('.groups/members', 'web');
   t.is(rmdir('.groups', 'gold'), 0);
   t.false(directory('.groups').children.has('gold'));
+});
+
+test('a name in `partitions` has the table of that image read again, and the answer comes then', (t) => {
+  const { write, read, notes } = setUp();
+  t.is(write('.groups/partitions', 'web\n'), LATER);
+  t.is(write('.groups/partitions', '\n'), LATER);
+  t.deepEqual(notes, ['reread 7 web 4', 'reread 7 null 1']);
+  t.is(write('.groups/partitions', 'none\n'), -ENOENT);
+  t.is(read('.groups/refused'), 'partitions: none: there is no such image\n');
 });

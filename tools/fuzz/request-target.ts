@@ -322,7 +322,10 @@ export const requests: Target = {
         { ...image, name: 'r', path: path('r.img'), format: 'raw' },
         { ...image, name: 'q', path: path('q.qcow2'), format: 'qcow2' },
       ];
-      const opened = await openDisks({ ...options, metadataCache: 0, images }, QUIET);
+      const opened = await openDisks(
+        { ...options, metadataCache: 0, partitions: null, images },
+        QUIET,
+      );
       const slots = memory.freeSlots;
       const used = memory.slots - slots;
       if (used > 0) throw new Violation(`${used} slots are in use before the start`);

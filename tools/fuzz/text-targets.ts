@@ -57,14 +57,13 @@ function makeTree(): Tree {
   const members: Members & Membership = new Members(throttle, CALLERS);
   members.addImage('disk');
   const tree = new Tree();
-  const control = new Control(
-    throttle,
-    members,
-    () => 1e9,
-    () => [],
-  );
+  const control = new Control(throttle, members, () => 1e9, {
+    images: () => [],
+    partitions: () => [],
+  });
   control.makeGroup('a');
-  new ControlTree(tree, control, 'pid=1\n', () => {});
+  const reread = (_request: number, _name: string | null, result: number): number => result;
+  new ControlTree(tree, control, 'pid=1\n', reread, () => {});
   return tree;
 }
 
@@ -82,7 +81,7 @@ function change(tree: Tree, group: string, file: string, text: string | Buffer):
   else {
     const node = directory.children.get(file);
     if (node?.kind !== 'control') return;
-    result = node.file.write?.(Buffer.from(text)) ?? 0;
+    result = node.file.write?.(Buffer.from(text), 0) ?? 0;
   }
   if (!Number.isInteger(result) || result < -4095) throw new Violation(`the result ${result}`);
   for (const { file: shown, name } of controlFiles(root)) {

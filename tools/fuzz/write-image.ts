@@ -39,6 +39,7 @@ export async function writeImage(path: string, random: Random): Promise<void> {
         growable: true,
         direct: false,
         metadataCache: 0,
+        partitions: null,
       },
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },

@@ -204,6 +204,7 @@ class Run {
       {
         ...{ readOnly, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
         passthrough: [],
+        partitions: null,
         images: this.#images.map(({ plan: { name }, path, isRaw }) => {
           const format = isRaw ? 'raw' : 'qcow2';
           return { name, path, format, backingFormats: [], snapshot: null };
