@@ -1,7 +1,8 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { mountTest } from '../helpers/requires.js';
 import { must } from '../helpers/run.js';
-import { withMount } from '../helpers/sluice-mount.js';
+import { type SluiceMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
 import { warmExerciser } from '../helpers/warm.js';
 
@@ -56,5 +57,48 @@ for (const second of [false, true]) {
       t.is(ended.code, 0, ended.stdout + ended.stderr);
     });
     await must('cmp', [image, model]);
+  });
+}
+
+/** An odd place: no block of 4096 bytes of the image is one of the partition. */
+const START = 2111;
+
+/** A disk with two partitions that are the same sectors: an MBR by its bytes, for no tool would write it. */
+function twins(path: string): string {
+  const image = sparseFile(path, 16 * MIB);
+  const entry = Buffer.alloc(16);
+  entry.writeUInt8(0x83, 4);
+  entry.writeUInt32LE(START, 8);
+  entry.writeUInt32LE((8 * MIB) / 512, 12);
+  const sector = Buffer.concat([Buffer.alloc(446), entry, entry, Buffer.alloc(32)], 512);
+  sector.writeUInt16BE(0x55aa, 510);
+  const file = openSync(image, 'r+');
+  writeSync(file, sector);
+  closeSync(file);
+  return image;
+}
+
+for (const { title, words } of [
+  { title: 'one operation at a time', words: LENGTH },
+  { title: 'eight at a time', words: ['--concurrent', '8', '--ops', '1600'] },
+]) {
+  mountTest(`two views of the same bytes agree: ${title}`, async (t) => {
+    const folder = tempFolder(t);
+    const image = twins(join(folder, 'disk.img'));
+    const model = join(folder, 'model');
+    const use = async (mount: SluiceMount): Promise<void> => {
+      const own = [
+        mount.file('disk.p1'),
+        '--second',
+        mount.file('disk.p2'),
+        '--no-mmap',
+        '--fixed',
+      ];
+      const all = [...own, '--direct-align', '1', '--save-model', model, ...words];
+      const ended = await warmExerciser(all);
+      t.is(ended.code, 0, ended.stdout + ended.stderr);
+    };
+    await withMount(t, [image], [], use, /partition table: p2 overlaps p1$/);
+    await must('cmp', ['-n', String(8 * MIB), '-i', `${START * 512}:0`, image, model]);
   });
 }

@@ -4,16 +4,18 @@ import test from 'ava';
 import { Campaign } from '../../tools/fuzz/campaign.js';
 import { Coverage } from '../../tools/fuzz/coverage.js';
 import type { Target } from '../../tools/fuzz/target.js';
-import { qemuTest } from '../formats/needs.js';
+import { requires } from '../helpers/requires.js';
 import { run } from '../helpers/run.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
+
+const fuzzTest = requires('qemu', 'sfdisk');
 
 const FUZZ = fileURLToPath(new URL('../../tools/fuzz.js', import.meta.url));
 
 /** It takes 20 s of a processor; the limit is for a machine that has much else to do. */
 const LIMIT_MS = 280_000;
 
-qemuTest('hostile bytes end in a result or a refusal: the short form of fuzz', async (t) => {
+fuzzTest('hostile bytes end in a result or a refusal: the short form of fuzz', async (t) => {
   t.timeout(LIMIT_MS + 10_000);
   const words = [FUZZ, '--short', '--seed', '1', '--folder', TMPFS, '--finds', tempFolder(t)];
   const ended = await run(process.execPath, words, { limitMs: LIMIT_MS });
@@ -22,7 +24,7 @@ qemuTest('hostile bytes end in a result or a refusal: the short form of fuzz', a
   const lines = ended.stdout.trimEnd().split('\n');
   t.deepEqual(
     lines.map((line) => line.split(':')[0]),
-    ['images', 'reads', 'requests', 'control', 'words'],
+    ['images', 'reads', 'requests', 'control', 'words', 'tables'],
   );
   for (const line of lines) t.regex(line, /: \d+ inputs, [1-9]\d* kept, .*, nothing found$/);
 });

@@ -26,6 +26,7 @@ export async function readImage(path: string, how: ChainOptions, random: Random)
     {
       ...{ readOnly: true, owner: null, mode: null, growable: false },
       ...{ direct: false, metadataCache: 0, passthrough: [] },
+      partitions: { sectorSize: null },
       images: [{ ...how, name: 'top', path }],
     },
     QUIET,
