@@ -98,6 +98,8 @@ export interface OpenImage {
   readonly methods: readonly Compression[];
   /** Plain data: `LayerConfig.metadata` for `makeLayer`. */
   readonly metadata: unknown;
+  /** What writing makes useless, as a sentence without its path; null or missing: nothing. */
+  readonly writingWarning?: string | null;
   /** Allocated ranges may be holes of the host file. Reads metadata, which may take long. */
   hasSparseData(): boolean;
   describe(): Description;

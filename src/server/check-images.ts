@@ -62,6 +62,8 @@ function checkImage(
       throw new SluiceError(`${path}: ${problem}`, 'EINVAL', EXIT_IMAGE);
     }
     if (!readOnly) file.checkWritable();
+    const { writingWarning } = top.image;
+    if (!readOnly && writingWarning) warn(`${path}: ${writingWarning}`);
     if (logFile !== null) refuseAsLog(logFile, chain);
     warnReader(chain, readOnly, warn);
     return chain;

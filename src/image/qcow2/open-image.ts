@@ -7,7 +7,7 @@ import { malformed } from '../refusal.js';
 import { type QcowLayout, smallestUnit } from './layout.js';
 import { HEADER_START_BYTES, headBytes, parseHeader } from './parse-header.js';
 import { isPreallocated } from './preallocation.js';
-import { prepareWriting } from './prepare-writing.js';
+import { lostBitmaps, prepareWriting } from './prepare-writing.js';
 import type { QcowPart, WritePart } from './read-for-writing.js';
 import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './snapshots.js';
 import { readL1 } from './tables.js';
@@ -85,6 +85,10 @@ export class QcowImage implements OpenImage {
   get metadata(): QcowMetadata {
     const { layout, l1 } = this.part;
     return { layout, l1 };
+  }
+
+  get writingWarning(): string | null {
+    return lostBitmaps(this.part);
   }
 
   hasSparseData(): boolean {

@@ -30,15 +30,19 @@ export async function prepareWriting(
 ): Promise<WritePart> {
   const { path } = file;
   checkWritable(file, part);
-  const { bitmaps } = part.layout.features;
-  if (bitmaps > 0) {
-    const count = bitmaps === 1 ? 'bitmap' : `${bitmaps} bitmaps`;
-    const what = `its ${count} for incremental backups become invalid, because it is written`;
-    report.warn(`${path}: ${what}`);
-  }
+  const warning = lostBitmaps(part);
+  if (warning !== null) report.warn(`${path}: ${warning}`);
   clearAutoclear(file, part);
   if (part.layout.features.dirty) await repair(file, part, report);
   return readForWriting(file, part);
+}
+
+/** A writer does not keep the bitmaps of QEMU up to date. A sentence about them; null if there are none. */
+export function lostBitmaps({ layout }: QcowPart): string | null {
+  const { bitmaps } = layout.features;
+  if (bitmaps === 0) return null;
+  const count = bitmaps === 1 ? 'bitmap' : `${bitmaps} bitmaps`;
+  return `its ${count} for incremental backups will not be valid any more, because it is written`;
 }
 
 /**
