@@ -1,3 +1,4 @@
+import { type MemberName, parseMember } from '../control/members.js';
 import type { MountConfig } from '../server/config.js';
 import { EXIT_MOUNT, refuse, SluiceError } from '../util/errors.js';
 
@@ -15,36 +16,37 @@ type Asked = Pick<
  * @throws SluiceError EPERM, exit code 4; others, exit code 2
  */
 export function checkPassthrough(asked: Asked, isRoot: boolean): void {
+  const { passthrough, overlay, readOnly, growable, transport, assignments } = asked;
   const names = asked.images.map((image) => image.name);
-  for (const name of asked.passthrough) {
-    const what = `--passthrough ${name}`;
+  for (const name of passthrough) {
+    const no = (why: string, errno?: string): SluiceError =>
+      refuse(`--passthrough ${name}: ${why}`, errno);
     if (!names.includes(name)) {
-      throw refuse(`${what}: no image is named "${name}"; images: ${names.join(', ')}`, 'ENOENT');
+      throw no(`no image is named "${name}"; images: ${names.join(', ')}`, 'ENOENT');
     }
-    const [errno, why] = hindrance(asked, name);
-    if (why !== null) throw refuse(`${what}: ${why}`, errno);
+    if (overlay) throw no('an overlay is not the bytes of its file; leave one out');
+    if (readOnly) {
+      const why = 'the kernel would change the access time of the file';
+      throw no(`${why}; leave it or --read-only out`, 'EROFS');
+    }
+    if (!growable) {
+      const why = 'the kernel does not stop writes past the end, so the image can grow';
+      throw no(`${why}; add --growable`);
+    }
+    if (transport === 'fuse-native') {
+      throw no('fuse-native does not know passthrough; use --transport uring', 'EOPNOTSUPP');
+    }
+    const assigned = assignments.find(({ member }) => isImage(parseMember(member), name));
+    if (assigned !== undefined) {
+      const why = 'the kernel carries out its reads and writes, so no group can have it';
+      throw no(`${why}; leave out --assign ${name}=${assigned.group || '/'}`, 'EBUSY');
+    }
     if (isRoot) continue;
-    const message = `${what}: only root may hand files to the kernel; mount as root`;
+    const message = `--passthrough ${name}: only root may hand files to the kernel; mount as root`;
     throw new SluiceError(message, 'EPERM', EXIT_MOUNT);
   }
 }
 
-function hindrance(asked: Asked, name: string): readonly [string, string | null] {
-  if (asked.overlay) return ['EINVAL', 'an overlay is not the bytes of its file; leave one out'];
-  if (asked.readOnly) {
-    const why = 'the kernel would change the access time of the file; leave it or --read-only out';
-    return ['EROFS', why];
-  }
-  if (!asked.growable) {
-    const why =
-      'the kernel does not stop writes past the end, so the image can grow; add --growable';
-    return ['EINVAL', why];
-  }
-  if (asked.transport === 'fuse-native') {
-    return ['EOPNOTSUPP', 'fuse-native does not know passthrough; use --transport uring'];
-  }
-  const assigned = asked.assignments.find(({ member }) => member === name);
-  if (assigned === undefined) return ['', null];
-  const what = `the kernel carries out its reads and writes, so no group can have it`;
-  return ['EBUSY', `${what}; leave out --assign ${name}=${assigned.group || '/'}`];
+function isImage(member: MemberName, name: string): boolean {
+  return member.kind === 'image' && member.name === name;
 }

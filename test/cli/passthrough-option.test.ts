@@ -53,3 +53,8 @@ test('other users than root are refused, in one sentence', (t) => {
   t.deepEqual([error?.errno, error?.exitCode], ['EPERM', 4]);
   t.is(error?.message, '--passthrough web: only root may hand files to the kernel; mount as root');
 });
+
+test('an assignment names the image with or without escapes', (t) => {
+  const assignments = [{ member: String.raw`w\145b`, group: 'slow' }];
+  t.is(t.throws(() => checkPassthrough(asked({ assignments }), true))?.name, 'SluiceError');
+});

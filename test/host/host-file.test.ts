@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { HostFile } from '../../src/host/host-file.js';
 import type { ServedFile } from '../../src/host/served-file.js';
 import { fcntl } from '../../src/sys/libc.js';
+import { isLocked } from '../../src/sys/ofd-locks.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { requires } from '../helpers/requires.js';
 import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
@@ -143,4 +144,27 @@ rootTest('a file that may not be read is not said to lack --read-only', (t) => {
   const answer = asNobody(path, true);
   t.regex(answer, /^EACCES .*permission/);
   t.notRegex(answer, /--read-only/);
+});
+
+test('what the kernel was given stays locked when the file is unlocked, until it is closed', (t) => {
+  const path = join(tempFolder(t), 'disk.img');
+  writeFileSync(path, pattern(4096, 1));
+  // QEMU's byte for "I write this image".
+  const isHeld = (): boolean => {
+    const fd = openSync(path, 'r');
+    const held = isLocked(fd, 101, 1);
+    closeSync(fd);
+    return held;
+  };
+  for (const isForKernel of [false, true]) {
+    const file = new HostFile(path);
+    file.lock(true);
+    file.serve({ readOnly: false, directBlock: 0 });
+    if (isForKernel) file.serveKernel();
+    t.true(isHeld());
+    file.unlock();
+    t.is(isHeld(), isForKernel);
+    file.close();
+    t.false(isHeld());
+  }
 });
