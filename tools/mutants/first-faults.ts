@@ -72,7 +72,6 @@ export const FIRST_FAULTS: readonly Mutation[] = [
         to: 'if (host + clusterBytes > 0) return',
       },
     ],
-    escapes: 'no image of runs has such clusters; test/formats/behind-end.test.ts has one',
   },
   {
     name: 'shrinking-table',
@@ -160,7 +159,8 @@ export const FIRST_FAULTS: readonly Mutation[] = [
         to: 'entries.COPIED_HIGH >>> 0;',
       },
     ],
-    escapes: 'images of runs are a few MiB; a sparse one of more than 4 GiB would show it',
+    escapes:
+      'each run copies and reads whole files, so these are a few MiB; places above 2^32 need more than 4 GiB',
   },
   {
     name: 'growing-nodes',

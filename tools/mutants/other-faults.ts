@@ -78,6 +78,8 @@ export const OTHER_FAULTS: readonly Mutation[] = [
         to: 'const last = Math.max(end, Math.floor(end / lockUnit) * lockUnit);',
       },
     ],
+    escapes:
+      'it changes nothing: the start of a lock is rounded down, so two exclusive locks that touch a unit still overlap; and of a unit in which others write in place an exclusive request changes only the blocks at its edges, which those cover whole',
   },
   {
     name: 'in-flight-kept',

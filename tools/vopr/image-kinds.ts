@@ -1,3 +1,5 @@
+import { statSync, truncateSync, writeFileSync } from 'node:fs';
+import { fillRandom } from '../exerciser/random.js';
 import type { Maker } from '../lib/image-maker.js';
 
 /** A kind of image to be written while its host may fail at any moment. */
@@ -12,6 +14,11 @@ export interface Kind {
   end?: number;
   /** The disk may grow to this many times its size. */
   growth?: number;
+  /**
+   * Its file ends before its last clusters do. On a block device it would not, and `qemu-img check` calls that
+   * an error.
+   */
+  endsEarly?: boolean;
 }
 
 const KIB = 1024;
@@ -69,12 +76,19 @@ function overlay(
   };
 }
 
+/** Bytes of which half is left when they are compressed, so that few compressed clusters share a cluster. */
+function halfNoise(length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  fillRandom(bytes, 1);
+  for (let at = 0; at < length; at += 4 * KIB) bytes.fill(0, at + 2 * KIB, at + 4 * KIB);
+  return bytes.fill(0, 300 * KIB, 500 * KIB).fill(0, 800 * KIB);
+}
+
 function compressed(title: string, options: string, clusterBytes: number): Kind {
   return {
     title,
     make(maker) {
-      maker.raw('source', 1024 * KIB);
-      maker.io('source', 'raw', 'write -P 1 0 300k', 'write -P 2 500k 300k');
+      writeFileSync(maker.path('source'), halfNoise(1024 * KIB));
       maker.img('convert', '-c', '-f', 'raw', '-O', 'qcow2', '-o', options, 'source', 'top.qcow2');
     },
     ...limits(clusterBytes),
@@ -103,6 +117,19 @@ const FULL_TABLE: Kind = {
     maker.io('top.qcow2', 'qcow2', 'write -P 1 0 1900k');
   },
   ...limits(512),
+};
+
+/** Its last clusters lie behind the end of its file, and read as zeros. */
+const BEHIND_THE_END: Kind = {
+  title: 'clusters behind the end of the file',
+  make(maker) {
+    maker.create('top.qcow2', '2M', 'cluster_size=4k');
+    maker.io('top.qcow2', 'qcow2', 'write -P 1 0 512k');
+    const path = maker.path('top.qcow2');
+    truncateSync(path, statSync(path).size - 256 * KIB);
+  },
+  ...limits(4 * KIB),
+  endsEarly: true,
 };
 
 export const KINDS: readonly Kind[] = [
@@ -143,4 +170,5 @@ export const KINDS: readonly Kind[] = [
   compressed('zlib in clusters of 4 KiB', 'cluster_size=4k', 4 * KIB),
   FULL_TABLE,
   compressed('zstd with subclusters', 'compression_type=zstd,extended_l2=on', 2 * KIB),
+  BEHIND_THE_END,
 ];

@@ -5,6 +5,7 @@ import { KINDS } from './image-kinds.js';
 
 /** Streams of random numbers; those of operations and of the host have numbers from a thousand on. */
 const SHAPE = 1;
+const LATE = 7;
 const HOST = 1000;
 const OPERATIONS = 100_000;
 const CAPACITIES = 500;
@@ -54,6 +55,9 @@ export const TEMPLATES: readonly Template[] = [
     grows: kind.growth !== undefined,
   })),
 ];
+
+/** Seeds that failed once have chosen among so many: kinds that came later are chosen by other numbers. */
+const EARLY_TEMPLATES = 35;
 
 const OPERATION_KINDS = [
   'read',
@@ -169,7 +173,7 @@ export interface Wishes {
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const random = new Random(seed, SHAPE);
-  const images = makeImages(random, wishes.template);
+  const images = makeImages(random, new Random(seed, LATE), wishes.template);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
   const count = isOne ? 1 : 1 + random.below(3);
@@ -179,16 +183,18 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   return { seed, images, sessions, judge };
 }
 
-function makeImages(random: Random, template: number | undefined): ImagePlan[] {
+function makeImages(random: Random, late: Random, template: number | undefined): ImagePlan[] {
   const many = random.oneIn(40);
   const count = many
     ? 10 + random.below(random.oneIn(4) ? 210 : 30)
     : 1 + random.below(random.oneIn(3) ? 4 : 1);
   const images: ImagePlan[] = [];
   for (let i = 0; i < count; i++) {
-    const drawn = many ? random.below(4) : random.below(TEMPLATES.length);
+    const drawn = many ? random.below(4) : random.below(EARLY_TEMPLATES);
+    const any = late.below(TEMPLATES.length);
     // Of many images most are small.
-    const number = template ?? (many && drawn === 0 && i % 8 > 0 ? 1 : drawn);
+    const early = many && drawn === 0 && i % 8 > 0 ? 1 : drawn;
+    const number = template ?? (any < EARLY_TEMPLATES || many ? early : any);
     const growable = TEMPLATES[number]!.grows && random.oneIn(2);
     const views: ImagePlan['views'] = [];
     if (!growable && number === 0 && random.oneIn(3)) {
@@ -196,7 +202,8 @@ function makeImages(random: Random, template: number | undefined): ImagePlan[] {
       views.push({ name: `i${i}.p1`, start, length: (1 + random.below(1000)) * 512 });
       if (random.oneIn(2)) views.push({ name: `i${i}.p2`, start: start + 512, length: 64 * KIB });
     }
-    const onDevice = TEMPLATES[number]!.kind !== null && !growable && random.oneIn(5);
+    const { kind } = TEMPLATES[number]!;
+    const onDevice = kind !== null && !growable && random.oneIn(5) && kind.endsEarly !== true;
     images.push({ name: `i${i}`, template: number, growable, onDevice, views });
   }
   return images;

@@ -346,7 +346,8 @@ class Run {
 
   /** qemu-img finds nothing wrong. After a sudden end clusters may have leaked, and nothing else. */
   async #judge(): Promise<void> {
-    for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
+    for (const image of this.#images) {
+      if (image.isRaw || image.template.kind?.endsEarly) continue;
       // After a failure lazy refcounts are wrong and the image says so: opening it repairs it.
       if ((readAll(image.path)[79]! & 1) !== 0) {
         const opened = await this.#open(false);
