@@ -14,10 +14,10 @@ import { MIB, TMPFS, tempFolder } from '../helpers/temp.js';
 import {
   type Exceptions,
   exceptionsOf,
-  FORMATS,
   type FormatName,
   TRANSPORTS,
   type TransportName,
+  TWO_FORMATS,
 } from './exceptions.js';
 import { ImageFile } from './image-file.js';
 
@@ -297,7 +297,7 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
 };
 
 const WAYS: Way[] = TRANSPORTS.flatMap((transport) => {
-  return FORMATS.map((format) => {
+  return TWO_FORMATS.map((format) => {
     return { transport, format, ...exceptionsOf(transport, format) };
   });
 });

@@ -84,7 +84,13 @@ const tail: Case = {
 const growth: Case = {
   title: 'a growable image grows with writes and truncate, and shrinks',
   setup: { bytes: MIB, growable: true },
-  async run(t, subject, { noShrinking, passedThrough }) {
+  async run(t, subject, { noShrinking, noGrowth, passedThrough }) {
+    if (noGrowth) {
+      t.is(await subject.write(2 * MIB, Buffer.alloc(512)), -ERRNO.ENOSPC);
+      t.is(await subject.truncate(3 * MIB), -ERRNO.EPERM);
+      t.is(await subject.size(), MIB);
+      return;
+    }
     t.is(await subject.write(2 * MIB + 100, Buffer.alloc(5000, 'z')), 5000);
     // 5100 bytes, in whole sectors
     t.is(await subject.size(), 2 * MIB + (passedThrough ? 5100 : 5120));
@@ -119,13 +125,13 @@ const punching: Case = {
   setup: { bytes: 4 * MIB },
   async run(t, subject, { noAllocate }) {
     const expected = await subject.image.content();
-    const before = statSync(subject.image.path).blocks;
+    const before = statSync(subject.image.dataPath).blocks;
     const result = await subject.allocate(PUNCH_HOLE, MIB, 2 * MIB);
     t.is(result, noAllocate ? -ERRNO.EOPNOTSUPP : 0);
     if (!noAllocate) {
       expected.fill(0, MIB, 3 * MIB);
       t.is(await subject.fsync(), 0);
-      t.true(statSync(subject.image.path).blocks <= before - 4000);
+      t.true(statSync(subject.image.dataPath).blocks <= before - 4000);
     }
     t.true((await subject.read(0, 4 * MIB)).bytes.equals(expected));
   },

@@ -6,7 +6,7 @@ import { MIB, TMPFS } from '../helpers/temp.js';
 import { ENGINES, type EngineName } from './core-engines.js';
 import { CorePlane, type Reply } from './core-plane.js';
 import { keepAlive } from './core-variant.js';
-import { FORMATS, type FormatName } from './exceptions.js';
+import { type FormatName, TWO_FORMATS } from './exceptions.js';
 import { ImageFile } from './image-file.js';
 
 // How the data plane handles waiting requests, on every engine and format, without a mount.
@@ -95,7 +95,7 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
 };
 
 for (const engine of Object.keys(ENGINES) as EngineName[]) {
-  for (const format of FORMATS) {
+  for (const format of TWO_FORMATS) {
     const qemu = format === 'qcow2' ? (['qemu'] as const) : [];
     const test = requires(...ENGINES[engine].needs, ...qemu);
     for (const [title, behaviour] of Object.entries(BEHAVIOURS)) {

@@ -6,7 +6,11 @@ import { testRules } from './rules.js';
 
 // This test needs neither root nor /dev/fuse.
 const VARIANTS = (Object.keys(ENGINES) as EngineName[]).flatMap((engine) => {
-  return FORMATS.flatMap((format) => [true, false].map((direct) => ({ engine, format, direct })));
+  return FORMATS.flatMap((format) => {
+    // What differs between the two for flat extents, raw images have too.
+    const modes = format === 'vmdk' ? [true] : [true, false];
+    return modes.map((direct) => ({ engine, format, direct }));
+  });
 });
 
 for (const { engine, format, direct } of VARIANTS) {

@@ -1,6 +1,6 @@
 /**
- * Everything that one way of serving cannot do although another can. docs/transports.md and
- * docs/qcow2.md give the reasons. The tests have no other exceptions.
+ * Everything that one way of serving cannot do although another can. docs/transports.md,
+ * docs/qcow2.md and docs/formats.md give the reasons. The tests have no other exceptions.
  */
 export interface Exceptions {
   /** lseek(2) finds no holes: everything counts as data. */
@@ -13,6 +13,8 @@ export interface Exceptions {
   passedThrough: boolean;
   /** A growable image cannot be made smaller. */
   noShrinking: boolean;
+  /** An image keeps its size in spite of --growable. */
+  noGrowth: boolean;
 }
 
 const NONE: Exceptions = {
@@ -20,11 +22,12 @@ const NONE: Exceptions = {
   noAllocate: false,
   noInterrupt: false,
   noShrinking: false,
+  noGrowth: false,
   passedThrough: false,
 };
 
 export type TransportName = 'uring' | 'fuse-native';
-export type FormatName = 'raw' | 'qcow2';
+export type FormatName = 'raw' | 'qcow2' | 'vmdk';
 
 const OF_TRANSPORT: Readonly<Record<TransportName, Partial<Exceptions>>> = {
   uring: {},
@@ -34,10 +37,14 @@ const OF_TRANSPORT: Readonly<Record<TransportName, Partial<Exceptions>>> = {
 const OF_FORMAT: Readonly<Record<FormatName, Partial<Exceptions>>> = {
   raw: {},
   qcow2: { noShrinking: true },
+  // Flat extents, which QEMU counts as data throughout.
+  vmdk: { noGrowth: true, noSeek: true },
 };
 
 export const TRANSPORTS = Object.keys(OF_TRANSPORT) as TransportName[];
 export const FORMATS = Object.keys(OF_FORMAT) as FormatName[];
+/** For rules about groups and the life of a mount, which know nothing of formats. */
+export const TWO_FORMATS: readonly FormatName[] = ['raw', 'qcow2'];
 
 /** @param transport Null: no transport, requests come straight to the plane. */
 export function exceptionsOf(transport: TransportName | null, format: FormatName): Exceptions {

@@ -12,12 +12,22 @@ export interface ImageSetup {
   sparse?: boolean;
 }
 
-/** What qemu-img has made, by what was asked of it. */
-const MADE = new Map<string, Buffer>();
+/** What qemu-img has made, by what was asked of it: the bytes of its files. */
+const MADE = new Map<string, ReadonlyMap<string, Buffer>>();
+
+/** The files that qemu-img makes of each format, the image itself first and the one with the data last. */
+const FILES: Readonly<Record<FormatName, readonly [string, ...string[]]>> = {
+  raw: ['disk.img'],
+  qcow2: ['disk.qcow2'],
+  vmdk: ['disk.vmdk', 'disk-flat.vmdk'],
+};
+const OPTIONS = { qcow2: [], vmdk: ['-o', 'subformat=monolithicFlat'] };
 
 /** An image of some format, and its contents as read by independent programs: node:fs and qemu-img. */
 export class ImageFile {
   readonly path: string;
+  /** The file that holds the data. */
+  readonly dataPath: string;
   readonly #format: FormatName;
 
   static async make(
@@ -27,25 +37,29 @@ export class ImageFile {
     base?: string,
   ): Promise<ImageFile> {
     const folder = tempFolder(t, base);
-    const raw = join(folder, 'disk.img');
-    const path = join(folder, 'disk.qcow2');
-    const key = `${setup.bytes} ${setup.sparse}`;
+    const names = FILES[format];
+    const image = new ImageFile(folder, format);
+    const key = `${format} ${setup.bytes} ${setup.sparse}`;
     const made = MADE.get(key);
-    if (format === 'qcow2' && made !== undefined) {
-      writeFileSync(path, made);
-      return new ImageFile(path, format);
+    if (made !== undefined) {
+      for (const [name, bytes] of made) writeFileSync(join(folder, name), bytes);
+      return image;
     }
+    const raw = join(folder, 'disk.img');
     if (setup.sparse === true) sparseFile(raw, setup.bytes);
     else patternFile(raw, setup.bytes);
-    if (format === 'raw') return new ImageFile(raw, format);
-    await must('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, path]);
+    if (format === 'raw') return image;
+    const words = ['convert', '-f', 'raw', '-O', format, ...OPTIONS[format]];
+    await must('qemu-img', [...words, raw, image.path]);
     rmSync(raw);
-    MADE.set(key, readFileSync(path));
-    return new ImageFile(path, format);
+    MADE.set(key, new Map(names.map((name) => [name, readFileSync(join(folder, name))])));
+    return image;
   }
 
-  private constructor(path: string, format: FormatName) {
-    this.path = path;
+  private constructor(folder: string, format: FormatName) {
+    const names = FILES[format];
+    this.path = join(folder, names[0]);
+    this.dataPath = join(folder, names.at(-1)!);
     this.#format = format;
   }
 
@@ -54,7 +68,7 @@ export class ImageFile {
     if (this.#format === 'raw') return readFileSync(this.path);
     const copy = `${this.path}.raw`;
     // -U: the daemon holds the image's locks meanwhile.
-    await must('qemu-img', ['convert', '-U', '-f', 'qcow2', '-O', 'raw', this.path, copy]);
+    await must('qemu-img', ['convert', '-U', '-f', this.#format, '-O', 'raw', this.path, copy]);
     const bytes = readFileSync(copy);
     rmSync(copy);
     return bytes;
@@ -63,6 +77,7 @@ export class ImageFile {
   /** Fails the test if the image is not sound. It must not be written meanwhile. */
   async check(t: ExecutionContext): Promise<void> {
     if (this.#format === 'raw') return;
-    t.regex(await must('qemu-img', ['check', '-f', 'qcow2', this.path]), /^No errors were found/);
+    const checked = await must('qemu-img', ['check', '-f', this.#format, this.path]);
+    t.regex(checked, /^No errors were found/);
   }
 }

@@ -20,7 +20,7 @@ function isInPairs({ transport, format, direct }: (typeof VARIANTS)[number]): bo
 for (const served of VARIANTS) {
   const { transport, format, direct } = served;
   const ring = transport === 'uring' ? (['io_uring'] as const) : [];
-  const qemu = format === 'qcow2' ? (['qemu'] as const) : [];
+  const qemu = format === 'raw' ? [] : (['qemu'] as const);
   const test = requires('fuse', 'root', ...ring, ...qemu);
   testRules(test, mountedVariant(transport, format, direct), isInPairs(served));
 }
