@@ -1,6 +1,7 @@
 import type { PartitionSnapshot } from '../control/control.js';
 import type { Partition, PartitionTable } from '../partitions/table.js';
 import { typeName } from '../partitions/type-names.js';
+import { oneLine } from '../util/one-line.js';
 import { formatSize } from '../util/units.js';
 import { type Column, formatTable } from './table.js';
 
@@ -53,7 +54,7 @@ const COLUMNS: readonly Column[] = [
 /** The partitions of a mount for people. */
 export function formatPartitions(partitions: readonly PartitionSnapshot[]): string {
   const rows = partitions.map(({ name, start, size, type, label }) => {
-    const shown = label === '' ? '' : JSON.stringify(label);
+    const shown = label === '' ? '' : oneLine(JSON.stringify(label));
     return [name, String(start), formatSize(size), typeName(type) ?? type, shown];
   });
   return formatTable(COLUMNS, rows);

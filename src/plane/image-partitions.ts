@@ -61,7 +61,8 @@ export class ImagePartitions implements ShownPartitions {
     this.#whole = whole;
     this.#sectors = sectors;
     this.#io = io;
-    this.#follow(table, ranges);
+    // The faults of the table itself were told where the image was opened.
+    this.#tell(this.#follow(table, ranges));
   }
 
   get disks(): Disk[] {
@@ -94,23 +95,25 @@ export class ImagePartitions implements ShownPartitions {
       step = reading.next(memory.bytes.slice(at, at + length));
     }
     // One that began later has seen more.
-    if (number === this.#readings) this.#follow(step.value, ranges);
+    if (number !== this.#readings) return 0;
+    const faults = step.value?.problems ?? [];
+    this.#tell([...faults, ...this.#follow(step.value, ranges)]);
     return 0;
   }
 
-  #follow(table: PartitionTable | null, ranges: readonly ByteRange[]): void {
+  /** @returns What of the table cannot be followed, as sentences. */
+  #follow(table: PartitionTable | null, ranges: readonly ByteRange[]): string[] {
     this.watch.set(ranges);
     this.#isBehind = false;
     const { size } = this.#whole.image.driver;
     const wanted = table?.partitions.filter((one) => isShown(one, size)) ?? [];
     const numbers = new Set(wanted.map(({ number }) => number));
-    const told = [...(table?.problems ?? [])];
+    const told: string[] = [];
     for (const [number, shown] of this.#shown) {
       if (!numbers.has(number) && shown.node !== null) this.#hide(shown, told);
     }
     for (const partition of wanted) this.#show(partition, told);
-    // Those of the first time are told where the image was opened.
-    if (this.#readings > 0) this.#tell(told);
+    return told;
   }
 
   #tell(faults: readonly string[]): void {

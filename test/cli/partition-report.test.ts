@@ -1,5 +1,10 @@
 import test from 'ava';
-import { tableJson, tableLines } from '../../src/cli/partition-report.js';
+import {
+  formatPartitions,
+  partitionsJson,
+  tableJson,
+  tableLines,
+} from '../../src/cli/partition-report.js';
 import type { PartitionTable } from '../../src/partitions/table.js';
 
 const TABLE: PartitionTable = {
@@ -65,4 +70,24 @@ test('a table for programs', (t) => {
       },
     ],
   });
+});
+
+test('the partitions of a mount', (t) => {
+  const root = '0FC63DAF-8483-4772-8E79-3D69D8477DE4';
+  const list = [
+    { name: 'vm.p1', start: 1048576, size: 10485760, type: root, label: 'a "b"\u009b31m' },
+    { name: 'vm.p12', start: 11534336, size: 512, type: 'ab', label: '' },
+  ];
+  t.is(
+    formatPartitions(list),
+    [
+      'PARTITION     START    SIZE  TYPE              NAME',
+      'vm.p1       1048576  10 MiB  Linux filesystem  "a \\"b\\"\\x9b31m"',
+      'vm.p12     11534336   512 B  ab',
+      '',
+    ].join('\n'),
+  );
+  t.deepEqual(partitionsJson(list.slice(1)), [
+    { name: 'vm.p12', start: 11534336, size: 512, type: 'ab', typeName: null, label: '' },
+  ]);
 });

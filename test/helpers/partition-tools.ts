@@ -39,8 +39,14 @@ export function writeTable(path: string, script: string): void {
   });
 }
 
-/** The table in the terms of our own, as sfdisk tells it. */
-export function told(path: string): Omit<PartitionTable, 'problems' | 'isHybrid' | 'isBackup'> {
+/**
+ * The table in the terms of our own, as sfdisk tells it.
+ * @param infix Between the path and the number of a partition.
+ */
+export function told(
+  path: string,
+  infix = '',
+): Omit<PartitionTable, 'problems' | 'isHybrid' | 'isBackup'> {
   const text = execFileSync('sfdisk', ['--json', path], { encoding: 'utf8', stdio: 'pipe' });
   const { label, id, sectorsize, partitions = [] } = JSON.parse(text).partitiontable as ToldTable;
   return {
@@ -49,7 +55,7 @@ export function told(path: string): Omit<PartitionTable, 'problems' | 'isHybrid'
     id,
     partitions: partitions.map((one): Partition => {
       return {
-        number: Number(one.node.slice(path.length)),
+        number: Number(one.node.slice(path.length + infix.length)),
         start: one.start * sectorsize,
         size: one.size * sectorsize,
         type: one.type,

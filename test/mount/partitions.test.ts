@@ -12,6 +12,7 @@ import { MIB, patternFile, sparseFile, TMPFS, tempFolder } from '../helpers/temp
 
 const partitionTest = requires('fuse', 'root', 'io_uring', 'sfdisk');
 const qemuTest = requires('fuse', 'root', 'io_uring', 'sfdisk', 'qemu');
+const loopTest = requires('fuse', 'root', 'io_uring', 'sfdisk', 'loop');
 const ext4Test = requires('fuse', 'root', 'io_uring', 'sfdisk', 'loop', 'e2fsprogs');
 
 const GPT = 'label: gpt\nsize=16384,name=one\nsize=8192,name=two\n';
@@ -317,4 +318,73 @@ partitionTest('sluice partitions reads tables again, and lists what is shown', a
     const why = 'partitions are not shown: mounted with --no-partitions';
     t.deepEqual([code, stderr], [1, `sluice: partitions: ${why}\n`]);
   });
+});
+
+partitionTest(
+  'with the page cache an open sees what was written through the other file',
+  async (t) => {
+    const image = noisyDisk(tempFolder(t, TMPFS), GPT);
+    const { start } = told(image).partitions[0]!;
+    await withMount(t, [image], ['--cache', 'page'], async (mount) => {
+      const write = (name: string, at: number, text: string) =>
+        must('bash', [
+          '-c',
+          `printf ${text} | dd of="$0" bs=1 seek=${at} conv=notrunc status=none`,
+          mount.file(name),
+        ]);
+      const read = (name: string, at: number) =>
+        must('dd', [`if=${mount.file(name)}`, 'bs=1', `skip=${at}`, 'count=4', 'status=none']);
+      // The kernel has the page, and its own write to it is no reason to drop it.
+      await write('disk.p1', 0, 'AAAA');
+      t.is(await read('disk.p1', 0), 'AAAA');
+      await write('disk.p1', 0, 'BBBB');
+      await write('disk', start, 'CCCC');
+      t.is(await read('disk.p1', 0), 'CCCC');
+      await write('disk', start, 'DDDD');
+      await write('disk.p1', 0, 'EEEE');
+      t.is(await read('disk', start), 'EEEE');
+    });
+  },
+);
+
+loopTest('a block device with sectors of 4096 bytes counts in them', async (t) => {
+  const folder = tempFolder(t);
+  const backing = sparseFile(join(folder, 'disk.img'), 64 * MIB);
+  const words = ['--find', '--show', '--sector-size', '4096', backing];
+  const device = (await must('losetup', words)).trim();
+  t.teardown(() => run('losetup', ['-d', device]));
+  writeTable(device, 'label: dos\nsize=2048,type=83\ntype=5\nsize=1024\n');
+  // The name of a partition's node has a p after that of a loop device.
+  const { partitions, sectorSize } = told(device, 'p');
+  t.is(sectorSize, 4096);
+  const files = partitions.filter(({ isExtended }) => !isExtended);
+  await withMount(t, [`disk=${device}`], [], async (mount) => {
+    const shown = await must('cat', [join(mount.point, '.groups/partitions')]);
+    const expected = files.map(({ number, start, size, type }) => {
+      return `disk.p${number} start=${start} size=${size} type=${type} label=\n`;
+    });
+    t.is(shown, expected.join(''));
+    t.is(expected.length, 2);
+  });
+});
+
+partitionTest('an image that is passed through shows no partitions', async (t) => {
+  const image = noisyDisk(tempFolder(t, TMPFS), GPT);
+  const other = makeTable(`${image}.other.img`, 32 * MIB, GPT);
+  const words = ['--growable', '--passthrough', 'disk'];
+  await withMount(t, [image, `other=${other}`], words, async (mount) => {
+    t.deepEqual(await listed(mount), ['disk.raw', 'other.p1.raw', 'other.p2.raw', 'other.raw']);
+    await must('cmp', [mount.file(), image]);
+  });
+});
+
+partitionTest('a partition whose name would be too long is told, and not shown', async (t) => {
+  const image = makeTable(join(tempFolder(t, TMPFS), 'disk.img'), 32 * MIB, GPT);
+  const name = 'n'.repeat(250);
+  const mount = await startMount(t, [`${name}=${image}`]);
+  t.deepEqual(await listed(mount), [`${name}.raw`]);
+  t.is((await mount.umount()).code, 0);
+  const why = (number: number) => `p${number} is not shown: its name would be too long`;
+  await mount.checkGone(t, /partition table: p1 is not shown/);
+  t.true(mount.log.includes(`${image}: partition table: ${why(1)}; ${why(2)}\n`), mount.log);
 });

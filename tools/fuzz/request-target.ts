@@ -157,13 +157,17 @@ function request(opcode: number, node: number, body: Uint8Array): Buffer {
 }
 
 /** A body of fields, each with its offset, size in bytes and value, and what comes behind it. */
-function body(bytes: number, fields: readonly [number, 4 | 8, number][], behind = ''): Buffer {
+function body(
+  bytes: number,
+  fields: readonly [number, 4 | 8, number][],
+  behind: string | Buffer = '',
+): Buffer {
   const made = Buffer.alloc(bytes);
   for (const [at, size, value] of fields) {
     if (size === 4) made.writeUInt32LE(value, at);
     else made.writeBigUInt64LE(BigInt(value), at);
   }
-  return Buffer.concat([made, Buffer.from(behind)]);
+  return Buffer.concat([made, typeof behind === 'string' ? Buffer.from(behind) : behind]);
 }
 
 const allocateBody = (offset: number, length: number, mode: number): Buffer =>
@@ -173,7 +177,7 @@ const allocateBody = (offset: number, length: number, mode: number): Buffer =>
     [24, 4, mode],
   ]);
 
-const io = (handle: number, offset: number, size: number, data = ''): Buffer =>
+const io = (handle: number, offset: number, size: number, data: string | Buffer = ''): Buffer =>
   body(
     abi.IO_IN_BYTES,
     [
@@ -209,9 +213,11 @@ function mutateFields(input: Buffer, random: Random): Buffer {
 /** Nodes of the tree with two disks and the group `a`. */
 const RAW = 2;
 const QCOW2 = 3;
-const GROUPS_NODE = 4;
-const FIRST_FILE = 5;
-const FILES = 10;
+/** The partition of the raw one. */
+const PARTITION = 4;
+const GROUPS_NODE = 5;
+const FIRST_FILE = 6;
+const FILES = 14;
 
 /** One request of each opcode, to one node. */
 function everyOpcode(node: number): Buffer {
@@ -263,6 +269,36 @@ function disk(node: number): Buffer {
   ]);
 }
 
+/** The first sector of a disk with partitions, by first sector and number of sectors. */
+function table(...places: readonly (readonly [number, number])[]): Buffer {
+  const sector = Buffer.alloc(512);
+  for (const [index, [start, sectors]] of places.entries()) {
+    const at = 446 + index * 16;
+    sector.writeUInt8(0x83, at + 4);
+    sector.writeUInt32LE(start, at + 8);
+    sector.writeUInt32LE(sectors, at + 12);
+  }
+  sector.writeUInt16LE(0xaa55, 510);
+  return sector;
+}
+
+/** Requests that change a partition table while a partition is in use. */
+function repartition(): Buffer {
+  const sync = request(abi.FSYNC, RAW, body(16, [[0, 8, 1]]));
+  const write = (sector: Buffer) => [request(abi.WRITE, RAW, io(1, 0, 512, sector)), sync];
+  return Buffer.concat([
+    ...[RAW, PARTITION].map((node) => request(abi.OPEN, node, body(8, [[0, 4, 2]]))),
+    ...write(table([16, 8], [40, 1000])),
+    request(abi.WRITE, PARTITION, io(2, 100, 6, 'sluice')),
+    ...write(table([8, 90])),
+    ...write(table()),
+    request(abi.RELEASE, PARTITION, body(24, [[0, 8, 2]])),
+    ...write(table([4, 4], [4, 4], [4, 4], [4, 4])),
+    request(abi.RELEASE, RAW, body(24, [[0, 8, 1]])),
+    ...control(FIRST_FILE + 12, '\n'),
+  ]);
+}
+
 /** Requests in the control tree. */
 function groups(): Buffer {
   return Buffer.concat([
@@ -271,6 +307,7 @@ function groups(): Buffer {
     request(abi.MKDIR, GROUPS_NODE, body(8, [], 'new\0')),
     ...control(FIRST_FILE, 'iops=10 bps=4096\n'),
     ...control(FIRST_FILE + 7, 'uid:7\n'),
+    ...control(FIRST_FILE + 7, 'r.p1\n'),
     request(abi.WRITE, RAW, io(0, 0, 9, 'some data')),
     request(abi.WRITE, QCOW2, io(0, 70_000, 9, 'some data')),
     request(abi.RMDIR, GROUPS_NODE, body(0, [], 'new\0')),
@@ -287,16 +324,26 @@ export const requests: Target = {
   longest: 64 << 10,
   fixed: false,
   seeds: () => [
-    ...[1, RAW, QCOW2, GROUPS_NODE, FIRST_FILE].map(everyOpcode),
-    ...[RAW, QCOW2].map(disk),
+    ...[1, RAW, QCOW2, PARTITION, GROUPS_NODE, FIRST_FILE].map(everyOpcode),
+    ...[RAW, QCOW2, PARTITION].map(disk),
     groups(),
+    repartition(),
     ...Array.from({ length: FILES }, (_, file) =>
       Buffer.concat(control(FIRST_FILE + file, 'max\n')),
     ),
   ],
   words: async () => {
     const numbers = Object.values(abi).filter((value) => typeof value === 'number');
-    const texts = ['rbps=1\n', 'iops=1\n', 'depth', 'uid:7\n', 'pid:7\n', 'cgroup:/build\n', 'raw'];
+    const texts = [
+      'rbps=1\n',
+      'iops=1\n',
+      'depth',
+      'uid:7\n',
+      'pid:7\n',
+      'cgroup:/build\n',
+      'raw',
+      'r.p1\n',
+    ];
     return [
       ...[...new Set(numbers)].map((value) => body(8, [[0, 8, value >>> 0]])),
       ...OPCODES.flatMap((row, opcode) =>
@@ -311,7 +358,7 @@ export const requests: Target = {
     const path = (name: string): string => join(folder, name);
     execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', path('new.qcow2'), '1M']);
     const empty = readFileSync(path('new.qcow2'));
-    const raw = Buffer.alloc(65536, 5);
+    const raw = Buffer.concat([table([8, 64]), Buffer.alloc(65024, 5)]);
     const image = { backingFormats: [], snapshot: null };
     const open = { readOnly: false, growable: true, direct: false, passthrough: [] };
     const options = { ...open, owner: null, mode: null };
@@ -323,7 +370,7 @@ export const requests: Target = {
         { ...image, name: 'q', path: path('q.qcow2'), format: 'qcow2' },
       ];
       const opened = await openDisks(
-        { ...options, metadataCache: 0, partitions: null, images },
+        { ...options, metadataCache: 0, partitions: { sectorSize: null }, images },
         QUIET,
       );
       const slots = memory.freeSlots;
