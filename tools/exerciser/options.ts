@@ -45,7 +45,8 @@ export interface CommandOptions {
 
 export const USAGE = `usage: exerciser PATH [options]      exercise one file against a model
        exerciser --mount [options]   the same on images mounted freshly: direct and not,
-                                     fixed and growable, and parallel neighbouring writes
+                                     fixed and growable, parallel neighbouring writes,
+                                     and passed through
 
   --seed N          first seed (1)            --seeds N         how many seeds (1)
   --ops N           operations a seed (20000) --size BYTES      size to begin with (8M, at most 16M)
