@@ -253,10 +253,10 @@ test('the data plane does not know that images have layers', (t) => {
   );
 });
 
-test('only the folder of qcow2 and the table of formats name it', (t) => {
+test('only the folders of qcow2 and of its first version, and the table of formats name it', (t) => {
   const found = SOURCES.filter(({ path, text }) => {
     return (
-      path !== FORMATS && folderOf(path) !== 'image/qcow2' && /qcow/i.test(withoutComments(text))
+      path !== FORMATS && !/^image\/qcow[12]\//.test(path) && /qcow/i.test(withoutComments(text))
     );
   });
   onlyThese(

@@ -183,6 +183,8 @@ export class HostFile implements OpenFile {
 
   read(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
+    // No file is that long, and Node.js does not take such an offset.
+    if (!Number.isSafeInteger(offset + length)) return bytes;
     for (let done = 0; done < length; ) {
       const got = readSync(this.descriptor, bytes, done, length - done, offset + done);
       if (got === 0) break;

@@ -1,5 +1,27 @@
 import { dirname, resolve } from 'node:path';
+import type { ReadableFile } from '../host/open-file.js';
 import { malformed, unsupported } from './refusal.js';
+
+/** Longest name of a backing file, bytes: QEMU's limit, for all of its formats. */
+const BACKING_NAME_MAX = 1023;
+
+/**
+ * The name of a backing file that is at an offset of the image itself.
+ *
+ * @param end It must end here at the latest.
+ * @throws SluiceError EINVAL, exit code 3
+ */
+export function readBackingName(
+  image: ReadableFile,
+  offset: number,
+  bytes: number,
+  end: number,
+): string {
+  if (bytes === 0 || bytes > BACKING_NAME_MAX || offset + bytes > end) {
+    throw malformed(image.path, 'the name of its backing file does not lie in the header');
+  }
+  return Buffer.from(image.read(offset, bytes)).toString();
+}
 
 /** The file that a name in an image leads to. */
 export interface BackingTarget {

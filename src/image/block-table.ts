@@ -1,11 +1,13 @@
 import type { ReadableFile } from '../host/open-file.js';
 import { formatSize, SIZE_MAX } from '../util/units.js';
+import { u64, viewOf } from './fields.js';
 import { malformed, unsupported } from './refusal.js';
 import type { ByteOrder } from './slice-cache.js';
 
 /** More entries than images of any size that is in use have; to map them all takes about a second. */
 const ENTRIES_MAX = 1 << 26;
 const BLOCK_BYTES_MAX = 1 << 30;
+const L1_TABLE_MAX = 32 << 20;
 /** A page: what most caches and devices transfer at least. */
 const SLICE_BYTES = 4096;
 
@@ -33,7 +35,7 @@ export interface BlockTable {
    * ones; Infinity: never.
    */
   groupBlocks: number;
-  /** A block that is not there is in the backing file, and else reads as zeros. */
+  /** A block that is not there is sought in a backing file; else it is a block of zeros. */
   hasBacking: boolean;
 }
 
@@ -79,4 +81,45 @@ function entriesOf(blocks: number, groupBlocks: number, hasBacking: boolean): nu
   if (blocks === 0 || groupBlocks === Number.POSITIVE_INFINITY) return blocks;
   const groups = Math.ceil(blocks / groupBlocks);
   return hasBacking ? groups * (groupBlocks + 1) : blocks + groups - 1;
+}
+
+/** What a header tells of the tables of an image that has a table of their places, the L1 table. */
+export interface TablesFields
+  extends Pick<BlockTable, 'size' | 'blockBytes' | 'tableEntries' | 'order'> {
+  /** Of the L1 table. */
+  offset: number;
+  /** The places of tables are multiples of it. */
+  alignment: number;
+}
+
+/**
+ * The tables of an image, with entries of 64 bits like those of the L1 table. That is read as far as the size needs
+ * it and the file has it, so a header that claims a large one takes no memory.
+ *
+ * @throws SluiceError exit code 3: EINVAL for an L1 table that is not there, ENOTSUP for one that is too large
+ */
+export function readTables(file: ReadableFile, fields: TablesFields): BlockTable {
+  const { path } = file;
+  const { offset, alignment, ...more } = fields;
+  const { size, blockBytes, tableEntries, order } = fields;
+  const needed = Math.ceil(size / (tableEntries * blockBytes));
+  if (needed * 8 > L1_TABLE_MAX) throw unsupported(path, 'its L1 table is above 32 MiB');
+  if (offset === NO_TABLE || (needed > 0 && offset >= file.size)) {
+    throw malformed(path, 'its L1 table does not lie in the file');
+  }
+  const entries = Math.min(needed, Math.floor((file.size - offset) / 8));
+  const view = viewOf(file.read(offset, entries * 8));
+  const tables = new Float64Array(entries);
+  for (let index = 0; index < entries; index++) {
+    const place = u64(view, index * 8, order === 'little-endian');
+    tables[index] = place % alignment === 0 && place <= SIZE_MAX ? place : BROKEN_TABLE;
+  }
+  return {
+    ...more,
+    tables,
+    entryBytes: 8,
+    sliceBytes: Math.min(SLICE_BYTES, tableEntries * 8),
+    groupBlocks: Number.POSITIVE_INFINITY,
+    hasBacking: true,
+  };
 }

@@ -1,5 +1,8 @@
 import type { Format } from './format.js';
+import { parallels } from './parallels/format.js';
+import { qcow1 } from './qcow1/format.js';
 import { qcow2 } from './qcow2/format.js';
+import { qed } from './qed/format.js';
 import { raw } from './raw/format.js';
 import { vdi } from './vdi/format.js';
 import { vhd } from './vhd/format.js';
@@ -7,7 +10,7 @@ import { vhdx } from './vhdx/format.js';
 import { vmdk } from './vmdk/format.js';
 
 /** The formats that can be mounted, the fallback first. */
-const FORMATS: Format[] = [raw, qcow2, vmdk, vhd, vhdx, vdi];
+const FORMATS: Format[] = [raw, qcow2, vmdk, vhd, vhdx, vdi, parallels, qcow1, qed];
 
 /** All formats. A file that looks like none of the others is of the first one. */
 export function formats(): readonly Format[] {

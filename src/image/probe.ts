@@ -26,9 +26,6 @@ interface Signature {
 
 /** Sources: block/*.c of QEMU; EWF, as EnCase writes it: documentation of libewf. */
 const FOREIGN: readonly Signature[] = [
-  { format: 'parallels', offset: 0, text: 'WithoutFreeSpace' },
-  { format: 'parallels', offset: 0, text: 'WithouFreSpacExt' },
-  { format: 'qed', offset: 0, text: 'QED\0' },
   { format: 'bochs', offset: 0, text: 'Bochs Virtual HD Image' },
   { format: 'ewf', offset: 0, text: 'EVF\t\r\n\xff\0' },
 ];

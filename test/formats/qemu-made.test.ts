@@ -25,6 +25,8 @@ interface Made {
   largest: number;
   /** qemu-img map knows nothing of this format but that all of it is data. */
   mapsNothing?: boolean;
+  /** qemu-img map takes minutes for a large image, or fails an assertion. */
+  mapsNoLarge?: boolean;
 }
 
 const FORMATS: readonly Made[] = [
@@ -35,6 +37,18 @@ const FORMATS: readonly Made[] = [
   {
     ...{ format: 'vhdx', blockBytes: 8 * MIB, largest: 2048 * GIB, mapsNothing: true },
     options: ['', 'subformat=fixed', 'block_size=1M', 'block_size=256M,log_size=2M'],
+  },
+  {
+    ...{ format: 'parallels', blockBytes: MIB, largest: 2048 * GIB, mapsNoLarge: true },
+    options: ['', 'cluster_size=64k'],
+  },
+  {
+    ...{ format: 'qcow', blockBytes: 4096, largest: 2048 * GIB, mapsNoLarge: true },
+    options: [''],
+  },
+  {
+    ...{ format: 'qed', blockBytes: 65536, largest: 2048 * GIB },
+    options: ['', 'cluster_size=4k,table_size=2', 'cluster_size=1M,table_size=16'],
   },
   { format: 'vdi', options: ['', 'static=on'], blockBytes: MIB, largest: 2048 * GIB },
 ];
@@ -109,8 +123,8 @@ for (const made of FORMATS) {
           whole.subarray(from, end).some((byte) => byte !== 0);
         await checkMap(t, made, image, isData);
       }
-      // QEMU itself cannot make an empty VHDX image of large blocks.
-      if (option.includes('256M')) return;
+      // QEMU itself cannot make an empty VHDX image of large blocks, or an empty qcow image.
+      if (option.includes('256M') || format === 'qcow') return;
       const empty = make(maker, made, option, 0);
       t.is((await readImage(empty, { format })).length, 0);
       t.deepEqual(mapOfImage(empty, { format }), []);
@@ -123,7 +137,15 @@ for (const made of FORMATS) {
     const end = largest - 10 * MIB;
     maker.io(image, qemu, `write -P 7 ${end} 100k`, `write -P 8 ${largest / 2 + 4096} 8k`);
     const written = [1, largest / 2 + 4096, end];
-    await checkMap(t, made, image, (from, to) => written.some((at) => from <= at && at < to));
+    if (made.mapsNoLarge === true) {
+      const data = mapOfImage(image, { format }).filter((entry) => entry.data);
+      for (const at of written) {
+        t.true(data.some(({ start, length }) => start <= at && at < start + length));
+      }
+      t.true(data.reduce((sum, { length }) => sum + length, 0) < 16 * MIB);
+    } else {
+      await checkMap(t, made, image, (from, to) => written.some((at) => from <= at && at < to));
+    }
     const part = await readImage(image, { from: end - 512, length: 1024 });
     sameBytes(t, part, Buffer.concat([Buffer.alloc(512), Buffer.alloc(512, 7)]));
   });

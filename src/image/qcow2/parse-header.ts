@@ -1,3 +1,4 @@
+import { viewOf } from '../fields.js';
 import type { Compression } from '../inflate-calls.js';
 import { malformed, unsupported } from '../refusal.js';
 import * as abi from './abi.js';
@@ -29,11 +30,14 @@ interface Basics {
   autoclear: bigint;
 }
 
-/** True if the bytes begin like a qcow2 image of any version. */
+/** True if the bytes begin like a qcow2 image of any version but 1, which is another format. */
 export function isQcow(head: Uint8Array): boolean {
-  if (head.length < 4) return false;
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-  return view.getUint32(0) === abi.MAGIC;
+  const isFirst = head.length >= 8 && viewOf(head).getUint32(abi.HEADER_VERSION) === 1;
+  return hasMagic(head) && !isFirst;
+}
+
+function hasMagic(head: Uint8Array): boolean {
+  return head.length >= 4 && viewOf(head).getUint32(0) === abi.MAGIC;
 }
 
 /**
@@ -44,7 +48,7 @@ export function isQcow(head: Uint8Array): boolean {
  * @throws SluiceError exit code 3: EINVAL for a broken header, ENOTSUP for an unsupported feature
  */
 export function parseHeader(path: string, head: Uint8Array): QcowLayout {
-  if (!isQcow(head)) throw malformed(path, 'not a qcow2 image');
+  if (!hasMagic(head)) throw malformed(path, 'not a qcow2 image');
   const padded = head.length >= abi.HEADER_V3_BYTES + 8 ? head : pad(head);
   const view = new DataView(padded.buffer, padded.byteOffset, padded.byteLength);
   const basics = readBasics(path, view, head.length);

@@ -1,9 +1,9 @@
 import { BlockLayer, type EntryRule, HOLE, INVALID } from '../block-layer.js';
 import type { BlockTable } from '../block-table.js';
+import { FlatLayer } from '../flat-layer.js';
 import type { Format } from '../format.js';
 import { cutAtSectors, type SectorBits } from '../sector-bitmap.js';
 import { DYNAMIC_HEADER_BYTES } from './dynamic-header.js';
-import { FixedLayer } from './fixed-layer.js';
 import { FOOTER_BYTES, isVhd } from './footer.js';
 import { openVhd, type VhdMetadata } from './open-image.js';
 
@@ -22,7 +22,7 @@ export const vhd: Format = {
   hasMetadata: true,
   makeLayer: ({ metadata }, [file], io) => {
     const { size, dynamic } = metadata as VhdMetadata;
-    if (dynamic === null) return new FixedLayer(file!, size);
+    if (dynamic === null) return new FlatLayer(file!, 0, size);
     const { table, bitmapBytes } = dynamic;
     const bitmapSlices = bitmapBytes / table.sliceBytes;
     const rule = ruleOf(table, bitmapBytes);

@@ -1,0 +1,74 @@
+import type { HostFile } from '../../host/host-file.js';
+import { formatSize } from '../../util/units.js';
+import { type BlockTable, oneTable } from '../block-table.js';
+import { u64, viewOf } from '../fields.js';
+import type { OpenHow, OpenImage } from '../format.js';
+import { malformed, notWritable, refuseSnapshot, unsupported } from '../refusal.js';
+
+// QEMU: docs/interop/parallels.txt. Numbers are little-endian.
+
+const HEADER_BYTES = 64;
+/** Entries of the table are sectors, and a disk has less than 2^32 of them. */
+const OLD_SIGNATURE = 'WithoutFreeSpace';
+/** Entries are clusters. */
+const SIGNATURE = 'WithouFreSpacExt';
+/** Where the header says whether the image is open for writing. */
+const IN_USE = 0x746f6e59;
+
+/** The metadata of a layer, as `LayerConfig` has it. */
+export interface ParallelsMetadata {
+  table: BlockTable;
+  /** Bytes of the file that an entry of 1 stands for. */
+  entryUnit: number;
+}
+
+export function isParallels(head: Uint8Array): boolean {
+  return [OLD_SIGNATURE, SIGNATURE].includes(signatureOf(head));
+}
+
+function signatureOf(head: Uint8Array): string {
+  return Buffer.from(head.subarray(0, SIGNATURE.length)).toString('latin1');
+}
+
+/** See `Format.open`. */
+export function openParallels(file: HostFile, { snapshot }: OpenHow): OpenImage {
+  const { path } = file;
+  refuseSnapshot(path, snapshot, 'a Parallels image');
+  const head = file.read(0, HEADER_BYTES);
+  if (!isParallels(head) || file.size < HEADER_BYTES) {
+    throw malformed(path, 'not a Parallels image');
+  }
+  const view = viewOf(head);
+  const version = view.getUint32(16, true);
+  if (version !== 2) throw unsupported(path, `Parallels version ${version}; only version 2 is`);
+  const isOld = signatureOf(head) === OLD_SIGNATURE;
+  const blockBytes = view.getUint32(28, true) * 512;
+  const sectors = isOld ? view.getUint32(36, true) : u64(view, 36, true);
+  const size = sectors * 512;
+  const table = oneTable(file, {
+    ...{ size, blockBytes, order: 'little-endian', hasBacking: true },
+    ...{ offset: HEADER_BYTES, entries: view.getUint32(32, true) },
+  });
+  const inUse = view.getUint32(44, true) === IN_USE;
+  const kind = isOld ? 'entries in sectors' : 'entries in clusters';
+  return {
+    size,
+    backing: null,
+    dataFiles: [],
+    // The table begins within a sector.
+    unitBytes: 1,
+    canGrow: false,
+    methods: [],
+    metadata: { table, entryUnit: isOld ? 512 : blockBytes } satisfies ParallelsMetadata,
+    hasSparseData: () => false,
+    describe: () => ({
+      features: { clusterSize: blockBytes, extended: !isOld, inUse },
+      lines: [['features', `${formatSize(blockBytes)} clusters, ${kind}`]],
+      snapshots: [],
+      problems: inUse ? ['it was not closed; some clusters may be in no use'] : [],
+    }),
+    prepareWriting: async () => {
+      throw notWritable(path, 'a Parallels image');
+    },
+  };
+}
