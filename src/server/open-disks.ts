@@ -171,6 +171,8 @@ export function largestBlock(
   growable: boolean,
 ): number {
   const { file, image } = layers[0]!;
+  // A table that begins within a sector cannot be read.
+  if (layers.some((layer) => layer.image.unitBytes < SECTOR_BYTES)) return 0;
   if (layers.some((layer) => layer.image.unitBytes < LARGEST_BLOCK)) {
     return readOnly || image.unitBytes >= LARGEST_BLOCK ? SECTOR_BYTES : 0;
   }

@@ -18,7 +18,8 @@ const BLOCK_SIZE_AT = 376;
 const BLOCK_EXTRA_AT = 380;
 const BLOCKS_AT = 384;
 const ID_AT = 392;
-const CHANGE_ID_AT = 408;
+/** Place of the UUID that becomes another one when the image is changed. */
+export const CHANGE_ID_AT = 408;
 const PARENT_ID_AT = 424;
 const PARENT_CHANGE_ID_AT = 440;
 

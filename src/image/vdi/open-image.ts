@@ -1,22 +1,33 @@
+import { randomUUID } from 'node:crypto';
 import type { HostFile } from '../../host/host-file.js';
 import { formatSize } from '../../util/units.js';
 import { HOLE, ZEROS } from '../block-layer.js';
 import { type BlockTable, oneTable } from '../block-table.js';
+import type { NewContentId } from '../content-id.js';
 import { roundUpToSector } from '../extent.js';
-import { NO_UUID } from '../fields.js';
+import { NO_UUID, viewOf } from '../fields.js';
 import type { BackingName, OpenHow, OpenImage } from '../format.js';
 import { notWritable, refuseSnapshot } from '../refusal.js';
-import { parseVdiHeader, VDI_HEADER_BYTES, type VdiHeader } from './header.js';
+import { CHANGE_ID_AT, parseVdiHeader, VDI_HEADER_BYTES, type VdiHeader } from './header.js';
 
 /** The metadata of a layer, as `LayerConfig` has it. */
 export interface VdiMetadata {
   table: BlockTable;
   header: VdiHeader;
+  /** All blocks are there, in their order: that is known of an image that is written. */
+  isFlat: boolean;
+}
+
+/** What writing a static image needs. Plain data. */
+export interface VdiWriting {
+  contentId: NewContentId;
 }
 
 /** A number in the map from which on there is no block. */
 const FREE = 0xffffffff;
 const ZERO_BLOCK = 0xfffffffe;
+/** Entries of the map that are read at a time. */
+const PIECE_ENTRIES = 1 << 18;
 
 /** See `Format.open`. */
 export function openVdi(file: HostFile, { snapshot }: OpenHow): OpenImage {
@@ -33,15 +44,18 @@ export function openVdi(file: HostFile, { snapshot }: OpenHow): OpenImage {
     entries: header.blocks,
     hasBacking: type === 'differencing',
   });
+  let isFlat = false;
   return {
     size,
     backing: backingOf(header),
     identities: [id, changed(id, changeId)],
     dataFiles: [],
-    unitBytes: 512,
+    unitBytes: header.mapOffset % 512 === 0 ? 512 : 1,
     canGrow: false,
     methods: [],
-    metadata: { table, header } satisfies VdiMetadata,
+    get metadata(): VdiMetadata {
+      return { table, header, isFlat };
+    },
     hasSparseData: () => type === 'static',
     describe: () => ({
       features: { type, blockSize: blockBytes, uuid: id },
@@ -49,10 +63,34 @@ export function openVdi(file: HostFile, { snapshot }: OpenHow): OpenImage {
       snapshots: [],
       problems: [],
     }),
-    prepareWriting: async () => {
-      throw notWritable(path, `a ${type} VDI image`);
+    prepareWriting: async (): Promise<VdiWriting> => {
+      if (type !== 'static') throw notWritable(path, `a ${type} VDI image`);
+      if (!isInOrder(file, table, header)) {
+        throw notWritable(
+          path,
+          'a static VDI image that lacks blocks, or has them in another order,',
+        );
+      }
+      isFlat = true;
+      const text = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('latin1');
+      return { contentId: { offset: CHANGE_ID_AT, text } };
     },
   };
+}
+
+/** Does the file have all blocks, one behind the other? */
+function isInOrder(file: HostFile, { size }: BlockTable, header: VdiHeader): boolean {
+  const { mapOffset, dataOffset, blockBytes } = header;
+  if (dataOffset + size > file.size) return false;
+  const blocks = Math.ceil(size / blockBytes);
+  for (let from = 0; from < blocks; from += PIECE_ENTRIES) {
+    const count = Math.min(PIECE_ENTRIES, blocks - from);
+    const view = viewOf(file.read(mapOffset + from * 4, count * 4));
+    for (let index = 0; index < count; index++) {
+      if (view.getUint32(index * 4, true) !== from + index) return false;
+    }
+  }
+  return true;
 }
 
 /** VirtualBox keeps the place of the image below outside the image. */

@@ -2,6 +2,7 @@ import { BlockLayer, type EntryRule, HOLE, INVALID } from '../block-layer.js';
 import type { BlockTable } from '../block-table.js';
 import { FlatLayer } from '../flat-layer.js';
 import type { Format } from '../format.js';
+import { InPlaceWriter } from '../in-place-writer.js';
 import { cutAtSectors, type SectorBits } from '../sector-bitmap.js';
 import { DYNAMIC_HEADER_BYTES } from './dynamic-header.js';
 import { FOOTER_BYTES, isVhd } from './footer.js';
@@ -28,6 +29,7 @@ export const vhd: Format = {
     const rule = ruleOf(table, bitmapBytes);
     return new BlockLayer(table, rule, file!, io, { more: table.tableEntries * bitmapSlices });
   },
+  makeWriter: (layers, _config, _file, io) => new InPlaceWriter(layers, io),
 };
 
 /** An entry is the sector where the bitmap of the block begins, which the block follows. */

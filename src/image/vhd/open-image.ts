@@ -33,7 +33,7 @@ export function openVhd(file: HostFile, { snapshot }: OpenHow): OpenImage {
     backing: parent && { names: parent.names, format: 'vhd', identities: [parent.id] },
     identities: [id],
     dataFiles: [],
-    unitBytes: type === 'fixed' ? Number.POSITIVE_INFINITY : 512,
+    unitBytes: unitOf(header),
     canGrow: false,
     methods: [],
     metadata: { size, dynamic: header } satisfies VhdMetadata,
@@ -45,7 +45,14 @@ export function openVhd(file: HostFile, { snapshot }: OpenHow): OpenImage {
       problems: isCopy ? ['its footer is broken; the copy at the beginning is used'] : [],
     }),
     prepareWriting: async () => {
-      throw notWritable(path, `a ${type} VHD image`);
+      if (type !== 'fixed') throw notWritable(path, `a ${type} VHD image`);
+      return {};
     },
   };
+}
+
+/** Blocks, bitmaps and usually the table begin at a sector. */
+function unitOf(header: DynamicHeader | null): number {
+  if (header === null) return Number.POSITIVE_INFINITY;
+  return header.table.tables[0]! % 512 === 0 ? 512 : 1;
 }

@@ -1,7 +1,7 @@
+import { writeContentId } from '../content-id.js';
 import type { Format } from '../format.js';
 import { InPlaceWriter } from '../in-place-writer.js';
 import { makeSliceCache } from '../slice-cache.js';
-import { writeContentId } from './content-id.js';
 import { isDescriptor } from './descriptor.js';
 import { openVmdk } from './open-image.js';
 import type { VmdkMetadata, VmdkWriting } from './pieces.js';

@@ -1,11 +1,12 @@
 import type { HostFile } from '../../host/host-file.js';
 import { formatSize } from '../../util/units.js';
+import type { NewContentId } from '../content-id.js';
 import { roundUpToSector } from '../extent.js';
 import type { BackingName, Description, OpenHow, OpenImage } from '../format.js';
 import type { Compression } from '../inflate-calls.js';
 import { malformed, notWritable, unsupported } from '../refusal.js';
 import { VMDK_SECTOR_BYTES } from './abi.js';
-import { type NewContentId, renewed } from './content-id.js';
+import { renewed } from './content-id.js';
 import {
   DESCRIPTOR_BYTES_MAX,
   type Descriptor,

@@ -1,4 +1,4 @@
-import type { NewContentId } from './content-id.js';
+import type { NewContentId } from '../content-id.js';
 import type { SparseLayout } from './sparse-header.js';
 
 /** The metadata of a layer, as `LayerConfig` has it. */

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { describeImage } from '../../../src/image/describe.js';
+import { openChain } from '../../../src/image/open-chain.js';
 import { mapOfImage, readImage } from '../../helpers/read-image.js';
 import { sameBytes } from '../../helpers/same-bytes.js';
 import { pattern, TMPFS, tempFolder } from '../../helpers/temp.js';
@@ -92,4 +93,25 @@ test('a parent that has changed since, or is not there, is not taken', async (t)
     const expected = 'parentId' in fields ? new RegExp(why.source.replace('1111', '1414')) : why;
     t.regex(problems[0]!, expected);
   }
+});
+
+test('a static image is written only if all blocks are there, in their order', async (t) => {
+  const path = join(tempFolder(t, TMPFS), 'vm.vdi');
+  const blocks = [pattern(BLOCK, 1), pattern(BLOCK, 2)];
+  const prepare = async (type: number, map: number[], count = 2): Promise<unknown> => {
+    makeVdi(path, { type }, map, blocks.slice(0, count));
+    const { layers, close } = openChain(path, AUTO);
+    try {
+      return await layers[0]!.image.prepareWriting!({ info() {}, warn() {} });
+    } finally {
+      close();
+    }
+  };
+  t.like(await prepare(2, [0, 1]), { contentId: { offset: 408 } });
+  const order =
+    /a static VDI image that lacks blocks, or has them in another order, cannot be written/;
+  await t.throwsAsync(prepare(2, [1, 0]), { message: order });
+  await t.throwsAsync(prepare(2, [0, 0xffffffff]), { message: order });
+  await t.throwsAsync(prepare(2, [0, 1], 1), { message: order });
+  await t.throwsAsync(prepare(1, [0, 1]), { message: /a dynamic VDI image cannot be written/ });
 });
