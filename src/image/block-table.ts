@@ -107,7 +107,8 @@ export function readTables(file: ReadableFile, fields: TablesFields): BlockTable
   if (offset === NO_TABLE || (needed > 0 && offset >= file.size)) {
     throw malformed(path, 'its L1 table does not lie in the file');
   }
-  const entries = Math.min(needed, Math.floor((file.size - offset) / 8));
+  const inFile = Math.floor(Math.max(0, file.size - offset) / 8);
+  const entries = Math.min(needed, inFile);
   const view = viewOf(file.read(offset, entries * 8));
   const tables = new Float64Array(entries);
   for (let index = 0; index < entries; index++) {

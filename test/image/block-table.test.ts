@@ -1,5 +1,11 @@
 import test from 'ava';
-import { oneTable, type TableFields } from '../../src/image/block-table.js';
+import {
+  BROKEN_TABLE,
+  oneTable,
+  readTables,
+  type TableFields,
+  type TablesFields,
+} from '../../src/image/block-table.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 const FILE = { path: '/image', size: 10_000, read: () => new Uint8Array() };
@@ -48,4 +54,40 @@ test('a table that does not fit is refused', (t) => {
     t.is(refusal({ blockBytes }), `3 blocks of ${told} are not supported`);
   }
   t.is(refusal({ size: 2 ** 40 }), '3 it has 2147483648 blocks; 2^26 are possible');
+});
+
+/** A file of 20 bytes before an L1 table with these entries. */
+function withL1(...entries: bigint[]) {
+  const bytes = Buffer.alloc(20 + entries.length * 8);
+  for (const [index, entry] of entries.entries()) bytes.writeBigUInt64BE(entry, 20 + index * 8);
+  const read = (offset: number, length: number) => {
+    const part = Buffer.alloc(length);
+    bytes.subarray(offset, offset + length).copy(part);
+    return part;
+  };
+  return { path: '/image', size: bytes.length, read };
+}
+
+const TABLES: TablesFields = {
+  ...{ size: 4 * 64 * 512, blockBytes: 512, tableEntries: 64, order: 'big-endian' },
+  ...{ offset: 20, alignment: 512 },
+};
+
+test('tables that an L1 table lists, as far as the size needs them and the file has them', (t) => {
+  const all = withL1(1024n, 0n, 1025n, 2n ** 60n, 4096n);
+  const { tables, sliceBytes } = readTables(all, TABLES);
+  t.deepEqual([...tables], [1024, 0, BROKEN_TABLE, BROKEN_TABLE]);
+  t.is(sliceBytes, 512);
+  t.deepEqual([...readTables(withL1(1024n), { ...TABLES, size: 2 ** 30 }).tables], [1024]);
+  // An empty disk needs none, wherever the header says that the L1 table is.
+  t.is(readTables(all, { ...TABLES, size: 0, offset: 2 ** 60 }).tables.length, 0);
+});
+
+test('an L1 table that is not there or too large is refused', (t) => {
+  const told = (fields: Partial<TablesFields>) => {
+    return t.throws(() => readTables(withL1(0n), { ...TABLES, ...fields }))?.message;
+  };
+  t.is(told({ offset: 0 }), '/image: its L1 table does not lie in the file');
+  t.is(told({ offset: 28 }), '/image: its L1 table does not lie in the file');
+  t.is(told({ size: 2 ** 50 }), '/image: its L1 table is above 32 MiB');
 });

@@ -53,7 +53,7 @@ function fields(): Buffer[] {
 /** Images of every format: probed, described, mapped, opened for writing, and written to. */
 export const images: Target = {
   name: 'images',
-  about: 'images of all formats: probe, describe, open, map, write, flush',
+  about: 'images, raw and qcow2: probe, describe, open, map, write, flush',
   batch: 1,
   each: 2000,
   short: 220,

@@ -16,6 +16,7 @@ import {
   streamExtent,
   vmfsExtent,
 } from '../lib/vmdk-maker.js';
+import { mutateFields } from './header-fields.js';
 import { readImage } from './read-image.js';
 import type { Target } from './target.js';
 
@@ -136,7 +137,7 @@ export const reads: Target = {
   batch: 1,
   each: 2000,
   short: 250,
-  longest: 1 << 20,
+  longest: 6 << 20,
   fixed: true,
   seeds: (folder) => makeSeeds(folder),
   words: async () => [
@@ -145,6 +146,7 @@ export const reads: Target = {
       Buffer.from(text),
     ),
   ],
+  mutate: mutateFields,
   prepare: (folder) => {
     const path = join(folder, 'input.vmdk');
     makeNeighbours(folder);
