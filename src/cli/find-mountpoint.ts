@@ -5,17 +5,8 @@ import { readMountTable, topMount } from '../sys/mount-table.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { absolutePath } from './working-directory.js';
 
-/** Resolves symbolic links in all but the last part of a path, which may be a dead mount. */
-function resolveParent(path: string): string {
-  try {
-    return join(realpathSync.native(dirname(path)), basename(path));
-  } catch {
-    return path;
-  }
-}
-
 /** Resolves all symbolic links; returns the path itself if that fails, as on a dead mount. */
-function resolveFully(path: string): string {
+function resolved(path: string): string {
   try {
     return realpathSync.native(path);
   } catch {
@@ -33,8 +24,14 @@ function resolveFully(path: string): string {
 export function findMountpoint(argument: string, directory: string): string {
   const path = absolutePath('the mount point', argument, directory);
   const table = readMountTable();
-  for (const attempt of [() => path, resolveParent, resolveFully]) {
-    const candidate = attempt(path);
+  const candidates = [
+    () => path,
+    // The last part may be a dead mount, which cannot be resolved.
+    () => join(resolved(dirname(path)), basename(path)),
+    () => resolved(path),
+  ];
+  for (const attempt of candidates) {
+    const candidate = attempt();
     const mount = topMount(table, candidate);
     if (mount === null) continue;
     if (mount.type === FUSE_TYPE) return candidate;

@@ -46,10 +46,6 @@ export function parseAssignOption(text: string): Assignment {
   return { member, group: groupPath(group) };
 }
 
-function list(names: readonly string[], none: string): string {
-  return names.length === 0 ? none : names.join(', ');
-}
-
 /** Is it the name of an image, or may it be that of a partition? Nobody has read the tables yet. */
 function isNamed(name: string, images: readonly string[], hasPartitions: boolean): boolean {
   const image = hasPartitions ? name.replace(/\.p[1-9][0-9]*$/, '') : name;
@@ -68,10 +64,11 @@ export function checkAssignments(
     const what = `--assign ${member}=${group || '/'}`;
     const name = parseMember(member);
     if (name.kind === 'image' && !isNamed(name.name, images, hasPartitions)) {
-      throw refuse(`${what}: no image is named "${name.name}"; images: ${list(images, 'none')}`);
+      const known = images.join(', ');
+      throw refuse(`${what}: no image is named "${name.name}"; images: ${known}`);
     }
     if (group !== '' && !groups.includes(group)) {
-      const known = list(groups, 'none; give one with --group');
+      const known = groups.join(', ') || 'none; give one with --group';
       throw refuse(`${what}: there is no group "${group}"; groups: ${known}`, 'ENOENT');
     }
     const child = groups.find((path) => path.startsWith(`${group}/`));

@@ -20,18 +20,14 @@ export function defaultName(path: string): string {
   return dot > 0 ? base.slice(0, dot) : base;
 }
 
-/** Control characters would break the lines of `io.stat` and `members`. */
-function hasControlCharacter(text: string): boolean {
-  return /\p{Cc}/u.test(text);
-}
-
 function checkName(name: string, argument: string, image: string): void {
   const shown = JSON.stringify(name);
   if (name === '') throw refuse(`${argument}: the name before "=" is empty`);
   if (name.startsWith('.')) {
     throw refuse(`${argument}: the name ${shown} begins with a dot; write NAME=${image}`);
   }
-  if (hasControlCharacter(name)) {
+  // They would break the lines of `io.stat` and `members`.
+  if (/\p{Cc}/u.test(name)) {
     throw refuse(`${shown}: control characters cannot be part of a name; write NAME=IMAGE`);
   }
   // U+FFFD stands for bytes that are no UTF-8: the file in the mount would have another name.

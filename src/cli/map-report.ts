@@ -1,6 +1,6 @@
 import type { MapEntry } from '../image/map-image.js';
 import { oneLine } from '../util/one-line.js';
-import { formatTable } from './table.js';
+import { type Column, formatTable } from './table.js';
 
 /** One entry as `qemu-img map --output=json` writes it. */
 export function mapJson(entry: MapEntry): string {
@@ -15,24 +15,16 @@ function kindOf(entry: MapEntry): string {
   return entry.present ? 'zeros' : 'hole';
 }
 
+const COLUMNS: readonly Column<MapEntry>[] = [
+  { title: 'START', cell: ({ start }) => start },
+  { title: 'LENGTH', cell: ({ length }) => length },
+  { title: 'KIND', cell: kindOf, isText: true },
+  { title: 'LAYER', cell: ({ depth }) => depth },
+  { title: 'OFFSET', cell: ({ offset }) => offset ?? '-' },
+  { title: 'FILE', cell: ({ file }) => oneLine(file ?? ''), isText: true },
+];
+
 /** The output of `sluice map` for people. */
 export function formatMap(entries: readonly MapEntry[]): string {
-  return formatTable(
-    [
-      { title: 'START', align: 'right' },
-      { title: 'LENGTH', align: 'right' },
-      { title: 'KIND', align: 'left' },
-      { title: 'LAYER', align: 'right' },
-      { title: 'OFFSET', align: 'right' },
-      { title: 'FILE', align: 'left' },
-    ],
-    entries.map((entry) => [
-      String(entry.start),
-      String(entry.length),
-      kindOf(entry),
-      String(entry.depth),
-      entry.offset === null ? '-' : String(entry.offset),
-      oneLine(entry.file ?? ''),
-    ]),
-  );
+  return formatTable(COLUMNS, entries);
 }

@@ -43,21 +43,21 @@ export function tableJson(table: PartitionTable): object {
   return { scheme, sectorSize, id, hybrid, backup, partitions: list };
 }
 
-const COLUMNS: readonly Column[] = [
-  { title: 'PARTITION', align: 'left' },
-  { title: 'START', align: 'right' },
-  { title: 'SIZE', align: 'right' },
-  { title: 'TYPE', align: 'left' },
-  { title: 'NAME', align: 'left' },
+const COLUMNS: readonly Column<PartitionSnapshot>[] = [
+  { title: 'PARTITION', cell: ({ name }) => name, isText: true },
+  { title: 'START', cell: ({ start }) => start },
+  { title: 'SIZE', cell: ({ size }) => formatSize(size) },
+  { title: 'TYPE', cell: ({ type }) => typeName(type) ?? type, isText: true },
+  {
+    title: 'NAME',
+    cell: ({ label }) => (label === '' ? '' : oneLine(JSON.stringify(label))),
+    isText: true,
+  },
 ];
 
 /** The partitions of a mount for people. */
 export function formatPartitions(partitions: readonly PartitionSnapshot[]): string {
-  const rows = partitions.map(({ name, start, size, type, label }) => {
-    const shown = label === '' ? '' : oneLine(JSON.stringify(label));
-    return [name, String(start), formatSize(size), typeName(type) ?? type, shown];
-  });
-  return formatTable(COLUMNS, rows);
+  return formatTable(COLUMNS, partitions);
 }
 
 /** The same for programs. */

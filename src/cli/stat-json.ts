@@ -1,13 +1,11 @@
-import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
+import type { GroupSnapshot } from '../control/control.js';
 import { NS_PER_US } from '../control/values.js';
 
 /** JSON has no Infinity. */
 const finite = (value: number): number | null => (value === Infinity ? null : value);
 
 function figuresJson({ waitNs, queued, inflight, ...moved }: GroupSnapshot['total']): object {
-  const { rbytes, wbytes, rios, wios, dbytes, dios } = moved;
-  const waitUsec = waitNs / NS_PER_US;
-  return { rbytes, wbytes, rios, wios, dbytes, dios, waitUsec, queued, inflight };
+  return { ...moved, waitUsec: waitNs / NS_PER_US, queued, inflight };
 }
 
 function pressureJson({ totalUs, ...averages }: GroupSnapshot['pressure']['some']): object {
@@ -35,15 +33,4 @@ export function groupJson(group: GroupSnapshot): object {
     members: group.members.map(({ name, figures }) => ({ name, figures: figuresJson(figures) })),
     total: figuresJson(group.total),
   };
-}
-
-export function imageJson(image: ImageSnapshot): object {
-  const { name, path, format, size, readOnly, passthrough } = image;
-  return { name, path, format, size, readOnly, passthrough };
-}
-
-/** The lines of `.groups/daemon`. */
-export function daemonJson(pid: number, fields: Readonly<Record<string, string>>): object {
-  const { version = '', transport = '' } = fields;
-  return { pid, version, transport };
 }

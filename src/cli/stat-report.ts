@@ -7,47 +7,31 @@ import { type Column, formatTable } from './table.js';
 /** A name may have 255 characters, and a path more: one of them does not push the figures off the screen. */
 const MOST_NAME = 24;
 
-const COLUMNS: readonly Column[] = [
-  { title: 'GROUP', align: 'left', most: MOST_NAME },
-  { title: 'MEMBER', align: 'left', most: MOST_NAME },
-  { title: 'READ', align: 'right' },
-  { title: 'WRITTEN', align: 'right' },
-  { title: 'READS', align: 'right' },
-  { title: 'WRITES', align: 'right' },
-  { title: 'DISCARDED', align: 'right' },
-  { title: 'WAITED', align: 'right' },
-  { title: 'QUEUED', align: 'right' },
-  { title: 'IN FLIGHT', align: 'right' },
-  { title: 'WEIGHT', align: 'right' },
-  { title: 'PRESSURE', align: 'right' },
+/** A member of a group, or the total of the group. */
+interface Row {
+  group: GroupSnapshot;
+  member: string;
+  figures: GroupSnapshot['total'];
+  isTotal: boolean;
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'GROUP', cell: ({ group }) => group.path || '/', isText: true, most: MOST_NAME },
+  { title: 'MEMBER', cell: ({ member }) => member, isText: true, most: MOST_NAME },
+  { title: 'READ', cell: ({ figures }) => formatSize(figures.rbytes) },
+  { title: 'WRITTEN', cell: ({ figures }) => formatSize(figures.wbytes) },
+  { title: 'READS', cell: ({ figures }) => formatCount(figures.rios) },
+  { title: 'WRITES', cell: ({ figures }) => formatCount(figures.wios) },
+  { title: 'DISCARDED', cell: ({ figures }) => formatSize(figures.dbytes) },
+  { title: 'WAITED', cell: ({ figures }) => `${(figures.waitNs / 1e9).toFixed(3)} s` },
+  { title: 'QUEUED', cell: ({ figures }) => figures.queued },
+  { title: 'IN FLIGHT', cell: ({ figures }) => figures.inflight },
+  { title: 'WEIGHT', cell: ({ group, isTotal }) => (isTotal ? group.settings.weight : '') },
+  {
+    title: 'PRESSURE',
+    cell: ({ group, isTotal }) => (isTotal ? `${group.pressure.some.avg10.toFixed(2)} %` : ''),
+  },
 ];
-
-/** Nanoseconds for people. */
-function formatWait(ns: number): string {
-  return `${(ns / 1e9).toFixed(3)} s`;
-}
-
-/** @param tail Weight and pressure, which groups have and members have not. */
-function cells(
-  group: string,
-  member: string,
-  figures: GroupSnapshot['total'],
-  tail: string[],
-): string[] {
-  return [
-    group,
-    member,
-    formatSize(figures.rbytes),
-    formatSize(figures.wbytes),
-    formatCount(figures.rios),
-    formatCount(figures.wios),
-    formatSize(figures.dbytes),
-    formatWait(figures.waitNs),
-    String(figures.queued),
-    String(figures.inflight),
-    ...tail,
-  ];
-}
 
 /** The settings of a group in the words of `sluice set`; empty without any. Weights are in the table. */
 function settingsOf({ settings, mount }: GroupSnapshot): string {
@@ -55,13 +39,11 @@ function settingsOf({ settings, mount }: GroupSnapshot): string {
   return formatWords({ ...below, ...mount }).join(' ');
 }
 
-function rowsOf(group: GroupSnapshot): string[][] {
-  const name = group.path === '' ? '/' : group.path;
-  const tail = [String(group.settings.weight), `${group.pressure.some.avg10.toFixed(2)} %`];
-  return [
-    ...group.members.map((member) => cells(name, member.name, member.figures, ['', ''])),
-    cells(name, '(total)', group.total, tail),
-  ];
+function rowsOf(group: GroupSnapshot): Row[] {
+  const members = group.members.map(({ name, figures }) => {
+    return { group, member: name, figures, isTotal: false };
+  });
+  return [...members, { group, member: '(total)', figures: group.total, isTotal: true }];
 }
 
 /**
@@ -73,9 +55,9 @@ export function formatStat(
   images: readonly ImageSnapshot[],
 ): string {
   const settings = groups
-    .map((group) => ({ name: group.path === '' ? '/' : group.path, text: settingsOf(group) }))
-    .filter((group) => group.text !== '')
-    .map((group) => `${group.name}: ${group.text}\n`);
+    .map((group) => ({ name: group.path || '/', text: settingsOf(group) }))
+    .filter(({ text }) => text !== '')
+    .map(({ name, text }) => `${name}: ${text}\n`);
   const below = settings.length === 0 ? '' : `\nLimits and targets:\n${settings.join('')}`;
   const passed = images.filter(({ passthrough }) => passthrough).map(({ name }) => oneLine(name));
   const beside = `\nPassed through, neither counted nor limited: ${passed.join(', ')}\n`;

@@ -1,27 +1,19 @@
 import type { MountStatus } from '../server/status.js';
-import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, refuse, SluiceError } from '../util/errors.js';
+
+type Kind = Exclude<MountStatus['kind'], 'alive'>;
+
+const REASONS: Readonly<Record<Kind, readonly [what: string, errno: string, exitCode: number]>> = {
+  dead: ['its daemon is gone; remove the mount with sluice umount', 'ENOTCONN', EXIT_DAEMON],
+  hung: ['its daemon does not answer', 'ETIMEDOUT', EXIT_FAILED],
+  forbidden: ['mounted by another user without --allow-other', 'EACCES', EXIT_MOUNT],
+  foreign: ['it shows no groups', 'ENOENT', EXIT_MOUNT],
+};
 
 /** The error for a mount whose groups cannot be read. */
-export function unavailable(
-  mountpoint: string,
-  kind: Exclude<MountStatus['kind'], 'alive'>,
-): SluiceError {
-  switch (kind) {
-    case 'dead': {
-      const what = 'its daemon is gone; remove the mount with sluice umount';
-      return new SluiceError(`${mountpoint}: ${what}`, 'ENOTCONN', EXIT_DAEMON);
-    }
-    case 'hung': {
-      const what = 'its daemon does not answer';
-      return new SluiceError(`${mountpoint}: ${what}`, 'ETIMEDOUT', EXIT_FAILED);
-    }
-    case 'forbidden': {
-      const what = 'mounted by another user without --allow-other';
-      return new SluiceError(`${mountpoint}: ${what}`, 'EACCES', EXIT_MOUNT);
-    }
-    case 'foreign':
-      return new SluiceError(`${mountpoint}: it shows no groups`, 'ENOENT', EXIT_MOUNT);
-  }
+export function unavailable(mountpoint: string, kind: Kind): SluiceError {
+  const [what, errno, exitCode] = REASONS[kind];
+  return new SluiceError(`${mountpoint}: ${what}`, errno, exitCode);
 }
 
 /** A mount may have thousands of groups; the error names the first ones. */
@@ -34,9 +26,5 @@ export function unknownGroup(asked: string, known: readonly string[], hint: stri
     .map((path) => path || '/')
     .join(', ');
   const more = known.length > NAMED_GROUPS ? ` and ${known.length - NAMED_GROUPS} more` : '';
-  return new SluiceError(
-    `there is no group "${asked}"; groups: ${list}${more}${hint}`,
-    'ENOENT',
-    EXIT_USAGE,
-  );
+  return refuse(`there is no group "${asked}"; groups: ${list}${more}${hint}`, 'ENOENT');
 }

@@ -7,7 +7,6 @@ import { refuse } from '../util/errors.js';
 import type { GroupFigures } from './figures.js';
 import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
-import { unescapeName } from './names.js';
 import type { Changes, GroupSettings, MountSettings } from './settings.js';
 
 /** The members of groups: images, and rules about callers. */
@@ -166,13 +165,15 @@ export class Control {
 
   /** Names of a group's members, in the order in which they came. */
   members(path: string): string[] {
-    return this.#members.list(this.#group(path), this.#now()).map((member) => this.#name(member));
+    return this.#members
+      .list(this.#group(path), this.#now())
+      .map((member) => this.#throttle.memberName(member));
   }
 
   figures(path: string): GroupFigures {
     const group = this.#group(path);
     const members = this.#members.list(group, this.#now()).map((member) => ({
-      name: this.#name(member),
+      name: this.#throttle.memberName(member),
       figures: this.#throttle.memberStats(member),
     }));
     return { path, members, total: this.#throttle.groupStats(group) };
@@ -199,10 +200,6 @@ export class Control {
       ...(path === '' ? { mount: this.mountSettings() } : {}),
     };
     return [group, ...this.groupsBelow(path).flatMap((child) => this.#snapshots(child))];
-  }
-
-  #name(member: number): string {
-    return unescapeName(this.#throttle.memberName(member));
   }
 
   #group(path: string): Group {

@@ -6,7 +6,6 @@ import {
   type Stats,
 } from '../throttle/stats.js';
 import { assert } from '../util/assert.js';
-import { unescapeName } from './names.js';
 
 /** A group as readers of figures know it. */
 interface Node {
@@ -85,7 +84,7 @@ export class FigureReader {
   #addMember(id: number, name: string, groupId: number): void {
     const group = this.#group(groupId);
     group.members.add(id);
-    this.#members.set(id, { name: unescapeName(name), group });
+    this.#members.set(id, { name, group });
   }
 
   #removeMember(id: number): void {

@@ -86,13 +86,16 @@ export function looksLikeRule(text: string): boolean {
   return RULE_KINDS.some((kind) => text.startsWith(`${kind}:`) || text.startsWith(`-${kind}:`));
 }
 
+/** A member in words: `web`, `uid:1000`, `cgroup:/build`. */
+export function memberText(member: MemberName): string {
+  if (member.kind === 'image') return member.name;
+  if (member.kind === 'named') return `${member.of}:${member.name}`;
+  return `${member.kind}:${member.kind === 'cgroup' ? member.path : member.id}`;
+}
+
 /** The member as control files write it; see names.ts. */
 export function formatMember(member: MemberName): string {
-  if (member.kind === 'image') return escapeName(member.name);
-  if (member.kind === 'named') return `${member.of}:${member.name}`;
-  return member.kind === 'cgroup'
-    ? escapeName(`cgroup:${member.path}`)
-    : `${member.kind}:${member.id}`;
+  return escapeName(memberText(member));
 }
 
 function parseId(word: string, text: string, min: number, max: number): number {

@@ -59,7 +59,6 @@ export interface Setting {
 }
 
 const MEMBERS: ValueType<MemberChange[]> = {
-  unit: '',
   range: null,
   parse: parseMembers,
   format: formatMembers,

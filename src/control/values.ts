@@ -7,8 +7,6 @@ import { decimalUnitHint, parseCount, parseSize } from '../util/units.js';
 
 /** A kind of value: its bounds, and how it is written. */
 export interface ValueType<T> {
-  /** The unit of a number; '' for a word. */
-  readonly unit: string;
   /** Least and largest number; null for a word. */
   readonly range: readonly [number, number] | null;
   /**
@@ -44,7 +42,6 @@ export function limit(unit: Unit, none: number): ValueType<number> {
   const expected = `${UNITS[unit].expected}, or max`;
   const tooLarge = 'above the largest limit, 10^15; use max for no limit';
   return {
-    unit,
     range: [1, MAX_RATE],
     parse(text, word) {
       if (text === 'max') return none;
@@ -60,7 +57,6 @@ export function limit(unit: Unit, none: number): ValueType<number> {
 export function minimum(unit: Unit): ValueType<number> {
   const expected = `${UNITS[unit].expected}, or 0`;
   return {
-    unit,
     range: [0, MAX_RATE],
     parse: (text, word) => parseAmount(text, unit, word, expected, LARGEST_RATE),
     format: String,
@@ -71,7 +67,6 @@ export function minimum(unit: Unit): ValueType<number> {
 export function burst(unit: Unit): ValueType<Burst | null> {
   const expected = 'RATE/SECONDS such as bps=400M/10 or iops=4000/5, or max for no burst';
   return {
-    unit: `${unit}, and seconds`,
     range: [1, MAX_RATE],
     parse(text, word) {
       if (text === 'max') return null;
@@ -89,7 +84,6 @@ export function burst(unit: Unit): ValueType<Burst | null> {
 
 /** `80`, or `default 80` as cgroup v2 writes it. */
 export const WEIGHT: ValueType<number> = {
-  unit: 'shares',
   range: [1, MAX_WEIGHT],
   parse: (text) => parseWhole('weight', text.trim().replace(/^default\s+/, ''), MAX_WEIGHT),
   format: String,
@@ -104,7 +98,6 @@ const TIME =
 
 /** A time in ns, written in microseconds or as `2ms`, `1s`; `max` is Infinity, no target. */
 export const LATENCY: ValueType<number> = {
-  unit: 'microseconds',
   range: [1, MAX_TARGET_US],
   parse(text) {
     if (text === 'max') return Infinity;
@@ -116,7 +109,6 @@ export const LATENCY: ValueType<number> = {
 };
 
 export const DEPTH = {
-  unit: 'requests',
   range: [1, MAX_DEPTH],
   parse(text) {
     const word = text.trim();
@@ -127,7 +119,6 @@ export const DEPTH = {
 } as const satisfies ValueType<'auto' | number>;
 
 export const COST: ValueType<CostModel> = {
-  unit: '',
   range: null,
   parse(text) {
     const model = COST_MODELS.find((one) => one === text.trim());

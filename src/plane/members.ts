@@ -1,5 +1,5 @@
 import type { Membership } from '../control/control.js';
-import { formatMember, type MemberChange, type MemberName } from '../control/members.js';
+import { type MemberChange, type MemberName, memberText } from '../control/members.js';
 import { escapeName } from '../control/names.js';
 import type { Group, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
@@ -16,8 +16,8 @@ interface Resolved {
   remove: boolean;
 }
 
-function nameOf(member: Resolved['member']): string {
-  return member.kind === 'partition' ? escapeName(member.name) : formatMember(member);
+function textOf(member: Resolved['member']): string {
+  return member.kind === 'partition' ? member.name : memberText(member);
 }
 
 /** The disk of a partition: what is charged for it can change. */
@@ -62,7 +62,7 @@ export class Members implements Membership {
 
   /** A new image, charged to the root group. */
   addImage(name: string): number {
-    const member = this.#throttle.createMember(formatMember({ kind: 'image', name }));
+    const member = this.#throttle.createMember(name);
     this.#images.set(name, member);
     return member;
   }
@@ -157,7 +157,7 @@ export class Members implements Membership {
 
   /** Throws if a change cannot be made. */
   #check(group: Group, { member, remove }: Resolved): void {
-    const name = nameOf(member);
+    const name = escapeName(textOf(member));
     if (remove) {
       const found = this.#find(member as Removable);
       if (found === NONE) throw refuse(`${name}: there is no such rule`, 'ENOENT');
@@ -210,7 +210,7 @@ export class Members implements Membership {
     if (name.kind === 'image') return this.#images.get(name.name)!;
     const known = this.#find(name);
     if (known !== NONE) return known;
-    const member = this.#throttle.createMember(nameOf(name));
+    const member = this.#throttle.createMember(textOf(name));
     if (name.kind === 'partition') {
       this.#assigned.set(name.name, member);
       this.#charge(name.name, member);

@@ -11,28 +11,21 @@ const FEATURES: readonly (readonly [name: string, bit: number])[] = [
   ['silent success', abi.FEAT_CQE_SKIP],
 ];
 
-/** Abilities of a ring on this machine. */
-export interface RingFeatures {
-  /** Why there is none, null if there is one. */
-  error: string | null;
-  found: string;
-  advice: string;
-}
-
-export function ringFeatures(): RingFeatures {
+/** Whether this machine has a ring; its features, or why there is none; and the remedy. */
+export function ringFeatures(): { works: boolean; found: string; advice: string } {
   const params = new DataView(new ArrayBuffer(abi.PARAMS_BYTES));
   try {
     close(setUpRing(8, params));
   } catch (error) {
     // `io_uring: what is wrong; what to do`
     const [what = '', ...advice] = (error as Error).message.split('; ');
-    return { error: what.replace('io_uring: ', ''), found: '', advice: advice.join('; ') };
+    return { works: false, found: what.replace('io_uring: ', ''), advice: advice.join('; ') };
   }
   const bits = params.getUint32(abi.PARAMS_FEATURES, true);
   const deferred = (params.getUint32(abi.PARAMS_FLAGS, true) & abi.SETUP_DEFER_TASKRUN) !== 0;
   const names = FEATURES.filter(([, bit]) => (bits & bit) !== 0).map(([name]) => name);
   if (deferred) names.push('deferred work');
-  return { error: null, found: names.join(', '), advice: '' };
+  return { works: true, found: names.join(', '), advice: '' };
 }
 
 /** Versions of the FUSE protocol by the kernel that brought them, newest first. */

@@ -155,7 +155,7 @@ export async function diagnose(): Promise<Diagnosis> {
     checkKernel(),
     checkFuseVersion(),
     checkDevice(),
-    check('io_uring', ring.error === null, ring.error ?? ring.found, ring.advice),
+    check('io_uring', ring.works, ring.found, ring.advice),
     await checkNative(),
     checkFuseUring(),
     checkPassthrough(),

@@ -1,11 +1,17 @@
 import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { memfdCreate } from '../sys/libc.js';
-import { EXIT_DAEMON, SluiceError } from '../util/errors.js';
+import {
+  type ErrorRecord,
+  EXIT_DAEMON,
+  fromRecord,
+  recordOf,
+  SluiceError,
+} from '../util/errors.js';
 
 const MFD_CLOEXEC = 1;
 
 /** How a daemon ended: `null` when everything is on disk, else the error that its mount ended with. */
-type End = { message: string; errno: string; exitCode: number } | null;
+type End = ErrorRecord | null;
 
 /**
  * A few bytes of memory in which the daemon says at its very end how it went. `sluice umount` is not
@@ -23,11 +29,7 @@ export class EndRecord {
 
   /** @param error The error of the mount's end; null if everything is on disk. */
   write(error: SluiceError | null): void {
-    const end: End = error && {
-      message: error.message,
-      errno: error.errno,
-      exitCode: error.exitCode,
-    };
+    const end: End = error && recordOf(error);
     if (this.#fd >= 0) writeSync(this.#fd, JSON.stringify(end), 0);
   }
 }
@@ -55,5 +57,5 @@ export function checkEndRecord(record: number, mountpoint: string): void {
     throw new SluiceError(message, 'EIO', EXIT_DAEMON);
   }
   const end = JSON.parse(text) as End;
-  if (end !== null) throw new SluiceError(end.message, end.errno, end.exitCode);
+  if (end !== null) throw fromRecord(end);
 }

@@ -2,10 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { PLAIN_NODE } from '../sys/run-program.js';
-import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
+import {
+  type ErrorRecord,
+  EXIT_DAEMON,
+  EXIT_FAILED,
+  fromRecord,
+  SluiceError,
+} from '../util/errors.js';
 import type { MountConfig } from './config.js';
-import { openLogFile } from './log.js';
-import { findLogFile } from './log-place.js';
+import { findLogFile, openLogFile } from './log.js';
 import { detachIfDead } from './status.js';
 
 /**
@@ -21,7 +26,7 @@ export type Outcome =
   /** The kernel has answered INIT: the files can be used. */
   | { kind: 'ready'; notice?: string }
   /** Nothing is mounted; the daemon exits. */
-  | { kind: 'failed'; message: string; errno: string; exitCode: number };
+  | ({ kind: 'failed' } & ErrorRecord);
 
 /**
  * Start-up takes 0.1 s. The limit is for a machine that swaps, and against waiting for ever. Each
@@ -150,7 +155,7 @@ export async function launch(
     // A failed send means that the process died; `close` tells so with its code.
     const sent = prepare().then((prepared) => child.send(prepared, () => {}));
     const told = await Promise.race([waiting, sent.then(() => waiting)]);
-    if (told.kind === 'failed') throw new SluiceError(told.message, told.errno, told.exitCode);
+    if (told.kind === 'failed') throw fromRecord(told);
     return told.notice;
   } catch (error) {
     // A daemon that reported its failure has cleaned up; one that died may have left a dead mount. A mount

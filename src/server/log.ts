@@ -1,4 +1,14 @@
-import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { dup2 } from '../sys/libc.js';
 import { oneLine } from '../util/one-line.js';
 
@@ -23,6 +33,29 @@ export function logLine(time: Date, pid: number, mountpoint: string, text: strin
   // One event is one line, whatever a path or a message contains.
   const flat = oneLine(`${mountpoint}: ${text}`);
   return `${time.toISOString()} sluice[${pid}] ${flat}\n`;
+}
+
+/**
+ * Where a background daemon logs if `--log` does not say.
+ *
+ * @param stateHome $XDG_STATE_HOME; an empty one counts as missing, as the XDG specification says.
+ */
+export function defaultLogFile(uid: number, stateHome: string | undefined, home: string): string {
+  if (uid === 0) return '/var/log/sluice.log';
+  const state = stateHome?.startsWith('/') ? stateHome : join(home, '.local', 'state');
+  return join(state, 'sluice', 'sluice.log');
+}
+
+/**
+ * The log of this mount: FILE of `--log`, or the default place, whose folder is made.
+ *
+ * @throws the error of mkdir
+ */
+export function findLogFile(asked: string | null): string {
+  if (asked !== null) return asked;
+  const path = defaultLogFile(process.getuid!(), process.env.XDG_STATE_HOME, homedir());
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  return path;
 }
 
 /** Opens a log for appending. Only its owner may read it: it names files. */

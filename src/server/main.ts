@@ -1,9 +1,15 @@
 import './no-debugger.js';
-import { describeError, EXIT_FAILED, EXIT_OK, exitCodeOf, SluiceError } from '../util/errors.js';
+import {
+  describeError,
+  EXIT_FAILED,
+  EXIT_OK,
+  exitCodeOf,
+  recordOf,
+  SluiceError,
+} from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import type { FromDaemon, Outcome } from './launch.js';
-import { fileLog, type Log } from './log.js';
-import { findLogFile } from './log-place.js';
+import { fileLog, findLogFile, type Log } from './log.js';
 import { runDaemon } from './run.js';
 import { serve } from './serve.js';
 
@@ -21,9 +27,7 @@ function send(message: FromDaemon): Promise<void> {
 }
 
 function failure(error: unknown): Outcome {
-  const message = error instanceof Error ? error.message : String(error);
-  const errno = error instanceof SluiceError ? error.errno : 'EIO';
-  return { kind: 'failed', message, errno, exitCode: exitCodeOf(error) };
+  return { kind: 'failed', ...recordOf(error) };
 }
 
 async function main(config: MountConfig): Promise<number> {

@@ -1,7 +1,6 @@
 import type { Control } from '../control/control.js';
 import { escapeName } from '../control/names.js';
-import type { Changes } from '../control/settings.js';
-import { formatFile, parseFile } from '../control/text.js';
+import { formatFile } from '../control/text.js';
 import { refuse } from '../util/errors.js';
 import { formatDepth, formatPressure, formatStats } from './reports.js';
 
@@ -11,15 +10,21 @@ export interface ControlFileRow {
   readonly rootOnly: boolean;
   /** The content without the last newline; '' for an empty file. */
   readonly read: (control: Control, group: string) => string;
-  /** Throws SluiceError EINVAL, ERANGE. Null for a file that can only be read. */
-  readonly parse: ((text: string) => Changes) | null;
+  /** It takes the settings of its name (settings.ts); otherwise it can only be read. */
+  readonly isWritable: boolean;
 }
 
 /** A file of settings. */
 function settings(name: string, before = ''): ControlFileRow {
-  const read: ControlFileRow['read'] = (control, group) =>
-    before + formatFile(name, control.settings(group));
-  return { name, rootOnly: false, read, parse: (text) => parseFile(name, text) };
+  return writable(name, (control, group) => before + formatFile(name, control.settings(group)));
+}
+
+function writable(name: string, read: ControlFileRow['read'], rootOnly = false): ControlFileRow {
+  return { name, rootOnly, read, isWritable: true };
+}
+
+function report(name: string, read: ControlFileRow['read']): ControlFileRow {
+  return { name, rootOnly: false, read, isWritable: false };
 }
 
 /** The files of `.groups`, in the order in which they are listed. */
@@ -29,36 +34,11 @@ export const CONTROL_FILES: readonly ControlFileRow[] = [
   settings('io.weight', 'default '),
   settings('io.min'),
   settings('io.latency'),
-  {
-    name: 'io.stat',
-    rootOnly: false,
-    read: (control, group) => formatStats(control.figures(group)).join('\n'),
-    parse: null,
-  },
-  {
-    name: 'io.pressure',
-    rootOnly: false,
-    read: (control, group) => formatPressure(control.pressure(group)),
-    parse: null,
-  },
-  {
-    name: 'members',
-    rootOnly: false,
-    read: (control, group) => control.members(group).map(escapeName).join('\n'),
-    parse: (text) => parseFile('members', text),
-  },
-  {
-    name: 'io.depth',
-    rootOnly: true,
-    read: (control) => formatDepth(control.mountSettings()),
-    parse: (text) => parseFile('io.depth', text),
-  },
-  {
-    name: 'io.cost',
-    rootOnly: true,
-    read: (control) => control.mountSettings().cost,
-    parse: (text) => parseFile('io.cost', text),
-  },
+  report('io.stat', (control, group) => formatStats(control.figures(group)).join('\n')),
+  report('io.pressure', (control, group) => formatPressure(control.pressure(group))),
+  writable('members', (control, group) => control.members(group).map(escapeName).join('\n')),
+  writable('io.depth', (control) => formatDepth(control.mountSettings()), true),
+  writable('io.cost', (control) => control.mountSettings().cost, true),
 ];
 
 /** The files that show a group's figures and settings. */

@@ -1,5 +1,6 @@
 import type { Control } from '../control/control.js';
 import { unescapeName } from '../control/names.js';
+import { parseFile } from '../control/text.js';
 import { ERRNO } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
 import { CONTROL_FILES, type ControlFileRow, decodeChange } from './control-files.js';
@@ -86,16 +87,17 @@ export class ControlTree {
     }
   }
 
-  #addFile(directory: DirectoryNode, group: string, { name, read, parse }: ControlFileRow): void {
-    const change = (text: string): number => {
-      this.#control.apply(group, parse!(text));
+  #addFile(directory: DirectoryNode, group: string, row: ControlFileRow): void {
+    const { name, read, isWritable } = row;
+    const change = (bytes: Uint8Array): number => {
+      this.#control.apply(group, parseFile(name, decodeChange(bytes)));
       return 0;
     };
     const path = childPath(group, name);
     this.#tree.addControl(directory, name, {
-      mode: parse === null ? READ_ONLY : READ_WRITE,
+      mode: isWritable ? READ_WRITE : READ_ONLY,
       read: () => endLine(read(this.#control, group)),
-      write: parse && ((bytes) => this.#attempt(path, () => change(decodeChange(bytes)))),
+      write: isWritable ? (bytes) => this.#attempt(path, () => change(bytes)) : null,
     });
   }
 

@@ -51,33 +51,22 @@ export type TreeNode = DirectoryNode | DiskNode | ControlNode;
 
 /** Directories, disks and control files of the mount. Names and structure, no I/O. */
 export class Tree {
-  readonly root: DirectoryNode;
   /**
    * By ID. IDs are given out in order and never used again, so that an open file of a group that is gone is
    * never one of another group.
    */
   readonly #nodes = new Map<number, TreeNode>();
   #nextId = 1;
-
-  constructor() {
-    const id = this.#nextId++; // 1, the id that FUSE gives the root
-    const children = new Map();
-    this.root = this.#add({
-      id,
-      name: '',
-      parent: null,
-      kind: 'directory',
-      children,
-      changes: null,
-    });
-  }
+  /** Its ID is 1, as FUSE wants it. */
+  readonly root = this.addDirectory(null, '');
 
   /** The node with this id; undefined once it is gone. */
   node(id: number): TreeNode | undefined {
     return this.#nodes.get(id);
   }
 
-  addDirectory(parent: DirectoryNode, name: string): DirectoryNode {
+  /** @param parent Null for the root, which exists already. */
+  addDirectory(parent: DirectoryNode | null, name: string): DirectoryNode {
     const id = this.#nextId++;
     return this.#add({ id, name, parent, kind: 'directory', children: new Map(), changes: null });
   }

@@ -29,6 +29,25 @@ export class SluiceError extends Error {
   }
 }
 
+/** An error as another process is told of it. */
+export interface ErrorRecord {
+  message: string;
+  errno: string;
+  exitCode: number;
+}
+
+/** Any error as a record. */
+export function recordOf(error: unknown): ErrorRecord {
+  const message = error instanceof Error ? error.message : String(error);
+  const errno = error instanceof SluiceError ? error.errno : 'EIO';
+  return { message, errno, exitCode: exitCodeOf(error) };
+}
+
+/** The error of a record. */
+export function fromRecord({ message, errno, exitCode }: ErrorRecord): SluiceError {
+  return new SluiceError(message, errno, exitCode);
+}
+
 /** The exit code of a process that ends with `error`; null for success. */
 export function exitCodeOf(error: unknown): number {
   if (error === null) return EXIT_OK;

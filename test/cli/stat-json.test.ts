@@ -1,5 +1,5 @@
 import test from 'ava';
-import { groupJson, imageJson } from '../../src/cli/stat-json.js';
+import { groupJson } from '../../src/cli/stat-json.js';
 import { parseGroup, parseImages } from '../../src/tree/reports.js';
 
 const RATES = { rbps: null, wbps: null, bps: null, riops: null, wiops: null, iops: null };
@@ -62,7 +62,7 @@ test('sluice stat --json has settings, pressure and figures of a group, and name
 test('sluice stat --json has the images of the mount', (t) => {
   const line = String.raw`my\040disk format=qcow2 size=1048576 read_only=1 path=/srv/a\075b`;
   const [image] = parseImages(`${line}\n`);
-  t.deepEqual(imageJson(image!), {
+  t.deepEqual(image, {
     name: 'my disk',
     path: '/srv/a=b',
     format: 'qcow2',

@@ -22,7 +22,7 @@ function setUp() {
     },
     list: (group) => [...group.members],
   };
-  for (const name of ['web', String.raw`my\040disk`]) throttle.createMember(name);
+  for (const name of ['web', 'my disk']) throttle.createMember(name);
   const state = { readOnly: false, passthrough: false };
   const image = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, ...state };
   const control = new Control(throttle, members, () => 0, {

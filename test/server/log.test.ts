@@ -2,8 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { fileLog, logLine } from '../../src/server/log.js';
-import { defaultLogFile } from '../../src/server/log-place.js';
+import { defaultLogFile, fileLog, logLine } from '../../src/server/log.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-log-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -65,12 +64,12 @@ test('two logs on one file go on in the new file after the other one renamed it'
 });
 
 test('root logs to /var/log, others to the XDG state folder', (t) => {
-  const user = { uid: 1000, home: '/home/me', stateHome: undefined };
-  t.is(defaultLogFile({ ...user, uid: 0 }), '/var/log/sluice.log');
-  t.is(defaultLogFile(user), '/home/me/.local/state/sluice/sluice.log');
-  t.is(defaultLogFile({ ...user, stateHome: '/state' }), '/state/sluice/sluice.log');
+  const home = '/home/me';
+  t.is(defaultLogFile(0, undefined, home), '/var/log/sluice.log');
+  t.is(defaultLogFile(1000, undefined, home), '/home/me/.local/state/sluice/sluice.log');
+  t.is(defaultLogFile(1000, '/state', home), '/state/sluice/sluice.log');
   // According to the XDG specification relative paths are ignored.
   for (const stateHome of ['', 'state']) {
-    t.is(defaultLogFile({ ...user, stateHome }), '/home/me/.local/state/sluice/sluice.log');
+    t.is(defaultLogFile(1000, stateHome, home), '/home/me/.local/state/sluice/sluice.log');
   }
 });

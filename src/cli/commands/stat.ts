@@ -2,7 +2,7 @@ import { namedGroup } from '../../control/group-name.js';
 import { readSnapshot } from '../../server/status.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { daemonJson, groupJson, imageJson } from '../stat-json.js';
+import { groupJson } from '../stat-json.js';
 import { formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
 import { unavailable, unknownGroup } from '../unavailable.js';
@@ -28,11 +28,8 @@ export async function handler(args: Arguments): Promise<void> {
     print(formatStat(status.groups, status.images));
     return;
   }
-  const json = {
-    mountpoint,
-    daemon: daemonJson(status.daemon.pid, status.daemon.fields),
-    images: status.images.map(imageJson),
-    groups: status.groups.map(groupJson),
-  };
-  print(`${JSON.stringify(json, null, 2)}\n`);
+  const { daemon, images, groups } = status;
+  const { version = '', transport = '' } = daemon.fields;
+  const about = { mountpoint, daemon: { pid: daemon.pid, version, transport } };
+  print(`${JSON.stringify({ ...about, images, groups: groups.map(groupJson) }, null, 2)}\n`);
 }

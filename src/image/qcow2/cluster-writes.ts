@@ -77,36 +77,24 @@ export class ClusterWrites {
   /** Writes bytes `start` to `end` of the disk, and the other bytes of their cluster where needed. */
   *write(request: number, target: ClusterTarget, start: number, end: number, source: number): Task {
     const { base, host } = target;
-    const dataFile = this.#dataFile;
     const error = yield* this.#narrow(request, target, start, end);
     if (error < 0) return error;
     const { from, to } = target;
     const address = this.#memory.address + source;
     if (from === start && to === end && source !== ZEROS && address % this.#alignment === 0) {
-      return yield* writeAll(
-        this.#engine,
-        request,
-        dataFile,
-        address,
-        end - start,
-        host + start - base,
-      );
+      return yield* this.#writeData(request, address, end - start, host + start - base);
     }
     const buffer = yield* this.#buffers.take(request);
-    const result = yield* this.#assemble(request, buffer, from, to, start, end, source);
-    const written =
-      result < 0
-        ? result
-        : yield* writeAll(
-            this.#engine,
-            request,
-            dataFile,
-            buffer.address,
-            to - from,
-            host + from - base,
-          );
+    let result = yield* this.#assemble(request, buffer, from, to, start, end, source);
+    if (result === 0) {
+      result = yield* this.#writeData(request, buffer.address, to - from, host + from - base);
+    }
     this.#buffers.release(buffer);
-    return written;
+    return result;
+  }
+
+  #writeData(request: number, address: number, length: number, offset: number): Task {
+    return writeAll(this.#engine, request, this.#dataFile, address, length, offset);
   }
 
   /** Copies a whole cluster within the image's file. */

@@ -141,17 +141,11 @@ export class RefcountIo {
 
   /** Reserves room on the host for a refcount block and the first cluster that it counts. */
   *#makeRoom(request: number): Task {
-    const { allocator } = this;
-    const length = 2 * allocator.clusterBytes;
-    const result = yield this.#engine.allocate(
-      request,
-      this.#file,
-      0,
-      allocator.wantedRoom,
-      length,
-    );
+    const { wantedRoom, clusterBytes } = this.allocator;
+    const length = 2 * clusterBytes;
+    const result = yield this.#engine.allocate(request, this.#file, 0, wantedRoom, length);
     if (result < 0 && result !== -ERRNO.EOPNOTSUPP) return result;
-    allocator.roomMade();
+    this.allocator.roomMade();
     return 0;
   }
 

@@ -1,0 +1,26 @@
+import test from 'ava';
+import { exitCodeOf, fromRecord, naming, recordOf, refuse } from '../../src/util/errors.js';
+
+test('an error is the same when it comes back from another process', (t) => {
+  const error = refuse('io.max: not a number', 'ERANGE');
+  const back = fromRecord(JSON.parse(JSON.stringify(recordOf(error))));
+  t.deepEqual(
+    [back.message, back.errno, back.exitCode, exitCodeOf(back)],
+    ['io.max: not a number', 'ERANGE', 2, 2],
+  );
+  // A mistake of ours has no errno.
+  t.deepEqual(recordOf(new TypeError('x')), { message: 'x', errno: 'EIO', exitCode: 1 });
+  t.deepEqual(recordOf('thrown'), { message: 'thrown', errno: 'EIO', exitCode: 1 });
+});
+
+test('an error is named by the option that it is about, and stays what it is', (t) => {
+  const run = () => {
+    throw refuse('no such group', 'ENOENT');
+  };
+  const error = t.throws(() => naming('--group a', run));
+  t.deepEqual(recordOf(error), {
+    message: '--group a: no such group',
+    errno: 'ENOENT',
+    exitCode: 2,
+  });
+});
