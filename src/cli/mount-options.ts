@@ -57,7 +57,7 @@ const MOUNT_OPTIONS = {
   },
   owner: {
     type: 'string',
-    describe: 'USER[:GROUP]: who owns the image files (default: who mounts)',
+    describe: 'USER[:GROUP]: owner of the image files (default: the user who mounts)',
   },
   mode: {
     type: 'string',

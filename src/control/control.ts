@@ -145,13 +145,7 @@ export class Control {
 
   settings(path: string): GroupSettings {
     const { limits, bursts, weight, minimum, latencyTarget } = this.#group(path);
-    return {
-      limits: { ...limits },
-      bursts: { ...bursts },
-      weight,
-      minimum: { ...minimum },
-      latencyTarget,
-    };
+    return structuredClone({ limits, bursts, weight, minimum, latencyTarget });
   }
 
   mountSettings(): MountSettings & { window: number } {

@@ -1,6 +1,6 @@
-import { type Bursts, RATES } from '../throttle/bursts.js';
+import type { Bursts } from '../throttle/bursts.js';
 import type { CostModel } from '../throttle/cost.js';
-import type { Limits } from '../throttle/limits.js';
+import { type Limits, RATES } from '../throttle/limits.js';
 import { DEFAULT_WEIGHT, type Minimum } from '../throttle/shares.js';
 import { formatMembers, type MemberChange, parseMembers } from './members.js';
 import {

@@ -10,7 +10,7 @@ const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** How often the connection is looked at while there are requests, milliseconds. */
 const LOOK_MS = 50;
-/** No request for so long: the watch goes to sleep, milliseconds. */
+/** Time without a request after which the watch goes to sleep, milliseconds. */
 const QUIET_MS = 1000;
 
 /**

@@ -125,7 +125,7 @@ function statOf({ attributes, pageCache }: NativeSession, node: TreeNode): objec
   return nativeStat(node.id, shown);
 }
 
-/** What fuse-native makes a struct stat of; times are milliseconds. @param ino The node's id. */
+/** The fields of struct stat, as fuse-native takes them; times are milliseconds. @param ino The node's id. */
 export function nativeStat(ino: number, shown: NodeAttributes): object {
   const { mode, owner, size, links: nlink, ioBytes: blksize, blocks, times } = shown;
   const atime = milliseconds(times.accessed);
@@ -138,7 +138,7 @@ function milliseconds({ seconds, nanoseconds }: Timespec): number {
   return seconds * 1000 + Math.floor(nanoseconds / 1e6);
 }
 
-/** What fuse-native makes a struct statvfs of. */
+/** The fields of struct statvfs, as fuse-native takes them. */
 export function nativeStatfs({ blocks, free }: MountSpace): Record<string, number> {
   const counts = { blocks, bfree: free, bavail: free, files: 0, ffree: 0 };
   return { ...counts, bsize: 4096, frsize: 4096, namemax: 255 };

@@ -37,10 +37,11 @@ export type TransferCall = (
 ) => number;
 
 /**
- * Reads and writes of host files. A file is the handle that `add` gave; addresses are memory; lengths and offsets are bytes. Each operation returns its result (a count, or
- * -errno) or PENDING.
+ * Reads and writes of host files. A file is the handle that `add` gave; addresses are memory; lengths and
+ * offsets are bytes. Each operation returns its result (a count, or -errno) or PENDING.
  *
- * Operations that are PENDING and were started in one turn go down together when the turn ends (plug … unplug).
+ * Operations that are PENDING and were started in one turn go down together when the turn ends (plug …
+ * unplug).
  */
 export interface Engine {
   /** Takes a file in, at any time. It stays open and the caller's own. Returns its handle, from 0. */

@@ -35,7 +35,7 @@ export class HostFile implements OpenFile {
   #allocated = 0;
   /** Has a block device for itself; -1 without one. */
   #claim = -1;
-  /** What it is locked for. */
+  /** The use that it is locked for. */
   #locked: 'reading' | 'writing' | null = null;
   /** The kernel has it, and keeps its locks; -1 without one. */
   #backing = -1;

@@ -1,6 +1,6 @@
 /**
- * What a thread that makes transfers shares with the thread that asks for them: a ring of entries and
- * a few counters. The one fills entries and advances `GIVEN`; the other makes them in that order,
+ * The memory that a thread which makes transfers shares with the thread that asks for them: a ring of
+ * entries and a few counters. The one fills entries and advances `GIVEN`; the other makes them in that order,
  * writes each result into its entry and advances `DONE`. Nothing is locked.
  */
 

@@ -11,7 +11,7 @@ import { TransferQueue } from './transfer-queue.js';
  */
 
 /**
- * For so long, milliseconds, the other thread is not told of results that nobody waits for: mostly the
+ * Time in milliseconds after which the other thread is told of results that nobody waits for. Mostly the
  * next request makes it look sooner, and to wake it costs more than a transfer.
  */
 const TELL_AFTER_MS = 1;

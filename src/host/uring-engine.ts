@@ -15,9 +15,8 @@ import {
 
 /**
  * Up to this length a file in memory is read and written by a plain system call. tmpfs cannot say "I
- * would have to wait", so io_uring hands each of its transfers to a kernel worker thread: at 4 KiB
- * that costs more than the copy; from this length on, a second thread that
- * copies is worth it.
+ * would have to wait", so io_uring hands each of its transfers to a kernel worker thread. At 4 KiB that
+ * costs more than the copy; above this length a second thread that copies is worth it.
  */
 const INLINE_BYTES = 64 << 10;
 

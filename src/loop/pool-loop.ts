@@ -9,7 +9,7 @@ const LONGEST_MS = 0x7fffffff;
 /** How long the plane is idle before it gives memory back, milliseconds. */
 const TRIM_AFTER_MS = 1000;
 
-/** What a loop ties together. */
+/** The parts that a loop ties together. */
 export interface PoolLoopParts {
   plane: Plane;
   session: NativeSession;

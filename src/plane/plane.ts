@@ -21,7 +21,7 @@ import { DEFERRED, type DiskService, type DiskStatus, type Transport } from './t
 import { WaitingIndex } from './waiting-index.js';
 import { Writes } from './writes.js';
 
-/** What the throttle calls the operations that it holds back, by operation. */
+/** The throttle's words for the operations that it holds back, by operation. */
 const DIRECTIONS: number[] = [];
 DIRECTIONS[READ] = throttle.READ;
 DIRECTIONS[WRITE] = throttle.WRITE;

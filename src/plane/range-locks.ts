@@ -1,5 +1,6 @@
 import { REQUESTS } from '../buffers/memory.js';
 import type { Driver } from '../image/driver.js';
+import { FifoLists } from '../util/fifo-lists.js';
 import { NONE } from './requests.js';
 
 /**
@@ -12,13 +13,14 @@ import { NONE } from './requests.js';
  */
 export class RangeLocks {
   readonly #table: LockTable;
-  #head = NONE;
-  #tail = NONE;
+  /** Its number among the lists of the table. */
+  readonly #list: number;
   #exclusive = 0;
   #waiting = 0;
 
   constructor(table: LockTable) {
     this.#table = table;
+    this.#list = table.addList();
   }
 
   /**
@@ -30,19 +32,18 @@ export class RangeLocks {
     table.start[request] = start;
     table.end[request] = end;
     table.exclusive[request] = exclusive ? 1 : 0;
-    const free =
-      (!exclusive && this.#exclusive === 0) || !this.#conflicts(request, this.#head, NONE);
+    const free = (!exclusive && this.#exclusive === 0) || !this.#conflicts(request, NONE);
     table.waiting[request] = free ? 0 : 1;
     if (!free) this.#waiting++;
     if (exclusive) this.#exclusive++;
-    this.#append(request);
+    table.lists.push(this.#list, request);
     return free;
   }
 
   /** Gives a lock up. `granted` is called for each request that may go now, oldest first. */
   end(request: number, granted: (request: number) => void): void {
     const table = this.#table;
-    this.#unlink(request);
+    table.lists.remove(this.#list, request);
     if (table.exclusive[request] === 1) this.#exclusive--;
     // `granted` may end locks itself, so the list is looked at afresh each time.
     for (let next = this.#grantable(); next !== NONE; next = this.#grantable()) {
@@ -55,44 +56,24 @@ export class RangeLocks {
   /** The oldest request that waits for nobody any more, or NONE. */
   #grantable(): number {
     if (this.#waiting === 0) return NONE;
-    const { waiting, next } = this.#table;
-    let at = this.#head;
-    while (at !== NONE && (waiting[at] === 0 || this.#conflicts(at, this.#head, at))) {
-      at = next[at]!;
-    }
+    const { waiting, lists } = this.#table;
+    let at = lists.head[this.#list];
+    while (at !== NONE && (waiting[at] === 0 || this.#conflicts(at, at))) at = lists.next[at];
     return at;
   }
 
   /** Does any request in the list before `until` stand in the way? */
-  #conflicts(request: number, from: number, until: number): boolean {
+  #conflicts(request: number, until: number): boolean {
     const table = this.#table;
     const start = table.start[request]!;
     const end = table.end[request]!;
     const exclusive = table.exclusive[request] === 1;
-    for (let at = from; at !== until && at !== NONE; at = table.next[at]!) {
+    const { head, next } = table.lists;
+    for (let at = head[this.#list]; at !== until && at !== NONE; at = next[at]) {
       if (!exclusive && table.exclusive[at] === 0) continue;
       if (table.start[at]! < end && start < table.end[at]!) return true;
     }
     return false;
-  }
-
-  #append(request: number): void {
-    const table = this.#table;
-    table.next[request] = NONE;
-    table.previous[request] = this.#tail;
-    if (this.#tail === NONE) this.#head = request;
-    else table.next[this.#tail] = request;
-    this.#tail = request;
-  }
-
-  #unlink(request: number): void {
-    const table = this.#table;
-    const next = table.next[request]!;
-    const previous = table.previous[request]!;
-    if (previous === NONE) this.#head = next;
-    else table.next[previous] = next;
-    if (next === NONE) this.#tail = previous;
-    else table.previous[next] = previous;
   }
 }
 
@@ -102,16 +83,22 @@ export class LockTable {
   readonly end: Float64Array;
   readonly exclusive: Uint8Array;
   readonly waiting: Uint8Array;
-  readonly next: Int32Array;
-  readonly previous: Int32Array;
+  /** The requests that have a lock or wait for one, oldest first: a list for each image. */
+  readonly lists: FifoLists;
+  #count = 0;
 
   constructor(requests = REQUESTS) {
     this.start = new Float64Array(requests);
     this.end = new Float64Array(requests);
     this.exclusive = new Uint8Array(requests);
     this.waiting = new Uint8Array(requests);
-    this.next = new Int32Array(requests);
-    this.previous = new Int32Array(requests);
+    this.lists = new FifoLists(requests, 0);
+  }
+
+  /** Returns the number of a new list. */
+  addList(): number {
+    this.lists.grow(0, this.#count + 1);
+    return this.#count++;
   }
 }
 

@@ -32,7 +32,7 @@ export function checkImages(config: Checked, warn: (text: string) => void): void
     }
     seen.set(key, path);
   }
-  // What the command line says of files is said of all images.
+  // Files of the command line may be those of any image.
   checkAllUsed(config.images[0]?.named, chains);
 }
 

@@ -38,7 +38,7 @@ export interface MountConfig extends GroupsConfig {
   /** Bounded spinning for new requests after the last one, in microseconds. 0: never spin. */
   pollUs: number;
   allowOther: boolean;
-  /** Who owns the image files in the mount; null: the mounter. */
+  /** The owner of the image files in the mount; null: the user who mounts. */
   owner: { uid: number; gid: number } | null;
   /** Their permission bits; null: those of the host files. */
   mode: number | null;

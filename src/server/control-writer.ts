@@ -65,7 +65,7 @@ function writeOnce(path: string, text: string): void {
   }
 }
 
-/** From now on `refused` is not about an older change. Who may not write it may change nothing else. */
+/** Empties `refused`: from now on it is not about an older change. A user who may not do that can change nothing else. */
 function forgetRefused(groups: string): void {
   try {
     writeOnce(join(groups, 'refused'), '');

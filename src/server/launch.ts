@@ -111,15 +111,9 @@ function outcome(
 
 /** While the command waits, Ctrl-C and SIGTERM go to the daemon, which has its own session. */
 function passSignals(child: ChildProcess): () => void {
-  const pass = (signal: NodeJS.Signals): void => {
-    child.kill(signal);
-  };
-  process.on('SIGINT', pass);
-  process.on('SIGTERM', pass);
-  return () => {
-    process.off('SIGINT', pass);
-    process.off('SIGTERM', pass);
-  };
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+  process.on('SIGINT', pass).on('SIGTERM', pass);
+  return () => void process.off('SIGINT', pass).off('SIGTERM', pass);
 }
 
 /** Lets this process end while the daemon lives on. */

@@ -39,22 +39,18 @@ export class PlaneWorker {
   readonly worker = new Worker(join(import.meta.dirname, '../loop/worker.js'), {
     name: 'sluice-plane',
   });
-  #failure: Error | null = null;
+  /** Why it has ended by itself, if it has: for instance for want of descriptors. */
+  failure: Error | null = null;
 
   constructor() {
     this.worker.once('error', (error: Error) => {
-      this.#failure = error;
+      this.failure = error;
     });
-  }
-
-  /** Why it has ended by itself, if it has: for instance for want of descriptors. */
-  get failure(): Error | null {
-    return this.#failure;
   }
 
   async end(): Promise<void> {
     // One that could not start tells of its end before anybody waits for it.
-    if (this.#failure === null) await this.worker.terminate();
+    if (this.failure === null) await this.worker.terminate();
   }
 }
 

@@ -1,9 +1,5 @@
 import { refuse } from '../util/errors.js';
-import { type Limits, MAX_RATE } from './limits.js';
-
-/** Keys of `io.max` that are rates, and so may have a burst. */
-export const RATES = ['rbps', 'wbps', 'bps', 'riops', 'wiops', 'iops'] as const;
-export type RateKey = (typeof RATES)[number];
+import { type Limits, MAX_RATE, ofAllRates, RATES, type RateKey } from './limits.js';
 
 /** A faster rate, per second, that a group may keep up for some seconds after it was idle. */
 export interface Burst {
@@ -15,14 +11,7 @@ export interface Burst {
 export type Bursts = Record<RateKey, Burst | null>;
 
 /** A group without bursts. */
-export const NO_BURSTS: Readonly<Bursts> = {
-  rbps: null,
-  wbps: null,
-  bps: null,
-  riops: null,
-  wiops: null,
-  iops: null,
-};
+export const NO_BURSTS: Readonly<Bursts> = ofAllRates(null);
 
 /** Longest burst in seconds: an hour. A longer one is a limit of its own. */
 export const MAX_BURST_SECONDS = 3600;

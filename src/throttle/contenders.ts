@@ -1,6 +1,6 @@
 import { ELIGIBLE, NONE, type NodeTable } from './node-table.js';
 
-/** Time in ns from one look at the groups to the next. With many groups it is so much for each. */
+/** Time in ns from one look at the groups to the next; with many groups, the time for each of them. */
 const EVERY = 1e6;
 const EVERY_PER_GROUP = 1000;
 /** Parts of the way to a smaller and to a greater number of requests that `least` goes at a look. */
@@ -16,8 +16,8 @@ const LEAST_REQUESTS = 2;
  */
 const LEFT = 1.5;
 /**
- * A group does not contend if its choice takes a window below this part of all requests, and below so
- * many. One thread of weight 80 beside 128 others could get its share only if the device had one
+ * A group does not contend if its choice takes a window below this part of all requests, and below
+ * LEAST_WINDOW. One thread of weight 80 beside 128 others could get its share only if the device had one
  * request at a time.
  */
 const LEAST_PART = 1 / 8;

@@ -11,31 +11,19 @@ import { IDLE, INFLIGHT, WAITING } from './request-table.js';
  */
 export class Dispatcher {
   readonly #parts: Parts;
-  #cost: CostParts = costModel('linear');
+  /** The cost model of requests from now on, for weights. */
+  cost: CostParts = costModel('linear');
+  /** The last `now`, in ns. */
+  clock = 0;
   #waiting = 0;
-  #clock = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  /** The last `now`, in ns. */
-  get clock(): number {
-    return this.#clock;
-  }
-
-  set clock(now: number) {
-    this.#clock = now;
-  }
-
   /** Requests that wait. */
   get waiting(): number {
     return this.#waiting;
-  }
-
-  /** The cost model of requests from now on, for weights. */
-  set cost(cost: CostParts) {
-    this.#cost = cost;
   }
 
   /** See Throttle. */
@@ -54,7 +42,7 @@ export class Dispatcher {
   ): boolean {
     const { table, windows, tree } = this.#parts;
     assert(table.state[request] === IDLE, 'a request is submitted once');
-    this.#clock = now;
+    this.clock = now;
     table.memberOf[request] = member;
     table.deviceOf[request] = device;
     table.directionOf[request] = direction;
@@ -74,7 +62,7 @@ export class Dispatcher {
   /** See Throttle. */
   next(now: number): number {
     const { windows, nodes, tree, credit } = this.#parts;
-    this.#clock = now;
+    this.clock = now;
     windows.follow(now);
     if (windows.areFull) return NONE;
     const queue = this.#choose(now);
@@ -94,10 +82,10 @@ export class Dispatcher {
     table.state[request] = IDLE;
     this.#waiting--;
     counters.unqueued(table.memberOf[request], 0);
-    backlog.add(this.#nodeOf(request), 0, -1, this.#clock);
+    backlog.add(this.#nodeOf(request), 0, -1, this.clock);
     if (wasHead) {
       credit.cancelled(queue, table.bytesOf[request]);
-      tree.headCancelled(queue, this.#clock);
+      tree.headCancelled(queue, this.clock);
     }
     return true;
   }
@@ -105,7 +93,7 @@ export class Dispatcher {
   /** See Throttle. */
   complete(request: number, now: number): void {
     const { table, nodes, windows, counters, backlog, latency, credit } = this.#parts;
-    this.#clock = now;
+    this.clock = now;
     assert(table.state[request] === INFLIGHT, 'only an admitted request completes');
     table.state[request] = IDLE;
     const device = table.deviceOf[request];
@@ -123,7 +111,7 @@ export class Dispatcher {
   /** Call before limits or the tree change while requests wait, and `rebuild` after that. */
   beforeChange(now: number): void {
     const { buckets, credit } = this.#parts;
-    this.#clock = now;
+    this.clock = now;
     credit.time = this.#timeOfNewHead(now);
     buckets.capAll(credit.time);
   }
@@ -131,7 +119,7 @@ export class Dispatcher {
   /** Judges every waiting request anew. */
   rebuild(now: number): void {
     const { groups, credit, tree, reservations } = this.#parts;
-    assert(now >= this.#clock, 'time does not go back');
+    assert(now >= this.clock, 'time does not go back');
     credit.rebuild();
     tree.rebuild(groups.rows(), now);
     reservations.rebuild(now);
@@ -156,7 +144,7 @@ export class Dispatcher {
   }
 
   #costOf(bytes: number): number {
-    return this.#cost.base + this.#cost.perByte * bytes;
+    return this.cost.base + this.cost.perByte * bytes;
   }
 
   /**

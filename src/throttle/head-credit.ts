@@ -23,7 +23,8 @@ export class HeadCredit {
   readonly #paths: BucketPaths;
   /** Buckets whose kept credit is stale, and the charges that are left until the search. */
   readonly #stale = new Map<number, number>();
-  #time = 0;
+  /** Time in ns as of which requests are charged: up to it everything that was due has been served. */
+  time = 0;
   #isReset = false;
 
   constructor(table: RequestTable, buckets: LeakyBuckets, paths: BucketPaths) {
@@ -32,31 +33,21 @@ export class HeadCredit {
     this.#paths = paths;
   }
 
-  /** Time in ns as of which requests are charged: up to it everything that was due has been served. */
-  get time(): number {
-    return this.#time;
-  }
-
-  /** A request is charged as of `time`, from `timeOfNewHead`. */
-  set time(time: number) {
-    this.#time = time;
-  }
-
   /** At `now` nothing is due from before. */
   advance(now: number): void {
-    this.#time = Math.max(this.#time, now);
+    this.time = Math.max(this.time, now);
   }
 
   /** The next request is charged as of `since`, from which its limits let it go. */
   advanceTo(since: number, now: number): void {
-    this.#time = Math.min(now, Math.max(this.#time, since));
+    this.time = Math.min(now, Math.max(this.time, since));
   }
 
   /** Call before anything is chosen: after a cancel, credit is judged as of now. */
   begin(now: number): void {
     if (!this.#isReset) return;
     this.#isReset = false;
-    this.#time = now;
+    this.time = now;
   }
 
   /**
@@ -66,7 +57,7 @@ export class HeadCredit {
    * @param wakeAt When the first waiting request may go, in ns.
    */
   timeOfNewHead(wakeAt: number, now: number): number {
-    return Math.min(now, Math.max(this.#time, wakeAt));
+    return Math.min(now, Math.max(this.time, wakeAt));
   }
 
   /**
@@ -99,8 +90,7 @@ export class HeadCredit {
     if (head === -1) for (let at = 0; at < path.length; at++) this.#buckets.removeWaiter(path[at]);
     else {
       const bytes = this.#table.bytesOf[head];
-      for (let at = 0; at < path.length; at++)
-        this.#buckets.keepCredit(path[at], bytes, this.#time);
+      for (let at = 0; at < path.length; at++) this.#buckets.keepCredit(path[at], bytes, this.time);
     }
   }
 
@@ -108,7 +98,7 @@ export class HeadCredit {
   charge(queue: number, bytes: number): void {
     const path = this.#paths.ofQueue(queue);
     for (let at = 0; at < path.length; at++) {
-      this.#buckets.charge(path[at], bytes, this.#time);
+      this.#buckets.charge(path[at], bytes, this.time);
       if (this.#stale.size > 0) this.#countCharge(path[at]);
       if (this.#buckets.releaseCredit(path[at], bytes)) this.#largestGone(path[at], queue);
     }

@@ -1,4 +1,4 @@
-import { grown } from './growing.js';
+import { grown } from '../util/growing.js';
 
 const NONE = -1;
 

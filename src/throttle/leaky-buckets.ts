@@ -1,6 +1,6 @@
-import { type Bursts, NO_BURSTS, RATES } from './bursts.js';
-import { grown } from './growing.js';
-import type { Limits } from './limits.js';
+import { grown } from '../util/growing.js';
+import { type Bursts, NO_BURSTS } from './bursts.js';
+import { type Limits, RATES, type RateKey } from './limits.js';
 
 /**
  * How far a bucket may run ahead of its rate, in ns. A request that costs no more passes an idle
@@ -12,22 +12,17 @@ const ALLOWANCE = 10e6;
 const RATE_KINDS = RATES.length;
 /** Buckets of a group: bucket = group * BUCKETS + kind. The buckets of bursts follow the others. */
 export const BUCKETS = 2 * RATE_KINDS;
-const RBPS = 0;
-const WBPS = 1;
-const BPS = 2;
-const RIOPS = 3;
-const WIOPS = 4;
-const IOPS = 5;
 
-const withBursts = (kinds: number[]): number[] => [
-  ...kinds,
-  ...kinds.map((kind) => kind + RATE_KINDS),
-];
+/** Kinds of the buckets of some rates, with those of their bursts. */
+function kindsOf(...rates: RateKey[]): number[] {
+  const kinds = rates.map((rate) => RATES.indexOf(rate));
+  return [...kinds, ...kinds.map((kind) => kind + RATE_KINDS)];
+}
 
 /** Kinds of buckets that only one class of operations uses, by class. */
-export const KINDS_OF_CLASS = [withBursts([RBPS, RIOPS]), withBursts([WBPS, WIOPS])] as const;
+export const KINDS_OF_CLASS = [kindsOf('rbps', 'riops'), kindsOf('wbps', 'wiops')] as const;
 /** Kinds of buckets that both classes use. */
-export const SHARED_KINDS = withBursts([BPS, IOPS]);
+export const SHARED_KINDS = kindsOf('bps', 'iops');
 
 /**
  * The leaky buckets of all groups, in the form of the generic cell rate algorithm. The level of a
@@ -180,7 +175,7 @@ export class LeakyBuckets {
         bucket,
         burst === null ? 0 : ((burst.rate - rate) * burst.seconds * 1e9) / rate,
       );
-      if (kind < RIOPS) continue;
+      if (!RATES[kind].endsWith('iops')) continue;
       for (const one of [bucket, bucket + RATE_KINDS]) {
         this.#leastUnits[one] = 1;
         this.#unitBytes[one] = limits.iopsSize === 0 ? Infinity : limits.iopsSize;

@@ -1,30 +1,22 @@
 import { refuse } from '../util/errors.js';
 
-/**
- * Absolute limits of one group: the keys of `io.max`. Rates are per second; `Infinity` is written
- * `max` and means no limit. `bps` and `iops` bound reads and writes together.
- */
-export interface Limits {
-  rbps: number;
-  wbps: number;
-  bps: number;
-  riops: number;
-  wiops: number;
-  iops: number;
+/** Keys of `io.max` that are rates per second. `bps` and `iops` bound reads and writes together. */
+export const RATES = ['rbps', 'wbps', 'bps', 'riops', 'wiops', 'iops'] as const;
+export type RateKey = (typeof RATES)[number];
+
+/** The same value for every rate. */
+export function ofAllRates<T>(value: T): Record<RateKey, T> {
+  return { rbps: value, wbps: value, bps: value, riops: value, wiops: value, iops: value };
+}
+
+/** Absolute limits of one group: the keys of `io.max`. `Infinity` is written `max` and means no limit. */
+export interface Limits extends Record<RateKey, number> {
   /** Bytes that count as one request for the iops limits; a larger request counts as several. 0: off. */
   iopsSize: number;
 }
 
 /** A group without limits. */
-export const NO_LIMITS: Readonly<Limits> = {
-  rbps: Infinity,
-  wbps: Infinity,
-  bps: Infinity,
-  riops: Infinity,
-  wiops: Infinity,
-  iops: Infinity,
-  iopsSize: 0,
-};
+export const NO_LIMITS: Readonly<Limits> = { ...ofAllRates(Infinity), iopsSize: 0 };
 
 /** Largest rate; QEMU's THROTTLE_VALUE_MAX. */
 export const MAX_RATE = 1e15;

@@ -1,5 +1,5 @@
+import { type Column, grown } from '../util/growing.js';
 import type { Group } from './group.js';
-import { type Column, grown } from './growing.js';
 
 /**
  * Each device has a tree of its own, through which groups share it: no weight counts on one for what
@@ -80,7 +80,7 @@ export class NodeTable {
   least = new Float64Array(0);
   flightTime = new Float64Array(0);
   flightCost = new Float64Array(0);
-  /** What it takes up in flight, by its share, relative to other contenders. */
+  /** Places in flight that it takes up by its share, relative to other contenders. */
   taken = new Float64Array(0);
   /** Of a group: 1 while the device idles for it, and since when in ns. */
   isIdledFor = new Uint8Array(0);

@@ -1,4 +1,4 @@
-import { grown } from './growing.js';
+import { grown } from '../util/growing.js';
 
 /** Share of time in percent over the last 10, 60 and 300 s, and the total in microseconds. */
 export interface PressureFigures {

@@ -1,5 +1,5 @@
-import { FifoLists } from './fifo-lists.js';
-import { grown } from './growing.js';
+import { FifoLists } from '../util/fifo-lists.js';
+import { grown } from '../util/growing.js';
 
 /** Directions of a request. A discard, or zeroing, is charged as a write of its length. */
 export const READ = 0;

@@ -1,4 +1,4 @@
-import { grown } from './growing.js';
+import { grown } from '../util/growing.js';
 import { Heap, type Places } from './heap.js';
 import { NONE, type NodeTable } from './node-table.js';
 import type { SfqTree } from './sfq-tree.js';

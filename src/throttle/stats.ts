@@ -38,7 +38,7 @@ type Rows = Float64Array<SharedArrayBuffer>;
  */
 export interface FigureRows {
   members: Rows;
-  /** What left a group with members that moved away, less what members brought along. */
+  /** The figures that members left behind when they moved away, less those that members brought along. */
   groups: Rows;
 }
 
@@ -109,7 +109,7 @@ export class Counters {
     this.members[member * FIGURES + INFLIGHT]--;
   }
 
-  /** A group keeps what its members did there; what they did before stays where it was. */
+  /** A group keeps the figures that its members have made there; earlier ones stay where they were made. */
   memberMoved(id: number, name: string, from: number, to: number): void {
     for (let figure = 0; figure <= WAIT; figure++) {
       const value = this.members[id * FIGURES + figure];
@@ -119,7 +119,7 @@ export class Counters {
     this.tell({ kind: 'member', id, name, group: to });
   }
 
-  /** What a removed member did stays with its group; the number may be used again. */
+  /** The figures of a removed member stay with its group; the number may be used again. */
   memberRemoved(id: number, group: number): void {
     addRow(this.groups, group, this.members, id);
     clearRow(this.members, id);
@@ -182,15 +182,6 @@ function addRow(to: Float64Array, toRow: number, from: Rows, row: number): void 
 }
 
 function toStats(figures: Float64Array): Stats {
-  return {
-    rbytes: figures[BYTES],
-    wbytes: figures[BYTES + 1],
-    dbytes: figures[BYTES + 2],
-    rios: figures[IOS],
-    wios: figures[IOS + 1],
-    dios: figures[IOS + 2],
-    waitNs: figures[WAIT],
-    queued: figures[QUEUED],
-    inflight: figures[INFLIGHT],
-  };
+  const [rbytes, wbytes, dbytes, rios, wios, dios, waitNs, queued, inflight] = figures;
+  return { rbytes, wbytes, dbytes, rios, wios, dios, waitNs, queued, inflight };
 }

@@ -1,8 +1,8 @@
 import { type Assembly, assemble } from './assemble.js';
-import { type Bursts, checkBursts, RATES } from './bursts.js';
+import { type Bursts, checkBursts } from './bursts.js';
 import { type CostModel, costModel } from './cost.js';
 import type { Group } from './group.js';
-import { checkLimits, type Limits, NO_LIMITS } from './limits.js';
+import { checkLimits, type Limits, NO_LIMITS, RATES } from './limits.js';
 import { minimumWarning } from './minimum-warning.js';
 import { groupRow, leafRow } from './node-table.js';
 import type { Pressure } from './pressure.js';

@@ -122,8 +122,8 @@ export class ControlTree {
   }
 
   /**
-   * Empties `refused`. The kernel answers some errors itself, for instance EEXIST: who empties the file first
-   * does not take an older reason for that of such an error.
+   * Empties `refused`. The kernel answers some errors itself, for instance EEXIST: a reader who has
+   * emptied the file before does not take an older reason for that of such an error.
    */
   #forget(): number {
     this.#lastRefused = '';

@@ -10,7 +10,7 @@ interface Kind {
   readonly base: bigint;
   /** The letters of the units: powers 1, 2, ... of the base. */
   readonly letters: string;
-  /** What may follow a letter, or stand for no unit. */
+  /** Texts that may follow a letter, or stand for no unit. */
   readonly suffix: RegExp;
 }
 

@@ -1,4 +1,4 @@
-import { RATES, type RateKey } from '../../src/throttle/bursts.js';
+import { RATES, type RateKey } from '../../src/throttle/limits.js';
 import type { Group, Throttle } from '../../src/throttle/throttle.js';
 import { Failure } from './world.js';
 

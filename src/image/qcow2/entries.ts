@@ -1,6 +1,6 @@
 /**
- * Entries of L1 and L2 tables, and of other tables of offsets, as pure functions. An entry is two 32-bit words, high and low; offsets
- * are bits 9 to 55.
+ * Entries of L1 and L2 tables, and of other tables of offsets, as pure functions. An entry is two 32-bit
+ * words, high and low; offsets are bits 9 to 55.
  */
 
 const OFFSET_HIGH = 0x00ffffff;

@@ -16,7 +16,7 @@ export interface QcowPart {
   readonly dataFile: HostFile | null;
 }
 
-/** What writing an image needs besides the data for reading it. Plain data. */
+/** The metadata that writing an image needs besides that for reading. Plain data. */
 export interface WritePart {
   /** The whole L1 table: offsets of L2 tables, 0 for none. */
   l1: Float64Array;

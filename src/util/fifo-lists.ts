@@ -14,33 +14,29 @@ export class FifoLists {
   tail: Ints;
 
   constructor(items: number, lists: number) {
-    this.next = new Int32Array(items).fill(-1);
-    this.prev = new Int32Array(items).fill(-1);
+    // Of items that are in no list nobody asks.
+    this.next = new Int32Array(items);
+    this.prev = new Int32Array(items);
     this.head = new Int32Array(lists).fill(-1);
     this.tail = new Int32Array(lists).fill(-1);
   }
 
   /** Makes room; never shrinks. */
   grow(items: number, lists: number): void {
-    this.next = grown(this.next, items, -1);
-    this.prev = grown(this.prev, items, -1);
+    this.next = grown(this.next, items);
+    this.prev = grown(this.prev, items);
     this.head = grown(this.head, lists, -1);
     this.tail = grown(this.tail, lists, -1);
   }
 
+  /** Puts `item` at the end of `list`. */
   push(list: number, item: number): void {
-    this.insertAfter(list, this.tail[list], item);
-  }
-
-  /** Puts `item` after `before`, which is in `list`; at the front if `before` is -1. */
-  insertAfter(list: number, before: number, item: number): void {
-    const after = before === -1 ? this.head[list] : this.next[before];
-    this.prev[item] = before;
-    this.next[item] = after;
-    if (before === -1) this.head[list] = item;
-    else this.next[before] = item;
-    if (after === -1) this.tail[list] = item;
-    else this.prev[after] = item;
+    const last = this.tail[list];
+    this.prev[item] = last;
+    this.next[item] = -1;
+    if (last === -1) this.head[list] = item;
+    else this.next[last] = item;
+    this.tail[list] = item;
   }
 
   /** Takes `item` out of `list`, where it must be. */
@@ -51,7 +47,5 @@ export class FifoLists {
     else this.next[before] = after;
     if (after === -1) this.tail[list] = before;
     else this.prev[after] = before;
-    this.prev[item] = -1;
-    this.next[item] = -1;
   }
 }

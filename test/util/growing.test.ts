@@ -1,5 +1,5 @@
 import test from 'ava';
-import { grown } from '../../src/throttle/growing.js';
+import { grown } from '../../src/util/growing.js';
 
 test('what is there stays, and the rest has the value that is given', (t) => {
   t.deepEqual([...grown(Int32Array.of(4, 5), 4, -1)], [4, 5, -1, -1]);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { FifoLists } from '../../src/throttle/fifo-lists.js';
+import { FifoLists } from '../../src/util/fifo-lists.js';
 
 /** Items of a list, from its head on. */
 function itemsOf(lists: FifoLists, list: number): number[] {
@@ -15,9 +15,9 @@ test('items leave in the order in which they came, or from the middle', (t) => {
   lists.push(0, 2);
   t.deepEqual([itemsOf(lists, 0), itemsOf(lists, 1)], [[2], [3, 0, 4]]);
   lists.remove(1, 0);
-  lists.insertAfter(1, -1, 1);
-  lists.insertAfter(1, 3, 0);
-  t.deepEqual(itemsOf(lists, 1), [1, 3, 0, 4]);
+  lists.push(1, 1);
+  lists.push(1, 0);
+  t.deepEqual(itemsOf(lists, 1), [3, 4, 1, 0]);
 });
 
 test('room for more lists keeps those that are there', (t) => {
@@ -32,19 +32,18 @@ test('room for more lists keeps those that are there', (t) => {
 });
 
 test('lists are what arrays are, forwards and backwards', (t) => {
-  const stepOf = fc.record({ list: fc.nat(2), item: fc.nat(9), after: fc.nat(9) });
+  const stepOf = fc.record({ list: fc.nat(2), item: fc.nat(9) });
   const property = fc.property(fc.array(stepOf, { maxLength: 60 }), (steps) => {
     const lists = new FifoLists(10, 3);
     const arrays: number[][] = [[], [], []];
-    for (const { list, item, after } of steps) {
+    for (const { list, item } of steps) {
       const from = arrays.findIndex((array) => array.includes(item));
       if (from !== -1) {
         lists.remove(from, item);
         arrays[from]!.splice(arrays[from]!.indexOf(item), 1);
       } else {
-        const at = arrays[list]!.indexOf(after);
-        lists.insertAfter(list, at === -1 ? -1 : after, item);
-        arrays[list]!.splice(at + 1, 0, item);
+        lists.push(list, item);
+        arrays[list]!.push(item);
       }
       for (const [one, array] of arrays.entries()) {
         if (itemsOf(lists, one).join() !== array.join()) throw new Error(`${array}`);
