@@ -6,13 +6,15 @@ import { pread, pwrite } from '../../src/sys/transfer.js';
 import * as abi from '../../src/uring/abi.js';
 import { TAG_INDEX, TAG_IO } from '../../src/uring/tags.js';
 import { ERRNO } from '../../src/util/errno.js';
-import type { Random } from '../exerciser/random.js';
+import { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
 import { type Barrier, type Change, HostRecord } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import type { World } from './world.js';
 
 const SECTOR = 512;
+/** A stream of random numbers. */
+const SLOW_READS = 8;
 const KEEP_SIZE = 0x01;
 const PUNCH_HOLE = 0x02;
 const ZERO_RANGE = 0x10;
@@ -73,6 +75,8 @@ export class HostFiles {
   /** See `failLater`. */
   #failing = 0;
   readonly #hit: (request: number) => void;
+  /** Half of all reads take long, so that what they read can be written, flushed, freed and used again meanwhile. */
+  readonly #areReadsSlow: boolean;
 
   /** @param hit Called with the number of each request in whose name an operation fails. */
   constructor(
@@ -83,6 +87,7 @@ export class HostFiles {
     hit: (request: number) => void,
   ) {
     this.#hit = hit;
+    this.#areReadsSlow = new Random(plan.seed, SLOW_READS).oneIn(4);
     this.#world = world;
     this.#plan = plan;
     this.#coverage = coverage;
@@ -129,7 +134,9 @@ export class HostFiles {
     const { usualNs, longestNs, flushNs, stuck } = this.#plan;
     if (stuck > 0 && random.oneIn(stuck)) return Infinity;
     if (opcode === abi.OP_FSYNC) return flushNs / 2 + random.below(flushNs);
-    if (random.oneIn(50)) return random.below(longestNs);
+    if (random.oneIn(this.#areReadsSlow && opcode === abi.OP_READ ? 2 : 50)) {
+      return random.below(longestNs);
+    }
     return usualNs / 2 + random.below(usualNs);
   }
 
