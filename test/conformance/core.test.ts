@@ -8,7 +8,7 @@ import { testRules } from './rules.js';
 const VARIANTS = (Object.keys(ENGINES) as EngineName[]).flatMap((engine) => {
   return FORMATS.flatMap((format) => {
     // What differs between the two for flat extents, raw images have too.
-    const modes = format === 'vmdk' ? [true] : [true, false];
+    const modes = format === 'vmdk' || format === 'vhd' ? [true] : [true, false];
     return modes.map((direct) => ({ engine, format, direct }));
   });
 });

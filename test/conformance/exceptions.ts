@@ -27,7 +27,7 @@ const NONE: Exceptions = {
 };
 
 export type TransportName = 'uring' | 'fuse-native';
-export type FormatName = 'raw' | 'qcow2' | 'vmdk';
+export type FormatName = 'raw' | 'qcow2' | 'vmdk' | 'vhd';
 
 const OF_TRANSPORT: Readonly<Record<TransportName, Partial<Exceptions>>> = {
   uring: {},
@@ -39,6 +39,8 @@ const OF_FORMAT: Readonly<Record<FormatName, Partial<Exceptions>>> = {
   qcow2: { noShrinking: true },
   // Flat extents, which QEMU counts as data throughout.
   vmdk: { noGrowth: true, noSeek: true },
+  // A fixed image, likewise.
+  vhd: { noGrowth: true, noSeek: true },
 };
 
 export const TRANSPORTS = Object.keys(OF_TRANSPORT) as TransportName[];
