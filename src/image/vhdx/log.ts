@@ -193,7 +193,8 @@ function pageOf(
   const low = view.getUint32(data + PAGE_BYTES - 4, true);
   const isWhole = (BigInt(high) << 32n) + BigInt(low) === sequence;
   if (!signatureIs(bytes, data, 'data') || !isWhole) throw broken(path);
-  const page = bytes.slice(data, data + PAGE_BYTES);
+  // A copy of its own: the entry is dropped, and the page goes to another thread.
+  const page = new Uint8Array(bytes.subarray(data, data + PAGE_BYTES));
   page.set(bytes.subarray(descriptor + 8, descriptor + 16), 0);
   page.set(bytes.subarray(descriptor + 4, descriptor + 8), PAGE_BYTES - 4);
   return page;
