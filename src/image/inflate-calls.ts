@@ -2,14 +2,15 @@ import { PENDING } from '../host/engine.js';
 
 /**
  * Methods by which a format compresses clusters: raw DEFLATE, as qcow2 means `zlib`; zlib streams with
- * their header and checksum, RFC 1950; Zstandard frames.
+ * their header and checksum, RFC 1950; members of gzip, RFC 1952; Zstandard frames, of which those of qcow2
+ * are all of one size.
  */
-export type Compression = 'zlib' | 'zlib-stream' | 'zstd';
+export type Compression = 'zlib' | 'zlib-stream' | 'gzip' | 'zstd' | 'zstd-frame';
 
 /** How a layer's compressed clusters are to be inflated. */
 export interface Inflation {
   method: Compression;
-  /** Of an inflated cluster. That of a zlib stream may be shorter, where a disk ends. */
+  /** Of an inflated cluster. Those of `zlib-stream`, `gzip` and `zstd-frame` may be shorter. */
   clusterBytes: number;
 }
 

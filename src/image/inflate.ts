@@ -1,4 +1,4 @@
-import { constants, inflateRaw, inflate as inflateZlib, type ZlibOptions } from 'node:zlib';
+import { constants, gunzip, inflateRaw, inflate as inflateZlib, type ZlibOptions } from 'node:zlib';
 import type { ZSTDDecoder } from 'zstddec';
 import type { Compression } from './inflate-calls.js';
 import { zstdFrameBytes } from './zstd-frame.js';
@@ -11,17 +11,19 @@ const INFLATERS: Readonly<
 > = {
   zlib: (bytes, clusterBytes) => inflateBy(inflateRaw, bytes, clusterBytes),
   'zlib-stream': (bytes, clusterBytes) => inflateBy(inflateZlib, bytes, clusterBytes),
-  zstd: async (bytes, clusterBytes) => {
-    zstd ??= loadZstd();
-    return (await zstd).decode(bytes.subarray(0, zstdFrameBytes(bytes)), clusterBytes);
-  },
+  gzip: (bytes, clusterBytes) => inflateBy(gunzip, bytes, clusterBytes),
+  zstd: inflateFrame,
+  'zstd-frame': inflateFrame,
 };
+
+/** Their clusters are all of one size. */
+const IS_WHOLE: ReadonlySet<Compression> = new Set(['zlib', 'zstd']);
 
 /**
  * Inflates a cluster, off the thread that calls for zlib. Bytes behind the compressed data are ignored,
  * and no more memory is taken than a cluster.
  *
- * @returns Exactly `clusterBytes` bytes, from a zlib stream at least one; null for broken data.
+ * @returns `clusterBytes` bytes, or fewer where that is allowed; null for broken data.
  */
 export async function inflate(
   method: Compression,
@@ -30,8 +32,8 @@ export async function inflate(
 ): Promise<Uint8Array | null> {
   try {
     const cluster = await INFLATERS[method](bytes, clusterBytes);
-    const isShort = method === 'zlib-stream' && cluster.length > 0;
-    return cluster.length === clusterBytes || isShort ? cluster : null;
+    const isShort = cluster.length < clusterBytes;
+    return cluster.length === 0 || (isShort && IS_WHOLE.has(method)) ? null : cluster;
   } catch {
     return null;
   }
@@ -49,6 +51,11 @@ function inflateBy(call: ZlibCall, bytes: Uint8Array, clusterBytes: number): Pro
   return new Promise((resolve, reject) => {
     call(bytes, options, (error, result) => (error ? reject(error) : resolve(result)));
   });
+}
+
+async function inflateFrame(bytes: Uint8Array, clusterBytes: number): Promise<Uint8Array> {
+  zstd ??= loadZstd();
+  return (await zstd).decode(bytes.subarray(0, zstdFrameBytes(bytes)), clusterBytes);
 }
 
 /** Zstandard in WebAssembly: 64 KiB in 0.3 ms, where decoders in plain JavaScript take 5 ms. */

@@ -22,11 +22,14 @@ interface Signature {
   format: string;
   offset: number;
   text: string;
+  /** How to make a file of it that can be mounted. */
+  way?: string;
 }
 
 /** Sources: block/*.c of QEMU; EWF, as EnCase writes it: documentation of libewf. */
 const FOREIGN: readonly Signature[] = [
   { format: 'bochs', offset: 0, text: 'Bochs Virtual HD Image' },
+  { format: 'xz', offset: 0, text: '\xfd7zXZ\0', way: 'xz -dc FILE | bgzip > FILE.gz' },
   { format: 'ewf', offset: 0, text: 'EVF\t\r\n\xff\0' },
 ];
 
@@ -65,8 +68,10 @@ export function probeFormat(path: string, ends: Ends): string {
   const found = formatOf(ends);
   if (found === null) return formats()[0]!.name;
   if (!isFormat(found)) {
-    const way = 'use --format raw to show its bytes';
-    throw unsupported(path, `looks like ${found}, which this version cannot mount; ${way}`);
+    const own = FOREIGN.find(({ format }) => format === found)?.way;
+    const way = own === undefined ? '' : `"${own}" makes one that it can, or `;
+    const what = `looks like ${found}, which this version cannot mount`;
+    throw unsupported(path, `${what}; ${way}use --format raw to show its bytes`);
   }
   if (!RAW_LIKE.has(extname(path).toLowerCase())) return found;
   const why = 'is not named so, and a guest can write that to a raw disk';

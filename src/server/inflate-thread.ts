@@ -44,7 +44,7 @@ export class InflateThread {
   /** @returns Exactly `clusterBytes` bytes, or null for broken data. */
   inflate(job: InflateJob): Promise<Uint8Array | null> {
     const { method, bytes, clusterBytes } = job;
-    if (method !== 'zstd') return inflate(method, bytes, clusterBytes);
+    if (!isZstd(method)) return inflate(method, bytes, clusterBytes);
     if (this.#failed) return Promise.resolve(null);
     this.#worker!.postMessage(job);
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -63,5 +63,9 @@ export class InflateThread {
 }
 
 function mayHaveZstd({ image }: DiskConfig): boolean {
-  return image.methods.includes('zstd');
+  return image.methods.some(isZstd);
+}
+
+function isZstd(method: Compression): boolean {
+  return method === 'zstd' || method === 'zstd-frame';
 }

@@ -9,6 +9,7 @@ import { type ChainOptions, openChain } from '../../src/image/open-chain.js';
 import * as vmdk from '../../src/image/vmdk/abi.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { Random } from '../exerciser/random.js';
+import { bgzf } from '../lib/packed-maker.js';
 import {
   descriptorText,
   hostedExtent,
@@ -70,6 +71,7 @@ function makeSeeds(folder: string): Buffer[] {
     ...made,
     hostedExtent({ capacity: 1000, grains, descriptor, version: 2, flags: 7 }),
     streamExtent(1000, grains),
+    bgzf(Buffer.concat([GRAIN, SMALL_GRAIN]), 5000),
     ...DESCRIPTORS.map((text) => Buffer.from(text)),
   ];
 }
