@@ -17,6 +17,11 @@ const WAYS = [
   ['-O', 'qcow2', '-c', '-o', 'compression_type=zstd'],
   ['-O', 'qcow2', '-o', 'cluster_size=512'],
   ['-O', 'qcow2', '-o', 'cluster_size=2M,extended_l2=on'],
+  ['-O', 'vmdk'],
+  ['-O', 'vmdk', '-o', 'subformat=streamOptimized'],
+  ['-O', 'vpc', '-o', 'force_size=on'],
+  ['-O', 'vhdx'],
+  ['-O', 'vdi'],
 ];
 
 for (const words of WAYS) {
