@@ -79,13 +79,8 @@ export const FIRST_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'throttle/members.ts',
-        from: 'tables.fit(groups.highWater, this.highWater);',
-        to: 'tables.fit(groups.highWater, member + 1);',
-      },
-      {
-        file: 'throttle/tables.ts',
-        from: 'if (memberRows > this.#memberRows) {',
-        to: 'if (memberRows !== this.#memberRows) {',
+        from: 'fitTables(this.#parts, groups.highWater, this.highWater);',
+        to: 'fitTables(this.#parts, groups.highWater, member + 1);',
       },
       {
         file: 'throttle/request-table.ts',

@@ -265,8 +265,8 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     fault: 'behind an unaligned write comes the first half of the old block, not the second',
     changes: [
       {
-        file: 'image/raw/raw-driver.ts',
-        from: 'const tail = edge + this.alignment - after;',
+        file: 'image/whole-blocks.ts',
+        from: 'const tail = edge + this.#alignment - after;',
         to: 'const tail = edge;',
       },
     ],
