@@ -51,12 +51,12 @@ test('a sibling rests after each request while the target is missed with one in 
     now += flight;
     throttle.complete(request, now);
   };
-  // Above the target for long: the bound of b goes down to a quarter.
+  // Above the target for long: the bound of b goes down to an eighth.
   for (let round = 0; round < 100; round++) one(0, a!.member, 5e6);
   one(1, b!.member, 1e6);
   t.false(throttle.submit(1, b!.member, READ, 4096, now));
   t.true(throttle.next(now) < 0);
-  t.is(throttle.wakeAt, now + 3e6);
-  t.true(throttle.next(now + 3e6 - 1) < 0);
-  t.is(throttle.next(now + 3e6), 1);
+  t.is(throttle.wakeAt, now + 7e6);
+  t.true(throttle.next(now + 7e6 - 1) < 0);
+  t.is(throttle.next(now + 7e6), 1);
 });
