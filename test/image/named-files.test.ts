@@ -135,7 +135,8 @@ qemuTest('an untrusted image names nothing that the command line does not', (t) 
     `--${role}-file ${file} allows it`;
   refuses(t, top, sentence(top, 'backing', base), { untrusted: true });
   refuses(t, top, sentence(top, 'backing', base), { untrusted: true, dataFiles: [base] });
-  refuses(t, top, sentence(base, 'data', data), { untrusted: true, backingFiles: [base] });
+  const below = `${top}: its backing file ${sentence(base, 'data', data)}`;
+  refuses(t, top, below, { untrusted: true, backingFiles: [base] });
   const all = { untrusted: true, backingFiles: [base], dataFiles: [data] };
   t.is(layersOf(top, all).length, 2);
   // A refused file is not even looked up.
