@@ -123,18 +123,26 @@ export function formatImages(images: readonly ImageSnapshot[]): string {
 }
 
 export function parseImages(text: string): ImageSnapshot[] {
+  return readNamed(text, (name, value) => ({
+    name,
+    path: unescapeName(value('path')),
+    format: value('format'),
+    size: Number(value('size')),
+    readOnly: value('read_only') === '1',
+    passthrough: value('passthrough') === '1',
+  }));
+}
+
+/** Reads lines of a name and KEY=VALUE pairs. A key that a line has not is ''. */
+function readNamed<T>(
+  text: string,
+  read: (name: string, value: (key: string) => string) => T,
+): T[] {
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map((line) => {
     const [name = ''] = line.split(' ');
     const pairs = readPairs(line);
-    return {
-      name: unescapeName(name),
-      path: unescapeName(pairs.get('path') ?? ''),
-      format: pairs.get('format') ?? '',
-      size: Number(pairs.get('size') ?? 0),
-      readOnly: pairs.get('read_only') === '1',
-      passthrough: pairs.get('passthrough') === '1',
-    };
+    return read(unescapeName(name), (key) => pairs.get(key) ?? '');
   });
 }
 
@@ -148,18 +156,13 @@ export function formatPartitions(partitions: readonly PartitionSnapshot[]): stri
 }
 
 export function parsePartitions(text: string): PartitionSnapshot[] {
-  const lines = text.split('\n').filter((line) => line !== '');
-  return lines.map((line) => {
-    const [name = ''] = line.split(' ');
-    const pairs = readPairs(line);
-    return {
-      name: unescapeName(name),
-      start: Number(pairs.get('start') ?? 0),
-      size: Number(pairs.get('size') ?? 0),
-      type: pairs.get('type') ?? '',
-      label: unescapeName(pairs.get('label') ?? ''),
-    };
-  });
+  return readNamed(text, (name, value) => ({
+    name,
+    start: Number(value('start')),
+    size: Number(value('size')),
+    type: value('type'),
+    label: unescapeName(value('label')),
+  }));
 }
 
 /** A group from the texts of its control files; those that are missing say nothing is set. */

@@ -1,40 +1,23 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { describeImage } from '../../../src/image/describe.js';
 import { mapOfImage, readImage } from '../../helpers/read-image.js';
 import { sameBytes } from '../../helpers/same-bytes.js';
-import { pattern, TMPFS, tempFolder } from '../../helpers/temp.js';
-import {
-  BLOCK,
-  entryOf,
-  itemsOf,
-  MIB,
-  makeTree,
-  makeVhdx,
-  metadataOf,
-  type Parts,
-} from './make-vhdx.js';
+import { pattern } from '../../helpers/temp.js';
+import { BLOCK, entryOf, itemsOf, MIB, makeTree, metadataOf, writeVhdx } from './make-vhdx.js';
 
 const AUTO = { format: 'auto', backingFormats: [], snapshot: null };
-
-function write(t: ExecutionContext, parts: Parts): string {
-  const path = join(tempFolder(t, TMPFS), 'vm.vhdx');
-  writeFileSync(path, makeVhdx(parts));
-  return path;
-}
 
 test('each state of a block', async (t) => {
   const states = [0, 1, 2, 3, 5, 6];
   const table = Object.fromEntries(states.map((state, index) => [index, entryOf(state, 4)]));
   const metadata = metadataOf(itemsOf({ size: states.length * BLOCK }));
-  const path = write(t, { metadata, table, data: [[4 * MIB, pattern(BLOCK, 1)]] });
+  const path = writeVhdx(t, { metadata, table, data: [[4 * MIB, pattern(BLOCK, 1)]] });
   const whole = Buffer.concat([Buffer.alloc(5 * BLOCK), pattern(BLOCK, 1)]);
   sameBytes(t, await readImage(path), whole);
   t.like(describeImage(path, AUTO).features, { type: 'dynamic', blockSize: BLOCK });
   // Partly present without a parent, the unknown state, and a place in the headers.
   for (const entry of [entryOf(7, 4), entryOf(4, 4), entryOf(6, 0)]) {
-    const broken = write(t, { metadata, table: { ...table, 5: entry } });
+    const broken = writeVhdx(t, { metadata, table: { ...table, 5: entry } });
     await t.throwsAsync(readImage(broken), { message: /^errno 5 at/ });
     sameBytes(t, await readImage(broken, { length: 5 * BLOCK }), Buffer.alloc(5 * BLOCK));
   }

@@ -260,3 +260,10 @@ export function makeTree(t: ExecutionContext, disk: DiskFields, child: Parts = {
   writeFileSync(path, makeVhdx({ metadata, ...child }));
   return path;
 }
+
+/** Writes an image of these parts into a folder of the test. */
+export function writeVhdx(t: ExecutionContext, parts: Parts): string {
+  const path = join(tempFolder(t, TMPFS), 'vm.vhdx');
+  writeFileSync(path, makeVhdx(parts));
+  return path;
+}

@@ -1,26 +1,9 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { describeImage } from '../../../src/image/describe.js';
 import { readImage } from '../../helpers/read-image.js';
-import { TMPFS, tempFolder } from '../../helpers/temp.js';
-import {
-  BLOCK,
-  DATA_ID_TEXT,
-  itemsOf,
-  makeTree,
-  makeVhdx,
-  metadataOf,
-  type Parts,
-} from './make-vhdx.js';
+import { BLOCK, DATA_ID_TEXT, itemsOf, makeTree, metadataOf, writeVhdx } from './make-vhdx.js';
 
 const AUTO = { format: 'auto', backingFormats: [], snapshot: null };
-
-function write(t: ExecutionContext, parts: Parts): string {
-  const path = join(tempFolder(t, TMPFS), 'vm.vhdx');
-  writeFileSync(path, makeVhdx(parts));
-  return path;
-}
 
 const BY_NAME = { relative_path: '..\\base.vhdx' };
 
@@ -40,7 +23,7 @@ test('a path of Windows is sought beside the image', (t) => {
 test('a table that does not fit is refused', (t) => {
   const metadata = metadataOf(itemsOf({ size: 2 ** 40 }));
   t.regex(
-    describeImage(write(t, { metadata }), AUTO).problems[0]!,
+    describeImage(writeVhdx(t, { metadata }), AUTO).problems[0]!,
     /table of 131072 blocks is too/,
   );
 });
