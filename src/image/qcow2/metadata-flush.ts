@@ -31,6 +31,8 @@ export class MetadataFlush {
   #loss = 0;
   /** The image's file has at least this size, bytes. */
   hostSize: number;
+  /** The same on the disk: a failed fsync can lose what came after it. */
+  #syncedSize: number;
 
   /**
    * @param file The engine's handle of the image's file.
@@ -41,6 +43,7 @@ export class MetadataFlush {
     this.#engine = engine;
     this.#file = file;
     this.hostSize = hostSize;
+    this.#syncedSize = hostSize;
   }
 
   /**
@@ -54,8 +57,12 @@ export class MetadataFlush {
   }
 
   *#sync(request: number, file = this.#file): Task {
+    const size = this.hostSize;
     const result = yield this.#engine.flush(request, file, true);
-    if (result < 0) this.#loss = -result;
+    if (result < 0) {
+      this.#loss = -result;
+      this.hostSize = this.#syncedSize;
+    } else if (file === this.#file) this.#syncedSize = size;
     return result;
   }
 

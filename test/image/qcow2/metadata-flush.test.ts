@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import test from 'ava';
 import type { Engine } from '../../../src/host/engine.js';
 import { openChain } from '../../../src/image/open-chain.js';
 import { MetadataFlush } from '../../../src/image/qcow2/metadata-flush.js';
@@ -96,4 +97,44 @@ qemuTest('a table of refcounts moves: power may fail between any two writes', as
   const { tableClusters } = blocks;
   t.true(tableClusters > 1);
   t.is(readFileSync(path).readUInt32BE(56), tableClusters, 'the header follows');
+});
+
+test('after a failed fsync the file is extended again, because its size may be lost', (t) => {
+  const calls: string[] = [];
+  let synced = 0;
+  const engine: Pick<Engine, 'flush' | 'allocate'> = {
+    allocate: (_request, _file, _mode, offset) => {
+      calls.push(`extend to ${offset + 1}`);
+      return 0;
+    },
+    flush: () => {
+      calls.push('sync');
+      return synced;
+    },
+  };
+  const pieces = (): Map<number, Uint8Array> => new Map();
+  const stage = () => ({
+    refcounts: pieces(),
+    table: pieces(),
+    header: pieces(),
+    slices: pieces(),
+    l1: pieces(),
+    disk: pieces(),
+    ended: () => {},
+  });
+  const allocator = { end: 8192, blocks: { crowded: false } };
+  const writer = { isLazy: false, hasDataFile: false, layer: {}, allocator, stage };
+  const flush = new MetadataFlush(writer as unknown as QcowWriter, engine as Engine, 0, 4096);
+  const run = (): number => {
+    const task = flush.run(0, false);
+    let step = task.next(0);
+    while (!step.done) step = task.next(step.value);
+    return step.value;
+  };
+  synced = -5;
+  t.is(run(), -5);
+  synced = 0;
+  t.is(run(), 0);
+  t.is(run(), 0);
+  t.deepEqual(calls, ['extend to 8192', 'sync', 'extend to 8192', 'sync', 'sync']);
 });
