@@ -72,8 +72,8 @@ export class Layers implements Readable {
 
   /**
    * Block status: the place of the bytes from `offset`, as `map` tells it, with holes of raw host files found
-   * out. Answers SEEK_DATA, SEEK_HOLE and `sluice map`; a raw
-   * image asks its host file instead (`raw/raw-driver.ts`).
+   * out. Answers SEEK_DATA, SEEK_HOLE and `sluice map`; a raw image asks its host file instead
+   * (`raw/raw-driver.ts`).
    *
    * @param extent Filled with DATA, ZERO or COMPRESSED. It must be the caller's own: others map in
    *   between.
