@@ -14,7 +14,17 @@ export interface Ends {
 
 export function endsOf(file: ReadableFile): Ends {
   const bytes = Math.min(HEAD_BYTES, file.size);
-  return { head: file.read(0, bytes), tail: file.read(file.size - bytes, bytes) };
+  return { head: file.read(0, bytes), tail: readTail(file, bytes) };
+}
+
+/** A damaged disk is mounted for the bytes that can be read: an end that cannot looks like no format. */
+function readTail(file: ReadableFile, bytes: number): Uint8Array {
+  try {
+    return file.read(file.size - bytes, bytes);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+    return new Uint8Array(bytes);
+  }
 }
 
 /** The first bytes of formats that cannot be mounted, as text in latin1. */
