@@ -182,7 +182,8 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   }
   const isRefused = !isPossible || !image.isRaw;
   if (asked.error !== 0 && !isRefused) mayFail(scene, disk, asked, 'a truncate');
-  const isDone = asked.error === 0 || now < before;
+  // `before` is the most that the size could be: that it is less now tells nothing.
+  const isDone = asked.error === 0 || now === rounded;
   if (change !== null && isDone) contents.end(change, change.length, scene.world.tick());
   else if (change !== null) contents.forget(change);
   image.setSize(now);
