@@ -132,7 +132,8 @@ for (const transport of ['uring', 'fuse-native'] as const) {
     t.true(result === -ERRNO.ECONNABORTED || result === -ERRNO.ENOTCONN, `${result}`);
     const ended = await daemon.within();
     t.is(ended.code, 5);
-    t.regex(ended.stderr, /mount: the mount has been aborted before everything was flushed\n$/);
+    // A thread of libfuse may complain after that of the connection that is gone.
+    t.regex(ended.stderr, /mount: the mount has been aborted before everything was flushed\n/);
     t.deepEqual(mountsAt(mount.point), []);
   });
 }
