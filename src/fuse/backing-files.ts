@@ -13,7 +13,7 @@ export interface Passable {
   readonly backing?: number | undefined;
 }
 
-/** What the kernel says of a file that it does not pass through: see fs/fuse/backing.c. */
+/** The reasons by the errno with which the kernel refuses a file: see fs/fuse/backing.c. */
 const REFUSALS: Readonly<Record<string, string>> = {
   EPERM: 'root needs CAP_SYS_ADMIN for that, which a container withholds',
   EINVAL: 'it is no regular file',

@@ -30,7 +30,7 @@ export interface ImageConfig {
   /** The image's own file is a block device. */
   blockDevice: boolean;
   growable: boolean;
-  /** The kernel writes its file too, so its size is what the host says; missing: nobody else does. */
+  /** The kernel writes the file too, so the host is asked for its size; missing: only the daemon writes. */
   shared?: boolean | undefined;
   /** Bound of the metadata caches, bytes. Small values are raised. */
   cacheBytes: number;

@@ -105,7 +105,7 @@ export async function describeTable(
   }
 }
 
-/** What is wrong with a table. */
+/** The faults of a table, a sentence each. */
 export function faultsOf({ table, failure }: TableFound): string[] {
   return failure === '' ? (table?.problems ?? []) : [`it cannot be read: ${failure}`];
 }

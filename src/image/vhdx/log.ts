@@ -7,7 +7,7 @@ import { MIB, signatureIs, type VhdxHeader } from './header.js';
 
 // [MS-VHDX] 2.3: a ring of entries that change pages of the tables. Numbers are little-endian.
 
-/** Unit of the log, and of what it changes. */
+/** The log consists of sectors of this many bytes, and changes the file in whole ones. */
 export const PAGE_BYTES = 4096;
 
 /** Hyper-V makes logs of 1 MiB. */

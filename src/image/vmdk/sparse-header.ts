@@ -121,7 +121,8 @@ function readHosted(first: Header): SparseLayout {
   const atEnd = [0, 4].every(
     (word) => first.u32(abi.HOSTED_DIRECTORY + word) === abi.DIRECTORY_AT_END,
   );
-  // What the writer of a stream knew only at its end counts.
+  // A stream has a second header at its end. That one counts: the first was written before the sizes
+  // were known.
   const header = atEnd ? readFooter(file) : first;
   if (atEnd) checkHosted(path, header);
   const flags = header.u32(abi.HOSTED_FLAGS);
