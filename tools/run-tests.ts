@@ -13,8 +13,10 @@ interface Count {
   skipped: number;
 }
 
-/** Counts one line. Lines that are no results (comments, details) are ignored. */
-function countLine(line: string, count: Count): void {
+const RESULT = /^(not )?ok |^1\.\./;
+
+/** Counts a line with a result. */
+function countResult(line: string, count: Count): void {
   if (line.startsWith('not ok ')) count.failed += 1;
   else if (!line.startsWith('ok ')) return;
   else if (/# (SKIP|TODO)\b/i.test(line)) count.skipped += 1;
@@ -23,6 +25,9 @@ function countLine(line: string, count: Count): void {
 
 async function main(): Promise<number> {
   const count: Count = { passed: 0, failed: 0, skipped: 0 };
+  /** Printed again at the end, where a reader of a long log looks first. */
+  const failures: string[] = [];
+  let isFailure = false;
   const args = ['--no-install', 'ava', '--tap', ...process.argv.slice(2)];
   // Each of the thousands of processes would read them, which takes longer than all the rest of its start.
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: '' };
@@ -33,11 +38,17 @@ async function main(): Promise<number> {
   });
   for await (const line of createInterface({ input: ava.stdout })) {
     process.stdout.write(`${line}\n`);
-    countLine(line, count);
+    if (RESULT.test(line)) {
+      countResult(line, count);
+      isFailure = line.startsWith('not ok ');
+    }
+    // Comments and details follow their result.
+    if (isFailure) failures.push(line);
   }
   // ava can fail without a failed test, for instance if a file has no test.
   if ((await code) !== 0 && count.failed === 0) count.failed = 1;
   if (count.skipped > 0) process.stdout.write(`${count.skipped} skipped, for the reasons above\n`);
+  if (failures.length > 0) process.stdout.write(`\nFailed:\n${failures.join('\n')}\n`);
   process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`);
   return count.failed === 0 && count.passed > 0 ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants, readlinkSync } from 'node:fs';
+import { accessSync, constants, readFileSync, readlinkSync } from 'node:fs';
 import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
 import { close, fcntl } from '../sys/libc.js';
 import { writeBytes } from '../sys/libfuse.js';
@@ -9,6 +9,7 @@ import { EVERYTHING, encodeInit } from './init.js';
 import { type FuseMount, isGone, makePlan, watchMount } from './mount.js';
 import { deviceError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan, type MountRequest } from './mount-options.js';
+import { ourMount } from './mount-point.js';
 import { nativeCallbacks } from './native-callbacks.js';
 import { localsMemory } from './native-locals.js';
 import type { NativeFuse, NativePackage } from './native-package.js';
@@ -35,6 +36,8 @@ export interface NativeMount extends FuseMount {
   readonly threads: NativeThreads | null;
   /** Another descriptor of the connection, which stays open when libfuse ends. The caller closes it. */
   readonly watched: number;
+  /** Requests to which the kernel has no reply yet; 0 if it does not say, as fusectl is not mounted. */
+  unanswered(): number;
 }
 
 /** How often a mount that starts is asked whether it is gone, milliseconds. */
@@ -82,7 +85,17 @@ export async function mountNative(
   const mount = await watchMount(plan.mountpoint, watched, process.geteuid?.() !== 0);
   // Where libfuse has answered INIT itself, it closes its descriptor itself.
   const fd = threads === null ? -1 : native.libfuse.descriptor(channelOf(fuse));
-  return { ...mount, fd, watched, threads };
+  const connection = ourMount(plan.mountpoint)?.device.split(':')[1];
+  return { ...mount, fd, watched, threads, unanswered: () => unanswered(connection) };
+}
+
+/** @param connection The minor number of the mount's device. */
+function unanswered(connection: string | undefined): number {
+  try {
+    return Number(readFileSync(`/sys/fs/fuse/connections/${connection}/waiting`, 'utf8'));
+  } catch {
+    return 0;
+  }
 }
 
 /**

@@ -1,6 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import { Memory } from '../buffers/memory.js';
 import { FigureReader } from '../control/figures.js';
 import { ConnectionWatch } from '../fuse/connection-watch.js';
+import { isGone } from '../fuse/mount.js';
 import type { MountRequest } from '../fuse/mount-options.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
@@ -28,6 +30,9 @@ import type { PlaneRunner } from './plane-thread.js';
  * depth 1: no spinning 0.8 x the plain handler, 50 us 1.2 x, 200 us 1.6 x.
  */
 const HOPS = 4;
+
+/** How long libfuse's threads may take to write the replies that they have, milliseconds. */
+const REPLIES_MS = 2000;
 
 /** A data plane on the main thread: fuse-native in front, the thread pool behind. */
 export class NativePlane implements PlaneRunner {
@@ -139,10 +144,23 @@ export class NativePlane implements PlaneRunner {
   }
 
   async terminate(): Promise<void> {
+    if (this.#plane.requests.count === 0) await this.#repliesLeft();
     this.#watch?.stop();
     this.#transfers?.end();
     this.#loop.stop();
     if (this.#mount !== null) close(this.#mount.watched);
+  }
+
+  /**
+   * A thread of libfuse writes a reply some time after it was answered here. If the connection ended
+   * before that, the caller would get ECONNABORTED.
+   */
+  async #repliesLeft(): Promise<void> {
+    const limit = performance.now() + REPLIES_MS;
+    while (this.#mount !== null && this.#mount.unanswered() > this.#session.held) {
+      if (isGone(this.#mount.watched) || performance.now() > limit) return;
+      await setTimeout(1);
+    }
   }
 
   #afterTurn(): void {

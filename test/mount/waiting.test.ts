@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { FileAgent } from '../helpers/file-agent.js';
@@ -11,6 +11,7 @@ import { type SluiceMount, startMount, withMount } from '../helpers/sluice-mount
 import { MIB, pattern, patternFile, tempFolder } from '../helpers/temp.js';
 
 const fioTest = requires('fuse', 'root', 'io_uring', 'fio');
+const nativeTest = requires('fuse', 'root');
 
 /** One byte a second: at the latest the second request waits for more than an hour. */
 const STUCK = ['--group', 'slow:bps=1', '--assign', 'disk=slow'];
@@ -114,4 +115,43 @@ fioTest('an image that waits does not stop another one', async (t) => {
   const words = [`if=${mount.file('free')}`, 'of=/dev/null', 'bs=4k', 'count=1000'];
   await must('dd', [...words, 'iflag=direct']);
   await forceUnmount(t, mount, readers);
+});
+
+const threadsOf = (pid: number): string[] => readdirSync(`/proc/${pid}/task`);
+
+/** From now on these threads get one processor, and only while nobody else wants it. */
+async function starve(t: ExecutionContext, threads: readonly string[]): Promise<void> {
+  const busy = new Child('taskset', ['1', 'sh', '-c', 'while :; do :; done']);
+  t.teardown(() => {
+    busy.process.kill('SIGKILL');
+  });
+  for (const thread of threads) {
+    await must('taskset', ['-p', '1', thread]);
+    await must('chrt', ['--idle', '-p', '0', thread]);
+  }
+}
+
+nativeTest('requests that SIGTERM lets go are answered, however slow libfuse is', async (t) => {
+  const words = [...STUCK, '--transport', 'fuse-native'];
+  const mount = await startMount(t, [makeImage(t)], words);
+  const agents = Array.from({ length: 8 }, () => new FileAgent(t));
+  const fds = await Promise.all(
+    agents.map((agent) => agent.open(mount.file(), constants.O_RDONLY)),
+  );
+  // The others are of V8 and of the pool, which has to carry the reads out.
+  const idle = (thread: string): boolean => {
+    return readFileSync(`/proc/${thread}/wchan`, 'utf8') === 'fuse_dev_do_read';
+  };
+  await eventually(() => threadsOf(mount.pid).some(idle));
+  const others = new Set(threadsOf(mount.pid).filter((thread) => !idle(thread)));
+  const reads = agents.map((agent, i) => agent.read(fds[i]!, i * 4096, 4096));
+  await untilQueued(mount, 'slow', agents.length);
+  const libfuse = threadsOf(mount.pid).filter((thread) => !others.has(thread));
+  t.true(libfuse.length > agents.length, `${libfuse.length} threads of libfuse`);
+  await starve(t, libfuse);
+  process.kill(mount.pid, 'SIGTERM');
+  for (const { result } of await Promise.all(reads)) t.is(result, 4096);
+  for (const [i, agent] of agents.entries()) await agent.close(fds[i]!);
+  t.true(await eventually(() => !isAlive(mount.pid)));
+  await mount.checkGone(t, /: in use/);
 });
