@@ -1,4 +1,4 @@
-import { constants, statSync } from 'node:fs';
+import { constants, existsSync, statSync } from 'node:fs';
 import { O_CLOEXEC } from '../sys/constants.js';
 import { namesIn, readText } from '../sys/files.js';
 import { open } from '../sys/libc.js';
@@ -125,6 +125,8 @@ function isDevice(path: string, device: string): boolean {
 /** The loop device that writes a file, and where that is mounted. */
 function loopOver(file: OpenFile, swapSpaces: readonly string[]): string | null {
   for (const name of namesIn('/sys/block').filter((name) => name.startsWith('loop'))) {
+    // Most are free, and an error for each of them takes longer than the rest of the start of a file.
+    if (!existsSync(`/sys/block/${name}/loop`)) continue;
     const backing = read(`/sys/block/${name}/loop/backing_file`);
     if (backing === null || read(`/sys/block/${name}/ro`) !== '0') continue;
     if (!file.isAt(backing)) continue;

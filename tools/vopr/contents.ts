@@ -1,3 +1,5 @@
+import { giveBack, take } from './spare-memory.js';
+
 /** The version of a write of zeros. */
 export const ZEROS = -1;
 
@@ -41,21 +43,6 @@ export function fill(bytes: Uint8Array, offset: number, version: number): void {
   bytes.set(new Uint8Array(words.buffer, skip, bytes.length));
 }
 
-/** Memory that was given back, by its size: memory that is new takes longer than all that is done with it. */
-const spare = new Map<number, Buffer[]>();
-
-/** Memory for `length` bytes, with any bytes in it. */
-function take(length: number): Buffer {
-  const size = 2 ** Math.ceil(Math.log2(Math.max(length, 4096)));
-  return spare.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
-}
-
-function giveBack(memory: Buffer): void {
-  const others = spare.get(memory.length);
-  if (others === undefined) spare.set(memory.length, [memory]);
-  else others.push(memory);
-}
-
 /**
  * The bytes that a disk may have. A value may show from the moment its write is sent until a later write
  * is acknowledged: one that was sent after it had ended.
@@ -75,6 +62,8 @@ export class Contents {
   readonly #memory: readonly Buffer[];
   /** Bytes that were there when all was read last. */
   #settled: number;
+  /** Behind it all is 0, in `#base` and in `#expected`. */
+  #used: number;
   #version = 0;
   #lastSent = 0;
 
@@ -88,6 +77,7 @@ export class Contents {
     this.#base = memory[0].subarray(0, limit);
     this.#expected = memory[1].subarray(0, limit);
     this.#settled = bytes.length;
+    this.#used = limit;
     this.#fill(bytes);
   }
 
@@ -105,6 +95,7 @@ export class Contents {
     const version = zeros ? ZEROS : ++this.#version;
     const change = { offset, length, version, sent: now, ended: Infinity, ok: false };
     this.#changes.push(change);
+    this.#used = Math.max(this.#used, offset + length);
     this.#lastSent = now;
     return change;
   }
@@ -141,8 +132,9 @@ export class Contents {
   #fill(bytes: Buffer): void {
     for (const known of [this.#base, this.#expected]) {
       bytes.copy(known);
-      known.fill(0, bytes.length);
+      known.fill(0, bytes.length, Math.max(bytes.length, this.#used));
     }
+    this.#used = bytes.length;
   }
 
   /** The bytes that `settle` was given last. */

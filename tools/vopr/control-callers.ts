@@ -213,10 +213,11 @@ function* readFile(scene: Scene, path: string): Steps {
 export function* writeFile(scene: Scene, path: string, text: string): Steps {
   const { node, handle } = yield* openFile(scene, path, O_RDWR);
   if (node < 0) return;
+  const bytes = Buffer.from(`${text}\n`, 'latin1');
   const asked = yield* ask(scene, {
     opcode: abi.WRITE,
     node,
-    body: body.writeBody(handle, 0, Buffer.from(`${text}\n`, 'latin1'), false),
+    body: body.writeBody(handle, 0, bytes.length, false, (payload) => payload.set(bytes)),
   });
   check(asked.error, `"${text}" to ${path}`);
   yield* closeFile(scene, node, handle);

@@ -7,7 +7,7 @@ import type { Order, Result } from './worker.js';
 /**
  * Each processor runs a process, so threads that collect garbage gain nothing, and the new generation holds a run.
  */
-const FLAGS = ['--enable-source-maps', '--single-threaded-gc', '--max-semi-space-size=64'];
+const FLAGS = ['--enable-source-maps', '--single-threaded-gc', '--max-semi-space-size=32'];
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url));
 /** A process makes this many runs; then a new one goes on. The mappings of a run are never unmapped. */
 const RUNS_EACH = 2000;

@@ -5,6 +5,7 @@ import * as uring from '../../src/uring/abi.js';
 import { ERRNO } from '../../src/util/errno.js';
 import type { Coverage } from './coverage.js';
 import type { Entry, RingTarget } from './sim-ring.js';
+import { giveBack, take } from './spare-memory.js';
 import { Failure, type World } from './world.js';
 
 /** A request of a caller. */
@@ -23,12 +24,15 @@ export interface Ask {
 export interface Answer {
   /** 0 or -errno. */
   error: number;
+  /** Until the caller waits again. */
   payload: Uint8Array;
   /** It came from the daemon. */
   isReply: boolean;
 }
 
 const NONE = new Uint8Array(0);
+/** Payloads from here on are in memory that is used again once their caller has looked at them. */
+const LARGE_BYTES = 4096;
 /** Names of opcodes for the coverage. */
 const NAMES = new Map(
   Object.entries(abi)
@@ -177,9 +181,19 @@ export class FuseKernel implements RingTarget {
     this.#answered.delete(unique);
     const name = NAMES.get(asked.opcode) ?? 'other';
     this.#coverage.add(`reply ${name} ${error === 0 ? 'ok' : -error}`);
-    const payload = bytes.slice(abi.OUT_HEADER_BYTES);
-    this.#world.trace?.(`${unique} ${name} answered ${error}, ${payload.length} bytes`);
-    this.#world.schedule(0, () => asked.answer({ error, payload, isReply: true }));
+    const length = bytes.length - abi.OUT_HEADER_BYTES;
+    this.#world.trace?.(`${unique} ${name} answered ${error}, ${length} bytes`);
+    if (length < LARGE_BYTES) {
+      const payload = bytes.slice(abi.OUT_HEADER_BYTES);
+      this.#world.schedule(0, () => asked.answer({ error, payload, isReply: true }));
+      return bytes.length;
+    }
+    const memory = take(length);
+    memory.set(bytes.subarray(abi.OUT_HEADER_BYTES));
+    this.#world.schedule(0, () => {
+      asked.answer({ error, payload: memory.subarray(0, length), isReply: true });
+      giveBack(memory);
+    });
     return bytes.length;
   }
 }

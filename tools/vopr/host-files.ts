@@ -10,6 +10,7 @@ import { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
 import { type Barrier, type Change, HostRecord } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
+import { takeForSession } from './spare-memory.js';
 import type { World } from './world.js';
 
 const SECTOR = 512;
@@ -147,7 +148,8 @@ export class HostFiles {
     let barrier: Barrier | null = null;
     let bytes: Buffer | null = null;
     if (opcode === abi.OP_WRITE) {
-      bytes = Buffer.from(bytesAt(address, length));
+      bytes = takeForSession(length);
+      bytes.set(bytesAt(address, length));
       change = this.#change(descriptor, 'write', offset, length, bytes);
     } else if (opcode === abi.OP_FALLOCATE) {
       // In such an entry the length field has the mode, and the address field the length.
@@ -299,7 +301,7 @@ export class HostFiles {
 }
 
 function contentOf(descriptor: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(fstatSync(descriptor).size);
+  const bytes = takeForSession(fstatSync(descriptor).size);
   return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
 }
 

@@ -9,10 +9,17 @@ export interface Check {
 const DIRTY = 1n;
 const EXTENDED_L2 = 16n;
 const SNAPSHOT_BYTES = 40;
-const OFFSET = 0x00fffffffffffe00n;
 const COMPRESSED = 1n << 62n;
 const STEP = 512;
 const ZEROS = Buffer.alloc(STEP);
+/** More clusters than the file of any image has. */
+const CLUSTERS_MAX = 1 << 20;
+/** Of the second half of an entry, as this processor reads it: the bits that name a place. */
+const PLACE_BITS = 0x00feffff;
+
+/** References to each cluster of the image that is looked at, and the place behind the last that is not 0. */
+const references = new Int32Array(CLUSTERS_MAX);
+let top = 0;
 
 /**
  * Compares the refcounts of a qcow2 image with its references, as `qemu-img check` does and the format's
@@ -27,25 +34,31 @@ export function checkQcow(file: Buffer): Check | null {
   if ((features & DIRTY) !== 0n) return null;
   const clusterBits = image.u32(20);
   const clusterBytes = 2 ** clusterBits;
-  const references = new Map<number, number>();
+  const check: Check = { leaks: 0, broken: null };
+  references.fill(0, 0, top);
+  top = 0;
+  // A place that is so far off that no block counts it.
+  let far: number | null = null;
   const refer = (offset: number, bytes: number): void => {
     const end = Math.ceil((offset + bytes) / clusterBytes);
-    for (let cluster = Math.floor(offset / clusterBytes); cluster < end; cluster++) {
-      references.set(cluster, (references.get(cluster) ?? 0) + 1);
+    if (end > CLUSTERS_MAX) far ??= offset;
+    const last = Math.min(CLUSTERS_MAX, end);
+    for (let cluster = Math.floor(offset / clusterBytes); cluster < last; cluster++) {
+      references[cluster]!++;
     }
+    top = Math.max(top, last);
   };
   const entryBytes = (features & EXTENDED_L2) !== 0n ? 16 : 8;
   const referAll = (l1Offset: number, l1Entries: number): void => {
     refer(l1Offset, l1Entries * 8);
-    for (let index = 0; index < l1Entries; index++) {
-      const table = Number(image.u64(l1Offset + index * 8) & OFFSET);
+    for (const l1 of image.entries(l1Offset, l1Entries, 8)) {
+      const table = image.place(l1);
       if (table === 0) continue;
       refer(table, clusterBytes);
-      for (let at = table; at < table + clusterBytes; at += entryBytes) {
-        if (image.u32(at) === 0 && image.u32(at + 4) < 512) continue;
-        const entry = image.u64(at);
-        if ((entry & COMPRESSED) !== 0n) referCompressed(entry, clusterBits, refer);
-        else if ((entry & OFFSET) !== 0n) refer(Number(entry & OFFSET), clusterBytes);
+      for (const l2 of image.entries(table, clusterBytes / entryBytes, entryBytes)) {
+        const place = image.place(l2);
+        if (image.isCompressed(l2)) referCompressed(image.u64(l2), clusterBits, refer);
+        else if (place !== 0) refer(place, clusterBytes);
       }
     }
   };
@@ -64,25 +77,27 @@ export function checkQcow(file: Buffer): Check | null {
   refer(tableOffset, tableBytes);
   const order = isNew ? image.u32(96) : 4;
   const perBlock = (clusterBytes * 8) / 2 ** order;
-  const blocks = Array.from({ length: tableBytes / 8 }, (_, block) =>
-    Number(image.u64(tableOffset + block * 8) & OFFSET),
-  );
-  for (const offset of blocks) if (offset !== 0) refer(offset, clusterBytes);
-  const check: Check = { leaks: 0, broken: null };
-  for (const [block, offset] of blocks.entries()) {
-    if (offset === 0) continue;
+  const entries = [...image.entries(tableOffset, tableBytes / 8, 8)];
+  const blocks = entries.filter((entry) => image.place(entry) !== 0);
+  for (const at of blocks) refer(image.place(at), clusterBytes);
+  for (const at of blocks) {
+    const block = (at - tableOffset) / 8;
+    const offset = image.place(at);
     const counts = (perBlock / clusterBytes) * image.lastUsed(offset, clusterBytes);
     for (let i = 0; i < counts; i++) {
       const cluster = block * perBlock + i;
       const count = image.bits(offset, i, order);
-      const uses = references.get(cluster) ?? 0;
-      references.delete(cluster);
+      const uses = references[cluster] ?? 0;
+      references[cluster] = 0;
       if (count > uses) check.leaks++;
       else if (count < uses) check.broken ??= cluster * clusterBytes;
     }
   }
   // What is left is counted by no block.
-  for (const cluster of references.keys()) check.broken ??= cluster * clusterBytes;
+  for (let cluster = 0; cluster < top; cluster++) {
+    if (references[cluster] !== 0) check.broken ??= cluster * clusterBytes;
+  }
+  check.broken ??= far;
   return check;
 }
 
@@ -100,9 +115,31 @@ function referCompressed(
 /** Numbers of a file. Past its end everything is 0. */
 class Bytes {
   readonly #bytes: Buffer;
+  readonly #words: Int32Array;
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  }
+
+  /** Where a table has entries that name a place: numbers of 64 bits, each at the beginning of `entryBytes`. */
+  *entries(at: number, count: number, entryBytes: number): Generator<number> {
+    const words = this.#words;
+    const end = Math.min(at + count * entryBytes, this.#bytes.length - 7);
+    for (let place = at; place < end; place += entryBytes) {
+      const word = place / 4;
+      if (words[word] === 0 && (words[word + 1]! & PLACE_BITS) === 0) continue;
+      yield place;
+    }
+  }
+
+  /** The place that an entry names. */
+  place(at: number): number {
+    return (this.u32(at) & 0x00ffffff) * 2 ** 32 + ((this.u32(at + 4) & 0xfffffe00) >>> 0);
+  }
+
+  isCompressed(at: number): boolean {
+    return (this.u32(at) & 0x40000000) !== 0;
   }
 
   u16(at: number): number {

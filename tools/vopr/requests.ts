@@ -1,5 +1,6 @@
 import * as abi from '../../src/fuse/abi.js';
 import { setU64 } from '../../src/fuse/wire.js';
+import { takeForSession } from './spare-memory.js';
 
 /** Bodies of FUSE requests. */
 
@@ -35,15 +36,20 @@ export function ioBody(handle: number, offset: number, length: number): Uint8Arr
   });
 }
 
+/** @param fill Puts the bytes that are written into their place, which has any bytes in it. */
 export function writeBody(
   handle: number,
   offset: number,
-  payload: Uint8Array,
+  length: number,
   fromCache: boolean,
+  fill: (payload: Uint8Array) => void,
 ): Uint8Array {
-  const head = ioBody(handle, offset, payload.length);
+  const head = ioBody(handle, offset, length);
   if (fromCache) new DataView(head.buffer).setUint32(abi.WRITE_IN_FLAGS, abi.WRITE_CACHE, true);
-  return Buffer.concat([head, payload]);
+  const all = takeForSession(head.length + length);
+  all.set(head);
+  fill(all.subarray(head.length));
+  return all;
 }
 
 export function flushBody(handle: number, dataOnly: boolean): Uint8Array {

@@ -30,6 +30,7 @@ import { checkQcow } from './qcow-check.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { type Outcome, Session } from './session.js';
+import { endSession } from './spare-memory.js';
 import { Failure, World } from './world.js';
 
 const runFile = promisify(execFile);
@@ -150,6 +151,7 @@ class Run {
   /** One mount, and a look at what it has left. */
   async session(plan: SessionPlan, number: number): Promise<void> {
     const { seed } = this.#plan;
+    endSession();
     const opened = await this.#open(plan.readOnly);
     const isCut = plan.end === 'power cut' && !plan.readOnly;
     const isWatched = isCut || (!plan.readOnly && this.#images.length <= WATCHED_MAX);

@@ -119,14 +119,14 @@ export function* write(
   if (length === 0) return true;
   const place = disk.start + offset;
   const change = contents.begin(place, length, false, scene.world.tick());
-  const payload = new Uint8Array(length);
-  fill(payload, place, change.version);
   image.mayGrow(place + length);
   const fromCache = random.oneIn(8);
   const request = {
     opcode: abi.WRITE,
     node: disk.node,
-    body: body.writeBody(disk.handle, offset, payload, fromCache),
+    body: body.writeBody(disk.handle, offset, length, fromCache, (payload) => {
+      fill(payload, place, change.version);
+    }),
     uid,
     thread,
   };
