@@ -14,7 +14,7 @@ import {
 } from './disk.js';
 import * as operation from './operation.js';
 import type { Parts } from './parts.js';
-import { PASSED, passedThrough } from './passed-through.js';
+import { passedThrough } from './passed-through.js';
 import { lockRange } from './range-locks.js';
 import { NONE } from './requests.js';
 
@@ -32,7 +32,7 @@ type RequestParts = Pick<Parts, 'requests' | 'disks' | 'granted' | 'memory'>;
 
 /**
  * Checks each operation against size and mode of its disk, then hands it on: reads, writes and discards
- * to be charged, others as tasks. A disk that cannot grow behaves as a block device does: O_TRUNC is
+ * to be charged, others as tasks. The kernel sends no READ and no WRITE of a disk that is passed through. A disk that cannot grow behaves as a block device does: O_TRUNC is
  * ignored, truncate(2) refused. One that cannot shrink ignores O_TRUNC too.
  */
 export class DiskRequests {
@@ -49,9 +49,6 @@ export class DiskRequests {
   /** Begins the operation of a request: its result, or DEFERRED. */
   begin(request: number): number {
     const { offset, mode, length, operation: asked } = this.#parts.requests;
-    if (PASSED.has(asked[request]!) && isPassedThrough(this.#disk(request))) {
-      return this.#passed(request, asked[request]!);
-    }
     switch (asked[request]) {
       case operation.READ:
         return this.#read(request, offset[request]!, length[request]!);
@@ -79,8 +76,9 @@ export class DiskRequests {
     }
   }
 
-  #passed(request: number, asked: number): number {
-    const task = passedThrough(request, asked, this.#parts.requests, this.#disk(request).image);
+  #passed(request: number, { image }: Disk): number {
+    const { requests } = this.#parts;
+    const task = passedThrough(request, requests.operation[request]!, requests, image);
     return this.#admission.runUncharged(request, task);
   }
 
@@ -90,7 +88,9 @@ export class DiskRequests {
   }
 
   #read(request: number, offset: number, length: number): number {
-    const size = diskSize(this.#disk(request));
+    const disk = this.#disk(request);
+    if (isPassedThrough(disk)) return -ERRNO.EIO;
+    const size = diskSize(disk);
     assert(length <= MAX_IO_BYTES, 'the kernel keeps to max_read');
     if (offset >= size || length === 0) return 0;
     this.#parts.requests.length[request] = Math.min(length, size - offset);
@@ -99,6 +99,7 @@ export class DiskRequests {
 
   #write(request: number, offset: number, length: number): number {
     const disk = this.#disk(request);
+    if (isPassedThrough(disk)) return -ERRNO.EIO;
     const { config } = disk;
     const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
@@ -112,6 +113,7 @@ export class DiskRequests {
 
   #allocate(request: number, mode: number, offset: number, length: number): number {
     const disk = this.#disk(request);
+    if (isPassedThrough(disk)) return this.#passed(request, disk);
     const { config } = disk;
     const size = diskSize(disk);
     if (config.readOnly) return -ERRNO.EROFS;
@@ -173,6 +175,7 @@ export class DiskRequests {
 
   #seek(request: number, offset: number, whence: number): number {
     const disk = this.#disk(request);
+    if (isPassedThrough(disk)) return this.#passed(request, disk);
     if (offset >= diskSize(disk)) return -ERRNO.ENXIO;
     return this.#admission.runUncharged(request, this.#find(request, disk, offset, whence));
   }
@@ -189,6 +192,7 @@ export class DiskRequests {
 
   #resize(request: number, size: number): number {
     const disk = this.#disk(request);
+    if (isPassedThrough(disk)) return this.#passed(request, disk);
     const { config } = disk;
     if (config.readOnly) return -ERRNO.EROFS;
     if (size === diskSize(disk)) return 0;

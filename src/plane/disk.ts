@@ -6,6 +6,7 @@ import type { TableFound } from '../image/read-image.js';
 import type { Partition } from '../partitions/table.js';
 import type { FlushLosses } from './flush-losses.js';
 import type { RangeLocks } from './range-locks.js';
+import { NONE } from './requests.js';
 import type { TableWatch } from './table-watch.js';
 import type { Owner } from './transport.js';
 
@@ -84,8 +85,8 @@ export interface Disk {
 }
 
 /** The kernel carries out its reads and writes: they are neither seen nor charged here. */
-export function isPassedThrough({ config }: Pick<Disk, 'config'>): boolean {
-  return config.backing !== undefined;
+export function isPassedThrough({ member }: Pick<Disk, 'member'>): boolean {
+  return member === NONE;
 }
 
 /** What the kernel's cached pages of a disk come from. */

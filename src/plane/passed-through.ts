@@ -1,5 +1,6 @@
 import type { Task } from '../host/engine.js';
 import { FALLOC_KEEP_SIZE } from '../sys/constants.js';
+import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { SIZE_MAX } from '../util/units.js';
 import type { ServedImage } from './disk.js';
@@ -7,18 +8,10 @@ import * as operation from './operation.js';
 import type { Requests } from './requests.js';
 
 /**
- * The operations on a disk that is passed through for which its size counts. The kernel writes the host
- * file without a word to this program, so the size is asked of the host each time.
+ * Carries out an operation on a disk that is passed through for which its size counts: ALLOCATE, SEEK or
+ * RESIZE. The kernel writes the host file without a word to this program, so the size is asked of the host
+ * each time. Such a disk is writable and growable, and each write of it is in place.
  */
-export const PASSED: ReadonlySet<number> = new Set([
-  operation.READ,
-  operation.WRITE,
-  operation.ALLOCATE,
-  operation.SEEK,
-  operation.RESIZE,
-]);
-
-/** Carries one of these out. Such a disk is writable and growable, and each write of it is in place. */
 export function* passedThrough(
   request: number,
   asked: number,
@@ -38,10 +31,8 @@ export function* passedThrough(
     }
     case operation.SEEK:
       return yield* driver.seek(request, start, mode[request]!);
-    case operation.RESIZE:
-      return bytes > SIZE_MAX ? -ERRNO.EFBIG : yield* driver.resize(request, bytes);
     default:
-      // The kernel sends none: each open names the file.
-      return -ERRNO.EIO;
+      assert(asked === operation.RESIZE, `operation ${asked} of a disk that is passed through`);
+      return bytes > SIZE_MAX ? -ERRNO.EFBIG : yield* driver.resize(request, bytes);
   }
 }

@@ -22,29 +22,31 @@ export class Backlog {
 
   /** Counts changes of the requests of a member's node that are in flight, and that wait. */
   add(member: number, inflight: number, queued: number, now: number): void {
-    const nodes = this.#nodes;
-    const leaf = nodes.parent[member];
-    nodes.inflight[member] += inflight;
-    nodes.queued[member] += queued;
-    const before = nodes.inflight[leaf] + nodes.queued[leaf];
-    for (let node = leaf; node !== NONE; node = nodes.parent[node]) {
-      nodes.inflight[node] += inflight;
-      nodes.queued[node] += queued;
-      if (nodes.queued[node] > 0 || nodes.inflight[node] === 0) this.#idling.stop(node);
+    const { parent, inflight: sent, queued: held } = this.#nodes;
+    const leaf = parent[member];
+    sent[member] += inflight;
+    held[member] += queued;
+    for (let node = leaf; node !== NONE; node = parent[node]) {
+      sent[node] += inflight;
+      held[node] += queued;
+      if (held[node] > 0 || sent[node] === 0) this.#idling.stop(node);
       this.#noteStall(node, now);
     }
-    const after = nodes.inflight[leaf] + nodes.queued[leaf];
-    if (before === 0 && after > 0) this.#windows.of(nodes.deviceOf(leaf)).begin(leaf);
-    else if (before > 0 && after === 0) this.#windows.of(nodes.deviceOf(leaf)).end();
+    const after = sent[leaf] + held[leaf];
+    const before = after - inflight - queued;
+    if (before === 0 && after > 0) this.#windows.of(this.#nodes.deviceOf(leaf)).begin(leaf);
+    else if (before > 0 && after === 0) this.#windows.of(this.#nodes.deviceOf(leaf)).end();
   }
 
   #noteStall(node: number, now: number): void {
     const nodes = this.#nodes;
     const row = nodes.rowOf(node);
-    let [inflight, queued] = [0, 0];
-    for (let device = 0; device < nodes.devices; device++) {
-      inflight += nodes.inflight[nodes.nodeOf(row, device)];
-      queued += nodes.queued[nodes.nodeOf(row, device)];
+    const first = nodes.nodeOf(row, 0);
+    let inflight = 0;
+    let queued = 0;
+    for (let one = first; one < first + 2 * nodes.devices; one += 2) {
+      inflight += nodes.inflight[one];
+      queued += nodes.queued[one];
     }
     const state = queued === 0 ? NO_STALL : inflight === 0 ? FULL : SOME;
     if (state !== this.#pressures.stateOf(row)) this.#pressures.change(row, state, now);

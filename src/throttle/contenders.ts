@@ -66,7 +66,7 @@ export class Contenders {
     this.#leaves.splice(this.#leaves.indexOf(leaf), 1);
   }
 
-  /** A request of `cost` units has completed, after `time` ns in flight. */
+  /** A request of `cost` units has completed, after `time` ns in flight. Needed while groups share the device. */
   completed(leaf: number, cost: number, time: number): void {
     const { flightTime, flightCost } = this.#nodes;
     flightTime[leaf] = flightTime[leaf] * KEPT + time;
@@ -128,7 +128,8 @@ export class Contenders {
       if (requests > 0) leaves[kept++] = leaf;
       else isListed[leaf] = isContender[leaf] = 0;
     }
-    leaves.length = kept;
+    // The runtime sets a length, even to the same value, in 1 us.
+    if (kept < leaves.length) leaves.length = kept;
   }
 
   /** A group has requests for its share, and no limit of its own stops them. */

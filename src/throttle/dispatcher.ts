@@ -99,12 +99,15 @@ export class Dispatcher {
     const device = table.deviceOf[request];
     const node = this.#nodeOf(request);
     const leaf = nodes.parent[node];
-    const cost = this.#costOf(table.bytesOf[request]);
+    const window = windows.of(device);
     if (windows.areFull) credit.advance(now);
     windows.giveBack(device, now);
     counters.completed(table.memberOf[request]);
     backlog.add(node, -1, 0, now);
-    windows.of(device).contenders.completed(leaf, cost, now - table.sinceOf[request]);
+    if (window.isShared) {
+      const cost = this.#costOf(table.bytesOf[request]);
+      window.contenders.completed(leaf, cost, now - table.sinceOf[request]);
+    }
     if (latency.isActive) this.#noteLatency(request, leaf, now);
   }
 

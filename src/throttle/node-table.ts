@@ -17,6 +17,9 @@ export const leafRow = (group: number): number => group + 1;
 export const groupRow = (group: Group): number =>
   group.parent === null ? ROOT : leafRow(group.id);
 
+/** Bits for the number of a device in that of a node or a queue: shifts are taken apart faster than products. */
+export const deviceBits = (devices: number): number => Math.ceil(Math.log2(devices));
+
 /**
  * A node has two entries below its parent, 2 * node + class, one for each class of operations. A
  * limit may stop one and not the other. The entries of a member are its queues.
@@ -55,6 +58,7 @@ const BY_ENTRY: ReadonlySet<string> = new Set([
 /** The columns of all nodes, and of their entries. */
 export class NodeTable {
   readonly devices: number;
+  readonly #deviceBits: number;
   parent = new Int32Array(0);
   inverseWeight = new Float64Array(0);
   /** Start tag of the node's next request, among its siblings. */
@@ -99,20 +103,21 @@ export class NodeTable {
 
   constructor(devices = 1) {
     this.devices = devices;
+    this.#deviceBits = deviceBits(devices);
   }
 
   /** The node of a row in the tree of a device. */
   nodeOf(row: number, device: number): number {
-    return 2 * (row * this.devices + device);
+    return 2 * ((row << this.#deviceBits) | device);
   }
 
   memberNode(member: number, device: number): number {
-    return 2 * (member * this.devices + device) + 1;
+    return 2 * ((member << this.#deviceBits) | device) + 1;
   }
 
   /** The row of a group's node. */
   rowOf(node: number): number {
-    return Math.floor((node >> 1) / this.devices);
+    return (node >> 1) >> this.#deviceBits;
   }
 
   /** The group whose buckets a node has; ROOT_MEMBERS has none. */
@@ -122,12 +127,12 @@ export class NodeTable {
   }
 
   deviceOf(node: number): number {
-    return (node >> 1) % this.devices;
+    return (node >> 1) & ((1 << this.#deviceBits) - 1);
   }
 
   /** Makes room for rows and members 0 to `rows` - 1; never shrinks. */
   grow(rows: number): void {
-    const nodes = 2 * rows * this.devices;
+    const nodes = this.nodeOf(rows, 0);
     if (nodes <= this.parent.length) return;
     const columns = this as unknown as Record<string, Column>;
     for (const name of Object.keys(this).filter((key) => ArrayBuffer.isView(columns[key]))) {

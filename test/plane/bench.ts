@@ -140,7 +140,7 @@ export class Bench {
           ...options.config,
         },
         image,
-        member: members.addImage(name),
+        member: options.config?.backing === undefined ? members.addImage(name) : NONE,
         device: 0,
         partition: null,
         opens: 0,
