@@ -7,10 +7,11 @@ import { zstdReady } from './vopr/control-plane.js';
 import { Coverage } from './vopr/coverage.js';
 import { Fleet } from './vopr/fleet.js';
 import { ENDS, type EndKind, makePlan, TEMPLATES, type Wishes } from './vopr/plan.js';
-import { makeTemplates, runSeed } from './vopr/run.js';
+import { runSeed } from './vopr/run.js';
 import { shrink } from './vopr/shrink.js';
 import { mapMemory } from './vopr/sim-memory.js';
 import { Tally } from './vopr/tally.js';
+import { makeTemplates } from './vopr/templates.js';
 import type { Order, Result } from './vopr/worker.js';
 
 /**
@@ -19,7 +20,7 @@ import type { Order, Result } from './vopr/worker.js';
  * seed, and the same seed does the same again.
  */
 
-/** Seeds that have failed once, one a line; `#` begins a comment. */
+/** Seeds that have failed once, one a line, with `early` if that was before there was all that there is; `#` begins a comment. */
 const CORPUS = new URL('../../tools/vopr/corpus.txt', import.meta.url);
 
 /** How often it is told how far a long run is. */
@@ -43,6 +44,11 @@ function readOptions() {
       },
       forever: { type: 'boolean', default: false, describe: 'with --each: and all later ones' },
       step: { type: 'number', default: 1, describe: 'with --each: only each Nth operation' },
+      early: {
+        type: 'boolean',
+        default: false,
+        describe: 'as seeds of the corpus that say `early`: without newer images and callers',
+      },
       judge: { type: 'boolean', default: false, describe: 'let qemu-img look at every image' },
       keep: { type: 'array', number: true, describe: 'only these operations of callers' },
       shrink: { type: 'boolean', default: false, describe: 'find the fewest operations that fail' },
@@ -61,9 +67,13 @@ function readOptions() {
 
 type Options = ReturnType<typeof readOptions>;
 
-function corpusSeeds(): number[] {
+function corpusSeeds(): { seed: number; early: boolean }[] {
   const lines = readFileSync(CORPUS, 'utf8').split('\n');
-  return lines.map((line) => Number.parseInt(line, 10)).filter((seed) => !Number.isNaN(seed));
+  const seeds = lines.map((line) => {
+    const early = /^\d+ early\b/.test(line);
+    return { seed: Number.parseInt(line, 10), early };
+  });
+  return seeds.filter(({ seed }) => !Number.isNaN(seed));
 }
 
 /** The runs to make, in order. */
@@ -71,7 +81,9 @@ function* orders(options: Options, first: number, wishes: Order['wishes']): Gene
   const until =
     options.seconds === undefined ? Infinity : performance.now() + options.seconds * 1e3;
   const runs = options.runs ?? (options.seconds === undefined ? 100 : Infinity);
-  if (options.corpus) for (const seed of corpusSeeds()) yield { seed, wishes };
+  if (options.corpus) {
+    for (const { seed, early } of corpusSeeds()) yield { seed, wishes: { ...wishes, early } };
+  }
   for (let seed = first; seed < first + runs && performance.now() < until; seed++) {
     yield { seed, wishes };
   }
@@ -103,8 +115,8 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, end, keep, judge } = options;
-  const wishes = { template: image, end: end as EndKind | undefined, keep, judge };
+  const { image, end, keep, judge, early } = options;
+  const wishes = { template: image, end: end as EndKind | undefined, keep, judge, early };
   const folder = await temporaryFolder('/dev/shm');
   makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);

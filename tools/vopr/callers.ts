@@ -164,7 +164,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   const rounded = roundUpToSector(size);
   const before = image.most;
   const isPossible = image.plan.growable && !disk.readOnly && disk.length === null;
-  const cuts = isPossible && image.isRaw && size < before;
+  const cuts = isPossible && image.format === 'raw' && size < before;
   const change = cuts
     ? contents.begin(size, contents.limit - size, true, scene.world.tick())
     : null;
@@ -180,7 +180,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   if (asked.error === 0 && now !== rounded) {
     throw new Failure(`truncate to ${size} leaves ${now} bytes`);
   }
-  const isRefused = !isPossible || !image.isRaw;
+  const isRefused = !isPossible || image.format !== 'raw';
   if (asked.error !== 0 && !isRefused) mayFail(scene, disk, asked, 'a truncate');
   // `before` is the most that the size could be: that it is less now tells nothing.
   const isDone = asked.error === 0 || now === rounded;

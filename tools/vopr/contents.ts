@@ -117,6 +117,11 @@ export class Contents {
     fill(this.#expected.subarray(change.offset, end), change.offset, change.version);
   }
 
+  /** Was a change acknowledged before this tick, since all was read last? */
+  hasChangedBefore(tick: number): boolean {
+    return this.#changes.some(({ ok, ended }) => ok && ended < tick);
+  }
+
   /** A change that was never made. */
   forget(change: Change): void {
     this.#changes.splice(this.#changes.indexOf(change), 1);

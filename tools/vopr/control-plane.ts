@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { inflateRawSync, constants as zlib } from 'node:zlib';
+import { gunzipSync, inflateRawSync, inflateSync, constants as zlib } from 'node:zlib';
 import { ZSTDDecoder } from 'zstddec';
 import type { InflateCall } from '../../src/image/inflate-calls.js';
 import { zstdFrameBytes } from '../../src/image/zstd-frame.js';
@@ -208,14 +208,14 @@ export class ControlPlane {
 /** The contents of a compressed cluster; null for a broken one. */
 export function inflateNow({ method, bytes, clusterBytes }: InflateCall): Uint8Array | null {
   try {
+    const options = { maxOutputLength: clusterBytes, finishFlush: zlib.Z_SYNC_FLUSH };
+    if (method === 'zlib-stream') return inflateSync(bytes, options);
+    if (method === 'gzip') return gunzipSync(bytes, options);
     const cluster =
       method === 'zlib'
-        ? inflateRawSync(bytes, {
-            maxOutputLength: clusterBytes,
-            finishFlush: zlib.Z_SYNC_FLUSH,
-          })
+        ? inflateRawSync(bytes, options)
         : zstd.decode(bytes.subarray(0, zstdFrameBytes(bytes)), clusterBytes);
-    return cluster.length === clusterBytes ? cluster : null;
+    return cluster.length === clusterBytes || method === 'zstd-frame' ? cluster : null;
   } catch {
     return null;
   }

@@ -25,6 +25,8 @@ export class Image {
   readonly #syncs: { sent: number; answered: number }[] = [];
   /** Tick at which an fsync of the host failed last: what was written before may be lost for ever. */
   lostAt = 0;
+  /** That has happened, in whatever session. */
+  hasLost = false;
   /** A session has ended suddenly: clusters may have leaked. */
   mayLeak = false;
   #users = 0;
@@ -60,8 +62,13 @@ export class Image {
     this.lostAt = 0;
   }
 
-  get isRaw(): boolean {
-    return this.template.kind === null;
+  /** Each byte has its place in the file, so no request depends on another one. */
+  get isInPlace(): boolean {
+    return this.template.kind === null || this.template.kind.inPlace === true;
+  }
+
+  get format(): string {
+    return this.template.kind === null ? 'raw' : (this.template.kind.format ?? 'qcow2');
   }
 
   /** A change that can make the image longer is sent. */

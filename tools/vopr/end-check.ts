@@ -32,6 +32,11 @@ export function checkReleased(throttle: Throttle): void {
   throw new Failure(`${queued} requests wait, although the mount is being drained`);
 }
 
+/** The thread has ended. @param kept Slots that are taken, besides those of receives. */
+export function checkSlots(kept: number): void {
+  if (kept > 0) throw new Failure(`${kept} slots stay taken`);
+}
+
 /** Everything has been given back. */
 export function checkEmpty({ plane, throttle }: DataPlane, { counts }: LimitsCheck): void {
   const { requests } = plane;

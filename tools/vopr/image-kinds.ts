@@ -19,6 +19,26 @@ export interface Kind {
    * an error.
    */
   endsEarly?: boolean;
+  /** Its format here, and for qemu-img; missing: qcow2. */
+  format?: string;
+  qemu?: string;
+  /** The name of its file; missing: `top.qcow2`. */
+  top?: string;
+  /** Images of its format are not written. */
+  readOnly?: boolean;
+  /** Each byte has a place of its own, so it is written as a raw image is. */
+  inPlace?: boolean;
+  /** The first write changes its header before, and fails if that does: then nothing is lost. */
+  marks?: boolean;
+  /** The disk has a table with these partitions in its first sector, sectors. */
+  partitions?: readonly KnownPartition[];
+}
+
+/** A partition of a disk, sectors. */
+export interface KnownPartition {
+  number: number;
+  start: number;
+  length: number;
 }
 
 const KIB = 1024;
@@ -77,7 +97,7 @@ function overlay(
 }
 
 /** Bytes of which half is left when they are compressed, so that few compressed clusters share a cluster. */
-function halfNoise(length: number): Buffer {
+export function halfNoise(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   fillRandom(bytes, 1);
   for (let at = 0; at < length; at += 4 * KIB) bytes.fill(0, at + 2 * KIB, at + 4 * KIB);

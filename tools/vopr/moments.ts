@@ -46,18 +46,20 @@ export function checkMoment(
   let at = 0;
   let file = before;
   // Refcounts are looked at in a millisecond, so as of more moments than all bytes.
-  for (let i = 0; i < (image.isRaw ? 1 : REFCOUNT_MOMENTS); i++) {
+  const isCounted = image.format === 'qcow2';
+  for (let i = 0; i < (isCounted ? REFCOUNT_MOMENTS : 1); i++) {
     at = chooseMoment(record, stretch, random);
     file = cutOff(before, record, 0, at, random);
-    const broken = image.isRaw ? null : (checkQcow(file)?.broken ?? null);
+    const broken = isCounted ? (checkQcow(file)?.broken ?? null) : null;
     if (broken !== null) throw new Failure(`${nameAt(at)} does not count the cluster at ${broken}`);
   }
   const name = nameAt(at);
   room ??= mapAnonymous(ROOM_BYTES);
   const bytes = new Uint8Array(room.buffer);
-  const size = image.isRaw ? file.length : readQcow(overwritten(image, file), room);
+  const isRaw = image.format === 'raw';
+  const size = isRaw ? file.length : readImage(overwritten(image, file), image.format, room);
   if (size > image.largest) throw new Failure(`${name} has ${size} bytes`);
-  if (image.isRaw) bytes.set(file);
+  if (isRaw) bytes.set(file);
   // Behind the end all reads as zeros.
   bytes.fill(0, size, image.largest);
   const all = bytes.subarray(0, image.largest);
@@ -86,8 +88,8 @@ function chooseMoment({ barriers }: HostRecord, { from, to }: Stretch, random: R
 }
 
 /** Reads all bytes of a disk, by plain calls that wait. @returns Its size. */
-function readQcow(path: string, to: Mapping): number {
-  const chain = openChain(path, { format: 'qcow2', backingFormats: [], snapshot: null });
+function readImage(path: string, format: string, to: Mapping): number {
+  const chain = openChain(path, { format, backingFormats: [], snapshot: null });
   try {
     const engine = new SyncEngine();
     const { files, layers: configs } = layerConfigs(chain);

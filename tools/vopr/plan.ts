@@ -1,7 +1,8 @@
 import type { Capacity } from '../../src/buffers/memory.js';
 import { Random } from '../exerciser/random.js';
+import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
 import type { HostPlan } from './host-files.js';
-import { KINDS } from './image-kinds.js';
+import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
 
 /** Streams of random numbers; those of operations and of the host have numbers from a thousand on. */
 const SHAPE = 1;
@@ -27,8 +28,9 @@ export interface ImagePlan {
 export interface Template {
   title: string;
   /** Null: a raw image of `size` bytes. */
-  kind: (typeof KINDS)[number] | null;
+  kind: Kind | null;
   size: number;
+  partitions: readonly KnownPartition[];
   alignments: readonly number[];
   longest: number;
   grows: boolean;
@@ -38,7 +40,13 @@ const KIB = 1024;
 
 function raw(title: string, size: number): Template {
   const alignments = size % 4096 === 0 ? [1, 512, 4096] : [1];
-  return { title, kind: null, size, alignments, longest: 256 * KIB, grows: true };
+  const kind = null;
+  return { title, kind, size, partitions: [], alignments, longest: 256 * KIB, grows: true };
+}
+
+function ofKind(kind: Kind): Template {
+  const { title, alignments, longest, growth, partitions = [] } = kind;
+  return { title, kind, size: 0, partitions, alignments, longest, grows: growth !== undefined };
 }
 
 export const TEMPLATES: readonly Template[] = [
@@ -46,18 +54,15 @@ export const TEMPLATES: readonly Template[] = [
   raw('raw, small', 64 * KIB),
   raw('raw, no whole sectors', 300 * KIB + 77),
   raw('raw, empty', 0),
-  ...KINDS.map((kind) => ({
-    title: kind.title,
-    kind,
-    size: 0,
-    alignments: kind.alignments,
-    longest: kind.longest,
-    grows: kind.growth !== undefined,
-  })),
+  ...KINDS.map(ofKind),
+  ...FORMAT_KINDS.map(ofKind),
+  { ...raw('raw, with partitions', MIB), partitions: PARTITIONS, grows: false },
 ];
 
-/** Seeds that failed once have chosen among so many: kinds that came later are chosen by other numbers. */
+/** Kinds that came later are chosen by other numbers, so that seeds that failed once go on choosing the same. */
 const EARLY_TEMPLATES = 35;
+/** There were so many when `Wishes.early` seeds failed. */
+const LATE_TEMPLATES = 36;
 
 const OPERATION_KINDS = [
   'read',
@@ -169,11 +174,13 @@ export interface Wishes {
   judge?: boolean | undefined;
   /** Only these operations of callers, by stream. */
   keep?: ReadonlySet<number> | undefined;
+  /** Without the kinds of images and callers that came after the seed has failed. */
+  early?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const random = new Random(seed, SHAPE);
-  const images = makeImages(random, new Random(seed, LATE), wishes.template);
+  const images = makeImages(random, new Random(seed, LATE), wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
   const count = isOne ? 1 : 1 + random.below(3);
@@ -183,7 +190,7 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   return { seed, images, sessions, judge };
 }
 
-function makeImages(random: Random, late: Random, template: number | undefined): ImagePlan[] {
+function makeImages(random: Random, late: Random, { template, early }: Wishes): ImagePlan[] {
   const many = random.oneIn(40);
   const count = many
     ? 10 + random.below(random.oneIn(4) ? 210 : 30)
@@ -191,10 +198,12 @@ function makeImages(random: Random, late: Random, template: number | undefined):
   const images: ImagePlan[] = [];
   for (let i = 0; i < count; i++) {
     const drawn = many ? random.below(4) : random.below(EARLY_TEMPLATES);
-    const any = late.below(TEMPLATES.length);
+    const any = late.below(early === true ? LATE_TEMPLATES : TEMPLATES.length);
     // Of many images most are small.
-    const early = many && drawn === 0 && i % 8 > 0 ? 1 : drawn;
-    const number = template ?? (any < EARLY_TEMPLATES || many ? early : any);
+    const usual = many && drawn === 0 && i % 8 > 0 ? 1 : drawn;
+    // Beside an image that is only read all others are only read.
+    const isUsual = any < EARLY_TEMPLATES || many || (count > 1 && isReadOnly(any));
+    const number = template ?? (isUsual ? usual : any);
     const growable = TEMPLATES[number]!.grows && random.oneIn(2);
     const views: ImagePlan['views'] = [];
     if (!growable && number === 0 && random.oneIn(3)) {
@@ -203,10 +212,15 @@ function makeImages(random: Random, late: Random, template: number | undefined):
       if (random.oneIn(2)) views.push({ name: `i${i}.p2`, start: start + 512, length: 64 * KIB });
     }
     const { kind } = TEMPLATES[number]!;
-    const onDevice = kind !== null && !growable && random.oneIn(5) && kind.endsEarly !== true;
+    const isOnDevice = kind !== null && !growable && random.oneIn(5) && kind.endsEarly !== true;
+    const onDevice = isOnDevice && kind.format === undefined;
     images.push({ name: `i${i}`, template: number, growable, onDevice, views });
   }
   return images;
+}
+
+function isReadOnly(template: number): boolean {
+  return TEMPLATES[template]!.kind?.readOnly === true;
 }
 
 /** A raw image that grows need not end with a larger block than a sector. */
@@ -225,7 +239,8 @@ function makeSession(
   const alignments = images
     .map(alignmentsOf)
     .reduce((all, some) => all.filter((one) => some.includes(one)));
-  if (wishes.failing === undefined && images.length > 1 && random.oneIn(4)) {
+  const isOnlyRead = images.some(({ template }) => isReadOnly(template));
+  if (wishes.failing === undefined && images.length > 1 && !isOnlyRead && random.oneIn(4)) {
     return makeFair(random, seed, number, wishes);
   }
   const isDeep = random.oneIn(6);
@@ -241,7 +256,7 @@ function makeSession(
   const waits = host.stuck === 0 && random.oneIn(2);
   const end = wishes.end ?? ENDINGS[random.below(ENDINGS.length)]!;
   return {
-    readOnly: random.oneIn(12),
+    readOnly: random.oneIn(12) || isOnlyRead,
     alignment: host.alignment,
     depth: random.oneIn(2) ? 'auto' : 1 + random.below(random.oneIn(2) ? 8 : 256),
     capacity: makeCapacity(new Random(seed, CAPACITIES + number), images.length),

@@ -4,10 +4,11 @@ import type { DiskConfig } from '../../src/plane/disk.js';
 import type { Random } from '../exerciser/random.js';
 import { open } from './callers.js';
 import { makeGroup, writeFile } from './control-callers.js';
-import { type Image, pause, type Steps } from './disks.js';
+import { type Disk, type Image, pause, type Steps } from './disks.js';
 import type { SessionPlan } from './plan.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
+import { Failure } from './world.js';
 
 /** How often rules come and go in a session that has some from the start. */
 const RULE_MOVES = 10;
@@ -45,14 +46,11 @@ export class Preparation {
     const { disks } = scene;
     try {
       for (const config of configs) {
-        const name = body.nameBody(`${config.name}.raw`);
-        const asked = yield* ask(scene, { opcode: abi.LOOKUP, node: abi.ROOT_ID, body: name });
         const image = images.find((one) => config.name.split('.')[0] === one.plan.name)!;
-        const { start, length, readOnly } = config;
-        const node = getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
-        const disk = { name: config.name, image, start, length, readOnly, node, handle: 0 };
-        yield* open(scene, disk);
-        disks.push(disk);
+        yield* this.#openDisk(scene, image, config);
+      }
+      for (const [index, image] of images.entries()) {
+        yield* this.#openPartitions(scene, image, configs[index]!.readOnly);
       }
       if (opensAgain && disks.length < 5) yield* this.#openAgain(scene);
       for (let group = 0; group < plan.groups; group++) {
@@ -73,6 +71,35 @@ export class Preparation {
       if (groups > 0 && weights === null && extras.oneIn(3)) yield* this.#makeRules(scene);
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  /** @returns Whether there is a file of the name. */
+  *#openDisk(
+    scene: Scene,
+    image: Image,
+    { name, start, length, readOnly }: Pick<Disk, 'name' | 'start' | 'length' | 'readOnly'>,
+  ): Steps<boolean> {
+    const asked = yield* ask(scene, {
+      opcode: abi.LOOKUP,
+      node: abi.ROOT_ID,
+      body: body.nameBody(`${name}.raw`),
+    });
+    if (asked.error !== 0) return false;
+    const node = getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
+    const disk = { name, image, start, length, readOnly, node, handle: 0 };
+    yield* open(scene, disk);
+    scene.disks.push(disk);
+    return true;
+  }
+
+  /** The daemon has found each partition, unless the table may be lost. */
+  *#openPartitions(scene: Scene, image: Image, readOnly: boolean): Steps {
+    for (const { number, start, length } of image.template.partitions) {
+      const name = `${image.plan.name}.p${number}`;
+      const place = { start: start * 512, length: length * 512 };
+      const isThere = yield* this.#openDisk(scene, image, { name, ...place, readOnly });
+      if (!isThere && !image.hasLost) throw new Failure(`there is no disk ${name}`);
     }
   }
 

@@ -3,9 +3,7 @@ import {
   appendFileSync,
   closeSync,
   copyFileSync,
-  mkdirSync,
   openSync,
-  readFileSync,
   readSync,
   rmSync,
   writeFileSync,
@@ -19,9 +17,8 @@ import type { DiskConfig } from '../../src/plane/disk.js';
 import { type OpenDisks, openDisks } from '../../src/server/open-disks.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { Random } from '../exerciser/random.js';
-import { Maker } from '../lib/image-maker.js';
 import type { Coverage } from './coverage.js';
-import { Image, roundUpToSector, type Steps } from './disks.js';
+import { Image, type Steps } from './disks.js';
 import type { HostFiles } from './host-files.js';
 import { checkMoment, type Stretch } from './moments.js';
 import { makePlan, type Plan, type SessionPlan, TEMPLATES, type Wishes } from './plan.js';
@@ -31,6 +28,7 @@ import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { type Outcome, Session } from './session.js';
 import { endSession } from './spare-memory.js';
+import { bytesOf } from './templates.js';
 import { Failure, World } from './world.js';
 
 const runFile = promisify(execFile);
@@ -47,8 +45,6 @@ const JUDGE_EVERY = 60;
 
 /** Room for the bytes of a file or a disk, larger than any: memory of its own for each would take longer than the run. */
 const scratch = Buffer.alloc(64 * MIB);
-/** The bytes of the templates' disks, by path. */
-const known = new Map<string, Buffer>();
 
 /** The bytes of a file, until the next call. */
 function readAll(path: string): Buffer {
@@ -57,33 +53,6 @@ function readAll(path: string): Buffer {
     return scratch.subarray(0, readSync(descriptor, scratch, 0, scratch.length, 0));
   } finally {
     closeSync(descriptor);
-  }
-}
-
-function bytesOf(template: string): Buffer {
-  const path = join(template, 'bytes');
-  const bytes = known.get(path) ?? readFileSync(path);
-  known.set(path, bytes);
-  return bytes;
-}
-
-/** Makes all images once: a folder for each template, with the bytes of the disk in `bytes`. */
-export function makeTemplates(folder: string): void {
-  for (const [number, template] of TEMPLATES.entries()) {
-    const maker = new Maker(join(folder, String(number)));
-    mkdirSync(maker.folder);
-    if (template.kind === null) {
-      const bytes = Buffer.alloc(template.size);
-      for (let at = 0; at < bytes.length; at += 4099) bytes[at] = 1 + (at % 255);
-      writeFileSync(maker.path('top'), bytes);
-      const all = Buffer.alloc(roundUpToSector(template.size));
-      bytes.copy(all);
-      writeFileSync(maker.path('bytes'), all);
-      continue;
-    }
-    template.kind.make(maker);
-    maker.img('convert', '-f', 'qcow2', '-O', 'raw', 'top.qcow2', 'bytes');
-    copyFileSync(maker.path('top.qcow2'), maker.path('top'));
   }
 }
 
@@ -114,6 +83,7 @@ export async function runSeed(seed: number, bench: Bench, wishes: Wishes = {}): 
     return new Image(image, template, path, bytesOf(home));
   });
   try {
+    for (const { template } of images) bench.coverage.add(`image ${template.title}`);
     const run = new Run(plan, images, bench);
     for (const [number, session] of plan.sessions.entries()) await run.session(session, number);
     return run.operations;
@@ -179,6 +149,7 @@ class Run {
       if (!outcome.isFlushed) image.mayLeak = true;
       image.lostAt = outcome.files.lostAt.get(configs[index]!.image.files[0]!.descriptor) ?? 0;
     }
+    for (const image of this.#images) image.hasLost ||= image.lostAt > 0;
     const stretch = { from, to: this.#world.tick() };
     for (let i = 0; i < MOMENTS && isWatched; i++) {
       this.#checkMoment(configs, outcome.files, stretch);
@@ -202,13 +173,13 @@ class Run {
 
   #open(readOnly: boolean): Promise<OpenDisks> {
     const growable = this.#images.some((image) => image.plan.growable);
+    const hasTable = this.#images.some(({ template }) => template.partitions.length > 0);
     return openDisks(
       {
         ...{ readOnly, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
         passthrough: [],
-        partitions: null,
-        images: this.#images.map(({ plan: { name }, path, isRaw }) => {
-          const format = isRaw ? 'raw' : 'qcow2';
+        partitions: hasTable ? { sectorSize: null } : null,
+        images: this.#images.map(({ plan: { name }, path, format }) => {
           return { name, path, format, backingFormats: [], snapshot: null };
         }),
       },
@@ -245,8 +216,8 @@ class Run {
   /** Opens the images again, reads all of them, and compares. */
   async #verify(plan: SessionPlan, outcome: Outcome): Promise<void> {
     const isCut = plan.end === 'power cut';
-    // Only what the data plane had in memory is lost with it. Of a raw image that is nothing.
-    const isWhole = (image: Image): boolean => outcome.isFlushed || (image.isRaw && !isCut);
+    // Only what the data plane had in memory is lost with it. Of an image without metadata that is nothing.
+    const isWhole = (image: Image): boolean => outcome.isFlushed || (image.isInPlace && !isCut);
     this.#checkRefcounts(outcome);
     const isJudged = this.#isJudged();
     if (isJudged) await this.#judge();
@@ -277,9 +248,10 @@ class Run {
 
   /** qemu-img reads the same bytes. */
   async #compare(): Promise<void> {
-    for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
+    for (const image of this.#images.filter(({ template }) => template.kind !== null)) {
       const bytes = `${image.path}.bytes`;
-      await runFile('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', image.path, bytes]);
+      const { qemu = 'qcow2' } = image.template.kind!;
+      await runFile('qemu-img', ['convert', '-f', qemu, '-O', 'raw', image.path, bytes]);
       const read = readAll(bytes);
       rmSync(bytes);
       if (read.equals(image.contents.settled(read.length)) && read.length === image.least) continue;
@@ -332,7 +304,7 @@ class Run {
 
   /** Each cluster is counted, and none has leaked since the last sudden end. */
   #checkRefcounts({ isFlushed }: Outcome): void {
-    for (const image of this.#images.filter(({ isRaw }) => !isRaw)) {
+    for (const image of this.#images.filter(({ format }) => format === 'qcow2')) {
       const check = checkQcow(readAll(image.path));
       // Repaired images have no leaks.
       const { leaks, broken } = check ?? { leaks: 0, broken: null };
@@ -349,7 +321,7 @@ class Run {
   /** qemu-img finds nothing wrong. After a sudden end clusters may have leaked, and nothing else. */
   async #judge(): Promise<void> {
     for (const image of this.#images) {
-      if (image.isRaw || image.template.kind?.endsEarly) continue;
+      if (image.format !== 'qcow2' || image.template.kind?.endsEarly) continue;
       // After a failure lazy refcounts are wrong and the image says so: opening it repairs it.
       if ((readAll(image.path)[79]! & 1) !== 0) {
         const opened = await this.#open(false);

@@ -10,7 +10,7 @@ import { callerSteps, close } from './callers.js';
 import { ControlPlane, WakeFile } from './control-plane.js';
 import type { Coverage } from './coverage.js';
 import { type Disk, drive, type Image, type Steps } from './disks.js';
-import { checkEmpty, checkExit, checkReleased } from './end-check.js';
+import { checkEmpty, checkExit, checkReleased, checkSlots } from './end-check.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
 import { LimitsCheck } from './limits-check.js';
@@ -247,21 +247,22 @@ export class Session {
   #excused(errno: number, { image }: Disk): boolean {
     const { faults, given } = this.#files;
     if (errno === 0) return faults > 0;
-    if (image.isRaw) return false;
+    if (image.isInPlace) return false;
     return faults > 0 && (given.has(errno) || errno === 5);
   }
 
   /** Tick at which an fsync of the host has failed last; 0: none has. */
   #lostAt(image: Image): number {
     const { files } = this.#configs[this.#images.indexOf(image)]!.image;
-    return Math.max(...files.map(({ descriptor }) => this.#files.lostAt.get(descriptor) ?? 0));
+    const at = Math.max(...files.map(({ descriptor }) => this.#files.lostAt.get(descriptor) ?? 0));
+    return image.template.kind?.marks && !image.contents.hasChangedBefore(at) ? 0 : at;
   }
 
   /** The thread of the data plane. */
   #runThread(): void {
     try {
       this.#plane.loop.run();
-      this.#checkSlots();
+      checkSlots(this.#memory.taken - this.#kernel.receives - this.#ring.unseen);
       this.#control.threadEnded(null);
     } catch (error) {
       this.#world.stop ??= 'dead';
@@ -390,11 +391,5 @@ export class Session {
       }
     }
     return { files, isFlushed: cause.kind === 'flushed' };
-  }
-
-  /** The thread has ended: all slots are free but those of receives. */
-  #checkSlots(): void {
-    const kept = this.#memory.taken - this.#kernel.receives - this.#ring.unseen;
-    if (kept > 0) throw new Failure(`${kept} slots stay taken`);
   }
 }

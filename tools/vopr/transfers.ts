@@ -37,7 +37,11 @@ export function range(
   if (unit === 1) length = 1 + random.below(random.oneIn(2) ? 600 : Math.min(longest, 20_000));
   const area = random.oneIn(2) ? size : Math.min(size, 16 * longest);
   const past = random.oneIn(30) && !mayGrow ? longest : 0;
-  const offset = random.below(Math.ceil((area + past + 1) / unit)) * unit;
+  let offset = random.below(Math.ceil((area + past + 1) / unit)) * unit;
+  // A partition table stays as it is, so that the disks that it names do.
+  if (mayGrow && disk.start === 0 && image.template.partitions.length > 0) {
+    offset = Math.max(offset, 512);
+  }
   length = Math.min(length, MAX_IO_BYTES);
   if (mayGrow) length = Math.min(length, Math.max(0, size - offset));
   return { offset, length };
@@ -59,7 +63,7 @@ export function mayFail(scene: Scene, disk: Disk, { error, unique }: Asked, what
 
 /** Fails for a transfer that succeeded though a fault was in its name, and for one not admitted once. */
 function succeeded(scene: Scene, disk: Disk, asked: Asked, isWhole: boolean, what: string): void {
-  if (isWhole && disk.image.isRaw && scene.hits.has(asked.unique)) {
+  if (isWhole && disk.image.format === 'raw' && scene.hits.has(asked.unique)) {
     throw new Failure(`${what} of ${disk.name} succeeds, although its transfer failed`);
   }
   const times = scene.admissions(asked.unique);
