@@ -46,8 +46,11 @@ export class Writes {
   completed(request: number, result: number): void {
     const { requests, tasks } = this.#parts;
     const short = result > 0 && result < requests.length[request]!;
+    const errno = result === 0 ? -ERRNO.EIO : result;
     if (short) tasks.start(request, this.#writeRest(request, result));
-    else this.ended(request, result === 0 ? -ERRNO.EIO : result);
+    else if (errno < 0 && this.#isBehindEnd(request))
+      tasks.start(request, this.#fail(request, errno));
+    else this.ended(request, errno);
   }
 
   /** `written` bytes are on the host, or it is an errno: answers, after size and locks followed. */
@@ -97,6 +100,21 @@ export class Writes {
     return pooled[request] === NONE ? slotOffset(slot[request]!) + SLOT_DATA : pooled[request]!;
   }
 
+  #isBehindEnd(request: number): boolean {
+    const { requests, disks } = this.#parts;
+    const { image, config } = disks[requests.disk[request]!]!;
+    const end = config.start + requests.offset[request]! + requests.length[request]!;
+    return image.driver.failedBehindEnd !== undefined && end > image.driver.size;
+  }
+
+  /** A write has failed, perhaps after a part of it. @param errno Its result. */
+  *#fail(request: number, errno: number): Task {
+    const { requests, disks } = this.#parts;
+    const { driver } = disks[requests.disk[request]!]!.image;
+    if (this.#isBehindEnd(request)) yield* driver.failedBehindEnd!(request);
+    return errno;
+  }
+
   /** Goes on after a short write from byte `done`; ends with the bytes written, or the errno. */
   *#writeRest(request: number, done: number): Task {
     const { requests, disks, engine, memory } = this.#parts;
@@ -114,7 +132,8 @@ export class Writes {
       const result = yield engine.write(request, file, from + at, length - at, offset + at, false);
       if (result <= 0) {
         // Part of it is on the disk: say so. A mapped page has nobody to write the rest.
-        return isCached ? result || -ERRNO.EIO : at;
+        if (!isCached) return at;
+        return yield* this.#fail(request, result || -ERRNO.EIO);
       }
       at += result;
     }

@@ -2,7 +2,7 @@ import test from 'ava';
 import { difference, sameBytes } from '../helpers/same-bytes.js';
 import { pattern } from '../helpers/temp.js';
 import { Bench, DISK } from './bench.js';
-import type { Mode } from './fake-host.js';
+import type { FakeFile, Mode } from './fake-host.js';
 
 const EIO = 5;
 const ENOSPC = 28;
@@ -124,6 +124,21 @@ for (const mode of MODES) {
         bench.readNow(20000, 11232),
         over(30000, PAYLOAD.slice(0, 1000), 31232).slice(20000),
       );
+      bench.assertIdle();
+    });
+
+    test(`${name}: a disk ends where the part of a failed write does that the host has made`, (t) => {
+      const bench = new Bench({ contents: [HOST], mode, alignment, config: { growable: true } });
+      const [file] = bench.host.files as [FakeFile];
+      let calls = 0;
+      bench.host.fault = ({ kind }) => {
+        file.status.size = file.size;
+        if (kind !== 'write') return null;
+        return calls++ === 0 ? 4096 : -ENOSPC;
+      };
+      t.is(bench.writeNow(20480, PAYLOAD.slice(0, 8192), true), -ENOSPC);
+      t.is(file.size, 24576);
+      t.is(bench.size, 24576);
       bench.assertIdle();
     });
 

@@ -53,6 +53,16 @@ export class Coverage {
     }
   }
 
+  /** All that is known, for a thread that goes on with it. Plain data. */
+  get known(): ReadonlyMap<string, Script> {
+    return this.#scripts;
+  }
+
+  /** Code that another thread has reached is no news either. @param known Its `known`. */
+  goOnWith(known: ReadonlyMap<string, Script>): void {
+    for (const [name, script] of known) this.#scripts.set(name, script);
+  }
+
   /** Blocks that were reached. A block is code between two places where V8 counts anew. */
   get blocks(): number {
     let count = 0;

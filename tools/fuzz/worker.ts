@@ -39,6 +39,8 @@ export const CURRENT = 'current';
 const LENGTH_CHARACTERS = 8;
 /** The corpus of the process before, in the form of node:v8. */
 const CORPUS = 'corpus';
+/** What the processes before have reached, in the same form. */
+const REACHED = 'reached';
 
 /** The most processor time that an input may take, milliseconds. */
 export const LIMIT_MS = 1000;
@@ -78,6 +80,7 @@ async function obey(order: Order): Promise<Report> {
   const { seed, first, inputs, seconds, learns, folder, input } = order;
   // Before the code is loaded: V8 counts blocks of functions that it has compiled since.
   const coverage = new Coverage();
+  if (first > 0) coverage.goOnWith(deserialize(readFileSync(join(folder, REACHED))));
   const { TARGETS } = await import('./targets.js');
   const report: Report = { inputs: 0, kept: 0, blocks: 0, characters: 0, seconds: 0, fault: null };
   const target = TARGETS.find(({ name }) => name === order.target)!;
@@ -98,6 +101,7 @@ async function obey(order: Order): Promise<Report> {
       report.blocks = coverage.blocks;
       report.characters = coverage.characters;
       writeFileSync(join(folder, CORPUS), serialize(campaign.corpus));
+      writeFileSync(join(folder, REACHED), serialize(coverage.known));
     }
   } catch (error) {
     report.fault = describeError(error);

@@ -1,4 +1,5 @@
 import type { HostStatus, Task } from '../../host/engine.js';
+import { NO_TIMES } from '../../host/host-times.js';
 import {
   FALLOC_KEEP_SIZE,
   FALLOC_PUNCH_HOLE,
@@ -82,6 +83,17 @@ export class RawDriver implements Driver, Readable {
     if (end > this.#layer.hostSize) this.#layer.resize(end);
   }
 
+  /**
+   * What has failed may have made the file longer. The disk then ends where the file does, or a discard of what
+   * was written there would leave it, and the next mount would show it.
+   */
+  *failedBehindEnd(request: number): Task {
+    const status = { size: 0, allocated: 0, times: NO_TIMES };
+    const result = yield this.#io.engine.status(request, this.#file, status);
+    if (result === 0 && !this.#blockDevice) this.written(status.size);
+    return result;
+  }
+
   // biome-ignore lint/correctness/useYield: the place of a range is always known.
   *locate(_request: number, offset: number, length: number, extent: Extent): Task {
     this.map(offset, length, extent);
@@ -100,6 +112,7 @@ export class RawDriver implements Driver, Readable {
   *write(request: number, offset: number, length: number, source: number): Task {
     const written = yield* this.#blocks.write(request, offset, length, source, this.size);
     if (written > 0) this.written(offset + written);
+    else if (offset + length > this.size) yield* this.failedBehindEnd(request);
     return written;
   }
 
@@ -126,6 +139,7 @@ export class RawDriver implements Driver, Readable {
       result = yield* this.#blocks.writeZeros(request, offset, length, this.size);
     }
     if (result >= 0 && !keepsSize) this.written(end);
+    else if (end > this.size) yield* this.failedBehindEnd(request);
     return Math.min(result, 0);
   }
 
