@@ -1,8 +1,9 @@
 import type { HostStatus, Task } from '../host/engine.js';
-import { FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, SEEK_DATA } from '../sys/constants.js';
+import { FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../sys/constants.js';
 import { ERRNO } from '../util/errno.js';
 import type { Driver, DriverIo, LayerWriter } from './driver.js';
-import { type Extent, newExtent, roundUpToSector, ZERO } from './extent.js';
+import { type Extent, roundUpToSector } from './extent.js';
+import { seekLayers } from './holes.js';
 import type { Layers } from './layers.js';
 import { readRange } from './read-range.js';
 
@@ -69,17 +70,8 @@ export class LayeredDriver implements Driver {
     return grown < 0 ? grown : yield* this.#writable.zero(request, offset, length);
   }
 
-  /** Extent by extent. Every image ends in a hole: the last answer of SEEK_HOLE is the end. */
-  *seek(request: number, offset: number, whence: number): Task {
-    // Its own: other requests map while this one waits.
-    const extent = newExtent();
-    for (let at = offset; at < this.size; at += extent.length) {
-      const rest = this.size - at;
-      const error = yield* this.layers.blockStatus(request, at, rest, extent);
-      if (error < 0) return error;
-      if ((extent.kind !== ZERO) === (whence === SEEK_DATA)) return at;
-    }
-    return whence === SEEK_DATA ? -ERRNO.ENXIO : this.size;
+  seek(request: number, offset: number, whence: number): Task {
+    return seekLayers(this.layers, this.#io.engine, request, offset, this.size, whence);
   }
 
   *resize(request: number, size: number): Task {

@@ -1,12 +1,10 @@
 import type { Engine, Task } from '../host/engine.js';
-import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.js';
 import type { Mapping } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
 import type { Layer } from './driver.js';
 import {
   BROKEN,
   COMPRESSED,
-  DATA,
   type Extent,
   METADATA,
   newExtent,
@@ -68,38 +66,6 @@ export class Layers implements Readable {
       const error = yield* this.layers[extent.layer]!.load(request, extent);
       if (error < 0) return error;
     }
-  }
-
-  /**
-   * Block status: the place of the bytes from `offset`, as `map` tells it, with holes of raw host files found
-   * out. Answers SEEK_DATA, SEEK_HOLE and `sluice map`; a raw image asks its host file instead
-   * (`raw/raw-driver.ts`).
-   *
-   * @param extent Filled with DATA, ZERO or COMPRESSED. It must be the caller's own: others map in
-   *   between.
-   * @returns 0 or -errno
-   */
-  *blockStatus(request: number, offset: number, length: number, extent: Extent): Task {
-    const error = yield* this.mapLoaded(request, offset, length, extent);
-    if (error < 0) return error;
-    const { hasHostHoles } = this.layers[extent.layer]!;
-    return extent.kind === DATA && hasHostHoles ? yield* this.findHole(request, extent) : 0;
-  }
-
-  /** Cuts an extent of a host file at its first change between data and hole. Returns 0. */
-  *findHole(request: number, extent: Extent): Task {
-    const { file, offset, length } = extent;
-    const data = yield this.#engine.seek(request, file, offset, SEEK_DATA);
-    if (data === -ERRNO.ENXIO) extent.kind = ZERO;
-    else if (data > offset) {
-      extent.kind = ZERO;
-      extent.length = Math.min(length, data - offset);
-    } else if (data === offset) {
-      const hole = yield this.#engine.seek(request, file, offset, SEEK_HOLE);
-      if (hole > offset) extent.length = Math.min(length, hole - offset);
-    }
-    // Any other answer: a host that cannot tell. All of it counts as data.
-    return 0;
   }
 
   *locate(request: number, offset: number, length: number, extent: Extent): Task {

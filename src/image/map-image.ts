@@ -1,5 +1,6 @@
 import { runNow } from '../host/sync-engine.js';
 import { COMPRESSED, DATA, newExtent, ZERO } from './extent.js';
+import { blockStatus, cutAtHole } from './holes.js';
 import { METADATA_CACHE_BYTES } from './image-config.js';
 import type { OpenChain } from './open-chain.js';
 import { REQUEST, waitingLayers } from './read-image.js';
@@ -53,22 +54,23 @@ function isContinued(last: MapEntry, next: MapEntry): boolean {
 
 /** Size of an image, and block status by plain calls that wait. Throws SluiceError for broken metadata. */
 function walk(chain: OpenChain): { size: number; entryAt(offset: number): MapEntry } {
-  const { layers, files } = waitingLayers(chain, METADATA_CACHE_BYTES);
+  const { layers, files, engine } = waitingLayers(chain, METADATA_CACHE_BYTES);
   const { size } = layers.top;
   const sparse = chain.layers.map(({ image }) => image.hasSparseData());
   const extent = newExtent();
   /** Data clusters of a preallocated image may be holes of the host file: zeros, but allocated. */
-  const cutAtHole = (): boolean => {
+  const isHostHole = (): boolean => {
     if (extent.kind !== DATA || !sparse[extent.layer]) return false;
     const found = { ...extent };
-    runNow(layers.findHole(REQUEST, found));
+    runNow(cutAtHole(engine, REQUEST, found));
     extent.length = found.length;
     return found.kind === ZERO;
   };
   const entryAt = (offset: number): MapEntry => {
-    const error = runNow(layers.blockStatus(REQUEST, offset, size - offset, extent));
+    const status = blockStatus(layers, engine, REQUEST, offset, size - offset, extent);
+    const error = runNow(status);
     if (error < 0) throw hostRefused(chain.layers[extent.layer]!.file.path, offset, error);
-    const isHole = cutAtHole();
+    const isHole = isHostHole();
     const placed = extent.kind !== COMPRESSED && extent.offset >= 0;
     return {
       start: offset,

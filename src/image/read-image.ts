@@ -20,6 +20,7 @@ export interface WaitingLayers {
   layers: Layers;
   /** By the engine's handles. */
   files: readonly HostFile[];
+  engine: SyncEngine;
 }
 
 /** @param cacheBytes Bound of the metadata caches. */
@@ -33,7 +34,7 @@ export function waitingLayers(
   const handles = files.map(({ descriptor }) => engine.add({ descriptor, inMemory: false }));
   const config = { layers: configs, alignment: 1, growable: false, writing: null, cacheBytes };
   const layers = makeLayers(config, handles, { engine, resume: () => {}, inflateCalls });
-  return { layers, files };
+  return { layers, files, engine };
 }
 
 /** A table needs a piece or two of an image's metadata. */
