@@ -68,6 +68,11 @@ export class SfqTree {
     return !this.#idling.mayIdle(device) && this.#readyTimeAt(device) > now;
   }
 
+  /** Gives a group another weight. @param inverse 1 / weight. */
+  reweigh(node: number, inverse: number): void {
+    this.#siblings.reweigh(node, inverse);
+  }
+
   /** A queue that was empty has a head. */
   enter(queue: number, now: number): void {
     const { parent, virtualTime, classTag } = this.#nodes;

@@ -122,7 +122,7 @@ export class Siblings {
    */
   advance(child: number, cost: number): void {
     const nodes = this.#nodes;
-    const { startTag, virtualTime, state } = nodes;
+    const { startTag, virtualTime } = nodes;
     const reads = 2 * nodes.parent[child];
     const writes = reads + 1;
     const tag = Math.max(startTag[child], virtualTime[reads >> 1]);
@@ -134,11 +134,35 @@ export class Siblings {
     virtualTime[reads >> 1] = Math.max(virtualTime[reads >> 1], served);
     startTag[child] = tag + cost * nodes.inverseWeight[child];
     nodes.takeTicket(child);
+    this.#reorder(child);
+  }
+
+  /**
+   * Gives a child another weight. What its last request has cost counts by the new one: a group of weight 1
+   * would else wait for as many requests of the others as their weights are, whatever its weight is now.
+   *
+   * @param inverse 1 / weight
+   */
+  reweigh(child: number, inverse: number): void {
+    const { inverseWeight, parent, startTag, virtualTime } = this.#nodes;
+    const factor = inverse / inverseWeight[child];
+    inverseWeight[child] = inverse;
+    if (parent[child] === NONE) return;
+    const now = virtualTime[parent[child]];
+    if (startTag[child] <= now) return;
+    startTag[child] = now + (startTag[child] - now) * factor;
+    this.#reorder(child);
+  }
+
+  /** Puts the entries of a child to their places: its start tag or ticket is another one. */
+  #reorder(child: number): void {
+    const { startTag, state, readyTime, parent } = this.#nodes;
+    const reads = 2 * parent[child];
     for (let entry = 2 * child; entry < 2 * child + OP_CLASSES; entry++) {
       if (state[entry] === ELIGIBLE)
         this.#eligible[reads + (entry & 1)].set(entry, startTag[child]);
       else if (state[entry] === PENDING) {
-        this.#pending[reads + (entry & 1)].set(entry, nodes.readyTime[entry]);
+        this.#pending[reads + (entry & 1)].set(entry, readyTime[entry]);
       }
     }
   }

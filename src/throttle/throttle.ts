@@ -210,9 +210,9 @@ export class Throttle {
   setWeight(group: Group, weight: number): void {
     checkWeight(weight);
     group.weight = weight;
-    const { nodes } = this.#parts;
+    const { nodes, tree } = this.#parts;
     for (let device = 0; device < nodes.devices; device++) {
-      nodes.inverseWeight[nodes.nodeOf(groupRow(group), device)] = 1 / weight;
+      tree.reweigh(nodes.nodeOf(groupRow(group), device), 1 / weight);
     }
   }
 

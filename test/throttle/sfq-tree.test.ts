@@ -117,6 +117,20 @@ test('a new weight counts from the next turn on', (t) => {
   t.deepEqual(loop.run(1000), [900, 100]);
 });
 
+test('a group of little weight that gets much does not wait for what its last request has cost', (t) => {
+  const groups = [
+    { group: 'a', weight: 1 },
+    { group: 'b', weight: 1000 },
+  ];
+  const loop = new ClosedLoop(groups, 1).beginAll();
+  // The first request of a has gone, and the next one is due after a thousand of b.
+  t.deepEqual(loop.run(100), [0, 100]);
+  loop.throttle.setWeight(loop.throttle.findGroup('a')!, 1000);
+  t.deepEqual(loop.run(100), [50, 50]);
+  loop.throttle.setWeight(loop.throttle.findGroup('a')!, 1);
+  t.deepEqual(loop.run(100), [0, 100]);
+});
+
 test('members of a group take turns, request by request, from wherever the last turn was', (t) => {
   const throttle = new Throttle(64);
   throttle.setLimits(throttle.root, { iops: 10 }, 0);

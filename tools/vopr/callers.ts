@@ -2,15 +2,17 @@ import * as abi from '../../src/fuse/abi.js';
 import { getU64 } from '../../src/fuse/wire.js';
 import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
-import { controlStep } from './control-callers.js';
+import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
-import type { Operation } from './plan.js';
+import type { Operation } from './plan-callers.js';
 import * as body from './requests.js';
-import { ask, Gone, type Scene, type Self } from './scene.js';
+import { reuse } from './reuse.js';
+import { ask, type Scene, type Self, untilGone } from './scene.js';
 import {
   allocate,
   bounds,
   farOff,
+  flush,
   KEEP_SIZE,
   mayFail,
   PUNCH_HOLE,
@@ -29,13 +31,13 @@ const KILLED_NS = 5e9;
 
 /** Runs the steps of one caller. */
 export function* callerSteps(scene: Scene, operations: readonly Operation[]): Steps {
-  try {
-    for (const operation of operations) {
-      if (operation.pauseNs > 0) yield pause(scene.world, operation.pauseNs);
-      yield* step(scene, operation);
-    }
-  } catch (error) {
-    if (!(error instanceof Gone)) throw error;
+  yield* untilGone(allSteps(scene, operations));
+}
+
+function* allSteps(scene: Scene, operations: readonly Operation[]): Steps {
+  for (const operation of operations) {
+    if (operation.pauseNs > 0) yield pause(scene.world, operation.pauseNs);
+    yield* step(scene, operation);
   }
 }
 
@@ -49,6 +51,14 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
   }
   if (kind === 'read first' || kind === 'read second') {
     yield* readFair(scene, self, scene.disks[kind === 'read first' ? 0 : 1]!);
+    return;
+  }
+  if (kind === 'weigh') {
+    yield* weigh(scene, self);
+    return;
+  }
+  if (kind === 'reuse') {
+    yield* reuse(scene, self);
     return;
   }
   const disk = scene.disks[random.below(scene.disks.length)]!;
@@ -107,22 +117,6 @@ function* seek(scene: Scene, { random }: Self, disk: Disk): Steps {
   if (found < offset || found > most) {
     throw new Failure(`lseek from ${offset} finds ${found} in a disk of ${most}`);
   }
-}
-
-function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
-  const { image } = disk;
-  const sent = scene.world.tick();
-  const flushed = scene.losses.begin(disk, sent);
-  const asked = yield* ask(scene, {
-    opcode: abi.FSYNC,
-    node: disk.node,
-    body: body.flushBody(disk.handle, random.oneIn(2)),
-  });
-  if (!disk.readOnly) {
-    scene.losses.end(disk, flushed, asked.error, scene.lostAt(disk), scene.world.tick());
-  }
-  if (asked.error === 0 && !disk.readOnly) image.hasSynced(sent, scene.world.tick());
-  if (asked.error !== 0 && !scene.hasLost(disk)) mayFail(scene, disk, asked, 'an fsync');
 }
 
 function* attributes(scene: Scene, disk: Disk): Steps {

@@ -209,6 +209,13 @@ function* readFile(scene: Scene, path: string): Steps {
   yield* closeFile(scene, node, handle);
 }
 
+/** Changes the weights of the two groups that always have requests. */
+export function* weigh(scene: Scene, { random }: Self): Steps {
+  for (let index = 0; index < 2; index++) {
+    yield* writeFile(scene, `fair${index}/io.weight`, String(1 + random.below(100)));
+  }
+}
+
 /** Writes a text to a control file. */
 export function* writeFile(scene: Scene, path: string, text: string): Steps {
   const { node, handle } = yield* openFile(scene, path, O_RDWR);

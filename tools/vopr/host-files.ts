@@ -73,6 +73,8 @@ export class HostFiles {
   readonly #limits = new Map<number, number>();
   /** Bytes that the write that has failed last has made all the same. */
   #torn = 0;
+  /** See `slowRead`. */
+  readonly #slow = new Set<number>();
   /** See `failLater`. */
   #failing = 0;
   readonly #hit: (request: number) => void;
@@ -112,6 +114,11 @@ export class HostFiles {
     this.#failing = this.operations + 1 + count;
   }
 
+  /** The next read of a file takes long: as long as several flushes and many writes. */
+  slowRead(descriptor: number): void {
+    this.#slow.add(descriptor);
+  }
+
   /** lseek(2), ftruncate(2) and futimens(2), which other threads make. */
   slowCall(asked: SlowCall): number {
     const { call, request, descriptor } = asked;
@@ -131,8 +138,11 @@ export class HostFiles {
   }
 
   /** How long the operation takes. */
-  #delay(opcode: number, random: Random): number {
+  #delay(descriptor: number, opcode: number, random: Random): number {
     const { usualNs, longestNs, flushNs, stuck } = this.#plan;
+    if (opcode === abi.OP_READ && this.#slow.delete(descriptor)) {
+      return random.below(8 * flushNs + 200 * usualNs);
+    }
     if (stuck > 0 && random.oneIn(stuck)) return Infinity;
     if (opcode === abi.OP_FSYNC) return flushNs / 2 + random.below(flushNs);
     if (random.oneIn(this.#areReadsSlow && opcode === abi.OP_READ ? 2 : 50)) {
@@ -160,7 +170,7 @@ export class HostFiles {
       this.records.get(descriptor)?.barriers.push(barrier);
     }
     this.#world.trace?.(`${NAMES[opcode]} of ${descriptor} ${offset}+${length} begins`);
-    const delay = this.#delay(opcode, random);
+    const delay = this.#delay(descriptor, opcode, random);
     if (delay === Infinity) this.#coverage.add(`host ${NAMES[opcode]} never ends`);
     const perform = (): number => {
       this.#pending.delete(perform);

@@ -30,6 +30,8 @@ export interface Kind {
   inPlace?: boolean;
   /** The first write changes its header before, and fails if that does: then nothing is lost. */
   marks?: boolean;
+  /** Its clusters are compressed, and of this size. */
+  compressedBytes?: number;
   /** The disk has a table with these partitions in its first sector, sectors. */
   partitions?: readonly KnownPartition[];
 }
@@ -104,14 +106,20 @@ export function halfNoise(length: number): Buffer {
   return bytes.fill(0, 300 * KIB, 500 * KIB).fill(0, 800 * KIB);
 }
 
-function compressed(title: string, options: string, clusterBytes: number): Kind {
+function compressed(
+  title: string,
+  options: string,
+  unitBytes: number,
+  compressedBytes = unitBytes,
+): Kind {
   return {
     title,
+    compressedBytes,
     make(maker) {
       writeFileSync(maker.path('source'), halfNoise(1024 * KIB));
       maker.img('convert', '-c', '-f', 'raw', '-O', 'qcow2', '-o', options, 'source', 'top.qcow2');
     },
-    ...limits(clusterBytes),
+    ...limits(unitBytes),
   };
 }
 
@@ -189,6 +197,6 @@ export const KINDS: readonly Kind[] = [
   compressed('zlib', 'cluster_size=64k', 64 * KIB),
   compressed('zlib in clusters of 4 KiB', 'cluster_size=4k', 4 * KIB),
   FULL_TABLE,
-  compressed('zstd with subclusters', 'compression_type=zstd,extended_l2=on', 2 * KIB),
+  compressed('zstd with subclusters', 'compression_type=zstd,extended_l2=on', 2 * KIB, 64 * KIB),
   BEHIND_THE_END,
 ];

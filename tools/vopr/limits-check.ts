@@ -7,6 +7,8 @@ const SLACK_S = 0.012;
 
 /** Admissions until all callers of both groups have begun. */
 const STARTING = 60;
+/** Admissions after a change of a weight that were in their order before. */
+const SETTLING = 8;
 /** Groups that always have requests differ from their shares by one request of each, and by those in flight. */
 const OFF_MAX = 12;
 
@@ -20,8 +22,10 @@ interface Bucket {
 /** Looks at each admission of a throttle: once for each request, and within all limits. */
 export class LimitsCheck {
   readonly counts = { reads: 0, writes: 0, discards: 0, bytes: 0 };
-  /** Names of the groups whose requests were admitted, in order. */
-  readonly #order: string[] = [];
+  /** Of the two groups `fair0` and `fair1`: whose requests were admitted, in order. */
+  readonly #order: number[] = [];
+  /** Their weights, each pair from a place in that order on. */
+  readonly #weights: { from: number; weights: [number, number] }[] = [];
   /** From now on no limit holds. */
   isReleased = false;
   readonly #throttle: Throttle;
@@ -59,7 +63,11 @@ export class LimitsCheck {
       this.isReleased = true;
       drain.call(throttle);
     };
-    const { setLimits, setBursts } = throttle;
+    const { setLimits, setBursts, setWeight } = throttle;
+    throttle.setWeight = (group, weight) => {
+      setWeight.call(throttle, group, weight);
+      if (group.name.startsWith('fair')) this.#noteWeight(group.name === 'fair0' ? 0 : 1, weight);
+    };
     throttle.setLimits = (group, limits, now) => {
       setLimits.call(throttle, group, limits, now);
       this.#buckets.delete(group);
@@ -77,7 +85,8 @@ export class LimitsCheck {
 
   #admit(request: number, member: number, direction: number, bytes: number, now: number): void {
     this.#admitted(request);
-    this.#order.push(this.#throttle.memberGroup(member).name);
+    const { name } = this.#throttle.memberGroup(member);
+    if (name.startsWith('fair')) this.#order.push(name === 'fair0' ? 0 : 1);
     const { counts } = this;
     counts.bytes += bytes;
     if (direction === 0) counts.reads++;
@@ -107,32 +116,44 @@ export class LimitsCheck {
     }
   }
 
+  #noteWeight(index: 0 | 1, weight: number): void {
+    const weights: [number, number] = [...(this.#weights.at(-1)?.weights ?? [100, 100])];
+    weights[index] = weight;
+    this.#weights.push({ from: this.#order.length, weights });
+  }
+
   /**
    * Groups `fair0` and `fair1` have got what their weights say, over every stretch in which both had
-   * requests: from the first few admissions until one of them has made nearly all that it makes.
+   * requests and the same weights: from the first few admissions until one of them has made nearly all that it
+   * makes.
    */
-  checkShares(weights: readonly [number, number]): void {
-    const order = this.#order.filter((name) => name.startsWith('fair'));
-    const due = weights[0] / (weights[0] + weights[1]);
-    const all = [0, 1].map((index) => order.filter((name) => name === `fair${index}`).length);
+  checkShares(): void {
+    const all: [number, number] = [0, 0];
+    for (const index of this.#order) all[index]!++;
     // An empty image has nothing to read.
     if (Math.min(...all) < STARTING) return;
-    const seen = [0, 0];
-    let atStart = 0;
-    for (const [at, name] of order.entries()) {
-      seen[name === 'fair0' ? 0 : 1]!++;
-      if (at < STARTING) {
-        atStart = seen[0]!;
+    const seen: [number, number] = [0, 0];
+    let weighing = 0;
+    let begin = STARTING;
+    let first = 0;
+    for (const [at, index] of this.#order.entries()) {
+      while (weighing < this.#weights.length - 1 && this.#weights[weighing + 1]!.from <= at) {
+        weighing++;
+        begin = Math.max(STARTING, at + SETTLING);
+      }
+      seen[index]!++;
+      // Some callers of the group have finished: it need not have requests all the time.
+      if (seen.some((count, group) => count > all[group]! * 0.8)) break;
+      if (at < begin) {
+        first = seen[0];
         continue;
       }
-      // Some callers of the group have finished: it need not have requests all the time.
-      if (seen.some((count, index) => count > all[index]! * 0.8)) break;
-      const since = at + 1 - STARTING;
-      const off = seen[0]! - atStart - due * since;
+      const { weights } = this.#weights[weighing]!;
+      const since = at + 1 - begin;
+      const off = seen[0] - first - (weights[0] / (weights[0] + weights[1])) * since;
       if (Math.abs(off) <= OFF_MAX) continue;
-      throw new Failure(
-        `weights ${weights}: of ${since} requests ${seen[0]! - atStart} are of the first`,
-      );
+      const wrong = `of ${since} requests ${seen[0] - first} are of the first`;
+      throw new Failure(`weights ${weights}, the ${weighing + 1}. of the run: ${wrong}`);
     }
   }
 

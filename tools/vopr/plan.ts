@@ -3,12 +3,12 @@ import { Random } from '../exerciser/random.js';
 import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
 import type { HostPlan } from './host-files.js';
 import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
+import { makeCallers, makeFairCallers, makeReusers, type Operation } from './plan-callers.js';
 
-/** Streams of random numbers; those of operations and of the host have numbers from a thousand on. */
+/** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
 const SHAPE = 1;
 const LATE = 7;
 const HOST = 1000;
-const OPERATIONS = 100_000;
 const CAPACITIES = 500;
 
 const MIB = 1 << 20;
@@ -63,52 +63,6 @@ export const TEMPLATES: readonly Template[] = [
 const EARLY_TEMPLATES = 35;
 /** There were so many when `Wishes.early` seeds failed. */
 const LATE_TEMPLATES = 36;
-
-const OPERATION_KINDS = [
-  'read',
-  'write',
-  'zero',
-  'punch',
-  'reserve',
-  'seek',
-  'flush',
-  'attributes',
-  'times',
-  'resize',
-  'reopen',
-  'interrupt',
-  'space',
-  'control',
-  'odd',
-] as const;
-type OperationKind = (typeof OPERATION_KINDS)[number];
-
-const WEIGHTS: Readonly<Record<OperationKind, number>> = {
-  read: 30,
-  write: 40,
-  zero: 6,
-  punch: 6,
-  reserve: 3,
-  seek: 4,
-  flush: 8,
-  attributes: 2,
-  times: 1,
-  resize: 2,
-  reopen: 2,
-  interrupt: 5,
-  space: 1,
-  control: 10,
-  odd: 2,
-};
-const WEIGHT_SUM = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
-
-/** One step of a caller. All else about it comes from the random numbers of its stream. */
-export interface Operation {
-  kind: OperationKind | 'read first' | 'read second';
-  stream: number;
-  /** The caller pauses before it, nanoseconds. */
-  pauseNs: number;
-}
 
 /** How a session ends. */
 export const ENDS = [
@@ -223,6 +177,10 @@ function isReadOnly(template: number): boolean {
   return TEMPLATES[template]!.kind?.readOnly === true;
 }
 
+function isCompressed({ template }: ImagePlan): boolean {
+  return TEMPLATES[template]!.kind?.compressedBytes !== undefined;
+}
+
 /** A raw image that grows need not end with a larger block than a sector. */
 function alignmentsOf({ template, growable }: ImagePlan): readonly number[] {
   const { kind, alignments } = TEMPLATES[template]!;
@@ -245,6 +203,9 @@ function makeSession(
   }
   const isDeep = random.oneIn(6);
   const callers = makeCallers(random, isDeep, number, wishes.keep);
+  if (wishes.failing === undefined && images.some(isCompressed)) {
+    callers.push(...makeReusers(number, seed, wishes));
+  }
   const host = makeHost(random, seed, number, alignments);
   if (wishes.failing !== undefined) {
     Object.assign(host, {
@@ -272,10 +233,6 @@ function makeSession(
   };
 }
 
-/** Callers of each group. */
-const FAIR_CALLERS = 24;
-const FAIR_READS = 20;
-
 /** More than callers ever use. */
 const USUAL_CAPACITY: Capacity = {
   requests: 1024,
@@ -294,23 +251,13 @@ function makeCapacity(random: Random, images: number): Capacity {
 }
 
 /** Two groups that always have requests, on a host without faults whose times do not vary much. */
-function makeFair(random: Random, seed: number, number: number, { keep }: Wishes): SessionPlan {
+function makeFair(random: Random, seed: number, number: number, wishes: Wishes): SessionPlan {
   const quiet = { faults: 0, failing: 0, forever: false, shorts: 0, stuck: 0, refusals: 0 };
   const times = { usualNs: 100_000, longestNs: 300_000, flushNs: 1e6 };
   const hostSeed = seed + 7919 * number;
   const host = { seed: hostSeed, ...quiet, ...times, plain: false, room: Infinity, alignment: 1 };
   const weights: [number, number] = [1 + random.below(100), 1 + random.below(100)];
-  let stream = OPERATIONS * (number + 1);
-  const callers: Operation[][] = [];
-  for (let caller = 0; caller < 2 * FAIR_CALLERS; caller++) {
-    const kind = caller % 2 === 0 ? 'read first' : 'read second';
-    const reads = Array.from({ length: FAIR_READS }, () => ({
-      kind,
-      stream: ++stream,
-      pauseNs: 0,
-    }));
-    callers.push(reads.filter((one) => keep === undefined || keep.has(one.stream)) as Operation[]);
-  }
+  const callers = makeFairCallers(number, wishes, seed);
   return {
     ...{ readOnly: false, alignment: 1, depth: 1 + random.below(8), pollUs: 0, groups: 0 },
     capacity: USUAL_CAPACITY,
@@ -353,41 +300,6 @@ function makeHost(
     room: isFaulty && random.oneIn(3) ? random.below(1 << random.below(22)) : Infinity,
     alignment: alignments[random.below(alignments.length)]!,
   };
-}
-
-function makeCallers(
-  random: Random,
-  isDeep: boolean,
-  session: number,
-  keep: ReadonlySet<number> | undefined,
-): Operation[][] {
-  const count = isDeep ? 20 + random.below(80) : 1 + random.below(8);
-  const each = isDeep ? 1 + random.below(6) : 5 + random.below(40);
-  const pause = [0, 10_000, 1e6][random.below(3)]!;
-  // Each run has favourites, so that some runs are all flushes and some all control files.
-  const favourite = OPERATION_KINDS[random.below(OPERATION_KINDS.length)]!;
-  const callers: Operation[][] = [];
-  let stream = OPERATIONS * (session + 1);
-  for (let caller = 0; caller < count; caller++) {
-    const operations: Operation[] = [];
-    for (let i = 0; i < each; i++) {
-      const kind = random.oneIn(6) ? favourite : choose(random);
-      const pauseNs = random.below(pause + 1);
-      stream++;
-      if (keep === undefined || keep.has(stream)) operations.push({ kind, stream, pauseNs });
-    }
-    callers.push(operations);
-  }
-  return callers;
-}
-
-function choose(random: Random): OperationKind {
-  let at = random.below(WEIGHT_SUM);
-  for (const kind of OPERATION_KINDS) {
-    at -= WEIGHTS[kind];
-    if (at < 0) return kind;
-  }
-  return 'read';
 }
 
 /** The random numbers of one operation of the host. */

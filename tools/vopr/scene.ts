@@ -1,5 +1,5 @@
 import type { Random } from '../exerciser/random.js';
-import type { Disk, Steps } from './disks.js';
+import type { Disk, Image, Steps } from './disks.js';
 import type { Answer, Ask, FuseKernel } from './fuse-kernel.js';
 import type { LossesCheck } from './losses-check.js';
 import type { World } from './world.js';
@@ -30,6 +30,17 @@ export interface Scene {
   /** Tick at which a flush of the host has failed last for the image of the disk; 0: none has. */
   lostAt(disk: Disk): number;
   losses: LossesCheck;
+  /** The next read of the image's file takes long. */
+  slowRead(image: Image): void;
+}
+
+/** Steps that end with the session at the latest. */
+export function* untilGone(steps: Steps<unknown>): Steps {
+  try {
+    yield* steps;
+  } catch (error) {
+    if (!(error instanceof Gone)) throw error;
+  }
 }
 
 /** What a caller knows of itself. */

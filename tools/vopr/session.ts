@@ -227,6 +227,7 @@ export class Session {
       hasLost: ({ image }) => this.#lostAt(image) > 0,
       lostAt: ({ image }) => this.#lostAt(image),
       losses: this.#losses,
+      slowRead: (image) => this.#files.slowRead(this.#fileOf(image)),
     };
   }
 
@@ -256,6 +257,10 @@ export class Session {
     const { files } = this.#configs[this.#images.indexOf(image)]!.image;
     const at = Math.max(...files.map(({ descriptor }) => this.#files.lostAt.get(descriptor) ?? 0));
     return image.template.kind?.marks && !image.contents.hasChangedBefore(at) ? 0 : at;
+  }
+
+  #fileOf(image: Image): number {
+    return this.#configs[this.#images.indexOf(image)]!.image.files[0]!.descriptor;
   }
 
   /** The thread of the data plane. */
@@ -380,7 +385,7 @@ export class Session {
     if (cause.kind === 'flush-failed' && files.faults === 0) throw new Failure(message);
     if (this.#plan.weights !== null && isInOrder) {
       this.#coverage.add('shares checked');
-      this.#limits.checkShares(this.#plan.weights);
+      this.#limits.checkShares();
     }
     if (cause.kind === 'flushed' || cause.kind === 'flush-failed') {
       checkEmpty(this.#plane, this.#limits);

@@ -20,12 +20,14 @@ export function bounds({ image, start, length }: Disk): { least: number; most: n
   return { least: image.least - start, most: image.most - start };
 }
 
+/** Bytes of a disk. */
+export interface Range {
+  offset: number;
+  length: number;
+}
+
 /** A range: mostly short, mostly near the beginning, sometimes of whole blocks, now and then past the end. */
-export function range(
-  random: Random,
-  disk: Disk,
-  mayGrow: boolean,
-): { offset: number; length: number } {
+export function range(random: Random, disk: Disk, mayGrow: boolean): Range {
   const { image } = disk;
   const { most } = bounds(disk);
   const grows = mayGrow && image.plan.growable && random.oneIn(6);
@@ -75,9 +77,10 @@ export function* read(
   { random, uid, thread }: Self,
   disk: Disk,
   sentAs?: (unique: number) => void,
+  where?: Range,
 ): Steps<boolean> {
-  const { offset: near, length } = range(random, disk, false);
-  const offset = near + farOff(random);
+  const { offset: near, length } = where ?? range(random, disk, false);
+  const offset = near + (where === undefined ? farOff(random) : 0);
   const before = bounds(disk);
   const sent = scene.world.tick();
   const request = {
@@ -116,10 +119,11 @@ export function* write(
   { random, uid, thread }: Self,
   disk: Disk,
   sentAs: (unique: number) => void = () => {},
+  where?: Range,
 ): Steps<boolean> {
   const { image } = disk;
   const { contents } = image;
-  const { offset, length } = range(random, disk, true);
+  const { offset, length } = where ?? range(random, disk, true);
   if (length === 0) return true;
   const place = disk.start + offset;
   const change = contents.begin(place, length, false, scene.world.tick());
@@ -196,4 +200,20 @@ export function* allocate(
   // Room can be set aside, and unaligned zeros be written, only where the host has fallocate.
   if (asked.error === -EOPNOTSUPP) return;
   mayFail(scene, disk, asked, 'an fallocate');
+}
+
+export function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
+  const { image } = disk;
+  const sent = scene.world.tick();
+  const flushed = scene.losses.begin(disk, sent);
+  const asked = yield* ask(scene, {
+    opcode: abi.FSYNC,
+    node: disk.node,
+    body: body.flushBody(disk.handle, random.oneIn(2)),
+  });
+  if (!disk.readOnly) {
+    scene.losses.end(disk, flushed, asked.error, scene.lostAt(disk), scene.world.tick());
+  }
+  if (asked.error === 0 && !disk.readOnly) image.hasSynced(sent, scene.world.tick());
+  if (asked.error !== 0 && !scene.hasLost(disk)) mayFail(scene, disk, asked, 'an fsync');
 }

@@ -1,0 +1,137 @@
+import { Random } from '../exerciser/random.js';
+import type { Wishes } from './plan.js';
+
+/** Streams of operations have numbers from here on: as many for each session. */
+const OPERATIONS = 100_000;
+/** Streams for callers that came later, and of their operations. */
+const WEIGHING = 600;
+const REUSING = 700;
+const LATER_OPERATIONS = 50_000;
+
+const OPERATION_KINDS = [
+  'read',
+  'write',
+  'zero',
+  'punch',
+  'reserve',
+  'seek',
+  'flush',
+  'attributes',
+  'times',
+  'resize',
+  'reopen',
+  'interrupt',
+  'space',
+  'control',
+  'odd',
+] as const;
+type OperationKind = (typeof OPERATION_KINDS)[number];
+
+const WEIGHTS: Readonly<Record<OperationKind, number>> = {
+  read: 30,
+  write: 40,
+  zero: 6,
+  punch: 6,
+  reserve: 3,
+  seek: 4,
+  flush: 8,
+  attributes: 2,
+  times: 1,
+  resize: 2,
+  reopen: 2,
+  interrupt: 5,
+  space: 1,
+  control: 10,
+  odd: 2,
+};
+const WEIGHT_SUM = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
+
+/** One step of a caller. All else about it comes from the random numbers of its stream. */
+export interface Operation {
+  kind: OperationKind | 'read first' | 'read second' | 'weigh' | 'reuse';
+  stream: number;
+  /** The caller pauses before it, nanoseconds. */
+  pauseNs: number;
+}
+
+/** Callers of each group. */
+const FAIR_CALLERS = 24;
+const FAIR_READS = 20;
+/** How often the weights change, and how long after the start at most, nanoseconds. */
+const WEIGHINGS = 3;
+const WEIGHING_NS = 20e6;
+
+/** The callers of a session, with the steps of each. */
+export function makeCallers(
+  random: Random,
+  isDeep: boolean,
+  session: number,
+  keep: ReadonlySet<number> | undefined,
+): Operation[][] {
+  const count = isDeep ? 20 + random.below(80) : 1 + random.below(8);
+  const each = isDeep ? 1 + random.below(6) : 5 + random.below(40);
+  const pause = [0, 10_000, 1e6][random.below(3)]!;
+  // Each run has favourites, so that some runs are all flushes and some all control files.
+  const favourite = OPERATION_KINDS[random.below(OPERATION_KINDS.length)]!;
+  const callers: Operation[][] = [];
+  let stream = OPERATIONS * (session + 1);
+  for (let caller = 0; caller < count; caller++) {
+    const operations: Operation[] = [];
+    for (let i = 0; i < each; i++) {
+      const kind = random.oneIn(6) ? favourite : choose(random);
+      const pauseNs = random.below(pause + 1);
+      stream++;
+      if (keep === undefined || keep.has(stream)) operations.push({ kind, stream, pauseNs });
+    }
+    callers.push(operations);
+  }
+  return callers;
+}
+
+function choose(random: Random): OperationKind {
+  let at = random.below(WEIGHT_SUM);
+  for (const kind of OPERATION_KINDS) {
+    at -= WEIGHTS[kind];
+    if (at < 0) return kind;
+  }
+  return 'read';
+}
+
+/** Callers of two groups that always have requests, and one that changes the weights of both. */
+export function makeFairCallers(
+  session: number,
+  { keep, early }: Wishes,
+  seed: number,
+): Operation[][] {
+  let stream = OPERATIONS * (session + 1);
+  const callers: Operation[][] = [];
+  for (let caller = 0; caller < 2 * FAIR_CALLERS; caller++) {
+    const kind = caller % 2 === 0 ? 'read first' : 'read second';
+    const reads = Array.from({ length: FAIR_READS }, () => ({
+      kind,
+      stream: ++stream,
+      pauseNs: 0,
+    }));
+    callers.push(reads.filter((one) => keep === undefined || keep.has(one.stream)) as Operation[]);
+  }
+  const random = new Random(seed, WEIGHING + session);
+  if (early === true || random.oneIn(3)) return callers;
+  const later = OPERATIONS * (session + 1) + LATER_OPERATIONS;
+  const weighings = Array.from({ length: WEIGHINGS }, (_, index): Operation => {
+    return { kind: 'weigh', stream: later + index, pauseNs: random.below(WEIGHING_NS) };
+  });
+  callers.push(weighings.filter(({ stream }) => keep === undefined || keep.has(stream)));
+  return callers;
+}
+
+/** Callers for an image of compressed clusters: see `reuse.ts`. */
+export function makeReusers(session: number, seed: number, { keep, early }: Wishes): Operation[][] {
+  const random = new Random(seed, REUSING + session);
+  if (early === true || random.oneIn(2)) return [];
+  const later = OPERATIONS * (session + 1) + LATER_OPERATIONS;
+  const count = 1 + random.below(3);
+  const operations = Array.from({ length: count }, (_, index): Operation => {
+    return { kind: 'reuse', stream: later + index, pauseNs: random.below(1e6) };
+  });
+  return [operations.filter(({ stream }) => keep === undefined || keep.has(stream))];
+}
