@@ -1,11 +1,23 @@
 import type { GroupSnapshot } from '../control/control.js';
 import { NS_PER_US } from '../control/values.js';
+import { membersOf, type Times } from './stat-report.js';
 
 /** JSON has no Infinity. */
 const finite = (value: number): number | null => (value === Infinity ? null : value);
 
 function figuresJson({ waitNs, queued, inflight, ...moved }: GroupSnapshot['total']): object {
   return { ...moved, waitUsec: waitNs / NS_PER_US, queued, inflight };
+}
+
+/** Times by direction, with keys as `io.times` has them. */
+function timesJson(times: Times): object {
+  const directions = Object.entries(times).map(([direction, spans]) => {
+    const entries = Object.entries(spans).map(([span, { requests, bytes, wait, service }]) => {
+      return [span, { requests, bytes, waitUsec: wait, serviceUsec: service }];
+    });
+    return [direction, Object.fromEntries(entries)];
+  });
+  return Object.fromEntries(directions);
 }
 
 function pressureJson({ totalUs, ...averages }: GroupSnapshot['pressure']['some']): object {
@@ -30,7 +42,10 @@ export function groupJson(group: GroupSnapshot): object {
     latencyUsec: finite(latencyTarget / NS_PER_US),
     pressure: { some: pressureJson(group.pressure.some), full: pressureJson(group.pressure.full) },
     ...(group.mount === undefined ? {} : mountJson(group.mount)),
-    members: group.members.map(({ name, figures }) => ({ name, figures: figuresJson(figures) })),
+    members: membersOf(group).map(({ name, figures, times }) => {
+      return { name, figures: figuresJson(figures), times: timesJson(times) };
+    }),
     total: figuresJson(group.total),
+    times: timesJson(group.times.total),
   };
 }

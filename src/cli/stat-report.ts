@@ -1,37 +1,97 @@
 import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
 import { formatWords } from '../control/text.js';
+import { NS_PER_US } from '../control/values.js';
 import { oneLine } from '../util/one-line.js';
-import { formatCount, formatSize } from '../util/units.js';
+import { formatCount, formatSize, formatTime } from '../util/units.js';
 import { type Column, formatTable } from './table.js';
 
 /** A name may have 255 characters, and a path more: one of them does not push the figures off the screen. */
 const MOST_NAME = 24;
 
+type Figures = GroupSnapshot['total'];
+export type Times = GroupSnapshot['times']['total'];
+
 /** A member of a group, or the total of the group. */
 interface Row {
   group: GroupSnapshot;
   member: string;
-  figures: GroupSnapshot['total'];
+  figures: Figures;
+  times: Times;
   isTotal: boolean;
 }
 
-const COLUMNS: readonly Column<Row>[] = [
+/** The members of a group with their figures and times, in the order of the group. */
+export function membersOf(
+  group: GroupSnapshot,
+): { name: string; figures: Figures; times: Times }[] {
+  const times = new Map(group.times.members.map((one) => [one.name, one.times]));
+  return group.members.map((one) => ({ ...one, times: times.get(one.name) ?? {} }));
+}
+
+/** What completed in the last second, of all directions. */
+const lastSecond = (times: Times) => Object.values(times).map(({ second }) => second);
+
+const requestsOf = (times: Times): number =>
+  lastSecond(times).reduce((sum, { requests }) => sum + requests, 0);
+
+function meanOf(times: Times, stage: 'wait' | 'service'): string {
+  const all = requestsOf(times);
+  if (all === 0) return '-';
+  const us = lastSecond(times).reduce((sum, one) => sum + one[stage].mean * one.requests, 0);
+  return formatTime(us / all);
+}
+
+/** Of the direction whose requests take longest. */
+function p99Of(times: Times, stage: 'wait' | 'service'): string {
+  if (requestsOf(times) === 0) return '-';
+  return formatTime(Math.max(...lastSecond(times).map((one) => one[stage].p99)));
+}
+
+const rate = (bytes: number | undefined): string => `${formatSize(bytes ?? 0)}/s`;
+
+const NAMES: readonly Column<Row>[] = [
   { title: 'GROUP', cell: ({ group }) => group.path || '/', isText: true, most: MOST_NAME },
   { title: 'MEMBER', cell: ({ member }) => member, isText: true, most: MOST_NAME },
-  { title: 'READ', cell: ({ figures }) => formatSize(figures.rbytes) },
-  { title: 'WRITTEN', cell: ({ figures }) => formatSize(figures.wbytes) },
-  { title: 'READS', cell: ({ figures }) => formatCount(figures.rios) },
-  { title: 'WRITES', cell: ({ figures }) => formatCount(figures.wios) },
-  { title: 'DISCARDED', cell: ({ figures }) => formatSize(figures.dbytes) },
-  { title: 'WAITED', cell: ({ figures }) => `${(figures.waitNs / 1e9).toFixed(3)} s` },
+];
+
+const NOW: readonly Column<Row>[] = [
+  ...NAMES,
+  { title: 'READING', cell: ({ times }) => rate(times.read?.second.bytes) },
+  { title: 'WRITING', cell: ({ times }) => rate(times.write?.second.bytes) },
+  { title: 'REQUESTS', cell: ({ times }) => `${formatCount(requestsOf(times))}/s` },
+  { title: 'WAIT', cell: ({ times }) => meanOf(times, 'wait') },
+  { title: 'WAIT P99', cell: ({ times }) => p99Of(times, 'wait') },
+  { title: 'SERVICE', cell: ({ times }) => meanOf(times, 'service') },
+  { title: 'SERVICE P99', cell: ({ times }) => p99Of(times, 'service') },
   { title: 'QUEUED', cell: ({ figures }) => figures.queued },
   { title: 'IN FLIGHT', cell: ({ figures }) => figures.inflight },
+];
+
+const admitted = ({ rios, wios, dios }: Figures): number => rios + wios + dios;
+
+const SINCE_MOUNT: readonly Column<Row>[] = [
+  ...NAMES,
+  { title: 'READ', cell: ({ figures }) => formatSize(figures.rbytes) },
+  { title: 'WRITTEN', cell: ({ figures }) => formatSize(figures.wbytes) },
+  { title: 'DISCARDED', cell: ({ figures }) => formatSize(figures.dbytes) },
+  { title: 'REQUESTS', cell: ({ figures }) => formatCount(admitted(figures)) },
+  { title: 'HELD BACK', cell: ({ figures }) => shareOf(figures.waits, admitted(figures)) },
+  { title: 'MEAN WAIT', cell: ({ figures }) => meanWait(figures) },
   { title: 'WEIGHT', cell: ({ group, isTotal }) => (isTotal ? group.settings.weight : '') },
   {
     title: 'PRESSURE',
     cell: ({ group, isTotal }) => (isTotal ? `${group.pressure.some.avg10.toFixed(2)} %` : ''),
   },
 ];
+
+function shareOf(part: number, all: number): string {
+  return all === 0 ? '-' : `${((100 * part) / all).toFixed(1)} %`;
+}
+
+function meanWait(figures: Figures): string {
+  const requests = admitted(figures);
+  return requests === 0 ? '-' : formatTime(figures.waitNs / NS_PER_US / requests);
+}
 
 /** The settings of a group in the words of `sluice set`; empty without any. Weights are in the table. */
 function settingsOf({ settings, mount }: GroupSnapshot): string {
@@ -40,14 +100,20 @@ function settingsOf({ settings, mount }: GroupSnapshot): string {
 }
 
 function rowsOf(group: GroupSnapshot): Row[] {
-  const members = group.members.map(({ name, figures }) => {
-    return { group, member: name, figures, isTotal: false };
+  const members = membersOf(group).map(({ name, figures, times }) => {
+    return { group, member: name, figures, times, isTotal: false };
   });
-  return [...members, { group, member: '(total)', figures: group.total, isTotal: true }];
+  const { total: figures, times } = group;
+  return [...members, { group, member: '(total)', figures, times: times.total, isTotal: true }];
+}
+
+/** The table of what completed in the last second. */
+export function formatNow(groups: readonly GroupSnapshot[]): string {
+  return formatTable(NOW, groups.flatMap(rowsOf));
 }
 
 /**
- * The table of `sluice stat`, and below it the settings of each group that has any, and the images that
+ * The tables of `sluice stat`, and below them the settings of each group that has any, and the images that
  * no group has.
  */
 export function formatStat(
@@ -61,5 +127,9 @@ export function formatStat(
   const below = settings.length === 0 ? '' : `\nLimits and targets:\n${settings.join('')}`;
   const passed = images.filter(({ passthrough }) => passthrough).map(({ name }) => oneLine(name));
   const beside = `\nPassed through, neither counted nor limited: ${passed.join(', ')}\n`;
-  return formatTable(COLUMNS, groups.flatMap(rowsOf)) + below + (passed.length > 0 ? beside : '');
+  const tables = [
+    `In the last second:\n${formatNow(groups)}`,
+    `Since the mount:\n${formatTable(SINCE_MOUNT, groups.flatMap(rowsOf))}`,
+  ];
+  return tables.join('\n') + below + (passed.length > 0 ? beside : '');
 }

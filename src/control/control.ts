@@ -4,7 +4,7 @@ import { checkLimits } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
 import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
-import type { GroupFigures } from './figures.js';
+import type { GroupFigures, GroupTimes } from './figures.js';
 import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
 import type { Changes, GroupSettings, MountSettings } from './settings.js';
@@ -57,6 +57,7 @@ export interface Shown {
 export interface GroupSnapshot extends GroupFigures {
   settings: GroupSettings;
   pressure: Pressure;
+  times: GroupTimes;
   /** Of the root group only; `window` is how many requests may be in flight now. */
   mount?: MountSettings & { window: number };
 }
@@ -78,9 +79,20 @@ export class Control {
   readonly #members: Membership;
   readonly #now: () => number;
   readonly #shown: Shown;
+  readonly #changed: (group: number, settings: GroupSettings) => void;
 
-  /** @param now The throttle's clock, ns. */
-  constructor(throttle: Throttle, members: Membership, now: () => number, shown: Shown) {
+  /**
+   * @param now The throttle's clock, ns.
+   * @param changed Called with the number of a group and its settings when they have changed.
+   */
+  constructor(
+    throttle: Throttle,
+    members: Membership,
+    now: () => number,
+    shown: Shown,
+    changed: (group: number, settings: GroupSettings) => void = () => {},
+  ) {
+    this.#changed = changed;
     this.#throttle = throttle;
     this.#members = members;
     this.#now = now;
@@ -104,6 +116,7 @@ export class Control {
     if (depth !== undefined) throttle.setDepth(depth, now);
     if (cost !== undefined) throttle.setCostModel(cost);
     moveMembers?.();
+    this.#changed(group.id, this.settings(path));
   }
 
   /** A limit or target of the root group is one of all images. Throws EBUSY if one is passed through. */
@@ -173,6 +186,16 @@ export class Control {
     return { path, members, total: this.#throttle.groupStats(group) };
   }
 
+  times(path: string): GroupTimes {
+    const group = this.#group(path);
+    const now = this.#now();
+    const members = this.#members.list(group, now).map((member) => ({
+      name: this.#throttle.memberName(member),
+      times: this.#throttle.memberTimes(member, now),
+    }));
+    return { members, total: this.#throttle.groupTimes(group, now) };
+  }
+
   images(): ImageSnapshot[] {
     return this.#shown.images();
   }
@@ -191,6 +214,7 @@ export class Control {
       ...this.figures(path),
       settings: this.settings(path),
       pressure: this.pressure(path),
+      times: this.times(path),
       ...(path === '' ? { mount: this.mountSettings() } : {}),
     };
     return [group, ...this.groupsBelow(path).flatMap((child) => this.#snapshots(child))];

@@ -1,11 +1,27 @@
+import { pageViews } from '../throttle/latency-memory.js';
+import { LatencyReader, type SpanSum } from '../throttle/latency-reader.js';
+import { rowOfGroup } from '../throttle/node-table.js';
+import { type PressureRows, stallSeconds } from '../throttle/pressure.js';
 import {
+  type Direction,
   type FigureNews,
   type FigureRows,
   groupFigures,
   memberFigures,
+  memberSums,
   type Stats,
+  type Times,
 } from '../throttle/stats.js';
 import { assert } from '../util/assert.js';
+import { type GroupSettings, newSettings } from './settings.js';
+
+/** What a reader is told, in order. */
+export type News =
+  | FigureNews
+  /** When the throttle's clock was 0, in ms since 1970. */
+  | { kind: 'clock'; originMs: number }
+  /** A group has other settings than before. */
+  | { kind: 'settings'; group: number; settings: GroupSettings };
 
 /** A group as readers of figures know it. */
 interface Node {
@@ -15,6 +31,17 @@ interface Node {
   readonly parent: Node | null;
   readonly members: Set<number>;
   readonly children: Map<string, Node>;
+  /** Null: those of a new group. */
+  settings: GroupSettings | null;
+}
+
+/** All about a group that a program which watches it may want; counts since the mount. */
+export interface GroupObservation extends GroupFigures {
+  settings: GroupSettings;
+  /** Seconds in which some, and in which all outstanding requests waited. */
+  stalled: { some: number; full: number };
+  /** What requests of the members have taken in this group, in the order of `members`. */
+  sums: Partial<Record<Direction, SpanSum>>[];
 }
 
 /** The figures of one group, plain data. */
@@ -26,6 +53,13 @@ export interface GroupFigures {
   total: Stats;
 }
 
+/** Times of the requests of one group, plain data. */
+export interface GroupTimes {
+  members: { name: string; times: Times }[];
+  /** Of the group and all below it. */
+  total: Times;
+}
+
 /**
  * Figures of all groups for a thread that has no throttle: it is told of groups and members, and
  * reads the numbers where the data path counts. The data plane need not answer for that, nor even be
@@ -33,13 +67,20 @@ export interface GroupFigures {
  */
 export class FigureReader {
   #rows: FigureRows | null = null;
+  #pressures: PressureRows | null = null;
+  #originMs = performance.timeOrigin;
+  readonly #latencies = new LatencyReader();
   readonly #root = newNode(0, '', null);
   readonly #groups = new Map([[0, this.#root]]);
   readonly #members = new Map<number, { name: string; group: Node }>();
 
   /** Takes in the news of `Counters`, in order. */
-  take(news: FigureNews): void {
+  take(news: News): void {
     if (news.kind === 'rows') this.#rows = news;
+    else if (news.kind === 'latencies') this.#latencies.take(pageViews(news.page));
+    else if (news.kind === 'pressures') this.#pressures = news.rows;
+    else if (news.kind === 'clock') this.#originMs = news.originMs;
+    else if (news.kind === 'settings') this.#group(news.group).settings = news.settings;
     else if (news.kind === 'group') this.#addGroup(news.id, news.name, news.parent);
     else if (news.kind === 'group-gone') this.#removeGroup(news.id);
     else {
@@ -50,16 +91,38 @@ export class FigureReader {
 
   /** The groups with their figures of now, each before those below it. */
   *groups(): Generator<GroupFigures> {
-    if (this.#rows !== null) yield* this.#below(this.#root, this.#rows);
+    const rows = this.#rows;
+    if (rows === null) return;
+    for (const node of this.#nodes(this.#root)) yield this.#figures(node, rows);
   }
 
-  *#below(group: Node, rows: FigureRows): Generator<GroupFigures> {
+  /** As `groups`, with all else that is known of each. */
+  *observations(): Generator<GroupObservation> {
+    const [rows, pressures] = [this.#rows, this.#pressures];
+    if (rows === null || pressures === null) return;
+    const nowNs = (performance.timeOrigin + performance.now() - this.#originMs) * 1e6;
+    for (const node of this.#nodes(this.#root)) {
+      const members = [...node.members];
+      yield {
+        ...this.#figures(node, rows),
+        settings: node.settings ?? newSettings(),
+        stalled: stallSeconds(pressures, rowOfGroup(node.id), nowNs),
+        sums: members.map((member) => memberSums(member, rows.members, this.#latencies)),
+      };
+    }
+  }
+
+  *#nodes(group: Node): Generator<Node> {
+    yield group;
+    for (const child of group.children.values()) yield* this.#nodes(child);
+  }
+
+  #figures(group: Node, rows: FigureRows): GroupFigures {
     const members = [...group.members].map((member) => ({
       name: this.#members.get(member)!.name,
       figures: memberFigures(member, rows.members),
     }));
-    yield { path: group.path, members, total: groupFigures(group, rows.members, rows.groups) };
-    for (const child of group.children.values()) yield* this.#below(child, rows);
+    return { path: group.path, members, total: groupFigures(group, rows.members, rows.groups) };
   }
 
   #group(id: number): Node {
@@ -95,5 +158,5 @@ export class FigureReader {
 
 function newNode(id: number, name: string, parent: Node | null): Node {
   const path = parent === null || parent.path === '' ? name : `${parent.path}/${name}`;
-  return { id, name, path, parent, members: new Set(), children: new Map() };
+  return { id, name, path, parent, members: new Set(), children: new Map(), settings: null };
 }

@@ -102,6 +102,15 @@ export const SETTINGS: readonly Setting[] = [
   setting('cost', 'io.cost', 'cost', 'linear', COST, true),
 ];
 
+/** The settings of a new group. */
+export function newSettings(): GroupSettings {
+  const settings: Changes = {};
+  for (const one of SETTINGS) {
+    if (!one.rootOnly && one.part !== 'members') putValue(settings, one, one.initial);
+  }
+  return settings as GroupSettings;
+}
+
 /** The value of a setting in changes or settings; undefined if it is not there. */
 export function getValue(from: Changes, { part, field }: Setting): unknown {
   const value = from[part];

@@ -49,6 +49,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     warn,
     figures: (news) => send({ kind: 'figures', news }),
   });
+  send({ kind: 'figures', news: { kind: 'clock', originMs: performance.timeOrigin } });
   const session = new DeviceSession(ring, fuseFile, memory, warn);
   const backings = new BackingFiles(config.disks, config.fuse);
   const initialised = (accepted: boolean): void => {

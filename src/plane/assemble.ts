@@ -1,11 +1,12 @@
 import { Control, type ImageSnapshot, type PartitionSnapshot } from '../control/control.js';
+import type { News } from '../control/figures.js';
 import { setUpGroups } from '../control/set-up-groups.js';
 import type { DriverIo } from '../image/driver.js';
 import type { ImageConfig } from '../image/image-config.js';
 import { makeDriver } from '../image/make-driver.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
-import { Counters, type FigureNews } from '../throttle/stats.js';
+import { Counters } from '../throttle/stats.js';
 import { Throttle } from '../throttle/throttle.js';
 import { ControlTree, type Reread } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
@@ -57,7 +58,7 @@ interface Reports {
   /** Called with each warning of the throttle, and about the host. */
   warn: (text: string) => void;
   /** Called with news for a FigureReader. */
-  figures?: (news: FigureNews) => void;
+  figures?: (news: News) => void;
 }
 
 /**
@@ -90,10 +91,17 @@ export function assemble(
   const wholes = disks.slice();
   const parts = { memory, disks, throttle, members, engine, isBeingKilled, warn, tableNews };
   const plane = new Plane(parts);
-  const control = new Control(throttle, members, () => plane.nowNs, {
-    images: () => wholes.map(snapshotOf),
-    partitions: () => wholes.flatMap(({ image }) => image.partitions?.disks ?? []).map(partitionOf),
-  });
+  const control = new Control(
+    throttle,
+    members,
+    () => plane.nowNs,
+    {
+      images: () => wholes.map(snapshotOf),
+      partitions: () =>
+        wholes.flatMap(({ image }) => image.partitions?.disks ?? []).map(partitionOf),
+    },
+    (group, settings) => figures?.({ kind: 'settings', group, settings }),
+  );
   for (const [index, disk] of config.disks.entries()) {
     tree.addDisk(tree.root, `${disk.name}.raw`, index);
   }

@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { News } from '../control/figures.js';
 import type { GroupsConfig } from '../control/set-up-groups.js';
 import type { SlowCall } from '../host/uring-engine.js';
 import type { InflateCall } from '../image/inflate-calls.js';
-import type { FigureNews } from '../throttle/stats.js';
 import type { DiskConfig } from './disk.js';
 import type { Unflushed } from './last-flush.js';
 import type { Owner } from './transport.js';
@@ -42,7 +42,7 @@ export type PlaneEvent =
 export type FromPlane =
   | PlaneEvent
   | { kind: 'log'; level: 'info' | 'warn'; text: string }
-  | { kind: 'figures'; news: FigureNews }
+  | { kind: 'figures'; news: News }
   | SlowCall
   | InflateCall;
 

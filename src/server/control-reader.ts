@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
  *     control-reader.js MOUNTPOINT GROUP [FILE...]
  *
  * GROUP is a path below the root group, '' for it, or `/` for all groups; without FILE those are not looked at.
+ * It answers once, and again for each byte that comes in on its standard input, up to the end of that.
  */
 
 /** Stands for all groups: the path of a group does not begin with a slash. */
@@ -25,7 +26,7 @@ export interface GroupFiles {
   files: Record<string, string>;
 }
 
-/** The output of the program, in lines of JSON: first the head, then one line for each group. */
+/** An answer, in lines of JSON: first the head, then one line for each group. An empty line ends it. */
 export type ControlHead =
   | { error: string }
   /** `known`: where one group is asked for and is not there, groups that are. */
@@ -46,9 +47,20 @@ function readGroup(directory: string, path: string, names: readonly string[]): G
   const files: Record<string, string> = {};
   for (const name of names) {
     if (path !== '' && ROOT_FILES.has(name)) continue;
-    files[name] = readFileSync(join(directory, path, name), 'utf8');
+    const text = readFile(directory, path, name);
+    if (text !== null) files[name] = text;
   }
   return { path, files };
+}
+
+/** Null for a file that a daemon of an older version does not have. Throws if the group is gone. */
+function readFile(directory: string, path: string, name: string): string | null {
+  try {
+    return readFileSync(join(directory, path, name), 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' && existsSync(join(directory, path))) return null;
+    throw error;
+  }
 }
 
 /** A group and all below it. Groups that go meanwhile are left out. */
@@ -98,8 +110,11 @@ function codeOf(error: unknown): string {
 }
 
 const [mountpoint = '', group = ALL, ...names] = process.argv.slice(2);
-try {
-  answer(mountpoint, group === ALL ? null : group, names);
-} catch (error) {
-  print({ error: codeOf(error) });
-}
+do {
+  try {
+    answer(mountpoint, group === ALL ? null : group, names);
+  } catch (error) {
+    print({ error: codeOf(error) });
+  }
+  writeSync(1, '\n');
+} while (readSync(0, Buffer.alloc(1)) > 0);

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { Memory } from '../buffers/memory.js';
-import { FigureReader } from '../control/figures.js';
+import { FigureReader, type News } from '../control/figures.js';
 import { ConnectionWatch } from '../fuse/connection-watch.js';
 import { isGone } from '../fuse/mount.js';
 import type { MountRequest } from '../fuse/mount-options.js';
@@ -17,7 +17,6 @@ import { Ending } from '../plane/ending.js';
 import type { PlaneEvent } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
 import { close } from '../sys/libc.js';
-import type { FigureNews } from '../throttle/stats.js';
 import { describeError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
@@ -77,7 +76,7 @@ export class NativePlane implements PlaneRunner {
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
     const warn = (text: string): void => log.warn(text);
-    const figures = (news: FigureNews): void => this.figures.take(news);
+    const figures = (news: News): void => this.figures.take(news);
     const { plane, tree } = assemble(config, io, { info, warn, figures });
     this.#plane = plane;
     this.#session = new NativeSession({

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { GroupSnapshot, ImageSnapshot, PartitionSnapshot } from '../control/control.js';
 import { ourMount } from '../fuse/mount-point.js';
+import { ProgramAnswers } from '../sys/program-answers.js';
 import { runProgram } from '../sys/run-program.js';
 import { STAT_FILES } from '../tree/control-files.js';
 import { parseGroup, parseImages, parsePartitions } from '../tree/reports.js';
@@ -34,6 +35,9 @@ interface Alive<Images, Group> {
 
 /** How a mount answers; with the text of `.groups/images` and of control files if it does. */
 export type MountStatus = Alive<string, GroupFiles> | NoAnswer;
+
+/** As `MountStatus`, with what the texts say. */
+export type MountSnapshot = Alive<ImageSnapshot[], GroupSnapshot> | NoAnswer;
 
 type NoAnswer =
   /** The daemon is gone and the kernel says so (ENOTCONN, ECONNABORTED). */
@@ -78,16 +82,20 @@ export async function readStatus(
   const words = [READER, mountpoint, group ?? ALL_GROUPS, ...files];
   const ran = await runProgram(process.execPath, words, limitMs);
   if (ran.timedOut) return { kind: 'hung' };
-  if (ran.code !== 0) return { kind: 'foreign' };
-  const [head, ...groups] = ran.stdout
+  return ran.code === 0 ? parseAnswer(ran.stdout) : { kind: 'foreign' };
+}
+
+/** The answer of control-reader.ts. */
+function parseAnswer(text: string): MountStatus {
+  const [head, ...groups] = text
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as ControlHead | GroupFiles);
   // An error may also come after some groups.
   const last = groups.at(-1) ?? head!;
   if ('error' in last) return classifyError(last.error);
-  const { daemon: text, images, known } = head as Extract<ControlHead, { daemon: string }>;
-  const daemon = parseDaemonFile(text);
+  const { daemon: about, images, known } = head as Extract<ControlHead, { daemon: string }>;
+  const daemon = parseDaemonFile(about);
   if (daemon === null) return { kind: 'foreign' };
   return { kind: 'alive', daemon, images, groups: groups as GroupFiles[], known };
 }
@@ -96,11 +104,37 @@ export async function readStatus(
 export async function readSnapshot(
   mountpoint: string,
   group: string | null,
-): Promise<Alive<ImageSnapshot[], GroupSnapshot> | NoAnswer> {
-  const status = await readStatus(mountpoint, STAT_FILES, group);
+): Promise<MountSnapshot> {
+  return toSnapshot(await readStatus(mountpoint, STAT_FILES, group));
+}
+
+function toSnapshot(status: MountStatus): MountSnapshot {
   if (status.kind !== 'alive') return status;
   const groups = status.groups.map(({ path, files }) => parseGroup(path, files));
   return { ...status, images: parseImages(status.images), groups };
+}
+
+/** As `readSnapshot`, again and again, by one process: to start one takes more than all else. */
+export class SnapshotFollower {
+  readonly #answers: ProgramAnswers;
+  #isFirst = true;
+
+  constructor(mountpoint: string, group: string | null) {
+    const words = [READER, mountpoint, group ?? ALL_GROUPS, ...STAT_FILES];
+    this.#answers = new ProgramAnswers(process.execPath, words);
+  }
+
+  async next(): Promise<MountSnapshot> {
+    if (!this.#isFirst) this.#answers.ask();
+    this.#isFirst = false;
+    const answer = await this.#answers.next(READ_LIMIT_MS);
+    if (answer === 'late') return { kind: 'hung' };
+    return answer === 'ended' ? { kind: 'foreign' } : toSnapshot(parseAnswer(answer.text));
+  }
+
+  end(): void {
+    this.#answers.end();
+  }
 }
 
 /** The file of the root group that lists partitions; what is written to it has tables read again. */

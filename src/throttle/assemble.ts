@@ -35,7 +35,7 @@ export function assemble(capacity: number, maxDepth: number, counters: Counters,
   const groups = new GroupTree();
   const table = new RequestTable(capacity, devices);
   const nodes = new NodeTable(devices);
-  const pressures = new PressureTable();
+  const pressures = new PressureTable((rows) => counters.tellPressures(rows));
   const buckets = new LeakyBuckets();
   const paths = new BucketPaths(table, buckets);
   const credit = new HeadCredit(table, buckets, paths);

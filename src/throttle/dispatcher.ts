@@ -48,6 +48,7 @@ export class Dispatcher {
     table.directionOf[request] = direction;
     table.bytesOf[request] = bytes;
     table.sinceOf[request] = now;
+    table.waitOf[request] = 0;
     table.readyOf[request] = now;
     const queue = table.queueOf(request);
     if (windows.isFull(device) || !this.#passes(queue, bytes, device, now)) {
@@ -92,7 +93,7 @@ export class Dispatcher {
 
   /** See Throttle. */
   complete(request: number, now: number): void {
-    const { table, nodes, windows, counters, backlog, latency, credit } = this.#parts;
+    const { table, nodes, windows, backlog, latency, credit } = this.#parts;
     this.clock = now;
     assert(table.state[request] === INFLIGHT, 'only an admitted request completes');
     table.state[request] = IDLE;
@@ -102,13 +103,22 @@ export class Dispatcher {
     const window = windows.of(device);
     if (windows.areFull) credit.advance(now);
     windows.giveBack(device, now);
-    counters.completed(table.memberOf[request]);
+    const service = now - table.sinceOf[request];
+    this.#count(request, service, now);
     backlog.add(node, -1, 0, now);
     if (window.isShared) {
       const cost = this.#costOf(table.bytesOf[request]);
-      window.contenders.completed(leaf, cost, now - table.sinceOf[request]);
+      window.contenders.completed(leaf, cost, service);
     }
     if (latency.isActive) this.#noteLatency(request, leaf, now);
+  }
+
+  #count(request: number, service: number, now: number): void {
+    const { table, counters } = this.#parts;
+    const { memberOf, directionOf, bytesOf, waitOf } = table;
+    const member = memberOf[request];
+    const direction = directionOf[request];
+    counters.completed(member, direction, bytesOf[request], waitOf[request], service, now);
   }
 
   /** Call before limits or the tree change while requests wait, and `rebuild` after that. */
@@ -213,7 +223,8 @@ export class Dispatcher {
     table.readyOf[request] = Math.max(table.sinceOf[request], tree.readySince);
     tree.advance(queue, this.#costOf(bytes));
     this.#waiting--;
-    counters.unqueued(table.memberOf[request], now - table.sinceOf[request]);
+    table.waitOf[request] = now - table.sinceOf[request];
+    counters.unqueued(table.memberOf[request], table.waitOf[request]);
     this.#start(request, 1, now);
     tree.headGone(queue, isLimited || latency.isActive, now);
     return request;

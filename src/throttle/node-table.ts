@@ -14,8 +14,9 @@ export const NONE = -1;
 export const isMember = (node: number): boolean => (node & 1) === 1;
 /** The row whose children are the members of a group. */
 export const leafRow = (group: number): number => group + 1;
-export const groupRow = (group: Group): number =>
-  group.parent === null ? ROOT : leafRow(group.id);
+/** The row of a group by its number, that of the root group being 0. */
+export const rowOfGroup = (id: number): number => (id === 0 ? ROOT : leafRow(id));
+export const groupRow = (group: Group): number => rowOfGroup(group.id);
 
 /** Bits for the number of a device in that of a node or a queue: shifts are taken apart faster than products. */
 export const deviceBits = (devices: number): number => Math.ceil(Math.log2(devices));

@@ -1,5 +1,3 @@
-import { grown } from '../util/growing.js';
-
 /** Share of time in percent over the last 10, 60 and 300 s, and the total in microseconds. */
 export interface PressureFigures {
   avg10: number;
@@ -34,18 +32,55 @@ const AVERAGES = 2;
 const COLUMNS_OF_KIND = 5;
 const COLUMNS = KIND + 2 * COLUMNS_OF_KIND;
 
+/** The memory of pressures, which other threads read at any time without a lock. */
+export interface PressureRows {
+  columns: Float64Array<SharedArrayBuffer>;
+  states: Uint8Array<SharedArrayBuffer>;
+}
+
+/**
+ * For how long requests of a group have waited up to `nowNs`, in seconds. A reader in another thread may
+ * miss a change of this moment; then it is a little wrong once.
+ */
+export function stallSeconds(
+  { columns, states }: PressureRows,
+  group: number,
+  nowNs: number,
+): { some: number; full: number } {
+  const at = group * COLUMNS;
+  const open = Math.max(0, nowNs - columns[at + SINCE]);
+  const total = (kind: number, stalled: boolean): number =>
+    (columns[at + KIND + kind * COLUMNS_OF_KIND + TOTAL] + (stalled ? open : 0)) / 1e9;
+  return { some: total(0, states[group] >= SOME), full: total(1, states[group] === FULL) };
+}
+
+const newColumns = (length: number) =>
+  new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT));
+
 /**
  * Stall times of groups, computed as the kernel's PSI does. No timer is needed: between two changes the
  * state of a group is known, so the periods that have ended are added when the group is read.
  */
 export class PressureTable {
-  #columns = new Float64Array(0);
-  #states = new Uint8Array(0);
+  #columns = newColumns(0);
+  #states = new Uint8Array(new SharedArrayBuffer(0));
+  readonly #tell: (rows: PressureRows) => void;
+
+  /** @param tell Called with the memory when it has grown, for readers in other threads. */
+  constructor(tell: (rows: PressureRows) => void = () => {}) {
+    this.#tell = tell;
+  }
 
   /** Makes room; never shrinks. */
   grow(groups: number): void {
-    this.#columns = grown(this.#columns, groups * COLUMNS);
-    this.#states = grown(this.#states, groups);
+    if (groups <= this.#states.length) return;
+    const columns = newColumns(groups * COLUMNS);
+    const states = new Uint8Array(new SharedArrayBuffer(groups));
+    columns.set(this.#columns);
+    states.set(this.#states);
+    this.#columns = columns;
+    this.#states = states;
+    this.#tell({ columns, states });
   }
 
   /** Uses a number for a new group, at `now` in ns. */

@@ -1,4 +1,8 @@
 import type { Group } from './group.js';
+import { Latencies } from './latencies.js';
+import { secondOf } from './latency-memory.js';
+import { LatencyReader, SPANS, type Span, SpanSum, type SpanTimes } from './latency-reader.js';
+import type { PressureRows } from './pressure.js';
 
 /** Figures of a member or a group: the words of `io.stat`, cumulative but for the last two. */
 export interface Stats {
@@ -10,19 +14,34 @@ export interface Stats {
   dios: number;
   /** Time that admitted requests had to wait, in ns, all requests added up. */
   waitNs: number;
+  /** Admitted requests that had to wait. */
+  waits: number;
   /** Requests that wait now. */
   queued: number;
   /** Requests that were admitted and have not completed. */
   inflight: number;
 }
 
-/** Places in the figures of a member; ios are IOS + direction, bytes BYTES + direction. */
+/** Directions by their numbers, READ, WRITE and DISCARD. */
+export const DIRECTIONS = ['read', 'write', 'discard'] as const;
+export type Direction = (typeof DIRECTIONS)[number];
+
+/** Times of requests by their direction, as far as there were any since the mount. */
+export type Times = Partial<Record<Direction, Record<Span, SpanTimes>>>;
+
+/** Places in the row of a member; ios are IOS + direction, bytes BYTES + direction. */
 const BYTES = 0;
 const IOS = 3;
 const WAIT = 6;
-const QUEUED = 7;
-const INFLIGHT = 8;
-const FIGURES = 9;
+const WAITS = 7;
+/** Those before here count since the mount. */
+const SINCE_MOUNT = 8;
+const QUEUED = 8;
+const INFLIGHT = 9;
+const FIGURES = 10;
+/** The series of each direction in the memory of latencies, 0 for none. */
+const SERIES = 10;
+const ROW = SERIES + DIRECTIONS.length;
 
 type Rows = Float64Array<SharedArrayBuffer>;
 
@@ -46,6 +65,10 @@ export interface FigureRows {
 export type FigureNews =
   /** The counters go on in new memory, which has more rows. The numbers of before are copied. */
   | ({ kind: 'rows' } & FigureRows)
+  /** A further page of the memory of latencies. */
+  | { kind: 'latencies'; page: SharedArrayBuffer }
+  /** The memory of pressures goes on here. */
+  | { kind: 'pressures'; rows: PressureRows }
   | { kind: 'group'; id: number; name: string; parent: number }
   | { kind: 'group-gone'; id: number }
   /** A new member, or one that came from another group. */
@@ -64,10 +87,14 @@ export class Counters {
   private members = newRows(0);
   private groups = newRows(0);
   private readonly tell: (news: FigureNews) => void;
+  private readonly latencies: Latencies;
+  private readonly reader: LatencyReader;
 
   /** @param tell Called with all that a reader in another thread needs, in order. */
   constructor(tell: (news: FigureNews) => void = () => {}) {
     this.tell = tell;
+    this.latencies = new Latencies((page) => tell({ kind: 'latencies', page }));
+    this.reader = new LatencyReader(this.latencies.pages);
   }
 
   /** Makes room; never shrinks. */
@@ -79,6 +106,10 @@ export class Counters {
     this.tell({ kind: 'rows', members: this.members, groups: this.groups });
   }
 
+  tellPressures(rows: PressureRows): void {
+    this.tell({ kind: 'pressures', rows });
+  }
+
   groupMade(id: number, name: string, parent: number): void {
     this.tell({ kind: 'group', id, name, parent });
   }
@@ -88,47 +119,70 @@ export class Counters {
   }
 
   admitted(member: number, direction: number, bytes: number): void {
-    const base = member * FIGURES;
+    const base = member * ROW;
     this.members[base + BYTES + direction] += bytes;
     this.members[base + IOS + direction]++;
     this.members[base + INFLIGHT]++;
   }
 
   queued(member: number): void {
-    this.members[member * FIGURES + QUEUED]++;
+    this.members[member * ROW + QUEUED]++;
   }
 
   /** A request waits no more, after `waitNs`; 0 for one that was cancelled. */
   unqueued(member: number, waitNs: number): void {
-    const base = member * FIGURES;
+    const base = member * ROW;
     this.members[base + QUEUED]--;
     this.members[base + WAIT] += waitNs;
+    if (waitNs > 0) this.members[base + WAITS]++;
   }
 
-  completed(member: number): void {
-    this.members[member * FIGURES + INFLIGHT]--;
-  }
-
-  /** A group keeps the figures that its members have made there; earlier ones stay where they were made. */
-  memberMoved(id: number, name: string, from: number, to: number): void {
-    for (let figure = 0; figure <= WAIT; figure++) {
-      const value = this.members[id * FIGURES + figure];
-      this.groups[from * FIGURES + figure] += value;
-      this.groups[to * FIGURES + figure] -= value;
+  /** @param serviceNs Time since the request was admitted. */
+  completed(
+    member: number,
+    direction: number,
+    bytes: number,
+    waitNs: number,
+    serviceNs: number,
+    nowNs: number,
+  ): void {
+    const { members, latencies } = this;
+    const base = member * ROW;
+    members[base + INFLIGHT]--;
+    let series = members[base + SERIES + direction];
+    if (series === 0) {
+      series = latencies.make(nowNs);
+      members[base + SERIES + direction] = series;
     }
+    latencies.add(series, bytes, waitNs, serviceNs, nowNs);
+  }
+
+  /**
+   * A group keeps the figures that its members have made there; earlier ones stay where they were made.
+   * Times begin anew for the member: the group keeps those.
+   */
+  memberMoved(id: number, name: string, from: number, to: number): void {
+    for (let figure = 0; figure < SINCE_MOUNT; figure++) {
+      const value = this.members[id * ROW + figure];
+      this.groups[from * ROW + figure] += value;
+      this.groups[to * ROW + figure] -= value;
+    }
+    this.moveTimes(this.groups, from, this.members, id);
     this.tell({ kind: 'member', id, name, group: to });
   }
 
   /** The figures of a removed member stay with its group; the number may be used again. */
   memberRemoved(id: number, group: number): void {
-    addRow(this.groups, group, this.members, id);
+    addFigures(this.groups, group, this.members, id);
+    this.moveTimes(this.groups, group, this.members, id);
     clearRow(this.members, id);
     this.tell({ kind: 'member-gone', id });
   }
 
   /** The past of a removed group belongs to its parent; the number may be used again. */
   groupRemoved(id: number, parent: number): void {
-    addRow(this.groups, parent, this.groups, id);
+    addFigures(this.groups, parent, this.groups, id);
+    this.moveTimes(this.groups, parent, this.groups, id);
     clearRow(this.groups, id);
     this.tell({ kind: 'group-gone', id });
   }
@@ -140,48 +194,122 @@ export class Counters {
   ofGroup(group: Group): Stats {
     return groupFigures(group, this.members, this.groups);
   }
+
+  timesOfMember(member: number, nowNs: number): Times {
+    return memberTimes(member, this.members, this.reader, nowNs);
+  }
+
+  timesOfGroup(group: Group, nowNs: number): Times {
+    return groupTimes(group, { members: this.members, groups: this.groups }, this.reader, nowNs);
+  }
+
+  private moveTimes(to: Rows, toRow: number, from: Rows, row: number): void {
+    for (let place = SERIES; place < ROW; place++) {
+      const [into, series] = [toRow * ROW + place, row * ROW + place];
+      to[into] = this.latencies.merge(to[into], from[series]);
+      from[series] = 0;
+    }
+  }
 }
 
 /** Figures of a member, in all groups that it was in. */
 export function memberFigures(member: number, members: Rows): Stats {
-  return toStats(members.subarray(member * FIGURES, (member + 1) * FIGURES));
+  return toStats(members.subarray(member * ROW, (member + 1) * ROW));
 }
 
 /** Charges in a group and below it, by present and past members. */
 export function groupFigures(group: FigureNode, members: Rows, groups: Rows): Stats {
-  const sum = new Float64Array(FIGURES);
-  const add = (node: FigureNode): void => {
-    addRow(sum, 0, groups, node.id);
-    for (const member of node.members) addRow(sum, 0, members, member);
-    for (const child of node.children.values()) add(child);
-  };
-  add(group);
+  const sum = new Float64Array(ROW);
+  for (const [rows, row] of rowsBelow(group, { members, groups })) addFigures(sum, 0, rows, row);
   return toStats(sum);
 }
 
+/** All that a member's requests have taken in the group that it is in, by direction. */
+export function memberSums(
+  member: number,
+  members: Rows,
+  reader: LatencyReader,
+): Partial<Record<Direction, SpanSum>> {
+  const sums: Partial<Record<Direction, SpanSum>> = {};
+  for (const [direction, name] of DIRECTIONS.entries()) {
+    const series = members[member * ROW + SERIES + direction];
+    if (series === 0) continue;
+    const sum = new SpanSum();
+    reader.add(series, 'mount', 0, sum);
+    sums[name] = sum;
+  }
+  return sums;
+}
+
+/** Times of the requests of a member, in the group that it is in. `nowNs` is the throttle's time. */
+export function memberTimes(
+  member: number,
+  members: Rows,
+  reader: LatencyReader,
+  nowNs: number,
+): Times {
+  return sumTimes([[members, member]], reader, nowNs);
+}
+
+/** Times of the requests in a group and below it, by present and past members. */
+export function groupTimes(
+  group: FigureNode,
+  rows: FigureRows,
+  reader: LatencyReader,
+  nowNs: number,
+): Times {
+  return sumTimes([...rowsBelow(group, rows)], reader, nowNs);
+}
+
+/** The rows of a group and of all members and groups below it. */
+function* rowsBelow(group: FigureNode, rows: FigureRows): Generator<[rows: Rows, row: number]> {
+  yield [rows.groups, group.id];
+  for (const member of group.members) yield [rows.members, member];
+  for (const child of group.children.values()) yield* rowsBelow(child, rows);
+}
+
+function sumTimes(
+  rows: readonly (readonly [rows: Rows, row: number])[],
+  reader: LatencyReader,
+  nowNs: number,
+): Times {
+  const times: Times = {};
+  for (const [direction, name] of DIRECTIONS.entries()) {
+    const series = rows.map(([of, row]) => of[row * ROW + SERIES + direction]);
+    if (series.every((one) => one === 0)) continue;
+    const spans = SPANS.map((span) => {
+      const sum = new SpanSum();
+      for (const one of series) reader.add(one, span, secondOf(nowNs), sum);
+      return [span, sum.times()];
+    });
+    times[name] = Object.fromEntries(spans) as Record<Span, SpanTimes>;
+  }
+  return times;
+}
+
 function newRows(rows: number): Rows {
-  return new Float64Array(new SharedArrayBuffer(rows * FIGURES * Float64Array.BYTES_PER_ELEMENT));
+  return new Float64Array(new SharedArrayBuffer(rows * ROW * Float64Array.BYTES_PER_ELEMENT));
 }
 
 /** A copy of `old` with room for `rows`, the new ones 0; `old` itself if it has them. */
 function grownRows(old: Rows, rows: number): Rows {
-  if (rows * FIGURES <= old.length) return old;
+  if (rows * ROW <= old.length) return old;
   const grown = newRows(rows);
   grown.set(old);
   return grown;
 }
 
 function clearRow(rows: Rows, row: number): void {
-  rows.fill(0, row * FIGURES, (row + 1) * FIGURES);
+  rows.fill(0, row * ROW, (row + 1) * ROW);
 }
 
-function addRow(to: Float64Array, toRow: number, from: Rows, row: number): void {
+function addFigures(to: Float64Array, toRow: number, from: Rows, row: number): void {
   for (let figure = 0; figure < FIGURES; figure++) {
-    to[toRow * FIGURES + figure] += from[row * FIGURES + figure];
+    to[toRow * ROW + figure] += from[row * ROW + figure];
   }
 }
 
 function toStats(figures: Float64Array): Stats {
-  const [rbytes, wbytes, dbytes, rios, wios, dios, waitNs, queued, inflight] = figures;
-  return { rbytes, wbytes, dbytes, rios, wios, dios, waitNs, queued, inflight };
+  const [rbytes, wbytes, dbytes, rios, wios, dios, waitNs, waits, queued, inflight] = figures;
+  return { rbytes, wbytes, dbytes, rios, wios, dios, waitNs, waits, queued, inflight };
 }

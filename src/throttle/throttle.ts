@@ -15,7 +15,7 @@ import {
   MAX_DEPTH,
   type Minimum,
 } from './shares.js';
-import { Counters, type Stats } from './stats.js';
+import { Counters, type Stats, type Times } from './stats.js';
 import { fitTables } from './tables.js';
 
 export { DISCARD, READ, WRITE } from './request-table.js';
@@ -293,6 +293,16 @@ export class Throttle {
   /** Charges in the group and below it, by present and past members. */
   groupStats(group: Group): Stats {
     return this.#parts.counters.ofGroup(group);
+  }
+
+  /** Times of the member's requests, in the group that it is in. */
+  memberTimes(member: number, now: number): Times {
+    return this.#parts.counters.timesOfMember(member, now);
+  }
+
+  /** Times of the requests in the group and below it, by present and past members. */
+  groupTimes(group: Group, now: number): Times {
+    return this.#parts.counters.timesOfGroup(group, now);
   }
 
   /**

@@ -3,6 +3,7 @@ import { escapeName } from '../control/names.js';
 import { formatFile } from '../control/text.js';
 import { refuse } from '../util/errors.js';
 import { formatDepth, formatPressure, formatStats } from './reports.js';
+import { formatTimes } from './time-report.js';
 
 /** One file that every group, or only the root group, has. */
 export interface ControlFileRow {
@@ -35,6 +36,7 @@ export const CONTROL_FILES: readonly ControlFileRow[] = [
   settings('io.min'),
   settings('io.latency'),
   report('io.stat', (control, group) => formatStats(control.figures(group)).join('\n')),
+  report('io.times', (control, group) => formatTimes(control.times(group)).join('\n')),
   report('io.pressure', (control, group) => formatPressure(control.pressure(group))),
   writable('members', (control, group) => control.members(group).map(escapeName).join('\n')),
   writable('io.depth', (control) => formatDepth(control.mountSettings()), true),

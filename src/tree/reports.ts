@@ -6,6 +6,7 @@ import { NS_PER_US } from '../control/values.js';
 import type { CostModel } from '../throttle/cost.js';
 import type { Pressure } from '../throttle/pressure.js';
 import type { Stats } from '../throttle/stats.js';
+import { parseTimes } from './time-report.js';
 
 // The control files that nobody writes: their text, and how `sluice stat` reads it back.
 
@@ -18,6 +19,7 @@ const FIGURES: readonly (readonly [word: string, figure: keyof Stats, unit: numb
   ['dbytes', 'dbytes', 1],
   ['dios', 'dios', 1],
   ['wait_usec', 'waitNs', NS_PER_US],
+  ['waits', 'waits', 1],
   ['queued', 'queued', 1],
   ['inflight', 'inflight', 1],
 ];
@@ -173,6 +175,7 @@ export function parseGroup(path: string, files: Readonly<Record<string, string>>
     settings: readSettings(files),
     pressure: parsePressure(files['io.pressure'] ?? ''),
     ...parseStats(files['io.stat'] ?? ''),
+    times: parseTimes(files['io.times'] ?? ''),
     ...(depth === undefined ? {} : { mount: parseMount(depth, files['io.cost'] ?? '') }),
   };
 }

@@ -106,5 +106,10 @@ export function formatCount(count: number): string {
   return format(count, 1000, ['', 'k', 'M', 'G', 'T']);
 }
 
+/** A time for people, rounded to one decimal: `0 us`, `85 us`, `2.1 ms`, `90 s`. */
+export function formatTime(us: number): string {
+  return format(us, 1000, [' us', ' ms', ' s']);
+}
+
 /** Largest size of an image and of a host file, bytes: offsets up to the next sector are exact numbers. */
 export const SIZE_MAX = Number.MAX_SAFE_INTEGER - 511;

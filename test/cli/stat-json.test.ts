@@ -11,6 +11,7 @@ const NOTHING = {
   dbytes: 0,
   dios: 0,
   waitUsec: 0,
+  waits: 0,
   queued: 0,
   inflight: 0,
 };
@@ -30,6 +31,7 @@ test('sluice stat --json has the window and the cost model of the root group', (
     cost: 'ios',
     members: [],
     total: NOTHING,
+    times: {},
   });
   const fixed = parseGroup('', { 'io.depth': '32\n', 'io.cost': 'linear\n' });
   t.like(groupJson(fixed), { depth: { mode: 32, window: 32 }, cost: 'linear' });
@@ -43,8 +45,13 @@ test('sluice stat --json has settings, pressure and figures of a group, and name
     'io.min': 'bps=0 iops=5\n',
     'io.latency': 'target=2000\n',
     'io.pressure': 'some avg10=1.25 avg60=2.50 avg300=0.01 total=77\n',
+    'io.times':
+      'my\\040disk op=read span=second requests=3 bytes=1536 wait_mean=2 wait_p99=5 service_max=7\n',
     'io.stat': `${String.raw`my\040disk rbytes=3 wait_usec=2500001`}\ntotal rbytes=3 wait_usec=2500001\n`,
   });
+  const none = { mean: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0 };
+  const waitUsec = { ...none, mean: 2, p99: 5 };
+  const second = { requests: 3, bytes: 1536, waitUsec, serviceUsec: { ...none, max: 7 } };
   const moved = { ...NOTHING, rbytes: 3, waitUsec: 2_500_001 };
   t.deepEqual(JSON.parse(JSON.stringify(groupJson(slow))), {
     path: 'slow',
@@ -54,8 +61,9 @@ test('sluice stat --json has settings, pressure and figures of a group, and name
     minimum: { bps: 0, iops: 5 },
     latencyUsec: 2000,
     pressure: { some: { avg10: 1.25, avg60: 2.5, avg300: 0.01, totalUsec: 77 }, full: CALM },
-    members: [{ name: 'my disk', figures: moved }],
+    members: [{ name: 'my disk', figures: moved, times: { read: { second } } }],
     total: moved,
+    times: {},
   });
 });
 

@@ -4,10 +4,11 @@ import { parseGroup } from '../../src/tree/reports.js';
 
 const WEB =
   'web rbytes=1572864 wbytes=4096 rios=384 wios=1 dbytes=0 dios=0 ' +
-  'wait_usec=2500000 queued=3 inflight=1';
-const ZERO = 'rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0';
+  'wait_usec=2500000 waits=2 queued=3 inflight=1';
+const ZERO =
+  'rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 waits=0 queued=0 inflight=0';
 test('a long name moves its own row, not the figures of all', (t) => {
-  const [title, root, long] = formatStat(
+  const [, title, root, long] = formatStat(
     ['', 'g'.repeat(200)].map((path) => parseGroup(path, { 'io.stat': `total ${ZERO}\n` })),
     [],
   ).split('\n');
@@ -26,6 +27,9 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
     }),
     parseGroup('slow', {
       'io.stat': `${WEB}\n${WEB.replace('web', 'total')}\n`,
+      'io.times':
+        'web op=read span=second requests=4000 bytes=16384000 wait_mean=4000 wait_p99=20000 service_mean=90 service_p99=300\n' +
+        'web op=write span=second requests=100 bytes=400000 wait_mean=0 wait_p99=0 service_mean=90 service_p99=2100\n',
       'io.max': 'rbps=max wbps=max bps=max riops=max wiops=max iops=1000 iops_size=0\n',
       'io.burst': 'rbps=max wbps=max bps=max riops=max wiops=max iops=4000/5\n',
       'io.weight': 'default 80\n',
@@ -36,14 +40,22 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
         'full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n',
     }),
   ];
-  const tail = '  WEIGHT  PRESSURE';
+  const [now, ...since] = formatStat(groups, []).split('\n\n');
+  t.deepEqual(now!.split('\n'), [
+    'In the last second:',
+    'GROUP  MEMBER      READING      WRITING  REQUESTS    WAIT  WAIT P99  SERVICE  SERVICE P99  QUEUED  IN FLIGHT',
+    '/      (total)       0 B/s        0 B/s       0/s       -         -        -            -       0          0',
+    'slow   web      15.6 MiB/s  390.6 KiB/s    4.1k/s  3.9 ms     20 ms    90 us       2.1 ms       3          1',
+    'slow   (total)       0 B/s        0 B/s       0/s       -         -        -            -       3          1',
+  ]);
   t.is(
-    formatStat(groups, []),
+    since.join('\n\n'),
     [
-      `GROUP  MEMBER      READ  WRITTEN  READS  WRITES  DISCARDED   WAITED  QUEUED  IN FLIGHT${tail}`,
-      '/      (total)      0 B      0 B      0       0        0 B  0.000 s       0          0     100    0.00 %',
-      'slow   web      1.5 MiB    4 KiB    384       1        0 B  2.500 s       3          1',
-      'slow   (total)  1.5 MiB    4 KiB    384       1        0 B  2.500 s       3          1      80   12.50 %',
+      'Since the mount:',
+      'GROUP  MEMBER      READ  WRITTEN  DISCARDED  REQUESTS  HELD BACK  MEAN WAIT  WEIGHT  PRESSURE',
+      '/      (total)      0 B      0 B        0 B         0          -          -     100    0.00 %',
+      'slow   web      1.5 MiB    4 KiB        0 B       385      0.5 %     6.5 ms',
+      'slow   (total)  1.5 MiB    4 KiB        0 B       385      0.5 %     6.5 ms      80   12.50 %',
       '',
       'Limits and targets:',
       '/: depth=32',

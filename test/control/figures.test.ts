@@ -100,7 +100,7 @@ test('figures of a thread that never answers are read while it counts', async (t
       counters.memberMade(0, 'disk', 0);
       for (;;) {
         counters.admitted(0, 0, 4096);
-        counters.completed(0);
+        counters.completed(0, 0, 4096, 0, 50_000, 0);
       }
     });`;
   const stats = new URL('../../src/throttle/stats.js', import.meta.url).href;
@@ -110,8 +110,8 @@ test('figures of a thread that never answers are read while it counts', async (t
   await new Promise<void>((resolve) => {
     worker.on('message', (message: FigureNews) => {
       reader.take(message);
-      // Its rows, and the member.
-      if (++news === 2) resolve();
+      // Its rows, the member, and a page for times.
+      if (++news === 3) resolve();
     });
   });
   const reads = (): number => [...reader.groups()][0]!.total.rios;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { FIGURE_WORDS } from '../../src/tree/reports.js';
+import { TIME_WORDS } from '../../src/tree/time-report.js';
 import * as exitCodes from '../../src/util/errors.js';
 
 // Tests run with the project's folder as working directory (see ava.config.js).
@@ -33,6 +34,10 @@ test('the manual has every exit code', (t) => {
   const codes = Object.entries(exitCodes).filter(([name]) => name.startsWith('EXIT_'));
   t.is(codes.length, 6);
   for (const [, code] of codes) t.true(manual.includes(`\n| ${code} | `), String(code));
+});
+
+test('the manual has every key of io.times', (t) => {
+  for (const key of TIME_WORDS) t.true(manual.includes(`\`${key}\``), key);
 });
 
 test('the manual has every key of io.stat', (t) => {

@@ -11,6 +11,7 @@ const NOTHING = {
   wios: 0,
   dios: 0,
   waitNs: 0,
+  waits: 0,
   queued: 0,
   inflight: 0,
 };
@@ -40,8 +41,8 @@ test('a request that waits, goes and completes', (t) => {
   t.deepEqual(counters.ofMember(0), { ...NOTHING, queued: 1 });
   counters.unqueued(0, 250);
   counters.admitted(0, 2, 512);
-  counters.completed(0);
-  t.deepEqual(counters.ofMember(0), { ...NOTHING, dbytes: 512, dios: 1, waitNs: 250 });
+  counters.completed(0, 2, 512, 250, 100, 1000);
+  t.deepEqual(counters.ofMember(0), { ...NOTHING, dbytes: 512, dios: 1, waitNs: 250, waits: 1 });
 });
 
 test('members and groups count what was admitted, waits and is in flight', (t) => {
@@ -56,14 +57,15 @@ test('members and groups count what was admitted, waits and is in flight', (t) =
   throttle.submit(2, member, DISCARD, 1024, 0);
   throttle.submit(3, member, WRITE, 512, 0);
   const zero = { rbytes: 0, wbytes: 0, dbytes: 0, rios: 0, wios: 0, dios: 0 };
-  const idle = { waitNs: 0, queued: 0, inflight: 0 };
+  const idle = { waitNs: 0, waits: 0, queued: 0, inflight: 0 };
   const read = { ...zero, rbytes: 4096, rios: 1 };
-  t.deepEqual(throttle.memberStats(member), { ...read, waitNs: 0, queued: 3, inflight: 1 });
+  t.deepEqual(throttle.memberStats(member), { ...read, ...idle, queued: 3, inflight: 1 });
   t.deepEqual(takeAll(throttle, 0.2 * SECOND), [1, 2]);
   throttle.complete(0, SECOND);
   throttle.complete(1, SECOND);
   throttle.cancel(3);
-  const all = { ...read, wbytes: 512, wios: 1, dbytes: 1024, dios: 1, waitNs: 0.4 * SECOND };
+  const moved = { ...read, wbytes: 512, wios: 1, dbytes: 1024, dios: 1 };
+  const all = { ...moved, waitNs: 0.4 * SECOND, waits: 2 };
   t.deepEqual(throttle.memberStats(member), { ...all, queued: 0, inflight: 1 });
   t.deepEqual(throttle.groupStats(group), { ...all, queued: 0, inflight: 1 });
   throttle.moveMember(member, throttle.root, SECOND);
@@ -73,6 +75,6 @@ test('members and groups count what was admitted, waits and is in flight', (t) =
   throttle.removeGroup('a/b');
   t.deepEqual(throttle.groupStats(group), { ...all, queued: 0, inflight: 0 });
   throttle.removeGroup('a');
-  t.deepEqual(throttle.groupStats(throttle.root), { ...all, ...idle, waitNs: 0.4 * SECOND });
+  t.deepEqual(throttle.groupStats(throttle.root), { ...all, queued: 0, inflight: 0 });
   t.deepEqual(throttle.groupStats(throttle.createGroup('c')), { ...zero, ...idle });
 });

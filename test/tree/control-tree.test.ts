@@ -59,8 +59,9 @@ const GROUP_FILES = [
   ['io.latency', 'target=max\n'],
   [
     'io.stat',
-    'total rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0\n',
+    'total rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 waits=0 queued=0 inflight=0\n',
   ],
+  ['io.times', ''],
   [
     'io.pressure',
     'some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n' +

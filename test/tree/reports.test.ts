@@ -12,8 +12,9 @@ import {
 
 const WEB =
   'web rbytes=1572864 wbytes=4096 rios=384 wios=1 dbytes=0 dios=0 ' +
-  'wait_usec=2500000 queued=3 inflight=1';
-const ZERO = 'rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 queued=0 inflight=0';
+  'wait_usec=2500000 waits=2 queued=3 inflight=1';
+const ZERO =
+  'rbytes=0 wbytes=0 rios=0 wios=0 dbytes=0 dios=0 wait_usec=0 waits=0 queued=0 inflight=0';
 const NOTHING = {
   rbytes: 0,
   wbytes: 0,
@@ -22,6 +23,7 @@ const NOTHING = {
   dbytes: 0,
   dios: 0,
   waitNs: 0,
+  waits: 0,
   queued: 0,
   inflight: 0,
 };
@@ -40,6 +42,7 @@ test('io.stat is a line for each member and a total', (t) => {
           dbytes: 0,
           dios: 0,
           waitNs: 2_500_000_000,
+          waits: 2,
           queued: 3,
           inflight: 1,
         },

@@ -1,7 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { SluiceError } from '../../src/util/errors.js';
-import { formatCount, formatSize, parseCount, parseSize } from '../../src/util/units.js';
+import {
+  formatCount,
+  formatSize,
+  formatTime,
+  parseCount,
+  parseSize,
+} from '../../src/util/units.js';
 
 type Parse = (text: string) => number;
 
@@ -166,4 +172,10 @@ test('text that is no number never comes back as one', (t) => {
     }),
   );
   t.pass();
+});
+
+test('times are shown in microseconds, milliseconds or seconds', (t) => {
+  const times = [0, 0.04, 85.26, 999.94, 999.96, 2100, 999_960, 1_500_000, 5_400_000_000];
+  const texts = ['0 us', '0 us', '85.3 us', '999.9 us', '1 ms', '2.1 ms', '1 s', '1.5 s', '5400 s'];
+  t.deepEqual(times.map(formatTime), texts);
 });

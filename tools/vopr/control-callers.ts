@@ -30,6 +30,7 @@ const FILES = [
   'io.burst',
   'members',
   'io.stat',
+  'io.times',
   'io.pressure',
   // What moves requests between groups comes more often.
   'members',

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { parseTimes } from '../../../src/tree/time-report.js';
+import { eventually } from '../../helpers/proc.js';
+import { mountTest } from '../../helpers/requires.js';
+import { Child, must, sluiceWords } from '../../helpers/run.js';
+import { withMount } from '../../helpers/sluice-mount.js';
+import { MIB, sparseFile, TMPFS, tempFolder } from '../../helpers/temp.js';
+
+const READS = 20;
+const KIB = 1024;
+
+mountTest('times of requests that a limit holds back, and of others', async (t) => {
+  const folder = tempFolder(t, TMPFS);
+  const images = ['fast', 'slow'].map((name) => sparseFile(join(folder, `${name}.img`), MIB));
+  const words = ['--group', 'g:riops=100', '--assign', 'slow=g'];
+  await withMount(t, images, words, async (mount) => {
+    const watch = new Child(
+      process.execPath,
+      sluiceWords('stat', mount.point, '--watch', '--json'),
+    );
+    const times = async (group: string) =>
+      parseTimes(await must('cat', [join(mount.point, '.groups', group, 'io.times')]));
+    for (const name of ['fast', 'slow']) {
+      const file = `if=${mount.file(name)}`;
+      await must('dd', [file, 'of=/dev/null', 'bs=4k', `count=${READS}`, 'iflag=direct']);
+    }
+    const [root, slow] = [await times(''), await times('g')];
+    const fast = root.members.find(({ name }) => name === 'fast')?.times.read?.mount;
+    t.like(fast, { requests: READS, bytes: READS * 4 * KIB });
+    t.is(fast?.wait.max, 0);
+    t.true((fast?.service.mean ?? 0) > 0);
+    // One passes at once; of the others each comes right after the one before and waits for about 10 ms.
+    const held = slow.total.read?.mount;
+    t.like(held, { requests: READS, bytes: READS * 4 * KIB });
+    t.true((held?.wait.mean ?? 0) > 5000, `${held?.wait.mean} us`);
+    t.true((held?.wait.p999 ?? 0) <= (held?.wait.max ?? 0));
+    t.is(root.total.read?.mount.requests, 2 * READS);
+    // The last minute has all of it, unless this test takes longer.
+    t.true((root.total.read?.minute.requests ?? 0) <= 2 * READS);
+    const seconds = (): { at: string; requests: number }[] =>
+      watch.stdout
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line))
+        .map(({ time, groups }) => ({
+          at: time,
+          requests: groups[0].times.read?.second.requests ?? 0,
+        }));
+    t.true(await eventually(() => seconds().some(({ requests }) => requests > 0)));
+    t.true(await eventually(() => seconds().length >= 3));
+    watch.process.kill();
+    await watch.ended;
+  });
+});
