@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildResult, build, transform } from 'esbuild';
 
@@ -85,7 +85,8 @@ function licenses(inputs: readonly string[]): string {
   const texts = [...new Set(packages)].sort().map((folder) => {
     const file = readdirSync(join(ROOT, folder)).find((name) => /^licen[cs]e/i.test(name));
     if (file === undefined) throw new Error(`${folder} has no file with its licence`);
-    return `${basename(folder)}\n\n${readFileSync(join(ROOT, folder, file), 'utf8').trim()}\n`;
+    const name = folder.replace(/^.*node_modules\//, '');
+    return `${name}\n\n${readFileSync(join(ROOT, folder, file), 'utf8').trim()}\n`;
   });
   return texts.join(`\n${'-'.repeat(80)}\n\n`);
 }

@@ -36,6 +36,7 @@ fdisk sfdisk
 gdisk sgdisk
 parted parted
 procps ps
+prometheus promtool
 LIST
 }
 

@@ -14,7 +14,7 @@ import {
 import { checkNameClash, parseImageArgument } from './image-argument.js';
 import { parseChainOptions } from './image-commands.js';
 import type { MountArguments } from './mount-options.js';
-import { oneInteger, oneWord, parseSectorSize } from './option-values.js';
+import { oneInteger, oneWord, parseAddress, parseSectorSize } from './option-values.js';
 import { parseOwnership } from './ownership.js';
 import { absolutePath } from './working-directory.js';
 
@@ -95,6 +95,7 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
     mountOptions: [...mountOptions],
     verbose,
     foreground,
+    metrics: parseAddress('--metrics', args.metrics),
     logFile: log === undefined ? null : absolutePath('--log', log, directory),
   };
 }

@@ -65,6 +65,10 @@ const MOUNT_OPTIONS = {
   },
   'allow-other': { type: 'boolean', describe: 'let other users use the mount' },
   foreground: { type: 'boolean', describe: 'stay in the foreground; log to stderr' },
+  metrics: {
+    type: 'string',
+    describe: '[HOST:]PORT: serve metrics for Prometheus there (HOST: 127.0.0.1)',
+  },
   log: { type: 'string', describe: 'FILE: where the daemon logs' },
   verbose: { type: 'boolean', describe: 'log a line for each request; stacks of errors' },
   o: { type: 'string', describe: 'options in the style of fstab: ro,noatime', repeatable: true },

@@ -36,3 +36,18 @@ export function parseSectorSize(text: string | undefined): number | null {
   if (SECTOR_SIZES.includes(bytes)) return bytes;
   throw refuse(`--sector-size ${text}: expected ${SECTOR_SIZES.join(' or ')}`);
 }
+
+const LOOPBACK = '127.0.0.1';
+
+/** `9464`, `127.0.0.1:9464`, `localhost:9464` or `[::1]:9464`; null if it is not given. */
+export function parseAddress(
+  option: string,
+  text: string | undefined,
+): { host: string; port: number } | null {
+  if (text === undefined) return null;
+  const [, ipv6, name, digits] =
+    /^(?:(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):)?([0-9]{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (port >= 1 && port <= 65535) return { host: ipv6 ?? name ?? LOOPBACK, port };
+  throw refuse(`${option} ${text}: expected [HOST:]PORT such as 127.0.0.1:9464`);
+}

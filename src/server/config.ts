@@ -1,5 +1,6 @@
 import type { GroupsConfig } from '../control/set-up-groups.js';
 import type { ChainOptions } from '../image/open-chain.js';
+import type { MetricsAddress } from './metrics.js';
 
 /** One image to show in the mount. */
 export interface ImageConfig extends ChainOptions {
@@ -47,6 +48,8 @@ export interface MountConfig extends GroupsConfig {
   /** Log a line for each request. */
   verbose: boolean;
   foreground: boolean;
+  /** Where metrics are to be had over HTTP; null: nowhere. */
+  metrics: MetricsAddress | null;
   /** Where the background daemon logs; null: the default place. */
   logFile: string | null;
 }

@@ -1,11 +1,14 @@
 import { MAX_IO_BYTES } from '../buffers/memory.js';
+import type { FigureReader } from '../control/figures.js';
 import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { MountRequest } from '../fuse/mount-options.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import { readVersion } from '../util/version.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
+import type { MetricsServer } from './metrics.js';
 import { MountSession } from './mount-session.js';
 import { type OpenDisks, openDisks } from './open-disks.js';
 import { aboutDaemon, PlaneThread, PlaneWorker } from './plane-thread.js';
@@ -15,18 +18,21 @@ import { chooseTransport, type Transport, transportLine } from './transport.js';
 /** Opens the images, mounts and starts the data plane, which tells when INIT is answered. */
 export const serve: Serve = async (config, log, start) => {
   const claim = claimMountpoint(config.mountpoint);
+  let metrics: MetricsServer | null = null;
   try {
+    metrics = await listenForMetrics(config);
     const transport = await chooseTransport(config.transport);
     if (transport.kind === 'fuse-native') refusePassthrough(config);
     log.info(transportLine(transport));
     const worker = transport.kind === 'uring' ? new PlaneWorker() : null;
     let opened: OpenDisks | null = null;
     try {
-      opened = await openDisks(config, log);
+      opened = closingToo(await openDisks(config, log), metrics);
       if (start.isUnwanted()) throw interrupted();
-      await startSession(config, transport, worker, opened, start, log);
+      await startSession(config, transport, worker, opened, metrics, start, log);
     } catch (error) {
-      opened?.close();
+      if (opened === null) metrics?.close();
+      else opened.close();
       await worker?.end();
       throw error;
     }
@@ -34,6 +40,36 @@ export const serve: Serve = async (config, log, start) => {
     claim.release();
   }
 };
+
+/** Loaded only here: without --metrics neither the package nor this code is needed. */
+async function listenForMetrics({ metrics }: MountConfig): Promise<MetricsServer | null> {
+  if (metrics === null) return null;
+  const { MetricsServer } = await import('./metrics.js');
+  return MetricsServer.listen(metrics);
+}
+
+/** Metrics end when the files are closed. */
+function closingToo(opened: OpenDisks, metrics: MetricsServer | null): OpenDisks {
+  const close = (): void => {
+    metrics?.close();
+    opened.close();
+  };
+  return { ...opened, close };
+}
+
+function showMetrics(
+  metrics: MetricsServer | null,
+  figures: FigureReader,
+  transport: string,
+  { disks }: OpenDisks,
+): void {
+  if (metrics === null) return;
+  const images = disks.map(({ name, path, format, readOnly, backing }) => {
+    return { name, path, format, readOnly, passthrough: backing !== undefined };
+  });
+  const about = { version: readVersion(), transport, startTime: performance.timeOrigin / 1000 };
+  metrics.observe = () => ({ ...about, images, groups: [...figures.observations()] });
+}
 
 function refusePassthrough({ passthrough: [name] }: MountConfig): void {
   if (name === undefined) return;
@@ -46,6 +82,7 @@ async function startSession(
   transport: Transport,
   worker: PlaneWorker | null,
   opened: OpenDisks,
+  metrics: MetricsServer | null,
   { endPath, tell, mounted }: Start,
   log: Log,
 ): Promise<void> {
@@ -54,6 +91,7 @@ async function startSession(
   if (transport.kind === 'uring') {
     const mount = await mountFuse(request);
     const plane = new PlaneThread(worker!, config, opened.disks, mount.fd, about, log, tell);
+    showMetrics(metrics, plane.figures, transport.kind, opened);
     mounted(new MountSession(mount, plane, opened, log));
     return;
   }
@@ -61,6 +99,7 @@ async function startSession(
   const { NativePlane } = await import('./native-plane.js');
   const plane = new NativePlane(config, opened.disks, about, log, tell);
   const mount = await plane.mount(request, transport.native);
+  showMetrics(metrics, plane.figures, transport.kind, opened);
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, notice));
   plane.watch();

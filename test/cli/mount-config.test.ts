@@ -48,6 +48,7 @@ test('an image and a mount point get the documented defaults', (t) => {
     mountOptions: [],
     verbose: false,
     foreground: false,
+    metrics: null,
     logFile: null,
   });
 });
@@ -81,6 +82,7 @@ test('every option reaches the configuration', (t) => {
       owner: '1000:100',
       mode: '660',
       foreground: true,
+      metrics: '[::1]:9464',
       log: 'sluice.log',
       verbose: true,
       o: ['noatime,nodev'],
@@ -128,6 +130,7 @@ test('every option reaches the configuration', (t) => {
     mountOptions: ['noatime,nodev'],
     verbose: true,
     foreground: true,
+    metrics: { host: '::1', port: 9464 },
     logFile: '/home/me/sluice.log',
   });
 });
@@ -215,4 +218,26 @@ test('partitions are shown unless the user does not want them', (t) => {
   refuses(t, () => build(both), '--sector-size: goes with partitions');
   const text = '--sector-size 2K: expected 512 or 4096';
   refuses(t, () => build({ 'sector-size': '2K' }), text);
+});
+
+test('metrics are at a port of the loopback address if no other is given', (t) => {
+  const paths = ['a.img', '/mnt/s'];
+  const at = (metrics: string) => build({ metrics }, paths).metrics;
+  t.deepEqual(at('9464'), { host: '127.0.0.1', port: 9464 });
+  t.deepEqual(at('localhost:1'), { host: 'localhost', port: 1 });
+  t.deepEqual(at('0.0.0.0:65535'), { host: '0.0.0.0', port: 65535 });
+  for (const text of [
+    '0',
+    '65536',
+    'x',
+    ':9464',
+    '::1:9464',
+    'a b:9464',
+    '127.0.0.1:',
+    'http://x:1',
+  ]) {
+    t.throws(() => at(text), {
+      message: `--metrics ${text}: expected [HOST:]PORT such as 127.0.0.1:9464`,
+    });
+  }
 });

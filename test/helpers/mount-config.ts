@@ -23,6 +23,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     mountOptions: [],
     verbose: false,
     foreground: false,
+    metrics: null,
     logFile: null,
     ...own,
   };

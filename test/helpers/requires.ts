@@ -16,7 +16,9 @@ export type Need =
   | 'qemu'
   | 'sfdisk'
   | 'sgdisk'
-  | 'parted';
+  | 'parted'
+  | 'prometheus'
+  | 'promtool';
 
 /** The reason why a need is not met, or null if it is met. */
 const CHECKS: Readonly<Record<Need, () => string | null>> = {
@@ -32,6 +34,8 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   qemu: () => program('qemu-img', '--version') ?? program('qemu-io', '--version'),
   sfdisk: () => program('sfdisk', '--version'),
   sgdisk: () => program('sgdisk', '--version'),
+  prometheus: () => program('prometheus', '--version'),
+  promtool: () => program('promtool', '--version'),
   parted: () => program('parted', '--version'),
   setpriv: () => program('setpriv', '--version'),
 };

@@ -1,0 +1,328 @@
+import { Counter, Gauge, type Metric, Registry, type RegistryContentType } from 'prom-client';
+import type { GroupObservation } from '../control/figures.js';
+import { startOf } from '../throttle/latency-buckets.js';
+import { SERVICE, WAIT } from '../throttle/latency-memory.js';
+import type { SpanSum } from '../throttle/latency-reader.js';
+import { DIRECTIONS } from '../throttle/stats.js';
+
+/** An image as metrics show it. */
+export interface ImageFacts {
+  name: string;
+  path: string;
+  format: string;
+  readOnly: boolean;
+  passthrough: boolean;
+}
+
+/** All that a scrape shows. */
+export interface Observation {
+  version: string;
+  transport: string;
+  /** Seconds since 1970. */
+  startTime: number;
+  images: readonly ImageFacts[];
+  groups: readonly GroupObservation[];
+}
+
+type Labels = Readonly<Record<string, string>>;
+/** One series of a metric: its labels and its value. */
+type Sample = readonly [labels: Labels, value: number];
+
+interface Row {
+  readonly kind: 'counter' | 'gauge';
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly samples: (all: Observation) => Iterable<Sample>;
+}
+
+const groupName = (group: GroupObservation): string => group.path || '/';
+
+/** A metric of each group. */
+function ofGroups(
+  kind: Row['kind'],
+  name: string,
+  help: string,
+  value: (group: GroupObservation) => number,
+): Row {
+  const samples = ({ groups }: Observation): Sample[] =>
+    groups.map((group) => [{ group: groupName(group) }, value(group)]);
+  return { kind, name: `sluice_group_${name}`, help, labels: ['group'], samples };
+}
+
+/** A metric of each group that has one or more values of a kind, told by the label `op`. */
+function ofGroupOps(
+  kind: Row['kind'],
+  name: string,
+  help: string,
+  values: (group: GroupObservation) => Readonly<Record<string, number>>,
+): Row {
+  const samples = ({ groups }: Observation): Sample[] =>
+    groups.flatMap((group) =>
+      Object.entries(values(group))
+        .filter(([, value]) => Number.isFinite(value))
+        .map(([op, value]): Sample => [{ group: groupName(group), op }, value]),
+    );
+  return { kind, name: `sluice_group_${name}`, help, labels: ['group', 'op'], samples };
+}
+
+/** A metric of each member. */
+function ofMembers(
+  name: string,
+  help: string,
+  value: (figures: GroupObservation['total']) => number,
+): Row {
+  const samples = ({ groups }: Observation): Sample[] =>
+    groups.flatMap((group) =>
+      group.members.map(({ name: member, figures }): Sample => {
+        return [{ group: groupName(group), member }, value(figures)];
+      }),
+    );
+  const labels = ['group', 'member'];
+  return { kind: 'gauge', name: `sluice_member_${name}`, help, labels, samples };
+}
+
+function ofProcess(kind: Row['kind'], name: string, help: string, value: () => number): Row {
+  return { kind, name: `process_${name}`, help, labels: [], samples: () => [[{}, value()]] };
+}
+
+const cpuSeconds = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+
+/** All metrics but histograms. Names follow the conventions of Prometheus: base units, `_total` for counters. */
+const ROWS: readonly Row[] = [
+  {
+    kind: 'gauge',
+    name: 'sluice_build_info',
+    help: 'Version of the daemon, and how it speaks to the kernel. Always 1.',
+    labels: ['version', 'transport'],
+    samples: ({ version, transport }) => [[{ version, transport }, 1]],
+  },
+  {
+    kind: 'gauge',
+    name: 'sluice_image_info',
+    help: 'An image of the mount. Always 1.',
+    labels: ['image', 'path', 'format', 'read_only', 'passthrough'],
+    samples: ({ images }) =>
+      images.map(({ name, path, format, readOnly, passthrough }) => {
+        const flags = { read_only: String(readOnly), passthrough: String(passthrough) };
+        return [{ image: name, path, format, ...flags }, 1];
+      }),
+  },
+  ofGroupOps(
+    'counter',
+    'requests_total',
+    'Admitted requests, with those of groups below.',
+    ({ total }) => {
+      return { read: total.rios, write: total.wios, discard: total.dios };
+    },
+  ),
+  ofGroupOps(
+    'counter',
+    'bytes_total',
+    'Bytes of admitted requests, with those of groups below.',
+    ({ total }) => {
+      return { read: total.rbytes, write: total.wbytes, discard: total.dbytes };
+    },
+  ),
+  ofGroups(
+    'counter',
+    'throttled_requests_total',
+    'Requests that had to wait in the group or above.',
+    ({ total }) => total.waits,
+  ),
+  ofGroups(
+    'counter',
+    'throttled_seconds_total',
+    'Time that admitted requests had waited, all added up.',
+    ({ total }) => total.waitNs / 1e9,
+  ),
+  ofGroups('gauge', 'queued_requests', 'Requests that wait now.', ({ total }) => total.queued),
+  ofGroups(
+    'gauge',
+    'inflight_requests',
+    'Requests that were admitted and have no reply yet.',
+    ({ total }) => total.inflight,
+  ),
+  ofGroups(
+    'counter',
+    'pressure_some_seconds_total',
+    'Time in which at least one request of the group waited.',
+    ({ stalled }) => stalled.some,
+  ),
+  ofGroups(
+    'counter',
+    'pressure_full_seconds_total',
+    'Time in which all outstanding requests of the group waited.',
+    ({ stalled }) => stalled.full,
+  ),
+  ofGroups(
+    'gauge',
+    'weight',
+    'Weight of the group among its siblings.',
+    ({ settings }) => settings.weight,
+  ),
+  ofGroupOps(
+    'gauge',
+    'limit_requests_per_second',
+    'Limit of requests, where one is set; op="all" is the one of all together.',
+    ({ settings: { limits } }) => {
+      return { read: limits.riops, write: limits.wiops, all: limits.iops };
+    },
+  ),
+  ofGroupOps(
+    'gauge',
+    'limit_bytes_per_second',
+    'Limit of bytes, where one is set; op="all" is the one of all together.',
+    ({ settings: { limits } }) => {
+      return { read: limits.rbps, write: limits.wbps, all: limits.bps };
+    },
+  ),
+  ofGroups(
+    'gauge',
+    'minimum_requests_per_second',
+    'Requests that the group gets before weights count.',
+    ({ settings }) => settings.minimum.iops,
+  ),
+  ofGroups(
+    'gauge',
+    'minimum_bytes_per_second',
+    'Bytes that the group gets before weights count.',
+    ({ settings }) => settings.minimum.bps,
+  ),
+  {
+    ...ofGroups('gauge', 'latency_target_seconds', 'Latency target, where one is set.', () => 0),
+    samples: ({ groups }) =>
+      groups
+        .filter(({ settings }) => settings.latencyTarget !== Infinity)
+        .map((group) => [{ group: groupName(group) }, group.settings.latencyTarget / 1e9]),
+  },
+  ofMembers('queued_requests', 'Requests of the member that wait now.', ({ queued }) => queued),
+  ofMembers(
+    'inflight_requests',
+    'Requests of the member that were admitted and have no reply yet.',
+    ({ inflight }) => inflight,
+  ),
+  ofProcess('counter', 'cpu_seconds_total', 'Processor time of the daemon.', cpuSeconds),
+  ofProcess('gauge', 'resident_memory_bytes', 'Resident memory of the daemon.', () =>
+    process.memoryUsage.rss(),
+  ),
+  {
+    ...ofProcess(
+      'gauge',
+      'start_time_seconds',
+      'When the daemon started, seconds since 1970.',
+      () => 0,
+    ),
+    samples: ({ startTime }) => [[{}, startTime]],
+  },
+];
+
+/** Ends of the buckets of histograms: 16 us and its doublings up to 16.8 s, as numbers of our buckets. */
+const ENDS: readonly number[] = Array.from({ length: 21 }, (_, index) => 16 + 8 * index);
+
+const HISTOGRAMS = [
+  {
+    name: 'sluice_request_wait_seconds',
+    help: 'Time that requests waited in groups, of those that have completed.',
+    stage: WAIT,
+  },
+  {
+    name: 'sluice_request_service_seconds',
+    help: 'Time from the admission of requests to their replies.',
+    stage: SERVICE,
+  },
+] as const;
+
+/** The page about metrics has each. */
+export const METRIC_NAMES: readonly string[] = [...ROWS, ...HISTOGRAMS].map(({ name }) => name);
+
+type HistogramSample = { metricName: string; labels: Labels; value: number };
+
+/** The lines of one histogram: `_bucket` for each end, `_sum` and `_count`. */
+function* histogram(
+  name: string,
+  stage: number,
+  labels: Labels,
+  sum: SpanSum,
+): Generator<HistogramSample> {
+  const { us, counts } = sum.stages[stage]!;
+  let below = 0;
+  let bucket = 0;
+  for (const end of ENDS) {
+    while (bucket < end) below += counts[bucket++]!;
+    const le = String(startOf(end) / 1e6);
+    yield { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
+  }
+  while (bucket < counts.length) below += counts[bucket++]!;
+  yield { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: below };
+  yield { metricName: `${name}_sum`, labels, value: us / 1e6 };
+  yield { metricName: `${name}_count`, labels, value: below };
+}
+
+function* histograms(name: string, stage: number, all: Observation): Generator<HistogramSample> {
+  for (const group of all.groups) {
+    for (const [index, { name: member }] of group.members.entries()) {
+      for (const op of DIRECTIONS) {
+        const sum = group.sums[index]![op];
+        if (sum === undefined) continue;
+        yield* histogram(name, stage, { group: groupName(group), member, op }, sum);
+      }
+    }
+  }
+}
+
+/** Texts of the metrics, in one of the two formats. Nothing is kept between scrapes but the names. */
+export class MetricTable {
+  readonly #registry = new Registry<RegistryContentType>();
+  #now: Observation | null = null;
+
+  constructor(contentType: RegistryContentType) {
+    this.#registry.setContentType(contentType);
+    for (const row of ROWS) this.#register(row);
+    for (const one of HISTOGRAMS) this.#registerHistogram(one);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  async text(now: Observation): Promise<string> {
+    this.#now = now;
+    return this.#registry.metrics();
+  }
+
+  #register({ kind, name, help, labels, samples }: Row): void {
+    const now = (): Observation => this.#now!;
+    const settings = { name, help, labelNames: [...labels], registers: [this.#registry] };
+    // prom-client calls `collect` with the metric as `this`.
+    if (kind === 'gauge') {
+      new Gauge({
+        ...settings,
+        collect() {
+          this.reset();
+          for (const [of, value] of samples(now())) this.set(of, value);
+        },
+      });
+      return;
+    }
+    new Counter({
+      ...settings,
+      collect() {
+        this.reset();
+        for (const [of, value] of samples(now())) this.inc(of, Math.max(0, value));
+      },
+    });
+  }
+
+  /** prom-client's own histogram counts one time after the other; these counts are there already. */
+  #registerHistogram({ name, help, stage }: (typeof HISTOGRAMS)[number]): void {
+    const get = async () => {
+      const values = [...histograms(name, stage, this.#now!)];
+      return { name, help, type: 'histogram', aggregator: 'sum', values };
+    };
+    this.#registry.registerMetric({ name, get } as unknown as Metric);
+  }
+}

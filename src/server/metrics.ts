@@ -1,0 +1,88 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { openMetricsContentType, prometheusContentType } from 'prom-client';
+import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { MetricTable, type Observation } from './metric-table.js';
+
+/** Where metrics are to be had. */
+export interface MetricsAddress {
+  host: string;
+  port: number;
+}
+
+const PATH = '/metrics';
+const TEXT = 'text/plain; charset=utf-8';
+
+/**
+ * Whether a request may have come from a page of another site: a browser that was told a foreign name for
+ * this address (DNS rebinding) sends that name. An IP address cannot be told so.
+ *
+ * @param host The header Host.
+ * @param own The name or address that the server listens on.
+ */
+export function isForeign(host: string | undefined, own: string): boolean {
+  const name = (host ?? '').replace(/:[0-9]+$/, '').toLowerCase();
+  const bare = name.replace(/^\[(.*)\]$/, '$1');
+  if (isIP(bare) !== 0) return false;
+  return ![own, 'localhost', hostname()].some((known) => known.toLowerCase() === name);
+}
+
+/**
+ * Metrics over HTTP, for Prometheus and others. A scrape reads shared memory; the data plane has no part
+ * in it.
+ */
+export class MetricsServer {
+  readonly #own: string;
+  readonly #server: Server;
+  readonly #tables = [openMetricsContentType, prometheusContentType].map(
+    (type) => new MetricTable(type),
+  );
+  /** What is shown; null while the mount is being made. */
+  observe: (() => Observation) | null = null;
+
+  private constructor(own: string, server: Server) {
+    this.#own = own;
+    this.#server = server;
+    server.on('request', (request, response) => void this.#answer(request, response));
+    // The mount alone decides when the process ends.
+    server.unref();
+    server.on('connection', (socket) => socket.unref());
+  }
+
+  /** Listens. Throws SluiceError naming the option, for instance EADDRINUSE. */
+  static async listen({ host, port }: MetricsAddress): Promise<MetricsServer> {
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const { code = 'EIO' } = error;
+        const why = code === 'EADDRINUSE' ? 'the port is in use' : error.message;
+        reject(new SluiceError(`--metrics ${host}:${port}: ${why}`, code, EXIT_FAILED));
+      });
+      server.listen(port, host, resolve);
+    });
+    return new MetricsServer(host, server);
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const refuse = (status: number, why: string): void => {
+      response.writeHead(status, { 'Content-Type': TEXT }).end(`${why}\n`);
+    };
+    const { url = '', method, headers } = request;
+    if (isForeign(headers.host, this.#own)) {
+      return refuse(421, `this is ${this.#own}, not ${headers.host ?? 'a host without a name'}`);
+    }
+    if (url.split('?')[0] !== PATH) return refuse(404, `metrics are at ${PATH}`);
+    if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'metrics can only be read');
+    if (this.observe === null) return refuse(503, 'not mounted yet');
+    const wantsOpen = headers.accept?.includes('application/openmetrics-text') === true;
+    const table = this.#tables[wantsOpen ? 0 : 1]!;
+    const text = await table.text(this.observe());
+    response.writeHead(200, { 'Content-Type': table.contentType }).end(text);
+  }
+}

@@ -1,0 +1,86 @@
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { hostname } from 'node:os';
+import test from 'ava';
+import { isForeign, MetricsServer } from '../../src/server/metrics.js';
+
+const NOTHING = { version: '1', transport: 'uring', startTime: 0, images: [], groups: [] };
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+interface Reply {
+  status: number;
+  type: string;
+  text: string;
+}
+
+function ask(port: number, path = '/metrics', headers = {}, method = 'GET'): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: '127.0.0.1', port, path, headers, method }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk;
+      });
+      const type = response.headers['content-type'] ?? '';
+      response.once('end', () => resolve({ status: response.statusCode!, type, text }));
+    });
+    asked.once('error', reject).end();
+  });
+}
+
+test('metrics are had in both formats, and nothing else is', async (t) => {
+  const port = await freePort();
+  const server = await MetricsServer.listen({ host: '127.0.0.1', port });
+  t.teardown(() => server.close());
+  t.like(await ask(port), { status: 503, text: 'not mounted yet\n' });
+  server.observe = () => NOTHING;
+  const plain = await ask(port);
+  t.is(plain.status, 200);
+  t.is(plain.type, 'text/plain; version=0.0.4; charset=utf-8');
+  t.true(plain.text.includes('# TYPE sluice_group_requests_total counter'));
+  const open = await ask(port, '/metrics?x=1', {
+    Accept: 'application/openmetrics-text;q=0.9,*/*',
+  });
+  t.is(open.type, 'application/openmetrics-text; version=1.0.0; charset=utf-8');
+  t.true(open.text.endsWith('# EOF\n'));
+  t.like(await ask(port, '/'), { status: 404, text: 'metrics are at /metrics\n' });
+  t.is((await ask(port, '/metrics', {}, 'POST')).status, 405);
+  t.is((await ask(port, '/metrics', {}, 'HEAD')).text, '');
+  t.like(await ask(port, '/metrics', { Host: `evil.example:${port}` }), {
+    status: 421,
+    text: `this is 127.0.0.1, not evil.example:${port}\n`,
+  });
+});
+
+test('a port that is in use refuses the mount', async (t) => {
+  const port = await freePort();
+  const server = await MetricsServer.listen({ host: '127.0.0.1', port });
+  t.teardown(() => server.close());
+  await t.throwsAsync(MetricsServer.listen({ host: '127.0.0.1', port }), {
+    message: `--metrics 127.0.0.1:${port}: the port is in use`,
+  });
+});
+
+test('a name that is not of this machine is foreign, an address is not', (t) => {
+  for (const host of ['127.0.0.1:9464', '10.0.0.7', '[::1]:9464', 'localhost', 'LOCALHOST:1']) {
+    t.false(isForeign(host, '127.0.0.1'), host);
+  }
+  t.false(isForeign(`${hostname()}:9464`, '0.0.0.0'));
+  t.false(isForeign('metrics.example:9464', 'metrics.example'));
+  for (const host of [
+    'evil.example',
+    'evil.example:9464',
+    '127.0.0.1.evil.example',
+    '',
+    undefined,
+  ]) {
+    t.true(isForeign(host, '127.0.0.1'), host);
+  }
+});
