@@ -9,6 +9,7 @@ import {
   diskSize,
   isPassedThrough,
   noteChange,
+  noteChanged,
   type ServedImage,
   type ShownPartitions,
 } from './disk.js';
@@ -137,6 +138,7 @@ export class DiskRequests {
     const isLocked = yield* this.#lock(request, image, start, start + length);
     noteChange(disk);
     const result = yield* image.driver.allocate(request, mode, start, length);
+    noteChanged(image);
     image.partitions?.watch.wrote(start, start + length);
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
     return result;
@@ -164,7 +166,7 @@ export class DiskRequests {
   /** fsync, or fdatasync if `dataOnly`. */
   *#flushImage(request: number, image: ServedImage, dataOnly: boolean, handle: number): Task {
     const { driver, losses } = image;
-    // Cleared before, not after: a write that comes meanwhile needs the next flush.
+    // Cleared before, not after: a write that comes or ends meanwhile needs the next flush.
     image.dirty = false;
     const result = yield* driver.flush(request, dataOnly);
     if (result < 0) image.dirty = true;
@@ -208,6 +210,7 @@ export class DiskRequests {
     noteChange(disk);
     if (image.partitions !== null) image.partitions.watch.isStale = true;
     const result = yield* image.driver.resize(request, size);
+    noteChanged(image);
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
     return result;
   }

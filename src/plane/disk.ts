@@ -57,7 +57,7 @@ export interface ServedImage {
   /** Name for messages. */
   readonly name: string;
   readonly readOnly: boolean;
-  /** Written since the last flush began. */
+  /** Written since the last flush began, in part at least. */
   dirty: boolean;
   /** Changes through all its disks. */
   writes: number;
@@ -102,6 +102,11 @@ interface Seen {
 export function diskSize({ config, image }: Disk): number {
   const rest = image.driver.size - config.start;
   return config.length === null ? rest : Math.max(0, Math.min(config.length, rest));
+}
+
+/** A change has ended. A flush that began meanwhile does not cover it. */
+export function noteChanged(image: ServedImage): void {
+  image.dirty = true;
 }
 
 /** The bytes of a disk are being changed. */

@@ -1,7 +1,7 @@
 import { SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PENDING, type Task } from '../host/engine.js';
 import { ERRNO } from '../util/errno.js';
-import { type Disk, noteChange } from './disk.js';
+import { type Disk, noteChange, noteChanged } from './disk.js';
 import type { Parts } from './parts.js';
 import { lockRange } from './range-locks.js';
 import { LOCKED, NONE, PLAIN } from './requests.js';
@@ -66,6 +66,7 @@ export class Writes {
     const { driver, locks } = image;
     const start = config.start + requests.offset[request]!;
     if (written > 0) driver.written(start + written);
+    noteChanged(image);
     image.partitions?.watch.wrote(start, start + requests.length[request]!);
     if (driver.lockUnit > 1) locks.end(request, granted);
   }
