@@ -272,25 +272,6 @@ test('a write during a flush needs the next one', (t) => {
   t.true(bench.disks[0]!.image.dirty);
 });
 
-test('changes that end after a flush has begun need the next one', (t) => {
-  const config = { growable: true };
-  for (const mode of ['linked', 'plain'] as const) {
-    for (const [opcode, body] of [
-      [WRITE, writeBody(0, HOST.slice(0, 512))],
-      [FALLOCATE, allocateBody(0, 0, 512)],
-      [SETATTR, truncateBody(1000)],
-    ] as const) {
-      const bench = new Bench({ contents: [HOST], config, mode });
-      bench.send(opcode, DISK, body);
-      bench.send(FSYNC, DISK, new Uint8Array(16));
-      bench.step('flush');
-      t.false(bench.disks[0]!.image.dirty);
-      bench.run();
-      t.true(bench.disks[0]!.image.dirty, `${opcode}`);
-    }
-  }
-});
-
 test('fdatasync is asked of the host as that', (t) => {
   const bench = new Bench({ contents: [HOST] });
   const modes: number[] = [];

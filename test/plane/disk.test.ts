@@ -9,7 +9,11 @@ import {
   ioBody,
   LSEEK,
   READ,
+  SETATTR,
   seekBody,
+  truncateBody,
+  WRITE,
+  writeBody,
 } from './bench.js';
 
 const ENXIO = 6;
@@ -100,4 +104,23 @@ test('a failed flush is told to the users of every part', (t) => {
   t.is(flush(FIRST, first), 0);
   t.is(flush(SECOND, second), -EIO);
   t.is(flush(SECOND, second), 0);
+});
+
+test('changes that end after a flush has begun need the next one', (t) => {
+  const config = { growable: true };
+  for (const mode of ['linked', 'plain'] as const) {
+    for (const [opcode, body] of [
+      [WRITE, writeBody(0, HOST.slice(0, 512))],
+      [FALLOCATE, allocateBody(0, 0, 512)],
+      [SETATTR, truncateBody(1000)],
+    ] as const) {
+      const bench = new Bench({ contents: [HOST], config, mode });
+      bench.send(opcode, DISK, body);
+      bench.send(FSYNC, DISK, new Uint8Array(16));
+      bench.step('flush');
+      t.false(bench.disks[0]!.image.dirty);
+      bench.run();
+      t.true(bench.disks[0]!.image.dirty, `${opcode}`);
+    }
+  }
 });

@@ -163,7 +163,9 @@ export class HostFiles {
       change = this.#change(descriptor, 'write', offset, length, bytes);
     } else if (opcode === abi.OP_FALLOCATE) {
       // In such an entry the length field has the mode, and the address field the length.
-      const kind = (length & (PUNCH_HOLE | ZERO_RANGE)) !== 0 ? 'zero' : 'longer';
+      const zeroes = (length & (PUNCH_HOLE | ZERO_RANGE)) !== 0;
+      const longer = zeroes ? 'zero longer' : 'longer';
+      const kind = zeroes && (length & KEEP_SIZE) !== 0 ? 'zero' : longer;
       change = this.#change(descriptor, kind, offset, address, null);
     } else if (opcode === abi.OP_FSYNC) {
       barrier = { file: 0, issued: this.#world.tick(), done: Infinity };

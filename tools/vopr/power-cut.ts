@@ -63,9 +63,9 @@ class HostBytes {
     if (kind === 'size') this.#resize(offset);
     else if (kind === 'longer') this.#resize(Math.max(this.#size, offset + to));
     else {
-      if (kind === 'write') this.#resize(Math.max(this.#size, offset + to));
+      if (kind !== 'zero') this.#resize(Math.max(this.#size, offset + to));
       const end = Math.min(this.#size, offset + to);
-      if (kind === 'zero') room.fill(0, offset + from, end);
+      if (kind !== 'write') room.fill(0, offset + from, end);
       else bytes!.copy(room, offset + from, from, to);
     }
   }

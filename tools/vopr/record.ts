@@ -1,8 +1,11 @@
 /** A requested change of a host file. Times are ticks of the record's clock. */
 export interface Change {
   file: number;
-  kind: 'write' | 'zero' | 'size' | 'longer';
-  /** In bytes; for `size` the new size. `longer` makes room for a range without changing bytes. */
+  kind: 'write' | 'zero' | 'zero longer' | 'size' | 'longer';
+  /**
+   * In bytes; for `size` the new size. `longer` makes room for a range without changing bytes; `zero` leaves the
+   * size as it is.
+   */
   offset: number;
   length: number;
   /** The written bytes; null for zeros and sizes. */
