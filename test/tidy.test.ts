@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   buffers: 'sys',
   host: 'uring sys util',
   throttle: 'util',
+  nbd: 'util',
   partitions: '',
   image: 'host partitions util buffers sys/constants.ts sys/memory.ts',
   'image/*': 'image host util buffers sys/constants.ts sys/memory.ts',
