@@ -11,11 +11,11 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   sys: 'util',
   uring: 'sys util',
   buffers: 'sys',
-  host: 'uring sys util',
+  host: 'nbd uring sys util',
   throttle: 'util',
   nbd: 'util',
   partitions: '',
-  image: 'host partitions util buffers sys/constants.ts sys/memory.ts',
+  image: 'host nbd/uri.ts partitions util buffers sys/constants.ts sys/memory.ts',
   'image/*': 'image host util buffers sys/constants.ts sys/memory.ts',
   control: 'throttle util',
   tree: 'control throttle util',
@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   plane: 'buffers control host image partitions throttle tree sys util',
   loop: 'plane fuse uring host image buffers sys util',
   server: 'util sys uring buffers host throttle image partitions control tree fuse plane loop',
-  cli: 'server control image partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
+  cli: 'server control image nbd/uri.ts partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
 };
 
 /** The one file of image/ that knows all formats. */

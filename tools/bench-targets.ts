@@ -25,6 +25,9 @@ const NATIVE = 'sluice fuse-native';
 const PASSED = 'sluice passthrough';
 const PASSED_LEAST = 0.9;
 
+/** The server name of Sluice over an NBD server. */
+const NBD = 'sluice nbd memory';
+
 /** Lower bounds for the ratio of sluice to another server, per case. */
 const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }[] = [
   { id: 'tmpfs/randread-qd1', against: 'qemu', least: 1 },
@@ -39,6 +42,9 @@ const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }
   { id: 'tmpfs/randread-4x32', of: NATIVE, against: 'plain-native', least: 1 },
   { id: 'tmpfs/randwrite-4x32', of: NATIVE, against: 'plain-native', least: 1 },
   { id: 'tmpfs/read-1m-qd8', of: NATIVE, against: 'plain-native', least: 1 },
+  { id: 'tmpfs/randread-qd1', of: NBD, against: 'nbd-memory', least: 0.8 },
+  { id: 'tmpfs/randread-qd32', of: NBD, against: 'nbd-memory', least: 2 },
+  { id: 'tmpfs/randread-4x32', of: NBD, against: 'nbd-memory', least: 2 },
   ...BENCH_CASES.map(({ id }) => ({
     id,
     of: PASSED,

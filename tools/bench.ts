@@ -95,7 +95,8 @@ function allServers(options: Options): server.Server[] {
     server.peer(name, command, files.get(name) ?? null),
   );
   const qemu = listOf(options['qemu-aio']).map(server.qemuStorageDaemon);
-  const all = [...own, server.plainNative(), ...qemu, server.nbdFuse(), ...peers];
+  const nbd = [server.nbdFuse(), server.nbdFuseMemory(), server.sluiceNbdMemory(words)];
+  const all = [...own, server.plainNative(), ...qemu, ...nbd, ...peers];
   const names = new Set(all.map(({ name }) => name));
   if (names.size < all.length) throw new UsageError('--peer: a name is taken already');
   return all;

@@ -25,6 +25,8 @@ const PROGRAMS = [
   'server/inflate-worker',
   'loop/worker',
   'host/transfer-worker',
+  'host/nbd-connect-worker',
+  'host/nbd-tls-worker',
 ];
 
 /** With binaries, which are files beside them. */

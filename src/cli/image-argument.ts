@@ -1,21 +1,25 @@
 import { basename } from 'node:path';
 import { looksLikeRule } from '../control/members.js';
+import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
 import { refuse } from '../util/errors.js';
-import { absolutePath } from './working-directory.js';
+import { absoluteImage } from './working-directory.js';
 
 /** An image of the command line. */
 export interface ImageArgument {
   name: string;
-  /** Absolute. It may be a symbolic link, or missing. */
+  /** Absolute, or the URI of an export. It may be a symbolic link, or missing. */
   path: string;
 }
 
 /** 255 is the longest file name on Linux; `.raw` takes four. */
 const MAX_NAME_BYTES = 251;
 
-/** The base name without its last ending: `disk.img` -> `disk`, `/dev/vda` -> `vda`. */
+/**
+ * The base name without its last ending: `disk.img` -> `disk`, `/dev/vda` -> `vda`. Of an export, that of the
+ * export's name: `nbd://host/disk.img` -> `disk`.
+ */
 export function defaultName(path: string): string {
-  const base = basename(path);
+  const base = isNbdUri(path) ? basename(parseNbdUri(path).exportName) || 'nbd' : basename(path);
   const dot = base.lastIndexOf('.');
   return dot > 0 ? base.slice(0, dot) : base;
 }
@@ -54,7 +58,7 @@ export function parseImageArgument(argument: string, directory: string): ImageAr
   const path = named ? argument.slice(equals + 1) : argument;
   if (path === '') throw refuse(`"${argument}": the path of the image is empty`);
   const name = named ? argument.slice(0, equals) : defaultName(path);
-  const absolute = absolutePath('the image', path, directory);
+  const absolute = absoluteImage('the image', path, directory);
   checkName(name, argument, path);
   return { name, path: absolute };
 }

@@ -2,7 +2,7 @@ import type { NamedFiles } from '../image/named-files.js';
 import type { ChainOptions } from '../image/open-chain.js';
 import type { Arguments, Given } from './declaration.js';
 import { describeFormats, parseFormats } from './format-option.js';
-import { absolutePath, workingDirectory } from './working-directory.js';
+import { absoluteImage, workingDirectory } from './working-directory.js';
 
 /** Options that say how to look at an image: the same for each command that does. */
 export const IMAGE_OPTIONS = {
@@ -27,7 +27,7 @@ export const IMAGE_OPTIONS = {
 export const JSON_OPTION = { json: { type: 'boolean', describe: 'print JSON' } } as const;
 
 /** The operand of a command that looks at one image. */
-export const IMAGE_OPERAND = { image: 'a file or a block device' };
+export const IMAGE_OPERAND = { image: 'a file, a block device, or the URI of an NBD export' };
 
 /** Reads the options above. @param directory absolute directory that relative paths start from */
 export function parseChainOptions(
@@ -35,7 +35,7 @@ export function parseChainOptions(
   directory: string,
 ): ChainOptions & { named: NamedFiles } {
   const pathsOf = (option: 'data-file' | 'backing-file'): string[] =>
-    (args[option] ?? []).map((path) => absolutePath(`--${option}`, path, directory));
+    (args[option] ?? []).map((path) => absoluteImage(`--${option}`, path, directory));
   const named = {
     dataFiles: pathsOf('data-file'),
     backingFiles: pathsOf('backing-file'),
@@ -47,7 +47,7 @@ export function parseChainOptions(
 /** Path of the image, absolute, and how to open it. */
 export function parseImageCommand(args: Arguments): { path: string; options: ChainOptions } {
   return {
-    path: absolutePath('the image', String(args.image), workingDirectory()),
+    path: absoluteImage('the image', String(args.image), workingDirectory()),
     options: parseChainOptions(args as Given<typeof IMAGE_OPTIONS>, workingDirectory()),
   };
 }

@@ -1,5 +1,6 @@
 import type { ImageInfo, LayerInfo } from '../image/describe.js';
 import type { Content } from '../image/map-image.js';
+import { isNbdUri } from '../nbd/uri.js';
 import type { PartitionTable } from '../partitions/table.js';
 import { oneLine } from '../util/one-line.js';
 import { formatSize } from '../util/units.js';
@@ -30,7 +31,7 @@ export function formatInfo(info: FullInfo): string {
   const lines: (readonly [string, string])[] = [
     ['image', info.path],
     ['format', info.format],
-    ['kind', info.blockDevice ? 'block device' : 'regular file'],
+    ['kind', kindOf(info)],
     ['size', size(info.virtualSize)],
     ['host size', size(info.hostSize)],
     ['on disk', size(info.allocated)],
@@ -56,6 +57,11 @@ export function formatInfo(info: FullInfo): string {
   if (info.table !== null) lines.push(...tableLines(info.table));
   for (const problem of info.problems) lines.push(['problem', problem]);
   return lines.map(([key, value]) => `${`${key}:`.padEnd(12)} ${oneLine(value)}\n`).join('');
+}
+
+function kindOf({ path, blockDevice }: FullInfo): string {
+  if (isNbdUri(path)) return 'NBD export';
+  return blockDevice ? 'block device' : 'regular file';
 }
 
 function formatPassthrough({ passthroughProblem: problem }: FullInfo): string {

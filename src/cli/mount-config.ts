@@ -24,6 +24,9 @@ const MAX_POLL_US = 1_000_000;
 const CACHES = ['none', 'page'] as const;
 const TRANSPORTS = ['auto', 'uring', 'fuse-native'] as const;
 
+/** A day, seconds. */
+const NBD_TIMEOUT_MAX = 86_400;
+
 /** Smaller would load tables all the time; larger holds tables of images that do not exist. */
 const METADATA_CACHE_MIN = 1 << 20;
 const METADATA_CACHE_MAX = 2 ** 30;
@@ -85,6 +88,11 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
     passthrough: [...new Set(args.passthrough)],
     partitions: partitions ? { sectorSize } : null,
     direct,
+    nbd: {
+      timeoutMs:
+        1000 * oneInteger('--nbd-timeout', args['nbd-timeout'] ?? '30', 0, NBD_TIMEOUT_MAX),
+      connections: oneInteger('--nbd-connections', args['nbd-connections'] ?? '4', 1, 16),
+    },
     metadataCache: parseMetadataCache(args['metadata-cache']),
     cache: oneWord('--cache', args.cache ?? 'none', CACHES),
     depth: naming('--depth', () => DEPTH.parse(depth)),

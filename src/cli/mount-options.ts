@@ -38,6 +38,14 @@ const MOUNT_OPTIONS = {
     type: 'boolean',
     describe: 'use O_DIRECT where the host file allows it (default); --no-direct: never',
   },
+  'nbd-timeout': {
+    type: 'string',
+    describe: 'SECONDS: how long requests wait for a server that is lost (default 30)',
+  },
+  'nbd-connections': {
+    type: 'string',
+    describe: 'most connections to a server that allows several: 1..16 (default 4)',
+  },
   passthrough: {
     type: 'string',
     describe: 'NAME: let the kernel read and write the image itself, uncounted; for root',

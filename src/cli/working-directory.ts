@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
 import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../util/errors.js';
 
 // Must be imported first: Node.js and libraries fail if the working directory has been deleted.
@@ -32,6 +33,11 @@ export function absolutePath(what: string, text: string, from: string): string {
   const path = resolve(from, text);
   checkUtf8(path);
   return path;
+}
+
+/** The same for an image, which may also be the URI of an export of an NBD server. */
+export function absoluteImage(what: string, text: string, from: string): string {
+  return isNbdUri(text) ? parseNbdUri(text).uri : absolutePath(what, text, from);
 }
 
 /**

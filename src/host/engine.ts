@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { type HostTimes, timesOf } from './host-times.js';
+import type { NbdExport } from './nbd-export.js';
 
 /** Status of a host file. */
 export interface HostStatus {
@@ -15,6 +16,8 @@ export interface EngineFile {
   descriptor: number;
   /** On a file system in memory: a transfer never waits for a device. */
   inMemory: boolean;
+  /** It is an export of an NBD server, and has no descriptor of its own (-1); missing: a file. */
+  nbd?: NbdExport | undefined;
 }
 
 /** The operation goes on; its result comes through `Plane.completed`. Outside the errno range. */

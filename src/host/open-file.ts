@@ -22,6 +22,7 @@ export interface OpenFile extends ReadableFile {
   readonly descriptor: number;
   /** A path that opens this very file again, even if `path` leads to another one by now. */
   readonly link: string;
+  /** A block device, or an export of an NBD server: nothing written makes it larger. */
   readonly blockDevice: boolean;
   /** Bytes that take room on the host. */
   readonly allocated: number;

@@ -5,6 +5,7 @@ import { directIoAlignment } from '../sys/statx.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { fileError } from './file-errors.js';
 import { type HostTimes, timesOf } from './host-times.js';
+import type { NbdExport, NbdOptions } from './nbd-export.js';
 import type { OpenFile } from './open-file.js';
 
 /** A host file or block device, open for the data plane. Plain data. */
@@ -24,6 +25,8 @@ export interface ServedFile {
   /** Permission bits. */
   mode: number;
   times: HostTimes;
+  /** An export of an NBD server, which has no descriptor (-1); missing: a file. */
+  nbd?: NbdExport;
 }
 
 /** How a host file is to be opened for the data plane. */
@@ -34,6 +37,9 @@ export interface ServedAs {
    * 0: never.
    */
   directBlock: number;
+  /** What is not a file of this host cannot do without blocks: of at most this many bytes. 0: none. */
+  largestBlock: number;
+  nbd: NbdOptions;
 }
 
 /** f_type of tmpfs and ramfs, statfs(2). */
@@ -51,7 +57,7 @@ export const LARGEST_BLOCK = 4096;
  */
 export function openServed(
   file: OpenFile,
-  { readOnly, directBlock }: ServedAs,
+  { readOnly, directBlock }: Pick<ServedAs, 'readOnly' | 'directBlock'>,
   claim: number,
 ): ServedFile {
   const { path, link, size, allocated, blockDevice } = file;

@@ -3,14 +3,21 @@ import { lseekNow } from '../sys/libc.js';
 import { pread } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
 import { type Engine, type EngineFile, fillStatus, type HostStatus, type Task } from './engine.js';
+import type { WaitingExport } from './nbd-waiting.js';
 
 const READ_ONLY = (): number => -ERRNO.EROFS;
 
+/** A host file as this engine needs to know it. */
+export interface SyncFile extends EngineFile {
+  /** It is an export of an NBD server. */
+  waiting?: WaitingExport | undefined;
+}
+
 /** Reads of host files by plain calls that wait: for commands that look at an image. */
 export class SyncEngine implements Engine {
-  readonly #files: EngineFile[] = [];
+  readonly #files: SyncFile[] = [];
 
-  add(file: EngineFile): number {
+  add(file: SyncFile): number {
     return this.#files.push(file) - 1;
   }
 
@@ -23,11 +30,14 @@ export class SyncEngine implements Engine {
   }
 
   read(_request: number, file: number, address: number, length: number, offset: number): number {
-    return pread(this.#files[file]!.descriptor, address, length, offset);
+    const { descriptor, waiting } = this.#files[file]!;
+    if (waiting !== undefined) return waiting.readTo(address, length, offset);
+    return pread(descriptor, address, length, offset);
   }
 
   seek(_request: number, file: number, offset: number, whence: number): number {
-    return lseekNow(this.#files[file]!.descriptor, offset, whence);
+    const { descriptor, waiting } = this.#files[file]!;
+    return waiting?.seek(offset, whence) ?? lseekNow(descriptor, offset, whence);
   }
 
   status(_request: number, file: number, status: HostStatus): number {

@@ -1,5 +1,6 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import type { ReadableFile } from '../host/open-file.js';
+import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
 import { malformed, unsupported } from './refusal.js';
 
 /** Longest name of a backing file, bytes: QEMU's limit, for all of its formats. */
@@ -25,7 +26,7 @@ export function readBackingName(
 
 /** The file that a name in an image leads to. */
 export interface BackingTarget {
-  /** Absolute. */
+  /** Absolute, or the URI of an export. */
   path: string;
   /** A format that the name itself gives (`json:`), else null. */
   format: string | null;
@@ -33,7 +34,7 @@ export interface BackingTarget {
 
 /**
  * Resolves the name of a backing file or an external data file: a path, relative ones from the
- * folder of the image that names it, or `file:PATH`, or `json:{...}` of a file.
+ * folder of the image that names it, or `file:PATH`, or `json:{...}` of a file, or the URI of an NBD export.
  *
  * @param image absolute path of the image that has the name
  * @throws SluiceError exit code 3 for names that lead elsewhere than to a file
@@ -52,6 +53,7 @@ export function resolveBackingName(
       `the name of its ${role} file ${show(name)} is not valid UTF-8; ${fix}`,
     );
   }
+  if (isNbdUri(name)) return { path: uriOf(image, name, role), format: null };
   if (name.startsWith('json:')) return resolveJson(image, name.slice('json:'.length));
   const plain = name.startsWith('file:') ? name.slice('file:'.length) : name;
   // QEMU takes a word with a colon before any slash for a protocol.
@@ -59,7 +61,27 @@ export function resolveBackingName(
   if (protocol !== undefined) {
     throw unsupported(image, `its ${role} file ${show(name)} is reached by "${protocol}:"`);
   }
-  return { path: resolve(dirname(image), plain), format: null };
+  return { path: besideImage(image, plain), format: null };
+}
+
+/** @throws SluiceError ENOTSUP, exit code 3 */
+function uriOf(image: string, name: string, role: string): string {
+  try {
+    return parseNbdUri(name).uri;
+  } catch (error) {
+    throw unsupported(image, `its ${role} file ${(error as Error).message}`);
+  }
+}
+
+/** A relative name counts from the folder of the image, and an export has none. */
+function besideImage(image: string, name: string): string {
+  if (!isNbdUri(image)) return resolve(dirname(image), name);
+  if (isAbsolute(name)) return name;
+  const what = `it is on an NBD server, and names the file ${show(name)} beside it`;
+  throw unsupported(
+    image,
+    `${what}; give it a name with qemu-img rebase -u that leads there from here`,
+  );
 }
 
 type Json = Record<string, unknown>;
@@ -105,7 +127,7 @@ function resolveJson(image: string, text: string): BackingTarget {
     }
   }
   const format = isFile ? 'raw' : typeof driver === 'string' ? driver : null;
-  return { path: resolve(dirname(image), filename), format };
+  return { path: besideImage(image, filename), format };
 }
 
 function isObject(value: unknown): value is Json {

@@ -1,4 +1,4 @@
-import { HostFile } from '../host/host-file.js';
+import { type HostFile, openHostFile } from '../host/host-file.js';
 import { SluiceError } from '../util/errors.js';
 import type { Description, SnapshotInfo } from './format.js';
 import { formats } from './formats.js';
@@ -51,7 +51,7 @@ export interface LayerInfo {
  * @throws SluiceError exit code 1 if the image cannot be opened, 3 if it is no image
  */
 export function describeImage(path: string, options: ChainOptions): ImageInfo {
-  const file = new HostFile(path);
+  const file = openHostFile(path);
   try {
     const { size: hostSize, allocated, blockDevice, blockBytes: alignment } = file;
     const { layers, problem, close } = openPartly(path, options);

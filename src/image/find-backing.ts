@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
-import { HostFile } from '../host/host-file.js';
+import { type HostFile, openHostFile } from '../host/host-file.js';
+import { isNbdUri } from '../nbd/uri.js';
 import { SluiceError } from '../util/errors.js';
 import { type BackingTarget, resolveBackingName } from './backing-name.js';
 import type { BackingName, OpenHow, OpenImage } from './format.js';
@@ -31,11 +32,13 @@ export function findBacking(
   // Files that an untrusted image must not name are not even looked at.
   const mayLook = (path: string): boolean =>
     named?.untrusted !== true || isNamed(path, 'backing', named);
-  const isThere = ({ path }: BackingTarget): boolean => mayLook(path) && existsSync(path);
+  const isThere = ({ path }: BackingTarget): boolean =>
+    mayLook(path) && (isNbdUri(path) || existsSync(path));
   const target = targets.find(isThere);
   if (target !== undefined) return target;
   const given = named?.backingFiles ?? [];
-  const beside = first === undefined && named?.untrusted !== true ? filesBeside(image.path) : [];
+  const mayBeBeside = first === undefined && named?.untrusted !== true && !isNbdUri(image.path);
+  const beside = mayBeBeside ? filesBeside(image.path) : [];
   const path = [...given, ...beside].find((other) => hasIdentity(image, other, reference));
   if (path !== undefined) return { path, format };
   if (first !== undefined) return first;
@@ -94,7 +97,7 @@ const NO_MORE: OpenHow = {
 function hasIdentity(image: HostFile, path: string, { identities, format }: BackingName): boolean {
   let file: HostFile | null = null;
   try {
-    file = new HostFile(path);
+    file = openHostFile(path);
     if (file.identity === image.identity) return false;
     return haveCommon(identities!, formatRecorded(format!)!.open(file, NO_MORE).identities);
   } catch (error) {

@@ -1,4 +1,5 @@
-import { type HostFile, isSameFile } from '../host/host-file.js';
+import type { HostFile } from '../host/host-file.js';
+import { isSameFile } from '../host/local-file.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { unsupported } from './refusal.js';
 

@@ -1,4 +1,4 @@
-import { HostFile } from '../host/host-file.js';
+import { type HostFile, openHostFile } from '../host/host-file.js';
 import { SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { type BackingTarget, resolveBackingName } from './backing-name.js';
@@ -71,7 +71,7 @@ export function openPartly(path: string, options: ChainOptions, opened?: FileOpe
     for (const file of files) file.close();
   };
   const open: Open = (path, isTop, wanted, check) => {
-    const file = named(wanted, path, () => new HostFile(path));
+    const file = named(wanted, path, () => openHostFile(path));
     const other = files.find(({ identity }) => identity === file.identity);
     files.push(file);
     if (other !== undefined) throw usedTwice(files[0]!.path, layers, file, other);

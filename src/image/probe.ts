@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import type { ReadableFile } from '../host/open-file.js';
+import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
 import { formats, isFormat } from './formats.js';
 import { unsupported } from './refusal.js';
 
@@ -68,6 +69,11 @@ export function formatOf({ head, tail }: Ends): string | null {
   return FOREIGN.find((one) => text.startsWith(one.text, one.offset))?.format ?? null;
 }
 
+/** An export is known by its name, which mostly has no ending. */
+function endingOf(path: string): string {
+  return extname(isNbdUri(path) ? parseNbdUri(path).exportName : path).toLowerCase();
+}
+
 /**
  * The format of an image from its ends. A guest can write any of them to its raw disk, and a
  * header can name any file of the host as backing file: so a raw-like name wins.
@@ -83,7 +89,7 @@ export function probeFormat(path: string, ends: Ends): string {
     const what = `looks like ${found}, which this version cannot mount`;
     throw unsupported(path, `${what}; ${way}use --format raw to show its bytes`);
   }
-  if (!RAW_LIKE.has(extname(path).toLowerCase())) return found;
+  if (!RAW_LIKE.has(endingOf(path))) return found;
   const why = 'is not named so, and a guest can write that to a raw disk';
   const ways = `use --format ${found} or --format raw`;
   throw unsupported(path, `looks like ${found} but ${why}; ${ways}`);

@@ -31,7 +31,9 @@ export function waitingLayers(
 ): WaitingLayers {
   const engine = new SyncEngine();
   const { files, layers: configs } = layerConfigs(chain);
-  const handles = files.map(({ descriptor }) => engine.add({ descriptor, inMemory: false }));
+  const handles = files.map(({ descriptor, waiting }) => {
+    return engine.add({ descriptor, inMemory: false, waiting });
+  });
   const config = { layers: configs, alignment: 1, growable: false, writing: null, cacheBytes };
   const layers = makeLayers(config, handles, { engine, resume: () => {}, inflateCalls });
   return { layers, files, engine };

@@ -2,15 +2,19 @@ import type { Memory } from '../buffers/memory.js';
 import { BackingFiles } from '../fuse/backing-files.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher } from '../fuse/dispatch.js';
+import { HostEngines, hasExports } from '../host/host-engines.js';
+import { NbdEngine } from '../host/nbd-engine.js';
+import { RingSockets } from '../host/ring-sockets.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
 import { Ending } from '../plane/ending.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
+import type { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
 import type { RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
-import { RingLoop } from './ring-loop.js';
+import { type Network, RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
 /** The surroundings of a data plane: the kernel, the control plane and the clock. */
@@ -41,7 +45,10 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const wakeFile = ring.addFile(config.wake);
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
-  const engine = new UringEngine(ring, send);
+  const files = new UringEngine(ring, send);
+  const hasAny = hasExports(config.disks.map(({ image }) => image));
+  const network = hasAny ? connectExports(ring, memory, send, () => plane) : null;
+  const engine = network === null ? files : new HostEngines(files, network.exports);
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
   const { plane, throttle, tree } = assemble(config, io, {
@@ -71,7 +78,10 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   });
   plane.connect(dispatcher);
   const ending = new Ending(plane, (event) => {
-    if (event.kind !== 'drained') engine.removeAll();
+    if (event.kind !== 'drained') {
+      files.removeAll();
+      network?.exports.removeAll();
+    }
     send(event);
   });
   const handle = (message: ToPlane): void => {
@@ -79,6 +89,8 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     else if (message.kind === 'inflated') {
       inflateCalls.ended(message.request, message.cluster);
       plane.completed(message.request, 0);
+    } else if (message.kind === 'nbd-connected' || message.kind === 'nbd-failed') {
+      network!.exports.told(message);
     } else if (message.kind === 'release') plane.releaseWaiting();
     else if (message.kind === 'drain') ending.drain();
     else {
@@ -92,6 +104,34 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     if (errno !== ERRNO.ENODEV) warn(`the kernel ended the session: ${errnoName(errno)}`);
     send({ kind: 'disconnected' });
   };
-  const parts = { ring, plane, session, dispatcher, memory, wake, ending, disconnected, now };
+  const parts = {
+    ring,
+    plane,
+    session,
+    dispatcher,
+    memory,
+    wake,
+    ending,
+    network,
+    disconnected,
+    now,
+  };
   return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
+}
+
+/** Exports of NBD servers, with their sockets on the ring. */
+function connectExports(
+  ring: RingQueue,
+  memory: Memory,
+  send: Surroundings['send'],
+  plane: () => Plane,
+): Network {
+  const sockets = new RingSockets(ring);
+  const exports = new NbdEngine({
+    requests: memory.capacity.requests,
+    open: sockets.open,
+    completed: (request, result) => plane().completed(request, result),
+    lost: (one, why) => send({ kind: 'nbd-lost', export: one, why }),
+  });
+  return { sockets, exports };
 }

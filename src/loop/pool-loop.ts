@@ -13,7 +13,7 @@ const TRIM_AFTER_MS = 1000;
 export interface PoolLoopParts {
   plane: Plane;
   session: NativeSession;
-  engine: ThreadPoolEngine;
+  engine: Pick<ThreadPoolEngine, 'unplug'>;
   transfers: TransferThread | null;
   memory: Memory;
   /** Called at the end of each turn. */

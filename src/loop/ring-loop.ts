@@ -1,6 +1,8 @@
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
+import type { NbdEngine } from '../host/nbd-engine.js';
+import type { RingSockets } from '../host/ring-sockets.js';
 import type { Ending } from '../plane/ending.js';
 import type { Plane } from '../plane/plane.js';
 import type { RingQueue } from '../uring/ring.js';
@@ -11,6 +13,8 @@ import {
   TAG_RECEIVE,
   TAG_REPLY,
   TAG_SENT,
+  TAG_SOCKET_RECEIVED,
+  TAG_SOCKET_SENT,
   TAG_WAKE,
 } from '../uring/tags.js';
 import { assert } from '../util/assert.js';
@@ -21,6 +25,12 @@ import type { Wake } from './wake.js';
 /** How long the plane is idle before it gives memory back, nanoseconds. */
 const TRIM_AFTER_NS = 1e9;
 
+/** Exports of NBD servers, and the sockets that lead to them. */
+export interface Network {
+  sockets: RingSockets;
+  exports: NbdEngine;
+}
+
 /** The parts that a loop drives. */
 export interface RingLoopParts {
   ring: RingQueue;
@@ -30,6 +40,8 @@ export interface RingLoopParts {
   memory: Memory;
   wake: Wake;
   ending: Ending;
+  /** Null where no image is on an NBD server. */
+  network: Network | null;
   /** Called once when the kernel ends the session, with the reason. */
   disconnected: (errno: number) => void;
   /** Monotonic time, nanoseconds. */
@@ -59,7 +71,7 @@ export class RingLoop {
 
   /** Returns when the last flush is done. */
   run(): void {
-    const { plane, session, ending, disconnected } = this.#parts;
+    const { plane, session, ending, network, disconnected } = this.#parts;
     for (;;) {
       this.#turn();
       if (this.#isConnected && session.ended !== 0) {
@@ -67,6 +79,7 @@ export class RingLoop {
         disconnected(session.ended);
       }
       session.post(plane.receivable);
+      network?.exports.unplug();
       if (ending.look()) return;
       this.#wait();
     }
@@ -98,7 +111,7 @@ export class RingLoop {
   }
 
   #handle(kind: number, index: number, result: number): void {
-    const { plane, session, dispatcher, memory, wake } = this.#parts;
+    const { plane, session, dispatcher, memory, wake, network } = this.#parts;
     if (kind === TAG_REPLY) this.#linkedReplied(index, result);
     else if (kind === TAG_IO) plane.completed(index, result);
     else if (kind === TAG_RECEIVE) {
@@ -112,7 +125,9 @@ export class RingLoop {
       this.#received++;
       dispatcher.received(index, bytes);
     } else if (kind === TAG_WAKE) wake.woken();
-    else {
+    else if (kind === TAG_SOCKET_SENT || kind === TAG_SOCKET_RECEIVED) {
+      network!.sockets.completed(kind, index, result);
+    } else {
       assert(kind === TAG_SENT, `a completion of no known kind: ${kind}`);
       session.sendFailed(index, result);
     }

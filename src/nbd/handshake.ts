@@ -88,7 +88,9 @@ export function* negotiate(where: string, exportName: string): Handshake<Agreed>
     send = null;
     if (reply.type === nbd.REP_ACK) {
       if (facts === null) throw refused(where, 'the server does not tell the size of the export');
-      return { ...facts, structured, extended, tellsHoles, ...blocks };
+      // A rest that is no whole block cannot be asked for.
+      const size = facts.size - (facts.size % blocks.minimumBlock);
+      return { ...facts, size, structured, extended, tellsHoles, ...blocks };
     }
     if (reply.type >= nbd.REP_ERROR) throw noExport(where, exportName, reply);
     if (reply.type !== nbd.REP_INFO) throw garbage(where, `a reply of type ${reply.type}`);

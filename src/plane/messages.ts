@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { News } from '../control/figures.js';
 import type { GroupsConfig } from '../control/set-up-groups.js';
+import type { NbdExport, NbdNews } from '../host/nbd-export.js';
 import type { SlowCall } from '../host/uring-engine.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from './disk.js';
@@ -44,13 +45,16 @@ export type FromPlane =
   | { kind: 'log'; level: 'info' | 'warn'; text: string }
   | { kind: 'figures'; news: News }
   | SlowCall
-  | InflateCall;
+  | InflateCall
+  /** The connections to an export are lost, and new ones are wanted. Answered by NbdNews, once or twice. */
+  | { kind: 'nbd-lost'; export: NbdExport; why: string };
 
 export type ToPlane =
   /** Result of a slow call. */
   | { kind: 'result'; request: number; result: number }
   /** The answer to an InflateCall: the cluster, null if it is broken. */
   | { kind: 'inflated'; request: number; cluster: Uint8Array | null }
+  | NbdNews
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Take no more requests, and let waiting ones go without limits. Answered by `drained`. */

@@ -1,4 +1,3 @@
-import { describeUse } from '../host/device-use.js';
 import { emptyProblem } from '../image/describe.js';
 import { checkAllUsed } from '../image/named-files.js';
 import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
@@ -87,7 +86,7 @@ function warnReader(chain: OpenChain, readOnly: boolean, warn: (text: string) =>
     // The image is written itself, with its data files; that is refused elsewhere.
     if (depth === 0 && !readOnly) continue;
     for (const one of [file, ...image.dataFiles]) {
-      const use = describeUse(one);
+      const use = one.use();
       if (use !== null) warn(`${one.path}: ${use}: what is read may change at any time`);
     }
   }

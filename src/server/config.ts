@@ -1,4 +1,5 @@
 import type { GroupsConfig } from '../control/set-up-groups.js';
+import type { NbdOptions } from '../host/nbd-export.js';
 import type { ChainOptions } from '../image/open-chain.js';
 import type { MetricsAddress } from './metrics.js';
 
@@ -6,7 +7,7 @@ import type { MetricsAddress } from './metrics.js';
 export interface ImageConfig extends ChainOptions {
   /** The file `NAME.raw` in the mount. */
   name: string;
-  /** Absolute path of the host file or block device. */
+  /** Absolute path of the host file or block device, or the URI of an export. */
   path: string;
 }
 
@@ -30,6 +31,8 @@ export interface MountConfig extends GroupsConfig {
   passthrough: string[];
   /** Show the partitions of images as files of their own; null: images only. */
   partitions: PartitionOptions | null;
+  /** How exports of NBD servers are used. */
+  nbd: NbdOptions;
   /** Open images with O_DIRECT where the host file allows it. */
   direct: boolean;
   cache: 'none' | 'page';
@@ -66,4 +69,5 @@ export type DiskOptions = Pick<
   | 'metadataCache'
   | 'passthrough'
   | 'partitions'
+  | 'nbd'
 >;

@@ -7,6 +7,9 @@ import type { MountRequest } from '../fuse/mount-options.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
 import { NativeSession } from '../fuse/native-session.js';
+import { HostEngines, hasExports } from '../host/host-engines.js';
+import { NbdEngine } from '../host/nbd-engine.js';
+import { netSockets } from '../host/net-sockets.js';
 import { ThreadPoolEngine } from '../host/thread-pool.js';
 import { type TransferEvents, TransferThread } from '../host/transfer-thread.js';
 import { type InflateCall, InflateCalls } from '../image/inflate-calls.js';
@@ -21,6 +24,7 @@ import { describeError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
+import { NbdReconnect } from './nbd-reconnect.js';
 import type { PlaneRunner } from './plane-thread.js';
 
 /**
@@ -44,6 +48,7 @@ export class NativePlane implements PlaneRunner {
   readonly #plane: Plane;
   readonly #loop: PoolLoop;
   readonly #transfers: TransferThread | null;
+  readonly #exports: NbdEngine | null;
   #mount: NativeMount | null = null;
   /** Its threads run. */
   readonly #ready: Promise<unknown>;
@@ -72,7 +77,15 @@ export class NativePlane implements PlaneRunner {
     this.#transfers = transfers;
     // A thread that does not start tells of it by `failed`.
     this.#ready = Promise.allSettled([this.#inflater.ready, transfers?.ready]);
-    const engine = new ThreadPoolEngine(transfers, completed);
+    const pool = new ThreadPoolEngine(transfers, completed);
+    const hasAny = hasExports(disks.map(({ image }) => image));
+    const exports = hasAny ? this.#connectExports(log, completed) : null;
+    const engine = exports === null ? pool : new HostEngines(pool, exports);
+    const unplug = (): void => {
+      pool.unplug();
+      exports?.unplug();
+    };
+    this.#exports = exports;
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
     const warn = (text: string): void => log.warn(text);
@@ -92,7 +105,7 @@ export class NativePlane implements PlaneRunner {
     this.#loop = new PoolLoop({
       plane: this.#plane,
       session: this.#session,
-      engine,
+      engine: { unplug },
       transfers,
       memory: this.#memory,
       afterTurn: () => this.#afterTurn(),
@@ -108,6 +121,20 @@ export class NativePlane implements PlaneRunner {
       failed: (error) => this.#tell({ kind: 'crashed', message: describeError(error) }),
     };
     return new TransferThread(events, pollUs * HOPS);
+  }
+
+  #connectExports(log: Log, completed: (request: number, result: number) => void): NbdEngine {
+    const reconnect = new NbdReconnect(log, (news) => {
+      this.#loop.wake();
+      exports.told(news);
+    });
+    const exports = new NbdEngine({
+      requests: this.#memory.capacity.requests,
+      open: netSockets(() => this.#loop.wake()),
+      completed,
+      lost: (one, why) => reconnect.lost(one, why),
+    });
+    return exports;
   }
 
   /** Mounts; see `mountNative`. */
@@ -146,6 +173,7 @@ export class NativePlane implements PlaneRunner {
     if (this.#plane.requests.count === 0) await this.#repliesLeft();
     this.#watch?.stop();
     this.#transfers?.end();
+    this.#exports?.removeAll();
     this.#loop.stop();
     if (this.#mount !== null) close(this.#mount.watched);
   }

@@ -1,4 +1,3 @@
-import { describeUse } from '../host/device-use.js';
 import type { HostFile } from '../host/host-file.js';
 import { LARGEST_BLOCK, type ServedFile } from '../host/served-file.js';
 import { SECTOR_BYTES } from '../image/extent.js';
@@ -102,7 +101,8 @@ async function openDisk(
   if (isPassed) checkPassable(top);
   // Programs use the page cache of a file that is passed through, or not, as they like: so does the daemon.
   const isDirect = config.direct && !isPassed;
-  const directBlock = isDirect ? largestBlock(chain, readOnly, growable) : 0;
+  const largest = largestBlock(chain, readOnly, growable);
+  const directBlock = isDirect ? largest : 0;
   // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
@@ -111,7 +111,8 @@ async function openDisk(
   const served = files.map((file): ServedFile => {
     // An image is written, and its data files; the files below them are not.
     const isTop = file === top.file || top.image.dataFiles.includes(file);
-    return file.serve({ readOnly: readOnly || !isTop, directBlock });
+    const block = { directBlock, largestBlock: largest };
+    return file.serve({ readOnly: readOnly || !isTop, ...block, nbd: config.nbd });
   });
   const backing = isPassed ? top.file.serveKernel() : undefined;
   for (const file of files) file.checkName();
@@ -121,7 +122,7 @@ async function openDisk(
     path: image.path,
     format: top.format,
     image: {
-      files: served.map(({ descriptor, inMemory }) => ({ descriptor, inMemory })),
+      files: served.map(({ descriptor, inMemory, nbd }) => ({ descriptor, inMemory, nbd })),
       layers,
       alignment: Math.max(...served.map((file) => file.alignment)),
       blockDevice: first.blockDevice,
@@ -156,7 +157,7 @@ function checkWritable({ file, format }: OpenLayer, { snapshot }: ImageConfig): 
 }
 
 function warnOfUse(file: HostFile, log: Log): void {
-  const use = describeUse(file);
+  const use = file.use();
   if (use !== null) log.warn(`${file.path}: ${use}: what is read may change at any time`);
 }
 

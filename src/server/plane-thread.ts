@@ -13,6 +13,7 @@ import { assert } from '../util/assert.js';
 import { readVersion } from '../util/version.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
+import { NbdReconnect } from './nbd-reconnect.js';
 
 /** Added to the eventfd to wake the thread. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
@@ -60,6 +61,7 @@ export class PlaneThread implements PlaneRunner {
 
   readonly #tell: (event: PlaneEvent) => void;
   readonly #log: Log;
+  readonly #reconnect: NbdReconnect;
   readonly #worker: PlaneWorker;
   /** An eventfd, -1 once it is closed: its number may be another file's then. */
   #wake: number;
@@ -77,6 +79,7 @@ export class PlaneThread implements PlaneRunner {
     tell: (event: PlaneEvent) => void,
   ) {
     this.#log = log;
+    this.#reconnect = new NbdReconnect(log, (news) => this.#send(news));
     this.#tell = tell;
     this.#wake = eventfd(0, EFD_CLOEXEC);
     assert(this.#wake >= 0, `eventfd failed with ${this.#wake}`);
@@ -136,6 +139,7 @@ export class PlaneThread implements PlaneRunner {
     else if (message.kind === 'figures') this.figures.take(message.news);
     else if (message.kind === 'call') void this.#call(message);
     else if (message.kind === 'inflate') void this.#inflate(message);
+    else if (message.kind === 'nbd-lost') this.#reconnect.lost(message.export, message.why);
     else {
       if (LAST_WORDS.has(message.kind)) this.#running = false;
       this.#tell(message);

@@ -20,3 +20,16 @@ export function pwrite(fd: number, address: number, length: number, offset: numb
 export const postSemaphore = koffi.load(null).func('uv_sem_post', 'void', ['int64']) as unknown as (
   address: number,
 ) => void;
+
+const memcpyCall = libc.func('memcpy', 'int64', ['int64', 'int64', 'size_t']);
+const memsetCall = libc.func('memset', 'int64', ['int64', 'int', 'size_t']);
+
+/** memcpy(3), without a view of either place. */
+export function copyMemory(to: number, from: number, length: number): void {
+  memcpyCall(to, from, length);
+}
+
+/** memset(3) with zeros. */
+export function clearMemory(at: number, length: number): void {
+  memsetCall(at, 0, length);
+}

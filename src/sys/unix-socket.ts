@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { recvmsg, socketpair } from './libc.js';
+import { MSG_DONTWAIT } from './sockets.js';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -8,7 +9,6 @@ const SOCK_CLOEXEC = 0o2000000;
 
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
-const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
 // One block of memory has all structures of recvmsg(2), for 64-bit Linux, little-endian.

@@ -87,6 +87,8 @@ export const OP_FSYNC = 3;
 export const OP_FALLOCATE = 17;
 export const OP_READ = 22;
 export const OP_WRITE = 23;
+export const OP_SEND = 26; // 5.6; the flags are those of send(2)
+export const OP_RECV = 27; // 5.6; the flags are those of recv(2)
 
 export const FSYNC_DATASYNC = 1;
 export const POLLIN = 1;

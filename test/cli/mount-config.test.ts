@@ -37,6 +37,7 @@ test('an image and a mount point get the documented defaults', (t) => {
     passthrough: [],
     partitions: { sectorSize: null },
     direct: true,
+    nbd: { timeoutMs: 30_000, connections: 4 },
     metadataCache: 16777216,
     cache: 'none',
     depth: 'auto',
@@ -70,6 +71,8 @@ test('every option reaches the configuration', (t) => {
       'data-file': ['data.bin'],
       'backing-file': ['base.img', '/srv/base.img'],
       'metadata-cache': '4M',
+      'nbd-timeout': '5',
+      'nbd-connections': '2',
       'sector-size': '4K',
       growable: true,
       passthrough: ['b', 'a', 'b'],
@@ -119,6 +122,7 @@ test('every option reaches the configuration', (t) => {
     passthrough: ['b', 'a'],
     partitions: { sectorSize: 4096 },
     direct: false,
+    nbd: { timeoutMs: 5000, connections: 2 },
     metadataCache: 4194304,
     cache: 'page',
     depth: 32,
@@ -210,6 +214,26 @@ test('--poll-us takes 0 to a second', (t) => {
   refuses(t, () => build({ 'poll-us': '1000001' }), `--poll-us 1000001: ${expected}`, 'ERANGE');
   refuses(t, () => build({ 'poll-us': '1.5' }), `--poll-us 1.5: ${expected}`);
   refuses(t, () => build({ 'poll-us': '' }), `--poll-us : ${expected}`);
+});
+
+test('exports of NBD servers are named like files, and may wait for a day', (t) => {
+  const [image] = build({}, ['nbd://host/vm/web.img', '/mnt/s']).images;
+  t.deepEqual([image!.name, image!.path], ['web', 'nbd://host/vm/web.img']);
+  t.is(build({}, ['nbd://host', '/mnt/s']).images[0]!.name, 'nbd');
+  t.is(build({}, ['a=nbd+unix:///b?socket=/s', '/mnt/s']).images[0]!.name, 'a');
+  refuses(
+    t,
+    () => build({}, ['nbd+unix:///b', '/mnt/s']),
+    'nbd+unix:///b: socket=PATH with an absolute path must name the socket',
+  );
+  t.is(build({ 'nbd-timeout': '86400' }).nbd.timeoutMs, 86_400_000);
+  const expected = 'expected a number from 1 to 16';
+  refuses(
+    t,
+    () => build({ 'nbd-connections': '17' }),
+    `--nbd-connections 17: ${expected}`,
+    'ERANGE',
+  );
 });
 
 test('partitions are shown unless the user does not want them', (t) => {

@@ -11,6 +11,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     passthrough: [],
     growable: false,
     direct: true,
+    nbd: { timeoutMs: 30_000, connections: 4 },
     cache: 'none',
     metadataCache: 16777216,
     partitions: { sectorSize: null },

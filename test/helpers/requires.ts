@@ -14,6 +14,8 @@ export type Need =
   | 'setpriv'
   | 'fusermount3'
   | 'qemu'
+  | 'nbdkit'
+  | 'openssl'
   | 'sfdisk'
   | 'sgdisk'
   | 'parted'
@@ -32,6 +34,8 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   fusermount3: () =>
     isForAll('/dev/fuse') ? program('fusermount3', '--version') : '/dev/fuse is for root only',
   qemu: () => program('qemu-img', '--version') ?? program('qemu-io', '--version'),
+  nbdkit: () => program('nbdkit', '--version') ?? program('qemu-nbd', '--version'),
+  openssl: () => program('openssl', 'version'),
   sfdisk: () => program('sfdisk', '--version'),
   sgdisk: () => program('sgdisk', '--version'),
   prometheus: () => program('prometheus', '--version'),

@@ -104,7 +104,10 @@ export async function startMount(
   t.teardown(() => endProcess(pid, point));
   // These descriptors are temporary: the socket to the mount command, which may not have ended yet, and
   // modules that a thread for transfers is still loading.
-  const passing = (target: string): boolean => target === 'socket' || /\.[cm]?js$/.test(target);
+  // Connections to NBD servers stay.
+  const hasExport = [...images, ...words].some((word) => /nbds?(\+unix)?:\/\//.test(word));
+  const passing = (target: string): boolean =>
+    (target === 'socket' && !hasExport) || /\.[cm]?js$/.test(target);
   await eventually(() => !descriptorsOf(pid).some(passing));
   return new SluiceMount(point, logPath, pid);
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { describeUse } from '../../src/host/device-use.js';
-import { HostFile } from '../../src/host/host-file.js';
+import { LocalFile } from '../../src/host/local-file.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { loopDevice } from '../helpers/loop-device.js';
 import { requires } from '../helpers/requires.js';
@@ -11,7 +11,7 @@ import { TMPFS, tempFolder } from '../helpers/temp.js';
 test('a plain file is in no use', (t) => {
   const path = join(tempFolder(t, TMPFS), 'disk');
   writeFileSync(path, 'x');
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   t.teardown(() => file.close());
   t.is(describeUse(file), null);
 });
@@ -19,7 +19,7 @@ test('a plain file is in no use', (t) => {
 test('a file that is swap space is in use, whatever its name', (t) => {
   const path = join(tempFolder(t), 'swap file');
   writeFileSync(path, 'x');
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   t.teardown(() => file.close());
   const head = 'Filename Type Size Used Priority\n';
   const swaps = `${head}${path.replaceAll(' ', '\\040')} file 8188 0 -2\n`;
@@ -32,10 +32,10 @@ requires('root', 'loop')('a loop device and its file exclude each other for writ
   writeFileSync(path, Buffer.alloc(1 << 20));
   const device = await loopDevice(t, path);
   const [file, first, second] = [path, device, device].map((name) => {
-    const opened = new HostFile(name);
+    const opened = new LocalFile(name);
     t.teardown(() => opened.close());
     return opened;
-  }) as [HostFile, HostFile, HostFile];
+  }) as [LocalFile, LocalFile, LocalFile];
   const inUse = t.throws(() => file.lock(true), { instanceOf: SluiceError });
   t.is(inUse?.errno, 'EBUSY');
   t.regex(inUse?.message ?? '', /in use by \/dev\/loop\d+: losetup -d .* frees it/);

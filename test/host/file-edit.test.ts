@@ -2,14 +2,14 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { FileEdit, makeFile } from '../../src/host/file-edit.js';
-import { HostFile } from '../../src/host/host-file.js';
+import { LocalFile } from '../../src/host/local-file.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
 test('changes are in the file, whose size is the new one after the last of them', (t) => {
   const path = join(tempFolder(t, TMPFS), 'disk');
   writeFileSync(path, 'abcdef');
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   t.teardown(() => file.close());
   const edit = new FileEdit(file);
   edit.write(4, Buffer.from('XYZ'));

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { HostFile } from '../../src/host/host-file.js';
+import { LocalFile } from '../../src/host/local-file.js';
 import type { ServedFile } from '../../src/host/served-file.js';
 import { loopDevice } from '../helpers/loop-device.js';
 import { requires } from '../helpers/requires.js';
@@ -10,7 +10,7 @@ import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
 
 /** Opens a file for one test in the form that the data plane gets. */
 function open(t: ExecutionContext, path: string, readOnly: boolean, direct: boolean): ServedFile {
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   t.teardown(() => file.close());
   return file.serve({ readOnly, directBlock: direct ? 4096 : 0 });
 }
@@ -66,7 +66,7 @@ test('without direct I/O any length and offset will do', (t) => {
 test('where blocks for direct I/O are larger than allowed, any length and offset will do', (t) => {
   const path = join(tempFolder(t), 'disk');
   writeFileSync(path, pattern(10_000, 1));
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   t.teardown(() => file.close());
   const served = file.serve({ readOnly: false, directBlock: 256 });
   t.is(served.alignment, 1);

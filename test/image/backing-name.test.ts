@@ -25,8 +25,21 @@ test('a data file gets its new name in another way than a backing file', (t) => 
   t.regex(error?.message ?? '', /with qemu-img amend -o data_file=NAME$/);
 });
 
+test('an export of an NBD server may be a backing file, and have absolute ones', (t) => {
+  const uri = 'nbd+unix:///x?socket=/run/s';
+  t.deepEqual(resolveBackingName(IMAGE, uri), { path: uri, format: null });
+  t.deepEqual(resolveBackingName(uri, '/srv/base.img'), { path: '/srv/base.img', format: null });
+  const says = /on an NBD server, and names the file "base\.img" beside it; give it a name with/;
+  t.throws(() => resolveBackingName(uri, 'base.img'), { message: says });
+});
+
 for (const [name, errno, says] of [
-  ['nbd://host/x', 'ENOTSUP', /its backing file "nbd:\/\/host\/x" is reached by "nbd:"/],
+  ['nbd:host:10809', 'ENOTSUP', /its backing file "nbd:host:10809" is reached by "nbd:"/],
+  [
+    'nbd+vsock://1/x',
+    'ENOTSUP',
+    /its backing file nbd\+vsock:\/\/1\/x: "nbd\+vsock:\/\/" is not known/,
+  ],
   ['caf\uFFFD.img', 'ENOTSUP', /the name of its backing file ".*" is not valid UTF-8; rename it/],
   ['json:{', 'EINVAL', /a name that is not JSON/],
   ['json:[]', 'EINVAL', /is no object/],

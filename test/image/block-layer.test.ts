@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { HostFile } from '../../src/host/host-file.js';
+import { LocalFile } from '../../src/host/local-file.js';
 import { runNow, SyncEngine } from '../../src/host/sync-engine.js';
 import { BlockLayer, HOLE, INVALID, ZEROS } from '../../src/image/block-layer.js';
 import { type BlockTable, BROKEN_TABLE, NO_TABLE } from '../../src/image/block-table.js';
@@ -32,7 +32,7 @@ function makeLayer(
     else bytes.writeUInt32LE(entry, 100 + index * entryBytes);
   }
   writeFileSync(path, bytes);
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   t.teardown(() => file.close());
   const engine = new SyncEngine();
   const handle = engine.add({ descriptor: file.descriptor, inMemory: false });

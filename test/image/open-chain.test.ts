@@ -93,7 +93,7 @@ qemuTest('a refused file is named with the image that names it', (t) => {
 
 qemuTest('a backing file elsewhere than in a file is refused', (t) => {
   const maker = makeFolder(t);
-  maker.create('a.qcow2', '1M', '', '-u', '-b', 'nbd://localhost', '-F', 'raw');
+  maker.create('a.qcow2', '1M', '', '-u', '-b', 'nbd:localhost:1', '-F', 'raw');
   refusesChain(t, maker.path('a.qcow2'), /reached by "nbd:"/);
   maker.create('b.qcow2', '1M', '', '-u', '-b', 'x.dmg', '-F', 'dmg');
   writeFileSync(maker.path('x.dmg'), 'x');

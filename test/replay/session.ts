@@ -46,6 +46,7 @@ export function openImage(path: string, growable = false) {
     {
       ...{ readOnly: false, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
       passthrough: [],
+      nbd: { timeoutMs: 0, connections: 1 },
       partitions: null,
       images: [{ name: 'top', path, format: 'qcow2', backingFormats: [], snapshot: null }],
     },

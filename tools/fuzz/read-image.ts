@@ -25,7 +25,12 @@ export async function readImage(path: string, how: ChainOptions, random: Random)
   const opened = await openDisks(
     {
       ...{ readOnly: true, owner: null, mode: null, growable: false },
-      ...{ direct: false, metadataCache: 0, passthrough: [] },
+      ...{
+        direct: false,
+        metadataCache: 0,
+        passthrough: [],
+        nbd: { timeoutMs: 0, connections: 1 },
+      },
       partitions: { sectorSize: null },
       images: [{ ...how, name: 'top', path }],
     },

@@ -360,7 +360,13 @@ export const requests: Target = {
     const empty = readFileSync(path('new.qcow2'));
     const raw = Buffer.concat([table([8, 64]), Buffer.alloc(65024, 5)]);
     const image = { backingFormats: [], snapshot: null };
-    const open = { readOnly: false, growable: true, direct: false, passthrough: [] };
+    const open = {
+      readOnly: false,
+      growable: true,
+      direct: false,
+      passthrough: [],
+      nbd: { timeoutMs: 0, connections: 1 },
+    };
     const options = { ...open, owner: null, mode: null };
     return async (input) => {
       writeFileSync(path('r.img'), raw);

@@ -34,6 +34,7 @@ export async function writeImage(path: string, random: Random): Promise<void> {
       ...{
         readOnly: false,
         passthrough: [],
+        nbd: { timeoutMs: 0, connections: 1 },
         owner: null,
         mode: null,
         growable: true,

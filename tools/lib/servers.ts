@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { knowsBackingFiles } from '../../src/fuse/backing-files.js';
 import { loadNative } from '../../src/fuse/native-package.js';
@@ -32,6 +34,8 @@ export interface Server {
     | 'plain-native'
     | 'qemu'
     | 'nbd'
+    | 'nbd-memory'
+    | 'sluice-nbd'
     | 'peer';
   /** Why it cannot run here, null when it can. */
   missing(): Promise<string | null>;
@@ -200,13 +204,59 @@ function storageDaemon(name: string, mode: string, above: readonly string[]): Se
  * gained nothing. The plugin has no O_DIRECT, so its reads and writes go through the host's page cache.
  */
 export function nbdFuse(): Server {
+  return nbdFuseOver('nbdfuse', 'nbd', (image) => ['file', `file=${image}`]);
+}
+
+/** The same over nbdkit's memory plugin, which has a disk of the same size. */
+export function nbdFuseMemory(): Server {
+  return nbdFuseOver('nbdfuse memory', 'nbd-memory', inMemory);
+}
+
+/** Sluice over the same plugin, through a Unix socket. */
+export function sluiceNbdMemory(options: readonly string[]): Server {
   return {
-    name: 'nbdfuse',
-    kind: 'nbd',
+    name: 'sluice nbd memory',
+    kind: 'sluice-nbd',
+    missing: async () => {
+      await checkSluiceBuilt();
+      return missingProgram('nbdkit');
+    },
+    start: async (image, size, folder) => {
+      const socket = join(folder, 'nbd.sock');
+      const words = ['--exit-with-parent', '--foreground', '-U', socket];
+      const nbdkit = await start('nbdkit', [...words, ...inMemory(image, size)], folder);
+      while (nbdkit.isAlive() && !existsSync(socket)) await delay(10);
+      const images = { img: `nbd+unix:///?socket=${socket}` };
+      const mount = await mountSluice(join(folder, 'sluice'), images, size, options);
+      const { pid, requests } = mount;
+      const end = async (): Promise<void> => {
+        await mount.stop();
+        await stop(nbdkit);
+        await rm(socket, { force: true });
+      };
+      return { file: mount.file('img'), pid, stop: end, requests };
+    },
+  };
+}
+
+function inMemory(_image: string, size: number): string[] {
+  return ['memory', String(size)];
+}
+
+/** @param pluginOf Plugin and its words. */
+function nbdFuseOver(
+  name: string,
+  kind: Server['kind'],
+  pluginOf: (image: string, size: number) => string[],
+): Server {
+  return {
+    name,
+    kind,
     missing: () => missingProgram('nbdfuse', 'nbdkit'),
     start: (image, size, folder) => {
       const mountpoint = join(folder, 'nbd');
-      const nbdkit = ['nbdkit', '--exit-with-parent', '--foreground', 'file', `file=${image}`];
+      const plugin = pluginOf(image, size);
+      const nbdkit = ['nbdkit', '--exit-with-parent', '--foreground', ...plugin];
       const command = ['nbdfuse', join(mountpoint, 'img.raw'), '[', ...nbdkit, ']'];
       const inFolder = { onFile: false, fileName: 'img.raw', endsBySignal: false };
       return launch({ command, folder, mountpoint, size, ...inFolder });

@@ -154,6 +154,8 @@ export class ControlPlane {
           this.#send({ kind: 'inflated', request: message.request, cluster: inflateNow(message) });
         });
         return;
+      case 'nbd-lost':
+        throw new Error('the simulator has no exports');
       default:
         // The thread ends by itself after its last words.
         if (['refused', 'flushed', 'flush-failed'].includes(message.kind)) this.#isRunning = false;

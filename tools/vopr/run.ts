@@ -178,6 +178,7 @@ class Run {
       {
         ...{ readOnly, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
         passthrough: [],
+        nbd: { timeoutMs: 0, connections: 1 },
         partitions: hasTable ? { sectorSize: null } : null,
         images: this.#images.map(({ plan: { name }, path, format }) => {
           return { name, path, format, backingFormats: [], snapshot: null };

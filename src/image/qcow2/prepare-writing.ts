@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { FileEdit } from '../../host/file-edit.js';
 import type { HostFile } from '../../host/host-file.js';
 import { EXIT_FAILED, SluiceError } from '../../util/errors.js';
 import type { Report } from '../format.js';
@@ -54,7 +53,7 @@ function clearAutoclear(image: HostFile, { layout }: QcowPart): void {
   const kept = new Uint8Array(8);
   if (layout.dataFileRaw) kept[7] = 1 << AUTOCLEAR_RAW_DATA_FILE;
   if (Buffer.from(kept).equals(image.read(HEADER_AUTOCLEAR, 8))) return;
-  const file = new FileEdit(image);
+  const file = image.edit();
   try {
     file.write(HEADER_AUTOCLEAR, kept);
     file.sync();
@@ -67,7 +66,7 @@ function clearAutoclear(image: HostFile, { layout }: QcowPart): void {
 async function repair(image: HostFile, part: QcowPart, report: Report): Promise<void> {
   const { path } = image;
   report.info(`${path}: was not closed; its refcounts are rebuilt`);
-  const file = new FileEdit(image);
+  const file = image.edit();
   try {
     const steps = rebuildRefcounts(file, part.layout, part.snapshots);
     let step = steps.next();

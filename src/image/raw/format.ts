@@ -9,7 +9,7 @@ import { RawLayer } from './raw-layer.js';
 export const raw: Format = {
   name: 'raw',
   // QEMU records the names of its protocol drivers too, which give the bytes as they are.
-  aliases: ['file', 'host_device'],
+  aliases: ['file', 'host_device', 'nbd'],
   // Any bytes may be a raw image, so none look like one.
   probe: () => false,
   open: openRaw,

@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava';
-import { HostFile } from '../../../src/host/host-file.js';
+import { LocalFile } from '../../../src/host/local-file.js';
 import { openImage, type QcowImage } from '../../../src/image/qcow2/open-image.js';
 import { SluiceError } from '../../../src/util/errors.js';
 import { Maker } from '../../../tools/lib/image-maker.js';
@@ -7,10 +7,10 @@ import { qemuTest } from '../../formats/needs.js';
 import { TMPFS, tempFolder } from '../../helpers/temp.js';
 
 function open(t: ExecutionContext, maker: Maker, snapshot: string | null = null): QcowImage {
-  const file = new HostFile(maker.path('top.qcow2'));
+  const file = new LocalFile(maker.path('top.qcow2'));
   t.teardown(() => file.close());
-  const openDataFile = (name: string): HostFile => {
-    const data = new HostFile(name);
+  const openDataFile = (name: string): LocalFile => {
+    const data = new LocalFile(name);
     t.teardown(() => data.close());
     return data;
   };

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { HostFile } from '../../../src/host/host-file.js';
+import { LocalFile } from '../../../src/host/local-file.js';
 import { type Footer, isVhd, readFooter } from '../../../src/image/vhd/footer.js';
 import { SluiceError } from '../../../src/util/errors.js';
 import { TMPFS, tempFolder } from '../../helpers/temp.js';
@@ -11,7 +11,7 @@ import { type FooterFields, footerOf, ID_TEXT } from './make-vhd.js';
 function read(t: ExecutionContext, ...parts: Buffer[]): Footer | string {
   const path = join(tempFolder(t, TMPFS), 'vm.vhd');
   writeFileSync(path, Buffer.concat(parts));
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   try {
     return readFooter(file);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { HostFile } from '../../../src/host/host-file.js';
+import { LocalFile } from '../../../src/host/local-file.js';
 import { ImageModel } from '../../../tools/verifier/image-model.js';
 import {
   checkContent,
@@ -67,7 +67,7 @@ qemuTest('one wrong byte, a lost write and a file cut short are found', async (t
 
 qemuTest('tables that are corrupt, and an image that is locked, are found', async (t) => {
   const { raw, qcow2 } = await makeImages(t);
-  const file = new HostFile(raw.path);
+  const file = new LocalFile(raw.path);
   t.teardown(() => file.close());
   file.lock(true);
   await t.throwsAsync(checkTables(raw, 'sound'), { message: /Failed to get "write" lock/ });

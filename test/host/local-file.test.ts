@@ -3,7 +3,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, renameSync, writeFileSync } 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { HostFile } from '../../src/host/host-file.js';
+import { LocalFile } from '../../src/host/local-file.js';
 import type { ServedFile } from '../../src/host/served-file.js';
 import { fcntl } from '../../src/sys/libc.js';
 import { isLocked } from '../../src/sys/ofd-locks.js';
@@ -17,7 +17,7 @@ const F_WRLCK = 1;
 
 /** Opens a file for one test in the form that the data plane gets. */
 function open(t: ExecutionContext, path: string, readOnly: boolean, direct: boolean): ServedFile {
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   t.teardown(() => file.close());
   return file.serve({ readOnly, directBlock: direct ? 4096 : 0 });
 }
@@ -71,7 +71,7 @@ test('a file that is replaced while it is opened is not the one that is used', (
   const folder = tempFolder(t, TMPFS);
   const path = join(folder, 'disk');
   writeFileSync(path, 'x'.repeat(1000));
-  const source = new HostFile(path);
+  const source = new LocalFile(path);
   t.teardown(() => source.close());
   t.notThrows(() => source.checkName());
   writeFileSync(join(folder, 'other'), 'y'.repeat(5000));
@@ -93,7 +93,7 @@ test.serial('a refused file leaves no descriptor behind', (t) => {
 test.serial('an error of close(2) is none of the file', (t) => {
   const path = join(tempFolder(t), 'disk');
   writeFileSync(path, 'x');
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   // Files of a dead mount answer ENOTCONN; here it is EBADF.
   closeSync(file.descriptor);
   t.notThrows(() => file.close());
@@ -101,7 +101,7 @@ test.serial('an error of close(2) is none of the file', (t) => {
 
 function closeAndReturn(path: string): number {
   writeFileSync(path, 'x');
-  const file = new HostFile(path);
+  const file = new LocalFile(path);
   const { descriptor } = file.serve({ readOnly: true, directBlock: 0 });
   file.close();
   return descriptor;
@@ -109,10 +109,10 @@ function closeAndReturn(path: string): number {
 
 /** The error that another user gets when opening a file, as `errno message`. */
 function asNobody(path: string, readOnly: boolean): string {
-  const module = fileURLToPath(new URL('../../src/host/host-file.js', import.meta.url));
+  const module = fileURLToPath(new URL('../../src/host/local-file.js', import.meta.url));
   const script =
     `import(${JSON.stringify(module)})` +
-    `.then((m) => new m.HostFile(${JSON.stringify(path)}).serve({ readOnly: ${readOnly}, directBlock: 4096 }))` +
+    `.then((m) => new m.LocalFile(${JSON.stringify(path)}).serve({ readOnly: ${readOnly}, directBlock: 4096 }))` +
     `.then(() => console.log('opened'), (e) => console.log(e.errno + ' ' + e.message))`;
   const words = [
     '--reuid=65534',
@@ -157,7 +157,7 @@ test('what the kernel was given stays locked when the file is unlocked, until it
     return held;
   };
   for (const isForKernel of [false, true]) {
-    const file = new HostFile(path);
+    const file = new LocalFile(path);
     file.lock(true);
     file.serve({ readOnly: false, directBlock: 0 });
     if (isForKernel) file.serveKernel();

@@ -1,0 +1,281 @@
+import {
+  accessSync,
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
+import { close } from '../sys/libc.js';
+import { unlockAll } from '../sys/ofd-locks.js';
+import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { SIZE_MAX } from '../util/units.js';
+import { deviceSize, logicalBlockSize } from './block-device.js';
+import { claimForWriting, describeUse } from './device-use.js';
+import { FileEdit } from './file-edit.js';
+import { asFileError } from './file-errors.js';
+import { lockAlso, lockFile } from './file-locks.js';
+import type { WaitingExport } from './nbd-waiting.js';
+import type { OpenFile } from './open-file.js';
+import { openServed, type ServedAs, type ServedFile } from './served-file.js';
+
+/** A regular file or block device of the host, open for reading until it is closed. */
+export class LocalFile implements OpenFile {
+  readonly path: string;
+  readonly descriptor: number;
+  readonly blockDevice: boolean;
+  /** The same for all names of a file: the device, or the inode. */
+  readonly identity: string;
+  /** Only exports of NBD servers have it. */
+  readonly waiting: WaitingExport | undefined = undefined;
+  #size = 0;
+  #allocated = 0;
+  /** Has a block device for itself; -1 without one. */
+  #claim = -1;
+  /** The use that it is locked for. */
+  #locked: 'reading' | 'writing' | null = null;
+  /** The kernel has it, and keeps its locks; -1 without one. */
+  #backing = -1;
+  /** All descriptors of this file. */
+  readonly #descriptors: number[] = [];
+
+  /** @throws SluiceError exit code 1 if it cannot be opened, 3 if it can be no image. */
+  constructor(path: string) {
+    this.path = path;
+    this.descriptor = this.#keep(openRegular(path));
+    try {
+      const stats = fstatSync(this.descriptor, { bigint: true });
+      this.blockDevice = stats.isBlockDevice();
+      this.identity = identify(stats);
+      this.refresh();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Bytes, as of the last `refresh`. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes that take room on the host, as of the last `refresh`. */
+  get allocated(): number {
+    return this.#allocated;
+  }
+
+  get link(): string {
+    return `/proc/self/fd/${this.descriptor}`;
+  }
+
+  /** Bytes of a logical block of the disk below, which O_DIRECT must keep to; null if unknown. */
+  get blockBytes(): number | null {
+    const { dev, rdev } = fstatSync(this.descriptor);
+    return logicalBlockSize(this.blockDevice ? rdev : dev);
+  }
+
+  /**
+   * Looks again how large the file is.
+   *
+   * @throws SluiceError EFBIG or ENXIO, exit code 3
+   */
+  refresh(): void {
+    const stats = fstatSync(this.descriptor);
+    const size = this.blockDevice ? deviceSize(stats.rdev) : stats.size;
+    if (size === null) {
+      const message = `${this.path}: the size of the device is unknown`;
+      throw new SluiceError(message, 'ENXIO', EXIT_IMAGE);
+    }
+    if (size > SIZE_MAX) {
+      const what = 'larger than 2^53 bytes (8 PiB), which this version cannot address';
+      throw new SluiceError(`${this.path}: ${what}`, 'EFBIG', EXIT_IMAGE);
+    }
+    this.#size = size;
+    this.#allocated = this.blockDevice ? size : stats.blocks * 512;
+  }
+
+  isAt(path: string): boolean {
+    try {
+      return identityOf(path) === this.identity;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Does this file lie in the folder of another one? Both count by where they really are: a symbolic
+   * link leads anywhere. The other one may also be reached through a link that lies here.
+   */
+  isBeside(other: OpenFile): boolean {
+    const folder = dirname(readlinkSync(this.link));
+    return (
+      folder === dirname(readlinkSync(other.link)) || folder === realpathSync(dirname(other.path))
+    );
+  }
+
+  /**
+   * Refuses a file that has lost its name since it was opened: data written to it would be lost with
+   * the mount.
+   *
+   * @throws SluiceError ESTALE, exit code 1, if the path leads to another file now
+   */
+  checkName(): void {
+    if (this.isAt(this.path)) return;
+    const message = `${this.path}: was replaced while it was opened; try again`;
+    throw new SluiceError(message, 'ESTALE', EXIT_FAILED);
+  }
+
+  /**
+   * Looks for the permission to write the file.
+   *
+   * @throws SluiceError exit code 1
+   */
+  checkWritable(): void {
+    try {
+      accessSync(this.link, constants.W_OK);
+    } catch (error) {
+      throw asFileError(this.path, 'write', error);
+    }
+  }
+
+  /** Who else uses it in a way that changes what is read, as words; null: nobody who is known. */
+  use(): string | null {
+    return describeUse(this);
+  }
+
+  /** @throws SluiceError exit code 1 if it cannot be written */
+  edit(): Pick<FileEdit, keyof FileEdit> {
+    return new FileEdit(this);
+  }
+
+  /**
+   * Locks the file until it is closed, as QEMU does. For writing, it is held against the kernel's own
+   * users too. The size is that of the locked file.
+   *
+   * @throws SluiceError EAGAIN or EBUSY, exit code 3, naming the holder
+   */
+  lock(forWriting: boolean): void {
+    lockFile(this, forWriting);
+    this.#locked = forWriting ? 'writing' : 'reading';
+    if (forWriting) this.#claim = this.#keep(claimForWriting(this));
+    this.refresh();
+  }
+
+  /**
+   * Opens the file once more, for the data plane, until this one is closed. A file that is to be
+   * written has been locked for that. The lock lasts until the last request has ended, even if the
+   * process is killed before.
+   *
+   * @throws SluiceError exit code 1
+   */
+  serve(how: Pick<ServedAs, 'readOnly' | 'directBlock'>): ServedFile {
+    this.refresh();
+    const served = openServed(this, how, this.#claim);
+    this.#keep(served.descriptor);
+    if (this.#locked) lockAlso(served.descriptor, this.path, this.#locked === 'writing');
+    return served;
+  }
+
+  /**
+   * Opens the file once more, to be written by the kernel itself. The kernel keeps what it is given open,
+   * and so locked, as long as a program has it open, whatever becomes of this process.
+   *
+   * @throws SluiceError exit code 1
+   */
+  serveKernel(): number {
+    this.#backing = this.#keep(openAs(this.path, this.link, constants.O_RDWR | O_CLOEXEC));
+    if (this.#locked) lockAlso(this.#backing, this.path, this.#locked === 'writing');
+    return this.#backing;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    // No file is that long, and Node.js does not take such an offset.
+    if (!Number.isSafeInteger(offset + length)) return bytes;
+    for (let done = 0; done < length; ) {
+      const got = readSync(this.descriptor, bytes, done, length - done, offset + done);
+      if (got === 0) break;
+      done += got;
+    }
+    return bytes;
+  }
+
+  /**
+   * Gives the locks up, before the file is closed. Call it where no request is under way: a ring keeps the
+   * descriptors of its requests, and with them the locks, for a while after everything is done. Not those
+   * of a file that the kernel writes: a program may still have it open.
+   */
+  unlock(): void {
+    for (const descriptor of this.#descriptors) {
+      if (descriptor !== this.#backing) unlockAll(descriptor);
+    }
+    this.#locked = null;
+  }
+
+  /**
+   * Closes all descriptors of the file, which ends its locks once no request is under way. A second call
+   * does nothing. An error of close(2) does not count: what was synced is there, and nothing else is promised.
+   */
+  close(): void {
+    for (const descriptor of this.#descriptors.splice(0).reverse()) close(descriptor);
+  }
+
+  #keep(descriptor: number): number {
+    if (descriptor >= 0) this.#descriptors.push(descriptor);
+    return descriptor;
+  }
+}
+
+/** Do two paths lead to one file? Where one leads nowhere, the names decide. */
+export function isSameFile(one: string, other: string): boolean {
+  try {
+    return identityOf(one) === identityOf(other);
+  } catch {
+    return one === other;
+  }
+}
+
+/** The same for all names of a file: the inode, or the device behind device nodes. */
+function identityOf(path: string): string {
+  return identify(statSync(path, { bigint: true }));
+}
+
+function identify(stats: BigIntStats): string {
+  return stats.isBlockDevice() ? `device ${stats.rdev}` : `file ${stats.dev}:${stats.ino}`;
+}
+
+/**
+ * Looks before it opens: a pipe without a writer would hang, a tape would rewind, and a watchdog
+ * would begin to count.
+ */
+function openRegular(path: string): number {
+  const place = openAs(path, path, O_PATH | O_CLOEXEC);
+  let stats: Stats;
+  try {
+    stats = fstatSync(place);
+    if (stats.isFile() || stats.isBlockDevice()) {
+      return openAs(path, `/proc/self/fd/${place}`, constants.O_NONBLOCK | O_CLOEXEC);
+    }
+  } finally {
+    closeSync(place);
+  }
+  const what = stats.isDirectory()
+    ? 'a directory, not an image'
+    : 'neither a regular file nor a block device';
+  throw new SluiceError(`${path}: ${what}`, stats.isDirectory() ? 'EISDIR' : 'EINVAL', EXIT_IMAGE);
+}
+
+function openAs(path: string, link: string, flags: number): number {
+  try {
+    return openSync(link, flags);
+  } catch (error) {
+    throw asFileError(path, 'read', error);
+  }
+}

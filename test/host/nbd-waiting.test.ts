@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import { connect } from '../../src/host/nbd-connect.js';
+import { WaitingExport } from '../../src/host/nbd-waiting.js';
+import { parseNbdUri } from '../../src/nbd/uri.js';
+import { SEEK_DATA, SEEK_HOLE } from '../../src/sys/constants.js';
+import { mapAnonymous } from '../../src/sys/memory.js';
+import { NbdServer } from '../helpers/nbd-server.js';
+import { requires } from '../helpers/requires.js';
+import { MIB, pattern, sparseFile, tempFolder } from '../helpers/temp.js';
+
+requires('nbdkit')('an export is read, written, flushed and sought by calls that wait', (t) => {
+  const path = sparseFile(join(tempFolder(t), 'disk.img'), 4 * MIB);
+  const target = parseNbdUri(NbdServer.nbdkit(t, 'file', path).uri);
+  const { descriptor, agreed } = connect(target, 5000);
+  const own = { id: 1, readOnly: false, timeoutMs: 1, connections: 1 };
+  const waiting = new WaitingExport({ target, agreed, descriptors: [descriptor], ...own });
+  const noise = pattern(1_500_000, 3);
+  t.is(waiting.write(MIB, noise), 0);
+  t.is(waiting.flush(), 0);
+  const bytes = new Uint8Array(noise.length);
+  t.is(waiting.read(MIB, bytes), 0);
+  t.is(Buffer.compare(bytes, noise), 0);
+  t.is(waiting.seek(0, SEEK_DATA), MIB);
+  t.is(waiting.seek(0, SEEK_HOLE), 0);
+  const { address, buffer } = mapAnonymous(4096);
+  t.is(waiting.readTo(address, 4096, MIB), 4096);
+  t.is(Buffer.compare(new Uint8Array(buffer), noise.subarray(0, 4096)), 0);
+  t.is(waiting.readTo(address, 4096, 4 * MIB - 100), 100);
+  t.is(waiting.readTo(address, 4096, 4 * MIB), 0);
+  t.is(waiting.failure, '');
+  waiting.close();
+});
