@@ -229,7 +229,7 @@ export class NbdConnection implements ReplySink {
   }
 
   #broken(result: number): void {
-    const isEnd = result === 0 || result === -ERRNO.EPIPE;
+    const isEnd = [0, -ERRNO.EPIPE, -ERRNO.ECONNRESET].includes(result);
     const why = isEnd
       ? 'the server has closed the connection'
       : `the connection fails: ${errnoName(result)}`;

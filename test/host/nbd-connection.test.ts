@@ -125,7 +125,8 @@ test('data of a large read is received at its place, if the wire can do that', (
 test('the end and errors of a connection are told, and nothing after it is closed', (t) => {
   for (const [result, says] of [
     [0, 'the server has closed the connection'],
-    [-104, 'the connection fails: ECONNRESET'],
+    [-104, 'the server has closed the connection'],
+    [-110, 'the connection fails: ETIMEDOUT'],
   ] as const) {
     const { connection, notes, events } = rig(false);
     events.received(result);
