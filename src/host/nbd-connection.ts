@@ -133,6 +133,7 @@ export class NbdConnection implements ReplySink {
     rows.connection[row] = this.list;
     rows.lists.push(this.list, row);
     this.inFlight++;
+    rows.underWay++;
     encodeRequest(
       this.#out.view,
       this.#outAt,
@@ -312,6 +313,7 @@ export class NbdConnection implements ReplySink {
       return;
     }
     this.inFlight--;
+    rows.underWay--;
     rows.lists.remove(this.list, row);
     rows.connection[row] = NO_ROW;
     this.#owner.replied(this, row);

@@ -62,6 +62,11 @@ export class NbdEngine implements Engine {
     for (const one of this.#exports) one.end();
   }
 
+  /** Requests that servers have. */
+  get underWay(): number {
+    return this.#rows.underWay;
+  }
+
   /** Sends what the turn has queued. */
   unplug(): void {
     for (let i = 0; i < this.#exports.length; i++) this.#exports[i]!.unplug();

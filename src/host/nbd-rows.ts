@@ -36,6 +36,8 @@ export class NbdRows {
   /** Of block status: SEEK_DATA or SEEK_HOLE, and 1 once that is found. */
   readonly whence: Uint8Array;
   readonly found: Uint8Array;
+  /** Rows that servers have. */
+  underWay = 0;
   /** Rows that wait, and rows that are under way, for each export. */
   readonly lists: FifoLists;
 

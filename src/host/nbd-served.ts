@@ -36,9 +36,8 @@ export interface ServedHost {
 }
 
 /**
- * `up`: requests are sent. `closing`: the connections are lost, and the kernel still has their memory. `lost`:
- * requests wait for new connections. `replaying`: these repeat the writes since the last flush. `failed`: there
- * are no new ones; requests get EIO until there are.
+ * `closing`: the connections are lost, and the kernel still has their memory. `lost`: requests wait for new
+ * ones. `replaying`: these repeat the writes since the last flush. `failed`: requests get EIO until there are some.
  */
 type State = 'up' | 'closing' | 'lost' | 'replaying' | 'failed';
 
@@ -378,6 +377,7 @@ export class ServedExport implements ConnectionOwner {
       underWay.push(...rows.takeAll(list));
     }
     for (const row of underWay) rows.connection[row] = NO_ROW;
+    rows.underWay -= underWay.length;
     const waiting = rows.takeAll(this.#waiting);
     const again = this.#isRefusing ? waiting : [...underWay, ...waiting];
     for (const row of again) {

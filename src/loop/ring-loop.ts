@@ -146,9 +146,11 @@ export class RingLoop {
 
   /** Submits the queue, spins for a while, then sleeps until something happens. */
   #wait(): void {
-    const { ring, plane, session, dispatcher } = this.#parts;
+    const { ring, plane, session, dispatcher, network } = this.#parts;
     const wakeAt = plane.wakeAtNs;
-    const isDeviceBusy = plane.inFlight > session.sentCount;
+    // An NBD server is a program as the callers are: its answer wakes this thread, too.
+    const inDevices = plane.inFlight - (network?.exports.underWay ?? 0);
+    const isDeviceBusy = inDevices > session.sentCount;
     const now = this.#parts.now();
     // A device's interrupt, or a kernel thread that copies, gains nothing from a busy core.
     const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);

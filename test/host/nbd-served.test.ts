@@ -111,6 +111,7 @@ function runHistory(seed: number): void {
     settle();
   }
   if (rig.flush() < 0) rig.flush();
+  if (rig.engine.underWay !== 0) throw new Error(`${rig.engine.underWay} are still under way`);
   rig.server.crash();
   for (let at = 0; at < SIZE; at++) {
     if (unknown[at] === 0 && rig.server.now[at] !== model[at]) {
