@@ -61,6 +61,11 @@ export class DeviceSession implements Wire {
     this.sent = new Int32Array(memory.capacity.requests);
   }
 
+  /** The next request has a receive that is queued for it. */
+  get isListening(): boolean {
+    return this.#posted > 0;
+  }
+
   /** Queues receives, so that at most `slots` slots are in use for that. */
   post(slots: number): void {
     if (this.ended !== 0) return;

@@ -151,14 +151,20 @@ export class RingLoop {
     // An NBD server is a program as the callers are: its answer wakes this thread, too.
     const inDevices = plane.inFlight - (network?.exports.underWay ?? 0);
     const isDeviceBusy = inDevices > session.sentCount;
+    // Only when these replies have left may those that wait take their places, and perhaps nothing else comes.
+    const isHeldUp =
+      session.sentCount > 0 &&
+      !isDeviceBusy &&
+      (plane.requests.count > session.sentCount || !session.isListening);
     const now = this.#parts.now();
     // A device's interrupt, or a kernel thread that copies, gains nothing from a busy core.
-    const spinUntil = isDeviceBusy ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
+    const spinUntil =
+      isDeviceBusy || isHeldUp ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
     // The first reply, to INIT, and the last ones of all: nothing may come after them to wake this thread.
     const isEdge = !plane.isReceiving || !dispatcher.isServing;
     const last = isEdge && session.sentCount > 0;
-    if (wakeAt <= now || last) ring.submit();
+    if (wakeAt <= now || last || isHeldUp) ring.submit();
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
     else {
       this.#trimmed = false;
