@@ -229,3 +229,12 @@ export const DT_REG = 8;
 
 export const FORGET_IN_BYTES = 8;
 export const ACCESS_IN_BYTES = 8;
+
+// Behind a struct fuse_out_header whose `unique` is 0 and whose `error` is the code of the notification: struct
+// fuse_notify_inval_inode_out, and fuse_notify_inval_entry_out.
+export const NOTIFY_INVAL_INODE = 2;
+export const NOTIFY_INODE_OFFSET = 8;
+export const NOTIFY_INODE_BYTES = 24;
+export const NOTIFY_INVAL_ENTRY = 3;
+export const NOTIFY_ENTRY_NAMELEN = 8;
+export const NOTIFY_ENTRY_NAME = 16;

@@ -71,12 +71,22 @@ export class BackingFiles {
 
   /** Takes the files from the kernel. It still keeps one that a program has open. */
   close(): void {
-    const id = new DataView(new ArrayBuffer(4));
-    for (const opened of this.#ids.filter((one) => one !== 0)) {
-      id.setUint32(0, opened, true);
-      this.#ioctl(this.#device, abi.BACKING_CLOSE, id);
-    }
+    for (const id of this.#ids.filter((one) => one !== 0)) this.#closeId(id);
     this.#ids.fill(0);
+  }
+
+  #closeId(id: number): void {
+    const view = new DataView(new ArrayBuffer(4));
+    view.setUint32(0, id, true);
+    this.#ioctl(this.#device, abi.BACKING_CLOSE, view);
+  }
+
+  /** A disk goes. */
+  release(disk: number): void {
+    const id = this.of(disk);
+    if (id === 0) return;
+    this.#closeId(id);
+    this.#ids[disk] = 0;
   }
 
   #open(name: string, descriptor: number): number {

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import * as operation from '../plane/operation.js';
-import type { DiskService } from '../plane/transport.js';
+import { DEFERRED, type DiskService } from '../plane/transport.js';
 import { O_ACCMODE } from '../sys/constants.js';
-import type { DirectoryNode, TreeNode } from '../tree/tree.js';
+import type { DirectoryNode, DiskNode, TreeNode } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import { ControlHandles } from './control-handles.js';
 
@@ -22,7 +22,8 @@ export class Files {
   }
 
   /** Asks the plane for an operation whose other columns are set. */
-  #ask(request: number, asked: number, disk: number): number {
+  #ask(request: number, asked: number, { disk, refusal }: DiskNode): number {
+    if (refusal !== 0) return refusal;
     const { requests } = this.#disks;
     requests.operation[request] = asked;
     requests.disk[request] = disk;
@@ -39,7 +40,7 @@ export class Files {
 
   /** Result: 0, and the status of a disk is up to date. */
   refresh(request: number, node: TreeNode): number {
-    return node.kind === 'disk' ? this.#ask(request, operation.REFRESH, node.disk) : 0;
+    return node.kind === 'disk' ? this.#ask(request, operation.REFRESH, node) : 0;
   }
 
   refreshAll(request: number): number {
@@ -53,7 +54,7 @@ export class Files {
     if (node.kind === 'control') return 0;
     if (node.kind === 'directory') return -ERRNO.EISDIR;
     this.#disks.requests.length[request] = size;
-    return this.#ask(request, operation.RESIZE, node.disk);
+    return this.#ask(request, operation.RESIZE, node);
   }
 
   /**
@@ -62,7 +63,7 @@ export class Files {
    */
   setTimes(request: number, node: TreeNode, areNow: boolean): number {
     if (node.kind !== 'disk') return areNow ? 0 : -ERRNO.EPERM;
-    return this.#ask(request, operation.SET_TIMES, node.disk);
+    return this.#ask(request, operation.SET_TIMES, node);
   }
 
   /** Result: the new group's node id. */
@@ -97,7 +98,7 @@ export class Files {
       (forWriting ? operation.FOR_WRITING : 0) |
       ((flags & constants.O_TRUNC) !== 0 ? operation.TRUNCATE : 0) |
       (this.#pageCache ? operation.LOOK : 0);
-    return this.#ask(request, operation.OPEN, node.disk);
+    return this.#ask(request, operation.OPEN, node);
   }
 
   /**
@@ -117,7 +118,7 @@ export class Files {
       const { requests } = this.#disks;
       requests.offset[request] = offset;
       requests.length[request] = length;
-      return this.#ask(request, operation.READ, node.disk);
+      return this.#ask(request, operation.READ, node);
     }
     if (node.kind === 'directory') return -ERRNO.EISDIR;
     return this.#handles.read(handle, offset, length, target, at);
@@ -136,7 +137,7 @@ export class Files {
     requests.offset[request] = offset;
     requests.length[request] = length;
     requests.mode[request] = fromCache ? 1 : 0;
-    return this.#ask(request, operation.WRITE, node.disk);
+    return this.#ask(request, operation.WRITE, node);
   }
 
   /**
@@ -153,6 +154,8 @@ export class Files {
     if (file.write === null) return -ERRNO.EACCES;
     const result = file.write(text, request);
     // A change that takes time: the reply has the same number of bytes.
+    const answer = result === DEFERRED ? file.answer?.(request) : undefined;
+    if (answer !== undefined) this.#handles.renew(handle, answer);
     if (result < 0) return result;
     this.#handles.renew(handle, file.read());
     return text.length;
@@ -162,7 +165,7 @@ export class Files {
   release(request: number, node: TreeNode | undefined, handle: number): number {
     if (node?.kind === 'disk') {
       this.#disks.requests.handle[request] = handle;
-      return this.#ask(request, operation.CLOSE, node.disk);
+      return this.#ask(request, operation.CLOSE, node);
     }
     this.#handles.close(handle);
     return 0;
@@ -173,7 +176,7 @@ export class Files {
     const { requests } = this.#disks;
     requests.handle[request] = handle;
     requests.mode[request] = dataOnly ? 1 : 0;
-    return this.#ask(request, operation.FLUSH, node.disk);
+    return this.#ask(request, operation.FLUSH, node);
   }
 
   allocate(request: number, node: TreeNode, mode: number, offset: number, length: number): number {
@@ -182,7 +185,7 @@ export class Files {
     requests.mode[request] = mode;
     requests.offset[request] = offset;
     requests.length[request] = length;
-    return this.#ask(request, operation.ALLOCATE, node.disk);
+    return this.#ask(request, operation.ALLOCATE, node);
   }
 
   /** Result: the offset found. */
@@ -191,6 +194,6 @@ export class Files {
     const { requests } = this.#disks;
     requests.offset[request] = offset;
     requests.mode[request] = whence;
-    return this.#ask(request, operation.SEEK, node.disk);
+    return this.#ask(request, operation.SEEK, node);
   }
 }

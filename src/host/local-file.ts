@@ -14,7 +14,6 @@ import {
 import { dirname } from 'node:path';
 import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
 import { close } from '../sys/libc.js';
-import { unlockAll } from '../sys/ofd-locks.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { deviceSize, logicalBlockSize } from './block-device.js';
@@ -207,16 +206,19 @@ export class LocalFile implements OpenFile {
     return bytes;
   }
 
+  /** All descriptors of this file, the oldest first. */
+  get descriptors(): readonly number[] {
+    return this.#descriptors;
+  }
+
   /**
-   * Gives the locks up, before the file is closed. Call it where no request is under way: a ring keeps the
-   * descriptors of its requests, and with them the locks, for a while after everything is done. Not those
-   * of a file that the kernel writes: a program may still have it open.
+   * Descriptors whose locks are to be given up before they are closed, where no request is under way: a
+   * ring keeps the descriptors of its requests, and with them the locks, for a while after everything is
+   * done. Not that of a file that the kernel writes: a program may still have it open.
    */
-  unlock(): void {
-    for (const descriptor of this.#descriptors) {
-      if (descriptor !== this.#backing) unlockAll(descriptor);
-    }
-    this.#locked = null;
+  get unlockable(): number[] {
+    if (this.#locked === null) return [];
+    return this.#descriptors.filter((descriptor) => descriptor !== this.#backing);
   }
 
   /**

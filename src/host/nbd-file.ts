@@ -114,7 +114,9 @@ export class NbdFile implements OpenFile {
     if (forWriting) this.checkWritable();
   }
 
-  unlock(): void {}
+  /** The data plane has its connections, and closes them. */
+  readonly descriptors: readonly number[] = [];
+  readonly unlockable: number[] = [];
 
   /**
    * Hands the connection over to the data plane, with more if the server allows them.

@@ -1,5 +1,6 @@
 import { PENDING } from '../host/engine.js';
-import { type Mapping, mapAnonymous } from '../sys/memory.js';
+import type { Mapping } from '../sys/memory.js';
+import { Mappings } from './mappings.js';
 import { type Resume, Waiters } from './waiters.js';
 
 /** Clusters of an image that are copied, or read to be inflated, at the same time: more gain nothing. */
@@ -10,11 +11,16 @@ const ANY = 0;
 export class Buffers {
   readonly #bytes: number;
   readonly #waiters: Waiters;
+  readonly #mappings: Mappings;
   readonly #free: Mapping[] = [];
   #made = 0;
 
-  /** @param bytes Size of one buffer. Unused buffers take no memory. */
-  constructor(bytes: number, resume: Resume) {
+  /**
+   * @param bytes Size of one buffer. Unused buffers take no memory.
+   * @param mappings The image's.
+   */
+  constructor(bytes: number, resume: Resume, mappings = new Mappings()) {
+    this.#mappings = mappings;
     this.#bytes = bytes;
     this.#waiters = new Waiters(resume);
   }
@@ -26,7 +32,7 @@ export class Buffers {
       if (buffer !== undefined) return buffer;
       if (this.#made < BUFFERS) {
         this.#made++;
-        return mapAnonymous(this.#bytes);
+        return this.#mappings.map(this.#bytes);
       }
       this.#waiters.add(ANY, request);
       yield PENDING;

@@ -1,5 +1,5 @@
 import type { Engine, Task } from '../host/engine.js';
-import { mapAnonymous } from '../sys/memory.js';
+import { type Mapping, mapAnonymous, unmap } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
 
 /** A new content ID of an image, and its place in the file. Plain data. */
@@ -29,7 +29,23 @@ export function* writeContentId(
   alignment: number,
   { offset, text }: NewContentId,
 ): Task {
-  const { address, buffer } = mapAnonymous(ROOM_BYTES);
+  const room = mapAnonymous(ROOM_BYTES);
+  try {
+    return yield* writeIn(room, request, engine, file, hostSize, alignment, { offset, text });
+  } finally {
+    unmap(room);
+  }
+}
+
+function* writeIn(
+  { address, buffer }: Mapping,
+  request: number,
+  engine: Engine,
+  file: number,
+  hostSize: number,
+  alignment: number,
+  { offset, text }: NewContentId,
+): Task {
   const from = offset - (offset % alignment);
   const end = offset + text.length;
   const length = Math.ceil((end - from) / alignment) * alignment;

@@ -2,6 +2,7 @@ import type { Memory } from '../buffers/memory.js';
 import type { Engine, HostStatus, Task } from '../host/engine.js';
 import type { Extent } from './extent.js';
 import type { InflateCalls, Inflation } from './inflate-calls.js';
+import type { Mappings } from './mappings.js';
 import type { Resume } from './waiters.js';
 
 /**
@@ -64,6 +65,8 @@ export interface Driver {
   seek(request: number, offset: number, whence: number): Task;
   /** truncate(2): 0; -EPERM if the image cannot become smaller; or another -errno. */
   resize(request: number, size: number): Task;
+  /** The image's file has this size now: somebody else has made it longer. Where that makes the image longer, it is. */
+  hostGrew(hostSize: number): void;
   /** fsync(2), or fdatasync(2) if `dataOnly`: 0 or -errno. */
   flush(request: number, dataOnly: boolean): Task;
   /** futimens(2) of the image's file. @param times Two of struct timespec. */
@@ -90,6 +93,8 @@ export interface DriverIo {
   /** Lets the task of a request go on that has yielded PENDING to wait for another task. */
   readonly resume: Resume;
   readonly inflateCalls: InflateCalls;
+  /** The image's memory outside the heap. */
+  readonly mappings: Mappings;
   /** Offset in `memory` of the slot that belongs to the request; it gets one if it has none. */
   slotOf(request: number): number;
   /**

@@ -4,6 +4,7 @@ import type { Driver, DriverIo, Layer, LayerWriter } from './driver.js';
 import type { ImageConfig, LayerConfig } from './image-config.js';
 import type { Compression } from './inflate-calls.js';
 import type { Layers } from './layers.js';
+import type { Mappings } from './mappings.js';
 import type { Resume } from './waiters.js';
 
 /** An image format. All code that knows it is in its folder; `formats.ts` lists the formats. */
@@ -147,6 +148,8 @@ export interface SnapshotInfo {
 export interface LayerIo {
   readonly engine: Engine;
   readonly resume: Resume;
+  /** The image's memory outside the heap. */
+  readonly mappings: Mappings;
   /** Bound of its metadata cache, bytes. */
   readonly cacheBytes: number;
   /** The image may come to need more of the cache than now. */

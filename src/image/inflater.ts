@@ -4,6 +4,7 @@ import { ERRNO } from '../util/errno.js';
 import { Buffers } from './buffers.js';
 import type { Extent } from './extent.js';
 import type { InflateCalls, Inflation } from './inflate-calls.js';
+import type { Mappings } from './mappings.js';
 import { type Resume, Waiters } from './waiters.js';
 
 /** Bytes of inflated clusters to keep: a sequential read with readahead uses as many at a time. */
@@ -28,11 +29,20 @@ export class Inflater {
   readonly #loading = new Set<string>();
   readonly #buffers: Buffers;
 
-  /** @param alignment Of reads, bytes; a power of two. */
-  constructor(engine: Engine, resume: Resume, calls: InflateCalls, alignment: number) {
+  /**
+   * @param alignment Of reads, bytes; a power of two.
+   * @param mappings The image's.
+   */
+  constructor(
+    engine: Engine,
+    resume: Resume,
+    calls: InflateCalls,
+    alignment: number,
+    mappings: Mappings,
+  ) {
     this.#engine = engine;
     this.#waiters = new Waiters(resume);
-    this.#buffers = new Buffers(BUFFER_BYTES, resume);
+    this.#buffers = new Buffers(BUFFER_BYTES, resume, mappings);
     this.#calls = calls;
     this.#alignment = alignment;
   }

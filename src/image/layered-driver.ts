@@ -52,6 +52,9 @@ export class LayeredDriver implements Driver {
   /** Writes in place never change the size. */
   written(): void {}
 
+  /** The size is in the metadata. */
+  hostGrew(): void {}
+
   read(request: number, offset: number, length: number, at: number, done: number): Task {
     const { engine, memory } = this.#io;
     return readRange(this.layers, engine, memory, request, offset, length, at, done);

@@ -5,11 +5,13 @@ import { Inflater } from './inflater.js';
 import { LayeredDriver } from './layered-driver.js';
 import { Layers } from './layers.js';
 
-/** Hands the host files of an image to the engine and makes the driver that serves it. */
-export function makeDriver(config: ImageConfig, io: DriverIo): Driver {
-  const handles = config.files.map((file) => io.engine.add(file));
+/**
+ * Makes the driver that serves an image.
+ * @param handles The engine's handles of its host files.
+ */
+export function makeDriver(config: ImageConfig, handles: readonly number[], io: DriverIo): Driver {
   const format = formatNamed(config.layers[0]!.format);
-  const [file] = handles as [number, ...number[]];
+  const [file] = handles as readonly [number, ...number[]];
   if (config.layers.length === 1 && format.makeDriver !== undefined) {
     return format.makeDriver(config, file, io);
   }
@@ -18,6 +20,8 @@ export function makeDriver(config: ImageConfig, io: DriverIo): Driver {
   return new LayeredDriver(layers, writer, file, io);
 }
 
+type LayersIo = Pick<DriverIo, 'engine' | 'resume' | 'inflateCalls' | 'mappings'>;
+
 /**
  * The layers of an image.
  * @param handles The engine's handles of its host files.
@@ -25,7 +29,7 @@ export function makeDriver(config: ImageConfig, io: DriverIo): Driver {
 export function makeLayers(
   config: Pick<ImageConfig, 'layers' | 'alignment' | 'growable' | 'cacheBytes' | 'writing'>,
   handles: readonly number[],
-  { engine, resume, inflateCalls }: Pick<DriverIo, 'engine' | 'resume' | 'inflateCalls'>,
+  { engine, resume, inflateCalls, mappings }: LayersIo,
 ): Layers {
   const { alignment, growable, writing } = config;
   const forTables = config.cacheBytes * (writing === null ? 1 : 1 - REFCOUNT_SHARE);
@@ -33,9 +37,9 @@ export function makeLayers(
   const cacheBytes = forTables / Math.max(1, caches);
   const layers = config.layers.map((layer, index) => {
     const files = layer.files.map((number) => handles[number]!);
-    const io = { engine, resume, cacheBytes, growable: growable && index === 0 };
+    const io = { engine, resume, cacheBytes, mappings, growable: growable && index === 0 };
     return formatNamed(layer.format).makeLayer(layer, files, io);
   });
-  const inflater = new Inflater(engine, resume, inflateCalls, alignment);
+  const inflater = new Inflater(engine, resume, inflateCalls, alignment, mappings);
   return new Layers(layers, engine, inflater, alignment);
 }

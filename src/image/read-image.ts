@@ -10,6 +10,7 @@ import { inflate } from './inflate.js';
 import { type InflateCall, InflateCalls } from './inflate-calls.js';
 import type { Layers } from './layers.js';
 import { makeLayers } from './make-driver.js';
+import { Mappings } from './mappings.js';
 import { type ChainOptions, layerConfigs, type OpenChain, openChain } from './open-chain.js';
 
 /** The only request there is where calls wait. */
@@ -21,6 +22,7 @@ export interface WaitingLayers {
   /** By the engine's handles. */
   files: readonly HostFile[];
   engine: SyncEngine;
+  mappings: Mappings;
 }
 
 /** @param cacheBytes Bound of the metadata caches. */
@@ -35,8 +37,9 @@ export function waitingLayers(
     return engine.add({ descriptor, inMemory: false, waiting });
   });
   const config = { layers: configs, alignment: 1, growable: false, writing: null, cacheBytes };
-  const layers = makeLayers(config, handles, { engine, resume: () => {}, inflateCalls });
-  return { layers, files, engine };
+  const mappings = new Mappings();
+  const io = { engine, resume: () => {}, inflateCalls, mappings };
+  return { layers: makeLayers(config, handles, io), files, engine, mappings };
 }
 
 /** A table needs a piece or two of an image's metadata. */
@@ -70,7 +73,7 @@ export async function findTable(chain: OpenChain, sectorSize: number | null): Pr
   const calls = new InflateCalls((asked) => {
     call = asked;
   });
-  const { layers } = waitingLayers(chain, TABLE_CACHE_BYTES, calls);
+  const { layers, mappings } = waitingLayers(chain, TABLE_CACHE_BYTES, calls);
   piece ??= mapAnonymous(PIECE_BYTES);
   const bytes = new Uint8Array(piece.buffer);
   const ranges: ByteRange[] = [];
@@ -84,9 +87,13 @@ export async function findTable(chain: OpenChain, sectorSize: number | null): Pr
       const { method, bytes, clusterBytes } = call!;
       calls.ended(REQUEST, await inflate(method, bytes, clusterBytes));
     });
-    if (result < 0) return { sectors, table: null, ranges, failure: hostErrorText(-result) };
+    if (result < 0) {
+      mappings.release();
+      return { sectors, table: null, ranges, failure: hostErrorText(-result) };
+    }
     step = reading.next(bytes.slice(0, length));
   }
+  mappings.release();
   return { sectors, table: step.value, ranges, failure: '' };
 }
 

@@ -1,5 +1,5 @@
 import { type Engine, PENDING, type Task } from '../host/engine.js';
-import { type Mapping, mapAnonymous } from '../sys/memory.js';
+import type { Mapping } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
 import type { Extent } from './extent.js';
 import type { LayerIo } from './format.js';
@@ -28,12 +28,12 @@ export function makeSliceCache(
   count: number,
   sliceBytes: number,
   order: ByteOrder,
-  { engine, resume, cacheBytes, growable }: LayerIo,
+  { engine, resume, cacheBytes, growable, mappings }: LayerIo,
   patch?: Patch,
 ): SliceCache {
   const allowed = Math.max(PLACES_MIN, Math.floor(cacheBytes / sliceBytes));
   const places = Math.max(1, growable ? allowed : Math.min(count, allowed));
-  const memory = mapAnonymous(places * sliceBytes);
+  const memory = mappings.map(places * sliceBytes);
   return new SliceCache(memory, sliceBytes, order, engine, resume, patch);
 }
 

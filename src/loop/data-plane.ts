@@ -9,6 +9,7 @@ import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
 import { Ending } from '../plane/ending.js';
+import { changeImages } from '../plane/image-changes.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
@@ -51,10 +52,12 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const engine = network === null ? files : new HostEngines(files, network.exports);
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
-  const { plane, throttle, tree } = assemble(config, io, {
+  const { plane, throttle, tree, images, control, orders } = assemble(config, io, {
     info,
     warn,
     figures: (news) => send({ kind: 'figures', news }),
+    gone: (disk) => backings.release(disk),
+    order: (request, text) => send({ kind: 'order', request, text }),
   });
   send({ kind: 'figures', news: { kind: 'clock', originMs: performance.timeOrigin } });
   const session = new DeviceSession(ring, fuseFile, memory, warn);
@@ -91,6 +94,10 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
       plane.completed(message.request, 0);
     } else if (message.kind === 'nbd-connected' || message.kind === 'nbd-failed') {
       network!.exports.told(message);
+    } else if (message.kind === 'ordered') orders.answered(message.request, message.answer);
+    else if (message.kind === 'change') {
+      const { id, change } = message;
+      changeImages(images, control, change, (outcome) => send({ kind: 'changed', id, outcome }));
     } else if (message.kind === 'release') plane.releaseWaiting();
     else if (message.kind === 'drain') ending.drain();
     else {

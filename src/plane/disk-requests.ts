@@ -200,11 +200,11 @@ export class DiskRequests {
     if (size === diskSize(disk)) return 0;
     if (!config.growable) return -ERRNO.EPERM;
     if (size > SIZE_MAX) return -ERRNO.EFBIG;
-    return this.#admission.runUncharged(request, this.#resizeImage(request, disk, size));
+    return this.#admission.runUncharged(request, this.resizeImage(request, disk, size));
   }
 
-  /** truncate(2) of a growable disk. */
-  *#resizeImage(request: number, disk: Disk, size: number): Task {
+  /** truncate(2) of a disk that can have another size. */
+  *resizeImage(request: number, disk: Disk, size: number): Task {
     const { image } = disk;
     const isLocked = yield* this.#lock(request, image, size, Number.POSITIVE_INFINITY);
     noteChange(disk);
@@ -251,7 +251,7 @@ export class DiskRequests {
 
   /** O_TRUNC of a growable disk. */
   #cut(request: number, disk: Disk): Task {
-    if (!isPassedThrough(disk)) return this.#resizeImage(request, disk, 0);
+    if (!isPassedThrough(disk)) return this.resizeImage(request, disk, 0);
     const { requests } = this.#parts;
     requests.length[request] = 0;
     return passedThrough(request, operation.RESIZE, requests, disk.image);
@@ -300,8 +300,9 @@ export class DiskRequests {
   }
 
   *#refreshAll(request: number): Task {
-    for (const { image, partition } of this.#parts.disks) {
-      if (partition !== null) continue;
+    for (const disk of this.#parts.disks) {
+      if (disk === undefined || disk.partition !== null) continue;
+      const { image } = disk;
       const result = yield* image.driver.status(request, image.status);
       if (result < 0) return result;
     }

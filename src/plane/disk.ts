@@ -2,13 +2,14 @@ import type { HostStatus, Task } from '../host/engine.js';
 import type { HostTimes, Timespec } from '../host/host-times.js';
 import type { Driver } from '../image/driver.js';
 import type { ImageConfig } from '../image/image-config.js';
+import type { Mappings } from '../image/mappings.js';
 import type { TableFound } from '../image/read-image.js';
 import type { Partition } from '../partitions/table.js';
 import type { FlushLosses } from './flush-losses.js';
 import type { RangeLocks } from './range-locks.js';
 import { NONE } from './requests.js';
 import type { TableWatch } from './table-watch.js';
-import type { Owner } from './transport.js';
+import type { DiskStatus, Owner } from './transport.js';
 
 /** A disk as the control plane has found it before the data plane starts. Plain data. */
 export interface DiskConfig {
@@ -47,16 +48,26 @@ export interface ShownPartitions {
   isWantedAfter(disk: Disk): boolean;
   /** Reads the table again. The request must have a slot. 0, also if it cannot be read. */
   reread(request: number): Task;
+  /** A table is being read, in the name of some request. */
+  readonly isReading: boolean;
+  /** The image is being detached: requests for its partitions get this errno, negative; 0: it stays after all. */
+  refuse(errno: number): void;
+  /** The image goes, and its partitions with it. Nothing is under way for them. */
+  close(): void;
 }
 
 /** An image that is served: the state that its disks share. */
 export interface ServedImage {
   readonly driver: Driver;
+  /** The engine's handles of its host files. */
+  readonly files: readonly number[];
+  readonly mappings: Mappings;
   readonly locks: RangeLocks;
   readonly losses: FlushLosses;
   /** Name for messages. */
   readonly name: string;
-  readonly readOnly: boolean;
+  /** None of its disks can be written. */
+  readOnly: boolean;
   /** Written since the last flush began, in part at least. */
   dirty: boolean;
   /** Changes through all its disks. */
@@ -107,6 +118,17 @@ export function diskSize({ config, image }: Disk): number {
 /** A change has ended. A flush that began meanwhile does not cover it. */
 export function noteChanged(image: ServedImage): void {
   image.dirty = true;
+}
+
+/** How a disk looks from outside, as it was found last. */
+export function diskStatus(disk: Disk): DiskStatus {
+  const { mode, owner } = disk.config;
+  const { allocated, times } = disk.image.status;
+  const size = diskSize(disk);
+  const isPartition = disk.partition !== null;
+  // Nobody knows how much of it is the partition's.
+  const most = isPartition ? Math.min(allocated, size) : allocated;
+  return { size, allocated: most, times, mode, owner, isPartition };
 }
 
 /** The bytes of a disk are being changed. */

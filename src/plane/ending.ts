@@ -29,7 +29,7 @@ export class Ending {
     if (this.#step === null || this.#plane.requests.count > 0) return false;
     const isFlushed = this.#step === 'flush';
     this.#step = null;
-    const { unflushed } = this.#plane;
+    const { unflushed } = this.#plane.lastFlush;
     if (!isFlushed) this.#tell({ kind: 'drained' });
     else if (unflushed.length === 0) this.#tell({ kind: 'flushed' });
     else this.#tell({ kind: 'flush-failed', unflushed });

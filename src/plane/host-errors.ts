@@ -5,6 +5,7 @@ const MINUTE_NS = 60e9;
 const TOLD = new Set([ERRNO.EIO, ERRNO.ENOSPC, ERRNO.EDQUOT]);
 
 interface Kind {
+  image: string;
   text: string;
   toldNs: number;
   /** Since then. */
@@ -32,13 +33,22 @@ export class HostErrors {
     const text = `${image}: ${operation}: ${hostErrorText(result)}`;
     const kind = this.#kinds.get(text);
     if (kind === undefined) {
-      this.#kinds.set(text, { text, toldNs: nowNs, more: 0, offset });
+      this.#kinds.set(text, { image, text, toldNs: nowNs, more: 0, offset });
       this.#warn(`${text}${offset < 0 ? '' : `, at byte ${offset}`}`);
       return;
     }
     kind.more++;
     kind.offset = offset;
     this.#tellAtNs = Math.min(this.#tellAtNs, Math.max(nowNs, kind.toldNs + MINUTE_NS));
+  }
+
+  /** An image goes: says what is untold of it, and forgets it. */
+  forget(image: string): void {
+    for (const [text, kind] of this.#kinds) {
+      if (kind.image !== image) continue;
+      this.#kinds.delete(text);
+      if (kind.more > 0) this.#warn(moreText(kind));
+    }
   }
 
   /** When `tell` has something to say, nanoseconds; Infinity: never. */
@@ -56,10 +66,14 @@ export class HostErrors {
         this.#tellAtNs = Math.min(this.#tellAtNs, dueNs);
         continue;
       }
-      const where = kind.offset < 0 ? '' : `, the last at byte ${kind.offset}`;
-      this.#warn(`${kind.text}: ${kind.more} more times${where}`);
+      this.#warn(moreText(kind));
       kind.toldNs = nowNs;
       kind.more = 0;
     }
   }
+}
+
+function moreText({ text, more, offset }: Kind): string {
+  const where = offset < 0 ? '' : `, the last at byte ${offset}`;
+  return `${text}: ${more} more times${where}`;
 }

@@ -11,6 +11,7 @@ import {
 import type { DiskNode, Tree } from '../tree/tree.js';
 import { hostErrorText } from '../util/errno.js';
 import type { Disk, ShownPartitions } from './disk.js';
+import type { DiskTable } from './disk-table.js';
 import type { Members } from './members.js';
 import type { TableNews } from './table-news.js';
 import { TableWatch } from './table-watch.js';
@@ -19,8 +20,8 @@ import { TableWatch } from './table-watch.js';
 const NAME_BYTES_MAX = 251;
 /** The objects that the partitions of all images share. */
 export interface PartitionsIo {
-  /** By their numbers; partitions are added to it. */
-  readonly disks: Disk[];
+  /** Partitions are added to it. */
+  readonly table: DiskTable;
   readonly tree: Tree;
   readonly members: Members;
   readonly memory: Memory;
@@ -56,6 +57,10 @@ export class ImagePartitions implements ShownPartitions {
   /** A partition in use is not where the table says. */
   #isBehind = false;
   #readings = 0;
+  /** Readings that have not ended. */
+  #underWay = 0;
+  /** The image is being detached. */
+  #isLeaving = false;
 
   constructor(whole: Disk, { sectors, table, ranges }: TableFound, io: PartitionsIo) {
     this.#whole = whole;
@@ -70,11 +75,36 @@ export class ImagePartitions implements ShownPartitions {
     return shown.map(({ disk }) => disk);
   }
 
+  get isReading(): boolean {
+    return this.#underWay > 0;
+  }
+
+  refuse(errno: number): void {
+    this.#isLeaving = errno !== 0;
+    for (const { node } of this.#shown.values()) if (node !== null) node.refusal = errno;
+  }
+
+  close(): void {
+    for (const { disk, node, index } of this.#shown.values()) {
+      if (node !== null) this.#remove(disk, node);
+      this.#io.table.remove(index);
+    }
+    this.#shown.clear();
+  }
+
   isWantedAfter({ opens, partition }: Disk): boolean {
     return opens === 0 && (this.watch.isStale || (this.#isBehind && partition !== null));
   }
 
   *reread(request: number): Task {
+    if (this.#isLeaving) return 0;
+    this.#underWay++;
+    const result = yield* this.#read(request);
+    this.#underWay--;
+    return result;
+  }
+
+  *#read(request: number): Task {
     const { driver } = this.#whole.image;
     const { memory } = this.#io;
     this.watch.isStale = false;
@@ -95,7 +125,7 @@ export class ImagePartitions implements ShownPartitions {
       step = reading.next(memory.bytes.slice(at, at + length));
     }
     // One that began later has seen more.
-    if (number !== this.#readings) return 0;
+    if (number !== this.#readings || this.#isLeaving) return 0;
     const faults = step.value?.problems ?? [];
     this.#tell([...faults, ...this.#follow(step.value, ranges)]);
     return 0;
@@ -127,10 +157,14 @@ export class ImagePartitions implements ShownPartitions {
       told.push(`${disk.config.name} is in use and keeps its place until it is closed`);
       return false;
     }
-    this.#io.members.removePartition(disk.config.name);
-    this.#io.tree.remove(node!);
+    this.#remove(disk, node!);
     shown.node = null;
     return true;
+  }
+
+  #remove(disk: Disk, node: DiskNode): void {
+    this.#io.members.removePartition(disk.config.name);
+    this.#io.tree.remove(node);
   }
 
   #show(partition: Partition, told: string[]): void {
@@ -150,7 +184,7 @@ export class ImagePartitions implements ShownPartitions {
 
   /** @param before The partition that had this number. */
   #add(partition: Partition, before: Shown | undefined, told: string[]): void {
-    const { disks, tree, members } = this.#io;
+    const { table, tree, members } = this.#io;
     const whole = this.#whole;
     const name = partitionName(whole.config.name, partition.number);
     const file = `${name}.raw`;
@@ -171,8 +205,8 @@ export class ImagePartitions implements ShownPartitions {
       writes: 0,
       seen: null,
     };
-    const index = before?.index ?? disks.length;
-    disks[index] = disk;
+    const index = before?.index ?? table.add(disk);
+    table.replace(index, disk);
     members.addPartition(name, disk, whole.member);
     this.#shown.set(partition.number, { index, disk, node: tree.addDisk(tree.root, file, index) });
   }

@@ -1,7 +1,7 @@
 import type { Task } from '../host/engine.js';
 import type { ServedImage } from './disk.js';
-import type { Requests } from './requests.js';
-import type { Tasks } from './tasks.js';
+import type { OwnTasks } from './own-tasks.js';
+import { NONE } from './requests.js';
 
 /** An image of which not all is on the host's disk. */
 export interface Unflushed {
@@ -10,44 +10,53 @@ export interface Unflushed {
   errno: number;
 }
 
-/**
- * The last flush of all images, once no request is under way any more: tasks of the plane like others,
- * each under the number of a request that no caller has sent and that gets no reply.
- */
+/** How the last flush of an image came out: a positive errno number each, or 0. */
+export interface Flushed {
+  /** Of the flush itself. */
+  failed: number;
+  /** Of an earlier one, which lost data. */
+  lost: number;
+}
+
+/** The last flush of an image, when no request for it is under way any more. */
 export class LastFlush {
-  /** Images that were not flushed whole: their last flush failed, or an earlier one lost data. */
+  /** Images that were not flushed whole at the end of the mount. */
   readonly unflushed: Unflushed[] = [];
-  readonly #requests: Requests;
-  readonly #flushing = new Map<number, ServedImage>();
+  readonly #tasks: OwnTasks;
   #isStarted = false;
 
-  constructor(requests: Requests) {
-    this.#requests = requests;
+  constructor(tasks: OwnTasks) {
+    this.#tasks = tasks;
   }
 
+  /** That of all images has begun. */
   get isStarted(): boolean {
     return this.#isStarted;
   }
 
-  start(images: readonly ServedImage[], tasks: Tasks): void {
+  /** Flushes all images, at the end of the mount. */
+  start(images: readonly ServedImage[]): void {
     this.#isStarted = true;
     for (const image of images) {
-      const request = this.#requests.take();
-      this.#flushing.set(request, image);
-      tasks.start(request, close(request, image));
+      this.startOf(image, ({ failed, lost }) => {
+        const errno = failed || lost;
+        if (errno !== 0) this.unflushed.push({ name: image.name, errno });
+      });
     }
   }
 
-  /** The task of a request has ended. True if it was a part of the last flush. */
-  ended(request: number, result: number): boolean {
-    const image = this.#flushing.get(request);
-    if (image === undefined) return false;
-    this.#flushing.delete(request);
-    const { name, losses } = image;
-    const lost = image.readOnly ? 0 : image.driver.takeLoss();
-    const errno = result < 0 ? -result : losses.errno || lost;
-    if (errno !== 0) this.unflushed.push({ name, errno });
-    return true;
+  /** Flushes one image, which is detached. */
+  startOf(image: ServedImage, ended: (flushed: Flushed) => void): void {
+    this.#tasks.start(
+      (request) => close(request, image),
+      (result) => {
+        const { losses, driver, readOnly } = image;
+        const lost = readOnly ? 0 : driver.takeLoss();
+        // Nobody has the image open who could be told; it counts when the mount ends.
+        if (lost !== 0) losses.add(lost, NONE, NONE);
+        ended({ failed: Math.max(0, -result), lost: losses.errno });
+      },
+    );
   }
 }
 

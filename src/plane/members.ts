@@ -27,7 +27,7 @@ interface Charged {
 
 /**
  * The members that requests are charged to: images, and rules about callers. A member is a number of
- * the throttle. Images exist from the start; rules are made by writes to `members`. So are members for
+ * the throttle. Images come with their disks; rules are made by writes to `members`. So are members for
  * partitions: one without is charged as its image.
  */
 export class Members implements Membership {
@@ -65,6 +65,22 @@ export class Members implements Membership {
     const member = this.#throttle.createMember(name);
     this.#images.set(name, member);
     return member;
+  }
+
+  /**
+   * An image goes, and with it the members of its partitions: no request is charged to any of them. Their
+   * figures stay with their groups.
+   */
+  removeImage(name: string): void {
+    this.#passed.delete(name);
+    const member = this.#images.get(name);
+    this.#images.delete(name);
+    if (member !== undefined) this.#throttle.removeMember(member);
+    for (const [partition, own] of this.#assigned) {
+      if (imageOf(partition) !== name) continue;
+      this.#assigned.delete(partition);
+      this.#throttle.removeMember(own);
+    }
   }
 
   /** A new image that no group has, because the kernel carries out its reads and writes: no member. */
@@ -182,11 +198,11 @@ export class Members implements Membership {
   }
 
   #unknown(name: string): Error {
-    const image = /^(.+)\.p[0-9]+$/.exec(name)?.[1] ?? '';
+    const image = imageOf(name);
     const parts = [...this.#partitions.keys()].filter((one) => one.startsWith(`${image}.p`));
     const [what, known] = this.#images.has(image)
       ? ['partition', parts.length === 0 ? ['none'] : parts]
-      : ['image', [...this.#images.keys()]];
+      : ['image', this.#images.size === 0 ? ['none'] : [...this.#images.keys()]];
     const text = `there is no such ${what}; ${what}s: ${known.join(', ')}`;
     return refuse(`${escapeName(name)}: ${text}`, 'ENOENT');
   }
@@ -260,4 +276,9 @@ export class Members implements Membership {
       this.#leaving.delete(member);
     }
   }
+}
+
+/** The image that a partition of this name would be of; '' if it is no such name. */
+function imageOf(partition: string): string {
+  return /^(.+)\.p[0-9]+$/.exec(partition)?.[1] ?? '';
 }

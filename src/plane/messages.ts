@@ -5,7 +5,9 @@ import type { NbdExport, NbdNews } from '../host/nbd-export.js';
 import type { SlowCall } from '../host/uring-engine.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from './disk.js';
+import type { ImageChange, ImageOutcome } from './image-changes.js';
 import type { Unflushed } from './last-flush.js';
+import type { OrderAnswer } from './orders.js';
 import type { Owner } from './transport.js';
 
 /** All that the data plane's thread needs to begin. Descriptors are open, the mount is made. */
@@ -44,6 +46,10 @@ export type FromPlane =
   | PlaneEvent
   | { kind: 'log'; level: 'info' | 'warn'; text: string }
   | { kind: 'figures'; news: News }
+  /** An order about images, for the control plane. Answered by `ordered`. */
+  | { kind: 'order'; request: number; text: string }
+  /** The answer to `change`. */
+  | { kind: 'changed'; id: number; outcome: ImageOutcome }
   | SlowCall
   | InflateCall
   /** The connections to an export are lost, and new ones are wanted. Answered by NbdNews, once or twice. */
@@ -55,6 +61,9 @@ export type ToPlane =
   /** The answer to an InflateCall: the cluster, null if it is broken. */
   | { kind: 'inflated'; request: number; cluster: Uint8Array | null }
   | NbdNews
+  | { kind: 'ordered'; request: number; answer: OrderAnswer }
+  /** Change the images. Answered by `changed`. */
+  | { kind: 'change'; id: number; change: ImageChange }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Take no more requests, and let waiting ones go without limits. Answered by `drained`. */

@@ -10,7 +10,8 @@ import type { Tasks } from './tasks.js';
 export interface Parts {
   readonly requests: Requests;
   readonly memory: Memory;
-  readonly disks: readonly Disk[];
+  /** By number; see DiskTable. */
+  readonly disks: readonly (Disk | undefined)[];
   readonly engine: Engine;
   readonly tasks: Tasks;
   /** Called when a lock that a request waits for is its own. */

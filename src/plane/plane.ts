@@ -5,13 +5,14 @@ import { newExtent } from '../image/extent.js';
 import * as throttle from '../throttle/throttle.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
-import { type Disk, diskSize, type ShownPartitions } from './disk.js';
+import { type Disk, diskStatus, type ShownPartitions } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
 import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
-import { LastFlush, type Unflushed } from './last-flush.js';
+import { LastFlush } from './last-flush.js';
 import type { Members } from './members.js';
 import { ALLOCATE, READ, WRITE } from './operation.js';
+import { OwnTasks } from './own-tasks.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
 import { LINKED, NONE, Requests, TASK, WAITING } from './requests.js';
@@ -30,7 +31,8 @@ DIRECTIONS[ALLOCATE] = throttle.DISCARD;
 /** Parts of the plane. */
 export interface PlaneOptions {
   memory: Memory;
-  disks: readonly Disk[];
+  /** By number; see DiskTable. */
+  disks: readonly (Disk | undefined)[];
   throttle: throttle.Throttle;
   members: Members;
   engine: Engine;
@@ -52,24 +54,29 @@ export class Plane implements Admission, DiskService {
   /** False: no request is taken any more. Its answer could come after the last flush. */
   isReceiving = true;
   readonly requests: Requests;
+  /** Called at the end of each turn. */
+  afterTurn: () => void = () => {};
+  readonly own: OwnTasks;
+  readonly lastFlush: LastFlush;
+  readonly hostErrors: HostErrors;
 
   readonly #memory: Memory;
   readonly #throttle: throttle.Throttle;
   readonly #members: Members;
-  readonly #disks: readonly Disk[];
+  readonly #disks: readonly (Disk | undefined)[];
   readonly #warn: (text: string) => void;
   readonly #pool: PayloadPool;
   readonly #waiting: WaitingIndex;
   readonly #interrupted: Interrupted;
-  readonly #hostErrors: HostErrors;
   readonly #tableNews: TableNews;
   readonly #replies: Replies;
   readonly #tasks: Tasks;
   readonly #reads: Reads;
   readonly #writes: Writes;
-  readonly #asked: DiskRequests;
-  readonly #lastFlush: LastFlush;
+  readonly asked: DiskRequests;
   #inFlight = 0;
+  /** See `hurry`. */
+  readonly #hurried: number[] = [];
   /** Of those, requests that hold a slot. */
   #holding = 0;
 
@@ -79,7 +86,6 @@ export class Plane implements Admission, DiskService {
     this.requests = new Requests(memory.capacity.requests);
     this.#pool = new PayloadPool(memory.capacity.poolBytes);
     this.#waiting = new WaitingIndex(this.requests);
-    this.#lastFlush = new LastFlush(this.requests);
     this.#disks = disks;
     this.#throttle = options.throttle;
     this.#members = options.members;
@@ -87,11 +93,13 @@ export class Plane implements Admission, DiskService {
     this.#interrupted = new Interrupted(this.requests, options.isBeingKilled);
     this.#warn = options.warn;
     this.#tasks = new Tasks(this.requests, (request, result) => this.#taskEnded(request, result));
+    this.own = new OwnTasks(this.requests, this.#tasks);
+    this.lastFlush = new LastFlush(this.own);
     const { requests } = this;
     const granted = (request: number): void => this.#granted(request);
-    this.#asked = new DiskRequests({ requests, disks, memory, granted }, this);
+    this.asked = new DiskRequests({ requests, disks, memory, granted }, this);
     const errors = new HostErrors(options.warn);
-    this.#hostErrors = errors;
+    this.hostErrors = errors;
     this.#tableNews = options.tableNews;
     const failed = (disk: number, operation: string, offset: number, result: number): void =>
       errors.add(disks[disk]?.config.name ?? 'all images', operation, offset, result, this.nowNs);
@@ -109,9 +117,11 @@ export class Plane implements Admission, DiskService {
    */
   get receivable(): number {
     if (!this.isReceiving) return 0;
-    const { inFlight, receives } = this.#memory.capacity;
-    const spare = this.#memory.freeSlots - (inFlight - this.#holding);
-    return Math.min(spare, receives, this.requests.available);
+    return Math.min(this.#spareSlots, this.#memory.capacity.receives, this.requests.available);
+  }
+
+  get #spareSlots(): number {
+    return this.#memory.freeSlots - (this.#memory.capacity.inFlight - this.#holding);
   }
 
   /** Payloads in the pool, for trimming. */
@@ -130,18 +140,11 @@ export class Plane implements Admission, DiskService {
   }
 
   status(disk: number): DiskStatus {
-    const shown = this.#disks[disk]!;
-    const { mode, owner } = shown.config;
-    const { allocated, times } = shown.image.status;
-    const size = diskSize(shown);
-    const isPartition = shown.partition !== null;
-    // Nobody knows how much of it is the partition's.
-    const most = isPartition ? Math.min(allocated, size) : allocated;
-    return { size, allocated: most, times, mode, owner, isPartition };
+    return diskStatus(this.#disks[disk]!);
   }
 
   begin(request: number): number {
-    return this.#asked.begin(request);
+    return this.asked.begin(request);
   }
 
   /** The engine has finished an operation of `request`. */
@@ -170,7 +173,7 @@ export class Plane implements Admission, DiskService {
     if (this.nowNs >= this.#interrupted.lookAtNs) {
       this.#interrupted.look(this.nowNs, (request) => this.#giveUp(request));
     }
-    if (this.nowNs >= this.#hostErrors.tellAtNs) this.#hostErrors.tell(this.nowNs);
+    if (this.nowNs >= this.hostErrors.tellAtNs) this.hostErrors.tell(this.nowNs);
     if (this.nowNs >= this.#tableNews.tellAtNs) this.#tableNews.tell(this.nowNs);
     for (;;) {
       const request = this.#throttle.next(this.nowNs);
@@ -178,13 +181,15 @@ export class Plane implements Admission, DiskService {
       this.#waiting.remove(request);
       this.#start(request);
     }
+    this.#startHurried();
+    this.afterTurn();
     const { warnings } = this.#throttle;
     if (warnings.length > 0) for (const text of warnings.splice(0)) this.#warn(text);
   }
 
   /** When another turn is wanted, at the latest. */
   get wakeAtNs(): number {
-    const news = Math.min(this.#hostErrors.tellAtNs, this.#tableNews.tellAtNs);
+    const news = Math.min(this.hostErrors.tellAtNs, this.#tableNews.tellAtNs);
     return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs, news);
   }
 
@@ -193,15 +198,32 @@ export class Plane implements Admission, DiskService {
    * It has ended when no request is under way again. What has not been told yet is told now.
    */
   startLastFlush(): void {
-    assert(!this.#lastFlush.isStarted, 'a second last flush');
-    this.#hostErrors.tell(Infinity);
+    assert(!this.lastFlush.isStarted, 'a second last flush');
+    this.hostErrors.tell(Infinity);
     this.#tableNews.tell(Infinity);
-    this.#lastFlush.start([...new Set(this.#disks.map(({ image }) => image))], this.#tasks);
+    const disks = this.#disks.filter((disk) => disk !== undefined);
+    this.lastFlush.start([...new Set(disks.map(({ image }) => image))]);
   }
 
-  /** Images that the last flush could not flush whole. */
-  get unflushed(): Unflushed[] {
-    return this.#lastFlush.unflushed;
+  /**
+   * Requests for some disks that wait for their groups go without limits, and uncharged: each as soon as a
+   * slot can be spared.
+   */
+  hurry(isOf: (disk: number) => boolean): void {
+    for (const request of this.requests.inState(WAITING)) {
+      if (!isOf(this.requests.disk[request]!) || !this.#throttle.cancel(request)) continue;
+      this.#waiting.remove(request);
+      this.#hurried.push(request);
+    }
+  }
+
+  /** They hold slots beside those that are kept for requests in flight. */
+  #startHurried(): void {
+    while (this.#hurried.length > 0 && this.#spareSlots > 0) {
+      const request = this.#hurried.shift()!;
+      this.slotOf(request);
+      this.#carryOut(request);
+    }
   }
 
   /** Offset of the slot of a request, which gets one if it has none: one is kept free for it. */
@@ -320,12 +342,16 @@ export class Plane implements Admission, DiskService {
     requests.inFlight[request] = 1;
     this.#inFlight++;
     if (requests.slot[request] !== NONE) this.#holding++;
-    const operation = requests.operation[request];
+    this.#carryOut(request);
+  }
+
+  #carryOut(request: number): void {
+    const operation = this.requests.operation[request];
     if (operation === READ) {
       this.slotOf(request);
       this.#reads.start(request);
     } else if (operation === WRITE) this.#writes.start(request);
-    else this.#tasks.start(request, this.#asked.allocate(request));
+    else this.#tasks.start(request, this.asked.allocate(request));
   }
 
   /** The request has got the lock that it waited for. */
@@ -335,7 +361,7 @@ export class Plane implements Admission, DiskService {
   }
 
   #taskEnded(request: number, result: number): void {
-    if (this.#lastFlush.ended(request, result)) {
+    if (this.own.ended(request, result)) {
       this.#release(request);
       return;
     }

@@ -23,6 +23,11 @@ export class RangeLocks {
     this.#list = table.addList();
   }
 
+  /** Nobody has or wants a lock any more: its list is free for another image. */
+  release(): void {
+    this.#table.removeList(this.#list);
+  }
+
   /**
    * Locks bytes `start` to `end`.
    * @returns True if granted; otherwise a later `end` of another request grants it.
@@ -86,6 +91,7 @@ export class LockTable {
   /** The requests that have a lock or wait for one, oldest first: a list for each image. */
   readonly lists: FifoLists;
   #count = 0;
+  readonly #unused: number[] = [];
 
   constructor(requests = REQUESTS) {
     this.start = new Float64Array(requests);
@@ -95,10 +101,17 @@ export class LockTable {
     this.lists = new FifoLists(requests, 0);
   }
 
-  /** Returns the number of a new list. */
+  /** Returns the number of an empty list. */
   addList(): number {
+    const unused = this.#unused.pop();
+    if (unused !== undefined) return unused;
     this.lists.grow(0, this.#count + 1);
     return this.#count++;
+  }
+
+  /** The list must be empty. */
+  removeList(list: number): void {
+    this.#unused.push(list);
   }
 }
 

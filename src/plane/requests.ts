@@ -129,12 +129,14 @@ export class Requests {
   /**
    * A function that tells whether all requests that are now at work on some disks have ended. A request
    * that waits for its group or for a lock has not mapped its range yet, and does not count.
+   *
+   * @param from The first state that counts.
    */
-  watch(isOf: (disk: number) => boolean): () => boolean {
+  watch(isOf: (disk: number) => boolean, from = LINKED): () => boolean {
     const { state, uniqueLow, uniqueHigh } = this;
     const watched: { request: number; low: number; high: number }[] = [];
     for (let request = 0; request < this.#unused; request++) {
-      if (state[request]! < LINKED || !isOf(this.disk[request]!)) continue;
+      if (state[request]! < from || !isOf(this.disk[request]!)) continue;
       watched.push({ request, low: uniqueLow[request]!, high: uniqueHigh[request]! });
     }
     const isUnderWay = ({ request, low, high }: (typeof watched)[number]): boolean =>

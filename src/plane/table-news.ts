@@ -32,6 +32,13 @@ export class TableNews {
     this.#arm();
   }
 
+  /** The image goes. */
+  forget(path: string): void {
+    this.#untold.delete(path);
+    this.#toldNs.delete(path);
+    this.#arm();
+  }
+
   /** Logs what is due. */
   tell(nowNs: number): void {
     for (const [path, { text, atNs }] of this.#untold) {

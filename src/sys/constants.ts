@@ -14,6 +14,9 @@ export const FALLOC_KEEP_SIZE = 0x01;
 export const FALLOC_PUNCH_HOLE = 0x02;
 export const FALLOC_ZERO_RANGE = 0x10;
 
+/** Flags of memfd_create(2). */
+export const MFD_CLOEXEC = 1;
+
 /** Flags of eventfd(2). */
 export const EFD_CLOEXEC = 0o2000000;
 export const EFD_NONBLOCK = 0o4000;

@@ -10,6 +10,8 @@ export const madvise = declare<[number, number, number]>(
   'int madvise(int64 address, size_t length, int advice)',
 );
 
+const munmap = declare<[number, number]>('int munmap(int64 address, size_t length)');
+
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
@@ -29,7 +31,7 @@ export function mapShared(fd: number, offset: number, length: number): Mapping {
   return mapping(length, MAP_SHARED | MAP_POPULATE, fd, offset);
 }
 
-/** Mappings of this thread, by address. They are never unmapped. */
+/** Mappings of this thread, by address. */
 const anonymous: Mapping[] = [];
 
 /** Maps zeroed, page-aligned memory. A page takes no RAM until it is touched. */
@@ -37,6 +39,12 @@ export function mapAnonymous(length: number): Mapping {
   const made = mapping(length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   anonymous.splice(firstBehind(made.address), 0, made);
   return made;
+}
+
+/** Gives a mapping of `mapAnonymous` back. Nobody may use its memory any more. */
+export function unmap({ address, buffer }: Mapping): void {
+  anonymous.splice(firstBehind(address) - 1, 1);
+  munmap(address, buffer.byteLength);
 }
 
 /** The `length` bytes at an address of a mapping that `mapAnonymous` made in this thread. */

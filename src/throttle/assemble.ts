@@ -29,12 +29,18 @@ export type Assembly = ReturnType<typeof assemble>;
  * @param maxDepth Requests that the caller can have in flight.
  * @param counters Counts what happens.
  */
-export function assemble(capacity: number, maxDepth: number, counters: Counters, devices: number) {
+export function assemble(
+  capacity: number,
+  maxDepth: number,
+  counters: Counters,
+  devices: number,
+  devicesInUse = devices,
+) {
   /** Sentences for the log, oldest first. Whoever prints them empties the list. */
   const warnings: string[] = [];
   const groups = new GroupTree();
   const table = new RequestTable(capacity, devices);
-  const nodes = new NodeTable(devices);
+  const nodes = new NodeTable(devices, devicesInUse);
   const pressures = new PressureTable((rows) => counters.tellPressures(rows));
   const buckets = new LeakyBuckets();
   const paths = new BucketPaths(table, buckets);

@@ -44,7 +44,7 @@ export class Backlog {
     const first = nodes.nodeOf(row, 0);
     let inflight = 0;
     let queued = 0;
-    for (let one = first; one < first + 2 * nodes.devices; one += 2) {
+    for (let one = first; one < first + 2 * nodes.devicesInUse; one += 2) {
       inflight += nodes.inflight[one];
       queued += nodes.queued[one];
     }

@@ -54,7 +54,9 @@ export class BucketGate {
     if (this.#nodes.committed[entry ^ 1] !== NONE && this.#delaysOther(entry, child, bytes, now)) {
       return Infinity;
     }
-    return this.#nodes.devices === 1 ? time : Math.max(time, this.#othersUntil(entry, child, now));
+    return this.#nodes.devicesInUse === 1
+      ? time
+      : Math.max(time, this.#othersUntil(entry, child, now));
   }
 
   /** The same, without regard to the other class. */
@@ -97,7 +99,7 @@ export class BucketGate {
     const row = nodes.rowOf(entry >> 1);
     const arrival = this.#siblings.headArrival(2 * child + (entry & 1));
     let until = -Infinity;
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       const node = nodes.nodeOf(row, device);
       if (node === entry >> 1) continue;
       for (let other = 2 * node; other < 2 * node + OP_CLASSES; other++) {

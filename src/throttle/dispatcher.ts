@@ -142,7 +142,7 @@ export class Dispatcher {
   #dueAt(): number {
     const { nodes, windows, tree } = this.#parts;
     let dueAt = Infinity;
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       if (windows.isFull(device)) continue;
       // Requests that wait for a place keep no credit for that time.
       dueAt = Math.min(dueAt, Math.max(tree.wakeAt(device), windows.of(device).freeSince));
@@ -200,7 +200,7 @@ export class Dispatcher {
   #choose(now: number): number {
     const { nodes, windows, reservations, tree, credit } = this.#parts;
     credit.begin(now);
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       if (windows.isFull(device)) continue;
       let queue = reservations.isActive ? reservations.choose(tree, device, now) : NONE;
       if (queue === NONE) queue = tree.choose(device, now);

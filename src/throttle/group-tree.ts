@@ -63,6 +63,14 @@ export class GroupTree {
     return group;
   }
 
+  /** All groups below one, each before those below it. */
+  *below(group: Group): Generator<Group> {
+    for (const child of group.children.values()) {
+      yield child;
+      yield* this.below(child);
+    }
+  }
+
   /** Rows of all groups, children before their parents. */
   rows(): number[] {
     const rows: number[] = [];

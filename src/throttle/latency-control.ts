@@ -97,7 +97,7 @@ export class LatencyControl {
   /** Groups give way to one on the devices that both use. */
   #onDevices({ row, target, others }: Target): (Omit<Target, 'row'> & { node: number })[] {
     const nodes = this.#nodes;
-    return Array.from({ length: nodes.devices }, (_, device) => {
+    return Array.from({ length: nodes.devicesInUse }, (_, device) => {
       const node = nodes.nodeOf(row, device);
       return { node, target, others: others.map((other) => nodes.nodeOf(other, device)) };
     });

@@ -38,11 +38,20 @@ export class Members {
     fitTables(this.#parts, groups.highWater, this.highWater);
     counters.memberMade(member, name, groups.root.id);
     table.groupOf[member] = groups.root.id;
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       nodes.add(nodes.memberNode(member, device), nodes.nodeOf(ROOT_MEMBERS, device));
     }
     groups.root.members.add(member);
     return member;
+  }
+
+  /** Gives all members a node on a device that was not in use. */
+  addDevice(device: number): void {
+    const { table, nodes } = this.#parts;
+    for (let member = 0; member < this.highWater; member++) {
+      const leaf = leafRow(table.groupOf[member]);
+      nodes.add(nodes.memberNode(member, device), nodes.nodeOf(leaf, device));
+    }
   }
 
   /** Throws EBUSY while requests of the member wait or are in flight. */
@@ -79,7 +88,7 @@ export class Members {
     from.members.delete(member);
     group.members.add(member);
     table.groupOf[member] = group.id;
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       const node = nodes.memberNode(member, device);
       const [inflight, waiting] = [nodes.inflight[node], nodes.queued[node]];
       backlog.add(node, -inflight, -waiting, now);

@@ -60,6 +60,8 @@ const BY_ENTRY: ReadonlySet<string> = new Set([
 export class NodeTable {
   readonly devices: number;
   readonly #deviceBits: number;
+  /** Devices that have nodes, and may have requests: those with numbers below. Never shrinks. */
+  devicesInUse: number;
   parent = new Int32Array(0);
   inverseWeight = new Float64Array(0);
   /** Start tag of the node's next request, among its siblings. */
@@ -102,9 +104,11 @@ export class NodeTable {
 
   #tickets = 0;
 
-  constructor(devices = 1) {
+  /** @param devices Places for devices. All but `inUse` are for later ones. */
+  constructor(devices = 1, inUse = devices) {
     this.devices = devices;
     this.#deviceBits = deviceBits(devices);
+    this.devicesInUse = inUse;
   }
 
   /** The node of a row in the tree of a device. */

@@ -124,7 +124,7 @@ export class Reservations {
   /** Enters a group on every device that it has requests waiting for. */
   #enterWaiting(group: number, now: number): void {
     const nodes = this.#nodes;
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       if (nodes.queued[nodes.nodeOf(group, device)] > 0) this.#enter(group, device, now);
     }
   }

@@ -44,15 +44,20 @@ export class SfqTree {
     this.#idling = idling;
   }
 
-  /** Adds a group to the trees of all devices. @param parent Its parent's row, NONE for the root. */
+  /** Adds a group to the trees of all devices in use. @param parent Its parent's row, NONE for the root. */
   addGroup(row: number, parent: number): void {
-    const nodes = this.#nodes;
-    for (let device = 0; device < nodes.devices; device++) {
-      const node = nodes.nodeOf(row, device);
-      nodes.add(node, parent === NONE ? NONE : nodes.nodeOf(parent, device));
-      this.#siblings.addGroup(node);
-      this.#idling.addGroup(node);
+    for (let device = 0; device < this.#nodes.devicesInUse; device++) {
+      this.addGroupOn(device, row, parent);
     }
+  }
+
+  /** The same for one device. */
+  addGroupOn(device: number, row: number, parent: number): void {
+    const nodes = this.#nodes;
+    const node = nodes.nodeOf(row, device);
+    nodes.add(node, parent === NONE ? NONE : nodes.nodeOf(parent, device));
+    this.#siblings.addGroup(node);
+    this.#idling.addGroup(node);
   }
 
   /**
@@ -159,7 +164,7 @@ export class SfqTree {
       this.#siblings.place(entryOfQueue(queue), -Infinity, now);
     }
     for (const row of rows) {
-      for (let device = 0; device < nodes.devices; device++) {
+      for (let device = 0; device < nodes.devicesInUse; device++) {
         const node = nodes.nodeOf(row, device);
         for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) this.#update(entry, now);
       }
@@ -259,7 +264,7 @@ export class SfqTree {
   #updateOthers(from: number, now: number): void {
     const nodes = this.#nodes;
     const [row, own] = [nodes.rowOf(from), nodes.deviceOf(from)];
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       if (device === own) continue;
       const node = nodes.nodeOf(row, device);
       if (nodes.queued[node] === 0) continue;

@@ -4,7 +4,7 @@ import { type CostModel, costModel } from './cost.js';
 import type { Group } from './group.js';
 import { checkLimits, type Limits, NO_LIMITS, RATES } from './limits.js';
 import { minimumWarning } from './minimum-warning.js';
-import { groupRow, leafRow } from './node-table.js';
+import { groupRow, leafRow, NONE, ROOT, ROOT_MEMBERS } from './node-table.js';
 import type { Pressure } from './pressure.js';
 import { WAITING } from './request-table.js';
 import {
@@ -40,7 +40,8 @@ export class Throttle {
   #targetsAreStale = false;
 
   /**
-   * Requests are numbered 0 to `requestCapacity` - 1, devices 0 to `devices` - 1.
+   * Requests are numbered 0 to `requestCapacity` - 1, devices 0 to `devices` - 1. `useDevices` tells of those
+   * that come later than `devicesInUse`.
    *
    * @param maxDepth Requests that the caller can have in flight, whatever `io.depth` says.
    * @param counters Counts what happens, for readers in other threads too.
@@ -51,7 +52,8 @@ export class Throttle {
     maxDepth = MAX_DEPTH,
     counters = new Counters(),
     devices = 1,
-    parts = assemble(requestCapacity, maxDepth, counters, devices),
+    devicesInUse = devices,
+    parts = assemble(requestCapacity, maxDepth, counters, devices, devicesInUse),
   ) {
     this.#parts = parts;
   }
@@ -112,10 +114,26 @@ export class Throttle {
   /** True after `next` if waiting requests may go, but a device idles for a group's next one. */
   get isIdling(): boolean {
     const { nodes, idling } = this.#parts;
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       if (idling.isIdling(device)) return true;
     }
     return false;
+  }
+
+  /** Requests may go to devices 0 to `count` - 1 from now on. Fewer than before change nothing. */
+  useDevices(count: number): void {
+    const { nodes, groups, members, tree, latency } = this.#parts;
+    for (let device = nodes.devicesInUse; device < count; device++) {
+      nodes.devicesInUse = device + 1;
+      tree.addGroupOn(device, ROOT, NONE);
+      tree.addGroupOn(device, ROOT_MEMBERS, ROOT);
+      for (const group of groups.below(groups.root)) {
+        tree.addGroupOn(device, leafRow(group.id), groupRow(group.parent as Group));
+        nodes.inverseWeight[nodes.nodeOf(groupRow(group), device)] = 1 / group.weight;
+      }
+      members.addDevice(device);
+      if (latency.isActive) this.#setTargets();
+    }
   }
 
   /** Requests that may be in flight now, on the device with the smallest window. */
@@ -136,7 +154,7 @@ export class Throttle {
     fitTables(this.#parts, groups.highWater, members.highWater);
     counters.groupMade(group.id, group.name, parent.id);
     tree.addGroup(row, groupRow(parent));
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       windows.of(device).contenders.remove(nodes.nodeOf(groupRow(parent), device));
     }
     pressures.reset(row, dispatcher.clock);
@@ -211,7 +229,7 @@ export class Throttle {
     checkWeight(weight);
     group.weight = weight;
     const { nodes, tree } = this.#parts;
-    for (let device = 0; device < nodes.devices; device++) {
+    for (let device = 0; device < nodes.devicesInUse; device++) {
       tree.reweigh(nodes.nodeOf(groupRow(group), device), 1 / weight);
     }
   }

@@ -73,6 +73,7 @@ export class Window {
 /** The windows of all devices. */
 export class Windows {
   readonly #windows: readonly Window[];
+  readonly #nodes: NodeTable;
   #fixed = 0;
   /** Requests in flight on all devices. */
   #inflight = 0;
@@ -81,6 +82,7 @@ export class Windows {
   /** @param max Requests that the caller can have in flight, whatever is set. */
   constructor(nodes: NodeTable, max: number) {
     this.#max = max;
+    this.#nodes = nodes;
     this.#windows = Array.from({ length: nodes.devices }, (_, device) => {
       return new Window(new Contenders(nodes, nodes.nodeOf(ROOT, device)), max);
     });
@@ -88,7 +90,8 @@ export class Windows {
 
   /** The smallest window. */
   get depth(): number {
-    return Math.min(...this.#windows.map((window) => window.depth));
+    const used = this.#windows.slice(0, this.#nodes.devicesInUse);
+    return Math.min(...used.map((window) => window.depth));
   }
 
   get mode(): 'auto' | number {
@@ -114,7 +117,7 @@ export class Windows {
 
   /** No request can go, to whatever device. */
   get areFull(): boolean {
-    for (let device = 0; device < this.#windows.length; device++) {
+    for (let device = 0; device < this.#nodes.devicesInUse; device++) {
       if (!this.isFull(device)) return false;
     }
     return true;
@@ -134,6 +137,8 @@ export class Windows {
 
   /** See Window. Call when completions are taken in, before anything is chosen. */
   follow(now: number): void {
-    for (const window of this.#windows) window.follow(this.#fixed, now);
+    for (let device = 0; device < this.#nodes.devicesInUse; device++) {
+      this.#windows[device].follow(this.#fixed, now);
+    }
   }
 }

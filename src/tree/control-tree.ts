@@ -2,7 +2,7 @@ import type { Control } from '../control/control.js';
 import { unescapeName } from '../control/names.js';
 import { parseFile } from '../control/text.js';
 import { ERRNO } from '../util/errno.js';
-import { SluiceError } from '../util/errors.js';
+import { refuse, SluiceError } from '../util/errors.js';
 import { CONTROL_FILES, type ControlFileRow, decodeChange } from './control-files.js';
 import { formatImages, formatPartitions } from './reports.js';
 import type { DirectoryNode, Tree } from './tree.js';
@@ -21,6 +21,20 @@ const MAX_REASON = 300;
  */
 export type Reread = (request: number, name: string | null, result: number) => number;
 
+/** The answer to an order, as `Orders` of the plane has it. */
+interface Answer {
+  text: string;
+  errno: string | null;
+  reason: string;
+}
+
+/** What the control plane does about images. */
+export interface Orders {
+  readonly isOpen: boolean;
+  /** Takes an order; returns what `ControlFile.write` does. `answered` makes the result of the request of its answer. */
+  take(request: number, text: string, answered: (answer: Answer) => number): number;
+}
+
 /**
  * The directory `.groups`: a directory for each throttling group, with its control files. mkdir makes
  * a group, rmdir removes an empty one. Nothing here waits: it works while every group is saturated.
@@ -37,14 +51,14 @@ export class ControlTree {
 
   /**
    * @param about Lines of `daemon`.
-   * @param reread Reads partition tables again: of the image of that name, or of all.
+   * @param actions `reread` reads partition tables again: of the image of that name, or of all.
    * @param log Called with a line for each change that is refused.
    */
   constructor(
     tree: Tree,
     control: Control,
     about: string,
-    reread: Reread,
+    { reread, orders }: { reread: Reread; orders: Orders },
     log: (text: string) => void,
   ) {
     this.#tree = tree;
@@ -55,7 +69,7 @@ export class ControlTree {
     const show = (name: string, read: () => string) =>
       tree.addControl(root, name, { mode: READ_ONLY, read, write: null });
     show('daemon', () => about);
-    show('images', () => formatImages(control.images()));
+    this.#addImages(root, orders);
     tree.addControl(root, 'partitions', {
       mode: READ_WRITE,
       read: () => formatPartitions(control.partitions()),
@@ -69,6 +83,34 @@ export class ControlTree {
       mode: READ_WRITE,
       read: () => this.#lastRefused,
       write: () => this.#forget(),
+    });
+  }
+
+  /**
+   * `images`: what is written is an order about images, and what its writer reads then is the answer. The
+   * text of both is the business of the control plane.
+   */
+  #addImages(root: DirectoryNode, orders: Orders): void {
+    const answers = new Map<number, { text: string }>();
+    const name = 'images';
+    this.#tree.addControl(root, name, {
+      mode: READ_WRITE,
+      read: () => formatImages(this.#control.images()),
+      write: (bytes, request) =>
+        this.#attempt(name, () => {
+          if (!orders.isOpen) throw refuse('images cannot come and go here', 'EOPNOTSUPP');
+          const place = { text: '' };
+          answers.set(request, place);
+          return orders.take(request, decodeChange(bytes), ({ text, errno, reason }) => {
+            place.text = text;
+            return errno === null ? bytes.length : this.#refused(name, errno, reason);
+          });
+        }),
+      answer: (request) => {
+        const place = answers.get(request)!;
+        answers.delete(request);
+        return () => place.text;
+      },
     });
   }
 
@@ -136,11 +178,15 @@ export class ControlTree {
       return change();
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
-      const reason = `${path}: ${printable(error.message)}`;
-      this.#lastRefused = `${reason}\n`;
-      this.#log(`refused (${error.errno}): ${reason}`);
-      return -ERRNO[error.errno as keyof typeof ERRNO];
+      return this.#refused(path, error.errno, error.message);
     }
+  }
+
+  #refused(path: string, errno: string, message: string): number {
+    const reason = `${path}: ${printable(message)}`;
+    this.#lastRefused = `${reason}\n`;
+    this.#log(`refused (${errno}): ${reason}`);
+    return -(ERRNO[errno as keyof typeof ERRNO] ?? ERRNO.EINVAL);
   }
 }
 

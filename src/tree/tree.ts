@@ -1,4 +1,5 @@
 import { assert } from '../util/assert.js';
+import { ERRNO } from '../util/errno.js';
 
 /** A text file of the control tree, made anew for each open. */
 export interface ControlFile {
@@ -12,6 +13,8 @@ export interface ControlFile {
    * @returns 0 or -errno.
    */
   readonly write: ((bytes: Uint8Array, request: number) => number) | null;
+  /** What the writer of a request that is answered later reads then; missing: the content. */
+  answer?(request: number): () => string;
 }
 
 /** The actions of mkdir and rmdir in a directory. */
@@ -38,8 +41,10 @@ export interface DirectoryNode extends NodeBase {
 
 export interface DiskNode extends NodeBase {
   readonly kind: 'disk';
-  /** Index in the plane's table of disks. */
+  /** Number in the plane's table of disks. */
   readonly disk: number;
+  /** The errno of every request about it, negative, while its image is being detached and after that; else 0. */
+  refusal: number;
 }
 
 export interface ControlNode extends NodeBase {
@@ -82,7 +87,8 @@ export class Tree {
   }
 
   addDisk(parent: DirectoryNode, name: string, disk: number): DiskNode {
-    return this.#add({ id: this.#nextId++, name, parent, kind: 'disk', disk });
+    const id = this.#nextId++;
+    return this.#add({ id, name, parent, kind: 'disk', disk, refusal: 0 });
   }
 
   addControl(parent: DirectoryNode, name: string, file: ControlFile): ControlNode {
@@ -92,6 +98,8 @@ export class Tree {
   /** Takes a node, and all below it, out of the tree. Its open files answer ENODEV from then on. */
   remove(node: TreeNode): void {
     if (node.kind === 'directory') for (const child of node.children.values()) this.remove(child);
+    // Who has found it before must not use its number, which may be another disk's soon.
+    if (node.kind === 'disk') node.refusal = -ERRNO.ESTALE;
     node.parent?.children.delete(node.name);
     this.#nodes.delete(node.id);
     this.#recent[node.id & (RECENT - 1)] = undefined;

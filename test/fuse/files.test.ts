@@ -29,7 +29,7 @@ function read(exchange: Exchange, handle: string, offset: string, size: string):
 test('OPEN of a control file gives a handle and keeps the kernel’s cache out', (t) => {
   t.deepEqual(
     new Exchange(true).send(OPEN, IO_MAX, hex('flags 00000000', 'open_flags 00*4')),
-    hex('fh 0100000000000000', 'open_flags 41000000', 'backing_id 00*4'),
+    hex('fh 0000000000001000', 'open_flags 41000000', 'backing_id 00*4'),
   );
 });
 

@@ -1,6 +1,7 @@
 import { SLOT_BYTES } from '../../src/buffers/memory.js';
 import type { Engine, Task } from '../../src/host/engine.js';
 import type { DriverIo } from '../../src/image/driver.js';
+import { Mappings } from '../../src/image/mappings.js';
 import { bytesAt, mapAnonymous } from '../../src/sys/memory.js';
 
 const EINVAL = 22;
@@ -58,6 +59,7 @@ export class BlockHost {
       memory: { address: this.#memory.address, bytes: this.bytes } as DriverIo['memory'],
       resume: (request) => this.resumed.push(request),
       inflateCalls: {} as DriverIo['inflateCalls'],
+      mappings: new Mappings(),
       slotOf: () => 0,
       watch: () => () => true,
     };

@@ -7,6 +7,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     images: [],
     groups: [],
     assignments: [],
+    untrusted: false,
     readOnly: false,
     passthrough: [],
     growable: false,

@@ -4,6 +4,7 @@ import { inflate } from '../../src/image/inflate.js';
 import { type InflateCall, InflateCalls } from '../../src/image/inflate-calls.js';
 import { makeLayers } from '../../src/image/make-driver.js';
 import { type MapEntry, mapImage } from '../../src/image/map-image.js';
+import { Mappings } from '../../src/image/mappings.js';
 import { type ChainOptions, layerConfigs, openChain } from '../../src/image/open-chain.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
 
@@ -29,7 +30,7 @@ export async function readImage(
     const layers = makeLayers(
       { layers: configs, alignment: 1, growable: false, writing: null, cacheBytes },
       handles,
-      { engine, inflateCalls, resume: () => {} },
+      { engine, inflateCalls, resume: () => {}, mappings: new Mappings() },
     );
     const bytes = Buffer.alloc(Math.min(length, layers.top.size - from));
     const buffer = mapAnonymous(PIECE_BYTES);

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { LocalFile } from '../../src/host/local-file.js';
 import type { ServedFile } from '../../src/host/served-file.js';
 import { fcntl } from '../../src/sys/libc.js';
-import { isLocked } from '../../src/sys/ofd-locks.js';
+import { isLocked, unlockAll } from '../../src/sys/ofd-locks.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { requires } from '../helpers/requires.js';
 import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
@@ -162,7 +162,7 @@ test('what the kernel was given stays locked when the file is unlocked, until it
     file.serve({ readOnly: false, directBlock: 0 });
     if (isForKernel) file.serveKernel();
     t.true(isHeld());
-    file.unlock();
+    for (const descriptor of file.unlockable) unlockAll(descriptor);
     t.is(isHeld(), isForKernel);
     file.close();
     t.false(isHeld());

@@ -6,6 +6,7 @@ import { runNow, SyncEngine } from '../../src/host/sync-engine.js';
 import { BlockLayer, HOLE, INVALID, ZEROS } from '../../src/image/block-layer.js';
 import { type BlockTable, BROKEN_TABLE, NO_TABLE } from '../../src/image/block-table.js';
 import { BROKEN, DATA, METADATA, newExtent, UNALLOCATED, ZERO } from '../../src/image/extent.js';
+import { Mappings } from '../../src/image/mappings.js';
 import { Random } from '../../tools/exerciser/random.js';
 import { TMPFS, tempFolder } from '../helpers/temp.js';
 
@@ -36,7 +37,7 @@ function makeLayer(
   t.teardown(() => file.close());
   const engine = new SyncEngine();
   const handle = engine.add({ descriptor: file.descriptor, inMemory: false });
-  const io = { engine, resume: () => {}, cacheBytes: 0, growable: false };
+  const io = { engine, resume: () => {}, cacheBytes: 0, growable: false, mappings: new Mappings() };
   const whole: BlockTable = {
     size: BLOCKS * BLOCK,
     blockBytes: BLOCK,

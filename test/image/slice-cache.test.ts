@@ -2,6 +2,7 @@ import test from 'ava';
 import { type Engine, PENDING } from '../../src/host/engine.js';
 import { METADATA, newExtent } from '../../src/image/extent.js';
 import type { LayerIo } from '../../src/image/format.js';
+import { Mappings } from '../../src/image/mappings.js';
 import { type ByteOrder, MISSING, makeSliceCache } from '../../src/image/slice-cache.js';
 import { bytesAt } from '../../src/sys/memory.js';
 
@@ -27,6 +28,7 @@ function makeCache(order: ByteOrder, count: number, cacheBytes: number) {
     resume: (request) => resumed.push(request),
     cacheBytes,
     growable: false,
+    mappings: new Mappings(),
   };
   return { cache: makeSliceCache(count, SLICE_BYTES, order, io), reads, resumed };
 }

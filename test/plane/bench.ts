@@ -1,8 +1,10 @@
 import { IN_FLIGHT_MIN, Memory, REQUESTS } from '../../src/buffers/memory.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
+import { Mappings } from '../../src/image/mappings.js';
 import { RawDriver } from '../../src/image/raw/raw-driver.js';
 import { sectorSizesFor } from '../../src/partitions/read-table.js';
 import { type Disk, type DiskConfig, diskSize, type ServedImage } from '../../src/plane/disk.js';
+import { DiskTable } from '../../src/plane/disk-table.js';
 import { FlushLosses } from '../../src/plane/flush-losses.js';
 import { ImagePartitions } from '../../src/plane/image-partitions.js';
 import { Members } from '../../src/plane/members.js';
@@ -71,6 +73,8 @@ export class Bench {
   initialised = 0;
   readonly memory = memory;
   readonly throttle = new Throttle(REQUESTS);
+  readonly table: DiskTable;
+  /** As they were made. */
   readonly disks: Disk[];
   readonly host: FakeHost;
   readonly plane: Plane;
@@ -88,6 +92,8 @@ export class Bench {
     const { contents, mode = 'linked', alignment = 1, depth = IN_FLIGHT_MIN } = options;
     const files = contents.map((content) => new FakeFile(content, alignment));
     this.host = new FakeHost(memory, files, mode);
+    const disks = new DiskTable();
+    this.table = disks;
     const table = new LockTable();
     const members = new Members(this.throttle, NO_PROCESSES);
     this.members = members;
@@ -100,19 +106,23 @@ export class Bench {
     const images = contents.map(({ length: hostSize }, file): ServedImage => {
       const shared = options.config?.backing !== undefined;
       const raw = { file, hostSize, alignment, blockDevice, shared };
+      const mappings = new Mappings();
       const driver = new RawDriver(raw, {
         engine: this.host,
         memory,
         resume: (request) => this.plane.completed(request, 0),
         slotOf: (request) => this.plane.slotOf(request),
-        watch: () => this.plane.requests.watch((disk) => this.disks[disk]!.image === images[file]),
+        watch: () => this.plane.requests.watch((disk) => disks.disks[disk]?.image === images[file]),
         inflateCalls: null as never,
+        mappings,
       });
       const locks = new RangeLocks(table);
       const losses = new FlushLosses();
       const name = `disk${file}`;
       return {
         driver,
+        files: [file],
+        mappings,
         locks,
         losses,
         name,
@@ -129,7 +139,7 @@ export class Bench {
       const name = `disk${index}`;
       tree.addDisk(tree.root, `${name}.raw`, index);
       const config = { name, path: '/disk', format: 'raw', readOnly, growable, mode: 0o600 };
-      return {
+      const disk: Disk = {
         config: {
           ...config,
           device: 0,
@@ -147,10 +157,12 @@ export class Bench {
         writes: 0,
         seen: null,
       };
+      disks.add(disk);
+      return disk;
     });
     this.plane = new Plane({
       memory,
-      disks: this.disks,
+      disks: disks.disks,
       throttle: this.throttle,
       engine: this.host,
       isBeingKilled: () => this.isBeingKilled,
@@ -166,7 +178,7 @@ export class Bench {
         whole,
         { sectors, table: null, ranges, failure: '' },
         {
-          ...{ disks: this.disks, tree, members, memory, news: tableNews },
+          ...{ table: disks, tree, members, memory, news: tableNews },
           slotOf: (request) => this.plane.slotOf(request),
           now: () => this.nowNs,
         },

@@ -200,7 +200,7 @@ test(
       m.follow(Array.from({ length: 4 }, (_, i) => [100 + i * 100 + (round % 7), 50] as const));
       m.follow([]);
     }
-    t.is(m.bench.disks.length, 5);
+    t.is(m.bench.table.disks.length, 5);
     t.deepEqual(m.shown, ['disk0']);
     t.is(m.bench.throttle.memberStats(0).queued, 0);
   }),

@@ -154,8 +154,8 @@ export class Session {
     this.host = new RecordingHost(memory, alignment, ending, scratch);
     const config = { disks: configs, groups: [], assignments: [], about: '', depth: 256 };
     const io = { engine: this.host, memory, inflateCalls: this.#inflateCalls };
-    const { plane, tree, disks: made } = assemble(config, io, { info: () => {}, warn: () => {} });
-    this.#disks = made;
+    const { plane, tree, images } = assemble(config, io, { info: () => {}, warn: () => {} });
+    this.#disks = images.wholes;
     this.#plane = plane;
     this.#dispatcher = new Dispatcher({
       memory,
@@ -203,8 +203,8 @@ export class Session {
       for (const { image } of this.#disks) image.losses.errno = 0;
       this.#plane.startLastFlush();
       while (this.host.pending.length > 0) this.#perform();
-      const { unflushed, requests } = this.#plane;
-      if (unflushed.length > 0) throw new Error('the last flush failed');
+      const { lastFlush, requests } = this.#plane;
+      if (lastFlush.unflushed.length > 0) throw new Error('the last flush failed');
       if (requests.count > 0) throw new Error('the last flush has not ended');
     } finally {
       this.#end();

@@ -108,7 +108,14 @@ class Ledger {
     this.size = size;
     const counters = new Counters();
     this.parts = assemble(size.requests, 4096, counters, size.devices);
-    this.throttle = new Throttle(size.requests, 4096, counters, size.devices, this.parts);
+    this.throttle = new Throttle(
+      size.requests,
+      4096,
+      counters,
+      size.devices,
+      size.devices,
+      this.parts,
+    );
     this.idle = Array.from({ length: size.requests }, (_, i) => i);
     this.throttle.createGroup('a');
     for (const path of GROUPS) this.throttle.createGroup(path);

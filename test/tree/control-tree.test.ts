@@ -14,6 +14,8 @@ const EINVAL = 22;
 const ERANGE = 34;
 const ENAMETOOLONG = 36;
 
+type Answered = (answer: { text: string; errno: string | null; reason: string }) => number;
+
 function setUp() {
   const throttle = new Throttle(16);
   const notes: string[] = [];
@@ -34,7 +36,16 @@ function setUp() {
     notes.push(`reread ${request} ${name} ${result}`);
     return LATER;
   };
-  new ControlTree(tree, control, 'pid 42\n', reread, (text) => notes.push(text));
+  const orders = {
+    isOpen: true,
+    take: (request: number, text: string, answered: Answered): number => {
+      notes.push(`order ${request} ${text}`);
+      given.answered = answered;
+      return LATER;
+    },
+  };
+  const given: { answered?: Answered } = {};
+  new ControlTree(tree, control, 'pid 42\n', { reread, orders }, (text) => notes.push(text));
   const find = (path: string) =>
     path
       .split('/')

@@ -1,6 +1,7 @@
 import { Memory, SLOT_DATA, slotOffset } from '../../src/buffers/memory.js';
 import type { Driver } from '../../src/image/driver.js';
 import { makeDriver } from '../../src/image/make-driver.js';
+import { Mappings } from '../../src/image/mappings.js';
 import type { ChainOptions } from '../../src/image/open-chain.js';
 import { openDisks } from '../../src/server/open-disks.js';
 import type { Random } from '../exerciser/random.js';
@@ -38,8 +39,11 @@ export async function readImage(path: string, how: ChainOptions, random: Random)
   );
   try {
     const runner = new TaskRunner();
-    const driver = makeDriver(opened.disks[0]!.image, {
-      ...{ engine: new FileEngine(), memory, resume: runner.resume },
+    const engine = new FileEngine();
+    const { image } = opened.disks[0]!;
+    const handles = image.files.map((file) => engine.add(file));
+    const driver = makeDriver(image, handles, {
+      ...{ engine, memory, resume: runner.resume, mappings: new Mappings() },
       ...{ slotOf: () => slotOffset(0), watch: () => () => true },
       inflateCalls: runner.inflateCalls,
     });

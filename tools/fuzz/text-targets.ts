@@ -63,7 +63,8 @@ function makeTree(): Tree {
   });
   control.makeGroup('a');
   const reread = (_request: number, _name: string | null, result: number): number => result;
-  new ControlTree(tree, control, 'pid=1\n', reread, () => {});
+  const orders = { isOpen: false, take: () => 0 };
+  new ControlTree(tree, control, 'pid=1\n', { reread, orders }, () => {});
   return tree;
 }
 

@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import { Memory, SLOT_DATA, slotOffset } from '../../src/buffers/memory.js';
 import type { Driver } from '../../src/image/driver.js';
 import { makeDriver } from '../../src/image/make-driver.js';
+import { Mappings } from '../../src/image/mappings.js';
 import type { QcowLayout } from '../../src/image/qcow2/layout.js';
 import type { QcowMetadata } from '../../src/image/qcow2/open-image.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
@@ -70,8 +71,10 @@ class Writer {
     if (dataFile !== undefined) {
       engine.limits.set(dataFile, Math.max(sizeOf(dataFile), wholeDisk(layout)));
     }
-    this.#driver = makeDriver(disk.image, {
+    const handles = disk.image.files.map((file) => engine.add(file));
+    this.#driver = makeDriver(disk.image, handles, {
       engine,
+      mappings: new Mappings(),
       memory,
       resume: this.#runner.resume,
       slotOf: () => slotOffset(0),

@@ -149,6 +149,13 @@ export class ControlPlane {
         });
         return;
       }
+      case 'changed':
+        return;
+      case 'order': {
+        const answer = { text: '{}\n', errno: 'EINVAL', reason: 'no order' };
+        this.#send({ kind: 'ordered', request: message.request, answer });
+        return;
+      }
       case 'inflate':
         this.#later(this.#delay(1e6), () => {
           this.#send({ kind: 'inflated', request: message.request, cluster: inflateNow(message) });

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { runNow, SyncEngine } from '../../src/host/sync-engine.js';
 import { InflateCalls } from '../../src/image/inflate-calls.js';
 import { makeLayers } from '../../src/image/make-driver.js';
+import { Mappings } from '../../src/image/mappings.js';
 import { layerConfigs, openChain } from '../../src/image/open-chain.js';
 import { type Mapping, mapAnonymous } from '../../src/sys/memory.js';
 import type { Random } from '../exerciser/random.js';
@@ -98,7 +99,7 @@ function readImage(path: string, format: string, to: Mapping): number {
     const inflateCalls: InflateCalls = new InflateCalls((call) => {
       inflateCalls.ended(call.request, inflateNow(call));
     });
-    const io = { engine, resume: () => {}, inflateCalls };
+    const io = { engine, resume: () => {}, inflateCalls, mappings: new Mappings() };
     const layers = makeLayers({ ...config, cacheBytes: CACHE_BYTES }, handles, io);
     const { size } = layers.top;
     for (let from = 0; from < size; from += CHUNK_BYTES) {

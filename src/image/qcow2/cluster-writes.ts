@@ -71,7 +71,7 @@ export class ClusterWrites {
     this.#file = own.file;
     this.#dataFile = layer.dataFile;
     this.#alignment = layers.alignment;
-    this.#buffers = new Buffers(layer.geometry.clusterBytes + 4096, io.resume);
+    this.#buffers = new Buffers(layer.geometry.clusterBytes + 4096, io.resume, io.mappings);
   }
 
   /** Writes bytes `start` to `end` of the disk, and the other bytes of their cluster where needed. */

@@ -1,6 +1,7 @@
 import type { Engine, Task } from '../../host/engine.js';
-import { type Mapping, mapAnonymous } from '../../sys/memory.js';
+import type { Mapping } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
+import type { Mappings } from '../mappings.js';
 import { writeAll } from './cluster-writes.js';
 import type { QcowWriter, Stage } from './qcow-writer.js';
 import { PIECE_BYTES, type Pieces } from './refcount-blocks.js';
@@ -27,6 +28,7 @@ export class MetadataFlush {
   readonly #writer: QcowWriter;
   readonly #engine: Engine;
   readonly #file: number;
+  readonly #mappings: Mappings;
   #memory: Mapping | null = null;
   #loss = 0;
   /** The image's file has at least this size, bytes. */
@@ -38,7 +40,14 @@ export class MetadataFlush {
    * @param file The engine's handle of the image's file.
    * @param hostSize Size of the image's file, bytes.
    */
-  constructor(writer: QcowWriter, engine: Engine, file: number, hostSize: number) {
+  constructor(
+    writer: QcowWriter,
+    engine: Engine,
+    file: number,
+    hostSize: number,
+    mappings: Mappings,
+  ) {
+    this.#mappings = mappings;
     this.#writer = writer;
     this.#engine = engine;
     this.#file = file;
@@ -127,7 +136,7 @@ export class MetadataFlush {
   }
 
   *#writePieces(request: number, pieces: Pieces): Task {
-    this.#memory ??= mapAnonymous(RUN_BYTES + PIECE_BYTES);
+    this.#memory ??= this.#mappings.map(RUN_BYTES + PIECE_BYTES);
     const { address, buffer } = this.#memory;
     const bytes = new Uint8Array(buffer);
     const offsets = [...pieces.keys()].sort((a, b) => a - b);

@@ -1,6 +1,7 @@
 import { type Engine, PENDING, type Task } from '../../host/engine.js';
 import { ERRNO } from '../../util/errno.js';
 import { Buffers } from '../buffers.js';
+import type { Mappings } from '../mappings.js';
 import { type Resume, Waiters } from '../waiters.js';
 import { type Allocator, NEEDS_PIECE, NEEDS_ROOM, type Released, TABLE_FULL } from './allocator.js';
 
@@ -30,11 +31,17 @@ export class RefcountIo {
   #retired: Retired[] = [];
 
   /** @param file The engine's handle of the image's file. */
-  constructor(allocator: Allocator, engine: Engine, file: number, resume: Resume) {
+  constructor(
+    allocator: Allocator,
+    engine: Engine,
+    file: number,
+    resume: Resume,
+    mappings?: Mappings,
+  ) {
     this.allocator = allocator;
     this.#engine = engine;
     this.#file = file;
-    this.#buffers = new Buffers(allocator.blocks.pieceBytes, resume);
+    this.#buffers = new Buffers(allocator.blocks.pieceBytes, resume, mappings);
     this.#waiters = new Waiters(resume);
   }
 

@@ -43,9 +43,9 @@ export class QcowWrites implements LayerWriter {
     this.#engine = io.engine;
     this.#file = own.file;
     this.#clusters = new ClusterWrites(layer, layers, own, io);
-    this.#refcounts = new RefcountIo(allocator, io.engine, own.file, io.resume);
+    this.#refcounts = new RefcountIo(allocator, io.engine, own.file, io.resume, io.mappings);
     this.#waiters = new Waiters(io.resume);
-    this.#flush = new MetadataFlush(writer, io.engine, own.file, own.hostSize);
+    this.#flush = new MetadataFlush(writer, io.engine, own.file, own.hostSize, io.mappings);
     this.#watch = io.watch;
   }
 

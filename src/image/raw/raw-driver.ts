@@ -94,6 +94,10 @@ export class RawDriver implements Driver, Readable {
     return result;
   }
 
+  hostGrew(hostSize: number): void {
+    this.written(hostSize);
+  }
+
   // biome-ignore lint/correctness/useYield: the place of a range is always known.
   *locate(_request: number, offset: number, length: number, extent: Extent): Task {
     this.map(offset, length, extent);

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import type { Engine } from '../../../src/host/engine.js';
+import { Mappings } from '../../../src/image/mappings.js';
 import { openChain } from '../../../src/image/open-chain.js';
 import { MetadataFlush } from '../../../src/image/qcow2/metadata-flush.js';
 import type { QcowImage } from '../../../src/image/qcow2/open-image.js';
@@ -75,7 +76,7 @@ qemuTest('a table of refcounts moves: power may fail between any two writes', as
     if (host < 0) blocks.loaded(blocks.wanted, file.read(blocks.offsetOf(blocks.wanted), 512));
   }
   chain.close();
-  const flush = new MetadataFlush(writer, engine, 0, file.size).run(0, false);
+  const flush = new MetadataFlush(writer, engine, 0, file.size, new Mappings()).run(0, false);
   let step = flush.next(0);
   while (!step.done) step = flush.next(step.value);
   t.is(step.value, 0);
@@ -124,7 +125,13 @@ test('after a failed fsync the file is extended again, because its size may be l
   });
   const allocator = { end: 8192, blocks: { crowded: false } };
   const writer = { isLazy: false, hasDataFile: false, layer: {}, allocator, stage };
-  const flush = new MetadataFlush(writer as unknown as QcowWriter, engine as Engine, 0, 4096);
+  const flush = new MetadataFlush(
+    writer as unknown as QcowWriter,
+    engine as Engine,
+    0,
+    4096,
+    new Mappings(),
+  );
   const run = (): number => {
     const task = flush.run(0, false);
     let step = task.next(0);

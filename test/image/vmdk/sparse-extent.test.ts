@@ -9,6 +9,7 @@ import {
   UNALLOCATED,
   ZERO,
 } from '../../../src/image/extent.js';
+import { Mappings } from '../../../src/image/mappings.js';
 import { makeSliceCache } from '../../../src/image/slice-cache.js';
 import { BROKEN_TABLE } from '../../../src/image/vmdk/grain-directory.js';
 import type { SparsePiece } from '../../../src/image/vmdk/pieces.js';
@@ -62,7 +63,13 @@ function makeExtent(
   const tables = Uint32Array.from(words, (one, index) =>
     one === null ? 0 : 1 + (index * tableBytes) / 512,
   );
-  const io = { engine: engine as Engine, resume: () => {}, cacheBytes: 1 << 20, growable: false };
+  const io = {
+    engine: engine as Engine,
+    resume: () => {},
+    cacheBytes: 1 << 20,
+    growable: false,
+    mappings: new Mappings(),
+  };
   const perTable = slicesPerTable(layout);
   const cache = makeSliceCache(
     10 + tables.length * perTable,

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { Engine } from '../../../src/host/engine.js';
 import { DATA, newExtent, ZERO } from '../../../src/image/extent.js';
+import { Mappings } from '../../../src/image/mappings.js';
 import { makeSliceCache } from '../../../src/image/slice-cache.js';
 import type { Piece } from '../../../src/image/vmdk/pieces.js';
 import { VmdkLayer } from '../../../src/image/vmdk/vmdk-layer.js';
@@ -16,7 +17,13 @@ function makeLayer(count: number) {
     return piece;
   });
   pieces.push({ kind: 'zero', start, length: 500 });
-  const io = { engine: {} as Engine, resume: () => {}, cacheBytes: 0, growable: false };
+  const io = {
+    engine: {} as Engine,
+    resume: () => {},
+    cacheBytes: 0,
+    growable: false,
+    mappings: new Mappings(),
+  };
   const cache = makeSliceCache(0, 2048, 'little-endian', io);
   const files = pieces.map((_, index) => 100 + index);
   const layer = new VmdkLayer({ size: start + 500, pieces }, files, cache);

@@ -1,0 +1,46 @@
+import { write } from 'node:fs';
+import * as abi from './abi.js';
+import { setU64, writeReplyHeader } from './wire.js';
+
+/** The node id of the root of each mount. */
+const ROOT_NODE = 1;
+
+/*
+ * Messages that tell the kernel that what it has cached is no longer so. It may have to wait for a directory
+ * that a caller holds until the daemon has answered: so they are never sent from the data plane's thread. Errors
+ * do not count: what the kernel does not know it need not forget, and it forgets by itself within a second.
+ */
+
+/** A file of the mount's root is gone. @param device /dev/fuse */
+export function entryGone(device: number, name: string): Promise<void> {
+  const encoded = new TextEncoder().encode(name);
+  // The name ends with a NUL.
+  const { message, view } = notification(
+    abi.NOTIFY_INVAL_ENTRY,
+    abi.NOTIFY_ENTRY_NAME + encoded.length + 1,
+  );
+  setU64(view, abi.OUT_HEADER_BYTES, ROOT_NODE);
+  view.setUint32(abi.OUT_HEADER_BYTES + abi.NOTIFY_ENTRY_NAMELEN, encoded.length, true);
+  message.set(encoded, abi.OUT_HEADER_BYTES + abi.NOTIFY_ENTRY_NAME);
+  return send(device, message);
+}
+
+/** The size of a node is another one; its pages are right. @param device /dev/fuse */
+export function attributesChanged(device: number, node: number): Promise<void> {
+  const { message, view } = notification(abi.NOTIFY_INVAL_INODE, abi.NOTIFY_INODE_BYTES);
+  setU64(view, abi.OUT_HEADER_BYTES, node);
+  // An offset below 0: no pages.
+  setU64(view, abi.OUT_HEADER_BYTES + abi.NOTIFY_INODE_OFFSET, -1);
+  return send(device, message);
+}
+
+function notification(code: number, bytes: number): { message: Uint8Array; view: DataView } {
+  const message = new Uint8Array(abi.OUT_HEADER_BYTES + bytes);
+  const view = new DataView(message.buffer);
+  writeReplyHeader(view, 0, 0, 0, code, bytes);
+  return { message, view };
+}
+
+function send(device: number, message: Uint8Array): Promise<void> {
+  return new Promise((resolve) => write(device, message, () => resolve()));
+}

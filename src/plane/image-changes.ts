@@ -1,0 +1,116 @@
+import type { Control } from '../control/control.js';
+import { parseMember } from '../control/members.js';
+import type { Assignment } from '../control/set-up-groups.js';
+import { ERRNO, errnoName, hostErrorText } from '../util/errno.js';
+import { type ErrorRecord, EXIT_FAILED, naming, recordOf, SluiceError } from '../util/errors.js';
+import type { DiskConfig } from './disk.js';
+import type { Flushed } from './last-flush.js';
+import type { LiveImages } from './live-images.js';
+
+/** A change of the images of a mount that is served. Plain data. */
+export type ImageChange =
+  /** The files of the disk are open. Its members move to these groups. */
+  | { kind: 'attach'; disk: DiskConfig; assignments: readonly Assignment[] }
+  /** See `LiveImages.detach`. */
+  | { kind: 'detach'; name: string; force: boolean }
+  /** See `LiveImages.resize`. */
+  | { kind: 'resize'; name: string; size: number | null; hostSize: number };
+
+/** A file that the kernel may know otherwise. */
+export interface StaleFile {
+  name: string;
+  /** Its node; 0: it is gone. */
+  node: number;
+}
+
+/** What has become of a change. Plain data. */
+export interface ImageOutcome {
+  /** Null: all is well. */
+  error: ErrorRecord | null;
+  /** After the change the mount has the image. */
+  isThere: boolean;
+  /** Files in the mount that are gone, or have another size, for the kernel: it may know them otherwise. */
+  stale: readonly StaleFile[];
+}
+
+/** Makes a change. `done` is called once, now or later. */
+export function changeImages(
+  images: LiveImages,
+  control: Control,
+  change: ImageChange,
+  done: (outcome: ImageOutcome) => void,
+): void {
+  try {
+    if (change.kind === 'attach') {
+      attach(images, control, change.disk, change.assignments);
+      done({ error: null, isThere: true, stale: [] });
+    } else if (change.kind === 'detach') detach(images, change.name, change.force, done);
+    else resize(images, change, done);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    done({ error: recordOf(error), isThere: change.kind !== 'attach', stale: [] });
+  }
+}
+
+/** @throws SluiceError naming the option that is at fault; nothing is changed then */
+function attach(
+  images: LiveImages,
+  control: Control,
+  config: DiskConfig,
+  assignments: readonly Assignment[],
+): void {
+  const disk = images.add(config);
+  try {
+    images.showPartitions(disk);
+    for (const { member, group } of assignments) {
+      naming(`--assign ${member}=${group || '/'}`, () =>
+        control.apply(group, { members: [{ member: parseMember(member), remove: false }] }),
+      );
+    }
+  } catch (error) {
+    images.undo(disk);
+    throw error;
+  }
+}
+
+function detach(
+  images: LiveImages,
+  name: string,
+  force: boolean,
+  done: (outcome: ImageOutcome) => void,
+): void {
+  const { path } = images.find(name).disk.config;
+  const stale = images.nodesOf(name).map((node) => ({ name: node.name, node: 0 }));
+  images.detach(name, force, (flushed) => {
+    const isThere = flushed.failed !== 0 && !force;
+    const problem = sentence(path, flushed, isThere);
+    done({ error: problem && recordOf(problem), isThere, stale: isThere ? [] : stale });
+  });
+}
+
+function resize(
+  images: LiveImages,
+  { name, size, hostSize }: Extract<ImageChange, { kind: 'resize' }>,
+  done: (outcome: ImageOutcome) => void,
+): void {
+  const { path, format } = images.find(name).disk.config;
+  const stale = images.nodesOf(name).map((node) => ({ name: node.name, node: node.id }));
+  images.resize(name, size, hostSize, (result) => {
+    const why =
+      result === -ERRNO.EPERM
+        ? `an image of the format ${format} keeps its size`
+        : hostErrorText(-result);
+    const problem = new SluiceError(`${path}: cannot grow: ${why}`, errnoName(result), EXIT_FAILED);
+    done({ error: result < 0 ? recordOf(problem) : null, isThere: true, stale });
+  });
+}
+
+function sentence(path: string, { failed, lost }: Flushed, isThere: boolean): SluiceError | null {
+  const errno = failed || lost;
+  if (errno === 0) return null;
+  const why = hostErrorText(errno);
+  const what = isThere
+    ? `cannot be flushed: ${why}; it stays attached`
+    : `its last writes could not be flushed: ${why}; they may be lost`;
+  return new SluiceError(`${path}: ${what}`, errnoName(errno), EXIT_FAILED);
+}

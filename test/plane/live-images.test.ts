@@ -1,0 +1,265 @@
+import test from 'ava';
+import { Memory } from '../../src/buffers/memory.js';
+import { Dispatcher } from '../../src/fuse/dispatch.js';
+import { type Assembly, assemble } from '../../src/plane/assemble.js';
+import type { DiskConfig } from '../../src/plane/disk.js';
+import type { Flushed } from '../../src/plane/last-flush.js';
+import { FSYNC, ioBody, OPEN, READ, WRITE, writeBody } from './bench.js';
+import { FakeFile, FakeHost, timesAt, writeRequest } from './fake-host.js';
+
+const RELEASE = 18;
+const GETATTR = 3;
+const EIO = 5;
+const EBUSY = 16;
+const ENODEV = 19;
+const ESTALE = 116;
+const SIZE = 64 << 10;
+
+const memory = new Memory();
+
+class Host extends FakeHost {
+  readonly removed: number[] = [];
+  override remove(file?: number): void {
+    this.removed.push(file!);
+  }
+}
+
+/** A mount whose images come and go. The descriptor of an image is its host file. */
+class Mounted {
+  readonly host = new Host(
+    memory,
+    [0, 1, 2].map((n) => new FakeFile(new Uint8Array(SIZE).fill(n), 1)),
+    'plain',
+  );
+  readonly assembly: Assembly;
+  readonly dispatcher: Dispatcher;
+  readonly gone: number[] = [];
+  readonly outcomes: Flushed[] = [];
+  nowNs = 1e9;
+  #unique = 0;
+
+  constructor(disks: DiskConfig[] = [image('web', 0)]) {
+    const config = { disks, groups: [], assignments: [], about: '', depth: 256 };
+    const io = { engine: this.host, memory, inflateCalls: null as never };
+    const gone = (disk: number): void => void this.gone.push(disk);
+    this.assembly = assemble(config, io, { info: () => {}, warn: () => {}, gone });
+    const { plane, tree } = this.assembly;
+    this.dispatcher = new Dispatcher({
+      ...{ memory, disks: plane, tree, wire: this.host, owner: { uid: 0, gid: 0 } },
+      ...{ pageCache: false, initialised: () => {}, trace: null },
+    });
+    plane.connect(this.dispatcher);
+  }
+
+  turn(act: () => void = () => {}): void {
+    const { plane } = this.assembly;
+    plane.beginTurn(this.nowNs);
+    act();
+    plane.endTurn();
+  }
+
+  send(opcode: number, node: number, body: Uint8Array): number {
+    this.#unique += 2;
+    const slot = memory.takeSlot();
+    const bytes = writeRequest(memory, slot, opcode, this.#unique, node, body);
+    this.turn(() => this.dispatcher.received(slot, bytes));
+    return this.#unique;
+  }
+
+  run(): void {
+    while (this.host.pending.length > 0) {
+      const done = this.host.perform(this.host.pending.shift()!);
+      this.turn(() => {
+        if (done.kind === 'replied') this.dispatcher.replied(done.request);
+        else this.assembly.plane.completed(done.request, done.result);
+      });
+    }
+  }
+
+  errorOf(unique: number): number {
+    this.run();
+    return Math.abs(this.host.replies.get(unique)!.error);
+  }
+
+  ask(opcode: number, node: number, body: Uint8Array): number {
+    return this.errorOf(this.send(opcode, node, body));
+  }
+
+  node(name: string): number {
+    return this.assembly.tree.root.children.get(`${name}.raw`)?.id ?? 0;
+  }
+
+  open(name: string): number {
+    const unique = this.send(OPEN, this.node(name), new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0]));
+    this.run();
+    return new DataView(this.host.replies.get(unique)!.payload.buffer).getUint32(0, true);
+  }
+
+  detach(name: string, force = false): void {
+    this.turn(() =>
+      this.assembly.images.detach(name, force, (flushed) => this.outcomes.push(flushed)),
+    );
+  }
+
+  attach(config: DiskConfig): void {
+    this.turn(() => this.assembly.images.showPartitions(this.assembly.images.add(config)));
+  }
+}
+
+function image(name: string, descriptor: number, own: Partial<DiskConfig> = {}): DiskConfig {
+  const times = timesAt(0);
+  const layers = [{ format: 'raw', files: [0], hostSize: SIZE, metadata: null }];
+  const files = [{ descriptor, inMemory: false }];
+  const shape = {
+    alignment: 1,
+    blockDevice: false,
+    growable: false,
+    cacheBytes: 0,
+    methods: [],
+    writing: null,
+  };
+  return {
+    ...{
+      name,
+      path: `/${name}.img`,
+      format: 'raw',
+      image: { files, layers, ...shape },
+      device: descriptor,
+    },
+    ...{
+      start: 0,
+      length: null,
+      readOnly: false,
+      growable: false,
+      mode: 0o600,
+      allocated: 0,
+      times,
+    },
+    ...own,
+  };
+}
+
+test('an image comes and is read; it goes when nothing of it is under way, and is flushed', (t) => {
+  const m = new Mounted([]);
+  m.attach(image('web', 1));
+  const node = m.node('web');
+  t.is(m.ask(WRITE, node, writeBody(0, new Uint8Array(8).fill(7))), 0);
+  const read = m.send(READ, node, ioBody(0, 512));
+  m.detach('web');
+  t.deepEqual(m.outcomes, []);
+  t.is(m.ask(GETATTR, node, new Uint8Array(16)), EBUSY);
+  t.is(m.errorOf(read), 0);
+  t.deepEqual(m.outcomes, [{ failed: 0, lost: 0 }]);
+  t.true(m.host.files[1]!.log.some((line) => line.startsWith('flush')));
+  t.deepEqual(m.host.removed, [1]);
+  t.deepEqual(m.gone, [0]);
+  t.is(m.node('web'), 0);
+  t.is(m.ask(GETATTR, node, new Uint8Array(16)), ESTALE);
+  t.is(m.assembly.plane.requests.count, 0);
+});
+
+test('one that comes later has another node, the number and member of the one that went, and its own bytes', (t) => {
+  const m = new Mounted();
+  const before = m.node('web');
+  m.detach('web');
+  m.run();
+  m.attach(image('web', 2));
+  t.not(m.node('web'), before);
+  t.is(m.assembly.images.wholes[0]!.member, 0);
+  const read = m.send(READ, m.node('web'), ioBody(0, 4));
+  m.run();
+  t.deepEqual([...m.host.replies.get(read)!.payload], [2, 2, 2, 2]);
+  t.is(m.ask(READ, before, ioBody(0, 4)), ENODEV);
+});
+
+test('an image that is open stays', (t) => {
+  const m = new Mounted();
+  m.open('web');
+  t.throws(() => m.detach('web'), { message: 'web.raw is open; close it, or use --force' });
+  t.throws(() => m.detach('wob'), { message: 'wob: there is no such image; images: web' });
+  t.is(m.ask(GETATTR, m.node('web'), new Uint8Array(16)), 0);
+});
+
+test('with force it goes: requests that wait go without limits, later ones and a close get errors', (t) => {
+  const m = new Mounted();
+  const { throttle, images } = m.assembly;
+  const [disk] = images.wholes;
+  const slow = throttle.createGroup('slow');
+  throttle.setLimits(slow, { iops: 0.001 }, m.nowNs);
+  throttle.moveMember(disk!.member, slow, m.nowNs);
+  const handle = m.open('web');
+  const node = m.node('web');
+  const writes = [1, 2, 3].map((n) =>
+    m.send(WRITE, node, writeBody(n * 512, new Uint8Array(512).fill(9))),
+  );
+  m.run();
+  t.is(throttle.groupStats(slow).queued, 3);
+  m.detach('web', true);
+  t.deepEqual(
+    writes.map((one) => m.errorOf(one)),
+    [0, 0, 0],
+  );
+  t.deepEqual(m.outcomes, [{ failed: 0, lost: 0 }]);
+  t.is(m.host.files[0]!.content[3 * 512], 9);
+  t.is(throttle.groupStats(slow).queued, 0);
+  t.is(slow.members.size, 0);
+  t.is(m.ask(FSYNC, node, new Uint8Array(16)), ESTALE);
+  const close = new Uint8Array(24);
+  close[0] = handle;
+  t.is(m.ask(RELEASE, node, close), 0);
+  t.is(m.assembly.plane.requests.count, 0);
+  t.is(memory.freeSlots, memory.slots);
+});
+
+test('an image whose last flush fails stays and serves on; with force it goes all the same', (t) => {
+  const m = new Mounted();
+  const node = m.node('web');
+  t.is(m.ask(WRITE, node, writeBody(0, new Uint8Array(8))), 0);
+  m.host.fault = (op) => (op.kind === 'flush' ? -EIO : null);
+  m.detach('web');
+  m.run();
+  t.deepEqual(m.outcomes.splice(0), [{ failed: EIO, lost: EIO }]);
+  t.is(m.node('web'), node);
+  t.is(m.ask(READ, node, ioBody(0, 4)), 0);
+  m.detach('web', true);
+  m.run();
+  t.deepEqual(m.outcomes, [{ failed: EIO, lost: EIO }]);
+  t.is(m.node('web'), 0);
+});
+
+test('a name can be had once, and one that is being detached is still had', (t) => {
+  const m = new Mounted();
+  const taken = {
+    message:
+      '/web.img: the name "web" is taken by /web.img; give one of them another name with NAME=IMAGE',
+  };
+  t.throws(() => m.attach(image('web', 1)), taken);
+  m.send(READ, m.node('web'), ioBody(0, 512));
+  m.detach('web');
+  t.throws(() => m.attach(image('web', 1)), taken);
+  t.throws(() => m.detach('web'), { message: 'web is being detached' });
+  m.run();
+  m.attach(image('web', 1));
+});
+
+test('a thousand come and go on changing devices, and leave no number, member or place behind', (t) => {
+  const m = new Mounted();
+  for (let n = 0; n < 1000; n++) {
+    m.attach(image(`i${n}`, 1, { device: 100 + (n % 7) }));
+    m.attach(image(`j${n}`, 2, { device: 200 + (n % 5) }));
+    m.ask(READ, m.node(`i${n}`), ioBody(0, 512));
+    for (const name of [`i${n}`, `j${n}`]) m.detach(name);
+    m.run();
+  }
+  const { images, throttle, plane } = m.assembly;
+  t.deepEqual(
+    images.wholes.map(({ config }) => config.name),
+    ['web'],
+  );
+  t.is(throttle.root.members.size, 1);
+  t.is(throttle.createMember('next'), 1);
+  t.is(plane.requests.count, 0);
+  t.is(Math.max(...m.gone), 2);
+  t.is(memory.freeSlots, memory.slots);
+  t.is(throttle.groupStats(throttle.root).rios, 1000);
+});
