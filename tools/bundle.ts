@@ -23,6 +23,8 @@ const PROGRAMS = [
   'server/control-reader',
   'server/control-writer',
   'server/inflate-worker',
+  'server/open-worker',
+  'server/order-writer',
   'loop/worker',
   'host/transfer-worker',
   'host/nbd-connect-worker',

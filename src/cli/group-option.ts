@@ -64,7 +64,7 @@ export function checkAssignments(
     const what = `--assign ${member}=${group || '/'}`;
     const name = parseMember(member);
     if (name.kind === 'image' && !isNamed(name.name, images, hasPartitions)) {
-      const known = images.join(', ');
+      const known = images.join(', ') || 'none';
       throw refuse(`${what}: no image is named "${name.name}"; images: ${known}`);
     }
     if (group !== '' && !groups.includes(group)) {

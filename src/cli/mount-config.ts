@@ -31,18 +31,36 @@ const NBD_TIMEOUT_MAX = 86_400;
 const METADATA_CACHE_MIN = 1 << 20;
 const METADATA_CACHE_MAX = 2 ** 30;
 
-function parseMetadataCache(text = String(METADATA_CACHE_BYTES)): number {
+/** Bytes of `--metadata-cache`. Throws ERANGE, exit code 2. */
+export function parseMetadataCache(text = String(METADATA_CACHE_BYTES)): number {
   const bytes = parseSize(text);
   if (bytes >= METADATA_CACHE_MIN && bytes <= METADATA_CACHE_MAX) return bytes;
   throw refuse(`--metadata-cache ${text}: expected a size from 1M to 1G`, 'ERANGE');
 }
 
-/** Splits `[NAME=]IMAGE... MOUNTPOINT`. */
-function splitPaths(paths: readonly string[]): { images: string[]; mountpoint: string } {
+/** Options that are about images which the command line names. */
+const OF_IMAGES = [
+  'format',
+  'snapshot',
+  'data-file',
+  'backing-file',
+  'overlay',
+  'passthrough',
+] as const;
+
+/** Splits `[NAME=]IMAGE... MOUNTPOINT`, or takes `--empty MOUNTPOINT`. */
+function splitPaths(args: MountArguments): { images: string[]; mountpoint: string } {
+  const { paths, empty = false } = args;
   const mountpoint = paths.at(-1);
+  if (empty && mountpoint !== undefined) {
+    if (paths.length > 1) throw refuse(`--empty: there is an image, ${paths[0]}; leave one out`);
+    const given = OF_IMAGES.find((option) => args[option] !== undefined);
+    if (given === undefined) return { images: [], mountpoint };
+    throw refuse(`--empty: --${given} is about an image; give it to sluice attach`);
+  }
   if (mountpoint === undefined || paths.length < 2) {
     const example = 'sluice mount disk.img /mnt/s';
-    throw refuse(`name at least one image and, last, the mount point: ${example}`);
+    throw refuse(`name at least one image, or --empty, and, last, the mount point: ${example}`);
   }
   return { images: paths.slice(0, -1), mountpoint };
 }
@@ -63,7 +81,7 @@ function parseImages(texts: readonly string[], args: MountArguments, directory: 
  * @throws SluiceError EINVAL and others, exit code 2
  */
 export function buildMountConfig(args: MountArguments, directory: string): MountConfig {
-  const paths = splitPaths(args.paths);
+  const paths = splitPaths(args);
   const images = parseImages(paths.images, args, directory);
   const groups = (args.group ?? []).map(parseGroupOption);
   checkGroups(groups);
@@ -83,6 +101,7 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
     images,
     groups,
     assignments,
+    untrusted: args.untrusted ?? false,
     readOnly: (args['read-only'] ?? false) || (fstab.flags & MS_RDONLY) !== 0,
     growable,
     passthrough: [...new Set(args.passthrough)],

@@ -3,12 +3,8 @@ import type { Declaration, Given } from './declaration.js';
 import { IMAGE_OPTIONS } from './image-commands.js';
 import { SECTOR_OPTION } from './option-values.js';
 
-const MOUNT_OPTIONS = {
-  group: {
-    type: 'string',
-    describe: 'PATH[:KEY=VALUE,...]: make a group, with limits, weight...',
-    repeatable: true,
-  },
+/** Options of an image, whenever it comes. */
+export const ATTACH_OPTIONS = {
   assign: {
     type: 'string',
     describe: 'MEMBER=PATH: charge an image, or uid:, gid:, pid:, cgroup:, to a group',
@@ -30,13 +26,23 @@ const MOUNT_OPTIONS = {
   },
   ...SECTOR_OPTION,
   growable: { type: 'boolean', describe: 'let writes past the end and truncate change the size' },
-  cache: {
-    type: 'string',
-    describe: 'none, or page: keep the kernel page cache (default none)',
-  },
   direct: {
     type: 'boolean',
     describe: 'use O_DIRECT where the host file allows it (default); --no-direct: never',
+  },
+} as const;
+
+const MOUNT_OPTIONS = {
+  group: {
+    type: 'string',
+    describe: 'PATH[:KEY=VALUE,...]: make a group, with limits, weight...',
+    repeatable: true,
+  },
+  ...ATTACH_OPTIONS,
+  empty: { type: 'boolean', describe: 'no image yet: they come by sluice attach' },
+  cache: {
+    type: 'string',
+    describe: 'none, or page: keep the kernel page cache (default none)',
   },
   'nbd-timeout': {
     type: 'string',

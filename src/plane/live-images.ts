@@ -1,3 +1,4 @@
+import { hasExports } from '../host/host-engines.js';
 import type { DriverIo } from '../image/driver.js';
 import { SECTOR_BYTES } from '../image/extent.js';
 import { makeDriver } from '../image/make-driver.js';
@@ -118,10 +119,15 @@ export class LiveImages {
    * @param force Although files of it are open: who has them open gets errors, and requests that wait in
    *   groups go on without limits.
    * @throws SluiceError ENOENT, exit code 2: there is no such image. EBUSY, exit code 1: a file of it is open.
+   *   EOPNOTSUPP, exit code 1: an export of an NBD server.
    */
   detach(name: string, force: boolean, detached: Detached): void {
     const shown = this.find(name);
     const { disk } = shown;
+    if (hasExports([disk.config.image])) {
+      const what = 'is an export of an NBD server, which stays as long as the mount';
+      throw new SluiceError(`${name} ${what}`, 'EOPNOTSUPP', EXIT_FAILED);
+    }
     const other = this.wholes.find((one) => one !== disk && one.image === disk.image);
     if (other !== undefined) throw busy(`${other.config.name} shows a part of the same image`);
     const open = this.#disksOf(shown).find(({ opens }) => opens > 0);

@@ -8,15 +8,27 @@ import type { ImageConfig, MountConfig } from './config.js';
 /** The part of a mount's configuration that its images are looked at for. */
 type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable' | 'passthrough' | 'logFile'>;
 
+/** An image that is open; see `HostFile.identity`. */
+export interface MountedImage {
+  identity: string;
+  name: string;
+  path: string;
+}
+
 /**
- * Looks at every image before a daemon is started. Opening them is the daemon's business.
+ * Looks at every image before it is opened.
  *
+ * @param mounted Images that the mount has already.
  * @param warn Called with sentences about images that somebody else writes.
  * @throws SluiceError exit code 1 for a file that cannot be reached, 2 for one image given twice, 3
  *   for a file that is no image
  */
-export function checkImages(config: Checked, warn: (text: string) => void): void {
-  const seen = new Map<string, string>();
+export function checkImages(
+  config: Checked,
+  warn: (text: string) => void,
+  mounted: readonly MountedImage[] = [],
+): void {
+  const seen = new Map(mounted.map(({ identity, path }) => [identity, path]));
   const chains: OpenLayer[][] = [];
   for (const image of config.images) {
     const { path } = image;
@@ -25,7 +37,9 @@ export function checkImages(config: Checked, warn: (text: string) => void): void
     const key = layers[0]!.file.identity;
     const other = seen.get(key);
     if (other !== undefined) {
-      const what = other === path ? 'given twice' : `the same image as ${other}`;
+      const isMounted = mounted.some(({ identity }) => identity === key);
+      const twice = isMounted ? 'mounted here already' : 'given twice';
+      const what = other === path ? twice : `the same image as ${other}`;
       const message = `${path}: ${what}; an image can be mounted once`;
       throw new SluiceError(message, 'EBUSY', EXIT_USAGE);
     }

@@ -25,6 +25,8 @@ export interface MountConfig extends GroupsConfig {
   /** Absolute path of an existing directory. */
   mountpoint: string;
   images: ImageConfig[];
+  /** No image may name files that the command line does not; also for images that come later. */
+  untrusted: boolean;
   readOnly: boolean;
   growable: boolean;
   /** Names of the images whose files the kernel reads and writes by itself. */

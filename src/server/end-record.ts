@@ -1,4 +1,5 @@
 import { fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { MFD_CLOEXEC } from '../sys/constants.js';
 import { memfdCreate } from '../sys/libc.js';
 import {
   type ErrorRecord,
@@ -7,8 +8,6 @@ import {
   recordOf,
   SluiceError,
 } from '../util/errors.js';
-
-const MFD_CLOEXEC = 1;
 
 /** How a daemon ended: `null` when everything is on disk, else the error that its mount ended with. */
 type End = ErrorRecord | null;

@@ -21,23 +21,29 @@ type Answer = (cluster: Uint8Array | null) => void;
 export class InflateThread {
   /** Resolves when the thread runs, if there is one. */
   readonly ready: Promise<void>;
-  readonly #worker: Worker | null;
+  #worker: Worker | null = null;
   /** In the order of the jobs, which is that of the answers. */
   readonly #waiting: Answer[] = [];
   #failed = false;
 
   constructor(disks: readonly DiskConfig[]) {
-    this.#worker = disks.some(mayHaveZstd) ? this.#start() : null;
-    this.ready = new Promise((resolve) => {
-      if (this.#worker === null) resolve();
+    this.ready = this.expect(disks);
+  }
+
+  /** Disks come: starts the thread if one of them needs it. Resolves when it runs. */
+  expect(disks: readonly DiskConfig[]): Promise<void> {
+    if (this.#worker !== null || !disks.some(mayHaveZstd)) return Promise.resolve();
+    const worker = this.#start();
+    this.#worker = worker;
+    return new Promise((resolve) => {
       // The first message says that it has loaded its modules; `online` comes before that.
-      this.#worker?.once('message', () => {
-        this.#worker!.on('message', (cluster) => this.#waiting.shift()!(cluster));
+      worker.once('message', () => {
+        worker.on('message', (cluster) => this.#waiting.shift()!(cluster));
         // It must not keep the process alive when the mount is gone. A new listener undoes an earlier unref.
-        this.#worker!.unref();
+        worker.unref();
         resolve();
       });
-      this.#worker?.once('error', () => resolve());
+      worker.once('error', () => resolve());
     });
   }
 

@@ -1,4 +1,5 @@
 import type { FuseMount } from '../fuse/mount.js';
+import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import { formatReport } from '../tree/reports.js';
 import type { Log } from './log.js';
@@ -27,6 +28,11 @@ export class MountSession {
     this.#files = files;
     this.#log = log;
     this.notice = notice;
+  }
+
+  /** The images that it has now. */
+  get images(): readonly Pick<DiskConfig, 'name' | 'path'>[] {
+    return this.#files.disks;
   }
 
   /** Writes the figures of all groups to the log. */

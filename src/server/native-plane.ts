@@ -14,9 +14,10 @@ import { ThreadPoolEngine } from '../host/thread-pool.js';
 import { type TransferEvents, TransferThread } from '../host/transfer-thread.js';
 import { type InflateCall, InflateCalls } from '../image/inflate-calls.js';
 import { PoolLoop } from '../loop/pool-loop.js';
-import { assemble } from '../plane/assemble.js';
+import { type Assembly, assemble } from '../plane/assemble.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { Ending } from '../plane/ending.js';
+import { changeImages, type ImageChange, type ImageOutcome } from '../plane/image-changes.js';
 import type { PlaneEvent } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
 import { close } from '../sys/libc.js';
@@ -25,7 +26,7 @@ import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
 import type { Log } from './log.js';
 import { NbdReconnect } from './nbd-reconnect.js';
-import type { PlaneRunner } from './plane-thread.js';
+import { notYet, type PlaneRunner } from './plane-thread.js';
 
 /**
  * A reply goes by libfuse's thread, the caller, libfuse's thread and this one before the next transfer
@@ -40,6 +41,9 @@ const REPLIES_MS = 2000;
 /** A data plane on the main thread: fuse-native in front, the thread pool behind. */
 export class NativePlane implements PlaneRunner {
   readonly figures = new FigureReader();
+  obey = notYet;
+
+  readonly #assembly: Assembly;
 
   readonly #memory = new Memory();
   readonly #session: NativeSession;
@@ -73,7 +77,8 @@ export class NativePlane implements PlaneRunner {
     };
     const files = disks.flatMap(({ image }) => image.files);
     const isAnyInMemory = files.some(({ inMemory }) => inMemory);
-    const transfers = isAnyInMemory ? this.#startTransfers(mount.pollUs) : null;
+    const transfers =
+      isAnyInMemory || disks.length === 0 ? this.#startTransfers(mount.pollUs) : null;
     this.#transfers = transfers;
     // A thread that does not start tells of it by `failed`.
     this.#ready = Promise.allSettled([this.#inflater.ready, transfers?.ready]);
@@ -90,7 +95,9 @@ export class NativePlane implements PlaneRunner {
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
     const warn = (text: string): void => log.warn(text);
     const figures = (news: News): void => this.figures.take(news);
-    const { plane, tree } = assemble(config, io, { info, warn, figures });
+    const order = (request: number, text: string): void => void this.#order(request, text);
+    this.#assembly = assemble(config, io, { info, warn, figures, order });
+    const { plane, tree } = this.#assembly;
     this.#plane = plane;
     this.#session = new NativeSession({
       memory: this.#memory,
@@ -152,6 +159,21 @@ export class NativePlane implements PlaneRunner {
     void this.#ready.then(() => this.#tell({ kind: 'ready' }));
     const gone = (): void => this.#tell({ kind: 'disconnected' });
     this.#watch = new ConnectionWatch(this.#mount!.watched, gone);
+  }
+
+  change(change: ImageChange): Promise<ImageOutcome> {
+    const { images, control } = this.#assembly;
+    if (change.kind === 'attach') this.#inflater.expect([change.disk]);
+    return new Promise((resolve) => {
+      this.#loop.wake();
+      changeImages(images, control, change, resolve);
+    });
+  }
+
+  async #order(request: number, text: string): Promise<void> {
+    const answer = await this.obey(text);
+    this.#loop.wake();
+    this.#assembly.orders.answered(request, answer);
   }
 
   release(): void {

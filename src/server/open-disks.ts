@@ -12,46 +12,44 @@ import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { checkPassable } from './check-images.js';
 import type { DiskOptions, ImageConfig } from './config.js';
 import type { Log } from './log.js';
+import { type OpenImage, OpenImages } from './open-images.js';
 
-/** The disks of a mount, open and locked. */
-export interface OpenDisks {
-  disks: DiskConfig[];
-  /** Gives the locks up. Call it where no request is under way. */
-  unlock(): void;
-  /** Closes everything. The locks end with the last request that is under way. */
-  close(): void;
-}
+/** The images of a mount, as far as its end needs them. */
+export type OpenDisks = Pick<OpenImages, 'disks' | 'unlock' | 'close'>;
 
 /**
- * Opens and locks all images of a mount, with their backing files.
+ * Opens and locks images of a mount, with their backing files.
  *
+ * @param others Images that the mount has already; null: it is being made.
  * @throws SluiceError naming the file. Nothing stays open then.
  */
-export async function openDisks(config: DiskOptions, log: Log): Promise<OpenDisks> {
+export async function openDisks(
+  config: DiskOptions,
+  log: Log,
+  others: readonly DiskName[] | null = null,
+): Promise<OpenImages> {
   const chains: OpenChain[] = [];
-  const close = (): void => {
-    for (const chain of chains) chain.close();
-  };
-  const locked: HostFile[] = [];
-  const unlock = (): void => {
-    for (const file of locked) file.unlock();
-  };
-  const disks: DiskConfig[] = [];
+  const images: OpenImage[] = [];
   try {
     for (const image of config.images) {
-      disks.push(await openDisk(image, config, log, chains, locked));
+      images.push(await openDisk(image, config, log, chains, others !== null));
     }
-    checkPartitionNames(disks);
+    checkPartitionNames(
+      images.map(({ disk }) => disk),
+      others ?? [],
+    );
   } catch (error) {
-    close();
+    for (const chain of chains) chain.close();
     throw error;
   }
-  return { disks, unlock, close };
+  return new OpenImages(images);
 }
 
+type DiskName = Pick<DiskConfig, 'name' | 'path'>;
+
 /** Refuses an image that has the name of a partition of another one. */
-function checkPartitionNames(disks: readonly DiskConfig[]): void {
-  const names = new Map(disks.map((disk) => [disk.name, disk]));
+function checkPartitionNames(disks: readonly DiskConfig[], others: readonly DiskName[]): void {
+  const names = new Map([...others, ...disks].map((disk) => [disk.name, disk]));
   for (const { name, path, partitions } of disks) {
     const found = partitions?.table?.partitions ?? [];
     for (const partition of found) {
@@ -83,14 +81,13 @@ async function openDisk(
   config: DiskOptions,
   log: Log,
   chains: OpenChain[],
-  locked: HostFile[],
-): Promise<DiskConfig> {
+  isLate: boolean,
+): Promise<OpenImage> {
   const { readOnly } = config;
   // Its descriptors stay open as long as the mount: they hold the locks.
   const chain = openChain(image.path, image, (file, isTop) => {
     const isWritten = isTop && !readOnly;
     file.lock(isWritten);
-    locked.push(file);
     if (!isWritten) warnOfUse(file, log);
   });
   chains.push(chain);
@@ -106,6 +103,8 @@ async function openDisk(
   // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
+  const exported = files.find(({ waiting }) => waiting !== undefined);
+  if (isLate && exported !== undefined) throw lateExport(exported.path);
   // A write of the kernel by itself would go unnoticed: neither table nor locks would be right.
   const partitions = isPassed ? undefined : await readPartitions(chain, config, log);
   const served = files.map((file): ServedFile => {
@@ -117,7 +116,7 @@ async function openDisk(
   const backing = isPassed ? top.file.serveKernel() : undefined;
   for (const file of files) file.checkName();
   const first = served[0]!;
-  return {
+  const disk: DiskConfig = {
     name: image.name,
     path: image.path,
     format: top.format,
@@ -144,6 +143,18 @@ async function openDisk(
     allocated: first.allocated,
     times: first.times,
   };
+  return {
+    disk,
+    identity: top.file.identity,
+    descriptors: files.flatMap((file) => file.descriptors),
+    locked: files.flatMap((file) => file.unlockable),
+  };
+}
+
+/** The data plane has the code for exports from the start or not at all. */
+function lateExport(path: string): SluiceError {
+  const what = 'an export of an NBD server is mounted from the start or not at all';
+  return new SluiceError(`${path}: ${what}`, 'EOPNOTSUPP', EXIT_USAGE);
 }
 
 /** @throws SluiceError exit code 3 for an image that can only be read */

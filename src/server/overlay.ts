@@ -5,8 +5,10 @@ import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
 
 /** A mount's configuration with the overlay in the place of the image. */
-export interface Overlaid {
-  config: MountConfig;
+export interface Overlaid<Config> {
+  config: Config;
+  /** The overlay was made. */
+  isNew: boolean;
   /** Takes an overlay away that was made for a mount which then came to nothing. */
   discard(): void;
 }
@@ -16,9 +18,12 @@ export interface Overlaid {
  *
  * @throws SluiceError exit code 2 for more than one image, 3 for an overlay of another image
  */
-export function addOverlay(config: MountConfig, overlay: string | null): Overlaid {
+export function addOverlay<Config extends Pick<MountConfig, 'images'>>(
+  config: Config,
+  overlay: string | null,
+): Overlaid<Config> {
   const [image, ...others] = config.images;
-  if (overlay === null || image === undefined) return { config, discard: () => {} };
+  if (overlay === null || image === undefined) return { config, isNew: false, discard: () => {} };
   if (others.length > 0) {
     const message = '--overlay: takes one image; mount the others elsewhere';
     throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
@@ -30,7 +35,7 @@ export function addOverlay(config: MountConfig, overlay: string | null): Overlai
   const discard = (): void => {
     if (isNew) rmSync(overlay, { force: true });
   };
-  return { config: { ...config, images: [over] }, discard };
+  return { config: { ...config, images: [over] }, isNew, discard };
 }
 
 /**

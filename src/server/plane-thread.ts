@@ -6,14 +6,18 @@ import { makeSlowCall, type SlowCall } from '../host/uring-engine.js';
 import { inflate } from '../image/inflate.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
+import type { ImageChange, ImageOutcome } from '../plane/image-changes.js';
 import type { FromPlane, PlaneConfig, PlaneEvent, ToPlane } from '../plane/messages.js';
+import type { OrderAnswer } from '../plane/orders.js';
 import { EFD_CLOEXEC } from '../sys/constants.js';
 import { close, eventfd } from '../sys/libc.js';
 import { assert } from '../util/assert.js';
+import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
 import { NbdReconnect } from './nbd-reconnect.js';
+import { answerOf } from './order-answer.js';
 
 /** Added to the eventfd to wake the thread. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
@@ -33,6 +37,15 @@ export interface PlaneRunner {
   flush(): void;
   /** Ends it wherever it is. */
   terminate(): Promise<void>;
+  /** Changes the images. Does not reject; a data plane that ends meanwhile leaves it open. */
+  change(change: ImageChange): Promise<ImageOutcome>;
+  /** Called with each order about images that somebody has written, once this is set. */
+  obey: (text: string) => Promise<OrderAnswer>;
+}
+
+/** Nobody obeys orders yet. */
+export async function notYet(_text: string): Promise<OrderAnswer> {
+  return answerOf(new SluiceError('the mount is not ready', 'EAGAIN', EXIT_FAILED));
 }
 
 /** The data plane's thread. It loads its program (0.15 s) while images are opened, and then waits. */
@@ -58,7 +71,10 @@ export class PlaneWorker {
 /** The data plane's thread, seen from the control plane. */
 export class PlaneThread implements PlaneRunner {
   readonly figures = new FigureReader();
+  obey = notYet;
 
+  readonly #changes = new Map<number, (outcome: ImageOutcome) => void>();
+  #lastChange = 0;
   readonly #tell: (event: PlaneEvent) => void;
   readonly #log: Log;
   readonly #reconnect: NbdReconnect;
@@ -140,10 +156,29 @@ export class PlaneThread implements PlaneRunner {
     else if (message.kind === 'call') void this.#call(message);
     else if (message.kind === 'inflate') void this.#inflate(message);
     else if (message.kind === 'nbd-lost') this.#reconnect.lost(message.export, message.why);
+    else if (message.kind === 'order') void this.#order(message.request, message.text);
+    else if (message.kind === 'changed') this.#changed(message.id, message.outcome);
     else {
       if (LAST_WORDS.has(message.kind)) this.#running = false;
       this.#tell(message);
     }
+  }
+
+  change(change: ImageChange): Promise<ImageOutcome> {
+    const id = ++this.#lastChange;
+    return new Promise((resolve) => {
+      this.#changes.set(id, resolve);
+      this.#send({ kind: 'change', id, change });
+    });
+  }
+
+  #changed(id: number, outcome: ImageOutcome): void {
+    this.#changes.get(id)!(outcome);
+    this.#changes.delete(id);
+  }
+
+  async #order(request: number, text: string): Promise<void> {
+    this.#send({ kind: 'ordered', request, answer: await this.obey(text) });
   }
 
   #died(message: string): void {
@@ -176,13 +211,15 @@ export class PlaneThread implements PlaneRunner {
 /**
  * The lines of `.groups/daemon`.
  * @param endPath Where the daemon says how it ended; see end-record.ts.
+ * @param keyPath Where its key is; see order-key.ts.
  */
-export function aboutDaemon(transport: string, endPath: string): string {
+export function aboutDaemon(transport: string, endPath: string, keyPath: string): string {
   const lines = [
     `pid ${process.pid}`,
     `version ${readVersion()}`,
     `transport ${transport}`,
     `end ${endPath}`,
+    `key ${keyPath}`,
   ];
   return `${lines.join('\n')}\n`;
 }

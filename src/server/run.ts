@@ -15,6 +15,8 @@ export interface Start {
   readonly endPath: string;
   /** The mount is to end already: the start need not go on. */
   isUnwanted(): boolean;
+  /** The files can be used, and no end has been asked for. */
+  isServing(): boolean;
   readonly tell: (event: Event) => void;
   /** Mount and data plane are there. From here on the life cycle ends them. */
   mounted(session: Session): void;
@@ -95,6 +97,7 @@ class Daemon {
     serve(this.#config, this.#log, {
       endPath: this.#record.path,
       isUnwanted: () => this.#lifecycle.state !== 'starting',
+      isServing: () => this.#lifecycle.state === 'serving',
       tell,
       mounted: (session) => {
         this.#session = session;
@@ -130,8 +133,8 @@ class Daemon {
   }
 
   #announce(): void {
-    const { images } = this.#config;
-    this.#log.info(`mounted ${images.map((image) => image.path).join(', ')}`);
+    const paths = this.#config.images.map((image) => image.path);
+    this.#log.info(`mounted ${paths.join(', ') || 'no image yet'}`);
     this.#onReady(this.#session!);
   }
 
@@ -141,7 +144,10 @@ class Daemon {
   }
 
   #conclude(): unknown {
-    const { error, errors, info, record } = conclude(this.#lifecycle.end, this.#config.images);
+    const { error, errors, info, record } = conclude(
+      this.#lifecycle.end,
+      this.#session?.images ?? this.#config.images,
+    );
     for (const text of errors) this.#log.error(text);
     if (info !== null) this.#log.info(info);
     if (record !== undefined) this.#record.write(record);

@@ -3,15 +3,20 @@ import type { FigureReader } from '../control/figures.js';
 import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { MountRequest } from '../fuse/mount-options.js';
+import { attributesChanged, entryGone } from '../fuse/notify.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
+import { ImageOrders } from './image-orders.js';
 import type { Log } from './log.js';
 import type { MetricsServer } from './metrics.js';
 import { MountSession } from './mount-session.js';
-import { type OpenDisks, openDisks } from './open-disks.js';
-import { aboutDaemon, PlaneThread, PlaneWorker } from './plane-thread.js';
+import { openDisks } from './open-disks.js';
+import type { OpenImages } from './open-images.js';
+import { OpenThread } from './open-thread.js';
+import { OrderKey } from './order-key.js';
+import { aboutDaemon, type PlaneRunner, PlaneThread, PlaneWorker } from './plane-thread.js';
 import type { Serve, Start } from './run.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
 
@@ -25,9 +30,10 @@ export const serve: Serve = async (config, log, start) => {
     if (transport.kind === 'fuse-native') refusePassthrough(config);
     log.info(transportLine(transport));
     const worker = transport.kind === 'uring' ? new PlaneWorker() : null;
-    let opened: OpenDisks | null = null;
+    let opened: OpenImages | null = null;
     try {
-      opened = closingToo(await openDisks(config, log), metrics);
+      opened = await openDisks(config, log);
+      opened.closing = () => metrics?.close();
       if (start.isUnwanted()) throw interrupted();
       await startSession(config, transport, worker, opened, metrics, start, log);
     } catch (error) {
@@ -48,27 +54,19 @@ async function listenForMetrics({ metrics }: MountConfig): Promise<MetricsServer
   return MetricsServer.listen(metrics);
 }
 
-/** Metrics end when the files are closed. */
-function closingToo(opened: OpenDisks, metrics: MetricsServer | null): OpenDisks {
-  const close = (): void => {
-    metrics?.close();
-    opened.close();
-  };
-  return { ...opened, close };
-}
-
 function showMetrics(
   metrics: MetricsServer | null,
   figures: FigureReader,
   transport: string,
-  { disks }: OpenDisks,
+  opened: OpenImages,
 ): void {
   if (metrics === null) return;
-  const images = disks.map(({ name, path, format, readOnly, backing }) => {
-    return { name, path, format, readOnly, passthrough: backing !== undefined };
-  });
+  const images = () =>
+    opened.disks.map(({ name, path, format, readOnly, backing }) => {
+      return { name, path, format, readOnly, passthrough: backing !== undefined };
+    });
   const about = { version: readVersion(), transport, startTime: performance.timeOrigin / 1000 };
-  metrics.observe = () => ({ ...about, images, groups: [...figures.observations()] });
+  metrics.observe = () => ({ ...about, images: images(), groups: [...figures.observations()] });
 }
 
 function refusePassthrough({ passthrough: [name] }: MountConfig): void {
@@ -81,17 +79,29 @@ async function startSession(
   config: MountConfig,
   transport: Transport,
   worker: PlaneWorker | null,
-  opened: OpenDisks,
+  opened: OpenImages,
   metrics: MetricsServer | null,
-  { endPath, tell, mounted }: Start,
+  { endPath, tell, mounted, isServing }: Start,
   log: Log,
 ): Promise<void> {
   const request = mountRequest(config);
-  const about = aboutDaemon(transport.kind, endPath);
+  const key = new OrderKey();
+  const about = aboutDaemon(transport.kind, endPath, key.path);
+  const obey = (plane: PlaneRunner, device: number, keepsOpen: boolean): void => {
+    const orders = new ImageOrders({
+      ...{ config, images: opened, opener: new OpenThread(log), key, log, isServing, keepsOpen },
+      change: (change) => plane.change(change),
+      // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
+      notify: ({ name, node }) =>
+        node === 0 || keepsOpen ? entryGone(device, name) : attributesChanged(device, node),
+    });
+    plane.obey = orders.take;
+  };
   if (transport.kind === 'uring') {
     const mount = await mountFuse(request);
     const plane = new PlaneThread(worker!, config, opened.disks, mount.fd, about, log, tell);
     showMetrics(metrics, plane.figures, transport.kind, opened);
+    obey(plane, mount.fd, false);
     mounted(new MountSession(mount, plane, opened, log));
     return;
   }
@@ -99,6 +109,7 @@ async function startSession(
   const { NativePlane } = await import('./native-plane.js');
   const plane = new NativePlane(config, opened.disks, about, log, tell);
   const mount = await plane.mount(request, transport.native);
+  obey(plane, mount.watched, true);
   showMetrics(metrics, plane.figures, transport.kind, opened);
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, notice));
@@ -122,6 +133,6 @@ const SOURCE_BYTES_MAX = 255;
 /** The source in the mount table: the first image, and the number of others. */
 export function mountSource(paths: readonly string[]): string {
   const more = paths.length > 1 ? `+${paths.length - 1}` : '';
-  const source = `${paths[0]}${more}`;
+  const source = `${paths[0] ?? 'sluice'}${more}`;
   return Buffer.byteLength(source) > SOURCE_BYTES_MAX ? `sluice${more}` : source;
 }

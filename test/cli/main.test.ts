@@ -43,7 +43,7 @@ const REFUSED: [string, number, string][] = [
   [
     '--no-verbose',
     2,
-    'name a command: mount, umount, info, map, stat, set, partitions, doctor; see sluice --help',
+    'name a command: mount, umount, info, map, stat, set, partitions, list, attach, detach, resize, doctor; see sluice --help',
   ],
   ['nonsense', 2, 'nonsense: unknown command; see sluice --help'],
   ['help nonsense', 2, 'nonsense: unknown command; see sluice --help'],
@@ -53,7 +53,7 @@ const REFUSED: [string, number, string][] = [
   [
     'mount disk.img',
     2,
-    'mount: name at least one image and, last, the mount point: sluice mount disk.img /mnt/s',
+    'mount: name at least one image, or --empty, and, last, the mount point: sluice mount disk.img /mnt/s',
   ],
   ['mount disk.img mnt --bogus', 2, 'mount: --bogus: unknown option; see sluice mount --help'],
   [

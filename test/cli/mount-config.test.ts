@@ -42,6 +42,7 @@ test('an image and a mount point get the documented defaults', (t) => {
     cache: 'none',
     depth: 'auto',
     transport: 'auto',
+    untrusted: false,
     pollUs: 50,
     allowOther: false,
     owner: null,
@@ -127,6 +128,7 @@ test('every option reaches the configuration', (t) => {
     cache: 'page',
     depth: 32,
     transport: 'uring',
+    untrusted: true,
     pollUs: 0,
     allowOther: true,
     owner: { uid: 1000, gid: 100 },
@@ -141,7 +143,7 @@ test('every option reaches the configuration', (t) => {
 
 test('without an image or a mount point the order is told', (t) => {
   const message =
-    'name at least one image and, last, the mount point: sluice mount disk.img /mnt/s';
+    'name at least one image, or --empty, and, last, the mount point: sluice mount disk.img /mnt/s';
   refuses(t, () => build({}, []), message);
   refuses(t, () => build({}, ['disk.img']), message);
 });
@@ -264,4 +266,21 @@ test('metrics are at a port of the loopback address if no other is given', (t) =
       message: `--metrics ${text}: expected [HOST:]PORT such as 127.0.0.1:9464`,
     });
   }
+});
+
+test('a mount without an image', (t) => {
+  t.deepEqual(
+    buildMountConfig({ paths: ['mnt'], empty: true, untrusted: true }, '/home/me').images,
+    [],
+  );
+  const refused = (own: object, message: string): void => {
+    t.throws(() => buildMountConfig({ paths: ['mnt'], empty: true, ...own }, '/'), { message });
+  };
+  refused({ paths: ['a.img', 'mnt'] }, '--empty: there is an image, a.img; leave one out');
+  refused({ format: 'raw' }, '--empty: --format is about an image; give it to sluice attach');
+  refused(
+    { passthrough: ['a'] },
+    '--empty: --passthrough is about an image; give it to sluice attach',
+  );
+  refused({ assign: ['a=/'] }, '--assign a=/: no image is named "a"; images: none');
 });

@@ -2,6 +2,7 @@ import test from 'ava';
 import { FigureReader } from '../../src/control/figures.js';
 import type { Event } from '../../src/server/lifecycle.js';
 import type { Log } from '../../src/server/log.js';
+import { notYet } from '../../src/server/plane-thread.js';
 import { runDaemon, type Serve, type Session, type Start } from '../../src/server/run.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { mountConfig } from '../helpers/mount-config.js';
@@ -42,7 +43,10 @@ function makeSession(answered = 'unmount drain flush close') {
       drain: () => answers('drain') && tell({ kind: 'drained' }),
       flush: () => answers('flush') && tell({ kind: 'flushed' }),
       terminate: async () => {},
+      change: async () => ({ error: null, isThere: true, stale: [] }),
+      obey: notYet,
     },
+    images: CONFIG.images,
     report: () => void steps.push('report'),
     unmount: () => call('unmount'),
     close: (isQuiet) => {

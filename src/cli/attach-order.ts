@@ -1,0 +1,72 @@
+import { parseMember } from '../control/members.js';
+import type { Assignment } from '../control/set-up-groups.js';
+import type { AttachOptions, ImageOrder } from '../server/image-order.js';
+import { refuse } from '../util/errors.js';
+import type { Declaration, Given } from './declaration.js';
+import { parseAssignOption } from './group-option.js';
+import { parseImageArgument } from './image-argument.js';
+import { parseChainOptions } from './image-commands.js';
+import { parseMetadataCache } from './mount-config.js';
+import { ATTACH_OPTIONS } from './mount-options.js';
+import { parseSectorSize } from './option-values.js';
+import { absolutePath } from './working-directory.js';
+
+/** Operands and options of `sluice attach`. */
+export type AttachArguments = { mountpoint: string; image: string } & Given<typeof ATTACH_OPTIONS>;
+
+export const ATTACH: Declaration = {
+  usage:
+    'sluice attach MOUNTPOINT [NAME=]IMAGE [options]\n\nAdd an image to a mount that is in use. Options that are not given are those of the mount.',
+  operands: { mountpoint: 'where sluice is mounted', image: 'the image, shown as NAME.raw' },
+  options: ATTACH_OPTIONS,
+  examples: [
+    ['sluice attach /mnt/s disk.img', 'shows /mnt/s/disk.raw'],
+    ['sluice attach /mnt/s web=vm.img --assign web=gold', 'named, and in a group'],
+  ],
+};
+
+/**
+ * The order of a command line. Pure: no file is looked at.
+ *
+ * @throws SluiceError EINVAL and others, exit code 2
+ */
+export function attachOrder(args: AttachArguments, directory: string): ImageOrder {
+  const { overlay } = args;
+  const image = parseImageArgument(args.image, directory);
+  if (!image.path.startsWith('/')) {
+    const what = 'an export of an NBD server is mounted from the start or not at all';
+    throw refuse(`${image.path}: ${what}`, 'EOPNOTSUPP');
+  }
+  return {
+    kind: 'attach',
+    image: { ...image, ...parseChainOptions(args, directory) },
+    overlay: overlay === undefined ? null : absolutePath('--overlay', overlay, directory),
+    options: optionsOf(args),
+    assignments: (args.assign ?? []).map((text) => assignmentOf(text, image.name)),
+  };
+}
+
+function optionsOf(args: AttachArguments): AttachOptions {
+  const { 'read-only': readOnly, growable, direct, untrusted, partitions } = args;
+  const { 'metadata-cache': cache, 'sector-size': sectors } = args;
+  const sectorSize = parseSectorSize(sectors);
+  if (partitions === false && sectorSize !== null)
+    throw refuse('--sector-size: goes with partitions');
+  const arePartitionsAsked = partitions !== undefined || sectorSize !== null;
+  return {
+    ...(readOnly !== undefined && { readOnly }),
+    ...(growable !== undefined && { growable }),
+    ...(direct !== undefined && { direct }),
+    ...(untrusted !== undefined && { untrusted }),
+    ...(cache !== undefined && { metadataCache: parseMetadataCache(cache) }),
+    ...(arePartitionsAsked && { partitions: partitions === false ? null : { sectorSize } }),
+  };
+}
+
+function assignmentOf(text: string, image: string): Assignment {
+  const assignment = parseAssignOption(text);
+  const member = parseMember(assignment.member);
+  const isOwn = member.kind === 'image' && member.name.replace(/\.p[1-9][0-9]*$/, '') === image;
+  if (isOwn || (member.kind === 'image' && member.name === image)) return assignment;
+  throw refuse(`--assign ${text}: name the image, ${image}, or one of its partitions`);
+}

@@ -1,0 +1,99 @@
+import type { Assignment } from '../control/set-up-groups.js';
+import { refuse } from '../util/errors.js';
+import type { DiskOptions, ImageConfig } from './config.js';
+
+/** Options of an image that comes later; what is missing is as the mount has it. */
+export type AttachOptions = Partial<
+  Pick<DiskOptions, 'readOnly' | 'growable' | 'direct' | 'metadataCache' | 'partitions'>
+> & {
+  /** Absent in `named`: as the mount has it. */
+  untrusted?: boolean;
+};
+
+/** What is asked of the images of a mount that is served. Plain data, as JSON too. */
+export type ImageOrder =
+  | {
+      kind: 'attach';
+      image: ImageConfig;
+      /** Absolute path; null: none. */
+      overlay: string | null;
+      options: AttachOptions;
+      assignments: Assignment[];
+    }
+  | { kind: 'detach'; name: string; force: boolean }
+  /** `size` in bytes; null: that of its file. */
+  | { kind: 'resize'; name: string; size: number | null };
+
+type Check = (value: unknown) => boolean;
+
+const isText: Check = (value) => typeof value === 'string';
+/** A name of a file, whatever the command line makes of it. */
+const isName: Check = (value) =>
+  typeof value === 'string' && /^[^./\0][^/\0]*$/u.test(value) && Buffer.byteLength(value) <= 251;
+const isFlag: Check = (value) => typeof value === 'boolean';
+const isNumber: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isPath: Check = (value) => isText(value) && (value as string).startsWith('/');
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const maybe =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const list =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const shape =
+  (fields: Readonly<Record<string, Check>>): Check =>
+  (value) => {
+    if (typeof value !== 'object' || value === null) return false;
+    const record = value as Record<string, unknown>;
+    const isKnown = Object.keys(record).every((key) => Object.hasOwn(fields, key));
+    return isKnown && Object.entries(fields).every(([key, check]) => check(record[key]));
+  };
+
+const NAMED = shape({ dataFiles: list(isPath), backingFiles: list(isPath), untrusted: isFlag });
+const IMAGE = shape({
+  ...{ name: isName, path: isPath, format: isText, backingFormats: list(isText) },
+  ...{ snapshot: orNull(isText), named: maybe(NAMED) },
+});
+const OPTIONS = shape({
+  ...{ readOnly: maybe(isFlag), growable: maybe(isFlag), direct: maybe(isFlag) },
+  ...{ metadataCache: maybe(isNumber), untrusted: maybe(isFlag) },
+  partitions: maybe(orNull(shape({ sectorSize: orNull(isNumber) }))),
+});
+const ASSIGNMENT = shape({ member: isText, group: isText });
+const is =
+  (word: string): Check =>
+  (value) =>
+    value === word;
+
+/** The orders. What does not fit one of them exactly is refused. */
+const ORDERS: readonly Check[] = [
+  shape({
+    ...{ kind: is('attach'), image: IMAGE, overlay: orNull(isPath), options: OPTIONS },
+    assignments: list(ASSIGNMENT),
+  }),
+  shape({ kind: is('detach'), name: isText, force: isFlag }),
+  shape({ kind: is('resize'), name: isText, size: orNull(isNumber) }),
+];
+
+/** An order with the key of the daemon, as it is written to `.groups/images`. */
+export function formatOrder(key: string, order: ImageOrder): string {
+  return JSON.stringify({ key, order });
+}
+
+/** @throws SluiceError EINVAL, exit code 2 */
+export function parseOrder(text: string): { key: string; order: ImageOrder } {
+  let written: unknown;
+  try {
+    written = JSON.parse(text);
+  } catch {
+    throw refuse('not an order; use sluice attach and sluice detach');
+  }
+  const isOrder: Check = (value) => ORDERS.some((check) => check(value));
+  if (shape({ key: isText, order: isOrder })(written)) return written as never;
+  throw refuse('not an order of this version; use sluice attach and sluice detach of this version');
+}

@@ -1,0 +1,180 @@
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
+import { sizeNow } from '../host/host-change.js';
+import type { ImageChange, ImageOutcome, StaleFile } from '../plane/image-changes.js';
+import type { OrderAnswer } from '../plane/orders.js';
+import { EXIT_FAILED, EXIT_MOUNT, fromRecord, refuse, SluiceError } from '../util/errors.js';
+import type { DiskOptions, MountConfig } from './config.js';
+import { type AttachOptions, type ImageOrder, parseOrder } from './image-order.js';
+import type { Log } from './log.js';
+import type { OpenImages } from './open-images.js';
+import type { Opened } from './open-live.js';
+import type { OpenThread } from './open-thread.js';
+import { answerOf } from './order-answer.js';
+import type { OrderKey } from './order-key.js';
+
+/** The kernel tells of a close(2) after it has returned, and libfuse later still: an image may just have been closed. */
+const CLOSES_MS = 20;
+const CLOSES_TRIES = 10;
+
+/** What orders about images need of a mount. */
+export interface ImageOrdersParts {
+  readonly config: MountConfig;
+  readonly images: OpenImages;
+  readonly opener: Pick<OpenThread, 'open'>;
+  readonly key: Pick<OrderKey, 'fits'>;
+  readonly log: Log;
+  /** See `PlaneRunner.change`. */
+  change(change: ImageChange): Promise<ImageOutcome>;
+  /** Tells the kernel of a file that it may know otherwise. */
+  notify(file: StaleFile): Promise<void>;
+  /** The mount is there, and no end has been asked for. */
+  isServing(): boolean;
+  /** Programs that have a file open keep it from being taken away, also with `force`. */
+  readonly keepsOpen: boolean;
+}
+
+/**
+ * Carries out orders about the images of a mount that is served, one after the other: the one place for all
+ * ways on which they come.
+ */
+export class ImageOrders {
+  readonly #parts: ImageOrdersParts;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ImageOrdersParts) {
+    this.#parts = parts;
+  }
+
+  /** Carries out an order as it was written to `.groups/images`. Does not reject. */
+  readonly take = async (text: string): Promise<OrderAnswer> => {
+    const warnings: string[] = [];
+    try {
+      const { key, order } = parseOrder(text);
+      if (!this.#parts.key.fits(key)) throw stranger();
+      await this.obey(order, (warning) => warnings.push(warning));
+      return answerOf(null, warnings);
+    } catch (error) {
+      return answerOf(error, warnings);
+    }
+  };
+
+  /**
+   * Carries out an order of somebody who has all rights of the daemon, when those before are done.
+   * @throws SluiceError
+   */
+  obey(order: ImageOrder, warn: (text: string) => void): Promise<void> {
+    const turn = this.#last.then(() => this.#obey(order, warn));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #obey(order: ImageOrder, warn: (text: string) => void): Promise<void> {
+    if (!this.#parts.isServing()) {
+      throw new SluiceError('the mount is ending', 'ESHUTDOWN', EXIT_FAILED);
+    }
+    if (order.kind === 'attach') await this.#attach(order, warn);
+    else if (order.kind === 'detach') await this.#detach(order);
+    else await this.#resize(order);
+  }
+
+  async #attach(
+    { image, overlay, options, assignments }: Extract<ImageOrder, { kind: 'attach' }>,
+    warn: (text: string) => void,
+  ): Promise<void> {
+    const { config, images, opener, log } = this.#parts;
+    const asked = optionsOf(config, options);
+    const mounted = images.all.map(({ identity, disk: { name, path } }) => ({
+      identity,
+      name,
+      path,
+    }));
+    const named = {
+      dataFiles: [],
+      backingFiles: [],
+      ...image.named,
+      untrusted: options.untrusted ?? config.untrusted,
+    };
+    const disks: DiskOptions = { ...asked, images: [{ ...image, named }], passthrough: [] };
+    const opened = await opener.open(
+      { options: disks, overlay, mounted, logFile: config.logFile },
+      warn,
+    );
+    const { disk } = opened.image;
+    images.add(opened.image);
+    const { error } = await this.#parts.change({ kind: 'attach', disk, assignments });
+    if (error !== null) {
+      discard(opened);
+      images.release(disk.name);
+      throw fromRecord(error);
+    }
+    log.info(`attached ${disk.path} as ${disk.name}`);
+  }
+
+  async #detach({ name, force }: Extract<ImageOrder, { kind: 'detach' }>): Promise<void> {
+    const { images, change, notify, log, keepsOpen } = this.#parts;
+    if (force && keepsOpen) {
+      const what =
+        '--force: libfuse tells an image that is gone from a new one of its name by nothing';
+      throw new SluiceError(
+        `${what}; end the programs that have it open`,
+        'EOPNOTSUPP',
+        EXIT_FAILED,
+      );
+    }
+    const path = images.all.find((one) => one.disk.name === name)?.disk.path ?? name;
+    const asked = { kind: 'detach', name, force } as const;
+    let outcome = await change(asked);
+    for (let tries = 0; outcome.error?.errno === 'EBUSY' && tries < CLOSES_TRIES; tries++) {
+      await sleep(CLOSES_MS);
+      outcome = await change(asked);
+    }
+    const { error, isThere, stale } = outcome;
+    if (!isThere) {
+      images.release(name);
+      await Promise.all(stale.map(notify));
+      log.info(`detached ${path}`);
+    }
+    if (error === null) return;
+    const problem = fromRecord(error);
+    if (problem.exitCode === EXIT_FAILED && problem.errno !== 'EBUSY') log.error(problem.message);
+    throw problem;
+  }
+
+  async #resize({ name, size }: Extract<ImageOrder, { kind: 'resize' }>): Promise<void> {
+    const { images, change, notify, log } = this.#parts;
+    const open = images.all.find((one) => one.disk.name === name);
+    // An export has no descriptor, and its server no word for another size.
+    const descriptor = open?.descriptors[0];
+    const hostSize = descriptor === undefined ? 0 : sizeNow(descriptor, open!.disk.path);
+    const { error, stale } = await change({ kind: 'resize', name, size, hostSize });
+    await Promise.all(stale.map(notify));
+    if (error !== null) throw fromRecord(error);
+    log.info(`resized ${open?.disk.path ?? name}`);
+  }
+}
+
+/** Takes an overlay away that was made for an image which then did not come. */
+function discard({ madeOverlay }: Opened): void {
+  if (madeOverlay !== null) rmSync(madeOverlay, { force: true });
+}
+
+/** The options of an image, and those of its mount where it has none. */
+function optionsOf(
+  config: MountConfig,
+  asked: AttachOptions,
+): Omit<DiskOptions, 'images' | 'passthrough'> {
+  const { untrusted: _, ...options } = asked;
+  const { readOnly, growable, direct, metadataCache, partitions, owner, mode, nbd } = config;
+  const isFixed = (parseMountOptions(config.mountOptions).flags & MS_RDONLY) !== 0;
+  if (isFixed && options.readOnly === false) {
+    throw refuse('--no-read-only: the mount is read-only by -o ro', 'EROFS');
+  }
+  return { readOnly, growable, direct, metadataCache, partitions, owner, mode, nbd, ...options };
+}
+
+function stranger(): SluiceError {
+  const what = 'images come and go at the word of the user who mounted, outside of containers';
+  return new SluiceError(`${what}; use sluice attach and sluice detach`, 'EACCES', EXIT_MOUNT);
+}

@@ -1,0 +1,73 @@
+import type { DiskConfig } from '../plane/disk.js';
+import { close } from '../sys/libc.js';
+import { unlockAll } from '../sys/ofd-locks.js';
+
+/** An image that is open and locked, with its backing files. Plain data: another thread may have opened it. */
+export interface OpenImage {
+  disk: DiskConfig;
+  /** Of its own file; see `HostFile.identity`. */
+  identity: string;
+  /** All descriptors, in the order in which they were opened. */
+  descriptors: readonly number[];
+  /** Those whose locks are given up before they are closed. */
+  locked: readonly number[];
+}
+
+/** The images of a mount, open and locked. */
+export class OpenImages {
+  /** Called when all is about to be closed, for what ends with it. */
+  closing: () => void = () => {};
+  /** By name. */
+  readonly #images = new Map<string, OpenImage>();
+
+  constructor(images: readonly OpenImage[]) {
+    for (const image of images) this.add(image);
+  }
+
+  get all(): OpenImage[] {
+    return [...this.#images.values()];
+  }
+
+  get disks(): DiskConfig[] {
+    return this.all.map(({ disk }) => disk);
+  }
+
+  add(image: OpenImage): void {
+    this.#images.set(image.disk.name, image);
+  }
+
+  /** Gives the locks of all up. Call it where no request is under way. */
+  unlock(): void {
+    for (const image of this.all) unlockImage(image);
+  }
+
+  /**
+   * Closes everything. The locks end with the last request that is under way. A second call does nothing. What
+   * was open is known on.
+   */
+  close(): void {
+    this.closing();
+    for (const image of this.all) {
+      closeImage(image);
+      this.add({ ...image, descriptors: [], locked: [] });
+    }
+  }
+
+  /** Unlocks and closes one, of which no request is under way. */
+  release(name: string): void {
+    const image = this.#images.get(name);
+    if (image === undefined) return;
+    unlockImage(image);
+    closeImage(image);
+    this.#images.delete(name);
+  }
+}
+
+/** An error of close(2) does not count: what was synced is there, and nothing else is promised. */
+function closeImage({ descriptors }: OpenImage): void {
+  for (const descriptor of descriptors.toReversed()) close(descriptor);
+}
+
+function unlockImage({ locked }: OpenImage): void {
+  for (const descriptor of locked) unlockAll(descriptor);
+}

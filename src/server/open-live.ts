@@ -1,0 +1,56 @@
+import { EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { checkImages, type MountedImage } from './check-images.js';
+import type { DiskOptions } from './config.js';
+import type { Log } from './log.js';
+import { openDisks } from './open-disks.js';
+import type { OpenImage } from './open-images.js';
+import { addOverlay } from './overlay.js';
+
+/** An image to open for a mount that is served. Plain data. */
+export interface LiveImage {
+  /** With one image. */
+  options: DiskOptions;
+  overlay: string | null;
+  /** Images that the mount has already. */
+  mounted: readonly MountedImage[];
+  logFile: string | null;
+}
+
+/** An image that is open. Plain data. */
+export interface Opened {
+  image: OpenImage;
+  /** Path of the overlay that was made for it; null: none was. */
+  madeOverlay: string | null;
+}
+
+/**
+ * Opens an image as `sluice mount` does, with the same checks.
+ *
+ * @param warn Called with sentences for the user.
+ * @throws SluiceError naming the file. Nothing stays open then, and no overlay.
+ */
+export async function openLive(
+  { options, overlay, mounted, logFile }: LiveImage,
+  log: Log,
+  warn: (text: string) => void,
+): Promise<Opened> {
+  checkName(options, mounted);
+  const overlaid = addOverlay(options, overlay);
+  try {
+    checkImages({ ...overlaid.config, logFile }, warn, mounted);
+    const { all } = await openDisks(overlaid.config, log, mounted);
+    return { image: all[0]!, madeOverlay: overlaid.isNew ? overlay : null };
+  } catch (error) {
+    overlaid.discard();
+    throw error;
+  }
+}
+
+function checkName({ images }: DiskOptions, mounted: readonly MountedImage[]): void {
+  const [{ name, path }] = images as [DiskOptions['images'][0]];
+  const other = mounted.find((one) => one.name === name);
+  if (other === undefined || other.path === path) return;
+  const ways = 'give one of them another name with NAME=IMAGE';
+  const message = `${path}: the name "${name}" is taken by ${other.path}; ${ways}`;
+  throw new SluiceError(message, 'EEXIST', EXIT_USAGE);
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { linkTarget } from '../sys/files.js';
+import { runProgram } from '../sys/run-program.js';
+import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, fromRecord, SluiceError } from '../util/errors.js';
+import { formatOrder, type ImageOrder } from './image-order.js';
+import type { OrderReport, Unreported } from './order-answer.js';
+import { readOrderKey } from './order-key.js';
+import type { DaemonStatus } from './status.js';
+
+const WRITER = join(import.meta.dirname, '../server/order-writer.js');
+/** The repair of a large image takes minutes, a flush on a slow disk too. The daemon answered a moment ago. */
+const LIMIT_MS = 24 * 3600 * 1000;
+
+/**
+ * Has the daemon of a mount carry out an order about its images.
+ *
+ * @returns sentences for the user
+ * @throws SluiceError that of the daemon; EACCES, exit code 4, for who has not all rights of the daemon
+ */
+export async function orderImages(
+  mountpoint: string,
+  { pid, fields }: DaemonStatus,
+  order: ImageOrder,
+): Promise<string[]> {
+  const key = keyOf(mountpoint, pid, fields.key);
+  const words = [WRITER, mountpoint, formatOrder(key, order)];
+  const { stdout, stderr, code } = await runProgram(process.execPath, words, LIMIT_MS);
+  if (code !== 0) throw new SluiceError(`${mountpoint}: ${stderr.trim()}`, 'EIO', EXIT_FAILED);
+  const report = JSON.parse(stdout) as OrderReport | Unreported;
+  if ('errno' in report) return checkUnreported(mountpoint, report);
+  if (report.error !== null) throw fromRecord(report.error);
+  return report.warnings;
+}
+
+function keyOf(mountpoint: string, pid: number, path: string | undefined): string {
+  if (path === undefined) {
+    const message = `${mountpoint}: its daemon is of a version that keeps its images; mount anew`;
+    throw new SluiceError(message, 'EOPNOTSUPP', EXIT_FAILED);
+  }
+  const key = readOrderKey(path);
+  // Then a path means another file there, or none.
+  const isElsewhere = linkTarget(`/proc/${pid}/ns/mnt`) !== linkTarget('/proc/self/ns/mnt');
+  if (key !== null && !isElsewhere) return key;
+  const what = 'images come and go at the word of the user who mounted, outside of containers';
+  throw new SluiceError(`${mountpoint}: ${what}: its daemon is pid ${pid}`, 'EACCES', EXIT_MOUNT);
+}
+
+/** Throws unless the order was carried out. */
+function checkUnreported(mountpoint: string, { errno, reason }: Unreported): string[] {
+  if (errno === '') return [];
+  if (reason !== '') throw new SluiceError(reason.replace(/^images: /, ''), errno, EXIT_FAILED);
+  throw unanswered(mountpoint, errno);
+}
+
+function unanswered(mountpoint: string, errno: string): SluiceError {
+  if (errno === 'ENOTCONN' || errno === 'ECONNABORTED') {
+    return new SluiceError(`${mountpoint}: its daemon has ended meanwhile`, errno, EXIT_DAEMON);
+  }
+  const isForbidden = errno === 'EACCES' || errno === 'EPERM';
+  const what = isForbidden ? 'only the user who mounted it, or root, may do that' : errno;
+  const exitCode = isForbidden ? EXIT_MOUNT : EXIT_FAILED;
+  return new SluiceError(`${mountpoint}: ${what}`, errno, exitCode);
+}

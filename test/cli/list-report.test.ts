@@ -1,0 +1,51 @@
+import test from 'ava';
+import { formatList } from '../../src/cli/list-report.js';
+import type { ListedMount } from '../../src/server/list-mounts.js';
+
+const MOUNT: ListedMount = {
+  ...{ mountpoint: '/mnt/s', state: 'alive', pid: 42, version: '1', transport: 'uring' },
+  ...{ ageSeconds: 3 * 86400 + 4 * 3600 + 59, requestsPerSecond: 1234.6, images: [] },
+};
+const IMAGE = { format: 'raw', readOnly: false, passthrough: false };
+const SILENT = {
+  pid: null,
+  version: null,
+  transport: null,
+  ageSeconds: null,
+  requestsPerSecond: null,
+};
+
+test('a line for each image, and for a mount without any', (t) => {
+  const images = [
+    { name: 'web', path: '/srv/web.img', size: 1 << 30, ...IMAGE },
+    { name: 'a\tb', path: '/srv/a\nb', size: 512, ...IMAGE },
+  ];
+  const dead: ListedMount = { ...MOUNT, ...SILENT, mountpoint: '/mnt/d', state: 'dead' };
+  t.is(
+    formatList([{ ...MOUNT, images }, { ...MOUNT, ageSeconds: 6, requestsPerSecond: 0 }, dead]),
+    [
+      'MOUNT   PID  TRANSPORT   AGE  REQUESTS/S  IMAGE   SIZE  PATH',
+      '/mnt/s   42  uring      3d4h        1235  web    1 GiB  /srv/web.img',
+      '/mnt/s   42  uring      3d4h        1235  a\\tb   512 B  /srv/a\\nb',
+      '/mnt/s   42  uring        6s           0  -          -  (no image)',
+      '/mnt/d    -  -             -           -  -          -  (its daemon is gone; remove it with sluice umount)',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('nothing without a mount', (t) => {
+  t.is(formatList([]), '');
+});
+
+for (const [seconds, text] of [
+  [0, '0s'],
+  [59, '59s'],
+  [60, '1m0s'],
+  [3661, '1h1m'],
+  [86399, '23h59m'],
+] as const) {
+  test(`an age of ${seconds} s is ${text}`, (t) => {
+    t.true(formatList([{ ...MOUNT, ageSeconds: seconds }]).includes(`  ${text}  `));
+  });
+}

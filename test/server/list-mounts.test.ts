@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { listMounts } from '../../src/server/list-mounts.js';
+import { Control } from '../helpers/control.js';
+import { eventually, isAlive } from '../helpers/proc.js';
+import { requires } from '../helpers/requires.js';
+import { startMount } from '../helpers/sluice-mount.js';
+import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
+
+const listTest = requires('fuse', 'root', 'io_uring');
+
+listTest(
+  'a mount is listed with its images and daemon, and as dead when that is gone',
+  async (t) => {
+    const image = sparseFile(join(tempFolder(t), 'web.img'), MIB);
+    const mount = await startMount(t, [image], ['--group', 'gold', '--assign', 'web=gold']);
+    const look = async () => (await listMounts()).find((one) => one.mountpoint === mount.point);
+    const { ageSeconds, requestsPerSecond, ...own } = (await look())!;
+    t.true(ageSeconds! >= 0 && ageSeconds! < 3600);
+    t.is(requestsPerSecond, 0);
+    const web = { name: 'web', path: image, format: 'raw', size: MIB, readOnly: false };
+    t.deepEqual(own, {
+      ...{ mountpoint: mount.point, state: 'alive', pid: mount.pid, transport: 'uring' },
+      version: /^version (.*)$/m.exec(await new Control(mount).read('daemon'))![1]!,
+      images: [{ ...web, passthrough: false }],
+    });
+    process.kill(mount.pid, 'SIGKILL');
+    t.true(await eventually(() => !isAlive(mount.pid)));
+    t.like(await look(), { state: 'dead', pid: null, images: [] });
+  },
+);

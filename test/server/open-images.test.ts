@@ -1,0 +1,53 @@
+import { fstatSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { OpenImages } from '../../src/server/open-images.js';
+import { openLive } from '../../src/server/open-live.js';
+import { isLocked } from '../../src/sys/ofd-locks.js';
+import { mountConfig } from '../helpers/mount-config.js';
+import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
+
+const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
+
+function isOpen(descriptor: number): boolean {
+  try {
+    fstatSync(descriptor);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('an image that is released is unlocked and closed, and the others are not', async (t) => {
+  const folder = tempFolder(t);
+  const open = async (name: string) => {
+    const path = sparseFile(join(folder, `${name}.img`), MIB);
+    const image = { name, path, format: 'auto', backingFormats: [], snapshot: null };
+    const options = mountConfig({ images: [image] });
+    const live = { options, overlay: null, mounted: [], logFile: null };
+    return (await openLive(live, SILENT, () => {})).image;
+  };
+  const [one, two] = [await open('one'), await open('two')];
+  const images = new OpenImages([one]);
+  images.add(two);
+  t.deepEqual(
+    images.disks.map(({ name }) => name),
+    ['one', 'two'],
+  );
+  const other = openSync(one.disk.path, 'r');
+  t.true(isLocked(other, 101, 1));
+  images.release('one');
+  t.false(isLocked(other, 101, 1));
+  t.false(one.descriptors.some(isOpen));
+  t.true(two.descriptors.every(isOpen));
+  images.release('one');
+  images.unlock();
+  images.close();
+  t.false(two.descriptors.some(isOpen));
+  images.close();
+  // The end of a mount names its images when they are closed.
+  t.deepEqual(
+    images.disks.map(({ name }) => name),
+    ['two'],
+  );
+});
