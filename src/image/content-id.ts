@@ -1,4 +1,5 @@
 import type { Engine, Task } from '../host/engine.js';
+import { readAll, writeAll } from '../host/transfer-all.js';
 import { type Mapping, mapAnonymous, unmap } from '../sys/memory.js';
 import { ERRNO } from '../util/errno.js';
 
@@ -49,12 +50,12 @@ function* writeIn(
   const from = offset - (offset % alignment);
   const end = offset + text.length;
   const length = Math.ceil((end - from) / alignment) * alignment;
-  const got = yield engine.read(request, file, address, length, from, false);
+  const got = yield* readAll(engine, request, file, address, length, from);
   if (got < 0) return got;
   if (got < end - from) return -ERRNO.EIO;
   new Uint8Array(buffer).set(Buffer.from(text, 'latin1'), offset - from);
-  const written = yield engine.write(request, file, address, length, from, false);
-  if (written < length) return written < 0 ? written : -ERRNO.EIO;
+  const written = yield* writeAll(engine, request, file, address, length, from);
+  if (written < 0) return written;
   const cut = from + length > hostSize ? yield engine.resize(request, file, hostSize) : 0;
   return cut < 0 ? cut : yield engine.flush(request, file, true);
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { type Engine, PENDING, type Task } from '../host/engine.js';
+import { readAll } from '../host/transfer-all.js';
 import { ERRNO } from '../util/errno.js';
 import { Buffers } from './buffers.js';
 import type { Extent } from './extent.js';
@@ -78,7 +79,7 @@ export class Inflater {
     const length = (before + bytes + mask) & ~mask;
     const buffer = yield* this.#buffers.take(request);
     const { address } = buffer;
-    const got = yield this.#engine.read(request, file, address, length, offset - before, false);
+    const got = yield* readAll(this.#engine, request, file, address, length, offset - before);
     const end = Math.min(got, before + bytes);
     const copy = end > before ? new Uint8Array(buffer.buffer).slice(before, end) : null;
     this.#buffers.release(buffer);

@@ -1,6 +1,6 @@
 import { type Engine, PENDING, type Task } from '../host/engine.js';
+import { readAll } from '../host/transfer-all.js';
 import type { Mapping } from '../sys/memory.js';
-import { ERRNO } from '../util/errno.js';
 import type { Extent } from './extent.js';
 import type { LayerIo } from './format.js';
 import { type Resume, Waiters } from './waiters.js';
@@ -113,7 +113,8 @@ export class SliceCache {
     this.#placeOf.set(slice, place);
     this.#sliceAt[place] = slice;
     this.#state[place] = BUSY;
-    const got = yield* this.#read(request, place, file, offset);
+    const address = this.#memory.address + place * this.sliceBytes;
+    const got = yield* readAll(this.#engine, request, file, address, this.sliceBytes, offset);
     if (got >= 0) this.#loaded(place, got, offset);
     else {
       this.#placeOf.delete(slice);
@@ -122,22 +123,6 @@ export class SliceCache {
     this.#waiters.wake(slice);
     this.#waiters.wake(ANY_PLACE);
     return Math.min(got, 0);
-  }
-
-  /** Reads a slice. The number of bytes, less than a slice only at the end of the file; or -errno. */
-  *#read(request: number, place: number, file: number, offset: number): Task {
-    const { sliceBytes } = this;
-    const address = this.#memory.address + place * sliceBytes;
-    for (let done = 0; ; ) {
-      const to = address + done;
-      const rest = sliceBytes - done;
-      const got = yield this.#engine.read(request, file, to, rest, offset + done, false);
-      // A read with O_DIRECT has reached the end of the file within a block: the rest is not aligned.
-      if (got === -ERRNO.EINVAL && done > 0) return done;
-      if (got < 0) return got;
-      done += got;
-      if (got === 0 || done === sliceBytes) return done;
-    }
   }
 
   /** `bytes` of the slice have been read; bytes past the end of the file are zeros. */

@@ -1,5 +1,6 @@
 import { MAX_IO_BYTES, SLOT_DATA, SLOT_EDGES } from '../buffers/memory.js';
 import type { Task } from '../host/engine.js';
+import { readAll } from '../host/transfer-all.js';
 import { ERRNO } from '../util/errno.js';
 import type { DriverIo } from './driver.js';
 import { type Extent, newExtent } from './extent.js';
@@ -70,8 +71,7 @@ export class WholeBlocks {
   }
 
   /**
-   * Reads the block at `offset`. A block is the least that the host gives, so a shorter answer means
-   * that the file ends there: the rest is zeros. 0 or more, or -errno.
+   * Reads the block at `offset`. Behind the end of the file are zeros. 0 or more, or -errno.
    */
   *#readBlock(request: number, at: number, offset: number, end: number): Task {
     const { engine, memory } = this.#io;
@@ -80,14 +80,8 @@ export class WholeBlocks {
     if (offset >= end) return 0;
     const extent = newExtent();
     this.#place(offset, length, extent);
-    return yield engine.read(
-      request,
-      extent.file,
-      memory.address + at,
-      length,
-      extent.offset,
-      false,
-    );
+    const address = memory.address + at;
+    return yield* readAll(engine, request, extent.file, address, length, extent.offset);
   }
 
   /** Writes whole blocks. Returns bytes written; -errno only if that is none. */

@@ -1,5 +1,6 @@
 import type { Memory } from '../../buffers/memory.js';
 import type { Engine, Task } from '../../host/engine.js';
+import { readAll, writeAll } from '../../host/transfer-all.js';
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../../sys/constants.js';
 import type { Mapping } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
@@ -102,7 +103,7 @@ export class ClusterWrites {
     const { clusterBytes } = this.#layer.geometry;
     const buffer = yield* this.#buffers.take(request);
     const { address } = buffer;
-    const got = yield this.#engine.read(request, this.#file, address, clusterBytes, from, false);
+    const got = yield* readAll(this.#engine, request, this.#file, address, clusterBytes, from);
     let result = got;
     if (got >= 0) {
       new Uint8Array(buffer.buffer).fill(0, got, clusterBytes);
@@ -203,22 +204,4 @@ export class ClusterWrites {
     else bytes.set(this.#memory.bytes.subarray(source, source + end - start), start - from);
     return 0;
   }
-}
-
-/** Writes all of a range. 0 or -errno. */
-export function* writeAll(
-  engine: Engine,
-  request: number,
-  file: number,
-  address: number,
-  length: number,
-  offset: number,
-): Task {
-  for (let done = 0; done < length; ) {
-    const to = offset + done;
-    const got = yield engine.write(request, file, address + done, length - done, to, false);
-    if (got <= 0) return got === 0 ? -ERRNO.EIO : got;
-    done += got;
-  }
-  return 0;
 }

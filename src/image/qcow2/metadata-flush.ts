@@ -1,8 +1,8 @@
 import type { Engine, Task } from '../../host/engine.js';
+import { writeAll } from '../../host/transfer-all.js';
 import type { Mapping } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
 import type { Mappings } from '../mappings.js';
-import { writeAll } from './cluster-writes.js';
 import type { QcowWriter, Stage } from './qcow-writer.js';
 import { PIECE_BYTES, type Pieces } from './refcount-blocks.js';
 

@@ -1,4 +1,5 @@
 import { type Engine, PENDING, type Task } from '../../host/engine.js';
+import { readAll } from '../../host/transfer-all.js';
 import { ERRNO } from '../../util/errno.js';
 import { Buffers } from '../buffers.js';
 import type { Mappings } from '../mappings.js';
@@ -171,7 +172,7 @@ export class RefcountIo {
     const { pieceBytes } = blocks;
     const { address } = buffer;
     const from = blocks.offsetOf(piece);
-    const got = yield this.#engine.read(request, this.#file, address, pieceBytes, from, false);
+    const got = yield* readAll(this.#engine, request, this.#file, address, pieceBytes, from);
     if (got >= 0) {
       const bytes = new Uint8Array(buffer.buffer).slice(0, pieceBytes);
       blocks.loaded(piece, bytes.fill(0, got));
