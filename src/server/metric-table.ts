@@ -248,7 +248,8 @@ function* histogram(
   labels: Labels,
   sum: SpanSum,
 ): Generator<HistogramSample> {
-  const { us, counts } = sum.stages[stage]!;
+  const { us } = sum.stages[stage]!;
+  const counts = sum.countsOf(stage);
   let below = 0;
   let bucket = 0;
   for (const end of ENDS) {

@@ -2,6 +2,7 @@ import { assert } from '../util/assert.js';
 import { bucketOf, LONGEST_US } from './latency-buckets.js';
 import {
   BLOCK,
+  BLOCK_SHIFT,
   BLOCKS,
   BYTE_SUM,
   COUNTS,
@@ -92,13 +93,14 @@ export class Latencies {
     doubles[(word >> 1) + TIME_SUMS + stage] += us;
     if (us > words[word + MAXIMA + stage]) words[word + MAXIMA + stage] = us;
     const bucket = bucketOf(us);
-    const at = head + PLACES + stage * BLOCKS + Math.floor(bucket / BLOCK);
+    const at = head + PLACES + stage * BLOCKS + (bucket >> BLOCK_SHIFT);
     let block = words[at];
     if (block === 0) {
       block = this.#take();
       words[at] = block;
     }
-    this.pages[pageOf(block)]!.words[wordOf(block) + COUNTS + row * BLOCK + (bucket % BLOCK)]++;
+    const counts = wordOf(block) + COUNTS + row * BLOCK;
+    this.pages[pageOf(block)]!.words[counts + (bucket & (BLOCK - 1))]++;
   }
 
   /**

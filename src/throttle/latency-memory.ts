@@ -28,7 +28,8 @@ export const tenOf = (second: number): number => Math.floor(second / 10);
 export const tenRow = (ten: number): number => TENS + (ten % TENS_COUNT);
 
 /** Buckets of a block. */
-export const BLOCK = 16;
+export const BLOCK_SHIFT = 4;
+export const BLOCK = 1 << BLOCK_SHIFT;
 export const BLOCKS = Math.ceil(BUCKETS / BLOCK);
 
 /** A head or a block, in words of 4 bytes. */

@@ -50,43 +50,80 @@ export interface SpanTimes {
 }
 
 /** Sums of one stage over several series. */
-interface StageSum {
-  us: number;
-  maxUs: number;
-  readonly counts: Float64Array;
+class StageSum {
+  us = 0;
+  maxUs = 0;
+  readonly counts = new Float64Array(BLOCKS * BLOCK);
+  /** Blocks that may have counts, as bits: a series uses few of them. */
+  used = 0;
+
+  clear(): void {
+    this.us = 0;
+    this.maxUs = 0;
+    for (let block = 0; block < BLOCKS; block++) {
+      if ((this.used >> block) & 1) this.counts.fill(0, block * BLOCK, (block + 1) * BLOCK);
+    }
+    this.used = 0;
+  }
+
+  add({ us, maxUs, counts, used }: StageSum): void {
+    this.us += us;
+    this.maxUs = Math.max(this.maxUs, maxUs);
+    for (let block = 0; block < BLOCKS; block++) {
+      if (((used >> block) & 1) === 0) continue;
+      const end = (block + 1) * BLOCK;
+      for (let bucket = block * BLOCK; bucket < end; bucket++)
+        this.counts[bucket] += counts[bucket];
+    }
+    this.used |= used;
+  }
+
+  get requests(): number {
+    return this.counts.reduce((sum, count) => sum + count, 0);
+  }
 }
 
 /** Sums over several series: what has completed in a span of time. */
 export class SpanSum {
   bytes = 0;
-  readonly stages: readonly StageSum[] = [WAIT, SERVICE].map(() => {
-    return { us: 0, maxUs: 0, counts: new Float64Array(BUCKETS) };
-  });
+  /** The wait times are those of requests that did wait. */
+  readonly stages: readonly StageSum[] = [new StageSum(), new StageSum()];
 
   clear(): void {
     this.bytes = 0;
-    for (const stage of this.stages) {
-      stage.us = 0;
-      stage.maxUs = 0;
-      stage.counts.fill(0);
-    }
+    for (const stage of this.stages) stage.clear();
+  }
+
+  add({ bytes, stages }: SpanSum): void {
+    this.bytes += bytes;
+    this.stages[WAIT]!.add(stages[WAIT]!);
+    this.stages[SERVICE]!.add(stages[SERVICE]!);
   }
 
   get requests(): number {
-    return this.stages[SERVICE]!.counts.reduce((sum, count) => sum + count, 0);
+    return this.stages[SERVICE]!.requests;
+  }
+
+  /** Requests by the bucket of their time. */
+  countsOf(stage: number): Float64Array {
+    const counts = this.stages[stage]!.counts.slice(0, BUCKETS);
+    if (stage === WAIT) counts[0]! += Math.max(0, this.requests - this.stages[WAIT]!.requests);
+    return counts;
   }
 
   times(): SpanTimes {
     const { requests, bytes } = this;
-    const [wait, service] = this.stages.map((stage) => timesOf(stage, requests));
-    return { requests, bytes, wait: wait!, service: service! };
+    return { requests, bytes, wait: this.#timesOf(WAIT), service: this.#timesOf(SERVICE) };
   }
-}
 
-function timesOf({ us, maxUs, counts }: StageSum, requests: number): StageTimes {
-  const at = (part: number): number => Math.min(maxUs, percentile(part, counts, requests));
-  const [p50, p90, p99, p999] = [at(0.5), at(0.9), at(0.99), at(0.999)];
-  return { mean: requests === 0 ? 0 : us / requests, p50, p90, p99, p999, max: maxUs };
+  #timesOf(stage: number): StageTimes {
+    const { requests } = this;
+    const { us, maxUs: max } = this.stages[stage]!;
+    const counts = this.countsOf(stage);
+    const at = (part: number): number => Math.min(max, percentile(part, counts, requests));
+    const mean = requests === 0 ? 0 : us / requests;
+    return { mean, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max };
+  }
 }
 
 /**
@@ -124,8 +161,7 @@ export class LatencyReader {
       if (isWhole || tries === TRIES) break;
       if (tries >= QUICK_TRIES) Atomics.wait(NOBODY, 0, 0, YIELD_MS);
     }
-    countOthers(this.#found);
-    addSum(sum, this.#found);
+    sum.add(this.#found);
   }
 
   #read(page: LatencyPage, head: number, span: Span, second: number, sum: SpanSum): void {
@@ -139,7 +175,10 @@ export class LatencyReader {
         into.maxUs = Math.max(into.maxUs, words[word + MAXIMA + stage]!);
         const places = head + PLACES + stage * BLOCKS;
         for (let block = 0; block < BLOCKS; block++) {
-          this.#readBlock(words[places + block]!, row, into.counts, block * BLOCK);
+          const unit = words[places + block]!;
+          if (unit === 0) continue;
+          into.used |= 1 << block;
+          this.#readBlock(unit, row, into.counts, block * BLOCK);
         }
       }
     }
@@ -147,28 +186,12 @@ export class LatencyReader {
 
   #readBlock(unit: number, row: number, counts: Float64Array, at: number): void {
     const page = this.#pages[pageOf(unit)];
-    if (unit === 0 || page === undefined) return;
+    // The reader hears of a page a little later than the writer uses it.
+    if (page === undefined) return;
     const start = wordOf(unit);
-    const [from, first] =
-      row === TOTAL ? [page.doubles, start >> 1] : [page.words, start + COUNTS + row * BLOCK];
-    const buckets = Math.min(BLOCK, BUCKETS - at);
-    for (let bucket = 0; bucket < buckets; bucket++) counts[at + bucket] += from[first + bucket]!;
-  }
-}
-
-/** Requests that did not wait are those that are not among the wait times. */
-function countOthers({ requests, stages }: SpanSum): void {
-  const { counts } = stages[WAIT]!;
-  counts[0]! += Math.max(0, requests - counts.reduce((sum, count) => sum + count, 0));
-}
-
-function addSum(to: SpanSum, from: SpanSum): void {
-  to.bytes += from.bytes;
-  for (const [stage, { us, maxUs, counts }] of from.stages.entries()) {
-    const into = to.stages[stage]!;
-    into.us += us;
-    into.maxUs = Math.max(into.maxUs, maxUs);
-    for (let bucket = 0; bucket < BUCKETS; bucket++) into.counts[bucket] += counts[bucket]!;
+    const from = row === TOTAL ? page.doubles : page.words;
+    const first = row === TOTAL ? start >> 1 : start + COUNTS + row * BLOCK;
+    for (let bucket = 0; bucket < BLOCK; bucket++) counts[at + bucket] += from[first + bucket]!;
   }
 }
 

@@ -25,12 +25,12 @@ function inSpan(span: Span, all: readonly Completed[], now: number): Completed[]
 }
 
 /** A sum as one short text. */
-function textOf({ bytes, stages }: SpanSum): string {
-  const texts = stages.map(({ us, maxUs, counts }) => {
-    const used = [...counts.entries()].filter(([, count]) => count !== 0);
+function textOf(sum: SpanSum): string {
+  const texts = sum.stages.map(({ us, maxUs }, stage) => {
+    const used = [...sum.countsOf(stage).entries()].filter(([, count]) => count !== 0);
     return `${us} us, at most ${maxUs}: ${used.map(([at, count]) => `${at}x${count}`).join(' ')}`;
   });
-  return `${bytes} bytes; ${texts.join('; ')}`;
+  return `${sum.bytes} bytes; ${texts.join('; ')}`;
 }
 
 function sumOf(all: readonly Completed[]): SpanSum {

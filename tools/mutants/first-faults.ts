@@ -84,8 +84,8 @@ export const FIRST_FAULTS: readonly Mutation[] = [
       },
       {
         file: 'throttle/request-table.ts',
-        from: 'this.queues = Math.max(this.queues, members * this.devices * OP_CLASSES);',
-        to: 'this.queues = members * this.devices * OP_CLASSES;',
+        from: 'this.queues = Math.max(this.queues, (members << this.#deviceBits) * OP_CLASSES);',
+        to: 'this.queues = (members << this.#deviceBits) * OP_CLASSES;',
       },
     ],
   },
