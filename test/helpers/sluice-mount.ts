@@ -104,11 +104,15 @@ export async function startMount(
   t.teardown(() => endProcess(pid, point));
   // These descriptors are temporary: the socket to the mount command, which may not have ended yet, and
   // modules that a thread for transfers is still loading.
-  // Connections to NBD servers stay.
+  // Connections to NBD servers stay, and the socket of --metrics.
   const hasExport = [...images, ...words].some((word) => /nbds?(\+unix)?:\/\//.test(word));
-  const passing = (target: string): boolean =>
-    (target === 'socket' && !hasExport) || /\.[cm]?js$/.test(target);
-  await eventually(() => !descriptorsOf(pid).some(passing));
+  const sockets = words.includes('--metrics') ? 1 : 0;
+  const isSettled = (targets: string[]): boolean => {
+    const open = targets.filter((target) => target === 'socket').length;
+    const isLoading = targets.some((target) => /\.[cm]?js$/.test(target));
+    return !isLoading && (hasExport || open <= sockets);
+  };
+  await eventually(() => isSettled(descriptorsOf(pid)));
   return new SluiceMount(point, logPath, pid);
 }
 
