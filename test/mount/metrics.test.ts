@@ -28,7 +28,7 @@ requires(
   const folder = tempFolder(t, TMPFS);
   const image = sparseFile(join(folder, 'disk.img'), MIB);
   const [port, own] = await freePorts(2);
-  const words = ['--group', 'g:wiops=50', '--assign', 'disk=g', '--metrics', String(port)];
+  const words = ['--group', 'g:wiops=10', '--assign', 'disk=g', '--metrics', String(port)];
   await withMount(t, [image], words, async (mount) => {
     const target = `127.0.0.1:${port}`;
     const other = await sluice(['mount', image, folder, '--metrics', target, '--read-only']);
@@ -37,7 +37,7 @@ requires(
       'if=/dev/zero',
       `of=${mount.file()}`,
       'bs=4k',
-      'count=9',
+      'count=2',
       'oflag=direct',
       'conv=notrunc',
     ]);
@@ -54,6 +54,7 @@ requires(
       `--storage.tsdb.path=${join(folder, 'data')}`,
       `--web.listen-address=${listens}`,
     ]);
+    t.teardown(() => prometheus.process.kill());
     const ask = async (query: string): Promise<string | undefined> => {
       try {
         const url = `http://${listens}/api/v1/query?query=${encodeURIComponent(query)}`;
@@ -73,10 +74,10 @@ requires(
     };
     const expected = [
       ['up{job="sluice"}', '1'],
-      ['sluice_group_bytes_total{group="g",op="write"}', String(9 * 4 * KIB)],
-      ['sluice_group_limit_requests_per_second{group="g",op="write"}', '50'],
-      ['sluice_request_service_seconds_count{group="g",member="disk",op="write"}', '9'],
-      ['sluice_request_wait_seconds_bucket{le="+Inf",member="disk"}', '9'],
+      ['sluice_group_bytes_total{group="g",op="write"}', String(2 * 4 * KIB)],
+      ['sluice_group_limit_requests_per_second{group="g",op="write"}', '10'],
+      ['sluice_request_service_seconds_count{group="g",member="disk",op="write"}', '2'],
+      ['sluice_request_wait_seconds_bucket{le="+Inf",member="disk"}', '2'],
       ['sluice_group_throttled_seconds_total{group="g"} > bool 0.05', '1'],
       ['sluice_group_pressure_some_seconds_total{group="/"} > bool 0.05', '1'],
       ['count(sluice_image_info{image="disk",format="raw"})', '1'],
