@@ -190,8 +190,6 @@ export const OTHER_FAULTS: readonly Mutation[] = [
         to: 'else this.#refcounts.retire(released, watch() && (() => true));',
       },
     ],
-    escapes:
-      'only compressed clusters are freed while others may read them, and in 200 runs of such images no read lasted from before all of a cluster was overwritten until after the flush that freed it and the write that took it again',
   },
   {
     name: 'slice-clean-after-error',

@@ -127,7 +127,7 @@ export function makeFairCallers(
 /** Callers for an image of compressed clusters: see `reuse.ts`. */
 export function makeReusers(session: number, seed: number, { keep, early }: Wishes): Operation[][] {
   const random = new Random(seed, REUSING + session);
-  if (early === true || random.oneIn(2)) return [];
+  if (early === true) return [];
   const later = OPERATIONS * (session + 1) + LATER_OPERATIONS;
   const count = 1 + random.below(3);
   const operations = Array.from({ length: count }, (_, index): Operation => {
