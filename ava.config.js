@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
 // Tests start the program that users get: it is made of the sources as they are now, in half a second.
 import './build/tools/bundle.js';
+import { switchRingOn } from './build/test/helpers/ring-switch.js';
+
+switchRingOn();
 
 /** The files that take longest. They begin first: at the end no processor waits for one of them alone. */
 const LONGEST = [

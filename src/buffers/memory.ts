@@ -50,6 +50,8 @@ export const RECEIVE_BYTES = SLOT_BYTES - SLOT_REQUEST;
 
 const SLOTS_AT = REQUESTS * REPLY_BYTES;
 const POOL_AT = SLOTS_AT + SLOTS * SLOT_BYTES;
+/** As many as fit into the place of the pool. */
+const WAITING_SLOTS = Math.floor(POOL_BYTES / SLOT_BYTES);
 export const MEMORY_BYTES = POOL_AT + POOL_BYTES;
 
 /**
@@ -65,6 +67,8 @@ export interface Capacity {
   receives: number;
   /** Memory for payload of WRITEs that wait, whole MiB up to POOL_BYTES. */
   poolBytes: number;
+  /** Slots for requests that wait, in place of the pool: up to WAITING_SLOTS; missing: none. */
+  waiting?: number;
 }
 
 /** What a mount has at least. */
@@ -82,6 +86,11 @@ export function capacityFor(memoryBytes: number): Capacity {
   return { ...CAPACITY, inFlight };
 }
 
+/** The same for FUSE over io_uring, where a request keeps its slot while it waits. */
+export function lendingCapacity(memoryBytes: number): Capacity {
+  return { ...capacityFor(memoryBytes), poolBytes: 0, waiting: WAITING_SLOTS };
+}
+
 /** When the plane is idle, a free slot keeps this much memory and returns the rest to the system. */
 const KEEP_BYTES = 64 << 10;
 const MADV_DONTNEED = 4;
@@ -96,6 +105,9 @@ export class Memory {
   readonly capacity: Readonly<Capacity>;
   readonly #free: Int32Array;
   #freeCount: number;
+  /** 1 for each slot that is lent. */
+  readonly #lent: Uint8Array;
+  #lentCount = 0;
 
   /** @param mapping Memory of `MEMORY_BYTES` bytes that nothing else uses. */
   constructor(capacity = CAPACITY, mapping = mapAnonymous(MEMORY_BYTES)) {
@@ -106,9 +118,11 @@ export class Memory {
     this.words = new Uint32Array(buffer);
     this.view = new DataView(buffer);
     this.capacity = capacity;
-    const slots = capacity.inFlight + capacity.receives;
+    const { inFlight, receives, waiting = 0 } = capacity;
+    const slots = inFlight + receives + waiting;
     this.#free = Int32Array.from({ length: slots }, (_, i) => slots - 1 - i);
     this.#freeCount = slots;
+    this.#lent = new Uint8Array(slots);
   }
 
   /** All slots. */
@@ -129,12 +143,37 @@ export class Memory {
     this.#free[this.#freeCount++] = slot;
   }
 
-  /** Returns the pages of free slots to the system, except the first KEEP_BYTES of each. */
+  /** Slots that are lent. */
+  get lentSlots(): number {
+    return this.#lentCount;
+  }
+
+  /** A free slot, of which there must be one, for a transport that lends it to its requests. */
+  lendSlot(): number {
+    const slot = this.takeSlot();
+    this.#lent[slot] = 1;
+    this.#lentCount++;
+    return slot;
+  }
+
+  takeBack(slot: number): void {
+    this.#lent[slot] = 0;
+    this.#lentCount--;
+    this.releaseSlot(slot);
+  }
+
+  /**
+   * Returns the pages of slots that are free or lent to the system, except the first KEEP_BYTES of each. No
+   * request may be under way.
+   */
   trim(): void {
-    for (let i = 0; i < this.#freeCount; i++) {
-      const at = slotOffset(this.#free[i]!) + KEEP_BYTES;
-      madvise(this.address + at, SLOT_BYTES - KEEP_BYTES, MADV_DONTNEED);
-    }
+    for (let i = 0; i < this.#freeCount; i++) this.#trim(this.#free[i]!);
+    for (let slot = 0; slot < this.slots; slot++) if (this.#lent[slot] === 1) this.#trim(slot);
+  }
+
+  #trim(slot: number): void {
+    const at = slotOffset(slot) + KEEP_BYTES;
+    madvise(this.address + at, SLOT_BYTES - KEEP_BYTES, MADV_DONTNEED);
   }
 
   trimPool(): void {

@@ -22,7 +22,7 @@ import { absolutePath } from './working-directory.js';
 const MAX_POLL_US = 1_000_000;
 
 const CACHES = ['none', 'page'] as const;
-const TRANSPORTS = ['auto', 'uring', 'fuse-native'] as const;
+const TRANSPORTS = ['auto', 'uring', 'fuse-uring', 'fuse-native'] as const;
 
 /** A day, seconds. */
 const NBD_TIMEOUT_MAX = 86_400;

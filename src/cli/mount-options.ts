@@ -63,7 +63,7 @@ const MOUNT_OPTIONS = {
   },
   transport: {
     type: 'string',
-    describe: 'how to speak to the kernel: auto, uring or fuse-native (default auto)',
+    describe: 'how to speak to the kernel: auto, uring, fuse-uring or fuse-native (default auto)',
   },
   'poll-us': {
     type: 'string',

@@ -95,6 +95,17 @@ export const INIT_EXT = 1 << 30;
 // INIT flags, second word (protocol bit minus 32).
 export const DIRECT_IO_ALLOW_MMAP = 1 << 4;
 export const PASSTHROUGH = 1 << 5;
+export const OVER_IO_URING = 1 << 9;
+
+// FUSE over io_uring: codes of commands, and where the fields of struct fuse_uring_cmd_req are.
+export const URING_REGISTER = 1;
+export const URING_COMMIT_AND_FETCH = 2;
+// struct fuse_uring_req_header: header of request or reply, first argument, struct fuse_uring_ent_in_out.
+export const URING_IN_OUT = 0;
+export const URING_OP_IN = 128;
+export const URING_COMMIT_ID = 264;
+export const URING_PAYLOAD_BYTES = 272;
+export const URING_HEADER_BYTES = 288;
 
 // struct fuse_attr.
 export const ATTR_INO = 0;

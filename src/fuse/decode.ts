@@ -19,8 +19,8 @@ export function ownData({ requests }: Protocol, request: number): number {
   return slotOffset(requests.slot[request]!) + SLOT_ANSWER;
 }
 
-export const init: Begin = ({ view, agreed, backings }, _request, _node, body, length) =>
-  negotiate(view, body, length, agreed, backings.isWanted);
+export const init: Begin = ({ view, agreed, more }, _request, _node, body, length) =>
+  negotiate(view, body, length, agreed, more);
 
 /** Nodes live as long as the mount shows them. */
 export const forget: Begin = () => NO_REPLY;

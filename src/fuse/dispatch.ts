@@ -34,6 +34,8 @@ export interface DispatcherOptions {
   pageCache: boolean;
   /** The files of disks that are passed through; missing: there are none. */
   backings?: BackingFiles;
+  /** The queues of FUSE over io_uring, if the kernel offers that; null: requests come over /dev/fuse. */
+  queues?: { readonly maxBackground: number } | null;
   /** Called when the reply to INIT has left; false: the kernel is too old and was refused. */
   initialised: (accepted: boolean) => void;
   /** Called with a line for each reply; null costs nothing. */
@@ -67,6 +69,8 @@ export class Dispatcher implements Transport {
     this.#wire = options.wire;
     this.#initialised = options.initialised;
     this.#trace = options.trace;
+    const { backings = new BackingFiles([]), queues = null } = options;
+    const passes = backings.isWanted ? abi.PASSTHROUGH : 0;
     this.#protocol = {
       view: memory.view,
       bytes: memory.bytes,
@@ -76,18 +80,31 @@ export class Dispatcher implements Transport {
       files: new Files(disks, pageCache),
       attributes: new Attributes(disks, tree, owner),
       pageCache,
-      backings: options.backings ?? new BackingFiles([]),
+      backings,
+      more: passes | (queues === null ? 0 : abi.OVER_IO_URING),
+      maxBackground: queues?.maxBackground,
       agreed: this.agreed,
     };
   }
 
   /** A request of `bytes` is in `slot`. */
   received(slot: number, bytes: number): void {
+    const at = slotOffset(slot) + SLOT_REQUEST;
+    const header = abi.IN_HEADER_BYTES;
+    this.#received(slot, 0, at, at + header, bytes - header);
+  }
+
+  /** A request is in `slot`, which the transport lends to it: header at `at`, the rest at `body`. */
+  lent(slot: number, at: number, body: number, length: number): void {
+    this.#received(slot, 1, at, body, length);
+  }
+
+  #received(slot: number, lent: number, at: number, body: number, length: number): void {
     const { requests, disks } = this.#protocol;
     const { words, view } = this.#memory;
-    const at = slotOffset(slot) + SLOT_REQUEST;
     const request = requests.take();
     requests.slot[request] = slot;
+    requests.lent[request] = lent;
     requests.uniqueLow[request] = words[(at + abi.IN_UNIQUE) >> 2]!;
     requests.uniqueHigh[request] = words[(at + abi.IN_UNIQUE + 4) >> 2]!;
     requests.uid[request] = words[(at + abi.IN_UID) >> 2]!;
@@ -95,8 +112,7 @@ export class Dispatcher implements Transport {
     requests.thread[request] = words[(at + abi.IN_PID) >> 2]!;
     this.#opcode[request] = words[(at + abi.IN_OPCODE) >> 2]!;
     this.#node[request] = getU64(view, at + abi.IN_NODEID);
-    const header = abi.IN_HEADER_BYTES;
-    const result = this.#begin(request, at + header, bytes - header);
+    const result = this.#begin(request, body, length);
     if (result === DEFERRED) return;
     if (result === NO_REPLY) disks.replied(request);
     else this.reply(request, result, ownData(this.#protocol, request), false);

@@ -119,4 +119,7 @@ export const space: Encode = ({ attributes, view }, out) => {
 };
 
 /** struct fuse_init_out. */
-export const initialised: Encode = ({ agreed, view }, out) => encodeInit(view, out, agreed);
+export const initialised: Encode = ({ agreed, maxBackground, view }, out) => {
+  const isOverRing = (agreed.flags2 & abi.OVER_IO_URING) !== 0;
+  return encodeInit(view, out, agreed, isOverRing ? maxBackground : undefined);
+};

@@ -52,7 +52,8 @@ export const EVERYTHING: Negotiated = {
 /**
  * Reads the `length` bytes of struct fuse_init_in at `at`. With a newer major version nothing is agreed
  * yet: the reply states ours, and the kernel sends INIT again in that version.
- * @param passthrough Ask for it: the kernel then treats the mount as one that lies on others.
+ * @param more Flags of the second word that this mount wants besides: PASSTHROUGH, with which the kernel
+ *   treats the mount as one that lies on others, and OVER_IO_URING.
  * @returns 0, or -EPROTO for a kernel older than 7.28.
  */
 export function negotiate(
@@ -60,7 +61,7 @@ export function negotiate(
   at: number,
   length: number,
   agreed: Negotiated,
-  passthrough: boolean,
+  more: number,
 ): number {
   const major = view.getUint32(at + abi.INIT_IN_MAJOR, true);
   const minor = view.getUint32(at + abi.INIT_IN_MINOR, true);
@@ -73,7 +74,7 @@ export function negotiate(
   const offered2 = extended ? view.getUint32(at + abi.INIT_IN_FLAGS2, true) : 0;
   agreed.minor = Math.min(minor, abi.FUSE_MINOR);
   agreed.flags = offered & WANTED_FLAGS;
-  agreed.flags2 = offered2 & (WANTED_FLAGS2 | (passthrough ? abi.PASSTHROUGH : 0));
+  agreed.flags2 = offered2 & (WANTED_FLAGS2 | more);
   agreed.maxReadahead = view.getUint32(at + abi.INIT_IN_MAX_READAHEAD, true);
   return 0;
 }

@@ -21,6 +21,10 @@ export interface Protocol {
   readonly attributes: Attributes;
   readonly pageCache: boolean;
   readonly backings: BackingFiles;
+  /** The most asynchronous requests at a time, with FUSE over io_uring; missing: as many as there are. */
+  readonly maxBackground: number | undefined;
+  /** Flags of INIT's second word that this mount asks for besides. */
+  readonly more: number;
   /** Set by INIT. */
   readonly agreed: Negotiated;
 }

@@ -45,11 +45,16 @@ export class UringEngine implements Engine {
   /** By the file's index among the registered files of the ring, which is its handle. */
   readonly #files: EngineFile[] = [];
   readonly #slowCall: (call: SlowCall) => void;
+  readonly #linkedFlags: number;
 
-  /** @param slowCall Has a system call made; its result must come through `Plane.completed`. */
-  constructor(ring: RingQueue, slowCall: (call: SlowCall) => void) {
+  /**
+   * @param slowCall Has a system call made; its result must come through `Plane.completed`.
+   * @param isSilent A linked transfer that succeeds makes no completion: the reply behind it does.
+   */
+  constructor(ring: RingQueue, slowCall: (call: SlowCall) => void, isSilent = true) {
     this.#ring = ring;
     this.#slowCall = slowCall;
+    this.#linkedFlags = abi.SQE_IO_LINK | (isSilent ? abi.SQE_CQE_SKIP_SUCCESS : 0);
   }
 
   add(file: EngineFile): number {
@@ -119,8 +124,8 @@ export class UringEngine implements Engine {
   }
 
   /**
-   * A linked transfer that succeeds makes no completion of its own: the reply behind it does. One
-   * that fails or is short makes one, and the kernel drops the reply without a word.
+   * A linked transfer that fails or is short makes a completion, and the kernel drops the reply without a
+   * word.
    */
   #transfer(
     opcode: number,
@@ -138,7 +143,7 @@ export class UringEngine implements Engine {
     }
     let flags = abi.SQE_FIXED_FILE;
     if (linked) {
-      flags |= abi.SQE_IO_LINK | abi.SQE_CQE_SKIP_SUCCESS;
+      flags |= this.#linkedFlags;
       this.#ring.reserve(2);
     }
     this.#ring.queue(opcode, flags, file, address, length, offset, 0, TAG_IO | request);

@@ -2,6 +2,7 @@ import type { Memory } from '../buffers/memory.js';
 import { BackingFiles } from '../fuse/backing-files.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher } from '../fuse/dispatch.js';
+import { RingQueues } from '../fuse/ring-queues.js';
 import { HostEngines, hasExports } from '../host/host-engines.js';
 import { NbdEngine } from '../host/nbd-engine.js';
 import { RingSockets } from '../host/ring-sockets.js';
@@ -13,7 +14,7 @@ import { changeImages } from '../plane/image-changes.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
-import type { RingQueue } from '../uring/ring.js';
+import type { CommandQueue, RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { type Network, RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
@@ -21,6 +22,8 @@ import { Wake } from './wake.js';
 /** The surroundings of a data plane: the kernel, the control plane and the clock. */
 export interface Surroundings {
   ring: RingQueue;
+  /** The same ring, for FUSE over io_uring; missing: /dev/fuse only. */
+  commands?: CommandQueue;
   memory: Memory;
   /** Takes a message to the control plane. */
   send: (message: FromPlane) => void;
@@ -41,12 +44,12 @@ export interface DataPlane extends Pick<Assembly, 'plane' | 'throttle'> {
  * @throws SluiceError if a group or an assignment cannot be made as asked.
  */
 export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings): DataPlane {
-  const { ring, memory, send, now } = surroundings;
+  const { ring, commands, memory, send, now } = surroundings;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
-  const files = new UringEngine(ring, send);
+  const files = new UringEngine(ring, send, commands === undefined);
   const hasAny = hasExports(config.disks.map(({ image }) => image));
   const network = hasAny ? connectExports(ring, memory, send, () => plane) : null;
   const engine = network === null ? files : new HostEngines(files, network.exports);
@@ -61,10 +64,14 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   });
   send({ kind: 'figures', news: { kind: 'clock', originMs: performance.timeOrigin } });
   const session = new DeviceSession(ring, fuseFile, memory, warn);
+  const common = { file: fuseFile, memory, requests: plane.requests, device: session, warn };
+  const queues =
+    commands === undefined ? null : new RingQueues({ ...common, ring: commands }, config.queues);
   const backings = new BackingFiles(config.disks, config.fuse);
   const initialised = (accepted: boolean): void => {
     if (!accepted)
       throw new Error('this kernel speaks FUSE 7.27 or older; 7.28 (Linux 4.20) is needed');
+    queues?.start(dispatcher.agreed);
     backings.open(dispatcher.agreed);
     send({ kind: 'ready' });
   };
@@ -72,7 +79,8 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     memory,
     disks: plane,
     tree,
-    wire: session,
+    wire: queues ?? session,
+    queues,
     owner: config.owner,
     pageCache: config.pageCache,
     backings,
@@ -111,18 +119,8 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     if (errno !== ERRNO.ENODEV) warn(`the kernel ended the session: ${errnoName(errno)}`);
     send({ kind: 'disconnected' });
   };
-  const parts = {
-    ring,
-    plane,
-    session,
-    dispatcher,
-    memory,
-    wake,
-    ending,
-    network,
-    disconnected,
-    now,
-  };
+  const ends = { wake, ending, network, disconnected };
+  const parts = { ring, plane, session, queues, dispatcher, memory, ...ends, now };
   return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
 }
 

@@ -1,12 +1,15 @@
 import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
+import type { RingQueues } from '../fuse/ring-queues.js';
 import type { NbdEngine } from '../host/nbd-engine.js';
 import type { RingSockets } from '../host/ring-sockets.js';
 import type { Ending } from '../plane/ending.js';
 import type { Plane } from '../plane/plane.js';
+import { LINKED } from '../plane/requests.js';
 import type { RingQueue } from '../uring/ring.js';
 import {
+  TAG_ENTRY,
   TAG_INDEX,
   TAG_IO,
   TAG_KIND,
@@ -36,6 +39,8 @@ export interface RingLoopParts {
   ring: RingQueue;
   plane: Plane;
   session: DeviceSession;
+  /** FUSE over io_uring, where the mount uses it. */
+  queues: RingQueues | null;
   dispatcher: Dispatcher;
   memory: Memory;
   wake: Wake;
@@ -113,8 +118,9 @@ export class RingLoop {
   #handle(kind: number, index: number, result: number): void {
     const { plane, session, dispatcher, memory, wake, network } = this.#parts;
     if (kind === TAG_REPLY) this.#linkedReplied(index, result);
-    else if (kind === TAG_IO) plane.completed(index, result);
-    else if (kind === TAG_RECEIVE) {
+    else if (kind === TAG_IO) {
+      if (!this.#transferred(index, result)) plane.completed(index, result);
+    } else if (kind === TAG_RECEIVE) {
       const bytes = session.received(index, result);
       if (bytes === 0) return;
       if (!plane.isReceiving) {
@@ -124,6 +130,15 @@ export class RingLoop {
       }
       this.#received++;
       dispatcher.received(index, bytes);
+    } else if (kind === TAG_ENTRY) {
+      const queues = this.#parts.queues!;
+      if (!queues.arrived(index, result)) return;
+      if (!plane.isReceiving) {
+        memory.takeBack(index);
+        return;
+      }
+      this.#received++;
+      queues.begin(index, dispatcher);
     } else if (kind === TAG_WAKE) wake.woken();
     else if (kind === TAG_SOCKET_SENT || kind === TAG_SOCKET_RECEIVED) {
       network!.sockets.completed(kind, index, result);
@@ -131,6 +146,17 @@ export class RingLoop {
       assert(kind === TAG_SENT, `a completion of no known kind: ${kind}`);
       session.sendFailed(index, result);
     }
+  }
+
+  /**
+   * Where queues are used a linked transfer tells of its success, because the command that takes the reply
+   * tells of the next request only.
+   */
+  #transferred(request: number, result: number): boolean {
+    const { state, lent, length } = this.#parts.plane.requests;
+    if (state[request] !== LINKED || result !== length[request]) return false;
+    if (lent[request] === 1) this.#parts.dispatcher.replied(request);
+    return true;
   }
 
   /** A reply behind a transfer has left, or could not: with a broken link the transfer itself tells. */

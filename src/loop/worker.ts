@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import { parentPort } from 'node:worker_threads';
-import { capacityFor, Memory } from '../buffers/memory.js';
+import { capacityFor, lendingCapacity, Memory } from '../buffers/memory.js';
 import type { FromPlane, PlaneConfig } from '../plane/messages.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/libc.js';
 import { Ring } from '../uring/ring.js';
@@ -24,11 +24,13 @@ function main(config: PlaneConfig): void {
   try {
     preciseTimers();
     becomeIoFlusher();
-    const ring = new Ring(RING_ENTRIES);
+    const ring = new Ring(RING_ENTRIES, config.queues > 0);
+    const capacity = config.queues > 0 ? lendingCapacity : capacityFor;
     // The limit of a cgroup counts as well; 0 or a huge number if there is none.
     const limit = process.constrainedMemory() || Infinity;
-    const memory = new Memory(capacityFor(Math.min(totalmem(), limit)));
-    const surroundings = { ring, memory, send, now: nowNs };
+    const memory = new Memory(capacity(Math.min(totalmem(), limit)));
+    const commands = config.queues > 0 ? { commands: ring } : {};
+    const surroundings = { ring, ...commands, memory, send, now: nowNs };
     buildDataPlane(config, surroundings).loop.run();
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;

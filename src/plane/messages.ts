@@ -15,6 +15,8 @@ export interface PlaneConfig extends GroupsConfig {
   disks: DiskConfig[];
   /** /dev/fuse. */
   fuse: number;
+  /** FUSE over io_uring: the number of its queues, one for each possible processor. 0: /dev/fuse only. */
+  queues: number;
   /** An eventfd: adding to it makes the thread look into `inbox`. */
   wake: number;
   /** Where ToPlane comes in. */

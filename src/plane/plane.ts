@@ -121,7 +121,9 @@ export class Plane implements Admission, DiskService {
   }
 
   get #spareSlots(): number {
-    return this.#memory.freeSlots - (this.#memory.capacity.inFlight - this.#holding);
+    const { capacity, freeSlots, lentSlots } = this.#memory;
+    const unlent = Math.max(0, capacity.inFlight - lentSlots);
+    return freeSlots - Math.max(0, unlent - this.#holding);
   }
 
   /** Payloads in the pool, for trimming. */
@@ -341,7 +343,7 @@ export class Plane implements Admission, DiskService {
     const { requests } = this;
     requests.inFlight[request] = 1;
     this.#inFlight++;
-    if (requests.slot[request] !== NONE) this.#holding++;
+    if (requests.slot[request] !== NONE && requests.lent[request] === 0) this.#holding++;
     this.#carryOut(request);
   }
 
@@ -387,7 +389,7 @@ export class Plane implements Admission, DiskService {
 
   #releaseSlot(request: number): void {
     const slot = this.requests.slot[request]!;
-    if (slot === NONE) return;
+    if (slot === NONE || this.requests.lent[request] === 1) return;
     this.#memory.releaseSlot(slot);
     this.requests.slot[request] = NONE;
     this.#holding -= this.requests.inFlight[request]!;

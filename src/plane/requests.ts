@@ -56,6 +56,8 @@ export class Requests {
   readonly handle: Float64Array;
   /** Slot that the request holds, or NONE. */
   readonly slot: Int32Array;
+  /** 1: its slot is lent by the transport and stays with it until its reply has left. */
+  readonly lent: Uint8Array;
   /** Offset in the pool where a WRITE's payload waits, or NONE. */
   readonly pooled: Int32Array;
   /** 1 while it counts as in flight. */
@@ -84,6 +86,7 @@ export class Requests {
     this.mode = new Uint32Array(capacity);
     this.handle = new Float64Array(capacity);
     this.slot = new Int32Array(capacity);
+    this.lent = new Uint8Array(capacity);
     this.pooled = new Int32Array(capacity);
     this.inFlight = new Uint8Array(capacity);
     this.#next = new Int32Array(capacity);
@@ -111,6 +114,7 @@ export class Requests {
     this.uniqueHigh[request] = 0;
     this.disk[request] = NONE;
     this.slot[request] = NONE;
+    this.lent[request] = 0;
     this.pooled[request] = NONE;
     this.inFlight[request] = 0;
     return request;

@@ -88,7 +88,8 @@ export class Writes {
       return;
     }
     const { file } = extent;
-    const linked = engine.links(file, length);
+    // Where the slot is lent the reply takes the place of the payload, which must be written first.
+    const linked = requests.lent[request] === 0 && engine.links(file, length);
     const address = memory.address + payload;
     requests.state[request] = PLAIN;
     const result = engine.write(request, file, address, length, extent.offset, linked);

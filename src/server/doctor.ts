@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { release } from 'node:os';
 import { knowsBackingFiles } from '../fuse/backing-files.js';
+import { RING_SWITCH_COMMAND, ringSwitch } from '../fuse/ring-support.js';
 import { findProgram, readText } from '../sys/files.js';
 import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
 import { chooseTransport, type Transport } from './transport.js';
@@ -21,7 +22,7 @@ export interface Diagnosis {
   /** A mount by this user would work. */
   works: boolean;
   /** The choice of `--transport auto`; null if nothing works. */
-  transport: 'uring' | 'fuse-native' | null;
+  transport: Transport['kind'] | null;
   /** Why. */
   why: string;
   checks: Check[];
@@ -67,13 +68,13 @@ function checkDevice(): Check {
 
 /** FUSE over io_uring: kernel 6.14, and a switch of the module. */
 function checkFuseUring(): Check {
-  const value = readText('/sys/module/fuse/parameters/enable_uring')?.trim();
+  const state = ringSwitch();
   const advice =
-    value === undefined
+    state === null
       ? 'run Linux 6.14 or newer'
-      : 'not needed; echo 1 > /sys/module/fuse/parameters/enable_uring turns it on';
-  const found = value === undefined ? 'not in this kernel' : `enable_uring=${value}`;
-  return check('fuse-uring', value === 'Y', found, advice);
+      : `for --transport fuse-uring, run as root: ${RING_SWITCH_COMMAND}`;
+  const found = state === null ? 'not in this kernel' : `turned ${state}`;
+  return check('fuse-uring', state === 'on', found, advice);
 }
 
 /** `--passthrough`: kernel 6.9, and the right to it. A kernel built without says so at the mount. */

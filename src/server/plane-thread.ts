@@ -89,7 +89,7 @@ export class PlaneThread implements PlaneRunner {
     worker: PlaneWorker,
     config: MountConfig,
     disks: DiskConfig[],
-    fuse: number,
+    device: Pick<PlaneConfig, 'fuse' | 'queues'>,
     about: string,
     log: Log,
     tell: (event: PlaneEvent) => void,
@@ -121,7 +121,7 @@ export class PlaneThread implements PlaneRunner {
       disks,
       owner,
       about,
-      fuse,
+      ...device,
       wake: this.#wake,
       inbox: port2,
     };

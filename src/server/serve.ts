@@ -29,7 +29,7 @@ export const serve: Serve = async (config, log, start) => {
     const transport = await chooseTransport(config.transport);
     if (transport.kind === 'fuse-native') refusePassthrough(config);
     log.info(transportLine(transport));
-    const worker = transport.kind === 'uring' ? new PlaneWorker() : null;
+    const worker = transport.kind !== 'fuse-native' ? new PlaneWorker() : null;
     let opened: OpenImages | null = null;
     try {
       opened = await openDisks(config, log);
@@ -97,9 +97,11 @@ async function startSession(
     });
     plane.obey = orders.take;
   };
-  if (transport.kind === 'uring') {
+  if (transport.kind !== 'fuse-native') {
     const mount = await mountFuse(request);
-    const plane = new PlaneThread(worker!, config, opened.disks, mount.fd, about, log, tell);
+    const queues = transport.kind === 'fuse-uring' ? transport.queues : 0;
+    const device = { fuse: mount.fd, queues };
+    const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
     showMetrics(metrics, plane.figures, transport.kind, opened);
     obey(plane, mount.fd, false);
     mounted(new MountSession(mount, plane, opened, log));

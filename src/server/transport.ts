@@ -1,4 +1,6 @@
 import { loadNative, type NativePackage } from '../fuse/native-package.js';
+import { ringQueueCount } from '../fuse/ring-support.js';
+import { SETUP_SQE128 } from '../uring/abi.js';
 import { probeRing } from '../uring/setup.js';
 import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
@@ -6,6 +8,8 @@ import type { MountConfig } from './config.js';
 /** How a mount speaks to the kernel. */
 export type Transport =
   | { kind: 'uring'; why: string }
+  /** @property queues One for each possible processor. */
+  | { kind: 'fuse-uring'; why: string; queues: number }
   | { kind: 'fuse-native'; why: string; native: NativePackage };
 
 /**
@@ -16,6 +20,11 @@ export type Transport =
 export async function chooseTransport(asked: MountConfig['transport']): Promise<Transport> {
   if (asked === 'fuse-native') {
     return { kind: 'fuse-native', why: 'as asked for', native: await loadNative() };
+  }
+  if (asked === 'fuse-uring') {
+    const queues = ringQueueCount();
+    probeRing(SETUP_SQE128);
+    return { kind: 'fuse-uring', why: 'as asked for', queues };
   }
   try {
     probeRing();

@@ -8,6 +8,7 @@ export const SETUP_CQSIZE = 1 << 3; // 5.5
 export const SETUP_SUBMIT_ALL = 1 << 7; // 5.18: entries after a bad one are submitted too
 export const SETUP_COOP_TASKRUN = 1 << 8; // 5.19: no inter-processor interrupt for a completion
 export const SETUP_TASKRUN_FLAG = 1 << 9; // 5.19: SQ_TASKRUN tells that entering would bring a completion
+export const SETUP_SQE128 = 1 << 10; // 5.19: entries of 128 bytes, with room for the fields of a command
 export const SETUP_SINGLE_ISSUER = 1 << 12; // 6.0
 export const SETUP_DEFER_TASKRUN = 1 << 13; // 6.1: completions run when this thread enters
 
@@ -65,6 +66,7 @@ export const PROBE_OP_SUPPORTED = 1;
 
 // struct io_uring_sqe: 64 bytes = 16 words. Word numbers.
 export const SQE_WORDS = 16;
+export const SQE128_WORDS = 32;
 export const SQE_OPCODE_FLAGS = 0; // opcode u8, flags u8, ioprio u16
 export const SQE_FD = 1;
 export const SQE_OFFSET = 2; // 64 bits
@@ -72,6 +74,13 @@ export const SQE_ADDRESS = 4; // 64 bits
 export const SQE_LENGTH = 6;
 export const SQE_OP_FLAGS = 7; // rw_flags, fsync_flags, poll32_events, cancel_flags
 export const SQE_USER_DATA = 8; // 64 bits, of which the low 32 are used
+
+/**
+ * Of a command (OP_COMMAND): its code is where others have the low half of the offset, its own fields begin
+ * at SQE_COMMAND.
+ */
+export const SQE_COMMAND_CODE = 2;
+export const SQE_COMMAND = 12;
 
 // struct io_uring_cqe: 16 bytes = 4 words: user_data (64 bits), res (signed), flags.
 export const CQE_WORDS = 4;
@@ -89,6 +98,7 @@ export const OP_READ = 22;
 export const OP_WRITE = 23;
 export const OP_SEND = 26; // 5.6; the flags are those of send(2)
 export const OP_RECV = 27; // 5.6; the flags are those of recv(2)
+export const OP_COMMAND = 46;
 
 export const FSYNC_DATASYNC = 1;
 export const POLLIN = 1;

@@ -58,6 +58,7 @@ export class Ring {
   readonly #signed: Int32Array;
   readonly #sqes: Uint32Array;
   readonly #entries: number;
+  readonly #sqeWords: number;
   readonly #sqHead: number;
   readonly #sqTail: number;
   readonly #sqFlags: number;
@@ -81,11 +82,13 @@ export class Ring {
   /**
    * @param entries Submission queue size, a power of two. The completion queue gets four times that:
    *   a turn may queue, flush and queue again before it reads completions.
+   * @param takesCommands Its entries have room for `queueCommand`.
    * @throws SluiceError when the kernel has no io_uring, forbids it or is too old (before 5.19).
    */
-  constructor(entries: number) {
+  constructor(entries: number, takesCommands = false) {
     const params = new DataView(new ArrayBuffer(abi.PARAMS_BYTES));
-    this.#fd = setUpRing(entries, params);
+    this.#fd = setUpRing(entries, params, takesCommands ? abi.SETUP_SQE128 : 0);
+    this.#sqeWords = takesCommands ? abi.SQE128_WORDS : abi.SQE_WORDS;
     this.flags = params.getUint32(abi.PARAMS_FLAGS, true);
     this.#entries = params.getUint32(abi.PARAMS_SQ_ENTRIES, true);
     const cqEntries = params.getUint32(abi.PARAMS_CQ_ENTRIES, true);
@@ -99,7 +102,7 @@ export class Ring {
     const ring = mapShared(this.#fd, abi.OFF_SQ_RING, ringBytes);
     this.#words = new Uint32Array(ring.buffer);
     this.#signed = new Int32Array(ring.buffer);
-    const sqeBytes = this.#entries * abi.SQE_WORDS * 4;
+    const sqeBytes = this.#entries * this.#sqeWords * 4;
     this.#sqes = new Uint32Array(mapShared(this.#fd, abi.OFF_SQES, sqeBytes).buffer);
 
     this.#sqHead = sq(abi.SQ_OFF_HEAD) / 4;
@@ -180,7 +183,7 @@ export class Ring {
   ): void {
     if (this.#queued === this.#entries) this.#flush();
     const sqes = this.#sqes;
-    const at = (this.#tail & this.#sqMask) * abi.SQE_WORDS;
+    const at = (this.#tail & this.#sqMask) * this.#sqeWords;
     sqes[at + abi.SQE_OPCODE_FLAGS] = opcode | (flags << 8);
     sqes[at + abi.SQE_FD] = file;
     // ToUint32 takes the low word of any integer below 2^53.
@@ -191,9 +194,33 @@ export class Ring {
     sqes[at + abi.SQE_LENGTH] = length;
     sqes[at + abi.SQE_OP_FLAGS] = opFlags;
     sqes[at + abi.SQE_USER_DATA] = tag;
-    // Words 9 to 15 (high half of user_data, buffer index, file slot, padding) are always zero.
+    // A command that was here before has left its fields. All other words are always zero.
+    sqes[at + abi.SQE_COMMAND + 2] = 0;
+    sqes[at + abi.SQE_COMMAND + 3] = 0;
     this.#tail = (this.#tail + 1) >>> 0;
     this.#queued++;
+  }
+
+  /**
+   * Queues a command to the driver of a file, by its code; `first` to `third` are words 2 to 4 of the
+   * command's own fields, the others being zero. The ring must have been made for that.
+   */
+  queueCommand(
+    flags: number,
+    file: number,
+    code: number,
+    address: number,
+    length: number,
+    first: number,
+    second: number,
+    third: number,
+    tag: number,
+  ): void {
+    this.queue(abi.OP_COMMAND, flags, file, address, length, code, 0, tag);
+    const at = ((this.#tail - 1) & this.#sqMask) * this.#sqeWords + abi.SQE_COMMAND;
+    this.#sqes[at + 2] = first;
+    this.#sqes[at + 3] = second;
+    this.#sqes[at + 4] = third;
   }
 
   /** Makes room for `count` linked entries, which must be submitted together. */
@@ -284,4 +311,7 @@ export class Ring {
 }
 
 /** A ring as its users see it. */
-export type RingQueue = Pick<Ring, keyof Ring>;
+export type RingQueue = Omit<Ring, 'queueCommand'>;
+
+/** One that takes commands to drivers. */
+export type CommandQueue = Pick<Ring, 'queueCommand'>;

@@ -22,13 +22,14 @@ const REQUIRED_OPCODES = [abi.OP_FSYNC, abi.OP_FALLOCATE, abi.OP_READ, abi.OP_WR
 
 /**
  * Makes a ring with the best flags that the kernel accepts, and fills `params` with its answer.
+ * @param more Flags that it must have.
  * @returns The descriptor of the ring.
  * @throws SluiceError (EXIT_MOUNT) with the reason why io_uring cannot be used, and a remedy.
  */
-export function setUpRing(entries: number, params: DataView): number {
+export function setUpRing(entries: number, params: DataView, more = 0): number {
   let result = -ERRNO.EINVAL;
   for (const flags of FLAG_LADDER) {
-    fillParams(params, entries, flags);
+    fillParams(params, entries, flags | more);
     result = uringSetup(entries, params);
     if (result !== -ERRNO.EINVAL) break;
   }
@@ -83,6 +84,6 @@ function disabledSetting(): string {
 }
 
 /** Makes a small ring and closes it. @throws SluiceError as `setUpRing` does. */
-export function probeRing(): void {
-  close(setUpRing(8, new DataView(new ArrayBuffer(abi.PARAMS_BYTES))));
+export function probeRing(more = 0): void {
+  close(setUpRing(8, new DataView(new ArrayBuffer(abi.PARAMS_BYTES)), more));
 }

@@ -4,6 +4,7 @@ import {
   capacityFor,
   IN_FLIGHT_MAX,
   IN_FLIGHT_MIN,
+  lendingCapacity,
   MEMORY_BYTES,
   Memory,
   poolOffset,
@@ -146,4 +147,27 @@ test('requests in flight follow the memory of the machine, and fit into offsets 
   const found = [0.5, 4, 6, 8, 24, 1024].map((gib) => capacityFor(gib * GIB).inFlight);
   t.deepEqual(found, [256, 256, 376, 502, 960, 960]);
   t.true(MEMORY_BYTES < 2 ** 31);
+});
+
+test('where requests keep their slots, those fill the place of the pool', (t) => {
+  const GIB = 1 << 30;
+  for (const [gib, slots] of [
+    [1, 1292],
+    [24, 1996],
+  ] as const) {
+    const memory = new Memory(lendingCapacity(gib * GIB));
+    t.is(memory.slots, slots);
+    t.true(slotOffset(slots) <= MEMORY_BYTES);
+  }
+});
+
+test('a slot that is lent is not free, and is trimmed all the same', (t) => {
+  const memory = new Memory();
+  const slot = memory.lendSlot();
+  t.deepEqual([memory.lentSlots, memory.freeSlots], [1, memory.slots - 1]);
+  memory.bytes.fill(7, slotOffset(slot), slotOffset(slot) + SLOT_BYTES);
+  memory.trim();
+  t.is(residentBytes(memory, slotOffset(slot), SLOT_BYTES), 64 * KIB);
+  memory.takeBack(slot);
+  t.deepEqual([memory.lentSlots, memory.freeSlots], [0, memory.slots]);
 });

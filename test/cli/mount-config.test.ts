@@ -192,8 +192,8 @@ test('words that this version does not have are refused with those it has', (t) 
     ],
     [{ cache: 'all' }, '--cache all: not known to this version, which has none, page'],
     [
-      { transport: 'fuse-uring' },
-      '--transport fuse-uring: not known to this version, which has auto, uring, fuse-native',
+      { transport: 'virtiofs' },
+      '--transport virtiofs: not known to this version, which has auto, uring, fuse-uring, fuse-native',
     ],
   ];
   for (const [args, message] of cases) refuses(t, () => build(args), message);

@@ -1,5 +1,5 @@
 import { requires } from '../helpers/requires.js';
-import { FORMATS, TRANSPORTS } from './exceptions.js';
+import { FORMATS, NEEDS, TRANSPORTS } from './exceptions.js';
 import { mountedVariant } from './mounted-variant.js';
 import { testRules } from './rules.js';
 
@@ -19,9 +19,8 @@ function isInPairs({ transport, format, direct }: (typeof VARIANTS)[number]): bo
 
 for (const served of VARIANTS) {
   const { transport, format, direct } = served;
-  const ring = transport === 'uring' ? (['io_uring'] as const) : [];
   const qemu = format === 'raw' ? [] : (['qemu'] as const);
-  const test = requires('fuse', 'root', ...ring, ...qemu);
+  const test = requires('fuse', 'root', ...NEEDS[transport], ...qemu);
   testRules(test, mountedVariant(transport, format, direct), isInPairs(served));
 }
 

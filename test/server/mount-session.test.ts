@@ -32,7 +32,7 @@ async function serve(
     CONFIG,
     SILENT,
     async (_config, log, { tell, mounted }) => {
-      const plane = new PlaneThread(worker, CONFIG, [], fuse, '', log, tell);
+      const plane = new PlaneThread(worker, CONFIG, [], { fuse, queues: 0 }, '', log, tell);
       mounted(new MountSession(mount, plane, files, log));
     },
     () => t.fail(),

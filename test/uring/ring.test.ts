@@ -17,6 +17,7 @@ import { pattern, tempFolder } from '../helpers/temp.js';
 
 const EBADF = 9;
 const EINVAL = 22;
+const EOPNOTSUPP = 95;
 const LINK = SQE_FIXED_FILE | SQE_IO_LINK | SQE_CQE_SKIP_SUCCESS;
 const CONTENT = pattern(65536, 5);
 
@@ -30,12 +31,12 @@ interface Rig {
 }
 
 /** A ring with one registered file of 65536 bytes, index 0. */
-function rig(t: ExecutionContext, entries = 8): Rig {
+function rig(t: ExecutionContext, entries = 8, takesCommands = false): Rig {
   const path = join(tempFolder(t), 'file');
   writeFileSync(path, CONTENT);
   const descriptor = openSync(path, 'r+');
   t.teardown(() => closeSync(descriptor));
-  const ring = new Ring(entries);
+  const ring = new Ring(entries, takesCommands);
   t.is(ring.addFile(descriptor), 0);
   const memory = mapAnonymous(1 << 20);
   return { ring, memory, bytes: new Uint8Array(memory.buffer), path };
@@ -255,4 +256,24 @@ ringTest('more files than the table has places are refused with a sentence', (t)
     for (let i = 0; i <= 65536; i++) ring.addFile(descriptor);
   });
   t.regex(error?.message ?? '', /^images have more than \d+ files, .*; use several mounts$/);
+});
+
+ringTest('a ring that takes commands does all else too, where a command was before', (t) => {
+  const { ring, memory, bytes } = rig(t, 8, true);
+  for (let tag = 0; tag < 8; tag++) {
+    ring.queueCommand(SQE_FIXED_FILE, 0, 2, memory.address, 2, 0xffffffff, 0xffffffff, 3, tag);
+  }
+  // Its driver takes none.
+  t.deepEqual(
+    completions(ring, 8).map(([, result]) => result),
+    Array.from({ length: 8 }, () => -EOPNOTSUPP),
+  );
+  for (let tag = 0; tag < 8; tag++) {
+    ring.queue(OP_READ, SQE_FIXED_FILE, 0, memory.address + tag * 4096, 10 + tag, tag, 0, tag);
+  }
+  t.deepEqual(
+    completions(ring, 8),
+    Array.from({ length: 8 }, (_, tag) => [tag, 10 + tag]),
+  );
+  t.deepEqual([...bytes.subarray(7 * 4096, 7 * 4096 + 17)], [...CONTENT.subarray(7, 24)]);
 });

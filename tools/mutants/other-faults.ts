@@ -98,8 +98,8 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'plane/plane.ts',
-        from: '    if (slot === NONE) return;\n    this.#memory.releaseSlot(slot);\n',
-        to: '    if (slot === NONE) return;\n    if (this.requests.state[request] !== WAITING) this.#memory.releaseSlot(slot);\n',
+        from: '    if (slot === NONE || this.requests.lent[request] === 1) return;\n    this.#memory.releaseSlot(slot);\n',
+        to: '    if (slot === NONE || this.requests.lent[request] === 1) return;\n    if (this.requests.state[request] !== WAITING) this.#memory.releaseSlot(slot);\n',
       },
     ],
   },
@@ -253,8 +253,8 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'host/uring-engine.ts',
-        from: 'flags |= abi.SQE_IO_LINK | abi.SQE_CQE_SKIP_SUCCESS;',
-        to: 'flags |= abi.SQE_CQE_SKIP_SUCCESS;',
+        from: 'flags |= this.#linkedFlags;',
+        to: 'flags |= this.#linkedFlags & ~abi.SQE_IO_LINK;',
       },
     ],
   },

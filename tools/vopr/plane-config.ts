@@ -10,13 +10,13 @@ export const WAKE = 1_000_000_002;
 
 /** What the data plane of a session is told. */
 export function planeConfig(
-  { depth, pollUs }: SessionPlan,
+  { depth, pollUs, queues }: SessionPlan,
   disks: readonly DiskConfig[],
   inbox: MessagePort,
 ): PlaneConfig {
   return {
     ...{ disks: [...disks], groups: [], assignments: [], depth, pollUs, inbox },
-    ...{ fuse: FUSE, wake: WAKE, owner: { uid: 0, gid: 0 } },
+    ...{ fuse: FUSE, queues, wake: WAKE, owner: { uid: 0, gid: 0 } },
     ...{ pageCache: false, verbose: false, about: 'pid 1\n' },
   };
 }
