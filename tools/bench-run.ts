@@ -71,6 +71,13 @@ async function measure(
   }
 }
 
+/** Servers that count their requests. */
+const COUNTED: ReadonlySet<Server['kind']> = new Set([
+  'sluice',
+  'sluice-fuse-uring',
+  'sluice-native',
+]);
+
 /** Time for fio to start, and for the server to settle. */
 const SETTLE_MS = 500;
 
@@ -145,7 +152,7 @@ export async function runCase(
   }
   const results: [string, ServerResult][] = [];
   for (const server of servers) {
-    const isCounted = server.kind === 'sluice' || server.kind === 'sluice-native';
+    const isCounted = COUNTED.has(server.kind);
     const calls = isCounted ? await countCalls(server, bench, place, settings) : null;
     const result = resultOf(samples.get(server.name) ?? [], errors.get(server.name) ?? [], calls);
     results.push([server.name, result]);

@@ -88,7 +88,13 @@ function settingsOf(options: Options) {
 function allServers(options: Options): server.Server[] {
   const words = options['sluice-option'];
   const passed = server.sluicePassthrough(words);
-  const own = [server.hostFile(), server.sluice(words), passed, server.sluiceNative(words)];
+  const own = [
+    server.hostFile(),
+    server.sluice(words),
+    server.sluiceFuseUring(words),
+    passed,
+    server.sluiceNative(words),
+  ];
   if (!options.peers) return own;
   const files = namedValues('peer-file', options['peer-file']);
   const peers = [...namedValues('peer', options.peer)].map(([name, command]) =>

@@ -143,6 +143,14 @@ export class Memory {
     this.#free[this.#freeCount++] = slot;
   }
 
+  /**
+   * Free slots, but for those that requests in flight may still need.
+   * @param holding Requests in flight that hold a slot which was not lent.
+   */
+  spareSlots(holding: number): number {
+    return this.#freeCount - Math.max(0, this.capacity.inFlight - this.#lentCount - holding);
+  }
+
   /** Slots that are lent. */
   get lentSlots(): number {
     return this.#lentCount;

@@ -121,9 +121,7 @@ export class Plane implements Admission, DiskService {
   }
 
   get #spareSlots(): number {
-    const { capacity, freeSlots, lentSlots } = this.#memory;
-    const unlent = Math.max(0, capacity.inFlight - lentSlots);
-    return freeSlots - Math.max(0, unlent - this.#holding);
+    return this.#memory.spareSlots(this.#holding);
   }
 
   /** Payloads in the pool, for trimming. */

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { knowsBackingFiles } from '../../src/fuse/backing-files.js';
 import { loadNative } from '../../src/fuse/native-package.js';
+import { ringQueueCount } from '../../src/fuse/ring-support.js';
 import { atEnd } from './cleanup.js';
 import { unmount, waitForFile } from './mounts.js';
 import { type Child, isInstalled, settles, splitCommand, start, stop } from './process.js';
@@ -31,6 +32,7 @@ export interface Server {
     | 'sluice'
     | 'sluice-passed'
     | 'sluice-native'
+    | 'sluice-fuse-uring'
     | 'plain-native'
     | 'qemu'
     | 'nbd'
@@ -119,6 +121,22 @@ export function sluicePassthrough(options: readonly string[]): Server {
 export function sluiceNative(options: readonly string[]): Server {
   const words = [...options, '--transport', 'fuse-native'];
   return sluiceAs('sluice fuse-native', 'sluice-native', words);
+}
+
+/** Sluice with FUSE over io_uring. */
+export function sluiceFuseUring(options: readonly string[]): Server {
+  const words = [...options, '--transport', 'fuse-uring'];
+  const server = sluiceAs('sluice fuse-uring', 'sluice-fuse-uring', words);
+  return { ...server, missing: async () => (await server.missing()) ?? ringFault() };
+}
+
+function ringFault(): string | null {
+  try {
+    ringQueueCount();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** A handler for fuse-native that uses synchronous calls. */

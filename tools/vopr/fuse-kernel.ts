@@ -1,24 +1,12 @@
 import * as abi from '../../src/fuse/abi.js';
-import { setU64 } from '../../src/fuse/wire.js';
 import { bytesAt } from '../../src/sys/memory.js';
 import * as uring from '../../src/uring/abi.js';
 import { ERRNO } from '../../src/util/errno.js';
 import type { Coverage } from './coverage.js';
+import { type Ask, KernelQueues, writeHeader } from './kernel-queues.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { giveBack, take } from './spare-memory.js';
 import { Failure, type World } from './world.js';
-
-/** A request of a caller. */
-export interface Ask {
-  opcode: number;
-  node: number;
-  /** Behind the header. */
-  body: Uint8Array;
-  uid?: number;
-  gid?: number;
-  /** The caller's thread; 0: not visible. */
-  thread?: number;
-}
 
 /** A reply, or the kernel's own answer for a session that has ended. */
 export interface Answer {
@@ -51,33 +39,44 @@ export class FuseKernel implements RingTarget {
   readonly #answered = new Map<number, { opcode: number; answer: (answer: Answer) => void }>();
   #unique = 0;
   readonly #step: number;
+  /** FUSE over io_uring, once the daemon has asked for it. */
+  readonly #queues: KernelQueues | null;
+  #usesQueues = false;
   #isConnected = true;
 
   /**
    * @param step Ids of requests are multiples of this even number. Linux has 2; of an id that comes again after
    *   thousands of requests, in a table of fewer places, runs see little then.
+   * @param queues Queues of FUSE over io_uring; 0: it is turned off.
    * @param refuses Whether the kernel lacks the memory to take the reply to a request.
    */
   constructor(
     world: World,
     coverage: Coverage,
     step: number,
+    queues: number,
     refuses: (unique: number) => boolean,
   ) {
     this.#step = step;
     this.#refuses = refuses;
     this.#world = world;
     this.#coverage = coverage;
+    this.#queues =
+      queues === 0
+        ? null
+        : new KernelQueues(queues, (unique, error, payload) => {
+            this.#take(unique, error, payload);
+          });
   }
 
-  /** Receives that are queued. */
-  get receives(): number {
-    return this.#receives.length;
+  /** Slots that the kernel has: of receives that are queued, and of entries. */
+  get slots(): number {
+    return this.#receives.length + (this.#queues?.free ?? 0);
   }
 
   /** Requests that the daemon has not received. */
   get unreceived(): number {
-    return this.#toSend.length;
+    return this.#toSend.length + (this.#queues?.unreceived ?? 0);
   }
 
   get isConnected(): boolean {
@@ -96,7 +95,8 @@ export class FuseKernel implements RingTarget {
     }
     this.#answered.set(unique, { opcode: ask.opcode, answer });
     this.#world.trace?.(`${unique} ${NAMES.get(ask.opcode)} node ${ask.node} ${describe(ask)}`);
-    this.#send(unique, ask);
+    if (this.#usesQueues) this.#queues!.send({ unique, ask });
+    else this.#send(unique, ask);
     return unique;
   }
 
@@ -114,6 +114,7 @@ export class FuseKernel implements RingTarget {
     if (!this.#isConnected) return;
     this.#isConnected = false;
     this.#toSend.length = 0;
+    this.#queues?.disconnect();
     for (const { done } of this.#receives.splice(0)) done(-ERRNO.ENODEV);
     for (const { answer } of [...this.#answered.values()]) {
       this.#world.schedule(0, () =>
@@ -124,7 +125,8 @@ export class FuseKernel implements RingTarget {
   }
 
   start(entry: Entry, done: (result: number) => void): void {
-    if (entry.opcode === uring.OP_READ) {
+    if (entry.opcode === uring.OP_COMMAND) this.#queues!.command(entry, done);
+    else if (entry.opcode === uring.OP_READ) {
       if (!this.#isConnected) done(-ERRNO.ENODEV);
       else {
         this.#receives.push({ entry, done });
@@ -149,15 +151,7 @@ export class FuseKernel implements RingTarget {
       const { entry, done } = this.#receives.shift()!;
       const length = abi.IN_HEADER_BYTES + ask.body.length;
       const bytes = bytesAt(entry.address, length);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-      bytes.fill(0, 0, abi.IN_HEADER_BYTES);
-      view.setUint32(abi.IN_LEN, length, true);
-      view.setUint32(abi.IN_OPCODE, ask.opcode, true);
-      setU64(view, abi.IN_UNIQUE, unique);
-      setU64(view, abi.IN_NODEID, ask.node);
-      view.setUint32(abi.IN_UID, ask.uid ?? 0, true);
-      view.setUint32(abi.IN_GID, ask.gid ?? 0, true);
-      view.setUint32(abi.IN_PID, ask.thread ?? 0, true);
+      writeHeader(bytes, { unique, ask }, ask.body.length);
       bytes.set(ask.body, abi.IN_HEADER_BYTES);
       done(length);
     }
@@ -175,26 +169,38 @@ export class FuseKernel implements RingTarget {
     const asked = this.#answered.get(unique);
     if (asked === undefined)
       throw new Failure(`a reply to request ${unique}, which waits for none`);
-    if (error > 0 || error <= -512) throw new Failure(`a reply with the error ${error}`);
     // The error reply of 16 bytes that follows is taken.
     if (this.#isTransfer(asked.opcode, bytes.length) && this.#refuses(unique)) return -ERRNO.ENOMEM;
+    this.#take(unique, error, bytes.subarray(abi.OUT_HEADER_BYTES));
+    return bytes.length;
+  }
+
+  /** Hands a reply to its caller. @param bytes Its payload, in the daemon's memory. */
+  #take(unique: number, error: number, bytes: Uint8Array): void {
+    const asked = this.#answered.get(unique);
+    if (asked === undefined) throw new Failure(`a reply to request ${unique}, in no table`);
+    if (error > 0 || error <= -512) throw new Failure(`a reply with the error ${error}`);
     this.#answered.delete(unique);
+    if (asked.opcode === abi.INIT && this.#queues !== null) {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      const flags2 = view.getUint32(abi.INIT_OUT_FLAGS2, true);
+      this.#usesQueues = (flags2 & abi.OVER_IO_URING) !== 0;
+    }
     const name = NAMES.get(asked.opcode) ?? 'other';
     this.#coverage.add(`reply ${name} ${error === 0 ? 'ok' : -error}`);
-    const length = bytes.length - abi.OUT_HEADER_BYTES;
+    const { length } = bytes;
     this.#world.trace?.(`${unique} ${name} answered ${error}, ${length} bytes`);
     if (length < LARGE_BYTES) {
-      const payload = bytes.slice(abi.OUT_HEADER_BYTES);
+      const payload = bytes.slice();
       this.#world.schedule(0, () => asked.answer({ error, payload, isReply: true }));
-      return bytes.length;
+      return;
     }
     const memory = take(length);
-    memory.set(bytes.subarray(abi.OUT_HEADER_BYTES));
+    memory.set(bytes);
     this.#world.schedule(0, () => {
       asked.answer({ error, payload: memory.subarray(0, length), isReply: true });
       giveBack(memory);
     });
-    return bytes.length;
   }
 }
 

@@ -93,6 +93,8 @@ export interface SessionPlan {
   alignment: number;
   depth: 'auto' | number;
   capacity: Capacity;
+  /** Queues of FUSE over io_uring; 0: /dev/fuse only. */
+  queues: number;
   pollUs: number;
   groups: number;
   host: HostPlan;
@@ -220,7 +222,7 @@ function makeSession(
     readOnly: random.oneIn(12) || isOnlyRead,
     alignment: host.alignment,
     depth: random.oneIn(2) ? 'auto' : 1 + random.below(random.oneIn(2) ? 8 : 256),
-    capacity: makeCapacity(new Random(seed, CAPACITIES + number), images.length),
+    ...makeWay(new Random(seed, CAPACITIES + number), images.length),
     pollUs: random.oneIn(4) ? 50 : 0,
     groups: random.oneIn(20) ? 50 + random.below(200) : random.below(7),
     host,
@@ -241,6 +243,16 @@ const USUAL_CAPACITY: Capacity = {
   poolBytes: 64 * MIB,
 };
 
+/** One session of four has FUSE over io_uring, where the slots of the pool's place are entries. */
+function makeWay(random: Random, images: number): Pick<SessionPlan, 'capacity' | 'queues'> {
+  const capacity = makeCapacity(random, images);
+  if (!random.oneIn(4)) return { capacity, queues: 0 };
+  const queues = 1 + random.below(4);
+  const waiting = queues + random.below(random.oneIn(2) ? 16 : 200);
+  const requests = Math.max(capacity.requests, capacity.receives + 2 * queues);
+  return { capacity: { ...capacity, requests, waiting, poolBytes: 0 }, queues };
+}
+
 /** One data plane of four comes to the end of its requests, slots or pool. */
 function makeCapacity(random: Random, images: number): Capacity {
   if (!random.oneIn(4)) return USUAL_CAPACITY;
@@ -260,7 +272,7 @@ function makeFair(random: Random, seed: number, number: number, wishes: Wishes):
   const callers = makeFairCallers(number, wishes, seed);
   return {
     ...{ readOnly: false, alignment: 1, depth: 1 + random.below(8), pollUs: 0, groups: 0 },
-    capacity: USUAL_CAPACITY,
+    ...{ capacity: USUAL_CAPACITY, queues: 0 },
     ...{ host, callers, end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights },
   };
 }

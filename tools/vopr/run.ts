@@ -361,7 +361,7 @@ function quietPlan(plan: SessionPlan): SessionPlan {
   return {
     ...plan,
     ...{ readOnly: true, alignment: 1, depth: 256, groups: 0, host, callers: [] },
-    capacity: { requests: 512, inFlight: 32, receives: 8, poolBytes: MIB },
+    ...{ capacity: { requests: 512, inFlight: 32, receives: 8, poolBytes: MIB }, queues: 0 },
     ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null },
   };
 }

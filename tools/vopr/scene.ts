@@ -1,6 +1,7 @@
 import type { Random } from '../exerciser/random.js';
 import type { Disk, Image, Steps } from './disks.js';
-import type { Answer, Ask, FuseKernel } from './fuse-kernel.js';
+import type { Answer, FuseKernel } from './fuse-kernel.js';
+import type { Ask } from './kernel-queues.js';
 import type { LossesCheck } from './losses-check.js';
 import type { World } from './world.js';
 

@@ -96,7 +96,8 @@ export class Session {
     const own = { plan, images, configs, opensAgain, random: this.#random, extras: this.#extras };
     this.#preparation = new Preparation(own);
     const step = ID_STEPS[new Random(seed, 5).below(ID_STEPS.length)]!;
-    this.#kernel = new FuseKernel(world, coverage, step, (unique) => this.#refuses(unique));
+    const refuses = (unique: number): boolean => this.#refuses(unique);
+    this.#kernel = new FuseKernel(world, coverage, step, plan.queues, refuses);
     const randomOf = (operation: number): Random => hostRandom(plan.host, operation);
     const hit = (request: number): void => {
       this.#hits.add(this.#uniqueOf(request));
@@ -156,10 +157,9 @@ export class Session {
     });
     const { port2 } = this.#channel;
     this.#plane = buildDataPlane(planeConfig(plan, this.#configs, port2), {
-      ring: this.#ring,
-      memory: this.#memory,
-      send: this.#control.received,
-      now: this.#world.now,
+      ...{ ring: this.#ring, memory: this.#memory },
+      ...(plan.queues > 0 ? { commands: this.#ring } : {}),
+      ...{ send: this.#control.received, now: this.#world.now },
       callers: simulatedCallers(this.#killed),
     });
     const { throttle, plane } = this.#plane;
@@ -267,7 +267,7 @@ export class Session {
   #runThread(): void {
     try {
       this.#plane.loop.run();
-      checkSlots(this.#memory.taken - this.#kernel.receives - this.#ring.unseen);
+      checkSlots(this.#memory.taken - this.#kernel.slots - this.#ring.unseen);
       this.#control.threadEnded(null);
     } catch (error) {
       this.#world.stop ??= 'dead';

@@ -1,5 +1,5 @@
 import * as abi from '../../src/uring/abi.js';
-import type { RingQueue } from '../../src/uring/ring.js';
+import type { CommandQueue, RingQueue } from '../../src/uring/ring.js';
 import { Failure, Stopped, type World } from './world.js';
 
 /** An entry of the submission queue. */
@@ -12,6 +12,8 @@ export interface Entry {
   offset: number;
   opFlags: number;
   tag: number;
+  /** Words 2 to 4 of a command's own fields. */
+  command?: [number, number, number];
 }
 
 /** The kernel's side of a file that the ring knows. */
@@ -27,7 +29,7 @@ const TURNS_MAX = 2_000_000;
  * The ring of the simulated kernel: the same methods as io_uring's, in simulated time. A thread that
  * waits here lets the world go on.
  */
-export class SimRing implements RingQueue {
+export class SimRing implements RingQueue, CommandQueue {
   readonly flags = 0;
   completedTag = 0;
   completedResult = 0;
@@ -69,6 +71,22 @@ export class SimRing implements RingQueue {
     tag: number,
   ): void {
     this.#entries.push({ opcode, flags, file, address, length, offset, opFlags, tag });
+  }
+
+  queueCommand(
+    flags: number,
+    file: number,
+    code: number,
+    address: number,
+    length: number,
+    first: number,
+    second: number,
+    third: number,
+    tag: number,
+  ): void {
+    const command: [number, number, number] = [first, second, third];
+    const entry = { flags, file, address, length, offset: code, opFlags: 0, tag, command };
+    this.#entries.push({ opcode: abi.OP_COMMAND, ...entry });
   }
 
   reserve(): void {}
