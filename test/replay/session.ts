@@ -128,7 +128,7 @@ export class Session {
 
   static async begin(plan: Plan, random: Random): Promise<Session> {
     const disks = await openImage(plan.image, plan.growth > 0);
-    return new Session(plan, random, disks.disks, disks.close);
+    return new Session(plan, random, disks.disks, () => disks.close());
   }
 
   private constructor(plan: Plan, random: Random, disks: DiskConfig[], close: () => void) {
