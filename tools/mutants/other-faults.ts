@@ -229,9 +229,20 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     fault: 'a short write of a cluster or of metadata counts as complete',
     changes: [
       {
-        file: 'image/qcow2/cluster-writes.ts',
-        from: '    done += got;\n',
-        to: '    done = length;\n',
+        file: 'host/transfer-all.ts',
+        from: '-ERRNO.EIO : got;\n    done += got;\n',
+        to: '-ERRNO.EIO : got;\n    done = length;\n',
+      },
+    ],
+  },
+  {
+    name: 'short-metadata-read',
+    fault: 'a read of metadata that stops short is taken for the end of the file',
+    changes: [
+      {
+        file: 'host/transfer-all.ts',
+        from: '    if (got === 0 || done === length) return done;\n',
+        to: '    return done;\n',
       },
     ],
   },
