@@ -1,5 +1,6 @@
 import type { HostFile } from '../host/host-file.js';
 import { isSameFile } from '../host/local-file.js';
+import { isNbdUri } from '../nbd/uri.js';
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { unsupported } from './refusal.js';
 
@@ -17,7 +18,8 @@ export interface NamedFiles {
 export type Role = 'backing' | 'data';
 
 /**
- * Refuses a file that an untrusted image names, before that is opened or even looked at.
+ * Refuses a file that an untrusted image names, before that is opened or even looked at. A data file on a
+ * server is refused so for every image: the maker of the image would choose the servers that are asked.
  *
  * @throws SluiceError ENOTSUP, exit code 3
  */
@@ -27,11 +29,16 @@ export function checkNamed(
   path: string,
   named: NamedFiles | undefined,
 ): void {
-  if (!named?.untrusted || isNamed(path, role, named)) return;
+  if (named !== undefined && isNamed(path, role, named)) return;
+  const allow = `--${role}-file ${path} allows it`;
+  if (role === 'data' && isNbdUri(path)) {
+    throw unsupported(image, `its data file ${path} is on a server; ${allow}`);
+  }
+  if (!named?.untrusted) return;
   throw unsupported(
     image,
     `it names the ${role} file ${path}, and --untrusted takes only files of the command line; ` +
-      `--${role}-file ${path} allows it`,
+      allow,
   );
 }
 
