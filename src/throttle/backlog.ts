@@ -24,13 +24,15 @@ export class Backlog {
   add(member: number, inflight: number, queued: number, now: number): void {
     const { parent, inflight: sent, queued: held } = this.#nodes;
     const leaf = parent[member];
+    const isSpread = this.#nodes.devicesInUse > 1;
     sent[member] += inflight;
     held[member] += queued;
     for (let node = leaf; node !== NONE; node = parent[node]) {
       sent[node] += inflight;
       held[node] += queued;
       if (held[node] > 0 || sent[node] === 0) this.#idling.stop(node);
-      this.#noteStall(node, now);
+      // Where nothing waits nothing stalls, unless it waits for another device.
+      if (queued !== 0 || held[node] > 0 || isSpread) this.#noteStall(node, now);
     }
     const after = sent[leaf] + held[leaf];
     const before = after - inflight - queued;
