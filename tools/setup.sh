@@ -36,6 +36,7 @@ fdisk sfdisk
 gdisk sgdisk
 parted parted
 procps ps
+openssl openssl
 prometheus promtool
 LIST
 }
