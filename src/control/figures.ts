@@ -15,7 +15,7 @@ import {
 import { assert } from '../util/assert.js';
 import { type GroupSettings, newSettings } from './settings.js';
 
-/** What a reader is told, in order. */
+/** The news for a reader of figures, in order. */
 export type News =
   | FigureNews
   /** When the throttle's clock was 0, in ms since 1970. */

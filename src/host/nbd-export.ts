@@ -16,7 +16,7 @@ export interface NbdExport extends NbdOptions {
   readonly target: NbdTarget;
   readonly agreed: Agreed;
   readonly readOnly: boolean;
-  /** Sockets. Who serves the export closes them. */
+  /** Sockets. The code that serves the export closes them. */
   readonly descriptors: readonly number[];
 }
 

@@ -361,7 +361,7 @@ export class ServedExport implements ConnectionOwner {
     if (this.#state !== 'up' && this.#state !== 'replaying') return;
     this.#state = 'closing';
     this.#why = why;
-    // What such a server is asked again may end the same way, for ever.
+    // The same request, sent again, may end the same way for ever.
     this.#isRefusing = isGarbage;
     this.#closing = this.#connections.length;
     for (const one of this.#connections.splice(0)) one.close();

@@ -82,7 +82,7 @@ export class ReplyDecoder {
     return this.#offset;
   }
 
-  /** So many of them have been received elsewhere, without `decode` and `ReplySink.data`. */
+  /** The number of payload bytes that were received elsewhere, without `decode` and `ReplySink.data`. */
   tookData(length: number): void {
     this.#offset += length;
     this.#rest -= length;

@@ -5,10 +5,10 @@ import { close, declare, libc } from './libc.js';
 
 // Numbers of Linux for socket(2), socket(7), tcp(7), send(2).
 const AF_UNSPEC = 0;
-const AF_LOCAL = 1;
-const STREAM = 1;
-const CLOSE_ON_EXEC = 0o2000000;
-const SOL_SOCKET_LEVEL = 1;
+export const AF_UNIX = 1;
+export const SOCK_STREAM = 1;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
 const SO_KEEPALIVE = 9;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
@@ -78,9 +78,9 @@ export function shutDown(descriptor: number): void {
  */
 export function connectUnix(path: string, timeoutMs: number): number {
   const bytes = Buffer.alloc(2 + Buffer.byteLength(path) + 1);
-  bytes.writeUInt16LE(AF_LOCAL, 0);
+  bytes.writeUInt16LE(AF_UNIX, 0);
   bytes.write(path, 2);
-  const descriptor = newSocket(AF_LOCAL, timeoutMs);
+  const descriptor = newSocket(AF_UNIX, timeoutMs);
   if (descriptor < 0) return descriptor;
   return connected(descriptor, () => connectBytes(descriptor, bytes, bytes.length));
 }
@@ -91,7 +91,7 @@ export function connectUnix(path: string, timeoutMs: number): number {
  * @returns The descriptor, or -errno; or why the host's name cannot be resolved.
  */
 export function connectTcp(host: string, port: number, timeoutMs: number): number | string {
-  const hints = { flags: 0, family: AF_UNSPEC, type: STREAM, protocol: 0 };
+  const hints = { flags: 0, family: AF_UNSPEC, type: SOCK_STREAM, protocol: 0 };
   const out: unknown[] = [null];
   const failed = getaddrinfo(host, String(port), { ...hints, addressBytes: 0 }, out) as number;
   if (failed !== 0) return gaiStrerror(failed) as string;
@@ -114,7 +114,7 @@ export function connectTcp(host: string, port: number, timeoutMs: number): numbe
 }
 
 function newSocket(family: number, timeoutMs: number): number {
-  const descriptor = socket(family, STREAM | CLOSE_ON_EXEC, 0);
+  const descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor >= 0) setTimeouts(descriptor, timeoutMs);
   return descriptor;
 }
@@ -127,7 +127,7 @@ export function setTimeouts(descriptor: number, timeoutMs: number): void {
   ]);
   const bytes = new Uint8Array(timeval.buffer);
   for (const name of [SO_RCVTIMEO, SO_SNDTIMEO]) {
-    setsockopt(descriptor, SOL_SOCKET_LEVEL, name, bytes, bytes.length);
+    setsockopt(descriptor, SOL_SOCKET, name, bytes, bytes.length);
   }
 }
 
@@ -135,7 +135,7 @@ export function setTimeouts(descriptor: number, timeoutMs: number): void {
 function setTcp(descriptor: number, timeoutMs: number): void {
   const third = Math.max(1, Math.round(timeoutMs / 3000));
   setNumber(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-  setNumber(descriptor, SOL_SOCKET_LEVEL, SO_KEEPALIVE, 1);
+  setNumber(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
   setNumber(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, third);
   setNumber(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, third);
   setNumber(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, third * 1000);

@@ -1,13 +1,8 @@
 import koffi from 'koffi';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { recvmsg, socketpair } from './libc.js';
-import { MSG_DONTWAIT } from './sockets.js';
+import { AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from './sockets.js';
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-
-const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
