@@ -10,7 +10,7 @@ requires(
   'io_uring',
   'qemu',
 )('six seconds of soak find nothing', async (t) => {
-  const words = [SOAK, '--minutes', '0.1', '--seed', String(Date.now() % 2 ** 31)];
+  const words = [SOAK, '--minutes', '0.1', '--seed', '20'];
   const ended = await run(process.execPath, words, { limitMs: 200_000 });
   t.log(ended.stdout);
   t.is(ended.code, 0, ended.stdout + ended.stderr);
