@@ -1,4 +1,5 @@
 import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
+import { membersOf } from '../control/json.js';
 import { formatWords } from '../control/text.js';
 import { NS_PER_US } from '../control/values.js';
 import { oneLine } from '../util/one-line.js';
@@ -9,7 +10,7 @@ import { type Column, formatTable } from './table.js';
 const MOST_NAME = 24;
 
 type Figures = GroupSnapshot['total'];
-export type Times = GroupSnapshot['times']['total'];
+type Times = GroupSnapshot['times']['total'];
 
 /** A member of a group, or the total of the group. */
 interface Row {
@@ -18,14 +19,6 @@ interface Row {
   figures: Figures;
   times: Times;
   isTotal: boolean;
-}
-
-/** The members of a group with their figures and times, in the order of the group. */
-export function membersOf(
-  group: GroupSnapshot,
-): { name: string; figures: Figures; times: Times }[] {
-  const times = new Map(group.times.members.map((one) => [one.name, one.times]));
-  return group.members.map((one) => ({ ...one, times: times.get(one.name) ?? {} }));
 }
 
 /** What completed in the last second, of all directions. */

@@ -4,7 +4,7 @@ import { checkLimits } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
 import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
-import type { GroupFigures, GroupTimes } from './figures.js';
+import type { GroupFigures, GroupState, GroupTimes } from './figures.js';
 import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
 import type { Changes, GroupSettings, MountSettings } from './settings.js';
@@ -54,10 +54,7 @@ export interface Shown {
 }
 
 /** A group as it is at one moment. */
-export interface GroupSnapshot extends GroupFigures {
-  settings: GroupSettings;
-  pressure: Pressure;
-  times: GroupTimes;
+export interface GroupSnapshot extends GroupState {
   /** Of the root group only; `window` is how many requests may be in flight now. */
   mount?: MountSettings & { window: number };
 }
@@ -149,6 +146,10 @@ export class Control {
     // Listing the members first drops rules of ended processes, which would make the removal fail (EBUSY).
     this.#members.list(this.#group(path), this.#now());
     this.#throttle.removeGroup(path);
+  }
+
+  hasGroup(path: string): boolean {
+    return this.#throttle.findGroup(path) !== undefined;
   }
 
   /** Paths of the groups right below one. */

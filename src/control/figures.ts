@@ -1,14 +1,21 @@
 import { pageViews } from '../throttle/latency-memory.js';
 import { LatencyReader, type SpanSum } from '../throttle/latency-reader.js';
 import { rowOfGroup } from '../throttle/node-table.js';
-import { type PressureRows, stallSeconds } from '../throttle/pressure.js';
+import {
+  type Pressure,
+  type PressureRows,
+  pressureOf,
+  stallSeconds,
+} from '../throttle/pressure.js';
 import {
   type Direction,
   type FigureNews,
   type FigureRows,
   groupFigures,
+  groupTimes,
   memberFigures,
   memberSums,
+  memberTimes,
   type Stats,
   type Times,
 } from '../throttle/stats.js';
@@ -60,6 +67,13 @@ export interface GroupTimes {
   total: Times;
 }
 
+/** A group as it is at one moment. */
+export interface GroupState extends GroupFigures {
+  settings: GroupSettings;
+  pressure: Pressure;
+  times: GroupTimes;
+}
+
 /**
  * Figures of all groups for a thread that has no throttle: it is told of groups and members, and
  * reads the numbers where the data path counts. The data plane need not answer for that, nor even be
@@ -100,7 +114,7 @@ export class FigureReader {
   *observations(): Generator<GroupObservation> {
     const [rows, pressures] = [this.#rows, this.#pressures];
     if (rows === null || pressures === null) return;
-    const nowNs = (performance.timeOrigin + performance.now() - this.#originMs) * 1e6;
+    const nowNs = this.#nowNs();
     for (const node of this.#nodes(this.#root)) {
       const members = [...node.members];
       yield {
@@ -110,6 +124,39 @@ export class FigureReader {
         sums: members.map((member) => memberSums(member, rows.members, this.#latencies)),
       };
     }
+  }
+
+  /** The paths of all groups, each before those below it. */
+  get paths(): string[] {
+    return [...this.#nodes(this.#root)].map(({ path }) => path);
+  }
+
+  /**
+   * Groups as `stat` shows them, each before those below it.
+   * @param asked Path of the only one; null: all
+   */
+  *states(asked: string | null): Generator<GroupState> {
+    const [rows, pressures] = [this.#rows, this.#pressures];
+    if (rows === null || pressures === null) return;
+    const nowNs = this.#nowNs();
+    for (const node of this.#nodes(this.#root)) {
+      if (asked !== null && node.path !== asked) continue;
+      const members = [...node.members].map((member) => ({
+        name: this.#members.get(member)!.name,
+        times: memberTimes(member, rows.members, this.#latencies, nowNs),
+      }));
+      yield {
+        ...this.#figures(node, rows),
+        settings: node.settings ?? newSettings(),
+        pressure: pressureOf(pressures, rowOfGroup(node.id), nowNs),
+        times: { members, total: groupTimes(node, rows, this.#latencies, nowNs) },
+      };
+    }
+  }
+
+  /** The throttle's time. */
+  #nowNs(): number {
+    return (performance.timeOrigin + performance.now() - this.#originMs) * 1e6;
   }
 
   *#nodes(group: Node): Generator<Node> {

@@ -11,15 +11,15 @@ const ROOT_NODE = 1;
  * do not count: what the kernel does not know it need not forget, and it forgets by itself within a second.
  */
 
-/** A file of the mount's root is gone. @param device /dev/fuse */
-export function entryGone(device: number, name: string): Promise<void> {
+/** An entry of a directory is gone. @param device /dev/fuse @param parent its node; missing: that of the mount's root */
+export function entryGone(device: number, name: string, parent = ROOT_NODE): Promise<void> {
   const encoded = new TextEncoder().encode(name);
   // The name ends with a NUL.
   const { message, view } = notification(
     abi.NOTIFY_INVAL_ENTRY,
     abi.NOTIFY_ENTRY_NAME + encoded.length + 1,
   );
-  setU64(view, abi.OUT_HEADER_BYTES, ROOT_NODE);
+  setU64(view, abi.OUT_HEADER_BYTES, parent);
   view.setUint32(abi.OUT_HEADER_BYTES + abi.NOTIFY_ENTRY_NAMELEN, encoded.length, true);
   message.set(encoded, abi.OUT_HEADER_BYTES + abi.NOTIFY_ENTRY_NAME);
   return send(device, message);

@@ -10,6 +10,7 @@ import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
 import { Ending } from '../plane/ending.js';
+import { obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages } from '../plane/image-changes.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
@@ -55,7 +56,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const engine = network === null ? files : new HostEngines(files, network.exports);
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
-  const { plane, throttle, tree, images, control, orders } = assemble(config, io, {
+  const { plane, throttle, tree, images, control, controlTree, orders } = assemble(config, io, {
     info,
     warn,
     figures: (news) => send({ kind: 'figures', news }),
@@ -106,6 +107,9 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     else if (message.kind === 'change') {
       const { id, change } = message;
       changeImages(images, control, change, (outcome) => send({ kind: 'changed', id, outcome }));
+    } else if (message.kind === 'groups') {
+      const outcome = obeyGroupOrder(control, controlTree, message.order);
+      send({ kind: 'grouped', id: message.id, outcome });
     } else if (message.kind === 'release') plane.releaseWaiting();
     else if (message.kind === 'drain') ending.drain();
     else {

@@ -45,6 +45,7 @@ export interface Assembly {
   readonly control: Control;
   readonly orders: Orders;
   readonly tree: Tree;
+  readonly controlTree: ControlTree;
 }
 
 /** Objects that all drivers share, and what tells about callers; missing: /proc. */
@@ -120,8 +121,8 @@ export function assemble(
   const reread: Reread = (request, name, result) =>
     plane.reread(request, chosen(images.wholes, name), result);
   const orders = new Orders(() => plane, order ?? null);
-  new ControlTree(tree, control, config.about, { reread, orders }, info);
-  return { plane, throttle, images, control, orders, tree };
+  const controlTree = new ControlTree(tree, control, config.about, { reread, orders }, info);
+  return { plane, throttle, images, control, orders, tree, controlTree };
 }
 
 function shownOf({ image }: Disk): Disk[] {

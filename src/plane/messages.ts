@@ -5,6 +5,7 @@ import type { NbdExport, NbdNews } from '../host/nbd-export.js';
 import type { SlowCall } from '../host/uring-engine.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from './disk.js';
+import type { GroupOrder, GroupOutcome } from './group-orders.js';
 import type { ImageChange, ImageOutcome } from './image-changes.js';
 import type { Unflushed } from './last-flush.js';
 import type { OrderAnswer } from './orders.js';
@@ -52,6 +53,8 @@ export type FromPlane =
   | { kind: 'order'; request: number; text: string }
   /** The answer to `change`. */
   | { kind: 'changed'; id: number; outcome: ImageOutcome }
+  /** The answer to `groups`. */
+  | { kind: 'grouped'; id: number; outcome: GroupOutcome }
   | SlowCall
   | InflateCall
   /** The connections to an export are lost, and new ones are wanted. Answered by NbdNews, once or twice. */
@@ -66,6 +69,8 @@ export type ToPlane =
   | { kind: 'ordered'; request: number; answer: OrderAnswer }
   /** Change the images. Answered by `changed`. */
   | { kind: 'change'; id: number; change: ImageChange }
+  /** An order about groups. Answered by `grouped`, before the next message is taken. */
+  | { kind: 'groups'; id: number; order: GroupOrder }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Take no more requests, and let waiting ones go without limits. Answered by `drained`. */

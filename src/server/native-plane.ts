@@ -17,6 +17,7 @@ import { PoolLoop } from '../loop/pool-loop.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { Ending } from '../plane/ending.js';
+import { type GroupOrder, type GroupOutcome, obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages, type ImageChange, type ImageOutcome } from '../plane/image-changes.js';
 import type { PlaneEvent } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
@@ -168,6 +169,12 @@ export class NativePlane implements PlaneRunner {
       this.#loop.wake();
       changeImages(images, control, change, resolve);
     });
+  }
+
+  async order(order: GroupOrder): Promise<GroupOutcome> {
+    const { control, controlTree } = this.#assembly;
+    this.#loop.wake();
+    return obeyGroupOrder(control, controlTree, order);
   }
 
   async #order(request: number, text: string): Promise<void> {

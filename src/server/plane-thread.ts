@@ -6,6 +6,7 @@ import { makeSlowCall, type SlowCall } from '../host/uring-engine.js';
 import { inflate } from '../image/inflate.js';
 import type { InflateCall } from '../image/inflate-calls.js';
 import type { DiskConfig } from '../plane/disk.js';
+import type { GroupOrder, GroupOutcome } from '../plane/group-orders.js';
 import type { ImageChange, ImageOutcome } from '../plane/image-changes.js';
 import type { FromPlane, PlaneConfig, PlaneEvent, ToPlane } from '../plane/messages.js';
 import type { OrderAnswer } from '../plane/orders.js';
@@ -39,6 +40,8 @@ export interface PlaneRunner {
   terminate(): Promise<void>;
   /** Changes the images. Does not reject; a data plane that ends meanwhile leaves it open. */
   change(change: ImageChange): Promise<ImageOutcome>;
+  /** Carries out an order about groups. The same holds for it. */
+  order(order: GroupOrder): Promise<GroupOutcome>;
   /** Called with each order about images that somebody has written, once this is set. */
   obey: (text: string) => Promise<OrderAnswer>;
 }
@@ -73,8 +76,9 @@ export class PlaneThread implements PlaneRunner {
   readonly figures = new FigureReader();
   obey = notYet;
 
-  readonly #changes = new Map<number, (outcome: ImageOutcome) => void>();
-  #lastChange = 0;
+  /** What has been asked and is not answered, by its ID. */
+  readonly #asked = new Map<number, (outcome: never) => void>();
+  #lastAsked = 0;
   readonly #tell: (event: PlaneEvent) => void;
   readonly #log: Log;
   readonly #reconnect: NbdReconnect;
@@ -157,24 +161,30 @@ export class PlaneThread implements PlaneRunner {
     else if (message.kind === 'inflate') void this.#inflate(message);
     else if (message.kind === 'nbd-lost') this.#reconnect.lost(message.export, message.why);
     else if (message.kind === 'order') void this.#order(message.request, message.text);
-    else if (message.kind === 'changed') this.#changed(message.id, message.outcome);
-    else {
+    else if (message.kind === 'changed' || message.kind === 'grouped') {
+      this.#asked.get(message.id)!(message.outcome as never);
+      this.#asked.delete(message.id);
+    } else {
       if (LAST_WORDS.has(message.kind)) this.#running = false;
       this.#tell(message);
     }
   }
 
   change(change: ImageChange): Promise<ImageOutcome> {
-    const id = ++this.#lastChange;
-    return new Promise((resolve) => {
-      this.#changes.set(id, resolve);
-      this.#send({ kind: 'change', id, change });
-    });
+    return this.#ask((id) => ({ kind: 'change', id, change }));
   }
 
-  #changed(id: number, outcome: ImageOutcome): void {
-    this.#changes.get(id)!(outcome);
-    this.#changes.delete(id);
+  order(order: GroupOrder): Promise<GroupOutcome> {
+    return this.#ask((id) => ({ kind: 'groups', id, order }));
+  }
+
+  /** Resolves with the outcome in the answer. */
+  #ask<Outcome>(question: (id: number) => ToPlane): Promise<Outcome> {
+    const id = ++this.#lastAsked;
+    return new Promise((resolve) => {
+      this.#asked.set(id, resolve);
+      this.#send(question(id));
+    });
   }
 
   async #order(request: number, text: string): Promise<void> {

@@ -12,6 +12,8 @@ export interface MountEntry {
   readonly type: string;
   /** A device, or any text of the file system. */
   readonly source: string;
+  /** Of the file system, for instance `rw,user_id=1000,group_id=1000`. */
+  readonly options: string;
 }
 
 /** All mounts in the namespace of this process. No file system is asked, so a dead mount does no harm. */
@@ -25,7 +27,7 @@ export function parseMountTable(text: string): MountEntry[] {
   return lines.map((line) => {
     const fields = line.split(' ');
     // A varying number of optional fields ends with a lone "-"; the type comes after it.
-    const [type, source] = fields.slice(fields.indexOf('-', 6) + 1);
+    const [type, source, options] = fields.slice(fields.indexOf('-', 6) + 1);
     const [id, parent, device, , mountpoint] = fields;
     return {
       id,
@@ -34,6 +36,7 @@ export function parseMountTable(text: string): MountEntry[] {
       mountpoint: decodeOctal(mountpoint),
       type,
       source: decodeOctal(source),
+      options,
     };
   });
 }

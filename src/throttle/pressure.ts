@@ -54,6 +54,16 @@ export function stallSeconds(
   return { some: total(0, states[group] >= SOME), full: total(1, states[group] === FULL) };
 }
 
+/**
+ * The figures of a group up to `nowNs`, for a reader in another thread: as `stallSeconds`, a little wrong once
+ * if the group changes at this moment.
+ */
+export function pressureOf(rows: PressureRows, group: number, nowNs: number): Pressure {
+  const columns = rows.columns.slice(group * COLUMNS, (group + 1) * COLUMNS);
+  catchUp(columns, 0, rows.states[group], nowNs);
+  return figuresOf(columns, 0);
+}
+
 const newColumns = (length: number) =>
   new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT));
 
@@ -97,56 +107,64 @@ export class PressureTable {
 
   /** The state of the group is `state` from `now` on, in ns. */
   change(group: number, state: number, now: number): void {
-    this.#catchUp(group, now);
+    catchUp(this.#columns, group * COLUMNS, this.#states[group], now);
     this.#states[group] = state;
   }
 
   /** The figures of a group up to `now`, in ns. */
   of(group: number, now: number): Pressure {
-    this.#catchUp(group, now);
-    return { some: this.#figures(group, 0), full: this.#figures(group, 1) };
+    catchUp(this.#columns, group * COLUMNS, this.#states[group], now);
+    return figuresOf(this.#columns, group * COLUMNS);
   }
+}
 
-  #catchUp(group: number, now: number): void {
-    const base = group * COLUMNS;
-    const since = this.#columns[base + SINCE];
-    if (now <= since) return;
-    const state = this.#states[group];
-    this.#addTime(base + KIND, state >= SOME, since, now);
-    this.#addTime(base + KIND + COLUMNS_OF_KIND, state === FULL, since, now);
-    this.#columns[base + SINCE] = now;
+/** Brings a group up to `now`, ns; its row begins at `base`. */
+function catchUp(columns: Float64Array, base: number, state: number, now: number): void {
+  const since = columns[base + SINCE];
+  if (now <= since) return;
+  addTime(columns, base + KIND, state >= SOME, since, now);
+  addTime(columns, base + KIND + COLUMNS_OF_KIND, state === FULL, since, now);
+  columns[base + SINCE] = now;
+}
+
+/** Adds the time from `since` to `now`, stalled or not. Periods end at multiples of 2 s. */
+function addTime(
+  columns: Float64Array,
+  at: number,
+  stalled: boolean,
+  since: number,
+  now: number,
+): void {
+  if (stalled) columns[at + TOTAL] += now - since;
+  const first = Math.floor(since / PERIOD);
+  const last = Math.floor(now / PERIOD);
+  if (first === last) {
+    if (stalled) columns[at + PART] += now - since;
+    return;
   }
-
-  /** Adds the time from `since` to `now`, stalled or not. Periods end at multiples of 2 s. */
-  #addTime(at: number, stalled: boolean, since: number, now: number): void {
-    const columns = this.#columns;
-    if (stalled) columns[at + TOTAL] += now - since;
-    const first = Math.floor(since / PERIOD);
-    const last = Math.floor(now / PERIOD);
-    if (first === last) {
-      if (stalled) columns[at + PART] += now - since;
-      return;
-    }
-    const part = columns[at + PART] + (stalled ? (first + 1) * PERIOD - since : 0);
-    const rest = stalled ? 100 : 0;
-    for (let i = 0; i < DECAYS.length; i++) {
-      const decay = DECAYS[i];
-      const average = columns[at + AVERAGES + i];
-      const ended = average * decay + (part / PERIOD) * 100 * (1 - decay);
-      // All periods between the first and the last were alike.
-      columns[at + AVERAGES + i] = rest + (ended - rest) * decay ** (last - first - 1);
-    }
-    columns[at + PART] = stalled ? now - last * PERIOD : 0;
+  const part = columns[at + PART] + (stalled ? (first + 1) * PERIOD - since : 0);
+  const rest = stalled ? 100 : 0;
+  for (let i = 0; i < DECAYS.length; i++) {
+    const decay = DECAYS[i];
+    const average = columns[at + AVERAGES + i];
+    const ended = average * decay + (part / PERIOD) * 100 * (1 - decay);
+    // All periods between the first and the last were alike.
+    columns[at + AVERAGES + i] = rest + (ended - rest) * decay ** (last - first - 1);
   }
+  columns[at + PART] = stalled ? now - last * PERIOD : 0;
+}
 
-  #figures(group: number, kind: number): PressureFigures {
-    const at = group * COLUMNS + KIND + kind * COLUMNS_OF_KIND;
-    const average = (i: number): number => Math.round(this.#columns[at + AVERAGES + i] * 100) / 100;
+/** The figures of the group whose row begins at `base`. */
+function figuresOf(columns: Float64Array, base: number): Pressure {
+  const ofKind = (kind: number): PressureFigures => {
+    const at = base + KIND + kind * COLUMNS_OF_KIND;
+    const average = (i: number): number => Math.round(columns[at + AVERAGES + i] * 100) / 100;
     return {
       avg10: average(0),
       avg60: average(1),
       avg300: average(2),
-      totalUs: Math.floor(this.#columns[at + TOTAL] / 1000),
+      totalUs: Math.floor(columns[at + TOTAL] / 1000),
     };
-  }
+  };
+  return { some: ofKind(0), full: ofKind(1) };
 }

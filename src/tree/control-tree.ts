@@ -35,6 +35,13 @@ export interface Orders {
   take(request: number, text: string, answered: (answer: Answer) => number): number;
 }
 
+/** An entry of a directory that is gone. */
+export interface GoneEntry {
+  /** Node of the directory. */
+  parent: number;
+  name: string;
+}
+
 /**
  * The directory `.groups`: a directory for each throttling group, with its control files. mkdir makes
  * a group, rmdir removes an empty one. Nothing here waits: it works while every group is saturated.
@@ -47,6 +54,8 @@ export class ControlTree {
   readonly #tree: Tree;
   readonly #control: Control;
   readonly #log: (text: string) => void;
+  /** `.groups` itself. */
+  readonly #root: DirectoryNode;
   #lastRefused = '';
 
   /**
@@ -65,6 +74,7 @@ export class ControlTree {
     this.#control = control;
     this.#log = log;
     const root = tree.addDirectory(tree.root, '.groups');
+    this.#root = root;
     this.#fill(root, '');
     const show = (name: string, read: () => string) =>
       tree.addControl(root, name, { mode: READ_ONLY, read, write: null });
@@ -120,12 +130,14 @@ export class ControlTree {
       if (!row.rootOnly || group === '') this.#addFile(directory, group, row);
     }
     directory.changes = {
-      makeDirectory: (name) => this.#makeGroup(directory, childPath(group, name), name),
-      removeDirectory: (name) => this.#removeGroup(directory, childPath(group, name), name),
+      makeDirectory: (name) => {
+        const path = childPath(group, name);
+        return this.#attempt(path, () => this.makeGroup(path));
+      },
+      removeDirectory: (name) => this.#removeDirectory(directory, childPath(group, name)),
     };
     for (const child of this.#control.groupsBelow(group)) {
-      const name = child.slice(child.lastIndexOf('/') + 1);
-      this.#fill(this.#tree.addDirectory(directory, name), child);
+      this.#fill(this.#tree.addDirectory(directory, nameOf(child)), child);
     }
   }
 
@@ -143,22 +155,35 @@ export class ControlTree {
     });
   }
 
-  #makeGroup(directory: DirectoryNode, path: string, name: string): number {
-    return this.#attempt(path, () => {
-      this.#control.makeGroup(path);
-      const made = this.#tree.addDirectory(directory, name);
-      this.#fill(made, path);
-      return made.id;
-    });
+  /** Makes a group, with its directory. Returns its node. Throws what `Control.makeGroup` does. */
+  makeGroup(path: string): number {
+    this.#control.makeGroup(path);
+    const made = this.#tree.addDirectory(this.#directory(parentOf(path)), nameOf(path));
+    this.#fill(made, path);
+    return made.id;
   }
 
-  #removeGroup(directory: DirectoryNode, path: string, name: string): number {
-    const node = directory.children.get(name);
+  /** Removes a group, with its directory. Throws what `Control.removeGroup` does. */
+  removeGroup(path: string): GoneEntry {
+    this.#control.removeGroup(path);
+    const [parent, name] = [this.#directory(parentOf(path)), nameOf(path)];
+    this.#tree.remove(this.#directory(path));
+    return { parent: parent.id, name };
+  }
+
+  /** The directory of a group that is there. */
+  #directory(path: string): DirectoryNode {
+    const names = path === '' ? [] : path.split('/');
+    const find = (node: DirectoryNode, name: string) => node.children.get(name) as DirectoryNode;
+    return names.reduce(find, this.#root);
+  }
+
+  #removeDirectory(directory: DirectoryNode, path: string): number {
+    const node = directory.children.get(nameOf(path));
     if (node === undefined) return -ERRNO.ENOENT;
     if (node.kind !== 'directory') return -ERRNO.ENOTDIR;
     return this.#attempt(path, () => {
-      this.#control.removeGroup(path);
-      this.#tree.remove(node);
+      this.removeGroup(path);
       return 0;
     });
   }
@@ -194,6 +219,9 @@ export class ControlTree {
 function childPath(group: string, name: string): string {
   return group === '' ? name : `${group}/${name}`;
 }
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
 function endLine(text: string): string {
   return text === '' ? '' : `${text}\n`;

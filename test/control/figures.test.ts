@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import fc from 'fast-check';
 import { FigureReader, type GroupFigures } from '../../src/control/figures.js';
+import { newSettings } from '../../src/control/settings.js';
 import { Counters, type FigureNews } from '../../src/throttle/stats.js';
 import { type Group, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
@@ -89,6 +90,35 @@ test('a reader that was told of everything has the figures of the throttle', (t)
     }),
     { numRuns: 500 },
   );
+});
+
+test('states of groups are those of the throttle', (t) => {
+  const { reader, throttle } = setUp();
+  throttle.createGroup('a');
+  throttle.createGroup('a/x');
+  const member = throttle.createMember('disk');
+  throttle.moveMember(member, throttle.findGroup('a/x')!, 0);
+  throttle.submit(1, member, READ, 4096, 0);
+  throttle.complete(1, 500_000);
+  const settings = { ...newSettings(), weight: 7 };
+  reader.take({ kind: 'settings', group: throttle.findGroup('a')!.id, settings });
+  t.deepEqual(reader.paths, ['', 'a', 'a/x']);
+  const all = [...reader.states(null)];
+  t.deepEqual(
+    all.map(({ path, members, total }) => ({ path, members, total })),
+    expected(throttle),
+  );
+  t.deepEqual(all[1]!.settings, settings);
+  t.deepEqual(all[2]!.settings, newSettings());
+  const { times } = [...reader.states('a/x')][0]!;
+  const spans = throttle.memberTimes(member, 500_000);
+  t.is(times.members[0]!.name, 'disk');
+  for (const one of [times.members[0]!.times, times.total, all[0]!.times.total]) {
+    t.deepEqual(one.read!.mount, spans.read!.mount);
+  }
+  t.is(times.total.read!.mount.requests, 1);
+  t.deepEqual(all[0]!.pressure.some, { avg10: 0, avg60: 0, avg300: 0, totalUs: 0 });
+  t.deepEqual([...reader.states('b')], []);
 });
 
 test('figures of a thread that never answers are read while it counts', async (t) => {

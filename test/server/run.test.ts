@@ -44,6 +44,7 @@ function makeSession(answered = 'unmount drain flush close') {
       flush: () => answers('flush') && tell({ kind: 'flushed' }),
       terminate: async () => {},
       change: async () => ({ error: null, isThere: true, stale: [] }),
+      order: async () => ({ error: null, shown: null, gone: null }),
       obey: notYet,
     },
     images: CONFIG.images,

@@ -1,5 +1,12 @@
 import test from 'ava';
-import { FULL, NO_STALL, PressureTable, SOME } from '../../src/throttle/pressure.js';
+import {
+  FULL,
+  NO_STALL,
+  type PressureRows,
+  PressureTable,
+  pressureOf,
+  SOME,
+} from '../../src/throttle/pressure.js';
 import { READ, Throttle } from '../../src/throttle/throttle.js';
 import { MS, SECOND } from './drive.js';
 
@@ -22,6 +29,20 @@ test('averages move every 2 s by the factors of the kernel', (t) => {
   // The stall has ended: 32.95 * 1677/2048.
   pressures.change(1, NO_STALL, 4 * SECOND);
   t.is(pressures.of(1, 6 * SECOND).some.avg10, 26.98);
+});
+
+test('a reader in another thread has the same figures, and changes nothing', (t) => {
+  const told: PressureRows[] = [];
+  const pressures = new PressureTable((rows) => told.push(rows));
+  pressures.grow(4);
+  pressures.change(1, SOME, 0);
+  pressures.change(1, FULL, 3 * SECOND);
+  for (const now of [3.5, 4, 11, 400].map((seconds) => seconds * SECOND)) {
+    const read = pressureOf(told[0]!, 1, now);
+    t.deepEqual(pressureOf(told[0]!, 1, now), read);
+    t.deepEqual(pressures.of(1, now), read);
+  }
+  t.deepEqual(pressureOf(told[0]!, 1, 400 * SECOND).full.totalUs, 397e6);
 });
 
 test('a stall for a quarter of the time ends at 25 in all averages', (t) => {

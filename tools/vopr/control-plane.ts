@@ -163,6 +163,8 @@ export class ControlPlane {
         return;
       case 'nbd-lost':
         throw new Error('the simulator has no exports');
+      case 'grouped':
+        throw new Error('the simulator gives no orders about groups');
       default:
         // The thread ends by itself after its last words.
         if (['refused', 'flushed', 'flush-failed'].includes(message.kind)) this.#isRunning = false;

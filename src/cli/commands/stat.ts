@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { namedGroup } from '../../control/group-name.js';
+import { groupJson } from '../../control/json.js';
 import { type MountSnapshot, readSnapshot, SnapshotFollower } from '../../server/status.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { groupJson } from '../stat-json.js';
 import { formatNow, formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
 import { unavailable, unknownGroup } from '../unavailable.js';

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { groupJson } from '../../src/cli/stat-json.js';
+import type { GroupSnapshot } from '../../src/control/control.js';
+import { groupJson, parseSettings, readGroup, settingsJson } from '../../src/control/json.js';
+import { parseWords } from '../../src/control/text.js';
 import { parseGroup, parseImages } from '../../src/tree/reports.js';
 
 const RATES = { rbps: null, wbps: null, bps: null, riops: null, wiops: null, iops: null };
@@ -16,6 +18,10 @@ const NOTHING = {
   inflight: 0,
 };
 const CALM = { avg10: 0, avg60: 0, avg300: 0, totalUsec: 0 };
+
+/** A group, as who asks a daemon for it reads it. */
+const sentAndRead = (group: GroupSnapshot): GroupSnapshot =>
+  readGroup(JSON.parse(JSON.stringify(groupJson(group))));
 
 test('sluice stat --json has the window and the cost model of the root group', (t) => {
   const root = parseGroup('', { 'io.depth': 'auto 24\n', 'io.cost': 'ios\n' });
@@ -35,6 +41,7 @@ test('sluice stat --json has the window and the cost model of the root group', (
   });
   const fixed = parseGroup('', { 'io.depth': '32\n', 'io.cost': 'linear\n' });
   t.like(groupJson(fixed), { depth: { mode: 32, window: 32 }, cost: 'linear' });
+  for (const group of [root, fixed]) t.deepEqual(sentAndRead(group), group);
 });
 
 test('sluice stat --json has settings, pressure and figures of a group, and names as they are', (t) => {
@@ -65,6 +72,31 @@ test('sluice stat --json has settings, pressure and figures of a group, and name
     total: moved,
     times: {},
   });
+  t.deepEqual(sentAndRead(slow), {
+    ...slow,
+    times: {
+      ...slow.times,
+      members: [{ name: 'my disk', times: { read: slow.times.members[0]!.times.read! } }],
+    },
+  });
+});
+
+test('settings are JSON by the words of sluice set, and members have their names', (t) => {
+  const words = ['bps=10M', 'burst.bps=20M/5', 'weight=7', 'latency=2ms', 'member=-uid:7'];
+  const changes = parseWords([...words, String.raw`member=my\040disk`], false);
+  const json = {
+    ...{ bps: '10485760', 'burst.bps': '20971520/5', weight: '7', latency: '2000' },
+    member: ['-uid:7', 'my disk'],
+  };
+  t.deepEqual(settingsJson(changes), json);
+  t.deepEqual(parseSettings(json, false), changes);
+  t.deepEqual(parseSettings({ weight: 7 }, false), { weight: 7 });
+  t.deepEqual(parseSettings({ member: 'a=b, c' }, false).members, [
+    { member: { kind: 'image', name: 'a=b, c' }, remove: false },
+  ]);
+  t.deepEqual(parseSettings({}, false), {});
+  t.throws(() => parseSettings({ depth: 3 }, false), { message: /only the root group/ });
+  t.throws(() => parseSettings({ bps: 'fast' }, false), { message: /^bps=fast: expected/ });
 });
 
 test('sluice stat --json has the images of the mount', (t) => {

@@ -1,0 +1,42 @@
+import { refuse } from '../util/errors.js';
+import { looksLikeRule } from './members.js';
+
+/** 255 is the longest file name on Linux; `.raw` takes four. */
+const MAX_NAME_BYTES = 251;
+
+/** The name of an image whose user gives it none: that of its file without the last ending, `/srv/disk.img` -> `disk`. */
+export function nameOfFile(path: string): string {
+  const base = path.replace(/\/+$/, '').replace(/^.*\//s, '');
+  const dot = base.lastIndexOf('.');
+  return dot > 0 ? base.slice(0, dot) : base;
+}
+
+/**
+ * Checks that an image can have a name in a mount.
+ *
+ * @param argument What was given, for errors.
+ * @param image Its path.
+ * @throws SluiceError EINVAL, exit code 2
+ */
+export function checkImageName(name: string, argument: string, image: string): void {
+  const shown = JSON.stringify(name);
+  if (name === '') throw refuse(`${argument}: the name before "=" is empty`);
+  if (name.includes('/')) throw refuse(`${argument}: the name ${shown} has a slash in it`);
+  if (name.startsWith('.')) {
+    throw refuse(`${argument}: the name ${shown} begins with a dot; write NAME=${image}`);
+  }
+  // They would break the lines of `io.stat` and `members`.
+  if (/\p{Cc}/u.test(name)) {
+    throw refuse(`${shown}: control characters cannot be part of a name; write NAME=IMAGE`);
+  }
+  // U+FFFD stands for bytes that are no UTF-8: the file in the mount would have another name.
+  if (name.includes('\uFFFD')) {
+    throw refuse(`${shown}: the name is not valid UTF-8; write NAME=IMAGE with another NAME`);
+  }
+  if (looksLikeRule(name)) {
+    throw refuse(`${argument}: ${shown} means a rule about callers; write NAME=${image}`);
+  }
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw refuse(`${argument}: the name is longer than ${MAX_NAME_BYTES} bytes`);
+  }
+}

@@ -1,0 +1,72 @@
+import type { Control, ImageSnapshot, PartitionSnapshot } from '../control/control.js';
+import { withParents } from '../control/group-name.js';
+import type { Changes, MountSettings } from '../control/settings.js';
+import type { ControlTree, GoneEntry } from '../tree/control-tree.js';
+import { type ErrorRecord, recordOf, SluiceError } from '../util/errors.js';
+
+/** What is asked of the groups of a mount that is served. Plain data. */
+export type GroupOrder =
+  /** All that the figures in shared memory do not have. */
+  | { kind: 'show' }
+  /** `create`: make the group, and those above it, where they are not there. All of it is done, or nothing. */
+  | { kind: 'change'; group: string; create: boolean; changes: Changes }
+  | { kind: 'remove'; group: string };
+
+/** What a mount shows besides the figures of its groups. */
+export interface Shown {
+  images: ImageSnapshot[];
+  partitions: PartitionSnapshot[];
+  mount: MountSettings & { window: number };
+}
+
+/** What has become of an order. Plain data. */
+export interface GroupOutcome {
+  /** Null: all is well. */
+  error: ErrorRecord | null;
+  /** The answer to `show`. */
+  shown: Shown | null;
+  /** The folder of a group that is gone, for the kernel: it may know it still. */
+  gone: GoneEntry | null;
+}
+
+const DONE: GroupOutcome = { error: null, shown: null, gone: null };
+
+/** Carries out an order at once: nothing in it waits, also while every group is saturated. */
+export function obeyGroupOrder(
+  control: Control,
+  tree: ControlTree,
+  order: GroupOrder,
+): GroupOutcome {
+  try {
+    if (order.kind === 'remove') return { ...DONE, gone: tree.removeGroup(order.group) };
+    if (order.kind === 'change') {
+      change(control, tree, order);
+      return DONE;
+    }
+    const [images, partitions] = [control.images(), control.partitions()];
+    return { ...DONE, shown: { images, partitions, mount: control.mountSettings() } };
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    return { ...DONE, error: recordOf(error) };
+  }
+}
+
+/** @throws SluiceError; nothing is changed then */
+function change(
+  control: Control,
+  tree: ControlTree,
+  { group, create, changes }: Extract<GroupOrder, { kind: 'change' }>,
+): void {
+  const made: string[] = [];
+  try {
+    for (const path of create ? withParents([group]) : []) {
+      if (control.hasGroup(path)) continue;
+      tree.makeGroup(path);
+      made.push(path);
+    }
+    control.apply(group, changes);
+  } catch (error) {
+    for (const path of made.toReversed()) tree.removeGroup(path);
+    throw error;
+  }
+}
