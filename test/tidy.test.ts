@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   host: 'nbd uring sys util',
   throttle: 'util',
   nbd: 'util',
+  lease: 'throttle/limits.ts util',
   partitions: '',
   image: 'host nbd/uri.ts partitions util buffers sys/constants.ts sys/memory.ts',
   'image/*': 'image host util buffers sys/constants.ts sys/memory.ts',

@@ -38,6 +38,7 @@ parted parted
 procps ps
 openssl openssl
 prometheus promtool
+redis-server redis-server
 LIST
 }
 

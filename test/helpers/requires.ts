@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import test, { type TestFn } from 'ava';
 import { ringSwitch } from '../../src/fuse/ring-support.js';
+import { storeProgram } from './store-server.js';
 
 /** A property of the machine that a test needs. */
 export type Need =
@@ -22,7 +23,8 @@ export type Need =
   | 'sgdisk'
   | 'parted'
   | 'prometheus'
-  | 'promtool';
+  | 'promtool'
+  | 'store';
 
 /** The reason why a need is not met, or null if it is met. */
 const CHECKS: Readonly<Record<Need, () => string | null>> = {
@@ -45,6 +47,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   prometheus: () => program('prometheus', '--version'),
   promtool: () => program('promtool', '--version'),
   parted: () => program('parted', '--version'),
+  store: () => (storeProgram() === null ? 'valkey-server and redis-server are missing' : null),
   setpriv: () => program('setpriv', '--version'),
 };
 
