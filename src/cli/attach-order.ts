@@ -1,14 +1,13 @@
 import { parseMember } from '../control/members.js';
 import type { Assignment } from '../control/set-up-groups.js';
-import type { AttachOptions, ImageOrder } from '../server/image-order.js';
+import type { ImageOrder } from '../server/image-order.js';
 import { refuse } from '../util/errors.js';
 import type { Declaration, Given } from './declaration.js';
 import { parseAssignOption } from './group-option.js';
 import { parseImageArgument } from './image-argument.js';
 import { parseChainOptions } from './image-commands.js';
-import { parseMetadataCache } from './mount-config.js';
+import { imageOptions } from './image-options.js';
 import { ATTACH_OPTIONS } from './mount-options.js';
-import { parseSectorSize } from './option-values.js';
 import { absolutePath } from './working-directory.js';
 
 /** Operands and options of `sluice attach`. */
@@ -41,25 +40,8 @@ export function attachOrder(args: AttachArguments, directory: string): ImageOrde
     kind: 'attach',
     image: { ...image, ...parseChainOptions(args, directory) },
     overlay: overlay === undefined ? null : absolutePath('--overlay', overlay, directory),
-    options: optionsOf(args),
+    options: imageOptions(args),
     assignments: (args.assign ?? []).map((text) => assignmentOf(text, image.name)),
-  };
-}
-
-function optionsOf(args: AttachArguments): AttachOptions {
-  const { 'read-only': readOnly, growable, direct, untrusted, partitions } = args;
-  const { 'metadata-cache': cache, 'sector-size': sectors } = args;
-  const sectorSize = parseSectorSize(sectors);
-  if (partitions === false && sectorSize !== null)
-    throw refuse('--sector-size: goes with partitions');
-  const arePartitionsAsked = partitions !== undefined || sectorSize !== null;
-  return {
-    ...(readOnly !== undefined && { readOnly }),
-    ...(growable !== undefined && { growable }),
-    ...(direct !== undefined && { direct }),
-    ...(untrusted !== undefined && { untrusted }),
-    ...(cache !== undefined && { metadataCache: parseMetadataCache(cache) }),
-    ...(arePartitionsAsked && { partitions: partitions === false ? null : { sectorSize } }),
   };
 }
 

@@ -15,7 +15,7 @@ export interface Command {
 export const COMMANDS: readonly Command[] = [
   {
     name: 'mount',
-    operands: '<paths..>',
+    operands: '[paths..]',
     synopsis: 'mount [NAME=]IMAGE... MOUNTPOINT',
     describe: 'show images as plain files',
     load: () => import('./commands/mount.js'),
@@ -89,6 +89,13 @@ export const COMMANDS: readonly Command[] = [
     synopsis: 'resize MOUNTPOINT NAME [SIZE]',
     describe: 'make an image longer, or see that it is',
     load: () => import('./commands/resize.js'),
+  },
+  {
+    name: 'config',
+    operands: '<action> [file]',
+    synopsis: 'config check FILE',
+    describe: 'check a configuration file',
+    load: () => import('./commands/config.js'),
   },
   {
     name: 'doctor',

@@ -29,7 +29,27 @@ export function parseImageArgument(argument: string, directory: string): ImageAr
   const named = equals >= 0 && !argument.slice(0, equals).includes('/');
   const path = named ? argument.slice(equals + 1) : argument;
   if (path === '') throw refuse(`"${argument}": the path of the image is empty`);
-  const name = named ? argument.slice(0, equals) : defaultName(path);
+  return nameImage(
+    named ? argument.slice(0, equals) : defaultName(path),
+    path,
+    directory,
+    argument,
+  );
+}
+
+/**
+ * An image with its name.
+ *
+ * @param directory absolute directory that a relative path starts from
+ * @param argument what the user has written, for errors
+ * @throws SluiceError EINVAL, exit code 2
+ */
+export function nameImage(
+  name: string,
+  path: string,
+  directory: string,
+  argument = name,
+): ImageArgument {
   const absolute = absoluteImage('the image', path, directory);
   checkImageName(name, argument, path);
   return { name, path: absolute };

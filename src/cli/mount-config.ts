@@ -1,10 +1,8 @@
 import { withParents } from '../control/group-name.js';
 import { DEPTH } from '../control/values.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
-import { METADATA_CACHE_BYTES } from '../image/image-config.js';
 import type { ImageConfig, MountConfig } from '../server/config.js';
 import { naming, refuse } from '../util/errors.js';
-import { parseSize } from '../util/units.js';
 import {
   checkAssignments,
   checkGroups,
@@ -13,7 +11,15 @@ import {
 } from './group-option.js';
 import { checkNameClash, parseImageArgument } from './image-argument.js';
 import { parseChainOptions } from './image-commands.js';
-import type { MountArguments } from './mount-options.js';
+import { parseMetadataCache } from './image-options.js';
+import {
+  type FileConfig,
+  mergeAssignments,
+  mergeGroups,
+  mergeImages,
+  mergeOptions,
+} from './merge-config.js';
+import { type MountArguments, OF_IMAGES } from './mount-options.js';
 import { oneInteger, oneWord, parseAddress, parseSectorSize } from './option-values.js';
 import { parseOwnership } from './ownership.js';
 import { absolutePath } from './working-directory.js';
@@ -27,65 +33,95 @@ const TRANSPORTS = ['auto', 'uring', 'fuse-uring', 'fuse-native'] as const;
 /** A day, seconds. */
 const NBD_TIMEOUT_MAX = 86_400;
 
-/** Smaller would load tables all the time; larger holds tables of images that do not exist. */
-const METADATA_CACHE_MIN = 1 << 20;
-const METADATA_CACHE_MAX = 2 ** 30;
-
-/** Bytes of `--metadata-cache`. Throws ERANGE, exit code 2. */
-export function parseMetadataCache(text = String(METADATA_CACHE_BYTES)): number {
-  const bytes = parseSize(text);
-  if (bytes >= METADATA_CACHE_MIN && bytes <= METADATA_CACHE_MAX) return bytes;
-  throw refuse(`--metadata-cache ${text}: expected a size from 1M to 1G`, 'ERANGE');
-}
-
-/** Options that are about images which the command line names. */
-const OF_IMAGES = [
-  'format',
-  'snapshot',
-  'data-file',
-  'backing-file',
-  'overlay',
-  'passthrough',
-] as const;
-
 /** Splits `[NAME=]IMAGE... MOUNTPOINT`, or takes `--empty MOUNTPOINT`. */
-function splitPaths(args: MountArguments): { images: string[]; mountpoint: string } {
+function splitPaths(
+  args: MountArguments,
+  file: FileConfig | null,
+): { images: string[]; mountpoint: string } {
   const { paths, empty = false } = args;
-  const mountpoint = paths.at(-1);
+  const mountpoint = paths.at(-1) ?? file?.mountpoint ?? undefined;
+  const images = paths.slice(0, -1);
   if (empty && mountpoint !== undefined) {
-    if (paths.length > 1) throw refuse(`--empty: there is an image, ${paths[0]}; leave one out`);
-    const given = OF_IMAGES.find((option) => args[option] !== undefined);
-    if (given === undefined) return { images: [], mountpoint };
-    throw refuse(`--empty: --${given} is about an image; give it to sluice attach`);
+    const named = images[0] ?? file?.images[0]?.image.path;
+    if (named !== undefined) throw refuse(`--empty: there is an image, ${named}; leave one out`);
+    return { images: withoutOptions(args, '--empty: '), mountpoint };
+  }
+  if (file !== null) {
+    if (mountpoint === undefined) {
+      const ways = `last on the command line, or as mountpoint: in ${file.file}`;
+      throw refuse(`name the mount point, ${ways}`);
+    }
+    return images.length > 0
+      ? { images, mountpoint }
+      : { images: withoutOptions(args), mountpoint };
   }
   if (mountpoint === undefined || paths.length < 2) {
     const example = 'sluice mount disk.img /mnt/s';
     throw refuse(`name at least one image, or --empty, and, last, the mount point: ${example}`);
   }
-  return { images: paths.slice(0, -1), mountpoint };
+  return { images, mountpoint };
+}
+
+/** No image is on the command line, so nothing there may be about one. Passthrough names one of the file. */
+function withoutOptions(args: MountArguments, prefix = ''): [] {
+  const isEmpty = prefix !== '';
+  const given = OF_IMAGES.find(
+    (option) => args[option] !== undefined && (isEmpty || option !== 'passthrough'),
+  );
+  if (given === undefined) return [];
+  const where = isEmpty ? 'give it to sluice attach' : 'give it to the image in the file';
+  throw refuse(`${prefix}--${given} is about an image; ${where}`);
 }
 
 function parseImages(texts: readonly string[], args: MountArguments, directory: string) {
   const options = parseChainOptions(args, directory);
-  const images = texts.map((text): ImageConfig => {
-    return { ...parseImageArgument(text, directory), ...options };
+  const over = overlayOf(args, texts, directory);
+  return texts.map((text): ImageConfig => {
+    return { ...parseImageArgument(text, directory), ...options, ...over };
   });
-  checkNameClash(images);
-  return images;
+}
+
+function overlayOf(
+  { overlay }: MountArguments,
+  images: readonly string[],
+  directory: string,
+): Pick<ImageConfig, 'overlay'> {
+  if (overlay === undefined) return {};
+  if (images.length > 1) throw refuse('--overlay: takes one image; mount the others elsewhere');
+  return { overlay: absolutePath('--overlay', overlay, directory) };
 }
 
 /**
  * Builds the configuration of a mount from the parsed command line. Pure: no file is looked at.
  *
  * @param directory absolute directory that relative paths start from
+ * @param file the configuration file that the command line names; null: none
+ * @param say takes a sentence for each thing of the file over which the command line wins
  * @throws SluiceError EINVAL and others, exit code 2
  */
-export function buildMountConfig(args: MountArguments, directory: string): MountConfig {
-  const paths = splitPaths(args);
-  const images = parseImages(paths.images, args, directory);
-  const groups = (args.group ?? []).map(parseGroupOption);
-  checkGroups(groups);
-  const assignments = (args.assign ?? []).map(parseAssignOption);
+export function buildMountConfig(
+  words: MountArguments,
+  directory: string,
+  file: FileConfig | null = null,
+  say: (sentence: string) => void = () => {},
+): MountConfig {
+  const paths = splitPaths(words, file);
+  const given = {
+    images: parseImages(paths.images, words, directory),
+    groups: (words.group ?? []).map(parseGroupOption),
+    assignments: (words.assign ?? []).map(parseAssignOption),
+  };
+  checkGroups(given.groups);
+  const args = file === null ? words : mergeOptions(words, file, say);
+  const images = file === null ? given.images : mergeImages(given.images, words, file, say);
+  const groups = file === null ? given.groups : mergeGroups(given.groups, words.depth, file, say);
+  const assignments =
+    file === null ? given.assignments : mergeAssignments(given.assignments, file, say);
+  checkNameClash(images);
+  const mountpoint = absolutePath('the mount point', paths.mountpoint, directory);
+  if (file !== null && mountpoint !== (file.mountpoint ?? mountpoint)) {
+    say(`the mount point ${mountpoint} wins over ${file.mountpoint} in ${file.file}`);
+  }
   const names = images.map((image) => image.name);
   const { partitions = true } = args;
   const sectorSize = parseSectorSize(args['sector-size']);
@@ -97,7 +133,7 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
   const fstab = parseMountOptions(mountOptions);
   const allowOther = (args['allow-other'] ?? false) || fstab.allowOther;
   return {
-    mountpoint: absolutePath('the mount point', paths.mountpoint, directory),
+    mountpoint,
     images,
     groups,
     assignments,
@@ -124,5 +160,6 @@ export function buildMountConfig(args: MountArguments, directory: string): Mount
     foreground,
     metrics: parseAddress('--metrics', args.metrics),
     logFile: log === undefined ? null : absolutePath('--log', log, directory),
+    source: file === null ? null : { file: file.file, words: { ...words }, directory, images },
   };
 }

@@ -32,7 +32,11 @@ export const ATTACH_OPTIONS = {
   },
 } as const;
 
-const MOUNT_OPTIONS = {
+export const MOUNT_OPTIONS = {
+  config: {
+    type: 'string',
+    describe: 'FILE: images, groups and options in YAML; see sluice config check',
+  },
   group: {
     type: 'string',
     describe: 'PATH[:KEY=VALUE,...]: make a group, with limits, weight...',
@@ -88,6 +92,16 @@ const MOUNT_OPTIONS = {
   o: { type: 'string', describe: 'options in the style of fstab: ro,noatime', repeatable: true },
 } as const;
 
+/** Options about images that the command line names. */
+export const OF_IMAGES = [
+  'format',
+  'snapshot',
+  'data-file',
+  'backing-file',
+  'overlay',
+  'passthrough',
+] as const;
+
 /** Operands and options of `sluice mount`. */
 export type MountArguments = { paths: readonly string[] } & Given<typeof MOUNT_OPTIONS>;
 
@@ -99,6 +113,7 @@ export const MOUNT: Declaration = {
   examples: [
     ['sluice mount disk.img /mnt/s', 'shows /mnt/s/disk.raw'],
     ['sluice mount a=one.img b=two.img /mnt/s', 'two images, named'],
+    ['sluice mount --config vm.yaml /mnt/s', 'images and groups of a file'],
     [
       'sluice mount disk.img /mnt/s --group slow:iops=1000,bps=10M --assign disk=slow',
       'at most 1000 requests and 10 MiB a second',

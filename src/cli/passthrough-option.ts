@@ -6,7 +6,7 @@ import { EXIT_MOUNT, refuse, SluiceError } from '../util/errors.js';
 type Asked = Pick<
   MountConfig,
   'passthrough' | 'images' | 'readOnly' | 'growable' | 'transport' | 'assignments'
-> & { overlay: boolean };
+>;
 
 /**
  * Refuses images of `--passthrough` that the kernel cannot serve as the other options ask. What hangs on
@@ -16,15 +16,18 @@ type Asked = Pick<
  * @throws SluiceError EPERM, exit code 4; others, exit code 2
  */
 export function checkPassthrough(asked: Asked, isRoot: boolean): void {
-  const { passthrough, overlay, readOnly, growable, transport, assignments } = asked;
+  const { passthrough, transport, assignments } = asked;
   const names = asked.images.map((image) => image.name);
   for (const name of passthrough) {
     const no = (why: string, errno?: string): SluiceError =>
       refuse(`--passthrough ${name}: ${why}`, errno);
-    if (!names.includes(name)) {
+    const image = asked.images.find((one) => one.name === name);
+    if (image === undefined) {
       throw no(`no image is named "${name}"; images: ${names.join(', ')}`, 'ENOENT');
     }
-    if (overlay) throw no('an overlay is not the bytes of its file; leave one out');
+    const { readOnly, growable } = { ...asked, ...image.own };
+    if (image.overlay !== undefined)
+      throw no('an overlay is not the bytes of its file; leave one out');
     if (readOnly) {
       const why = 'the kernel would change the access time of the file';
       throw no(`${why}; leave it or --read-only out`, 'EROFS');

@@ -1,13 +1,13 @@
 import { checkBursts } from '../throttle/bursts.js';
 import { costModel } from '../throttle/cost.js';
-import { checkLimits } from '../throttle/limits.js';
+import { checkLimits, type Limits } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
 import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
 import type { GroupFigures, GroupState, GroupTimes } from './figures.js';
 import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
-import type { Changes, GroupSettings, MountSettings } from './settings.js';
+import { type Changes, type GroupSettings, type MountSettings, newSettings } from './settings.js';
 
 /** The members of groups: images, and rules about callers. */
 export interface Membership {
@@ -228,18 +228,27 @@ export class Control {
   }
 }
 
+/** Checks the settings of a group that is to be made. Throws EINVAL, ERANGE. */
+export function checkNewGroup(changes: Changes): void {
+  checkValues(newSettings().limits, changes);
+}
+
 /** Throws EINVAL, ERANGE. */
 function checkSettings(group: Group, changes: Changes): void {
+  checkValues(group.limits, changes);
+  if (group.parent === null) return;
+  for (const key of ['depth', 'cost'] as const) {
+    if (changes[key] !== undefined) throw refuse(`${key}: only the root group, /, has it`);
+  }
+}
+
+function checkValues(before: Limits, changes: Changes): void {
   const { limits, bursts, weight, minimum, latencyTarget, depth, cost } = changes;
   if (limits !== undefined) checkLimits(limits);
-  if (bursts !== undefined) checkBursts(bursts, { ...group.limits, ...limits });
+  if (bursts !== undefined) checkBursts(bursts, { ...before, ...limits });
   if (weight !== undefined) checkWeight(weight);
   if (minimum !== undefined) checkMinimum(minimum);
   if (latencyTarget !== undefined) checkLatencyTarget(latencyTarget);
   if (depth !== undefined && depth !== 'auto') checkDepth(depth);
   if (cost !== undefined) costModel(cost);
-  if (group.parent === null) return;
-  for (const key of ['depth', 'cost'] as const) {
-    if (changes[key] !== undefined) throw refuse(`${key}: only the root group, /, has it`);
-  }
 }

@@ -29,11 +29,11 @@ export function checkImages(
   mounted: readonly MountedImage[] = [],
 ): void {
   const seen = new Map(mounted.map(({ identity, path }) => [identity, path]));
-  const chains: OpenLayer[][] = [];
+  const chains = new Map<ImageConfig['named'], OpenLayer[][]>();
   for (const image of config.images) {
-    const { path } = image;
-    const { layers } = checkImage(image, config, warn);
-    chains.push(layers);
+    const { path, named } = image;
+    const { layers } = checkImage(image, { ...config, ...image.own }, warn);
+    chains.set(named, [...(chains.get(named) ?? []), layers]);
     const key = layers[0]!.file.identity;
     const other = seen.get(key);
     if (other !== undefined) {
@@ -45,8 +45,8 @@ export function checkImages(
     }
     seen.set(key, path);
   }
-  // Files of the command line may be those of any image.
-  checkAllUsed(config.images[0]?.named, chains);
+  // Files of the command line may be those of any image on it.
+  for (const [named, ofThese] of chains) checkAllUsed(named, ofThese);
 }
 
 /** @throws SluiceError exit code 3 for an image whose file the kernel cannot read and write by itself */

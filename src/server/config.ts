@@ -9,7 +9,16 @@ export interface ImageConfig extends ChainOptions {
   name: string;
   /** Absolute path of the host file or block device, or the URI of an export. */
   path: string;
+  /** Absolute path of the image that takes the writes; missing: the image itself does. */
+  overlay?: string;
+  /** Options of this image alone; what is missing is as the mount has it. */
+  own?: ImageOptions;
 }
+
+/** Options that an image may have for itself. */
+export type ImageOptions = Partial<
+  Pick<DiskOptions, 'readOnly' | 'growable' | 'direct' | 'metadataCache' | 'partitions'>
+>;
 
 /** How partition tables are read. */
 export interface PartitionOptions {
@@ -57,6 +66,20 @@ export interface MountConfig extends GroupsConfig {
   metrics: MetricsAddress | null;
   /** Where the background daemon logs; null: the default place. */
   logFile: string | null;
+  /** Where it comes from; null: the command line alone. */
+  source: ConfigSource | null;
+}
+
+/** A configuration file, and what the command line says besides. */
+export interface ConfigSource {
+  /** Absolute path. */
+  file: string;
+  /** The words of the command line, which win, by their names. */
+  words: Readonly<Record<string, unknown>>;
+  /** The directory from which their paths start. */
+  directory: string;
+  /** As they are asked for, without their overlays in their places. */
+  images: readonly ImageConfig[];
 }
 
 /** The part of a mount's configuration that its disks depend on. */

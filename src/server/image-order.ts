@@ -1,11 +1,9 @@
 import type { Assignment } from '../control/set-up-groups.js';
 import { refuse } from '../util/errors.js';
-import type { DiskOptions, ImageConfig } from './config.js';
+import type { ImageConfig, ImageOptions } from './config.js';
 
 /** Options of an image that comes later; what is missing is as the mount has it. */
-export type AttachOptions = Partial<
-  Pick<DiskOptions, 'readOnly' | 'growable' | 'direct' | 'metadataCache' | 'partitions'>
-> & {
+export type AttachOptions = ImageOptions & {
   /** Absent in `named`: as the mount has it. */
   untrusted?: boolean;
 };

@@ -96,11 +96,9 @@ export class ImageOrders {
       ...image.named,
       untrusted: options.untrusted ?? config.untrusted,
     };
-    const disks: DiskOptions = { ...asked, images: [{ ...image, named }], passthrough: [] };
-    const opened = await opener.open(
-      { options: disks, overlay, mounted, logFile: config.logFile },
-      warn,
-    );
+    const over = overlay === null ? {} : { overlay };
+    const disks = { ...asked, images: [{ ...image, ...over, named }], passthrough: [] };
+    const opened = await opener.open({ options: disks, mounted, logFile: config.logFile }, warn);
     const { disk } = opened.image;
     images.add(opened.image);
     const { error } = await this.#parts.change({ kind: 'attach', disk, assignments });

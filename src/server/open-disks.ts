@@ -32,7 +32,8 @@ export async function openDisks(
   const images: OpenImage[] = [];
   try {
     for (const image of config.images) {
-      images.push(await openDisk(image, config, log, chains, others !== null));
+      const options = { ...config, ...image.own };
+      images.push(await openDisk(image, options, log, chains, others !== null));
     }
     checkPartitionNames(
       images.map(({ disk }) => disk),

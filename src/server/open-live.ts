@@ -4,13 +4,12 @@ import type { DiskOptions } from './config.js';
 import type { Log } from './log.js';
 import { openDisks } from './open-disks.js';
 import type { OpenImage } from './open-images.js';
-import { addOverlay } from './overlay.js';
+import { addOverlays } from './overlay.js';
 
 /** An image to open for a mount that is served. Plain data. */
 export interface LiveImage {
   /** With one image. */
   options: DiskOptions;
-  overlay: string | null;
   /** Images that the mount has already. */
   mounted: readonly MountedImage[];
   logFile: string | null;
@@ -30,16 +29,16 @@ export interface Opened {
  * @throws SluiceError naming the file. Nothing stays open then, and no overlay.
  */
 export async function openLive(
-  { options, overlay, mounted, logFile }: LiveImage,
+  { options, mounted, logFile }: LiveImage,
   log: Log,
   warn: (text: string) => void,
 ): Promise<Opened> {
   checkName(options, mounted);
-  const overlaid = addOverlay(options, overlay);
+  const overlaid = addOverlays(options);
   try {
     checkImages({ ...overlaid.config, logFile }, warn, mounted);
     const { all } = await openDisks(overlaid.config, log, mounted);
-    return { image: all[0]!, madeOverlay: overlaid.isNew ? overlay : null };
+    return { image: all[0]!, madeOverlay: overlaid.made[0] ?? null };
   } catch (error) {
     overlaid.discard();
     throw error;

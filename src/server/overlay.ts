@@ -4,38 +4,48 @@ import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chai
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
 
-/** A mount's configuration with the overlay in the place of the image. */
+/** A configuration with overlays in the place of the images that have some. */
 export interface Overlaid<Config> {
   config: Config;
-  /** The overlay was made. */
-  isNew: boolean;
-  /** Takes an overlay away that was made for a mount which then came to nothing. */
+  /** Paths of the overlays that were made. */
+  made: readonly string[];
+  /** Takes overlays away that were made for a mount which then came to nothing. */
   discard(): void;
 }
 
 /**
- * Puts an overlay over the one image of a mount: makes it, or takes one that is there.
+ * Puts the overlays of images over them: makes them, or takes those that are there.
  *
- * @throws SluiceError exit code 2 for more than one image, 3 for an overlay of another image
+ * @throws SluiceError exit code 3 for an overlay of another image. None is made then.
  */
-export function addOverlay<Config extends Pick<MountConfig, 'images'>>(
+export function addOverlays<Config extends Pick<MountConfig, 'images'>>(
   config: Config,
-  overlay: string | null,
 ): Overlaid<Config> {
-  const [image, ...others] = config.images;
-  if (overlay === null || image === undefined) return { config, isNew: false, discard: () => {} };
-  if (others.length > 0) {
-    const message = '--overlay: takes one image; mount the others elsewhere';
-    throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
-  }
-  const isNew = !existsSync(overlay);
-  const over = overlaid(overlay, image);
-  if (isNew) makeOverlay(overlay, image);
-  else checkOverlay(over, image);
+  const made: string[] = [];
   const discard = (): void => {
-    if (isNew) rmSync(overlay, { force: true });
+    for (const path of made) rmSync(path, { force: true });
   };
-  return { config: { ...config, images: [over] }, isNew, discard };
+  try {
+    const images = config.images.map((image) => addOverlay(image, made));
+    return { config: { ...config, images }, made, discard };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}
+
+function addOverlay(image: ImageConfig, made: string[]): ImageConfig {
+  const { overlay, ...below } = image;
+  if (overlay === undefined) return image;
+  const isNew = !existsSync(overlay);
+  const over = overlaid(overlay, below);
+  if (!isNew) {
+    checkOverlay(over, below);
+    return over;
+  }
+  makeOverlay(overlay, below);
+  made.push(overlay);
+  return over;
 }
 
 /**

@@ -52,6 +52,7 @@ test('an image and a mount point get the documented defaults', (t) => {
     foreground: false,
     metrics: null,
     logFile: null,
+    source: null,
   });
 });
 
@@ -138,7 +139,18 @@ test('every option reaches the configuration', (t) => {
     foreground: true,
     metrics: { host: '::1', port: 9464 },
     logFile: '/home/me/sluice.log',
+    source: null,
   });
+});
+
+test('an overlay is that of the one image', (t) => {
+  const { images } = build({ overlay: 'over.qcow2' });
+  t.deepEqual(
+    images.map(({ path, overlay }) => [path, overlay]),
+    [['/home/me/disk.img', '/home/me/over.qcow2']],
+  );
+  const two = () => build({ overlay: 'o' }, ['a.img', 'b.img', 'mnt']);
+  refuses(t, two, '--overlay: takes one image; mount the others elsewhere');
 });
 
 test('without an image or a mount point the order is told', (t) => {

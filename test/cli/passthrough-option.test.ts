@@ -10,7 +10,7 @@ function asked(more: Partial<Asked> = {}): Asked {
   const image = { path: '/srv/x.img', format: 'auto', backingFormats: [], snapshot: null };
   const images = ['web', 'db'].map((name) => ({ ...image, name }));
   const config = mountConfig({ images, growable: true, passthrough: ['web'] });
-  return { ...config, overlay: false, ...more };
+  return { ...config, ...more };
 }
 
 test('root may pass an image of a growable mount through, beside others that have groups', (t) => {
@@ -28,7 +28,20 @@ for (const [what, more, errno, exitCode, says] of [
     2,
     /no image is named "wbe"; images: web, db$/,
   ],
-  ['an overlay', { overlay: true }, 'EINVAL', 2, /an overlay is not the bytes of its file/],
+  [
+    'an overlay',
+    { images: asked({}).images.map((image) => ({ ...image, overlay: '/srv/over.qcow2' })) },
+    'EINVAL',
+    2,
+    /an overlay is not the bytes of its file/,
+  ],
+  [
+    'an image that is read-only by itself',
+    { images: asked({}).images.map((image) => ({ ...image, own: { readOnly: true } })) },
+    'EROFS',
+    2,
+    /access time/,
+  ],
   ['a read-only view', { readOnly: true }, 'EROFS', 2, /access time/],
   ['a size that is fixed', { growable: false }, 'EINVAL', 2, /add --growable$/],
   ['fuse-native', { transport: 'fuse-native' }, 'EOPNOTSUPP', 2, /use --transport uring$/],

@@ -27,6 +27,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     foreground: false,
     metrics: null,
     logFile: null,
+    source: null,
     ...own,
   };
 }

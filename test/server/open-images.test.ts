@@ -24,7 +24,7 @@ test('an image that is released is unlocked and closed, and the others are not',
     const path = sparseFile(join(folder, `${name}.img`), MIB);
     const image = { name, path, format: 'auto', backingFormats: [], snapshot: null };
     const options = mountConfig({ images: [image] });
-    const live = { options, overlay: null, mounted: [], logFile: null };
+    const live = { options, mounted: [], logFile: null };
     return (await openLive(live, SILENT, () => {})).image;
   };
   const [one, two] = [await open('one'), await open('two')];

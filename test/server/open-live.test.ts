@@ -10,7 +10,8 @@ const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 function asked(path: string, overlay: string | null = null) {
   const image = { name: 'web', path, format: 'auto', backingFormats: [], snapshot: null };
-  return { options: mountConfig({ images: [image] }), overlay, mounted: [], logFile: null };
+  const images = [{ ...image, ...(overlay !== null && { overlay }) }];
+  return { options: mountConfig({ images }), mounted: [], logFile: null };
 }
 
 test('the errors are those of a mount, and name what the mount has', async (t) => {

@@ -12,7 +12,7 @@ test('an image that the thread has opened stays open when the thread ends', asyn
   const path = sparseFile(join(tempFolder(t), 'web.img'), MIB);
   const image = { name: 'web', path, format: 'auto', backingFormats: [], snapshot: null };
   const options = mountConfig({ images: [image] });
-  const asked = { options, overlay: null, mounted: [], logFile: null };
+  const asked = { options, mounted: [], logFile: null };
   // The thread keeps no process alive.
   const alive = setInterval(() => {}, 1000);
   t.teardown(() => clearInterval(alive));

@@ -49,22 +49,29 @@ async function runDetached(
   if (notice !== undefined) note(`sluice: mount: ${notice}`);
 }
 
+/** The mount that the command line asks for, with the file that it names. */
+async function askedFor(words: MountArguments, directory: string): Promise<MountConfig> {
+  if (words.config === undefined) return buildMountConfig(words, directory);
+  // Loaded only here: YAML and its schema take longer than all else of a mount.
+  const { readConfigFile } = await import('../config-file.js');
+  const file = readConfigFile(absolutePath('--config', words.config, directory));
+  return buildMountConfig(words, directory, file, (text) => note(`sluice: mount: ${text}`));
+}
+
 export async function handler(args: Arguments): Promise<void> {
   const words = args as unknown as MountArguments;
   const directory = workingDirectory();
-  const asked = buildMountConfig(words, directory);
-  const overlay =
-    words.overlay === undefined ? null : absolutePath('--overlay', words.overlay, directory);
+  const asked = await askedFor(words, directory);
   const uid = process.geteuid!();
   checkMountRights(uid, process.env.PATH);
-  checkPassthrough({ ...asked, overlay: overlay !== null }, uid === 0);
+  checkPassthrough(asked, uid === 0);
   const config = { ...asked, mountpoint: checkMountpoint(asked.mountpoint) };
   let discard = (): void => {};
   const prepare = async (): Promise<MountConfig> => {
     // Loaded only here: a daemon loads its program meanwhile.
-    const { addOverlay } = await import('../../server/overlay.js');
+    const { addOverlays } = await import('../../server/overlay.js');
     const { checkImages } = await import('../../server/check-images.js');
-    const overlaid = addOverlay(config, overlay);
+    const overlaid = addOverlays(config);
     discard = overlaid.discard;
     checkImages(overlaid.config, (text) => note(`sluice: mount: ${text}`));
     return overlaid.config;

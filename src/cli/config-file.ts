@@ -1,0 +1,223 @@
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { checkNewGroup } from '../control/control.js';
+import { checkGroupName, groupPath, withParents } from '../control/group-name.js';
+import { parseMember } from '../control/members.js';
+import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
+import { parseWords } from '../control/text.js';
+import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
+import { checkShape } from './config-check.js';
+import { configSchema, FILE_IMAGE_OPTIONS, FILE_OPTIONS } from './config-schema.js';
+import { ConfigText, type Path } from './config-text.js';
+import type { Given } from './declaration.js';
+import { checkAssignments } from './group-option.js';
+import { checkNameClash, nameImage } from './image-argument.js';
+import { parseChainOptions } from './image-commands.js';
+import { imageOptions } from './image-options.js';
+import type { FileConfig, FileImage } from './merge-config.js';
+import { buildMountConfig } from './mount-config.js';
+import type { ATTACH_OPTIONS, MOUNT_OPTIONS } from './mount-options.js';
+import { absolutePath } from './working-directory.js';
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads and checks a configuration file. Paths in it start from its folder.
+ *
+ * @param path absolute
+ * @throws SluiceError exit code 1 for a file that cannot be read, 2 for a fault in it, with its line and column
+ */
+export function readConfigFile(path: string): FileConfig {
+  return parseConfig(path, readText(path));
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    const known: Record<string, string> = {
+      ENOENT: 'no such file',
+      EACCES: 'no permission to read it',
+      EISDIR: 'a directory; name the configuration file',
+    };
+    const why = known[code] ?? `cannot be read (${code})`;
+    throw new SluiceError(`${path}: ${why}`, code, EXIT_FAILED, error);
+  }
+}
+
+/** @throws SluiceError EINVAL and others, exit code 2 */
+export function parseConfig(file: string, text: string): FileConfig {
+  const config = new ConfigText(file, text);
+  if (config.value === null) throw refuse(`${file}:1:1: the file is empty`);
+  checkShape(config, configSchema());
+  const parts = config.value as Record<'images' | 'groups' | 'options', Mapping | null | undefined>;
+  const reader = new Reader(config, dirname(file));
+  const options = reader.options(Object.keys(parts.options ?? {}));
+  const images = Object.entries(parts.images ?? {}).map(([name, value]) =>
+    reader.image(name, value),
+  );
+  reader.checkClash(images);
+  const groups = Object.entries(parts.groups ?? {}).map(([name, value]) =>
+    reader.group(name, Object.keys(value ?? {})),
+  );
+  reader.checkTwice(Object.keys(parts.groups ?? {}));
+  const names = images.map(({ image }) => image.name);
+  const assignments = reader.assignments(parts.groups ?? {}, names, options.partitions);
+  return {
+    file,
+    mountpoint: reader.mountpoint(config.value),
+    options,
+    images,
+    groups,
+    assignments,
+  };
+}
+
+/** Reads the values of a text whose shape has been checked. */
+class Reader {
+  readonly #text: ConfigText;
+  readonly #folder: string;
+
+  constructor(text: ConfigText, folder: string) {
+    this.#text = text;
+    this.#folder = folder;
+  }
+
+  mountpoint(value: unknown): string | null {
+    if (!Object.hasOwn(value as object, 'mountpoint')) return null;
+    return this.#path(['mountpoint'], this.#folder);
+  }
+
+  options(names: readonly string[]): Given<typeof MOUNT_OPTIONS> {
+    const options: Record<string, unknown> = {};
+    for (const name of names) {
+      const path = ['options', name];
+      const value = this.#value(path, FILE_OPTIONS[name]!);
+      options[name] = name === 'log' ? this.#path(path, this.#folder) : value;
+      // By itself: what options say of each other is checked with those of the command line.
+      const alone = { paths: ['/image', '/mnt'], 'allow-other': true, [name]: options[name] };
+      this.#text.at(path, () => buildMountConfig(alone, this.#folder));
+    }
+    return options;
+  }
+
+  image(name: string, value: unknown): FileImage {
+    const path = ['images', name];
+    const isMapping = typeof value === 'object';
+    const file = this.#text.written(isMapping ? [...path, 'path'] : path);
+    const given: Record<string, unknown> = {};
+    for (const key of isMapping ? Object.keys(value as object) : []) {
+      if (key === 'path') continue;
+      given[key] = this.#value([...path, key], FILE_IMAGE_OPTIONS[key]!);
+      this.#text.at([...path, key], () => this.#imageOptions({ [key]: given[key] }));
+    }
+    return this.#text.at(path, () => {
+      const image = nameImage(name, file, this.#folder);
+      const { overlay, passthrough = false } = given as { overlay?: string; passthrough?: boolean };
+      const { own, untrusted, chain } = this.#imageOptions(given);
+      return {
+        image: {
+          ...{ ...image, ...chain },
+          ...(overlay !== undefined && {
+            overlay: absolutePath('the overlay', overlay, this.#folder),
+          }),
+          ...(Object.keys(own).length > 0 && { own }),
+        },
+        ...(untrusted !== undefined && { untrusted }),
+        passthrough,
+      };
+    });
+  }
+
+  #imageOptions(given: Given<typeof ATTACH_OPTIONS>) {
+    const { untrusted, ...own } = imageOptions(given);
+    return { own, untrusted, chain: parseChainOptions(given, this.#folder) };
+  }
+
+  checkClash(images: readonly FileImage[]): void {
+    for (const [index, { image }] of images.entries()) {
+      const before = images.slice(0, index + 1).map((one) => one.image);
+      this.#text.at(['images', image.name], () => checkNameClash(before));
+    }
+  }
+
+  /** A group, without its members. */
+  group(name: string, keys: readonly string[]): GroupConfig {
+    const path = groupPath(name);
+    const place = ['groups', name];
+    this.#text.at(place, () => {
+      if (name === '') throw refuse("the group's path is empty; / is the root group");
+      if (path !== '') path.split('/').forEach(checkGroupName);
+    });
+    const settings = keys.filter((key) => key !== 'members');
+    if (settings.length === 0) return { path, changes: {} };
+    const words = settings.map((key) => {
+      const word = `${key}=${this.#text.written([...place, key])}`;
+      this.#text.at([...place, key], () => parseWords([word], path === ''));
+      return word;
+    });
+    const changes = this.#text.at(place, () => parseWords(words, path === ''));
+    this.#text.at(place, () => checkNewGroup(changes));
+    return { path, changes };
+  }
+
+  /** Refuses a group that is written in two ways, with slashes around it and without. */
+  checkTwice(names: readonly string[]): void {
+    const seen = new Set<string>();
+    for (const name of names) {
+      const path = groupPath(name);
+      if (seen.has(path)) throw this.#text.refuseKey(['groups', name], 'the group is given twice');
+      seen.add(path);
+    }
+  }
+
+  assignments(
+    groups: Readonly<Record<string, unknown>>,
+    images: readonly string[],
+    partitions = true,
+  ): Assignment[] {
+    const paths = withParents(Object.keys(groups).map(groupPath));
+    const all: Assignment[] = [];
+    for (const [name, value] of Object.entries(groups)) {
+      const { members = [] } = (value ?? {}) as { members?: readonly unknown[] };
+      for (const index of members.keys()) {
+        const place = ['groups', name, 'members', index];
+        const assignment = { member: this.#text.written(place), group: groupPath(name) };
+        all.push(assignment);
+        this.#text.at(place, () => {
+          parseMember(assignment.member);
+          checkAssignments(all, images, paths, partitions);
+        });
+      }
+    }
+    return all;
+  }
+
+  #path(path: Path, folder: string): string {
+    return this.#text.at(path, () =>
+      absolutePath(`${path.at(-1)}`, this.#text.written(path), folder),
+    );
+  }
+
+  /** The value of an option, as the command line has it. */
+  #value(path: Path, option: { type: string; repeatable?: true }): unknown {
+    if (option.type === 'boolean') return this.#valueAt(path);
+    if (!option.repeatable) return this.#word(path);
+    const list = this.#valueAt(path);
+    return Array.isArray(list)
+      ? list.map((_, index) => this.#word([...path, index]))
+      : [this.#word(path)];
+  }
+
+  /** Most likely an empty value is one that was forgotten. */
+  #word(path: Path): string {
+    const word = this.#text.written(path);
+    if (word === '') throw this.#text.refuse(path, 'the value is empty');
+    return word;
+  }
+
+  #valueAt(path: Path): unknown {
+    return path.reduce((value, key) => (value as Mapping)[key], this.#text.value);
+  }
+}
