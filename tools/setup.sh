@@ -39,6 +39,7 @@ procps ps
 openssl openssl
 prometheus promtool
 redis-server redis-server
+tmux tmux
 LIST
 }
 

@@ -49,6 +49,13 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/stat.js'),
   },
   {
+    name: 'top',
+    operands: '<mountpoint>',
+    synopsis: 'top MOUNTPOINT',
+    describe: 'watch groups live, and change them',
+    load: () => import('./commands/top.js'),
+  },
+  {
     name: 'set',
     operands: '<mountpoint> <group> [settings..]',
     synopsis: 'set MOUNTPOINT GROUP KEY=VALUE...',

@@ -4,13 +4,13 @@ import { formatWords } from '../control/text.js';
 import { NS_PER_US } from '../control/values.js';
 import { oneLine } from '../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../util/units.js';
+import { meanOf, p99Of, requestsOf, type Times } from './moment.js';
 import { type Column, formatTable } from './table.js';
 
 /** A name may have 255 characters, and a path more: one of them does not push the figures off the screen. */
 const MOST_NAME = 24;
 
 type Figures = GroupSnapshot['total'];
-type Times = GroupSnapshot['times']['total'];
 
 /** A member of a group, or the total of the group. */
 interface Row {
@@ -21,24 +21,7 @@ interface Row {
   isTotal: boolean;
 }
 
-/** What completed in the last second, of all directions. */
-const lastSecond = (times: Times) => Object.values(times).map(({ second }) => second);
-
-const requestsOf = (times: Times): number =>
-  lastSecond(times).reduce((sum, { requests }) => sum + requests, 0);
-
-function meanOf(times: Times, stage: 'wait' | 'service'): string {
-  const all = requestsOf(times);
-  if (all === 0) return '-';
-  const us = lastSecond(times).reduce((sum, one) => sum + one[stage].mean * one.requests, 0);
-  return formatTime(us / all);
-}
-
-/** Of the direction whose requests take longest. */
-function p99Of(times: Times, stage: 'wait' | 'service'): string {
-  if (requestsOf(times) === 0) return '-';
-  return formatTime(Math.max(...lastSecond(times).map((one) => one[stage].p99)));
-}
+const timeOrDash = (us: number | null): string => (us === null ? '-' : formatTime(us));
 
 const rate = (bytes: number | undefined): string => `${formatSize(bytes ?? 0)}/s`;
 
@@ -52,10 +35,10 @@ const NOW: readonly Column<Row>[] = [
   { title: 'READING', cell: ({ times }) => rate(times.read?.second.bytes) },
   { title: 'WRITING', cell: ({ times }) => rate(times.write?.second.bytes) },
   { title: 'REQUESTS', cell: ({ times }) => `${formatCount(requestsOf(times))}/s` },
-  { title: 'WAIT', cell: ({ times }) => meanOf(times, 'wait') },
-  { title: 'WAIT P99', cell: ({ times }) => p99Of(times, 'wait') },
-  { title: 'SERVICE', cell: ({ times }) => meanOf(times, 'service') },
-  { title: 'SERVICE P99', cell: ({ times }) => p99Of(times, 'service') },
+  { title: 'WAIT', cell: ({ times }) => timeOrDash(meanOf(times, 'wait')) },
+  { title: 'WAIT P99', cell: ({ times }) => timeOrDash(p99Of(times, 'wait')) },
+  { title: 'SERVICE', cell: ({ times }) => timeOrDash(meanOf(times, 'service')) },
+  { title: 'SERVICE P99', cell: ({ times }) => timeOrDash(p99Of(times, 'service')) },
   { title: 'QUEUED', cell: ({ figures }) => figures.queued },
   { title: 'IN FLIGHT', cell: ({ figures }) => figures.inflight },
 ];

@@ -128,6 +128,16 @@ export function formatWords(settings: Changes): string[] {
   return set.map((setting) => `${setting.key}=${format(settings, setting)}`);
 }
 
+/** The words of `sluice set` that take changes back: what the same settings are now. Members are left out. */
+export function wordsBefore(changes: Changes, now: Changes): string[] {
+  const changed = SETTINGS.filter((setting) => {
+    const isThere =
+      getValue(changes, setting) !== undefined && getValue(now, setting) !== undefined;
+    return isThere && setting.part !== 'members';
+  });
+  return changed.map((setting) => `${setting.key}=${format(now, setting)}`);
+}
+
 /** The text of a control file, without those settings that are not in `from`. */
 export function formatFile(file: string, from: Changes): string {
   const there = settingsOf(file).filter((setting) => getValue(from, setting) !== undefined);

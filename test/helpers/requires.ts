@@ -24,7 +24,8 @@ export type Need =
   | 'parted'
   | 'prometheus'
   | 'promtool'
-  | 'store';
+  | 'store'
+  | 'tmux';
 
 /** The reason why a need is not met, or null if it is met. */
 const CHECKS: Readonly<Record<Need, () => string | null>> = {
@@ -46,6 +47,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   sgdisk: () => program('sgdisk', '--version'),
   prometheus: () => program('prometheus', '--version'),
   promtool: () => program('promtool', '--version'),
+  tmux: () => program('tmux', '-V'),
   parted: () => program('parted', '--version'),
   store: () => (storeProgram() === null ? 'valkey-server and redis-server are missing' : null),
   setpriv: () => program('setpriv', '--version'),

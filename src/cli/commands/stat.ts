@@ -4,6 +4,7 @@ import { groupJson } from '../../control/json.js';
 import { type MountSnapshot, readSnapshot, SnapshotFollower } from '../../server/status.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
+import { SECOND_MS } from '../moment.js';
 import { formatNow, formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
 import { unavailable, unknownGroup } from '../unavailable.js';
@@ -23,8 +24,6 @@ export const declaration: Declaration = {
     ['sluice stat /mnt/s slow --json', 'one group, for programs'],
   ],
 };
-
-const SECOND_MS = 1000;
 
 type Alive = Extract<MountSnapshot, { kind: 'alive' }>;
 

@@ -1,0 +1,86 @@
+import { formatWords } from '../../control/text.js';
+import { type LimitUse, limitUses } from '../../control/usage.js';
+import { oneLine } from '../../util/one-line.js';
+import { formatCount, formatSize, formatTime } from '../../util/units.js';
+import { meanOf, p99Of } from '../moment.js';
+import { type Drawing, percent } from './columns.js';
+import type { Row } from './rows.js';
+import { type Line, type Span, span, sparkline } from './spans.js';
+
+const LABEL = 10;
+/** A minute of seconds, and the room beside them for the highest. */
+const SPARKS = 60;
+const HIGHEST = 13;
+
+const label = (text: string): Span => span(text.padEnd(LABEL), 'dim');
+
+/** All about the chosen row that has no place in the table. */
+export function detailLines(row: Row, cells: number, drawing: Drawing): Line[] {
+  const { glyphs } = drawing;
+  const group = oneLine(row.group.path || '/');
+  const title = row.member === null ? group : `${oneLine(row.member)}, member of ${group}`;
+  const rule = glyphs.rule.repeat(Math.max(0, cells - title.length - 4));
+  return [
+    [span(`${glyphs.rule} `, 'dim'), span(title, 'bold'), span(` ${rule}`, 'dim')],
+    limitLine(row),
+    weightLine(row, drawing),
+    timeLine(row),
+    pressureLine(row),
+    minuteLine(row, cells, drawing),
+  ];
+}
+
+function amount({ key }: LimitUse, rate: number): string {
+  return key.endsWith('iops') ? formatCount(rate) : formatSize(rate);
+}
+
+function limitLine({ group }: Row): Line {
+  const uses = limitUses(group).map((use) => {
+    const { key, rate, limit } = use;
+    const burst = group.settings.bursts[key];
+    const faster =
+      burst === null ? '' : `, burst ${amount(use, burst.rate)} for ${burst.seconds} s`;
+    return `${key} ${amount(use, rate)} of ${amount(use, limit)}${faster}`;
+  });
+  return [label('limits'), span(uses.length === 0 ? 'none' : uses.join('; '))];
+}
+
+function weightLine({ group }: Row, { sight }: Drawing): Line {
+  const { weight, minimum, latencyTarget } = group.settings;
+  const share = sight.shares.get(group.path);
+  const parts = [String(weight)];
+  if (share !== undefined) {
+    parts.push(`${percent(share.asked)}% among its busy siblings, got ${percent(share.got)}%`);
+  }
+  const targets = formatWords({ minimum, latencyTarget });
+  if (targets.length > 0) parts.push(targets.join(' '));
+  return [label('weight'), span(parts.join('; '))];
+}
+
+function timeLine({ times }: Row): Line {
+  if (meanOf(times, 'wait') === null)
+    return [label('times'), span('no requests in the last second')];
+  const stage = (key: 'wait' | 'service'): string =>
+    `${key} ${formatTime(meanOf(times, key) ?? 0)}, p99 ${formatTime(p99Of(times, key) ?? 0)}`;
+  return [label('times'), span(`${stage('wait')}; ${stage('service')}`)];
+}
+
+function pressureLine({ group }: Row): Line {
+  const averages = (['some', 'full'] as const).map((word) => {
+    const { avg10, avg60, avg300 } = group.pressure[word];
+    return `${word} ${[avg10, avg60, avg300].map((one) => `${one.toFixed(1)}%`).join(' ')}`;
+  });
+  return [label('pressure'), span(`${averages.join('; ')} (10 s, 60 s, 5 min)`)];
+}
+
+function minuteLine({ key }: Row, cells: number, { sight, glyphs }: Drawing): Line {
+  const values = sight.minute.get(key) ?? [];
+  const most = Math.max(...values, 0);
+  const width = Math.max(0, Math.min(SPARKS, cells - LABEL - HIGHEST));
+  const about = most === 0 ? '' : `  max ${formatCount(most)}/s`;
+  return [
+    label('minute'),
+    span(sparkline(values, width, most, glyphs), 'good'),
+    span(about, 'dim'),
+  ];
+}

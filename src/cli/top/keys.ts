@@ -1,0 +1,261 @@
+import { formatWords, parseWords, wordsBefore } from '../../control/text.js';
+import { WEIGHT } from '../../control/values.js';
+import { SluiceError } from '../../util/errors.js';
+import { type Row, rowsOf, type Sight } from './rows.js';
+import { type Change, ORDERS, type Prompt, type State, type View } from './state.js';
+
+/** A key as node:readline names it. */
+export interface Key {
+  /** `up`, `return`, `w`; '' for a character without a name. */
+  readonly name: string;
+  /** What it types; '' for none. */
+  readonly text: string;
+  readonly ctrl: boolean;
+}
+
+/** What is to be done beside the change of state. */
+export type Effect = { kind: 'quit' } | { kind: 'redraw' } | { kind: 'change'; change: Change };
+
+export interface Outcome {
+  readonly state: State;
+  readonly effect: Effect | null;
+}
+
+type Act = (state: State, sight: Sight) => State | Outcome;
+
+interface Binding {
+  /** Names or characters of keys; `^c` is Ctrl-C. */
+  readonly keys: readonly string[];
+  /** As the help writes them. */
+  readonly shown: string;
+  readonly help: string;
+  readonly act: Act;
+}
+
+/** Rows that a page key moves by. */
+const PAGE = 10;
+const [LEAST_WEIGHT, MOST_WEIGHT] = WEIGHT.range!;
+/** One key changes a weight by a fifth, at least by 1. */
+const WEIGHT_STEP = 1.2;
+
+const view =
+  (to: View) =>
+  (state: State): State => ({
+    ...state,
+    view: state.view === to ? 'groups' : to,
+  });
+
+/** All keys but those of a prompt, in the order of the help. */
+export const BINDINGS: readonly Binding[] = [
+  { keys: ['up', 'k'], shown: 'up, k', help: 'choose the row above', act: moved(-1) },
+  { keys: ['down', 'j'], shown: 'down, j', help: 'choose the row below', act: moved(1) },
+  { keys: ['pageup'], shown: 'page up', help: 'ten rows up', act: moved(-PAGE) },
+  { keys: ['pagedown'], shown: 'page down', help: 'ten rows down', act: moved(PAGE) },
+  { keys: ['home', 'g'], shown: 'home, g', help: 'the first row', act: moved(-Infinity) },
+  { keys: ['end', 'G'], shown: 'end, G', help: 'the last row', act: moved(Infinity) },
+  {
+    keys: ['space', 'return', 'left', 'right'],
+    shown: 'space, enter',
+    help: 'fold or unfold the group (left folds, right unfolds)',
+    act: (state) => state,
+  },
+  { keys: ['z'], shown: 'z', help: 'fold all groups, or unfold them', act: foldAll },
+  {
+    keys: ['m'],
+    shown: 'm',
+    help: 'show or hide members',
+    act: (state) => ({ ...state, showsMembers: !state.showsMembers }),
+  },
+  { keys: ['s'], shown: 's', help: `sort by the next of: ${ORDERS.join(', ')}`, act: nextOrder },
+  { keys: ['/'], shown: '/', help: 'show only names with a text; Esc shows all', act: askFilter },
+  { keys: ['w'], shown: 'w', help: 'type a weight for the group', act: askWeight },
+  { keys: ['+', '='], shown: '+', help: 'raise its weight by a fifth', act: weighed(WEIGHT_STEP) },
+  { keys: ['-'], shown: '-', help: 'lower its weight by a sixth', act: weighed(1 / WEIGHT_STEP) },
+  { keys: ['l'], shown: 'l', help: 'type limits and targets for the group', act: askLimits },
+  { keys: ['u'], shown: 'u', help: 'take back the last change', act: takeBack },
+  { keys: ['i'], shown: 'i', help: 'images, or groups again', act: view('images') },
+  {
+    keys: ['p'],
+    shown: 'p',
+    help: 'pause, or go on',
+    act: (state) => ({ ...state, isPaused: !state.isPaused }),
+  },
+  {
+    keys: ['^l'],
+    shown: 'Ctrl-L',
+    help: 'draw the screen anew',
+    act: (state) => ({ state, effect: { kind: 'redraw' } }),
+  },
+  { keys: ['?', 'h'], shown: '?, h', help: 'this help', act: view('help') },
+  { keys: ['escape'], shown: 'Esc', help: 'back to all groups', act: back },
+  {
+    keys: ['q', '^c', '^d'],
+    shown: 'q, Ctrl-C',
+    help: 'end',
+    act: (state) => ({ state, effect: { kind: 'quit' } }),
+  },
+];
+
+const BY_KEY = new Map(BINDINGS.flatMap(({ keys, act }) => keys.map((key) => [key, act] as const)));
+/** Keys that mean different things by their name. */
+const FOLDS: Readonly<Record<string, Act>> = {
+  left: (state, sight) => folded(state, sight, true),
+  right: (state, sight) => folded(state, sight, false),
+  return: (state, sight) => folded(state, sight, null),
+  space: (state, sight) => folded(state, sight, null),
+};
+
+const outcome = (result: State | Outcome): Outcome =>
+  'effect' in result ? result : { state: result, effect: null };
+
+/** The state after a key, and what is to be done. */
+export function onKey(state: State, key: Key, sight: Sight): Outcome {
+  const quiet = { ...state, message: null };
+  const { prompt } = state;
+  if (prompt !== null) return outcome(typed(quiet, prompt, key, sight));
+  const name = key.ctrl ? `^${key.name}` : key.text.trim() === '' ? key.name : key.text;
+  const act = FOLDS[name] ?? BY_KEY.get(name);
+  return act === undefined ? { state, effect: null } : outcome(act(quiet, sight));
+}
+
+/** The row that is chosen: the first one if that is gone. Null without groups. */
+export function chosenRow(state: State, rows: readonly Row[]): Row | null {
+  return rows.find(({ key }) => key === state.chosen) ?? rows[0] ?? null;
+}
+
+function moved(by: number): Act {
+  return (state, sight) => {
+    const rows = rowsOf(sight, state);
+    const from = Math.max(
+      0,
+      rows.findIndex(({ key }) => key === state.chosen),
+    );
+    const to = Math.max(0, Math.min(rows.length - 1, from + by));
+    return { ...state, chosen: rows[to]?.key ?? state.chosen };
+  };
+}
+
+/** @param fold null: the other way */
+function folded(state: State, sight: Sight, fold: boolean | null): State {
+  const row = chosenRow(state, rowsOf(sight, state));
+  if (row === null || !row.isParent) return state;
+  const all = new Set(state.folded);
+  if (fold ?? !all.has(row.key)) all.add(row.key);
+  else all.delete(row.key);
+  return { ...state, folded: all };
+}
+
+function foldAll(state: State, sight: Sight): State {
+  if (state.folded.size > 0) return { ...state, folded: new Set() };
+  const rows = rowsOf(sight, state).filter(({ isParent, depth }) => isParent && depth > 0);
+  return { ...state, folded: new Set(rows.map(({ key }) => key)) };
+}
+
+function nextOrder(state: State): State {
+  const order = ORDERS[(ORDERS.indexOf(state.order) + 1) % ORDERS.length]!;
+  return { ...state, order, message: { text: `sorted by ${order}`, isError: false } };
+}
+
+function back(state: State): State {
+  return { ...state, view: 'groups', filter: '' };
+}
+
+function askFilter(state: State): State {
+  const prompt: Prompt = { kind: 'filter', path: '', before: '', now: '', text: state.filter };
+  return { ...state, prompt };
+}
+
+function askSettings(
+  state: State,
+  sight: Sight,
+  before: string,
+  wordsOf: (row: Row) => readonly string[],
+): State {
+  const row = chosenRow(state, rowsOf(sight, state));
+  if (row === null) return state;
+  const now = wordsOf(row).join(' ');
+  const { path } = row.group;
+  const text = before === '' ? now : '';
+  return { ...state, prompt: { kind: 'settings', path, before, now, text } };
+}
+
+function askWeight(state: State, sight: Sight): State {
+  return askSettings(state, sight, 'weight=', ({ group }) => [`weight=${group.settings.weight}`]);
+}
+
+function askLimits(state: State, sight: Sight): State {
+  return askSettings(state, sight, '', ({ group }) => {
+    const { weight: _, ...settings } = group.settings;
+    return formatWords(settings);
+  });
+}
+
+function weighed(factor: number): Act {
+  return (state, sight) => {
+    const row = chosenRow(state, rowsOf(sight, state));
+    if (row === null) return state;
+    const { weight } = row.group.settings;
+    const step = Math.max(1, Math.round(Math.abs(weight * factor - weight)));
+    const next = Math.min(
+      MOST_WEIGHT,
+      Math.max(LEAST_WEIGHT, weight + (factor > 1 ? step : -step)),
+    );
+    return next === weight ? state : changing(state, sight, row.group.path, [`weight=${next}`]);
+  };
+}
+
+function takeBack(state: State): State | Outcome {
+  const last = state.done.at(-1);
+  if (last === undefined) {
+    return { ...state, message: { text: 'there is no change to take back', isError: false } };
+  }
+  const { path, words, before } = last;
+  const change: Change = { path, words: before, before: words, isUndo: true };
+  return { state, effect: { kind: 'change', change } };
+}
+
+/** Has the words set; or tells why they cannot be. */
+function changing(
+  state: State,
+  sight: Sight,
+  path: string,
+  words: readonly string[],
+): State | Outcome {
+  const group = sight.groups.find((one) => one.path === path);
+  const failed = (text: string): State => ({ ...state, message: { text, isError: true } });
+  if (group === undefined) return failed(`${path}: the group has been removed`);
+  try {
+    const changes = parseWords(words, path === '');
+    const before = wordsBefore(changes, { ...group.settings, ...group.mount });
+    const change: Change = { path, words, before, isUndo: false };
+    return { state, effect: { kind: 'change', change } };
+  } catch (error) {
+    if (error instanceof SluiceError) return failed(error.message);
+    throw error;
+  }
+}
+
+/** A key while a text is typed. */
+function typed(state: State, prompt: Prompt, key: Key, sight: Sight): State | Outcome {
+  const withText = (text: string): State => {
+    const filter = prompt.kind === 'filter' ? text : state.filter;
+    return { ...state, filter, prompt: { ...prompt, text } };
+  };
+  if (key.name === 'escape' || (key.ctrl && key.name === 'c')) {
+    const filter = prompt.kind === 'filter' ? '' : state.filter;
+    return { ...state, filter, prompt: null };
+  }
+  if (key.name === 'return' || key.name === 'enter') return entered(state, prompt, sight);
+  if (key.name === 'backspace') return withText([...prompt.text].slice(0, -1).join(''));
+  if (key.ctrl) return key.name === 'u' ? withText('') : state;
+  return /^\P{Cc}+$/u.test(key.text) ? withText(prompt.text + key.text) : state;
+}
+
+function entered(state: State, prompt: Prompt, sight: Sight): State | Outcome {
+  const { kind, before, path, text } = prompt;
+  const closed = { ...state, prompt: null };
+  const words = text.split(/[\s,]+/).filter((word) => word !== '');
+  if (kind === 'filter' || words.length === 0) return closed;
+  const said = words.map((word) => before + word);
+  return changing(closed, sight, path, said);
+}

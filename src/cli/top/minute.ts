@@ -1,0 +1,28 @@
+import type { GroupSnapshot } from '../../control/control.js';
+import { membersOf } from '../../control/json.js';
+import { requestsOf } from '../moment.js';
+
+const SECONDS = 60;
+
+/** Requests a second of each row in the last minute, the newest last. */
+export type Minute = ReadonlyMap<string, readonly number[]>;
+
+/** A key of a row: a group, or a member of it. */
+export const rowKey = (path: string, member: string | null): string =>
+  member === null ? `/${path}` : `/${path}\n${member}`;
+
+/** The minute that ends with these figures. What is gone is left out. */
+export function nextMinute(before: Minute, groups: readonly GroupSnapshot[]): Minute {
+  const next = new Map<string, readonly number[]>();
+  const add = (key: string, value: number): void => {
+    const old = before.get(key) ?? [];
+    next.set(key, [...old.slice(old.length >= SECONDS ? 1 : 0), value]);
+  };
+  for (const group of groups) {
+    add(rowKey(group.path, null), requestsOf(group.times.total));
+    for (const { name, times } of membersOf(group)) {
+      add(rowKey(group.path, name), requestsOf(times));
+    }
+  }
+  return next;
+}

@@ -1,0 +1,152 @@
+import stringWidth from 'string-width';
+
+/** How a part of a line looks. `styles.ts` has what that is on a terminal. */
+export type Style = 'plain' | 'dim' | 'bold' | 'good' | 'warn' | 'bad' | 'chosen';
+
+export interface Span {
+  readonly text: string;
+  readonly style: Style;
+}
+
+/** A line of the screen. */
+export type Line = readonly Span[];
+
+export const span = (text: string, style: Style = 'plain'): Span => ({ text, style });
+
+/** The characters that drawings are made of. */
+export interface Glyphs {
+  /** From the least part of a cell to a full one. */
+  readonly blocks: string;
+  /** From low to high. */
+  readonly levels: string;
+  /** The empty part of a bar, and the mark on it of what was asked for. */
+  readonly empty: string;
+  readonly mark: string;
+  readonly rule: string;
+  /** Stands for the end of a text that is too long. */
+  readonly more: string;
+  readonly open: string;
+  readonly folded: string;
+}
+
+export const UNICODE: Glyphs = {
+  blocks: '▏▎▍▌▋▊▉█',
+  levels: '▁▂▃▄▅▆▇█',
+  empty: '·',
+  mark: '│',
+  rule: '─',
+  more: '…',
+  open: '▾',
+  folded: '▸',
+};
+
+/** For terminals that have no UTF-8. */
+export const ASCII: Glyphs = {
+  blocks: '#',
+  levels: '.:-=+*%#',
+  empty: '.',
+  mark: '|',
+  rule: '-',
+  more: '~',
+  open: '-',
+  folded: '+',
+};
+
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/** Cells that a text takes. */
+export const widthOf = (text: string): number =>
+  PLAIN.test(text) ? text.length : stringWidth(text);
+
+export const lineWidth = (line: Line): number =>
+  line.reduce((sum, { text }) => sum + widthOf(text), 0);
+
+/** The beginning of a text, in at most `width` cells. */
+function clip(text: string, width: number, { more }: Glyphs): string {
+  if (widthOf(text) <= width) return text;
+  if (width <= 0) return '';
+  let kept = '';
+  for (const character of text) {
+    if (widthOf(kept + character) > width - 1) break;
+    kept += character;
+  }
+  return kept + more;
+}
+
+/** A text in exactly `width` cells. */
+export function fit(text: string, width: number, glyphs: Glyphs, side: 'left' | 'right'): string {
+  const kept = clip(text, width, glyphs);
+  const room = ' '.repeat(Math.max(0, width - widthOf(kept)));
+  return side === 'left' ? kept + room : room + kept;
+}
+
+/** A line in at most `width` cells. */
+export function clipLine(line: Line, width: number, glyphs: Glyphs): Line {
+  let left = width;
+  const kept: Span[] = [];
+  for (const { text, style } of line) {
+    const part = clip(text, left, glyphs);
+    left -= widthOf(part);
+    if (part !== '') kept.push({ text: part, style });
+  }
+  return kept;
+}
+
+/** How much of a limit is used: from here on the group is held back. */
+const NEARLY_ALL = 0.97;
+
+/**
+ * A bar of `width` cells.
+ *
+ * @param part Of 1; what is above is left out.
+ * @param asked Where a mark stands; null: none.
+ */
+export function bar(
+  part: number,
+  width: number,
+  glyphs: Glyphs,
+  asked: number | null = null,
+): Line {
+  const { blocks, empty, mark } = glyphs;
+  const full = Math.min(1, Math.max(0, part)) * width;
+  const steps = blocks.length;
+  const whole = Math.floor(full);
+  const rest = Math.round((full - whole) * steps);
+  const filled = blocks.at(-1)!.repeat(whole) + (rest === 0 ? '' : blocks[rest - 1]!);
+  const cells = [...filled.padEnd(width, empty)];
+  const length = [...filled].length;
+  const style = asked === null && part >= NEARLY_ALL ? 'warn' : 'good';
+  const at = asked === null ? -1 : Math.min(width - 1, Math.round(asked * width));
+  const spans = cells.map((cell, index) => {
+    if (index === at && index >= whole) return span(mark, 'bold');
+    return span(cell, index < length ? style : 'dim');
+  });
+  return joined(spans);
+}
+
+/** Neighbours of one style become one span. */
+function joined(spans: readonly Span[]): Line {
+  const all: Span[] = [];
+  for (const one of spans) {
+    const last = all.at(-1);
+    if (last?.style === one.style) all[all.length - 1] = span(last.text + one.text, one.style);
+    else all.push(one);
+  }
+  return all;
+}
+
+/** The last values as a row of heights, the newest at the right; `most` is the full height. */
+export function sparkline(
+  values: readonly number[],
+  width: number,
+  most: number,
+  { levels }: Glyphs,
+): string {
+  const shown = values.slice(-width);
+  const drawn = shown.map((value) => {
+    if (value <= 0 || most <= 0) return ' ';
+    const level = Math.min(levels.length, Math.max(1, Math.ceil((value / most) * levels.length)));
+    return levels[level - 1];
+  });
+  return drawn.join('').padStart(width);
+}

@@ -1,0 +1,41 @@
+import test from 'ava';
+import { detailLines } from '../../../src/cli/top/detail.js';
+import { rowsOf } from '../../../src/cli/top/rows.js';
+import { UNICODE } from '../../../src/cli/top/spans.js';
+import { FIRST_STATE } from '../../../src/cli/top/state.js';
+import { plainText } from '../../../src/cli/top/styles.js';
+import { testSight } from '../../helpers/top-sight.js';
+
+function details(name: string): string[] {
+  const sight = testSight();
+  const row = rowsOf(sight, FIRST_STATE).find((one) => one.name === name)!;
+  const drawing = { sight, state: FIRST_STATE, glyphs: UNICODE };
+  return detailLines(row, 80, drawing).map(plainText).slice(0, -1);
+}
+
+test('a group that its limit holds', (t) => {
+  t.deepEqual(details('slow'), [
+    '─ lab/slow ────────────────────────────────────────────────────────────────────',
+    'limits    iops 10 of 10, burst 50 for 5 s',
+    'weight    100; latency=2000',
+    'times     wait 2 s, p99 4 s; service 50 us, p99 200 us',
+    'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',
+  ]);
+});
+
+test('a group that competes by its weight', (t) => {
+  t.deepEqual(details('gold'), [
+    '─ gold ────────────────────────────────────────────────────────────────────────',
+    'limits    none',
+    'weight    80; 80% among its busy siblings, got 75%',
+    'times     wait 250 us, p99 500 us; service 50 us, p99 200 us',
+    'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',
+  ]);
+});
+
+test('a member has its own times, and the limits of its group', (t) => {
+  t.deepEqual(details('db').slice(0, 2), [
+    '─ db, member of silver ────────────────────────────────────────────────────────',
+    'limits    none',
+  ]);
+});

@@ -1,0 +1,109 @@
+import test from 'ava';
+import { BINDINGS } from '../../../src/cli/top/keys.js';
+import { ASCII, type Glyphs, lineWidth, UNICODE } from '../../../src/cli/top/spans.js';
+import { FIRST_STATE, type State } from '../../../src/cli/top/state.js';
+import { plainText } from '../../../src/cli/top/styles.js';
+import { linesOf, type Size } from '../../../src/cli/top/view.js';
+import { parseGroup } from '../../../src/tree/reports.js';
+import { GROUPS, testSight } from '../../helpers/top-sight.js';
+
+const SMALL = { columns: 80, rows: 24 };
+
+function drawn(
+  changes: Partial<State> = {},
+  size: Size = SMALL,
+  glyphs: Glyphs = UNICODE,
+): string[] {
+  return linesOf(testSight(), { ...FIRST_STATE, ...changes }, size, glyphs).map(plainText);
+}
+
+test('80 x 24', (t) => {
+  t.deepEqual(drawn({ chosen: '/lab/slow' }), [
+    'sluice top  /mnt/s  uring                                               14:02:11',
+    '1k requests/s  3.9 MiB/s read  0 B/s written  512 queued  2 of 8 in flight',
+    '  GROUP         REQ/S    BYTES/S LIMIT USED  SHARE/WEIGHT  QUEUED     WAIT PRESS',
+    ' ▾ /               1k    3.9 MiB                              512   6.4 ms   43%',
+    '   ▾ gold         750    2.9 MiB             ███▊│   75/80      0   250 us   43%',
+    '       web        750    2.9 MiB                                0   250 us',
+    '   ▾ silver       250   1000 KiB             █│···   25/20     30   900 us   43%',
+    '       db         250   1000 KiB                               30   900 us',
+    '   ▾ lab           10     40 KiB                              482      2 s   43%',
+    '>    ▾ slow        10     40 KiB ██████ 100%                  482      2 s   43%',
+    '         disk…     10     40 KiB                              482      2 s',
+    '',
+    '',
+    '',
+    '',
+    '',
+    '─ lab/slow ────────────────────────────────────────────────────────────────────',
+    'limits    iops 10 of 10, burst 50 for 5 s',
+    'weight    100; latency=2000',
+    'times     wait 2 s, p99 4 s; service 50 us, p99 200 us',
+    'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',
+    'minute                                                            █  max 10/s',
+    '',
+    '? help  q quit  s sort  / filter  w + - weight  l limits  u undo  i images',
+  ]);
+});
+
+test('a screen has as many lines as the terminal, none wider', (t) => {
+  const sizes = [20, 40, 60, 80, 100, 140, 200].flatMap((columns) =>
+    [1, 5, 12, 24, 60].map((rows) => ({ columns, rows })),
+  );
+  for (const size of sizes) {
+    for (const view of ['groups', 'images', 'help'] as const) {
+      const lines = linesOf(testSight(), { ...FIRST_STATE, view }, size, UNICODE);
+      t.is(lines.length, size.rows);
+      t.true(lines.every((line) => lineWidth(line) <= size.columns));
+    }
+  }
+});
+
+test('names from images and users send nothing to the terminal', (t) => {
+  const all = drawn({}, { columns: 200, rows: 60 }).join('\n');
+  t.false(all.includes('\u001b'));
+  t.true(all.includes('disk\\x1b[2J'));
+});
+
+test('without UTF-8 there are only ASCII characters', (t) => {
+  for (const view of ['groups', 'images', 'help'] as const) {
+    t.regex(drawn({ view }, { columns: 200, rows: 60 }, ASCII).join(''), /^[\x20-\x7e]*$/);
+  }
+});
+
+test('of many groups those around the chosen one are shown', (t) => {
+  const groups = Array.from({ length: 1000 }, (_, index) => parseGroup(`g${index}`, {}));
+  const sight = testSight([GROUPS[0]!, ...groups]);
+  const state = { ...FIRST_STATE, chosen: '/g500' };
+  const lines = linesOf(sight, state, SMALL, UNICODE).map(plainText);
+  t.is(lines.filter((line) => /^.{5}g\d+ /.test(line)).length, 13);
+  t.true(lines.some((line) => line.startsWith('>    g500 ')));
+});
+
+test('the help has every key', (t) => {
+  const help = drawn({ view: 'help' }, { columns: 80, rows: 30 }).join('\n');
+  for (const binding of BINDINGS) t.true(help.includes(binding.help), binding.help);
+});
+
+test('images with their formats and files', (t) => {
+  t.deepEqual(drawn({ view: 'images' }).slice(2, 6), [
+    'IMAGE                 FORMAT           SIZE  ACCESS     FILE',
+    'web                   qcow2           1 GiB  writable   /srv/web.qcow2',
+    'db                    qcow2           1 GiB  read-only  /srv/db.qcow2',
+    'disk                  qcow2           1 GiB  passed on  /srv/disk.qcow2',
+  ]);
+});
+
+test('a prompt stands above the keys, with what is set now', (t) => {
+  const prompt = {
+    kind: 'settings',
+    path: 'gold',
+    before: 'weight=',
+    now: 'weight=80',
+    text: '9',
+  } as const;
+  t.deepEqual(drawn({ prompt }).slice(-2), [
+    'gold (now weight=80): weight=9_',
+    'Enter set  Esc leave  Ctrl-U empty',
+  ]);
+});
