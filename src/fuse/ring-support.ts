@@ -3,7 +3,7 @@ import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
 
 /** The switch of the module, for all mounts that are made while it is on. */
 export const RING_PARAMETER = '/sys/module/fuse/parameters/enable_uring';
-/** The queues share some 1260 to 1960 entries, so each has at least 157: a mount should serve a hundred requests at a time. */
+/** The queues share 1260 to 1960 entries, so that each of 8 has at least 157: a mount serves a hundred requests at a time. */
 const QUEUES_MOST = 8;
 
 const POSSIBLE = '/sys/devices/system/cpu/possible';

@@ -41,10 +41,10 @@ export interface Driver {
   /** A write in place has succeeded up to the offset `end`. */
   written(end: number): void;
   /**
-   * A write in place that ends behind `size` has failed: the host may have made a part of it. Missing: no
-   * such write is in place. 0 or -errno.
+   * A write in place up to the offset `end` has failed: behind `size` the host may have made a part of it.
+   * Missing: no write in place ends behind `size`. 0 or -errno.
    */
-  failedBehindEnd?(request: number): Task;
+  writeFailed?(request: number, end: number): Task;
 
   /**
    * Reads into the plane's memory: byte 0 of the range to `at`, which lies as far behind a multiple of

@@ -33,8 +33,9 @@ type RequestParts = Pick<Parts, 'requests' | 'disks' | 'granted' | 'memory'>;
 
 /**
  * Checks each operation against size and mode of its disk, then hands it on: reads, writes and discards
- * to be charged, others as tasks. The kernel sends no READ and no WRITE of a disk that is passed through. A disk that cannot grow behaves as a block device does: O_TRUNC is
- * ignored, truncate(2) refused. One that cannot shrink ignores O_TRUNC too.
+ * to be charged, others as tasks. The kernel sends no READ and no WRITE of a disk that is passed through.
+ * A disk that cannot grow behaves as a block device does: O_TRUNC is ignored, truncate(2) refused. One
+ * that cannot shrink ignores O_TRUNC too.
  */
 export class DiskRequests {
   readonly #parts: RequestParts;

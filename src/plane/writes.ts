@@ -48,8 +48,7 @@ export class Writes {
     const short = result > 0 && result < requests.length[request]!;
     const errno = result === 0 ? -ERRNO.EIO : result;
     if (short) tasks.start(request, this.#writeRest(request, result));
-    else if (errno < 0 && this.#isBehindEnd(request))
-      tasks.start(request, this.#fail(request, errno));
+    else if (errno < 0) tasks.start(request, this.#fail(request, errno));
     else this.ended(request, errno);
   }
 
@@ -102,18 +101,12 @@ export class Writes {
     return pooled[request] === NONE ? slotOffset(slot[request]!) + SLOT_DATA : pooled[request]!;
   }
 
-  #isBehindEnd(request: number): boolean {
-    const { requests, disks } = this.#parts;
-    const { image, config } = disks[requests.disk[request]!]!;
-    const end = config.start + requests.offset[request]! + requests.length[request]!;
-    return image.driver.failedBehindEnd !== undefined && end > image.driver.size;
-  }
-
   /** A write has failed, perhaps after a part of it. @param errno Its result. */
   *#fail(request: number, errno: number): Task {
     const { requests, disks } = this.#parts;
-    const { driver } = disks[requests.disk[request]!]!.image;
-    if (this.#isBehindEnd(request)) yield* driver.failedBehindEnd!(request);
+    const { image, config } = disks[requests.disk[request]!]!;
+    const end = config.start + requests.offset[request]! + requests.length[request]!;
+    if (image.driver.writeFailed !== undefined) yield* image.driver.writeFailed(request, end);
     return errno;
   }
 

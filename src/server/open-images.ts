@@ -42,8 +42,8 @@ export class OpenImages {
   }
 
   /**
-   * Closes everything. The locks end with the last request that is under way. A second call does nothing. What
-   * was open is known on.
+   * Closes everything. The locks end with the last request that is under way. A second call does nothing.
+   * The list still names the images.
    */
   close(): void {
     this.closing();

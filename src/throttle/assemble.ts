@@ -17,7 +17,7 @@ import { SfqTree } from './sfq-tree.js';
 import { Siblings } from './siblings.js';
 import type { Counters } from './stats.js';
 import { fitTables } from './tables.js';
-import { Windows } from './window.js';
+import { Windows } from './windows.js';
 
 /** A throttle in parts. */
 export type Assembly = ReturnType<typeof assemble>;

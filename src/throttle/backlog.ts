@@ -1,7 +1,7 @@
 import type { DeviceIdling } from './device-idling.js';
 import { NONE, type NodeTable } from './node-table.js';
 import { FULL, NO_STALL, type PressureTable, SOME } from './pressure.js';
-import type { Windows } from './window.js';
+import type { Windows } from './windows.js';
 
 /**
  * Counts the requests that wait and are in flight at every node, and tells pressure, device idling and
@@ -36,8 +36,8 @@ export class Backlog {
     }
     const after = sent[leaf] + held[leaf];
     const before = after - inflight - queued;
-    if (before === 0 && after > 0) this.#windows.of(this.#nodes.deviceOf(leaf)).begin(leaf);
-    else if (before > 0 && after === 0) this.#windows.of(this.#nodes.deviceOf(leaf)).end();
+    if (before === 0 && after > 0) this.#windows.begin(leaf);
+    else if (before > 0 && after === 0) this.#windows.end(leaf);
   }
 
   #noteStall(node: number, now: number): void {

@@ -110,7 +110,8 @@ export class Contenders {
     let window = Infinity;
     for (const leaf of contenders) {
       others -= inflight[leaf];
-      window = Math.min(window, ((least[leaf] - LEFT) * sum) / taken[leaf]);
+      // Requests that complete in the turn in which they start take up no place.
+      if (taken[leaf] > 0) window = Math.min(window, ((least[leaf] - LEFT) * sum) / taken[leaf]);
     }
     return Math.max(1, Math.ceil(window + others));
   }

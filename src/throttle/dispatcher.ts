@@ -55,7 +55,7 @@ export class Dispatcher {
       return this.#enqueue(request, queue, now);
     }
     // With a single group there is nobody to be fair to, and tags cost a third of this path.
-    if (windows.of(device).isShared || !windows.isAuto) tree.advance(queue, this.#costOf(bytes));
+    if (windows.isShared(device) || !windows.isAuto) tree.advance(queue, this.#costOf(bytes));
     this.#start(request, 0, now);
     return true;
   }
@@ -68,7 +68,7 @@ export class Dispatcher {
     if (windows.areFull) return NONE;
     const queue = this.#choose(now);
     if (queue === NONE) return NONE;
-    const { freeSince } = windows.of(nodes.deviceOf(entryOfQueue(queue) >> 1));
+    const freeSince = windows.freeSince[nodes.deviceOf(entryOfQueue(queue) >> 1)];
     credit.advanceTo(Math.max(tree.readySince, tree.restedAt, freeSince), now);
     return this.#serve(queue, now);
   }
@@ -100,15 +100,14 @@ export class Dispatcher {
     const device = table.deviceOf[request];
     const node = this.#nodeOf(request);
     const leaf = nodes.parent[node];
-    const window = windows.of(device);
     if (windows.areFull) credit.advance(now);
     windows.giveBack(device, now);
     const service = now - table.sinceOf[request];
     this.#count(request, service, now);
     backlog.add(node, -1, 0, now);
-    if (window.isShared) {
+    if (windows.isShared(device)) {
       const cost = this.#costOf(table.bytesOf[request]);
-      window.contenders.completed(leaf, cost, service);
+      windows.contenders[device].completed(leaf, cost, service);
     }
     if (latency.isActive) this.#noteLatency(request, leaf, now);
   }
@@ -145,7 +144,7 @@ export class Dispatcher {
     for (let device = 0; device < nodes.devicesInUse; device++) {
       if (windows.isFull(device)) continue;
       // Requests that wait for a place keep no credit for that time.
-      dueAt = Math.min(dueAt, Math.max(tree.wakeAt(device), windows.of(device).freeSince));
+      dueAt = Math.min(dueAt, Math.max(tree.wakeAt(device), windows.freeSince[device]));
     }
     return dueAt;
   }

@@ -12,7 +12,7 @@ import type { RequestTable } from './request-table.js';
 import type { Reservations } from './reservations.js';
 import type { SfqTree } from './sfq-tree.js';
 import type { Counters } from './stats.js';
-import type { Windows } from './window.js';
+import type { Windows } from './windows.js';
 
 /** The parts of a throttle that the dispatcher, and what is changed by an administrator, work on. */
 export interface Parts {

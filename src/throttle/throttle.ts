@@ -155,7 +155,7 @@ export class Throttle {
     counters.groupMade(group.id, group.name, parent.id);
     tree.addGroup(row, groupRow(parent));
     for (let device = 0; device < nodes.devicesInUse; device++) {
-      windows.of(device).contenders.remove(nodes.nodeOf(groupRow(parent), device));
+      windows.contenders[device].remove(nodes.nodeOf(groupRow(parent), device));
     }
     pressures.reset(row, dispatcher.clock);
     paths.rebuild(group);

@@ -3,7 +3,7 @@ import { Backlog } from '../../src/throttle/backlog.js';
 import { DeviceIdling } from '../../src/throttle/device-idling.js';
 import { leafRow, NONE, NodeTable, ROOT } from '../../src/throttle/node-table.js';
 import { PressureTable } from '../../src/throttle/pressure.js';
-import { Windows } from '../../src/throttle/window.js';
+import { Windows } from '../../src/throttle/windows.js';
 
 /** Members 0 and 1 are in groups 1 and 2 below the root. */
 function setUp(devices = 1) {
@@ -61,13 +61,13 @@ test('a device is shared once two groups have requests for it', (t) => {
   const { backlog, nodes, windows, a, b } = setUp(2);
   backlog.add(a, 0, 1, 0);
   backlog.add(a, 1, 0, 0);
-  t.false(windows.of(0).isShared);
+  t.false(windows.isShared(0));
   backlog.add(b, 1, 0, 0);
-  t.true(windows.of(0).isShared);
+  t.true(windows.isShared(0));
   backlog.add(nodes.memberNode(0, 1), 1, 0, 0);
-  t.false(windows.of(1).isShared);
+  t.false(windows.isShared(1));
   backlog.add(b, -1, 0, 0);
-  t.false(windows.of(0).isShared);
+  t.false(windows.isShared(0));
 });
 
 test('a group stalls in part while a request waits, and in full while none is in flight', (t) => {

@@ -44,6 +44,18 @@ function setUp(inner = false) {
   return { nodes, contenders, look };
 }
 
+test('requests that take no time need no window', (t) => {
+  const { nodes, look } = setUp();
+  const both = [
+    [A, 128],
+    [B, 128],
+  ] as const;
+  nodes.flightTime.fill(0);
+  t.is(look(both), Infinity);
+  nodes.flightTime[A] = 1000;
+  t.is(look(both), 127);
+});
+
 test('the window leaves one request of the group that has the fewest for its share', (t) => {
   const { look } = setUp();
   t.is(

@@ -228,7 +228,7 @@ class Ledger {
 
   private isFull(device: number): boolean {
     const inside = this.inside.filter((request) => this.deviceOf(request) === device);
-    return inside.length >= this.parts.windows.of(device).depth;
+    return inside.length >= this.parts.windows.depths[device];
   }
 
   private started(request: number): void {

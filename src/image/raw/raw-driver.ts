@@ -84,10 +84,11 @@ export class RawDriver implements Driver, Readable {
   }
 
   /**
-   * What has failed may have made the file longer. The disk then ends where the file does, or a discard of what
-   * was written there would leave it, and the next mount would show it.
+   * A failed write behind the end may have made the file longer. The disk then ends where the file does, or a
+   * discard of the bytes written there would leave them, and the next mount would show them.
    */
-  *failedBehindEnd(request: number): Task {
+  *writeFailed(request: number, end: number): Task {
+    if (end <= this.size) return 0;
     const status = { size: 0, allocated: 0, times: NO_TIMES };
     const result = yield this.#io.engine.status(request, this.#file, status);
     if (result === 0 && !this.#blockDevice) this.written(status.size);
@@ -116,7 +117,7 @@ export class RawDriver implements Driver, Readable {
   *write(request: number, offset: number, length: number, source: number): Task {
     const written = yield* this.#blocks.write(request, offset, length, source, this.size);
     if (written > 0) this.written(offset + written);
-    else if (offset + length > this.size) yield* this.failedBehindEnd(request);
+    else yield* this.writeFailed(request, offset + length);
     return written;
   }
 
@@ -143,7 +144,7 @@ export class RawDriver implements Driver, Readable {
       result = yield* this.#blocks.writeZeros(request, offset, length, this.size);
     }
     if (result >= 0 && !keepsSize) this.written(end);
-    else if (end > this.size) yield* this.failedBehindEnd(request);
+    else yield* this.writeFailed(request, end);
     return Math.min(result, 0);
   }
 

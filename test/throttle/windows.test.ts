@@ -1,6 +1,7 @@
 import test from 'ava';
+import { NodeTable } from '../../src/throttle/node-table.js';
 import { Throttle, WRITE } from '../../src/throttle/throttle.js';
-import { Window } from '../../src/throttle/window.js';
+import { Windows } from '../../src/throttle/windows.js';
 import { fairFrom, isolation, percentile, sharesOf, sumOf } from '../../tools/lib/shares.js';
 import { DEVICES } from '../../tools/simulator/devices.js';
 import { firstShare, type Settings, Simulation } from '../../tools/simulator/simulation.js';
@@ -37,17 +38,18 @@ test('the window bounds what is in flight, and a smaller one is reached as reque
 
 test('a window that becomes larger while it is full has a place from then on', (t) => {
   let found = 2;
-  const window = new Window({ isDue: () => true, look: () => found } as never, 64);
-  window.take();
-  window.take();
-  window.follow(0, 5);
-  t.deepEqual([window.isFull, window.freeSince], [true, -Infinity]);
+  const windows = new Windows(new NodeTable(), 64);
+  Object.assign(windows.contenders[0]!, { isDue: () => true, look: () => found });
+  windows.take(0);
+  windows.take(0);
+  windows.follow(5);
+  t.deepEqual([windows.isFull(0), windows.freeSince[0]], [true, -Infinity]);
   found = 4;
-  window.follow(0, 9);
-  t.deepEqual([window.isFull, window.freeSince], [false, 9]);
+  windows.follow(9);
+  t.deepEqual([windows.isFull(0), windows.freeSince[0]], [false, 9]);
   found = 8;
-  window.follow(0, 12);
-  t.is(window.freeSince, 9);
+  windows.follow(12);
+  t.is(windows.freeSince[0], 9);
 });
 
 // Parts of the threads' requests wait for their processors, so about 85 are all that the device needs.
