@@ -1,6 +1,7 @@
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import { unlockAll } from '../sys/ofd-locks.js';
+import { assert } from '../util/assert.js';
 
 /** An image that is open and locked, with its backing files. Plain data: another thread may have opened it. */
 export interface OpenImage {
@@ -32,8 +33,11 @@ export class OpenImages {
     return this.all.map(({ disk }) => disk);
   }
 
+  /** There must be none of its name: the descriptors of that one would be lost. */
   add(image: OpenImage): void {
-    this.#images.set(image.disk.name, image);
+    const { name } = image.disk;
+    assert(!this.#images.has(name), `two images are called ${name}`);
+    this.#images.set(name, image);
   }
 
   /** Gives the locks of all up. Call it where no request is under way. */
@@ -49,7 +53,7 @@ export class OpenImages {
     this.closing();
     for (const image of this.all) {
       closeImage(image);
-      this.add({ ...image, descriptors: [], locked: [] });
+      this.#images.set(image.disk.name, { ...image, descriptors: [], locked: [] });
     }
   }
 

@@ -37,12 +37,22 @@ export async function openLive(
   const overlaid = addOverlays(options);
   try {
     checkImages({ ...overlaid.config, logFile }, warn, mounted);
+    checkSame(options, mounted);
     const { all } = await openDisks(overlaid.config, log, mounted);
     return { image: all[0]!, madeOverlay: overlaid.made[0] ?? null };
   } catch (error) {
     overlaid.discard();
     throw error;
   }
+}
+
+/** Throws if the mount has an image of this name and path, which is another file: the same one is refused before. */
+function checkSame({ images }: DiskOptions, mounted: readonly MountedImage[]): void {
+  const [{ name, path }] = images as [DiskOptions['images'][0]];
+  if (!mounted.some((one) => one.name === name)) return;
+  const what = 'was replaced by another file beneath the mount';
+  const advice = `the mount has the old one: detach ${name} first`;
+  throw new SluiceError(`${path}: ${what}; ${advice}`, 'EEXIST', EXIT_USAGE);
 }
 
 function checkName({ images }: DiskOptions, mounted: readonly MountedImage[]): void {

@@ -30,6 +30,8 @@ test('an image that is released is unlocked and closed, and the others are not',
   const [one, two] = [await open('one'), await open('two')];
   const images = new OpenImages([one]);
   images.add(two);
+  // The descriptors of the first one would be lost.
+  t.throws(() => images.add({ ...two }), { message: /two images are called two/ });
   t.deepEqual(
     images.disks.map(({ name }) => name),
     ['one', 'two'],

@@ -31,6 +31,9 @@ test('the errors are those of a mount, and name what the mount has', async (t) =
   await t.throwsAsync(open([{ name: 'web', path: '/other', identity: '' }]), {
     message: `${path}: the name "web" is taken by /other; give one of them another name with NAME=IMAGE`,
   });
+  await t.throwsAsync(open([{ name: 'web', path, identity: 'of the file before' }]), {
+    message: `${path}: was replaced by another file beneath the mount; the mount has the old one: detach web first`,
+  });
   writeFileSync(path, '');
   await t.throwsAsync(open([]), { message: /: the file is empty/ });
 });
