@@ -1,6 +1,9 @@
 import type { OrderAnswer } from '../plane/orders.js';
 import { type ErrorRecord, recordOf } from '../util/errors.js';
 
+/** The variable of the environment in which `order-writer.ts` is given the order. */
+export const ORDER_VARIABLE = 'SLUICE_ORDER';
+
 /** What the writer of an order reads. */
 export interface OrderReport {
   error: ErrorRecord | null;

@@ -3,7 +3,7 @@ import { linkTarget } from '../sys/files.js';
 import { runProgram } from '../sys/run-program.js';
 import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, fromRecord, SluiceError } from '../util/errors.js';
 import { formatOrder, type ImageOrder } from './image-order.js';
-import type { OrderReport, Unreported } from './order-answer.js';
+import { ORDER_VARIABLE, type OrderReport, type Unreported } from './order-answer.js';
 import { readOrderKey } from './order-key.js';
 import type { DaemonStatus } from './status.js';
 
@@ -23,8 +23,10 @@ export async function orderImages(
   order: ImageOrder,
 ): Promise<string[]> {
   const key = keyOf(mountpoint, pid, fields.key);
-  const words = [WRITER, mountpoint, formatOrder(key, order)];
-  const { stdout, stderr, code } = await runProgram(process.execPath, words, LIMIT_MS);
+  // Everybody can read the words of a process, and only its user its environment.
+  const env = { [ORDER_VARIABLE]: formatOrder(key, order) };
+  const words = [WRITER, mountpoint];
+  const { stdout, stderr, code } = await runProgram(process.execPath, words, LIMIT_MS, { env });
   if (code !== 0) throw new SluiceError(`${mountpoint}: ${stderr.trim()}`, 'EIO', EXIT_FAILED);
   const report = JSON.parse(stdout) as OrderReport | Unreported;
   if ('errno' in report) return checkUnreported(mountpoint, report);

@@ -1,19 +1,20 @@
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Unreported } from './order-answer.js';
+import { ORDER_VARIABLE, type Unreported } from './order-answer.js';
 
 /**
  * A program: writes an order about images to a mount, and prints the answer. It runs apart from the command
  * that needs it, because a call on a mount whose daemon hangs may never return (see run-program.ts).
  *
- *     order-writer.js MOUNTPOINT ORDER
+ *     order-writer.js MOUNTPOINT
  *
- * Prints an OrderReport, or an Unreported where there is none.
+ * The order is in its environment, for it has the key of the daemon (ORDER_VARIABLE). Prints an OrderReport, or an Unreported where there is none.
  */
 /** Longer than any answer. */
 const ANSWER_BYTES = 1 << 20;
 
-const [mountpoint = '', order = ''] = process.argv.slice(2);
+const [mountpoint = ''] = process.argv.slice(2);
+const order = process.env[ORDER_VARIABLE] ?? '';
 
 function unreported(errno: string, reason: string): string {
   return JSON.stringify({ errno, reason } satisfies Unreported);

@@ -75,6 +75,19 @@ export function holdersOf(point: string): string[] {
   });
 }
 
+/** The processes with a word on their command line. */
+export function processesOf(word: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+  const words = (pid: string): string[] => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    } catch {
+      return [];
+    }
+  };
+  return pids.filter((pid) => words(pid).includes(word)).map(Number);
+}
+
 /** For what comes without doubt, but late on a machine that has much else to do. */
 export const IN_THE_END_MS = 60_000;
 
