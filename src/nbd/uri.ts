@@ -63,6 +63,7 @@ export function parseNbdUri(uri: string): NbdTarget {
   const given = new Map<string, string>();
   for (const word of (query ?? '').split('&').filter((one) => one !== '')) {
     const [name, ...value] = word.split('=');
+    if (given.has(name!)) throw wrong(`"${name}" is given twice`);
     given.set(name!, decode(value.join('=')));
   }
   const take = (name: string): string | null => {

@@ -45,6 +45,7 @@ const REFUSED: [string, RegExp][] = [
   ['nbd://h/x#y', /%23/],
   ['nbd://h/x?tls-certificates=/c', /go with nbds/],
   ['nbds://h/x?tls-certificates=c', /must be absolute/],
+  ['nbd+unix:///x?socket=/s&socket=/t', /"socket" is given twice/],
   ['nbds://h/x?tls-psk-file=/f', /"tls-psk-file" is not known/],
   [`nbd://h/${'x'.repeat(4097)}`, /longer than 4096 bytes/],
 ];
