@@ -77,7 +77,12 @@ export class Mounted {
   threads(): number[] {
     const folder = `/proc/${this.pid}/task`;
     const isOwn = (id: string): boolean => {
-      return !readFileSync(join(folder, id, 'comm'), 'utf8').startsWith('iou-');
+      try {
+        return !readFileSync(join(folder, id, 'comm'), 'utf8').startsWith('iou-');
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
     };
     const ids = readdirSync(folder).filter(isOwn).map(Number);
     return ids.sort((a, b) => a - b);
