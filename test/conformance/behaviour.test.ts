@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { fio, fioWords } from '../helpers/fio.js';
-import { groupFigures, untilQueued } from '../helpers/group-files.js';
+import { figuresAtOnce, groupFigures, untilQueued } from '../helpers/group-files.js';
 import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { Child, must, run } from '../helpers/run.js';
@@ -165,7 +165,7 @@ const pageCache: Behaviour = async (t, way) => {
  * wait: on a busy machine a caller may get no processor for longer than its requests last.
  */
 async function shareOf(mount: SluiceMount, one: string, other: string): Promise<number> {
-  const look = () => Promise.all([one, other].map((group) => groupFigures(mount, group)));
+  const look = () => figuresAtOnce(mount, [one, other]);
   const counts = [0, 0];
   for (let before = await look(); counts[0]! + counts[1]! < 800; ) {
     await sleep(50);

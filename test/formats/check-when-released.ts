@@ -1,3 +1,4 @@
+import { IN_THE_END_MS } from '../helpers/proc.js';
 import { type Ended, run } from '../helpers/run.js';
 
 /**
@@ -6,8 +7,9 @@ import { type Ended, run } from '../helpers/run.js';
  */
 export async function checkWhenReleased(image: string): Promise<Ended> {
   const check = () => run('qemu-img', ['check', '-f', 'qcow2', image]);
+  const end = performance.now() + IN_THE_END_MS;
   let result = await check();
-  for (let tries = 0; tries < 50 && result.stderr.includes('Failed to get'); tries++) {
+  while (result.stderr.includes('Failed to get') && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     result = await check();
   }

@@ -12,8 +12,25 @@ export async function groupFigures(
   const text = await must('cat', [join(mount.point, '.groups', group, 'io.stat')]);
   const line = text.split('\n').find((one) => one.startsWith(`${member} `));
   if (line === undefined) throw new Error(`io.stat of ${group} has no line ${member}: ${text}`);
+  return figuresOf(line);
+}
+
+function figuresOf(line: string): Record<string, number> {
   const pairs = line.split(' ').slice(1);
   return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0], Number(pair.split('=')[1])]));
+}
+
+/** The lines `total` of several groups, read by one process: so they are of nearly the same time. */
+export async function figuresAtOnce(
+  mount: SluiceMount,
+  groups: readonly string[],
+): Promise<Record<string, number>[]> {
+  const text = await must(
+    'cat',
+    groups.map((group) => join(mount.point, '.groups', group, 'io.stat')),
+  );
+  const lines = text.split('\n').filter((line) => line.startsWith('total '));
+  return lines.map(figuresOf);
 }
 
 /** Waits until the figures of a group satisfy a condition. */

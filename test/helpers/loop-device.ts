@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
+import { eventually } from './proc.js';
 import { must, run } from './run.js';
 
 /** Attaches a file to a loop device until the test ends. */
@@ -8,6 +10,13 @@ export async function loopDevice(t: ExecutionContext, file: string): Promise<str
     await run('losetup', ['-d', device]);
   });
   return device;
+}
+
+/** Detaches a loop device. Where somebody looks at it just now, such as udev, the kernel does so later. */
+export async function detachLoop(device: string): Promise<void> {
+  await must('losetup', ['-d', device]);
+  const file = `/sys/block/${device.slice('/dev/'.length)}/loop/backing_file`;
+  if (!(await eventually(() => !existsSync(file)))) throw new Error(`${device} stays attached`);
 }
 
 /** Mounts a file system on a folder until the test ends. */

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import test, { type TestFn } from 'ava';
-import { ringSwitch } from '../../src/fuse/ring-support.js';
+import { ringQueueCount } from '../../src/fuse/ring-support.js';
 import { storeProgram } from './store-server.js';
 
 /** A property of the machine that a test needs. */
@@ -32,8 +32,14 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   fuse: () => (isAccessible('/dev/fuse') ? null : '/dev/fuse is missing or not ours to open'),
   root: () => (process.getuid?.() === 0 ? null : 'not root'),
   io_uring: () => (ioUringDisabled() ? 'io_uring is forbidden (kernel.io_uring_disabled)' : null),
-  'fuse-uring': () =>
-    ringSwitch() === 'on' ? null : 'FUSE over io_uring is turned off, or not in this kernel',
+  'fuse-uring': () => {
+    try {
+      ringQueueCount();
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  },
   fio: () => program('fio', '--version'),
   perl: () => program('perl', '-v'),
   loop: () => program('losetup', '--version') ?? program('losetup', '-f'),

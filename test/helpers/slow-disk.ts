@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { eventually } from './proc.js';
+import { makeCgroup } from './cgroup.js';
 
 const BLKIO = '/sys/fs/cgroup/blkio';
 
@@ -21,18 +21,7 @@ export function slowDisk(
   const { dev } = statSync(path);
   const device = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
   const group = join(BLKIO, `sluice-test-${pid}`);
-  mkdirSync(group);
-  t.teardown(async () => {
-    // The cgroup is busy until its last process is gone.
-    await eventually(() => {
-      try {
-        rmdirSync(group);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-  });
+  makeCgroup(t, group);
   writeFileSync(join(group, 'blkio.throttle.write_iops_device'), `${device} ${iops}`);
   writeFileSync(join(group, 'cgroup.procs'), String(pid));
   return () => {

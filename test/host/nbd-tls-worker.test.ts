@@ -14,7 +14,7 @@ requires('nbdkit', 'openssl')(
     const words = ['--tls=require', `--tls-certificates=${folder}`, 'memory', '1M'];
     const server = NbdServer.nbdkit(t, ...words);
     const secure = server.uri.replace('nbd+', 'nbds+');
-    const open = (uri: string) => connect(parseNbdUri(uri), 5000);
+    const open = (uri: string) => connect(parseNbdUri(uri), 60_000);
     const { descriptor, agreed } = open(`${secure}&tls-certificates=${folder}`);
     t.is(agreed.size, 1 << 20);
     close(descriptor);

@@ -11,7 +11,7 @@ import { MIB, pattern, sparseFile, tempFolder } from '../helpers/temp.js';
 requires('nbdkit')('an export is read, written, flushed and sought by calls that wait', (t) => {
   const path = sparseFile(join(tempFolder(t), 'disk.img'), 4 * MIB);
   const target = parseNbdUri(NbdServer.nbdkit(t, 'file', path).uri);
-  const { descriptor, agreed } = connect(target, 5000);
+  const { descriptor, agreed } = connect(target, 60_000);
   const own = { id: 1, readOnly: false, timeoutMs: 1, connections: 1 };
   const waiting = new WaitingExport({ target, agreed, descriptors: [descriptor], ...own });
   const noise = pattern(1_500_000, 3);

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { makeCgroup } from '../helpers/cgroup.js';
 import { Control } from '../helpers/control.js';
 import { fio } from '../helpers/fio.js';
 import { mountTest, requires } from '../helpers/requires.js';
@@ -109,11 +110,8 @@ for (const kind of ['v2', 'v1'] as const) {
     }
     const name = `sluice-test-${process.pid}`;
     const folder = join(root.folder, name);
-    mkdirSync(join(folder, 'below'), { recursive: true });
-    t.teardown(() => {
-      rmdirSync(join(folder, 'below'));
-      rmdirSync(folder);
-    });
+    makeCgroup(t, folder);
+    makeCgroup(t, join(folder, 'below'));
     const rule = join(root.prefix, name);
     await withGroups(t, ['--assign', `cgroup:${rule}=a`], async (mount, control) => {
       const inside = (where: string, count: number) => {
@@ -140,8 +138,7 @@ for (const kind of ['v2', 'v1'] as const) {
       return;
     }
     const folder = join(root.folder, `sluice-test-move-${process.pid}`);
-    mkdirSync(folder);
-    t.teardown(() => rmdirSync(folder));
+    makeCgroup(t, folder);
     const rule = join(root.prefix, `sluice-test-move-${process.pid}`);
     await withGroups(t, ['--assign', `cgroup:${rule}=a`], async (mount, control) => {
       const child = spawn('sh', ['-c', `while ${reads(mount, 1).join(' ')}; do :; done`]);

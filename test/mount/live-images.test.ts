@@ -12,11 +12,12 @@ import { dirname, join } from 'node:path';
 import { Control } from '../helpers/control.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { untilQueued } from '../helpers/group-files.js';
+import { ownNamespace } from '../helpers/namespace.js';
 import { OtherUser } from '../helpers/other-user.js';
 import { GPT } from '../helpers/partition-disks.js';
 import { makeTable } from '../helpers/partition-tools.js';
 import { requires } from '../helpers/requires.js';
-import { must, run, sluice } from '../helpers/run.js';
+import { must, run, sluice, sluiceWords } from '../helpers/run.js';
 import { startMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
@@ -74,6 +75,13 @@ for (const transport of ['uring', 'fuse-native']) {
       closeSync(open);
       t.is(busy.stderr, 'sluice: detach: first.raw is open; close it, or use --force\n');
       t.is(busy.code, 1);
+      // Another file in the place of an image is not taken for it, and takes nothing from it.
+      await must('mv', [first, `${first}.old`]);
+      await must('cp', [web, first]);
+      const replaced = await attach(first);
+      t.regex(replaced.stderr, /first\.img: was replaced by another file beneath the mount; /);
+      t.is(replaced.code, 2);
+      await must('mv', [`${first}.old`, first]);
       t.is((await detach('first')).code, 0);
       t.is(await control.read('images'), '');
       t.is(
@@ -206,8 +214,11 @@ userTest('who has only the mount, or is another user, attaches nothing', async (
     t.is((await user.sluice('detach', mount.point, 'first')).code, 4);
     // Root that sees the mount in another pid namespace: as in a container.
     const inside = await run('unshare', [
-      ...['--pid', '--fork', '--mount-proc', process.execPath, 'dist/cli/main.js'],
-      ...['attach', mount.point, secret],
+      ...['--pid', '--fork', '--mount-proc'],
+      ...ownNamespace(
+        [process.execPath, ...sluiceWords('attach', mount.point, secret)],
+        mount.point,
+      ),
     ]);
     t.is(inside.code, 4, inside.stderr);
     const order = '{"key":"","order":{"kind":"detach","name":"first","force":true}}';

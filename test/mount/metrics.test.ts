@@ -1,21 +1,12 @@
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { OWN_ADDRESS, OWN_PORTS } from '../helpers/own-address.js';
 import { IN_THE_END_MS } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { Child, must, sluice } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
-
-/** Ports that nobody listens on. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((one) => new Promise((resolve) => one.once('listening', resolve))));
-  const ports = servers.map((one) => (one.address() as { port: number }).port);
-  await Promise.all(servers.map((one) => new Promise((resolve) => one.close(resolve))));
-  return ports;
-}
 
 const KIB = 1024;
 
@@ -27,10 +18,9 @@ requires(
 )('Prometheus scrapes a mount', async (t) => {
   const folder = tempFolder(t, TMPFS);
   const image = sparseFile(join(folder, 'disk.img'), MIB);
-  const [port, own] = await freePorts(2);
-  const words = ['--group', 'g:wiops=10', '--assign', 'disk=g', '--metrics', String(port)];
+  const [target, listens] = OWN_PORTS.map((port) => `${OWN_ADDRESS}:${port}`) as [string, string];
+  const words = ['--group', 'g:wiops=10', '--assign', 'disk=g', '--metrics', target];
   await withMount(t, [image], words, async (mount) => {
-    const target = `127.0.0.1:${port}`;
     const other = await sluice(['mount', image, folder, '--metrics', target, '--read-only']);
     t.like(other, { code: 1, stderr: `sluice: mount: --metrics ${target}: the port is in use\n` });
     await must('dd', [
@@ -48,7 +38,6 @@ requires(
     const path = join(folder, 'prometheus.yml');
     // JSON is YAML.
     writeFileSync(path, JSON.stringify(config));
-    const listens = `127.0.0.1:${own}`;
     const prometheus = new Child('prometheus', [
       `--config.file=${path}`,
       `--storage.tsdb.path=${join(folder, 'data')}`,

@@ -1,7 +1,7 @@
 import { mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Maker } from '../../tools/lib/image-maker.js';
-import { loopDevice, mountFileSystem } from '../helpers/loop-device.js';
+import { detachLoop, loopDevice, mountFileSystem } from '../helpers/loop-device.js';
 import { checkFiles, GPT, listed, MBR, noisyDisk } from '../helpers/partition-disks.js';
 import { makeTable, told, writeTable } from '../helpers/partition-tools.js';
 import { requires } from '../helpers/requires.js';
@@ -53,7 +53,7 @@ ext4Test('a file system in a partition is made, written and checked', async (t) 
     await mountFileSystem(t, [device], inside);
     await must('cp', ['-a', 'build/src', inside]);
     await must('umount', [inside]);
-    await must('losetup', ['-d', device]);
+    await detachLoop(device);
     await must('e2fsck', ['-f', '-n', mount.file('disk.p1')]);
     await must('mount', ['-o', 'loop,ro', mount.file('disk.p1'), inside]);
     await must('diff', ['-r', 'build/src', join(inside, 'src')]);

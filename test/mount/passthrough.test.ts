@@ -5,7 +5,7 @@ import { isLocked } from '../../src/sys/ofd-locks.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
 import { loopDevice, mountFileSystem } from '../helpers/loop-device.js';
-import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
+import { eventually, IN_THE_END_MS, isAlive, mountsAt } from '../helpers/proc.js';
 import { mountTest, requires } from '../helpers/requires.js';
 import { must, run } from '../helpers/run.js';
 import { canSlowDisk, slowDisk } from '../helpers/slow-disk.js';
@@ -161,11 +161,11 @@ function isHeld(image: string): boolean {
 /** Fails unless neither a descriptor nor an ID of the kernel keeps a file of the file system open. */
 async function checkFree(t: ExecutionContext, folder: string): Promise<void> {
   // A process that has ended may still be giving its files back.
-  for (let tries = 0; tries < 200; tries++) {
-    if ((await run('umount', [folder])).code === 0) return;
+  const end = performance.now() + IN_THE_END_MS;
+  while ((await run('umount', [folder])).code !== 0) {
+    if (performance.now() > end) return t.fail('the file system is still in use');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  t.fail('the file system is still in use');
 }
 
 /** Ends a mount of which a program has the file open. */

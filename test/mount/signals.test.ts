@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { TRANSPORTS, type TransportName } from '../conformance/exceptions.js';
+import { makeCgroup } from '../helpers/cgroup.js';
 import { groupFigures, untilQueued } from '../helpers/group-files.js';
 import { eventually, isAlive } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
@@ -62,11 +63,10 @@ function makeFreezer(t: ExecutionContext): Freezer | null {
   for (const root of ['/sys/fs/cgroup/freezer', '/sys/fs/cgroup/unified', '/sys/fs/cgroup']) {
     const folder = join(root, name);
     try {
-      mkdirSync(folder);
+      makeCgroup(t, folder);
     } catch {
       continue;
     }
-    t.teardown(() => rmdirSync(folder));
     const isFirst = existsSync(join(folder, 'freezer.state'));
     if (!isFirst && !existsSync(join(folder, 'cgroup.freeze'))) continue;
     return {

@@ -1,5 +1,6 @@
 import { constants, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { FileAgent } from '../helpers/file-agent.js';
 import { fioWords } from '../helpers/fio.js';
@@ -117,6 +118,16 @@ fioTest('an image that waits does not stop another one', async (t) => {
   await forceUnmount(t, mount, readers);
 });
 
+/** Whether a thread of libfuse waits for a request. */
+function waitsForRequests(thread: string): boolean {
+  try {
+    return readFileSync(`/proc/${thread}/wchan`, 'utf8') === 'fuse_dev_do_read';
+  } catch {
+    // It has ended.
+    return false;
+  }
+}
+
 const threadsOf = (pid: number): string[] => readdirSync(`/proc/${pid}/task`);
 
 /** From now on these threads get one processor, and only while nobody else wants it. */
@@ -138,12 +149,14 @@ nativeTest('requests that SIGTERM lets go are answered, however slow libfuse is'
   const fds = await Promise.all(
     agents.map((agent) => agent.open(mount.file(), constants.O_RDONLY)),
   );
-  // The others are of V8 and of the pool, which has to carry the reads out.
-  const idle = (thread: string): boolean => {
-    return readFileSync(`/proc/${thread}/wchan`, 'utf8') === 'fuse_dev_do_read';
-  };
-  await eventually(() => threadsOf(mount.pid).some(idle));
-  const others = new Set(threadsOf(mount.pid).filter((thread) => !idle(thread)));
+  // The others are of V8 and of the pool, which has to carry the reads out. A thread of libfuse that has just
+  // answered is not back yet, so it is looked for several times.
+  const idle = new Set<string>();
+  for (let looks = 0; looks < 20 || idle.size === 0; looks++) {
+    for (const thread of threadsOf(mount.pid)) if (waitsForRequests(thread)) idle.add(thread);
+    await sleep(10);
+  }
+  const others = new Set(threadsOf(mount.pid).filter((thread) => !idle.has(thread)));
   const reads = agents.map((agent, i) => agent.read(fds[i]!, i * 4096, 4096));
   await untilQueued(mount, 'slow', agents.length);
   const libfuse = threadsOf(mount.pid).filter((thread) => !others.has(thread));

@@ -1,19 +1,10 @@
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import test from 'ava';
 import { isForeign, MetricsServer } from '../../src/server/metrics.js';
+import { OWN_ADDRESS, OWN_PORTS } from '../helpers/own-address.js';
 
 const NOTHING = { version: '1', transport: 'uring', startTime: 0, images: [], groups: [] };
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 interface Reply {
   status: number;
@@ -23,7 +14,7 @@ interface Reply {
 
 function ask(port: number, path = '/metrics', headers = {}, method = 'GET'): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port, path, headers, method }, (response) => {
+    const asked = request({ host: OWN_ADDRESS, port, path, headers, method }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk) => {
         text += chunk;
@@ -36,8 +27,8 @@ function ask(port: number, path = '/metrics', headers = {}, method = 'GET'): Pro
 }
 
 test('metrics are had in both formats, and nothing else is', async (t) => {
-  const port = await freePort();
-  const server = await MetricsServer.listen({ host: '127.0.0.1', port });
+  const [port] = OWN_PORTS;
+  const server = await MetricsServer.listen({ host: OWN_ADDRESS, port });
   t.teardown(() => server.close());
   t.like(await ask(port), { status: 503, text: 'not mounted yet\n' });
   server.observe = () => NOTHING;
@@ -55,16 +46,16 @@ test('metrics are had in both formats, and nothing else is', async (t) => {
   t.is((await ask(port, '/metrics', {}, 'HEAD')).text, '');
   t.like(await ask(port, '/metrics', { Host: `evil.example:${port}` }), {
     status: 421,
-    text: `this is 127.0.0.1, not evil.example:${port}\n`,
+    text: `this is ${OWN_ADDRESS}, not evil.example:${port}\n`,
   });
 });
 
 test('a port that is in use refuses the mount', async (t) => {
-  const port = await freePort();
-  const server = await MetricsServer.listen({ host: '127.0.0.1', port });
+  const [, port] = OWN_PORTS;
+  const server = await MetricsServer.listen({ host: OWN_ADDRESS, port });
   t.teardown(() => server.close());
-  await t.throwsAsync(MetricsServer.listen({ host: '127.0.0.1', port }), {
-    message: `--metrics 127.0.0.1:${port}: the port is in use`,
+  await t.throwsAsync(MetricsServer.listen({ host: OWN_ADDRESS, port }), {
+    message: `--metrics ${OWN_ADDRESS}:${port}: the port is in use`,
   });
 });
 
