@@ -19,6 +19,7 @@ const TARGET = join(ROOT, 'dist');
 /** What is started as a process or as a thread, as paths below src/ and, with `.js`, below dist/. */
 const PROGRAMS = [
   'cli/main',
+  'cli/config-worker',
   'server/main',
   'server/control-reader',
   'server/control-writer',

@@ -98,6 +98,13 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/resize.js'),
   },
   {
+    name: 'reload',
+    operands: '<mountpoint>',
+    synopsis: 'reload MOUNTPOINT',
+    describe: 'read the configuration file again',
+    load: () => import('./commands/reload.js'),
+  },
+  {
     name: 'config',
     operands: '<action> [file]',
     synopsis: 'config check FILE',

@@ -1,8 +1,10 @@
 import type { Control, ImageSnapshot, PartitionSnapshot } from '../control/control.js';
 import { withParents } from '../control/group-name.js';
+import type { GroupStep } from '../control/plan-groups.js';
 import type { Changes, MountSettings } from '../control/settings.js';
 import type { ControlTree, GoneEntry } from '../tree/control-tree.js';
 import { type ErrorRecord, recordOf, SluiceError } from '../util/errors.js';
+import { reformGroups } from './reform-groups.js';
 
 /** What is asked of the groups of a mount that is served. Plain data. */
 export type GroupOrder =
@@ -10,7 +12,9 @@ export type GroupOrder =
   | { kind: 'show' }
   /** `create`: make the group, and those above it, where they are not there. All of it is done, or nothing. */
   | { kind: 'change'; group: string; create: boolean; changes: Changes }
-  | { kind: 'remove'; group: string };
+  | { kind: 'remove'; group: string }
+  /** All of it is done, or nothing. */
+  | { kind: 'reform'; steps: readonly GroupStep[] };
 
 /** What a mount shows besides the figures of its groups. */
 export interface Shown {
@@ -25,11 +29,11 @@ export interface GroupOutcome {
   error: ErrorRecord | null;
   /** The answer to `show`. */
   shown: Shown | null;
-  /** The folder of a group that is gone, for the kernel: it may know it still. */
-  gone: GoneEntry | null;
+  /** The folders of groups that are gone, for the kernel: it may know them still. */
+  gone: readonly GoneEntry[];
 }
 
-const DONE: GroupOutcome = { error: null, shown: null, gone: null };
+const DONE: GroupOutcome = { error: null, shown: null, gone: [] };
 
 /** Carries out an order at once: nothing in it waits, also while every group is saturated. */
 export function obeyGroupOrder(
@@ -38,7 +42,8 @@ export function obeyGroupOrder(
   order: GroupOrder,
 ): GroupOutcome {
   try {
-    if (order.kind === 'remove') return { ...DONE, gone: tree.removeGroup(order.group) };
+    if (order.kind === 'remove') return { ...DONE, gone: [tree.removeGroup(order.group)] };
+    if (order.kind === 'reform') return { ...DONE, gone: reformGroups(control, tree, order.steps) };
     if (order.kind === 'change') {
       change(control, tree, order);
       return DONE;

@@ -20,7 +20,9 @@ export type ImageOrder =
     }
   | { kind: 'detach'; name: string; force: boolean }
   /** `size` in bytes; null: that of its file. */
-  | { kind: 'resize'; name: string; size: number | null };
+  | { kind: 'resize'; name: string; size: number | null }
+  /** Read the configuration file again, and make what is different. */
+  | { kind: 'reload' };
 
 type Check = (value: unknown) => boolean;
 
@@ -76,6 +78,7 @@ const ORDERS: readonly Check[] = [
   }),
   shape({ kind: is('detach'), name: isText, force: isFlag }),
   shape({ kind: is('resize'), name: isText, size: orNull(isNumber) }),
+  shape({ kind: is('reload') }),
 ];
 
 /** An order with the key of the daemon, as it is written to `.groups/images`. */

@@ -31,6 +31,8 @@ export interface ImageOrdersParts {
   notify(file: StaleFile): Promise<void>;
   /** The mount is there, and no end has been asked for. */
   isServing(): boolean;
+  /** Carries out `reload` by orders of its own, which come at once. */
+  reload(orders: Pick<ImageOrders, 'obey'>, warn: (text: string) => void): Promise<void>;
   /** Programs that have a file open keep it from being taken away, also with `force`. */
   readonly keepsOpen: boolean;
 }
@@ -76,7 +78,8 @@ export class ImageOrders {
     }
     if (order.kind === 'attach') await this.#attach(order, warn);
     else if (order.kind === 'detach') await this.#detach(order);
-    else await this.#resize(order);
+    else if (order.kind === 'resize') await this.#resize(order);
+    else await this.#parts.reload({ obey: (one, to) => this.#obey(one, to) }, warn);
   }
 
   async #attach(

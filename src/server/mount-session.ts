@@ -2,6 +2,7 @@ import type { FuseMount } from '../fuse/mount.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import { formatReport } from '../tree/reports.js';
+import type { ImageOrders } from './image-orders.js';
 import type { Log } from './log.js';
 import type { OpenDisks } from './open-disks.js';
 import type { PlaneRunner } from './plane-thread.js';
@@ -14,6 +15,7 @@ export class MountSession {
   readonly plane: PlaneRunner;
   /** One line for the user who mounts. */
   readonly notice: string | undefined;
+  readonly #orders: Pick<ImageOrders, 'obey'>;
   readonly #mount: FuseMount;
   readonly #files: OpenDisks;
   readonly #log: Log;
@@ -22,7 +24,15 @@ export class MountSession {
   /** It could not be detached, and the log says so. */
   #isStuck = false;
 
-  constructor(mount: FuseMount, plane: PlaneRunner, files: OpenDisks, log: Log, notice?: string) {
+  constructor(
+    mount: FuseMount,
+    plane: PlaneRunner,
+    files: OpenDisks,
+    log: Log,
+    orders: Pick<ImageOrders, 'obey'>,
+    notice?: string,
+  ) {
+    this.#orders = orders;
     this.#mount = mount;
     this.plane = plane;
     this.#files = files;
@@ -38,6 +48,15 @@ export class MountSession {
   /** Writes the figures of all groups to the log. */
   report(): void {
     for (const line of formatReport(this.plane.figures.groups())) this.#log.info(line);
+  }
+
+  /** Reads the configuration file again; the log says how that comes out. Does not reject. */
+  async reload(): Promise<void> {
+    try {
+      await this.#orders.obey({ kind: 'reload' }, (text) => this.#log.warn(text));
+    } catch (error) {
+      this.#log.error(`not reloaded: ${(error as Error).message}`);
+    }
   }
 
   /** Unmounts; a mount that is in use is detached. Does not reject. */

@@ -48,7 +48,7 @@ export async function runDaemon(
   // The name that pgrep, ps and messages about busy files show.
   writeFileSync('/proc/self/comm', 'sluice');
   const daemon = new Daemon(config, log, onReady);
-  const removeSignals = installSignals(config.foreground, daemon.signal);
+  const removeSignals = installSignals(hangupAction(config), daemon.signal);
   process.on('uncaughtException', daemon.crash);
   try {
     await daemon.run(serve);
@@ -56,6 +56,12 @@ export async function runDaemon(
     removeSignals();
     process.off('uncaughtException', daemon.crash);
   }
+}
+
+/** A hang-up of the terminal is a request to end; without one it is the signal by which daemons are told to reload. */
+function hangupAction({ foreground, source }: MountConfig): SignalAction {
+  if (foreground && (source === null || process.stderr.isTTY === true)) return 'end';
+  return source === null ? 'ignore' : 'reload';
 }
 
 const ENDS_AT_ONCE: ReadonlySet<Event['kind']> = new Set(['abort', 'crashed']);
@@ -112,6 +118,7 @@ class Daemon {
 
   readonly signal = (action: SignalAction, name: string): void => {
     if (action === 'report') this.#session?.report();
+    else if (action === 'reload') void this.#session?.reload();
     else if (action === 'reopen-log') this.#log.reopen?.();
     else if (action !== 'ignore') {
       const atOnce = action === 'end-now' || this.#lifecycle.isAsked;

@@ -4,7 +4,7 @@ import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { MountRequest } from '../fuse/mount-options.js';
 import { attributesChanged, entryGone } from '../fuse/notify.js';
-import { EXIT_MOUNT, SluiceError } from '../util/errors.js';
+import { EXIT_MOUNT, fromRecord, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
@@ -17,6 +17,8 @@ import type { OpenImages } from './open-images.js';
 import { OpenThread } from './open-thread.js';
 import { OrderKey } from './order-key.js';
 import { aboutDaemon, type PlaneRunner, PlaneThread, PlaneWorker } from './plane-thread.js';
+import { readSource } from './read-source.js';
+import { Reload } from './reload.js';
 import type { Serve, Start } from './run.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
 
@@ -87,15 +89,26 @@ async function startSession(
   const request = mountRequest(config);
   const key = new OrderKey();
   const about = aboutDaemon(transport.kind, endPath, key.path);
-  const obey = (plane: PlaneRunner, device: number, keepsOpen: boolean): void => {
+  const obey = (plane: PlaneRunner, device: number, keepsOpen: boolean): ImageOrders => {
+    const reload = new Reload({
+      ...{ config, images: opened, log, read: readSource },
+      reform: async (steps) => {
+        const { error, gone } = await plane.order({ kind: 'reform', steps });
+        if (error !== null) throw fromRecord(error);
+        if (keepsOpen) return;
+        await Promise.all(gone.map(({ parent, name }) => entryGone(device, name, parent)));
+      },
+    });
     const orders = new ImageOrders({
       ...{ config, images: opened, opener: new OpenThread(log), key, log, isServing, keepsOpen },
+      reload: (hands, warn) => reload.run(hands, warn),
       change: (change) => plane.change(change),
       // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
       notify: ({ name, node }) =>
         node === 0 || keepsOpen ? entryGone(device, name) : attributesChanged(device, node),
     });
     plane.obey = orders.take;
+    return orders;
   };
   if (transport.kind !== 'fuse-native') {
     const mount = await mountFuse(request);
@@ -103,18 +116,18 @@ async function startSession(
     const device = { fuse: mount.fd, queues };
     const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
     showMetrics(metrics, plane.figures, transport.kind, opened);
-    obey(plane, mount.fd, false);
-    mounted(new MountSession(mount, plane, opened, log));
+    const orders = obey(plane, mount.fd, false);
+    mounted(new MountSession(mount, plane, opened, log, orders));
     return;
   }
   // Loaded only here: with the ring neither the package nor this code is needed.
   const { NativePlane } = await import('./native-plane.js');
   const plane = new NativePlane(config, opened.disks, about, log, tell);
   const mount = await plane.mount(request, transport.native);
-  obey(plane, mount.watched, true);
+  const orders = obey(plane, mount.watched, true);
   showMetrics(metrics, plane.figures, transport.kind, opened);
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
-  mounted(new MountSession(mount, plane, opened, log, notice));
+  mounted(new MountSession(mount, plane, opened, log, orders, notice));
   plane.watch();
 }
 

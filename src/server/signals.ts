@@ -10,6 +10,8 @@ export type SignalAction =
   | 'report'
   /** Opens the log file again, after it was moved away. */
   | 'reopen-log'
+  /** Reads the configuration file again. */
+  | 'reload'
   /** Nothing: a signal that is not meant to end a daemon must not leave a dead mount behind. */
   | 'ignore';
 
@@ -43,15 +45,14 @@ const REAL_TIME = { first: 34, last: 64 };
  * Installs the signal handlers of a daemon; returns a function that removes them. Signals without a name
  * stay ignored.
  *
- * @param foreground Then a hang-up of the terminal is a request to end.
+ * @param hangup What SIGHUP does.
  */
 export function installSignals(
-  foreground: boolean,
+  hangup: SignalAction,
   act: (action: SignalAction, signal: string) => void,
 ): () => void {
   for (let number = REAL_TIME.first; number <= REAL_TIME.last; number++) ignoreSignal(number);
-  const hangup = ['SIGHUP', foreground ? 'end' : 'ignore'] as const;
-  const removers = [...ACTIONS, hangup].map(([signal, action]) => {
+  const removers = [...ACTIONS, ['SIGHUP', hangup] as const].map(([signal, action]) => {
     const handler = (): void => act(action, signal);
     process.on(signal, handler);
     return () => process.off(signal, handler);

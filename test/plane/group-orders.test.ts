@@ -7,7 +7,7 @@ import { ControlTree } from '../../src/tree/control-tree.js';
 import { type DirectoryNode, Tree } from '../../src/tree/tree.js';
 import { refuse } from '../../src/util/errors.js';
 
-const DONE = { error: null, shown: null, gone: null };
+const DONE = { error: null, shown: null, gone: [] };
 
 function rig() {
   const throttle = new Throttle(16);
@@ -46,7 +46,7 @@ test('groups come with those above them, and have folders', (t) => {
   t.deepEqual(change('a/b', [], true), DONE);
   const gone = { parent: (folder.children.get('a') as DirectoryNode).id, name: 'b' };
   const remove = { kind: 'remove', group: 'a/b' } as const;
-  t.deepEqual(obeyGroupOrder(control, files, remove), { ...DONE, gone });
+  t.deepEqual(obeyGroupOrder(control, files, remove), { ...DONE, gone: [gone] });
   t.true(isShown('a'));
   t.false(isShown('a/b'));
 });

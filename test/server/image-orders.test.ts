@@ -62,6 +62,7 @@ function rig(own: Partial<ImageOrdersParts> = {}, config: Partial<MountConfig> =
     },
     notify: async ({ name, node }) => note(`forget ${name} ${node}`),
     isServing: () => true,
+    reload: async () => note('reload'),
     keepsOpen: false,
     ...own,
   };

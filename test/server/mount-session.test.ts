@@ -12,6 +12,8 @@ const CONFIG = mountConfig({ transport: 'uring', foreground: true });
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
+const ORDERS = { obey: async () => {} };
+
 /** Runs a daemon over a "mount" whose descriptor is `fuse`, and notes what becomes of it. */
 async function serve(
   t: ExecutionContext,
@@ -33,7 +35,7 @@ async function serve(
     SILENT,
     async (_config, log, { tell, mounted }) => {
       const plane = new PlaneThread(worker, CONFIG, [], { fuse, queues: 0 }, '', log, tell);
-      mounted(new MountSession(mount, plane, files, log));
+      mounted(new MountSession(mount, plane, files, log, ORDERS));
     },
     () => t.fail(),
   );
@@ -87,6 +89,7 @@ test('a mount that is in use is detached, and the log says who notices', async (
       close: () => {},
     },
     log,
+    ORDERS,
   );
   await session.unmount();
   t.deepEqual(steps, ['unmount', 'detach']);
@@ -105,7 +108,7 @@ test('a mount that cannot be detached is told of once, and everything else is en
     unlock: () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };
-  const session = new MountSession(mount, plane as never, files, log);
+  const session = new MountSession(mount, plane as never, files, log, ORDERS);
   await session.unmount();
   await session.close(false);
   t.deepEqual(steps, [
@@ -133,6 +136,7 @@ test('an end at once and one in order detach together', async (t) => {
     plane as never,
     { disks: [], unlock: () => {}, close: () => {} },
     SILENT,
+    ORDERS,
   );
   const both = [session.unmount(), session.close(false)];
   await new Promise(setImmediate);
@@ -151,7 +155,7 @@ test('who may have requests under way does not unlock the images', async (t) => 
       unlock: () => void steps.push('files unlocked'),
       close: () => void steps.push('files closed'),
     };
-    await new MountSession(mount, plane as never, files, SILENT).close(isQuiet);
+    await new MountSession(mount, plane as never, files, SILENT, ORDERS).close(isQuiet);
     t.deepEqual(steps, ['ended', ...(isQuiet ? ['files unlocked'] : []), 'files closed']);
   }
 });
@@ -165,6 +169,25 @@ test('what is let go stays mounted', async (t) => {
     unlock: () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };
-  await new MountSession(mount, plane as never, files, SILENT).letGo();
+  await new MountSession(mount, plane as never, files, SILENT, ORDERS).letGo();
   t.deepEqual(steps, ['ended', 'files closed']);
+});
+
+test('a reload is an order, and the log says how it came out', async (t) => {
+  const lines: string[] = [];
+  const log: Log = {
+    info: (text) => lines.push(text),
+    warn: (text) => lines.push(`warning: ${text}`),
+    error: (text) => lines.push(`error: ${text}`),
+  };
+  const obey = async (order: object, warn: (text: string) => void): Promise<void> => {
+    t.deepEqual(order, { kind: 'reload' });
+    warn('--depth 32 wins');
+    throw new Error('vm.yaml:1:1: the file is empty');
+  };
+  await new MountSession({} as never, {} as never, {} as never, log, { obey }).reload();
+  t.deepEqual(lines, [
+    'warning: --depth 32 wins',
+    'error: not reloaded: vm.yaml:1:1: the file is empty',
+  ]);
 });

@@ -44,11 +44,12 @@ function makeSession(answered = 'unmount drain flush close') {
       flush: () => answers('flush') && tell({ kind: 'flushed' }),
       terminate: async () => {},
       change: async () => ({ error: null, isThere: true, stale: [] }),
-      order: async () => ({ error: null, shown: null, gone: null }),
+      order: async () => ({ error: null, shown: null, gone: [] }),
       obey: notYet,
     },
     images: CONFIG.images,
     report: () => void steps.push('report'),
+    reload: async () => void steps.push('reload'),
     unmount: () => call('unmount'),
     close: (isQuiet) => {
       closed.push(isQuiet);
@@ -136,6 +137,25 @@ test.serial('in the background the terminal may hang up', async (t) => {
   tell(UNMOUNTED);
   await running;
 });
+
+test.serial(
+  'a hang-up has the configuration file read again, where there is one and no terminal',
+  async (t) => {
+    const source = { file: '/etc/vm.yaml', words: {}, directory: '/', images: [] };
+    for (const foreground of [false, true]) {
+      // Of a test, standard error is no terminal.
+      const { serve, steps, tell } = makeSession();
+      const ready = deferred<void>();
+      const config = { ...CONFIG, foreground, source };
+      const running = runDaemon(config, makeLog().log, serve, () => ready.resolve());
+      await ready.promise;
+      await signal('SIGHUP');
+      t.deepEqual(steps, ['reload']);
+      tell(UNMOUNTED);
+      await running;
+    }
+  },
+);
 
 test.serial('in the foreground a hang-up is a request to stop', async (t) => {
   const { serve, steps } = makeSession();
