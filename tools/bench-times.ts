@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { Callers } from '../src/throttle/callers.js';
 import { Latencies } from '../src/throttle/latencies.js';
 import { READ, Throttle, WRITE } from '../src/throttle/throttle.js';
 import { runTool } from './lib/cleanup.js';
@@ -8,8 +9,9 @@ import { median } from './lib/stats.js';
 import { markdownTable, shortNumber } from './lib/table.js';
 
 /**
- * What it costs to count how long requests take. Each round runs the throttle for the same requests twice,
- * in new threads: as it is, and with the counting left out. The order changes from round to round.
+ * What it costs to count how long requests take, and who makes them. Each round runs the throttle for the same
+ * requests three times, in new threads: with nothing of that, with times, and with times and callers. The order
+ * changes from round to round.
  */
 
 /** Requests in flight: 4 jobs x queue depth 32. */
@@ -19,17 +21,27 @@ const A_TURN = 16;
 /** Time between two turns, ns. */
 const TURN_NS = 70_000;
 const WARM_UP = 500_000;
+/** Members and callers. */
+const CASES = [
+  [1, 1],
+  [4, 4],
+  [4, 128],
+  [1000, 1000],
+  [4, 1_000_000],
+] as const;
 
 interface Job {
   requests: number;
   members: number;
-  counts: boolean;
+  /** Threads that make the requests, each 8 in a row. */
+  callers: number;
+  counts: 'nothing' | 'times' | 'all';
 }
 
 /** Submits and completes requests of many members. Returns ns of each. */
-function runJob({ requests, members, counts }: Job): number {
+function runJob({ requests, members, callers, counts }: Job): number {
   // The thread is new, so nobody else sees this.
-  if (!counts) Latencies.prototype.add = () => {};
+  if (counts === 'nothing') Latencies.prototype.add = () => {};
   const throttle = new Throttle(IN_FLIGHT);
   throttle.setDepth(4096, 0);
   const all = Array.from({ length: members }, (_, index) => {
@@ -38,6 +50,7 @@ function runJob({ requests, members, counts }: Job): number {
     throttle.moveMember(member, group, 0);
     return member;
   });
+  const counter = new Callers();
   let now = 0;
   let done = 0;
   const run = (count: number): void => {
@@ -47,8 +60,15 @@ function runJob({ requests, members, counts }: Job): number {
         now += TURN_NS;
         throttle.next(now);
       }
-      if (done >= IN_FLIGHT) throttle.complete(request, now);
       const direction = done % 3 === 0 ? WRITE : READ;
+      if (done >= IN_FLIGHT) {
+        throttle.complete(request, now);
+        if (counts === 'all') {
+          const caller = 1 + ((done >> 3) % callers);
+          const serviceNs = now - throttle.admittedAt(request);
+          counter.completed(caller, 0, direction, 4096, throttle.waitOf(request), serviceNs, now);
+        }
+      }
       throttle.submit(request, all[done % members]!, direction, 4096, now);
     }
   };
@@ -69,8 +89,8 @@ async function inThread(job: Job): Promise<number> {
 async function main(): Promise<number> {
   const options = await toolOptions(
     'bench-times',
-    'Measures what it costs to count how long requests take: processor time of the throttle for each\n' +
-      'request, with and without, in alternating rounds of one run.',
+    'Measures what it costs to count how long requests take and who makes them: processor time of the\n' +
+      'throttle for each request, with and without, in alternating rounds of one run.',
   )
     .options({
       rounds: { type: 'number', default: 9, describe: 'rounds, of which the median counts' },
@@ -85,23 +105,24 @@ async function main(): Promise<number> {
   inRange('rounds', options.rounds, 1, 1000);
   inRange('requests', options.requests, 1000, 1e9);
   const rows: string[][] = [];
-  for (const members of [1, 4, 1000]) {
-    const costs: number[] = [];
-    const plain: number[] = [];
+  for (const [members, callers] of CASES) {
+    const found: Record<Job['counts'], number[]> = { nothing: [], times: [], all: [] };
     for (let round = 0; round < options.rounds; round++) {
-      const found: Record<string, number> = {};
-      const order = round % 2 === 0 ? [true, false] : [false, true];
-      for (const counts of order) {
-        found[String(counts)] = await inThread({ requests: options.requests, members, counts });
+      const order = Object.keys(found) as Job['counts'][];
+      for (const counts of round % 2 === 0 ? order : order.reverse()) {
+        const job = { requests: options.requests, members, callers, counts };
+        found[counts].push(await inThread(job));
       }
-      plain.push(found.false!);
-      costs.push(found.true! - found.false!);
     }
-    const cost = median(costs);
-    const share = `${((cost * options.iops) / 1e7).toFixed(2)} %`;
-    rows.push([String(members), shortNumber(median(plain)), shortNumber(cost), share]);
+    const more = (one: Job['counts'], other: Job['counts']): number =>
+      median(found[one].map((ns, round) => ns - found[other][round]!));
+    const [times, who] = [more('times', 'nothing'), more('all', 'times')];
+    const share = `${((more('all', 'nothing') * options.iops) / 1e7).toFixed(2)} %`;
+    const plain = median(found.nothing);
+    rows.push([String(members), String(callers), ...[plain, times, who].map(shortNumber), share]);
   }
-  const head = ['members', 'throttle, ns', 'times, ns', `of a core at ${options.iops}/s`];
+  const columns = ['members', 'callers', 'throttle, ns', 'times, ns', 'callers, ns'];
+  const head = [...columns, `both, of a core at ${options.iops}/s`];
   console.log(markdownTable(head, rows));
   return 0;
 }

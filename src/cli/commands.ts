@@ -44,7 +44,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'stat',
     operands: '<mountpoint> [group]',
-    synopsis: 'stat MOUNTPOINT [GROUP] [--watch] [--json]',
+    synopsis: 'stat MOUNTPOINT [GROUP] [--callers] [--watch] [--json]',
     describe: 'figures of groups and members',
     load: () => import('./commands/stat.js'),
   },

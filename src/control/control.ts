@@ -1,4 +1,5 @@
 import { checkBursts } from '../throttle/bursts.js';
+import type { CallerFigures } from '../throttle/callers.js';
 import { costModel } from '../throttle/cost.js';
 import { checkLimits, type Limits } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
@@ -51,6 +52,8 @@ export interface PartitionSnapshot {
 export interface Shown {
   images(): ImageSnapshot[];
   partitions(): PartitionSnapshot[];
+  /** Who makes requests; who does most of late comes first. Missing: nobody counts that. */
+  callers?(): CallerFigures[];
 }
 
 /** A group as it is at one moment. */
@@ -203,6 +206,10 @@ export class Control {
 
   partitions(): PartitionSnapshot[] {
     return this.#shown.partitions();
+  }
+
+  callers(): CallerFigures[] {
+    return this.#shown.callers?.() ?? [];
   }
 
   snapshot(): Snapshot {

@@ -1,3 +1,4 @@
+import { type CallerFigures, type CallerRows, callersOf } from '../throttle/callers.js';
 import { pageViews } from '../throttle/latency-memory.js';
 import { LatencyReader, type SpanSum } from '../throttle/latency-reader.js';
 import { rowOfGroup } from '../throttle/node-table.js';
@@ -25,6 +26,8 @@ import { type GroupSettings, newSettings } from './settings.js';
 /** The news for a reader of figures, in order. */
 export type News =
   | FigureNews
+  /** The memory of callers. */
+  | { kind: 'callers'; rows: CallerRows }
   /** When the throttle's clock was 0, in ms since 1970. */
   | { kind: 'clock'; originMs: number }
   /** A group has other settings than before. */
@@ -82,6 +85,7 @@ export interface GroupState extends GroupFigures {
 export class FigureReader {
   #rows: FigureRows | null = null;
   #pressures: PressureRows | null = null;
+  #callers: CallerRows | null = null;
   #originMs = performance.timeOrigin;
   readonly #latencies = new LatencyReader();
   readonly #root = newNode(0, '', null);
@@ -93,6 +97,7 @@ export class FigureReader {
     if (news.kind === 'rows') this.#rows = news;
     else if (news.kind === 'latencies') this.#latencies.take(pageViews(news.page));
     else if (news.kind === 'pressures') this.#pressures = news.rows;
+    else if (news.kind === 'callers') this.#callers = news.rows;
     else if (news.kind === 'clock') this.#originMs = news.originMs;
     else if (news.kind === 'settings') this.#group(news.group).settings = news.settings;
     else if (news.kind === 'group') this.#addGroup(news.id, news.name, news.parent);
@@ -152,6 +157,11 @@ export class FigureReader {
         times: { members, total: groupTimes(node, rows, this.#latencies, nowNs) },
       };
     }
+  }
+
+  /** The callers that are followed, who does most of late first. */
+  callers(): CallerFigures[] {
+    return this.#callers === null ? [] : callersOf(this.#callers, this.#nowNs());
   }
 
   /** The throttle's time. */

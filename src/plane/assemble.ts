@@ -4,6 +4,7 @@ import { setUpGroups } from '../control/set-up-groups.js';
 import type { DriverIo } from '../image/driver.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
+import { Callers as CallerCounts, callersOf } from '../throttle/callers.js';
 import { Counters } from '../throttle/stats.js';
 import { Throttle } from '../throttle/throttle.js';
 import { ControlTree, type Reread } from '../tree/control-tree.js';
@@ -82,6 +83,8 @@ export function assemble(
   const throttle = new Throttle(requests, inFlight, counters, places, inUse);
   const callers = io.callers ?? { ...proc, idOf };
   const members = new Members(throttle, callers, config.hidesCallers);
+  const counts = new CallerCounts();
+  figures?.({ kind: 'callers', rows: counts.rows });
   const tree = new Tree();
   const tableNews = new TableNews(warn);
   const table = new DiskTable();
@@ -100,6 +103,7 @@ export function assemble(
     disks,
     throttle,
     members,
+    callers: counts,
     engine,
     isBeingKilled,
     warn,
@@ -113,6 +117,7 @@ export function assemble(
     {
       images: () => images.wholes.map(snapshotOf),
       partitions: () => images.wholes.flatMap(shownOf).map(partitionOf),
+      callers: () => callersOf(counts.rows, plane.nowNs),
     },
     (group, settings) => figures?.({ kind: 'settings', group, settings }),
   );

@@ -2,16 +2,18 @@ import { type Memory, SLOT_DATA, slotOffset } from '../buffers/memory.js';
 import { PayloadPool } from '../buffers/payload-pool.js';
 import type { Engine, Task } from '../host/engine.js';
 import { newExtent } from '../image/extent.js';
-import * as throttle from '../throttle/throttle.js';
+import type { Callers } from '../throttle/callers.js';
+import type { Throttle } from '../throttle/throttle.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
+import { Charges } from './charges.js';
 import { type Disk, diskStatus, type ShownPartitions } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
 import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
 import { LastFlush } from './last-flush.js';
 import type { Members } from './members.js';
-import { ALLOCATE, READ, WRITE } from './operation.js';
+import { READ, WRITE } from './operation.js';
 import { OwnTasks } from './own-tasks.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
@@ -22,19 +24,15 @@ import { DEFERRED, type DiskService, type DiskStatus, type Transport } from './t
 import { WaitingIndex } from './waiting-index.js';
 import { Writes } from './writes.js';
 
-/** The throttle's words for the operations that it holds back, by operation. */
-const DIRECTIONS: number[] = [];
-DIRECTIONS[READ] = throttle.READ;
-DIRECTIONS[WRITE] = throttle.WRITE;
-DIRECTIONS[ALLOCATE] = throttle.DISCARD;
-
 /** Parts of the plane. */
 export interface PlaneOptions {
   memory: Memory;
   /** By number; see DiskTable. */
   disks: readonly (Disk | undefined)[];
-  throttle: throttle.Throttle;
+  throttle: Throttle;
   members: Members;
+  /** Counts who makes requests. */
+  callers: Callers;
   engine: Engine;
   tableNews: TableNews;
   /** Whether a thread is being ended; may read /proc. */
@@ -61,8 +59,8 @@ export class Plane implements Admission, DiskService {
   readonly hostErrors: HostErrors;
 
   readonly #memory: Memory;
-  readonly #throttle: throttle.Throttle;
-  readonly #members: Members;
+  readonly #throttle: Throttle;
+  readonly #charges: Charges;
   readonly #disks: readonly (Disk | undefined)[];
   readonly #warn: (text: string) => void;
   readonly #pool: PayloadPool;
@@ -88,7 +86,7 @@ export class Plane implements Admission, DiskService {
     this.#waiting = new WaitingIndex(this.requests);
     this.#disks = disks;
     this.#throttle = options.throttle;
-    this.#members = options.members;
+    this.#charges = new Charges({ ...options, requests: this.requests });
     options.members.rulesChanged = () => this.#rulesChanged();
     this.#interrupted = new Interrupted(this.requests, options.isBeingKilled);
     this.#warn = options.warn;
@@ -282,7 +280,7 @@ export class Plane implements Admission, DiskService {
 
   /** Charges a request, and starts it unless its group or the window holds it back. */
   admit(request: number): number {
-    if (this.#submit(request)) this.#start(request);
+    if (this.#charges.submit(request, this.nowNs)) this.#start(request);
     else {
       this.requests.state[request] = WAITING;
       this.#park(request);
@@ -291,30 +289,11 @@ export class Plane implements Admission, DiskService {
     return DEFERRED;
   }
 
-  /** Hands a request to the throttle, for its member. True: it is charged and may go. False: it waits. */
-  #submit(request: number): boolean {
-    const { member, operation, length, disk } = this.requests;
-    const charged = this.#memberOf(request);
-    member[request] = charged;
-    const direction = DIRECTIONS[operation[request]!]!;
-    const bytes = length[request]!;
-    const { device } = this.#disks[disk[request]!]!;
-    return this.#throttle.submit(request, charged, direction, bytes, this.nowNs, device);
-  }
-
-  #memberOf(request: number): number {
-    const { operation, mode, disk, uid, gid, thread } = this.requests;
-    const image = this.#disks[disk[request]!]!.member;
-    const isCached = operation[request] === WRITE && mode[request] === 1;
-    const caller = thread[request]!;
-    return this.#members.charged(image, uid[request]!, gid[request]!, caller, isCached, this.nowNs);
-  }
-
   /** Rules came or went: a waiting request whose member has changed moves to the end of its new queue. */
   #rulesChanged(): void {
     for (const request of this.requests.inState(WAITING)) {
-      if (this.#memberOf(request) === this.requests.member[request]) continue;
-      if (!this.#throttle.cancel(request) || !this.#submit(request)) continue;
+      if (this.#charges.memberOf(request, this.nowNs) === this.requests.member[request]) continue;
+      if (!this.#throttle.cancel(request) || !this.#charges.submit(request, this.nowNs)) continue;
       this.#waiting.remove(request);
       this.#start(request);
     }
@@ -380,7 +359,7 @@ export class Plane implements Admission, DiskService {
     if (requests.pooled[request] !== NONE) this.#pool.release(requests.pooled[request]!);
     if (requests.inFlight[request] === 1) {
       this.#inFlight--;
-      this.#throttle.complete(request, this.nowNs);
+      this.#charges.complete(request, this.nowNs);
     }
     requests.release(request);
   }

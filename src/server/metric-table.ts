@@ -4,6 +4,7 @@ import { startOf } from '../throttle/latency-buckets.js';
 import { SERVICE, WAIT } from '../throttle/latency-memory.js';
 import type { SpanSum } from '../throttle/latency-reader.js';
 import { DIRECTIONS } from '../throttle/stats.js';
+import type { Caller } from './caller-names.js';
 
 /** An image as metrics show it. */
 export interface ImageFacts {
@@ -22,6 +23,8 @@ export interface Observation {
   startTime: number;
   images: readonly ImageFacts[];
   groups: readonly GroupObservation[];
+  /** Looks into /proc. */
+  callers: () => readonly Caller[];
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -220,6 +223,66 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/** Without its arguments, which may be long, secret, and different each time. */
+const programOf = (command: string): string =>
+  command.startsWith('[') ? command : command.split(' ')[0]!;
+
+/** A metric of each process that makes requests, told by the label `op`. */
+function ofCallers(
+  name: string,
+  help: string,
+  values: (caller: Caller) => Readonly<Record<string, number>>,
+  labels: readonly string[] = ['op'],
+): Row {
+  const samples = ({ callers }: Observation): Sample[] =>
+    callers().flatMap((caller) => {
+      const { pid, uid, command, cgroup } = caller;
+      const of = { pid: String(pid), uid: String(uid), command: programOf(command), cgroup };
+      return Object.entries(values(caller)).map(
+        ([op, value]): Sample => [labels.length === 0 ? of : { ...of, op }, value],
+      );
+    });
+  return {
+    kind: 'counter',
+    name: `sluice_caller_${name}`,
+    help,
+    labels: [...CALLER_LABELS, ...labels],
+    samples,
+  };
+}
+
+const CALLER_LABELS = ['pid', 'uid', 'command', 'cgroup'];
+
+/** Callers, of whom a scrape has only if it asks: each new process is new series. */
+const CALLER_ROWS: readonly Row[] = [
+  ofCallers(
+    'requests_total',
+    'Requests of a process that have completed.',
+    ({ rios, wios, dios }) => {
+      return { read: rios, write: wios, discard: dios };
+    },
+  ),
+  ofCallers(
+    'bytes_total',
+    'Bytes of requests of a process that have completed.',
+    ({ rbytes, wbytes, dbytes }) => {
+      return { read: rbytes, write: wbytes, discard: dbytes };
+    },
+  ),
+  ofCallers(
+    'wait_seconds_total',
+    'Time that requests of a process waited in groups, added up.',
+    ({ waitNs }) => ({ all: waitNs / 1e9 }),
+    [],
+  ),
+  ofCallers(
+    'service_seconds_total',
+    'Time from admission to reply of requests of a process, added up.',
+    ({ serviceNs }) => ({ all: serviceNs / 1e9 }),
+    [],
+  ),
+];
+
 /** Ends of the buckets of histograms: 16 us and its doublings up to 16.8 s, as numbers of our buckets. */
 const ENDS: readonly number[] = Array.from({ length: 21 }, (_, index) => 16 + 8 * index);
 
@@ -237,7 +300,9 @@ const HISTOGRAMS = [
 ] as const;
 
 /** The page about metrics has each. */
-export const METRIC_NAMES: readonly string[] = [...ROWS, ...HISTOGRAMS].map(({ name }) => name);
+export const METRIC_NAMES: readonly string[] = [...ROWS, ...CALLER_ROWS, ...HISTOGRAMS].map(
+  ({ name }) => name,
+);
 
 type HistogramSample = { metricName: string; labels: Labels; value: number };
 
@@ -280,9 +345,13 @@ export class MetricTable {
   readonly #registry = new Registry<RegistryContentType>();
   #now: Observation | null = null;
 
-  constructor(contentType: RegistryContentType) {
+  readonly #withCallers: boolean;
+
+  /** @param withCallers Whether there are metrics of processes. */
+  constructor(contentType: RegistryContentType, withCallers = false) {
+    this.#withCallers = withCallers;
     this.#registry.setContentType(contentType);
-    for (const row of ROWS) this.#register(row);
+    for (const row of withCallers ? [...ROWS, ...CALLER_ROWS] : ROWS) this.#register(row);
     for (const one of HISTOGRAMS) this.#registerHistogram(one);
   }
 
@@ -291,7 +360,9 @@ export class MetricTable {
   }
 
   async text(now: Observation): Promise<string> {
-    this.#now = now;
+    // Each look into /proc takes some milliseconds.
+    const found = this.#withCallers ? now.callers() : [];
+    this.#now = { ...now, callers: () => found };
     return this.#registry.metrics();
   }
 

@@ -35,8 +35,9 @@ export function isForeign(host: string | undefined, own: string): boolean {
 export class MetricsServer {
   readonly #own: string;
   readonly #server: Server;
-  readonly #tables = [openMetricsContentType, prometheusContentType].map(
-    (type) => new MetricTable(type),
+  /** By format, and whether callers are among them. */
+  readonly #tables = [openMetricsContentType, prometheusContentType].map((type) =>
+    [false, true].map((withCallers) => new MetricTable(type, withCallers)),
   );
   /** What is shown; null while the mount is being made. */
   observe: (() => Observation) | null = null;
@@ -77,11 +78,13 @@ export class MetricsServer {
     if (isForeign(headers.host, this.#own)) {
       return refuse(421, `this is ${this.#own}, not ${headers.host ?? 'a host without a name'}`);
     }
-    if (url.split('?')[0] !== PATH) return refuse(404, `metrics are at ${PATH}`);
+    const [path, query = ''] = url.split('?');
+    if (path !== PATH) return refuse(404, `metrics are at ${PATH}`);
     if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'metrics can only be read');
     if (this.observe === null) return refuse(503, 'not mounted yet');
     const wantsOpen = headers.accept?.includes('application/openmetrics-text') === true;
-    const table = this.#tables[wantsOpen ? 0 : 1]!;
+    const withCallers = new URLSearchParams(query).get('callers') === '1';
+    const table = this.#tables[wantsOpen ? 0 : 1]![withCallers ? 1 : 0]!;
     const text = await table.text(this.observe());
     response.writeHead(200, { 'Content-Type': table.contentType }).end(text);
   }

@@ -6,6 +6,7 @@ import type { MountRequest } from '../fuse/mount-options.js';
 import { attributesChanged, entryGone } from '../fuse/notify.js';
 import { EXIT_MOUNT, fromRecord, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
+import { CallerNames } from './caller-names.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
 import { ImageOrders } from './image-orders.js';
@@ -68,7 +69,14 @@ function showMetrics(
       return { name, path, format, readOnly, passthrough: backing !== undefined };
     });
   const about = { version: readVersion(), transport, startTime: performance.timeOrigin / 1000 };
-  metrics.observe = () => ({ ...about, images: images(), groups: [...figures.observations()] });
+  const names = new CallerNames();
+  const callers = () => names.name(figures.callers());
+  metrics.observe = () => ({
+    ...about,
+    images: images(),
+    groups: [...figures.observations()],
+    callers,
+  });
 }
 
 function refusePassthrough({ passthrough: [name] }: MountConfig): void {

@@ -3,6 +3,8 @@ import type { GroupSnapshot, ImageSnapshot, PartitionSnapshot } from '../control
 import { ourMount } from '../fuse/mount-point.js';
 import { ProgramAnswers } from '../sys/program-answers.js';
 import { runProgram } from '../sys/run-program.js';
+import type { CallerFigures } from '../throttle/callers.js';
+import { CALLERS_FILE, parseCallers } from '../tree/caller-report.js';
 import { STAT_FILES } from '../tree/control-files.js';
 import { parseGroup, parseImages, parsePartitions } from '../tree/reports.js';
 import type { ControlHead, GroupFiles } from './control-reader.js';
@@ -148,6 +150,16 @@ export async function readPartitions(
   if (status.kind !== 'alive') return status;
   const text = status.groups[0]?.files[PARTITIONS_FILE] ?? '';
   return { kind: 'alive', partitions: parsePartitions(text) };
+}
+
+/** The threads that make requests of a mount, who does most of late first. */
+export async function readCallers(
+  mountpoint: string,
+): Promise<{ kind: 'alive'; daemon: DaemonStatus; callers: CallerFigures[] } | NoAnswer> {
+  const status = await readStatus(mountpoint, [CALLERS_FILE], '');
+  if (status.kind !== 'alive') return status;
+  const callers = parseCallers(status.groups[0]?.files[CALLERS_FILE] ?? '');
+  return { kind: 'alive', daemon: status.daemon, callers };
 }
 
 /** Takes a mount of ours away if the kernel says that its daemon is gone. */

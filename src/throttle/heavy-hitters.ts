@@ -47,8 +47,8 @@ export class HeavyHitters {
    */
   constructor(
     places: number,
-    weights = new Float64Array(places),
-    inherited = new Float64Array(places),
+    weights: Float64Array = new Float64Array(places),
+    inherited: Float64Array = new Float64Array(places),
   ) {
     this.weights = weights;
     this.inherited = inherited;

@@ -98,6 +98,16 @@ export class Throttle {
     this.#parts.dispatcher.complete(request, now);
   }
 
+  /** Time for which a request that was admitted had waited, ns. Known until its number is used again. */
+  waitOf(request: number): number {
+    return this.#parts.table.waitOf[request]!;
+  }
+
+  /** When it was admitted, ns. Known for as long. */
+  admittedAt(request: number): number {
+    return this.#parts.table.sinceOf[request]!;
+  }
+
   isWaiting(request: number): boolean {
     return this.#parts.table.state[request] === WAITING;
   }

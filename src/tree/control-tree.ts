@@ -3,6 +3,7 @@ import { unescapeName } from '../control/names.js';
 import { parseFile } from '../control/text.js';
 import { ERRNO } from '../util/errno.js';
 import { refuse, SluiceError } from '../util/errors.js';
+import { CALLERS_FILE, formatCallers } from './caller-report.js';
 import { CONTROL_FILES, type ControlFileRow, decodeChange } from './control-files.js';
 import { formatImages, formatPartitions } from './reports.js';
 import type { DirectoryNode, Tree } from './tree.js';
@@ -79,6 +80,7 @@ export class ControlTree {
     const show = (name: string, read: () => string) =>
       tree.addControl(root, name, { mode: READ_ONLY, read, write: null });
     show('daemon', () => about);
+    show(CALLERS_FILE, () => formatCallers(control.callers()));
     this.#addImages(root, orders);
     tree.addControl(root, 'partitions', {
       mode: READ_WRITE,

@@ -156,7 +156,7 @@ for (const words of ['--help', '-h', 'help']) {
       'sluice mount [NAME=]IMAGE... MOUNTPOINT ',
       'sluice umount MOUNTPOINT ',
       'sluice info IMAGE [--json] ',
-      'sluice stat MOUNTPOINT [GROUP] [--watch] [--json] ',
+      'sluice stat MOUNTPOINT [GROUP] [--callers] [--watch] [--json] ',
     ]) {
       t.true(stdout.includes(synopsis), synopsis);
     }

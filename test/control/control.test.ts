@@ -28,6 +28,7 @@ function setUp() {
   const control = new Control(throttle, members, () => 0, {
     images: () => [image],
     partitions: () => [],
+    callers: () => [],
   });
   control.makeGroup('gold');
   return { throttle, control, image };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { COMMANDS } from '../../src/cli/commands.js';
+import { CALLER_WORDS } from '../../src/tree/caller-report.js';
 import { FIGURE_WORDS } from '../../src/tree/reports.js';
 import { TIME_WORDS } from '../../src/tree/time-report.js';
 import * as exitCodes from '../../src/util/errors.js';
@@ -38,6 +39,10 @@ test('the manual has every exit code', (t) => {
 
 test('the manual has every key of io.times', (t) => {
   for (const key of TIME_WORDS) t.true(manual.includes(`\`${key}\``), key);
+});
+
+test('the manual has every key of io.callers', (t) => {
+  for (const key of CALLER_WORDS) t.true(manual.includes(`\`${key}\``), key);
 });
 
 test('the manual has every key of io.stat', (t) => {

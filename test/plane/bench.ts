@@ -13,6 +13,7 @@ import { LockTable, RangeLocks } from '../../src/plane/range-locks.js';
 import { FREE, NONE } from '../../src/plane/requests.js';
 import type { Processes } from '../../src/plane/rules.js';
 import { TableNews } from '../../src/plane/table-news.js';
+import { Callers } from '../../src/throttle/callers.js';
 import { Throttle } from '../../src/throttle/throttle.js';
 import { Tree } from '../../src/tree/tree.js';
 import {
@@ -73,6 +74,7 @@ export class Bench {
   initialised = 0;
   readonly memory = memory;
   readonly throttle = new Throttle(REQUESTS);
+  readonly callers = new Callers();
   readonly table: DiskTable;
   /** As they were made. */
   readonly disks: Disk[];
@@ -164,6 +166,7 @@ export class Bench {
       memory,
       disks: disks.disks,
       throttle: this.throttle,
+      callers: this.callers,
       engine: this.host,
       isBeingKilled: () => this.isBeingKilled,
       members,

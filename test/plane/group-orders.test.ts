@@ -20,6 +20,7 @@ function rig() {
   const control = new Control(throttle, members, () => 0, {
     images: () => [],
     partitions: () => [],
+    callers: () => [],
   });
   const tree = new Tree();
   const orders = { isOpen: false, take: () => 0 };

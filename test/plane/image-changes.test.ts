@@ -46,7 +46,7 @@ function rig() {
       list: () => [],
     },
     () => 0,
-    { images: () => [], partitions: () => [] },
+    { images: () => [], partitions: () => [], callers: () => [] },
   );
   throttle.createGroup('gold');
   const outcomes: ImageOutcome[] = [];

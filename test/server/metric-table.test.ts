@@ -3,6 +3,7 @@ import test from 'ava';
 import { openMetricsContentType, prometheusContentType } from 'prom-client';
 import { FigureReader } from '../../src/control/figures.js';
 import { newSettings } from '../../src/control/settings.js';
+import type { Caller } from '../../src/server/caller-names.js';
 import { MetricTable, type Observation } from '../../src/server/metric-table.js';
 import { Counters } from '../../src/throttle/stats.js';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
@@ -34,11 +35,54 @@ function observe(): Observation {
       { name: 'my disk', path: '/srv/a "b"\\c', format: 'raw', readOnly: true, passthrough: false },
     ],
     groups: [...reader.observations()],
+    callers: () => [],
   };
 }
 
 const without = (text: string, what: RegExp): string[] =>
   text.split('\n').filter((line) => !line.startsWith('#') && !what.test(line) && line !== '');
+
+const CALLER: Caller = {
+  ...{
+    pid: 4242,
+    uid: 1000,
+    recent: 0.5,
+    threads: 2,
+    command: 'fio job.fio --x',
+    cgroup: '/a "b"',
+  },
+  ...{ rios: 3, wios: 2, dios: 0, rbytes: 12288, wbytes: 1024, dbytes: 0 },
+  ...{ waitNs: 5e8, serviceNs: 25e7, longestNs: 1, followedNs: 1 },
+};
+
+test('metrics of callers are there if they are asked for', async (t) => {
+  let looks = 0;
+  const callers = (): Caller[] => {
+    looks++;
+    return [CALLER, { ...CALLER, pid: 0, uid: 0, command: '[page cache]', cgroup: '' }];
+  };
+  const now = { ...observe(), callers };
+  const plain = await new MetricTable(prometheusContentType).text(now);
+  t.deepEqual([plain.includes('sluice_caller'), looks], [false, 0]);
+  const text = await new MetricTable(prometheusContentType, true).text(now);
+  t.is(looks, 1);
+  const of = 'pid="4242",uid="1000",command="fio",cgroup="/a \\"b\\""';
+  const lines = text.split('\n').filter((line) => line.startsWith('sluice_caller'));
+  t.deepEqual(
+    lines.filter((line) => line.includes('4242')),
+    [
+      `sluice_caller_requests_total{${of},op="read"} 3`,
+      `sluice_caller_requests_total{${of},op="write"} 2`,
+      `sluice_caller_requests_total{${of},op="discard"} 0`,
+      `sluice_caller_bytes_total{${of},op="read"} 12288`,
+      `sluice_caller_bytes_total{${of},op="write"} 1024`,
+      `sluice_caller_bytes_total{${of},op="discard"} 0`,
+      `sluice_caller_wait_seconds_total{${of}} 0.5`,
+      `sluice_caller_service_seconds_total{${of}} 0.25`,
+    ],
+  );
+  t.is(lines.filter((line) => line.includes('command="[page cache]"')).length, 8);
+});
 
 test('metrics of groups, members and images', async (t) => {
   const text = await new MetricTable(prometheusContentType).text(observe());

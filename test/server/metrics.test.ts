@@ -4,7 +4,14 @@ import test from 'ava';
 import { isForeign, MetricsServer } from '../../src/server/metrics.js';
 import { OWN_ADDRESS, OWN_PORTS } from '../helpers/own-address.js';
 
-const NOTHING = { version: '1', transport: 'uring', startTime: 0, images: [], groups: [] };
+const NOTHING = {
+  version: '1',
+  transport: 'uring',
+  startTime: 0,
+  images: [],
+  groups: [],
+  callers: () => [],
+};
 
 interface Reply {
   status: number;
@@ -36,6 +43,9 @@ test('metrics are had in both formats, and nothing else is', async (t) => {
   t.is(plain.status, 200);
   t.is(plain.type, 'text/plain; version=0.0.4; charset=utf-8');
   t.true(plain.text.includes('# TYPE sluice_group_requests_total counter'));
+  t.false(plain.text.includes('sluice_caller'));
+  const all = await ask(port, '/metrics?callers=1');
+  t.true(all.text.includes('# TYPE sluice_caller_requests_total counter'));
   const open = await ask(port, '/metrics?x=1', {
     Accept: 'application/openmetrics-text;q=0.9,*/*',
   });

@@ -28,6 +28,7 @@ function setUp() {
   const control = new Control(throttle, members, () => 0, {
     images: () => [],
     partitions: () => [],
+    callers: () => [],
   });
   throttle.createMember('web');
   const tree = new Tree();
@@ -92,11 +93,11 @@ test('a new group has its files, which say that nothing is set', (t) => {
   for (const [name, text] of GROUP_FILES) t.is(read(`.groups/gold/${name}`), text);
 });
 
-test('only the root group has io.depth, io.cost, daemon, images, partitions and refused', (t) => {
+test('only the root group has io.depth, io.cost, daemon, io.callers, images, partitions and refused', (t) => {
   const { directory, read } = setUp();
   const names = [...directory('.groups').children.keys()];
   const common = GROUP_FILES.map(([name]) => name);
-  const own = ['io.depth', 'io.cost', 'daemon', 'images', 'partitions', 'refused'];
+  const own = ['io.depth', 'io.cost', 'daemon', 'io.callers', 'images', 'partitions', 'refused'];
   t.deepEqual(names, [...common, ...own]);
   t.is(read('.groups/io.cost'), 'linear\n');
   t.regex(read('.groups/io.depth'), /^auto [0-9]+\n$/);

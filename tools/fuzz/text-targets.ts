@@ -60,6 +60,7 @@ function makeTree(): Tree {
   const control = new Control(throttle, members, () => 1e9, {
     images: () => [],
     partitions: () => [],
+    callers: () => [],
   });
   control.makeGroup('a');
   const reread = (_request: number, _name: string | null, result: number): number => result;

@@ -1,7 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { namedGroup } from '../../control/group-name.js';
 import { groupJson } from '../../control/json.js';
-import { type MountSnapshot, readSnapshot, SnapshotFollower } from '../../server/status.js';
+import { CallerNames } from '../../server/caller-names.js';
+import { identifyDaemon } from '../../server/processes.js';
+import {
+  type MountSnapshot,
+  readCallers,
+  readSnapshot,
+  SnapshotFollower,
+} from '../../server/status.js';
+import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
+import { callerJson, formatCallerTable } from '../caller-report.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { SECOND_MS } from '../moment.js';
@@ -12,15 +21,17 @@ import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {
   usage:
-    'sluice stat MOUNTPOINT [GROUP] [--watch] [--json]\n\nShow what goes through a mount, and how long it takes.',
+    'sluice stat MOUNTPOINT [GROUP] [--callers] [--watch] [--json]\n\nShow what goes through a mount, and how long it takes.',
   operands: { mountpoint: 'where sluice is mounted', group: 'one group only; / is the root group' },
   options: {
+    callers: { type: 'boolean', describe: 'show the processes that make the requests' },
     watch: { type: 'boolean', describe: 'print what completed in each second, until Ctrl-C' },
     json: { type: 'boolean', describe: 'print JSON; with --watch an object in each line' },
   },
   examples: [
     ['sluice stat /mnt/s', 'all groups'],
     ['sluice stat /mnt/s slow --watch', 'one group, second by second'],
+    ['sluice stat /mnt/s --callers', 'the processes that use the mount most'],
     ['sluice stat /mnt/s slow --json', 'one group, for programs'],
   ],
 };
@@ -47,16 +58,46 @@ function toJson(mountpoint: string, { daemon, images, groups }: Alive): object {
 /** The time of the day, as people have it. */
 const clockTime = (): string => new Date().toTimeString().slice(0, 8);
 
+async function everySecond(step: () => Promise<void>): Promise<never> {
+  for (let next = performance.now(); ; next += SECOND_MS) {
+    await step();
+    await delay(Math.max(0, next + SECOND_MS - performance.now()));
+  }
+}
+
+/** Prints the processes that use a mount, once or second by second. */
+async function showCallers(mountpoint: string, isJson: boolean, isWatch: boolean): Promise<void> {
+  const names = new CallerNames();
+  const step = async (): Promise<void> => {
+    const status = await readCallers(mountpoint);
+    if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
+    const { pid, fields } = status.daemon;
+    if (fields.transport === 'fuse-native') {
+      const why = 'its transport is fuse-native, which does not tell who calls';
+      throw new SluiceError(`${mountpoint}: ${why}`, 'EOPNOTSUPP', EXIT_FAILED);
+    }
+    // A daemon that is not to be seen lives in another pid namespace, and counts other numbers.
+    const callers = names.name(status.callers, identifyDaemon(pid) !== null);
+    const time = new Date().toISOString();
+    if (!isJson) print(`${isWatch ? `${clockTime()}\n` : ''}${formatCallerTable(callers)}`);
+    else
+      print(
+        `${JSON.stringify({ time, mountpoint, callers: callers.map(callerJson) }, null, isWatch ? 0 : 2)}\n`,
+      );
+    if (isWatch && !isJson) print('\n');
+  };
+  await (isWatch ? everySecond(step) : step());
+}
+
 async function watch(mountpoint: string, asked: string | null, isJson: boolean): Promise<never> {
   const group = asked === null ? null : namedGroup(asked);
   const follower = new SnapshotFollower(mountpoint, group);
   try {
-    for (let next = performance.now(); ; next += SECOND_MS) {
+    return await everySecond(async () => {
       const status = checked(mountpoint, asked, await follower.next());
       if (isJson) print(`${JSON.stringify(toJson(mountpoint, status))}\n`);
       else print(`${clockTime()}\n${formatNow(status.groups)}\n`);
-      await delay(Math.max(0, next + SECOND_MS - performance.now()));
-    }
+    });
   } finally {
     follower.end();
   }
@@ -66,6 +107,11 @@ export async function handler(args: Arguments): Promise<void> {
   const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
   const asked = args.group === undefined ? null : String(args.group);
   const isJson = args.json === true;
+  if (args.callers === true) {
+    if (asked === null) return showCallers(mountpoint, isJson, args.watch === true);
+    const what = 'callers are those of the whole mount; leave GROUP out';
+    throw new SluiceError(`--callers ${asked}: ${what}`, 'EINVAL', EXIT_USAGE);
+  }
   if (args.watch === true) return watch(mountpoint, asked, isJson);
   const group = asked === null ? null : namedGroup(asked);
   const status = checked(mountpoint, asked, await readSnapshot(mountpoint, group));

@@ -1,0 +1,45 @@
+import { NS_PER_US } from '../control/values.js';
+import type { Caller } from '../server/caller-names.js';
+import { formatCount, formatSize, formatTime } from '../util/units.js';
+import { type Column, formatTable } from './table.js';
+
+/** A command line may be long: it is the last column, and cut. */
+const COMMAND_MAX = 80;
+
+export const requestsOf = ({ rios, wios, dios }: Caller): number => rios + wios + dios;
+
+const mean = (caller: Caller, ns: number): string =>
+  requestsOf(caller) === 0 ? '-' : formatTime(ns / NS_PER_US / requestsOf(caller));
+
+function cut(text: string): string {
+  return text.length > COMMAND_MAX ? `${text.slice(0, COMMAND_MAX - 3)}...` : text;
+}
+
+const COLUMNS: readonly Column<Caller>[] = [
+  { title: 'PID', cell: ({ pid }) => (pid === 0 ? '-' : pid) },
+  { title: 'UID', cell: ({ uid, pid }) => (pid === 0 ? '-' : uid) },
+  { title: 'LATELY', cell: ({ recent }) => `${(100 * recent).toFixed(1)} %` },
+  { title: 'READ', cell: ({ rbytes }) => formatSize(rbytes) },
+  { title: 'WRITTEN', cell: ({ wbytes }) => formatSize(wbytes) },
+  { title: 'REQUESTS', cell: (caller) => formatCount(requestsOf(caller)) },
+  { title: 'WAIT', cell: (caller) => mean(caller, caller.waitNs) },
+  { title: 'SERVICE', cell: (caller) => mean(caller, caller.serviceNs) },
+  { title: 'LONGEST', cell: ({ longestNs }) => formatTime(longestNs / NS_PER_US) },
+  { title: 'FOR', cell: ({ followedNs }) => formatTime(followedNs / NS_PER_US) },
+  { title: 'COMMAND', cell: ({ command }) => cut(command), isText: true },
+];
+
+/** The table of `sluice stat --callers`. */
+export function formatCallerTable(callers: readonly Caller[]): string {
+  if (callers.length === 0) return 'No process has made a request.\n';
+  return formatTable(COLUMNS, callers);
+}
+
+const us = (ns: number): number => Math.round(ns / NS_PER_US);
+
+/** A caller as JSON shows it; the manual describes it. */
+export function callerJson(caller: Caller): object {
+  const { waitNs, serviceNs, longestNs, followedNs, ...same } = caller;
+  const times = { waitUsec: us(waitNs), serviceUsec: us(serviceNs) };
+  return { ...same, ...times, longestUsec: us(longestNs), followedUsec: us(followedNs) };
+}

@@ -1,0 +1,37 @@
+import test from 'ava';
+import { callerJson, formatCallerTable } from '../../src/cli/caller-report.js';
+import type { Caller } from '../../src/server/caller-names.js';
+
+const CALLER: Caller = {
+  ...{ pid: 4242, uid: 1000, recent: 0.756, threads: 2, command: 'fio job.fio', cgroup: '/build' },
+  ...{ rios: 1500, wios: 500, dios: 0, rbytes: 1_572_864, wbytes: 0, dbytes: 0 },
+  ...{ waitNs: 4e9, serviceNs: 2e9, longestNs: 12_340_000, followedNs: 30e9 },
+};
+
+test('the table of callers', (t) => {
+  const cache = { ...CALLER, pid: 0, command: '[page cache]', rios: 0, wios: 0, rbytes: 0 };
+  t.is(
+    formatCallerTable([CALLER, cache]),
+    [
+      ' PID   UID  LATELY     READ  WRITTEN  REQUESTS  WAIT  SERVICE  LONGEST   FOR  COMMAND',
+      '4242  1000  75.6 %  1.5 MiB      0 B        2k  2 ms     1 ms  12.3 ms  30 s  fio job.fio',
+      '   -     -  75.6 %      0 B      0 B         0     -        -  12.3 ms  30 s  [page cache]',
+      '',
+    ].join('\n'),
+  );
+  t.is(formatCallerTable([]), 'No process has made a request.\n');
+});
+
+test('a long command line is cut', (t) => {
+  const text = formatCallerTable([{ ...CALLER, command: 'x'.repeat(200) }]);
+  t.true(text.endsWith(`  ${'x'.repeat(77)}...\n`));
+});
+
+test('a caller as JSON', (t) => {
+  t.deepEqual(JSON.parse(JSON.stringify(callerJson(CALLER))), {
+    ...{ pid: 4242, uid: 1000, recent: 0.756, threads: 2, command: 'fio job.fio' },
+    ...{ cgroup: '/build', rios: 1500, wios: 500, dios: 0 },
+    ...{ rbytes: 1_572_864, wbytes: 0, dbytes: 0 },
+    ...{ waitUsec: 4e6, serviceUsec: 2e6, longestUsec: 12_340, followedUsec: 30e6 },
+  });
+});
