@@ -12,7 +12,7 @@ help:
 	@echo 'make build     compile to build/, and make the program, dist/'
 	@echo 'make test      setup, build, check, all tests'
 	@echo 'make check     format, lint, unused code'
-	@echo 'make demo      two images, two limits, one table'
+	@echo 'make demo      two groups fight, a third is held: bars, a table, a picture (a minute)'
 	@echo 'make bench     measure against other servers'
 	@echo 'make bench-fair  shares by weight, beside published figures (about 25 minutes)'
 	@echo 'make bench-shares  a part of that, second by second (less than 5 minutes)'

@@ -1,25 +1,36 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runTool } from './lib/cleanup.js';
-import { type FioResult, startFio } from './lib/fio.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { eraseLines } from 'ansi-escapes';
+import { parseStats } from '../src/tree/reports.js';
+import {
+  barLines,
+  demoChart,
+  plainLine,
+  resultTable,
+  type Sample,
+  terminalText,
+} from './demo/report.js';
+import { ACTS, byHand, END, OPTIONS, PLAYERS } from './demo/script.js';
+import { atEnd, runTool } from './lib/cleanup.js';
+import { type RunningFio, startFio } from './lib/fio.js';
 import { makeImage, temporaryFolder } from './lib/image.js';
-import { isInstalled } from './lib/process.js';
-import { checkSluiceBuilt, mountSluice } from './lib/sluice.js';
-import { formatPercent, markdownTable } from './lib/table.js';
+import { isInstalled, run } from './lib/process.js';
+import { SLUICE } from './lib/program.js';
+import { checkSluiceBuilt, mountSluice, type SluiceMount } from './lib/sluice.js';
 
 /**
- * `make demo`: mounts two images, each in a group with a limit, runs fio on both at once, and prints
- * a table of asked and measured rates. It cleans up however it ends.
+ * `make demo`: two groups fight for a disk by weight, a weight changes while they do, and a third image is held
+ * at 10 requests a second with 512 waiting. Shows what each gets, second by second; then a table and a picture.
+ * It cleans up however it ends.
  */
 
-/** Quick to write, and large enough that fio does not read an image twice under its limit. */
+/** Quick to write, and large enough that a run does not read it many times. */
 const IMAGE_MIB = 128;
-const SECONDS = 5;
-
-const GROUPS = [
-  { name: 'gold', iops: 4000 },
-  { name: 'silver', iops: 1000 },
-] as const;
+const SECOND_MS = 1000;
+const PICTURE = fileURLToPath(new URL('../../build/demo.svg', import.meta.url));
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -32,65 +43,130 @@ async function checkTools(): Promise<void> {
 
 async function makeImages(folder: string): Promise<Record<string, string>> {
   const images: Record<string, string> = {};
-  for (const { name } of GROUPS) {
-    const path = join(folder, `${name}.img`);
-    await makeImage(path, IMAGE_MIB);
-    images[name] = path;
+  for (const { name } of PLAYERS) {
+    images[name] = join(folder, `${name}.img`);
+    await makeImage(images[name], IMAGE_MIB);
   }
   return images;
 }
 
-async function measure(file: string, folder: string): Promise<FioResult> {
-  const fio = await startFio(
-    {
-      file,
-      size: IMAGE_MIB * 1024 * 1024,
-      rw: 'randread',
-      blockSize: 4096,
-      depth: 32,
-      jobs: 1,
-      seconds: SECONDS,
-      // With a ramp, fio does not count the requests in flight at its end, but counts their time.
-      rampSeconds: 0,
-    },
-    folder,
-  );
-  return fio.done;
+const loads: RunningFio[] = [];
+
+async function startLoad(name: string, mount: SluiceMount, folder: string): Promise<void> {
+  const { depth, jobs } = PLAYERS.find((one) => one.name === name)!;
+  const size = IMAGE_MIB * 1024 * 1024;
+  const job = {
+    file: mount.file(name),
+    size,
+    rw: 'randread',
+    blockSize: 4096,
+    depth,
+    jobs,
+  } as const;
+  const fio = await startFio({ ...job, seconds: 600, rampSeconds: 0 }, folder);
+  // Before the unmount, which releases what waits.
+  const forget = atEnd(async () => {
+    forget();
+    await fio.stop();
+  });
+  loads.push(fio);
 }
 
-function table(results: readonly FioResult[]): string {
-  const rows = GROUPS.map(({ name, iops }, index) => {
-    const got = results[index].iops;
-    const difference = formatPercent((got / iops - 1) * 100);
-    return [name, String(iops), got.toFixed(1), difference];
-  });
-  return markdownTable(['image', 'IOPS asked', 'IOPS got', 'difference'], rows);
+interface Counters {
+  readonly at: number;
+  readonly requests: readonly number[];
+  readonly queued: readonly number[];
+}
+
+async function readCounters({ mountpoint }: SluiceMount): Promise<Counters> {
+  const texts = await Promise.all(
+    PLAYERS.map(({ name }) => readFile(join(mountpoint, '.groups', name, 'io.stat'), 'utf8')),
+  );
+  const totals = texts.map((text) => parseStats(text).total);
+  return {
+    at: performance.now(),
+    requests: totals.map(({ rios }) => rios),
+    queued: totals.map(({ queued }) => queued),
+  };
+}
+
+/** Plays all acts. @returns a sample for each second */
+async function play(mount: SluiceMount, folder: string): Promise<Sample[]> {
+  const isTerminal = process.stdout.isTTY === true;
+  const samples: Sample[] = [];
+  let last = await readCounters(mount);
+  const begin = last.at;
+  for (const [act, { says, seconds, set, starts }] of ACTS.entries()) {
+    say(`\n${says}`);
+    if (set !== null) {
+      say(`$ sluice set ${mount.mountpoint} ${set.join(' ')}`);
+      await run(process.execPath, [SLUICE, 'set', mount.mountpoint, ...set]);
+    }
+    for (const name of starts) {
+      say(`$ fio on ${mount.file(name)}: random 4 KiB reads`);
+      await startLoad(name, mount, folder);
+    }
+    let drawn = 0;
+    for (let second = 0; second < seconds; second += 1) {
+      await delay(Math.max(0, last.at + SECOND_MS - performance.now()));
+      for (const load of loads) if (!load.isAlive()) await load.done;
+      const now = await readCounters(mount);
+      const sample: Sample = {
+        at: (now.at - begin) / SECOND_MS,
+        seconds: (now.at - last.at) / SECOND_MS,
+        act,
+        requests: now.requests.map((count, player) => count - last.requests[player]),
+        queued: now.queued,
+      };
+      last = now;
+      samples.push(sample);
+      if (!isTerminal) say(plainLine(sample, ACTS[act]));
+      else {
+        const lines = barLines(sample, ACTS[act]);
+        if (drawn > 0) process.stdout.write(eraseLines(drawn + 1));
+        say(terminalText(lines));
+        drawn = lines.length;
+      }
+    }
+  }
+  return samples;
+}
+
+/** Writes the picture. @returns its path: in build/, or elsewhere for a user who may not write there */
+async function keep(svg: string): Promise<string> {
+  try {
+    await writeFile(PICTURE, svg);
+    return PICTURE;
+  } catch {
+    const path = join(await mkdtemp(join(tmpdir(), 'sluice-demo-')), 'demo.svg');
+    await writeFile(path, svg);
+    return path;
+  }
 }
 
 async function main(): Promise<number> {
   await checkTools();
   const folder = await temporaryFolder(tmpdir());
-  say(`Two images of ${IMAGE_MIB} MiB in ${folder}`);
+  say(`Three images of ${IMAGE_MIB} MiB in ${folder}`);
   const images = await makeImages(folder);
-  const options = GROUPS.flatMap(({ name, iops }) => [
-    '--group',
-    `${name}:iops=${iops}`,
-    '--assign',
-    `${name}=${name}`,
-  ]);
-  const log = ['--log', join(folder, 'sluice.log')];
   const mountpoint = join(folder, 'mnt');
-  say(`$ sluice mount gold.img silver.img ${mountpoint} \\\n    ${options.join(' ')}`);
+  const files = PLAYERS.map(({ name }) => `${name}.img`).join(' ');
+  say(`$ sluice mount ${files} ${mountpoint} \\\n    ${OPTIONS.join(' ')}`);
+  const log = ['--log', join(folder, 'sluice.log')];
   const mount = await mountSluice(mountpoint, images, IMAGE_MIB * 1024 * 1024, [
-    ...options,
+    ...OPTIONS,
     ...log,
   ]);
-  say(`fio on both at once: random 4 KiB reads, 32 at a time, ${SECONDS} s\n`);
-  const running = GROUPS.map(({ name }) => measure(mount.file(name), folder));
-  const results = await Promise.all(running);
-  say(table(results));
-  say(`\n$ sluice umount ${mountpoint}`);
+  const samples = await play(mount, folder);
+  const end = END.map((word) => (word === 'MOUNTPOINT' ? mountpoint : word));
+  say(`\n$ sluice ${end.join(' ')}`);
+  await run(process.execPath, [SLUICE, ...end]);
+  await Promise.all(loads.map((load) => load.stop()));
+  say(`$ sluice umount ${mountpoint}`);
   await mount.stop();
+  say(`\n${resultTable(samples)}\n`);
+  say(`Shares over time: ${await keep(demoChart(samples))}\n`);
+  say(`The same by hand:\n\n${byHand(IMAGE_MIB)}`);
   return 0;
 }
 
