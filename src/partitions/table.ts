@@ -48,12 +48,14 @@ export interface PartitionTable {
   problems: string[];
 }
 
-/** Collects problems: a table with a thousand of them tells of the first ones. */
+/** Collects problems: a table with a thousand of them tells of the first ones, and of each once. */
 export class Problems {
   readonly #told: string[] = [];
   #more = 0;
 
   add(text: string): void {
+    // A GPT is looked for with sectors of each size.
+    if (this.#told.includes(text)) return;
     if (this.#told.length < 8) this.#told.push(text);
     else this.#more++;
   }

@@ -139,6 +139,15 @@ sfdiskTest('nothing is shown of a table without a sound copy', (t) => {
   ]);
 });
 
+sfdiskTest('of a GPT that is not there each copy is told of once', (t) => {
+  const content = disk(t);
+  content.fill(0, SECTOR);
+  t.deepEqual(read(content).problems, [
+    'the first GPT: there is no header',
+    'the backup GPT: there is no header',
+  ]);
+});
+
 sfdiskTest('where a disk has grown, the header knows the place of its backup', (t) => {
   const content = Buffer.concat([disk(t), Buffer.alloc(MIB)]);
   t.like(read(content), { isBackup: false, problems: [] });
