@@ -1,7 +1,7 @@
 import { constants, existsSync, statSync } from 'node:fs';
 import { O_CLOEXEC } from '../sys/constants.js';
 import { namesIn, readText } from '../sys/files.js';
-import { open } from '../sys/libc.js';
+import { close, open } from '../sys/libc.js';
 import { decodeOctal, type MountEntry, parseMountTable } from '../sys/mount-table.js';
 import { allPids } from '../sys/processes.js';
 import { ERRNO, errnoName } from '../util/errno.js';
@@ -9,6 +9,7 @@ import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { deviceName } from './block-device.js';
 import { fileError } from './file-errors.js';
 import { describeHolder } from './file-holders.js';
+import { isHeldForWriting } from './file-locks.js';
 import type { OpenFile } from './open-file.js';
 
 // A mounted file system, swap space, device mapper and md hold their devices alone. They ignore the
@@ -16,7 +17,8 @@ import type { OpenFile } from './open-file.js';
 
 /**
  * Holds a file for writing against the kernel's own users of it, as mkfs does: a block device with
- * O_EXCL; a regular file must not be written by a loop device or as swap space.
+ * O_EXCL; a regular file must not be written by a loop device or as swap space, nor the file of a loop device
+ * by anybody else.
  *
  * @returns A descriptor that holds the device as long as it is open; -1 for a regular file.
  * @throws SluiceError EBUSY, exit code 3
@@ -29,6 +31,11 @@ export function claimForWriting(file: OpenFile): number {
   }
   const flags = constants.O_RDWR | constants.O_EXCL | O_CLOEXEC;
   const descriptor = open(file.link, flags, 0);
+  const use = descriptor >= 0 ? useOfLoopFile(deviceName(statSync(file.link).rdev)) : null;
+  if (use !== null) {
+    close(descriptor);
+    throw inUse(file, use);
+  }
   if (descriptor >= 0) return descriptor;
   if (descriptor === -ERRNO.EBUSY) throw inUse(file, describeUse(file) ?? someHolder(file));
   throw fileError(file.path, 'write', errnoName(descriptor));
@@ -120,6 +127,23 @@ function isDevice(path: string, device: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Who writes the file of a loop device, or of the one that a partition lies on, by a lock: the kernel does not ask for
+ * those when it attaches a file. Null if nobody is seen.
+ */
+function useOfLoopFile(device: string): string | null {
+  const [own, whole] = ['', '/..'].map((up) => {
+    return read(`/sys/dev/block/${device}${up}/loop/backing_file`);
+  });
+  const path = own ?? whole;
+  if (path == null) return null;
+  const descriptor = open(path, constants.O_RDONLY | constants.O_NONBLOCK | O_CLOEXEC, 0);
+  if (descriptor < 0) return null;
+  const isWritten = isHeldForWriting(descriptor);
+  close(descriptor);
+  return isWritten ? `a loop device, whose file ${path} is in use for writing` : null;
 }
 
 /** The loop device that writes a file, and where that is mounted. */

@@ -73,6 +73,11 @@ export function lockAlso(descriptor: number, path: string, forWriting: boolean):
   takeLocks(descriptor, path, forWriting);
 }
 
+/** Does somebody else hold a file for writing, as those who lock images do? */
+export function isHeldForWriting(descriptor: number): boolean {
+  return FORBIDDEN.some((bit) => isLocked(descriptor, USED + bit, 1));
+}
+
 /** `hindered`: another program has an exclusive lock. `impossible`: this file system has no locks. */
 function takeLocks(
   descriptor: number,
@@ -112,7 +117,7 @@ const LOCKED = 'locked by WHO; end that, or wait for it';
 /** Which lock of others contradicts; null if none does. */
 function conflict(descriptor: number, forWriting: boolean): string | null {
   if (isLocked(descriptor, 0, TO_END, 'exclusive')) return LOCKED;
-  if (FORBIDDEN.some((bit) => isLocked(descriptor, USED + bit, 1))) {
+  if (isHeldForWriting(descriptor)) {
     return 'in use for writing by WHO';
   }
   const refused = permissions(forWriting).some((bit) => isLocked(descriptor, UNSHARED + bit, 1));

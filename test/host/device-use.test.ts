@@ -31,16 +31,32 @@ requires('root', 'loop')('a loop device and its file exclude each other for writ
   const path = join(tempFolder(t), 'disk');
   writeFileSync(path, Buffer.alloc(1 << 20));
   const device = await loopDevice(t, path);
-  const [file, first, second] = [path, device, device].map((name) => {
+  const [file, reader, first, second] = [path, path, device, device].map((name) => {
     const opened = new LocalFile(name);
     t.teardown(() => opened.close());
     return opened;
-  }) as [LocalFile, LocalFile, LocalFile];
+  }) as [LocalFile, LocalFile, LocalFile, LocalFile];
   const inUse = t.throws(() => file.lock(true), { instanceOf: SluiceError });
   t.is(inUse?.errno, 'EBUSY');
   t.regex(inUse?.message ?? '', /in use by \/dev\/loop\d+: losetup -d .* frees it/);
-  t.notThrows(() => file.lock(false));
+  file.close();
+  t.notThrows(() => reader.lock(false));
   first.lock(true);
   t.throws(() => second.lock(true), { message: /in use .*by .*pid/ });
   first.close();
+});
+
+requires('root', 'loop')('a loop device over a file that is written is not written', async (t) => {
+  const path = join(tempFolder(t), 'disk');
+  writeFileSync(path, Buffer.alloc(1 << 20));
+  const file = new LocalFile(path);
+  file.lock(true);
+  // The kernel asks for no lock.
+  const device = new LocalFile(await loopDevice(t, path));
+  t.teardown(() => device.close());
+  const says = `${device.path}: a loop device, whose file ${path} is in use for writing; `;
+  const error = t.throws(() => device.lock(true), { instanceOf: SluiceError });
+  t.true(error.message.startsWith(says), error.message);
+  file.close();
+  t.notThrows(() => device.lock(true));
 });
