@@ -9,6 +9,8 @@ import { type MountStatus, readStatus } from './status.js';
 
 /** Requests are counted over this time. */
 const COUNTED_MS = 500;
+/** Mounts that are asked at the same time: with hundreds of processes at once a mount would seem to be hung. */
+const TOGETHER = 8;
 /** USER_HZ: ticks a second of times in /proc, on every architecture that Node.js runs on. */
 const TICKS_PER_S = 100;
 
@@ -35,16 +37,33 @@ export async function listMounts(): Promise<ListedMount[]> {
     table.filter(({ type }) => type === FUSE_TYPE).map(({ mountpoint }) => mountpoint),
   );
   const ours = [...points].filter((point) => topMount(table, point)?.type === FUSE_TYPE).sort();
-  const listed = await Promise.all(ours.map(look));
+  const before = await inTurns(TOGETHER, ours, count);
+  await sleep(COUNTED_MS);
+  const listed = await inTurns(TOGETHER, before, look);
   return listed.filter((one) => one !== null);
 }
 
-async function look(mountpoint: string): Promise<ListedMount | null> {
-  const before = await count(mountpoint);
-  const { status } = before;
+/** Does a job for each item, for so many at a time. The results have the order of the items. */
+export async function inTurns<Item, Result>(
+  most: number,
+  items: readonly Item[],
+  job: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  const left = [...items.entries()].reverse();
+  const work = async (): Promise<void> => {
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      results[next[0]] = await job(next[1]);
+    }
+  };
+  await Promise.all(Array.from({ length: most }, work));
+  return results;
+}
+
+async function look(before: Counted): Promise<ListedMount | null> {
+  const { mountpoint, status } = before;
   if (status.kind === 'dead' || status.kind === 'hung') return silent(mountpoint, status.kind);
   if (status.kind !== 'alive') return null;
-  await sleep(COUNTED_MS);
   const after = await count(mountpoint);
   const { pid, fields } = status.daemon;
   const isCounted = before.requests !== null && after.requests !== null;
@@ -60,6 +79,7 @@ async function look(mountpoint: string): Promise<ListedMount | null> {
 }
 
 interface Counted {
+  mountpoint: string;
   status: MountStatus;
   requests: number | null;
   ms: number;
@@ -69,9 +89,9 @@ async function count(mountpoint: string): Promise<Counted> {
   const status = await readStatus(mountpoint, ['io.stat'], '');
   const ms = performance.now();
   const text = status.kind === 'alive' ? status.groups[0]?.files['io.stat'] : undefined;
-  if (text === undefined) return { status, requests: null, ms };
+  if (text === undefined) return { mountpoint, status, requests: null, ms };
   const { rios, wios, dios } = parseStats(text).total;
-  return { status, requests: rios + wios + dios, ms };
+  return { mountpoint, status, requests: rios + wios + dios, ms };
 }
 
 function silent(mountpoint: string, state: 'dead' | 'hung'): ListedMount {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { listMounts } from '../../src/server/list-mounts.js';
+import test from 'ava';
+import { inTurns, listMounts } from '../../src/server/list-mounts.js';
 import { Control } from '../helpers/control.js';
 import { eventually, isAlive } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
@@ -7,6 +8,24 @@ import { startMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
 const listTest = requires('fuse', 'root', 'io_uring');
+
+test('many mounts are asked in turns', async (t) => {
+  const items = Array.from({ length: 30 }, (_, index) => index);
+  let running = 0;
+  let most = 0;
+  const twice = async (item: number): Promise<number> => {
+    most = Math.max(most, ++running);
+    for (let i = 0; i < item % 3; i++) await null;
+    running--;
+    return 2 * item;
+  };
+  t.deepEqual(
+    await inTurns(4, items, twice),
+    items.map((item) => 2 * item),
+  );
+  t.is(most, 4);
+  t.deepEqual(await inTurns(4, [], twice), []);
+});
 
 listTest(
   'a mount is listed with its images and daemon, and as dead when that is gone',
