@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../../helpers/proc.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { eventually, IN_THE_END_MS } from '../../helpers/proc.js';
 import { requires } from '../../helpers/requires.js';
 import { must, run, sluiceWords } from '../../helpers/run.js';
 import { withMount } from '../../helpers/sluice-mount.js';
@@ -17,11 +18,12 @@ terminalTest('a weight is changed on a terminal, and taken back', async (t) => {
     const screen = async (): Promise<string> =>
       (await run('tmux', [...tmux, 'capture-pane', '-p'])).stdout;
     const shows = async (text: string): Promise<boolean> => {
-      let found = false;
-      // As many looks as a slow machine needs.
-      for (let tries = 0; tries < 600 && !found; tries += 1)
-        found = (await screen()).includes(text);
-      return found;
+      const end = performance.now() + IN_THE_END_MS;
+      while (!(await screen()).includes(text)) {
+        if (performance.now() > end) return false;
+        await delay(20);
+      }
+      return true;
     };
     const type = (...keys: string[]): Promise<string> =>
       must('tmux', [...tmux, 'send-keys', ...keys]);
