@@ -1,14 +1,14 @@
-import { METADATA_CACHE_BYTES } from '../image/image-config.js';
+import {
+  METADATA_CACHE_BYTES,
+  METADATA_CACHE_MAX,
+  METADATA_CACHE_MIN,
+} from '../image/image-config.js';
 import type { AttachOptions } from '../server/image-order.js';
 import { refuse } from '../util/errors.js';
 import { parseSize } from '../util/units.js';
 import type { Given } from './declaration.js';
 import type { ATTACH_OPTIONS } from './mount-options.js';
 import { parseSectorSize } from './option-values.js';
-
-/** Smaller would load tables all the time; larger holds tables of images that do not exist. */
-const METADATA_CACHE_MIN = 1 << 20;
-const METADATA_CACHE_MAX = 2 ** 30;
 
 /** Bytes of `--metadata-cache`. Throws ERANGE, exit code 2. */
 export function parseMetadataCache(text = String(METADATA_CACHE_BYTES)): number {

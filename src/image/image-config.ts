@@ -3,6 +3,9 @@ import type { Compression } from './inflate-calls.js';
 
 /** Metadata cache of an image if nothing else is said: the L2 tables of 128 GiB in 64 KiB clusters. */
 export const METADATA_CACHE_BYTES = 16 << 20;
+/** Smaller would load tables all the time; larger holds tables of images that do not exist. */
+export const METADATA_CACHE_MIN = 1 << 20;
+export const METADATA_CACHE_MAX = 2 ** 30;
 
 /** Share of the metadata cache that is for the refcounts of an image that is written. */
 export const REFCOUNT_SHARE = 1 / 8;

@@ -1,5 +1,5 @@
 import { type HostFile, openHostFile } from '../host/host-file.js';
-import { SluiceError } from '../util/errors.js';
+import { refuse, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { type BackingTarget, resolveBackingName } from './backing-name.js';
 import { checkIdentity, findBacking } from './find-backing.js';
@@ -191,6 +191,7 @@ function openLayer(
       return open(dataPath, isTop, wanted, (data) => checkDataFile(file, data, options.named));
     },
   };
+  if (!isFormat(format)) throw refuse(`${path}: there is no format ${JSON.stringify(format)}`);
   const image = formatNamed(format).open(file, how);
   if (image.size > SIZE_MAX) throw malformed(path, 'its virtual size is above 2^53 bytes');
   return { file, format, image };

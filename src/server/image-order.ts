@@ -1,4 +1,6 @@
 import type { Assignment } from '../control/set-up-groups.js';
+import { METADATA_CACHE_MAX, METADATA_CACHE_MIN } from '../image/image-config.js';
+import { SECTOR_SIZES } from '../partitions/read-table.js';
 import { refuse } from '../util/errors.js';
 import type { ImageConfig, ImageOptions } from './config.js';
 
@@ -32,6 +34,11 @@ const isName: Check = (value) =>
   typeof value === 'string' && /^[^./\0][^/\0]*$/u.test(value) && Buffer.byteLength(value) <= 251;
 const isFlag: Check = (value) => typeof value === 'boolean';
 const isNumber: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isCache: Check = (value) =>
+  isNumber(value) &&
+  (value as number) >= METADATA_CACHE_MIN &&
+  (value as number) <= METADATA_CACHE_MAX;
+const isSector: Check = (value) => SECTOR_SIZES.includes(value as number);
 const isPath: Check = (value) => isText(value) && (value as string).startsWith('/');
 const orNull =
   (check: Check): Check =>
@@ -61,8 +68,8 @@ const IMAGE = shape({
 });
 const OPTIONS = shape({
   ...{ readOnly: maybe(isFlag), growable: maybe(isFlag), direct: maybe(isFlag) },
-  ...{ metadataCache: maybe(isNumber), untrusted: maybe(isFlag) },
-  partitions: maybe(orNull(shape({ sectorSize: orNull(isNumber) }))),
+  ...{ metadataCache: maybe(isCache), untrusted: maybe(isFlag) },
+  partitions: maybe(orNull(shape({ sectorSize: orNull(isSector) }))),
 });
 const ASSIGNMENT = shape({ member: isText, group: isText });
 const is =

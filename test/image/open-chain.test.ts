@@ -26,6 +26,13 @@ function refusesChain(
   t.is(error?.exitCode, code);
 }
 
+qemuTest('a format that is none is refused, whoever asks for it', (t) => {
+  const maker = makeFolder(t);
+  maker.create('a.qcow2', '1M');
+  const says = /there is no format "constructor"$/;
+  refusesChain(t, maker.path('a.qcow2'), says, 2, { ...AUTO, format: 'constructor' });
+});
+
 qemuTest('a loop of backing files is refused', (t) => {
   const maker = makeFolder(t);
   maker.create('a.qcow2', '1M');

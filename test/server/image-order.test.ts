@@ -34,6 +34,9 @@ for (const [what, order] of [
   ['a name that begins with a dot', { ...ATTACH, image: { ...image, name: '.groups' } }],
   ['an option that is not one of an image', { ...ATTACH, options: { allowOther: true } }],
   ['a negative size', { ...ATTACH, options: { metadataCache: -1 } }],
+  ['a cache of nothing', { ...ATTACH, options: { metadataCache: 0 } }],
+  ['a cache of 8 PiB', { ...ATTACH, options: { metadataCache: Number.MAX_SAFE_INTEGER } }],
+  ['sectors that no disk has', { ...ATTACH, options: { partitions: { sectorSize: 3 } } }],
   ['a name of Object', { ...ATTACH, options: { __proto__: null, constructor: 1 } }],
 ] as const) {
   test(`refused: ${what}`, (t) => {
