@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isPartOfBurst } from '../control/aliases.js';
 import { checkNewGroup } from '../control/control.js';
 import { checkGroupName, groupPath, withParents } from '../control/group-name.js';
 import { parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
+import { type Changes, mergeChanges, SETTINGS } from '../control/settings.js';
 import { parseWords } from '../control/text.js';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
 import { checkShape } from './config-check.js';
@@ -17,9 +19,11 @@ import { imageOptions } from './image-options.js';
 import type { FileConfig, FileImage } from './merge-config.js';
 import { buildMountConfig } from './mount-config.js';
 import type { ATTACH_OPTIONS, MOUNT_OPTIONS } from './mount-options.js';
+import { didYouMean } from './nearest.js';
 import { absolutePath } from './working-directory.js';
 
 type Mapping = Readonly<Record<string, unknown>>;
+type Part = 'images' | 'profiles' | 'groups' | 'options';
 
 /**
  * Reads and checks a configuration file. Paths in it start from its folder.
@@ -51,15 +55,20 @@ export function parseConfig(file: string, text: string): FileConfig {
   const config = new ConfigText(file, text);
   if (config.value === null) throw refuse(`${file}:1:1: the file is empty`);
   checkShape(config, configSchema());
-  const parts = config.value as Record<'images' | 'groups' | 'options', Mapping | null | undefined>;
+  const parts = config.value as Partial<Record<Part, Mapping | null>>;
   const reader = new Reader(config, dirname(file));
   const options = reader.options(Object.keys(parts.options ?? {}));
   const images = Object.entries(parts.images ?? {}).map(([name, value]) =>
     reader.image(name, value),
   );
   reader.checkClash(images);
+  const profiles = new Map(
+    Object.entries(parts.profiles ?? {}).map(([name, value]) => {
+      return [name, reader.settings(['profiles', name], Object.keys(value ?? {}), true)];
+    }),
+  );
   const groups = Object.entries(parts.groups ?? {}).map(([name, value]) =>
-    reader.group(name, Object.keys(value ?? {})),
+    reader.group(name, Object.keys(value ?? {}), profiles),
   );
   reader.checkTwice(Object.keys(parts.groups ?? {}));
   const names = images.map(({ image }) => image.name);
@@ -143,23 +152,46 @@ class Reader {
   }
 
   /** A group, without its members. */
-  group(name: string, keys: readonly string[]): GroupConfig {
+  group(
+    name: string,
+    keys: readonly string[],
+    profiles: ReadonlyMap<string, Changes>,
+  ): GroupConfig {
     const path = groupPath(name);
     const place = ['groups', name];
     this.#text.at(place, () => {
       if (name === '') throw refuse("the group's path is empty; / is the root group");
       if (path !== '') path.split('/').forEach(checkGroupName);
     });
-    const settings = keys.filter((key) => key !== 'members');
-    if (settings.length === 0) return { path, changes: {} };
-    const words = settings.map((key) => {
+    const own = keys.filter((key) => key !== 'members' && key !== 'profile');
+    const base = keys.includes('profile') ? this.#profile([...place, 'profile'], profiles) : {};
+    const changes = mergeChanges(base, this.settings(place, own, path === ''));
+    this.#text.at(place, () => {
+      if (path !== '') refuseRootOnly(changes);
+      checkNewGroup(changes);
+    });
+    return { path, changes };
+  }
+
+  #profile(place: Path, profiles: ReadonlyMap<string, Changes>): Changes {
+    const name = this.#text.written(place);
+    const profile = profiles.get(name);
+    if (profile !== undefined) return profile;
+    const known = [...profiles.keys()];
+    const hint = didYouMean(name, known) ?? `profiles: ${known.join(', ') || 'none'}`;
+    throw this.#text.refuse(place, `there is no profile "${name}"; ${hint}`, 'ENOENT');
+  }
+
+  /** The settings of a mapping, one by one. */
+  settings(place: Path, keys: readonly string[], isRoot: boolean): Changes {
+    if (keys.length === 0) return {};
+    const words = keys.map((key) => {
       const word = `${key}=${this.#text.written([...place, key])}`;
-      this.#text.at([...place, key], () => parseWords([word], path === ''));
+      const isWhole = !isPartOfBurst(key);
+      if (isWhole) this.#text.at([...place, key], () => parseWords([word], isRoot));
       return word;
     });
-    const changes = this.#text.at(place, () => parseWords(words, path === ''));
-    this.#text.at(place, () => checkNewGroup(changes));
-    return { path, changes };
+    return this.#text.at(place, () => parseWords(words, isRoot));
   }
 
   /** Refuses a group that is written in two ways, with slashes around it and without. */
@@ -219,5 +251,13 @@ class Reader {
 
   #valueAt(path: Path): unknown {
     return path.reduce((value, key) => (value as Mapping)[key], this.#text.value);
+  }
+}
+
+/** A profile may have what only the root group can have. */
+function refuseRootOnly(changes: Changes): void {
+  for (const { key, part, rootOnly } of SETTINGS) {
+    if (rootOnly && changes[part] !== undefined)
+      throw refuse(`${key}: only the root group, /, has it`);
   }
 }

@@ -1,3 +1,4 @@
+import { ALIASES } from '../control/aliases.js';
 import { SETTINGS } from '../control/settings.js';
 import type { Option } from './declaration.js';
 import { ATTACH_OPTIONS, MOUNT_OPTIONS, OF_IMAGES } from './mount-options.js';
@@ -54,12 +55,12 @@ function optionsOf(options: OptionTable): Record<string, Schema> {
 /** The keys of `sluice set`, apart from members. */
 function settingsOf(): Record<string, Schema> {
   const settings = SETTINGS.filter(({ part }) => part !== 'members');
-  return Object.fromEntries(
-    settings.map(({ key, rootOnly }) => {
-      const description = rootOnly ? 'of the root group, /, only' : 'as sluice set takes it';
-      return [key, { type: TEXT, description }];
-    }),
-  );
+  const own = settings.map(({ key, rootOnly }) => {
+    const description = rootOnly ? 'of the root group, /, only' : 'as sluice set takes it';
+    return [key, { type: TEXT, description }];
+  });
+  const aliases = ALIASES.map((key) => [key, { type: TEXT, description: 'as libvirt has it' }]);
+  return Object.fromEntries([...own, ...aliases]);
 }
 
 const MEMBERS: Schema = {
@@ -75,15 +76,18 @@ export function configSchema(): Schema {
     { path, ...optionsOf(FILE_IMAGE_OPTIONS) },
     { type: ['object', ...TEXT], required: ['path'] },
   );
-  const group = mapping({ ...settingsOf(), members: MEMBERS }, { type: ['object', 'null'] });
+  const optional: Schema = { type: ['object', 'null'] };
+  const profile = { type: TEXT, description: 'a name of profiles; keys of the group itself win' };
+  const group = mapping({ ...settingsOf(), profile, members: MEMBERS }, optional);
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Configuration of a mount of Sluice',
     ...mapping({
       mountpoint: { type: TEXT, description: 'the folder to mount at' },
       images: named(image, 'images by their names: a path, or a mapping with path'),
+      profiles: named(mapping(settingsOf(), optional), 'sets of keys that groups refer to'),
       groups: named(group, 'groups by their paths; / is the root group'),
-      options: mapping(optionsOf(FILE_OPTIONS), { type: ['object', 'null'] }),
+      options: mapping(optionsOf(FILE_OPTIONS), optional),
     }),
   };
 }

@@ -1,6 +1,6 @@
 import { formatMember, parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
-import { type Changes, getValue, putValue, SETTINGS } from '../control/settings.js';
+import { type Changes, getValue, mergeChanges, SETTINGS } from '../control/settings.js';
 import { DEPTH } from '../control/values.js';
 import type { ImageConfig, ImageOptions } from '../server/config.js';
 import type { Given } from './declaration.js';
@@ -125,18 +125,13 @@ function mergeGroup(
   { file }: FileConfig,
   say: Say,
 ): GroupConfig {
-  const merged = structuredClone(changes);
   for (const setting of SETTINGS) {
-    const value = getValue(over, setting);
-    if (value === undefined) continue;
-    const before = getValue(changes, setting);
-    if (before !== undefined && before !== value) {
-      const [now, then] = [value, before].map((one) => setting.type.format(one));
-      say(`--group ${path || '/'}: ${setting.key}=${now} wins over ${then} in ${file}`);
-    }
-    putValue(merged, setting, value);
+    const [value, before] = [getValue(over, setting), getValue(changes, setting)];
+    if (value === undefined || before === undefined || before === value) continue;
+    const [now, then] = [value, before].map((one) => setting.type.format(one));
+    say(`--group ${path || '/'}: ${setting.key}=${now} wins over ${then} in ${file}`);
   }
-  return { path, changes: merged };
+  return { path, changes: mergeChanges(changes, over) };
 }
 
 /** The assignments of both; the command line's wins. */

@@ -117,6 +117,16 @@ export function getValue(from: Changes, { part, field }: Setting): unknown {
   return field === '' ? value : (value as Record<string, unknown> | undefined)?.[field];
 }
 
+/** Both changes; of a setting that is in both, the value of `over`. */
+export function mergeChanges(base: Changes, over: Changes): Changes {
+  const merged = structuredClone(base);
+  for (const setting of SETTINGS) {
+    const value = getValue(over, setting);
+    if (value !== undefined) putValue(merged, setting, value);
+  }
+  return merged;
+}
+
 export function putValue(into: Changes, { part, field }: Setting, value: unknown): void {
   const parts = into as Record<string, unknown>;
   parts[part] = field === '' ? value : { ...(parts[part] as object), [field]: value };

@@ -1,4 +1,5 @@
 import { refuse, SluiceError } from '../util/errors.js';
+import { type Pair, withoutAliases } from './aliases.js';
 import {
   type Changes,
   type GroupSettings,
@@ -10,11 +11,6 @@ import {
 
 // Settings as text: the words of a command line, and the texts of control files.
 
-interface Pair {
-  readonly key: string;
-  readonly value: string;
-}
-
 /** The words of a text, which spaces, newlines or commas separate. */
 function splitWords(text: string): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== '');
@@ -23,7 +19,7 @@ function splitWords(text: string): string[] {
 /** Splits KEY=VALUE at the first `=`; null where there is none. */
 function splitPair(word: string): Pair | null {
   const equals = word.indexOf('=');
-  return equals === -1 ? null : { key: word.slice(0, equals), value: word.slice(equals + 1) };
+  return equals === -1 ? null : { word, key: word.slice(0, equals), value: word.slice(equals + 1) };
 }
 
 /** The pairs of a text that a daemon has written. Other words are left out. */
@@ -45,27 +41,34 @@ interface Wording {
  * @throws SluiceError EINVAL, ERANGE; exit code 2.
  */
 function parsePairs(
-  words: readonly string[],
+  pairs: readonly Pair[],
   find: (key: string) => Setting | undefined,
   wording: Wording,
 ): Changes {
   const changes: Changes = {};
   const values = new Map<Setting, { word: string; value: string }>();
-  for (const word of words) {
-    const pair = splitPair(word);
-    if (pair === null) throw refuse(`${word}: expected KEY=VALUE such as ${wording.example}`);
-    const setting = find(pair.key);
-    if (setting === undefined) throw refuse(`${word}: ${wording.unknown(pair.key)}`);
+  for (const { word, key, value } of pairs) {
+    const setting = find(key);
+    if (setting === undefined) throw refuse(`${word}: ${wording.unknown(key)}`);
     const before = values.get(setting);
-    if (before === undefined) values.set(setting, { word, value: pair.value });
-    else if (setting.part === 'members') before.value += `\n${pair.value}`;
-    else throw refuse(`${word}: ${pair.key} is given twice`);
+    if (before === undefined) values.set(setting, { word, value });
+    else if (setting.part === 'members') before.value += `\n${value}`;
+    else throw refuse(`${word}: ${key} is given twice`);
   }
   if (values.size === 0) throw refuse(wording.none);
   for (const [setting, { word, value }] of values) {
     putValue(changes, setting, setting.type.parse(value, word));
   }
   return changes;
+}
+
+/** @throws SluiceError EINVAL, exit code 2: a word is no pair */
+function splitPairs(words: readonly string[], example: string): Pair[] {
+  return words.map((word) => {
+    const pair = splitPair(word);
+    if (pair === null) throw refuse(`${word}: expected KEY=VALUE such as ${example}`);
+    return pair;
+  });
 }
 
 /** How each file of KEY=VALUE calls its keys, and an example of one. */
@@ -92,15 +95,19 @@ export function parseFile(file: string, text: string): Changes {
     return changes;
   }
   const keys = settings.map(({ word }) => word).join(', ');
-  return parsePairs(splitWords(text), (key) => settings.find(({ word }) => word === key), {
-    example,
-    none: `no ${noun}s given; write for instance ${example}`,
-    unknown: (key) => `there is no ${noun} "${key}"; the ${noun}s are ${keys}`,
-  });
+  return parsePairs(
+    splitPairs(splitWords(text), example),
+    (key) => settings.find(({ word }) => word === key),
+    {
+      example,
+      none: `no ${noun}s given; write for instance ${example}`,
+      unknown: (key) => `there is no ${noun} "${key}"; the ${noun}s are ${keys}`,
+    },
+  );
 }
 
 /**
- * Parses the words of `sluice set` and `--group`.
+ * Parses the words of `sluice set` and `--group`, with the names of libvirt and Cinder as aliases.
  *
  * @param isRoot They are for the root group, which has more settings.
  * @throws SluiceError EINVAL, ERANGE; exit code 2.
@@ -112,8 +119,9 @@ export function parseWords(words: readonly string[], isRoot: boolean): Changes {
     if (setting?.rootOnly && !isRoot) throw refuse(`${key}: only the root group, /, has it`);
     return setting;
   };
-  return parsePairs(words, find, {
-    example: 'iops=1000',
+  const example = 'iops=1000';
+  return parsePairs(withoutAliases(splitPairs(words, example)), find, {
+    example,
     none: 'nothing to set; write for instance iops=1000',
     unknown: (key) => `no key "${key}"; keys: ${known.map((one) => one.key).join(', ')}`,
   });

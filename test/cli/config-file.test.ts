@@ -95,6 +95,22 @@ options:
   });
 });
 
+test('groups that are alike have a profile, and their own keys win', (t) => {
+  const text = `
+profiles:
+  small: {iops: 500, bps: 10M, total_bytes_sec_max: 20M, total_bytes_sec_max_length: 3}
+groups:
+  a: {profile: small}
+  b: {profile: small, iops: 900, weight: 7}
+`;
+  const small = { bps: 10485760, iops: 500 };
+  const bursts = { bps: { rate: 20971520, seconds: 3 } };
+  t.deepEqual(parseConfig('/f.yaml', text).groups, [
+    { path: 'a', changes: { limits: small, bursts } },
+    { path: 'b', changes: { limits: { ...small, iops: 900 }, bursts, weight: 7 } },
+  ]);
+});
+
 for (const [text, place, message, errno = 'EINVAL'] of [
   ['', '1:1', 'the file is empty'],
   ['# nothing\n', '1:1', 'the file is empty'],
@@ -120,6 +136,19 @@ for (const [text, place, message, errno = 'EINVAL'] of [
   ['groups: {g: {members: [uid:1]}, g/h: {}}', '1:24', /the group has "g\/h" below it/, 'EBUSY'],
   ['groups:\n  a: {}\n  /a/: {}', '3:3', 'groups: the group is given twice'],
   ['groups: {.a: {}}', '1:14', /cannot begin with a dot$/],
+  ['profiles: {p: {bps: x}}', '1:21', /^profiles: p: bps: bps=x: expected/],
+  [
+    'profiles: {p: {depth: 9}}\ngroups:\n  g: {profile: p}',
+    '3:6',
+    /^groups: g: depth: only the root/,
+  ],
+  [
+    'profiles: {small: {}}\ngroups: {g: {profile: smal}}',
+    '2:23',
+    'groups: g: profile: there is no profile "smal"; did you mean small?',
+    'ENOENT',
+  ],
+  ['groups: {g: {read_iops_sec_max_length: 3}}', '1:13', /goes with read_iops_sec_max/],
   ['options: {depth: 0}', '1:18', /not from 1 to 4096$/, 'ERANGE'],
   ['options: {direct: 3}', '1:19', 'options: direct: expected true or false'],
   ['options: {depth: }', '1:18', 'options: depth: expected a word, or a number'],
