@@ -46,7 +46,7 @@ export class LayeredDriver implements Driver {
     // Behind the end there may be clusters that are not part of the image yet.
     if (offset + length > this.size) return false;
     if (((offset | length) & (this.alignment - 1)) !== 0) return false;
-    return this.#writable.mapWrite(offset, length, extent);
+    return this.#writer!.mapWrite(offset, length, extent);
   }
 
   /** Writes in place never change the size. */
@@ -62,7 +62,7 @@ export class LayeredDriver implements Driver {
 
   *write(request: number, offset: number, length: number, source: number): Task {
     const grown = yield* this.#grow(request, offset + length);
-    return grown < 0 ? grown : yield* this.#writable.write(request, offset, length, source);
+    return grown < 0 ? grown : yield* this.#writer!.write(request, offset, length, source);
   }
 
   /** Setting room aside (mode 0) is refused, as QEMU does within an image. */
@@ -70,7 +70,7 @@ export class LayeredDriver implements Driver {
     const zeroes = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
     if (!zeroes) return -ERRNO.EOPNOTSUPP;
     const grown = yield* this.#grow(request, offset + length);
-    return grown < 0 ? grown : yield* this.#writable.zero(request, offset, length);
+    return grown < 0 ? grown : yield* this.#writer!.zero(request, offset, length);
   }
 
   seek(request: number, offset: number, whence: number): Task {
@@ -82,7 +82,7 @@ export class LayeredDriver implements Driver {
   }
 
   flush(request: number): Task {
-    return this.#writable.flush(request);
+    return this.#writer!.flush(request);
   }
 
   *setTimes(request: number, times: Uint8Array): Task {
@@ -94,20 +94,16 @@ export class LayeredDriver implements Driver {
   }
 
   takeLoss(): number {
-    return this.#writable.takeLoss();
+    return this.#writer!.takeLoss();
   }
 
   close(request: number): Task {
-    return this.#writable.close(request);
-  }
-
-  get #writable(): LayerWriter {
-    return this.#writer!;
+    return this.#writer!.close(request);
   }
 
   *#grow(request: number, size: number): Task {
     if (size <= this.size) return 0;
-    const result = yield* this.#writable.grow(request, size);
+    const result = yield* this.#writer!.grow(request, size);
     if (result === 0) this.size = this.layers.top.size;
     return result;
   }

@@ -115,10 +115,10 @@ export class Plane implements Admission, DiskService {
    */
   get receivable(): number {
     if (!this.isReceiving) return 0;
-    return Math.min(this.#spareSlots, this.#memory.capacity.receives, this.requests.available);
+    return Math.min(this.#spareSlots(), this.#memory.capacity.receives, this.requests.available);
   }
 
-  get #spareSlots(): number {
+  #spareSlots(): number {
     return this.#memory.spareSlots(this.#holding);
   }
 
@@ -217,7 +217,7 @@ export class Plane implements Admission, DiskService {
 
   /** They hold slots beside those that are kept for requests in flight. */
   #startHurried(): void {
-    while (this.#hurried.length > 0 && this.#spareSlots > 0) {
+    while (this.#hurried.length > 0 && this.#spareSlots() > 0) {
       const request = this.#hurried.shift()!;
       this.slotOf(request);
       this.#carryOut(request);

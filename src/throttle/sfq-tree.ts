@@ -70,7 +70,7 @@ export class SfqTree {
 
   /** True if no request can go at `now` and the device idles for no group: a new one may overtake. */
   isIdle(device: number, now: number): boolean {
-    return !this.#idling.mayIdle(device) && this.#readyTimeAt(device) > now;
+    return !this.#idling.mayIdle(device) && !this.#isReady(device, now);
   }
 
   /** Gives a group another weight. @param inverse 1 / weight. */
@@ -92,7 +92,7 @@ export class SfqTree {
   choose(device: number, now: number): number {
     const root = this.#nodes.nodeOf(ROOT, device);
     this.#idling.reset(device);
-    while (this.#readyTimeAt(device) <= now) {
+    while (this.#isReady(device, now)) {
       const entry = this.#descend(root, now);
       if (!this.#gate.isDraining && this.#idling.holdsBack(entry, now)) return NONE;
       if (this.#passes(entry, now, root)) return queueOfEntry(entry);
@@ -169,6 +169,13 @@ export class SfqTree {
         for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) this.#update(entry, now);
       }
     }
+  }
+
+  /** True if a request may go. The path of every request asks this: a time would be a new object each. */
+  #isReady(device: number, now: number): boolean {
+    const { readyTime } = this.#nodes;
+    const root = this.#nodes.nodeOf(ROOT, device);
+    return readyTime[2 * root] <= now || readyTime[2 * root + 1] <= now;
   }
 
   #readyTimeAt(device: number): number {
