@@ -43,13 +43,17 @@ const REFUSED: [string, number, string][] = [
   [
     '--no-verbose',
     2,
-    'name a command: mount, umount, info, map, stat, top, set, partitions, list, attach, detach, resize, config, doctor; see sluice --help',
+    'name a command: mount, umount, info, map, stat, top, set, partitions, list, attach, detach, resize, reload, config, doctor; see sluice --help',
   ],
   ['nonsense', 2, 'nonsense: unknown command; see sluice --help'],
   ['help nonsense', 2, 'nonsense: unknown command; see sluice --help'],
   ['moutn disk.img mnt', 2, 'moutn: unknown command; did you mean mount?'],
   ['-- -mount', 2, '-mount: unknown command; did you mean mount?'],
-  ['mount', 2, 'mount: too few words; expected sluice mount [NAME=]IMAGE... MOUNTPOINT'],
+  [
+    'mount',
+    2,
+    'mount: name at least one image, or --empty, and, last, the mount point: sluice mount disk.img /mnt/s',
+  ],
   [
     'mount disk.img',
     2,
