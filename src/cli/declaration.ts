@@ -12,6 +12,11 @@ export interface Declaration {
   /** Descriptions by name; the names are those in `Command.operands`. */
   readonly operands: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, Option>>;
+  /**
+   * Words after `--` are a command to run, which the handler gets as `command`. Missing, or false for the number of
+   * operands and the options before: they are more operands.
+   */
+  readonly isCommand?: (operands: number, options: Arguments) => boolean;
   /** Command lines, each with its meaning. */
   readonly examples: readonly [string, string][];
 }
@@ -31,5 +36,6 @@ export type Arguments = Readonly<Record<string, boolean | string | readonly stri
 
 export interface CommandModule {
   readonly declaration: Declaration;
-  handler(args: Arguments): Promise<void>;
+  /** @returns the exit code, if it is not 0 */
+  handler(args: Arguments): Promise<void> | Promise<number>;
 }

@@ -41,8 +41,7 @@ function fail(error: unknown, words: readonly string[]): number {
 async function main(words: readonly string[]): Promise<number> {
   try {
     if (words.length > 0) {
-      await runWords(words);
-      return EXIT_OK;
+      return await runWords(words);
     }
     const { helpOf } = await import('./help.js');
     note(await helpOf());

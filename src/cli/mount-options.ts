@@ -103,17 +103,26 @@ export const OF_IMAGES = [
 ] as const;
 
 /** Operands and options of `sluice mount`. */
-export type MountArguments = { paths: readonly string[] } & Given<typeof MOUNT_OPTIONS>;
+export type MountArguments = {
+  paths: readonly string[];
+  /** A command to run while the files are mounted. */
+  command?: readonly string[];
+} & Given<typeof MOUNT_OPTIONS>;
 
 /** A test checks that docs/manual.md has each option. */
 export const MOUNT: Declaration = {
-  usage: 'sluice mount [NAME=]IMAGE... MOUNTPOINT [options]\n\nMount images as plain files.',
+  usage:
+    'sluice mount [NAME=]IMAGE... MOUNTPOINT [options] [-- COMMAND...]\n\nMount images as plain files; with a COMMAND, while that runs.',
   operands: { paths: 'images, each shown as NAME.raw, and the mount point' },
   options: MOUNT_OPTIONS,
+  // The mount is complete without the words after it.
+  isCommand: (operands, { config, empty }) =>
+    config !== undefined || operands >= (empty === true ? 1 : 2),
   examples: [
     ['sluice mount disk.img /mnt/s', 'shows /mnt/s/disk.raw'],
     ['sluice mount a=one.img b=two.img /mnt/s', 'two images, named'],
     ['sluice mount --config vm.yaml /mnt/s', 'images and groups of a file'],
+    ['sluice mount disk.img /mnt/s -- fsck /mnt/s/disk.raw', 'unmounts when it ends'],
     [
       'sluice mount disk.img /mnt/s --group slow:iops=1000,bps=10M --assign disk=slow',
       'at most 1000 requests and 10 MiB a second',

@@ -1,10 +1,10 @@
-import { refuse } from '../util/errors.js';
+import { EXIT_OK, refuse } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import { COMMANDS, type Command } from './commands.js';
 import type { Arguments, CommandModule, Option } from './declaration.js';
 import { didYouMean } from './nearest.js';
 import { print } from './terminal.js';
-import { parseWords } from './words.js';
+import { type ParsedWords, parseWords } from './words.js';
 
 const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ name }) => name);
 
@@ -77,22 +77,47 @@ export async function parseLine(typed: readonly string[]): Promise<ParsedLine> {
   const module = await command?.load();
   const options = { ...module?.declaration.options, ...EVERYWHERE };
   const help = command === undefined ? 'sluice --help' : `sluice ${command.name} --help`;
-  const parsed = parseWords(words, options, help);
+  const { command: run, parsed } = splitCommand(words, options, help, module);
   if (parsed.asked !== null) return { command, module, asked: parsed.asked, args: {} };
   if (command === undefined) {
     throw refuse(`name a command: ${COMMAND_NAMES.join(', ')}; see sluice --help`);
   }
   const operands = nameOperands(command, parsed.operands.slice(1));
-  return { command, module, asked: null, args: { ...operands, ...parsed.options } };
+  const args = { ...operands, ...parsed.options, ...(run !== null && { command: run }) };
+  return { command, module, asked: null, args };
+}
+
+/** Takes away the command that a line has after `--`, if its words mean that. */
+function splitCommand(
+  words: readonly string[],
+  options: Parameters<typeof parseWords>[1],
+  help: string,
+  module: CommandModule | undefined,
+): { command: readonly string[] | null; parsed: ParsedWords } {
+  const end = words.indexOf('--');
+  const isCommand = module?.declaration.isCommand;
+  if (end > 0 && isCommand !== undefined) {
+    const parsed = parseWords(words.slice(0, end), options, help);
+    const command = words.slice(end + 1);
+    // The first operand is the name of the command of ours.
+    if (isCommand(parsed.operands.length - 1, parsed.options)) {
+      if (command.length > 0 || parsed.asked !== null) return { command, parsed };
+      throw refuse('--: name the command to run after it');
+    }
+  }
+  return { command: null, parsed: parseWords(words, options, help) };
 }
 
 /**
  * Runs a command line. All errors reach the caller, those of usage as SluiceError with exit code 2;
  * nothing here exits.
+ *
+ * @returns the exit code
  */
-export async function runWords(words: readonly string[]): Promise<void> {
+export async function runWords(words: readonly string[]): Promise<number> {
   const { command, module, asked, args } = await parseLine(words);
-  if (asked === 'help') return printHelp(command);
-  if (asked === 'version') return print(`${readVersion()}\n`);
-  return module!.handler(args);
+  if (asked === 'help') await printHelp(command);
+  else if (asked === 'version') print(`${readVersion()}\n`);
+  else return (await module!.handler(args)) ?? EXIT_OK;
+  return EXIT_OK;
 }

@@ -2,6 +2,7 @@ import { checkMountpoint, checkMountRights } from '../../fuse/mount-point.js';
 import type { MountConfig } from '../../server/config.js';
 import { launch } from '../../server/launch.js';
 import { fileLog, type Log, stderrLog } from '../../server/log.js';
+import { EXIT_OK, refuse } from '../../util/errors.js';
 import type { Arguments } from '../declaration.js';
 import { buildMountConfig } from '../mount-config.js';
 import type { MountArguments } from '../mount-options.js';
@@ -58,8 +59,12 @@ async function askedFor(words: MountArguments, directory: string): Promise<Mount
   return buildMountConfig(words, directory, file, (text) => note(`sluice: mount: ${text}`));
 }
 
-export async function handler(args: Arguments): Promise<void> {
+export async function handler(args: Arguments): Promise<number> {
   const words = args as unknown as MountArguments;
+  const { command } = words;
+  if (command !== undefined && words.foreground === true) {
+    throw refuse('--foreground: sluice waits for a command after -- anyway; leave one out');
+  }
   const directory = workingDirectory();
   const asked = await askedFor(words, directory);
   const uid = process.geteuid!();
@@ -87,4 +92,7 @@ export async function handler(args: Arguments): Promise<void> {
     discard();
     throw error;
   }
+  if (command === undefined) return EXIT_OK;
+  const { runDuring } = await import('../during-mount.js');
+  return runDuring(command, config.mountpoint);
 }
