@@ -1,4 +1,4 @@
-import { refuse } from '../util/errors.js';
+import { refuse, type SluiceError } from '../util/errors.js';
 
 /** Names of the files in the root group that are not called `io.` something. */
 export const RESERVED_NAMES: readonly string[] = [
@@ -61,4 +61,20 @@ export function withParents(paths: readonly string[]): string[] {
     all.add(path);
   }
   return [...all];
+}
+
+/** A mount may have thousands of groups; the error names the first ones. */
+const NAMED_GROUPS = 10;
+
+/** How that error begins. */
+export const NO_GROUP = 'there is no group ';
+
+/** The error for a group that the mount does not have. `known`: paths of its groups. */
+export function unknownGroup(asked: string, known: readonly string[], hint: string): SluiceError {
+  const list = known
+    .slice(0, NAMED_GROUPS)
+    .map((path) => path || '/')
+    .join(', ');
+  const more = known.length > NAMED_GROUPS ? ` and ${known.length - NAMED_GROUPS} more` : '';
+  return refuse(`${NO_GROUP}"${asked}"; groups: ${list}${more}${hint}`, 'ENOENT');
 }

@@ -26,6 +26,8 @@ const POLLNVAL = 0x20;
 export interface FuseMount {
   /** /dev/fuse: O_RDWR, O_NONBLOCK, closed on exec. Whoever mounted closes it, after unmount. */
   readonly fd: number;
+  /** Its number in the mount table, `major:minor`; '' if somebody unmounted it at once. */
+  readonly device: string;
   /**
    * Unmounts, if the mount is still there and ours; else does nothing. Without `lazy` it waits for
    * writeback, so keep serving meanwhile. Throws a SluiceError: EBUSY when files are open (not when
@@ -53,9 +55,9 @@ export async function watchMount(
 ): Promise<FuseMount> {
   const detach = byFusermount ? unmountByFusermount : unmountByKernel;
   try {
-    // Empty when somebody unmounted it at once; it then matches nothing in `unmount`.
+    // An empty one matches nothing in `unmount`.
     const device = ourMount(mountpoint)?.device ?? '';
-    return { fd, unmount: (lazy) => unmount({ fd, device, detach }, mountpoint, lazy) };
+    return { fd, device, unmount: (lazy) => unmount({ fd, device, detach }, mountpoint, lazy) };
   } catch (error) {
     await detach(mountpoint, true).finally(() => close(fd));
     throw error;

@@ -4,8 +4,10 @@ import type { ImageSnapshot } from '../control/control.js';
 import { FUSE_TYPE } from '../fuse/mount-point.js';
 import { readMountTable, topMount } from '../sys/mount-table.js';
 import { parseImages, parseStats } from '../tree/reports.js';
+import { SluiceError } from '../util/errors.js';
+import { askMount } from './api-client.js';
 import { identifyDaemon } from './processes.js';
-import { type MountStatus, readStatus } from './status.js';
+import { readStatus } from './status.js';
 
 /** Requests are counted over this time. */
 const COUNTED_MS = 500;
@@ -60,38 +62,75 @@ export async function inTurns<Item, Result>(
   return results;
 }
 
-async function look(before: Counted): Promise<ListedMount | null> {
-  const { mountpoint, status } = before;
-  if (status.kind === 'dead' || status.kind === 'hung') return silent(mountpoint, status.kind);
-  if (status.kind !== 'alive') return null;
-  const after = await count(mountpoint);
-  const { pid, fields } = status.daemon;
-  const isCounted = before.requests !== null && after.requests !== null;
-  const passed = isCounted ? after.requests! - before.requests! : 0;
-  return {
-    ...{ mountpoint, state: 'alive', pid },
-    version: fields.version ?? null,
-    transport: fields.transport ?? null,
-    ageSeconds: ageOf(pid),
-    requestsPerSecond: isCounted ? Math.max(0, (passed * 1000) / (after.ms - before.ms)) : null,
-    images: parseImages(status.images),
-  };
+async function look({ mount, requests, ms }: Counted): Promise<ListedMount | null> {
+  if (mount?.state !== 'alive') return mount;
+  const after = await count(mount.mountpoint);
+  if (requests === null || after.requests === null) return mount;
+  const passed = Math.max(0, after.requests - requests);
+  return { ...mount, requestsPerSecond: (passed * 1000) / Math.max(1, after.ms - ms) };
 }
 
+/** A mount, and its requests up to a time. */
 interface Counted {
-  mountpoint: string;
-  status: MountStatus;
+  /** Null: not ours. */
+  mount: ListedMount | null;
+  /** Null: unknown. */
   requests: number | null;
+  /** Since 1970. */
   ms: number;
 }
 
 async function count(mountpoint: string): Promise<Counted> {
+  try {
+    return (await countBySocket(mountpoint)) ?? (await countByFiles(mountpoint));
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    if (error.errno !== 'ETIMEDOUT') return countByFiles(mountpoint);
+    return { mount: silent(mountpoint, 'hung'), requests: null, ms: 0 };
+  }
+}
+
+/** What a daemon answers to GET /v1/mount. */
+interface About {
+  pid: number;
+  version: string;
+  transport: string;
+  ageSeconds: number;
+  timeMs: number;
+  requests: number;
+}
+
+/** Null: there is no socket to ask. */
+async function countBySocket(mountpoint: string): Promise<Counted | null> {
+  const ask = <Answer>(path: string) => askMount<Answer>(mountpoint, { method: 'GET', path });
+  const about = await ask<About>('/v1/mount');
+  const shown = about && (await ask<{ images: ImageSnapshot[] }>('/v1/images'));
+  if (about === null || shown === null) return null;
+  const { pid, version, transport, ageSeconds, requests, timeMs: ms } = about;
+  const facts = { mountpoint, pid, version, transport, ageSeconds, images: shown.images };
+  return { mount: { ...facts, state: 'alive', requestsPerSecond: null }, requests, ms };
+}
+
+async function countByFiles(mountpoint: string): Promise<Counted> {
   const status = await readStatus(mountpoint, ['io.stat'], '');
-  const ms = performance.now();
-  const text = status.kind === 'alive' ? status.groups[0]?.files['io.stat'] : undefined;
-  if (text === undefined) return { mountpoint, status, requests: null, ms };
+  const ms = Date.now();
+  const unknown = { requests: null, ms };
+  if (status.kind === 'dead' || status.kind === 'hung') {
+    return { mount: silent(mountpoint, status.kind), ...unknown };
+  }
+  if (status.kind !== 'alive') return { mount: null, ...unknown };
+  const { pid, fields } = status.daemon;
+  const mount: ListedMount = {
+    ...{ mountpoint, state: 'alive', pid, requestsPerSecond: null },
+    version: fields.version ?? null,
+    transport: fields.transport ?? null,
+    ageSeconds: ageOf(pid),
+    images: parseImages(status.images),
+  };
+  const text = status.groups[0]?.files['io.stat'];
+  if (text === undefined) return { mount, ...unknown };
   const { rios, wios, dios } = parseStats(text).total;
-  return { mountpoint, status, requests: rios + wios + dios, ms };
+  return { mount, requests: rios + wios + dios, ms };
 }
 
 function silent(mountpoint: string, state: 'dead' | 'hung'): ListedMount {

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { linkTarget } from '../sys/files.js';
 import { runProgram } from '../sys/run-program.js';
 import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, fromRecord, SluiceError } from '../util/errors.js';
+import { type Asked, askMount } from './api-client.js';
+import { requestOfOrder } from './attach-request.js';
 import { formatOrder, type ImageOrder } from './image-order.js';
 import { ORDER_VARIABLE, type OrderReport, type Unreported } from './order-answer.js';
 import { readOrderKey } from './order-key.js';
@@ -12,7 +14,41 @@ const WRITER = join(import.meta.dirname, '../server/order-writer.js');
 const LIMIT_MS = 24 * 3600 * 1000;
 
 /**
- * Has the daemon of a mount carry out an order about its images.
+ * Has the daemon of a mount carry out an order about its images, over its socket.
+ *
+ * @returns sentences for the user; null: there is no socket for this user, here
+ * @throws SluiceError that of the daemon
+ */
+export async function orderBySocket(
+  mountpoint: string,
+  order: ImageOrder,
+): Promise<string[] | null> {
+  const about = await askMount<{ pid: number }>(mountpoint, { method: 'GET', path: '/v1/mount' });
+  if (about === null || isElsewhere(about.pid)) return null;
+  const answer = await askMount<{ warnings?: string[] }>(mountpoint, {
+    ...requestOf(order),
+    limitMs: LIMIT_MS,
+  });
+  return answer && (answer.warnings ?? []);
+}
+
+function requestOf(order: ImageOrder): Asked {
+  if (order.kind === 'attach') {
+    return { method: 'POST', path: '/v1/images', body: requestOfOrder(order) };
+  }
+  if (order.kind === 'reload') return { method: 'POST', path: '/v1/reload' };
+  const path = `/v1/images/${encodeURIComponent(order.name)}`;
+  if (order.kind === 'resize') return { method: 'PATCH', path, body: { size: order.size } };
+  return { method: 'DELETE', path: order.force ? `${path}?force=true` : path };
+}
+
+/** The process sees other files than this one: a path means another file there, or none. */
+function isElsewhere(pid: number): boolean {
+  return linkTarget(`/proc/${pid}/ns/mnt`) !== linkTarget('/proc/self/ns/mnt');
+}
+
+/**
+ * The same by the control files.
  *
  * @returns sentences for the user
  * @throws SluiceError that of the daemon; EACCES, exit code 4, for who has not all rights of the daemon
@@ -40,9 +76,7 @@ function keyOf(mountpoint: string, pid: number, path: string | undefined): strin
     throw new SluiceError(message, 'EOPNOTSUPP', EXIT_FAILED);
   }
   const key = readOrderKey(path);
-  // Then a path means another file there, or none.
-  const isElsewhere = linkTarget(`/proc/${pid}/ns/mnt`) !== linkTarget('/proc/self/ns/mnt');
-  if (key !== null && !isElsewhere) return key;
+  if (key !== null && !isElsewhere(pid)) return key;
   const what = 'images come and go at the word of the user who mounted, outside of containers';
   throw new SluiceError(`${mountpoint}: ${what}: its daemon is pid ${pid}`, 'EACCES', EXIT_MOUNT);
 }

@@ -4,8 +4,10 @@ import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { MountRequest } from '../fuse/mount-options.js';
 import { attributesChanged, entryGone } from '../fuse/notify.js';
+import type { GoneEntry } from '../tree/control-tree.js';
 import { EXIT_MOUNT, fromRecord, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
+import { ApiSocket } from './api-socket.js';
 import { CallerNames } from './caller-names.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
@@ -27,6 +29,7 @@ import { chooseTransport, type Transport, transportLine } from './transport.js';
 export const serve: Serve = async (config, log, start) => {
   const claim = claimMountpoint(config.mountpoint);
   let metrics: MetricsServer | null = null;
+  const api = new ApiSocket(log);
   try {
     metrics = await listenForMetrics(config);
     const transport = await chooseTransport(config.transport);
@@ -36,9 +39,12 @@ export const serve: Serve = async (config, log, start) => {
     let opened: OpenImages | null = null;
     try {
       opened = await openDisks(config, log);
-      opened.closing = () => metrics?.close();
+      opened.closing = () => {
+        metrics?.close();
+        api.close();
+      };
       if (start.isUnwanted()) throw interrupted();
-      await startSession(config, transport, worker, opened, metrics, start, log);
+      await startSession(config, transport, worker, opened, { metrics, api }, start, log);
     } catch (error) {
       if (opened === null) metrics?.close();
       else opened.close();
@@ -90,21 +96,25 @@ async function startSession(
   transport: Transport,
   worker: PlaneWorker | null,
   opened: OpenImages,
-  metrics: MetricsServer | null,
+  { metrics, api }: { metrics: MetricsServer | null; api: ApiSocket },
   { endPath, tell, mounted, isServing }: Start,
   log: Log,
 ): Promise<void> {
   const request = mountRequest(config);
   const key = new OrderKey();
   const about = aboutDaemon(transport.kind, endPath, key.path);
-  const obey = (plane: PlaneRunner, device: number, keepsOpen: boolean): ImageOrders => {
+  const obey = (plane: PlaneRunner, fuse: number, keepsOpen: boolean): ImageOrders => {
+    const forget = async (gone: readonly GoneEntry[]): Promise<void> => {
+      // What libfuse calls a directory is not known; the kernel forgets by itself within a second.
+      if (keepsOpen) return;
+      await Promise.all(gone.map(({ parent, name }) => entryGone(fuse, name, parent)));
+    };
     const reload = new Reload({
       ...{ config, images: opened, log, read: readSource },
       reform: async (steps) => {
         const { error, gone } = await plane.order({ kind: 'reform', steps });
         if (error !== null) throw fromRecord(error);
-        if (keepsOpen) return;
-        await Promise.all(gone.map(({ parent, name }) => entryGone(device, name, parent)));
+        await forget(gone);
       },
     });
     const orders = new ImageOrders({
@@ -113,13 +123,21 @@ async function startSession(
       change: (change) => plane.change(change),
       // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
       notify: ({ name, node }) =>
-        node === 0 || keepsOpen ? entryGone(device, name) : attributesChanged(device, node),
+        node === 0 || keepsOpen ? entryGone(fuse, name) : attributesChanged(fuse, node),
     });
     plane.obey = orders.take;
+    api.serve({
+      ...{ mountpoint: config.mountpoint, transport: transport.kind, images: orders, isServing },
+      figures: plane.figures,
+      order: (order) => plane.order(order),
+      forget,
+    });
     return orders;
   };
   if (transport.kind !== 'fuse-native') {
     const mount = await mountFuse(request);
+    // Before the data plane can tell anything.
+    await api.listen(mount.device);
     const queues = transport.kind === 'fuse-uring' ? transport.queues : 0;
     const device = { fuse: mount.fd, queues };
     const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
@@ -132,6 +150,7 @@ async function startSession(
   const { NativePlane } = await import('./native-plane.js');
   const plane = new NativePlane(config, opened.disks, about, log, tell);
   const mount = await plane.mount(request, transport.native);
+  await api.listen(mount.device);
   const orders = obey(plane, mount.watched, true);
   showMetrics(metrics, plane.figures, transport.kind, opened);
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { GroupSnapshot, ImageSnapshot, PartitionSnapshot } from '../control/control.js';
+import { type GroupJson, readGroup } from '../control/json.js';
 import { ourMount } from '../fuse/mount-point.js';
 import { ProgramAnswers } from '../sys/program-answers.js';
 import { runProgram } from '../sys/run-program.js';
@@ -7,6 +8,8 @@ import type { CallerFigures } from '../throttle/callers.js';
 import { CALLERS_FILE, parseCallers } from '../tree/caller-report.js';
 import { STAT_FILES } from '../tree/control-files.js';
 import { parseGroup, parseImages, parsePartitions } from '../tree/reports.js';
+import { SluiceError } from '../util/errors.js';
+import { askMount } from './api-client.js';
 import type { ControlHead, GroupFiles } from './control-reader.js';
 import { detachDeadMount } from './unmount.js';
 
@@ -102,12 +105,44 @@ function parseAnswer(text: string): MountStatus {
   return { kind: 'alive', daemon, images, groups: groups as GroupFiles[], known };
 }
 
-/** As `readStatus`, with the contents of the control files of one group or of all. */
+/** What a daemon answers to GET /v1/stat. */
+interface StatAnswer {
+  daemon: { pid: number; version: string; transport: string };
+  images: ImageSnapshot[];
+  groups: GroupJson[];
+}
+
+/**
+ * All about a mount and its groups, or about one group: from its socket, and where this user has none from its
+ * control files.
+ */
 export async function readSnapshot(
   mountpoint: string,
   group: string | null,
 ): Promise<MountSnapshot> {
-  return toSnapshot(await readStatus(mountpoint, STAT_FILES, group));
+  const told = await askForSnapshot(mountpoint, group);
+  return told ?? toSnapshot(await readStatus(mountpoint, STAT_FILES, group));
+}
+
+/** Null: there is no socket to ask. */
+async function askForSnapshot(
+  mountpoint: string,
+  group: string | null,
+): Promise<MountSnapshot | null> {
+  const query = group === null ? '' : `?group=${encodeURIComponent(group || '/')}`;
+  try {
+    const path = `/v1/stat${query}`;
+    const answer = await askMount<StatAnswer>(mountpoint, { method: 'GET', path });
+    if (answer === null) return null;
+    const { daemon, images, groups } = answer;
+    const { pid, version, transport } = daemon;
+    const about = { pid, fields: { version, transport } };
+    return { kind: 'alive', daemon: about, images, groups: groups.map(readGroup), known: [] };
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    // Of a group that is not there the control files name others; of a daemon that has ended they know, too.
+    return error.errno === 'ETIMEDOUT' ? { kind: 'hung' } : null;
+  }
 }
 
 function toSnapshot(status: MountStatus): MountSnapshot {
@@ -118,24 +153,30 @@ function toSnapshot(status: MountStatus): MountSnapshot {
 
 /** As `readSnapshot`, again and again, by one process: to start one takes more than all else. */
 export class SnapshotFollower {
-  readonly #answers: ProgramAnswers;
-  #isFirst = true;
+  readonly #mountpoint: string;
+  readonly #group: string | null;
+  /** Reads the control files; null as long as the socket answers. */
+  #files: ProgramAnswers | null = null;
 
   constructor(mountpoint: string, group: string | null) {
-    const words = [READER, mountpoint, group ?? ALL_GROUPS, ...STAT_FILES];
-    this.#answers = new ProgramAnswers(process.execPath, words);
+    this.#mountpoint = mountpoint;
+    this.#group = group;
   }
 
   async next(): Promise<MountSnapshot> {
-    if (!this.#isFirst) this.#answers.ask();
-    this.#isFirst = false;
-    const answer = await this.#answers.next(READ_LIMIT_MS);
+    const told = this.#files === null && (await askForSnapshot(this.#mountpoint, this.#group));
+    if (told) return told;
+    if (this.#files === null) {
+      const words = [READER, this.#mountpoint, this.#group ?? ALL_GROUPS, ...STAT_FILES];
+      this.#files = new ProgramAnswers(process.execPath, words);
+    } else this.#files.ask();
+    const answer = await this.#files.next(READ_LIMIT_MS);
     if (answer === 'late') return { kind: 'hung' };
     return answer === 'ended' ? { kind: 'foreign' } : toSnapshot(parseAnswer(answer.text));
   }
 
   end(): void {
-    this.#answers.end();
+    this.#files?.end();
   }
 }
 

@@ -124,9 +124,9 @@ export async function startMount(
   t.teardown(() => endProcess(pid, point));
   // These descriptors are temporary: the socket to the mount command, which may not have ended yet, and
   // modules that a thread for transfers is still loading.
-  // Connections to NBD servers stay, and the socket of --metrics.
+  // Connections to NBD servers stay, the socket for requests, and that of --metrics.
   const hasExport = [...images, ...words].some((word) => /nbds?(\+unix)?:\/\//.test(word));
-  const sockets = words.includes('--metrics') ? 1 : 0;
+  const sockets = words.includes('--metrics') ? 2 : 1;
   const isSettled = (targets: string[]): boolean => {
     const open = targets.filter((target) => target === 'socket').length;
     const isLoading = targets.some((target) => /\.[cm]?js$/.test(target));

@@ -23,6 +23,7 @@ async function serve(
   const steps: string[] = [];
   const mount: FuseMount = {
     fd: openSync('/dev/null', 'r'),
+    device: '0:1',
     unmount: async (lazy) => void steps.push(lazy ? 'detach' : 'unmount'),
   };
   const files = {
@@ -73,6 +74,7 @@ test('a mount that is in use is detached, and the log says who notices', async (
   const warnings: string[] = [];
   const mount: FuseMount = {
     fd: -1,
+    device: '0:1',
     unmount: async (lazy) => {
       steps.push(lazy ? 'detach' : 'unmount');
       if (!lazy) throw new Error('/mnt/s: in use');
@@ -100,7 +102,11 @@ test('a mount that is in use is detached, and the log says who notices', async (
 
 test('a mount that cannot be detached is told of once, and everything else is ended', async (t) => {
   const steps: string[] = [];
-  const mount: FuseMount = { fd: -1, unmount: () => Promise.reject(new Error('/mnt/s: no right')) };
+  const mount: FuseMount = {
+    fd: -1,
+    device: '0:1',
+    unmount: () => Promise.reject(new Error('/mnt/s: no right')),
+  };
   const log = { ...SILENT, warn: (text: string) => void steps.push(text) };
   const plane = { release: () => {}, terminate: async () => void steps.push('ended') };
   const files = {
@@ -124,6 +130,7 @@ test('an end at once and one in order detach together', async (t) => {
   const detached: (() => void)[] = [];
   const mount: FuseMount = {
     fd: -1,
+    device: '0:1',
     unmount: async (lazy) => {
       steps.push(lazy ? 'detach' : 'unmount');
       if (!lazy) throw new Error('/mnt/s: in use');
@@ -148,7 +155,7 @@ test('an end at once and one in order detach together', async (t) => {
 test('who may have requests under way does not unlock the images', async (t) => {
   for (const isQuiet of [true, false]) {
     const steps: string[] = [];
-    const mount: FuseMount = { fd: -1, unmount: async () => {} };
+    const mount: FuseMount = { fd: -1, device: '0:1', unmount: async () => {} };
     const plane = { terminate: async () => void steps.push('ended') };
     const files = {
       disks: [],
@@ -162,7 +169,7 @@ test('who may have requests under way does not unlock the images', async (t) => 
 
 test('what is let go stays mounted', async (t) => {
   const steps: string[] = [];
-  const mount: FuseMount = { fd: -1, unmount: async () => t.fail() };
+  const mount: FuseMount = { fd: -1, device: '0:1', unmount: async () => t.fail() };
   const plane = { terminate: async () => void steps.push('ended') };
   const files = {
     disks: [],

@@ -1,10 +1,8 @@
-import { orderImages } from '../../server/order-images.js';
-import { readStatus } from '../../server/status.js';
 import { type AttachArguments, attachOrder } from '../attach-order.js';
 import type { Arguments } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
+import { carryOut } from '../order.js';
 import { note, progress } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export { ATTACH as declaration } from '../attach-order.js';
@@ -14,11 +12,9 @@ export async function handler(args: Arguments): Promise<void> {
   const directory = workingDirectory();
   const order = attachOrder(words, directory);
   const mountpoint = findMountpoint(words.mountpoint, directory);
-  const status = await readStatus(mountpoint);
-  if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   const waiting = progress(`sluice: attach: ${words.image}: waiting for the daemon to open it`);
   try {
-    const warnings = await orderImages(mountpoint, status.daemon, order);
+    const warnings = await carryOut(mountpoint, order);
     for (const warning of warnings) note(`sluice: attach: ${warning}`);
   } finally {
     waiting.end();

@@ -1,9 +1,7 @@
-import { orderImages } from '../../server/order-images.js';
-import { readStatus } from '../../server/status.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
+import { carryOut } from '../order.js';
 import { progress } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {
@@ -25,12 +23,10 @@ export const declaration: Declaration = {
 export async function handler(args: Arguments): Promise<void> {
   const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
   const name = String(args.name);
-  const status = await readStatus(mountpoint);
-  if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   const waiting = progress(`sluice: detach: ${name}: waiting until it is on disk`);
   try {
     const order = { kind: 'detach', name, force: args.force === true } as const;
-    await orderImages(mountpoint, status.daemon, order);
+    await carryOut(mountpoint, order);
   } finally {
     waiting.end();
   }

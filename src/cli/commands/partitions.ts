@@ -1,5 +1,5 @@
 import { escapeName } from '../../control/names.js';
-import { changeGroup } from '../../server/change-group.js';
+import { writeControlFiles } from '../../server/change-group.js';
 import { PARTITIONS_FILE, readPartitions } from '../../server/status.js';
 import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
@@ -26,7 +26,7 @@ export async function handler(args: Arguments): Promise<void> {
   const name = args.name === undefined ? null : String(args.name);
   const text = name === null ? '' : escapeName(name);
   const settings = [{ file: PARTITIONS_FILE, text }];
-  const failure = await changeGroup({ mountpoint, group: '', change: null, settings });
+  const failure = await writeControlFiles({ mountpoint, group: '', change: null, settings });
   if (failure !== null && failure.reason !== '') {
     const exitCode = failure.errno === 'ENOENT' ? EXIT_USAGE : EXIT_FAILED;
     throw new SluiceError(failure.reason, failure.errno, exitCode);

@@ -1,9 +1,7 @@
-import { orderImages } from '../../server/order-images.js';
-import { readStatus } from '../../server/status.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
+import { carryOut } from '../order.js';
 import { note, progress } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {
@@ -16,11 +14,9 @@ export const declaration: Declaration = {
 
 export async function handler(args: Arguments): Promise<void> {
   const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
-  const status = await readStatus(mountpoint);
-  if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
   const waiting = progress(`sluice: reload: ${mountpoint}: waiting for the daemon`);
   try {
-    const warnings = await orderImages(mountpoint, status.daemon, { kind: 'reload' });
+    const warnings = await carryOut(mountpoint, { kind: 'reload' });
     for (const warning of warnings) note(`sluice: reload: ${warning}`);
   } finally {
     waiting.end();

@@ -1,9 +1,9 @@
-import { orderImages } from '../../server/order-images.js';
-import { readSnapshot, readStatus } from '../../server/status.js';
+import { readSnapshot } from '../../server/status.js';
 import { naming } from '../../util/errors.js';
 import { formatSize, parseSize } from '../../util/units.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
+import { carryOut } from '../order.js';
 import { print } from '../terminal.js';
 import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
@@ -28,9 +28,7 @@ export async function handler(args: Arguments): Promise<void> {
   const name = String(args.name);
   const { size: text } = args;
   const size = text === undefined ? null : naming('SIZE', () => parseSize(String(text)));
-  const status = await readStatus(mountpoint);
-  if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
-  await orderImages(mountpoint, status.daemon, { kind: 'resize', name, size });
+  await carryOut(mountpoint, { kind: 'resize', name, size });
   const after = await readSnapshot(mountpoint, '');
   if (after.kind !== 'alive') throw unavailable(mountpoint, after.kind);
   const image = after.images.find((one) => one.name === name);

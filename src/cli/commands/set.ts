@@ -1,12 +1,12 @@
-import { namedGroup } from '../../control/group-name.js';
-import { formatChanges, parseWords } from '../../control/text.js';
-import { changeGroup } from '../../server/change-group.js';
-import type { ControlFailure, ControlOrder } from '../../server/control-writer.js';
+import { namedGroup, unknownGroup } from '../../control/group-name.js';
+import { parseWords } from '../../control/text.js';
+import { changeGroup, type GroupChange } from '../../server/change-group.js';
+import type { ControlFailure } from '../../server/control-writer.js';
 import { readStatus } from '../../server/status.js';
 import { EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { unavailable, unknownGroup } from '../unavailable.js';
+import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {
@@ -52,7 +52,7 @@ function failed(asked: string, { file, errno, reason }: ControlFailure): SluiceE
 }
 
 /** The order in a command line. Throws EINVAL and others for words that do not go together. */
-export function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
+export function orderOf(args: Arguments): Omit<GroupChange, 'mountpoint'> {
   const group = namedGroup(String(args.group));
   const words = ((args.settings as unknown[] | undefined) ?? []).map(String);
   if (args.remove === true) {
@@ -62,11 +62,11 @@ export function orderOf(args: Arguments): Omit<ControlOrder, 'mountpoint'> {
     if (group === '') {
       throw new SluiceError('/: the root group cannot be removed', 'EBUSY', EXIT_USAGE);
     }
-    return { group, change: 'remove', settings: [] };
+    return { group, change: 'remove', changes: {} };
   }
   const create = args.create === true && group !== '';
   const changes = create && words.length === 0 ? {} : parseWords(words, group === '');
-  return { group, change: create ? 'create' : null, settings: formatChanges(changes) };
+  return { group, change: create ? 'create' : null, changes };
 }
 
 export async function handler(args: Arguments): Promise<void> {
@@ -80,7 +80,7 @@ export async function handler(args: Arguments): Promise<void> {
 /** The error of a failed change. What the daemon has not told is asked only now: it takes a process. */
 async function explained(
   asked: string,
-  order: Omit<ControlOrder, 'mountpoint'>,
+  order: Omit<GroupChange, 'mountpoint'>,
   mountpoint: string,
   failure: ControlFailure,
 ): Promise<SluiceError> {

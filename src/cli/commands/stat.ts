@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { namedGroup } from '../../control/group-name.js';
+import { namedGroup, unknownGroup } from '../../control/group-name.js';
 import { groupJson } from '../../control/json.js';
 import { CallerNames } from '../../server/caller-names.js';
 import { identifyDaemon } from '../../server/processes.js';
@@ -16,7 +16,7 @@ import { findMountpoint } from '../find-mountpoint.js';
 import { SECOND_MS } from '../moment.js';
 import { formatNow, formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
-import { unavailable, unknownGroup } from '../unavailable.js';
+import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {

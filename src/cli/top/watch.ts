@@ -1,4 +1,4 @@
-import { formatChanges, parseWords } from '../../control/text.js';
+import { parseWords } from '../../control/text.js';
 import { changeGroup } from '../../server/change-group.js';
 import { SECOND_MS } from '../moment.js';
 import { type Effect, type Key, onKey } from './keys.js';
@@ -10,8 +10,8 @@ import { linesOf } from './view.js';
 
 /** Makes a change; returns why it was refused, or null. */
 async function make(mountpoint: string, { path, words }: Change): Promise<string | null> {
-  const settings = formatChanges(parseWords(words, path === ''));
-  const failure = await changeGroup({ mountpoint, group: path, change: null, settings });
+  const changes = parseWords(words, path === '');
+  const failure = await changeGroup({ mountpoint, group: path, change: null, changes });
   if (failure === null) return null;
   return `${path || '/'}: ${failure.reason || failure.errno}`;
 }

@@ -1,0 +1,108 @@
+import { request } from 'node:http';
+import { ourMount } from '../fuse/mount-point.js';
+import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { type ApiError, fromApiError } from './api-errors.js';
+import { shortPath, socketOf } from './socket-path.js';
+
+/** A healthy daemon answers within milliseconds, also while all its groups are saturated. */
+const ANSWER_MS = 5000;
+
+/** Errors of connect(2) that mean that there is no socket to ask, for this user. */
+const NO_SOCKET: ReadonlySet<string> = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'ECONNREFUSED',
+  'EACCES',
+  'EPERM',
+  'EAGAIN',
+]);
+
+/** A request to a daemon. */
+export interface Asked {
+  method: string;
+  /** With the query. */
+  path: string;
+  /** Sent as JSON; missing: none. */
+  body?: object;
+  /** Milliseconds without a byte after which the daemon is given up. */
+  limitMs?: number;
+}
+
+/** As `askSocket`, of the daemon of a mount. Null, too: this user knows of no socket. */
+export async function askMount<Answer>(mountpoint: string, asked: Asked): Promise<Answer | null> {
+  const mount = ourMount(mountpoint);
+  const socket = mount === null ? null : socketOf(mount);
+  return socket === null ? null : askSocket<Answer>(socket, asked, mountpoint);
+}
+
+/**
+ * Asks a daemon over its socket.
+ *
+ * @param name Of the mount, for errors of the way there.
+ * @returns The body of its answer; null: nobody listens there, or not for this user.
+ * @throws SluiceError that of the daemon; ETIMEDOUT; ECONNRESET, exit code 5, if it has ended meanwhile
+ */
+export async function askSocket<Answer>(
+  socket: string,
+  asked: Asked,
+  name: string,
+): Promise<Answer | null> {
+  const answer = await exchange(socket, asked, name);
+  if (answer === null) return null;
+  const { status, text } = answer;
+  const parsed = JSON.parse(text);
+  if (status !== 200) throw fromApiError(parsed as ApiError);
+  return parsed as Answer;
+}
+
+function exchange(
+  socket: string,
+  { method, path, body, limitMs = ANSWER_MS }: Asked,
+  name: string,
+): Promise<{ status: number; text: string } | null> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const headers = { 'Content-Length': Buffer.byteLength(text) };
+    let short: ReturnType<typeof shortPath>;
+    try {
+      short = shortPath(socket);
+    } catch {
+      resolve(null);
+      return;
+    }
+    let isConnected = false;
+    const failed = (error: NodeJS.ErrnoException): void => {
+      const { code = 'EIO' } = error;
+      if (!isConnected && NO_SOCKET.has(code)) resolve(null);
+      else if (error instanceof SluiceError) reject(error);
+      else
+        reject(
+          new SluiceError(`${name}: its daemon has ended meanwhile`, code, EXIT_DAEMON, error),
+        );
+    };
+    const asked = request(
+      { socketPath: short.path, method, path, headers, timeout: limitMs, agent: false },
+      (response) => {
+        let answer = '';
+        response.setEncoding('utf8').on('data', (part) => {
+          answer += part;
+        });
+        response.once('end', () => resolve({ status: response.statusCode ?? 0, text: answer }));
+        response.once('error', failed);
+      },
+    );
+    asked.once('socket', (connection) => {
+      connection.once('connect', () => {
+        isConnected = true;
+      });
+    });
+    asked.once('timeout', () => {
+      asked.destroy(
+        new SluiceError(`${name}: its daemon does not answer`, 'ETIMEDOUT', EXIT_FAILED),
+      );
+    });
+    asked.once('error', failed);
+    asked.once('close', () => short.release());
+    asked.end(text);
+  });
+}

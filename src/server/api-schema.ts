@@ -1,0 +1,90 @@
+import { SETTINGS } from '../control/settings.js';
+import { formats } from '../image/formats.js';
+import { SECTOR_SIZES } from '../partitions/read-table.js';
+
+// The bodies of requests over the socket, as JSON Schema (draft 7). docs/api.md tells their meaning.
+
+const SETTING = { type: ['string', 'number'] } as const;
+
+/** Settings by the words of `sluice set`. */
+const settings = {
+  type: 'object',
+  properties: Object.fromEntries(
+    SETTINGS.map(({ key, part }) => {
+      const several = { type: 'array', items: { type: 'string' } };
+      return [key, part === 'members' ? { anyOf: [{ type: 'string' }, several] } : SETTING];
+    }),
+  ),
+  additionalProperties: false,
+} as const;
+
+const PATH = { type: 'string', pattern: '^/' } as const;
+const FLAG = { type: 'boolean' } as const;
+const PATHS = { type: 'array', items: PATH } as const;
+const BYTES = { type: 'integer', minimum: 1 } as const;
+
+/** An image to attach. Options that are not given are those of the mount. */
+export interface AttachRequest {
+  /** Absolute, as the daemon sees it. */
+  path: string;
+  /** Shown as `NAME.raw`; missing: the name of the file without its ending. */
+  name?: string;
+  /** Missing: found out. */
+  format?: string;
+  /** Of backing files, from the top, for those whose overlay does not say. */
+  backingFormats?: readonly string[];
+  /** ID or name of an internal snapshot. */
+  snapshot?: string;
+  /** A new qcow2 file that takes the writes, absolute. */
+  overlay?: string;
+  readOnly?: boolean;
+  growable?: boolean;
+  direct?: boolean;
+  /** Refuse every file that the image names, but for `dataFiles` and `backingFiles`. */
+  untrusted?: boolean;
+  dataFiles?: readonly string[];
+  backingFiles?: readonly string[];
+  /** Bytes. */
+  metadataCache?: number;
+  /** Show its partitions. */
+  partitions?: boolean;
+  /** Bytes of a sector of its partition table. */
+  sectorSize?: number;
+  /** Groups of the image and its partitions, by their names. */
+  assign?: Readonly<Record<string, string>>;
+}
+
+/** All bodies by name. */
+export function schemas() {
+  const format = { enum: formats().map(({ name }) => name) };
+  return {
+    settings,
+    attach: {
+      type: 'object',
+      properties: {
+        path: PATH,
+        name: { type: 'string' },
+        format: { enum: ['auto', ...format.enum] },
+        backingFormats: { type: 'array', items: format },
+        snapshot: { type: 'string', minLength: 1 },
+        overlay: PATH,
+        ...{ readOnly: FLAG, growable: FLAG, direct: FLAG, untrusted: FLAG },
+        ...{ dataFiles: PATHS, backingFiles: PATHS },
+        metadataCache: { type: 'integer', minimum: 1 << 20, maximum: 2 ** 30 },
+        partitions: FLAG,
+        sectorSize: { enum: SECTOR_SIZES },
+        assign: { type: 'object', additionalProperties: { type: 'string', minLength: 1 } },
+      },
+      required: ['path'],
+      additionalProperties: false,
+    },
+    resize: {
+      type: 'object',
+      properties: { size: { anyOf: [BYTES, { type: 'null' }] } },
+      required: ['size'],
+      additionalProperties: false,
+    },
+  } as const;
+}
+
+export type BodyName = keyof ReturnType<typeof schemas>;

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import type { ApiMount } from './api-routes.js';
+import type { ApiServer } from './api-server.js';
+import type { Log } from './log.js';
+import { socketFolder, socketName } from './socket-path.js';
+
+/** The socket of a mount, over its life. A mount without one is served all the same, and changed by its control files. */
+export class ApiSocket {
+  readonly #log: Log;
+  /** Loaded while images are opened: an HTTP server takes 15 ms. */
+  readonly #parts = Promise.all([import('./api-server.js'), import('./listening-socket.js')]);
+  #server: ApiServer | null = null;
+  #isClosed = false;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Does not reject. @param device Number of the mount; '' if it is gone already */
+  async listen(device: string): Promise<void> {
+    const uid = process.getuid!();
+    const folder = socketFolder(uid, uid, process.env);
+    if (folder === null) this.#log.info('no socket: XDG_RUNTIME_DIR is not set');
+    if (folder === null || device === '') return;
+    const [{ ApiServer, boundedServer }, { ListeningSocket }] = await this.#parts;
+    try {
+      const path = join(folder, socketName(device));
+      this.#server = new ApiServer(await ListeningSocket.listen(boundedServer(), path));
+      if (this.#isClosed) this.#server.close();
+    } catch (error) {
+      this.#log.info(`no socket: ${(error as Error).message}`);
+    }
+  }
+
+  /** What requests are about, from now on. */
+  serve(mount: ApiMount): void {
+    this.#server?.serve(mount);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#server?.close();
+  }
+}

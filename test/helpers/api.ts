@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { FigureReader } from '../../src/control/figures.js';
+import { newSettings } from '../../src/control/settings.js';
+import type { GroupOrder, GroupOutcome } from '../../src/plane/group-orders.js';
+import type { ApiMount } from '../../src/server/api-routes.js';
+import { ApiServer, boundedServer } from '../../src/server/api-server.js';
+import type { ImageOrder } from '../../src/server/image-order.js';
+import { ListeningSocket } from '../../src/server/listening-socket.js';
+import { Counters } from '../../src/throttle/stats.js';
+import { Throttle } from '../../src/throttle/throttle.js';
+import { tempFolder } from './temp.js';
+
+const IMAGE = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, readOnly: false };
+const SHOWN = {
+  images: [{ ...IMAGE, passthrough: false }],
+  partitions: [],
+  mount: { depth: 'auto' as const, window: 24, cost: 'linear' as const },
+};
+
+/** A mount of the image `web` in the group `gold`, that notes what it is asked for. */
+export function fakeMount(own: Partial<ApiMount> = {}) {
+  const figures = new FigureReader();
+  const throttle = new Throttle(16, 8, new Counters((news) => figures.take(news)));
+  throttle.createGroup('gold');
+  const gold = throttle.findGroup('gold')!;
+  throttle.moveMember(throttle.createMember('web'), gold, 0);
+  const settings = { ...newSettings(), weight: 80 };
+  figures.take({ kind: 'settings', group: gold.id, settings });
+  const orders: (GroupOrder | ImageOrder)[] = [];
+  const notes: string[] = [];
+  const mount: ApiMount = {
+    ...{ mountpoint: '/mnt/s', transport: 'uring', figures, isServing: () => true },
+    images: {
+      obey: async (order, warn) => {
+        orders.push(order);
+        warn('somebody reads it');
+      },
+    },
+    order: async (order): Promise<GroupOutcome> => {
+      if (order.kind === 'show') return { error: null, shown: SHOWN, gone: [] };
+      orders.push(order);
+      const gone = order.kind === 'remove' ? [{ parent: 7, name: order.group }] : [];
+      return { error: null, shown: null, gone };
+    },
+    forget: async (gone) => {
+      for (const { parent, name } of gone) notes.push(`forget ${name} in ${parent}`);
+    },
+    ...own,
+  };
+  return { mount, throttle, orders, notes };
+}
+
+/** A server for a mount, with the path of its socket. */
+export async function serveApi(
+  t: ExecutionContext,
+  mount: ApiMount | null,
+  folder = join(tempFolder(t), 'run'),
+): Promise<string> {
+  const path = join(folder, '0-7.sock');
+  const server = new ApiServer(await ListeningSocket.listen(boundedServer(), path));
+  t.teardown(() => server.close());
+  if (mount !== null) server.serve(mount);
+  return path;
+}

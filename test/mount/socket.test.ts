@@ -1,0 +1,141 @@
+import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ourMount } from '../../src/fuse/mount-point.js';
+import { askMount } from '../../src/server/api-client.js';
+import { socketOf } from '../../src/server/socket-path.js';
+import { fakeMount, serveApi } from '../helpers/api.js';
+import { Control } from '../helpers/control.js';
+import { OtherUser } from '../helpers/other-user.js';
+import { eventually, IN_THE_END_MS, isAlive } from '../helpers/proc.js';
+import { requires } from '../helpers/requires.js';
+import { Child } from '../helpers/run.js';
+import { type SluiceMount, startMount, withMount } from '../helpers/sluice-mount.js';
+import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
+
+const socketTest = requires('fuse', 'root', 'io_uring');
+const nativeTest = requires('fuse', 'root');
+const otherTest = requires('fuse', 'root', 'io_uring', 'setpriv');
+
+const GET = { method: 'GET', path: '/v1/stat' };
+
+const socketAt = ({ point }: SluiceMount): string => socketOf(ourMount(point)!)!;
+
+interface Stat {
+  groups: { path: string; weight: number; total: { rios: number; queued: number } }[];
+}
+
+socketTest('while every request waits, the socket answers a hundred clients', async (t) => {
+  const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
+  const words = ['--group', 'slow:iops=1', '--assign', 'disk=slow', '--group', '/:iops=1'];
+  await withMount(t, [image], words, async (mount) => {
+    const script =
+      'for i in 1 2 3 4 5 6 7 8; do dd if="$0" of=/dev/null bs=4k count=9 & done; wait';
+    const readers = new Child('bash', ['-c', script, mount.file()]);
+    const all = (): Promise<Stat | null> => askMount<Stat>(mount.point, GET);
+    // One has been let go.
+    const isFull = async (): Promise<boolean> => (await all())!.groups[0]!.total.queued >= 7;
+    const end = performance.now() + IN_THE_END_MS;
+    while (!(await isFull()) && performance.now() < end);
+    t.true(await isFull());
+    const answers = await Promise.all(Array.from({ length: 100 }, all));
+    for (const answer of answers) t.is(answer!.groups.length, 2);
+    // A change counts at once: the readers come to their end.
+    for (const path of ['/v1/groups/%2F', '/v1/groups/slow']) {
+      await askMount(mount.point, { method: 'PATCH', path, body: { iops: 'max' } });
+    }
+    t.is((await readers.within()).code, 0);
+  });
+});
+
+socketTest(
+  'commands change groups as a whole over the socket, and a group has its folder',
+  async (t) => {
+    const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
+    await withMount(t, [image], [], async (mount) => {
+      const control = new Control(mount);
+      const set = (...words: string[]) => warmSluice(['set', mount.point, ...words]);
+      t.is((await set('team/gold', 'bps=10M', 'member=disk', '--create')).code, 0);
+      t.is(await control.read('team/gold/members'), 'disk\n');
+      const refused = await set('team/gold', 'weight=7', 'member=nobody');
+      t.is(refused.code, 2);
+      t.regex(refused.stderr, /^sluice: set: team\/gold: .*nobody/);
+      t.is(await control.read('team/gold/io.weight'), 'default 100\n');
+      t.is((await set('team/gold', 'member=disk')).code, 0);
+      t.is((await set('/', 'member=disk')).code, 0);
+      t.is((await set('team/gold', '--remove')).code, 0);
+      t.is(await control.must('ls -d team/* | grep -c gold || true'), '0\n');
+      t.false(existsSync(control.path('team', 'gold')));
+    });
+  },
+);
+
+socketTest('without the socket commands go by the control files', async (t) => {
+  const folder = tempFolder(t);
+  const image = sparseFile(join(folder, 'disk.img'), MIB);
+  const other = sparseFile(join(folder, 'other.img'), MIB);
+  await withMount(t, [image], ['--group', 'gold'], async (mount) => {
+    rmSync(socketAt(mount));
+    t.is(await askMount(mount.point, GET), null);
+    t.is((await warmSluice(['set', mount.point, 'gold', 'weight=7'])).code, 0);
+    const stat = await warmSluice(['stat', mount.point, 'gold', '--json']);
+    t.is(JSON.parse(stat.stdout).groups[0].weight, 7);
+    t.is((await warmSluice(['attach', mount.point, other])).code, 0);
+    const grown = await warmSluice(['resize', mount.point, 'other', '2M']);
+    t.is(grown.stdout, 'other: 2097152 bytes, 2 MiB\n');
+    t.is((await warmSluice(['detach', mount.point, 'other'])).code, 0);
+    const listed = JSON.parse((await warmSluice(['list', '--json'])).stdout);
+    t.is(listed.find((one: { pid: number }) => one.pid === mount.pid).images.length, 1);
+  });
+});
+
+otherTest('another user cannot use the socket, nor where its folder is open to all', async (t) => {
+  const folder = tempFolder(t);
+  const image = sparseFile(join(folder, 'disk.img'), MIB);
+  const other = new OtherUser(t, [], folder);
+  if (!(await other.canRun())) return;
+  const script = `require('node:net').connect(process.argv[1]).once('connect', () => process.exit(0))
+    .once('error', (error) => { console.log(error.code); process.exit(1); })`;
+  const tries = (socket: string) => other.run(process.execPath, '-e', script, socket);
+  await withMount(t, [image], [], async (mount) => {
+    t.like(await tries(socketAt(mount)), { code: 1, stdout: 'EACCES\n' });
+    t.truthy(await askMount(mount.point, GET));
+  });
+  const open = await serveApi(t, fakeMount().mount, join(folder, 'run'));
+  chmodSync(join(folder, 'run'), 0o755);
+  t.like(await tries(open), { code: 1, stdout: 'EACCES\n' });
+});
+
+socketTest(
+  'a socket goes with its daemon, and the next mount replaces one that was left',
+  async (t) => {
+    const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
+    const mount = await startMount(t, [image]);
+    const socket = socketAt(mount);
+    t.true(existsSync(socket));
+    process.kill(mount.pid, 'SIGKILL');
+    t.true(await eventually(() => !isAlive(mount.pid)));
+    t.true(existsSync(socket));
+    const stat = await warmSluice(['stat', mount.point]);
+    t.is(stat.code, 5);
+    t.regex(stat.stderr, /its daemon is gone/);
+    rmSync(socket);
+  },
+);
+
+nativeTest('fuse-native has the socket too', async (t) => {
+  const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
+  await withMount(t, [image], ['--transport', 'fuse-native'], async (mount) => {
+    const path = '/v1/groups/gold';
+    await askMount(mount.point, { method: 'PUT', path, body: { weight: 7, member: 'disk' } });
+    const { groups } = (await askMount<Stat>(mount.point, GET))!;
+    t.deepEqual(
+      groups.map(({ path: group, weight }) => [group, weight]),
+      [
+        ['/', 100],
+        ['gold', 7],
+      ],
+    );
+    t.is(await new Control(mount).read('gold/members'), 'disk\n');
+  });
+});
