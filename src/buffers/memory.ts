@@ -23,6 +23,8 @@ export const IN_FLIGHT_MAX = 960;
 export const IN_FLIGHT_MIN = 256;
 /** Slots for receiving while IN_FLIGHT_MAX slots are busy. */
 export const RECEIVE_SLOTS = 32;
+/** Of them, one for requests that go outside of the window. */
+const OUTSIDE_SLOTS = 1;
 const SLOTS = IN_FLIGHT_MAX + RECEIVE_SLOTS;
 /**
  * When the pool is full, waiting WRITEs keep their slots, and in the end nothing more is received, not even
@@ -63,7 +65,10 @@ export interface Capacity {
   requests: number;
   /** Requests in flight below the groups, 1 to IN_FLIGHT_MAX. */
   inFlight: number;
-  /** Slots besides one for each request in flight, 1 to RECEIVE_SLOTS. */
+  /**
+   * Slots besides one for each request in flight, 2 to RECEIVE_SLOTS. One of them receives nothing: see
+   * `Memory.receivable`.
+   */
   receives: number;
   /** Memory for payload of WRITEs that wait, whole MiB up to POOL_BYTES. */
   poolBytes: number;
@@ -149,6 +154,14 @@ export class Memory {
    */
   spareSlots(holding: number): number {
     return this.#freeCount - Math.max(0, this.capacity.inFlight - this.#lentCount - holding);
+  }
+
+  /**
+   * Slots that can be used to receive. One more is left to requests that go outside of the window: they must get on
+   * where every other spare slot waits for a request that does not come.
+   */
+  receivable(holding: number): number {
+    return Math.min(this.spareSlots(holding), this.capacity.receives) - OUTSIDE_SLOTS;
   }
 
   /** Slots that are lent. */

@@ -115,7 +115,7 @@ export class Plane implements Admission, DiskService {
    */
   get receivable(): number {
     if (!this.isReceiving) return 0;
-    return Math.min(this.#spareSlots(), this.#memory.capacity.receives, this.requests.available);
+    return Math.min(this.#memory.receivable(this.#holding), this.requests.available);
   }
 
   #spareSlots(): number {

@@ -211,6 +211,29 @@ test('with force it goes: requests that wait go without limits, later ones and a
   t.is(memory.freeSlots, memory.slots);
 });
 
+test('with force requests that wait go, although every slot but one waits for requests that do not come', (t) => {
+  const m = new Mounted();
+  const { throttle, images, plane } = m.assembly;
+  const slow = throttle.createGroup('slow');
+  throttle.setLimits(slow, { iops: 0.001 }, m.nowNs);
+  throttle.moveMember(images.wholes[0]!.member, slow, m.nowNs);
+  const node = m.node('web');
+  const writes = [1, 2, 3].map((n) =>
+    m.send(WRITE, node, writeBody(n * 512, new Uint8Array(512).fill(9))),
+  );
+  m.run();
+  const receives: number[] = [];
+  while (plane.receivable > 0) receives.push(memory.takeSlot());
+  m.detach('web', true);
+  t.deepEqual(
+    writes.map((one) => m.errorOf(one)),
+    [0, 0, 0],
+  );
+  t.deepEqual(m.outcomes, [{ failed: 0, lost: 0 }]);
+  for (const slot of receives) memory.releaseSlot(slot);
+  t.is(memory.freeSlots, memory.slots);
+});
+
 test('an image whose last flush fails stays and serves on; with force it goes all the same', (t) => {
   const m = new Mounted();
   const node = m.node('web');

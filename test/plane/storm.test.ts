@@ -92,7 +92,7 @@ class Storm {
     this.#collect();
     if (this.#open.length > 0) throw new Error(`${this.#open.length} are not answered`);
     this.bench.assertIdle();
-    if (this.bench.plane.receivable !== 32) throw new Error('receive slots are missing');
+    if (this.bench.plane.receivable !== 31) throw new Error('receive slots are missing');
     this.bench.host.fault = () => null;
     for (const disk of [0, 1])
       this.#check(disk, 0, this.bench.host.files[disk]!.content, this.certain[disk]!);
