@@ -1,4 +1,5 @@
 import { REQUESTS } from '../buffers/memory.js';
+import { assert } from '../util/assert.js';
 import { OWN } from './operation.js';
 
 /**
@@ -29,6 +30,9 @@ export const REPLYING = 7;
 
 /** The value of a field that has none. */
 export const NONE = -1;
+
+/** Entries that callers leave: images are detached and resized, however many requests wait. */
+const OWN_TASKS = 4;
 
 /** The requests under way: parallel typed arrays, one index a request; untouched entries cost no memory. */
 export class Requests {
@@ -97,8 +101,9 @@ export class Requests {
     return this.#count;
   }
 
+  /** Requests of callers that there is room for. */
   get available(): number {
-    return this.capacity - this.#count;
+    return this.capacity - OWN_TASKS - this.#count;
   }
 
   /** A free entry; there must be one. Its fields are stale but for those set here. */
@@ -106,6 +111,7 @@ export class Requests {
     let request = this.#free;
     if (request !== NONE) this.#free = this.#next[request]!;
     else request = this.#unused++;
+    assert(request < this.capacity, 'no request is free');
     this.#count++;
     this.state[request] = DISPATCHING;
     this.operation[request] = OWN;
