@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
 import { sizeNow } from '../host/host-change.js';
 import type { ImageChange, ImageOutcome, StaleFile } from '../plane/image-changes.js';
@@ -35,6 +34,8 @@ export interface ImageOrdersParts {
   reload(orders: Pick<ImageOrders, 'obey'>, warn: (text: string) => void): Promise<void>;
   /** Programs that have a file open keep it from being taken away, also with `force`. */
   readonly keepsOpen: boolean;
+  /** Waits for some milliseconds. */
+  sleep(ms: number): Promise<unknown>;
 }
 
 /**
@@ -114,7 +115,7 @@ export class ImageOrders {
   }
 
   async #detach({ name, force }: Extract<ImageOrder, { kind: 'detach' }>): Promise<void> {
-    const { images, change, notify, log, keepsOpen } = this.#parts;
+    const { images, change, notify, log, keepsOpen, sleep } = this.#parts;
     if (force && keepsOpen) {
       const what =
         '--force: libfuse tells an image that is gone from a new one of its name by nothing';

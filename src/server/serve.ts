@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_IO_BYTES } from '../buffers/memory.js';
 import type { FigureReader } from '../control/figures.js';
 import { mountFuse } from '../fuse/mount.js';
@@ -120,6 +121,7 @@ async function startSession(
     const orders = new ImageOrders({
       ...{ config, images: opened, opener: new OpenThread(log), key, log, isServing, keepsOpen },
       reload: (hands, warn) => reload.run(hands, warn),
+      sleep,
       change: (change) => plane.change(change),
       // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
       notify: ({ name, node }) =>

@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { ImageChange, ImageOutcome } from '../../src/plane/image-changes.js';
 import type { MountConfig } from '../../src/server/config.js';
@@ -64,6 +65,7 @@ function rig(own: Partial<ImageOrdersParts> = {}, config: Partial<MountConfig> =
     isServing: () => true,
     reload: async () => note('reload'),
     keepsOpen: false,
+    sleep,
     ...own,
   };
   const orders = new ImageOrders(parts);
