@@ -20,7 +20,7 @@ import type { Order, Result } from './vopr/worker.js';
  * seed, and the same seed does the same again.
  */
 
-/** Seeds that have failed once, one a line, with `early` if that was before there was all that there is; `#` begins a comment. */
+/** Seeds that have failed once, one a line, with what they failed without: `early` or `fixed`; `#` begins a comment. */
 const CORPUS = new URL('../../tools/vopr/corpus.txt', import.meta.url);
 
 /** How often it is told how far a long run is. */
@@ -49,6 +49,11 @@ function readOptions() {
         default: false,
         describe: 'as seeds of the corpus that say `early`: without newer images and callers',
       },
+      fixed: {
+        type: 'boolean',
+        default: false,
+        describe: 'as seeds of the corpus that say `fixed`: no image comes or goes',
+      },
       judge: { type: 'boolean', default: false, describe: 'let qemu-img look at every image' },
       keep: { type: 'array', number: true, describe: 'only these operations of callers' },
       shrink: { type: 'boolean', default: false, describe: 'find the fewest operations that fail' },
@@ -67,11 +72,12 @@ function readOptions() {
 
 type Options = ReturnType<typeof readOptions>;
 
-function corpusSeeds(): { seed: number; early: boolean }[] {
+function corpusSeeds(): { seed: number; early: boolean; fixed: boolean }[] {
   const lines = readFileSync(CORPUS, 'utf8').split('\n');
   const seeds = lines.map((line) => {
     const early = /^\d+ early\b/.test(line);
-    return { seed: Number.parseInt(line, 10), early };
+    const fixed = /^\d+ fixed\b/.test(line);
+    return { seed: Number.parseInt(line, 10), early, fixed };
   });
   return seeds.filter(({ seed }) => !Number.isNaN(seed));
 }
@@ -82,7 +88,7 @@ function* orders(options: Options, first: number, wishes: Order['wishes']): Gene
     options.seconds === undefined ? Infinity : performance.now() + options.seconds * 1e3;
   const runs = options.runs ?? (options.seconds === undefined ? 100 : Infinity);
   if (options.corpus) {
-    for (const { seed, early } of corpusSeeds()) yield { seed, wishes: { ...wishes, early } };
+    for (const { seed, ...age } of corpusSeeds()) yield { seed, wishes: { ...wishes, ...age } };
   }
   for (let seed = first; seed < first + runs && performance.now() < until; seed++) {
     yield { seed, wishes };
@@ -115,8 +121,8 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, end, keep, judge, early } = options;
-  const wishes = { template: image, end: end as EndKind | undefined, keep, judge, early };
+  const { image, end, keep, judge, early, fixed } = options;
+  const wishes = { template: image, end: end as EndKind | undefined, keep, judge, early, fixed };
   const folder = await temporaryFolder('/dev/shm');
   makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);

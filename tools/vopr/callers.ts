@@ -4,10 +4,11 @@ import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
+import { orderStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
 import * as body from './requests.js';
 import { reuse } from './reuse.js';
-import { ask, type Scene, type Self, untilGone } from './scene.js';
+import { ask, isRefused, type Scene, type Self, untilGone } from './scene.js';
 import {
   allocate,
   bounds,
@@ -55,6 +56,10 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
   }
   if (kind === 'weigh') {
     yield* weigh(scene, self);
+    return;
+  }
+  if (kind === 'order') {
+    yield* orderStep(scene, self);
     return;
   }
   if (kind === 'reuse') {
@@ -110,6 +115,7 @@ function* seek(scene: Scene, { random }: Self, disk: Disk): Steps {
     }
     return;
   }
+  if (isRefused(scene, disk, asked)) return;
   mayFail(scene, disk, asked, 'an lseek');
   if (asked.error !== 0) return;
   const found = getU64(new DataView(asked.payload.buffer), abi.LSEEK_OUT_OFFSET);
@@ -122,18 +128,21 @@ function* seek(scene: Scene, { random }: Self, disk: Disk): Steps {
 function* attributes(scene: Scene, disk: Disk): Steps {
   const before = bounds(disk);
   const size = yield* sizeOf(scene, disk);
+  if (size === null) return;
   const after = bounds(disk);
   if (size < Math.min(before.least, after.least) || size > after.most) {
     throw new Failure(`${disk.name} has ${size} bytes, not ${after.least} to ${after.most}`);
   }
 }
 
-function* sizeOf(scene: Scene, disk: Disk): Steps<number> {
+/** Null: it is being detached, or gone. */
+function* sizeOf(scene: Scene, disk: Disk): Steps<number | null> {
   const asked = yield* ask(scene, {
     opcode: abi.GETATTR,
     node: disk.node,
     body: body.zerosBody(abi.GETATTR_IN_BYTES),
   });
+  if (isRefused(scene, disk, asked)) return null;
   if (asked.error !== 0) throw new Failure(`GETATTR fails with ${errnoName(-asked.error)}`);
   const view = new DataView(asked.payload.buffer);
   return getU64(view, abi.ATTR_OUT_ATTR + abi.ATTR_SIZE);
@@ -146,6 +155,7 @@ function* times(scene: Scene, disk: Disk): Steps {
     body: body.timesBody(),
   });
   if (disk.readOnly && asked.error === -ERRNO.EROFS) return;
+  if (isRefused(scene, disk, asked)) return;
   if (!scene.hasLost(disk)) mayFail(scene, disk, asked, 'a change of times');
 }
 
@@ -156,7 +166,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   const size = random.below(contents.limit + 1);
   if (size % 512 !== 0) contents.ends.push(size);
   const rounded = roundUpToSector(size);
-  const before = image.most;
+  const { least, most: before } = image;
   const isPossible = image.plan.growable && !disk.readOnly && disk.length === null;
   const cuts = isPossible && image.format === 'raw' && size < before;
   const change = cuts
@@ -170,12 +180,21 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
     body: body.sizeBody(size),
   });
   const now = yield* sizeOf(scene, disk);
+  if (now === null || isRefused(scene, disk, asked)) {
+    // It was made before the image went, or not at all.
+    const isMade = asked.error === 0;
+    if (change !== null && isMade) contents.end(change, change.length, scene.world.tick());
+    else if (change !== null) contents.forget(change);
+    if (isMade && isPossible) image.setSize(rounded);
+    else image.least = least;
+    return;
+  }
   if (disk.length !== null) return;
   if (asked.error === 0 && now !== rounded) {
     throw new Failure(`truncate to ${size} leaves ${now} bytes`);
   }
-  const isRefused = !isPossible || image.format !== 'raw';
-  if (asked.error !== 0 && !isRefused) mayFail(scene, disk, asked, 'a truncate');
+  const keepsSize = !isPossible || image.format !== 'raw';
+  if (asked.error !== 0 && !keepsSize) mayFail(scene, disk, asked, 'a truncate');
   // `before` is the most that the size could be: that it is less now tells nothing.
   const isDone = asked.error === 0 || now === rounded;
   if (change !== null && isDone) contents.end(change, change.length, scene.world.tick());
@@ -189,6 +208,7 @@ export function* open(scene: Scene, disk: Disk): Steps {
     node: disk.node,
     body: body.openBody(disk.readOnly ? 0 : O_RDWR),
   });
+  if (isRefused(scene, disk, asked)) return;
   if (asked.error !== 0) throw new Failure(`OPEN fails with ${errnoName(-asked.error)}`);
   disk.handle = getU64(new DataView(asked.payload.buffer), abi.OPEN_OUT_FH);
   scene.losses.opened(disk, scene.world.tick());

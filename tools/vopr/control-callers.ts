@@ -176,7 +176,7 @@ function* removeGroup(scene: Scene, path: string): Steps {
   if (seen.error === 0) throw new Failure(`${path} is still there after rmdir`);
 }
 
-function* openFile(
+export function* openFile(
   scene: Scene,
   path: string,
   flags: number,
@@ -190,8 +190,20 @@ function* openFile(
   return { node, handle: getU64(new DataView(asked.payload.buffer), abi.OPEN_OUT_FH) };
 }
 
-function* closeFile(scene: Scene, node: number, handle: number): Steps {
+export function* closeFile(scene: Scene, node: number, handle: number): Steps {
   yield* ask(scene, { opcode: abi.RELEASE, node, body: body.releaseBody(handle) });
+}
+
+/** The content of an open control file; null: the kernel has refused the reply. */
+export function* readHandle(scene: Scene, node: number, handle: number): Steps<string | null> {
+  const asked = yield* ask(scene, {
+    opcode: abi.READ,
+    node,
+    body: body.ioBody(handle, 0, 65536),
+  });
+  if (scene.hits.has(asked.unique)) return null;
+  if (asked.error !== 0) throw new Failure(`a read of an open file fails with ${asked.error}`);
+  return Buffer.from(asked.payload).toString();
 }
 
 function* readFile(scene: Scene, path: string): Steps {
@@ -221,12 +233,22 @@ export function* weigh(scene: Scene, { random }: Self): Steps {
 export function* writeFile(scene: Scene, path: string, text: string): Steps {
   const { node, handle } = yield* openFile(scene, path, O_RDWR);
   if (node < 0) return;
+  check(yield* writeHandle(scene, node, handle, text), `"${text}" to ${path}`);
+  yield* closeFile(scene, node, handle);
+}
+
+/** Writes a text to an open control file. @returns 0 or -errno. */
+export function* writeHandle(
+  scene: Scene,
+  node: number,
+  handle: number,
+  text: string,
+): Steps<number> {
   const bytes = Buffer.from(`${text}\n`, 'latin1');
   const asked = yield* ask(scene, {
     opcode: abi.WRITE,
     node,
     body: body.writeBody(handle, 0, bytes.length, false, (payload) => payload.set(bytes)),
   });
-  check(asked.error, `"${text}" to ${path}`);
-  yield* closeFile(scene, node, handle);
+  return asked.error;
 }

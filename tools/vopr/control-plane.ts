@@ -3,9 +3,12 @@ import { gunzipSync, inflateRawSync, inflateSync, constants as zlib } from 'node
 import { ZSTDDecoder } from 'zstddec';
 import type { InflateCall } from '../../src/image/inflate-calls.js';
 import { zstdFrameBytes } from '../../src/image/zstd-frame.js';
+import type { ImageChange, ImageOutcome } from '../../src/plane/image-changes.js';
 import type { FromPlane, ToPlane } from '../../src/plane/messages.js';
+import type { OrderAnswer } from '../../src/plane/orders.js';
 import { type Conclusion, conclude } from '../../src/server/conclusion.js';
 import { type Event, Lifecycle } from '../../src/server/lifecycle.js';
+import { notYet } from '../../src/server/plane-thread.js';
 import type { Coverage } from './coverage.js';
 import type { FuseKernel } from './fuse-kernel.js';
 import type { HostFiles } from './host-files.js';
@@ -57,6 +60,11 @@ export interface Surroundings {
 export class ControlPlane {
   conclusion: Conclusion | null = null;
   readonly lifecycle: Lifecycle;
+  /** Carries out orders about images. */
+  obey: (text: string) => Promise<OrderAnswer> = notYet;
+  /** Changes of images that the data plane has not answered. */
+  readonly #changes = new Map<number, (outcome: ImageOutcome) => void>();
+  #lastChange = 0;
   readonly #world: World;
   readonly #kernel: FuseKernel;
   readonly #files: HostFiles;
@@ -113,6 +121,7 @@ export class ControlPlane {
   tell(event: Event): void {
     const { state } = this.lifecycle;
     this.#coverage.add(`life ${state} ${event.kind}`);
+    if (this.#changes.size > 0) this.#coverage.add(`life ${state} ${event.kind}, images change`);
     this.lifecycle.tell(event);
     if (this.lifecycle.state !== 'serving' || !this.lifecycle.isAsked) return;
     throw new Failure('a signal has asked for the end, and the mount is served on');
@@ -137,6 +146,33 @@ export class ControlPlane {
     if (wasRunning && message !== null) this.tell({ kind: 'crashed', message });
   }
 
+  /** Waits. Where the process ends meanwhile, nobody goes on. */
+  wait(ns: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#later(ns, () => {
+        resolve();
+        this.#world.settle();
+      });
+    });
+  }
+
+  /** As in plane-thread.ts. */
+  change(change: ImageChange): Promise<ImageOutcome> {
+    const id = ++this.#lastChange;
+    this.#coverage.add(`change ${change.kind} in ${this.lifecycle.state}`);
+    return new Promise((resolve) => {
+      this.#changes.set(id, (outcome) => {
+        this.#coverage.add(`change ${change.kind} ${outcome.error?.errno ?? 'ok'}`);
+        resolve(outcome);
+      });
+      this.#send({ kind: 'change', id, change });
+    });
+  }
+
+  async #order(request: number, text: string): Promise<void> {
+    this.#send({ kind: 'ordered', request, answer: await this.obey(text) });
+  }
+
   #take(message: FromPlane): void {
     switch (message.kind) {
       case 'log':
@@ -150,12 +186,14 @@ export class ControlPlane {
         return;
       }
       case 'changed':
+        this.#changes.get(message.id)!(message.outcome);
+        this.#changes.delete(message.id);
+        this.#world.settle();
         return;
-      case 'order': {
-        const answer = { text: '{}\n', errno: 'EINVAL', reason: 'no order' };
-        this.#send({ kind: 'ordered', request: message.request, answer });
+      case 'order':
+        void this.#order(message.request, message.text);
+        this.#world.settle();
         return;
-      }
       case 'inflate':
         this.#later(this.#delay(1e6), () => {
           this.#send({ kind: 'inflated', request: message.request, cluster: inflateNow(message) });

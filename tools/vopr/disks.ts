@@ -10,6 +10,35 @@ export function roundUpToSector(size: number): number {
   return Math.ceil(size / SECTOR) * SECTOR;
 }
 
+/** The time for which a mount has an image. Times are ticks of the world. */
+export class Stay {
+  /** A detach is under way, or may be: requests for the image may be refused. */
+  readonly #leavings: { from: number; to: number }[] = [];
+  /** Infinity: the image is there. */
+  goneAt = Infinity;
+  readonly since: number;
+  readonly readOnly: boolean;
+
+  constructor(since: number, readOnly: boolean) {
+    this.since = since;
+    this.readOnly = readOnly;
+  }
+
+  /** A detach begins. @returns To be called when it has ended. */
+  leave(from: number): (to: number) => void {
+    const leaving = { from, to: Infinity };
+    this.#leavings.push(leaving);
+    return (to) => {
+      leaving.to = to;
+    };
+  }
+
+  /** The image was leaving at some time of this stretch. */
+  isLeaving(from: number, to: number): boolean {
+    return this.#leavings.some((one) => one.from < to && from < one.to) || to > this.goneAt;
+  }
+}
+
 /** What is known of an image, over all sessions of a run. */
 export class Image {
   readonly plan: ImagePlan;
@@ -29,6 +58,12 @@ export class Image {
   hasLost = false;
   /** A session has ended suddenly: clusters may have leaked. */
   mayLeak = false;
+  /** Its time in the mount of this session; null: it has not come yet, or has gone. */
+  stay: Stay | null = null;
+  /** In this session it was detached, and could not be flushed whole. */
+  isSpoiled = false;
+  /** Somebody has given an order about it, which is not answered yet. */
+  isOrdered = false;
   #users = 0;
   #isAlone = false;
   readonly #waiting: { alone: boolean; go: () => void }[] = [];
@@ -37,7 +72,7 @@ export class Image {
     this.plan = plan;
     this.template = template;
     this.path = path;
-    const limit = base.length + (plan.growable ? GROWTH_BYTES : 0);
+    const limit = base.length + (plan.growable || plan.resizable ? GROWTH_BYTES : 0);
     this.contents = new Contents(base, limit);
     this.contents.ends.push(template.size, template.kind?.end ?? 0);
     this.least = base.length;
@@ -60,6 +95,9 @@ export class Image {
     this.#syncs.length = 0;
     this.largest = this.most;
     this.lostAt = 0;
+    this.stay = null;
+    this.isSpoiled = false;
+    this.isOrdered = false;
   }
 
   /** Each byte has its place in the file, so no request depends on another one. */
@@ -79,6 +117,12 @@ export class Image {
 
   hasGrown(end: number): void {
     if (this.plan.growable) this.least = Math.max(this.least, roundUpToSector(end));
+  }
+
+  /** An order asks for this size. */
+  mayResize(size: number): void {
+    this.most = Math.max(this.most, size);
+    this.largest = Math.max(this.largest, this.most);
   }
 
   setSize(size: number): void {
@@ -121,6 +165,8 @@ export class Image {
 export interface Disk {
   name: string;
   image: Image;
+  /** That in which it was opened. */
+  stay: Stay;
   start: number;
   /** Bytes; null: up to the end of the image. */
   length: number | null;

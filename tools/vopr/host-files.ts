@@ -8,6 +8,7 @@ import { TAG_INDEX, TAG_IO } from '../../src/uring/tags.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
+import type { HostPlan } from './host-plan.js';
 import { type Barrier, type Change, HostRecord } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { takeForSession } from './spare-memory.js';
@@ -26,32 +27,17 @@ const NAMES: Readonly<Record<number, string>> = {
   [abi.OP_FALLOCATE]: 'fallocate',
 };
 
-/** How a simulated host behaves. */
-export interface HostPlan {
-  /** Of the random numbers. */
-  seed: number;
-  /** One of this many operations fails; 0: none. */
-  faults: number;
-  /** This operation fails, counted from 1, and with `forever` every later one. 0: none. */
-  failing: number;
-  forever: boolean;
-  /** One of this many transfers is short; 0: none. */
-  shorts: number;
-  /** One of this many operations never ends; 0: none. */
-  stuck: number;
-  /** Usual and longest time of an operation, nanoseconds. */
-  usualNs: number;
-  longestNs: number;
-  /** Time of an fsync. */
-  flushNs: number;
-  /** One of this many replies is refused by the kernel; 0: none. */
-  refusals: number;
-  /** The host has no fallocate. */
-  plain: boolean;
-  /** Bytes past its present end up to which a file can grow. */
-  room: number;
-  /** Offsets, lengths and addresses must be multiples of this. */
-  alignment: number;
+/** A file, which can be closed and opened again. */
+interface HostFile {
+  /** Bytes up to which it can grow. */
+  limit: number;
+  /** The tick at which an fsync has failed last; 0: none has. */
+  lostAt: number;
+  /** Its changes, for power cuts; null: nobody wants them. */
+  record: HostRecord | null;
+  underWay: number;
+  /** Its bytes when it was closed last, if they are recorded. */
+  closedAs: Buffer | null;
 }
 
 /** The files behind the images of a run: real ones in memory, with simulated times and faults. */
@@ -62,19 +48,19 @@ export class HostFiles {
   faults = 0;
   /** Errno numbers that have been given, positive. */
   readonly given = new Set<number>();
-  /** By descriptor: the tick at which an fsync has failed last. */
-  readonly lostAt = new Map<number, number>();
-  readonly records = new Map<number, HostRecord>();
+  /** By image, and the number of the file among its files. */
+  readonly #files = new Map<string, HostFile>();
+  /** Those that are open, by descriptor. */
+  readonly #open = new Map<number, HostFile>();
   readonly #world: World;
   readonly #plan: HostPlan;
   readonly #coverage: Coverage;
   readonly #randomOf: (operation: number) => Random;
   readonly #pending = new Set<() => number>();
-  readonly #limits = new Map<number, number>();
   /** Bytes that the write that has failed last has made all the same. */
   #torn = 0;
   /** See `slowRead`. */
-  readonly #slow = new Set<number>();
+  readonly #slow = new Set<HostFile>();
   /** See `failLater`. */
   #failing = 0;
   readonly #hit: (request: number) => void;
@@ -97,16 +83,81 @@ export class HostFiles {
     this.#randomOf = randomOf;
   }
 
+  /** An image has opened its files. */
+  opened(image: string, descriptors: readonly number[]): void {
+    for (const [index, descriptor] of descriptors.entries()) {
+      const file = this.#fileNamed(image, index);
+      if (this.#open.has(descriptor)) throw this.#world.fail(`${descriptor} is open twice`);
+      this.#open.set(descriptor, file);
+      const { closedAs } = file;
+      if (closedAs === null) continue;
+      file.closedAs = null;
+      const bytes = contentOf(descriptor);
+      if (!bytes.equals(closedAs)) this.#prepared(descriptor, bytes);
+    }
+  }
+
+  /** The bytes were changed, and synced, while it was opened: it was repaired, for instance. */
+  #prepared(descriptor: number, bytes: Buffer): void {
+    const { length } = bytes;
+    const size = this.#change(descriptor, 'size', length, 0, null);
+    this.#done(size, 0);
+    this.#done(this.#change(descriptor, 'write', 0, length, bytes), length);
+    const issued = this.#world.tick();
+    this.#fileOf(descriptor).record!.barriers.push({ file: 0, issued, done: this.#world.tick() });
+  }
+
+  /** Files are closed. */
+  closed(descriptors: readonly number[]): void {
+    for (const descriptor of descriptors) {
+      const file = this.#fileOf(descriptor);
+      if (file.underWay > 0) {
+        throw this.#world.fail(`${descriptor} is closed, and operations of it are under way`);
+      }
+      if (file.record?.before) file.closedAs = contentOf(descriptor);
+      this.#open.delete(descriptor);
+    }
+  }
+
   /** A file that the ring may use. */
   target(descriptor: number): RingTarget {
-    const limit = fstatSync(descriptor).size + this.#plan.room;
-    this.#limits.set(descriptor, limit - (limit % SECTOR || 0));
+    const file = this.#fileOf(descriptor);
+    if (file.limit < 0) {
+      const limit = fstatSync(descriptor).size + this.#plan.room;
+      file.limit = limit - (limit % SECTOR || 0);
+    }
     return { start: (entry, done) => this.#start(descriptor, entry, done) };
   }
 
-  /** A file whose changes are kept, for power cuts. */
-  watch(descriptor: number): void {
-    this.records.set(descriptor, new HostRecord(() => this.#world.tick()));
+  /** Keeps the changes of an image's own file, for power cuts. */
+  watch(image: string): void {
+    this.#fileNamed(image, 0).record = new HostRecord(() => this.#world.tick());
+  }
+
+  /** See `watch`. */
+  recordOf(image: string): HostRecord {
+    return this.#fileNamed(image, 0).record!;
+  }
+
+  /** The tick at which an fsync of an image's own file has failed last; 0: none has. */
+  lostAt(image: string): number {
+    return this.#fileNamed(image, 0).lostAt;
+  }
+
+  #fileNamed(image: string, index: number): HostFile {
+    const name = `${image} ${index}`;
+    let file = this.#files.get(name);
+    if (file === undefined) {
+      file = { limit: -1, lostAt: 0, record: null, underWay: 0, closedAs: null };
+      this.#files.set(name, file);
+    }
+    return file;
+  }
+
+  #fileOf(descriptor: number): HostFile {
+    const file = this.#open.get(descriptor);
+    if (file === undefined) throw this.#world.fail(`${descriptor} is used, and is not open`);
+    return file;
   }
 
   /** One more operation is to fail: the one after `count` others. */
@@ -114,9 +165,9 @@ export class HostFiles {
     this.#failing = this.operations + 1 + count;
   }
 
-  /** The next read of a file takes long: as long as several flushes and many writes. */
-  slowRead(descriptor: number): void {
-    this.#slow.add(descriptor);
+  /** The next read of an image's own file takes long: as long as several flushes and many writes. */
+  slowRead(image: string): void {
+    this.#slow.add(this.#fileNamed(image, 0));
   }
 
   /** lseek(2), ftruncate(2) and futimens(2), which other threads make. */
@@ -130,7 +181,7 @@ export class HostFiles {
     if (asked.call === 'lseek') return lseekNow(descriptor, asked.offset, asked.whence);
     if (asked.call !== 'ftruncate') return 0;
     const { size } = asked;
-    if (size > this.#limits.get(descriptor)!) return this.#give(call, ERRNO.ENOSPC, tag);
+    if (size > this.#fileOf(descriptor).limit) return this.#give(call, ERRNO.ENOSPC, tag);
     const change = this.#change(descriptor, 'size', size, 0, null);
     ftruncateSync(descriptor, size);
     this.#done(change, 0);
@@ -138,9 +189,9 @@ export class HostFiles {
   }
 
   /** How long the operation takes. */
-  #delay(descriptor: number, opcode: number, random: Random): number {
+  #delay(file: HostFile, opcode: number, random: Random): number {
     const { usualNs, longestNs, flushNs, stuck } = this.#plan;
-    if (opcode === abi.OP_READ && this.#slow.delete(descriptor)) {
+    if (opcode === abi.OP_READ && this.#slow.delete(file)) {
       return random.below(8 * flushNs + 200 * usualNs);
     }
     if (stuck > 0 && random.oneIn(stuck)) return Infinity;
@@ -153,6 +204,7 @@ export class HostFiles {
 
   #start(descriptor: number, entry: Entry, done: (result: number) => void): void {
     const { opcode, address, length, offset } = entry;
+    const file = this.#fileOf(descriptor);
     const random = this.#randomOf(++this.operations);
     let change: Change | null = null;
     let barrier: Barrier | null = null;
@@ -169,13 +221,14 @@ export class HostFiles {
       change = this.#change(descriptor, kind, offset, address, null);
     } else if (opcode === abi.OP_FSYNC) {
       barrier = { file: 0, issued: this.#world.tick(), done: Infinity };
-      this.records.get(descriptor)?.barriers.push(barrier);
+      file.record?.barriers.push(barrier);
     }
     this.#world.trace?.(`${NAMES[opcode]} of ${descriptor} ${offset}+${length} begins`);
-    const delay = this.#delay(descriptor, opcode, random);
+    const delay = this.#delay(file, opcode, random);
     if (delay === Infinity) this.#coverage.add(`host ${NAMES[opcode]} never ends`);
     const perform = (): number => {
       this.#pending.delete(perform);
+      file.underWay--;
       if (bytes !== null && !bytes.equals(bytesAt(address, length))) {
         throw new Error('memory has changed while the host wrote it');
       }
@@ -184,10 +237,11 @@ export class HostFiles {
       this.#world.trace?.(`${NAMES[opcode]} of ${descriptor} ${place}: ${result}`);
       if (change !== null) this.#done(change, result);
       if (barrier !== null && result === 0) barrier.done = this.#world.tick();
-      if (barrier !== null && result < 0) this.#lose(descriptor, barrier);
+      if (barrier !== null && result < 0) this.#lose(file, barrier);
       return result;
     };
     this.#pending.add(perform);
+    file.underWay++;
     if (delay < Infinity) this.#world.schedule(delay, () => done(perform()));
   }
 
@@ -222,7 +276,7 @@ export class HostFiles {
     if (most < length) this.#note(`host ${name} is short`);
     if (opcode === abi.OP_READ)
       return fault !== 0 ? fault : pread(descriptor, address, most, offset);
-    const room = this.#limits.get(descriptor)! - offset;
+    const room = this.#fileOf(descriptor).limit - offset;
     if (fault === 0 && room <= 0) return this.#give(name, ERRNO.ENOSPC, tag);
     if (most > room) most = room - (room % alignment);
     if (fault === 0 && most <= 0) return this.#give(name, ERRNO.ENOSPC, tag);
@@ -236,7 +290,7 @@ export class HostFiles {
   #allocate(descriptor: number, mode: number, offset: number, length: number, tag: number): number {
     const { size } = fstatSync(descriptor);
     const end = offset + length;
-    if ((mode & KEEP_SIZE) === 0 && end > this.#limits.get(descriptor)!) {
+    if ((mode & KEEP_SIZE) === 0 && end > this.#fileOf(descriptor).limit) {
       return this.#give('fallocate', ERRNO.ENOSPC, tag);
     }
     if ((mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < size) {
@@ -278,8 +332,8 @@ export class HostFiles {
     length: number,
     bytes: Buffer | null,
   ): Change | null {
-    const record = this.records.get(descriptor);
-    if (record === undefined) return null;
+    const { record } = this.#fileOf(descriptor);
+    if (record === null) return null;
     record.before ??= contentOf(descriptor);
     const issued = record.tick();
     const change = { file: 0, kind, offset, length, bytes, issued, done: Infinity, failed: false };
@@ -298,10 +352,10 @@ export class HostFiles {
   }
 
   /** An fsync has failed: the host counts all that it should have written as clean. */
-  #lose(descriptor: number, { issued }: Barrier): void {
-    this.lostAt.set(descriptor, this.#world.tick());
-    const record = this.records.get(descriptor);
-    if (record === undefined) return;
+  #lose(file: HostFile, { issued }: Barrier): void {
+    file.lostAt = this.#world.tick();
+    const { record } = file;
+    if (record === null) return;
     const certain = Math.max(
       0,
       ...record.barriers.filter((one) => one.done < Infinity).map((one) => one.issued),

@@ -1,4 +1,4 @@
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { runNow, SyncEngine } from '../../src/host/sync-engine.js';
 import { InflateCalls } from '../../src/image/inflate-calls.js';
@@ -8,7 +8,7 @@ import { layerConfigs, openChain } from '../../src/image/open-chain.js';
 import { type Mapping, mapAnonymous } from '../../src/sys/memory.js';
 import type { Random } from '../exerciser/random.js';
 import { inflateNow } from './control-plane.js';
-import type { Image } from './disks.js';
+import { type Image, roundUpToSector } from './disks.js';
 import { cutOff } from './power-cut.js';
 import { checkQcow } from './qcow-check.js';
 import type { HostRecord } from './record.js';
@@ -65,6 +65,26 @@ export function checkMoment(
   bytes.fill(0, size, image.largest);
   const all = bytes.subarray(0, image.largest);
   const fault = image.contents.check(all, 0, image.syncedBefore(at), at);
+  if (fault !== null) throw new Failure(`${name}: ${fault}`);
+}
+
+/** What was acknowledged before `now` is in the file of an image, which nobody uses any more. */
+export function checkFile(image: Image, now: number): void {
+  const name = `${image.plan.name} (${image.template.title}), detached,`;
+  const file = readFileSync(image.path);
+  const isRaw = image.format === 'raw';
+  const broken = image.format === 'qcow2' ? (checkQcow(file)?.broken ?? null) : null;
+  if (broken !== null) throw new Failure(`${name} does not count the cluster at ${broken}`);
+  room ??= mapAnonymous(ROOM_BYTES);
+  const bytes = new Uint8Array(room.buffer);
+  const size = isRaw ? file.length : readImage(image.path, image.format, room);
+  if (isRaw) bytes.set(file);
+  const rounded = roundUpToSector(size);
+  if (rounded < image.least || rounded > image.most) {
+    throw new Failure(`${name} has ${size} bytes, not ${image.least} to ${image.most}`);
+  }
+  bytes.fill(0, size, image.most);
+  const fault = image.contents.check(bytes.subarray(0, image.most), 0, now, now);
   if (fault !== null) throw new Failure(`${name}: ${fault}`);
 }
 

@@ -7,6 +7,8 @@ const OPERATIONS = 100_000;
 const WEIGHING = 600;
 const REUSING = 700;
 const LATER_OPERATIONS = 50_000;
+const ORDERING = 800;
+const ORDERS = 60_000;
 
 const OPERATION_KINDS = [
   'read',
@@ -48,7 +50,7 @@ const WEIGHT_SUM = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 
 
 /** One step of a caller. All else about it comes from the random numbers of its stream. */
 export interface Operation {
-  kind: OperationKind | 'read first' | 'read second' | 'weigh' | 'reuse';
+  kind: OperationKind | 'read first' | 'read second' | 'weigh' | 'reuse' | 'order';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;
@@ -134,4 +136,30 @@ export function makeReusers(session: number, seed: number, { keep, early }: Wish
     return { kind: 'reuse', stream: later + index, pauseNs: random.below(1e6) };
   });
   return [operations.filter(({ stream }) => keep === undefined || keep.has(stream))];
+}
+
+/** A session of this many has images that come and go. */
+const ORDERLY = 3;
+const PAUSES_NS = [1e6, 30e6, 300e6];
+
+/** Callers that attach, detach and resize images, and the numbers of the images that come late. */
+export function makeOrders(
+  images: number,
+  session: number,
+  seed: number,
+  { keep, early, fixed, failing }: Wishes,
+): { callers: Operation[][]; late: number[] } {
+  const random = new Random(seed, ORDERING + session);
+  if (early === true || fixed === true || !random.oneIn(ORDERLY)) return { callers: [], late: [] };
+  const late = Array.from({ length: images - 1 }, (_, index) => index + 1);
+  let stream = OPERATIONS * (session + 1) + ORDERS;
+  const callers: Operation[][] = [];
+  for (let caller = 0; caller <= random.below(failing === undefined ? 3 : 1); caller++) {
+    const pause = PAUSES_NS[random.below(PAUSES_NS.length)]!;
+    const operations = Array.from({ length: 1 + random.below(6) }, (): Operation => {
+      return { kind: 'order', stream: ++stream, pauseNs: random.below(pause) };
+    });
+    callers.push(operations.filter((one) => keep === undefined || keep.has(one.stream)));
+  }
+  return { callers, late: late.filter(() => random.oneIn(3)) };
 }

@@ -1,14 +1,19 @@
 import type { Capacity } from '../../src/buffers/memory.js';
 import { Random } from '../exerciser/random.js';
 import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
-import type { HostPlan } from './host-files.js';
+import { type HostPlan, makeHost } from './host-plan.js';
 import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
-import { makeCallers, makeFairCallers, makeReusers, type Operation } from './plan-callers.js';
+import {
+  makeCallers,
+  makeFairCallers,
+  makeOrders,
+  makeReusers,
+  type Operation,
+} from './plan-callers.js';
 
 /** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
 const SHAPE = 1;
 const LATE = 7;
-const HOST = 1000;
 const CAPACITIES = 500;
 
 const MIB = 1 << 20;
@@ -22,6 +27,8 @@ export interface ImagePlan {
   onDevice: boolean;
   /** Views of parts of it, in sectors: disks of their own. */
   views: { name: string; start: number; length: number }[];
+  /** It can get longer by an order. */
+  resizable: boolean;
 }
 
 /** Kinds of images: a title, and how they can be used. */
@@ -100,6 +107,8 @@ export interface SessionPlan {
   host: HostPlan;
   /** The steps of each caller. */
   callers: Operation[][];
+  /** Numbers of images that are not there at the start. */
+  late: number[];
   end: EndKind;
   /** When it ends, nanoseconds after it is ready; Infinity: when all callers have finished. */
   endNs: number;
@@ -132,6 +141,8 @@ export interface Wishes {
   keep?: ReadonlySet<number> | undefined;
   /** Without the kinds of images and callers that came after the seed has failed. */
   early?: boolean | undefined;
+  /** No image comes or goes. */
+  fixed?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
@@ -146,7 +157,7 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   return { seed, images, sessions, judge };
 }
 
-function makeImages(random: Random, late: Random, { template, early }: Wishes): ImagePlan[] {
+function makeImages(random: Random, late: Random, { template, early, fixed }: Wishes): ImagePlan[] {
   const many = random.oneIn(40);
   const count = many
     ? 10 + random.below(random.oneIn(4) ? 210 : 30)
@@ -170,7 +181,9 @@ function makeImages(random: Random, late: Random, { template, early }: Wishes): 
     const { kind } = TEMPLATES[number]!;
     const isOnDevice = kind !== null && !growable && random.oneIn(5) && kind.endsEarly !== true;
     const onDevice = isOnDevice && kind.format === undefined;
-    images.push({ name: `i${i}`, template: number, growable, onDevice, views });
+    const isFixed = early === true || fixed === true || onDevice || views.length > 0;
+    const resizable = TEMPLATES[number]!.grows && !isFixed;
+    images.push({ name: `i${i}`, template: number, growable, onDevice, views, resizable });
   }
   return images;
 }
@@ -208,6 +221,10 @@ function makeSession(
   if (wishes.failing === undefined && images.some(isCompressed)) {
     callers.push(...makeReusers(number, seed, wishes));
   }
+  const orders = makeOrders(images.length, number, seed, wishes);
+  callers.push(...orders.callers);
+  // What shows parts of an image, and a device, stays.
+  const late = orders.late.filter((at) => !images[at]!.onDevice && images[at]!.views.length === 0);
   const host = makeHost(random, seed, number, alignments);
   if (wishes.failing !== undefined) {
     Object.assign(host, {
@@ -227,6 +244,7 @@ function makeSession(
     groups: random.oneIn(20) ? 50 + random.below(200) : random.below(7),
     host,
     callers,
+    late,
     end,
     endNs: waits || wishes.failing !== undefined ? Infinity : random.below(200) * 1e6,
     disturbances: wishes.failing === undefined ? makeDisturbances(random) : [],
@@ -239,7 +257,7 @@ function makeSession(
 const USUAL_CAPACITY: Capacity = {
   requests: 1024,
   inFlight: 256,
-  receives: 32,
+  receives: 33,
   poolBytes: 64 * MIB,
 };
 
@@ -256,10 +274,10 @@ function makeWay(random: Random, images: number): Pick<SessionPlan, 'capacity' |
 /** One data plane of four comes to the end of its requests, slots or pool. */
 function makeCapacity(random: Random, images: number): Capacity {
   if (!random.oneIn(4)) return USUAL_CAPACITY;
-  // The last flush takes a request for each image.
-  const requests = images + 1 + random.below(40);
+  // The last flush takes a request for each image; four are never those of callers.
+  const requests = images + 5 + random.below(40);
   const inFlight = 1 + random.below(random.oneIn(2) ? 4 : 32);
-  return { requests, inFlight, receives: 1 + random.below(6), poolBytes: random.below(3) * MIB };
+  return { requests, inFlight, receives: 2 + random.below(6), poolBytes: random.below(3) * MIB };
 }
 
 /** Two groups that always have requests, on a host without faults whose times do not vary much. */
@@ -273,7 +291,8 @@ function makeFair(random: Random, seed: number, number: number, wishes: Wishes):
   return {
     ...{ readOnly: false, alignment: 1, depth: 1 + random.below(8), pollUs: 0, groups: 0 },
     ...{ capacity: USUAL_CAPACITY, queues: 0 },
-    ...{ host, callers, end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights },
+    ...{ host, callers, late: [], end: 'umount', endNs: Infinity, disturbances: [], initNs: 0 },
+    weights,
   };
 }
 
@@ -287,34 +306,4 @@ function makeDisturbances(random: Random): Disturbance[] {
     disturbances.push({ kind, atNs });
   }
   return disturbances;
-}
-
-function makeHost(
-  random: Random,
-  seed: number,
-  number: number,
-  alignments: readonly number[],
-): HostPlan {
-  const isFaulty = random.oneIn(2);
-  const usualNs = [2_000, 20_000, 100_000, 2e6][random.below(4)]!;
-  return {
-    seed: seed + 7919 * number,
-    faults: isFaulty && random.oneIn(2) ? 10 + random.below(200) : 0,
-    failing: 0,
-    forever: false,
-    shorts: isFaulty && random.oneIn(2) ? 10 + random.below(100) : 0,
-    stuck: isFaulty && random.oneIn(8) ? 50 + random.below(200) : 0,
-    refusals: isFaulty && random.oneIn(3) ? 50 + random.below(300) : 0,
-    usualNs,
-    longestNs: random.oneIn(3) ? 2e9 : usualNs * 20,
-    flushNs: [1000, 1e6, 50e6, 1e9, 10e9][random.below(5)]!,
-    plain: random.oneIn(5),
-    room: isFaulty && random.oneIn(3) ? random.below(1 << random.below(22)) : Infinity,
-    alignment: alignments[random.below(alignments.length)]!,
-  };
-}
-
-/** The random numbers of one operation of the host. */
-export function hostRandom(plan: HostPlan, operation: number): Random {
-  return new Random(plan.seed, HOST + operation);
 }

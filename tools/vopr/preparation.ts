@@ -4,7 +4,7 @@ import type { DiskConfig } from '../../src/plane/disk.js';
 import type { Random } from '../exerciser/random.js';
 import { open } from './callers.js';
 import { makeGroup, writeFile } from './control-callers.js';
-import { type Disk, type Image, pause, type Steps } from './disks.js';
+import { type Disk, type Image, pause, type Stay, type Steps } from './disks.js';
 import type { SessionPlan } from './plan.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
@@ -47,11 +47,9 @@ export class Preparation {
     try {
       for (const config of configs) {
         const image = images.find((one) => config.name.split('.')[0] === one.plan.name)!;
-        yield* this.#openDisk(scene, image, config);
+        if (image.stay !== null) yield* openDisk(scene, image, image.stay, config);
       }
-      for (const [index, image] of images.entries()) {
-        yield* this.#openPartitions(scene, image, configs[index]!.readOnly);
-      }
+      for (const image of images) yield* openPartitions(scene, image);
       if (opensAgain && disks.length < 5) yield* this.#openAgain(scene);
       for (let group = 0; group < plan.groups; group++) {
         yield* makeGroup(scene, `g${group}`);
@@ -71,35 +69,6 @@ export class Preparation {
       if (groups > 0 && weights === null && extras.oneIn(3)) yield* this.#makeRules(scene);
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
-    }
-  }
-
-  /** @returns Whether there is a file of the name. */
-  *#openDisk(
-    scene: Scene,
-    image: Image,
-    { name, start, length, readOnly }: Pick<Disk, 'name' | 'start' | 'length' | 'readOnly'>,
-  ): Steps<boolean> {
-    const asked = yield* ask(scene, {
-      opcode: abi.LOOKUP,
-      node: abi.ROOT_ID,
-      body: body.nameBody(`${name}.raw`),
-    });
-    if (asked.error !== 0) return false;
-    const node = getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
-    const disk = { name, image, start, length, readOnly, node, handle: 0 };
-    yield* open(scene, disk);
-    scene.disks.push(disk);
-    return true;
-  }
-
-  /** The daemon has found each partition, unless the table may be lost. */
-  *#openPartitions(scene: Scene, image: Image, readOnly: boolean): Steps {
-    for (const { number, start, length } of image.template.partitions) {
-      const name = `${image.plan.name}.p${number}`;
-      const place = { start: start * 512, length: length * 512 };
-      const isThere = yield* this.#openDisk(scene, image, { name, ...place, readOnly });
-      if (!isThere && !image.hasLost) throw new Failure(`there is no disk ${name}`);
     }
   }
 
@@ -144,4 +113,48 @@ export class Preparation {
       if (!(error instanceof Gone)) throw error;
     }
   }
+}
+
+/** @returns Whether there is a file of the name. */
+function* openDisk(
+  scene: Scene,
+  image: Image,
+  stay: Stay,
+  { name, start, length }: Pick<Disk, 'name' | 'start' | 'length'>,
+): Steps<boolean> {
+  const asked = yield* ask(scene, {
+    opcode: abi.LOOKUP,
+    node: abi.ROOT_ID,
+    body: body.nameBody(`${name}.raw`),
+  });
+  if (asked.error !== 0) return false;
+  const node = getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
+  const { readOnly } = stay;
+  const disk = { name, image, stay, start, length, readOnly, node, handle: 0 };
+  yield* open(scene, disk);
+  scene.disks.push(disk);
+  return true;
+}
+
+/** The daemon has found each partition, unless the table may be lost. */
+function* openPartitions(scene: Scene, image: Image): Steps {
+  const { stay } = image;
+  if (stay === null) return;
+  for (const { number, start, length } of image.template.partitions) {
+    const name = `${image.plan.name}.p${number}`;
+    const place = { start: start * 512, length: length * 512 };
+    const isThere = yield* openDisk(scene, image, stay, { name, ...place });
+    if (!isThere && !image.hasLost && image.stay === stay) {
+      throw new Failure(`there is no disk ${name}`);
+    }
+  }
+}
+
+/** Opens the files of an image that has been attached. */
+export function* openImage(scene: Scene, image: Image, config: DiskConfig): Steps {
+  const { stay } = image;
+  if (!(yield* openDisk(scene, image, stay!, config))) {
+    throw new Failure(`${config.name} is attached, and there is no file of it`);
+  }
+  yield* openPartitions(scene, image);
 }

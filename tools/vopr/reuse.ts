@@ -15,7 +15,8 @@ export function* reuse(scene: Scene, self: Self): Steps {
   const { random } = self;
   const { world } = scene;
   const disks = scene.disks.filter(({ image }) => image.template.kind?.compressedBytes);
-  const disk = disks[random.below(disks.length)]!;
+  const disk = disks[random.below(Math.max(1, disks.length))];
+  if (disk === undefined) return;
   const { image } = disk;
   const bytes = image.template.kind!.compressedBytes!;
   const clusters = Math.floor(image.least / bytes);

@@ -14,12 +14,15 @@ import * as abi from '../../src/fuse/abi.js';
 import type { LayerConfig } from '../../src/image/image-config.js';
 import type { WritePart } from '../../src/image/qcow2/read-for-writing.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
-import { type OpenDisks, openDisks } from '../../src/server/open-disks.js';
+import type { DiskOptions } from '../../src/server/config.js';
+import { openDisks } from '../../src/server/open-disks.js';
+import type { OpenImages } from '../../src/server/open-images.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
 import { Image, type Steps } from './disks.js';
 import type { HostFiles } from './host-files.js';
+import { outside } from './image-orders.js';
 import { checkMoment, type Stretch } from './moments.js';
 import { makePlan, type Plan, type SessionPlan, TEMPLATES, type Wishes } from './plan.js';
 import { cutOff } from './power-cut.js';
@@ -122,12 +125,20 @@ class Run {
   async session(plan: SessionPlan, number: number): Promise<void> {
     const { seed } = this.#plan;
     endSession();
-    const opened = await this.#open(plan.readOnly);
+    this.#forgetMarks();
+    const options = this.#options(plan.readOnly);
+    const opened = await openDisks(options, QUIET);
     const isCut = plan.end === 'power cut' && !plan.readOnly;
     const isWatched = isCut || (!plan.readOnly && this.#images.length <= WATCHED_MAX);
     const configs = this.#configs(opened, plan);
     let outcome: Outcome;
     const from = this.#world.tick();
+    for (const at of plan.late) opened.release(this.#images[at]!.plan.name);
+    const disks = {
+      images: opened,
+      options,
+      configure: (disk: DiskConfig) => this.#config(disk, plan),
+    };
     const session = new Session(
       plan,
       seed + 104_729 * number,
@@ -135,34 +146,33 @@ class Run {
       this.#coverage,
       this.#images,
       configs,
+      disks,
       this.#mapping,
     );
     try {
-      this.#forgetMarks();
-      outcome = session.run(isWatched ? configs : []);
+      outcome = await outside(() => session.run(isWatched ? this.#images : []));
       this.operations += outcome.files.operations;
     } finally {
       opened.close();
     }
-    for (const [index, image] of this.#images.entries()) {
+    for (const image of this.#images) {
       image.reset();
-      if (!outcome.isFlushed) image.mayLeak = true;
-      image.lostAt = outcome.files.lostAt.get(configs[index]!.image.files[0]!.descriptor) ?? 0;
+      if (!outcome.isFlushed || image.isSpoiled) image.mayLeak = true;
+      image.lostAt = outcome.files.lostAt(image.plan.name);
     }
     for (const image of this.#images) image.hasLost ||= image.lostAt > 0;
     const stretch = { from, to: this.#world.tick() };
     for (let i = 0; i < MOMENTS && isWatched; i++) {
-      this.#checkMoment(configs, outcome.files, stretch);
+      this.#checkMoment(outcome.files, stretch);
     }
-    if (isCut) this.#cutPower(configs, outcome.files);
+    if (isCut) this.#cutPower(outcome.files);
     await this.#verify(plan, outcome);
   }
 
   /** Looks at one image as of some moment. What the host has forgotten is uncertain then and later. */
-  #checkMoment(configs: readonly DiskConfig[], files: HostFiles, stretch: Stretch): void {
-    const index = this.#moments.below(this.#images.length);
-    const image = this.#images[index]!;
-    const record = files.records.get(configs[index]!.image.files[0]!.descriptor)!;
+  #checkMoment(files: HostFiles, stretch: Stretch): void {
+    const image = this.#images[this.#moments.below(this.#images.length)]!;
+    const record = files.recordOf(image.plan.name);
     if (image.lostAt > 0 || record.before === null) return;
     checkMoment(image, record.before, record, stretch, this.#moments);
   }
@@ -171,43 +181,46 @@ class Run {
     for (const image of this.#images) image.forgetMarks();
   }
 
-  #open(readOnly: boolean): Promise<OpenDisks> {
+  #open(readOnly: boolean): Promise<OpenImages> {
+    return openDisks(this.#options(readOnly), QUIET);
+  }
+
+  #options(readOnly: boolean): DiskOptions {
     const growable = this.#images.some((image) => image.plan.growable);
     const hasTable = this.#images.some(({ template }) => template.partitions.length > 0);
-    return openDisks(
-      {
-        ...{ readOnly, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
-        passthrough: [],
-        nbd: { timeoutMs: 0, connections: 1 },
-        partitions: hasTable ? { sectorSize: null } : null,
-        images: this.#images.map(({ plan: { name }, path, format }) => {
-          return { name, path, format, backingFormats: [], snapshot: null };
-        }),
-      },
-      QUIET,
-    );
+    return {
+      ...{ readOnly, owner: null, mode: null, growable, direct: false, metadataCache: 0 },
+      passthrough: [],
+      nbd: { timeoutMs: 0, connections: 1 },
+      partitions: hasTable ? { sectorSize: null } : null,
+      images: this.#images.map(({ plan: { name }, path, format }) => {
+        return { name, path, format, backingFormats: [], snapshot: null };
+      }),
+    };
   }
 
   /** As a mount's, on a disk instead of in memory, with the plan's alignment and the views. */
-  #configs({ disks }: OpenDisks, { alignment }: SessionPlan): DiskConfig[] {
-    const whole = disks.map((found, index) => {
-      const { onDevice } = this.#images[index]!.plan;
-      const disk = onDevice ? asOnDevice(found) : found;
-      const files = disk.image.files.map((file) => ({ ...file, inMemory: false }));
-      const growable = disk.growable && this.#images[index]!.plan.growable;
-      const image = { ...disk.image, files, alignment, growable };
-      return { ...disk, growable, image };
-    });
+  #configs({ disks }: OpenImages, plan: SessionPlan): DiskConfig[] {
+    const whole = disks.map((found) => this.#config(found, plan));
     const views = this.#images.flatMap(({ plan }, index) =>
       plan.views.map((view) => ({ ...whole[index]!, ...view })),
     );
     return [...whole, ...views];
   }
 
+  #config(found: DiskConfig, { alignment }: SessionPlan): DiskConfig {
+    const { plan } = this.#images.find((one) => one.plan.name === found.name)!;
+    const disk = plan.onDevice ? asOnDevice(found) : found;
+    const files = disk.image.files.map((file) => ({ ...file, inMemory: false }));
+    const growable = disk.growable && plan.growable;
+    const image = { ...disk.image, files, alignment, growable };
+    return { ...disk, growable, image };
+  }
+
   /** The power fails: of what was not synced anything may be there, in any order. */
-  #cutPower(configs: readonly DiskConfig[], files: HostFiles): void {
-    for (const [index, image] of this.#images.entries()) {
-      const record = files.records.get(configs[index]!.image.files[0]!.descriptor)!;
+  #cutPower(files: HostFiles): void {
+    for (const image of this.#images) {
+      const record = files.recordOf(image.plan.name);
       const at = this.#world.tick();
       const after = cutOff(record.before ?? UNCHANGED, record, 0, at, this.#random);
       if (record.before !== null) writeFileSync(image.path, after);
@@ -218,11 +231,17 @@ class Run {
   async #verify(plan: SessionPlan, outcome: Outcome): Promise<void> {
     const isCut = plan.end === 'power cut';
     // Only what the data plane had in memory is lost with it. Of an image without metadata that is nothing.
-    const isWhole = (image: Image): boolean => outcome.isFlushed || (image.isInPlace && !isCut);
-    this.#checkRefcounts(outcome);
+    // An image that was detached is whole, whatever has become of the mount.
+    const detached = new Set(this.#images.filter(({ stay }) => stay === null));
+    const isWhole = (image: Image): boolean => {
+      if (image.isInPlace && !isCut) return true;
+      return detached.has(image) ? !image.isSpoiled : outcome.isFlushed;
+    };
+    this.#checkRefcounts(isWhole);
     const isJudged = this.#isJudged();
     if (isJudged) await this.#judge();
-    const opened = await this.#open(true);
+    const options = this.#options(true);
+    const opened = await openDisks(options, QUIET);
     const configs = this.#configs(opened, { ...plan, alignment: 1 });
     const until = this.#world.tick();
     const reader = new Session(
@@ -232,11 +251,12 @@ class Run {
       this.#coverage,
       this.#images,
       configs,
+      { images: opened, options, configure: (disk) => disk },
       this.#mapping,
       (scene) => this.#readAll(scene, isWhole, until),
     );
     try {
-      reader.run([]);
+      await outside(() => reader.run([]));
     } finally {
       opened.close();
     }
@@ -304,7 +324,7 @@ class Run {
   }
 
   /** Each cluster is counted, and none has leaked since the last sudden end. */
-  #checkRefcounts({ isFlushed }: Outcome): void {
+  #checkRefcounts(isWhole: (image: Image) => boolean): void {
     for (const image of this.#images.filter(({ format }) => format === 'qcow2')) {
       const check = checkQcow(readAll(image.path));
       // Repaired images have no leaks.
@@ -312,7 +332,7 @@ class Run {
       const name = `${image.plan.name} (${image.template.title})`;
       if (broken !== null) throw new Failure(`${name}: the cluster at ${broken} is not counted`);
       const before = this.#leaks.get(image) ?? 0;
-      if (isFlushed && leaks > before) {
+      if (isWhole(image) && leaks > before) {
         throw new Failure(`${name}: ${leaks - before} clusters have leaked`);
       }
       this.#leaks.set(image, leaks);
@@ -362,6 +382,6 @@ function quietPlan(plan: SessionPlan): SessionPlan {
     ...plan,
     ...{ readOnly: true, alignment: 1, depth: 256, groups: 0, host, callers: [] },
     ...{ capacity: { requests: 512, inFlight: 32, receives: 8, poolBytes: MIB }, queues: 0 },
-    ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null },
+    ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null, late: [] },
   };
 }

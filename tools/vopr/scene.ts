@@ -1,9 +1,12 @@
+import type { DiskConfig } from '../../src/plane/disk.js';
+import type { ImageOrder } from '../../src/server/image-order.js';
+import { ERRNO, errnoName } from '../../src/util/errno.js';
 import type { Random } from '../exerciser/random.js';
 import type { Disk, Image, Steps } from './disks.js';
 import type { Answer, FuseKernel } from './fuse-kernel.js';
 import type { Ask } from './kernel-queues.js';
 import type { LossesCheck } from './losses-check.js';
-import type { World } from './world.js';
+import { Failure, type World } from './world.js';
 
 /** The session has ended: the caller stops. */
 export class Gone extends Error {}
@@ -14,6 +17,19 @@ export interface Scene {
   kernel: FuseKernel;
   seed: number;
   disks: Disk[];
+  images: readonly Image[];
+  /** The whole image, as the session was given it, before it has come. */
+  configOf(image: Image): DiskConfig;
+  /** The mount is only read. */
+  readOnly: boolean;
+  /** Groups that were made at the start. */
+  groups: number;
+  /** Gives an order to the control plane. `answered` is called with its error, or null. */
+  order(order: ImageOrder, answered: (error: unknown) => void): void;
+  /** The host has given this errno, positive. */
+  hasGiven(errno: number): boolean;
+  /** Checks that nothing is left of images that are gone. */
+  checkGone(): void;
   /** Threads that are being killed. */
   killed: Set<number>;
   /** Node ids of groups' directories and control files, by path below `.groups`. */
@@ -44,6 +60,21 @@ export function* untilGone(steps: Steps<unknown>): Steps {
   }
 }
 
+/**
+ * The image of the disk is being detached, or gone, and the request was refused for that: nothing was done.
+ * Throws where a disk that is gone answers.
+ */
+export function isRefused({ world }: Scene, disk: Disk, { error, sent }: Asked): boolean {
+  const { stay, name } = disk;
+  const errno = -error;
+  const isStale = errno === ERRNO.ESTALE || errno === ERRNO.ENODEV;
+  if (sent > stay.goneAt && !isStale) {
+    throw new Failure(`${name} is gone, and a request for it has the result ${errnoName(errno)}`);
+  }
+  if (errno !== ERRNO.EBUSY && !isStale) return false;
+  return stay.isLeaving(sent, world.tick());
+}
+
 /** What a caller knows of itself. */
 export interface Self {
   random: Random;
@@ -54,6 +85,8 @@ export interface Self {
 /** An answer, with the id of its request. */
 export interface Asked extends Answer {
   unique: number;
+  /** When it was sent, a tick of the world. */
+  sent: number;
 }
 
 /**
@@ -66,10 +99,11 @@ export function* ask(
   sentAs: (unique: number) => void = () => {},
 ): Steps<Asked> {
   let unique = 0;
+  const sent = scene.world.tick();
   const answer = (yield (resume) => {
     unique = scene.kernel.ask(request, resume);
     sentAs(unique);
   }) as Answer;
   if (!answer.isReply) throw new Gone();
-  return { ...answer, unique };
+  return { ...answer, unique, sent };
 }

@@ -3,23 +3,29 @@ import * as abi from '../../src/fuse/abi.js';
 import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
 import { interrupted } from '../../src/server/conclusion.js';
+import type { ImageOrder } from '../../src/server/image-order.js';
+import type { ImageOrders } from '../../src/server/image-orders.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
 import { Random } from '../exerciser/random.js';
-import { callerSteps, close } from './callers.js';
+import { Blame } from './blame.js';
+import { callerSteps } from './callers.js';
 import { ControlPlane, WakeFile } from './control-plane.js';
 import type { Coverage } from './coverage.js';
-import { type Disk, drive, type Image, type Steps } from './disks.js';
+import { type Disk, drive, type Image, Stay, type Steps } from './disks.js';
 import { checkEmpty, checkExit, checkReleased, checkSlots } from './end-check.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
+import { hostRandom } from './host-plan.js';
+import { descriptorsOf, imageOrders, type Opened } from './image-orders.js';
 import { LimitsCheck } from './limits-check.js';
 import { LossesCheck } from './losses-check.js';
-import { type Disturbance, hostRandom, type SessionPlan } from './plan.js';
+import type { Disturbance, SessionPlan } from './plan.js';
 import { FUSE, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
 import { Preparation } from './preparation.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
+import { SessionEnd } from './session-end.js';
 import { SimMemory } from './sim-memory.js';
 import { SimRing } from './sim-ring.js';
 import { WaitsCheck } from './waits-check.js';
@@ -46,7 +52,10 @@ export class Session {
   readonly #world: World;
   readonly #coverage: Coverage;
   readonly #images: readonly Image[];
+  /** Of whole images in their order, then of views. */
   readonly #configs: readonly DiskConfig[];
+  readonly #blame: Blame;
+  readonly #orders: ImageOrders;
   readonly #memory: SimMemory;
   readonly #kernel: FuseKernel;
   readonly #files: HostFiles;
@@ -56,18 +65,18 @@ export class Session {
   readonly #random: Random;
   /** For what came to the plan later. */
   readonly #extras: Random;
+  readonly #orderRandom: Random;
   readonly #preparation: Preparation;
   readonly #disks: Disk[] = [];
   readonly #killed = new Set<number>();
   readonly #hits = new Set<number>();
   readonly #admitted = new Map<number, number>();
   readonly #losses = new LossesCheck();
+  readonly #end: SessionEnd;
   #ring!: SimRing;
   #plane!: DataPlane;
   #limits!: LimitsCheck;
   #callers = 0;
-  #isBusy = true;
-  #isEnding = false;
   #isDisturbed = false;
   /** Instead of the plan's callers. */
   readonly #steps: ((scene: Scene) => Steps) | null;
@@ -79,6 +88,7 @@ export class Session {
     coverage: Coverage,
     images: readonly Image[],
     configs: readonly DiskConfig[],
+    opened: Opened,
     mapping: Mapping,
     steps: ((scene: Scene) => Steps) | null = null,
   ) {
@@ -92,6 +102,7 @@ export class Session {
     this.#steps = steps;
     this.#random = new Random(seed, 3);
     this.#extras = new Random(seed, 4);
+    this.#orderRandom = new Random(seed, 9);
     const opensAgain = steps === null;
     const own = { plan, images, configs, opensAgain, random: this.#random, extras: this.#extras };
     this.#preparation = new Preparation(own);
@@ -103,6 +114,13 @@ export class Session {
       this.#hits.add(this.#uniqueOf(request));
     };
     this.#files = new HostFiles(world, plan.host, coverage, randomOf, hit);
+    this.#blame = new Blame(this.#files);
+    const now = world.tick();
+    for (const [index, image] of images.entries()) {
+      const { readOnly } = configs[index]!;
+      image.stay = plan.late.includes(index) ? null : new Stay(now, readOnly);
+      if (image.stay !== null) this.#files.opened(image.plan.name, descriptorsOf(configs[index]!));
+    }
     const named = images.map(({ plan: { name }, path }) => ({ name, path }));
     const delay = (most: number): number => this.#random.below(most);
     this.#control = new ControlPlane(
@@ -114,15 +132,24 @@ export class Session {
       coverage,
       named,
       delay,
-      { isBusy: () => this.#isBusy, ready: () => this.#ready() },
+      { isBusy: () => this.#end.isBusy, ready: () => this.#ready() },
     );
+    this.#end = new SessionEnd({
+      ...{ plan, world, coverage, control: this.#control, kernel: this.#kernel },
+      ...{ files: this.#files, random: this.#random, extras: this.#extras },
+      scene: () => this.#scene,
+    });
+    const isFaulty = plan.host.faults > 0;
+    const orderDelay = (most: number): number => this.#orderRandom.below(most);
+    this.#orders = imageOrders(opened, this.#control, this.#files, isFaulty, orderDelay);
+    this.#control.obey = this.#orders.take;
   }
 
   /** Runs from the start to the end. Throws a Failure. */
-  run(watched: readonly DiskConfig[]): Outcome {
+  run(watched: readonly Image[]): Outcome {
     const { lifecycle } = this.#control;
     try {
-      for (const { image } of watched) this.#files.watch(image.files[0]!.descriptor);
+      for (const { plan } of watched) this.#files.watch(plan.name);
       this.#disturb(true);
       if (lifecycle.state === 'starting') {
         this.#start();
@@ -130,11 +157,12 @@ export class Session {
         this.#runThread();
       } else this.#control.tell({ kind: 'failed', error: interrupted() });
       while (!this.#control.hasEnded) {
-        if (this.#world.stop !== null && this.#isKilled) break;
+        if (this.#world.stop !== null && this.#end.isKilled) break;
         if (!this.#world.advance(LONGEST_NS)) {
           throw new Failure(`the daemon does not end: it is ${lifecycle.state}`);
         }
       }
+      if (this.#world.failure !== null) throw this.#world.failure;
       return this.#judge();
     } finally {
       this.#kernel.disconnect();
@@ -142,10 +170,6 @@ export class Session {
       this.#files.abandon(this.#random);
       this.#channel.port1.close();
     }
-  }
-
-  get #isKilled(): boolean {
-    return this.#isEnding && (this.#plan.end === 'kill' || this.#plan.end === 'power cut');
   }
 
   #start(): void {
@@ -156,7 +180,7 @@ export class Session {
       return this.#files.target(descriptor);
     });
     const { port2 } = this.#channel;
-    this.#plane = buildDataPlane(planeConfig(plan, this.#configs, port2), {
+    this.#plane = buildDataPlane(planeConfig(plan, this.#present, port2), {
       ...{ ring: this.#ring, memory: this.#memory },
       ...(plan.queues > 0 ? { commands: this.#ring } : {}),
       ...{ send: this.#control.received, now: this.#world.now },
@@ -177,6 +201,12 @@ export class Session {
     this.#world.schedule(plan.initNs, () => drive(this.#initialise(), () => {}));
   }
 
+  /** Those of images that are there from the start. */
+  get #present(): DiskConfig[] {
+    const late = this.#plan.late.map((index) => this.#images[index]!.plan.name);
+    return this.#configs.filter(({ name }) => !late.includes(name));
+  }
+
   /** Lets the plan's disturbances happen: those before the start of the data plane, or the others. */
   #disturb(isEarly: boolean): void {
     for (const { kind, atNs } of this.#plan.disturbances) {
@@ -188,7 +218,7 @@ export class Session {
   }
 
   #happen(kind: Disturbance['kind']): void {
-    if (this.#control.hasEnded || this.#isKilled) return;
+    if (this.#control.hasEnded || this.#end.isKilled) return;
     this.#coverage.add(`disturbed by ${kind}`);
     if (kind === 'terminate') this.#control.signal(false);
     else if (kind === 'end now') this.#control.signal(true);
@@ -218,16 +248,23 @@ export class Session {
       kernel: this.#kernel,
       seed: this.#seed,
       disks: this.#disks,
+      images: this.#images,
+      configOf: (image) => this.#configs[this.#images.indexOf(image)]!,
+      readOnly: this.#plan.readOnly,
+      groups: this.#plan.groups,
+      order: (order, answered) => this.#order(order, answered),
+      hasGiven: (errno) => this.#files.given.has(errno),
+      checkGone: () => this.#checkGone(),
       killed: this.#killed,
       nodes: new Map(),
       hits: this.#hits,
       admissions: (unique) => this.#admitted.get(unique) ?? 0,
       waits: (unique) => this.#limits.waiting.some((one) => this.#uniqueOf(one) === unique),
-      excused: (errno, disk) => this.#excused(errno, disk),
-      hasLost: ({ image }) => this.#lostAt(image) > 0,
-      lostAt: ({ image }) => this.#lostAt(image),
+      excused: (errno, disk) => this.#blame.excused(errno, disk),
+      hasLost: ({ image }) => this.#blame.lostAt(image) > 0,
+      lostAt: ({ image }) => this.#blame.lostAt(image),
       losses: this.#losses,
-      slowRead: (image) => this.#files.slowRead(this.#fileOf(image)),
+      slowRead: ({ plan }) => this.#files.slowRead(plan.name),
     };
   }
 
@@ -244,23 +281,24 @@ export class Session {
     return true;
   }
 
-  /** An error in a request's own name is no excuse for one of a raw image, where every request is alone. */
-  #excused(errno: number, { image }: Disk): boolean {
-    const { faults, given } = this.#files;
-    if (errno === 0) return faults > 0;
-    if (image.isInPlace) return false;
-    return faults > 0 && (given.has(errno) || errno === 5);
+  #order(order: ImageOrder, answered: (error: unknown) => void): void {
+    const later = (error: unknown): void => this.#world.schedule(0, () => answered(error));
+    this.#orders.obey(order, () => {}).then(() => later(null), later);
+    this.#world.settle();
   }
 
-  /** Tick at which an fsync of the host has failed last; 0: none has. */
-  #lostAt(image: Image): number {
-    const { files } = this.#configs[this.#images.indexOf(image)]!.image;
-    const at = Math.max(...files.map(({ descriptor }) => this.#files.lostAt.get(descriptor) ?? 0));
-    return image.template.kind?.marks && !image.contents.hasChangedBefore(at) ? 0 : at;
+  /** The ring has the files of images that are there, besides /dev/fuse and the eventfd. */
+  #checkGone(): void {
+    // An order that was carried out may not be answered yet.
+    if (this.#images.filter(({ isOrdered }) => isOrdered).length > 1) return;
+    const there = this.#images.filter(({ stay }) => stay !== null);
+    const wanted = there.reduce((sum, image) => sum + this.#filesOf(image).length, 2);
+    const { files } = this.#ring;
+    if (files !== wanted) throw new Failure(`the ring has ${files} files, not ${wanted}`);
   }
 
-  #fileOf(image: Image): number {
-    return this.#configs[this.#images.indexOf(image)]!.image.files[0]!.descriptor;
+  #filesOf(image: Image): number[] {
+    return descriptorsOf(this.#configs[this.#images.indexOf(image)]!);
   }
 
   /** The thread of the data plane. */
@@ -272,7 +310,7 @@ export class Session {
     } catch (error) {
       this.#world.stop ??= 'dead';
       if (!(error instanceof Stopped)) throw error;
-      if (this.#isKilled) return;
+      if (this.#end.isKilled) return;
       const isCrash = error.message === 'crash';
       if (isCrash) this.#world.stop = null;
       this.#control.threadEnded(isCrash ? error.message : null);
@@ -293,78 +331,13 @@ export class Session {
       if (all.length === 0) this.#callerEnded();
     });
     if (this.#plan.endNs !== Infinity) {
-      this.#world.schedule(this.#plan.endNs, () => this.#beginEnd());
+      this.#world.schedule(this.#plan.endNs, () => this.#end.begin());
     }
   }
 
   #callerEnded(): void {
-    if (--this.#callers > 0 || this.#isEnding || !this.#kernel.isConnected) return;
-    if (this.#plan.endNs === Infinity) this.#beginEnd();
-  }
-
-  #beginEnd(): void {
-    if (this.#isEnding || this.#control.hasEnded) return;
-    this.#isEnding = true;
-    const { end } = this.#plan;
-    this.#coverage.add(`end ${end}`);
-    if (this.#plan.host.faults > 0 && this.#extras.oneIn(2)) {
-      this.#files.failLater(this.#extras.below(16));
-    }
-    switch (end) {
-      case 'umount':
-        drive(this.#closeAll(), () => this.#kernel.disconnect());
-        break;
-      case 'abort':
-        this.#kernel.disconnect();
-        break;
-      case 'kill':
-        this.#world.stop = end;
-        break;
-      case 'power cut':
-        this.#cutPower();
-        break;
-      case 'crash':
-        this.#world.stop = 'crash';
-        break;
-      case 'terminate':
-        drive(this.#closeAll(), () => this.#control.signal(false));
-        break;
-      default:
-        this.#control.signal(false);
-    }
-    if (end === 'terminate twice') {
-      this.#world.schedule(this.#random.below([1000, 1e6, 1e9][this.#random.below(3)]!), () =>
-        this.#abort(),
-      );
-    } else if (this.#plan.host.stuck > 0) this.#world.schedule(600e9, () => this.#abort());
-  }
-
-  /** The power fails: now, or while images are being flushed. */
-  #cutPower(): void {
-    const { flushNs, usualNs } = this.#plan.host;
-    const isFlushing = this.#extras.oneIn(2) && this.#disks.length > 0;
-    for (let stream = 0; isFlushing && stream < 3; stream++) {
-      drive(callerSteps(this.#scene, [{ kind: 'flush', stream, pauseNs: 0 }]), () => {});
-    }
-    const afterNs = isFlushing ? this.#extras.below(5 * flushNs + 50 * usualNs) : 0;
-    this.#world.schedule(afterNs, () => {
-      this.#world.stop = 'power cut';
-    });
-  }
-
-  /** Signals, until it ends at once. */
-  #abort(): void {
-    for (let i = 0; i < 2 && !this.#control.hasEnded; i++)
-      this.#control.tell({ kind: 'terminate' });
-  }
-
-  *#closeAll(): Steps {
-    try {
-      for (const disk of this.#disks) yield* close(this.#scene, disk);
-      this.#isBusy = false;
-    } catch (error) {
-      if (!(error instanceof Gone)) throw error;
-    }
+    if (--this.#callers > 0 || this.#end.hasBegun || !this.#kernel.isConnected) return;
+    if (this.#plan.endNs === Infinity) this.#end.begin();
   }
 
   /** Checks what is left of the session. */
@@ -390,8 +363,9 @@ export class Session {
     if (cause.kind === 'flushed' || cause.kind === 'flush-failed') {
       checkEmpty(this.#plane, this.#limits);
       for (const image of this.#images) {
-        if (this.#plan.readOnly || this.#lostAt(image) === 0 || message.includes(image.path))
-          continue;
+        const { stay } = image;
+        if (stay === null || stay.readOnly || this.#blame.lostAt(image) === 0) continue;
+        if (message.includes(image.path)) continue;
         throw new Failure(`${image.plan.name} lost data, and the end does not say so: ${message}`);
       }
     }

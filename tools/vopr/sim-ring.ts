@@ -36,6 +36,8 @@ export class SimRing implements RingQueue, CommandQueue {
   readonly #world: World;
   readonly #targetOf: (descriptor: number) => RingTarget;
   readonly #targets: (RingTarget | null)[] = [];
+  /** Entries of each file that have not ended. */
+  readonly #underWay: number[] = [];
   readonly #free: number[] = [];
   #entries: Entry[] = [];
   #tags: number[] = [];
@@ -52,10 +54,19 @@ export class SimRing implements RingQueue, CommandQueue {
   addFile(descriptor: number): number {
     const index = this.#free.pop() ?? this.#targets.length;
     this.#targets[index] = this.#targetOf(descriptor);
+    this.#underWay[index] = 0;
     return index;
   }
 
+  /** Files that it has. */
+  get files(): number {
+    return this.#targets.length - this.#free.length;
+  }
+
   removeFile(index: number): void {
+    if (this.#underWay[index]! > 0 || this.#entries.some(({ file }) => file === index)) {
+      throw new Failure('a file is taken from the ring while operations of it are under way');
+    }
     this.#targets[index] = null;
     this.#free.push(index);
   }
@@ -161,9 +172,11 @@ export class SimRing implements RingQueue, CommandQueue {
     const target = this.#targets[entry.file];
     if (target === undefined || target === null) throw new Failure('an entry for a closed file');
     let isDone = false;
+    this.#underWay[entry.file]!++;
     target.start(entry, (result) => {
       if (isDone) throw new Failure('an entry of the simulated ring has ended twice');
       isDone = true;
+      this.#underWay[entry.file]!--;
       const isComplete = result >= 0 && (linked === null || result === entry.length);
       if (!isComplete || (entry.flags & abi.SQE_CQE_SKIP_SUCCESS) === 0) {
         this.#complete(entry.tag, result);

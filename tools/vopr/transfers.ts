@@ -5,7 +5,7 @@ import type { Random } from '../exerciser/random.js';
 import { fill } from './contents.js';
 import type { Disk, Steps } from './disks.js';
 import * as body from './requests.js';
-import { type Asked, ask, type Scene, type Self } from './scene.js';
+import { type Asked, ask, isRefused, type Scene, type Self } from './scene.js';
 import { Failure } from './world.js';
 
 // Requests that read or change bytes of a disk, each compared with the model.
@@ -69,6 +69,8 @@ function succeeded(scene: Scene, disk: Disk, asked: Asked, isWhole: boolean, wha
     throw new Failure(`${what} of ${disk.name} succeeds, although its transfer failed`);
   }
   const times = scene.admissions(asked.unique);
+  // What waits for its group when its image is detached goes uncharged.
+  if (times === 0 && disk.stay.isLeaving(asked.sent, scene.world.tick())) return;
   if (times !== 1) throw new Failure(`${what} of ${disk.name} was charged ${times} times`);
 }
 
@@ -92,6 +94,7 @@ export function* read(
   };
   const asked = yield* ask(scene, request, sentAs);
   if (asked.error === -ERRNO.EINTR) return false;
+  if (isRefused(scene, disk, asked)) return true;
   mayFail(scene, disk, asked, 'a read');
   if (asked.error < 0) return true;
   const after = bounds(disk);
@@ -140,6 +143,10 @@ export function* write(
   };
   const asked = yield* ask(scene, request, sentAs);
   const now = scene.world.tick();
+  if (isRefused(scene, disk, asked)) {
+    contents.forget(change);
+    return true;
+  }
   if (disk.readOnly) {
     contents.end(change, 0, now);
     if (asked.error !== -ERRNO.EROFS)
@@ -152,6 +159,8 @@ export function* write(
   }
   if (asked.error < 0) {
     contents.end(change, 0, now);
+    // It lay behind the end, if the disk is no longer than that.
+    if (asked.error === -ERRNO.ENOSPC && offset >= bounds(disk).least) return true;
     mayFail(scene, disk, asked, 'a write');
     return true;
   }
@@ -190,6 +199,10 @@ export function* allocate(
     thread,
   });
   const now = scene.world.tick();
+  if (isRefused(scene, disk, asked)) {
+    if (change !== null) contents.forget(change);
+    return;
+  }
   if (change !== null) contents.end(change, asked.error === 0 ? length : 0, now);
   if (asked.error === 0) {
     if (!keepsSize) image.hasGrown(place + length);
@@ -211,9 +224,11 @@ export function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
     node: disk.node,
     body: body.flushBody(disk.handle, random.oneIn(2)),
   });
+  const isGone = isRefused(scene, disk, asked);
   if (!disk.readOnly) {
     scene.losses.end(disk, flushed, asked.error, scene.lostAt(disk), scene.world.tick());
   }
+  if (isGone) return;
   if (asked.error === 0 && !disk.readOnly) image.hasSynced(sent, scene.world.tick());
   if (asked.error !== 0 && !scene.hasLost(disk)) mayFail(scene, disk, asked, 'an fsync');
 }

@@ -1,5 +1,8 @@
 import { EventQueue } from '../simulator/event-queue.js';
 
+/** What Node.js calls between two callbacks. It does nothing while a promise's own callback runs. */
+const goOn = (process as unknown as { _tickCallback: () => void })._tickCallback;
+
 /** Something that a run must not do. The message says all; the seed repeats it. */
 export class Failure extends Error {}
 
@@ -12,6 +15,8 @@ export class World {
   nowNs = 0;
   /** Set: the thread of the data plane ends at its next system call. */
   stop: string | null = null;
+  /** What must not happen and has, where nobody can throw it. */
+  failure: Failure | null = null;
   #queue = new EventQueue();
   readonly #events = new Map<number, () => void>();
   #number = 0;
@@ -40,11 +45,25 @@ export class World {
     this.#queue.push(this.nowNs + afterNs, this.#number);
   }
 
+  /** Notes a failure where a promise may swallow it. */
+  fail(message: string): Failure {
+    const failure = new Failure(message);
+    this.failure ??= failure;
+    return failure;
+  }
+
+  /** Lets promises go on as far as they can at this moment: no event loop turns while a session runs. */
+  settle(): void {
+    goOn();
+    if (this.failure !== null) throw this.failure;
+  }
+
   /** Nothing that was going to happen happens any more. */
   clear(): void {
     this.#queue = new EventQueue();
     this.#events.clear();
     this.stop = null;
+    this.failure = null;
   }
 
   /** Lets everything happen that is due. */

@@ -1,0 +1,26 @@
+import type { Disk, Image } from './disks.js';
+import type { HostFiles } from './host-files.js';
+
+/** Which errors the faults of the host explain. */
+export class Blame {
+  readonly #files: HostFiles;
+
+  constructor(files: HostFiles) {
+    this.#files = files;
+  }
+
+  /** An error in a request's own name is no excuse for one of a raw image, where every request is alone. */
+  excused(errno: number, { image }: Disk): boolean {
+    const { faults, given } = this.#files;
+    if (errno === 0) return faults > 0;
+    if (image.isInPlace) return false;
+    return faults > 0 && (given.has(errno) || errno === 5);
+  }
+
+  /** Tick at which an fsync of the host has failed last since the image came; 0: none has. */
+  lostAt(image: Image): number {
+    const at = this.#files.lostAt(image.plan.name);
+    if (image.stay !== null && at < image.stay.since) return 0;
+    return image.template.kind?.marks && !image.contents.hasChangedBefore(at) ? 0 : at;
+  }
+}

@@ -1,0 +1,87 @@
+import { setImmediate } from 'node:timers';
+import type { DiskConfig } from '../../src/plane/disk.js';
+import type { DiskOptions, MountConfig } from '../../src/server/config.js';
+import { ImageOrders } from '../../src/server/image-orders.js';
+import type { OpenImages } from '../../src/server/open-images.js';
+import { openLive } from '../../src/server/open-live.js';
+import { SluiceError } from '../../src/util/errors.js';
+import type { ControlPlane } from './control-plane.js';
+import type { HostFiles } from './host-files.js';
+
+/** The key of the simulated daemon. */
+export const KEY = 'the key';
+/** Opening an image, and telling the kernel of a file, take this long at most, nanoseconds. */
+const OPEN_NS = 30e6;
+const NOTIFY_NS = 1e6;
+/** One of this many images cannot be opened, on a host with faults. */
+const UNOPENED = 8;
+
+const QUIET = { info() {}, warn() {}, error() {} };
+
+/** The images of a session, and how they are opened. */
+export interface Opened {
+  images: OpenImages;
+  /** Those of the mount. */
+  options: DiskOptions;
+  /** Changes the configuration of a disk to what the plan says of its image. */
+  configure(disk: DiskConfig): DiskConfig;
+}
+
+/** Images that wait for an order are opened by the real code, on real files, in simulated time. */
+export function imageOrders(
+  { images, options, configure }: Opened,
+  control: ControlPlane,
+  files: HostFiles,
+  isFaulty: boolean,
+  delay: (most: number) => number,
+): ImageOrders {
+  watchClosing(images, files);
+  const config = { ...options, mountOptions: [], logFile: null, untrusted: false };
+  return new ImageOrders({
+    ...{ config: config as never as MountConfig, images, log: QUIET, keepsOpen: false },
+    key: { fits: (key) => key === KEY },
+    opener: {
+      async open(image, warn) {
+        await control.wait(delay(OPEN_NS));
+        if (isFaulty && delay(UNOPENED) === 0) {
+          throw new SluiceError('too many files are open', 'EMFILE', 1);
+        }
+        const found = await openLive(image, QUIET, warn);
+        const disk = configure(found.image.disk);
+        files.opened(disk.name, descriptorsOf(disk));
+        return { ...found, image: { ...found.image, disk } };
+      },
+    },
+    change: (change) => control.change(change),
+    notify: () => control.wait(delay(NOTIFY_NS)),
+    isServing: () => control.lifecycle.state === 'serving',
+    sleep: (ms) => control.wait(ms * 1e6),
+  });
+}
+
+export function descriptorsOf({ image }: DiskConfig): number[] {
+  return image.files.map(({ descriptor }) => descriptor);
+}
+
+/** The simulated host is told of each file that is closed. */
+function watchClosing(images: OpenImages, files: HostFiles): void {
+  const { release } = images;
+  images.release = (name) => {
+    const image = images.all.find(({ disk }) => disk.name === name);
+    if (image !== undefined) files.closed(descriptorsOf(image.disk));
+    release.call(images, name);
+  };
+}
+
+/** Calls a function outside of all promises, so that those that it makes can go on before it returns: see `World.settle`. */
+export function outside<T>(run: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(run());
+      } catch (error) {
+        reject(error as Error);
+      }
+    });
+  });
+}

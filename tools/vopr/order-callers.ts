@@ -1,0 +1,252 @@
+import * as abi from '../../src/fuse/abi.js';
+import { formatOrder, type ImageOrder } from '../../src/server/image-order.js';
+import { ERRNO } from '../../src/util/errno.js';
+import { type ErrorRecord, recordOf, SluiceError } from '../../src/util/errors.js';
+import { close, open } from './callers.js';
+import { closeFile, openFile, readHandle, writeHandle } from './control-callers.js';
+import { type Disk, type Image, Stay, type Steps } from './disks.js';
+import { KEY } from './image-orders.js';
+import { checkFile } from './moments.js';
+import { openImage } from './preparation.js';
+import * as body from './requests.js';
+import { ask, type Scene, type Self } from './scene.js';
+import { Failure } from './world.js';
+
+const O_RDWR = 2;
+const SECTOR = 512;
+/** The kernel refuses the reply to a read of an answer so often at most. */
+const READS = 50;
+
+/** What an order may be refused for, besides faults of the host. */
+const REFUSALS: Readonly<Record<ImageOrder['kind'], readonly string[]>> = {
+  // No such group, or one with groups below it; too many files are open.
+  attach: ['ENOENT', 'EBUSY', 'EMFILE', 'ESHUTDOWN'],
+  detach: ['EBUSY', 'ESHUTDOWN'],
+  // The size is that of a shorter image, or no whole number of blocks; the format keeps its size.
+  resize: ['EINVAL', 'EPERM', 'EROFS', 'ESHUTDOWN'],
+};
+const OF_HOST = ['EIO', 'ENOSPC', 'EDQUOT'];
+
+/** One order about an image, by a caller that opens and closes its files as they come and go. */
+export function* orderStep(scene: Scene, self: Self): Steps {
+  const { random } = self;
+  const image = scene.images[random.below(scene.images.length)]!;
+  if (image.isOrdered || random.oneIn(8)) {
+    yield* nonsense(scene, self, image);
+    return;
+  }
+  image.isOrdered = true;
+  const { stay } = image;
+  if (stay === null) {
+    if (!image.isSpoiled) yield* attach(scene, self, image);
+  } else if (image.plan.views.length > 0) {
+    yield* refused(scene, self, detachOf(image, random.oneIn(2)), 'EBUSY');
+  } else if (image.plan.onDevice) yield* nonsense(scene, self, image);
+  else if (image.plan.resizable && random.oneIn(4)) yield* resize(scene, self, image, stay);
+  else if (random.oneIn(2)) yield* forceOut(scene, self, image, stay);
+  else yield* takeOut(scene, self, image, stay);
+  image.isOrdered = false;
+}
+
+function detachOf({ plan }: Image, force: boolean): ImageOrder {
+  return { kind: 'detach', name: plan.name, force };
+}
+
+function attachOf(
+  scene: Scene,
+  { random }: Self,
+  image: Image,
+): Extract<ImageOrder, { kind: 'attach' }> {
+  const { plan, path, format, template } = image;
+  const { name } = plan;
+  const group = `g${random.below(Math.max(1, scene.groups) + 1)}`;
+  const partitions = template.partitions.length > 0 ? { sectorSize: null } : null;
+  return {
+    kind: 'attach',
+    image: { name, path, format, backingFormats: [], snapshot: null },
+    overlay: null,
+    options: { readOnly: scene.readOnly || random.oneIn(8), growable: true, partitions },
+    assignments: random.oneIn(3) ? [{ member: name, group }] : [],
+  };
+}
+
+function* attach(scene: Scene, self: Self, image: Image): Steps {
+  const order = attachOf(scene, self, image);
+  // An empty file is none that can be read.
+  if (image.least === 0) order.options.readOnly = false;
+  if (image.least === 0 && scene.readOnly) return;
+  const error = yield* give(scene, self, order);
+  if (error !== null) {
+    checkError(scene, order, error);
+    yield* checkAway(scene, image);
+    return;
+  }
+  image.stay = new Stay(scene.world.tick(), order.options.readOnly!);
+  yield* openImage(scene, image, scene.configOf(image));
+}
+
+/** Detaches an image of which no file is open. */
+function* takeOut(scene: Scene, self: Self, image: Image, stay: Stay): Steps {
+  yield (resume) => image.acquire(true, () => resume());
+  try {
+    const disks = disksOf(scene, image);
+    for (const disk of disks) yield* close(scene, disk);
+    const isGone = yield* detach(scene, self, image, stay, false);
+    for (const disk of disks) if (!isGone) yield* open(scene, disk);
+  } finally {
+    image.release();
+  }
+}
+
+/** Detaches an image that is in use. */
+function* forceOut(scene: Scene, self: Self, image: Image, stay: Stay): Steps {
+  const disks = disksOf(scene, image);
+  // It is refused, unless all files are being closed for the end.
+  const isGone = self.random.oneIn(3) && (yield* detach(scene, self, image, stay, false));
+  if (!isGone && !(yield* detach(scene, self, image, stay, true))) return;
+  for (const disk of disks) yield* close(scene, disk);
+}
+
+/** @returns Whether the image is gone. */
+function* detach(
+  scene: Scene,
+  self: Self,
+  image: Image,
+  stay: Stay,
+  force: boolean,
+): Steps<boolean> {
+  const { world } = scene;
+  const order = detachOf(image, force);
+  const stayed = stay.leave(world.tick());
+  const error = yield* give(scene, self, order);
+  const now = world.tick();
+  const isGone = error === null || (yield* nodeOf(scene, image)) < 0;
+  if (!isGone) {
+    stayed(now);
+    checkError(scene, order, error);
+    if (force && error.errno !== 'ESHUTDOWN') {
+      throw new Failure(`${image.plan.name} stays, although its detach was forced`);
+    }
+    return false;
+  }
+  const lost = disksOf(scene, image).some((disk) => scene.hasLost(disk));
+  stay.goneAt = now;
+  image.stay = null;
+  image.isSpoiled = error !== null;
+  if (error === null) image.hasSynced(now, now);
+  else if (!OF_HOST.includes(error.errno)) throw wrong(order, error);
+  if (lost && error === null && !stay.readOnly) {
+    throw new Failure(`${image.plan.name} has lost data, and its detach does not say so`);
+  }
+  scene.checkGone();
+  if (error === null) checkFile(image, now);
+  yield* checkAway(scene, image);
+  return true;
+}
+
+/** Makes an image longer, while others use it. */
+function* resize(scene: Scene, self: Self, image: Image, stay: Stay): Steps {
+  const { random } = self;
+  const { limit, ends } = image.contents;
+  const isAny = random.oneIn(6);
+  const size = isAny ? random.below(limit + 1) : SECTOR * random.below(limit / SECTOR + 1);
+  const order: ImageOrder = { kind: 'resize', name: image.plan.name, size };
+  if (size % SECTOR !== 0) ends.push(size);
+  if (!stay.readOnly) image.mayResize(Math.ceil(size / SECTOR) * SECTOR);
+  const error = yield* give(scene, self, order);
+  if (error !== null) checkError(scene, order, error);
+  else image.least = Math.max(image.least, size);
+}
+
+/** Orders that are always refused, and change nothing. */
+function* nonsense(scene: Scene, self: Self, image: Image): Steps {
+  const { random } = self;
+  const { path } = image;
+  const order = attachOf(scene, self, image);
+  const isThere = image.stay !== null && !image.isOrdered;
+  switch (random.below(isThere ? 5 : 3)) {
+    case 0:
+      yield* refused(scene, self, { kind: 'detach', name: 'nobody', force: true }, 'ENOENT');
+      break;
+    case 1:
+      order.image = { ...order.image, name: 'nobody', path: `${path}-not-there` };
+      yield* refused(scene, self, order, 'ENOENT');
+      break;
+    case 2:
+      yield* refused(scene, self, order, 'EACCES', 'a wrong key');
+      break;
+    case 3:
+      // It is mounted already, whatever the name.
+      order.image = { ...order.image, name: random.oneIn(2) ? 'other' : order.image.name };
+      order.options.growable = true;
+      if (image.least === 0) order.options.readOnly = false;
+      yield* refused(scene, self, order, 'EBUSY');
+      break;
+    default:
+      yield* refused(scene, self, { kind: 'resize', name: 'nobody', size: SECTOR }, 'ENOENT');
+  }
+}
+
+function* refused(scene: Scene, self: Self, order: ImageOrder, errno: string, key = KEY): Steps {
+  const error = yield* give(scene, self, order, key);
+  const found = error?.errno ?? 'no error';
+  if (![errno, 'ESHUTDOWN', 'EMFILE'].includes(found)) {
+    throw new Failure(`a ${order.kind} is not refused with ${errno}, but has ${found}`);
+  }
+}
+
+/** Gives an order: through the mount, as commands do, or on the control plane itself. @returns Its error. */
+function* give(
+  scene: Scene,
+  { random }: Self,
+  order: ImageOrder,
+  key = KEY,
+): Steps<ErrorRecord | null> {
+  if (key === KEY && random.oneIn(2)) {
+    const error = yield (resume) => scene.order(order, resume);
+    if (error === null) return null;
+    if (error instanceof SluiceError) return recordOf(error);
+    throw error;
+  }
+  const { node, handle } = yield* openFile(scene, 'images', O_RDWR);
+  if (node < 0) throw new Failure(`there is no file for orders: ${node}`);
+  const written = yield* writeHandle(scene, node, handle, formatOrder(key, order));
+  for (let i = 0; i < READS; i++) {
+    const text = yield* readHandle(scene, node, handle);
+    if (text === null) continue;
+    yield* closeFile(scene, node, handle);
+    const { error } = JSON.parse(text) as { error: ErrorRecord | null };
+    if ((error === null) === (written === 0)) return error;
+    throw new Failure(`an order has the result ${written} and the answer ${text}`);
+  }
+  throw new Failure('the answer to an order cannot be read');
+}
+
+function checkError(scene: Scene, order: ImageOrder, error: ErrorRecord | null): void {
+  const errno = error?.errno ?? '';
+  if (REFUSALS[order.kind].includes(errno)) return;
+  const number = (ERRNO as Readonly<Record<string, number>>)[errno] ?? 0;
+  if (OF_HOST.includes(errno) && scene.hasGiven(number)) return;
+  throw wrong(order, error!);
+}
+
+function wrong(order: ImageOrder, { errno, message }: ErrorRecord): Failure {
+  return new Failure(`${JSON.stringify(order)} fails with ${errno}: ${message}`);
+}
+
+function disksOf(scene: Scene, image: Image): Disk[] {
+  return scene.disks.filter(({ stay }) => stay === image.stay);
+}
+
+function* nodeOf(scene: Scene, image: Image): Steps<number> {
+  const name = body.nameBody(`${image.plan.name}.raw`);
+  const asked = yield* ask(scene, { opcode: abi.LOOKUP, node: abi.ROOT_ID, body: name });
+  return asked.error === 0 ? 1 : asked.error;
+}
+
+/** The mount shows no file of the image. */
+function* checkAway(scene: Scene, image: Image): Steps {
+  const error = yield* nodeOf(scene, image);
+  if (error === -ERRNO.ENOENT) return;
+  throw new Failure(`${image.plan.name} has not come or is gone, and its file is there: ${error}`);
+}
