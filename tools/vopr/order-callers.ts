@@ -78,6 +78,9 @@ function* attach(scene: Scene, self: Self, image: Image): Steps {
   const error = yield* give(scene, self, order);
   if (error !== null) {
     checkError(scene, order, error);
+    if (order.assignments.length === 0 && ['ENOENT', 'EBUSY'].includes(error.errno)) {
+      throw wrong(order, error);
+    }
     yield* checkAway(scene, image);
     return;
   }

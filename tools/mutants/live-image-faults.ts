@@ -1,0 +1,116 @@
+import type { Mutation } from './mutation.js';
+
+/** Faults of images that come and go while the mount is served. */
+export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
+  {
+    name: 'detach-does-not-wait',
+    fault: 'a detach flushes the image while requests for it are under way',
+    changes: [
+      {
+        file: 'plane/live-images.ts',
+        from: 'isEnded() && disk.image.partitions?.isReading !== true;',
+        to: 'isEnded() || disk.image.partitions?.isReading !== true;',
+      },
+    ],
+  },
+  {
+    name: 'detach-does-not-refuse',
+    fault: 'an image that is being detached takes requests',
+    changes: [
+      {
+        file: 'plane/live-images.ts',
+        from: '    this.#refuse(shown, -ERRNO.EBUSY);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'detach-without-flush',
+    fault: 'an image is detached without its last flush',
+    changes: [
+      {
+        file: 'plane/live-images.ts',
+        from: 'this.#parts.plane().lastFlush.startOf(departure.shown.disk.image, ended);',
+        to: 'ended({ failed: 0, lost: 0 });',
+      },
+    ],
+  },
+  {
+    name: 'detach-keeps-files',
+    fault: 'the files of an image that is gone stay in the ring',
+    changes: [
+      {
+        file: 'plane/live-images.ts',
+        from: '    for (const file of image.files) io.engine.remove(file);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'detach-drops-errno',
+    fault: 'a forced detach says that all is well though the last flush has failed',
+    changes: [
+      {
+        file: 'plane/image-changes.ts',
+        from: 'const problem = sentence(path, flushed, isThere);',
+        to: 'const problem = force ? null : sentence(path, flushed, isThere);',
+      },
+    ],
+  },
+  {
+    name: 'failed-detach-refuses-on',
+    fault: 'an image that stays because it could not be flushed refuses its requests for ever',
+    changes: [
+      {
+        file: 'plane/live-images.ts',
+        from: '      this.#refuse(shown, 0);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'hurried-without-slot',
+    fault: 'requests that a forced detach lets go wait for a slot that receives have',
+    changes: [
+      {
+        file: 'buffers/memory.ts',
+        from: 'const OUTSIDE_SLOTS = 1;',
+        to: 'const OUTSIDE_SLOTS = 0;',
+      },
+    ],
+  },
+  {
+    name: 'no-number-for-own-tasks',
+    fault: 'a detach finds no request number where all are given out to callers',
+    changes: [
+      { file: 'plane/requests.ts', from: 'const OWN_TASKS = 4;', to: 'const OWN_TASKS = 0;' },
+    ],
+  },
+  {
+    name: 'resize-drops-errno',
+    fault: 'an image that could not grow is said to have grown',
+    changes: [
+      {
+        file: 'plane/image-changes.ts',
+        from: 'error: result < 0 ? recordOf(problem) : null',
+        to: 'error: result < -2 ** 20 ? recordOf(problem) : null',
+      },
+    ],
+  },
+  {
+    name: 'detached-image-is-listed',
+    fault: 'the control plane keeps the files of a detached image open, with their locks',
+    changes: [
+      {
+        file: 'server/image-orders.ts',
+        from: '      images.release(name);\n      await Promise.all',
+        to: '      await Promise.all',
+      },
+    ],
+  },
+  {
+    name: 'failed-attach-stays',
+    fault: 'an image whose group is not there is refused, and its file stays in the mount',
+    changes: [{ file: 'plane/image-changes.ts', from: '    images.undo(disk);\n', to: '' }],
+  },
+];
