@@ -52,6 +52,8 @@ export function imageOrders(
         return { ...found, image: { ...found.image, disk } };
       },
     },
+    // Nobody gives that order.
+    reload: () => Promise.reject(new SluiceError('no configuration', 'ENOENT', 1)),
     change: (change) => control.change(change),
     notify: () => control.wait(delay(NOTIFY_NS)),
     isServing: () => control.lifecycle.state === 'serving',
