@@ -19,6 +19,7 @@ test('optional fields are skipped, octal escapes are decoded', (t) => {
     mountpoint: String.raw`/mnt/a b\c`,
     type: 'fuse.sluice',
     source: 'a-b.raw',
+    options: 'rw,user_id=0',
   });
   t.is(table[2].type, 'fuse.sluice');
 });
