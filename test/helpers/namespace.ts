@@ -5,7 +5,7 @@
  * @param kept A mount that stays.
  */
 export function ownNamespace(words: readonly string[], kept = ''): string[] {
-  const others = `awk -v kept="$0" '$2 ~ /sluice-test-/ && $2 != kept { print $2 }' /proc/mounts`;
+  const others = `awk -v kept="$0" '($2 ~ /sluice-test-/ || $3 == "fuse.sluice") && $2 != kept { print $2 }' /proc/mounts`;
   const script = `${others} | xargs -r umount -l; exec "$@"`;
   return ['--mount', '--propagation', 'private', 'sh', '-c', script, kept, ...words];
 }
