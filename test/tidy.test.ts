@@ -18,13 +18,14 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   partitions: '',
   image: 'host nbd/uri.ts partitions util buffers sys/constants.ts sys/memory.ts',
   'image/*': 'image host util buffers sys/constants.ts sys/memory.ts',
-  control: 'throttle util',
-  tree: 'control throttle util',
+  control: 'lease throttle util',
+  tree: 'control lease throttle util',
   fuse: 'sys uring util buffers tree host/host-times.ts plane/operation.ts plane/requests.ts plane/transport.ts',
   plane: 'buffers control host image partitions throttle tree sys util',
   loop: 'plane fuse uring host image buffers sys util',
-  server: 'util sys uring buffers host throttle image partitions control tree fuse plane loop',
-  cli: 'server control image nbd/uri.ts partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
+  server:
+    'lease util sys uring buffers host throttle image partitions control tree fuse plane loop',
+  cli: 'server control image lease nbd/uri.ts partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
 };
 
 /** The one file of image/ that knows all formats. */

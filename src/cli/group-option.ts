@@ -2,6 +2,7 @@ import { checkGroupName, groupPath } from '../control/group-name.js';
 import { formatMember, parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
 import { parseWords } from '../control/text.js';
+import { takeSharedWords } from '../lease/words.js';
 import { EXIT_FAILED, naming, refuse, SluiceError } from '../util/errors.js';
 
 /**
@@ -17,7 +18,18 @@ export function parseGroupOption(text: string): GroupConfig {
   if (path !== '') naming(`--group ${path}`, () => path.split('/').forEach(checkGroupName));
   if (colon < 0) return { path, changes: {} };
   const words = text.slice(colon + 1).split(',');
-  return { path, changes: naming(`--group ${text}`, () => parseWords(words, path === '')) };
+  return naming(`--group ${text}`, () => ({ path, ...parseGroupWords(words, path === '') }));
+}
+
+/** Parses the words KEY=VALUE of a group: its settings, and how hosts share its limits. */
+export function parseGroupWords(
+  words: readonly string[],
+  isRoot: boolean,
+): Pick<GroupConfig, 'changes' | 'shared'> {
+  const { rest, finish } = takeSharedWords(words);
+  const changes = rest.length === 0 && words.length > 0 ? {} : parseWords(rest, isRoot);
+  const shared = finish(changes.limits ?? {});
+  return shared === null ? { changes } : { changes, shared };
 }
 
 /** Refuses groups given twice. */

@@ -114,14 +114,14 @@ export function mergeGroups(
   const others = given.filter(({ path }) => !file.groups.some((one) => one.path === path));
   const merged = file.groups.map((group) => {
     const over = given.find(({ path }) => path === group.path);
-    return over === undefined ? group : mergeGroup(group, over.changes, file, say);
+    return over === undefined ? group : mergeGroup(group, over, file, say);
   });
   return [...merged, ...others];
 }
 
 function mergeGroup(
   { path, changes }: GroupConfig,
-  over: Changes,
+  { changes: over, shared }: GroupConfig,
   { file }: FileConfig,
   say: Say,
 ): GroupConfig {
@@ -131,7 +131,8 @@ function mergeGroup(
     const [now, then] = [value, before].map((one) => setting.type.format(one));
     say(`--group ${path || '/'}: ${setting.key}=${now} wins over ${then} in ${file}`);
   }
-  return { path, changes: mergeChanges(changes, over) };
+  const merged = { path, changes: mergeChanges(changes, over) };
+  return shared === undefined ? merged : { ...merged, shared };
 }
 
 /** The assignments of both; the command line's wins. */

@@ -1,3 +1,4 @@
+import { getSharedFigures, type SharedFigures } from '../lease/figures.js';
 import { checkBursts } from '../throttle/bursts.js';
 import type { CallerFigures } from '../throttle/callers.js';
 import { costModel } from '../throttle/cost.js';
@@ -5,10 +6,11 @@ import { checkLimits, type Limits } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
 import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
-import type { GroupFigures, GroupState, GroupTimes } from './figures.js';
+import type { ControlNews, GroupFigures, GroupState, GroupTimes } from './figures.js';
 import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
 import { type Changes, type GroupSettings, type MountSettings, newSettings } from './settings.js';
+import { SharedLimits } from './shared-limits.js';
 
 /** The members of groups: images, and rules about callers. */
 export interface Membership {
@@ -79,20 +81,22 @@ export class Control {
   readonly #members: Membership;
   readonly #now: () => number;
   readonly #shown: Shown;
-  readonly #changed: (group: number, settings: GroupSettings) => void;
+  readonly #tell: (news: ControlNews) => void;
+  /** By number of the group. */
+  readonly #shared = new Map<number, SharedLimits>();
 
   /**
    * @param now The throttle's clock, ns.
-   * @param changed Called with the number of a group and its settings when they have changed.
+   * @param tell Takes news for a reader of figures.
    */
   constructor(
     throttle: Throttle,
     members: Membership,
     now: () => number,
     shown: Shown,
-    changed: (group: number, settings: GroupSettings) => void = () => {},
+    tell: (news: ControlNews) => void = () => {},
   ) {
-    this.#changed = changed;
+    this.#tell = tell;
     this.#throttle = throttle;
     this.#members = members;
     this.#now = now;
@@ -103,12 +107,16 @@ export class Control {
   apply(path: string, changes: Changes): void {
     const group = this.#group(path);
     const now = this.#now();
-    checkSettings(group, changes);
+    const shared = this.#shared.get(group.id);
+    checkSettings(group, changes, shared !== undefined);
     if (group.parent === null) this.#checkPromises(changes);
     const { limits, bursts, weight, minimum, latencyTarget, depth, cost, members } = changes;
     const moveMembers = members && this.#members.prepare(group, members, now);
     const throttle = this.#throttle;
-    if (limits !== undefined) throttle.setLimits(group, limits, now);
+    if (limits !== undefined && shared !== undefined) {
+      Object.assign(shared.stated, limits);
+      throttle.setLimits(group, shared.inForce, now);
+    } else if (limits !== undefined) throttle.setLimits(group, limits, now);
     if (bursts !== undefined) throttle.setBursts(group, bursts, now);
     if (weight !== undefined) throttle.setWeight(group, weight);
     if (minimum !== undefined) throttle.setMinimum(group, minimum, now);
@@ -116,7 +124,41 @@ export class Control {
     if (depth !== undefined) throttle.setDepth(depth, now);
     if (cost !== undefined) throttle.setCostModel(cost);
     moveMembers?.();
-    this.#changed(group.id, this.settings(path));
+    this.#tell({ kind: 'settings', group: group.id, settings: this.settings(path) });
+  }
+
+  /**
+   * From now on hosts share the limits of a group, which has none yet.
+   * @param firstPart The part of them that holds until there is a grant.
+   */
+  share(path: string, firstPart: number): void {
+    const group = this.#group(path);
+    const shared = new SharedLimits(firstPart, group.limits);
+    this.#shared.set(group.id, shared);
+    this.#tell({ kind: 'shared', group: group.id, figures: shared.figures });
+  }
+
+  /**
+   * Sets what this host has of the limits of a group. Returns false if there is no such group, or none that
+   * hosts share. What the user has set stays, and is what `settings` tells.
+   */
+  grant(path: string, granted: Partial<Limits>): boolean {
+    const group = this.#throttle.findGroup(path);
+    const shared = group && this.#shared.get(group.id);
+    if (group === undefined || shared === undefined) return false;
+    shared.grant(granted);
+    const { warnings } = this.#throttle;
+    const told = warnings.length;
+    this.#throttle.setLimits(group, shared.inForce, this.#now());
+    // A minimum that does not fit is told when the user sets it, not ten times a second.
+    warnings.length = told;
+    return true;
+  }
+
+  /** How hosts share the limits of a group; null if they do not. */
+  sharing(path: string): SharedFigures | null {
+    const shared = this.#shared.get(this.#group(path).id);
+    return shared === undefined ? null : getSharedFigures(shared.figures);
   }
 
   /** A limit or target of the root group is one of all images. Throws EBUSY if one is passed through. */
@@ -147,8 +189,10 @@ export class Control {
   /** Throws ENOENT; EBUSY (members, groups below it, the root group). */
   removeGroup(path: string): void {
     // Listing the members first drops rules of ended processes, which would make the removal fail (EBUSY).
-    this.#members.list(this.#group(path), this.#now());
+    const group = this.#group(path);
+    this.#members.list(group, this.#now());
     this.#throttle.removeGroup(path);
+    this.#shared.delete(group.id);
   }
 
   hasGroup(path: string): boolean {
@@ -161,7 +205,8 @@ export class Control {
   }
 
   settings(path: string): GroupSettings {
-    const { limits, bursts, weight, minimum, latencyTarget } = this.#group(path);
+    const { id, limits: own, bursts, weight, minimum, latencyTarget } = this.#group(path);
+    const limits = this.#shared.get(id)?.stated ?? own;
     return structuredClone({ limits, bursts, weight, minimum, latencyTarget });
   }
 
@@ -218,12 +263,14 @@ export class Control {
   }
 
   #snapshots(path: string): GroupSnapshot[] {
+    const shared = this.sharing(path);
     const group = {
       ...this.figures(path),
       settings: this.settings(path),
       pressure: this.pressure(path),
       times: this.times(path),
       ...(path === '' ? { mount: this.mountSettings() } : {}),
+      ...(shared === null ? {} : { shared }),
     };
     return [group, ...this.groupsBelow(path).flatMap((child) => this.#snapshots(child))];
   }
@@ -241,8 +288,12 @@ export function checkNewGroup(changes: Changes): void {
 }
 
 /** Throws EINVAL, ERANGE. */
-function checkSettings(group: Group, changes: Changes): void {
+function checkSettings(group: Group, changes: Changes, isShared: boolean): void {
   checkValues(group.limits, changes);
+  if (isShared && Object.values(changes.bursts ?? {}).some((burst) => burst !== null)) {
+    const why = 'hosts share the limits of the group, and each of them would have the burst';
+    throw refuse(`burst: ${why}`);
+  }
   if (group.parent === null) return;
   for (const key of ['depth', 'cost'] as const) {
     if (changes[key] !== undefined) throw refuse(`${key}: only the root group, /, has it`);

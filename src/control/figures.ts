@@ -1,3 +1,4 @@
+import { getSharedFigures, type SharedFigureMemory, type SharedFigures } from '../lease/figures.js';
 import { type CallerFigures, type CallerRows, callersOf } from '../throttle/callers.js';
 import { pageViews } from '../throttle/latency-memory.js';
 import { LatencyReader, type SpanSum } from '../throttle/latency-reader.js';
@@ -28,10 +29,16 @@ export type News =
   | FigureNews
   /** The memory of callers. */
   | { kind: 'callers'; rows: CallerRows }
+  | ControlNews
   /** When the throttle's clock was 0, in ms since 1970. */
-  | { kind: 'clock'; originMs: number }
+  | { kind: 'clock'; originMs: number };
+
+/** What the control of groups tells. */
+export type ControlNews =
   /** A group has other settings than before. */
-  | { kind: 'settings'; group: number; settings: GroupSettings };
+  | { kind: 'settings'; group: number; settings: GroupSettings }
+  /** Hosts share the limits of a group from now on. Whoever speaks to the store writes into the memory. */
+  | { kind: 'shared'; group: number; figures: SharedFigureMemory };
 
 /** A group as readers of figures know it. */
 interface Node {
@@ -43,6 +50,15 @@ interface Node {
   readonly children: Map<string, Node>;
   /** Null: those of a new group. */
   settings: GroupSettings | null;
+  /** Where the figures of its shared limits are; null: hosts do not share them. */
+  shared: SharedFigureMemory | null;
+}
+
+/** A group for whoever looks at it again and again. */
+export interface Found {
+  settings: GroupSettings;
+  total: Stats;
+  shared: SharedFigureMemory | null;
 }
 
 /** All about a group that a program which watches it may want; counts since the mount. */
@@ -50,6 +66,8 @@ export interface GroupObservation extends GroupFigures {
   settings: GroupSettings;
   /** Seconds in which some, and in which all outstanding requests waited. */
   stalled: { some: number; full: number };
+  /** Null: hosts do not share its limits. */
+  shared: SharedFigures | null;
   /** What requests of the members have taken in this group, in the order of `members`. */
   sums: Partial<Record<Direction, SpanSum>>[];
 }
@@ -75,6 +93,8 @@ export interface GroupState extends GroupFigures {
   settings: GroupSettings;
   pressure: Pressure;
   times: GroupTimes;
+  /** Of a group whose limits hosts share. */
+  shared?: SharedFigures;
 }
 
 /**
@@ -100,6 +120,7 @@ export class FigureReader {
     else if (news.kind === 'callers') this.#callers = news.rows;
     else if (news.kind === 'clock') this.#originMs = news.originMs;
     else if (news.kind === 'settings') this.#group(news.group).settings = news.settings;
+    else if (news.kind === 'shared') this.#group(news.group).shared = news.figures;
     else if (news.kind === 'group') this.#addGroup(news.id, news.name, news.parent);
     else if (news.kind === 'group-gone') this.#removeGroup(news.id);
     else {
@@ -126,6 +147,7 @@ export class FigureReader {
         ...this.#figures(node, rows),
         settings: node.settings ?? newSettings(),
         stalled: stallSeconds(pressures, rowOfGroup(node.id), nowNs),
+        shared: node.shared && getSharedFigures(node.shared),
         sums: members.map((member) => memberSums(member, rows.members, this.#latencies)),
       };
     }
@@ -155,6 +177,7 @@ export class FigureReader {
         settings: node.settings ?? newSettings(),
         pressure: pressureOf(pressures, rowOfGroup(node.id), nowNs),
         times: { members, total: groupTimes(node, rows, this.#latencies, nowNs) },
+        ...(node.shared === null ? {} : { shared: getSharedFigures(node.shared) }),
       };
     }
   }
@@ -167,6 +190,16 @@ export class FigureReader {
   /** The throttle's time. */
   #nowNs(): number {
     return (performance.timeOrigin + performance.now() - this.#originMs) * 1e6;
+  }
+
+  /** One group, with the figures of it and all below it; null: nobody has told of it. */
+  find(path: string): Found | null {
+    let node: Node | undefined = this.#root;
+    for (const name of path === '' ? [] : path.split('/')) node = node?.children.get(name);
+    const rows = this.#rows;
+    if (node === undefined || rows === null) return null;
+    const total = groupFigures(node, rows.members, rows.groups);
+    return { settings: node.settings ?? newSettings(), total, shared: node.shared };
   }
 
   *#nodes(group: Node): Generator<Node> {
@@ -215,5 +248,14 @@ export class FigureReader {
 
 function newNode(id: number, name: string, parent: Node | null): Node {
   const path = parent === null || parent.path === '' ? name : `${parent.path}/${name}`;
-  return { id, name, path, parent, members: new Set(), children: new Map(), settings: null };
+  return {
+    id,
+    name,
+    path,
+    parent,
+    members: new Set(),
+    children: new Map(),
+    settings: null,
+    shared: null,
+  };
 }

@@ -1,5 +1,7 @@
+import type { SharedFigures } from '../lease/figures.js';
+import { NOT_SHARED, type Rates } from '../lease/rates.js';
 import type { SpanTimes, StageTimes } from '../throttle/latency-reader.js';
-import type { Limits } from '../throttle/limits.js';
+import { type Limits, RATES, type RateKey } from '../throttle/limits.js';
 import type { PressureFigures } from '../throttle/pressure.js';
 import type { Stats, Times } from '../throttle/stats.js';
 import type { GroupSnapshot } from './control.js';
@@ -57,9 +59,17 @@ export interface GroupJson {
   depth?: { mode: 'auto' | number; window: number };
   /** Of the root group only. */
   cost?: MountSettings['cost'];
+  /** Of a group whose limits hosts share. */
+  shared?: SharedJson;
   members: { name: string; figures: FiguresJson; times: TimesJson }[];
   total: FiguresJson;
   times: TimesJson;
+}
+
+/** How this host shares the limits of a group; rates per second, null: not limited. */
+export interface SharedJson extends Omit<SharedFigures, 'granted' | 'wanted'> {
+  granted: Record<RateKey, number | null>;
+  wanted: Record<RateKey, number | null>;
 }
 
 /** JSON has no Infinity. */
@@ -107,6 +117,22 @@ function readPressure({ totalUsec, ...averages }: PressureJson): PressureFigures
   return { ...averages, totalUs: totalUsec };
 }
 
+function ratesJson(rates: Rates): Record<RateKey, number | null> {
+  const entries = RATES.map((key, place) => [key, rates[place]! < 0 ? null : rates[place]!]);
+  return Object.fromEntries(entries) as Record<RateKey, number | null>;
+}
+
+const readRates = (rates: Record<RateKey, number | null>): Rates =>
+  RATES.map((key) => rates[key] ?? NOT_SHARED);
+
+function sharedJson({ granted, wanted, ...others }: SharedFigures): SharedJson {
+  return { ...others, granted: ratesJson(granted), wanted: ratesJson(wanted) };
+}
+
+function readShared({ granted, wanted, ...others }: SharedJson): SharedFigures {
+  return { ...others, granted: readRates(granted), wanted: readRates(wanted) };
+}
+
 function mountJson({ depth, window, cost }: NonNullable<GroupSnapshot['mount']>) {
   return { depth: { mode: depth, window }, cost };
 }
@@ -130,6 +156,7 @@ export function groupJson(group: GroupSnapshot): GroupJson {
     latencyUsec: finite(latencyTarget / NS_PER_US),
     pressure: { some: pressureJson(group.pressure.some), full: pressureJson(group.pressure.full) },
     ...(group.mount === undefined ? {} : mountJson(group.mount)),
+    ...(group.shared === undefined ? {} : { shared: sharedJson(group.shared) }),
     members: membersOf(group).map(({ name, figures, times }) => {
       return { name, figures: figuresJson(figures), times: timesJson(times) };
     }),
@@ -152,6 +179,7 @@ export function readGroup(group: GroupJson): GroupSnapshot {
     pressure: { some: readPressure(group.pressure.some), full: readPressure(group.pressure.full) },
     ...(depth !== undefined &&
       cost !== undefined && { mount: { depth: depth.mode, window: depth.window, cost } }),
+    ...(group.shared === undefined ? {} : { shared: readShared(group.shared) }),
     members: group.members.map(({ name, figures }) => ({ name, figures: readFigures(figures) })),
     total: readFigures(group.total),
     times: {

@@ -1,3 +1,5 @@
+import { firstPart } from '../lease/rates.js';
+import type { SharedConfig } from '../lease/words.js';
 import { naming } from '../util/errors.js';
 import type { Control } from './control.js';
 import { withParents } from './group-name.js';
@@ -9,6 +11,8 @@ export interface GroupConfig {
   /** Path below the root group: `slow`, `team/build`; '' is the root group. */
   path: string;
   changes: Changes;
+  /** Hosts share its limits. */
+  shared?: SharedConfig;
 }
 
 /** Which group a member is charged to. */
@@ -38,7 +42,8 @@ export function setUpGroups({ depth, groups, assignments }: GroupsConfig, contro
   for (const path of withParents(groups.map((group) => group.path))) {
     if (path !== '') naming(`--group ${path}`, () => control.makeGroup(path));
   }
-  for (const { path, changes } of groups) {
+  for (const { path, changes, shared } of groups) {
+    if (shared !== undefined) control.share(path, firstPart(shared.safePart));
     naming(`--group ${path || '/'}`, () => control.apply(path, changes));
   }
   for (const { member, group } of assignments) {

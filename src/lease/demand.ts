@@ -1,5 +1,8 @@
 import { mapRates, NOT_SHARED, type Rates } from './rates.js';
 
+/** How often a group's counters are looked at. */
+export const SAMPLE_MS = 50;
+
 /** Samples that are kept: a second. Large requests at a low rate do not pass in each. */
 const SAMPLES = 20;
 

@@ -1,4 +1,5 @@
-import { exceeds, larger, mapRates, type Rates, stepDown } from './rates.js';
+import type { LeaseState } from './figures.js';
+import { exceeds, firstPart, larger, mapRates, type Rates, stepDown } from './rates.js';
 import { LEASE_MS } from './script.js';
 
 /** What a host tells the store. */
@@ -24,15 +25,6 @@ export interface Reply {
   grants: Rates;
 }
 
-/**
- * - `starting`: the store has not answered yet
- * - `learning`: the store does not know all holders yet, and raises nobody
- * - `granted`: the rates are a grant of the store
- * - `safe`: the last grant has expired
- */
-export const LEASE_STATES = ['starting', 'learning', 'granted', 'safe'] as const;
-export type LeaseState = (typeof LEASE_STATES)[number];
-
 /** How often a host reports. */
 export const REPORT_MS = 100;
 
@@ -45,9 +37,6 @@ const PATIENCE_MAX_MS = 2000;
  * from one host to another is nobody's for that long, which pays for the allowance of the new holder.
  */
 export const RAISE_DELAY_MS = 10;
-
-/** Hosts that share the limit as far as a host knows to which the store has never told it. */
-const HOSTS_UNKNOWN = 100;
 
 /** What each host of a group is told by its user. */
 export interface LeaseTerms {
@@ -76,7 +65,8 @@ export class Lease {
   #limits: Rates;
   #state: LeaseState = 'starting';
   #peers = 0;
-  #knownPeers = HOSTS_UNKNOWN;
+  /** An equal part for each host that is known. */
+  #equalPart = firstPart(null);
   #wants: Rates;
   /** The rates that were applied last, and their number. */
   #rates: Rates;
@@ -187,7 +177,7 @@ export class Lease {
     this.#sentAt = null;
     if (state === 'stale' || state === 'left' || now >= expiresAt) return null;
     [this.#answeredAt, this.#expiresAt, this.#state, this.#peers] = [now, expiresAt, state, peers];
-    if (state === 'granted') this.#knownPeers = peers;
+    if (state === 'granted') this.#equalPart = 1 / peers;
     const safe = this.#safe();
     const aims = mapRates(this.#limits, (d) => {
       const grant = grants[d]! < 0 ? this.#rates[d]! : grants[d]!;
@@ -242,7 +232,7 @@ export class Lease {
   }
 
   #safe(): Rates {
-    const part = this.#terms.safePart ?? 1 / this.#knownPeers;
+    const part = this.#terms.safePart ?? this.#equalPart;
     return mapRates(this.#limits, (d) => stepDown(part * this.#limits[d]!));
   }
 

@@ -25,3 +25,11 @@ export function larger(one: Rates, other: Rates): Rates {
 export function exceeds(one: Rates, other: Rates): boolean {
   return one.some((rate, place) => rate > other[place]!);
 }
+
+/** Hosts that share a limit as far as a host knows to which the store has never told it. */
+const HOSTS_UNKNOWN = 100;
+
+/** The part of a limit that a host has before its first grant. Null: an equal part for each host. */
+export function firstPart(safePart: number | null): number {
+  return safePart ?? 1 / HOSTS_UNKNOWN;
+}

@@ -119,7 +119,7 @@ export function assemble(
       partitions: () => images.wholes.flatMap(shownOf).map(partitionOf),
       callers: () => callersOf(counts.rows, plane.nowNs),
     },
-    (group, settings) => figures?.({ kind: 'settings', group, settings }),
+    figures,
   );
   for (const disk of config.disks.map((one) => images.add(one))) images.showPartitions(disk);
   setUpGroups(config, control);

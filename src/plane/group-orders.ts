@@ -2,8 +2,9 @@ import type { Control, ImageSnapshot, PartitionSnapshot } from '../control/contr
 import { withParents } from '../control/group-name.js';
 import type { GroupStep } from '../control/plan-groups.js';
 import type { Changes, MountSettings } from '../control/settings.js';
+import type { Limits } from '../throttle/limits.js';
 import type { ControlTree, GoneEntry } from '../tree/control-tree.js';
-import { type ErrorRecord, recordOf, SluiceError } from '../util/errors.js';
+import { type ErrorRecord, recordOf, refuse, SluiceError } from '../util/errors.js';
 import { reformGroups } from './reform-groups.js';
 
 /** What is asked of the groups of a mount that is served. Plain data. */
@@ -14,7 +15,9 @@ export type GroupOrder =
   | { kind: 'change'; group: string; create: boolean; changes: Changes }
   | { kind: 'remove'; group: string }
   /** All of it is done, or nothing. */
-  | { kind: 'reform'; steps: readonly GroupStep[] };
+  | { kind: 'reform'; steps: readonly GroupStep[] }
+  /** What this host has of the limits that hosts share. ENOENT: there is no such group any more. */
+  | { kind: 'grant'; group: string; granted: Partial<Limits> };
 
 /** What a mount shows besides the figures of its groups. */
 export interface Shown {
@@ -47,6 +50,10 @@ export function obeyGroupOrder(
     if (order.kind === 'change') {
       change(control, tree, order);
       return DONE;
+    }
+    if (order.kind === 'grant') {
+      if (control.grant(order.group, order.granted)) return DONE;
+      throw refuse(`${order.group || '/'}: hosts share no limits of it`, 'ENOENT');
     }
     const [images, partitions] = [control.images(), control.partitions()];
     return { ...DONE, shown: { images, partitions, mount: control.mountSettings() } };

@@ -1,93 +1,21 @@
 import { Counter, Gauge, type Metric, Registry, type RegistryContentType } from 'prom-client';
-import type { GroupObservation } from '../control/figures.js';
 import { startOf } from '../throttle/latency-buckets.js';
 import { SERVICE, WAIT } from '../throttle/latency-memory.js';
 import type { SpanSum } from '../throttle/latency-reader.js';
 import { DIRECTIONS } from '../throttle/stats.js';
 import type { Caller } from './caller-names.js';
-
-/** An image as metrics show it. */
-export interface ImageFacts {
-  name: string;
-  path: string;
-  format: string;
-  readOnly: boolean;
-  passthrough: boolean;
-}
-
-/** All that a scrape shows. */
-export interface Observation {
-  version: string;
-  transport: string;
-  /** Seconds since 1970. */
-  startTime: number;
-  images: readonly ImageFacts[];
-  groups: readonly GroupObservation[];
-  /** Looks into /proc. */
-  callers: () => readonly Caller[];
-}
-
-type Labels = Readonly<Record<string, string>>;
-/** One series of a metric: its labels and its value. */
-type Sample = readonly [labels: Labels, value: number];
-
-interface Row {
-  readonly kind: 'counter' | 'gauge';
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly samples: (all: Observation) => Iterable<Sample>;
-}
-
-const groupName = (group: GroupObservation): string => group.path || '/';
-
-/** A metric of each group. */
-function ofGroups(
-  kind: Row['kind'],
-  name: string,
-  help: string,
-  value: (group: GroupObservation) => number,
-): Row {
-  const samples = ({ groups }: Observation): Sample[] =>
-    groups.map((group) => [{ group: groupName(group) }, value(group)]);
-  return { kind, name: `sluice_group_${name}`, help, labels: ['group'], samples };
-}
-
-/** A metric of each group that has one or more values of a kind, told by the label `op`. */
-function ofGroupOps(
-  kind: Row['kind'],
-  name: string,
-  help: string,
-  values: (group: GroupObservation) => Readonly<Record<string, number>>,
-): Row {
-  const samples = ({ groups }: Observation): Sample[] =>
-    groups.flatMap((group) =>
-      Object.entries(values(group))
-        .filter(([, value]) => Number.isFinite(value))
-        .map(([op, value]): Sample => [{ group: groupName(group), op }, value]),
-    );
-  return { kind, name: `sluice_group_${name}`, help, labels: ['group', 'op'], samples };
-}
-
-/** A metric of each member. */
-function ofMembers(
-  name: string,
-  help: string,
-  value: (figures: GroupObservation['total']) => number,
-): Row {
-  const samples = ({ groups }: Observation): Sample[] =>
-    groups.flatMap((group) =>
-      group.members.map(({ name: member, figures }): Sample => {
-        return [{ group: groupName(group), member }, value(figures)];
-      }),
-    );
-  const labels = ['group', 'member'];
-  return { kind: 'gauge', name: `sluice_member_${name}`, help, labels, samples };
-}
-
-function ofProcess(kind: Row['kind'], name: string, help: string, value: () => number): Row {
-  return { kind, name: `process_${name}`, help, labels: [], samples: () => [[{}, value()]] };
-}
+import {
+  groupName,
+  type Labels,
+  type Observation,
+  ofGroupOps,
+  ofGroups,
+  ofMembers,
+  ofProcess,
+  ofShared,
+  type Row,
+  type Sample,
+} from './metric-rows.js';
 
 const cpuSeconds = (): number => {
   const { user, system } = process.cpuUsage();
@@ -202,6 +130,22 @@ const ROWS: readonly Row[] = [
         .filter(({ settings }) => settings.latencyTarget !== Infinity)
         .map((group) => [{ group: groupName(group) }, group.settings.latencyTarget / 1e9]),
   },
+  ofShared('shared_granted', 'What this host has of a limit that hosts share, per second.', {
+    each: ({ granted }) => granted,
+  }),
+  ofShared('shared_wanted', 'What this host would use of it, per second.', {
+    each: ({ wanted }) => wanted,
+  }),
+  ofShared('shared_has_grant', '1 while the store has given what this host has, 0 otherwise.', {
+    one: ({ state }) => (state === 'granted' ? 1 : 0),
+  }),
+  ofShared('shared_hosts', 'Hosts that share the limit.', { one: ({ peers }) => peers }),
+  ofShared('shared_answer_age_seconds', 'Time since the last answer of the store.', {
+    one: ({ ageMs }) => (ageMs === null ? null : ageMs / 1000),
+  }),
+  ofShared('shared_store_seconds', 'How long the last answer of the store took.', {
+    one: ({ storeMs }) => (storeMs === null ? null : storeMs / 1000),
+  }),
   ofMembers('queued_requests', 'Requests of the member that wait now.', ({ queued }) => queued),
   ofMembers(
     'inflight_requests',

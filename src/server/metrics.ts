@@ -3,7 +3,8 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { openMetricsContentType, prometheusContentType } from 'prom-client';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
-import { MetricTable, type Observation } from './metric-table.js';
+import type { Observation } from './metric-rows.js';
+import { MetricTable } from './metric-table.js';
 
 /** Where metrics are to be had. */
 export interface MetricsAddress {

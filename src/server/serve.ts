@@ -24,6 +24,7 @@ import { aboutDaemon, type PlaneRunner, PlaneThread, PlaneWorker } from './plane
 import { readSource } from './read-source.js';
 import { Reload } from './reload.js';
 import type { Serve, Start } from './run.js';
+import type { SharedGroups } from './shared-groups.js';
 import { chooseTransport, type Transport, transportLine } from './transport.js';
 
 /** Opens the images, mounts and starts the data plane, which tells when INIT is answered. */
@@ -31,8 +32,10 @@ export const serve: Serve = async (config, log, start) => {
   const claim = claimMountpoint(config.mountpoint);
   let metrics: MetricsServer | null = null;
   const api = new ApiSocket(log);
+  let sharing: SharedGroups | null = null;
   try {
     metrics = await listenForMetrics(config);
+    sharing = await shareGroups(config);
     const transport = await chooseTransport(config.transport);
     if (transport.kind === 'fuse-native') refusePassthrough(config);
     log.info(transportLine(transport));
@@ -43,15 +46,19 @@ export const serve: Serve = async (config, log, start) => {
       opened.closing = () => {
         metrics?.close();
         api.close();
+        void sharing?.stop();
       };
       if (start.isUnwanted()) throw interrupted();
-      await startSession(config, transport, worker, opened, { metrics, api }, start, log);
+      await startSession(config, transport, worker, opened, { metrics, api, sharing }, start, log);
     } catch (error) {
       if (opened === null) metrics?.close();
       else opened.close();
       await worker?.end();
       throw error;
     }
+  } catch (error) {
+    await sharing?.stop();
+    throw error;
   } finally {
     claim.release();
   }
@@ -62,6 +69,13 @@ async function listenForMetrics({ metrics }: MountConfig): Promise<MetricsServer
   if (metrics === null) return null;
   const { MetricsServer } = await import('./metrics.js');
   return MetricsServer.listen(metrics);
+}
+
+/** Loaded only here, as the client of the store is. */
+async function shareGroups({ groups }: MountConfig): Promise<SharedGroups | null> {
+  if (groups.every(({ shared }) => shared === undefined)) return null;
+  const { SharedGroups } = await import('./shared-groups.js');
+  return SharedGroups.open(groups);
 }
 
 function showMetrics(
@@ -92,12 +106,19 @@ function refusePassthrough({ passthrough: [name] }: MountConfig): void {
   throw new SluiceError(`--passthrough ${name}: ${why}; leave it out`, 'EOPNOTSUPP', EXIT_MOUNT);
 }
 
+/** What speaks to others, beside the kernel. */
+interface Faces {
+  metrics: MetricsServer | null;
+  api: ApiSocket;
+  sharing: SharedGroups | null;
+}
+
 async function startSession(
   config: MountConfig,
   transport: Transport,
   worker: PlaneWorker | null,
   opened: OpenImages,
-  { metrics, api }: { metrics: MetricsServer | null; api: ApiSocket },
+  { metrics, api, sharing }: Faces,
   { endPath, tell, mounted, isServing }: Start,
   log: Log,
 ): Promise<void> {
@@ -134,6 +155,7 @@ async function startSession(
       order: (order) => plane.order(order),
       forget,
     });
+    sharing?.start(plane, log);
     return orders;
   };
   if (transport.kind !== 'fuse-native') {

@@ -3,6 +3,7 @@ import { escapeName } from '../control/names.js';
 import { formatFile } from '../control/text.js';
 import { refuse } from '../util/errors.js';
 import { formatDepth, formatPressure, formatStats } from './reports.js';
+import { formatShared } from './shared-report.js';
 import { formatTimes } from './time-report.js';
 
 /** One file that every group, or only the root group, has. */
@@ -13,6 +14,8 @@ export interface ControlFileRow {
   readonly read: (control: Control, group: string) => string;
   /** It takes the settings of its name (settings.ts); otherwise it can only be read. */
   readonly isWritable: boolean;
+  /** Only groups whose limits hosts share have it. */
+  readonly sharedOnly?: boolean;
 }
 
 /** A file of settings. */
@@ -38,6 +41,10 @@ export const CONTROL_FILES: readonly ControlFileRow[] = [
   report('io.stat', (control, group) => formatStats(control.figures(group)).join('\n')),
   report('io.times', (control, group) => formatTimes(control.times(group)).join('\n')),
   report('io.pressure', (control, group) => formatPressure(control.pressure(group))),
+  {
+    ...report('io.shared', (control, group) => formatShared(control.sharing(group)!)),
+    sharedOnly: true,
+  },
   writable('members', (control, group) => control.members(group).map(escapeName).join('\n')),
   writable('io.depth', (control) => formatDepth(control.mountSettings()), true),
   writable('io.cost', (control) => control.mountSettings().cost, true),

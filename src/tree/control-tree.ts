@@ -129,7 +129,8 @@ export class ControlTree {
   /** Gives a group's directory its files, its children and its mkdir and rmdir. */
   #fill(directory: DirectoryNode, group: string): void {
     for (const row of CONTROL_FILES) {
-      if (!row.rootOnly || group === '') this.#addFile(directory, group, row);
+      const isHere = !row.sharedOnly || this.#control.sharing(group) !== null;
+      if ((!row.rootOnly || group === '') && isHere) this.#addFile(directory, group, row);
     }
     directory.changes = {
       makeDirectory: (name) => {

@@ -6,6 +6,7 @@ import { NS_PER_US } from '../control/values.js';
 import type { CostModel } from '../throttle/cost.js';
 import type { Pressure } from '../throttle/pressure.js';
 import type { Stats } from '../throttle/stats.js';
+import { parseShared } from './shared-report.js';
 import { parseTimes } from './time-report.js';
 
 // The control files that nobody writes: their text, and how `sluice stat` reads it back.
@@ -169,13 +170,14 @@ export function parsePartitions(text: string): PartitionSnapshot[] {
 
 /** A group from the texts of its control files; those that are missing say nothing is set. */
 export function parseGroup(path: string, files: Readonly<Record<string, string>>): GroupSnapshot {
-  const depth = files['io.depth'];
+  const { 'io.depth': depth, 'io.shared': shared } = files;
   return {
     path,
     settings: readSettings(files),
     pressure: parsePressure(files['io.pressure'] ?? ''),
     ...parseStats(files['io.stat'] ?? ''),
     times: parseTimes(files['io.times'] ?? ''),
+    ...(shared === undefined ? {} : { shared: parseShared(shared) }),
     ...(depth === undefined ? {} : { mount: parseMount(depth, files['io.cost'] ?? '') }),
   };
 }

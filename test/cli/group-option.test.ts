@@ -159,3 +159,15 @@ test('members belong to groups without children, and to one only', (t) => {
     '--assign disk=b: "disk" is assigned twice',
   );
 });
+
+test('the words of a shared limit stand among the others', (t) => {
+  const url = 'valkey://h/gold?password-file=/etc/pw';
+  t.like(parseGroupOption(`gold:iops=20k,shared=${url},safe=2k`), {
+    path: 'gold',
+    changes: { limits: { iops: 20_000 } },
+    shared: { safePart: 0.1, weight: 100, target: { url, passwordFile: '/etc/pw' } },
+  });
+  t.throws(() => parseGroupOption(`gold:weight=5,shared=${url}`), {
+    message: /^--group gold:.*: shared: there is no limit to share; add one such as iops=20k$/,
+  });
+});

@@ -125,3 +125,9 @@ test('an image of the file is passed through by its own word or by that of the c
   t.deepEqual(merge({}, text).config.passthrough, ['a']);
   t.deepEqual(merge({ passthrough: ['b'] }, text).config.passthrough, ['a', 'b']);
 });
+
+test('a group of the file is shared where the command line says so', (t) => {
+  const { config } = merge({ group: ['gold:bps=20M,shared=valkey://h/gold,safe=10%'] });
+  const gold = config.groups.find(({ path }) => path === 'gold');
+  t.like(gold, { changes: { weight: 80 }, shared: { safePart: 0.1 } });
+});

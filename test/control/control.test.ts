@@ -162,3 +162,37 @@ test('the root group promises nothing that an image which is passed through woul
   const harmless = { limits: NO_LIMITS, bursts: NO_BURSTS, minimum: { bps: 0 }, weight: 50 };
   t.notThrows(() => control.apply('', { ...harmless, latencyTarget: Infinity, depth: 8 }));
 });
+
+test('of a limit that hosts share this host has a part, and what is set stays', (t) => {
+  const { throttle, control } = setUp();
+  control.share('gold', 0.1);
+  control.apply('gold', { limits: { iops: 1000, bps: 5000 } });
+  const held = () => throttle.findGroup('gold')!.limits;
+  t.like(held(), { iops: 100, bps: 500, rbps: Infinity });
+  t.true(control.grant('gold', { iops: 600, bps: 5000 }));
+  t.like(held(), { iops: 600, bps: 5000 });
+  // A smaller limit counts at once, and a grant above it for no more.
+  control.apply('gold', { limits: { iops: 400 } });
+  t.like(held(), { iops: 400, bps: 5000 });
+  // One that is new begins with the first part.
+  control.apply('gold', { limits: { wiops: 50 } });
+  t.like(held(), { iops: 400, wiops: 5 });
+  t.like(control.settings('gold').limits, { iops: 400, bps: 5000, wiops: 50 });
+  t.like(control.sharing('gold'), { state: 'starting', peers: 0 });
+  t.is(control.sharing(''), null);
+  t.like(control.snapshot().groups[1], { path: 'gold', shared: { state: 'starting' } });
+  const bursts = { iops: { rate: 900, seconds: 2 } };
+  t.throws(() => control.apply('gold', { bursts }), {
+    message: /each of them would have the burst/,
+  });
+});
+
+test('a group that is made again in the place of a shared one is not shared', (t) => {
+  const { control } = setUp();
+  control.share('gold', 0.1);
+  control.removeGroup('gold');
+  control.makeGroup('gold');
+  t.false(control.grant('gold', { iops: 5 }));
+  t.is(control.sharing('gold'), null);
+  t.false(control.grant('nowhere', { iops: 5 }));
+});

@@ -111,3 +111,19 @@ test('sluice stat --json has the images of the mount', (t) => {
     passthrough: false,
   });
 });
+
+test('a group whose limits hosts share is sent and read', (t) => {
+  const line =
+    'state=granted granted=iops:250 wanted=iops:1000 peers=4 age_ms=17 store_ms=1 fault=none';
+  const gold = parseGroup('gold', { 'io.shared': `${line}\n` });
+  t.like(groupJson(gold).shared, {
+    state: 'granted',
+    peers: 4,
+    ageMs: 17,
+    storeMs: 1,
+    fault: 'none',
+  });
+  t.is(groupJson(gold).shared?.granted.iops, 250);
+  t.is(groupJson(gold).shared?.granted.bps, null);
+  t.deepEqual(sentAndRead(gold), gold);
+});

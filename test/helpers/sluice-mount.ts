@@ -124,8 +124,8 @@ export async function startMount(
   t.teardown(() => endProcess(pid, point));
   // These descriptors are temporary: the socket to the mount command, which may not have ended yet, and
   // modules that a thread for transfers is still loading.
-  // Connections to NBD servers stay, the socket for requests, and that of --metrics.
-  const hasExport = [...images, ...words].some((word) => /nbds?(\+unix)?:\/\//.test(word));
+  // Connections to NBD servers and stores stay, the socket for requests, and that of --metrics.
+  const hasExport = [...images, ...words].some((word) => /nbds?(\+unix)?:\/\/|shared=/.test(word));
   const sockets = words.includes('--metrics') ? 2 : 1;
   const isSettled = (targets: string[]): boolean => {
     const open = targets.filter((target) => target === 'socket').length;

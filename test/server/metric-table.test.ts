@@ -4,7 +4,8 @@ import { openMetricsContentType, prometheusContentType } from 'prom-client';
 import { FigureReader } from '../../src/control/figures.js';
 import { newSettings } from '../../src/control/settings.js';
 import type { Caller } from '../../src/server/caller-names.js';
-import { MetricTable, type Observation } from '../../src/server/metric-table.js';
+import type { Observation } from '../../src/server/metric-rows.js';
+import { MetricTable } from '../../src/server/metric-table.js';
 import { Counters } from '../../src/throttle/stats.js';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { requires } from '../helpers/requires.js';
@@ -175,3 +176,23 @@ requires('promtool')(
     t.deepEqual({ status, said: stdout + stderr }, { status: 0, said: '' });
   },
 );
+
+test('how a group shares its limits with other hosts', async (t) => {
+  const all = observe();
+  const rates = [-1, -1, -1, -1, -1, 250];
+  const figures = { wanted: rates, peers: 4, ageMs: 1500, storeMs: 2 } as const;
+  const shared = { ...figures, state: 'granted', fault: 'none', granted: rates } as const;
+  const groups = all.groups.map((group) => (group.path === 'a' ? { ...group, shared } : group));
+  const text = await new MetricTable(prometheusContentType).text({ ...all, groups });
+  t.deepEqual(
+    text.split('\n').filter((line) => line.startsWith('sluice_group_shared')),
+    [
+      'sluice_group_shared_granted{group="a",rate="iops"} 250',
+      'sluice_group_shared_wanted{group="a",rate="iops"} 250',
+      'sluice_group_shared_has_grant{group="a"} 1',
+      'sluice_group_shared_hosts{group="a"} 4',
+      'sluice_group_shared_answer_age_seconds{group="a"} 1.5',
+      'sluice_group_shared_store_seconds{group="a"} 0.002',
+    ],
+  );
+});

@@ -4,16 +4,31 @@ import type { Arguments, Declaration } from '../declaration.js';
 import { print } from '../terminal.js';
 
 export const declaration: Declaration = {
-  usage: 'sluice doctor [--json]\n\nSay what this machine offers. Exit 0: a mount would work.',
+  usage:
+    'sluice doctor [--json]\n       sluice doctor --shared URL [--json]\n\n' +
+    'Say what this machine offers. Exit 0: a mount would work.',
   operands: {},
-  options: { json: { type: 'boolean', describe: 'print JSON' } },
+  options: {
+    json: { type: 'boolean', describe: 'print JSON' },
+    shared: { type: 'string', describe: 'URL: try the store of a group that hosts share' },
+  },
   examples: [
+    ['sluice doctor --shared valkey://10.0.0.5/gold', 'whether a store can be used'],
     ['sluice doctor', 'for people'],
     ['sluice doctor --json', 'for programs'],
   ],
 };
 
+/** Tries a store, and nothing else. */
+async function reportStore(url: string, isJson: boolean): Promise<void> {
+  const { tryStore } = await import('../../server/try-store.js');
+  const { median, most } = await tryStore(url);
+  const found = `answers in ${median.toFixed(2)} ms, at most ${most.toFixed(2)} ms`;
+  print(isJson ? `${JSON.stringify({ works: true, median, most })}\n` : `${url} ${found}\n`);
+}
+
 export async function handler(args: Arguments): Promise<void> {
+  if (args.shared !== undefined) return reportStore(String(args.shared), args.json === true);
   const { diagnose } = await import('../../server/doctor.js');
   const diagnosis = await diagnose();
   const text = args.json === true ? `${JSON.stringify(diagnosis, null, 2)}\n` : report(diagnosis);

@@ -1,0 +1,108 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { Redis } from 'ioredis';
+import { parseStoreUrl } from '../../src/lease/address.js';
+import type { Fault } from '../../src/lease/figures.js';
+import type { Report } from '../../src/lease/lease.js';
+import { NOT_SHARED } from '../../src/lease/rates.js';
+import { Store, StoreError } from '../../src/lease/store.js';
+import { RATES } from '../../src/throttle/limits.js';
+import { requires } from '../helpers/requires.js';
+import { StoreServer } from '../helpers/store-server.js';
+
+const storeTest = requires('store');
+const none = RATES.map(() => NOT_SHARED);
+const REPORT: Omit<Report, 'seq'> = {
+  ...{ id: 'me', weight: 100, leaves: false },
+  ...{ limits: none, wants: none, held: none },
+};
+
+/** Reports until there is an answer, or an error that is not only a connection that is not there yet. */
+async function answerOf(t: ExecutionContext, url: string): Promise<string> {
+  const target = parseStoreUrl(url);
+  const store = Store.open(target);
+  t.teardown(() => store.close());
+  for (let seq = 1; ; seq++) {
+    try {
+      return (await store.report(target.key, { ...REPORT, seq })).state;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (error.fault !== 'lost') return `${error.fault}: ${error.message}`;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+async function started(t: ExecutionContext, ...words: string[]): Promise<StoreServer> {
+  const server = new StoreServer(t, ...words);
+  await server.start();
+  return server;
+}
+
+storeTest('a store that is new learns', async (t) => {
+  const server = await started(t);
+  t.is(await answerOf(t, `valkey+unix:///g?socket=${server.socket}`), 'learning');
+});
+
+storeTest(
+  'a password comes from a file; without it, or with another, the sentence says so',
+  async (t) => {
+    const server = await started(t, '--requirepass', 'geheim');
+    const url = `valkey+unix:///g?socket=${server.socket}`;
+    const file = join(server.folder, 'password');
+    writeFileSync(file, 'geheim\n');
+    t.is(await answerOf(t, `${url}&password-file=${file}`), 'learning');
+    writeFileSync(file, 'other\n');
+    const denied = 'denied: the user or password is wrong';
+    t.is(await answerOf(t, `${url}&password-file=${file}`), denied);
+    t.is(await answerOf(t, url), denied);
+  },
+);
+
+storeTest('a user who may not run scripts is told so', async (t) => {
+  const server = await started(
+    t,
+    ...'--user sluice on >pw ~sluice:* +@read +@connection'.split(' '),
+  );
+  const file = join(server.folder, 'password');
+  writeFileSync(file, 'pw');
+  const url = `valkey+unix://sluice@/g?socket=${server.socket}&password-file=${file}`;
+  t.regex(await answerOf(t, url), /^denied: the user may not run scripts/);
+});
+
+storeTest('a key of another type, and a file that is not there', async (t) => {
+  const server = await started(t);
+  const client = new Redis(server.socket);
+  await client.set('sluice:{g}', 'x');
+  client.disconnect();
+  const url = `valkey+unix:///g?socket=${server.socket}`;
+  t.regex(await answerOf(t, url), /^type: the key of this name has something else in it/);
+  const missing = parseStoreUrl(`${url}&password-file=/nowhere/pw`);
+  t.throws(() => Store.open(missing), {
+    message: /password-file=\/nowhere\/pw cannot be read/,
+  });
+});
+
+storeTest('a store that is gone is lost, and one that comes back is found', async (t) => {
+  const server = await started(t);
+  const target = parseStoreUrl(`valkey+unix:///g?socket=${server.socket}`);
+  const store = Store.open(target);
+  t.teardown(() => store.close());
+  let seq = 0;
+  const until = async (wanted: 'learning' | Fault): Promise<void> => {
+    for (let state = ''; state !== wanted; ) {
+      state = await store.report(target.key, { ...REPORT, seq: ++seq }).then(
+        (reply) => reply.state,
+        (error: StoreError) => error.fault,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  await until('learning');
+  await server.kill();
+  await until('lost');
+  await server.start();
+  await until('learning');
+  t.pass();
+});
