@@ -7,6 +7,7 @@ import { EndRecord } from './end-record.js';
 import { type Event, Lifecycle } from './lifecycle.js';
 import type { Log } from './log.js';
 import type { MountSession } from './mount-session.js';
+import { ServiceManager } from './service-manager.js';
 import { installSignals, type SignalAction } from './signals.js';
 
 /** How a start tells of its progress. */
@@ -64,6 +65,8 @@ function hangupAction({ foreground, source }: MountConfig): SignalAction {
   return source === null ? 'ignore' : 'reload';
 }
 
+const NS_PER_US = 1000n;
+
 const ENDS_AT_ONCE: ReadonlySet<Event['kind']> = new Set(['abort', 'crashed']);
 
 /** The life cycle of one mount, and its actions. */
@@ -73,6 +76,7 @@ class Daemon {
   readonly #onReady: (session: Session) => void;
   readonly #record = new EndRecord();
   readonly #lifecycle: Lifecycle;
+  readonly #manager = new ServiceManager(process.env, process.pid);
   #session: Session | null = null;
   #exit: NodeJS.Timeout | undefined;
   #end!: () => void;
@@ -86,7 +90,10 @@ class Daemon {
       announce: () => this.#announce(),
       unmount: () =>
         void this.#session!.unmount().then(() => this.#lifecycle.tell({ kind: 'unmounted' })),
-      drain: () => this.#session!.plane.drain(),
+      drain: () => {
+        this.#manager.stopping();
+        this.#session!.plane.drain();
+      },
       flush: () => this.#session!.plane.flush(),
       close: () => void this.#session?.close(this.#isQuiet).catch(this.crash).then(closed),
       'let-go': () => void this.#session!.letGo().catch(this.crash).then(closed),
@@ -118,7 +125,7 @@ class Daemon {
 
   readonly signal = (action: SignalAction, name: string): void => {
     if (action === 'report') this.#session?.report();
-    else if (action === 'reload') void this.#session?.reload();
+    else if (action === 'reload') void this.#reload();
     else if (action === 'reopen-log') this.#log.reopen?.();
     else if (action !== 'ignore') {
       const atOnce = action === 'end-now' || this.#lifecycle.isAsked;
@@ -126,6 +133,20 @@ class Daemon {
       this.#lifecycle.tell({ kind: atOnce ? 'abort' : 'terminate' });
     }
   };
+
+  async #reload(): Promise<void> {
+    this.#manager.reloading(process.hrtime.bigint() / NS_PER_US);
+    await this.#session?.reload();
+    this.#tellReady();
+  }
+
+  #tellReady(): void {
+    const { images, plane } = this.#session!;
+    const count = `${images.length} image${images.length === 1 ? '' : 's'}`;
+    // An answer shows that the data plane takes its turns.
+    const isAlive = () => plane.order({ kind: 'show' });
+    this.#manager.ready(`${count} at ${this.#config.mountpoint}`, isAlive);
+  }
 
   /** A mistake of ours on the main thread: the mount is aborted rather than left hanging. */
   readonly crash = (error: unknown): void => {
@@ -143,6 +164,7 @@ class Daemon {
     const paths = this.#config.images.map((image) => image.path);
     this.#log.info(`mounted ${paths.join(', ') || 'no image yet'}`);
     this.#onReady(this.#session!);
+    this.#tellReady();
   }
 
   #exitSoon(): void {

@@ -7,6 +7,7 @@ import { close, declare, libc } from './libc.js';
 const AF_UNSPEC = 0;
 export const AF_UNIX = 1;
 export const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 const SO_KEEPALIVE = 9;
@@ -83,6 +84,27 @@ export function connectUnix(path: string, timeoutMs: number): number {
   const descriptor = newSocket(AF_UNIX, timeoutMs);
   if (descriptor < 0) return descriptor;
   return connected(descriptor, () => connectBytes(descriptor, bytes, bytes.length));
+}
+
+/**
+ * Sends one datagram to a Unix socket, without waiting.
+ * @param path Its file, or a name in the abstract namespace, which begins with `@`.
+ * @returns What send(2) returns, or -errno.
+ */
+export function sendDatagram(path: string, bytes: Uint8Array): number {
+  const name = Buffer.from(path);
+  const isAbstract = path.startsWith('@');
+  if (isAbstract) name[0] = 0;
+  const address = Buffer.alloc(2 + name.length + (isAbstract ? 0 : 1));
+  address.writeUInt16LE(AF_UNIX, 0);
+  name.copy(address, 2);
+  const descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return descriptor;
+  const result = connectBytes(descriptor, address, address.length);
+  const flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  const sent = result < 0 ? result : Number(send(descriptor, bytes, bytes.length, flags));
+  close(descriptor);
+  return sent;
 }
 
 /**

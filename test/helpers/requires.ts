@@ -25,6 +25,7 @@ export type Need =
   | 'prometheus'
   | 'promtool'
   | 'store'
+  | 'systemd'
   | 'tmux';
 
 /** The reason why a need is not met, or null if it is met. */
@@ -56,6 +57,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   tmux: () => program('tmux', '-V'),
   parted: () => program('parted', '--version'),
   store: () => (storeProgram() === null ? 'valkey-server and redis-server are missing' : null),
+  systemd: () => program('systemd-analyze', '--version'),
   setpriv: () => program('setpriv', '--version'),
 };
 
