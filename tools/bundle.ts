@@ -20,6 +20,7 @@ const TARGET = join(ROOT, 'dist');
 const PROGRAMS = [
   'cli/main',
   'cli/config-worker',
+  'cli/mount-helper',
   'server/main',
   'server/control-reader',
   'server/control-writer',

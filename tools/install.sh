@@ -8,8 +8,7 @@ usage='usage: tools/install.sh install|uninstall FOLDER'
 action=${1:?$usage}
 folder=${2:?$usage}
 library=$folder/lib/sluicefs
-command=$folder/bin/sluice
-target=../lib/sluicefs/dist/cli/main.js
+programs='sluice=main mount.fuse.sluice=mount-helper'
 
 # The npm modules needed at run time, as paths below this folder.
 modules() {
@@ -41,8 +40,16 @@ files() {
 
 remove() {
   rm -rf "$library"
-  # Another program of this name is kept.
-  if [ "$(readlink "$command")" = "$target" ]; then rm "$command"; fi
+  for program in $programs; do
+    command=$folder/bin/${program%=*}
+    # Another program of this name is kept.
+    if [ "$(readlink "$command")" = "$(target "$program")" ]; then rm "$command"; fi
+  done
+}
+
+# What the command of a program NAME=FILE is a link to.
+target() {
+  echo "../lib/sluicefs/dist/cli/${1#*=}.js"
 }
 
 case $action in
@@ -52,7 +59,9 @@ install)
   mkdir -p "$library" "$folder/bin"
   files | tar -cf - -T - | tar -C "$library" --no-same-owner -xf -
   chmod -R u=rwX,go=rX "$library"
-  ln -s "$target" "$command"
+  for program in $programs; do
+    ln -s "$(target "$program")" "$folder/bin/${program%=*}"
+  done
   ;;
 uninstall) remove ;;
 *)

@@ -26,6 +26,7 @@ mountTest('what make install installs mounts, and make uninstall leaves nothing'
   const isOwn = (path: string): boolean => !path.includes('node_modules');
   const others = files.filter((path) => isOwn(path) && !path.endsWith('.js'));
   t.deepEqual(others.sort(), [
+    'bin/mount.fuse.sluice',
     'bin/sluice',
     'lib/sluicefs/LICENSE',
     'lib/sluicefs/dist/LICENSES',
@@ -49,6 +50,7 @@ mountTest('what make install installs mounts, and make uninstall leaves nothing'
   mkdirSync(point);
   t.teardown(() => forceAway(point));
   await must('truncate', ['-s', '1M', image]);
+  await must(join(stage, 'bin/mount.fuse.sluice'), ['none', point, '-f']);
   await must(program, ['mount', image, point, '--log', join(folder, 'log')]);
   await must('dd', [
     'if=/dev/zero',
@@ -81,11 +83,12 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   const paths = files.map(({ path }) => path);
   const { bin, scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
   t.true(paths.includes(bin.sluice));
+  t.true(paths.includes(bin['mount.fuse.sluice']));
   t.true(paths.includes('docs/manual.md'));
   t.deepEqual(
     paths.filter(
       (path) =>
-        !/^dist\/(.*\.js|package\.json|LICENSES)$|^docs\/[\w-]+\.(md|svg)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^[A-Zp][^/]*$/.test(
+        !/^dist\/(.*\.js|package\.json|LICENSES)$|^docs\/[\w-]+\.(md|svg)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/(config\.schema\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
           path,
         ),
     ),
