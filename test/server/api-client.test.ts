@@ -5,9 +5,10 @@ import test, { type ExecutionContext } from 'ava';
 import { askMount, askSocket } from '../../src/server/api-client.js';
 import type { SluiceError } from '../../src/util/errors.js';
 import { fakeMount, serveApi } from '../helpers/api.js';
+import { IN_THE_END_MS } from '../helpers/proc.js';
 import { tempFolder } from '../helpers/temp.js';
 
-const ASKED = { method: 'GET', path: '/v1/mount' };
+const ASKED = { method: 'GET', path: '/v1/mount', limitMs: IN_THE_END_MS };
 
 /** Something that listens, and does with a connection what is asked for. */
 async function listen(

@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { askSocket } from '../../src/server/api-client.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { fakeMount, serveApi } from '../helpers/api.js';
+import { IN_THE_END_MS } from '../helpers/proc.js';
 
 /** Sends bytes as they are; resolves with all that comes back until the other end closes. */
 function sendRaw(socket: string, ...parts: string[]): Promise<string> {
@@ -33,13 +34,15 @@ const isAlive = async (t: ExecutionContext, socket: string): Promise<void> => {
   const about = await askSocket<{ mountpoint: string }>(socket, get('/v1/mount'), 'it');
   t.is(about!.mountpoint, '/mnt/s');
 };
-const get = (path: string) => ({ method: 'GET', path });
+/** A machine under load answers late. */
+const limitMs = IN_THE_END_MS;
+const get = (path: string) => ({ method: 'GET', path, limitMs });
 
 test('a body is checked by its schema, and answers have codes, sentences and hints', async (t) => {
   const { mount, orders } = fakeMount();
   const socket = await serveApi(t, mount);
   const change = (body: object, method = 'PATCH') =>
-    askSocket(socket, { method, path: '/v1/groups/gold', body }, 'it');
+    askSocket(socket, { method, path: '/v1/groups/gold', body, limitMs }, 'it');
   t.deepEqual(await change({ weight: 7, bps: '10M' }), {});
   t.like(orders[0], { group: 'gold', changes: { weight: 7 } } as never);
   const wrong: [object, string][] = [
@@ -51,7 +54,7 @@ test('a body is checked by its schema, and answers have codes, sentences and hin
   for (const [body, message] of wrong) {
     await t.throwsAsync(change(body), { instanceOf: SluiceError, message });
   }
-  const lead = { method: 'DELETE', path: '/v1/groups/lead' };
+  const lead = { method: 'DELETE', path: '/v1/groups/lead', limitMs };
   const error = await t.throwsAsync<SluiceError>(askSocket(socket, lead, 'it'));
   t.is(error!.message, 'there is no group "lead"; groups: /, gold');
   t.is(error!.errno, 'ENOENT');
@@ -104,7 +107,8 @@ test('a hundred clients at once, beside a hundred that say nothing', async (t) =
   const socket = await serveApi(t, mount);
   const silent = await Promise.all(
     Array.from({ length: 100 }, async () => {
-      const connection = connect(socket);
+      // After 10 s the server cuts it off.
+      const connection = connect(socket).on('error', () => {});
       await new Promise((resolve) => connection.once('connect', resolve));
       return connection;
     }),
