@@ -105,6 +105,13 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/reload.js'),
   },
   {
+    name: 'save',
+    operands: '<mountpoint>',
+    synopsis: 'save MOUNTPOINT',
+    describe: 'print the running configuration',
+    load: () => import('./commands/save.js'),
+  },
+  {
     name: 'config',
     operands: '<action> [file]',
     synopsis: 'config check FILE',

@@ -7,14 +7,17 @@ import { EXIT_FAILED, fromRecord, refuse, SluiceError } from '../util/errors.js'
 import { readVersion } from '../util/version.js';
 import { type AttachRequest, type BodyName, schemas } from './api-schema.js';
 import { orderOfRequest } from './attach-request.js';
+import type { MountConfig } from './config.js';
 import type { ImageOrders } from './image-orders.js';
+import { savedConfig } from './save-config.js';
 
 /** A mount, as far as requests over its socket reach. */
 export interface ApiMount {
   readonly mountpoint: string;
   readonly transport: string;
   readonly figures: FigureReader;
-  readonly images: Pick<ImageOrders, 'obey'>;
+  readonly images: Pick<ImageOrders, 'obey' | 'asked'>;
+  readonly config: MountConfig;
   /** See `PlaneRunner.order`. */
   order(order: GroupOrder): Promise<GroupOutcome>;
   /** Tells the kernel that entries of directories are gone. */
@@ -56,6 +59,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'PATCH', path: '/v1/images/*', body: 'resize', answer: resize },
   { method: 'DELETE', path: '/v1/images/*', body: null, answer: detach },
   { method: 'GET', path: '/v1/partitions', body: null, answer: listPartitions },
+  { method: 'GET', path: '/v1/config', body: null, answer: config },
   { method: 'POST', path: '/v1/reload', body: null, answer: reload },
   { method: 'GET', path: '/v1/schema', body: null, answer: schemas },
 ];
@@ -146,6 +150,13 @@ async function detach(mount: ApiMount, { rest: name, query }: ApiCall): Promise<
   const force = query.get('force') === 'true';
   await mount.images.obey({ kind: 'detach', name, force }, () => {});
   return {};
+}
+
+async function config(mount: ApiMount): Promise<object> {
+  const { mount: ofRoot } = await shown(mount);
+  const { depth, cost } = ofRoot;
+  const groups = [...mount.figures.observations()];
+  return savedConfig(mount.config, mount.images.asked, groups, { depth, cost });
 }
 
 async function reload(mount: ApiMount): Promise<object> {

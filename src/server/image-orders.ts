@@ -4,7 +4,7 @@ import { sizeNow } from '../host/host-change.js';
 import type { ImageChange, ImageOutcome, StaleFile } from '../plane/image-changes.js';
 import type { OrderAnswer } from '../plane/orders.js';
 import { EXIT_FAILED, EXIT_MOUNT, fromRecord, refuse, SluiceError } from '../util/errors.js';
-import type { DiskOptions, MountConfig } from './config.js';
+import type { DiskOptions, ImageConfig, MountConfig } from './config.js';
 import { type AttachOptions, type ImageOrder, parseOrder } from './image-order.js';
 import type { Log } from './log.js';
 import type { OpenImages } from './open-images.js';
@@ -45,9 +45,17 @@ export interface ImageOrdersParts {
 export class ImageOrders {
   readonly #parts: ImageOrdersParts;
   #last: Promise<unknown> = Promise.resolve();
+  /** Images as they were asked for, by name. */
+  readonly #asked: Map<string, ImageConfig>;
 
   constructor(parts: ImageOrdersParts) {
     this.#parts = parts;
+    this.#asked = new Map(parts.config.images.map((image) => [image.name, image]));
+  }
+
+  /** The images that the mount has, as they were asked for. */
+  get asked(): ImageConfig[] {
+    return [...this.#asked.values()];
   }
 
   /** Carries out an order as it was written to `.groups/images`. Does not reject. */
@@ -111,6 +119,8 @@ export class ImageOrders {
       images.release(disk.name);
       throw fromRecord(error);
     }
+    const { untrusted: _, ...own } = options;
+    this.#asked.set(disk.name, { ...image, ...over, named, own });
     log.info(`attached ${disk.path} as ${disk.name}`);
   }
 
@@ -135,6 +145,7 @@ export class ImageOrders {
     const { error, isThere, stale } = outcome;
     if (!isThere) {
       images.release(name);
+      this.#asked.delete(name);
       await Promise.all(stale.map(notify));
       log.info(`detached ${path}`);
     }

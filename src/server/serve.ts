@@ -150,7 +150,8 @@ async function startSession(
     });
     plane.obey = orders.take;
     api.serve({
-      ...{ mountpoint: config.mountpoint, transport: transport.kind, images: orders, isServing },
+      ...{ config, mountpoint: config.mountpoint, transport: transport.kind },
+      ...{ images: orders, isServing },
       figures: plane.figures,
       order: (order) => plane.order(order),
       forget,

@@ -9,6 +9,7 @@ import type { ImageOrder } from '../../src/server/image-order.js';
 import { ListeningSocket } from '../../src/server/listening-socket.js';
 import { Counters } from '../../src/throttle/stats.js';
 import { Throttle } from '../../src/throttle/throttle.js';
+import { mountConfig } from './mount-config.js';
 import { tempFolder } from './temp.js';
 
 const IMAGE = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, readOnly: false };
@@ -31,7 +32,9 @@ export function fakeMount(own: Partial<ApiMount> = {}) {
   const notes: string[] = [];
   const mount: ApiMount = {
     ...{ mountpoint: '/mnt/s', transport: 'uring', figures, isServing: () => true },
+    config: mountConfig({}),
     images: {
+      asked: [],
       obey: async (order, warn) => {
         orders.push(order);
         warn('somebody reads it');

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ourMount } from '../../src/fuse/mount-point.js';
 import { askMount } from '../../src/server/api-client.js';
@@ -17,7 +17,9 @@ const socketTest = requires('fuse', 'root', 'io_uring');
 const nativeTest = requires('fuse', 'root');
 const otherTest = requires('fuse', 'root', 'io_uring', 'setpriv');
 
-const GET = { method: 'GET', path: '/v1/stat' };
+/** A machine under load answers late. */
+const limitMs = IN_THE_END_MS;
+const GET = { method: 'GET', path: '/v1/stat', limitMs };
 
 const socketAt = ({ point }: SluiceMount): string => socketOf(ourMount(point)!)!;
 
@@ -42,7 +44,7 @@ socketTest('while every request waits, the socket answers a hundred clients', as
     for (const answer of answers) t.is(answer!.groups.length, 2);
     // A change counts at once: the readers come to their end.
     for (const path of ['/v1/groups/%2F', '/v1/groups/slow']) {
-      await askMount(mount.point, { method: 'PATCH', path, body: { iops: 'max' } });
+      await askMount(mount.point, { method: 'PATCH', path, body: { iops: 'max' }, limitMs });
     }
     t.is((await readers.within()).code, 0);
   });
@@ -127,7 +129,12 @@ nativeTest('fuse-native has the socket too', async (t) => {
   const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
   await withMount(t, [image], ['--transport', 'fuse-native'], async (mount) => {
     const path = '/v1/groups/gold';
-    await askMount(mount.point, { method: 'PUT', path, body: { weight: 7, member: 'disk' } });
+    await askMount(mount.point, {
+      method: 'PUT',
+      path,
+      body: { weight: 7, member: 'disk' },
+      limitMs,
+    });
     const { groups } = (await askMount<Stat>(mount.point, GET))!;
     t.deepEqual(
       groups.map(({ path: group, weight }) => [group, weight]),
@@ -137,5 +144,44 @@ nativeTest('fuse-native has the socket too', async (t) => {
       ],
     );
     t.is(await new Control(mount).read('gold/members'), 'disk\n');
+  });
+});
+
+socketTest('what sluice save prints makes the same mount again', async (t) => {
+  const folder = tempFolder(t);
+  const image = sparseFile(join(folder, 'disk.img'), MIB);
+  const other = sparseFile(join(folder, 'other.img'), MIB);
+  const file = join(folder, 'vm.yaml');
+  const groups = async (mount: SluiceMount) =>
+    (await askMount<{ groups: unknown[] }>(mount.point, { ...GET, path: '/v1/groups' }))!.groups;
+  const words = ['--group', 'gold:bps=10M,burst.bps=20M/5', '--assign', 'disk=gold'];
+  let before: unknown;
+  await withMount(t, [image], words, async (mount) => {
+    const come = ['attach', mount.point, other, '--read-only'];
+    t.is((await warmSluice(come)).code, 0);
+    t.is((await warmSluice(['set', mount.point, 'team/b', 'member=other', '--create'])).code, 0);
+    before = await groups(mount);
+    const saved = await warmSluice(['save', mount.point]);
+    t.like(saved, { code: 0, stderr: '' });
+    writeFileSync(file, saved.stdout);
+    t.is((await warmSluice(['config', 'check', file])).code, 0);
+    rmSync(socketAt(mount));
+    t.is((await warmSluice(['save', mount.point])).code, 4);
+    t.is((await warmSluice(['detach', mount.point, 'other'])).code, 0);
+  });
+  // Where it is mounted, and its log, are other ones: the command line wins.
+  await withMount(t, [], ['--config', file], async (mount) => {
+    t.deepEqual(await groups(mount), before);
+    const stat = await askMount<{ images: { name: string; readOnly: boolean }[] }>(
+      mount.point,
+      GET,
+    );
+    t.deepEqual(
+      stat!.images.map(({ name, readOnly }) => [name, readOnly]),
+      [
+        ['disk', false],
+        ['other', true],
+      ],
+    );
   });
 });
