@@ -204,8 +204,19 @@ export class LiveImages {
     if (flushed.failed !== 0 && !force) {
       shown.isLeaving = false;
       this.#refuse(shown, 0);
-    } else this.#drop(shown);
+    } else {
+      this.#tellAtEnd(shown, flushed);
+      this.#drop(shown);
+    }
     detached(flushed);
+  }
+
+  /** Who has asked for the detach may be gone with the mount: then its end says what is lost. */
+  #tellAtEnd({ disk }: Shown, { failed, lost }: Flushed): void {
+    const plane = this.#parts.plane();
+    const errno = failed || lost;
+    if (errno === 0 || plane.isReceiving) return;
+    plane.lastFlush.unflushed.push({ name: disk.config.name, errno });
   }
 
   /** Gives back what an image has. */

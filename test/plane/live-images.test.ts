@@ -250,6 +250,18 @@ test('an image whose last flush fails stays and serves on; with force it goes al
   t.is(m.node('web'), 0);
 });
 
+test('what a forced detach loses while the mount ends is told at the end of the mount', (t) => {
+  const m = new Mounted();
+  const { plane } = m.assembly;
+  t.is(m.ask(WRITE, m.node('web'), writeBody(0, new Uint8Array(8))), 0);
+  m.host.fault = (op) => (op.kind === 'flush' ? -EIO : null);
+  plane.isReceiving = false;
+  m.detach('web', true);
+  m.run();
+  t.deepEqual(plane.lastFlush.unflushed, [{ name: 'web', errno: EIO }]);
+  t.is(m.node('web'), 0);
+});
+
 test('a name can be had once, and one that is being detached is still had', (t) => {
   const m = new Mounted();
   const taken = {

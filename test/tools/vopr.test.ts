@@ -21,8 +21,13 @@ async function vopr(t: ExecutionContext, ...words: string[]): Promise<string> {
 }
 
 qemuTest('the whole daemon survives seeds that failed once, and others', async (t) => {
-  const text = await vopr(t, '--corpus', ...SEEDS, '--seconds', String(SECONDS));
+  const text = await vopr(t, '--corpus', '--fixed', ...SEEDS, '--seconds', String(SECONDS));
   t.regex(text, /, 0 failed$/m, text);
+});
+
+qemuTest('images come and go under load, with faults, and while the mount ends', async (t) => {
+  const text = await vopr(t, '--seed', '5000000', '--runs', '100');
+  t.regex(text, /100 runs .*, 0 failed$/m, text);
 });
 
 qemuTest('the power fails at any moment: nothing synced is lost, qemu-img agrees', async (t) => {

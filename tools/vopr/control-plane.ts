@@ -160,9 +160,13 @@ export class ControlPlane {
   change(change: ImageChange): Promise<ImageOutcome> {
     const id = ++this.#lastChange;
     this.#coverage.add(`change ${change.kind} in ${this.lifecycle.state}`);
+    const name = change.kind === 'attach' ? change.disk.name : change.name;
+    this.#world.trace?.(`${change.kind} of ${name} begins`);
     return new Promise((resolve) => {
       this.#changes.set(id, (outcome) => {
-        this.#coverage.add(`change ${change.kind} ${outcome.error?.errno ?? 'ok'}`);
+        const result = outcome.error?.errno ?? 'ok';
+        this.#coverage.add(`change ${change.kind} ${result}`);
+        this.#world.trace?.(`${change.kind} of ${name}: ${result}`);
         resolve(outcome);
       });
       this.#send({ kind: 'change', id, change });

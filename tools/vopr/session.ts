@@ -289,7 +289,8 @@ export class Session {
 
   /** The ring has the files of images that are there, besides /dev/fuse and the eventfd. */
   #checkGone(): void {
-    // An order that was carried out may not be answered yet.
+    // The last flush takes all files from the ring; an order that was carried out may not be answered yet.
+    if (this.#control.lifecycle.state !== 'serving') return;
     if (this.#images.filter(({ isOrdered }) => isOrdered).length > 1) return;
     const there = this.#images.filter(({ stay }) => stay !== null);
     const wanted = there.reduce((sum, image) => sum + this.#filesOf(image).length, 2);
