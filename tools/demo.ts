@@ -161,7 +161,7 @@ async function main(): Promise<number> {
   const end = END.map((word) => (word === 'MOUNTPOINT' ? mountpoint : word));
   say(`\n$ sluice ${end.join(' ')}`);
   await run(process.execPath, [SLUICE, ...end]);
-  await Promise.all(loads.map((load) => load.stop()));
+  await Promise.all(loads.map((load) => load.end()));
   say(`$ sluice umount ${mountpoint}`);
   await mount.stop();
   say(`\n${resultTable(samples)}\n`);

@@ -5,15 +5,16 @@ export interface Player {
   readonly name: string;
   /** Settings of its group when the mount begins, as `--group` takes them. */
   readonly settings: string;
-  /** Requests that its load keeps outstanding. */
+  /** Requests that a process of its load keeps outstanding. */
   readonly depth: number;
+  /** Processes of its load, each with that many. */
   readonly jobs: number;
 }
 
 /** Two that fight for the disk, and one that its limit holds. */
 export const PLAYERS: readonly Player[] = [
-  { name: 'gold', settings: 'weight=80', depth: 32, jobs: 2 },
-  { name: 'silver', settings: 'weight=20', depth: 32, jobs: 2 },
+  { name: 'gold', settings: 'weight=80', depth: 64, jobs: 2 },
+  { name: 'silver', settings: 'weight=20', depth: 64, jobs: 2 },
   { name: 'held', settings: 'iops=10', depth: 512, jobs: 1 },
 ];
 

@@ -100,6 +100,8 @@ export interface RunningFio {
   isAlive(): boolean;
   /** Kills it; returns when it has ended, or after two seconds, because its requests may wait. */
   stop(): Promise<void>;
+  /** Has it end by itself, with its processes; returns when it has, or after ten seconds. */
+  end(): Promise<void>;
 }
 
 async function result(fio: Child, job: FioJob): Promise<FioResult> {
@@ -121,7 +123,11 @@ export async function startFio(job: FioJob, cwd: string): Promise<RunningFio> {
     if (fio.isAlive()) fio.kill('SIGKILL');
     await settles(fio.exited, 2000);
   };
-  return { done, isAlive: fio.isAlive, stop: kill };
+  const end = async (): Promise<void> => {
+    if (fio.isAlive()) fio.kill('SIGINT');
+    await settles(fio.exited, 10_000);
+  };
+  return { done, isAlive: fio.isAlive, stop: kill, end };
 }
 
 /** Runs fio to its end. */
