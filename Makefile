@@ -33,6 +33,7 @@ setup:
 build:
 	@rm -rf build
 	@npx --no-install tsc
+	@npx --no-install tsc -p page
 	@node build/tools/bundle.js
 
 check:

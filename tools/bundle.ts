@@ -104,9 +104,25 @@ function write(path: string, text: string, mode = 0o644): string {
   return path;
 }
 
+/** The page for browsers, with its library: a script and a style sheet beside the HTML. */
+function bundlePage(): Promise<BuildResult<{ metafile: true; write: false }>> {
+  return build({
+    entryPoints: ['ts', 'css'].map((ending) => join(ROOT, `page/page.${ending}`)),
+    outdir: join(TARGET, 'page'),
+    bundle: true,
+    format: 'iife',
+    platform: 'browser',
+    target: 'es2022',
+    absWorkingDir: ROOT,
+    metafile: true,
+    write: false,
+  });
+}
+
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const bundles = await Promise.all(PROGRAMS.map(bundle));
-const inputs = bundles.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+const page = await bundlePage();
+const inputs = [...bundles, page].flatMap(({ metafile }) => Object.keys(metafile.inputs));
 const written = [
   write(join(TARGET, 'package.json'), `${JSON.stringify({ type: 'commonjs', version })}\n`),
   write(join(TARGET, 'LICENSES'), licenses(inputs)),
@@ -115,6 +131,9 @@ for (const { path, text } of bundles.flatMap(({ outputFiles }) => outputFiles)) 
   const mode = text.startsWith('#!') ? 0o755 : 0o644;
   written.push(write(path, await toCommonJs(text), mode));
 }
+for (const { path, text } of page.outputFiles) written.push(write(path, text));
+const html = readFileSync(join(ROOT, 'page/page.html'), 'utf8');
+written.push(write(join(TARGET, 'page/page.html'), html));
 // Files of an older build go last: a program that runs finds what it has not loaded yet.
 for (const entry of readdirSync(TARGET, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name);

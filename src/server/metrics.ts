@@ -5,6 +5,8 @@ import { openMetricsContentType, prometheusContentType } from 'prom-client';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { Observation } from './metric-rows.js';
 import { MetricTable } from './metric-table.js';
+import { Page } from './page.js';
+import type { PageState } from './page-state.js';
 
 /** Where metrics are to be had. */
 export interface MetricsAddress {
@@ -13,6 +15,7 @@ export interface MetricsAddress {
 }
 
 const PATH = '/metrics';
+const HINT = 'metrics are at /metrics, a page is at /';
 const TEXT = 'text/plain; charset=utf-8';
 
 /**
@@ -42,18 +45,31 @@ export class MetricsServer {
   );
   /** What is shown; null while the mount is being made. */
   observe: (() => Observation) | null = null;
+  /** What the page shows; null while the mount is being made. */
+  look: (() => PageState) | null = null;
+  readonly #page: Page;
 
-  private constructor(own: string, server: Server) {
+  private constructor(own: string, server: Server, files?: string) {
+    this.#page = new Page(() => this.look?.() ?? null, files);
     this.#own = own;
     this.#server = server;
-    server.on('request', (request, response) => void this.#answer(request, response));
+    server.on('request', (request, response) => {
+      // Whatever is wrong with an answer, for instance a file of the page that is gone: the mount goes on.
+      this.#answer(request, response).catch((error: Error) => {
+        if (response.headersSent) response.destroy();
+        else response.writeHead(500, { 'Content-Type': TEXT }).end(`${error.message}\n`);
+      });
+    });
     // The mount alone decides when the process ends.
     server.unref();
     server.on('connection', (socket) => socket.unref());
   }
 
-  /** Listens. Throws SluiceError naming the option, for instance EADDRINUSE. */
-  static async listen({ host, port }: MetricsAddress): Promise<MetricsServer> {
+  /**
+   * Listens. Throws SluiceError naming the option, for instance EADDRINUSE.
+   * @param files Folder of the page's files; missing: that of the program.
+   */
+  static async listen({ host, port }: MetricsAddress, files?: string): Promise<MetricsServer> {
     const server = createServer();
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
@@ -63,10 +79,11 @@ export class MetricsServer {
       });
       server.listen(port, host, resolve);
     });
-    return new MetricsServer(host, server);
+    return new MetricsServer(host, server, files);
   }
 
   close(): void {
+    this.#page.close();
     this.#server.close();
     this.#server.closeAllConnections();
   }
@@ -80,8 +97,9 @@ export class MetricsServer {
       return refuse(421, `this is ${this.#own}, not ${headers.host ?? 'a host without a name'}`);
     }
     const [path, query = ''] = url.split('?');
-    if (path !== PATH) return refuse(404, `metrics are at ${PATH}`);
-    if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'metrics can only be read');
+    if (path !== PATH && !this.#page.has(path!)) return refuse(404, HINT);
+    if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'what is here can only be read');
+    if (path !== PATH) return this.#page.answer(path!, request, response);
     if (this.observe === null) return refuse(503, 'not mounted yet');
     const wantsOpen = headers.accept?.includes('application/openmetrics-text') === true;
     const withCallers = new URLSearchParams(query).get('callers') === '1';

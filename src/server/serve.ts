@@ -20,6 +20,7 @@ import { openDisks } from './open-disks.js';
 import type { OpenImages } from './open-images.js';
 import { OpenThread } from './open-thread.js';
 import { OrderKey } from './order-key.js';
+import { pageState } from './page-state.js';
 import { aboutDaemon, type PlaneRunner, PlaneThread, PlaneWorker } from './plane-thread.js';
 import { readSource } from './read-source.js';
 import { Reload } from './reload.js';
@@ -83,6 +84,7 @@ function showMetrics(
   figures: FigureReader,
   transport: string,
   opened: OpenImages,
+  mountpoint: string,
 ): void {
   if (metrics === null) return;
   const images = () =>
@@ -98,6 +100,11 @@ function showMetrics(
     groups: [...figures.observations()],
     callers,
   });
+  metrics.look = () => {
+    const shown = opened.disks.map(({ name }) => name);
+    const { version } = about;
+    return pageState({ version, mountpoint, images: shown }, [...figures.states(null)], callers());
+  };
 }
 
 function refusePassthrough({ passthrough: [name] }: MountConfig): void {
@@ -166,7 +173,7 @@ async function startSession(
     const queues = transport.kind === 'fuse-uring' ? transport.queues : 0;
     const device = { fuse: mount.fd, queues };
     const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
-    showMetrics(metrics, plane.figures, transport.kind, opened);
+    showMetrics(metrics, plane.figures, transport.kind, opened, config.mountpoint);
     const orders = obey(plane, mount.fd, false);
     mounted(new MountSession(mount, plane, opened, log, orders));
     return;
@@ -177,7 +184,7 @@ async function startSession(
   const mount = await plane.mount(request, transport.native);
   await api.listen(mount.device);
   const orders = obey(plane, mount.watched, true);
-  showMetrics(metrics, plane.figures, transport.kind, opened);
+  showMetrics(metrics, plane.figures, transport.kind, opened, config.mountpoint);
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, orders, notice));
   plane.watch();

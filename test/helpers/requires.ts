@@ -26,6 +26,7 @@ export type Need =
   | 'promtool'
   | 'store'
   | 'systemd'
+  | 'chromium'
   | 'tmux';
 
 /** The reason why a need is not met, or null if it is met. */
@@ -54,6 +55,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   sgdisk: () => program('sgdisk', '--version'),
   prometheus: () => program('prometheus', '--version'),
   promtool: () => program('promtool', '--version'),
+  chromium: () => program('chromium', '--version'),
   tmux: () => program('tmux', '-V'),
   parted: () => program('parted', '--version'),
   store: () => (storeProgram() === null ? 'valkey-server and redis-server are missing' : null),

@@ -51,7 +51,14 @@ test('metrics are had in both formats, and nothing else is', async (t) => {
   });
   t.is(open.type, 'application/openmetrics-text; version=1.0.0; charset=utf-8');
   t.true(open.text.endsWith('# EOF\n'));
-  t.like(await ask(port, '/'), { status: 404, text: 'metrics are at /metrics\n' });
+  const hint = 'metrics are at /metrics, a page is at /\n';
+  t.like(await ask(port, '/other'), { status: 404, text: hint });
+  // The page's files lie beside the program, not beside its modules; what is missing is told, and no more.
+  t.is((await ask(port, '/')).status, 500);
+  for (const path of ['/', '/events']) {
+    t.is((await ask(port, path, {}, 'POST')).status, 405);
+    t.is((await ask(port, path, { Host: `evil.example:${port}` })).status, 421);
+  }
   t.is((await ask(port, '/metrics', {}, 'POST')).status, 405);
   t.is((await ask(port, '/metrics', {}, 'HEAD')).text, '');
   t.like(await ask(port, '/metrics', { Host: `evil.example:${port}` }), {

@@ -31,6 +31,8 @@ mountTest('what make install installs mounts, and make uninstall leaves nothing'
     'lib/sluicefs/LICENSE',
     'lib/sluicefs/dist/LICENSES',
     'lib/sluicefs/dist/package.json',
+    'lib/sluicefs/dist/page/page.css',
+    'lib/sluicefs/dist/page/page.html',
     'lib/sluicefs/package.json',
   ]);
   t.deepEqual(
@@ -88,7 +90,7 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   t.deepEqual(
     paths.filter(
       (path) =>
-        !/^dist\/(.*\.js|package\.json|LICENSES)$|^docs\/[\w-]+\.(md|svg)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/(config\.schema\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
+        !/^dist\/(.*\.js|package\.json|LICENSES|page\/page\.(css|html))$|^docs\/[\w-]+\.(md|svg)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/(config\.schema\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
           path,
         ),
     ),

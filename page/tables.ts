@@ -1,0 +1,135 @@
+import type { PageGroup, PageState } from '../src/server/page-state.js';
+import { bytes, percent, requests, time } from './words.js';
+
+type Caller = PageState['callers'][number];
+type Cell = string | HTMLElement;
+
+interface Column<Row> {
+  title: string;
+  cell: (row: Row) => Cell;
+  /** Classes: `text`, `minor` (not on a phone), `command`. */
+  kind?: string;
+}
+
+function element(name: string, text: string): HTMLElement {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+function meter(part: number, title: string): HTMLElement {
+  const made = document.createElement('meter');
+  made.value = Math.min(1, part);
+  made.title = title;
+  made.textContent = title;
+  return made;
+}
+
+function limitOf({ limit }: PageGroup): Cell {
+  if (limit === null) return '-';
+  const format = limit.key.includes('bps') ? bytes : requests;
+  const text = `${limit.key} ${format(limit.rate)} of ${format(limit.limit)}`;
+  const cell = element('span', `${text} `);
+  cell.append(meter(limit.rate / limit.limit, text));
+  return cell;
+}
+
+function shareOf({ share }: PageGroup): string {
+  return share === null ? '-' : `${percent(share.got)} of ${percent(share.asked)}`;
+}
+
+const GROUPS: readonly Column<PageGroup>[] = [
+  { title: 'Reading', cell: ({ read }) => `${bytes(read)}/s` },
+  { title: 'Writing', cell: ({ written }) => `${bytes(written)}/s` },
+  { title: 'Requests', cell: ({ reads, writes }) => `${requests(reads + writes)}/s` },
+  { title: 'Limit', cell: limitOf, kind: 'minor' },
+  { title: 'Weight', cell: ({ weight }) => String(weight), kind: 'minor' },
+  { title: 'Share', cell: shareOf, kind: 'minor' },
+  { title: 'Wait', cell: ({ wait }) => time(wait.mean) },
+  { title: 'Service', cell: ({ service }) => time(service.mean), kind: 'minor' },
+  { title: 'Queued', cell: ({ queued }) => String(queued), kind: 'minor' },
+  { title: 'In flight', cell: ({ inflight }) => String(inflight), kind: 'minor' },
+  { title: 'Pressure', cell: ({ pressure }) => `${pressure.toFixed(1)} %`, kind: 'minor' },
+];
+
+const count = ({ rios, wios }: Caller): number => rios + wios;
+const mean = (caller: Caller, ns: number): string =>
+  time(count(caller) === 0 ? null : ns / 1000 / count(caller));
+
+const CALLERS: readonly Column<Caller>[] = [
+  { title: 'PID', cell: ({ pid }) => (pid === 0 ? '-' : String(pid)) },
+  { title: 'Lately', cell: ({ recent }) => percent(recent) },
+  { title: 'Read', cell: ({ rbytes }) => bytes(rbytes) },
+  { title: 'Written', cell: ({ wbytes }) => bytes(wbytes) },
+  { title: 'Requests', cell: (caller) => requests(count(caller)), kind: 'minor' },
+  { title: 'Wait', cell: (caller) => mean(caller, caller.waitNs), kind: 'minor' },
+  { title: 'Service', cell: (caller) => mean(caller, caller.serviceNs), kind: 'minor' },
+  { title: 'User', cell: ({ uid, pid }) => (pid === 0 ? '-' : String(uid)), kind: 'minor' },
+  { title: 'Command', cell: ({ command }) => command, kind: 'text command' },
+];
+
+function fill<Row>(
+  table: HTMLElement,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  isChosen: (row: Row) => boolean = () => false,
+): void {
+  const cells = (name: string, texts: readonly Cell[]): HTMLElement[] =>
+    texts.map((text, index) => {
+      const made = element(name, typeof text === 'string' ? text : '');
+      if (typeof text !== 'string') made.append(text);
+      made.className = columns[index]!.kind ?? '';
+      return made;
+    });
+  const line = (name: string, texts: readonly Cell[]): HTMLElement => {
+    const made = document.createElement('tr');
+    made.append(...cells(name, texts));
+    return made;
+  };
+  const titles = line(
+    'th',
+    columns.map(({ title }) => title),
+  );
+  const lines = rows.map((row) => {
+    const made = line(
+      'td',
+      columns.map(({ cell }) => cell(row)),
+    );
+    if (isChosen(row)) made.className = 'chosen';
+    return made;
+  });
+  table.replaceChildren(titles, ...lines);
+}
+
+/** The table of groups, in which one is chosen. */
+export function fillGroups(
+  table: HTMLElement,
+  groups: readonly PageGroup[],
+  chosen: string,
+  choose: (path: string) => void,
+): void {
+  const focused = (document.activeElement as HTMLElement | null)?.dataset.path;
+  const name: Column<PageGroup> = {
+    title: 'Group',
+    kind: 'text',
+    cell: ({ path }) => {
+      const button = element('button', path) as HTMLButtonElement;
+      button.dataset.path = path;
+      button.setAttribute('aria-pressed', String(path === chosen));
+      button.addEventListener('click', () => choose(path));
+      return button;
+    },
+  };
+  fill(table, [name, ...GROUPS], groups, ({ path }) => path === chosen);
+  if (focused !== undefined) focusOn(table, focused);
+}
+
+export function focusOn(table: HTMLElement, path: string): void {
+  for (const button of table.querySelectorAll('button')) {
+    if (button.dataset.path === path) button.focus({ preventScroll: true });
+  }
+}
+
+export function fillCallers(table: HTMLElement, callers: readonly Caller[]): void {
+  fill(table, CALLERS, callers);
+}

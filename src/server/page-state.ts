@@ -1,0 +1,91 @@
+import type { GroupState } from '../control/figures.js';
+import type { Stage, Times } from '../control/usage.js';
+import { completedIn, limitUses, meanOf, p99Of, type Share, sharesOf } from '../control/usage.js';
+import type { Caller } from './caller-names.js';
+
+/** Groups and callers that the page gets at most: it is sent each second. */
+const GROUPS_MAX = 200;
+const CALLERS_MAX = 20;
+
+/** A time of the last second, microseconds; null without requests. */
+interface StageState {
+  mean: number | null;
+  p99: number | null;
+}
+
+/** A group on the page; figures are those of the last second. */
+export interface PageGroup {
+  /** `/` is the root group. */
+  path: string;
+  weight: number;
+  /** The limit that is used most: its key, the limit and the use, per second. */
+  limit: { key: string; limit: number; rate: number } | null;
+  /** Parts of 1 of what it and its siblings had together; null where weights decide nothing. */
+  share: Share | null;
+  /** Bytes. */
+  read: number;
+  written: number;
+  /** Requests. */
+  reads: number;
+  writes: number;
+  queued: number;
+  inflight: number;
+  /** Percent of the last 10 s in which a request waited. */
+  pressure: number;
+  wait: StageState;
+  service: StageState;
+}
+
+/** All that the page shows, sent each second. */
+export interface PageState {
+  /** ms since 1970. */
+  time: number;
+  version: string;
+  mountpoint: string;
+  images: string[];
+  groups: PageGroup[];
+  /** Groups that are left out. */
+  more: number;
+  callers: Omit<Caller, 'cgroup' | 'followedNs' | 'dios' | 'dbytes'>[];
+}
+
+function stage(times: Times, which: Stage): StageState {
+  return { mean: meanOf(times, which), p99: p99Of(times, which) };
+}
+
+function groupOf(group: GroupState, share: Share | null): PageGroup {
+  const { path, settings, total, pressure } = group;
+  const times = group.times.total;
+  return {
+    path: path || '/',
+    weight: settings.weight,
+    limit: limitUses(group)[0] ?? null,
+    share,
+    ...completedIn(times),
+    queued: total.queued,
+    inflight: total.inflight,
+    pressure: pressure.some.avg10,
+    wait: stage(times, 'wait'),
+    service: stage(times, 'service'),
+  };
+}
+
+/** What the page shows of this moment. */
+export function pageState(
+  about: Pick<PageState, 'version' | 'mountpoint' | 'images'>,
+  groups: readonly GroupState[],
+  callers: readonly Caller[],
+): PageState {
+  const shares = sharesOf(groups);
+  return {
+    time: Date.now(),
+    ...about,
+    groups: groups
+      .slice(0, GROUPS_MAX)
+      .map((group) => groupOf(group, shares.get(group.path) ?? null)),
+    more: Math.max(0, groups.length - GROUPS_MAX),
+    callers: callers
+      .slice(0, CALLERS_MAX)
+      .map(({ cgroup: _c, followedNs: _f, dios: _o, dbytes: _b, ...caller }) => caller),
+  };
+}

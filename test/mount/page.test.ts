@@ -1,0 +1,71 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Tab } from '../helpers/chromium.js';
+import { OWN_ADDRESS, OWN_PORTS } from '../helpers/own-address.js';
+import { requires } from '../helpers/requires.js';
+import { must } from '../helpers/run.js';
+import { withMount } from '../helpers/sluice-mount.js';
+import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
+
+/** Where screenshots are kept, to be looked at; unset: nowhere. */
+const SHOTS = process.env.SLUICE_SCREENSHOTS;
+const SIZES = [
+  ['wide', 1280, 1000],
+  ['phone', 390, 844],
+] as const;
+
+const ADDRESS = `${OWN_ADDRESS}:${OWN_PORTS[0]}`;
+
+/** Names of the groups in the table, and the chosen one. */
+const GROUPS = `[...document.querySelectorAll('#groups button')].map((b) => b.textContent).join(' ')`;
+const CHOSEN = `document.querySelector('#groups .chosen button')?.textContent`;
+const CURVES = `document.querySelectorAll('canvas').length`;
+/** The page scrolls down, never to the side. */
+const FITS = `document.documentElement.scrollWidth <= innerWidth`;
+
+requires(
+  'fuse',
+  'root',
+  'io_uring',
+  'chromium',
+)('the page shows groups and callers', async (t) => {
+  const image = sparseFile(join(tempFolder(t, TMPFS), 'disk.img'), MIB);
+  const words = ['--group', 'gold:wiops=10,weight=80', '--group', 'tin', '--assign', 'disk=gold'];
+  await withMount(t, [image], [...words, '--metrics', ADDRESS], async (mount) => {
+    const write = ['if=/dev/zero', `of=${mount.file()}`, 'bs=4k', 'oflag=direct', 'conv=notrunc'];
+    await must('dd', [...write, 'count=3']);
+    const tab = await Tab.open(t);
+    await tab.look(1280, 1000, 'light');
+    await tab.go(`http://${ADDRESS}/`);
+    t.is(await tab.until(GROUPS, '/ gold tin'), '/ gold tin');
+    t.is(await tab.value(`document.querySelector('#state').textContent`), 'Live');
+    t.is(await tab.value(`document.querySelector('#mount').textContent`), mount.point);
+    t.is(await tab.until(CURVES, 4), 4);
+    const callers = `document.querySelector('#callers').textContent.includes('12 KiB')`;
+    t.is(await tab.until(callers, true), true);
+    // By the keyboard alone.
+    await tab.value(`document.querySelector('#groups button').focus()`);
+    await tab.key('ArrowDown');
+    t.is(await tab.until(CHOSEN, 'gold'), 'gold');
+    t.is(await tab.value('document.activeElement.dataset.path'), 'gold');
+    await tab.key('ArrowDown');
+    await tab.key('ArrowDown');
+    t.is(await tab.until(CHOSEN, 'tin'), 'tin');
+    await tab.key('ArrowUp');
+    t.is(await tab.until(CHOSEN, 'gold'), 'gold');
+    const paper: unknown[] = [];
+    for (const colours of ['light', 'dark'] as const) {
+      for (const [name, width, height] of SIZES) {
+        await tab.look(width, height, colours);
+        t.is(await tab.until(FITS, true), true, name);
+        if (SHOTS === undefined) continue;
+        mkdirSync(SHOTS, { recursive: true });
+        await must('dd', [...write, 'count=25']);
+        await tab.screenshot(join(SHOTS, `${name}-${colours}.png`));
+      }
+      paper.push(await tab.value('getComputedStyle(document.body).backgroundColor'));
+    }
+    t.deepEqual(paper, ['rgb(255, 255, 255)', 'rgb(20, 23, 27)']);
+    await tab.go('about:blank');
+  });
+});
