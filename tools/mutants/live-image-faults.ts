@@ -93,7 +93,7 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
       {
         file: 'plane/image-changes.ts',
         from: 'error: result < 0 ? recordOf(problem) : null',
-        to: 'error: result < -2 ** 20 ? recordOf(problem) : null',
+        to: 'error: result < -100000 ? recordOf(problem) : null',
       },
     ],
   },
