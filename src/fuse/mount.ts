@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { O_CLOEXEC } from '../sys/constants.js';
 import { close, mount, open, poll, umount2 } from '../sys/libc.js';
 import { readMountTable, topMount } from '../sys/mount-table.js';
+import { SpareDescriptors } from '../sys/spare-descriptors.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { SluiceError } from '../util/errors.js';
 import { mountByFusermount, unmountByFusermount } from './fusermount.js';
@@ -21,6 +22,9 @@ const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const POLLERR = 0x8;
 const POLLNVAL = 0x20;
+/** Descriptors that unmounting takes: for the mount table, and with fusermount3 for the pipes to it. */
+const SPARE_BY_KERNEL = 2;
+const SPARE_BY_FUSERMOUNT = 16;
 
 /** A FUSE mount whose INIT request waits to be read. */
 export interface FuseMount {
@@ -57,7 +61,9 @@ export async function watchMount(
   try {
     // An empty one matches nothing in `unmount`.
     const device = ourMount(mountpoint)?.device ?? '';
-    return { fd, device, unmount: (lazy) => unmount({ fd, device, detach }, mountpoint, lazy) };
+    const spare = new SpareDescriptors(byFusermount ? SPARE_BY_FUSERMOUNT : SPARE_BY_KERNEL);
+    const attached = { fd, device, detach, spare };
+    return { fd, device, unmount: (lazy) => unmount(attached, mountpoint, lazy) };
   } catch (error) {
     await detach(mountpoint, true).finally(() => close(fd));
     throw error;
@@ -124,9 +130,22 @@ interface Attached {
   /** `major:minor` of the mount. */
   device: string;
   detach(mountpoint: string, lazy: boolean): Promise<void>;
+  /** A mount can be taken away, however many files its daemon has open. */
+  spare: SpareDescriptors;
 }
 
 async function unmount(attached: Attached, mountpoint: string, lazy: boolean): Promise<void> {
+  attached.spare.release();
+  try {
+    await unmountNow(attached, mountpoint, lazy);
+  } catch (error) {
+    // For the next attempt; who has taken the room meanwhile may give it back by then.
+    attached.spare.tryToTake();
+    throw error;
+  }
+}
+
+async function unmountNow(attached: Attached, mountpoint: string, lazy: boolean): Promise<void> {
   const { fd, device, detach } = attached;
   // While the connection lives, its device number is nobody else's; afterwards it is used again.
   if (isGone(fd)) return;
