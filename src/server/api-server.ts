@@ -27,7 +27,7 @@ export class ApiServer {
   /** Null while the mount is being made. */
   #mount: ApiMount | null = null;
   readonly #socket: ListeningSocket;
-  #checker: Promise<BodyChecker> | null = null;
+  #checker: BodyChecker | null = null;
 
   /** @param socket It listens. */
   constructor(socket: ListeningSocket) {
@@ -71,9 +71,10 @@ export class ApiServer {
 
   async #bodyOf(request: IncomingMessage, name: NonNullable<Route['body']>): Promise<unknown> {
     const body = parse(await read(request));
-    // Loaded only here: to read takes no schema.
-    this.#checker ??= import('./api-checker.js').then(({ BodyChecker }) => new BodyChecker());
-    (await this.#checker).check(name, body);
+    // Loaded only here: to read takes no schema. It is tried again where it could not be read.
+    const { BodyChecker } = await import('./api-checker.js');
+    this.#checker ??= new BodyChecker();
+    this.#checker.check(name, body);
     return body;
   }
 }

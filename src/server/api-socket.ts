@@ -14,6 +14,8 @@ export class ApiSocket {
 
   constructor(log: Log) {
     this.#log = log;
+    // `listen` tells of a failure; a start that fails before that has told its own.
+    this.#parts.catch(() => undefined);
   }
 
   /** Does not reject. @param device Number of the mount; '' if it is gone already */
@@ -22,8 +24,8 @@ export class ApiSocket {
     const folder = socketFolder(uid, uid, process.env);
     if (folder === null) this.#log.info('no socket: XDG_RUNTIME_DIR is not set');
     if (folder === null || device === '') return;
-    const [{ ApiServer, boundedServer }, { ListeningSocket }] = await this.#parts;
     try {
+      const [{ ApiServer, boundedServer }, { ListeningSocket }] = await this.#parts;
       const path = join(folder, socketName(device));
       this.#server = new ApiServer(await ListeningSocket.listen(boundedServer(), path));
       if (this.#isClosed) this.#server.close();

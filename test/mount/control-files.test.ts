@@ -147,18 +147,9 @@ mountTest('mkdir and rmdir say what is wrong', async (t) => {
 });
 
 const LISTING = [
-  ...['a', 'daemon', 'gold', 'images', 'io.burst', 'io.cost', 'io.depth', 'io.latency', 'io.max'],
-  ...[
-    'io.min',
-    'io.pressure',
-    'io.stat',
-    'io.times',
-    'io.weight',
-    'members',
-    'partitions',
-    'refused',
-    '',
-  ],
+  ...['a', 'daemon', 'gold', 'images', 'io.burst', 'io.callers', 'io.cost', 'io.depth'],
+  ...['io.latency', 'io.max', 'io.min', 'io.pressure', 'io.stat', 'io.times', 'io.weight'],
+  ...['members', 'partitions', 'refused', ''],
 ].join('\n');
 
 TOGETHER['a file of a removed group that is open answers, and can be closed'] = async (
