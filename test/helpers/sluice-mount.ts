@@ -43,6 +43,11 @@ export class SluiceMount {
     return readLog(this.logPath);
   }
 
+  /** True when the log has the pattern: a line may come after the answer to the request that it is about. */
+  tells(pattern: RegExp): Promise<boolean> {
+    return eventually(() => pattern.test(this.log));
+  }
+
   /** Fails the test if the daemon has more open descriptors than right after mounting. */
   async checkDescriptors(t: ExecutionContext): Promise<void> {
     const sockets = (targets: string[]): number => targets.filter((one) => one === 'socket').length;

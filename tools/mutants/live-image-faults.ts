@@ -103,8 +103,8 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'server/image-orders.ts',
-        from: '      images.release(name);\n      await Promise.all',
-        to: '      await Promise.all',
+        from: '      images.release(name);\n      this.#asked.delete(name);',
+        to: '      this.#asked.delete(name);',
       },
     ],
   },
