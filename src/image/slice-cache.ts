@@ -22,7 +22,8 @@ export type ByteOrder = 'big-endian' | 'little-endian';
 
 /**
  * The cache of an image with `count` slices: within its bound, and no larger than all of them need, unless
- * the image grows.
+ * the image grows. An image that is resized once has more slices than when it was opened, so a small one has
+ * the least number of places all the same: memory that is never used costs nothing.
  */
 export function makeSliceCache(
   count: number,
@@ -32,7 +33,7 @@ export function makeSliceCache(
   patch?: Patch,
 ): SliceCache {
   const allowed = Math.max(PLACES_MIN, Math.floor(cacheBytes / sliceBytes));
-  const places = Math.max(1, growable ? allowed : Math.min(count, allowed));
+  const places = growable ? allowed : Math.min(Math.max(PLACES_MIN, count), allowed);
   const memory = mappings.map(places * sliceBytes);
   return new SliceCache(memory, sliceBytes, order, engine, resume, patch);
 }

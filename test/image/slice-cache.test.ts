@@ -68,7 +68,9 @@ test('a slice past the end of the file is zeros', (t) => {
 });
 
 test('it has room for all slices of a small image, and is bounded for a large one', (t) => {
-  t.is(makeCache('big-endian', 3, 1 << 20).cache.places, 3);
+  // Three when it was opened: a resize may make more.
+  t.is(makeCache('big-endian', 3, 1 << 20).cache.places, 64);
+  t.is(makeCache('big-endian', 80, 1 << 20).cache.places, 80);
   t.is(makeCache('big-endian', 1e6, 100 * SLICE_BYTES).cache.places, 100);
   // Less would make requests take places from each other.
   t.is(makeCache('big-endian', 1e6, 0).cache.places, 64);
