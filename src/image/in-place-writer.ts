@@ -4,8 +4,8 @@ import { ERRNO } from '../util/errno.js';
 import type { DriverIo, LayerWriter } from './driver.js';
 import { DATA, type Extent, newExtent } from './extent.js';
 import type { Layers } from './layers.js';
+import { UnalignedWrites } from './unaligned-writes.js';
 import { Waiters } from './waiters.js';
-import { WholeBlocks } from './whole-blocks.js';
 
 /** Errnos of a host that cannot make a hole there. */
 const NO_HOLES: ReadonlySet<number> = new Set([-ERRNO.EOPNOTSUPP, -ERRNO.EINVAL]);
@@ -20,7 +20,7 @@ export class InPlaceWriter implements LayerWriter {
   readonly lockUnit: number;
   readonly #layers: Layers;
   readonly #io: DriverIo;
-  readonly #blocks: WholeBlocks;
+  readonly #blocks: UnalignedWrites;
   readonly #waiters: Waiters;
   /** What has to be done before the first write; null when it is done. */
   #before: ((request: number) => Task) | null;
@@ -37,7 +37,7 @@ export class InPlaceWriter implements LayerWriter {
     this.#before = before;
     this.#waiters = new Waiters(io.resume);
     this.lockUnit = alignment;
-    this.#blocks = new WholeBlocks(io, alignment, (offset, length, extent) => {
+    this.#blocks = new UnalignedWrites(io, alignment, (offset, length, extent) => {
       top.map(offset, length, extent);
       this.#written.add(extent.file);
     });

@@ -274,7 +274,7 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     fault: 'behind an unaligned write comes the first half of the old block, not the second',
     changes: [
       {
-        file: 'image/whole-blocks.ts',
+        file: 'image/unaligned-writes.ts',
         from: 'const tail = edge + this.#alignment - after;',
         to: 'const tail = edge;',
       },

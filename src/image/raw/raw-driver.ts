@@ -11,7 +11,7 @@ import { ERRNO } from '../../util/errno.js';
 import type { Driver, DriverIo } from '../driver.js';
 import { DATA, type Extent } from '../extent.js';
 import { type Readable, readRange } from '../read-range.js';
-import { WholeBlocks } from '../whole-blocks.js';
+import { UnalignedWrites } from '../unaligned-writes.js';
 import { RawLayer } from './raw-layer.js';
 
 /** Host file of a raw image. */
@@ -45,7 +45,7 @@ export class RawDriver implements Driver, Readable {
   readonly #file: number;
   readonly #blockDevice: boolean;
   readonly #shared: boolean;
-  readonly #blocks: WholeBlocks;
+  readonly #blocks: UnalignedWrites;
   #loss = 0;
 
   constructor({ file, hostSize, alignment, blockDevice, shared = false }: RawFile, io: DriverIo) {
@@ -56,7 +56,7 @@ export class RawDriver implements Driver, Readable {
     this.#shared = shared;
     this.alignment = alignment;
     this.lockUnit = alignment;
-    this.#blocks = new WholeBlocks(io, alignment, (offset, length, extent) => {
+    this.#blocks = new UnalignedWrites(io, alignment, (offset, length, extent) => {
       extent.file = file;
       extent.offset = offset;
       extent.length = length;

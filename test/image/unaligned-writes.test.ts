@@ -1,6 +1,6 @@
 import test from 'ava';
 import { SLOT_BYTES, SLOT_DATA } from '../../src/buffers/memory.js';
-import { WholeBlocks } from '../../src/image/whole-blocks.js';
+import { UnalignedWrites } from '../../src/image/unaligned-writes.js';
 import { BlockHost, runTask } from '../helpers/block-host.js';
 import { pattern } from '../helpers/temp.js';
 
@@ -11,7 +11,7 @@ const SIZE = 8192;
 /** Two files of which the first has the bytes below `border`, the second the others from 4096 on. */
 function make(alignment: number, border = 4096) {
   const host = new BlockHost([pattern(border, 1), pattern(4096 + SIZE - border, 2)], alignment);
-  const blocks = new WholeBlocks(host.io, alignment, (offset, length, extent) => {
+  const blocks = new UnalignedWrites(host.io, alignment, (offset, length, extent) => {
     extent.file = offset < border ? 0 : 1;
     extent.offset = offset < border ? offset : offset - border + 4096;
     extent.length = offset < border ? Math.min(length, border - offset) : length;

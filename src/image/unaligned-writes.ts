@@ -8,8 +8,8 @@ import { type Extent, newExtent } from './extent.js';
 /** Fills an extent with file, offset and length of the place where a range is written, or its first part. */
 export type Place = (offset: number, length: number, extent: Extent) => void;
 
-/** Writes bytes in place to host files that take whole blocks only (O_DIRECT). */
-export class WholeBlocks {
+/** Unaligned writes in place, to host files that take whole blocks only (O_DIRECT). */
+export class UnalignedWrites {
   readonly #io: DriverIo;
   readonly #alignment: number;
   readonly #place: Place;
