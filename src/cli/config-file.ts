@@ -104,7 +104,7 @@ class Reader {
       const path = ['options', name];
       const value = this.#value(path, FILE_OPTIONS[name]!);
       options[name] = name === 'log' ? this.#path(path, this.#folder) : value;
-      // By itself: what options say of each other is checked with those of the command line.
+      // Each option is checked alone here. Rules between options are checked later, with those of the command line.
       const alone = { paths: ['/image', '/mnt'], 'allow-other': true, [name]: options[name] };
       this.#text.at(path, () => buildMountConfig(alone, this.#folder));
     }
@@ -242,7 +242,7 @@ class Reader {
       : [this.#word(path)];
   }
 
-  /** Most likely an empty value is one that was forgotten. */
+  /** Refuses an empty value: most likely somebody forgot it. */
   #word(path: Path): string {
     const word = this.#text.written(path);
     if (word === '') throw this.#text.refuse(path, 'the value is empty');

@@ -13,7 +13,7 @@ import { refuse, SluiceError } from '../util/errors.js';
 /** Keys of mappings and places in lists, from the top of the file to a value. */
 export type Path = readonly (string | number)[];
 
-/** More is no configuration: a mistyped name, such as that of an image. */
+/** A longer file is no configuration: the name is a mistake, such as that of an image. */
 const CHARACTERS_MAX = 1 << 20;
 
 /** A text in YAML 1.2, each value of which knows its line and column. */
@@ -78,7 +78,7 @@ export class ConfigText {
     return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value));
   }
 
-  /** The first character of a value; of one that is not written, of what it would be in. */
+  /** The first character of a value; if the value is not written, that of the mapping or list that would have it. */
   offset(path: Path): number {
     for (let length = path.length; length > 0; length--) {
       const node = this.#own(path.slice(0, length));

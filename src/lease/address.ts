@@ -6,7 +6,7 @@ export interface StoreTarget {
   readonly url: string;
   readonly kind: 'server' | 'cluster' | 'sentinel';
   readonly hasTls: boolean;
-  /** The server, or those that know the others; empty where `socket` is set. */
+  /** The server; of a cluster or Sentinel, servers that know the others. Empty where `socket` is set. */
   readonly nodes: readonly { readonly host: string; readonly port: number }[];
   /** Absolute path of a Unix socket. */
   readonly socket: string | null;
@@ -83,7 +83,7 @@ export function parseStoreUrl(url: string): StoreTarget {
   };
 }
 
-/** The same store, whatever the group: then one connection is enough. */
+/** A key of the store. Groups with the same key use one connection. */
 export function storeKey({ url: _, key: __, ...store }: StoreTarget): string {
   return JSON.stringify(store);
 }
@@ -125,7 +125,7 @@ function decoded(text: string, wrong: (why: string) => Error): string {
   }
 }
 
-/** For a message: what may be a password is left out. */
+/** The URL for a message, without the part that may have a password. */
 function withoutPassword(url: string): string {
   return url.replace(/\/\/[^/?#]*@/, '//...@');
 }

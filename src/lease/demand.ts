@@ -3,7 +3,7 @@ import { mapRates, NOT_SHARED, type Rates } from './rates.js';
 /** How often a group's counters are looked at. */
 export const SAMPLE_MS = 50;
 
-/** Samples that are kept: a second. Large requests at a low rate do not pass in each. */
+/** Samples that are kept. They span a second, because large requests at a low rate do not pass in each sample. */
 const SAMPLES = 20;
 
 /** A group that used this part of its rate, while requests waited, is held back by that rate. */
@@ -36,7 +36,7 @@ export class Demand {
 
   /**
    * @param held The rates that have held since the call before.
-   * @param limits The limits of the whole group: who is held back wants them all.
+   * @param limits The limits of the whole group. A host that is held back wants all of them.
    */
   sample(now: number, { used, queued, inflight }: Usage, held: Rates, limits: Rates): Rates {
     const before = this.#before;
@@ -48,7 +48,7 @@ export class Demand {
     this.#samples.unshift({ use, part });
     this.#samples.splice(SAMPLES);
     const isHeld = queued > 0;
-    // Who neither waits nor works has stopped: its past does not count.
+    // A group without requests, waiting or in flight, has stopped: its past does not count.
     const recent = this.#samples.slice(0, isHeld ? SAMPLES : inflight > 0 ? 2 : 1);
     return limits.map((limit, place) => {
       if (limit === NOT_SHARED) return limit;

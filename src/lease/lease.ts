@@ -4,7 +4,7 @@ import { LEASE_MS } from './script.js';
 
 /** What a host tells the store. */
 export interface Report {
-  /** Of this mount and group; nobody else ever has it. */
+  /** Of this mount and group; no other mount or group ever has it. */
   id: string;
   /** Grows by one with each report. */
   seq: number;
@@ -28,7 +28,7 @@ export interface Reply {
 /** How often a host reports. */
 export const REPORT_MS = 100;
 
-/** When a report has no answer after twice the usual time, the next one is sent; within these bounds. */
+/** Without an answer for twice the usual time, the next report is sent. These are bounds of that time. */
 const PATIENCE_MS = 300;
 const PATIENCE_MAX_MS = 2000;
 
@@ -38,7 +38,7 @@ const PATIENCE_MAX_MS = 2000;
  */
 export const RAISE_DELAY_MS = 10;
 
-/** What each host of a group is told by its user. */
+/** What the user has set for the group on this host. */
 export interface LeaseTerms {
   id: string;
   weight: number;
@@ -46,7 +46,7 @@ export interface LeaseTerms {
   safePart: number | null;
 }
 
-/** What is to be done at a moment. */
+/** What the caller has to do now. */
 export interface LeaseStep {
   /** Rates that shall hold from now on; confirm them with their number. */
   apply: { number: number; rates: Rates } | null;
@@ -152,7 +152,7 @@ export class Lease {
     return { apply, report: isLate || isFree ? this.#makeReport(now, false) : null };
   }
 
-  /** The last report of all. What the group holds must be nobody's by then. */
+  /** The last report of all. By then no request may use the rates of the group. */
   leave(now: number): Report {
     return this.#makeReport(now, true);
   }
@@ -188,7 +188,7 @@ export class Lease {
     if (exceeds(aims, this.#rates)) {
       [this.#raise, this.#raiseAt] = [aims, now + RAISE_DELAY_MS];
     }
-    // What the store was told is the most that may go on for the time being.
+    // At most `held`, as the store was told, may pass now. Larger rates follow at `#raiseAt`.
     return this.#apply(mapRates(aims, (d) => Math.min(aims[d]!, this.#rates[d]!, held[d]!)));
   }
 
@@ -205,7 +205,7 @@ export class Lease {
     return { number: this.#number, rates };
   }
 
-  /** Most that may pass before the answer to a report that is made now. */
+  /** The most that may pass between a report that is made now and its answer. */
   #upper(): Rates {
     return this.#raise === null ? this.#bound : larger(this.#bound, this.#raise);
   }

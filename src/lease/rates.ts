@@ -26,7 +26,7 @@ export function exceeds(one: Rates, other: Rates): boolean {
   return one.some((rate, place) => rate > other[place]!);
 }
 
-/** Hosts that share a limit as far as a host knows to which the store has never told it. */
+/** How many hosts share a limit, as a host assumes before the store has told it the number. */
 const HOSTS_UNKNOWN = 100;
 
 /** The part of a limit that a host has before its first grant. Null: an equal part for each host. */

@@ -1,6 +1,6 @@
 import { RATES } from '../throttle/limits.js';
 
-/** Of the script and of what it keeps. A store that has another one refuses, and so does an older daemon. */
+/** The version of the script and of its books. A report is refused if daemon and books differ in it. */
 export const SCRIPT_VERSION = 1;
 
 /** How long a host may use a grant, counted from the moment at which it asked. By its monotonic clock. */
@@ -9,10 +9,10 @@ export const LEASE_MS = 2500;
 /** How long the store counts what a host holds, from its last report. See docs/shared-groups.md. */
 export const EXPIRY_MS = 4000;
 
-/** A step of the store's clock up to here does no harm. After a longer silence it forgets, and learns. */
+/** A step of the store's clock up to this length does no harm. After a longer silence the store forgets, and learns. */
 export const GAP_MS = 1250;
 
-/** What a host without demand may keep is its fair part, by weight, over this. */
+/** A host without demand may keep its fair part, by weight, divided by this number. */
 export const IDLE_PART = 256;
 
 /** The shares are divided anew when this many hosts per millisecond have passed. */

@@ -21,7 +21,7 @@ export class StoreError extends Error {
 const RETRY_MS = 250;
 /** Room for a store that takes a second, and for a SYN that is sent again. */
 const CONNECT_MS = 3000;
-/** A connection that has told nothing for this long, while an answer is due, is made anew. */
+/** If an answer is due and none has come for this long, the connection is made anew. */
 const SILENT_MS = 2500;
 
 /** The words of an error, and what they mean. The text is the server's: codes come first in it. */
@@ -103,7 +103,7 @@ export class Store {
     try {
       return replyOf(await this.#client.report(key, ...wordsOf(report)));
     } catch (error) {
-      // What a command that found no connection says is less than why there is none.
+      // Why there is no connection says more than the error of a command that found none.
       throw this.#trouble ?? errorOf(error as Error);
     }
   }
@@ -120,7 +120,7 @@ function optionsOf({ user, passwordFile, hasTls, caFile, nodes }: StoreTarget) {
     ...(user === null ? {} : { username: user }),
     ...(password === null ? {} : { password }),
     ...(hasTls ? { tls: { ...ca, servername: nodes[0]?.host ?? '' } } : {}),
-    // All that is needed, also with servers that know no other.
+    // Version 2 is enough, and every server knows it.
     protocol: 2,
     connectionName: 'sluice',
     // A store that loads its data says so to each report.

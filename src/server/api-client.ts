@@ -28,7 +28,7 @@ export interface Asked {
   limitMs?: number;
 }
 
-/** As `askSocket`, of the daemon of a mount. Null, too: this user knows of no socket. */
+/** As `askSocket`, for the daemon of a mount. Returns null also if this user has no socket there. */
 export async function askMount<Answer>(mountpoint: string, asked: Asked): Promise<Answer | null> {
   const mount = ourMount(mountpoint);
   const socket = mount === null ? null : socketOf(mount);

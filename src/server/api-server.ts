@@ -8,17 +8,17 @@ import type { ListeningSocket } from './listening-socket.js';
 
 /** The longest body: an order with thousands of members. */
 const BODY_BYTES_MAX = 256 << 10;
-/** What is longer is read to its end and thrown away, for a client reads no answer before that; but not more. */
+/** A client reads no answer before its body is sent. So a longer body is read and thrown away, up to this length. */
 const WASTE_BYTES_MAX = 16 << 20;
 const HEADER_BYTES_MAX = 16 << 10;
 /** A client sends its request at once. One that does not is cut off after this time. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 20_000;
-/** How often that is looked at. */
+/** How often the server looks for such clients. */
 const LOOK_MS = 2000;
 /** A connection that asks nothing more is closed. */
 const IDLE_MS = 60_000;
-/** More at a time are closed unheard; commands then go by the control files. */
+/** Further connections are closed at once; commands then use the control files. */
 const CONNECTIONS_MAX = 512;
 
 /** Requests about a mount over its socket: HTTP with JSON. The routes are in api-routes.ts. */
@@ -63,7 +63,7 @@ export class ApiServer {
       send(response, 200, await route.answer(this.#mount, call));
     } catch (error) {
       const answer = apiError(error);
-      // A body that nobody wanted is no next request.
+      // The rest of a body that was not read must not count as the next request.
       request.resume();
       send(response, statusOf(answer.code), answer);
     }
@@ -129,7 +129,7 @@ function send(response: ServerResponse, status: number, body: object): void {
   response.end(text);
 }
 
-/** What is no HTTP, or comes too slowly, gets one answer, if it still reads. */
+/** A client that sends no HTTP, or sends too slowly, gets one answer, if it still reads. */
 function refuseConnection({ code }: NodeJS.ErrnoException, connection: Socket): void {
   if (code === 'ECONNRESET' || !connection.writable) {
     connection.destroy();

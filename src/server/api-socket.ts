@@ -4,7 +4,7 @@ import type { ApiServer } from './api-server.js';
 import type { Log } from './log.js';
 import { socketFolder, socketName } from './socket-path.js';
 
-/** The socket of a mount, over its life. A mount without one is served all the same, and changed by its control files. */
+/** The socket of a mount, over its life. Without a socket the control files can still change the mount. */
 export class ApiSocket {
   readonly #log: Log;
   /** Loaded while images are opened: an HTTP server takes 15 ms. */
@@ -14,7 +14,7 @@ export class ApiSocket {
 
   constructor(log: Log) {
     this.#log = log;
-    // `listen` tells of a failure; a start that fails before that has told its own.
+    // `listen` logs a failure of this. A start that fails before `listen` has logged its own reason.
     this.#parts.catch(() => undefined);
   }
 

@@ -46,7 +46,7 @@ function text(
 const queued = ({ figures }: Row): Style => (figures.queued > 0 ? 'bold' : 'dim');
 const moving = ({ times }: Row): Style => (requestsOf(times) > 0 ? 'plain' : 'dim');
 
-/** Pressure, percent, from which a group has something to complain about. */
+/** From this pressure on, in percent, the figure of a group is marked. */
 const HIGH_PRESSURE = 10;
 
 const ofGroup = (row: Row, tell: (row: Row) => string): string =>
@@ -108,7 +108,7 @@ function minute(width: number): Column {
   return { title: `LAST ${width} S`, width, side: 'right', cell };
 }
 
-/** The columns for screens from so many cells on; the widest that fits is taken. */
+/** Sets of columns, each with the width of screen, in cells, that it needs. The widest that fits is taken. */
 const LAYOUTS: readonly (readonly [cells: number, columns: readonly Column[]])[] = [
   [
     180,

@@ -14,7 +14,7 @@ const HIGHEST = 13;
 
 const label = (text: string): Span => span(text.padEnd(LABEL), 'dim');
 
-/** All about the chosen row that has no place in the table. */
+/** The lines about the chosen row, with figures for which the table has no room. */
 export function detailLines(row: Row, cells: number, drawing: Drawing): Line[] {
   const { glyphs } = drawing;
   const group = oneLine(row.group.path || '/');

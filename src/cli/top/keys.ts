@@ -8,12 +8,12 @@ import { type Change, ORDERS, type Prompt, type State, type View } from './state
 export interface Key {
   /** `up`, `return`, `w`; '' for a character without a name. */
   readonly name: string;
-  /** What it types; '' for none. */
+  /** The characters that it types; '' for none. */
   readonly text: string;
   readonly ctrl: boolean;
 }
 
-/** What is to be done beside the change of state. */
+/** An action that a key asks for beside the change of state. */
 export type Effect = { kind: 'quit' } | { kind: 'redraw' } | { kind: 'change'; change: Change };
 
 export interface Outcome {
@@ -108,7 +108,7 @@ const FOLDS: Readonly<Record<string, Act>> = {
 const outcome = (result: State | Outcome): Outcome =>
   'effect' in result ? result : { state: result, effect: null };
 
-/** The state after a key, and what is to be done. */
+/** The state after a key, and the action that the key asks for. */
 export function onKey(state: State, key: Key, sight: Sight): Outcome {
   const quiet = { ...state, message: null };
   const { prompt } = state;
@@ -214,7 +214,7 @@ function takeBack(state: State): State | Outcome {
   return { state, effect: { kind: 'change', change } };
 }
 
-/** Has the words set; or tells why they cannot be. */
+/** Asks for the change that the words describe; or says in the state why there can be none. */
 function changing(
   state: State,
   sight: Sight,

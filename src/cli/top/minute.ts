@@ -11,7 +11,7 @@ export type Minute = ReadonlyMap<string, readonly number[]>;
 export const rowKey = (path: string, member: string | null): string =>
   member === null ? `/${path}` : `/${path}\n${member}`;
 
-/** The minute that ends with these figures. What is gone is left out. */
+/** The minute that ends with these figures. Rows that are gone are left out. */
 export function nextMinute(before: Minute, groups: readonly GroupSnapshot[]): Minute {
   const next = new Map<string, readonly number[]>();
   const add = (key: string, value: number): void => {

@@ -19,7 +19,7 @@ export interface Sight {
   readonly minute: Minute;
 }
 
-/** A sight of groups that were read now. */
+/** The sight of a mount whose groups have just been read. */
 export function sightOf(
   about: Pick<Sight, 'mountpoint' | 'version' | 'transport' | 'clock' | 'minute'>,
   groups: readonly GroupSnapshot[],

@@ -1,6 +1,6 @@
 import stringWidth from 'string-width';
 
-/** How a part of a line looks. `styles.ts` has what that is on a terminal. */
+/** How a part of a line looks. `styles.ts` turns each style into the sequences of a terminal. */
 export type Style = 'plain' | 'dim' | 'bold' | 'good' | 'warn' | 'bad' | 'chosen';
 
 export interface Span {
@@ -92,13 +92,13 @@ export function clipLine(line: Line, width: number, glyphs: Glyphs): Line {
   return kept;
 }
 
-/** How much of a limit is used: from here on the group is held back. */
+/** A group that uses this part of its limit or more counts as held back. */
 const NEARLY_ALL = 0.97;
 
 /**
  * A bar of `width` cells.
  *
- * @param part Of 1; what is above is left out.
+ * @param part The full part, 0 to 1; a larger one fills the bar.
  * @param asked Where a mark stands; null: none.
  */
 export function bar(

@@ -19,7 +19,7 @@ async function make(mountpoint: string, { path, words }: Change): Promise<string
 /**
  * Draws a mount on the terminal until the user ends it: a thin loop around `linesOf` and `onKey`.
  *
- * @param next The sight of now. What it throws ends the view.
+ * @param next Reads the mount. An error that it throws ends the view.
  */
 export async function watch(mountpoint: string, next: () => Promise<Sight>): Promise<void> {
   let sight = await next();
