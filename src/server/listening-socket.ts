@@ -21,6 +21,8 @@ export class ListeningSocket {
     this.path = path;
     this.#short = short;
     this.#inode = lstatSync(path).ino;
+    // A connection that cannot be taken, for want of files or memory of the host, ends no mount.
+    server.on('error', () => {});
     // For ways out of the process that close nothing.
     process.once('exit', this.#remove);
   }

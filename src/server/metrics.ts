@@ -60,6 +60,8 @@ export class MetricsServer {
         else response.writeHead(500, { 'Content-Type': TEXT }).end(`${error.message}\n`);
       });
     });
+    // Nor does a connection that cannot be taken, for want of files or memory of the host, end it.
+    server.on('error', () => {});
     // The mount alone decides when the process ends.
     server.unref();
     server.on('connection', (socket) => socket.unref());

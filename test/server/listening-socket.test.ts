@@ -52,3 +52,12 @@ test('a folder that others may write to is not trusted', async (t) => {
   writeFileSync(join(folder, 'file'), '');
   await t.throwsAsync(open(join(folder, 'file', 'x.sock')), { message: /: (ENOTDIR|EEXIST)$/ });
 });
+
+test('a connection that cannot be taken ends nothing', async (t) => {
+  const server = boundedServer();
+  const path = join(tempFolder(t), 'run', '0-7.sock');
+  const socket = await ListeningSocket.listen(server, path);
+  t.notThrows(() => server.emit('error', new Error('accept ENFILE')));
+  t.true(await answers(path));
+  socket.close();
+});

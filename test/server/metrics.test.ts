@@ -1,4 +1,5 @@
-import { request } from 'node:http';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { request, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import test from 'ava';
 import { isForeign, MetricsServer } from '../../src/server/metrics.js';
@@ -74,6 +75,25 @@ test('a port that is in use refuses the mount', async (t) => {
   await t.throwsAsync(MetricsServer.listen({ host: OWN_ADDRESS, port }), {
     message: `--metrics ${OWN_ADDRESS}:${port}: the port is in use`,
   });
+});
+
+test('a connection that cannot be taken ends nothing', async (t) => {
+  const [, , port] = OWN_PORTS;
+  const own = await MetricsServer.listen({ host: OWN_ADDRESS, port });
+  t.teardown(() => own.close());
+  const servers: Server[] = [];
+  const started = (message: unknown): void => {
+    const { server, request } = message as { server: Server; request: { url: string } };
+    if (request.url === '/taken') servers.push(server);
+  };
+  subscribe('http.server.request.start', started);
+  t.teardown(() => unsubscribe('http.server.request.start', started));
+  await ask(port, '/taken');
+  // The first one would find the listener of the start, which is for one error.
+  for (let time = 0; time < 2; time++) {
+    t.notThrows(() => servers[0]!.emit('error', new Error('accept ENFILE')));
+  }
+  t.is((await ask(port, '/taken')).status, 404);
 });
 
 test('a name that is not of this machine is foreign, an address is not', (t) => {
