@@ -39,6 +39,9 @@ export function savedConfig(
   const leftOut: string[] = [];
   const names = new Set(images.map(({ name }) => name));
   const entries = groups.map(({ path, settings, members }) => {
+    if (config.groups.some((one) => one.path === path && one.shared !== undefined)) {
+      leftOut.push(`shared=URL of ${path || '/'}: only --group has it, with the limits to share`);
+    }
     const all = path === '' ? { ...settings, ...ofRoot } : settings;
     const set = Object.entries(settingsJson(all)).filter(([key, value]) => value !== INITIAL[key]);
     const kept = members.flatMap(({ name }) => {

@@ -56,3 +56,12 @@ test('groups have what is set in them, and rules about processes are left out', 
   t.is(saved.leftOut.length, 1);
   t.regex(saved.leftOut[0]!, /^the member pid:42 of gold: /);
 });
+
+test('that hosts share limits is said to be left out', (t) => {
+  const paths = ['/srv/web.img', '/mnt/s'];
+  const group = ['gold:iops=20k,shared=valkey://10.0.0.5/gold', 'own:iops=5'];
+  const config = buildMountConfig({ paths, group }, '/');
+  const groups = ['gold', 'own'].map((path) => ({ path, settings: newSettings(), members: [] }));
+  const { leftOut } = savedConfig(config, config.images, groups, OF_ROOT);
+  t.deepEqual(leftOut, ['shared=URL of gold: only --group has it, with the limits to share']);
+});
