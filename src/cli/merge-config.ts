@@ -110,7 +110,12 @@ export function mergeGroups(
   const isInFile = file.groups.some(({ path, changes }) => path === '' && changes.depth);
   const isInWords = words.some(({ path }) => path === '');
   const deep: Changes = depth === undefined ? {} : { depth: DEPTH.parse(depth) };
-  const given = isInFile && !isInWords ? [...words, { path: '', changes: deep }] : words;
+  const root = { path: '', changes: deep };
+  const all = isInFile && !isInWords ? [...words, root] : words;
+  // What --group says of the root group counts more, as without a file.
+  const given = all.map((one) =>
+    isInFile && one.path === '' ? { ...one, changes: mergeChanges(deep, one.changes) } : one,
+  );
   const others = given.filter(({ path }) => !file.groups.some((one) => one.path === path));
   const merged = file.groups.map((group) => {
     const over = given.find(({ path }) => path === group.path);

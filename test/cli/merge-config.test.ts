@@ -131,3 +131,12 @@ test('a group of the file is shared where the command line says so', (t) => {
   const gold = config.groups.find(({ path }) => path === 'gold');
   t.like(gold, { changes: { weight: 80 }, shared: { safePart: 0.1 } });
 });
+
+test('--depth wins over the root group of the file, also beside --group /', (t) => {
+  const text = 'mountpoint: /mnt/s\nimages: {a: a.img}\ngroups: {/: {depth: 8}}\n';
+  const depthOf = (args: Partial<MountArguments>) => merge(args, text).config.groups[0]?.changes;
+  t.is(depthOf({ depth: '32' })?.depth, 32);
+  t.like(depthOf({ depth: '32', group: ['/:iops=5'] }), { depth: 32, limits: { iops: 5 } });
+  t.is(depthOf({ depth: '32', group: ['/:depth=4'] })?.depth, 4);
+  t.is(depthOf({ group: ['/:iops=5'] })?.depth, 8);
+});
