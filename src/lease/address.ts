@@ -127,5 +127,6 @@ function decoded(text: string, wrong: (why: string) => Error): string {
 
 /** The URL for a message, without the part that may have a password. */
 function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^/?#]*@/, '//...@');
+  // A slash in it makes it look like a path, and in a query it has no place.
+  return url.replace(/\/\/.*@/, '//...@').replaceAll(/([?&]pass[a-z]*=)[^&#]*/gi, '$1...');
 }

@@ -73,4 +73,7 @@ test('a password in the address is refused, and is not in the message', (t) => {
   const { message } = t.throws(() => parseStoreUrl('valkey://me:geheim@h/g'));
   t.regex(message, /put it into a file/);
   t.notRegex(message, /geheim/);
+  for (const url of ['valkey://me:ge/geheim@h/g', 'valkey://h/g?password=geheim']) {
+    t.notRegex(t.throws(() => parseStoreUrl(url)).message, /geheim/);
+  }
 });
