@@ -82,7 +82,7 @@ export class Reload {
     const undos: Undo[] = [];
     try {
       for (const image of plan.first) {
-        await orders.obey(detachOrder(image), warn);
+        await detach(image, orders, warn);
         undos.push(() => orders.obey(attachOrder(image, before), warn));
       }
       for (const image of plan.come) {
@@ -112,7 +112,7 @@ export class Reload {
     const kept = { images: [] as ImageConfig[], errors: [] as SluiceError[] };
     for (const image of images) {
       try {
-        await orders.obey(detachOrder(image), warn);
+        await detach(image, orders, warn);
       } catch (error) {
         if (!(error instanceof SluiceError)) throw error;
         kept.images.push(image);
@@ -189,6 +189,21 @@ function checkImages(
     const what = isPassed ? 'an image that is passed through' : 'an export of an NBD server';
     const message = `${file}: images: ${name}: ${what} cannot come or go while the files are mounted`;
     throw refuse(`${message}; umount and mount again`, 'EOPNOTSUPP');
+  }
+}
+
+/** @throws SluiceError as `sluice detach` does, but for its --force, which a reload has not */
+async function detach(
+  image: ImageConfig,
+  orders: Pick<ImageOrders, 'obey'>,
+  warn: Warn,
+): Promise<void> {
+  try {
+    await orders.obey(detachOrder(image), warn);
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.errno !== 'EBUSY') throw error;
+    const what = error.message.replace(/, or use --force$/, ', and reload again');
+    throw new SluiceError(what, error.errno, error.exitCode, error);
   }
 }
 

@@ -77,7 +77,10 @@ for (const transport of ['uring', 'fuse-native'] as const) {
       // An image that is open stays, and goes with the next reload.
       writeFileSync(file, 'images: {vm: vm.img}\n');
       const busy = await reload();
-      t.regex(busy.stderr, /web.raw is open; .*; all else of .* is as it says\n$/);
+      t.regex(
+        busy.stderr,
+        /web.raw is open; close it, and reload again; all else of .* is as it says\n$/,
+      );
       t.is(busy.code, 1);
       t.true(await isGone(join(mount.point, '.groups', 'gold')));
       t.true(existsSync(mount.file('web')));
