@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, Redis } from 'ioredis';
+import { RATES } from '../throttle/limits.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
 import type { StoreTarget } from './address.js';
@@ -50,9 +51,21 @@ function wordsOf({ id, seq, weight, leaves, limits, wants, held }: Report): (str
   return [SCRIPT_VERSION, id, seq, weight, leaves ? 1 : 0, ...limits, ...wants, ...held];
 }
 
-function replyOf(text: string): Reply {
-  const [state, peers = '0', ...grants] = text.split(' ');
-  return { state: state as Reply['state'], peers: Number(peers), grants: grants.map(Number) };
+/** Grants in an answer, by its state. */
+const GRANTS: Readonly<Record<string, number>> = {
+  ...{ granted: RATES.length, learning: RATES.length, stale: 0, left: 0 },
+};
+
+/**
+ * Reads an answer of the script. @throws StoreError for any other: a limit that is no number would be none at all
+ */
+export function replyOf(text: string): Reply {
+  const [state = '', count = '0', ...words] = text.split(' ');
+  const [peers, grants] = [Number(count), words.map(Number)];
+  const places = GRANTS[state];
+  const isWhole = places === grants.length && [peers, ...grants].every(Number.isFinite);
+  if (isWhole) return { state: state as Reply['state'], peers, grants };
+  throw new StoreError('refused', `no answer of the script: ${oneLine(text.slice(0, 80))}`);
 }
 
 interface Scripted {
@@ -91,7 +104,10 @@ export class Store {
     if (kind === 'sentinel') {
       const sentinels = [...nodes];
       const more = { sentinels, name: master, sentinelRetryStrategy: () => RETRY_MS };
-      return new Store(new Redis({ ...options, ...more }));
+      // The client ignores `tls` behind Sentinels unless it is told so, and passwords went in clear text.
+      const { tls } = options;
+      const secure = tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls };
+      return new Store(new Redis({ ...options, ...more, ...secure }));
     }
     return new Store(
       new Redis({ ...options, ...(socket === null ? nodes[0]! : { path: socket }) }),
@@ -113,13 +129,14 @@ export class Store {
   }
 }
 
-function optionsOf({ user, passwordFile, hasTls, caFile, nodes }: StoreTarget) {
+function optionsOf({ user, passwordFile, hasTls, caFile }: StoreTarget) {
   const password = passwordFile === null ? null : readSecret(passwordFile);
   const ca = caFile === null ? {} : { ca: readText('ca-file', caFile) };
   return {
     ...(user === null ? {} : { username: user }),
     ...(password === null ? {} : { password }),
-    ...(hasTls ? { tls: { ...ca, servername: nodes[0]?.host ?? '' } } : {}),
+    // Certificates are checked against the host of each connection.
+    tls: hasTls ? ca : undefined,
     // Version 2 is enough, and every server knows it.
     protocol: 2,
     connectionName: 'sluice',

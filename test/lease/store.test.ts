@@ -1,12 +1,14 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { Redis } from 'ioredis';
 import { parseStoreUrl } from '../../src/lease/address.js';
 import type { Fault } from '../../src/lease/figures.js';
 import type { Report } from '../../src/lease/lease.js';
 import { NOT_SHARED } from '../../src/lease/rates.js';
-import { Store, StoreError } from '../../src/lease/store.js';
+import { replyOf, Store, StoreError } from '../../src/lease/store.js';
 import { RATES } from '../../src/throttle/limits.js';
 import { requires } from '../helpers/requires.js';
 import { StoreServer } from '../helpers/store-server.js';
@@ -38,6 +40,48 @@ async function started(t: ExecutionContext, ...words: string[]): Promise<StoreSe
   const server = new StoreServer(t, ...words);
   await server.start();
   return server;
+}
+
+const GRANTED = [1, 2.5, 3, -1, -1, 0.125];
+
+test('an answer of the script is read, and no other is taken for one', (t) => {
+  const granted = `granted 3 ${GRANTED.join(' ')}`;
+  t.deepEqual(replyOf(granted), { state: 'granted', peers: 3, grants: GRANTED });
+  t.deepEqual(replyOf('stale'), { state: 'stale', peers: 0, grants: [] });
+  for (const text of [
+    '',
+    'OK',
+    'constructor',
+    'granted',
+    'granted 3',
+    'granted x 1 2 3 4 5 6',
+    'granted 3 1 2 3 4 5',
+    'granted 3 1 2 3 4 5 nan',
+    'granted 3 1 2 3 4 5 6 7',
+    'stale 1 2',
+  ]) {
+    t.throws(() => replyOf(text), { instanceOf: StoreError, message: /^no answer of the script/ });
+  }
+});
+
+/** The first byte of a handshake of TLS. */
+const HANDSHAKE = 0x16;
+
+for (const kind of ['', '+cluster', '+sentinel']) {
+  test(`valkeys${kind}: a server hears nothing before TLS`, async (t) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const query = kind === '+sentinel' ? '?master=m' : '';
+    const store = Store.open(parseStoreUrl(`valkeys${kind}://127.0.0.1:${port}/g${query}`));
+    const [client] = (await once(server, 'connection')) as [Socket];
+    const [bytes] = (await once(client, 'data')) as [Buffer];
+    store.close();
+    client.destroy();
+    server.close();
+    t.is(bytes[0], HANDSHAKE);
+  });
 }
 
 storeTest('a store that is new learns', async (t) => {
