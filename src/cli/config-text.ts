@@ -18,7 +18,7 @@ const CHARACTERS_MAX = 1 << 20;
 
 /** A text in YAML 1.2, each value of which knows its line and column. */
 export class ConfigText {
-  /** What it says, as plain data. */
+  /** The content of the file, as plain data. */
   readonly value: unknown;
   readonly #file: string;
   readonly #lines = new LineCounter();

@@ -54,7 +54,7 @@ export interface PartitionSnapshot {
 export interface Shown {
   images(): ImageSnapshot[];
   partitions(): PartitionSnapshot[];
-  /** Who makes requests; who does most of late comes first. Missing: nobody counts that. */
+  /** The threads that make requests, the busiest of late first. Missing: requests are not counted by thread. */
   callers?(): CallerFigures[];
 }
 

@@ -14,7 +14,7 @@ export function nameOfFile(path: string): string {
 /**
  * Checks that an image can have a name in a mount.
  *
- * @param argument What was given, for errors.
+ * @param argument The word of the command line, for errors.
  * @param image Its path.
  * @throws SluiceError EINVAL, exit code 2
  */

@@ -16,7 +16,7 @@ import { type Line, lineWidth } from './spans.js';
 import { encode } from './styles.js';
 import type { Size } from './view.js';
 
-/** What a terminal can show, by the words of its environment. */
+/** Colours and characters that a terminal can show, by its environment variables. */
 export function abilities(env: NodeJS.ProcessEnv): { isColoured: boolean; isUtf8: boolean } {
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
   return { isColoured: (env.NO_COLOR ?? '') === '', isUtf8: /utf-?8/i.test(locale) };
