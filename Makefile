@@ -79,10 +79,10 @@ modules:
 	@tools/setup.sh modules
 
 install: modules build
-	@tools/install.sh install '$(DESTDIR)$(PREFIX)'
+	@tools/install.sh install '$(PREFIX)' '$(DESTDIR)'
 
 uninstall:
-	@tools/install.sh uninstall '$(DESTDIR)$(PREFIX)'
+	@tools/install.sh uninstall '$(PREFIX)' '$(DESTDIR)'
 
 clean:
 	rm -rf build dist

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildResult, build, transform } from 'esbuild';
+import { manPages } from './man-pages.js';
 
 /**
  * Makes the program that users run, dist/, of src/ and the libraries. It starts faster than the modules
@@ -132,6 +133,7 @@ for (const { path, text } of bundles.flatMap(({ outputFiles }) => outputFiles)) 
   written.push(write(path, await toCommonJs(text), mode));
 }
 for (const { path, text } of page.outputFiles) written.push(write(path, text));
+for (const [name, text] of await manPages()) written.push(write(join(TARGET, 'man', name), text));
 const html = readFileSync(join(ROOT, 'page/page.html'), 'utf8');
 written.push(write(join(TARGET, 'page/page.html'), html));
 // Files of an older build go last: a program that runs finds what it has not loaded yet.

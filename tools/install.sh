@@ -1,14 +1,21 @@
 #!/bin/sh
-# Installs the built program under a folder (PREFIX, below DESTDIR), or removes it again. Copies only
+# Installs the built program under a folder PREFIX, below DESTDIR, or removes it again. Copies only
 # what is needed at run time: the program, and the code of the npm modules with the binaries for this
-# system. Does not use the network.
+# system; and beside it the manual pages, the unit for systemd and the schema of configuration files.
+# Does not use the network.
 set -eu
 
-usage='usage: tools/install.sh install|uninstall FOLDER'
+usage='usage: tools/install.sh install|uninstall PREFIX [DESTDIR]'
 action=${1:?$usage}
-folder=${2:?$usage}
+prefix=${2:?$usage}
+folder=${3:-}$prefix
 library=$folder/lib/sluicefs
 programs='sluice=main mount.fuse.sluice=mount-helper'
+# The files outside the library, as paths below the folder.
+manifest=$library/installed
+# mount(8) looks for helpers in /sbin only. Who may not write there cannot mount by /etc/fstab either.
+sbin=${3:-}/sbin
+helper=$prefix/bin/mount.fuse.sluice
 
 # The npm modules needed at run time, as paths below this folder.
 modules() {
@@ -27,7 +34,7 @@ files() {
   other=$(node -p 'process.report.getReport().header.glibcVersionRuntime ? "musl" : "linux"')
   echo package.json
   echo LICENSE
-  find dist -type f
+  find dist -type f ! -path 'dist/man/*'
   modules | while read -r module; do
     find "$module" \( -name node_modules -o -name test -o -name doc -o -name example -o -name vendor \) -prune \
       -o -path '*/prebuilds/*' ! -path "*/prebuilds/linux-$arch*" -prune \
@@ -38,13 +45,43 @@ files() {
   done
 }
 
+# Copies a file to a path below the folder, and notes it.
+place() {
+  mkdir -p "$(dirname "$folder/$2")"
+  cp "$1" "$folder/$2"
+  chmod 644 "$folder/$2"
+  echo "$2" >>"$manifest"
+}
+
+place_all() {
+  : >"$manifest"
+  for page in dist/man/*; do
+    place "$page" "share/man/man${page##*.}/${page##*/}"
+  done
+  place docs/sluice@.service lib/systemd/system/sluice@.service
+  place docs/config.schema.json share/sluicefs/config.schema.json
+}
+
 remove() {
+  if [ -f "$manifest" ]; then
+    while read -r path; do rm -f "$folder/$path"; done <"$manifest"
+    rmdir "$folder/share/sluicefs" 2>/dev/null || true
+  fi
   rm -rf "$library"
+  if [ "$(readlink "$sbin/mount.fuse.sluice")" = "$helper" ]; then rm "$sbin/mount.fuse.sluice"; fi
   for program in $programs; do
     command=$folder/bin/${program%=*}
     # Another program of this name is kept.
     if [ "$(readlink "$command")" = "$(target "$program")" ]; then rm "$command"; fi
   done
+}
+
+link_helper() {
+  [ -z "${3:-}" ] || mkdir -p "$sbin"
+  link=$sbin/mount.fuse.sluice
+  # Another program of this name is kept.
+  if [ ! -w "$sbin" ] || [ -e "$link" ] || [ -L "$link" ]; then return 0; fi
+  ln -s "$helper" "$link"
 }
 
 # What the command of a program NAME=FILE is a link to.
@@ -62,6 +99,8 @@ install)
   for program in $programs; do
     ln -s "$(target "$program")" "$folder/bin/${program%=*}"
   done
+  place_all
+  link_helper "$@"
   ;;
 uninstall) remove ;;
 *)

@@ -40,6 +40,10 @@ openssl openssl
 prometheus promtool
 redis-server redis-server
 tmux tmux
+mandoc mandoc
+man-db man
+zsh zsh
+fish fish
 LIST
 }
 

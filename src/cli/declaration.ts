@@ -1,7 +1,10 @@
 /** An option of a command. */
 export interface Option {
   readonly type: 'boolean' | 'string';
+  /** Of an option with a value it begins with what that is: `FILE: where the daemon logs`. */
   readonly describe: string;
+  /** Words that the value may be, for completion. */
+  readonly words?: readonly string[];
   /** It may be given several times, and each value counts. */
   readonly repeatable?: true;
 }
@@ -11,6 +14,8 @@ export interface Declaration {
   readonly usage: string;
   /** Descriptions by name; the names are those in `Command.operands`. */
   readonly operands: Readonly<Record<string, string>>;
+  /** Words that an operand may be, for completion, by the name of the operand. */
+  readonly operandWords?: Readonly<Record<string, readonly string[]>>;
   readonly options: Readonly<Record<string, Option>>;
   /**
    * Words after `--` are a command to run, which the handler gets as `command`. Missing, or false for the number of
@@ -33,6 +38,20 @@ export type Given<Options> = { readonly [Name in keyof Options]?: ValueOf<Option
 
 /** Operands and options of a command line, by name. */
 export type Arguments = Readonly<Record<string, boolean | string | readonly string[] | undefined>>;
+
+/** What an option says of itself: what its value is, such as `FILE`, and what it does. */
+export interface OptionHelp {
+  /** Null: a flag. */
+  readonly value: string | null;
+  readonly text: string;
+}
+
+export function helpOfOption({ type, describe }: Pick<Option, 'type' | 'describe'>): OptionHelp {
+  const [, value, text] = /^([A-Z[]\S*): (.*)$/s.exec(describe) ?? [];
+  return type === 'string' && value !== undefined && text !== undefined
+    ? { value, text }
+    : { value: null, text: describe };
+}
 
 export interface CommandModule {
   readonly declaration: Declaration;

@@ -11,7 +11,7 @@ export interface Formats {
 
 /** Help for `--format`. */
 export function describeFormats(): string {
-  const [last, ...others] = ['auto', ...names()].reverse();
+  const [last, ...others] = formatWords().reverse();
   const known = `${others.reverse().join(', ')} or ${last}`;
   return `FORMAT[,FORMAT...]: ${known}, then those of backing files`;
 }
@@ -24,12 +24,17 @@ export function describeFormats(): string {
 export function parseFormats(text = 'auto'): Formats {
   const [format = '', ...backingFormats] = text.split(',');
   if (format !== 'auto' && !isFormat(format)) {
-    throw unknown(text, ['auto', ...names()].join(', '));
+    throw unknown(text, formatWords().join(', '));
   }
   if (!backingFormats.every(isFormat)) {
     throw unknown(text, `${names().join(', ')} for backing files`);
   }
   return { format, backingFormats };
+}
+
+/** The words that `--format` takes. */
+export function formatWords(): string[] {
+  return ['auto', ...names()];
 }
 
 function names(): string[] {

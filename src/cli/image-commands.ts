@@ -1,12 +1,12 @@
 import type { NamedFiles } from '../image/named-files.js';
 import type { ChainOptions } from '../image/open-chain.js';
 import type { Arguments, Given } from './declaration.js';
-import { describeFormats, parseFormats } from './format-option.js';
+import { describeFormats, formatWords, parseFormats } from './format-option.js';
 import { absoluteImage, workingDirectory } from './working-directory.js';
 
 /** Options that say how to look at an image: the same for each command that does. */
 export const IMAGE_OPTIONS = {
-  format: { type: 'string', describe: describeFormats() },
+  format: { type: 'string', describe: describeFormats(), words: formatWords() },
   snapshot: { type: 'string', describe: 'ID|NAME: an internal snapshot' },
   untrusted: {
     type: 'boolean',

@@ -19,16 +19,13 @@ import {
   mergeImages,
   mergeOptions,
 } from './merge-config.js';
-import { type MountArguments, OF_IMAGES } from './mount-options.js';
+import { CACHES, type MountArguments, OF_IMAGES, TRANSPORTS } from './mount-options.js';
 import { oneInteger, oneWord, parseAddress, parseSectorSize } from './option-values.js';
 import { parseOwnership } from './ownership.js';
 import { absolutePath } from './working-directory.js';
 
 /** A second of spinning: more would be a mistake, not a setting. */
 const MAX_POLL_US = 1_000_000;
-
-const CACHES = ['none', 'page'] as const;
-const TRANSPORTS = ['auto', 'uring', 'fuse-uring', 'fuse-native'] as const;
 
 /** A day, seconds. */
 const NBD_TIMEOUT_MAX = 86_400;

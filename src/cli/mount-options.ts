@@ -3,6 +3,9 @@ import type { Declaration, Given } from './declaration.js';
 import { IMAGE_OPTIONS } from './image-commands.js';
 import { SECTOR_OPTION } from './option-values.js';
 
+export const CACHES = ['none', 'page'] as const;
+export const TRANSPORTS = ['auto', 'uring', 'fuse-uring', 'fuse-native'] as const;
+
 /** Options of an image, whenever it comes. */
 export const ATTACH_OPTIONS = {
   assign: {
@@ -46,7 +49,8 @@ export const MOUNT_OPTIONS = {
   empty: { type: 'boolean', describe: 'no image yet: they come by sluice attach' },
   cache: {
     type: 'string',
-    describe: 'none, or page: keep the kernel page cache (default none)',
+    describe: 'MODE: none, or page: keep the kernel page cache (default none)',
+    words: CACHES,
   },
   'nbd-timeout': {
     type: 'string',
@@ -54,7 +58,7 @@ export const MOUNT_OPTIONS = {
   },
   'nbd-connections': {
     type: 'string',
-    describe: 'most connections to a server that allows several: 1..16 (default 4)',
+    describe: 'N: most connections to a server that allows several, 1..16 (default 4)',
   },
   passthrough: {
     type: 'string',
@@ -63,15 +67,17 @@ export const MOUNT_OPTIONS = {
   },
   depth: {
     type: 'string',
-    describe: 'most requests in flight: auto or 1..4096 (default auto)',
+    describe: 'N: most requests in flight, 1..4096, or auto (default auto)',
+    words: ['auto'],
   },
   transport: {
     type: 'string',
-    describe: 'how to speak to the kernel: auto, uring, fuse-uring or fuse-native (default auto)',
+    describe: `NAME: how to speak to the kernel: ${TRANSPORTS.join(', ')} (default auto)`,
+    words: TRANSPORTS,
   },
   'poll-us': {
     type: 'string',
-    describe: 'microseconds to spin for the next request (default 50)',
+    describe: 'N: microseconds to spin for the next request (default 50)',
   },
   owner: {
     type: 'string',
@@ -89,7 +95,11 @@ export const MOUNT_OPTIONS = {
   },
   log: { type: 'string', describe: 'FILE: where the daemon logs' },
   verbose: { type: 'boolean', describe: 'log a line for each request; stacks of errors' },
-  o: { type: 'string', describe: 'options in the style of fstab: ro,noatime', repeatable: true },
+  o: {
+    type: 'string',
+    describe: 'WORD,...: options in the style of fstab, such as ro,noatime',
+    repeatable: true,
+  },
 } as const;
 
 /** Options about images that the command line names. */

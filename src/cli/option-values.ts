@@ -25,7 +25,9 @@ export function oneInteger(option: string, text: string, min: number, max: numbe
 export const SECTOR_OPTION = {
   'sector-size': {
     type: 'string',
-    describe: '512 or 4096: sectors of partition tables (default: as the table tells, else 512)',
+    describe:
+      'SIZE: sectors of partition tables, 512 or 4096 (default: as the table tells, else 512)',
+    words: ['512', '4096'],
   },
 } as const;
 

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -15,6 +16,9 @@ import { join } from 'node:path';
 import test from 'ava';
 import { SLUICE } from '../../tools/lib/program.js';
 
+const { version: VERSION } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  version: string;
+};
 const folder = mkdtempSync(join(tmpdir(), 'sluice-cli-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -147,7 +151,7 @@ test('--verbose adds the stack, with every command', (t) => {
 
 for (const word of ['--version', '-v']) {
   test(`${word} prints the version of package.json`, (t) => {
-    t.deepEqual(sluice(word), { status: 0, stdout: '0.1.0\n', stderr: '' });
+    t.deepEqual(sluice(word), { status: 0, stdout: `${VERSION}\n`, stderr: '' });
   });
 }
 

@@ -27,7 +27,11 @@ export type Need =
   | 'store'
   | 'systemd'
   | 'chromium'
-  | 'tmux';
+  | 'tmux'
+  | 'mandoc'
+  | 'man'
+  | 'zsh'
+  | 'fish';
 
 /** The reason why a need is not met, or null if it is met. */
 const CHECKS: Readonly<Record<Need, () => string | null>> = {
@@ -57,6 +61,10 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   promtool: () => program('promtool', '--version'),
   chromium: () => program('chromium', '--version'),
   tmux: () => program('tmux', '-V'),
+  mandoc: () => program('mandoc', '/dev/null'),
+  man: () => program('man', '--version'),
+  zsh: () => program('zsh', '--version'),
+  fish: () => program('fish', '--version'),
   parted: () => program('parted', '--version'),
   store: () => (storeProgram() === null ? 'valkey-server and redis-server are missing' : null),
   systemd: () => program('systemd-analyze', '--version'),

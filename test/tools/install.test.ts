@@ -1,4 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { mountTest } from '../helpers/requires.js';
@@ -20,21 +27,33 @@ function filesBelow(folder: string): string[] {
 
 mountTest('what make install installs mounts, and make uninstall leaves nothing', async (t) => {
   const folder = tempFolder(t);
-  const stage = join(folder, 'stage/usr');
-  await must('tools/install.sh', ['install', stage]);
+  const root = join(folder, 'stage');
+  const stage = join(root, 'usr');
+  await must('tools/install.sh', ['install', '/usr', root]);
+  t.is(readlinkSync(join(root, 'sbin/mount.fuse.sluice')), '/usr/bin/mount.fuse.sluice');
   const files = filesBelow(stage);
   const isOwn = (path: string): boolean => !path.includes('node_modules');
+  const pages = readdirSync('dist/man').map((page) => `share/man/man${page.at(-1)}/${page}`);
+  t.true(pages.length > 15);
   const others = files.filter((path) => isOwn(path) && !path.endsWith('.js'));
-  t.deepEqual(others.sort(), [
-    'bin/mount.fuse.sluice',
-    'bin/sluice',
-    'lib/sluicefs/LICENSE',
-    'lib/sluicefs/dist/LICENSES',
-    'lib/sluicefs/dist/package.json',
-    'lib/sluicefs/dist/page/page.css',
-    'lib/sluicefs/dist/page/page.html',
-    'lib/sluicefs/package.json',
-  ]);
+  t.deepEqual(
+    others.sort(),
+    [
+      'bin/mount.fuse.sluice',
+      'bin/sluice',
+      'lib/sluicefs/LICENSE',
+      'lib/sluicefs/dist/LICENSES',
+      'lib/sluicefs/dist/package.json',
+      'lib/sluicefs/dist/page/page.css',
+      'lib/sluicefs/dist/page/page.html',
+      'lib/sluicefs/installed',
+      'lib/sluicefs/package.json',
+      'lib/systemd/system/sluice@.service',
+      'share/man/man1/sluice.1',
+      'share/sluicefs/config.schema.json',
+      ...pages.filter((page) => page !== 'share/man/man1/sluice.1'),
+    ].sort(),
+  );
   t.deepEqual(
     files.filter(
       (path) =>
@@ -65,16 +84,18 @@ mountTest('what make install installs mounts, and make uninstall leaves nothing'
   await must(program, ['umount', point]);
   t.is((await run(program, ['umount', point])).code, 4);
 
-  await must('tools/install.sh', ['uninstall', stage]);
-  t.deepEqual(filesBelow(stage), []);
+  await must('tools/install.sh', ['uninstall', '/usr', root]);
+  t.deepEqual(filesBelow(root), []);
 });
 
 test('uninstalling leaves a program that is not ours', async (t) => {
   const folder = tempFolder(t);
   mkdirSync(join(folder, 'bin'));
-  await must('ln', ['-s', 'other', join(folder, 'bin/sluice')]);
-  await must('tools/install.sh', ['uninstall', folder]);
-  t.deepEqual(filesBelow(folder), ['bin/sluice']);
+  mkdirSync(join(folder, 'sbin'));
+  const others = ['bin/sluice', 'sbin/mount.fuse.sluice'];
+  for (const path of others) symlinkSync('other', join(folder, path));
+  await must('tools/install.sh', ['uninstall', '/', folder]);
+  t.deepEqual(filesBelow(folder).sort(), others);
 });
 
 test('the npm package has the code, and neither tests nor source maps', async (t) => {
@@ -83,14 +104,16 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   });
   const [{ files }] = JSON.parse(listed) as [{ files: { path: string }[] }];
   const paths = files.map(({ path }) => path);
-  const { bin, scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const { bin, man, scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const pages = paths.filter((path) => path.startsWith('dist/man/'));
+  t.deepEqual([...man].sort(), pages.sort());
   t.true(paths.includes(bin.sluice));
   t.true(paths.includes(bin['mount.fuse.sluice']));
   t.true(paths.includes('docs/manual.md'));
   t.deepEqual(
     paths.filter(
       (path) =>
-        !/^dist\/(.*\.js|package\.json|LICENSES|page\/page\.(css|html))$|^docs\/[\w-]+\.(md|svg)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/(config\.schema\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
+        !/^dist\/(.*\.js|package\.json|LICENSES|page\/page\.(css|html)|man\/[\w.-]+\.[158])$|^docs\/[\w-]+\.(md|svg)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/(config\.schema\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
           path,
         ),
     ),

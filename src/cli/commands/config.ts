@@ -11,6 +11,7 @@ export const declaration: Declaration = {
     action: 'check, or schema',
     file: 'the file, as --config takes it',
   },
+  operandWords: { action: ['check', 'schema'] },
   options: {},
   examples: [
     ['sluice config check vm.yaml', 'says what is wrong, with line and column'],

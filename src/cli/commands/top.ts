@@ -18,7 +18,7 @@ export const declaration: Declaration = {
   operands: { mountpoint: 'where sluice is mounted' },
   options: {
     once: { type: 'boolean', describe: 'print a table and end' },
-    batch: { type: 'string', describe: 'print so many tables, one a second, and end' },
+    batch: { type: 'string', describe: 'N: print so many tables, one a second, and end' },
     json: { type: 'boolean', describe: 'print JSON, one object in each line' },
   },
   examples: [
