@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the built program under a folder PREFIX, below DESTDIR, or removes it again. Copies only
 # what is needed at run time: the program, and the code of the npm modules with the binaries for this
-# system; and beside it the manual pages, the unit for systemd and the schema of configuration files.
+# system; and beside it the manual pages, the unit for systemd, completion for
+# shells and the schema of configuration files.
 # Does not use the network.
 set -eu
 
@@ -59,6 +60,12 @@ place_all() {
     place "$page" "share/man/man${page##*.}/${page##*/}"
   done
   place docs/sluice@.service lib/systemd/system/sluice@.service
+  for path in bash=share/bash-completion/completions/sluice zsh=share/zsh/site-functions/_sluice \
+    fish=share/fish/vendor_completions.d/sluice.fish; do
+    node dist/cli/main.js completion "${path%%=*}" >"$library/completion"
+    place "$library/completion" "${path#*=}"
+  done
+  rm "$library/completion"
   place docs/config.schema.json share/sluicefs/config.schema.json
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { COMMANDS, type Command } from '../src/cli/commands.js';
+import { COMMANDS } from '../src/cli/commands.js';
 import { configSchema, type Schema } from '../src/cli/config-schema.js';
-import { helpOfOption, type Option } from '../src/cli/declaration.js';
+import { type Command, helpOfOption, type Option } from '../src/cli/declaration.js';
 import { formatPage, list, literal, type Page, prose, section, word } from './man-pages/mdoc.js';
 
 /**

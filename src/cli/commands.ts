@@ -1,15 +1,4 @@
-import type { CommandModule } from './declaration.js';
-
-/** A command as the help lists it. */
-export interface Command {
-  readonly name: string;
-  /** Names of the operands. One in brackets is optional; one with `..` takes all remaining words. */
-  readonly operands: string;
-  readonly synopsis: string;
-  readonly describe: string;
-  /** Loads the command: loading all commands takes longer than running most of them. */
-  readonly load: () => Promise<CommandModule>;
-}
+import type { Command } from './declaration.js';
 
 /** All commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
@@ -117,6 +106,13 @@ export const COMMANDS: readonly Command[] = [
     synopsis: 'config check FILE',
     describe: 'check a configuration file',
     load: () => import('./commands/config.js'),
+  },
+  {
+    name: 'completion',
+    operands: '<shell> [line..]',
+    synopsis: 'completion bash|zsh|fish',
+    describe: 'print a script for the shell',
+    load: () => import('./commands/completion.js'),
   },
   {
     name: 'doctor',

@@ -55,6 +55,20 @@ export function helpOfOption({ type, describe }: Pick<Option, 'type' | 'describe
 
 export interface CommandModule {
   readonly declaration: Declaration;
-  /** @returns the exit code, if it is not 0 */
-  handler(args: Arguments): Promise<void> | Promise<number>;
+  /**
+   * @param commands all commands
+   * @returns the exit code, if it is not 0
+   */
+  handler(args: Arguments, commands: readonly Command[]): Promise<void> | Promise<number>;
+}
+
+/** A command as the help lists it. */
+export interface Command {
+  readonly name: string;
+  /** Names of the operands. One in brackets is optional; one with `..` takes all remaining words. */
+  readonly operands: string;
+  readonly synopsis: string;
+  readonly describe: string;
+  /** Loads the command: loading all commands takes longer than running most of them. */
+  readonly load: () => Promise<CommandModule>;
 }

@@ -1,6 +1,6 @@
 import yargs, { type Argv } from 'yargs';
-import { COMMANDS, type Command } from './commands.js';
-import type { Declaration } from './declaration.js';
+import { COMMANDS } from './commands.js';
+import type { Command, Declaration } from './declaration.js';
 
 /** The usual width of a terminal. */
 const HELP_WIDTH = 80;

@@ -1,7 +1,7 @@
 import { EXIT_OK, refuse } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
-import { COMMANDS, type Command } from './commands.js';
-import type { Arguments, CommandModule, Option } from './declaration.js';
+import { COMMANDS } from './commands.js';
+import type { Arguments, Command, CommandModule, Option } from './declaration.js';
 import { didYouMean } from './nearest.js';
 import { print } from './terminal.js';
 import { type ParsedWords, parseWords } from './words.js';
@@ -118,6 +118,6 @@ export async function runWords(words: readonly string[]): Promise<number> {
   const { command, module, asked, args } = await parseLine(words);
   if (asked === 'help') await printHelp(command);
   else if (asked === 'version') print(`${readVersion()}\n`);
-  else return (await module!.handler(args)) ?? EXIT_OK;
+  else return (await module!.handler(args, COMMANDS)) ?? EXIT_OK;
   return EXIT_OK;
 }

@@ -34,15 +34,19 @@ export interface ListedMount {
 
 /** The mounts of this user; root sees all. Those of others, and of other programs, are left out. */
 export async function listMounts(): Promise<ListedMount[]> {
+  const before = await inTurns(TOGETHER, sluiceMountpoints(), count);
+  await sleep(COUNTED_MS);
+  const listed = await inTurns(TOGETHER, before, look);
+  return listed.filter((one) => one !== null);
+}
+
+/** Where sluice is mounted, in order. No mount is asked. */
+export function sluiceMountpoints(): string[] {
   const table = readMountTable();
   const points = new Set(
     table.filter(({ type }) => type === FUSE_TYPE).map(({ mountpoint }) => mountpoint),
   );
-  const ours = [...points].filter((point) => topMount(table, point)?.type === FUSE_TYPE).sort();
-  const before = await inTurns(TOGETHER, ours, count);
-  await sleep(COUNTED_MS);
-  const listed = await inTurns(TOGETHER, before, look);
-  return listed.filter((one) => one !== null);
+  return [...points].filter((point) => topMount(table, point)?.type === FUSE_TYPE).sort();
 }
 
 /** Does a job for each item, for so many at a time. The results have the order of the items. */
