@@ -22,6 +22,9 @@ const SILENCE_MS = 1000;
 type Plane = Pick<PlaneRunner, 'order'> & { readonly figures: Pick<FigureReader, 'find'> };
 type Connection = Pick<Store, 'report' | 'close'>;
 
+/** A fault that comes again within this time is not told again, so that one that comes and goes does not fill the log. */
+const TELL_MS = 60_000;
+
 /** What each rate counts. Discards are charged as writes. */
 const COUNTS: Readonly<Record<RateKey, (total: Stats) => number>> = {
   rbps: ({ rbytes }) => rbytes,
@@ -68,6 +71,11 @@ interface Member {
   /** What held at the last look. */
   held: Rates;
   fault: Fault;
+  /** When each kind of fault was told last. */
+  readonly toldAt: Map<Fault, number>;
+  /** Whether the present fault was told, and whether that it is over is to be told. */
+  isTold: boolean;
+  owesEnd: boolean;
   /** Since when reports have failed; null: the last one did not. */
   failingSince: number | null;
   timer: NodeJS.Timeout | null;
@@ -159,6 +167,7 @@ export class SharedGroups {
     const member: Member = {
       ...{ path, config: shared, lease, figures, demand: new Demand(), wants: limits },
       ...{ held: lease.rates, fault: 'none', failingSince: null, timer: null },
+      ...{ toldAt: new Map(), isTold: false, owesEnd: false },
       store: this.#stores.get(storeKey(target))!,
     };
     this.#members.set(path, member);
@@ -235,19 +244,22 @@ export class SharedGroups {
   }
 
   #answers(member: Member): void {
-    const { path, config, fault } = member;
     member.failingSince = null;
-    if (fault === 'none') return;
     member.fault = 'none';
-    this.#log.info(`shared group ${path || '/'}: ${config.target.url} answers again`);
+    if (!member.owesEnd) return;
+    member.owesEnd = false;
+    this.#log.info(`shared group ${member.path || '/'}: ${member.config.target.url} answers again`);
   }
 
   #fails(member: Member, fault: Fault, why: string): void {
     const now = performance.now();
     member.failingSince ??= now;
     if (fault === 'lost' && now - member.failingSince < SILENCE_MS) return;
-    if (member.fault === fault) return;
+    if (member.fault !== fault) member.isTold = false;
     member.fault = fault;
+    if (member.isTold || now < (member.toldAt.get(fault) ?? -Infinity) + TELL_MS) return;
+    member.toldAt.set(fault, now);
+    [member.isTold, member.owesEnd] = [true, true];
     const { path, config } = member;
     const what = 'the last grant holds until it expires, and then what is safe';
     this.#log.warn(`shared group ${path || '/'}: ${config.target.url}: ${why}; ${what}`);

@@ -111,6 +111,29 @@ test('a store that refuses is told of once, and that it answers again', async (t
   ]);
 });
 
+test('a fault that comes and goes is told once a minute, each kind for itself', async (t) => {
+  const { plane, figures, log, lines } = rig();
+  const { connection, fail } = store();
+  const groups = SharedGroups.open(
+    [{ path: 'gold', changes: {}, shared: SHARED }],
+    () => connection,
+  );
+  groups.start(plane, log);
+  for (let turn = 0; turn < 3; turn++) {
+    for (const fault of ['denied', 'type', 'none'] as const) {
+      fail(fault === 'none' ? null : new StoreError(fault, `it is ${fault}`));
+      t.true(await eventually(() => getSharedFigures(figures).fault === fault));
+    }
+  }
+  await groups.stop();
+  const what = 'the last grant holds until it expires, and then what is safe';
+  t.deepEqual(lines, [
+    `shared group gold: valkey://h/gold: it is denied; ${what}`,
+    `shared group gold: valkey://h/gold: it is type; ${what}`,
+    'shared group gold: valkey://h/gold answers again',
+  ]);
+});
+
 test('a group that is removed leaves', async (t) => {
   const { plane, log, granted, remove } = rig();
   const { connection, reports } = store();
