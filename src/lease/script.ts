@@ -29,8 +29,11 @@ export const HOSTS_PER_MS = 20;
  * KEYS[1] is a hash: '' has the sums, each other field is a host. ARGV: version, host, number of the report,
  * weight, 1 if the host leaves, then for each rate its limit, then what is wanted, then what is held. A test
  * adds the time in ms and the name of the run.
+ *
+ * The first line has the server refuse the whole script, and not its first write, when its memory is full, when
+ * it is a replica, or has too few of them. Otherwise a call that begins by deleting old books would succeed.
  */
-export const SCRIPT = `
+export const SCRIPT = `#!lua
 local D, VERSION, EXPIRY, GAP, IDLE, PER_MS =
   ${RATES.length}, ${SCRIPT_VERSION}, ${EXPIRY_MS}, ${GAP_MS}, ${IDLE_PART}, ${HOSTS_PER_MS}
 local key, id, seq, weight = KEYS[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])

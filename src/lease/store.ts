@@ -35,6 +35,14 @@ const MEANINGS: readonly (readonly [code: RegExp, fault: Fault, sentence: string
   [/^NOPERM/, 'denied', 'the user may not run scripts with INFO, TIME and hashes on this key'],
   [/WRONGTYPE/, 'type', 'the key of this name has something else in it; choose another name'],
   [/SLUICEVERSION/, 'version', 'the group is kept by daemons of another version'],
+  [/^READONLY/, 'refused', 'it is a replica; name its master, or write valkey+sentinel://'],
+  [/^(MOVED|ASK) /, 'refused', 'it is a server of a cluster; write valkey+cluster://'],
+  [/^OOM|allow-oom/, 'refused', 'its memory is full; see its maxmemory'],
+  [/^NOREPLICAS/, 'refused', 'it has fewer replicas than its min-replicas-to-write'],
+  [/unknown command 'sentinel'/i, 'refused', 'it is no Sentinel; for a server write valkey://'],
+  [/unknown command/, 'refused', 'it runs no scripts; for a Sentinel write valkey+sentinel://'],
+  [/No such master/, 'refused', 'the Sentinels know no master of this name'],
+  [/refresh slots cache/, 'lost', 'no server of a cluster answers there'],
 ];
 
 function errorOf(error: Error): StoreError {

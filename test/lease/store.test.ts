@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -12,6 +12,7 @@ import { replyOf, Store, StoreError } from '../../src/lease/store.js';
 import { RATES } from '../../src/throttle/limits.js';
 import { requires } from '../helpers/requires.js';
 import { StoreServer } from '../helpers/store-server.js';
+import { tempFolder } from '../helpers/temp.js';
 
 const storeTest = requires('store');
 const none = RATES.map(() => NOT_SHARED);
@@ -104,6 +105,16 @@ storeTest(
   },
 );
 
+storeTest('the rights that the documentation names are enough', async (t) => {
+  const text = readFileSync('docs/shared-groups.md', 'utf8');
+  const [, rights] = /ACL SETUSER sluice on >PASSWORD (.*)/.exec(text)!;
+  const server = await started(t, ...`--user sluice on >pw ${rights}`.split(' '));
+  const file = join(server.folder, 'password');
+  writeFileSync(file, 'pw');
+  const url = `valkey+unix://sluice@/g?socket=${server.socket}&password-file=${file}`;
+  t.is(await answerOf(t, url), 'learning');
+});
+
 storeTest('a user who may not run scripts is told so', async (t) => {
   const server = await started(
     t,
@@ -127,6 +138,48 @@ storeTest('a key of another type, and a file that is not there', async (t) => {
     message: /password-file=\/nowhere\/pw cannot be read/,
   });
 });
+
+storeTest('a store that is full and a replica take no report, the first neither', async (t) => {
+  const full = await started(t, '--maxmemory', '1');
+  const url = `valkey+unix:///g?socket=`;
+  t.is(await answerOf(t, url + full.socket), 'refused: its memory is full; see its maxmemory');
+  // A server of this address is never there.
+  const replica = await started(t, '--replicaof', '127.0.0.1', '1');
+  const sentence = 'it is a replica; name its master, or write valkey+sentinel://';
+  t.is(await answerOf(t, url + replica.socket), `refused: ${sentence}`);
+});
+
+/** Errors of servers that are not here for a test, as they write them. */
+const ERRORS = [
+  ['MOVED 7616 127.0.0.1:17012', 'it is a server of a cluster; write valkey+cluster://'],
+  [
+    'NOREPLICAS Not enough good replicas to write.',
+    'it has fewer replicas than its min-replicas-to-write',
+  ],
+  [
+    "ERR unknown command 'eval', with args",
+    'it runs no scripts; for a Sentinel write valkey+sentinel://',
+  ],
+  ['ERR of another kind', 'ERR of another kind'],
+] as const;
+
+for (const [error, sentence] of ERRORS) {
+  test(`a store that answers "${error.slice(0, 16)}" gives a sentence`, async (t) => {
+    const socket = join(tempFolder(t), 's');
+    const server = createServer((client) => {
+      client.on('data', (bytes) => {
+        // One answer for each command of the message.
+        for (const [, name] of `${bytes}`.matchAll(/\*[0-9]+\r\n\$[0-9]+\r\n(\w+)/g)) {
+          client.write(/^eval/i.test(name!) ? `-${error}\r\n` : '+OK\r\n');
+        }
+      });
+      client.on('error', () => {});
+    });
+    server.listen(socket);
+    t.teardown(() => server.close());
+    t.is(await answerOf(t, `valkey+unix:///g?socket=${socket}`), `refused: ${sentence}`);
+  });
+}
 
 storeTest('a store that is gone is lost, and one that comes back is found', async (t) => {
   const server = await started(t);
