@@ -1,6 +1,6 @@
 import { Lease, type Reply, type Report } from '../../src/lease/lease.js';
-import { NOT_SHARED, type Rates, stepDown } from '../../src/lease/rates.js';
-import { EXPIRY_MS } from '../../src/lease/script.js';
+import { firstPart, NOT_SHARED, type Rates, stepDown } from '../../src/lease/rates.js';
+import { LEASE_MS } from '../../src/lease/script.js';
 import { RATES } from '../../src/throttle/limits.js';
 import { EventQueue } from '../simulator/event-queue.js';
 import { randomNumbers } from '../simulator/random.js';
@@ -12,6 +12,13 @@ const LIMIT = 1_000_000;
 
 /** How often a host looks at its demand, ms of its clock. */
 const LOOK_MS = 50;
+
+/** The longest time for which a host stands still, and in which its data plane takes a rate, ms. */
+const STOP_MS = 900;
+const TAKE_MS = 3;
+
+/** The longest delay of a message, ms. A longer one would reach from the faults far into the calm. */
+const LATE_MS = 6000;
 
 /** Faults stop this long before the end, so that it shows whether all is well again. */
 const CALM_MS = 12_000;
@@ -28,7 +35,8 @@ export interface Faults {
   cut: number;
   kill: number;
   stop: number;
-  /** Chance in each second that the store is restarted empty, restarted with old books, or sets its clock. */
+  /** Chance in each second that the store cannot be reached, is restarted empty or with old books, sets its clock. */
+  lost: number;
   restart: number;
   restore: number;
   step: number;
@@ -39,6 +47,8 @@ export interface Outcome {
   worst: number;
   /** The same, what is allowed without a grant included. */
   worstTotal: number;
+  /** The least that a host has had without a grant, over what is safe for it. */
+  leastSafe: number;
   /** In the last second: what all had over the limit, and the least of a host with demand over its fair part. */
   used: number;
   least: number;
@@ -59,9 +69,14 @@ interface Host {
   stoppedUntil: number;
   /** The largest rate that may pass now. */
   passes: number;
-  /** What it had without a grant counts until this time. */
-  freeUntil: number;
+  /** What it may have without a grant; 0 when the others have given way to it. */
   free: number;
+  /** When they have. Infinity: it has no grant, or has just got one that is still to be counted. */
+  freeUntil: number;
+  /** The part of the limit that is safe. */
+  part: number;
+  /** When an answer came last. */
+  heardAt: number;
 }
 
 /** One group on many hosts and one store, over a network that loses, delays and doubles messages. */
@@ -85,6 +100,7 @@ export class Simulation {
   #free = 0;
   #worst = 0;
   #worstTotal = 0;
+  #leastSafe = Infinity;
   #reports = 0;
 
   constructor(seed: number, hosts: number, ms: number, faults: Faults, safePart: number | null) {
@@ -111,6 +127,7 @@ export class Simulation {
     return {
       worst: this.#worst / LIMIT,
       worstTotal: this.#worstTotal / LIMIT,
+      leastSafe: this.#leastSafe,
       used: this.#sum / LIMIT,
       least: Math.min(...parts),
       reports: this.#reports,
@@ -144,8 +161,10 @@ export class Simulation {
       cutUntil: 0,
       stoppedUntil: 0,
       passes: 0,
-      freeUntil: -1,
+      freeUntil: -Infinity,
       free: 0,
+      part: firstPart(this.#safePart),
+      heardAt: this.#now,
     };
     this.#hosts.push(host);
     this.#setPasses(host, host.lease.rates[PLACE]!);
@@ -176,6 +195,7 @@ export class Simulation {
       this.#at(host.stoppedUntil, () => this.#look(host));
       return;
     }
+    this.#checkSafe(host);
     this.#turn(host);
     this.#at(this.#now + LOOK_MS / host.rate, () => this.#look(host));
   }
@@ -183,6 +203,7 @@ export class Simulation {
   #turn(host: Host): void {
     if (!host.alive || this.#now < host.stoppedUntil) return;
     const { apply, report } = host.lease.turn(this.#local(host), host.wants);
+    this.#setFree(host);
     this.#apply(host, apply);
     if (report !== null) this.#send(host, report);
     this.#arm(host);
@@ -202,7 +223,7 @@ export class Simulation {
     if (apply === null) return;
     const rate = apply.rates[PLACE]!;
     this.#setPasses(host, Math.max(host.passes, rate));
-    this.#at(this.#now + this.#between(0, 3), () => {
+    this.#at(this.#now + this.#between(0, TAKE_MS), () => {
       if (!host.alive) return;
       if (host.lease.rates === apply.rates) this.#setPasses(host, rate);
       if (host.lease.confirmed(apply.number, this.#local(host))) this.#turn(host);
@@ -212,28 +233,43 @@ export class Simulation {
   #setPasses(host: Host, rate: number): void {
     this.#sum += rate - host.passes;
     host.passes = rate;
-    const { state } = host.lease;
-    // The part that counts as free while learning is the safe one at most.
-    if (state !== 'granted') this.#setFree(host);
+    this.#setFree(host);
     this.#check();
   }
 
+  /**
+   * The store cannot know of a host without a grant, so the bound is larger by what is safe for it. When the
+   * host has a grant, the books have what it holds. Then the others give way with their next answers, or when
+   * their leases end, by their clocks and as soon as they do not stand still.
+   */
   #setFree(host: Host): void {
-    const safe = stepDown((this.#safePart ?? 0.01) * LIMIT);
-    const free = host.lease.state === 'granted' ? host.free : Math.max(host.free, safe);
-    this.#free += free - host.free;
-    host.free = free;
-    host.freeUntil = this.#now + 2 * EXPIRY_MS;
-    this.#at(host.freeUntil, () => {
-      if (host.freeUntil > this.#now) return;
-      if (host.alive && host.lease.state !== 'granted') {
-        this.#setFree(host);
-        return;
-      }
-      this.#free -= host.free;
-      host.free = 0;
-      this.#check();
-    });
+    const hasGrant = host.lease.state === 'granted';
+    if (hasGrant) host.part = this.#safePart ?? 1 / host.lease.peers;
+    const safe = stepDown(host.part * LIMIT);
+    if (!hasGrant) {
+      this.#free += Math.max(0, safe - host.free);
+      host.free = Math.max(safe, host.free);
+      host.freeUntil = Infinity;
+    } else if (host.freeUntil === Infinity) {
+      const until = this.#now + LEASE_MS / (1 - this.#faults.drift) + STOP_MS + TAKE_MS;
+      host.freeUntil = until;
+      this.#at(until, () => {
+        if (host.freeUntil === until) this.#endFree(host);
+      });
+    }
+  }
+
+  #endFree(host: Host): void {
+    this.#free -= host.free;
+    [host.free, host.freeUntil] = [0, -Infinity];
+    this.#check();
+  }
+
+  /** A host that hears nothing has what is safe, as soon as its lease has ended and it has looked. */
+  #checkSafe({ heardAt, stoppedUntil, passes, part }: Host): void {
+    const late = LEASE_MS / (1 - this.#faults.drift) + LOOK_MS + TAKE_MS;
+    if (this.#now < Math.max(heardAt + late, stoppedUntil + LOOK_MS)) return;
+    this.#leastSafe = Math.min(this.#leastSafe, passes / stepDown(part * LIMIT));
   }
 
   #check(): void {
@@ -244,7 +280,8 @@ export class Simulation {
   #delay(): number {
     const delayMs = this.#isCalm ? 1 : this.#faults.delayMs;
     const usual = -Math.log(this.#random()) * delayMs;
-    return this.#random() < 0.01 ? usual * this.#between(1, 100) : usual;
+    const slow = this.#random() < 0.01 ? this.#between(1, 100) : 1;
+    return Math.min(LATE_MS, usual * slow);
   }
 
   /** Calls `arrive` for each copy of a message that arrives. */
@@ -280,22 +317,32 @@ export class Simulation {
       this.#at(host.stoppedUntil, () => this.#receive(host, seq, reply));
       return;
     }
-    this.#apply(host, host.lease.answered(seq, reply, this.#local(host)));
+    host.heardAt = this.#now;
+    const apply = host.lease.answered(seq, reply, this.#local(host));
+    this.#setFree(host);
+    this.#apply(host, apply);
     this.#arm(host);
   }
 
   /** Ten times a second something may happen. */
   #fault(): void {
     if (this.#isCalm) return;
-    const { cut, kill, stop, restart, restore, step } = this.#faults;
+    const { cut, kill, stop, lost, restart, restore, step } = this.#faults;
     const happens = (perSecond: number): boolean => this.#random() < perSecond / 10;
     for (const host of this.#hosts.filter(({ alive }) => alive)) {
       if (happens(cut)) host.cutUntil = this.#now + this.#between(10, 6000);
-      if (happens(stop)) host.stoppedUntil = this.#now + this.#between(10, 900);
+      // Not while it stands still: it could stand longer than STOP_MS in all, or wake up late.
+      if (happens(stop) && host.stoppedUntil <= this.#now) {
+        host.stoppedUntil = this.#now + this.#between(10, STOP_MS);
+      }
       if (happens(kill)) {
         this.#kill(host);
         this.#addHost();
       }
+    }
+    if (happens(lost)) {
+      const until = this.#now + this.#between(10, 6000);
+      for (const host of this.#hosts) host.cutUntil = until;
     }
     if (happens(restart)) {
       this.#ledger = new Ledger();
@@ -314,5 +361,6 @@ export class Simulation {
     host.alive = false;
     this.#sum -= host.passes;
     host.passes = 0;
+    this.#endFree(host);
   }
 }
