@@ -40,12 +40,15 @@ function parseDaemonPid(text: string): number {
 /**
  * Mounts `images` (name to path) of `size` bytes each at `mountpoint` (made here) with further
  * options of `sluice mount`.
+ *
+ * @param within Words before the command, such as those of nsenter(1).
  */
 export async function mountSluice(
   mountpoint: string,
   images: Record<string, string>,
   size: number,
   options: readonly string[],
+  within: readonly string[] = [],
 ): Promise<SluiceMount> {
   const names = Object.keys(images);
   const words = names.map((name) => `${name}=${images[name]}`);
@@ -60,7 +63,9 @@ export async function mountSluice(
   };
   const forget = atEnd(() => stop(true));
   try {
-    mounting = run(process.execPath, [SLUICE, 'mount', ...words, mountpoint, ...options]);
+    const own = [process.execPath, SLUICE, 'mount', ...words, mountpoint, ...options];
+    const [program, ...rest] = [...within, ...own];
+    mounting = run(program!, rest);
     await mounting;
     for (const name of names) await waitForFile(mountpoint, `${name}.raw`, size, null);
     const pid = await daemonPid(mountpoint);
