@@ -16,15 +16,16 @@ export const GAP_MS = 1250;
 export const IDLE_PART = 256;
 
 /** The shares are divided anew when this many hosts per millisecond have passed. */
-export const HOSTS_PER_MS = 20;
+export const HOSTS_PER_MS = 2;
 
 /**
  * The books of one group, in the store: what each host holds, wants and weighs. One call is the report of
  * one host and returns its grants. The store runs one script at a time, so nothing else locks.
  *
- * A report costs the same however many hosts there are; the division among them, which goes over all, is
- * made at most every n / 20 ms. `tools/leases/ledger.ts` is the same in TypeScript, for the simulator; a test
- * holds both against each other.
+ * A report costs the same however many hosts there are. The division among them, which goes over all, is made
+ * at most every n / 2 ms, however many hosts come, go or change what they want in between: when a store begins
+ * anew, they all come at once. `tools/leases/ledger.ts` is the same in TypeScript, for the simulator; a test holds
+ * both against each other.
  *
  * KEYS[1] is a hash: '' has the sums, each other field is a host. ARGV: version, host, number of the report,
  * weight, 1 if the host leaves, then for each rate its limit, then what is wanted, then what is held. A test
@@ -113,17 +114,23 @@ local function divide(hosts)
   end
 end
 
+local leaves = ARGV[5] == '1'
 for d = 1, D do
-  local was = own and own.limits[d] >= 0 and own.held[d] or 0
-  meta.sum[d] = meta.sum[d] - was + (limits[d] >= 0 and held[d] or 0)
+  if own and own.limits[d] >= 0 then
+    meta.sum[d] = meta.sum[d] - own.held[d]
+    meta.weights[d] = meta.weights[d] - own.weight
+  end
+  if not leaves and limits[d] >= 0 then
+    meta.sum[d] = meta.sum[d] + held[d]
+    meta.weights[d] = meta.weights[d] + weight
+    if meta.limit[d] < 0 or limits[d] < meta.limit[d] then meta.limit[d] = limits[d] end
+  end
 end
-local isNew = not own or own.weight ~= weight
-for d = 1, D do isNew = isNew or own.limits[d] ~= limits[d] end
+meta.n = meta.n - (own and 1 or 0) + (leaves and 0 or 1)
 own = { id = id, expires = now + EXPIRY, seq = seq, weight = weight }
 own.limits, own.wants, own.held = limits, wants, held
-local leaves = ARGV[5] == '1'
 if leaves then redis.call('HDEL', key, id) end
-if leaves or isNew or now - meta.at >= meta.n / PER_MS then
+if now - meta.at >= meta.n / PER_MS then
   local hosts = {}
   if not leaves then hosts[1] = own end
   local all = redis.call('HGETALL', key)

@@ -103,6 +103,33 @@ storeTest('after the books are lost nobody is raised for 4 s', async (t) => {
   t.is(await ask(hungry('a', 4, 400), 5200), 'granted 2 500');
 });
 
+storeTest('many hosts that come or go at once do not make the division each', async (t) => {
+  const server = new StoreServer(t);
+  await server.start();
+  const client = new Redis(server.socket);
+  t.teardown(() => client.disconnect());
+  const divisions = async (): Promise<number> => {
+    const text = await client.info('commandstats');
+    return Number(/^cmdstat_hgetall:calls=([0-9]+)/m.exec(text)![1]);
+  };
+  const ask = (id: number, seq: number, leaves: boolean, now: number): Promise<unknown> => {
+    const report = { ...hungry(`h${id}`, seq, 1), leaves };
+    return client.eval(SCRIPT, 1, 'sluice:g', ...words(report), now, 'run');
+  };
+  // Five hosts in each millisecond.
+  const all = Array.from({ length: 100 }, (_, id) => id);
+  const came = await Promise.all(all.map((id) => ask(id, 1, false, 1000 + Math.floor(id / 5))));
+  t.regex(String(came.at(-1)), /^learning 100 /);
+  const coming = await divisions();
+  t.true(coming >= 1 && coming <= 10, `${coming}`);
+  const later = await Promise.all(all.map((id) => ask(id, 2, false, 1100)));
+  t.is(await divisions(), coming + 1);
+  t.regex(String(later[0]), /^learning 100 /);
+  await Promise.all(all.map((id) => ask(id, 3, true, 1101 + Math.floor(id / 5))));
+  t.true((await divisions()) - coming - 1 <= 10);
+  t.is(await client.hlen('sluice:g'), 1);
+});
+
 storeTest('a host that is silent gives its share back after 4 s', async (t) => {
   const server = new StoreServer(t);
   await server.start();

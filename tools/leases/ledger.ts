@@ -52,17 +52,21 @@ export class Ledger {
     if (before !== undefined && seq <= before.seq) return { state: 'stale', peers: 0, grants: [] };
     this.#last = now;
     RATES.forEach((_, d) => {
-      const was = before !== undefined && before.limits[d]! >= 0 ? before.held[d]! : 0;
-      this.#sum[d] = this.#sum[d]! - was + (limits[d]! >= 0 ? held[d]! : 0);
+      if (before !== undefined && before.limits[d]! >= 0) {
+        this.#sum[d] = this.#sum[d]! - before.held[d]!;
+        this.#weights[d] = this.#weights[d]! - before.weight;
+      }
+      if (leaves || limits[d]! < 0) return;
+      this.#sum[d] = this.#sum[d]! + held[d]!;
+      this.#weights[d] = this.#weights[d]! + weight;
+      const limit = this.#limit[d]!;
+      this.#limit[d] = limit < 0 ? limits[d]! : Math.min(limit, limits[d]!);
     });
-    const isNew =
-      before === undefined ||
-      before.weight !== weight ||
-      before.limits.some((limit, d) => limit !== limits[d]);
     const own = { id, expires: now + EXPIRY_MS, seq, weight, limits, wants, held };
+    this.#n += (leaves ? 0 : 1) - (before === undefined ? 0 : 1);
     if (leaves) this.#hosts.delete(id);
     else this.#hosts.set(id, own);
-    if (leaves || isNew || now - this.#at >= this.#n / HOSTS_PER_MS) this.#divide(now);
+    if (now - this.#at >= this.#n / HOSTS_PER_MS) this.#divide(now);
     if (leaves) return { state: 'left', peers: 0, grants: [] };
     const learns = now < this.#learn;
     const grants = limits.map((limit, d) => (limit >= 0 ? this.#grant(own, d, learns) : limit));

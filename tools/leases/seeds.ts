@@ -18,7 +18,7 @@ export function faultsOf(seed: number): Faults {
   random();
   const faults: Record<string, number> = { ...NO_FAULTS };
   const most: Faults = {
-    ...{ loss: 0.3, twice: 0.3, delayMs: 200, drift: 0.01, cut: 0.05, kill: 0.05, stop: 0.1 },
+    ...{ loss: 0.3, twice: 0.3, delayMs: 600, drift: 0.01, cut: 0.05, kill: 0.05, stop: 0.1 },
     ...{ lost: 0.05, restart: 0.1, restore: 0.1, step: 0.1 },
   };
   for (const [kind, value] of Object.entries(most)) {
