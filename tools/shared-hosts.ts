@@ -7,7 +7,7 @@ import { start } from './lib/process.js';
 import { checkSluiceBuilt } from './lib/sluice.js';
 import { runFaults } from './shared-hosts/faults.js';
 import { allGranted, Host, sampledFor, sampling } from './shared-hosts/hosts.js';
-import { edge, mostBeyond, ratesOf, reaches } from './shared-hosts/samples.js';
+import { edge, grantsOf, mostBeyond, ratesOf, reaches } from './shared-hosts/samples.js';
 
 const WEIGHTS = [100, 100, 200, 50, 400, 100, 100, 200];
 const SHIFTS = 6;
@@ -24,7 +24,7 @@ async function measureShares(hosts: readonly Host[], limit: number, ms: number):
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const parts = rates.map((rate, host) => (rate / limit) * (total / weights[host]!));
   console.log(
-    `${hosts.length} hosts, ${ms / 1000} s: all had ${percent(all)} of the limit, never more than it by ${beyondMs.toFixed(1)} ms`,
+    `${hosts.length} hosts, ${ms / 1000} s: grants of ${percent(grantsOf(samples) / limit)} of the limit; all had ${percent(all)} of it, never more by ${beyondMs.toFixed(1)} ms`,
   );
   const [least, most] = [Math.min(...parts), Math.max(...parts)];
   console.log(`each host had ${percent(least)} to ${percent(most)} of its part by weight`);
@@ -54,8 +54,8 @@ async function measureShifts(hosts: readonly Host[], limit: number): Promise<boo
   }
   const list = (times: number[]): string =>
     times.map((ms) => Math.max(0, ms).toFixed(0)).join(', ');
-  console.log(`demand that begins had its part after ${list(begun)} ms`);
-  console.log(`what demand that ends leaves was used after ${list(ended)} ms`);
+  console.log(`demand that begins has its part after ${list(begun)} ms`);
+  console.log(`what demand that ends leaves is granted after ${list(ended)} ms`);
   return Math.max(...begun, ...ended) <= 300;
 }
 
@@ -64,7 +64,8 @@ async function main(): Promise<number> {
     'shared-hosts',
     'Mounts on this machine share a limit as hosts do, each with fio: whether the sum keeps the limit and\n' +
       'weights count, and how fast a limit follows demand. With --faults the hosts are in network namespaces,\n' +
-      'and lose each other, the store and their lives. Ends with 1 if a bound does not hold. Needs root.',
+      'and lose each other, the store and their lives. Ends with 1 if a bound does not hold: shares need a\n' +
+      'machine that has nothing else to do. Needs root.',
   )
     .options({
       hosts: { type: 'number', default: 8, describe: 'mounts, each with a daemon, 2 to 8' },

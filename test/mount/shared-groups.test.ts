@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { mostBeyond, type Sample } from '../../tools/shared-hosts/samples.js';
 import { fioWords } from '../helpers/fio.js';
 import { eventually } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
@@ -24,6 +25,12 @@ function shared(mount: SluiceMount): Record<string, string> {
 const granted = (mount: SluiceMount): number =>
   Number(/iops:([0-9]+)/.exec(shared(mount).granted!)![1]);
 
+/** Reads that were admitted since the mount. */
+function admitted(mount: SluiceMount): number {
+  const text = readFileSync(join(mount.point, '.groups', 'gold', 'io.stat'), 'utf8');
+  return Number(/^total .*\brios=([0-9]+)/m.exec(text)![1]);
+}
+
 sharedTest('two mounts share a limit, by demand, through faults of the store', async (t) => {
   const server = new StoreServer(t);
   await server.start();
@@ -46,22 +53,37 @@ sharedTest('two mounts share a limit, by demand, through faults of the store', a
     const job = ['rw=randread', 'bs=4k', 'iodepth=16', 'time_based', 'runtime=300'];
     return new Child('fio', fioWords(mount.file(), ...job));
   };
+  const samples: Sample[] = [];
+  /** Looks at the counters each time that something is waited for. */
+  const after = (check: () => boolean): Promise<boolean> =>
+    eventually(() => {
+      const from = performance.now();
+      const counts = [one, other].map(admitted);
+      samples.push({ from, to: performance.now(), counts, granted: [] });
+      return check();
+    });
   const loads = [load(one)];
   try {
     // Who alone wants something gets nearly all, and the idle one keeps a little.
-    t.true(await eventually(() => granted(one) > 990 && shared(one).state === 'granted'));
+    t.true(await after(() => granted(one) > 990 && shared(one).state === 'granted'));
     loads.push(load(other));
-    t.true(await eventually(() => granted(one) === 500 && granted(other) === 500));
+    t.true(await after(() => granted(one) === 500 && granted(other) === 500));
+    const begun = admitted(other);
+    t.true(await after(() => admitted(other) > begun + 200));
+    // The bound: 10 ms of the limit and a request of each host. A slow machine makes less of it, never more.
+    t.true(mostBeyond(samples, 1000) <= 12);
     await server.kill();
     const isSafe = (mount: SluiceMount): boolean => {
       const { state, fault } = shared(mount);
       return state === 'safe' && fault === 'lost' && granted(mount) === 50;
     };
-    t.true(await eventually(() => isSafe(one) && isSafe(other)));
+    t.true(await after(() => isSafe(one) && isSafe(other)));
     t.true(await one.tells(/gold: valkey\+unix:.*; the last grant holds until it expires/));
     await server.start();
-    t.true(await eventually(() => granted(one) === 500 && granted(other) === 500));
+    t.true(await after(() => granted(one) === 500 && granted(other) === 500));
     t.true(await one.tells(/answers again/));
+    // Each may have been without a grant while the other had one.
+    t.true(mostBeyond(samples, 1000 + 2 * 50) <= 13);
     const json = await sluice(['stat', one.point, 'gold', '--json']);
     const [group] = JSON.parse(json.stdout).groups;
     t.like(group.shared, { state: 'granted', peers: 2, fault: 'none' });

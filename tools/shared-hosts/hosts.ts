@@ -46,6 +46,11 @@ export class Host {
     return this.#count;
   }
 
+  /** Requests per second. */
+  get granted(): number {
+    return this.#isStill ? 0 : Number(/iops:([0-9]+)/.exec(this.shared('granted'))![1]);
+  }
+
   /** A word of io.shared. */
   shared(word: string): string {
     return new RegExp(`\\b${word}=(\\S+)`).exec(this.#read('io.shared'))![1]!;
@@ -84,7 +89,8 @@ export function sampling(hosts: readonly Host[]): { end: () => Promise<Sample[]>
     for (; !isEnded; await delay(SAMPLE_MS)) {
       const from = performance.now();
       const counts = hosts.map((host) => host.count);
-      samples.push({ from, to: performance.now(), counts });
+      const to = performance.now();
+      samples.push({ from, to, counts, granted: hosts.map((host) => host.granted) });
     }
   })();
   const end = async (): Promise<Sample[]> => {

@@ -6,6 +6,8 @@ export interface Sample {
   to: number;
   /** By host. A host that is not there yet has none. */
   counts: readonly number[];
+  /** Requests per second that each may pass. */
+  granted: readonly number[];
 }
 
 const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0);
@@ -46,15 +48,14 @@ export function leastRate(samples: readonly Sample[], host: number): number {
   return least;
 }
 
-/** The moment from which a host had `rate` for 100 ms; null: never. */
+/** The moment by which a host had a grant of `rate`; null: never. */
 export function reaches(samples: readonly Sample[], host: number, rate: number): number | null {
-  for (const [index, begin] of samples.entries()) {
-    const end = samples.slice(index).find(({ from }) => from - begin.to >= 100);
-    if (end === undefined) return null;
-    const passed = end.counts[host]! - begin.counts[host]!;
-    if ((passed * 1000) / (end.to - begin.from) >= rate) return begin.to;
-  }
-  return null;
+  return samples.find(({ granted }) => granted[host]! >= rate)?.to ?? null;
+}
+
+/** The grants of all hosts together, the mean of all samples. */
+export function grantsOf(samples: readonly Sample[]): number {
+  return sum(samples.map(({ granted }) => sum(granted))) / samples.length;
 }
 
 /** The moment by which the count of a host had begun to grow, or had grown for the last time. */

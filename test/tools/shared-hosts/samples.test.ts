@@ -1,6 +1,7 @@
 import test from 'ava';
 import {
   edge,
+  grantsOf,
   leastRate,
   mostBeyond,
   ratesOf,
@@ -9,7 +10,9 @@ import {
 } from '../../../tools/shared-hosts/samples.js';
 
 /** A sample that took 2 ms. */
-const at = (ms: number, ...counts: number[]): Sample => ({ from: ms, to: ms + 2, counts });
+const at = (ms: number, ...counts: number[]): Sample => {
+  return { from: ms, to: ms + 2, counts, granted: counts };
+};
 
 /** One sample in 10 ms, for `ms`; `rates` are requests per ms. */
 function steady(ms: number, ...rates: number[]): Sample[] {
@@ -34,8 +37,8 @@ test('a host that comes later had none before', (t) => {
 test('the least rate in a second counts, not the mean', (t) => {
   const samples = steady(4000, 1);
   // Nothing in the second from 1000 on; all of it in the end.
-  const still = samples.map(({ from, to, counts }) => {
-    return { from, to, counts: [from > 1000 && from < 2000 ? 1000 : counts[0]!] };
+  const still = samples.map(({ from, counts }) => {
+    return at(from, from > 1000 && from < 2000 ? 1000 : counts[0]!);
   });
   const least = leastRate(samples, 0);
   t.true(least > 980 && least <= 1000);
@@ -43,12 +46,17 @@ test('the least rate in a second counts, not the mean', (t) => {
   t.is(leastRate(steady(900, 1), 0), Infinity);
 });
 
-test('edges of a load, and when a rate is reached', (t) => {
-  const samples = steady(1000, 0, 1).map(({ from, to, counts }) => {
-    return { from, to, counts: [Math.min(300, from), Math.max(0, counts[1]! - 500)] };
+test('edges of a load, the first and the last', (t) => {
+  const samples = steady(1000, 0, 1).map(({ from, counts }) => {
+    return at(from, Math.min(300, from), Math.max(0, counts[1]! - 500));
   });
   t.is(edge(samples, 0, 'last'), 302);
   t.is(edge(samples, 1, 'first'), 512);
-  t.is(reaches(samples, 1, 900), 502);
+});
+
+test('grants: when one is reached, and their mean', (t) => {
+  const samples = [at(0, 1, 3), at(10, 1, 500), at(20, 1, 700)];
+  t.is(reaches(samples, 1, 500), 12);
   t.is(reaches(samples, 1, 2000), null);
+  t.is(grantsOf(samples), 402);
 });
