@@ -48,6 +48,11 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'the store answers only once a second, for 6 s',
+    ...{ apart: 0, isOut: nobody },
+    happen: ({ network }) => network.slowStore(6),
+  },
+  {
     name: 'the store is restarted, empty',
     ...{ apart: 0, isOut: nobody },
     async happen({ network }) {

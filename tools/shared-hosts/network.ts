@@ -35,7 +35,10 @@ export class Network {
 
   async startStore(): Promise<void> {
     const [program, ...words] = this.#within('s');
-    const server = 'redis-server --bind 0.0.0.0 --protected-mode no --save'.split(' ');
+    const server =
+      'redis-server --bind 0.0.0.0 --protected-mode no --enable-debug-command yes --save'.split(
+        ' ',
+      );
     this.#store = await start(
       program!,
       [...words, ...server, '', '--dir', this.#folder],
@@ -46,6 +49,14 @@ export class Network {
   async killStore(): Promise<void> {
     this.#store!.kill('SIGKILL');
     await stop(this.#store!);
+  }
+
+  /** The store answers only once a second, for some seconds. */
+  async slowStore(seconds: number): Promise<void> {
+    const [program, ...words] = this.#within('s');
+    for (let second = 0; second < seconds; second++) {
+      await run(program!, [...words, 'redis-cli', 'DEBUG', 'SLEEP', '1']);
+    }
   }
 
   /** Returns the address of the store, and the words before a command that runs on the host. */
