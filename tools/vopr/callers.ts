@@ -164,7 +164,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   const { image } = disk;
   const { contents } = image;
   const size = random.below(contents.limit + 1);
-  if (size % 512 !== 0) contents.ends.push(size);
+  contents.endsAt(size);
   const rounded = roundUpToSector(size);
   const { least, most: before } = image;
   const isPossible = image.plan.growable && !disk.readOnly && disk.length === null;

@@ -52,7 +52,7 @@ export class Contents {
    * Ends that the host's file has had, where they were within a sector: a read of that sector is two of the
    * host's, and a write may come between them.
    */
-  readonly ends: number[] = [];
+  readonly #ends = new Set<number>();
   /** Changes in the order in which they were sent. */
   readonly #changes: Change[] = [];
   /** Bytes before all changes, and after all acknowledged ones. */
@@ -79,6 +79,11 @@ export class Contents {
     this.#settled = bytes.length;
     this.#used = limit;
     this.#fill(bytes);
+  }
+
+  /** The host's file may end there at some time. */
+  endsAt(place: number): void {
+    if (place % SECTOR !== 0) this.#ends.add(place);
   }
 
   /** Gives its memory back: it is not used any more. */
@@ -199,7 +204,7 @@ export class Contents {
   /** The next place where a change or a sector begins or ends. */
   #nextEdge(from: number, end: number, changes: readonly Change[]): number {
     let edge = Math.min(end, from - (from % SECTOR) + SECTOR);
-    for (const place of this.ends) if (place > from && place < edge) edge = place;
+    for (const place of this.#ends) if (place > from && place < edge) edge = place;
     for (const { offset, length } of changes) {
       if (offset > from && offset < edge) edge = offset;
       const last = offset + length;

@@ -74,7 +74,7 @@ export class Image {
     this.path = path;
     const limit = base.length + (plan.growable || plan.resizable ? GROWTH_BYTES : 0);
     this.contents = new Contents(base, limit);
-    this.contents.ends.push(template.size, template.kind?.end ?? 0);
+    for (const end of [template.size, template.kind?.end ?? 0]) this.contents.endsAt(end);
     this.least = base.length;
     this.most = base.length;
   }
@@ -111,7 +111,11 @@ export class Image {
 
   /** A change that can make the image longer is sent. */
   mayGrow(end: number): void {
-    if (this.plan.growable) this.most = Math.max(this.most, roundUpToSector(end));
+    if (this.plan.growable) {
+      this.most = Math.max(this.most, roundUpToSector(end));
+      // The file of a raw image ends where the last write that made it longer does.
+      if (this.format === 'raw' && end > this.least - SECTOR) this.contents.endsAt(end);
+    }
     this.largest = Math.max(this.largest, this.most);
   }
 

@@ -151,11 +151,11 @@ function* detach(
 /** Makes an image longer, while others use it. */
 function* resize(scene: Scene, self: Self, image: Image, stay: Stay): Steps {
   const { random } = self;
-  const { limit, ends } = image.contents;
+  const { limit } = image.contents;
   const isAny = random.oneIn(6);
   const size = isAny ? random.below(limit + 1) : SECTOR * random.below(limit / SECTOR + 1);
   const order: ImageOrder = { kind: 'resize', name: image.plan.name, size };
-  if (size % SECTOR !== 0) ends.push(size);
+  image.contents.endsAt(size);
   if (!stay.readOnly) image.mayResize(Math.ceil(size / SECTOR) * SECTOR);
   const error = yield* give(scene, self, order);
   if (error !== null) checkError(scene, order, error);
