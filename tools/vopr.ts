@@ -20,7 +20,7 @@ import type { Order, Result } from './vopr/worker.js';
  * seed, and the same seed does the same again.
  */
 
-/** Seeds that have failed once, one a line, with what they failed without: `early` or `fixed`; `#` begins a comment. */
+/** Seeds that have failed once, one a line, with what they failed without: `early`, `fixed` or `long`; `#` begins a comment. */
 const CORPUS = new URL('../../tools/vopr/corpus.txt', import.meta.url);
 
 /** How often it is told how far a long run is. */
@@ -54,6 +54,11 @@ function readOptions() {
         default: false,
         describe: 'as seeds of the corpus that say `fixed`: no image comes or goes',
       },
+      long: {
+        type: 'boolean',
+        default: false,
+        describe: 'as seeds of the corpus that say `long`: no run is a short one',
+      },
       judge: { type: 'boolean', default: false, describe: 'let qemu-img look at every image' },
       keep: { type: 'array', number: true, describe: 'only these operations of callers' },
       shrink: { type: 'boolean', default: false, describe: 'find the fewest operations that fail' },
@@ -72,12 +77,13 @@ function readOptions() {
 
 type Options = ReturnType<typeof readOptions>;
 
-function corpusSeeds(): { seed: number; early: boolean; fixed: boolean }[] {
+function corpusSeeds(): { seed: number; early: boolean; fixed: boolean; long: boolean }[] {
   const lines = readFileSync(CORPUS, 'utf8').split('\n');
   const seeds = lines.map((line) => {
     const early = /^\d+ early\b/.test(line);
     const fixed = /^\d+ fixed\b/.test(line);
-    return { seed: Number.parseInt(line, 10), early, fixed };
+    const long = /^\d+ long\b/.test(line);
+    return { seed: Number.parseInt(line, 10), early, fixed, long };
   });
   return seeds.filter(({ seed }) => !Number.isNaN(seed));
 }
@@ -121,8 +127,9 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, end, keep, judge, early, fixed } = options;
-  const wishes = { template: image, end: end as EndKind | undefined, keep, judge, early, fixed };
+  const { image, keep, judge, early, fixed, long } = options;
+  const end = options.end as EndKind | undefined;
+  const wishes = { template: image, end, keep, judge, early, fixed, long };
   const folder = await temporaryFolder('/dev/shm');
   makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);

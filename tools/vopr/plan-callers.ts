@@ -63,12 +63,13 @@ const FAIR_READS = 20;
 const WEIGHINGS = 3;
 const WEIGHING_NS = 20e6;
 
-/** The callers of a session, with the steps of each. */
+/** The callers of a session, with the steps of each: at most `most`. */
 export function makeCallers(
   random: Random,
   isDeep: boolean,
   session: number,
   keep: ReadonlySet<number> | undefined,
+  most: number,
 ): Operation[][] {
   const count = isDeep ? 20 + random.below(80) : 1 + random.below(8);
   const each = isDeep ? 1 + random.below(6) : 5 + random.below(40);
@@ -83,6 +84,7 @@ export function makeCallers(
       const kind = random.oneIn(6) ? favourite : choose(random);
       const pauseNs = random.below(pause + 1);
       stream++;
+      if (i >= most) continue;
       if (keep === undefined || keep.has(stream)) operations.push({ kind, stream, pauseNs });
     }
     callers.push(operations);

@@ -14,6 +14,7 @@ import {
 /** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
 const SHAPE = 1;
 const LATE = 7;
+const LENGTH = 10;
 const CAPACITIES = 500;
 
 const MIB = 1 << 20;
@@ -70,6 +71,9 @@ export const TEMPLATES: readonly Template[] = [
 const EARLY_TEMPLATES = 35;
 /** There were so many when `Wishes.early` seeds failed. */
 const LATE_TEMPLATES = 36;
+
+/** Steps of a caller of a short run, at most. */
+const SHORT_STEPS = 8;
 
 /** How a session ends. */
 export const ENDS = [
@@ -143,6 +147,8 @@ export interface Wishes {
   early?: boolean | undefined;
   /** No image comes or goes. */
   fixed?: boolean | undefined;
+  /** Every run has all its sessions and callers all their steps, as `early` and `fixed` ones have. */
+  long?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
@@ -150,11 +156,21 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const images = makeImages(random, new Random(seed, LATE), wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
-  const count = isOne ? 1 : 1 + random.below(3);
+  const drawn = isOne ? 1 : 1 + random.below(3);
+  const isShort = !isLong(seed, wishes);
+  const count = isShort ? Math.ceil(drawn / 2) : drawn;
   const sessions: SessionPlan[] = [];
-  for (let i = 0; i < count; i++) sessions.push(makeSession(random, images, i, seed, wishes));
+  for (let i = 0; i < count; i++) {
+    sessions.push(makeSession(random, images, i, seed, wishes, isShort ? SHORT_STEPS : Infinity));
+  }
   const judge = wishes.judge === true || wishes.failing !== undefined;
   return { seed, images, sessions, judge };
+}
+
+/** Most runs are short: what a run costs at all is most of their time, but in the same time more is reached. */
+function isLong(seed: number, { early, fixed, long, failing }: Wishes): boolean {
+  if (early === true || fixed === true || long === true || failing !== undefined) return true;
+  return new Random(seed, LENGTH).oneIn(4);
 }
 
 function makeImages(random: Random, late: Random, { template, early, fixed }: Wishes): ImagePlan[] {
@@ -208,6 +224,7 @@ function makeSession(
   number: number,
   seed: number,
   wishes: Wishes,
+  steps: number,
 ): SessionPlan {
   const alignments = images
     .map(alignmentsOf)
@@ -217,7 +234,7 @@ function makeSession(
     return makeFair(random, seed, number, wishes);
   }
   const isDeep = random.oneIn(6);
-  const callers = makeCallers(random, isDeep, number, wishes.keep);
+  const callers = makeCallers(random, isDeep, number, wishes.keep, steps);
   if (wishes.failing === undefined && images.some(isCompressed)) {
     callers.push(...makeReusers(number, seed, wishes));
   }
