@@ -27,7 +27,7 @@ export class WriteLog {
   /** Where the bytes of the entry end. */
   readonly #end = new Float64Array(ENTRIES);
   readonly #bytes: number;
-  #memory: Mapping | null = null;
+  readonly #memory: Mapping;
   /** Numbers of the oldest entry and of the next one. */
   #head = 0;
   #tail = 0;
@@ -36,9 +36,10 @@ export class WriteLog {
   #next = 0;
   #now = 0;
 
-  /** @param bytes Memory for data; it is taken when it is first used. */
+  /** @param bytes Memory for data; it takes RAM as it is used. */
   constructor(bytes = LOG_BYTES) {
     this.#bytes = bytes;
+    this.#memory = mapAnonymous(bytes);
   }
 
   /** Enough has gathered for a flush of our own. */
@@ -65,7 +66,6 @@ export class WriteLog {
     this.address[place] = 0;
     this.#state[place] = SENT;
     if (address !== 0) {
-      this.#memory ??= mapAnonymous(this.#bytes);
       this.address[place] = this.#memory.address + at;
       copyMemory(this.address[place], address, length);
       this.#next = at + length;

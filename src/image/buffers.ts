@@ -7,22 +7,27 @@ import { type Resume, Waiters } from './waiters.js';
 const BUFFERS = 8;
 const ANY = 0;
 
-/** Buffers of one image for clusters and tables: outside the plane's memory, and a few at a time. */
+/**
+ * Buffers of one image for clusters and tables: outside the plane's memory, and a few at a time. One is there from the
+ * start, so that a request finds memory even where the system has no more, though it may have to wait for others.
+ */
 export class Buffers {
   readonly #bytes: number;
   readonly #waiters: Waiters;
   readonly #mappings: Mappings;
-  readonly #free: Mapping[] = [];
-  #made = 0;
+  readonly #free: Mapping[];
+  #made = 1;
 
   /**
    * @param bytes Size of one buffer. Unused buffers take no memory.
    * @param mappings The image's.
+   * @throws SluiceError ENOMEM
    */
   constructor(bytes: number, resume: Resume, mappings = new Mappings()) {
     this.#mappings = mappings;
     this.#bytes = bytes;
     this.#waiters = new Waiters(resume);
+    this.#free = [mappings.map(bytes)];
   }
 
   /** Waits for a free buffer and takes it. */
@@ -30,9 +35,10 @@ export class Buffers {
     for (;;) {
       const buffer = this.#free.pop();
       if (buffer !== undefined) return buffer;
-      if (this.#made < BUFFERS) {
+      const more = this.#made < BUFFERS ? this.#mappings.mapMore(this.#bytes) : null;
+      if (more !== null) {
         this.#made++;
-        return this.#mappings.map(this.#bytes);
+        return more;
       }
       this.#waiters.add(ANY, request);
       yield PENDING;

@@ -1,18 +1,40 @@
 import { type Mapping, mapAnonymous, unmap } from '../sys/memory.js';
+import { SluiceError } from '../util/errors.js';
 
 /** The memory that one image takes outside the JavaScript heap, given back as a whole when the image goes. */
 export class Mappings {
   readonly #made: Mapping[] = [];
+  readonly #take: (length: number) => Mapping;
+  readonly #giveBack: (mapping: Mapping) => void;
 
-  /** See `mapAnonymous`. */
+  /**
+   * @param take See `mapAnonymous`.
+   * @param giveBack The opposite.
+   */
+  constructor(take = mapAnonymous, giveBack = unmap) {
+    this.#take = take;
+    this.#giveBack = giveBack;
+  }
+
+  /** Memory that the image cannot be without. See `mapAnonymous`. */
   map(length: number): Mapping {
-    const made = mapAnonymous(length);
+    const made = this.#take(length);
     this.#made.push(made);
     return made;
   }
 
+  /** Memory with which more can be done at a time; null if there is none. */
+  mapMore(length: number): Mapping | null {
+    try {
+      return this.map(length);
+    } catch (error) {
+      if (error instanceof SluiceError && error.errno === 'ENOMEM') return null;
+      throw error;
+    }
+  }
+
   /** Nothing of the image is under way, and nothing of it is used again. */
   release(): void {
-    for (const mapping of this.#made.splice(0)) unmap(mapping);
+    for (const mapping of this.#made.splice(0)) this.#giveBack(mapping);
   }
 }

@@ -12,6 +12,7 @@ import { type Assembly, assemble } from '../plane/assemble.js';
 import { Ending } from '../plane/ending.js';
 import { obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages } from '../plane/image-changes.js';
+import type { CommonIo } from '../plane/live-images.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
@@ -21,7 +22,7 @@ import { type Network, RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
 /** The surroundings of a data plane: the kernel, the control plane and the clock. */
-export interface Surroundings {
+export interface Surroundings extends Pick<CommonIo, 'newMappings'> {
   ring: RingQueue;
   /** The same ring, for FUSE over io_uring; missing: /dev/fuse only. */
   commands?: CommandQueue;

@@ -1,7 +1,6 @@
 import { Control, type ImageSnapshot, type PartitionSnapshot } from '../control/control.js';
 import type { News } from '../control/figures.js';
 import { setUpGroups } from '../control/set-up-groups.js';
-import type { DriverIo } from '../image/driver.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
 import { Callers as CallerCounts, callersOf } from '../throttle/callers.js';
@@ -19,7 +18,7 @@ import {
   type ShownPartitions,
 } from './disk.js';
 import { DiskTable } from './disk-table.js';
-import { LiveImages } from './live-images.js';
+import { type CommonIo, LiveImages } from './live-images.js';
 import { Members } from './members.js';
 import type { PlaneConfig } from './messages.js';
 import { Orders } from './orders.js';
@@ -49,8 +48,8 @@ export interface Assembly {
   readonly controlTree: ControlTree;
 }
 
-/** Objects that all drivers share, and what tells about callers; missing: /proc. */
-type CommonIo = Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'> & { callers?: Callers };
+/** With what tells about callers; missing: /proc. */
+type AssemblyIo = CommonIo & { callers?: Callers };
 
 /** Where a data plane reports to. */
 interface Reports {
@@ -74,7 +73,7 @@ interface Reports {
  */
 export function assemble(
   config: AssemblyConfig,
-  io: CommonIo,
+  io: AssemblyIo,
   { info, warn, figures, gone = () => {}, order }: Reports,
 ): Assembly {
   const { places, inUse } = devicePlaces(config.disks.map(({ device }) => device));

@@ -20,6 +20,12 @@ import type { TableNews } from './table-news.js';
 
 const OTHER_NAME = 'give one of them another name with NAME=IMAGE';
 
+/** Objects that all drivers share. */
+export interface CommonIo extends Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'> {
+  /** Makes the mappings of an image; missing: memory of the system. */
+  newMappings?: () => Mappings;
+}
+
 /** The objects that images share. */
 export interface LiveImagesParts {
   readonly table: DiskTable;
@@ -28,11 +34,21 @@ export interface LiveImagesParts {
   readonly locks: LockTable;
   readonly devices: DeviceSlots;
   readonly news: TableNews;
-  readonly io: Pick<DriverIo, 'engine' | 'memory' | 'inflateCalls'>;
+  readonly io: CommonIo;
   /** Is asked for when the first image has come. */
   readonly plane: () => Plane;
   /** Called with the number of each disk of an image that goes. */
   readonly gone: (disk: number) => void;
+}
+
+/** Makes something, or gives back what it would have had. */
+function orGiveBack<T>(giveBack: () => void, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    giveBack();
+    throw error;
+  }
 }
 
 /** A whole image of the mount. */
@@ -76,7 +92,7 @@ export class LiveImages {
   /**
    * An image comes. Its files are open, and stay so until it has gone.
    *
-   * @throws SluiceError EEXIST, exit code 2: there is a file of this name.
+   * @throws SluiceError EEXIST, exit code 2: there is a file of this name. ENOMEM, exit code 1. Nothing is changed then.
    */
   add(config: DiskConfig): Disk {
     const { tree, members, devices, table } = this.#parts;
@@ -257,15 +273,21 @@ export class LiveImages {
     const known = this.wholes.find((disk) => disk.config.image === config);
     if (known !== undefined) return known.image;
     const { io, locks, plane } = this.#parts;
-    const mappings = new Mappings();
+    const mappings = io.newMappings?.() ?? new Mappings();
     const files = config.files.map((file) => io.engine.add(file));
-    const driver = makeDriver(config, files, {
-      ...io,
-      mappings,
-      resume: (request) => plane().completed(request, 0),
-      slotOf: (request) => plane().slotOf(request),
-      watch: () => plane().requests.watch(isOf),
-    });
+    const giveBack = (): void => {
+      for (const file of files) io.engine.remove(file);
+      mappings.release();
+    };
+    const driver = orGiveBack(giveBack, () =>
+      makeDriver(config, files, {
+        ...io,
+        mappings,
+        resume: (request) => plane().completed(request, 0),
+        slotOf: (request) => plane().slotOf(request),
+        watch: () => plane().requests.watch(isOf),
+      }),
+    );
     const image: ServedImage = {
       ...{
         name,

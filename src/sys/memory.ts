@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { errnoName } from '../util/errno.js';
+import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { declare, libc } from './libc.js';
 
 const mmapCall = libc.func(
@@ -34,7 +35,11 @@ export function mapShared(fd: number, offset: number, length: number): Mapping {
 /** Mappings of this thread, by address. */
 const anonymous: Mapping[] = [];
 
-/** Maps zeroed, page-aligned memory. A page takes no RAM until it is touched. */
+/**
+ * Maps zeroed, page-aligned memory. A page takes no RAM until it is touched.
+ *
+ * @throws SluiceError ENOMEM, exit code 1: the process may have no more (`ulimit -v`, vm.max_map_count).
+ */
 export function mapAnonymous(length: number): Mapping {
   const made = mapping(length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   anonymous.splice(firstBehind(made.address), 0, made);
@@ -70,7 +75,8 @@ function mapping(length: number, flags: number, fd: number, offset: number): Map
   const address = Number(koffi.address(pointer));
   // koffi returns MAP_FAILED, the address -1, as an unsigned 64-bit number.
   if (address > Number.MAX_SAFE_INTEGER || address === 0) {
-    throw new Error(`mmap of ${length} bytes: ${errnoName(koffi.errno())}`);
+    const errno = errnoName(koffi.errno());
+    throw new SluiceError(`no memory for ${length} bytes: ${errno}`, errno, EXIT_FAILED);
   }
   return { address, buffer: koffi.view(pointer, length) };
 }

@@ -1,9 +1,12 @@
 import test from 'ava';
 import { Memory } from '../../src/buffers/memory.js';
 import { Dispatcher } from '../../src/fuse/dispatch.js';
+import { Mappings } from '../../src/image/mappings.js';
 import { type Assembly, assemble } from '../../src/plane/assemble.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
 import type { Flushed } from '../../src/plane/last-flush.js';
+import { mapAnonymous } from '../../src/sys/memory.js';
+import { EXIT_FAILED, SluiceError } from '../../src/util/errors.js';
 import { FSYNC, ioBody, OPEN, READ, WRITE, writeBody } from './bench.js';
 import { FakeFile, FakeHost, timesAt, writeRequest } from './fake-host.js';
 
@@ -38,9 +41,9 @@ class Mounted {
   nowNs = 1e9;
   #unique = 0;
 
-  constructor(disks: DiskConfig[] = [image('web', 0)]) {
+  constructor(disks: DiskConfig[] = [image('web', 0)], newMappings = () => new Mappings()) {
     const config = { disks, groups: [], assignments: [], about: '', depth: 256 };
-    const io = { engine: this.host, memory, inflateCalls: null as never };
+    const io = { engine: this.host, memory, inflateCalls: null as never, newMappings };
     const gone = (disk: number): void => void this.gone.push(disk);
     this.assembly = assemble(config, io, { info: () => {}, warn: () => {}, gone });
     const { plane, tree } = this.assembly;
@@ -260,6 +263,24 @@ test('what a forced detach loses while the mount ends is told at the end of the 
   m.run();
   t.deepEqual(plane.lastFlush.unflushed, [{ name: 'web', errno: EIO }]);
   t.is(m.node('web'), 0);
+});
+
+test('an image without memory does not come, leaves nothing behind, and comes when there is some', (t) => {
+  let isLacking = true;
+  const take = (length: number) => {
+    if (!isLacking) return mapAnonymous(length);
+    throw new SluiceError('no memory', 'ENOMEM', EXIT_FAILED);
+  };
+  const m = new Mounted([], () => new Mappings(take));
+  const [layer] = image('web', 1).image.layers;
+  // A layer over another one needs memory for what is inflated.
+  const overlay = { ...image('web', 1).image, layers: [layer!, layer!] };
+  t.throws(() => m.attach(image('web', 1, { image: overlay })), { message: 'no memory' });
+  t.deepEqual(m.host.removed, [1]);
+  t.is(m.assembly.images.wholes.length, 0);
+  isLacking = false;
+  m.attach(image('web', 1, { image: overlay }));
+  t.is(m.ask(READ, m.node('web'), ioBody(0, 512)), 0);
 });
 
 test('a name can be had once, and one that is being detached is still had', (t) => {

@@ -111,6 +111,7 @@ function chooseMoment({ barriers }: HostRecord, { from, to }: Stretch, random: R
 /** Reads all bytes of a disk, by plain calls that wait. @returns Its size. */
 function readImage(path: string, format: string, to: Mapping): number {
   const chain = openChain(path, { format, backingFormats: [], snapshot: null });
+  const mappings = new Mappings();
   try {
     const engine = new SyncEngine();
     const { files, layers: configs } = layerConfigs(chain);
@@ -119,7 +120,7 @@ function readImage(path: string, format: string, to: Mapping): number {
     const inflateCalls: InflateCalls = new InflateCalls((call) => {
       inflateCalls.ended(call.request, inflateNow(call));
     });
-    const io = { engine, resume: () => {}, inflateCalls, mappings: new Mappings() };
+    const io = { engine, resume: () => {}, inflateCalls, mappings };
     const layers = makeLayers({ ...config, cacheBytes: CACHE_BYTES }, handles, io);
     const { size } = layers.top;
     for (let from = 0; from < size; from += CHUNK_BYTES) {
@@ -129,5 +130,6 @@ function readImage(path: string, format: string, to: Mapping): number {
     return size;
   } finally {
     chain.close();
+    mappings.release();
   }
 }

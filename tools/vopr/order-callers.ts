@@ -229,6 +229,7 @@ function* give(
 function checkError(scene: Scene, order: ImageOrder, error: ErrorRecord | null): void {
   const errno = error?.errno ?? '';
   if (REFUSALS[order.kind].includes(errno)) return;
+  if (order.kind === 'attach' && errno === 'ENOMEM' && scene.lacksMemory) return;
   const number = (ERRNO as Readonly<Record<string, number>>)[errno] ?? 0;
   if (OF_HOST.includes(errno) && scene.hasGiven(number)) return;
   throw wrong(order, error!);

@@ -28,6 +28,8 @@ export interface Scene {
   order(order: ImageOrder, answered: (error: unknown) => void): void;
   /** The host has given this errno, positive. */
   hasGiven(errno: number): boolean;
+  /** An image may be refused for want of memory. No request is. */
+  lacksMemory: boolean;
   /** Checks that nothing is left of images that are gone. */
   checkGone(): void;
   /** Threads that are being killed. */

@@ -26,6 +26,7 @@ import { Preparation } from './preparation.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { SessionEnd } from './session-end.js';
+import { SimMappings } from './sim-mappings.js';
 import { SimMemory } from './sim-memory.js';
 import { SimRing } from './sim-ring.js';
 import { WaitsCheck } from './waits-check.js';
@@ -57,6 +58,7 @@ export class Session {
   readonly #blame: Blame;
   readonly #orders: ImageOrders;
   readonly #memory: SimMemory;
+  readonly #mappings: SimMappings;
   readonly #kernel: FuseKernel;
   readonly #files: HostFiles;
   readonly #wake = new WakeFile();
@@ -99,6 +101,7 @@ export class Session {
     this.#images = images;
     this.#configs = configs;
     this.#memory = new SimMemory(plan.capacity, mapping);
+    this.#mappings = new SimMappings(new Random(seed, 12), coverage);
     this.#steps = steps;
     this.#random = new Random(seed, 3);
     this.#extras = new Random(seed, 4);
@@ -169,6 +172,7 @@ export class Session {
       this.#world.clear();
       this.#files.abandon(this.#random);
       this.#channel.port1.close();
+      this.#mappings.release();
     }
   }
 
@@ -185,7 +189,9 @@ export class Session {
       ...(plan.queues > 0 ? { commands: this.#ring } : {}),
       ...{ send: this.#control.received, now: this.#world.now },
       callers: simulatedCallers(this.#killed),
+      newMappings: this.#mappings.forImage,
     });
+    this.#mappings.isMounted = true;
     const { throttle, plane } = this.#plane;
     this.#limits = new LimitsCheck(throttle, (request) => {
       const unique = this.#uniqueOf(request);
@@ -254,6 +260,7 @@ export class Session {
       groups: this.#plan.groups,
       order: (order, answered) => this.#order(order, answered),
       hasGiven: (errno) => this.#files.given.has(errno),
+      lacksMemory: this.#mappings.lacksMemory,
       checkGone: () => this.#checkGone(),
       killed: this.#killed,
       nodes: new Map(),

@@ -28,8 +28,7 @@ export class MetadataFlush {
   readonly #writer: QcowWriter;
   readonly #engine: Engine;
   readonly #file: number;
-  readonly #mappings: Mappings;
-  #memory: Mapping | null = null;
+  readonly #memory: Mapping;
   #loss = 0;
   /** The image's file has at least this size, bytes. */
   hostSize: number;
@@ -47,7 +46,7 @@ export class MetadataFlush {
     hostSize: number,
     mappings: Mappings,
   ) {
-    this.#mappings = mappings;
+    this.#memory = mappings.map(RUN_BYTES + PIECE_BYTES);
     this.#writer = writer;
     this.#engine = engine;
     this.#file = file;
@@ -136,7 +135,6 @@ export class MetadataFlush {
   }
 
   *#writePieces(request: number, pieces: Pieces): Task {
-    this.#memory ??= this.#mappings.map(RUN_BYTES + PIECE_BYTES);
     const { address, buffer } = this.#memory;
     const bytes = new Uint8Array(buffer);
     const offsets = [...pieces.keys()].sort((a, b) => a - b);
