@@ -1,4 +1,5 @@
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, fstatSync } from 'node:fs';
+import { ERRNO } from '../util/errno.js';
 import { type HostTimes, timesOf } from './host-times.js';
 import type { NbdExport } from './nbd-export.js';
 
@@ -71,6 +72,16 @@ export interface Engine {
   setTimes(request: number, file: number, times: Uint8Array): number;
   /** fstat(2): fills `status`; result: 0. */
   status(request: number, file: number, status: HostStatus): number;
+}
+
+/** fstat(2) at once: fills the status. 0 or -errno: a file of NFS may be gone. */
+export function statusNow(descriptor: number, status: HostStatus): number {
+  try {
+    fillStatus(status, fstatSync(descriptor, { bigint: true }));
+    return 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).errno ?? -ERRNO.EIO;
+  }
 }
 
 /** Fills the status from fstat(2). A block device allocates nothing, so `allocated` stays. */

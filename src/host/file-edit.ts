@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
-import { asFileError } from './file-errors.js';
+import { asFileError, forFile } from './file-errors.js';
 import type { OpenFile, WritableFile } from './open-file.js';
 
 /** Changes to a host file before it is served. Its size is the one at the beginning, until `close`. */
@@ -34,11 +34,11 @@ export class FileEdit implements WritableFile {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    writeAll(this.#descriptor, offset, bytes);
+    forFile(this.path, 'written', () => writeAll(this.#descriptor, offset, bytes));
   }
 
   sync(): void {
-    fsyncSync(this.#descriptor);
+    forFile(this.path, 'flushed', () => fsyncSync(this.#descriptor));
   }
 
   /** Ends the changes: the host file has its new size. */

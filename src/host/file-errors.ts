@@ -41,6 +41,21 @@ export function fileError(
   return new SluiceError(`${path}: ${describe(access, code)}`, code, exitCode, cause);
 }
 
+/**
+ * Makes a call for a file that is open.
+ *
+ * @param what What cannot be done if it fails.
+ * @throws SluiceError exit code 1, naming the file and the errno.
+ */
+export function forFile<T>(path: string, what: 'read' | 'written' | 'flushed', call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    throw new SluiceError(`${path}: cannot be ${what} (${code})`, code, EXIT_FAILED, error);
+  }
+}
+
 function describe(access: Access, code: string): string {
   if (access === 'make') return `cannot be made (${code})`;
   const known = SENTENCES[code] ?? IN_USE[code];

@@ -19,7 +19,7 @@ import { SIZE_MAX } from '../util/units.js';
 import { deviceSize, logicalBlockSize } from './block-device.js';
 import { claimForWriting, describeUse } from './device-use.js';
 import { FileEdit } from './file-edit.js';
-import { asFileError } from './file-errors.js';
+import { asFileError, forFile } from './file-errors.js';
 import { lockAlso, lockFile } from './file-locks.js';
 import type { WaitingExport } from './nbd-waiting.js';
 import type { OpenFile } from './open-file.js';
@@ -50,7 +50,7 @@ export class LocalFile implements OpenFile {
     this.path = path;
     this.descriptor = this.#keep(openRegular(path));
     try {
-      const stats = fstatSync(this.descriptor, { bigint: true });
+      const stats = forFile(path, 'read', () => fstatSync(this.descriptor, { bigint: true }));
       this.blockDevice = stats.isBlockDevice();
       this.identity = identify(stats);
       this.refresh();
@@ -76,17 +76,17 @@ export class LocalFile implements OpenFile {
 
   /** Bytes of a logical block of the disk below, which O_DIRECT must keep to; null if unknown. */
   get blockBytes(): number | null {
-    const { dev, rdev } = fstatSync(this.descriptor);
+    const { dev, rdev } = forFile(this.path, 'read', () => fstatSync(this.descriptor));
     return logicalBlockSize(this.blockDevice ? rdev : dev);
   }
 
   /**
    * Looks again how large the file is.
    *
-   * @throws SluiceError EFBIG or ENXIO, exit code 3
+   * @throws SluiceError EFBIG or ENXIO, exit code 3; an errno of the host, exit code 1
    */
   refresh(): void {
-    const stats = fstatSync(this.descriptor);
+    const stats = forFile(this.path, 'read', () => fstatSync(this.descriptor));
     const size = this.blockDevice ? deviceSize(stats.rdev) : stats.size;
     if (size === null) {
       const message = `${this.path}: the size of the device is unknown`;
@@ -199,7 +199,9 @@ export class LocalFile implements OpenFile {
     // No file is that long, and Node.js does not take such an offset.
     if (!Number.isSafeInteger(offset + length)) return bytes;
     for (let done = 0; done < length; ) {
-      const got = readSync(this.descriptor, bytes, done, length - done, offset + done);
+      const got = forFile(this.path, 'read', () =>
+        readSync(this.descriptor, bytes, done, length - done, offset + done),
+      );
       if (got === 0) break;
       done += got;
     }
@@ -261,7 +263,7 @@ function openRegular(path: string): number {
   const place = openAs(path, path, O_PATH | O_CLOEXEC);
   let stats: Stats;
   try {
-    stats = fstatSync(place);
+    stats = forFile(path, 'read', () => fstatSync(place));
     if (stats.isFile() || stats.isBlockDevice()) {
       return openAs(path, `/proc/self/fd/${place}`, constants.O_NONBLOCK | O_CLOEXEC);
     }

@@ -3,7 +3,7 @@ import { F_DUPFD_CLOEXEC, F_SETFL, O_CLOEXEC } from '../sys/constants.js';
 import { close, fcntl, open } from '../sys/libc.js';
 import { directIoAlignment } from '../sys/statx.js';
 import { ERRNO, errnoName } from '../util/errno.js';
-import { fileError } from './file-errors.js';
+import { fileError, forFile } from './file-errors.js';
 import { type HostTimes, timesOf } from './host-times.js';
 import type { NbdExport, NbdOptions } from './nbd-export.js';
 import type { OpenFile } from './open-file.js';
@@ -74,18 +74,23 @@ export function openServed(
     descriptor = openWith(access);
   }
   if (descriptor < 0) throw fileError(path, readOnly ? 'read' : 'write', errnoName(descriptor));
-  const stats = fstatSync(descriptor, { bigint: true });
-  return {
-    descriptor,
-    size,
-    allocated,
-    alignment,
-    blockDevice,
-    device: Number(blockDevice ? stats.rdev : stats.dev),
-    inMemory: isInMemory(link),
-    mode: Number(stats.mode) & 0o666,
-    times: timesOf(stats),
-  };
+  try {
+    const stats = forFile(path, 'read', () => fstatSync(descriptor, { bigint: true }));
+    return {
+      descriptor,
+      size,
+      allocated,
+      alignment,
+      blockDevice,
+      device: Number(blockDevice ? stats.rdev : stats.dev),
+      inMemory: forFile(path, 'read', () => isInMemory(link)),
+      mode: Number(stats.mode) & 0o666,
+      times: timesOf(stats),
+    };
+  } catch (error) {
+    close(descriptor);
+    throw error;
+  }
 }
 
 /** Is it a file on a file system in memory? (The nodes of devices are, too: /dev is one.) */

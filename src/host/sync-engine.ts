@@ -1,8 +1,7 @@
-import { fstatSync } from 'node:fs';
 import { lseekNow } from '../sys/libc.js';
 import { pread } from '../sys/transfer.js';
 import { ERRNO } from '../util/errno.js';
-import { type Engine, type EngineFile, fillStatus, type HostStatus, type Task } from './engine.js';
+import { type Engine, type EngineFile, type HostStatus, statusNow, type Task } from './engine.js';
 import type { WaitingExport } from './nbd-waiting.js';
 
 const READ_ONLY = (): number => -ERRNO.EROFS;
@@ -41,8 +40,7 @@ export class SyncEngine implements Engine {
   }
 
   status(_request: number, file: number, status: HostStatus): number {
-    fillStatus(status, fstatSync(this.#files[file]!.descriptor, { bigint: true }));
-    return 0;
+    return statusNow(this.#files[file]!.descriptor, status);
   }
 
   readonly write = READ_ONLY;

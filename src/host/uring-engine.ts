@@ -1,4 +1,3 @@
-import { fstatSync } from 'node:fs';
 import { ftruncate, futimens, lseek } from '../sys/libc.js';
 import { pread, pwrite } from '../sys/transfer.js';
 import * as abi from '../uring/abi.js';
@@ -7,9 +6,9 @@ import { TAG_IO } from '../uring/tags.js';
 import {
   type Engine,
   type EngineFile,
-  fillStatus,
   type HostStatus,
   PENDING,
+  statusNow,
   type TransferCall,
 } from './engine.js';
 
@@ -119,8 +118,7 @@ export class UringEngine implements Engine {
 
   /** fstat of an open local file reads memory (2 us) and never waits for its disk. */
   status(_request: number, file: number, status: HostStatus): number {
-    fillStatus(status, fstatSync(this.#files[file]!.descriptor, { bigint: true }));
-    return 0;
+    return statusNow(this.#files[file]!.descriptor, status);
   }
 
   /**

@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { PENDING } from '../../src/host/engine.js';
+import { NO_TIMES } from '../../src/host/host-times.js';
 import { type SlowCall, UringEngine } from '../../src/host/uring-engine.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
 import { OP_READ, SQE_FIXED_FILE } from '../../src/uring/abi.js';
@@ -29,6 +30,15 @@ function rig(t: ExecutionContext, inMemory: boolean) {
   t.is(engine.add({ descriptor, inMemory }), 0);
   return { ring, engine, address, bytes: new Uint8Array(buffer), path, descriptor, slow };
 }
+
+test('a host that tells nothing of an open file, as NFS may, is an error of the request', (t) => {
+  const engine = new UringEngine({ addFile: () => 0 } as never, () => {});
+  // Nobody has this descriptor.
+  const file = engine.add({ descriptor: 1 << 20, inMemory: true });
+  const status = { allocated: 7, times: NO_TIMES, size: 7 };
+  t.is(engine.status(5, file, status), -EBADF);
+  t.is(status.size, 7);
+});
 
 /** The next completion. Waits again if a signal ends the wait early. */
 function completion(ring: Ring): [number, number] {
