@@ -48,6 +48,9 @@ export class Latencies {
   #unused = 1;
   /** Version of the last series that was made. */
   #versions = 0;
+  /** The time of the last request, and its second. */
+  #nowNs = Number.NEGATIVE_INFINITY;
+  #second = 0;
   readonly #tell: (page: SharedArrayBuffer) => void;
 
   /** @param tell Called with each new page, for readers in other threads. */
@@ -69,10 +72,15 @@ export class Latencies {
 
   /** Counts a request that has completed. `nowNs` is not smaller than in the call before. */
   add(series: number, bytes: number, waitNs: number, serviceNs: number, nowNs: number): void {
+    // The requests of a turn complete at the same time.
+    if (nowNs !== this.#nowNs) {
+      this.#nowNs = nowNs;
+      this.#second = secondOf(nowNs) | 0;
+    }
+    const second = this.#second;
     const { words, doubles } = this.pages[pageOf(series)]!;
     const head = wordOf(series);
-    const second = secondOf(nowNs);
-    if (words[head + SECOND] !== second) this.#roll(series, second);
+    if ((words[head + SECOND] | 0) !== second) this.#roll(series, second);
     const row = second & 1;
     const word = head + rowWord(row);
     doubles[(word >> 1) + BYTE_SUM] += bytes;
@@ -99,7 +107,7 @@ export class Latencies {
       block = this.#take();
       words[at] = block;
     }
-    const counts = wordOf(block) + COUNTS + row * BLOCK;
+    const counts = wordOf(block) + COUNTS + (row << BLOCK_SHIFT);
     this.pages[pageOf(block)]!.words[counts + (bucket & (BLOCK - 1))]++;
   }
 
