@@ -1,5 +1,6 @@
 import type { PageGroup, PageState } from '../src/server/page-state.js';
 import { Chart, History } from './charts.js';
+import { Settings } from './settings.js';
 import { fillCallers, fillGroups, focusOn } from './tables.js';
 import { bytes, requests, time } from './words.js';
 
@@ -18,6 +19,7 @@ const CHARTS = [
   new Chart('queue', ['waiting', 'in flight'], whole),
 ];
 const history = new History();
+const settings = new Settings();
 let state: PageState | null = null;
 let chosen = '/';
 
@@ -28,7 +30,7 @@ function choose(path: string): void {
 
 function show(): void {
   if (state === null) return;
-  const { groups, more, callers, mountpoint, version, images } = state;
+  const { groups, more, callers, mountpoint, version, images, canWrite } = state;
   if (!groups.some(({ path }) => path === chosen)) chosen = '/';
   byId('mount').textContent = mountpoint;
   const hidden = more === 0 ? '' : `; ${more} groups are not shown`;
@@ -36,6 +38,10 @@ function show(): void {
   byId('chosen').textContent = chosen;
   fillGroups(byId('groups'), groups, chosen, choose);
   fillCallers(byId('callers'), callers);
+  settings.show(
+    groups.find(({ path }) => path === chosen),
+    canWrite,
+  );
   for (const [index, chart] of CHARTS.entries()) {
     chart.show(history.pair(chosen, 2 * index, 2 * index + 1));
   }

@@ -34,12 +34,3 @@ export function formatCallerTable(callers: readonly Caller[]): string {
   if (callers.length === 0) return 'No process has made a request.\n';
   return formatTable(COLUMNS, callers);
 }
-
-const us = (ns: number): number => Math.round(ns / NS_PER_US);
-
-/** A caller as JSON shows it; the manual describes it. */
-export function callerJson(caller: Caller): object {
-  const { waitNs, serviceNs, longestNs, followedNs, ...same } = caller;
-  const times = { waitUsec: us(waitNs), serviceUsec: us(serviceNs) };
-  return { ...same, ...times, longestUsec: us(longestNs), followedUsec: us(followedNs) };
-}

@@ -83,6 +83,9 @@ export function parseConfig(file: string, text: string): FileConfig {
   };
 }
 
+/** Options whose value is a path, from the folder of the file. */
+const FILES: ReadonlySet<string> = new Set(['log', 'metrics-write']);
+
 /** Reads the values of a text whose shape has been checked. */
 class Reader {
   readonly #text: ConfigText;
@@ -103,9 +106,10 @@ class Reader {
     for (const name of names) {
       const path = ['options', name];
       const value = this.#value(path, FILE_OPTIONS[name]!);
-      options[name] = name === 'log' ? this.#path(path, this.#folder) : value;
+      options[name] = FILES.has(name) ? this.#path(path, this.#folder) : value;
       // Each option is checked alone here. Rules between options are checked later, with those of the command line.
-      const alone = { paths: ['/image', '/mnt'], 'allow-other': true, [name]: options[name] };
+      const others = { 'allow-other': true, metrics: '1' };
+      const alone = { paths: ['/image', '/mnt'], ...others, [name]: options[name] };
       this.#text.at(path, () => buildMountConfig(alone, this.#folder));
     }
     return options;

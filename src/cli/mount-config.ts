@@ -127,6 +127,10 @@ export function buildMountConfig(
   checkAssignments(assignments, names, groupPaths, partitions);
   const { depth = 'auto', growable = false, direct = true, verbose = false } = args;
   const { foreground = false, log, o: mountOptions = [] } = args;
+  const { 'metrics-write': token } = args;
+  if (token !== undefined && args.metrics === undefined) {
+    throw refuse('--metrics-write: the page that it is for needs --metrics');
+  }
   const fstab = parseMountOptions(mountOptions);
   const allowOther = (args['allow-other'] ?? false) || fstab.allowOther;
   return {
@@ -156,6 +160,7 @@ export function buildMountConfig(
     verbose,
     foreground,
     metrics: parseAddress('--metrics', args.metrics),
+    metricsToken: token === undefined ? null : absolutePath('--metrics-write', token, directory),
     logFile: log === undefined ? null : absolutePath('--log', log, directory),
     source: file === null ? null : { file: file.file, words: { ...words }, directory, images },
   };

@@ -93,6 +93,10 @@ export const MOUNT_OPTIONS = {
     type: 'string',
     describe: '[HOST:]PORT: serve metrics for Prometheus there (HOST: 127.0.0.1)',
   },
+  'metrics-write': {
+    type: 'string',
+    describe: 'FILE: its token changes groups on the page of --metrics',
+  },
   log: { type: 'string', describe: 'FILE: where the daemon logs' },
   verbose: { type: 'boolean', describe: 'log a line for each request; stacks of errors' },
   o: {

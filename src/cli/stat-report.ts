@@ -4,7 +4,7 @@ import { formatWords } from '../control/text.js';
 import { NS_PER_US } from '../control/values.js';
 import { oneLine } from '../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../util/units.js';
-import { meanOf, p99Of, requestsOf, type Times } from './moment.js';
+import { meanOf, p99Of, requestsOf } from './moment.js';
 import { type Column, formatTable } from './table.js';
 
 /** A name may have 255 characters, and a path more: one of them does not push the figures off the screen. */
@@ -17,7 +17,7 @@ interface Row {
   group: GroupSnapshot;
   member: string;
   figures: Figures;
-  times: Times;
+  times: GroupSnapshot['times']['total'];
   isTotal: boolean;
 }
 

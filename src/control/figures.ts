@@ -1,7 +1,9 @@
 import { getSharedFigures, type SharedFigureMemory, type SharedFigures } from '../lease/figures.js';
 import { type CallerFigures, type CallerRows, callersOf } from '../throttle/callers.js';
-import { pageViews } from '../throttle/latency-memory.js';
-import { LatencyReader, type SpanSum } from '../throttle/latency-reader.js';
+import { pageViews, secondOf } from '../throttle/latency-memory.js';
+import { LatencyReader, SPANS, type SpanSum } from '../throttle/latency-reader.js';
+import { burstSecondsLeft, type Levels } from '../throttle/leaky-buckets.js';
+import { RATES } from '../throttle/limits.js';
 import { rowOfGroup } from '../throttle/node-table.js';
 import {
   type Pressure,
@@ -10,18 +12,27 @@ import {
   stallSeconds,
 } from '../throttle/pressure.js';
 import {
+  copyRows,
   type Direction,
   type FigureNews,
   type FigureRows,
+  type FigureView,
   groupFigures,
-  groupTimes,
   memberFigures,
   memberSums,
-  memberTimes,
   type Stats,
   type Times,
 } from '../throttle/stats.js';
 import { assert } from '../util/assert.js';
+import { type GroupSums, type Sums, sumGroups } from './group-sums.js';
+import {
+  type BurstsLeft,
+  type BusyGroup,
+  isMoving,
+  isQuiet,
+  namedOf,
+  secondTimes,
+} from './live.js';
 import { type GroupSettings, newSettings } from './settings.js';
 
 /** The news for a reader of figures, in order. */
@@ -39,6 +50,11 @@ export type ControlNews =
   | { kind: 'settings'; group: number; settings: GroupSettings }
   /** Hosts share the limits of a group from now on. Whoever speaks to the store writes into the memory. */
   | { kind: 'shared'; group: number; figures: SharedFigureMemory };
+
+/** News after which `FigureReader.named` is another one. */
+const RENAMING: ReadonlySet<News['kind']> = new Set([
+  ...(['settings', 'group', 'group-gone', 'member', 'member-gone'] as const),
+]);
 
 /** A group as readers of figures know it. */
 interface Node {
@@ -95,6 +111,8 @@ export interface GroupState extends GroupFigures {
   times: GroupTimes;
   /** Of a group whose limits hosts share. */
   shared?: SharedFigures;
+  /** Of a group with bursts. */
+  burstsLeft?: BurstsLeft;
 }
 
 /**
@@ -105,8 +123,10 @@ export interface GroupState extends GroupFigures {
 export class FigureReader {
   #rows: FigureRows | null = null;
   #pressures: PressureRows | null = null;
+  #levels: Levels | null = null;
   #callers: CallerRows | null = null;
   #originMs = performance.timeOrigin;
+  #edition = 0;
   readonly #latencies = new LatencyReader();
   readonly #root = newNode(0, '', null);
   readonly #groups = new Map([[0, this.#root]]);
@@ -114,9 +134,11 @@ export class FigureReader {
 
   /** Takes in the news of `Counters`, in order. */
   take(news: News): void {
+    if (RENAMING.has(news.kind)) this.#edition++;
     if (news.kind === 'rows') this.#rows = news;
     else if (news.kind === 'latencies') this.#latencies.take(pageViews(news.page));
     else if (news.kind === 'pressures') this.#pressures = news.rows;
+    else if (news.kind === 'levels') this.#levels = news.levels;
     else if (news.kind === 'callers') this.#callers = news.rows;
     else if (news.kind === 'clock') this.#originMs = news.originMs;
     else if (news.kind === 'settings') this.#group(news.group).settings = news.settings;
@@ -131,15 +153,16 @@ export class FigureReader {
 
   /** The groups with their figures of now, each before those below it. */
   *groups(): Generator<GroupFigures> {
-    const rows = this.#rows;
-    if (rows === null) return;
+    if (this.#rows === null) return;
+    const rows = copyRows(this.#rows);
     for (const node of this.#nodes(this.#root)) yield this.#figures(node, rows);
   }
 
   /** As `groups`, with all else that is known of each. */
   *observations(): Generator<GroupObservation> {
-    const [rows, pressures] = [this.#rows, this.#pressures];
-    if (rows === null || pressures === null) return;
+    const pressures = this.#pressures;
+    if (this.#rows === null || pressures === null) return;
+    const rows = copyRows(this.#rows);
     const nowNs = this.#nowNs();
     for (const node of this.#nodes(this.#root)) {
       const members = [...node.members];
@@ -162,24 +185,88 @@ export class FigureReader {
    * Groups as `stat` shows them, each before those below it.
    * @param asked Path of the only one; null: all
    */
-  *states(asked: string | null): Generator<GroupState> {
+  states(asked: string | null): GroupState[] {
     const [rows, pressures] = [this.#rows, this.#pressures];
-    if (rows === null || pressures === null) return;
+    const from = asked === null ? this.#root : this.#node(asked);
+    if (rows === null || pressures === null || from === undefined) return [];
     const nowNs = this.#nowNs();
-    for (const node of this.#nodes(this.#root)) {
-      if (asked !== null && node.path !== asked) continue;
-      const members = [...node.members].map((member) => ({
-        name: this.#members.get(member)!.name,
-        times: memberTimes(member, rows.members, this.#latencies, nowNs),
-      }));
-      yield {
-        ...this.#figures(node, rows),
-        settings: node.settings ?? newSettings(),
-        pressure: pressureOf(pressures, rowOfGroup(node.id), nowNs),
-        times: { members, total: groupTimes(node, rows, this.#latencies, nowNs) },
-        ...(node.shared === null ? {} : { shared: getSharedFigures(node.shared) }),
-      };
+    const sums = sumGroups(from, copyRows(rows), this.#latencies, secondOf(nowNs), SPANS);
+    const nodes = asked === null ? this.#nodes(from) : [from];
+    return [...nodes].map((node) => this.#state(node, sums.get(node)!, pressures, nowNs));
+  }
+
+  #state(
+    node: Node,
+    { members, figures: total, times }: GroupSums,
+    pressures: PressureRows,
+    nowNs: number,
+  ): GroupState {
+    const named = [...members].map(([member, sums]) => {
+      return { name: this.#members.get(member)!.name, ...sums };
+    });
+    return {
+      path: node.path,
+      members: named.map(({ name, figures }) => ({ name, figures })),
+      total,
+      settings: node.settings ?? newSettings(),
+      pressure: pressureOf(pressures, rowOfGroup(node.id), nowNs),
+      times: { members: named.map(({ name, times: own }) => ({ name, times: own })), total: times },
+      ...(node.shared === null ? {} : { shared: getSharedFigures(node.shared) }),
+      ...this.#burstsLeft(node, nowNs),
+    };
+  }
+
+  #burstsLeft({ id, settings }: Node, nowNs: number): Pick<GroupState, 'burstsLeft'> {
+    const levels = this.#levels;
+    if (levels === null || settings === null) return {};
+    const burstsLeft: BurstsLeft = {};
+    for (const key of RATES) {
+      const burst = settings.bursts[key];
+      if (burst === null) continue;
+      burstsLeft[key] = burstSecondsLeft(levels, id, key, settings.limits[key], burst, nowNs);
     }
+    return Object.keys(burstsLeft).length === 0 ? {} : { burstsLeft };
+  }
+
+  /** Another number after each change of names, settings or members. */
+  get edition(): number {
+    return this.#edition;
+  }
+
+  /** All groups as `LiveGroups` wants to have them once, each before those below it. */
+  named(): ReturnType<typeof namedOf>[] {
+    return [...this.#nodes(this.#root)].map(({ path, settings, members }) => {
+      const names = [...members].map((member) => this.#members.get(member)!.name);
+      return namedOf(path, settings ?? newSettings(), names);
+    });
+  }
+
+  /** The groups that have anything to show of the last second. */
+  busy(): BusyGroup[] {
+    const [rows, pressures] = [this.#rows, this.#pressures];
+    if (rows === null || pressures === null) return [];
+    const nowNs = this.#nowNs();
+    const view = copyRows(rows);
+    const sums = sumGroups(this.#root, view, this.#latencies, secondOf(nowNs), ['second']);
+    const moving = ({ figures: { queued, inflight }, times }: Sums) => {
+      return { figures: { queued, inflight }, times: secondTimes(times) };
+    };
+    const busy: BusyGroup[] = [];
+    for (const node of this.#nodes(this.#root)) {
+      const { members, ...own } = sums.get(node)!;
+      const group = {
+        ...{ path: node.path || '/', ...moving(own) },
+        pressure: pressureOf(pressures, rowOfGroup(node.id), nowNs),
+        ...this.#burstsLeft(node, nowNs),
+      };
+      const isIdle = !isMoving(group) && isQuiet(group.pressure);
+      if (isIdle && group.burstsLeft === undefined) continue;
+      const named = [...members].map(([member, one]) => {
+        return { name: this.#members.get(member)!.name, ...moving(one) };
+      });
+      busy.push({ ...group, members: named.filter(isMoving) });
+    }
+    return busy;
   }
 
   /** The callers that are followed, who does most of late first. */
@@ -194,12 +281,17 @@ export class FigureReader {
 
   /** One group, with the figures of it and all below it; null: nobody has told of it. */
   find(path: string): Found | null {
-    let node: Node | undefined = this.#root;
-    for (const name of path === '' ? [] : path.split('/')) node = node?.children.get(name);
+    const node = this.#node(path);
     const rows = this.#rows;
     if (node === undefined || rows === null) return null;
-    const total = groupFigures(node, rows.members, rows.groups);
+    const total = groupFigures(node, rows);
     return { settings: node.settings ?? newSettings(), total, shared: node.shared };
+  }
+
+  #node(path: string): Node | undefined {
+    let node: Node | undefined = this.#root;
+    for (const name of path === '' ? [] : path.split('/')) node = node?.children.get(name);
+    return node;
   }
 
   *#nodes(group: Node): Generator<Node> {
@@ -207,12 +299,12 @@ export class FigureReader {
     for (const child of group.children.values()) yield* this.#nodes(child);
   }
 
-  #figures(group: Node, rows: FigureRows): GroupFigures {
+  #figures(group: Node, rows: FigureView): GroupFigures {
     const members = [...group.members].map((member) => ({
       name: this.#members.get(member)!.name,
       figures: memberFigures(member, rows.members),
     }));
-    return { path: group.path, members, total: groupFigures(group, rows.members, rows.groups) };
+    return { path: group.path, members, total: groupFigures(group, rows) };
   }
 
   #group(id: number): Node {

@@ -61,6 +61,8 @@ export interface GroupJson {
   cost?: MountSettings['cost'];
   /** Of a group whose limits hosts share. */
   shared?: SharedJson;
+  /** Of a group with bursts, by their keys: for how many seconds it could keep each up from now on. */
+  burstsLeft?: NonNullable<GroupSnapshot['burstsLeft']>;
   members: { name: string; figures: FiguresJson; times: TimesJson }[];
   total: FiguresJson;
   times: TimesJson;
@@ -138,8 +140,17 @@ function mountJson({ depth, window, cost }: NonNullable<GroupSnapshot['mount']>)
 }
 
 /** The members of a group with their figures and times, in the order of the group. */
-export function membersOf(group: GroupSnapshot): { name: string; figures: Stats; times: Times }[] {
-  const times = new Map(group.times.members.map((one) => [one.name, one.times]));
+export function membersOf<Figures, Times extends object>(group: {
+  readonly members: readonly { readonly name: string; readonly figures: Figures }[];
+  readonly times: {
+    readonly members: readonly { readonly name: string; readonly times: Times }[];
+  };
+}): { name: string; figures: Figures; times: Times | Record<string, never> }[] {
+  const { members } = group.times;
+  // As a rule both have the same order.
+  const isSame = group.members.every(({ name }, place) => members[place]?.name === name);
+  if (isSame) return group.members.map((one, place) => ({ ...one, times: members[place]!.times }));
+  const times = new Map(members.map((one) => [one.name, one.times]));
   return group.members.map((one) => ({ ...one, times: times.get(one.name) ?? {} }));
 }
 
@@ -157,6 +168,7 @@ export function groupJson(group: GroupSnapshot): GroupJson {
     pressure: { some: pressureJson(group.pressure.some), full: pressureJson(group.pressure.full) },
     ...(group.mount === undefined ? {} : mountJson(group.mount)),
     ...(group.shared === undefined ? {} : { shared: sharedJson(group.shared) }),
+    ...(group.burstsLeft === undefined ? {} : { burstsLeft: group.burstsLeft }),
     members: membersOf(group).map(({ name, figures, times }) => {
       return { name, figures: figuresJson(figures), times: timesJson(times) };
     }),
@@ -180,6 +192,7 @@ export function readGroup(group: GroupJson): GroupSnapshot {
     ...(depth !== undefined &&
       cost !== undefined && { mount: { depth: depth.mode, window: depth.window, cost } }),
     ...(group.shared === undefined ? {} : { shared: readShared(group.shared) }),
+    ...(group.burstsLeft === undefined ? {} : { burstsLeft: group.burstsLeft }),
     members: group.members.map(({ name, figures }) => ({ name, figures: readFigures(figures) })),
     total: readFigures(group.total),
     times: {

@@ -1,26 +1,23 @@
 import { type CostModel, costModel } from '../throttle/cost.js';
 import { RATES, type RateKey } from '../throttle/limits.js';
 import { DEFAULT_WEIGHT } from '../throttle/shares.js';
-import type { Times } from '../throttle/stats.js';
-import type { GroupSnapshot } from './control.js';
+import type { LiveGroup, SecondTimes } from './live.js';
 
 // What groups use of what they were given, in the last second that has ended.
-
-export type { Times };
 
 /** The stages of a request: it waits in groups, then the service below them takes its time. */
 export type Stage = 'wait' | 'service';
 
 /** What completed in the last second, of all directions. */
-const lastSecond = (times: Times) => Object.values(times).map(({ second }) => second);
+const lastSecond = (times: SecondTimes) => Object.values(times).map(({ second }) => second);
 
 /** Requests that completed in the last second. */
-export function requestsOf(times: Times): number {
+export function requestsOf(times: SecondTimes): number {
   return lastSecond(times).reduce((sum, { requests }) => sum + requests, 0);
 }
 
 /** The mean of the last second, microseconds; null without requests. */
-export function meanOf(times: Times, stage: Stage): number | null {
+export function meanOf(times: SecondTimes, stage: Stage): number | null {
   const all = requestsOf(times);
   const us = lastSecond(times).reduce((sum, one) => sum + one[stage].mean * one.requests, 0);
   return all === 0 ? null : us / all;
@@ -30,7 +27,7 @@ export function meanOf(times: Times, stage: Stage): number | null {
  * The time that 99 of 100 requests of the last second did not exceed, microseconds, of the direction whose
  * requests took longest; null without requests.
  */
-export function p99Of(times: Times, stage: Stage): number | null {
+export function p99Of(times: SecondTimes, stage: Stage): number | null {
   if (requestsOf(times) === 0) return null;
   return Math.max(...lastSecond(times).map((one) => one[stage].p99));
 }
@@ -44,7 +41,7 @@ export interface Completed {
   written: number;
 }
 
-export function completedIn({ read, write, discard }: Times): Completed {
+export function completedIn({ read, write, discard }: SecondTimes): Completed {
   return {
     reads: read?.second.requests ?? 0,
     writes: (write?.second.requests ?? 0) + (discard?.second.requests ?? 0),
@@ -61,7 +58,7 @@ export interface LimitUse {
 }
 
 /** The limits that a group has, the one that is used most first. */
-export function limitUses({ settings, times }: GroupSnapshot): LimitUse[] {
+export function limitUses({ settings, times }: LiveGroup): LimitUse[] {
   const { iopsSize, ...limits } = settings.limits;
   const done = completedIn(times.total);
   const units = (requests: number, bytes: number): number =>
@@ -103,7 +100,7 @@ interface Rival {
  * The shares of the groups that had requests, by path. Groups that their own limit holds back do not compete by
  * weight, so they are left out. The root group has no siblings.
  */
-export function sharesOf(groups: readonly GroupSnapshot[]): Map<string, Share> {
+export function sharesOf(groups: readonly LiveGroup[]): Map<string, Share> {
   const model = groups[0]?.mount?.cost ?? 'linear';
   const rivals = new Map<string, Rival[]>([['', rootMembers(groups, model)]]);
   const held = heldGroups(groups);
@@ -122,7 +119,7 @@ export function sharesOf(groups: readonly GroupSnapshot[]): Map<string, Share> {
 export const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
 /** Groups that a limit of their own holds back, or that have requests only in such groups. */
-function heldGroups(groups: readonly GroupSnapshot[]): Set<string> {
+function heldGroups(groups: readonly LiveGroup[]): Set<string> {
   const held = new Set<string>();
   const parents = new Set(groups.map(({ path }) => parentOf(path)));
   const withFree = new Set<string>();
@@ -137,7 +134,7 @@ function heldGroups(groups: readonly GroupSnapshot[]): Set<string> {
   return held;
 }
 
-function rootMembers(groups: readonly GroupSnapshot[], model: CostModel): Rival[] {
+function rootMembers(groups: readonly LiveGroup[], model: CostModel): Rival[] {
   const root = groups.find(({ path }) => path === '');
   if (root === undefined) return [];
   const times = root.times.members.map((one) => one.times);
@@ -148,12 +145,12 @@ function rootMembers(groups: readonly GroupSnapshot[], model: CostModel): Rival[
   return isAnyBusy ? [{ path: null, weight: DEFAULT_WEIGHT, cost }] : [];
 }
 
-function isBusy(times: Times, figures: { queued: number; inflight: number }): boolean {
+function isBusy(times: SecondTimes, figures: { queued: number; inflight: number }): boolean {
   const { reads, writes } = completedIn(times);
   return reads + writes + figures.queued + figures.inflight > 0;
 }
 
-function costOf(model: CostModel, times: Times): number {
+function costOf(model: CostModel, times: SecondTimes): number {
   const { base, perByte } = costModel(model);
   const { reads, writes, read, written } = completedIn(times);
   return base * (reads + writes) + perByte * (read + written);

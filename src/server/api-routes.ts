@@ -7,6 +7,8 @@ import { EXIT_FAILED, fromRecord, refuse, SluiceError } from '../util/errors.js'
 import { readVersion } from '../util/version.js';
 import { type AttachRequest, type BodyName, schemas } from './api-schema.js';
 import { orderOfRequest } from './attach-request.js';
+import { callerJson, untold } from './caller-json.js';
+import type { Caller } from './caller-names.js';
 import type { MountConfig } from './config.js';
 import type { ImageOrders } from './image-orders.js';
 import { savedConfig } from './save-config.js';
@@ -18,6 +20,8 @@ export interface ApiMount {
   readonly figures: FigureReader;
   readonly images: Pick<ImageOrders, 'obey' | 'asked'>;
   readonly config: MountConfig;
+  /** Who makes the requests. Looks into /proc. */
+  callers(): readonly Caller[];
   /** See `PlaneRunner.order`. */
   order(order: GroupOrder): Promise<GroupOutcome>;
   /** Tells the kernel that entries of directories are gone. */
@@ -50,6 +54,8 @@ export interface Route {
 export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/mount', body: null, answer: about },
   { method: 'GET', path: '/v1/stat', body: null, answer: stat },
+  { method: 'GET', path: '/v1/live', body: null, answer: live },
+  { method: 'GET', path: '/v1/callers', body: null, answer: listCallers },
   { method: 'GET', path: '/v1/groups', body: null, answer: listGroups },
   { method: 'PUT', path: '/v1/groups/*', body: 'settings', answer: makeGroup },
   { method: 'PATCH', path: '/v1/groups/*', body: 'settings', answer: changeGroup },
@@ -81,13 +87,31 @@ async function stat(mount: ApiMount, { query }: ApiCall): Promise<object> {
   const asked = query.get('group');
   const group = asked === null ? null : knownGroup(mount, asked);
   const { images, mount: settings } = await shown(mount);
-  const states = [...mount.figures.states(group)];
-  const groups = states.map((state) =>
-    groupJson(state.path === '' ? { ...state, mount: settings } : state),
-  );
-  const { mountpoint, transport } = mount;
+  const groups = mount.figures
+    .states(group)
+    .map((state) => groupJson(state.path === '' ? { ...state, mount: settings } : state));
+  return { ...head(mount), images, groups };
+}
+
+function head({ mountpoint, transport }: ApiMount): object {
   const daemon = { pid: process.pid, version: readVersion(), transport };
-  return { time: new Date().toISOString(), mountpoint, daemon, images, groups };
+  return { time: new Date().toISOString(), mountpoint, daemon };
+}
+
+/** As `stat`, for those who ask every second. */
+async function live(mount: ApiMount, { query }: ApiCall): Promise<object> {
+  const { figures } = mount;
+  const { images, mount: settings } = await shown(mount);
+  // Another daemon may have the socket of the one that was asked before.
+  const edition = `${process.pid}-${figures.edition}`;
+  const named = query.get('edition') === edition ? null : figures.named();
+  return { ...head(mount), images, edition, named, busy: figures.busy(), mount: settings };
+}
+
+function listCallers(mount: ApiMount): object {
+  if (mount.transport === 'fuse-native') throw untold(mount.mountpoint);
+  const { mountpoint } = mount;
+  return { time: new Date().toISOString(), mountpoint, callers: mount.callers().map(callerJson) };
 }
 
 /** The groups with what is set in them, as PUT takes it. */

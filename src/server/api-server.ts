@@ -1,15 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
-import type { BodyChecker } from './api-checker.js';
 import { apiError, statusOf } from './api-errors.js';
-import { type ApiMount, type Route, routeOf } from './api-routes.js';
+import { type ApiMount, routeOf } from './api-routes.js';
+import { Bodies, sendJson } from './json-bodies.js';
 import type { ListeningSocket } from './listening-socket.js';
 
-/** The longest body: an order with thousands of members. */
-const BODY_BYTES_MAX = 256 << 10;
-/** A client reads no answer before its body is sent. So a longer body is read and thrown away, up to this length. */
-const WASTE_BYTES_MAX = 16 << 20;
 const HEADER_BYTES_MAX = 16 << 10;
 /** A client sends its request at once. One that does not is cut off after this time. */
 const HEADERS_MS = 10_000;
@@ -27,7 +23,7 @@ export class ApiServer {
   /** Null while the mount is being made. */
   #mount: ApiMount | null = null;
   readonly #socket: ListeningSocket;
-  #checker: BodyChecker | null = null;
+  readonly #bodies = new Bodies();
 
   /** @param socket It listens. */
   constructor(socket: ListeningSocket) {
@@ -58,24 +54,15 @@ export class ApiServer {
       const [path = '', query] = (request.url ?? '').split('?', 2);
       const { route, rest } = routeOf(request.method ?? '', path);
       if (this.#mount === null) throw new SluiceError('not ready yet', 'EAGAIN', EXIT_FAILED);
-      const body = route.body === null ? null : await this.#bodyOf(request, route.body);
+      const body = route.body === null ? null : await this.#bodies.of(request, route.body);
       const call = { rest, query: new URLSearchParams(query), body };
-      send(response, 200, await route.answer(this.#mount, call));
+      sendJson(response, 200, await route.answer(this.#mount, call));
     } catch (error) {
       const answer = apiError(error);
       // The rest of a body that was not read must not count as the next request.
       request.resume();
-      send(response, statusOf(answer.code), answer);
+      sendJson(response, statusOf(answer.code), answer);
     }
-  }
-
-  async #bodyOf(request: IncomingMessage, name: NonNullable<Route['body']>): Promise<unknown> {
-    const body = parse(await read(request));
-    // Loaded only here: to read takes no schema. It is tried again where it could not be read.
-    const { BodyChecker } = await import('./api-checker.js');
-    this.#checker ??= new BodyChecker();
-    this.#checker.check(name, body);
-    return body;
   }
 }
 
@@ -90,43 +77,6 @@ export function boundedServer(): Server {
   });
   server.maxConnections = CONNECTIONS_MAX;
   return server;
-}
-
-function read(request: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    request.on('data', (part: Buffer) => {
-      bytes += part.length;
-      if (bytes <= BODY_BYTES_MAX) parts.push(part);
-      else parts.length = 0;
-      if (bytes > WASTE_BYTES_MAX) request.destroy();
-    });
-    request.once('end', () => {
-      const message = `the body is longer than ${BODY_BYTES_MAX} bytes; send it in parts`;
-      if (bytes > BODY_BYTES_MAX) reject(new SluiceError(message, 'EMSGSIZE', EXIT_FAILED));
-      else resolve(Buffer.concat(parts).toString('utf8'));
-    });
-    // The client is gone: nobody reads the answer.
-    request.once('error', reject);
-    request.once('close', () => reject(new SluiceError('half a body', 'ECONNRESET', EXIT_FAILED)));
-  });
-}
-
-function parse(text: string): unknown {
-  if (text === '') return {};
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw refuse(`the body is not JSON: ${(error as Error).message}`);
-  }
-}
-
-function send(response: ServerResponse, status: number, body: object): void {
-  const text = `${JSON.stringify(body)}\n`;
-  const length = Buffer.byteLength(text);
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': length });
-  response.end(text);
 }
 
 /** A client that sends no HTTP, or sends too slowly, gets one answer, if it still reads. */

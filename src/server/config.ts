@@ -1,7 +1,12 @@
 import type { GroupsConfig } from '../control/set-up-groups.js';
 import type { NbdOptions } from '../host/nbd-export.js';
 import type { ChainOptions } from '../image/open-chain.js';
-import type { MetricsAddress } from './metrics.js';
+
+/** Where metrics are to be had. */
+export interface MetricsAddress {
+  host: string;
+  port: number;
+}
 
 /** One image to show in the mount. */
 export interface ImageConfig extends ChainOptions {
@@ -64,6 +69,8 @@ export interface MountConfig extends GroupsConfig {
   foreground: boolean;
   /** Where metrics are to be had over HTTP; null: nowhere. */
   metrics: MetricsAddress | null;
+  /** File with the token that changes groups on the page of that address; null: nobody can. */
+  metricsToken: string | null;
   /** Where the background daemon logs; null: the default place. */
   logFile: string | null;
   /** Where it comes from; null: the command line alone. */

@@ -3,16 +3,12 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { openMetricsContentType, prometheusContentType } from 'prom-client';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import type { MetricsAddress } from './config.js';
 import type { Observation } from './metric-rows.js';
 import { MetricTable } from './metric-table.js';
 import { Page } from './page.js';
 import type { PageState } from './page-state.js';
-
-/** Where metrics are to be had. */
-export interface MetricsAddress {
-  host: string;
-  port: number;
-}
+import type { PageWriter } from './page-writer.js';
 
 const PATH = '/metrics';
 const HINT = 'metrics are at /metrics, a page is at /';
@@ -48,8 +44,11 @@ export class MetricsServer {
   /** What the page shows; null while the mount is being made. */
   look: (() => PageState) | null = null;
   readonly #page: Page;
+  /** Null: the page only shows. */
+  readonly #writer: PageWriter | null;
 
-  private constructor(own: string, server: Server, files?: string) {
+  private constructor(own: string, server: Server, writer: PageWriter | null, files?: string) {
+    this.#writer = writer;
     this.#page = new Page(() => this.look?.() ?? null, files);
     this.#own = own;
     this.#server = server;
@@ -69,9 +68,14 @@ export class MetricsServer {
 
   /**
    * Listens. Throws SluiceError naming the option, for instance EADDRINUSE.
+   * @param writer Makes the changes that the page asks for; null: it only shows.
    * @param files Folder of the page's files; missing: that of the program.
    */
-  static async listen({ host, port }: MetricsAddress, files?: string): Promise<MetricsServer> {
+  static async listen(
+    { host, port }: MetricsAddress,
+    writer: PageWriter | null = null,
+    files?: string,
+  ): Promise<MetricsServer> {
     const server = createServer();
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
@@ -81,7 +85,7 @@ export class MetricsServer {
       });
       server.listen(port, host, resolve);
     });
-    return new MetricsServer(host, server, files);
+    return new MetricsServer(host, server, writer, files);
   }
 
   close(): void {
@@ -99,6 +103,7 @@ export class MetricsServer {
       return refuse(421, `this is ${this.#own}, not ${headers.host ?? 'a host without a name'}`);
     }
     const [path, query = ''] = url.split('?');
+    if (this.#writer?.has(path!)) return this.#writer.answer(path!, request, response);
     if (path !== PATH && !this.#page.has(path!)) return refuse(404, HINT);
     if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'what is here can only be read');
     if (path !== PATH) return this.#page.answer(path!, request, response);

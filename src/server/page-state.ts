@@ -1,6 +1,8 @@
 import type { GroupState } from '../control/figures.js';
-import type { Stage, Times } from '../control/usage.js';
+import type { SecondTimes } from '../control/live.js';
+import type { Stage } from '../control/usage.js';
 import { completedIn, limitUses, meanOf, p99Of, type Share, sharesOf } from '../control/usage.js';
+import type { RateKey } from '../throttle/limits.js';
 import type { Caller } from './caller-names.js';
 
 /** Groups and callers that the page gets at most: it is sent each second. */
@@ -18,6 +20,8 @@ export interface PageGroup {
   /** `/` is the root group. */
   path: string;
   weight: number;
+  /** The limits that it has, per second. */
+  limits: Partial<Record<RateKey, number>>;
   /** The limit that is used most: its key, the limit and the use, per second. */
   limit: { key: string; limit: number; rate: number } | null;
   /** Parts of 1 of what it and its siblings had together; null where weights decide nothing. */
@@ -43,23 +47,27 @@ export interface PageState {
   version: string;
   mountpoint: string;
   images: string[];
+  /** Whether a browser that has the token may change groups. */
+  canWrite: boolean;
   groups: PageGroup[];
   /** Groups that are left out. */
   more: number;
   callers: Omit<Caller, 'cgroup' | 'followedNs' | 'dios' | 'dbytes'>[];
 }
 
-function stage(times: Times, which: Stage): StageState {
+function stage(times: SecondTimes, which: Stage): StageState {
   return { mean: meanOf(times, which), p99: p99Of(times, which) };
 }
 
 function groupOf(group: GroupState, share: Share | null): PageGroup {
   const { path, settings, total, pressure } = group;
   const times = group.times.total;
+  const uses = limitUses(group);
   return {
     path: path || '/',
     weight: settings.weight,
-    limit: limitUses(group)[0] ?? null,
+    limits: Object.fromEntries(uses.map(({ key, limit }) => [key, limit])),
+    limit: uses[0] ?? null,
     share,
     ...completedIn(times),
     queued: total.queued,
@@ -72,7 +80,7 @@ function groupOf(group: GroupState, share: Share | null): PageGroup {
 
 /** What the page shows of this moment. */
 export function pageState(
-  about: Pick<PageState, 'version' | 'mountpoint' | 'images'>,
+  about: Pick<PageState, 'version' | 'mountpoint' | 'images' | 'canWrite'>,
   groups: readonly GroupState[],
   callers: readonly Caller[],
 ): PageState {

@@ -28,7 +28,13 @@ const FIXED: Readonly<Partial<Record<keyof MountConfig, string>>> = {
   },
   ...{ direct: 'direct', cache: 'cache', metadataCache: 'metadata-cache', transport: 'transport' },
   ...{ pollUs: 'poll-us', allowOther: 'allow-other', owner: 'owner', mode: 'mode' },
-  ...{ mountOptions: 'o', verbose: 'verbose', metrics: 'metrics', logFile: 'log' },
+  ...{
+    mountOptions: 'o',
+    verbose: 'verbose',
+    metrics: 'metrics',
+    metricsToken: 'metrics-write',
+    logFile: 'log',
+  },
 };
 
 /** What a reload needs of a mount. */

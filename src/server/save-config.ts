@@ -118,6 +118,7 @@ function optionsOf(config: MountConfig): object {
     o: mountOptions.length > 0 ? mountOptions : undefined,
     verbose: config.verbose || undefined,
     metrics: metrics === null ? undefined : `${host}:${metrics.port}`,
+    'metrics-write': config.metricsToken ?? undefined,
     log: logFile ?? undefined,
   });
 }

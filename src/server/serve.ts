@@ -8,8 +8,9 @@ import { attributesChanged, entryGone } from '../fuse/notify.js';
 import type { GoneEntry } from '../tree/control-tree.js';
 import { EXIT_MOUNT, fromRecord, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
+import type { ApiMount } from './api-routes.js';
 import { ApiSocket } from './api-socket.js';
-import { CallerNames } from './caller-names.js';
+import { type Caller, CallerNames } from './caller-names.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
 import { ImageOrders } from './image-orders.js';
@@ -21,6 +22,7 @@ import type { OpenImages } from './open-images.js';
 import { OpenThread } from './open-thread.js';
 import { OrderKey } from './order-key.js';
 import { pageState } from './page-state.js';
+import type { PageWriter } from './page-writer.js';
 import { aboutDaemon, type PlaneRunner, PlaneThread, PlaneWorker } from './plane-thread.js';
 import { readSource } from './read-source.js';
 import { Reload } from './reload.js';
@@ -31,7 +33,7 @@ import { chooseTransport, type Transport, transportLine } from './transport.js';
 /** Opens the images, mounts and starts the data plane, which tells when INIT is answered. */
 export const serve: Serve = async (config, log, start) => {
   const claim = claimMountpoint(config.mountpoint);
-  let metrics: MetricsServer | null = null;
+  let metrics: MetricsFaces = { server: null, writer: null };
   const api = new ApiSocket(log);
   let sharing: SharedGroups | null = null;
   try {
@@ -45,14 +47,14 @@ export const serve: Serve = async (config, log, start) => {
     try {
       opened = await openDisks(config, log);
       opened.closing = () => {
-        metrics?.close();
+        metrics.server?.close();
         api.close();
         void sharing?.stop();
       };
       if (start.isUnwanted()) throw interrupted();
       await startSession(config, transport, worker, opened, { metrics, api, sharing }, start, log);
     } catch (error) {
-      if (opened === null) metrics?.close();
+      if (opened === null) metrics.server?.close();
       else opened.close();
       await worker?.end();
       throw error;
@@ -66,10 +68,18 @@ export const serve: Serve = async (config, log, start) => {
 };
 
 /** Loaded only here: without --metrics neither the package nor this code is needed. */
-async function listenForMetrics({ metrics }: MountConfig): Promise<MetricsServer | null> {
-  if (metrics === null) return null;
+async function listenForMetrics(config: MountConfig): Promise<MetricsFaces> {
+  const { metrics, metricsToken } = config;
+  if (metrics === null) return { server: null, writer: null };
   const { MetricsServer } = await import('./metrics.js');
-  return MetricsServer.listen(metrics);
+  const writer = metricsToken === null ? null : await newWriter(metricsToken);
+  return { server: await MetricsServer.listen(metrics, writer), writer };
+}
+
+/** Loaded only here, too. */
+async function newWriter(path: string): Promise<PageWriter> {
+  const { PageWriter, readToken } = await import('./page-writer.js');
+  return new PageWriter(readToken(path));
 }
 
 /** Loaded only here, as the client of the store is. */
@@ -80,8 +90,9 @@ async function shareGroups({ groups }: MountConfig): Promise<SharedGroups | null
 }
 
 function showMetrics(
-  metrics: MetricsServer | null,
+  { server: metrics, writer }: MetricsFaces,
   figures: FigureReader,
+  callers: () => Caller[],
   transport: string,
   opened: OpenImages,
   mountpoint: string,
@@ -92,8 +103,6 @@ function showMetrics(
       return { name, path, format, readOnly, passthrough: backing !== undefined };
     });
   const about = { version: readVersion(), transport, startTime: performance.timeOrigin / 1000 };
-  const names = new CallerNames();
-  const callers = () => names.name(figures.callers());
   metrics.observe = () => ({
     ...about,
     images: images(),
@@ -103,7 +112,12 @@ function showMetrics(
   metrics.look = () => {
     const shown = opened.disks.map(({ name }) => name);
     const { version } = about;
-    return pageState({ version, mountpoint, images: shown }, [...figures.states(null)], callers());
+    const canWrite = writer !== null;
+    return pageState(
+      { version, mountpoint, images: shown, canWrite },
+      figures.states(null),
+      callers(),
+    );
   };
 }
 
@@ -113,9 +127,16 @@ function refusePassthrough({ passthrough: [name] }: MountConfig): void {
   throw new SluiceError(`--passthrough ${name}: ${why}; leave it out`, 'EOPNOTSUPP', EXIT_MOUNT);
 }
 
+/** Metrics over HTTP, and the page there. */
+interface MetricsFaces {
+  server: MetricsServer | null;
+  /** Null: the page only shows. */
+  writer: PageWriter | null;
+}
+
 /** What speaks to others, beside the kernel. */
 interface Faces {
-  metrics: MetricsServer | null;
+  metrics: MetricsFaces;
   api: ApiSocket;
   sharing: SharedGroups | null;
 }
@@ -132,7 +153,10 @@ async function startSession(
   const request = mountRequest(config);
   const key = new OrderKey();
   const about = aboutDaemon(transport.kind, endPath, key.path);
+  const names = new CallerNames();
   const obey = (plane: PlaneRunner, fuse: number, keepsOpen: boolean): ImageOrders => {
+    const callers = () => names.name(plane.figures.callers());
+    showMetrics(metrics, plane.figures, callers, transport.kind, opened, config.mountpoint);
     const forget = async (gone: readonly GoneEntry[]): Promise<void> => {
       // What libfuse calls a directory is not known; the kernel forgets by itself within a second.
       if (keepsOpen) return;
@@ -156,13 +180,15 @@ async function startSession(
         node === 0 || keepsOpen ? entryGone(fuse, name) : attributesChanged(fuse, node),
     });
     plane.obey = orders.take;
-    api.serve({
+    const served: ApiMount = {
       ...{ config, mountpoint: config.mountpoint, transport: transport.kind },
-      ...{ images: orders, isServing },
+      ...{ images: orders, isServing, callers },
       figures: plane.figures,
       order: (order) => plane.order(order),
       forget,
-    });
+    };
+    api.serve(served);
+    if (metrics.writer !== null) metrics.writer.mount = served;
     sharing?.start(plane, log);
     return orders;
   };
@@ -173,7 +199,6 @@ async function startSession(
     const queues = transport.kind === 'fuse-uring' ? transport.queues : 0;
     const device = { fuse: mount.fd, queues };
     const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
-    showMetrics(metrics, plane.figures, transport.kind, opened, config.mountpoint);
     const orders = obey(plane, mount.fd, false);
     mounted(new MountSession(mount, plane, opened, log, orders));
     return;
@@ -184,7 +209,6 @@ async function startSession(
   const mount = await plane.mount(request, transport.native);
   await api.listen(mount.device);
   const orders = obey(plane, mount.watched, true);
-  showMetrics(metrics, plane.figures, transport.kind, opened, config.mountpoint);
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, orders, notice));
   plane.watch();

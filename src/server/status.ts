@@ -29,7 +29,7 @@ export interface DaemonStatus {
 }
 
 /** A mount that answers. */
-interface Alive<Images, Group> {
+export interface Alive<Images, Group> {
   kind: 'alive';
   daemon: DaemonStatus;
   images: Images;
@@ -44,7 +44,7 @@ export type MountStatus = Alive<string, GroupFiles> | NoAnswer;
 /** As `MountStatus`, with what the texts say. */
 export type MountSnapshot = Alive<ImageSnapshot[], GroupSnapshot> | NoAnswer;
 
-type NoAnswer =
+export type NoAnswer =
   /** The daemon is gone and the kernel says so (ENOTCONN, ECONNABORTED). */
   | { kind: 'dead' }
   /** No answer within the limit. */

@@ -42,7 +42,7 @@ export function assemble(
   const table = new RequestTable(capacity, devices);
   const nodes = new NodeTable(devices, devicesInUse);
   const pressures = new PressureTable((rows) => counters.tellPressures(rows));
-  const buckets = new LeakyBuckets();
+  const buckets = new LeakyBuckets((levels) => counters.tellLevels(levels));
   const paths = new BucketPaths(table, buckets);
   const credit = new HeadCredit(table, buckets, paths);
   const idling = new DeviceIdling(nodes);

@@ -39,6 +39,8 @@ export interface StageTimes {
   max: number;
 }
 
+const NO_TIMES: StageTimes = { mean: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0 };
+
 /** Requests of one direction that completed in a span of time. */
 export interface SpanTimes {
   requests: number;
@@ -79,7 +81,13 @@ class StageSum {
   }
 
   get requests(): number {
-    return this.counts.reduce((sum, count) => sum + count, 0);
+    let sum = 0;
+    for (let block = 0; block < BLOCKS; block++) {
+      if (((this.used >> block) & 1) === 0) continue;
+      const end = (block + 1) * BLOCK;
+      for (let bucket = block * BLOCK; bucket < end; bucket++) sum += this.counts[bucket]!;
+    }
+    return sum;
   }
 }
 
@@ -113,16 +121,16 @@ export class SpanSum {
 
   times(): SpanTimes {
     const { requests, bytes } = this;
-    return { requests, bytes, wait: this.#timesOf(WAIT), service: this.#timesOf(SERVICE) };
+    const stage = (one: number): StageTimes =>
+      requests === 0 ? { ...NO_TIMES } : this.#timesOf(one, requests);
+    return { requests, bytes, wait: stage(WAIT), service: stage(SERVICE) };
   }
 
-  #timesOf(stage: number): StageTimes {
-    const { requests } = this;
+  #timesOf(stage: number, requests: number): StageTimes {
     const { us, maxUs: max } = this.stages[stage]!;
     const counts = this.countsOf(stage);
     const at = (part: number): number => Math.min(max, percentile(part, counts, requests));
-    const mean = requests === 0 ? 0 : us / requests;
-    return { mean, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max };
+    return { mean: us / requests, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max };
   }
 }
 
@@ -152,11 +160,14 @@ export class LatencyReader {
   add(series: number, span: Span, second: number, sum: SpanSum): void {
     const page = this.#pages[pageOf(series)];
     if (series === 0 || page === undefined) return;
-    const version = wordOf(series) + VERSION;
+    const head = wordOf(series);
+    // Most of thousands of groups have had nothing of late.
+    if (rowsOf(span, page.words[head + SECOND]!, second).length === 0) return;
+    const version = head + VERSION;
     for (let tries = 1; ; tries++) {
       const before = Atomics.load(page.words, version);
       this.#found.clear();
-      this.#read(page, wordOf(series), span, second, this.#found);
+      this.#read(page, head, span, second, this.#found);
       const isWhole = before % 2 === 0 && Atomics.load(page.words, version) === before;
       if (isWhole || tries === TRIES) break;
       if (tries >= QUICK_TRIES) Atomics.wait(NOBODY, 0, 0, YIELD_MS);

@@ -1,5 +1,5 @@
 import { grown } from '../util/growing.js';
-import { type Bursts, NO_BURSTS } from './bursts.js';
+import { type Burst, type Bursts, NO_BURSTS } from './bursts.js';
 import { type Limits, RATES, type RateKey } from './limits.js';
 
 /**
@@ -17,6 +17,28 @@ export const BUCKETS = 2 * RATE_KINDS;
 function kindsOf(...rates: RateKey[]): number[] {
   const kinds = rates.map((rate) => RATES.indexOf(rate));
   return [...kinds, ...kinds.map((kind) => kind + RATE_KINDS)];
+}
+
+/** The `tat` of all buckets, which other threads read at any time without a lock. */
+export type Levels = Float64Array<SharedArrayBuffer>;
+
+/**
+ * For how many seconds a group could keep up its burst from now on.
+ * @param group The number of the group, `limit` the limit that the burst is to, `nowNs` the throttle's time.
+ */
+export function burstSecondsLeft(
+  levels: Levels,
+  group: number,
+  key: RateKey,
+  limit: number,
+  burst: Burst,
+  nowNs: number,
+): number {
+  if (burst.rate <= limit) return burst.seconds;
+  const credit = nowNs - levels[group * BUCKETS + RATES.indexOf(key)]!;
+  // At its rate the burst takes burst.rate / limit seconds of the limit each second, and gets one.
+  const left = credit / 1e9 / (burst.rate / limit - 1);
+  return Math.min(burst.seconds, Math.max(0, left));
 }
 
 /** Kinds of buckets that only one class of operations uses, by class. */
@@ -45,7 +67,7 @@ export const SHARED_KINDS = kindsOf('bps', 'iops');
  * group regains it at the rate of its limit.
  */
 export class LeakyBuckets {
-  #tat = new Float64Array(0);
+  #tat: Levels = new Float64Array(new SharedArrayBuffer(0));
   /** 1e9 / rate; 0 without a limit. */
   #nsPerUnit = new Float64Array(0);
   /** Bytes of a unit. */
@@ -60,11 +82,24 @@ export class LeakyBuckets {
   #largestHeads = new Int32Array(0);
   /** Credit in ns that a burst keeps. */
   #burstCredit = new Float64Array(0);
+  readonly #tell: (levels: Levels) => void;
+
+  /** @param tell Called with the memory of the levels when it has grown, for readers in other threads. */
+  constructor(tell: (levels: Levels) => void = () => {}) {
+    this.#tell = tell;
+  }
 
   /** Makes room; never shrinks. */
   grow(groups: number): void {
     const length = groups * BUCKETS;
-    this.#tat = grown(this.#tat, length);
+    if (length > this.#tat.length) {
+      const levels = new Float64Array(
+        new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT),
+      );
+      levels.set(this.#tat);
+      this.#tat = levels;
+      this.#tell(levels);
+    }
     this.#nsPerUnit = grown(this.#nsPerUnit, length);
     this.#unitBytes = grown(this.#unitBytes, length, 1);
     this.#leastUnits = grown(this.#leastUnits, length);

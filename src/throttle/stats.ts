@@ -2,6 +2,7 @@ import type { Group } from './group.js';
 import { Latencies } from './latencies.js';
 import { secondOf } from './latency-memory.js';
 import { LatencyReader, SPANS, type Span, SpanSum, type SpanTimes } from './latency-reader.js';
+import type { Levels } from './leaky-buckets.js';
 import type { PressureRows } from './pressure.js';
 
 /** Figures of a member or a group: the words of `io.stat`, cumulative but for the last two. */
@@ -61,6 +62,9 @@ export interface FigureRows {
   groups: Rows;
 }
 
+/** The same numbers for who only reads them: in the memory itself, or in a copy of it. */
+export type FigureView = Readonly<Record<keyof FigureRows, Float64Array>>;
+
 /** Names for a reader of the numbers. Plain data, for another thread. */
 export type FigureNews =
   /** The counters go on in new memory, which has more rows. The numbers of before are copied. */
@@ -69,6 +73,8 @@ export type FigureNews =
   | { kind: 'latencies'; page: SharedArrayBuffer }
   /** The memory of pressures goes on here. */
   | { kind: 'pressures'; rows: PressureRows }
+  /** So does that of the levels of the buckets; see LeakyBuckets. */
+  | { kind: 'levels'; levels: Levels }
   | { kind: 'group'; id: number; name: string; parent: number }
   | { kind: 'group-gone'; id: number }
   /** A new member, or one that came from another group. */
@@ -108,6 +114,10 @@ export class Counters {
 
   tellPressures(rows: PressureRows): void {
     this.tell({ kind: 'pressures', rows });
+  }
+
+  tellLevels(levels: Levels): void {
+    this.tell({ kind: 'levels', levels });
   }
 
   groupMade(id: number, name: string, parent: number): void {
@@ -192,7 +202,7 @@ export class Counters {
   }
 
   ofGroup(group: Group): Stats {
-    return groupFigures(group, this.members, this.groups);
+    return groupFigures(group, { members: this.members, groups: this.groups });
   }
 
   timesOfMember(member: number, nowNs: number): Times {
@@ -213,21 +223,100 @@ export class Counters {
 }
 
 /** Figures of a member, in all groups that it was in. */
-export function memberFigures(member: number, members: Rows): Stats {
+export function memberFigures(member: number, members: Float64Array): Stats {
   return toStats(members.subarray(member * ROW, (member + 1) * ROW));
 }
 
 /** Charges in a group and below it, by present and past members. */
-export function groupFigures(group: FigureNode, members: Rows, groups: Rows): Stats {
-  const sum = new Float64Array(ROW);
-  for (const [rows, row] of rowsBelow(group, { members, groups })) addFigures(sum, 0, rows, row);
+export function groupFigures(group: FigureNode, view: FigureView): Stats {
+  const sum = new Float64Array(FIGURES);
+  for (const [rows, row] of rowsBelow(group, view)) addFigures(sum, 0, rows, row);
   return toStats(sum);
+}
+
+/** The figures and times of some members and groups together. */
+export class RowSums {
+  readonly #figures = new Float64Array(FIGURES);
+  readonly #spans: readonly Span[];
+  /** By direction, then span; a direction is made when it is needed. */
+  readonly #times: SpanSum[][] = [];
+  /** Directions that have had requests since the mount, as bits. */
+  #directions = 0;
+
+  /** @param spans Those of the times. */
+  constructor(spans: readonly Span[] = SPANS) {
+    this.#spans = spans;
+  }
+
+  clear(): void {
+    this.#figures.fill(0);
+    for (const direction of this.#used()) for (const sum of this.#of(direction)) sum.clear();
+    this.#directions = 0;
+  }
+
+  /** Adds a row of members or of groups. `second` is the throttle's time. */
+  addRow(rows: Float64Array, row: number, reader: LatencyReader, second: number): void {
+    addFigures(this.#figures, 0, rows, row);
+    for (let direction = 0; direction < DIRECTIONS.length; direction++) {
+      const series = rows[row * ROW + SERIES + direction];
+      if (series === 0) continue;
+      this.#directions |= 1 << direction;
+      const sums = this.#of(direction);
+      for (const [at, span] of this.#spans.entries()) reader.add(series, span, second, sums[at]!);
+    }
+  }
+
+  add(other: RowSums): void {
+    addFigures(this.#figures, 0, other.#figures, 0);
+    this.#directions |= other.#directions;
+    for (const direction of other.#used()) {
+      const from = other.#of(direction);
+      for (const [at, sum] of this.#of(direction).entries()) sum.add(from[at]!);
+    }
+  }
+
+  get figures(): Stats {
+    return toStats(this.#figures);
+  }
+
+  /** Spans that it has not are missing. */
+  get times(): Times {
+    const times: Times = {};
+    for (const direction of this.#used()) {
+      const sums = this.#of(direction);
+      const spans = this.#spans.map((span, at) => [span, sums[at]!.times()]);
+      times[DIRECTIONS[direction]!] = Object.fromEntries(spans) as Record<Span, SpanTimes>;
+    }
+    return times;
+  }
+
+  #used(): number[] {
+    return BY_BITS[this.#directions]!;
+  }
+
+  #of(direction: number): SpanSum[] {
+    this.#times[direction] ??= this.#spans.map(() => new SpanSum());
+    return this.#times[direction];
+  }
+}
+
+/** The directions of each set of bits. */
+const BY_BITS = Array.from({ length: 2 ** DIRECTIONS.length }, (_, bits) =>
+  [...DIRECTIONS.keys()].filter((direction) => (bits >> direction) & 1),
+);
+
+/**
+ * A copy of the numbers, for figures of several groups of one moment: the queue of a group is never shorter than
+ * that of a group in it.
+ */
+export function copyRows({ members, groups }: FigureRows): FigureView {
+  return { members: members.slice(), groups: groups.slice() };
 }
 
 /** All that a member's requests have taken in the group that it is in, by direction. */
 export function memberSums(
   member: number,
-  members: Rows,
+  members: Float64Array,
   reader: LatencyReader,
 ): Partial<Record<Direction, SpanSum>> {
   const sums: Partial<Record<Direction, SpanSum>> = {};
@@ -244,7 +333,7 @@ export function memberSums(
 /** Times of the requests of a member, in the group that it is in. `nowNs` is the throttle's time. */
 export function memberTimes(
   member: number,
-  members: Rows,
+  members: Float64Array,
   reader: LatencyReader,
   nowNs: number,
 ): Times {
@@ -254,37 +343,31 @@ export function memberTimes(
 /** Times of the requests in a group and below it, by present and past members. */
 export function groupTimes(
   group: FigureNode,
-  rows: FigureRows,
+  rows: FigureView,
   reader: LatencyReader,
   nowNs: number,
 ): Times {
-  return sumTimes([...rowsBelow(group, rows)], reader, nowNs);
+  return sumTimes(rowsBelow(group, rows), reader, nowNs);
 }
 
 /** The rows of a group and of all members and groups below it. */
-function* rowsBelow(group: FigureNode, rows: FigureRows): Generator<[rows: Rows, row: number]> {
+function* rowsBelow(
+  group: FigureNode,
+  rows: FigureView,
+): Generator<[rows: Float64Array, row: number]> {
   yield [rows.groups, group.id];
   for (const member of group.members) yield [rows.members, member];
   for (const child of group.children.values()) yield* rowsBelow(child, rows);
 }
 
 function sumTimes(
-  rows: readonly (readonly [rows: Rows, row: number])[],
+  rows: Iterable<readonly [rows: Float64Array, row: number]>,
   reader: LatencyReader,
   nowNs: number,
 ): Times {
-  const times: Times = {};
-  for (const [direction, name] of DIRECTIONS.entries()) {
-    const series = rows.map(([of, row]) => of[row * ROW + SERIES + direction]);
-    if (series.every((one) => one === 0)) continue;
-    const spans = SPANS.map((span) => {
-      const sum = new SpanSum();
-      for (const one of series) reader.add(one, span, secondOf(nowNs), sum);
-      return [span, sum.times()];
-    });
-    times[name] = Object.fromEntries(spans) as Record<Span, SpanTimes>;
-  }
-  return times;
+  const sums = new RowSums();
+  for (const [of, row] of rows) sums.addRow(of, row, reader, secondOf(nowNs));
+  return sums.times;
 }
 
 function newRows(rows: number): Rows {
@@ -303,7 +386,7 @@ function clearRow(rows: Rows, row: number): void {
   rows.fill(0, row * ROW, (row + 1) * ROW);
 }
 
-function addFigures(to: Float64Array, toRow: number, from: Rows, row: number): void {
+function addFigures(to: Float64Array, toRow: number, from: Float64Array, row: number): void {
   for (let figure = 0; figure < FIGURES; figure++) {
     to[toRow * ROW + figure] += from[row * ROW + figure];
   }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { callerJson, formatCallerTable } from '../../src/cli/caller-report.js';
+import { formatCallerTable } from '../../src/cli/caller-report.js';
 import type { Caller } from '../../src/server/caller-names.js';
 
 const CALLER: Caller = {
@@ -25,13 +25,4 @@ test('the table of callers', (t) => {
 test('a long command line is cut', (t) => {
   const text = formatCallerTable([{ ...CALLER, command: 'x'.repeat(200) }]);
   t.true(text.endsWith(`  ${'x'.repeat(77)}...\n`));
-});
-
-test('a caller as JSON', (t) => {
-  t.deepEqual(JSON.parse(JSON.stringify(callerJson(CALLER))), {
-    ...{ pid: 4242, uid: 1000, recent: 0.756, threads: 2, command: 'fio job.fio' },
-    ...{ cgroup: '/build', rios: 1500, wios: 500, dios: 0 },
-    ...{ rbytes: 1_572_864, wbytes: 0, dbytes: 0 },
-    ...{ waitUsec: 4e6, serviceUsec: 2e6, longestUsec: 12_340, followedUsec: 30e6 },
-  });
 });

@@ -51,6 +51,7 @@ test('an image and a mount point get the documented defaults', (t) => {
     verbose: false,
     foreground: false,
     metrics: null,
+    metricsToken: null,
     logFile: null,
     source: null,
   });
@@ -138,6 +139,7 @@ test('every option reaches the configuration', (t) => {
     verbose: true,
     foreground: true,
     metrics: { host: '::1', port: 9464 },
+    metricsToken: null,
     logFile: '/home/me/sluice.log',
     source: null,
   });
@@ -256,6 +258,15 @@ test('partitions are shown unless the user does not want them', (t) => {
   refuses(t, () => build(both), '--sector-size: goes with partitions');
   const text = '--sector-size 2K: expected 512 or 4096';
   refuses(t, () => build({ 'sector-size': '2K' }), text);
+});
+
+test('the token of the page is in a file, and there is a page', (t) => {
+  const paths = ['/d/disk.img', '/mnt'];
+  const words = { metrics: '9464', 'metrics-write': 'token' };
+  t.is(build(words, paths).metricsToken, '/home/me/token');
+  t.throws(() => build({ 'metrics-write': 'token' }, paths), {
+    message: '--metrics-write: the page that it is for needs --metrics',
+  });
 });
 
 test('metrics are at a port of the loopback address if no other is given', (t) => {

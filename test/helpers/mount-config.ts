@@ -26,6 +26,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     verbose: false,
     foreground: false,
     metrics: null,
+    metricsToken: null,
     logFile: null,
     source: null,
     ...own,

@@ -65,5 +65,9 @@ const IMAGES = ['web', 'db', 'disk'].map((name, index) => ({
 /** What is shown of these groups. */
 export function testSight(groups: readonly GroupSnapshot[] = GROUPS): Sight {
   const about = { mountpoint: '/mnt/s', version: '0.1.0', transport: 'uring', clock: '14:02:11' };
-  return sightOf({ ...about, minute: nextMinute(new Map(), groups) }, groups, IMAGES);
+  return sightOf(
+    { ...about, minute: nextMinute(new Map(), groups), callers: null },
+    groups,
+    IMAGES,
+  );
 }

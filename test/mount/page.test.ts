@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tab } from '../helpers/chromium.js';
 import { OWN_ADDRESS, OWN_PORTS } from '../helpers/own-address.js';
@@ -66,6 +66,81 @@ requires(
       paper.push(await tab.value('getComputedStyle(document.body).backgroundColor'));
     }
     t.deepEqual(paper, ['rgb(255, 255, 255)', 'rgb(20, 23, 27)']);
+    await tab.go('about:blank');
+  });
+});
+
+/** Moves a slider as the keyboard does, and waits for nothing. */
+const slide = (key: string, place: number): string => `(() => {
+  const slider = document.getElementById('slider-${key}');
+  slider.value = '${place}';
+  for (const name of ['input', 'change']) slider.dispatchEvent(new Event(name));
+  return slider.disabled;
+})()`;
+const field = (key: string): string => `document.getElementById('slider-${key}').nextSibling.value`;
+const SAID = `document.querySelector('#said').textContent`;
+const UNDO = `document.querySelector('#undo')`;
+
+requires(
+  'fuse',
+  'root',
+  'io_uring',
+  'chromium',
+)('who has the token changes weights and limits on the page, and takes them back', async (t) => {
+  const folder = tempFolder(t, TMPFS);
+  const image = sparseFile(join(folder, 'disk.img'), MIB);
+  const token = join(folder, 'token');
+  writeFileSync(token, 'correct-horse-battery', { mode: 0o600 });
+  const words = ['--group', 'gold:weight=80', '--assign', 'disk=gold'];
+  const page = ['--metrics', ADDRESS, '--metrics-write', token];
+  await withMount(t, [image], [...words, ...page], async (mount) => {
+    const set = (file: string): string =>
+      readFileSync(join(mount.point, '.groups/gold', file), 'utf8');
+    const tab = await Tab.open(t);
+    await tab.look(1280, 1000, 'light');
+    await tab.go(`http://${ADDRESS}/`);
+    t.is(await tab.until(GROUPS, '/ gold'), '/ gold');
+    await tab.value(`document.querySelector('#groups button').focus()`);
+    await tab.key('ArrowDown');
+    t.is(await tab.until(field('weight'), '80'), '80');
+    t.is(await tab.value(`document.querySelector('#slider-weight').disabled`), true);
+    const type = (text: string): Promise<unknown> =>
+      tab.value(`(() => {
+        const token = document.querySelector('#token');
+        token.value = '${text}';
+        token.dispatchEvent(new Event('input'));
+      })()`);
+    await type('another-token-than-that');
+    await tab.value(slide('weight', 100));
+    t.is(await tab.until(SAID, 'the token is another one'), 'the token is another one');
+    t.is(set('io.weight'), 'default 80\n');
+    await type('correct-horse-battery');
+    t.is(await tab.until(field('weight'), '80'), '80');
+    await tab.value(slide('weight', 65));
+    t.is(await tab.until(SAID, 'gold: weight=20 (was 80)'), 'gold: weight=20 (was 80)');
+    t.is(set('io.weight'), 'default 20\n');
+    await tab.value(slide('iops', 100));
+    t.is(await tab.until(SAID, 'gold: iops=1000 (was max)'), 'gold: iops=1000 (was max)');
+    t.regex(set('io.max'), /\biops=1000\b/);
+    if (SHOTS !== undefined) {
+      mkdirSync(SHOTS, { recursive: true });
+      for (const [name, width, height] of SIZES) {
+        for (const colours of ['light', 'dark'] as const) {
+          await tab.look(width, height, colours);
+          await tab.screenshot(join(SHOTS, `write-${name}-${colours}.png`));
+        }
+      }
+    }
+    for (const [, width, height] of SIZES) {
+      await tab.look(width, height, 'light');
+      t.is(await tab.until(FITS, true), true);
+    }
+    await tab.value(`${UNDO}.click()`);
+    t.is(await tab.until(SAID, 'gold: iops=max (was 1000)'), 'gold: iops=max (was 1000)');
+    await tab.value(`${UNDO}.click()`);
+    t.is(await tab.until(SAID, 'gold: weight=80 (was 20)'), 'gold: weight=80 (was 20)');
+    t.is(set('io.weight'), 'default 80\n');
+    t.is(await tab.until(`${UNDO}.disabled`, true), true);
     await tab.go('about:blank');
   });
 });

@@ -121,3 +121,32 @@ test('docs/api.md has each route', (t) => {
     t.true(text.includes(`| \`${method} ${path}\` |`), `${method} ${path}`);
   }
 });
+
+test('who asks again and again gets what has changed', async (t) => {
+  const rig = fakeMount();
+  const first = await ask(rig, 'GET', '/v1/live');
+  t.deepEqual(first.named, [
+    { path: '/', settings: [], members: [] },
+    { path: 'gold', settings: ['weight=80'], members: ['web'] },
+  ]);
+  t.deepEqual([first.busy, first.mount.window], [[], 24]);
+  rig.throttle.submit(1, 0, READ, 4096, 0);
+  const second = await ask(rig, 'GET', `/v1/live?edition=${first.edition}`);
+  t.is(second.named, null);
+  t.deepEqual(second.busy[1].members, [
+    { name: 'web', figures: { queued: 0, inflight: 1 }, times: {} },
+  ]);
+});
+
+test('callers are those of sluice stat --callers --json', async (t) => {
+  const caller = {
+    ...{ pid: 7, uid: 0, recent: 1, threads: 1, command: 'fio', cgroup: '/' },
+    ...{ rios: 1, wios: 0, dios: 0, rbytes: 512, wbytes: 0, dbytes: 0 },
+    ...{ waitNs: 2000, serviceNs: 1000, longestNs: 3000, followedNs: 1e9 },
+  };
+  const { callers } = await ask(fakeMount({ callers: () => [caller] }), 'GET', '/v1/callers');
+  t.like(callers[0], { pid: 7, command: 'fio', waitUsec: 2, followedUsec: 1e6 });
+  await t.throwsAsync(ask(fakeMount({ transport: 'fuse-native' }), 'GET', '/v1/callers'), {
+    message: '/mnt/s: its transport is fuse-native, which does not tell who calls',
+  });
+});

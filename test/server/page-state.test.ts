@@ -2,7 +2,7 @@ import test from 'ava';
 import { pageState } from '../../src/server/page-state.js';
 import { parseGroup } from '../../src/tree/reports.js';
 
-const ABOUT = { version: '1', mountpoint: '/mnt/s', images: ['disk'] };
+const ABOUT = { version: '1', mountpoint: '/mnt/s', images: ['disk'], canWrite: false };
 const NO_TIMES = 'wait_mean=0 wait_p99=0';
 const SECOND = `disk op=write span=second requests=9 bytes=36864 wait_mean=100 wait_p99=200 service_mean=30 service_p99=40
 disk op=write span=minute requests=9 bytes=36864 ${NO_TIMES}
@@ -21,6 +21,7 @@ test('a group on the page has what completed in the last second', (t) => {
   t.is(more, 0);
   t.deepEqual(groups[1], {
     ...{ path: 'gold', weight: 80, limit: { key: 'wiops', limit: 10, rate: 9 } },
+    limits: { wiops: 10 },
     ...{ share: { got: 1, asked: 1 }, read: 0, written: 36_864, reads: 0, writes: 9 },
     ...{ queued: 3, inflight: 1, pressure: 12.5 },
     ...{ wait: { mean: 100, p99: 200 }, service: { mean: 30, p99: 40 } },

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Page, WATCHERS_MAX } from '../../src/server/page.js';
 import { type PageState, pageState } from '../../src/server/page-state.js';
 
-const ABOUT = { version: '1', mountpoint: '/mnt/s', images: ['disk'] };
+const ABOUT = { version: '1', mountpoint: '/mnt/s', images: ['disk'], canWrite: false };
 
 interface Served {
   page: Page;

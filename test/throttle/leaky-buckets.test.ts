@@ -1,4 +1,12 @@
 import test from 'ava';
+import { NO_BURSTS } from '../../src/throttle/bursts.js';
+import {
+  BUCKETS,
+  burstSecondsLeft,
+  LeakyBuckets,
+  type Levels,
+} from '../../src/throttle/leaky-buckets.js';
+import { NO_LIMITS, RATES } from '../../src/throttle/limits.js';
 import { DISCARD, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { inMs, KIB, MIB, MS, runUntil, SECOND } from './drive.js';
 
@@ -173,4 +181,25 @@ test('a large request waits for its cost at the rate of the burst', (t) => {
   t.false(throttle.submit(0, disk, WRITE, MIB, 0));
   t.is(throttle.next(0), -1);
   t.is(throttle.wakeAt, 0.24 * SECOND);
+});
+
+test('of a burst that was used for a while so many seconds are left', (t) => {
+  let levels: Levels = new Float64Array(new SharedArrayBuffer(0));
+  const buckets = new LeakyBuckets((now) => {
+    levels = now;
+  });
+  buckets.grow(2);
+  const burst = { rate: 50, seconds: 5 };
+  buckets.setLimits(1, { ...NO_LIMITS, iops: 10 }, 0, { ...NO_BURSTS, iops: burst });
+  const left = (now: number): number => burstSecondsLeft(levels, 1, 'iops', 10, burst, now);
+  t.is(left(0), 5);
+  const iops = BUCKETS + RATES.indexOf('iops');
+  // 100 requests in 2 s: 2 of 5 s are gone.
+  for (let request = 0; request < 100; request++) buckets.charge(iops, 4096, request * 2e7);
+  t.is(Math.round(left(2e9) * 1000), 3000);
+  // At 10 a second it comes back in 8 s, and not more than that.
+  t.is(Math.round(left(6e9) * 1000), 4000);
+  t.is(left(100e9), 5);
+  const even = { rate: 10, seconds: 5 };
+  t.is(burstSecondsLeft(levels, 1, 'iops', 10, even, 2e9), 5);
 });

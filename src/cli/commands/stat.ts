@@ -1,16 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { namedGroup, unknownGroup } from '../../control/group-name.js';
 import { groupJson } from '../../control/json.js';
-import { CallerNames } from '../../server/caller-names.js';
-import { identifyDaemon } from '../../server/processes.js';
-import {
-  type MountSnapshot,
-  readCallers,
-  readSnapshot,
-  SnapshotFollower,
-} from '../../server/status.js';
-import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
-import { callerJson, formatCallerTable } from '../caller-report.js';
+import { callerJson } from '../../server/caller-json.js';
+import { CallerFollower } from '../../server/live-status.js';
+import { type MountSnapshot, readSnapshot, SnapshotFollower } from '../../server/status.js';
+import { EXIT_USAGE, SluiceError } from '../../util/errors.js';
+import { formatCallerTable } from '../caller-report.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { SECOND_MS } from '../moment.js';
@@ -67,17 +62,11 @@ async function everySecond(step: () => Promise<void>): Promise<never> {
 
 /** Prints the processes that use a mount, once or second by second. */
 async function showCallers(mountpoint: string, isJson: boolean, isWatch: boolean): Promise<void> {
-  const names = new CallerNames();
+  const follower = new CallerFollower(mountpoint);
   const step = async (): Promise<void> => {
-    const status = await readCallers(mountpoint);
+    const status = await follower.next();
     if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
-    const { pid, fields } = status.daemon;
-    if (fields.transport === 'fuse-native') {
-      const why = 'its transport is fuse-native, which does not tell who calls';
-      throw new SluiceError(`${mountpoint}: ${why}`, 'EOPNOTSUPP', EXIT_FAILED);
-    }
-    // A daemon that is not to be seen lives in another pid namespace, and counts other numbers.
-    const callers = names.name(status.callers, identifyDaemon(pid) !== null);
+    const { callers } = status;
     const time = new Date().toISOString();
     if (!isJson) print(`${isWatch ? `${clockTime()}\n` : ''}${formatCallerTable(callers)}`);
     else

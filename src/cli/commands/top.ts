@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type MountSnapshot, SnapshotFollower } from '../../server/status.js';
+import { CallerFollower, LiveFollower } from '../../server/live-status.js';
 import { EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { SECOND_MS } from '../moment.js';
 import { print } from '../terminal.js';
+import { CallerRates } from '../top/callers.js';
 import { nextMinute } from '../top/minute.js';
 import { plainTable, topJson } from '../top/plain.js';
 import { type Sight, sightOf } from '../top/rows.js';
-import { FIRST_STATE } from '../top/state.js';
+import { FIRST_STATE, type View } from '../top/state.js';
 import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
@@ -48,17 +49,21 @@ export function tablesOf({ once, batch, json }: Arguments, isTerminal: boolean):
 /** Sights of a mount, one for each call. */
 export class Sights {
   readonly #mountpoint: string;
-  readonly #follower: SnapshotFollower;
+  readonly #follower: LiveFollower;
+  readonly #callers: CallerFollower;
+  readonly #rates = new CallerRates();
   #minute: Sight['minute'] = new Map();
 
   constructor(mountpoint: string) {
     this.#mountpoint = mountpoint;
-    this.#follower = new SnapshotFollower(mountpoint, null);
+    this.#follower = new LiveFollower(mountpoint);
+    this.#callers = new CallerFollower(mountpoint);
   }
 
   /** Throws if the mount does not answer, or is gone. */
-  async next(): Promise<Sight> {
-    const status: MountSnapshot = await this.#follower.next();
+  async next(view: View = 'groups'): Promise<Sight> {
+    const status = await this.#follower.next();
+    const callers = view === 'callers' ? await this.#callerRows() : null;
     const mountpoint = this.#mountpoint;
     if (status.kind !== 'alive') {
       findMountpoint(mountpoint, workingDirectory());
@@ -68,8 +73,19 @@ export class Sights {
     this.#minute = nextMinute(this.#minute, groups);
     const { version = '', transport = '' } = daemon.fields;
     const clock = new Date().toTimeString().slice(0, 8);
-    const about = { mountpoint, version, transport, clock, minute: this.#minute };
+    const about = { mountpoint, version, transport, clock, minute: this.#minute, callers };
     return sightOf(about, groups, images);
+  }
+
+  async #callerRows(): Promise<Sight['callers']> {
+    try {
+      const status = await this.#callers.next();
+      if (status.kind !== 'alive') throw unavailable(this.#mountpoint, status.kind);
+      return this.#rates.next(status.callers, performance.now());
+    } catch (error) {
+      if (error instanceof SluiceError && error.errno === 'EOPNOTSUPP') return error.message;
+      throw error;
+    }
   }
 
   end(): void {
@@ -98,7 +114,7 @@ export async function handler(args: Arguments): Promise<void> {
     if (count !== null) await printTables(sights, count, args.json === true);
     else {
       const { watch } = await import('../top/watch.js');
-      await watch(mountpoint, () => sights.next());
+      await watch(mountpoint, (view) => sights.next(view));
     }
   } finally {
     sights.end();

@@ -34,12 +34,20 @@ function amount({ key }: LimitUse, rate: number): string {
   return key.endsWith('iops') ? formatCount(rate) : formatSize(rate);
 }
 
+/** What is left of a burst; '' where nobody tells. */
+function left({ burstsLeft }: Row['group'], { key }: LimitUse): string {
+  const seconds = burstsLeft?.[key];
+  return seconds === undefined ? '' : `${seconds.toFixed(1)} of `;
+}
+
 function limitLine({ group }: Row): Line {
   const uses = limitUses(group).map((use) => {
     const { key, rate, limit } = use;
     const burst = group.settings.bursts[key];
     const faster =
-      burst === null ? '' : `, burst ${amount(use, burst.rate)} for ${burst.seconds} s`;
+      burst === null
+        ? ''
+        : `, burst ${amount(use, burst.rate)} for ${left(group, use)}${burst.seconds} s`;
     return `${key} ${amount(use, rate)} of ${amount(use, limit)}${faster}`;
   });
   return [label('limits'), span(uses.length === 0 ? 'none' : uses.join('; '))];

@@ -1,8 +1,10 @@
+import type { LiveGroup } from '../../control/live.js';
+import { type Changes, type GroupSettings, mergeChanges } from '../../control/settings.js';
 import { formatWords, parseWords, wordsBefore } from '../../control/text.js';
 import { WEIGHT } from '../../control/values.js';
 import { SluiceError } from '../../util/errors.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
-import { type Change, ORDERS, type Prompt, type State, type View } from './state.js';
+import { afterAsking, type Change, ORDERS, type Prompt, type State, type View } from './state.js';
 
 /** A key as node:readline names it. */
 export interface Key {
@@ -14,7 +16,12 @@ export interface Key {
 }
 
 /** An action that a key asks for beside the change of state. */
-export type Effect = { kind: 'quit' } | { kind: 'redraw' } | { kind: 'change'; change: Change };
+export type Effect =
+  | { kind: 'quit' }
+  | { kind: 'redraw' }
+  /** Look at the mount now: the view needs what it did not need before. */
+  | { kind: 'look' }
+  | { kind: 'change'; change: Change };
 
 export interface Outcome {
   readonly state: State;
@@ -45,6 +52,11 @@ const view =
     view: state.view === to ? 'groups' : to,
   });
 
+const callers = (state: State): Outcome => ({
+  state: view('callers')(state),
+  effect: { kind: 'look' },
+});
+
 /** All keys but those of a prompt, in the order of the help. */
 export const BINDINGS: readonly Binding[] = [
   { keys: ['up', 'k'], shown: 'up, k', help: 'choose the row above', act: moved(-1) },
@@ -73,6 +85,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['-'], shown: '-', help: 'lower its weight by a sixth', act: weighed(1 / WEIGHT_STEP) },
   { keys: ['l'], shown: 'l', help: 'type limits and targets for the group', act: askLimits },
   { keys: ['u'], shown: 'u', help: 'take back the last change', act: takeBack },
+  { keys: ['c'], shown: 'c', help: 'callers, or groups again', act: callers },
   { keys: ['i'], shown: 'i', help: 'images, or groups again', act: view('images') },
   {
     keys: ['p'],
@@ -169,32 +182,29 @@ function askSettings(
   state: State,
   sight: Sight,
   before: string,
-  wordsOf: (row: Row) => readonly string[],
+  wordsOf: (settings: GroupSettings) => readonly string[],
 ): State {
   const row = chosenRow(state, rowsOf(sight, state));
   if (row === null) return state;
-  const now = wordsOf(row).join(' ');
   const { path } = row.group;
+  const now = wordsOf(settingsOf(state, row.group)).join(' ');
   const text = before === '' ? now : '';
   return { ...state, prompt: { kind: 'settings', path, before, now, text } };
 }
 
 function askWeight(state: State, sight: Sight): State {
-  return askSettings(state, sight, 'weight=', ({ group }) => [`weight=${group.settings.weight}`]);
+  return askSettings(state, sight, 'weight=', ({ weight }) => [`weight=${weight}`]);
 }
 
 function askLimits(state: State, sight: Sight): State {
-  return askSettings(state, sight, '', ({ group }) => {
-    const { weight: _, ...settings } = group.settings;
-    return formatWords(settings);
-  });
+  return askSettings(state, sight, '', ({ weight: _, ...settings }) => formatWords(settings));
 }
 
 function weighed(factor: number): Act {
   return (state, sight) => {
     const row = chosenRow(state, rowsOf(sight, state));
     if (row === null) return state;
-    const { weight } = row.group.settings;
+    const { weight } = settingsOf(state, row.group);
     const step = Math.max(1, Math.round(Math.abs(weight * factor - weight)));
     const next = Math.min(
       MOST_WEIGHT,
@@ -210,8 +220,21 @@ function takeBack(state: State): State | Outcome {
     return { ...state, message: { text: 'there is no change to take back', isError: false } };
   }
   const { path, words, before } = last;
-  const change: Change = { path, words: before, before: words, isUndo: true };
-  return { state, effect: { kind: 'change', change } };
+  return asking(state, { path, words: before, before: words, isUndo: true });
+}
+
+function asking(state: State, change: Change): Outcome {
+  return { state: afterAsking(state, change), effect: { kind: 'change', change } };
+}
+
+/** The settings of a group as they will be when the changes that the sight does not show yet are made. */
+function settingsOf({ unseen }: State, group: LiveGroup): GroupSettings {
+  const changes = unseen.filter(({ path }) => path === group.path);
+  const now: Changes = { ...group.settings, ...group.mount };
+  return changes.reduce(
+    (settings, { path, words }) => mergeChanges(settings, parseWords(words, path === '')),
+    now,
+  ) as GroupSettings;
 }
 
 /** Asks for the change that the words describe; or says in the state why there can be none. */
@@ -226,9 +249,8 @@ function changing(
   if (group === undefined) return failed(`${path}: the group has been removed`);
   try {
     const changes = parseWords(words, path === '');
-    const before = wordsBefore(changes, { ...group.settings, ...group.mount });
-    const change: Change = { path, words, before, isUndo: false };
-    return { state, effect: { kind: 'change', change } };
+    const before = wordsBefore(changes, settingsOf(state, group));
+    return asking(state, { path, words, before, isUndo: false });
   } catch (error) {
     if (error instanceof SluiceError) return failed(error.message);
     throw error;

@@ -77,6 +77,7 @@ function rowJson({ sight }: { sight: Sight }, row: Row): object {
     limits: limitUses(row.group),
     share: sight.shares.get(row.group.path) ?? null,
     pressure: row.group.pressure.some.avg10,
+    burstsLeft: row.group.burstsLeft ?? {},
   };
 }
 

@@ -1,7 +1,9 @@
-import type { GroupSnapshot, ImageSnapshot } from '../../control/control.js';
+import type { ImageSnapshot } from '../../control/control.js';
 import { membersOf } from '../../control/json.js';
+import type { LiveGroup, SecondTimes } from '../../control/live.js';
 import { parentOf, type Share, sharesOf } from '../../control/usage.js';
-import { requestsOf, type Times } from '../moment.js';
+import { requestsOf } from '../moment.js';
+import type { CallerRow } from './callers.js';
 import { type Minute, rowKey } from './minute.js';
 import type { Order, State } from './state.js';
 
@@ -13,16 +15,18 @@ export interface Sight {
   /** The time of the day, as people have it. */
   readonly clock: string;
   /** Each group before those below it. */
-  readonly groups: readonly GroupSnapshot[];
+  readonly groups: readonly LiveGroup[];
   readonly images: readonly ImageSnapshot[];
   readonly shares: ReadonlyMap<string, Share>;
   readonly minute: Minute;
+  /** Null: they have not been asked for; a text says why there are none. */
+  readonly callers: readonly CallerRow[] | string | null;
 }
 
 /** The sight of a mount whose groups have just been read. */
 export function sightOf(
-  about: Pick<Sight, 'mountpoint' | 'version' | 'transport' | 'clock' | 'minute'>,
-  groups: readonly GroupSnapshot[],
+  about: Pick<Sight, 'mountpoint' | 'version' | 'transport' | 'clock' | 'minute' | 'callers'>,
+  groups: readonly LiveGroup[],
   images: readonly ImageSnapshot[],
 ): Sight {
   return { ...about, groups, images, shares: sharesOf(groups) };
@@ -31,13 +35,13 @@ export function sightOf(
 /** A group, or a member of it. */
 export interface Row {
   readonly key: string;
-  readonly group: GroupSnapshot;
+  readonly group: LiveGroup;
   /** Null: the row is the group's. */
   readonly member: string | null;
   readonly name: string;
   readonly depth: number;
-  readonly times: Times;
-  readonly figures: GroupSnapshot['total'];
+  readonly times: SecondTimes;
+  readonly figures: LiveGroup['total'];
   /** Whether there are rows below it, shown or not. */
   readonly isParent: boolean;
 }
@@ -58,7 +62,7 @@ type Wanted = Pick<State, 'order' | 'folded' | 'filter' | 'showsMembers'>;
  * and the groups above them.
  */
 export function rowsOf({ groups }: Pick<Sight, 'groups'>, wanted: Wanted): Row[] {
-  const below = new Map<string, GroupSnapshot[]>();
+  const below = new Map<string, LiveGroup[]>();
   for (const group of groups) {
     if (group.path === '') continue;
     const parent = parentOf(group.path);
@@ -71,9 +75,9 @@ export function rowsOf({ groups }: Pick<Sight, 'groups'>, wanted: Wanted): Row[]
 }
 
 function rowsBelow(
-  group: GroupSnapshot,
+  group: LiveGroup,
   depth: number,
-  below: ReadonlyMap<string, readonly GroupSnapshot[]>,
+  below: ReadonlyMap<string, readonly LiveGroup[]>,
   wanted: Wanted,
 ): Row[] {
   const { filter, folded, showsMembers } = wanted;

@@ -2,7 +2,7 @@ export const ORDERS = ['tree', 'requests', 'bytes', 'queued', 'pressure'] as con
 export type Order = (typeof ORDERS)[number];
 
 /** What the screen shows. */
-export type View = 'groups' | 'images' | 'help';
+export type View = 'groups' | 'callers' | 'images' | 'help';
 
 /** A text that the user types. */
 export interface Prompt {
@@ -36,8 +36,12 @@ export interface State {
   readonly chosen: string;
   readonly prompt: Prompt | null;
   readonly message: { readonly text: string; readonly isError: boolean } | null;
-  /** The last one is taken back first. */
+  /** Changes that were asked for and can be taken back, the last one first. */
   readonly done: readonly Change[];
+  /** Changes that the sight does not show yet, in the order in which they are made. */
+  readonly unseen: readonly Change[];
+  /** How many of them, from the first, have been made. */
+  readonly made: number;
   readonly isPaused: boolean;
 }
 
@@ -51,15 +55,41 @@ export const FIRST_STATE: State = {
   prompt: null,
   message: null,
   done: [],
+  unseen: [],
+  made: 0,
   isPaused: false,
 };
+
+/**
+ * The state after a change was asked for. It counts at once: the next key goes on from there, however long the
+ * mount takes to answer.
+ */
+export function afterAsking(state: State, change: Change): State {
+  const done = change.isUndo ? state.done.slice(0, -1) : [...state.done, change];
+  return { ...state, done, unseen: [...state.unseen, change] };
+}
 
 /** The state after a change was made, or refused with an error. */
 export function afterChange(state: State, change: Change, error: string | null): State {
   const name = change.path || '/';
-  if (error !== null) return { ...state, message: { text: error, isError: true } };
+  if (error !== null) return { ...withoutChange(state, change), message: failure(error) };
   const was = `was ${change.before.join(' ')}`;
   const text = `${name}: ${change.words.join(' ')}${change.isUndo ? '' : ` (${was}; u takes it back)`}`;
-  const done = change.isUndo ? state.done.slice(0, -1) : [...state.done, change];
-  return { ...state, done, message: { text, isError: false } };
+  return { ...state, made: state.made + 1, message: { text, isError: false } };
+}
+
+const failure = (text: string): State['message'] => ({ text, isError: true });
+
+/** A change that was refused has not happened: it cannot be taken back, and what it took back can be still. */
+function withoutChange(state: State, change: Change): State {
+  const unseen = state.unseen.filter((one) => one !== change);
+  const { path, words, before } = change;
+  const undone: Change = { path, words: before, before: words, isUndo: false };
+  const done = change.isUndo ? [...state.done, undone] : state.done.filter((one) => one !== change);
+  return { ...state, done, unseen };
+}
+
+/** The state after a look at the mount that began when all changes so far had been answered. */
+export function afterLook(state: State): State {
+  return state.made === 0 ? state : { ...state, unseen: state.unseen.slice(state.made), made: 0 };
 }

@@ -4,8 +4,9 @@ import { formatCount, formatSize } from '../../util/units.js';
 import { columnsFor, type Drawing, rowLine, titleLine } from './columns.js';
 import { detailLines } from './detail.js';
 import { BINDINGS, chosenRow } from './keys.js';
+import { callerLines, imageLines } from './lists.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
-import { clipLine, fit, type Glyphs, type Line, lineWidth, span } from './spans.js';
+import { clipLine, type Glyphs, type Line, lineWidth, span } from './spans.js';
 import type { State } from './state.js';
 
 /** The size of the screen, cells. */
@@ -26,7 +27,7 @@ export function linesOf(sight: Sight, state: State, size: Size, glyphs: Glyphs):
     totalLine(sight, size.columns),
     ...filled(bodyOf(drawing, size, body), body),
     messageLine(state),
-    footLine(state),
+    footLine(state, size.columns),
   ];
   return lines.slice(0, size.rows).map((line) => clipLine(line, size.columns, glyphs));
 }
@@ -38,7 +39,9 @@ function filled(lines: readonly Line[], count: number): Line[] {
 function bodyOf(drawing: Drawing, size: Size, lines: number): Line[] {
   const { view } = drawing.state;
   if (view === 'help') return helpLines(lines, size.columns);
-  return view === 'images' ? imageLines(drawing, size) : groupLines(drawing, size, lines);
+  if (view === 'callers') return callerLines(drawing, size.columns, lines);
+  if (view === 'images') return imageLines(drawing, size.columns, lines);
+  return groupLines(drawing, size, lines);
 }
 
 function headLine({ mountpoint, transport, clock }: Sight, state: State, columns: number): Line {
@@ -105,36 +108,6 @@ function around(rows: readonly Row[], chosen: Row | null, room: number): readonl
   return rows.slice(first, first + Math.max(0, room));
 }
 
-const IMAGE_WIDTHS = { name: 20, format: 9, size: 10, access: 9 } as const;
-
-function imageLines({ sight, glyphs }: Drawing, size: Size): Line[] {
-  const { name, format, size: bytes, access } = IMAGE_WIDTHS;
-  const cells = (words: readonly string[]): string =>
-    [
-      fit(words[0]!, name, glyphs, 'left'),
-      fit(words[1]!, format, glyphs, 'left'),
-      fit(words[2]!, bytes, glyphs, 'right'),
-      fit(words[3]!, access, glyphs, 'left'),
-      words[4]!,
-    ].join('  ');
-  const title = cells(['IMAGE', 'FORMAT', 'SIZE', 'ACCESS', 'FILE']);
-  const lines = sight.images.map((image) => {
-    const how = image.passthrough ? 'passed on' : image.readOnly ? 'read-only' : 'writable';
-    const words = [
-      oneLine(image.name),
-      image.format,
-      formatSize(image.size),
-      how,
-      oneLine(image.path),
-    ];
-    return [span(cells(words))];
-  });
-  const room = Math.max(0, size.rows - 6);
-  const left = lines.length - room;
-  const more = left > 0 ? [[span(`and ${left} more`, 'dim')]] : [];
-  return [[span(title, 'bold')], ...lines.slice(0, room), ...more];
-}
-
 /** Two columns where one does not fit. */
 function helpLines(lines: number, columns: number): Line[] {
   const all = BINDINGS.map(({ shown, help }): Line => [span(shown.padEnd(14), 'bold'), span(help)]);
@@ -158,23 +131,46 @@ function messageLine({ prompt, message }: State): Line {
   return message === null ? [] : [span(oneLine(message.text), message.isError ? 'bad' : 'good')];
 }
 
-function footLine({ prompt }: State): Line {
-  const keys: readonly (readonly [string, string])[] =
-    prompt === null
-      ? [
-          ['?', 'help'],
-          ['q', 'quit'],
-          ['s', 'sort'],
-          ['/', 'filter'],
-          ['w + -', 'weight'],
-          ['l', 'limits'],
-          ['u', 'undo'],
-          ['i', 'images'],
-        ]
-      : [
-          ['Enter', prompt.kind === 'filter' ? 'keep' : 'set'],
-          ['Esc', 'leave'],
-          ['Ctrl-U', 'empty'],
-        ];
-  return keys.flatMap(([key, what]) => [span(key, 'bold'), span(` ${what}  `, 'dim')]);
+type Keys = readonly (readonly [key: string, what: string])[];
+
+function keysOf({ prompt, view }: State): Keys {
+  if (prompt !== null) {
+    const enter = prompt.kind === 'filter' ? 'keep' : 'set';
+    return [
+      ['Enter', enter],
+      ['Esc', 'leave'],
+      ['Ctrl-U', 'empty'],
+    ];
+  }
+  if (view !== 'groups') {
+    return [
+      ['Esc', 'groups'],
+      ['c', 'callers'],
+      ['i', 'images'],
+      ['?', 'help'],
+      ['q', 'quit'],
+    ];
+  }
+  return [
+    ['?', 'help'],
+    ['q', 'quit'],
+    ['c', 'callers'],
+    ['w + -', 'weight'],
+    ['l', 'limits'],
+    ['u', 'undo'],
+    ['s', 'sort'],
+    ['/', 'filter'],
+    ['i', 'images'],
+  ];
+}
+
+/** The keys of most use; those that do not fit are left out. */
+function footLine(state: State, columns: number): Line {
+  let line: Line = [];
+  for (const [key, what] of keysOf(state)) {
+    const gap = line.length > 0 ? '  ' : '';
+    const more = [...line, span(gap + key, 'bold'), span(` ${what}`, 'dim')];
+    if (lineWidth(more) <= columns) line = more;
+  }
+  return line;
 }

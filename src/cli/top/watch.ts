@@ -5,7 +5,14 @@ import { type Effect, type Key, onKey } from './keys.js';
 import type { Sight } from './rows.js';
 import { abilities, Screen } from './screen.js';
 import { ASCII, UNICODE } from './spans.js';
-import { afterChange, type Change, FIRST_STATE, type State } from './state.js';
+import {
+  afterChange,
+  afterLook,
+  type Change,
+  FIRST_STATE,
+  type State,
+  type View,
+} from './state.js';
 import { linesOf } from './view.js';
 
 /** Makes a change; returns why it was refused, or null. */
@@ -21,9 +28,12 @@ async function make(mountpoint: string, { path, words }: Change): Promise<string
  *
  * @param next Reads the mount. An error that it throws ends the view.
  */
-export async function watch(mountpoint: string, next: () => Promise<Sight>): Promise<void> {
-  let sight = await next();
+export async function watch(
+  mountpoint: string,
+  next: (view: View) => Promise<Sight>,
+): Promise<void> {
   let state: State = FIRST_STATE;
+  let sight = await next(state.view);
   /** Changes are made one after the other. */
   let changes = Promise.resolve();
   const { isColoured, isUtf8 } = abilities(process.env);
@@ -45,7 +55,9 @@ export async function watch(mountpoint: string, next: () => Promise<Sight>): Pro
     const quit = (): void => end();
     const look = async (): Promise<void> => {
       if (state.isPaused || isOver) return;
-      sight = await next();
+      sight = await next(state.view);
+      // Looks and changes come one after the other: what has been answered is in it.
+      state = afterLook(state);
       draw();
     };
     const change = (what: Change): void => {
@@ -60,6 +72,7 @@ export async function watch(mountpoint: string, next: () => Promise<Sight>): Pro
     const carryOut = (effect: Effect | null): void => {
       if (effect?.kind === 'quit') end();
       else if (effect?.kind === 'change') change(effect.change);
+      else if (effect?.kind === 'look') changes = changes.then(look).catch(end);
       else if (effect?.kind === 'redraw') screen.forget();
       draw();
     };

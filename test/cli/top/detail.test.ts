@@ -4,7 +4,7 @@ import { rowsOf } from '../../../src/cli/top/rows.js';
 import { UNICODE } from '../../../src/cli/top/spans.js';
 import { FIRST_STATE } from '../../../src/cli/top/state.js';
 import { plainText } from '../../../src/cli/top/styles.js';
-import { testSight } from '../../helpers/top-sight.js';
+import { GROUPS, testSight } from '../../helpers/top-sight.js';
 
 function details(name: string): string[] {
   const sight = testSight();
@@ -31,6 +31,19 @@ test('a group that competes by its weight', (t) => {
     'times     wait 250 us, p99 500 us; service 50 us, p99 200 us',
     'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',
   ]);
+});
+
+test('of a burst that is under way so much is left', (t) => {
+  const groups = GROUPS.map((one) =>
+    one.path === 'lab/slow' ? { ...one, burstsLeft: { iops: 3.25 } } : one,
+  );
+  const sight = testSight(groups);
+  const row = rowsOf(sight, FIRST_STATE).find(({ name }) => name === 'slow')!;
+  const drawing = { sight, state: FIRST_STATE, glyphs: UNICODE };
+  t.is(
+    plainText(detailLines(row, 80, drawing)[1]!),
+    'limits    iops 10 of 10, burst 50 for 3.3 of 5 s',
+  );
 });
 
 test('a member has its own times, and the limits of its group', (t) => {

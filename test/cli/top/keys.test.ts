@@ -110,3 +110,24 @@ test('the last change is taken back', (t) => {
   t.deepEqual(type('u', { ...FIRST_STATE, done: [last] }).effect, { kind: 'change', change });
   t.is(type('u').state.message?.text, 'there is no change to take back');
 });
+
+test('keys that come before the mount answers go on from each other', (t) => {
+  const changes = (keys: string): string[] => {
+    const asked: string[] = [];
+    let state = FIRST_STATE;
+    for (const one of keys.match(/<[^>]+>|./g) ?? []) {
+      const outcome = onKey(state, key(one), SIGHT);
+      state = outcome.state;
+      if (outcome.effect?.kind !== 'change') continue;
+      const { words, before } = outcome.effect.change;
+      asked.push(`${before} to ${words}`);
+    }
+    return asked;
+  };
+  const raised = ['weight=80 to weight=96', 'weight=96 to weight=115'];
+  t.deepEqual(changes('<down>++'), raised);
+  const back = ['weight=115 to weight=96', 'weight=96 to weight=80'];
+  t.deepEqual(changes('<down>++uuu'), [...raised, ...back]);
+  t.deepEqual(changes('<down>+u-').at(-1), 'weight=80 to weight=67');
+  t.is(type('<down>+w').state.prompt?.now, 'weight=96');
+});

@@ -39,6 +39,7 @@ test('the same for programs', (t) => {
     limits: [{ key: 'iops', rate: 10, limit: 10 }],
     share: null,
     pressure: 43,
+    burstsLeft: {},
   });
   t.deepEqual(rows[2], {
     group: 'gold',

@@ -1,0 +1,141 @@
+import type { ImageSnapshot } from '../../control/control.js';
+import { completedIn } from '../../control/usage.js';
+import { NS_PER_US } from '../../control/values.js';
+import { oneLine } from '../../util/one-line.js';
+import { formatCount, formatSize, formatTime } from '../../util/units.js';
+import { requestsOf } from '../moment.js';
+import type { CallerRow } from './callers.js';
+import { type Drawing, percent } from './columns.js';
+import { type Row, rowsOf, type Sight } from './rows.js';
+import { fit, type Line, span } from './spans.js';
+import { FIRST_STATE } from './state.js';
+
+// Views beside the groups: who makes the requests, and the images.
+
+interface Column<T> {
+  readonly title: string;
+  readonly width: number;
+  readonly side: 'left' | 'right';
+  readonly cell: (row: T) => string;
+  /** Cells of the screen from which on it is shown; 0 without. */
+  readonly from?: number;
+}
+
+/** A table with as many rows as fit; the last column has the cells that are left. */
+function listLines<T>(
+  columns: readonly Column<T>[],
+  rows: readonly T[],
+  cells: number,
+  lines: number,
+  { glyphs }: Drawing,
+): Line[] {
+  const shown = columns.filter(({ from = 0 }) => cells >= from);
+  const taken = shown.slice(0, -1).reduce((sum, { width }) => sum + width + 2, 0);
+  const line = (textOf: (column: Column<T>) => string): string =>
+    shown
+      .map((column, index) => {
+        const width = index === shown.length - 1 ? Math.max(1, cells - taken) : column.width;
+        return fit(textOf(column), width, glyphs, column.side);
+      })
+      .join('  ');
+  const room = Math.max(0, lines - 1);
+  const left = rows.length - room;
+  const fitting = left > 0 ? rows.slice(0, Math.max(0, room - 1)) : rows;
+  const more = rows.length - fitting.length;
+  return [
+    [
+      span(
+        line(({ title }) => title),
+        'bold',
+      ),
+    ],
+    ...fitting.map((row): Line => [span(line(({ cell }) => cell(row)))]),
+    ...(more > 0 ? [[span(`and ${more} more`, 'dim')]] : []),
+  ];
+}
+
+const timeOrDash = (ns: number | null): string => (ns === null ? '-' : formatTime(ns / NS_PER_US));
+
+const CALLERS: readonly Column<CallerRow>[] = [
+  {
+    title: 'PID',
+    width: 7,
+    side: 'right',
+    cell: ({ caller: { pid } }) => (pid === 0 ? '-' : `${pid}`),
+  },
+  { title: 'UID', width: 6, side: 'right', from: 100, cell: ({ caller }) => uidOf(caller) },
+  { title: 'LATELY', width: 6, side: 'right', cell: ({ caller }) => `${percent(caller.recent)}%` },
+  { title: 'REQ/S', width: 6, side: 'right', cell: ({ requests }) => formatCount(requests) },
+  { title: 'READ/S', width: 9, side: 'right', cell: ({ read }) => formatSize(read) },
+  { title: 'WRITE/S', width: 9, side: 'right', cell: ({ written }) => formatSize(written) },
+  { title: 'WAIT', width: 7, side: 'right', cell: ({ waitNs }) => timeOrDash(waitNs) },
+  {
+    ...{ title: 'SERVICE', width: 7, side: 'right', from: 100 },
+    cell: ({ serviceNs }) => timeOrDash(serviceNs),
+  },
+  { title: 'CGROUP', width: 32, side: 'left', from: 130, cell: ({ caller }) => caller.cgroup },
+  { title: 'COMMAND', width: 0, side: 'left', cell: ({ caller }) => caller.command },
+];
+
+const uidOf = ({ pid, uid }: CallerRow['caller']): string => (pid === 0 ? '-' : String(uid));
+
+/** The processes that make requests, who does most of late first. */
+export function callerLines(drawing: Drawing, cells: number, lines: number): Line[] {
+  const { callers } = drawing.sight;
+  if (callers === null) return [[span('callers come with the next look', 'dim')]];
+  if (typeof callers === 'string') return [[span(oneLine(callers), 'bad')]];
+  if (callers.length === 0) return [[span('no process has made a request', 'dim')]];
+  return listLines(CALLERS, callers, cells, lines, drawing);
+}
+
+/** An image with the member that it is; partitions of it are members of their own. */
+interface ImageRow {
+  readonly image: ImageSnapshot;
+  readonly member: Row | null;
+}
+
+function accessOf({ readOnly, passthrough }: ImageSnapshot): string {
+  if (passthrough) return 'passed on';
+  return readOnly ? 'read-only' : 'writable';
+}
+
+const ofMember =
+  (tell: (member: Row) => string) =>
+  ({ member }: ImageRow): string =>
+    member === null ? '-' : tell(member);
+
+const IMAGES: readonly Column<ImageRow>[] = [
+  { title: 'IMAGE', width: 16, side: 'left', cell: ({ image }) => oneLine(image.name) },
+  {
+    ...{ title: 'GROUP', width: 12, side: 'left' },
+    cell: ofMember(({ group }) => oneLine(group.path || '/')),
+  },
+  {
+    ...{ title: 'REQ/S', width: 6, side: 'right' },
+    cell: ofMember(({ times }) => formatCount(requestsOf(times))),
+  },
+  {
+    ...{ title: 'READ/S', width: 9, side: 'right', from: 100 },
+    cell: ofMember(({ times }) => formatSize(completedIn(times).read)),
+  },
+  {
+    ...{ title: 'WRITE/S', width: 9, side: 'right', from: 100 },
+    cell: ofMember(({ times }) => formatSize(completedIn(times).written)),
+  },
+  { title: 'FORMAT', width: 7, side: 'left', cell: ({ image }) => image.format },
+  { title: 'SIZE', width: 8, side: 'right', cell: ({ image }) => formatSize(image.size) },
+  { title: 'ACCESS', width: 9, side: 'left', cell: ({ image }) => accessOf(image) },
+  { title: 'FILE', width: 0, side: 'left', cell: ({ image }) => oneLine(image.path) },
+];
+
+function memberRows(sight: Sight): Map<string, Row> {
+  const rows = rowsOf(sight, FIRST_STATE).filter(({ member }) => member !== null);
+  return new Map(rows.map((row) => [row.name, row]));
+}
+
+export function imageLines(drawing: Drawing, cells: number, lines: number): Line[] {
+  const { sight } = drawing;
+  const members = memberRows(sight);
+  const rows = sight.images.map((image) => ({ image, member: members.get(image.name) ?? null }));
+  return listLines(IMAGES, rows, cells, lines, drawing);
+}

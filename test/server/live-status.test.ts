@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CallerFollower, LiveFollower } from '../../src/server/live-status.js';
+import { IN_THE_END_MS } from '../helpers/proc.js';
+import { mountTest } from '../helpers/requires.js';
+import { withMount } from '../helpers/sluice-mount.js';
+import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
+
+mountTest('a mount is looked at again and again', async (t) => {
+  const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
+  const words = ['--group', 'gold:weight=80,iops=500,burst.iops=1000/2', '--assign', 'disk=gold'];
+  await withMount(t, [image], words, async (mount) => {
+    const follower = new LiveFollower(mount.point);
+    t.teardown(() => follower.end());
+    const first = await follower.next();
+    readFileSync(mount.file());
+    const second = await follower.next();
+    for (const status of [first, second]) {
+      if (status.kind !== 'alive') return t.fail(status.kind);
+      t.deepEqual(
+        status.groups.map(({ path, settings }) => [path, settings.weight, settings.limits.iops]),
+        [
+          ['', 100, Infinity],
+          ['gold', 80, 500],
+        ],
+      );
+      t.deepEqual(
+        status.groups[1]!.members.map(({ name }) => name),
+        ['disk'],
+      );
+      t.is(status.images[0]!.name, 'disk');
+      t.true(status.groups[1]!.burstsLeft!.iops! > 0);
+    }
+    const callers = new CallerFollower(mount.point);
+    // A request counts when its reply has left, which its caller does not wait for.
+    const read = async (): Promise<number> => {
+      const status = await callers.next();
+      if (status.kind !== 'alive') return -1;
+      return status.callers.find(({ pid }) => pid === process.pid)?.rbytes ?? 0;
+    };
+    const end = performance.now() + IN_THE_END_MS;
+    while ((await read()) !== MIB && performance.now() < end) await delay(10);
+    t.is(await read(), MIB);
+  });
+});
