@@ -34,7 +34,10 @@ export class Chart {
 
   show(data: Curves): void {
     this.#data = data;
-    this.#plot?.setData(data as uPlot.AlignedData);
+    const plot = this.#plot;
+    plot?.setData(data as uPlot.AlignedData);
+    // Nobody points at a moment: the legend tells the last one.
+    if (plot !== null && plot.cursor.idx == null) plot.setLegend({ idx: data[0]!.length - 1 });
   }
 
   /** Draws anew, with the colours of now. */

@@ -1,3 +1,4 @@
+import { CallerRates, type CallerRow } from '../src/cli/top/callers.js';
 import type { PageGroup, PageState } from '../src/server/page-state.js';
 import { Chart, History } from './charts.js';
 import { Settings } from './settings.js';
@@ -20,6 +21,8 @@ const CHARTS = [
 ];
 const history = new History();
 const settings = new Settings();
+const rates = new CallerRates<PageState['callers'][number]>();
+let callers: CallerRow<PageState['callers'][number]>[] = [];
 let state: PageState | null = null;
 let chosen = '/';
 
@@ -30,12 +33,14 @@ function choose(path: string): void {
 
 function show(): void {
   if (state === null) return;
-  const { groups, more, callers, mountpoint, version, images, canWrite } = state;
+  const { groups, more, mountpoint, version, images, canWrite } = state;
   if (!groups.some(({ path }) => path === chosen)) chosen = '/';
   byId('mount').textContent = mountpoint;
   const hidden = more === 0 ? '' : `; ${more} groups are not shown`;
   byId('about').textContent = `${version}; images: ${images.join(', ') || 'none'}${hidden}`;
   byId('chosen').textContent = chosen;
+  const cause = groups.find(({ path }) => path === chosen)?.cause ?? '';
+  byId('cause').textContent = `It waits for ${cause}.`;
   fillGroups(byId('groups'), groups, chosen, choose);
   fillCallers(byId('callers'), callers);
   settings.show(
@@ -65,6 +70,7 @@ events.addEventListener('message', ({ data }) => {
   tell('Live', false);
   const groups = now.groups.map((group) => ({ path: group.path, values: values(group) }));
   history.add(now.time / 1000, groups);
+  callers = rates.next(now.callers, now.time);
   show();
 });
 events.addEventListener('error', () => tell('The daemon does not answer; trying again ...', true));

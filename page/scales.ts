@@ -65,10 +65,10 @@ const REQUESTS = scale(1, 1e6, true, rounded, limitText);
 
 /** The limits of a group, in the words of `sluice set`. */
 export const LIMITS = [
-  ['bps', 'Bytes a second', BYTES],
-  ['rbps', 'Bytes read', BYTES],
-  ['wbps', 'Bytes written', BYTES],
-  ['iops', 'Requests a second', REQUESTS],
-  ['riops', 'Reads', REQUESTS],
-  ['wiops', 'Writes', REQUESTS],
+  ['bps', 'Bytes/s', BYTES],
+  ['rbps', 'Bytes/s read', BYTES],
+  ['wbps', 'Bytes/s written', BYTES],
+  ['iops', 'Requests/s', REQUESTS],
+  ['riops', 'Reads/s', REQUESTS],
+  ['wiops', 'Writes/s', REQUESTS],
 ] as const;

@@ -1,7 +1,8 @@
+import type { CallerRow } from '../src/cli/top/callers.js';
 import type { PageGroup, PageState } from '../src/server/page-state.js';
-import { bytes, percent, requests, time } from './words.js';
+import { bytes, percent, requests, time, wholePercent } from './words.js';
 
-type Caller = PageState['callers'][number];
+type Caller = CallerRow<PageState['callers'][number]>;
 type Cell = string | HTMLElement;
 
 interface Column<Row> {
@@ -35,7 +36,7 @@ function limitOf({ limit }: PageGroup): Cell {
 }
 
 function shareOf({ share }: PageGroup): string {
-  return share === null ? '-' : `${percent(share.got)} of ${percent(share.asked)}`;
+  return share === null ? '-' : `${wholePercent(share.got)} of ${wholePercent(share.asked)}`;
 }
 
 const GROUPS: readonly Column<PageGroup>[] = [
@@ -44,7 +45,7 @@ const GROUPS: readonly Column<PageGroup>[] = [
   { title: 'Requests', cell: ({ reads, writes }) => `${requests(reads + writes)}/s` },
   { title: 'Limit', cell: limitOf, kind: 'minor' },
   { title: 'Weight', cell: ({ weight }) => String(weight), kind: 'minor' },
-  { title: 'Share', cell: shareOf, kind: 'minor' },
+  { title: 'Share of due', cell: shareOf, kind: 'minor' },
   { title: 'Wait', cell: ({ wait }) => time(wait.mean) },
   { title: 'Service', cell: ({ service }) => time(service.mean), kind: 'minor' },
   { title: 'Queued', cell: ({ queued }) => String(queued), kind: 'minor' },
@@ -52,21 +53,21 @@ const GROUPS: readonly Column<PageGroup>[] = [
   { title: 'Pressure', cell: ({ pressure }) => `${pressure.toFixed(1)} %`, kind: 'minor' },
 ];
 
-const count = ({ rios, wios }: Caller): number => rios + wios;
-const mean = (caller: Caller, ns: number): string =>
-  time(count(caller) === 0 ? null : ns / 1000 / count(caller));
+const mean = (ns: number | null): string => time(ns === null ? null : ns / 1000);
 
 const CALLERS: readonly Column<Caller>[] = [
-  { title: 'PID', cell: ({ pid }) => (pid === 0 ? '-' : String(pid)) },
-  { title: 'Lately', cell: ({ recent }) => percent(recent) },
-  { title: 'Read', cell: ({ rbytes }) => bytes(rbytes) },
-  { title: 'Written', cell: ({ wbytes }) => bytes(wbytes) },
-  { title: 'Requests', cell: (caller) => requests(count(caller)), kind: 'minor' },
-  { title: 'Wait', cell: (caller) => mean(caller, caller.waitNs), kind: 'minor' },
-  { title: 'Service', cell: (caller) => mean(caller, caller.serviceNs), kind: 'minor' },
-  { title: 'User', cell: ({ uid, pid }) => (pid === 0 ? '-' : String(uid)), kind: 'minor' },
-  { title: 'Command', cell: ({ command }) => command, kind: 'text command' },
+  { title: 'PID', cell: ({ caller: { pid } }) => (pid === 0 ? '-' : String(pid)) },
+  { title: 'Lately', cell: ({ caller }) => percent(caller.recent) },
+  { title: 'Reading', cell: ({ read }) => `${bytes(read)}/s` },
+  { title: 'Writing', cell: ({ written }) => `${bytes(written)}/s` },
+  { title: 'Requests', cell: (row) => `${requests(Math.round(row.requests))}/s`, kind: 'minor' },
+  { title: 'Wait', cell: ({ waitNs }) => mean(waitNs), kind: 'minor' },
+  { title: 'Service', cell: ({ serviceNs }) => mean(serviceNs), kind: 'minor' },
+  { title: 'User', cell: ({ caller }) => userOf(caller), kind: 'minor' },
+  { title: 'Command', cell: ({ caller }) => caller.command, kind: 'text command' },
 ];
+
+const userOf = ({ uid, pid }: Caller['caller']): string => (pid === 0 ? '-' : String(uid));
 
 function fill<Row>(
   table: HTMLElement,

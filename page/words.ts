@@ -20,3 +20,5 @@ export const time = (us: number | null): string =>
   us === null ? '-' : short(us, 1000, [' us', ' ms', ' s']);
 
 export const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
+
+export const wholePercent = (part: number): string => `${Math.round(100 * part)} %`;

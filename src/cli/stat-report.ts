@@ -72,7 +72,18 @@ function meanWait(figures: Figures): string {
 /** The settings of a group in the words of `sluice set`; empty without any. Weights are in the table. */
 function settingsOf({ settings, mount }: GroupSnapshot): string {
   const { weight: _, ...below } = settings;
-  return formatWords({ ...below, ...mount }).join(' ');
+  return formatWords({ ...below, ...mount })
+    .map((word) => word.replace(BYTE_RATE, (_match, key, rate) => key + shortSize(Number(rate))))
+    .join(' ');
+}
+
+/** The bytes a second of a limit, a burst or a minimum. */
+const BYTE_RATE = /^((?:burst\.|min\.)?[rw]?bps=)([0-9]+)/;
+
+/** As `sluice set` takes it, exactly, by the largest unit that fits: `10M`. */
+function shortSize(bytes: number): string {
+  const power = [3, 2, 1].find((one) => bytes % 1024 ** one === 0) ?? 0;
+  return `${bytes / 1024 ** power}${['', 'K', 'M', 'G'][power]}`;
 }
 
 function rowsOf(group: GroupSnapshot): Row[] {

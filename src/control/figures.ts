@@ -1,5 +1,13 @@
 import { getSharedFigures, type SharedFigureMemory, type SharedFigures } from '../lease/figures.js';
 import { type CallerFigures, type CallerRows, callersOf } from '../throttle/callers.js';
+import {
+  copyRows,
+  type Direction,
+  type FigureRows,
+  type FigureView,
+  type Stats,
+  type Times,
+} from '../throttle/figure-rows.js';
 import { pageViews, secondOf } from '../throttle/latency-memory.js';
 import { LatencyReader, SPANS, type SpanSum } from '../throttle/latency-reader.js';
 import { burstSecondsLeft, type Levels } from '../throttle/leaky-buckets.js';
@@ -11,18 +19,7 @@ import {
   pressureOf,
   stallSeconds,
 } from '../throttle/pressure.js';
-import {
-  copyRows,
-  type Direction,
-  type FigureNews,
-  type FigureRows,
-  type FigureView,
-  groupFigures,
-  memberFigures,
-  memberSums,
-  type Stats,
-  type Times,
-} from '../throttle/stats.js';
+import { type FigureNews, groupFigures, memberFigures, memberSums } from '../throttle/stats.js';
 import { assert } from '../util/assert.js';
 import { type GroupSums, type Sums, sumGroups } from './group-sums.js';
 import {

@@ -1,11 +1,6 @@
+import { type FigureView, RowSums, type Stats, type Times } from '../throttle/figure-rows.js';
 import type { LatencyReader, Span } from '../throttle/latency-reader.js';
-import {
-  type FigureNode,
-  type FigureView,
-  RowSums,
-  type Stats,
-  type Times,
-} from '../throttle/stats.js';
+import type { FigureNode } from '../throttle/stats.js';
 
 export interface Sums {
   readonly figures: Stats;

@@ -1,9 +1,9 @@
 import type { SharedFigures } from '../lease/figures.js';
 import { NOT_SHARED, type Rates } from '../lease/rates.js';
+import type { Stats, Times } from '../throttle/figure-rows.js';
 import type { SpanTimes, StageTimes } from '../throttle/latency-reader.js';
 import { type Limits, RATES, type RateKey } from '../throttle/limits.js';
 import type { PressureFigures } from '../throttle/pressure.js';
-import type { Stats, Times } from '../throttle/stats.js';
 import type { GroupSnapshot } from './control.js';
 import { type MemberChange, memberText } from './members.js';
 import { escapeName } from './names.js';

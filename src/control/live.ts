@@ -1,7 +1,7 @@
+import type { Direction, Stats, Times } from '../throttle/figure-rows.js';
 import type { SpanTimes, StageTimes } from '../throttle/latency-reader.js';
 import type { RateKey } from '../throttle/limits.js';
 import type { Pressure } from '../throttle/pressure.js';
-import type { Direction, Stats, Times } from '../throttle/stats.js';
 import { type GroupSettings, type MountSettings, mergeChanges, newSettings } from './settings.js';
 import { formatWords, parseWords } from './text.js';
 

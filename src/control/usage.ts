@@ -13,7 +13,10 @@ const lastSecond = (times: SecondTimes) => Object.values(times).map(({ second })
 
 /** Requests that completed in the last second. */
 export function requestsOf(times: SecondTimes): number {
-  return lastSecond(times).reduce((sum, { requests }) => sum + requests, 0);
+  const { read, write, discard } = times;
+  return (
+    (read?.second.requests ?? 0) + (write?.second.requests ?? 0) + (discard?.second.requests ?? 0)
+  );
 }
 
 /** The mean of the last second, microseconds; null without requests. */
@@ -60,6 +63,7 @@ export interface LimitUse {
 /** The limits that a group has, the one that is used most first. */
 export function limitUses({ settings, times }: LiveGroup): LimitUse[] {
   const { iopsSize, ...limits } = settings.limits;
+  if (RATES.every((key) => limits[key] === Infinity)) return [];
   const done = completedIn(times.total);
   const units = (requests: number, bytes: number): number =>
     iopsSize === 0 ? requests : Math.max(requests, bytes / iopsSize);
@@ -110,13 +114,21 @@ export function sharesOf(groups: readonly LiveGroup[]): Map<string, Share> {
     const parent = parentOf(group.path);
     const { weight } = group.settings;
     const rival = { path: group.path, weight, cost: costOf(model, group.times.total) };
-    rivals.set(parent, [...(rivals.get(parent) ?? []), rival]);
+    const beside = rivals.get(parent);
+    if (beside === undefined) rivals.set(parent, [rival]);
+    else beside.push(rival);
   }
   return new Map([...rivals.values()].flatMap(sharesAmong));
 }
 
 /** The path of the group above; '' for the root group and what is right below it. */
 export const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
+
+/** The limit of its own that holds a group back; null: none. */
+export function limitThatHolds(group: LiveGroup): LimitUse | null {
+  const most = limitUses(group)[0];
+  return most !== undefined && most.rate >= HELD * most.limit ? most : null;
+}
 
 /** Groups that a limit of their own holds back, or that have requests only in such groups. */
 function heldGroups(groups: readonly LiveGroup[]): Set<string> {
@@ -125,8 +137,7 @@ function heldGroups(groups: readonly LiveGroup[]): Set<string> {
   const withFree = new Set<string>();
   // From the leaves up: each group stands before those below it.
   for (const group of groups.toReversed()) {
-    const most = limitUses(group)[0];
-    const isAtLimit = most !== undefined && most.rate >= HELD * most.limit;
+    const isAtLimit = limitThatHolds(group) !== null;
     const isFree = !parents.has(group.path) || withFree.has(group.path);
     if (isAtLimit || !isFree) held.add(group.path);
     else if (isBusy(group.times.total, group.total)) withFree.add(parentOf(group.path));

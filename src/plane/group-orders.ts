@@ -11,6 +11,8 @@ import { reformGroups } from './reform-groups.js';
 export type GroupOrder =
   /** All that the figures in shared memory do not have. */
   | { kind: 'show' }
+  /** The same without the lists of images and partitions. */
+  | { kind: 'show-mount' }
   /** `create`: make the group, and those above it, where they are not there. All of it is done, or nothing. */
   | { kind: 'change'; group: string; create: boolean; changes: Changes }
   | { kind: 'remove'; group: string }
@@ -55,7 +57,9 @@ export function obeyGroupOrder(
       if (control.grant(order.group, order.granted)) return DONE;
       throw refuse(`${order.group || '/'}: hosts share no limits of it`, 'ENOENT');
     }
-    const [images, partitions] = [control.images(), control.partitions()];
+    const isShort = order.kind === 'show-mount';
+    const images = isShort ? [] : control.images();
+    const partitions = isShort ? [] : control.partitions();
     return { ...DONE, shown: { images, partitions, mount: control.mountSettings() } };
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;

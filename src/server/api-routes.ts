@@ -101,11 +101,13 @@ function head({ mountpoint, transport }: ApiMount): object {
 /** As `stat`, for those who ask every second. */
 async function live(mount: ApiMount, { query }: ApiCall): Promise<object> {
   const { figures } = mount;
-  const { images, mount: settings } = await shown(mount);
+  const wantsImages = query.get('images') === '1';
+  const { images, mount: settings } = await shown(mount, wantsImages ? 'show' : 'show-mount');
   // Another daemon may have the socket of the one that was asked before.
   const edition = `${process.pid}-${figures.edition}`;
   const named = query.get('edition') === edition ? null : figures.named();
-  return { ...head(mount), images, edition, named, busy: figures.busy(), mount: settings };
+  const groups = { edition, named, busy: figures.busy(), mount: settings };
+  return { ...head(mount), images: wantsImages ? images : null, ...groups };
 }
 
 function listCallers(mount: ApiMount): object {
@@ -194,8 +196,8 @@ async function imageNamed(mount: ApiMount, name: string): Promise<object | null>
   return (await shown(mount)).images.find((one) => one.name === name) ?? null;
 }
 
-async function shown(mount: ApiMount): Promise<Shown> {
-  return (await mount.order({ kind: 'show' })).shown!;
+async function shown(mount: ApiMount, kind: 'show' | 'show-mount' = 'show'): Promise<Shown> {
+  return (await mount.order({ kind })).shown!;
 }
 
 /** The path of a group that is there. Throws EINVAL, ENOENT. */

@@ -12,7 +12,8 @@ import { type Alive, type NoAnswer, readCallers, SnapshotFollower } from './stat
 /** What a daemon answers to GET /v1/live. */
 interface LiveJson extends LiveAnswer {
   daemon: { pid: number; version: string; transport: string };
-  images: ImageSnapshot[];
+  /** Null: they were not asked for. */
+  images: ImageSnapshot[] | null;
 }
 
 export type LiveStatus = Alive<ImageSnapshot[], LiveGroup> | NoAnswer;
@@ -21,6 +22,7 @@ export type LiveStatus = Alive<ImageSnapshot[], LiveGroup> | NoAnswer;
 export class LiveFollower {
   readonly #mountpoint: string;
   readonly #groups = new LiveGroups();
+  #images: ImageSnapshot[] = [];
   /** Null as long as the socket answers. */
   #files: SnapshotFollower | null = null;
 
@@ -28,9 +30,10 @@ export class LiveFollower {
     this.#mountpoint = mountpoint;
   }
 
-  async next(): Promise<LiveStatus> {
+  /** @param wantsImages Otherwise they are those of an earlier look. The first look has them. */
+  async next(wantsImages = false): Promise<LiveStatus> {
     if (this.#files === null) {
-      const told = await this.#ask();
+      const told = await this.#ask(wantsImages || this.#groups.edition === '');
       if (told !== null) return told;
       this.#files = new SnapshotFollower(this.#mountpoint, null);
     }
@@ -42,16 +45,17 @@ export class LiveFollower {
   }
 
   /** Null: there is no socket to ask. */
-  async #ask(): Promise<LiveStatus | null> {
+  async #ask(wantsImages: boolean): Promise<LiveStatus | null> {
     const edition = encodeURIComponent(this.#groups.edition);
-    const path = `/v1/live?edition=${edition}`;
+    const path = `/v1/live?edition=${edition}${wantsImages ? '&images=1' : ''}`;
     try {
       const answer = await askMount<LiveJson>(this.#mountpoint, { method: 'GET', path });
       if (answer === null) return null;
       const { pid, version, transport } = answer.daemon;
       const daemon = { pid, fields: { version, transport } };
       const groups = this.#groups.take(answer);
-      return { kind: 'alive', daemon, images: answer.images, groups, known: [] };
+      this.#images = answer.images ?? this.#images;
+      return { kind: 'alive', daemon, images: this.#images, groups, known: [] };
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
       // The control files know of a daemon that has ended, and of one of a version without this request.

@@ -1,8 +1,8 @@
 import { Counter, Gauge, type Metric, Registry, type RegistryContentType } from 'prom-client';
+import { DIRECTIONS } from '../throttle/figure-rows.js';
 import { startOf } from '../throttle/latency-buckets.js';
 import { SERVICE, WAIT } from '../throttle/latency-memory.js';
 import type { SpanSum } from '../throttle/latency-reader.js';
-import { DIRECTIONS } from '../throttle/stats.js';
 import type { Caller } from './caller-names.js';
 import {
   groupName,

@@ -1,3 +1,4 @@
+import { causeOf } from '../control/cause.js';
 import type { GroupState } from '../control/figures.js';
 import type { SecondTimes } from '../control/live.js';
 import type { Stage } from '../control/usage.js';
@@ -38,6 +39,8 @@ export interface PageGroup {
   pressure: number;
   wait: StageState;
   service: StageState;
+  /** Who holds its requests back: the end of "it waits for ...". */
+  cause: string;
 }
 
 /** All that the page shows, sent each second. */
@@ -52,14 +55,18 @@ export interface PageState {
   groups: PageGroup[];
   /** Groups that are left out. */
   more: number;
-  callers: Omit<Caller, 'cgroup' | 'followedNs' | 'dios' | 'dbytes'>[];
+  callers: Omit<Caller, 'cgroup'>[];
 }
 
 function stage(times: SecondTimes, which: Stage): StageState {
   return { mean: meanOf(times, which), p99: p99Of(times, which) };
 }
 
-function groupOf(group: GroupState, share: Share | null): PageGroup {
+function groupOf(
+  group: GroupState,
+  groups: readonly GroupState[],
+  shares: ReadonlyMap<string, Share>,
+): PageGroup {
   const { path, settings, total, pressure } = group;
   const times = group.times.total;
   const uses = limitUses(group);
@@ -68,13 +75,14 @@ function groupOf(group: GroupState, share: Share | null): PageGroup {
     weight: settings.weight,
     limits: Object.fromEntries(uses.map(({ key, limit }) => [key, limit])),
     limit: uses[0] ?? null,
-    share,
+    share: shares.get(path) ?? null,
     ...completedIn(times),
     queued: total.queued,
     inflight: total.inflight,
     pressure: pressure.some.avg10,
     wait: stage(times, 'wait'),
     service: stage(times, 'service'),
+    cause: causeOf(group, total.queued, meanOf(times, 'wait'), groups, shares),
   };
 }
 
@@ -88,12 +96,8 @@ export function pageState(
   return {
     time: Date.now(),
     ...about,
-    groups: groups
-      .slice(0, GROUPS_MAX)
-      .map((group) => groupOf(group, shares.get(group.path) ?? null)),
+    groups: groups.slice(0, GROUPS_MAX).map((group) => groupOf(group, groups, shares)),
     more: Math.max(0, groups.length - GROUPS_MAX),
-    callers: callers
-      .slice(0, CALLERS_MAX)
-      .map(({ cgroup: _c, followedNs: _f, dios: _o, dbytes: _b, ...caller }) => caller),
+    callers: callers.slice(0, CALLERS_MAX).map(({ cgroup: _, ...caller }) => caller),
   };
 }

@@ -144,7 +144,7 @@ class Daemon {
     const { images, plane } = this.#session!;
     const count = `${images.length} image${images.length === 1 ? '' : 's'}`;
     // An answer shows that the data plane takes its turns.
-    const isAlive = () => plane.order({ kind: 'show' });
+    const isAlive = () => plane.order({ kind: 'show-mount' });
     this.#manager.ready(`${count} at ${this.#config.mountpoint}`, isAlive);
   }
 

@@ -8,8 +8,8 @@ import { Lease, type LeaseStep, type Report } from '../lease/lease.js';
 import { mapRates, NOT_SHARED, type Rates } from '../lease/rates.js';
 import { Store, StoreError } from '../lease/store.js';
 import type { SharedConfig } from '../lease/words.js';
+import type { Stats } from '../throttle/figure-rows.js';
 import { type Limits, RATES, type RateKey } from '../throttle/limits.js';
-import type { Stats } from '../throttle/stats.js';
 import type { Log } from './log.js';
 import type { PlaneRunner } from './plane-thread.js';
 

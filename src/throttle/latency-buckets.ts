@@ -25,23 +25,33 @@ export function startOf(bucket: number): number {
 export const BUCKETS = bucketOf(LONGEST_US) + 1;
 
 /**
- * The time that a part of all requests did not exceed, microseconds: between the ends of its bucket as
+ * The times that some parts of all requests did not exceed, microseconds: between the ends of their buckets as
  * far as the request is among those of the bucket. 0 without requests.
  *
- * @param part 0.99 for the 99th percentile.
+ * @param parts 0.99 for the 99th percentile; in ascending order.
  * @param counts Requests of each bucket.
- * @param total Sum of the counts.
+ * @param total Of all requests; those that are in no bucket took no time.
  */
-export function percentile(part: number, counts: Float64Array, total: number): number {
-  const rank = Math.max(1, Math.ceil(part * total));
-  let before = 0;
-  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+export function percentiles(
+  parts: readonly number[],
+  counts: Float64Array,
+  total: number,
+): number[] {
+  const found = parts.map(() => 0);
+  const counted = counts.reduce((sum, count) => sum + count, 0);
+  let before = total - counted;
+  let next = 0;
+  const rank = (): number => Math.max(1, Math.ceil(parts[next]! * total));
+  while (next < parts.length && before >= rank()) next++;
+  for (let bucket = 0; bucket < BUCKETS && next < parts.length; bucket++) {
     const count = counts[bucket]!;
-    if (before + count >= rank) {
-      const [first, last] = [startOf(bucket), startOf(bucket + 1) - 1];
-      return first + Math.round(((last - first) * (rank - before)) / count);
+    if (count === 0) continue;
+    const first = startOf(bucket);
+    const width = startOf(bucket + 1) - 1 - first;
+    for (; next < parts.length && before + count >= rank(); next++) {
+      found[next] = first + Math.round((width * (rank() - before)) / count);
     }
     before += count;
   }
-  return 0;
+  return found;
 }

@@ -1,6 +1,7 @@
 import { type Assembly, assemble } from './assemble.js';
 import { type Bursts, checkBursts } from './bursts.js';
 import { type CostModel, costModel } from './cost.js';
+import type { Stats, Times } from './figure-rows.js';
 import type { Group } from './group.js';
 import { checkLimits, type Limits, NO_LIMITS, RATES } from './limits.js';
 import { minimumWarning } from './minimum-warning.js';
@@ -15,7 +16,7 @@ import {
   MAX_DEPTH,
   type Minimum,
 } from './shares.js';
-import { Counters, type Stats, type Times } from './stats.js';
+import { Counters } from './stats.js';
 import { fitTables } from './tables.js';
 
 export { DISCARD, READ, WRITE } from './request-table.js';

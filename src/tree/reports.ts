@@ -4,8 +4,8 @@ import { escapeName, unescapeName } from '../control/names.js';
 import { readPairs, readSettings } from '../control/text.js';
 import { NS_PER_US } from '../control/values.js';
 import type { CostModel } from '../throttle/cost.js';
+import type { Stats } from '../throttle/figure-rows.js';
 import type { Pressure } from '../throttle/pressure.js';
-import type { Stats } from '../throttle/stats.js';
 import { parseShared } from './shared-report.js';
 import { parseTimes } from './time-report.js';
 

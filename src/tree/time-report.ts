@@ -1,8 +1,8 @@
 import type { GroupTimes } from '../control/figures.js';
 import { escapeName, unescapeName } from '../control/names.js';
 import { readPairs } from '../control/text.js';
+import { DIRECTIONS, type Times } from '../throttle/figure-rows.js';
 import { SPANS, type Span, type SpanTimes, type StageTimes } from '../throttle/latency-reader.js';
-import { DIRECTIONS, type Times } from '../throttle/stats.js';
 
 // `io.times`: its text, and how `sluice stat` reads it back.
 

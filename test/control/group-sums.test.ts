@@ -1,7 +1,8 @@
 import test from 'ava';
 import { sumGroups } from '../../src/control/group-sums.js';
+import { copyRows, type FigureRows } from '../../src/throttle/figure-rows.js';
 import { LatencyReader, SPANS } from '../../src/throttle/latency-reader.js';
-import { Counters, copyRows, type FigureRows } from '../../src/throttle/stats.js';
+import { Counters } from '../../src/throttle/stats.js';
 import { READ, WRITE } from '../../src/throttle/throttle.js';
 
 const SECOND = 1e9;

@@ -42,7 +42,9 @@ export function fakeMount(own: Partial<ApiMount> = {}) {
       },
     },
     order: async (order): Promise<GroupOutcome> => {
-      if (order.kind === 'show') return { error: null, shown: SHOWN, gone: [] };
+      if (order.kind === 'show' || order.kind === 'show-mount') {
+        return { error: null, shown: SHOWN, gone: [] };
+      }
       orders.push(order);
       const gone = order.kind === 'remove' ? [{ parent: 7, name: order.group }] : [];
       return { error: null, shown: null, gone };

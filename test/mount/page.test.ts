@@ -41,7 +41,7 @@ requires(
     t.is(await tab.value(`document.querySelector('#state').textContent`), 'Live');
     t.is(await tab.value(`document.querySelector('#mount').textContent`), mount.point);
     t.is(await tab.until(CURVES, 4), 4);
-    const callers = `document.querySelector('#callers').textContent.includes('12 KiB')`;
+    const callers = `document.querySelector('#callers').textContent.includes('dd if=/dev/zero')`;
     t.is(await tab.until(callers, true), true);
     // By the keyboard alone.
     await tab.value(`document.querySelector('#groups button').focus()`);

@@ -70,6 +70,8 @@ test('a change that is refused leaves no group and no setting behind', (t) => {
 test('what is shown besides groups', (t) => {
   const { control, files, change } = rig();
   change('', ['depth=32']);
+  const { shown } = obeyGroupOrder(control, files, { kind: 'show-mount' });
+  t.deepEqual([shown?.images, shown?.partitions], [[], []]);
   t.deepEqual(obeyGroupOrder(control, files, { kind: 'show' }).shown, {
     ...{ images: [], partitions: [] },
     mount: { depth: 32, window: 32, cost: 'linear' },

@@ -129,7 +129,8 @@ test('who asks again and again gets what has changed', async (t) => {
     { path: '/', settings: [], members: [] },
     { path: 'gold', settings: ['weight=80'], members: ['web'] },
   ]);
-  t.deepEqual([first.busy, first.mount.window], [[], 24]);
+  t.deepEqual([first.busy, first.mount.window, first.images], [[], 24, null]);
+  t.is((await ask(rig, 'GET', '/v1/live?images=1')).images[0].name, 'web');
   rig.throttle.submit(1, 0, READ, 4096, 0);
   const second = await ask(rig, 'GET', `/v1/live?edition=${first.edition}`);
   t.is(second.named, null);

@@ -25,6 +25,7 @@ test('a group on the page has what completed in the last second', (t) => {
     ...{ share: { got: 1, asked: 1 }, read: 0, written: 36_864, reads: 0, writes: 9 },
     ...{ queued: 3, inflight: 1, pressure: 12.5 },
     ...{ wait: { mean: 100, p99: 200 }, service: { mean: 30, p99: 40 } },
+    cause: 'the disk',
   });
   t.like(groups[0], { path: '/', limit: null, share: null, wait: { mean: null, p99: null } });
 });

@@ -4,7 +4,7 @@ import {
   BUCKETS,
   bucketOf,
   LONGEST_US,
-  percentile,
+  percentiles,
   startOf,
 } from '../../src/throttle/latency-buckets.js';
 
@@ -31,7 +31,8 @@ test('a percentile is that of the times themselves, but for an eighth', (t) => {
       for (const us of list) counts[bucketOf(us)]++;
       const sorted = list.toSorted((a, b) => a - b);
       const exact = sorted[Math.ceil(wanted * list.length) - 1]!;
-      const found = percentile(wanted, counts, list.length);
+      const [found = -1] = percentiles([wanted], counts, list.length);
+      t.deepEqual(percentiles([0.1, wanted, 1], counts, list.length)[1], found);
       t.true(Math.abs(found - exact) <= exact / 8, `${found} for ${exact}`);
     }),
   );
@@ -41,9 +42,12 @@ test('a percentile goes from the start of its bucket to the end', (t) => {
   const counts = new Float64Array(BUCKETS);
   // 1024 to 1151 us.
   counts[bucketOf(1024)] = 100;
-  t.deepEqual(
-    [0.01, 0.5, 1].map((part) => percentile(part, counts, 100)),
-    [1025, 1088, 1151],
-  );
-  t.is(percentile(0.99, new Float64Array(BUCKETS), 0), 0);
+  t.deepEqual(percentiles([0.01, 0.5, 1], counts, 100), [1025, 1088, 1151]);
+  t.deepEqual(percentiles([0.99], new Float64Array(BUCKETS), 0), [0]);
+});
+
+test('requests that are in no bucket took no time', (t) => {
+  const counts = new Float64Array(BUCKETS);
+  counts[bucketOf(7)] = 2;
+  t.deepEqual(percentiles([0.5, 0.98, 0.99, 1], counts, 100), [0, 0, 7, 7]);
 });

@@ -62,7 +62,7 @@ export class Sights {
 
   /** Throws if the mount does not answer, or is gone. */
   async next(view: View = 'groups'): Promise<Sight> {
-    const status = await this.#follower.next();
+    const status = await this.#follower.next(view === 'images');
     const callers = view === 'callers' ? await this.#callerRows() : null;
     const mountpoint = this.#mountpoint;
     if (status.kind !== 'alive') {

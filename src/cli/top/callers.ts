@@ -1,8 +1,11 @@
-import type { Caller } from '../../server/caller-names.js';
+import type { Caller as Named } from '../../server/caller-names.js';
+
+/** Their cgroup is told by some, and not needed here. */
+type Caller = Omit<Named, 'cgroup'>;
 
 /** A process that makes requests, with what it has had done each second since the look before. */
-export interface CallerRow {
-  readonly caller: Caller;
+export interface CallerRow<Of extends Caller = Named> {
+  readonly caller: Of;
   readonly requests: number;
   /** Bytes. */
   readonly read: number;
@@ -31,19 +34,19 @@ function sumsOf({ rios, wios, dios, rbytes, wbytes, dbytes, waitNs, serviceNs }:
 const keyOf = ({ pid, command }: Caller): string => `${pid} ${command}`;
 
 /** Callers over time: the daemon counts since it follows them, and people want to know what they do now. */
-export class CallerRates {
+export class CallerRates<Of extends Caller = Named> {
   #before = new Map<string, Sums>();
   #beforeMs = Number.NEGATIVE_INFINITY;
 
   /** @param nowMs Time of this look. */
-  next(callers: readonly Caller[], nowMs: number): CallerRow[] {
+  next(callers: readonly Of[], nowMs: number): CallerRow<Of>[] {
     const rows = callers.map((caller) => this.#row(caller, nowMs));
     this.#before = new Map(callers.map((caller) => [keyOf(caller), sumsOf(caller)]));
     this.#beforeMs = nowMs;
     return rows;
   }
 
-  #row(caller: Caller, nowMs: number): CallerRow {
+  #row(caller: Of, nowMs: number): CallerRow<Of> {
     const now = sumsOf(caller);
     const known = this.#before.get(keyOf(caller));
     // Of a process that has lost a thread, or is followed anew, what was before is not in the sums.

@@ -94,10 +94,10 @@ function share(width: number): Column {
     const { got, asked } = both;
     return [
       ...bar(got, cells - 8, glyphs, asked),
-      span(`${percent(got)}/${percent(asked)}`.padStart(8)),
+      span(`${percent(got)}/${percent(asked)}%`.padStart(8)),
     ];
   };
-  return { title: 'SHARE/WEIGHT', width, side: 'left', cell };
+  return { title: 'SHARE GOT/DUE', width, side: 'left', cell };
 }
 
 function minute(width: number): Column {

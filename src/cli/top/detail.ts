@@ -1,3 +1,4 @@
+import { causeOf } from '../../control/cause.js';
 import { formatWords } from '../../control/text.js';
 import { type LimitUse, limitUses } from '../../control/usage.js';
 import { oneLine } from '../../util/one-line.js';
@@ -25,6 +26,7 @@ export function detailLines(row: Row, cells: number, drawing: Drawing): Line[] {
     limitLine(row),
     weightLine(row, drawing),
     timeLine(row),
+    [label('waits for'), span(causeText(row, drawing))],
     pressureLine(row),
     minuteLine(row, cells, drawing),
   ];
@@ -71,6 +73,10 @@ function timeLine({ times }: Row): Line {
   const stage = (key: 'wait' | 'service'): string =>
     `${key} ${formatTime(meanOf(times, key) ?? 0)}, p99 ${formatTime(p99Of(times, key) ?? 0)}`;
   return [label('times'), span(`${stage('wait')}; ${stage('service')}`)];
+}
+
+function causeText({ group, figures, times }: Row, { sight }: Drawing): string {
+  return causeOf(group, figures.queued, meanOf(times, 'wait'), sight.groups, sight.shares);
 }
 
 function pressureLine({ group }: Row): Line {

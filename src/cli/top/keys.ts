@@ -52,10 +52,10 @@ const view =
     view: state.view === to ? 'groups' : to,
   });
 
-const callers = (state: State): Outcome => ({
-  state: view('callers')(state),
-  effect: { kind: 'look' },
-});
+/** A view of what is not asked for as long as nobody sees it. */
+const looking =
+  (to: View) =>
+  (state: State): Outcome => ({ state: view(to)(state), effect: { kind: 'look' } });
 
 /** All keys but those of a prompt, in the order of the help. */
 export const BINDINGS: readonly Binding[] = [
@@ -85,8 +85,8 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['-'], shown: '-', help: 'lower its weight by a sixth', act: weighed(1 / WEIGHT_STEP) },
   { keys: ['l'], shown: 'l', help: 'type limits and targets for the group', act: askLimits },
   { keys: ['u'], shown: 'u', help: 'take back the last change', act: takeBack },
-  { keys: ['c'], shown: 'c', help: 'callers, or groups again', act: callers },
-  { keys: ['i'], shown: 'i', help: 'images, or groups again', act: view('images') },
+  { keys: ['c'], shown: 'c', help: 'callers, or groups again', act: looking('callers') },
+  { keys: ['i'], shown: 'i', help: 'images, or groups again', act: looking('images') },
   {
     keys: ['p'],
     shown: 'p',

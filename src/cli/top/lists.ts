@@ -65,19 +65,30 @@ const CALLERS: readonly Column<CallerRow>[] = [
   },
   { title: 'UID', width: 6, side: 'right', from: 100, cell: ({ caller }) => uidOf(caller) },
   { title: 'LATELY', width: 6, side: 'right', cell: ({ caller }) => `${percent(caller.recent)}%` },
-  { title: 'REQ/S', width: 6, side: 'right', cell: ({ requests }) => formatCount(requests) },
+  {
+    title: 'REQ/S',
+    width: 6,
+    side: 'right',
+    cell: ({ requests }) => formatCount(Math.round(requests)),
+  },
   { title: 'READ/S', width: 9, side: 'right', cell: ({ read }) => formatSize(read) },
   { title: 'WRITE/S', width: 9, side: 'right', cell: ({ written }) => formatSize(written) },
-  { title: 'WAIT', width: 7, side: 'right', cell: ({ waitNs }) => timeOrDash(waitNs) },
+  { title: 'WAIT', width: 8, side: 'right', cell: ({ waitNs }) => timeOrDash(waitNs) },
   {
-    ...{ title: 'SERVICE', width: 7, side: 'right', from: 100 },
+    ...{ title: 'SERVICE', width: 8, side: 'right', from: 100 },
     cell: ({ serviceNs }) => timeOrDash(serviceNs),
   },
   { title: 'CGROUP', width: 32, side: 'left', from: 130, cell: ({ caller }) => caller.cgroup },
-  { title: 'COMMAND', width: 0, side: 'left', cell: ({ caller }) => caller.command },
+  { title: 'COMMAND', width: 0, side: 'left', cell: ({ caller }) => withoutFolder(caller.command) },
 ];
 
 const uidOf = ({ pid, uid }: CallerRow['caller']): string => (pid === 0 ? '-' : String(uid));
+
+/** A command line without the folder of its program: what tells processes apart comes after it. */
+const withoutFolder = (command: string): string => command.replace(/^\/(?:[^ /]*\/)+(?=[^ /])/, '');
+
+/** What the least obvious column is. */
+const HINT = 'LATELY: part of the work of the last half minute';
 
 /** The processes that make requests, who does most of late first. */
 export function callerLines(drawing: Drawing, cells: number, lines: number): Line[] {
@@ -85,7 +96,8 @@ export function callerLines(drawing: Drawing, cells: number, lines: number): Lin
   if (callers === null) return [[span('callers come with the next look', 'dim')]];
   if (typeof callers === 'string') return [[span(oneLine(callers), 'bad')]];
   if (callers.length === 0) return [[span('no process has made a request', 'dim')]];
-  return listLines(CALLERS, callers, cells, lines, drawing);
+  const table = listLines(CALLERS, callers, cells, Math.max(0, lines - 2), drawing);
+  return [...table, [], [span(HINT, 'dim')]];
 }
 
 /** An image with the member that it is; partitions of it are members of their own. */

@@ -106,7 +106,7 @@ function rowsBelow(
 }
 
 function matches({ name }: Row, filter: string): boolean {
-  return name.toLowerCase().includes(filter.toLowerCase());
+  return filter === '' || name.toLowerCase().includes(filter.toLowerCase());
 }
 
 /** Sorts trees, each of which begins with its row. */

@@ -52,7 +52,8 @@ export const ASCII: Glyphs = {
   folded: '+',
 };
 
-const PLAIN = /^[\x20-\x7e]*$/;
+/** Characters of one cell each: ASCII, and those of the drawings. To find out the cells of others takes long. */
+const PLAIN = /^[\x20-\x7e\u00b7\u2026\u2500-\u259f\u25b8\u25be]*$/;
 
 /** Cells that a text takes. */
 export const widthOf = (text: string): number =>

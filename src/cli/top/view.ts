@@ -16,7 +16,7 @@ export interface Size {
 }
 
 /** With fewer lines there is no room for the details of the chosen row. */
-const LEAST_FOR_DETAILS = 16;
+const LEAST_FOR_DETAILS = 17;
 
 /** The lines of the screen: as many as it has, none wider than it is. */
 export function linesOf(sight: Sight, state: State, size: Size, glyphs: Glyphs): Line[] {
@@ -53,7 +53,8 @@ function headLine({ mountpoint, transport, clock }: Sight, state: State, columns
   if (state.isPaused) left.push(span('  paused', 'warn'));
   if (state.filter !== '') left.push(span(`  only "${oneLine(state.filter)}"`, 'warn'));
   const room = columns - lineWidth(left) - clock.length;
-  return [...left, span(' '.repeat(Math.max(1, room))), span(clock, 'dim')];
+  if (room < 1) return left;
+  return [...left, span(' '.repeat(room)), span(clock, 'dim')];
 }
 
 /** What the whole mount does; facts that do not fit are left out. */

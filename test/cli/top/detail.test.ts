@@ -19,6 +19,7 @@ test('a group that its limit holds', (t) => {
     'limits    iops 10 of 10, burst 50 for 5 s',
     'weight    100; latency=2000',
     'times     wait 2 s, p99 4 s; service 50 us, p99 200 us',
+    'waits for the limit iops of lab/slow',
     'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',
   ]);
 });
@@ -29,6 +30,7 @@ test('a group that competes by its weight', (t) => {
     'limits    none',
     'weight    80; 80% among its busy siblings, got 75%',
     'times     wait 250 us, p99 500 us; service 50 us, p99 200 us',
+    'waits for its turn; of the others silver gets most: 25%, by weight 20%',
     'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',
   ]);
 });

@@ -24,7 +24,14 @@ test('images with their formats and files', (t) => {
 
 test('callers with what they do now', (t) => {
   const caller = {
-    ...{ pid: 4242, uid: 1000, recent: 0.75, threads: 1, command: 'fio job.fio', cgroup: '/vm' },
+    ...{
+      pid: 4242,
+      uid: 1000,
+      recent: 0.75,
+      threads: 1,
+      command: '/usr/bin/fio job.fio',
+      cgroup: '/vm',
+    },
     ...{ rios: 0, wios: 0, dios: 0, rbytes: 0, wbytes: 0, dbytes: 0 },
     ...{ waitNs: 0, serviceNs: 0, longestNs: 0, followedNs: 0 },
   };
@@ -36,15 +43,17 @@ test('callers with what they do now', (t) => {
     { caller: cache, ...idle },
   ];
   const shown = (sight: Partial<Sight>, cells: number): string[] =>
-    callerLines(drawing(sight), cells, 4).map(plainText);
+    callerLines(drawing(sight), cells, 6).map(plainText);
   t.deepEqual(shown({ callers }, 80), [
-    '    PID  LATELY   REQ/S     READ/S    WRITE/S     WAIT  COMMAND',
-    '   4242     75%    1.5k    5.9 MiB        0 B     2 ms  fio job.fio',
-    '      -     25%       0        0 B        0 B        -  [page cache]',
+    '    PID  LATELY   REQ/S     READ/S    WRITE/S      WAIT  COMMAND',
+    '   4242     75%    1.5k    5.9 MiB        0 B      2 ms  fio job.fio',
+    '      -     25%       0        0 B        0 B         -  [page cache]',
+    '',
+    'LATELY: part of the work of the last half minute',
   ]);
   t.true(shown({ callers }, 140)[1]!.includes('  /vm  '));
   const many = shown({ callers: Array(20).fill(callers[0]) }, 80);
-  t.deepEqual([many.length, many.at(-1)], [4, 'and 18 more']);
+  t.deepEqual([many.length, many[3]], [6, 'and 18 more']);
   t.is(shown({}, 80)[0], 'callers come with the next look');
   t.is(shown({ callers: 'fuse-native does not tell' }, 80)[0], 'fuse-native does not tell');
 });
