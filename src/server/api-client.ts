@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { type Agent, request } from 'node:http';
 import { ourMount } from '../fuse/mount-point.js';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { type ApiError, fromApiError } from './api-errors.js';
@@ -26,6 +26,8 @@ export interface Asked {
   body?: object;
   /** Milliseconds without a byte after which the daemon is given up. */
   limitMs?: number;
+  /** Keeps the connection for the next request; missing: one for each. */
+  agent?: Agent;
 }
 
 /** As `askSocket`, for the daemon of a mount. Returns null also if this user has no socket there. */
@@ -57,7 +59,7 @@ export async function askSocket<Answer>(
 
 function exchange(
   socket: string,
-  { method, path, body, limitMs = ANSWER_MS }: Asked,
+  { method, path, body, limitMs = ANSWER_MS, agent }: Asked,
   name: string,
 ): Promise<{ status: number; text: string } | null> {
   return new Promise((resolve, reject) => {
@@ -81,7 +83,7 @@ function exchange(
         );
     };
     const asked = request(
-      { socketPath: short.path, method, path, headers, timeout: limitMs, agent: false },
+      { socketPath: short.path, method, path, headers, timeout: limitMs, agent: agent ?? false },
       (response) => {
         let answer = '';
         response.setEncoding('utf8').on('data', (part) => {
@@ -92,6 +94,7 @@ function exchange(
       },
     );
     asked.once('socket', (connection) => {
+      isConnected = !connection.connecting;
       connection.once('connect', () => {
         isConnected = true;
       });

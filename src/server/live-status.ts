@@ -1,3 +1,4 @@
+import { Agent } from 'node:http';
 import type { ImageSnapshot } from '../control/control.js';
 import { type LiveAnswer, type LiveGroup, LiveGroups } from '../control/live.js';
 import { SluiceError } from '../util/errors.js';
@@ -22,6 +23,8 @@ export type LiveStatus = Alive<ImageSnapshot[], LiveGroup> | NoAnswer;
 export class LiveFollower {
   readonly #mountpoint: string;
   readonly #groups = new LiveGroups();
+  /** To connect anew each second takes as long as all else. */
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   #images: ImageSnapshot[] = [];
   /** Null as long as the socket answers. */
   #files: SnapshotFollower | null = null;
@@ -41,6 +44,7 @@ export class LiveFollower {
   }
 
   end(): void {
+    this.#agent.destroy();
     this.#files?.end();
   }
 
@@ -49,7 +53,11 @@ export class LiveFollower {
     const edition = encodeURIComponent(this.#groups.edition);
     const path = `/v1/live?edition=${edition}${wantsImages ? '&images=1' : ''}`;
     try {
-      const answer = await askMount<LiveJson>(this.#mountpoint, { method: 'GET', path });
+      const answer = await askMount<LiveJson>(this.#mountpoint, {
+        method: 'GET',
+        path,
+        agent: this.#agent,
+      });
       if (answer === null) return null;
       const { pid, version, transport } = answer.daemon;
       const daemon = { pid, fields: { version, transport } };
