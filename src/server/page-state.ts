@@ -2,7 +2,15 @@ import { causeOf } from '../control/cause.js';
 import type { GroupState } from '../control/figures.js';
 import type { SecondTimes } from '../control/live.js';
 import type { Stage } from '../control/usage.js';
-import { completedIn, limitUses, meanOf, p99Of, type Share, sharesOf } from '../control/usage.js';
+import {
+  completedIn,
+  limitUses,
+  meanOf,
+  p99Of,
+  requestsOf,
+  type Share,
+  sharesOf,
+} from '../control/usage.js';
 import type { RateKey } from '../throttle/limits.js';
 import type { Caller } from './caller-names.js';
 
@@ -64,7 +72,7 @@ function stage(times: SecondTimes, which: Stage): StageState {
 
 function groupOf(
   group: GroupState,
-  groups: readonly GroupState[],
+  busy: readonly GroupState[],
   shares: ReadonlyMap<string, Share>,
 ): PageGroup {
   const { path, settings, total, pressure } = group;
@@ -82,7 +90,7 @@ function groupOf(
     pressure: pressure.some.avg10,
     wait: stage(times, 'wait'),
     service: stage(times, 'service'),
-    cause: causeOf(group, total.queued, meanOf(times, 'wait'), groups, shares),
+    cause: causeOf(group, total.queued, meanOf(times, 'wait'), busy, shares),
   };
 }
 
@@ -93,10 +101,12 @@ export function pageState(
   callers: readonly Caller[],
 ): PageState {
   const shares = sharesOf(groups);
+  // The others hold nobody back.
+  const busy = groups.filter(({ total, times }) => total.queued > 0 || requestsOf(times.total) > 0);
   return {
     time: Date.now(),
     ...about,
-    groups: groups.slice(0, GROUPS_MAX).map((group) => groupOf(group, groups, shares)),
+    groups: groups.slice(0, GROUPS_MAX).map((group) => groupOf(group, busy, shares)),
     more: Math.max(0, groups.length - GROUPS_MAX),
     callers: callers.slice(0, CALLERS_MAX).map(({ cgroup: _, ...caller }) => caller),
   };
