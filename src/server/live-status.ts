@@ -17,7 +17,7 @@ interface LiveJson extends LiveAnswer {
   images: ImageSnapshot[] | null;
 }
 
-export type LiveStatus = Alive<ImageSnapshot[], LiveGroup> | NoAnswer;
+type LiveStatus = Alive<ImageSnapshot[], LiveGroup> | NoAnswer;
 
 /** Reads a mount again and again; the answer of the daemon has only what has changed. */
 export class LiveFollower {
@@ -72,7 +72,7 @@ export class LiveFollower {
   }
 }
 
-export type CallerStatus = { kind: 'alive'; callers: Caller[] } | NoAnswer;
+type CallerStatus = { kind: 'alive'; callers: Caller[] } | NoAnswer;
 
 /** Reads who makes the requests, again and again. */
 export class CallerFollower {

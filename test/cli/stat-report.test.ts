@@ -59,7 +59,7 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
       '',
       'Limits and targets:',
       '/: depth=32',
-      'slow: iops=1000 burst.iops=4000/5 min.bps=1048576 latency=2000',
+      'slow: iops=1000 burst.iops=4000/5 min.bps=1M latency=2000',
       '',
     ].join('\n'),
   );

@@ -12,7 +12,6 @@ mountTest('a mount is looked at again and again', async (t) => {
   const words = ['--group', 'gold:weight=80,iops=500,burst.iops=1000/2', '--assign', 'disk=gold'];
   await withMount(t, [image], words, async (mount) => {
     const follower = new LiveFollower(mount.point);
-    t.teardown(() => follower.end());
     const first = await follower.next();
     readFileSync(mount.file());
     const second = await follower.next();
@@ -32,6 +31,7 @@ mountTest('a mount is looked at again and again', async (t) => {
       t.is(status.images[0]!.name, 'disk');
       t.true(status.groups[1]!.burstsLeft!.iops! > 0);
     }
+    follower.end();
     const callers = new CallerFollower(mount.point);
     // A request counts when its reply has left, which its caller does not wait for.
     const read = async (): Promise<number> => {
