@@ -37,7 +37,10 @@ export class Chart {
     const plot = this.#plot;
     plot?.setData(data as uPlot.AlignedData);
     // Nobody points at a moment: the legend tells the last one.
-    if (plot !== null && plot.cursor.idx == null) plot.setLegend({ idx: data[0]!.length - 1 });
+    // uPlot fills it at the end of this turn.
+    queueMicrotask(() => {
+      if (plot !== null && plot.cursor.idx == null) plot.setLegend({ idx: data[0]!.length - 1 });
+    });
   }
 
   /** Draws anew, with the colours of now. */
