@@ -4,13 +4,15 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .NOTPARALLEL:
-.PHONY: help setup build test check demo bench bench-fair bench-shares bench-qcow2 vopr mutants torture soak \
+.PHONY: help setup build test test-node docs-test check demo bench bench-fair bench-shares bench-qcow2 vopr mutants torture soak \
 	fuzz modules install uninstall clean
 
 help:
 	@echo 'make setup     install what is missing (packages of the system, npm modules)'
 	@echo 'make build     compile to build/, and make the program, dist/'
 	@echo 'make test      setup, build, check, all tests'
+	@echo 'make test-node  the short form of the tests on each version of Node.js that users have'
+	@echo 'make docs-test  run the commands in README.md and docs/; each new one must be run, or have a reason why not'
 	@echo 'make check     format, lint, unused code'
 	@echo 'make demo      two groups fight, a third is held: bars, a table, a picture (a minute)'
 	@echo 'make bench     measure against other servers'
@@ -43,6 +45,12 @@ check:
 # The tests' last line, "N passed, N failed", stays the last line of all.
 test: setup build check
 	@node build/tools/run-tests.js
+
+test-node: setup build
+	@node build/tools/test-node.js
+
+docs-test: setup build
+	@SLUICE_DOCS=strict npx --no-install ava 'build/test/docs/*.test.js' build/test/tools/man-pages.test.js
 
 demo: setup build
 	@node build/tools/demo.js

@@ -17,6 +17,8 @@ manifest=$library/installed
 # mount(8) looks for helpers in /sbin only. Who may not write there cannot mount by /etc/fstab either.
 sbin=${3:-}/sbin
 helper=$prefix/bin/mount.fuse.sluice
+# Code that Node.js has compiled for root; see src/server/compile-cache.ts.
+cache=${3:-}/var/cache/sluice
 
 # The npm modules needed at run time, as paths below this folder.
 modules() {
@@ -75,6 +77,8 @@ remove() {
     rmdir "$folder/share/sluicefs" 2>/dev/null || true
   fi
   rm -rf "$library"
+  # That of root stays when another user installs for himself.
+  rm -rf "$cache" 2>/dev/null || true
   if [ "$(readlink "$sbin/mount.fuse.sluice")" = "$helper" ]; then rm "$sbin/mount.fuse.sluice"; fi
   for program in $programs; do
     command=$folder/bin/${program%=*}

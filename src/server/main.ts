@@ -1,4 +1,5 @@
 import './no-debugger.js';
+import './compile-cache.js';
 import {
   describeError,
   EXIT_FAILED,
