@@ -1,7 +1,8 @@
+import { parseFaults } from '../control/faults.js';
 import { parseMember } from '../control/members.js';
 import type { Assignment } from '../control/set-up-groups.js';
 import type { ImageOrder } from '../server/image-order.js';
-import { refuse } from '../util/errors.js';
+import { naming, refuse } from '../util/errors.js';
 import type { Declaration, Given } from './declaration.js';
 import { parseAssignOption } from './group-option.js';
 import { parseImageArgument } from './image-argument.js';
@@ -38,11 +39,17 @@ export function attachOrder(args: AttachArguments, directory: string): ImageOrde
   }
   return {
     kind: 'attach',
-    image: { ...image, ...parseChainOptions(args, directory) },
+    image: { ...image, ...parseChainOptions(args, directory), ...faultsOf(args.faults) },
     overlay: overlay === undefined ? null : absolutePath('--overlay', overlay, directory),
     options: imageOptions(args),
     assignments: (args.assign ?? []).map((text) => assignmentOf(text, image.name)),
   };
+}
+
+function faultsOf(faults: string | undefined): { faults?: string } {
+  if (faults === undefined) return {};
+  naming('--faults', () => parseFaults(faults));
+  return { faults };
 }
 
 function assignmentOf(text: string, image: string): Assignment {

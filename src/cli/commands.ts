@@ -87,6 +87,13 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/resize.js'),
   },
   {
+    name: 'faults',
+    operands: '<mountpoint> [name] [words..]',
+    synopsis: 'faults MOUNTPOINT [NAME [KEY=VALUE...]]',
+    describe: 'have requests fail, or be late',
+    load: () => import('./commands/faults.js'),
+  },
+  {
     name: 'reload',
     operands: '<mountpoint>',
     synopsis: 'reload MOUNTPOINT',

@@ -1,8 +1,8 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import type { SluiceError } from '../util/errors.js';
+import { didYouMean } from '../util/nearest.js';
 import type { Schema } from './config-schema.js';
 import type { ConfigText, Path } from './config-text.js';
-import { didYouMean } from './nearest.js';
 
 const KINDS: Readonly<Record<string, string>> = {
   object: 'a mapping of keys to values',

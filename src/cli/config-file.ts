@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isPartOfBurst } from '../control/aliases.js';
 import { checkNewGroup } from '../control/control.js';
+import { parseFaults } from '../control/faults.js';
 import { checkGroupName, groupPath, withParents } from '../control/group-name.js';
 import { parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
 import { type Changes, mergeChanges, SETTINGS } from '../control/settings.js';
 import { parseWords } from '../control/text.js';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
+import { didYouMean } from '../util/nearest.js';
 import { checkShape } from './config-check.js';
 import { configSchema, FILE_IMAGE_OPTIONS, FILE_OPTIONS } from './config-schema.js';
 import { ConfigText, type Path } from './config-text.js';
@@ -19,10 +21,15 @@ import { imageOptions } from './image-options.js';
 import type { FileConfig, FileImage } from './merge-config.js';
 import { buildMountConfig } from './mount-config.js';
 import type { ATTACH_OPTIONS, MOUNT_OPTIONS } from './mount-options.js';
-import { didYouMean } from './nearest.js';
 import { absolutePath } from './working-directory.js';
 
 type Mapping = Readonly<Record<string, unknown>>;
+/** Words of an image that are not options of all images. */
+interface FileWords {
+  overlay?: string;
+  faults?: string;
+  passthrough?: boolean;
+}
 type Part = 'images' | 'profiles' | 'groups' | 'options';
 
 /**
@@ -123,11 +130,14 @@ class Reader {
     for (const key of isMapping ? Object.keys(value as object) : []) {
       if (key === 'path') continue;
       given[key] = this.#value([...path, key], FILE_IMAGE_OPTIONS[key]!);
-      this.#text.at([...path, key], () => this.#imageOptions({ [key]: given[key] }));
+      this.#text.at([...path, key], () => {
+        this.#imageOptions({ [key]: given[key] });
+        if (key === 'faults') parseFaults(String(given[key]));
+      });
     }
     return this.#text.at(path, () => {
       const image = nameImage(name, file, this.#folder);
-      const { overlay, passthrough = false } = given as { overlay?: string; passthrough?: boolean };
+      const { overlay, faults, passthrough = false } = given as FileWords;
       const { own, untrusted, chain } = this.#imageOptions(given);
       return {
         image: {
@@ -135,6 +145,7 @@ class Reader {
           ...(overlay !== undefined && {
             overlay: absolutePath('the overlay', overlay, this.#folder),
           }),
+          ...(faults !== undefined && { faults }),
           ...(Object.keys(own).length > 0 && { own }),
         },
         ...(untrusted !== undefined && { untrusted }),

@@ -10,7 +10,7 @@ export interface Schema {
 
 /** Options that say how the command runs, or what the other parts of a file say. */
 const NOT_IN_FILES: ReadonlySet<string> = new Set<string>([
-  ...['config', 'group', 'assign', 'empty', 'foreground'],
+  ...['config', 'group', 'assign', 'faults', 'empty', 'foreground'],
   ...OF_IMAGES,
 ]);
 

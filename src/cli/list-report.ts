@@ -34,10 +34,14 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'SIZE', cell: ({ image }) => (image === null ? '-' : formatSize(image.size)) },
   {
     title: 'PATH',
-    cell: ({ mount, image }) => (image === null ? `(${STATES[mount.state]})` : oneLine(image.path)),
+    cell: ({ mount, image }) => (image === null ? `(${STATES[mount.state]})` : pathOf(image)),
     isText: true,
   },
 ];
+
+function pathOf({ path, faults }: ImageSnapshot): string {
+  return faults ? `${oneLine(path)} (FAULTS: ${faults.words})` : oneLine(path);
+}
 
 /** A line for each image of each mount; '' without a mount. */
 export function formatList(mounts: readonly ListedMount[]): string {

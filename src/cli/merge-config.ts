@@ -1,8 +1,10 @@
+import { parseFaults } from '../control/faults.js';
 import { formatMember, parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
 import { type Changes, getValue, mergeChanges, SETTINGS } from '../control/settings.js';
 import { DEPTH } from '../control/values.js';
 import type { ImageConfig, ImageOptions } from '../server/config.js';
+import { naming, refuse } from '../util/errors.js';
 import type { Given } from './declaration.js';
 import type { MOUNT_OPTIONS, MountArguments } from './mount-options.js';
 
@@ -94,6 +96,42 @@ function mergeImage(
     named: { dataFiles: [], backingFiles: [], ...image.named, untrusted: isUntrusted },
     ...(Object.keys(own).length > 0 && { own: own as ImageOptions }),
   };
+}
+
+/** The images with the faults that the command line wants. */
+export function withFaults(
+  images: readonly ImageConfig[],
+  words: readonly string[],
+  file: FileConfig | null,
+  say: Say,
+): ImageConfig[] {
+  const wanted = new Map<string, string>();
+  for (const word of words) {
+    const { name, faults } = parseFaultsOption(word);
+    if (wanted.has(name)) throw refuse(`--faults ${word}: the faults of ${name} are given twice`);
+    wanted.set(name, faults);
+    if (images.some((image) => image.name === name)) continue;
+    const known = images.map((image) => image.name).join(', ') || 'none';
+    throw refuse(`--faults ${word}: no image is named "${name}"; images: ${known}`, 'ENOENT');
+  }
+  return images.map((image) => {
+    const faults = wanted.get(image.name);
+    if (faults === undefined) return image;
+    if (image.faults !== undefined && image.faults !== faults) {
+      say(`--faults ${image.name}:${faults} wins over ${image.faults} in ${file?.file}`);
+    }
+    return { ...image, faults };
+  });
+}
+
+/** Parses `NAME:KEY=VALUE,...` of `--faults`. The last colon splits: words of faults have none. */
+function parseFaultsOption(text: string): { name: string; faults: string } {
+  const colon = text.lastIndexOf(':');
+  const [name, faults] = [text.slice(0, Math.max(0, colon)), text.slice(colon + 1)];
+  if (name === '')
+    throw refuse(`--faults ${text}: write NAME:KEY=VALUE, such as disk:read.error=1%`);
+  naming(`--faults ${text}`, () => parseFaults(faults));
+  return { name, faults };
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   mergeGroups,
   mergeImages,
   mergeOptions,
+  withFaults,
 } from './merge-config.js';
 import { CACHES, type MountArguments, OF_IMAGES, TRANSPORTS } from './mount-options.js';
 import { oneInteger, oneWord, parseAddress, parseSectorSize } from './option-values.js';
@@ -110,7 +111,8 @@ export function buildMountConfig(
   };
   checkGroups(given.groups);
   const args = file === null ? words : mergeOptions(words, file, say);
-  const images = file === null ? given.images : mergeImages(given.images, words, file, say);
+  const all = file === null ? given.images : mergeImages(given.images, words, file, say);
+  const images = withFaults(all, words.faults ?? [], file, say);
   const groups = file === null ? given.groups : mergeGroups(given.groups, words.depth, file, say);
   const assignments =
     file === null ? given.assignments : mergeAssignments(given.assignments, file, say);

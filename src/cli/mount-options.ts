@@ -28,6 +28,10 @@ export const ATTACH_OPTIONS = {
     describe: 'show partitions as NAME.pN.raw (default); --no-partitions: images only',
   },
   ...SECTOR_OPTION,
+  faults: {
+    type: 'string',
+    describe: 'KEY=VALUE,...: fail or delay requests on purpose, such as read.error=1%',
+  },
   growable: { type: 'boolean', describe: 'let writes past the end and truncate change the size' },
   direct: {
     type: 'boolean',
@@ -46,6 +50,11 @@ export const MOUNT_OPTIONS = {
     repeatable: true,
   },
   ...ATTACH_OPTIONS,
+  faults: {
+    type: 'string',
+    describe: 'NAME:KEY=VALUE,...: fail or delay requests on purpose: disk:read.error=1%',
+    repeatable: true,
+  },
   empty: { type: 'boolean', describe: 'no image yet: they come by sluice attach' },
   cache: {
     type: 'string',

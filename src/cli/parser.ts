@@ -1,8 +1,8 @@
 import { EXIT_OK, refuse } from '../util/errors.js';
+import { didYouMean } from '../util/nearest.js';
 import { readVersion } from '../util/version.js';
 import { COMMANDS } from './commands.js';
 import type { Arguments, Command, CommandModule, Option } from './declaration.js';
-import { didYouMean } from './nearest.js';
 import { print } from './terminal.js';
 import { type ParsedWords, parseWords } from './words.js';
 

@@ -1,3 +1,4 @@
+import { parseFaults } from '../control/faults.js';
 import { type MemberName, parseMember } from '../control/members.js';
 import type { MountConfig } from '../server/config.js';
 import { EXIT_MOUNT, refuse, SluiceError } from '../util/errors.js';
@@ -35,6 +36,10 @@ export function checkPassthrough(asked: Asked, isRoot: boolean): void {
     if (!growable) {
       const why = 'the kernel does not stop writes past the end, so the image can grow';
       throw no(`${why}; add --growable`);
+    }
+    if (image.faults !== undefined && parseFaults(image.faults) !== null) {
+      const why = 'the kernel reads and writes it, so no fault can be made';
+      throw no(`${why}; leave out --faults ${name}:${image.faults}`);
     }
     if (transport === 'fuse-native') {
       throw no('fuse-native does not know passthrough; use --transport uring', 'EOPNOTSUPP');

@@ -1,4 +1,5 @@
 import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
+import { NO_FAULTS } from '../control/faults.js';
 import { membersOf } from '../control/json.js';
 import { formatWords } from '../control/text.js';
 import { NS_PER_US } from '../control/values.js';
@@ -94,6 +95,26 @@ function rowsOf(group: GroupSnapshot): Row[] {
   return [...members, { group, member: '(total)', figures, times: times.total, isTotal: true }];
 }
 
+/** In capitals: whoever forgets them looks for a fault of the disk. */
+function faultLines(images: readonly ImageSnapshot[]): string {
+  const faulty = images.flatMap(({ name, faults }) => (faults ? [{ name, faults }] : []));
+  if (faulty.length === 0) return '';
+  return `\nFAULTS ON PURPOSE:\n${faulty.map(formatFaulty).join('')}`;
+}
+
+/** `web: read.error=1%,seed=7; 3 requests failed, 0 delayed`. */
+export function formatFaulty({
+  name,
+  faults,
+}: {
+  name: string;
+  faults: ImageSnapshot['faults'];
+}): string {
+  if (!faults) return `${oneLine(name)}: ${NO_FAULTS}\n`;
+  const { words, failed, delayed } = faults;
+  return `${oneLine(name)}: ${words}; ${failed} requests failed, ${delayed} delayed\n`;
+}
+
 /** The table of what completed in the last second. */
 export function formatNow(groups: readonly GroupSnapshot[]): string {
   return formatTable(NOW, groups.flatMap(rowsOf));
@@ -118,5 +139,5 @@ export function formatStat(
     `In the last second:\n${formatNow(groups)}`,
     `Since the mount:\n${formatTable(SINCE_MOUNT, groups.flatMap(rowsOf))}`,
   ];
-  return tables.join('\n') + below + (passed.length > 0 ? beside : '');
+  return tables.join('\n') + below + (passed.length > 0 ? beside : '') + faultLines(images);
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { refuse, type SluiceError } from '../util/errors.js';
+import { didYouMean } from '../util/nearest.js';
 import type { Option } from './declaration.js';
-import { didYouMean } from './nearest.js';
 
 /** Options by name, without dashes. */
 type Declared = Readonly<Record<string, Omit<Option, 'describe'>>>;

@@ -6,6 +6,7 @@ import { checkLimits, type Limits } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
 import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
+import type { FaultsSnapshot } from './faults.js';
 import type { ControlNews, GroupFigures, GroupState, GroupTimes } from './figures.js';
 import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
@@ -35,6 +36,8 @@ export interface ImageSnapshot {
   readOnly: boolean;
   /** The kernel reads and writes its file by itself: neither counted nor limited. */
   passthrough: boolean;
+  /** Faults that the user wants; null: none. */
+  faults: FaultsSnapshot | null;
 }
 
 /** A partition that the mount shows. */

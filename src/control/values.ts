@@ -101,9 +101,7 @@ export const LATENCY: ValueType<number> = {
   range: [1, MAX_TARGET_US],
   parse(text) {
     if (text === 'max') return Infinity;
-    const [, digits = text, unit = 'us'] = /^([0-9]{1,9})(us|ms|s)$/.exec(text) ?? [];
-    const scaled = /^[0-9]+$/.test(digits) ? String(Number(digits) * US_PER_UNIT[unit]!) : text;
-    return parseWhole('target', scaled, MAX_TARGET_US, TIME) * NS_PER_US;
+    return parseTime('target', text, MAX_TARGET_US, TIME) * NS_PER_US;
   },
   format: (value) => (value === Infinity ? 'max' : String(value / NS_PER_US)),
 };
@@ -127,6 +125,13 @@ export const COST: ValueType<CostModel> = {
   },
   format: String,
 };
+
+/** Microseconds from 1 to `maxUs`, written as a number or as `2ms`, `1s`. Throws EINVAL, ERANGE. */
+export function parseTime(name: string, text: string, maxUs: number, expected: string): number {
+  const [, digits = text, unit = 'us'] = /^([0-9]{1,9})(us|ms|s)$/.exec(text) ?? [];
+  const scaled = /^[0-9]+$/.test(digits) ? String(Number(digits) * US_PER_UNIT[unit]!) : text;
+  return parseWhole(name, scaled, maxUs, expected);
+}
 
 /** A whole number from 1 to `max`. Throws EINVAL for another text, ERANGE outside. */
 function parseWhole(

@@ -155,7 +155,8 @@ function snapshotOf(disk: Disk): ImageSnapshot {
   if (isPassedThrough(disk)) refreshNow(disk.image);
   const { name, path, format, readOnly } = disk.config;
   const size = diskSize(disk);
-  return { name, path, format, size, readOnly, passthrough: isPassedThrough(disk) };
+  const faults = disk.image.faults?.snapshot() ?? null;
+  return { name, path, format, size, readOnly, passthrough: isPassedThrough(disk), faults };
 }
 
 /** Asks the host for the status of an image. The ring's engine, which alone passes images through, answers at once. */

@@ -13,11 +13,13 @@ import {
   type ServedImage,
   type ShownPartitions,
 } from './disk.js';
+import type { ImageFaults } from './fault-filter.js';
 import * as operation from './operation.js';
 import type { Parts } from './parts.js';
 import { passedThrough } from './passed-through.js';
 import { lockRange } from './range-locks.js';
 import { NONE } from './requests.js';
+import { DEFERRED } from './transport.js';
 
 /** Starts operations that have passed their checks. */
 export interface Admission {
@@ -27,6 +29,8 @@ export interface Admission {
   runUncharged(request: number, task: Task): number;
   /** The same for a task that needs a slot. */
   runWithSlot(request: number, task: Task): number;
+  /** True: a fault that the user wants has failed the request, or holds it up. */
+  strikes(request: number, faults: ImageFaults): boolean;
 }
 
 type RequestParts = Pick<Parts, 'requests' | 'disks' | 'granted' | 'memory'>;
@@ -146,9 +150,17 @@ export class DiskRequests {
   }
 
   #flush(request: number): number {
-    const { mode, handle } = this.#parts.requests;
     const { image, config } = this.#disk(request);
     if (config.readOnly) return 0;
+    const { faults } = image;
+    if (faults !== null && this.#admission.strikes(request, faults)) return DEFERRED;
+    return this.flush(request);
+  }
+
+  /** fsync(2) of a disk that can be written, which no fault holds up. Returns DEFERRED. */
+  flush(request: number): number {
+    const { mode, handle } = this.#parts.requests;
+    const { image } = this.#disk(request);
     const task = this.#flushImage(request, image, mode[request] === 1, handle[request]!);
     if (image.partitions?.watch.isStale !== true) {
       return this.#admission.runUncharged(request, task);

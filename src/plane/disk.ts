@@ -1,3 +1,4 @@
+import type { Faults } from '../control/faults.js';
 import type { HostStatus, Task } from '../host/engine.js';
 import type { HostTimes, Timespec } from '../host/host-times.js';
 import type { Driver } from '../image/driver.js';
@@ -5,6 +6,7 @@ import type { ImageConfig } from '../image/image-config.js';
 import type { Mappings } from '../image/mappings.js';
 import type { TableFound } from '../image/read-image.js';
 import type { Partition } from '../partitions/table.js';
+import type { ImageFaults } from './fault-filter.js';
 import type { FlushLosses } from './flush-losses.js';
 import type { RangeLocks } from './range-locks.js';
 import { NONE } from './requests.js';
@@ -34,6 +36,8 @@ export interface DiskConfig {
   owner?: Owner | undefined;
   /** A descriptor for the kernel, which reads and writes the file by itself; missing: this program does. */
   backing?: number | undefined;
+  /** Faults that the user wants, with a seed; missing: none. */
+  faults?: Faults | undefined;
   /** Bytes that the host has allocated for the image, and its times. */
   allocated: number;
   times: HostTimes;
@@ -74,6 +78,8 @@ export interface ServedImage {
   writes: number;
   /** Null if its partitions are not shown. */
   partitions: ShownPartitions | null;
+  /** Null: it has no faults but its own. */
+  faults: ImageFaults | null;
   /** Status of the image's file, as last asked of the host. */
   readonly status: HostStatus;
 }

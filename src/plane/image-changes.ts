@@ -1,4 +1,5 @@
 import type { Control } from '../control/control.js';
+import type { Faults } from '../control/faults.js';
 import { parseMember } from '../control/members.js';
 import type { Assignment } from '../control/set-up-groups.js';
 import { ERRNO, errnoName, hostErrorText } from '../util/errno.js';
@@ -14,7 +15,9 @@ export type ImageChange =
   /** See `LiveImages.detach`. */
   | { kind: 'detach'; name: string; force: boolean }
   /** See `LiveImages.resize`. */
-  | { kind: 'resize'; name: string; size: number | null; hostSize: number };
+  | { kind: 'resize'; name: string; size: number | null; hostSize: number }
+  /** See `LiveImages.setFaults`. */
+  | { kind: 'faults'; name: string; faults: Faults | null };
 
 /** A file that the kernel may know otherwise. */
 export interface StaleFile {
@@ -43,6 +46,9 @@ export function changeImages(
   try {
     if (change.kind === 'attach') {
       attach(images, control, change.disk, change.assignments);
+      done({ error: null, isThere: true, stale: [] });
+    } else if (change.kind === 'faults') {
+      images.setFaults(change.name, change.faults);
       done({ error: null, isThere: true, stale: [] });
     } else if (change.kind === 'detach') detach(images, change.name, change.force, done);
     else resize(images, change, done);

@@ -1,3 +1,4 @@
+import type { Faults } from '../control/faults.js';
 import { hasExports } from '../host/host-engines.js';
 import type { DriverIo } from '../image/driver.js';
 import { SECTOR_BYTES } from '../image/extent.js';
@@ -7,8 +8,9 @@ import type { DiskNode, Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
 import type { DeviceSlots } from './device-slots.js';
-import type { Disk, DiskConfig, ServedImage } from './disk.js';
+import { type Disk, type DiskConfig, isPassedThrough, type ServedImage } from './disk.js';
 import type { DiskTable } from './disk-table.js';
+import { ImageFaults } from './fault-filter.js';
 import { FlushLosses } from './flush-losses.js';
 import { ImagePartitions, type PartitionsIo } from './image-partitions.js';
 import type { Flushed } from './last-flush.js';
@@ -188,6 +190,20 @@ export class LiveImages {
     plane.own.start((request) => plane.asked.resizeImage(request, disk, size), resized);
   }
 
+  /**
+   * From now on an image has these faults, for requests that have not been carried out. Null: none.
+   *
+   * @throws SluiceError ENOENT, exit code 2; EBUSY, exit code 1: it is being detached; EOPNOTSUPP, exit code 2
+   */
+  setFaults(name: string, faults: Faults | null): void {
+    const { disk } = this.find(name);
+    if (isPassedThrough(disk)) {
+      const why = 'is passed through: the kernel reads and writes it, so no fault can be made';
+      throw refuse(`${name} ${why}; mount it without --passthrough`, 'EOPNOTSUPP');
+    }
+    disk.image.faults = faults && new ImageFaults(faults);
+  }
+
   /** Nodes of an image and its partitions. */
   nodesOf(name: string): DiskNode[] {
     const shown = this.find(name);
@@ -269,7 +285,7 @@ export class LiveImages {
   }
 
   /** Disks that show parts of one image share all that is the image's. */
-  #imageOf({ name, image: config, allocated, times }: DiskConfig): ServedImage {
+  #imageOf({ name, image: config, faults, allocated, times }: DiskConfig): ServedImage {
     const known = this.wholes.find((disk) => disk.config.image === config);
     if (known !== undefined) return known.image;
     const { io, locks, plane } = this.#parts;
@@ -298,6 +314,7 @@ export class LiveImages {
         dirty: false,
         writes: 0,
         partitions: null,
+        faults: faults === undefined ? null : new ImageFaults(faults),
       },
       locks: new RangeLocks(locks),
       losses: new FlushLosses(),

@@ -9,11 +9,12 @@ import { ERRNO } from '../util/errno.js';
 import { Charges } from './charges.js';
 import { type Disk, diskStatus, type ShownPartitions } from './disk.js';
 import { type Admission, DiskRequests } from './disk-requests.js';
+import { Delays, type ImageFaults } from './fault-filter.js';
 import { HostErrors } from './host-errors.js';
 import { Interrupted } from './interrupted.js';
 import { LastFlush } from './last-flush.js';
 import type { Members } from './members.js';
-import { READ, WRITE } from './operation.js';
+import { FLUSH, READ, WRITE } from './operation.js';
 import { OwnTasks } from './own-tasks.js';
 import { Reads } from './reads.js';
 import { Replies } from './replies.js';
@@ -67,6 +68,7 @@ export class Plane implements Admission, DiskService {
   readonly #waiting: WaitingIndex;
   readonly #interrupted: Interrupted;
   readonly #tableNews: TableNews;
+  readonly #delays: Delays;
   readonly #replies: Replies;
   readonly #tasks: Tasks;
   readonly #reads: Reads;
@@ -84,6 +86,7 @@ export class Plane implements Admission, DiskService {
     this.requests = new Requests(memory.capacity.requests);
     this.#pool = new PayloadPool(memory.capacity.poolBytes);
     this.#waiting = new WaitingIndex(this.requests);
+    this.#delays = new Delays(this.requests);
     this.#disks = disks;
     this.#throttle = options.throttle;
     this.#charges = new Charges({ ...options, requests: this.requests });
@@ -116,10 +119,6 @@ export class Plane implements Admission, DiskService {
   get receivable(): number {
     if (!this.isReceiving) return 0;
     return Math.min(this.#memory.receivable(this.#holding), this.requests.available);
-  }
-
-  #spareSlots(): number {
-    return this.#memory.spareSlots(this.#holding);
   }
 
   /** Payloads in the pool, for trimming. */
@@ -173,6 +172,7 @@ export class Plane implements Admission, DiskService {
     }
     if (this.nowNs >= this.hostErrors.tellAtNs) this.hostErrors.tell(this.nowNs);
     if (this.nowNs >= this.#tableNews.tellAtNs) this.#tableNews.tell(this.nowNs);
+    if (this.nowNs >= this.#delays.dueAtNs) this.#delays.letGo(this.nowNs, this.#due);
     for (;;) {
       const request = this.#throttle.next(this.nowNs);
       if (request < 0) break;
@@ -188,7 +188,8 @@ export class Plane implements Admission, DiskService {
   /** When another turn is wanted, at the latest. */
   get wakeAtNs(): number {
     const news = Math.min(this.hostErrors.tellAtNs, this.#tableNews.tellAtNs);
-    return Math.min(this.#throttle.wakeAt, this.#interrupted.lookAtNs, news);
+    const due = Math.min(this.#interrupted.lookAtNs, this.#delays.dueAtNs);
+    return Math.min(this.#throttle.wakeAt, due, news);
   }
 
   /**
@@ -205,9 +206,10 @@ export class Plane implements Admission, DiskService {
 
   /**
    * Requests for some disks that wait for their groups go without limits, and uncharged: each as soon as a
-   * slot can be spared.
+   * slot can be spared. Those that are late on purpose go at once.
    */
   hurry(isOf: (disk: number) => boolean): void {
+    this.#delays.release(isOf, this.#due);
     for (const request of this.requests.inState(WAITING)) {
       if (!isOf(this.requests.disk[request]!) || !this.#throttle.cancel(request)) continue;
       this.#waiting.remove(request);
@@ -217,7 +219,7 @@ export class Plane implements Admission, DiskService {
 
   /** They hold slots beside those that are kept for requests in flight. */
   #startHurried(): void {
-    while (this.#hurried.length > 0 && this.#spareSlots() > 0) {
+    while (this.#hurried.length > 0 && this.#memory.spareSlots(this.#holding) > 0) {
       const request = this.#hurried.shift()!;
       this.slotOf(request);
       this.#carryOut(request);
@@ -240,8 +242,9 @@ export class Plane implements Admission, DiskService {
     return this.#throttle.isIdling;
   }
 
-  /** From now on no request waits for its group. */
+  /** From now on no request waits for its group, and none is late on purpose. */
   releaseWaiting(): void {
+    this.#delays.end(this.#due);
     this.#throttle.drain();
   }
 
@@ -321,8 +324,25 @@ export class Plane implements Admission, DiskService {
     requests.inFlight[request] = 1;
     this.#inFlight++;
     if (requests.slot[request] !== NONE && requests.lent[request] === 0) this.#holding++;
-    this.#carryOut(request);
+    const { faults } = this.#disks[requests.disk[request]!]!.image;
+    if (faults === null || !this.strikes(request, faults)) this.#carryOut(request);
   }
+
+  strikes(request: number, faults: ImageFaults): boolean {
+    const operation = this.requests.operation[request]!;
+    const errno = faults.draw(operation);
+    const delayNs = faults.delayOf(operation);
+    if (delayNs > 0 && this.#delays.hold(request, this.nowNs + delayNs, errno)) return true;
+    if (errno < 0) this.#replies.fail(request, errno);
+    return errno < 0;
+  }
+
+  /** The time of a request that was late has come. */
+  readonly #due = (request: number, errno: number): void => {
+    if (errno < 0) this.#replies.fail(request, errno);
+    else if (this.requests.operation[request] === FLUSH) this.asked.flush(request);
+    else this.#carryOut(request);
+  };
 
   #carryOut(request: number): void {
     const operation = this.requests.operation[request];

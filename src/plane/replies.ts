@@ -24,6 +24,12 @@ export class Replies {
     this.transport.reply(request, result, at, linked);
   }
 
+  /** An error that the user wants: it is none of the host, and no line of the log. */
+  fail(request: number, errno: number): void {
+    this.#requests.state[request] = REPLYING;
+    this.transport.reply(request, errno, 0, false);
+  }
+
   #failed(request: number, result: number): void {
     const { operation, disk, offset } = this.#requests;
     const asked = operation[request]!;

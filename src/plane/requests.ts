@@ -8,6 +8,9 @@ import { OWN } from './operation.js';
  *     FREE ─► DISPATCHING ─┬─► REPLYING ───────────────────────────────► FREE
  *                          ├─► WAITING ──────────┐                        ▲
  *                          │   (in its group)    ▼                        │
+ *                          ├───────────────────► DELAYED ─► REPLYING      │
+ *                          │    (a fault of the  │                        │
+ *                          │     image; if any)  ▼                        │
  *                          └───────────────────► LOCKED ─► LINKED ────────┤
  *                            (a range of the disk is    ├► PLAIN ► REPLYING
  *                             being rewritten)          └► TASK ─► REPLYING
@@ -17,16 +20,18 @@ export const FREE = 0;
 export const DISPATCHING = 1;
 /** Held back by its group or the window. Only numbers, and for a WRITE its payload in the pool. */
 export const WAITING = 2;
+/** Admitted, and late on purpose: a fault that the user wants. */
+export const DELAYED = 3;
 /** Waits for another write to the same blocks. */
-export const LOCKED = 3;
+export const LOCKED = 4;
 /** Transfer and reply are queued as a pair. */
-export const LINKED = 4;
+export const LINKED = 5;
 /** Transfer is queued, reply follows. */
-export const PLAIN = 5;
+export const PLAIN = 6;
 /** A coroutine runs it. */
-export const TASK = 6;
+export const TASK = 7;
 /** Reply is queued. */
-export const REPLYING = 7;
+export const REPLYING = 8;
 
 /** The value of a field that has none. */
 export const NONE = -1;

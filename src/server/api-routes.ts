@@ -64,6 +64,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/images', body: 'attach', answer: attach },
   { method: 'PATCH', path: '/v1/images/*', body: 'resize', answer: resize },
   { method: 'DELETE', path: '/v1/images/*', body: null, answer: detach },
+  { method: 'PUT', path: '/v1/faults/*', body: 'faults', answer: setFaults },
   { method: 'GET', path: '/v1/partitions', body: null, answer: listPartitions },
   { method: 'GET', path: '/v1/config', body: null, answer: config },
   { method: 'POST', path: '/v1/reload', body: null, answer: reload },
@@ -169,6 +170,12 @@ async function attach(mount: ApiMount, { body }: ApiCall): Promise<object> {
 async function resize(mount: ApiMount, { rest: name, body }: ApiCall): Promise<object> {
   const { size } = body as { size: number | null };
   await mount.images.obey({ kind: 'resize', name, size }, () => {});
+  return { image: await imageNamed(mount, name) };
+}
+
+async function setFaults(mount: ApiMount, { rest: name, body }: ApiCall): Promise<object> {
+  const { faults } = body as { faults: string };
+  await mount.images.obey({ kind: 'faults', name, faults }, () => {});
   return { image: await imageNamed(mount, name) };
 }
 

@@ -50,6 +50,8 @@ export interface AttachRequest {
   partitions?: boolean;
   /** Bytes of a sector of its partition table. */
   sectorSize?: number;
+  /** Faults that it is to have: `read.error=1%,write.delay=20ms`. */
+  faults?: string;
   /** Groups of the image and its partitions, by their names. */
   assign?: Readonly<Record<string, string>>;
 }
@@ -73,9 +75,16 @@ export function schemas() {
         metadataCache: { type: 'integer', minimum: 1 << 20, maximum: 2 ** 30 },
         partitions: FLAG,
         sectorSize: { enum: SECTOR_SIZES },
+        faults: { type: 'string', minLength: 1 },
         assign: { type: 'object', additionalProperties: { type: 'string', minLength: 1 } },
       },
       required: ['path'],
+      additionalProperties: false,
+    },
+    faults: {
+      type: 'object',
+      properties: { faults: { type: 'string', minLength: 1 } },
+      required: ['faults'],
       additionalProperties: false,
     },
     resize: {

@@ -1,3 +1,4 @@
+import { parseFaults } from '../control/faults.js';
 import { groupPath } from '../control/group-name.js';
 import { checkImageName, nameOfFile } from '../control/image-name.js';
 import { parseMember } from '../control/members.js';
@@ -18,7 +19,8 @@ export function orderOfRequest(request: AttachRequest): AttachOrder {
   checkImageName(name, path, path);
   const { snapshot = null, overlay = null, dataFiles = [], backingFiles = [] } = request;
   const { readOnly, growable, direct, untrusted, metadataCache } = request;
-  const { partitions, sectorSize = null, assign = {} } = request;
+  const { partitions, sectorSize = null, assign = {}, faults } = request;
+  if (faults !== undefined) naming('faults', () => parseFaults(faults));
   const isAsked = partitions !== undefined || sectorSize !== null;
   const shown = isAsked ? (partitions === false ? null : { sectorSize }) : undefined;
   const options = { readOnly, growable, direct, untrusted, metadataCache, partitions: shown };
@@ -32,6 +34,7 @@ export function orderOfRequest(request: AttachRequest): AttachOrder {
         backingFiles: [...backingFiles],
         untrusted: untrusted ?? false,
       },
+      ...(faults !== undefined && { faults }),
     },
     overlay,
     options: given(options) as AttachOptions,
@@ -49,7 +52,7 @@ export function requestOfOrder({
   options,
   assignments,
 }: AttachOrder): AttachRequest {
-  const { name, path, format, backingFormats, snapshot, named } = image;
+  const { name, path, format, backingFormats, snapshot, named, faults } = image;
   const { partitions, ...flags } = options;
   const { dataFiles, backingFiles } = named ?? {};
   const entries = assignments.map(({ member, group }) => [member, group || '/']);
@@ -58,6 +61,7 @@ export function requestOfOrder({
     ...flags,
     snapshot: snapshot ?? undefined,
     overlay: overlay ?? undefined,
+    faults,
     partitions: partitions === undefined ? undefined : partitions !== null,
     sectorSize: partitions?.sectorSize ?? undefined,
     assign: Object.fromEntries(entries),

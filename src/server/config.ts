@@ -16,6 +16,8 @@ export interface ImageConfig extends ChainOptions {
   path: string;
   /** Absolute path of the image that takes the writes; missing: the image itself does. */
   overlay?: string;
+  /** Faults that the user wants, as `parseFaults` takes them; missing: none. */
+  faults?: string;
   /** Options of this image alone; what is missing is as the mount has it. */
   own?: ImageOptions;
 }

@@ -23,6 +23,8 @@ export type ImageOrder =
   | { kind: 'detach'; name: string; force: boolean }
   /** `size` in bytes; null: that of its file. */
   | { kind: 'resize'; name: string; size: number | null }
+  /** `faults` as `parseFaults` takes them. */
+  | { kind: 'faults'; name: string; faults: string }
   /** Read the configuration file again, and make what is different. */
   | { kind: 'reload' };
 
@@ -64,7 +66,7 @@ const shape =
 const NAMED = shape({ dataFiles: list(isPath), backingFiles: list(isPath), untrusted: isFlag });
 const IMAGE = shape({
   ...{ name: isName, path: isPath, format: isText, backingFormats: list(isText) },
-  ...{ snapshot: orNull(isText), named: maybe(NAMED) },
+  ...{ snapshot: orNull(isText), named: maybe(NAMED), faults: maybe(isText) },
 });
 const OPTIONS = shape({
   ...{ readOnly: maybe(isFlag), growable: maybe(isFlag), direct: maybe(isFlag) },
@@ -85,6 +87,7 @@ const ORDERS: readonly Check[] = [
   }),
   shape({ kind: is('detach'), name: isText, force: isFlag }),
   shape({ kind: is('resize'), name: isText, size: orNull(isNumber) }),
+  shape({ kind: is('faults'), name: isText, faults: isText }),
   shape({ kind: is('reload') }),
 ];
 

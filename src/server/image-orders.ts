@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { formatFaults, NO_FAULTS } from '../control/faults.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
 import { sizeNow } from '../host/host-change.js';
 import type { ImageChange, ImageOutcome, StaleFile } from '../plane/image-changes.js';
@@ -7,6 +8,7 @@ import { EXIT_FAILED, EXIT_MOUNT, fromRecord, refuse, SluiceError } from '../uti
 import type { DiskOptions, ImageConfig, MountConfig } from './config.js';
 import { type AttachOptions, type ImageOrder, parseOrder } from './image-order.js';
 import type { Log } from './log.js';
+import { seededFaults } from './open-disks.js';
 import type { OpenImages } from './open-images.js';
 import type { Opened } from './open-live.js';
 import type { OpenThread } from './open-thread.js';
@@ -88,6 +90,7 @@ export class ImageOrders {
     if (order.kind === 'attach') await this.#attach(order, warn);
     else if (order.kind === 'detach') await this.#detach(order);
     else if (order.kind === 'resize') await this.#resize(order);
+    else if (order.kind === 'faults') await this.#setFaults(order);
     else await this.#parts.reload({ obey: (one, to) => this.#obey(one, to) }, warn);
   }
 
@@ -153,6 +156,21 @@ export class ImageOrders {
     const problem = fromRecord(error);
     if (problem.exitCode === EXIT_FAILED && problem.errno !== 'EBUSY') log.error(problem.message);
     throw problem;
+  }
+
+  async #setFaults({
+    name,
+    faults: words,
+  }: Extract<ImageOrder, { kind: 'faults' }>): Promise<void> {
+    const { images, change, log } = this.#parts;
+    const faults = seededFaults(words);
+    const { error } = await change({ kind: 'faults', name, faults });
+    if (error !== null) throw fromRecord(error);
+    const open = images.all.find((one) => one.disk.name === name)!;
+    open.disk.faults = faults ?? undefined;
+    const { faults: _, ...image } = this.#asked.get(name)!;
+    this.#asked.set(name, faults === null ? image : { ...image, faults: words });
+    log.info(`faults of ${open.disk.path}: ${faults === null ? NO_FAULTS : formatFaults(faults)}`);
   }
 
   async #resize({ name, size }: Extract<ImageOrder, { kind: 'resize' }>): Promise<void> {

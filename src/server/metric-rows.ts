@@ -11,6 +11,8 @@ export interface ImageFacts {
   format: string;
   readOnly: boolean;
   passthrough: boolean;
+  /** Words of the faults that the user wants; null: none. */
+  faults: string | null;
 }
 
 /** All that a scrape shows. */

@@ -42,6 +42,16 @@ const ROWS: readonly Row[] = [
         return [{ image: name, path, format, ...flags }, 1];
       }),
   },
+  {
+    kind: 'gauge',
+    name: 'sluice_image_faults',
+    help: 'An image that has faults on purpose (--faults), and which. Always 1.',
+    labels: ['image', 'faults'],
+    samples: ({ images }) =>
+      images.flatMap(({ name, faults }): Sample[] =>
+        faults === null ? [] : [[{ image: name, faults }, 1]],
+      ),
+  },
   ofGroupOps(
     'counter',
     'requests_total',

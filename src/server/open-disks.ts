@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+import { type Faults, parseFaults } from '../control/faults.js';
 import type { HostFile } from '../host/host-file.js';
 import { LARGEST_BLOCK, type ServedFile } from '../host/served-file.js';
 import { SECTOR_BYTES } from '../image/extent.js';
@@ -141,6 +143,7 @@ async function openDisk(
     readOnly,
     growable,
     backing,
+    faults: seededFaults(image.faults) ?? undefined,
     allocated: first.allocated,
     times: first.times,
   };
@@ -150,6 +153,12 @@ async function openDisk(
     descriptors: files.flatMap((file) => file.descriptors),
     locked: files.flatMap((file) => file.unlockable),
   };
+}
+
+/** With a seed that the user can give again, if there is none. */
+export function seededFaults(words: string | undefined): Faults | null {
+  const faults = words === undefined ? null : parseFaults(words);
+  return faults && { ...faults, seed: faults.seed ?? randomInt(2 ** 32) };
 }
 
 /** The data plane has the code for exports from the start or not at all. */

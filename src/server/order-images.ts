@@ -37,6 +37,10 @@ function requestOf(order: ImageOrder): Asked {
     return { method: 'POST', path: '/v1/images', body: requestOfOrder(order) };
   }
   if (order.kind === 'reload') return { method: 'POST', path: '/v1/reload' };
+  if (order.kind === 'faults') {
+    const { name, faults } = order;
+    return { method: 'PUT', path: `/v1/faults/${encodeURIComponent(name)}`, body: { faults } };
+  }
   const path = `/v1/images/${encodeURIComponent(order.name)}`;
   if (order.kind === 'resize') return { method: 'PATCH', path, body: { size: order.size } };
   return { method: 'DELETE', path: order.force ? `${path}?force=true` : path };

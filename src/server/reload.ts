@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { NO_FAULTS } from '../control/faults.js';
 import { formatMember, parseMember } from '../control/members.js';
 import { type GroupStep, planGroups } from '../control/plan-groups.js';
 import type { Assignment } from '../control/set-up-groups.js';
@@ -95,6 +96,10 @@ export class Reload {
         await orders.obey(attachOrder(image, null), warn);
         undos.push(() => orders.obey(detachOrder(image), warn));
       }
+      for (const { name, faults, was } of changedFaults(before, after, images.disks)) {
+        await orders.obey({ kind: 'faults', name, faults }, warn);
+        undos.push(() => orders.obey({ kind: 'faults', name, faults: was }, warn));
+      }
       await reform(planGroups(before, after));
     } catch (error) {
       throw await undone(error, undos);
@@ -163,7 +168,7 @@ function planImages(
   disks: OpenImages['disks'],
 ): ImagePlan {
   const isIn = (image: ImageConfig, list: readonly ImageConfig[]): boolean =>
-    list.some((one) => isDeepStrictEqual(one, image));
+    list.some((one) => isSameImage(one, image));
   const isThere = (name: string): boolean => disks.some((disk) => disk.name === name);
   const gone = before.filter((image) => !isIn(image, after) && isThere(image.name));
   const come = after.filter((image) => {
@@ -180,6 +185,29 @@ function planImages(
     come,
     last: gone.filter((image) => !isInTheWay(image)),
   };
+}
+
+/** But for its faults, which change while it is there. */
+function isSameImage(
+  { faults: _one, ...one }: ImageConfig,
+  { faults: _other, ...other }: ImageConfig,
+): boolean {
+  return isDeepStrictEqual(one, other);
+}
+
+/** The images of both configurations whose faults are other ones, with those and the ones before. */
+function changedFaults(
+  before: MountConfig,
+  after: MountConfig,
+  disks: OpenImages['disks'],
+): { name: string; faults: string; was: string }[] {
+  return after.source!.images.flatMap((image) => {
+    const old = before.source!.images.find((one) => isSameImage(one, image));
+    const { name, faults = NO_FAULTS } = image;
+    const { faults: was = NO_FAULTS } = old ?? image;
+    const isThere = disks.some((disk) => disk.name === name);
+    return faults === was || !isThere ? [] : [{ name, faults, was }];
+  });
 }
 
 /** Refuses what is there from the start or not at all. */

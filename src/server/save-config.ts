@@ -65,7 +65,7 @@ export function savedConfig(
 }
 
 function imageOf(image: ImageConfig, { untrusted, passthrough }: MountConfig): object | string {
-  const { name, path, format, backingFormats, snapshot, named, overlay, own = {} } = image;
+  const { name, path, format, backingFormats, snapshot, named, overlay, own = {}, faults } = image;
   const formats = [format, ...backingFormats].join(',');
   const { dataFiles = [], backingFiles = [] } = named ?? {};
   const isUntrusted = named?.untrusted ?? untrusted;
@@ -77,6 +77,7 @@ function imageOf(image: ImageConfig, { untrusted, passthrough }: MountConfig): o
     'backing-file': backingFiles.length > 0 ? backingFiles : undefined,
     untrusted: isUntrusted === untrusted ? undefined : isUntrusted,
     passthrough: passthrough.includes(name) || undefined,
+    faults,
     ...ofDisk(own, {}),
   });
   return Object.keys(options).length === 0 ? path : { path, ...options };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_IO_BYTES } from '../buffers/memory.js';
+import { formatFaults } from '../control/faults.js';
 import type { FigureReader } from '../control/figures.js';
 import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
@@ -99,8 +100,9 @@ function showMetrics(
 ): void {
   if (metrics === null) return;
   const images = () =>
-    opened.disks.map(({ name, path, format, readOnly, backing }) => {
-      return { name, path, format, readOnly, passthrough: backing !== undefined };
+    opened.disks.map(({ name, path, format, readOnly, backing, faults }) => {
+      const words = faults === undefined ? null : formatFaults(faults);
+      return { name, path, format, readOnly, passthrough: backing !== undefined, faults: words };
     });
   const about = { version: readVersion(), transport, startTime: performance.timeOrigin / 1000 };
   metrics.observe = () => ({

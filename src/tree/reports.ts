@@ -117,9 +117,13 @@ function parseMount(depthText: string, cost: string): Mount {
 
 /** A line of `images` for each. */
 export function formatImages(images: readonly ImageSnapshot[]): string {
-  const lines = images.map(({ name, format, size, readOnly, passthrough, path }) => {
+  const lines = images.map(({ name, format, size, readOnly, passthrough, faults, path }) => {
     const words = [`format=${format}`, `size=${size}`, `read_only=${readOnly ? 1 : 0}`];
     words.push(`passthrough=${passthrough ? 1 : 0}`);
+    if (faults !== null) {
+      const { failed, delayed } = faults;
+      words.push(`faults=${escapeWords(faults.words)}`, `failed=${failed}`, `delayed=${delayed}`);
+    }
     return `${escapeName(name)} ${words.join(' ')} path=${escapeName(path)}\n`;
   });
   return lines.join('');
@@ -133,7 +137,20 @@ export function parseImages(text: string): ImageSnapshot[] {
     size: Number(value('size')),
     readOnly: value('read_only') === '1',
     passthrough: value('passthrough') === '1',
+    faults:
+      value('faults') === ''
+        ? null
+        : {
+            words: value('faults').replaceAll(';', ','),
+            failed: Number(value('failed')),
+            delayed: Number(value('delayed')),
+          },
   }));
+}
+
+/** A comma separates the words of a control file, too. */
+function escapeWords(words: string): string {
+  return words.replaceAll(',', ';');
 }
 
 /** Reads lines of a name and KEY=VALUE pairs. A key that a line has not is ''. */

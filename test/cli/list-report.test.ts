@@ -6,7 +6,8 @@ const MOUNT: ListedMount = {
   ...{ mountpoint: '/mnt/s', state: 'alive', pid: 42, version: '1', transport: 'uring' },
   ...{ ageSeconds: 3 * 86400 + 4 * 3600 + 59, requestsPerSecond: 1234.6, images: [] },
 };
-const IMAGE = { format: 'raw', readOnly: false, passthrough: false };
+const IMAGE = { format: 'raw', readOnly: false, passthrough: false, faults: null };
+const FAULTS = { words: 'error=1%', failed: 3, delayed: 0 };
 const SILENT = {
   pid: null,
   version: null,
@@ -19,6 +20,7 @@ test('a line for each image, and for a mount without any', (t) => {
   const images = [
     { name: 'web', path: '/srv/web.img', size: 1 << 30, ...IMAGE },
     { name: 'a\tb', path: '/srv/a\nb', size: 512, ...IMAGE },
+    { ...IMAGE, name: 'db', path: '/srv/db', size: 512, faults: FAULTS },
   ];
   const dead: ListedMount = { ...MOUNT, ...SILENT, mountpoint: '/mnt/d', state: 'dead' };
   t.is(
@@ -27,6 +29,7 @@ test('a line for each image, and for a mount without any', (t) => {
       'MOUNT   PID  TRANSPORT   AGE  REQUESTS/S  IMAGE   SIZE  PATH',
       '/mnt/s   42  uring      3d4h        1235  web    1 GiB  /srv/web.img',
       '/mnt/s   42  uring      3d4h        1235  a\\tb   512 B  /srv/a\\nb',
+      '/mnt/s   42  uring      3d4h        1235  db     512 B  /srv/db (FAULTS: error=1%)',
       '/mnt/s   42  uring        6s           0  -          -  (no image)',
       '/mnt/d    -  -             -           -  -          -  (its daemon is gone; remove it with sluice umount)',
       '',

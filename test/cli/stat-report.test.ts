@@ -1,5 +1,5 @@
 import test from 'ava';
-import { formatStat } from '../../src/cli/stat-report.js';
+import { formatFaulty, formatStat } from '../../src/cli/stat-report.js';
 import { parseGroup } from '../../src/tree/reports.js';
 
 const WEB =
@@ -66,11 +66,25 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
 });
 
 test('sluice stat names the images that are passed through, below all groups', (t) => {
-  const image = { path: '/srv/x', format: 'raw', size: 512, readOnly: false };
+  const image = { path: '/srv/x', format: 'raw', size: 512, readOnly: false, faults: null };
   const images = ['fast', 'slow', 'faster'].map((name) => {
     return { ...image, name, passthrough: name !== 'slow' };
   });
   const group = parseGroup('', { 'io.stat': `total ${ZERO}\n` });
   const last = formatStat([group], images).split('\n').slice(-3);
   t.deepEqual(last, ['', 'Passed through, neither counted nor limited: fast, faster', '']);
+});
+
+test('sluice stat says in capitals which images have faults on purpose', (t) => {
+  const image = { path: '/srv/x', format: 'raw', size: 512, readOnly: false, passthrough: false };
+  const faults = { words: 'read.error=1%,seed=7', failed: 3, delayed: 0 };
+  const images = [
+    { ...image, name: 'db', faults },
+    { ...image, name: 'web', faults: null },
+  ];
+  const group = parseGroup('', { 'io.stat': `total ${ZERO}\n` });
+  const last = formatStat([group], images).split('\n').slice(-4);
+  const line = 'db: read.error=1%,seed=7; 3 requests failed, 0 delayed';
+  t.deepEqual(last, ['', 'FAULTS ON PURPOSE:', line, '']);
+  t.is(formatFaulty(images[1]!), 'web: off\n');
 });

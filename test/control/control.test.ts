@@ -23,7 +23,7 @@ function setUp() {
     list: (group) => [...group.members],
   };
   for (const name of ['web', 'my disk']) throttle.createMember(name);
-  const state = { readOnly: false, passthrough: false };
+  const state = { readOnly: false, passthrough: false, faults: null };
   const image = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, ...state };
   const control = new Control(throttle, members, () => 0, {
     images: () => [image],

@@ -109,6 +109,7 @@ test('sluice stat --json has the images of the mount', (t) => {
     size: 1_048_576,
     readOnly: true,
     passthrough: false,
+    faults: null,
   });
 });
 

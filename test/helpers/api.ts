@@ -14,7 +14,7 @@ import { tempFolder } from './temp.js';
 
 const IMAGE = { name: 'web', path: '/srv/web.img', format: 'raw', size: 4096, readOnly: false };
 const SHOWN = {
-  images: [{ ...IMAGE, passthrough: false }],
+  images: [{ ...IMAGE, passthrough: false, faults: null }],
   partitions: [],
   mount: { depth: 'auto' as const, window: 24, cost: 'linear' as const },
 };

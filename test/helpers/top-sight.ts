@@ -60,6 +60,7 @@ const IMAGES = ['web', 'db', 'disk'].map((name, index) => ({
   size: 2 ** 30,
   readOnly: index === 1,
   passthrough: index === 2,
+  faults: null,
 }));
 
 /** What is shown of these groups. */

@@ -132,6 +132,7 @@ export class Bench {
         dirty: false,
         writes: 0,
         partitions: null,
+        faults: null,
         status: { ...status, size: 0 },
       };
     });

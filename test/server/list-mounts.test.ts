@@ -47,7 +47,7 @@ listTest(
     t.deepEqual(own, {
       ...{ mountpoint: mount.point, state: 'alive', pid: mount.pid, transport: 'uring' },
       version: /^version (.*)$/m.exec(await new Control(mount).read('daemon'))![1]!,
-      images: [{ ...web, passthrough: false }],
+      images: [{ ...web, passthrough: false, faults: null }],
     });
     process.kill(mount.pid, 'SIGKILL');
     t.true(await eventually(() => !isAlive(mount.pid)));

@@ -33,7 +33,14 @@ function observe(): Observation {
     transport: 'uring',
     startTime: 1_700_000_000,
     images: [
-      { name: 'my disk', path: '/srv/a "b"\\c', format: 'raw', readOnly: true, passthrough: false },
+      {
+        name: 'my disk',
+        path: '/srv/a "b"\\c',
+        format: 'raw',
+        readOnly: true,
+        passthrough: false,
+        faults: 'read.error=1%,seed=7',
+      },
     ],
     groups: [...reader.observations()],
     callers: () => [],
@@ -94,6 +101,7 @@ test('metrics of groups, members and images', async (t) => {
     [
       'sluice_build_info{version="1.2.3",transport="uring"} 1',
       'sluice_image_info{image="my disk",path="/srv/a \\"b\\"\\\\c",format="raw",read_only="true",passthrough="false"} 1',
+      'sluice_image_faults{image="my disk",faults="read.error=1%,seed=7"} 1',
       'sluice_group_requests_total{group="a",op="read"} 1',
       'sluice_group_requests_total{group="a",op="write"} 1',
       'sluice_group_requests_total{group="a",op="discard"} 0',

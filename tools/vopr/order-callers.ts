@@ -20,6 +20,7 @@ const READS = 50;
 /** What an order may be refused for, besides faults of the host. */
 const REFUSALS: Readonly<Record<ImageOrder['kind'], readonly string[]>> = {
   reload: [],
+  faults: [],
   // No such group, or one with groups below it; too many files are open.
   attach: ['ENOENT', 'EBUSY', 'EMFILE', 'ESHUTDOWN'],
   detach: ['EBUSY', 'ESHUTDOWN'],

@@ -137,7 +137,13 @@ const IMAGES: readonly Column<ImageRow>[] = [
   { title: 'FORMAT', width: 7, side: 'left', cell: ({ image }) => image.format },
   { title: 'SIZE', width: 8, side: 'right', cell: ({ image }) => formatSize(image.size) },
   { title: 'ACCESS', width: 9, side: 'left', cell: ({ image }) => accessOf(image) },
-  { title: 'FILE', width: 0, side: 'left', cell: ({ image }) => oneLine(image.path) },
+  {
+    title: 'FILE',
+    width: 0,
+    side: 'left',
+    cell: ({ image: { path, faults } }) =>
+      faults ? `${oneLine(path)} (FAULTS: ${faults.words})` : oneLine(path),
+  },
 ];
 
 function memberRows(sight: Sight): Map<string, Row> {

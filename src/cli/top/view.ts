@@ -71,7 +71,9 @@ function totalLine({ groups, images }: Sight, columns: number): Line {
     [`${root.total.inflight}${window}`, 'in flight'],
     [String(images.length), images.length === 1 ? 'image' : 'images'],
   ];
-  let line: Line = [];
+  const faulty = images.filter(({ faults }) => faults).map(({ name }) => oneLine(name));
+  let line: Line = faulty.length === 0 ? [] : [span(`FAULTS: ${faulty.join(', ')}`, 'warn')];
+  if (lineWidth(line) > columns) line = [span('FAULTS', 'warn')];
   for (const [value, word] of facts) {
     const more = [
       ...line,

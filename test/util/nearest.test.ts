@@ -1,5 +1,5 @@
 import test from 'ava';
-import { didYouMean } from '../../src/cli/nearest.js';
+import { didYouMean } from '../../src/util/nearest.js';
 
 const COMMANDS = ['mount', 'umount', 'info', 'map', 'stat', 'set', 'doctor'];
 const OPTIONS = ['--read-only', '--no-direct', '--allow-other', '--log', '-o'];
