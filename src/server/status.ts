@@ -203,8 +203,9 @@ export async function readCallers(
   return { kind: 'alive', daemon: status.daemon, callers };
 }
 
-/** Takes a mount of ours away if the kernel says that its daemon is gone. */
-export async function detachIfDead(mountpoint: string): Promise<void> {
-  if (ourMount(mountpoint) === null) return;
-  if ((await readStatus(mountpoint)).kind === 'dead') await detachDeadMount(mountpoint);
+/** Takes a mount of ours away if the kernel says within `limitMs` that its daemon is gone. True if it did. */
+export async function detachIfDead(mountpoint: string, limitMs = READ_LIMIT_MS): Promise<boolean> {
+  if (ourMount(mountpoint) === null) return false;
+  const { kind } = await readStatus(mountpoint, [], null, limitMs);
+  return kind === 'dead' && detachDeadMount(mountpoint);
 }

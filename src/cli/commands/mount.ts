@@ -59,6 +59,19 @@ async function askedFor(words: MountArguments, directory: string): Promise<Mount
   return buildMountConfig(words, directory, file, (text) => note(`sluice: mount: ${text}`));
 }
 
+/** The kernel says that a daemon is gone when its ring has let go of the mount: under load some time after its end. */
+const DEATH_LIMIT_MS = 60_000;
+
+/** A service that was killed is started again where its mount still stands: nobody is there to remove that by hand. */
+async function removeDeadMount(mountpoint: string): Promise<void> {
+  const { detachIfDead } = await import('../../server/status.js');
+  if (await detachIfDead(mountpoint, DEATH_LIMIT_MS)) {
+    note(
+      `sluice: mount: ${mountpoint}: the daemon before was gone; its dead mount has been removed`,
+    );
+  }
+}
+
 export async function handler(args: Arguments): Promise<number> {
   const words = args as unknown as MountArguments;
   const { command } = words;
@@ -70,6 +83,7 @@ export async function handler(args: Arguments): Promise<number> {
   const uid = process.geteuid!();
   checkMountRights(uid, process.env.PATH);
   checkPassthrough(asked, uid === 0);
+  if (process.env.NOTIFY_SOCKET !== undefined) await removeDeadMount(asked.mountpoint);
   const config = { ...asked, mountpoint: checkMountpoint(asked.mountpoint) };
   let discard = (): void => {};
   const prepare = async (): Promise<MountConfig> => {
