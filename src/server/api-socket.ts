@@ -29,6 +29,9 @@ export class ApiSocket {
       const path = join(folder, socketName(device));
       this.#server = new ApiServer(await ListeningSocket.listen(boundedServer(), path));
       if (this.#isClosed) this.#server.close();
+      const { removeStaleSockets } = await import('./stale-sockets.js');
+      // Nobody waits for that.
+      void removeStaleSockets(folder);
     } catch (error) {
       this.#log.info(`no socket: ${(error as Error).message}`);
     }

@@ -7,6 +7,8 @@ import { parseImages, parseStats } from '../tree/reports.js';
 import { SluiceError } from '../util/errors.js';
 import { askMount } from './api-client.js';
 import { identifyDaemon } from './processes.js';
+import { socketFolder } from './socket-path.js';
+import { removeStaleSockets } from './stale-sockets.js';
 import { readStatus } from './status.js';
 
 /** Requests are counted over this time. */
@@ -37,6 +39,9 @@ export async function listMounts(): Promise<ListedMount[]> {
   const before = await inTurns(TOGETHER, sluiceMountpoints(), count);
   await sleep(COUNTED_MS);
   const listed = await inTurns(TOGETHER, before, look);
+  const own = process.getuid!();
+  const folder = socketFolder(own, own, process.env);
+  if (folder !== null) await removeStaleSockets(folder);
   return listed.filter((one) => one !== null);
 }
 

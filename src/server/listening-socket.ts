@@ -61,7 +61,11 @@ export class ListeningSocket {
 
   /** The mount may be gone for long, and its name another's. */
   readonly #remove = (): void => {
-    if (lstatSync(this.path, { throwIfNoEntry: false })?.ino === this.#inode) rmSync(this.path);
+    try {
+      if (lstatSync(this.path, { throwIfNoEntry: false })?.ino === this.#inode) rmSync(this.path);
+    } catch {
+      // The folder has got another owner or other modes: the end of the mount does not hang on a file that is left.
+    }
   };
 }
 

@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ourMount } from '../../src/fuse/mount-point.js';
 import { askMount } from '../../src/server/api-client.js';
 import { socketOf } from '../../src/server/socket-path.js';
+import { removeStaleSockets } from '../../src/server/stale-sockets.js';
 import { fakeMount, serveApi } from '../helpers/api.js';
 import { Control } from '../helpers/control.js';
 import { OtherUser } from '../helpers/other-user.js';
@@ -91,6 +92,35 @@ socketTest('without the socket commands go by the control files', async (t) => {
   });
 });
 
+otherTest(
+  'another user can use neither images nor control files, whatever the mount lets in',
+  async (t) => {
+    const folder = tempFolder(t);
+    const image = sparseFile(join(folder, 'disk.img'), MIB);
+    const other = new OtherUser(t, [], folder);
+    if (!(await other.canRun())) return;
+    const script = 'for file; do cat "$file" >/dev/null; echo iops=1 >"$file"; done';
+    const told = async (mount: SluiceMount): Promise<string> => {
+      const { point } = mount;
+      chmodSync(dirname(point), 0o755);
+      const files = [mount.file(), join(point, '.groups/io.max'), join(point, '.groups/images')];
+      const { stderr } = await other.run('bash', '-c', script, 'bash', ...files);
+      return stderr.replaceAll(/^.*\//gm, '').replaceAll(/^bash: .*?([^/]*: )/gm, '$1');
+    };
+    const words = ['--mode', '0600'];
+    const [image1, limits, orders] = ['disk.raw', 'io.max', 'images'].map(
+      (name) => `${name}: Permission denied\n`,
+    );
+    await withMount(t, [image], words, async (mount) => {
+      t.is(await told(mount), [image1, image1, limits, limits, orders, orders].join(''));
+    });
+    // Limits and names of images may be read there (docs/security.md).
+    await withMount(t, [image], [...words, '--allow-other'], async (mount) => {
+      t.is(await told(mount), [image1, image1, limits, orders].join(''));
+    });
+  },
+);
+
 otherTest('another user cannot use the socket, nor where its folder is open to all', async (t) => {
   const folder = tempFolder(t);
   const image = sparseFile(join(folder, 'disk.img'), MIB);
@@ -109,7 +139,7 @@ otherTest('another user cannot use the socket, nor where its folder is open to a
 });
 
 socketTest(
-  'a socket goes with its daemon, and the next mount replaces one that was left',
+  'the socket of a daemon that was killed goes with the next mount or sluice list',
   async (t) => {
     const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
     const mount = await startMount(t, [image]);
@@ -117,11 +147,11 @@ socketTest(
     t.true(existsSync(socket));
     process.kill(mount.pid, 'SIGKILL');
     t.true(await eventually(() => !isAlive(mount.pid)));
-    t.true(existsSync(socket));
+    await removeStaleSockets(dirname(socket));
+    t.false(existsSync(socket));
     const stat = await warmSluice(['stat', mount.point]);
     t.is(stat.code, 5);
     t.regex(stat.stderr, /its daemon is gone/);
-    rmSync(socket);
   },
 );
 

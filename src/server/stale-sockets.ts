@@ -1,0 +1,45 @@
+import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { shortPath } from './socket-path.js';
+
+/** What `socketName` makes. */
+const SOCKET = /^[0-9]+-[0-9]+\.sock$/;
+
+/**
+ * Removes the sockets of daemons that were killed from a folder. One of a daemon that lives answers; it gets its name
+ * only when it can (`ListeningSocket`). Does not reject: what cannot be removed stays.
+ */
+export async function removeStaleSockets(folder: string): Promise<void> {
+  try {
+    for (const name of readdirSync(folder).filter((one) => SOCKET.test(one))) {
+      const path = join(folder, name);
+      const { ino } = lstatSync(path);
+      if (await isRefused(path)) removeExactly(path, ino);
+    }
+  } catch {
+    // There is no folder, or somebody else is cleaning it.
+  }
+}
+
+/** Nobody listens there. Whatever else happens on the way, somebody may. */
+function isRefused(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const short = shortPath(path);
+    const ended = (refused: boolean): void => {
+      connection.destroy();
+      short.release();
+      resolve(refused);
+    };
+    const connection = connect(short.path, () => ended(false));
+    connection.once('error', ({ code }: NodeJS.ErrnoException) => ended(code === 'ECONNREFUSED'));
+  });
+}
+
+/** A new mount may have taken the name meanwhile: only the socket that was looked at goes. */
+function removeExactly(path: string, ino: number): void {
+  const aside = `${path}.${process.pid}`;
+  renameSync(path, aside);
+  if (lstatSync(aside).ino === ino) rmSync(aside);
+  else renameSync(aside, path);
+}
