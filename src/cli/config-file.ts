@@ -8,6 +8,7 @@ import { parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
 import { type Changes, mergeChanges, SETTINGS } from '../control/settings.js';
 import { parseWords } from '../control/text.js';
+import { SHARED_WORDS, takeSharedWords } from '../lease/words.js';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
 import { didYouMean } from '../util/nearest.js';
 import { checkShape } from './config-check.js';
@@ -178,14 +179,19 @@ class Reader {
       if (name === '') throw refuse("the group's path is empty; / is the root group");
       if (path !== '') path.split('/').forEach(checkGroupName);
     });
-    const own = keys.filter((key) => key !== 'members' && key !== 'profile');
+    const sharing = keys.filter((key) => SHARED_WORDS.some((word) => word === key));
+    const own = keys.filter((key) => ![...sharing, 'members', 'profile'].includes(key));
     const base = keys.includes('profile') ? this.#profile([...place, 'profile'], profiles) : {};
     const changes = mergeChanges(base, this.settings(place, own, path === ''));
     this.#text.at(place, () => {
       if (path !== '') refuseRootOnly(changes);
       checkNewGroup(changes);
     });
-    return { path, changes };
+    const shared = this.#text.at(place, () => {
+      const words = sharing.map((key) => `${key}=${this.#text.written([...place, key])}`);
+      return takeSharedWords(words).finish(changes.limits ?? {});
+    });
+    return shared === null ? { path, changes } : { path, changes, shared };
   }
 
   #profile(place: Path, profiles: ReadonlyMap<string, Changes>): Changes {

@@ -1,5 +1,6 @@
 import { ALIASES } from '../control/aliases.js';
 import { SETTINGS } from '../control/settings.js';
+import { SHARED_WORDS } from '../lease/words.js';
 import type { Option } from './declaration.js';
 import { ATTACH_OPTIONS, MOUNT_OPTIONS, OF_IMAGES } from './mount-options.js';
 
@@ -63,6 +64,12 @@ function settingsOf(): Record<string, Schema> {
   return Object.fromEntries([...own, ...aliases]);
 }
 
+/** How hosts share the limits of a group. */
+function sharedOf(): Record<string, Schema> {
+  const schema = { type: TEXT, description: 'as --group has it; see docs/shared-groups.md' };
+  return Object.fromEntries(SHARED_WORDS.map((word) => [word, schema]));
+}
+
 const MEMBERS: Schema = {
   type: 'array',
   items: { type: TEXT },
@@ -78,7 +85,8 @@ export function configSchema(): Schema {
   );
   const optional: Schema = { type: ['object', 'null'] };
   const profile = { type: TEXT, description: 'a name of profiles; keys of the group itself win' };
-  const group = mapping({ ...settingsOf(), profile, members: MEMBERS }, optional);
+  const own = { ...settingsOf(), ...sharedOf(), profile, members: MEMBERS };
+  const group = mapping(own, optional);
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Configuration of a mount of Sluice',

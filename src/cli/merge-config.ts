@@ -163,8 +163,8 @@ export function mergeGroups(
 }
 
 function mergeGroup(
-  { path, changes }: GroupConfig,
-  { changes: over, shared }: GroupConfig,
+  { path, changes, shared: before }: GroupConfig,
+  { changes: over, shared = before }: GroupConfig,
   { file }: FileConfig,
   say: Say,
 ): GroupConfig {

@@ -12,7 +12,7 @@ export interface SharedConfig {
   weight: number;
 }
 
-const WORDS = ['shared', 'safe', 'shared.weight'] as const;
+export const SHARED_WORDS = ['shared', 'safe', 'shared.weight'] as const;
 const WEIGHT_MAX = 10_000;
 const WEIGHT_DEFAULT = 100;
 
@@ -33,7 +33,7 @@ export function takeSharedWords(words: readonly string[]): {
   const rest: string[] = [];
   for (const word of words) {
     const equals = word.indexOf('=');
-    const name = WORDS.find((one) => one === word.slice(0, equals));
+    const name = SHARED_WORDS.find((one) => one === word.slice(0, equals));
     if (name === undefined) rest.push(word);
     else if (given.has(name)) throw refuse(`${name} is given twice`);
     else given.set(name, word.slice(equals + 1));
@@ -53,6 +53,15 @@ export function takeSharedWords(words: readonly string[]): {
     return { target, weight, safePart: parseSafe(given.get('safe'), limits) };
   };
   return { rest, finish };
+}
+
+/** The words that make a configuration again. */
+export function sharedWords({ target, weight, safePart }: SharedConfig): Record<string, string> {
+  return {
+    shared: target.url,
+    ...(safePart !== null && { safe: `${Math.max(1e-6, safePart * 100).toFixed(6)}%` }),
+    ...(weight !== WEIGHT_DEFAULT && { 'shared.weight': String(weight) }),
+  };
 }
 
 function parseWeight(text: string | undefined): number {

@@ -150,7 +150,7 @@ export class LiveImages {
     if (other !== undefined) throw busy(`${other.config.name} shows a part of the same image`);
     const open = this.#disksOf(shown).find(({ opens }) => opens > 0);
     if (open !== undefined && !force) {
-      throw busy(`${open.config.name}.raw is open; close it, or use --force`);
+      throw busy(`${open.config.name}.raw is open; close it`);
     }
     shown.isLeaving = true;
     this.#refuse(shown, -ERRNO.EBUSY);

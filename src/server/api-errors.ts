@@ -1,4 +1,4 @@
-import { recordOf, SluiceError } from '../util/errors.js';
+import { REMEDY, recordOf, SluiceError } from '../util/errors.js';
 
 /** An error as the body of an answer. */
 export interface ApiError {
@@ -32,9 +32,6 @@ const STATUS: Readonly<Record<string, number>> = {
 };
 /** Every other errno is one of the host. */
 const OF_HOST = 500;
-
-/** Our sentences tell the remedy after the fault. */
-const REMEDY = '; ';
 
 export function statusOf(code: string): number {
   return STATUS[code] ?? OF_HOST;

@@ -4,7 +4,7 @@ import { formatMember, parseMember } from '../control/members.js';
 import { type GroupStep, planGroups } from '../control/plan-groups.js';
 import type { Assignment } from '../control/set-up-groups.js';
 import { idOf } from '../sys/id-names.js';
-import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
+import { EXIT_FAILED, refuse, SluiceError, withRemedy } from '../util/errors.js';
 import type { ConfigSource, ImageConfig, MountConfig } from './config.js';
 import type { ImageOrder } from './image-order.js';
 import type { ImageOrders } from './image-orders.js';
@@ -156,6 +156,11 @@ function checkFixed(before: MountConfig, after: MountConfig, file: string): void
     const field = key as keyof MountConfig;
     return isDeepStrictEqual(before[field], after[field]) ? [] : [name];
   });
+  const ofGroups = [...before.groups, ...after.groups].flatMap(({ path }) => {
+    const [was, is] = [before, after].map(({ groups }) => groups.find((one) => one.path === path));
+    return isDeepStrictEqual(was?.shared, is?.shared) ? [] : [`shared of ${path || '/'}`];
+  });
+  changed.push(...new Set(ofGroups));
   if (changed.length === 0) return;
   const what = `${changed.join(', ')}: cannot change while the files are mounted`;
   throw refuse(`${file}: ${what}; leave it as it was, or umount and mount again`, 'EBUSY');
@@ -226,7 +231,7 @@ function checkImages(
   }
 }
 
-/** @throws SluiceError as `sluice detach` does, but for its --force, which a reload has not */
+/** @throws SluiceError as an order to detach does */
 async function detach(
   image: ImageConfig,
   orders: Pick<ImageOrders, 'obey'>,
@@ -236,8 +241,7 @@ async function detach(
     await orders.obey(detachOrder(image), warn);
   } catch (error) {
     if (!(error instanceof SluiceError) || error.errno !== 'EBUSY') throw error;
-    const what = error.message.replace(/, or use --force$/, ', and reload again');
-    throw new SluiceError(what, error.errno, error.exitCode, error);
+    throw withRemedy(error, 'close it, and reload again');
   }
 }
 

@@ -3,6 +3,7 @@ import { settingsJson } from '../control/json.js';
 import { escapeName } from '../control/names.js';
 import { type MountSettings, newSettings } from '../control/settings.js';
 import { METADATA_CACHE_BYTES } from '../image/image-config.js';
+import { sharedWords } from '../lease/words.js';
 import type { ImageConfig, ImageOptions, MountConfig } from './config.js';
 
 /** A mount as a configuration file has it. */
@@ -39,9 +40,7 @@ export function savedConfig(
   const leftOut: string[] = [];
   const names = new Set(images.map(({ name }) => name));
   const entries = groups.map(({ path, settings, members }) => {
-    if (config.groups.some((one) => one.path === path && one.shared !== undefined)) {
-      leftOut.push(`shared=URL of ${path || '/'}: only --group has it, with the limits to share`);
-    }
+    const { shared } = config.groups.find((one) => one.path === path) ?? {};
     const all = path === '' ? { ...settings, ...ofRoot } : settings;
     const set = Object.entries(settingsJson(all)).filter(([key, value]) => value !== INITIAL[key]);
     const kept = members.flatMap(({ name }) => {
@@ -51,7 +50,8 @@ export function savedConfig(
       leftOut.push(`the member ${name} of ${path || '/'}: a process is another one after a start`);
       return [];
     });
-    return [path || '/', { ...Object.fromEntries(set), ...(kept.length > 0 && { members: kept }) }];
+    const keys = { ...Object.fromEntries(set), ...(shared && sharedWords(shared)) };
+    return [path || '/', { ...keys, ...(kept.length > 0 && { members: kept }) }];
   });
   return {
     config: {

@@ -64,6 +64,17 @@ export function refuse(message: string, errno = 'EINVAL'): SluiceError {
   return new SluiceError(message, errno, EXIT_USAGE);
 }
 
+/** Our sentences tell the remedy after the fault. */
+export const REMEDY = '; ';
+
+/** The same error with a remedy that its reader has. An error without one stays as it is. */
+export function withRemedy(error: SluiceError, remedy: string): SluiceError {
+  const at = error.message.indexOf(REMEDY);
+  if (at < 0) return error;
+  const message = error.message.slice(0, at) + REMEDY + remedy;
+  return new SluiceError(message, error.errno, error.exitCode, error);
+}
+
 /** Runs `run` and puts the name of an option or file before the message of its error. */
 export function naming<T>(name: string, run: () => T): T {
   try {

@@ -178,7 +178,7 @@ test('one that comes later has another node, the number and member of the one th
 test('an image that is open stays', (t) => {
   const m = new Mounted();
   m.open('web');
-  t.throws(() => m.detach('web'), { message: 'web.raw is open; close it, or use --force' });
+  t.throws(() => m.detach('web'), { message: 'web.raw is open; close it' });
   t.throws(() => m.detach('wob'), { message: 'wob: there is no such image; images: web' });
   t.is(m.ask(GETATTR, m.node('web'), new Uint8Array(16)), 0);
 });

@@ -23,7 +23,12 @@ test('a file with what was saved makes the same mount', (t) => {
     ...{ partitions: false, 'metadata-cache': '2M', 'nbd-timeout': '5', 'nbd-connections': '2' },
     ...{ cache: 'page', transport: 'uring', 'poll-us': '7', 'allow-other': true },
     ...{ owner: '7:8', mode: '0640', o: ['noatime'], metrics: '[::1]:9464', log: '/var/log/x' },
-    ...{ format: 'qcow2,raw', snapshot: '1', 'data-file': ['/srv/d'], 'backing-file': ['/srv/e'] },
+    ...{
+      format: 'qcow2,raw',
+      snapshot: '1',
+      'data-file': ['/srv/d', '/srv/d 2'],
+      'backing-file': ['/srv/e'],
+    },
   };
   for (const words of [{}, many, { 'sector-size': '4096' }, { passthrough: ['web'] }]) {
     const config = buildMountConfig({ paths, ...words }, '/');
@@ -57,11 +62,22 @@ test('groups have what is set in them, and rules about processes are left out', 
   t.regex(saved.leftOut[0]!, /^the member pid:42 of gold: /);
 });
 
-test('that hosts share limits is said to be left out', (t) => {
+test('how hosts share limits is kept', (t) => {
   const paths = ['/srv/web.img', '/mnt/s'];
-  const group = ['gold:iops=20k,shared=valkey://10.0.0.5/gold', 'own:iops=5'];
+  const url = 'shared=valkey://10.0.0.5/gold';
+  const group = [
+    `gold:iops=20k,${url},safe=3k,shared.weight=7`,
+    `half:iops=9,${url}`,
+    'own:iops=5',
+  ];
   const config = buildMountConfig({ paths, group }, '/');
-  const groups = ['gold', 'own'].map((path) => ({ path, settings: newSettings(), members: [] }));
-  const { leftOut } = savedConfig(config, config.images, groups, OF_ROOT);
-  t.deepEqual(leftOut, ['shared=URL of gold: only --group has it, with the limits to share']);
+  const groups = ['gold', 'half', 'own'].map((path, index) => {
+    const settings = newSettings();
+    settings.limits.iops = [20_000, 9, 5][index]!;
+    return { path, settings, members: [] };
+  });
+  const saved = savedConfig(config, config.images, groups, OF_ROOT);
+  t.deepEqual(saved.leftOut, []);
+  const file = parseConfig('/srv/vm.yaml', stringify(saved.config));
+  t.deepEqual(buildMountConfig({ paths: [] }, '/', file).groups, config.groups);
 });

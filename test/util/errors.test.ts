@@ -1,5 +1,12 @@
 import test from 'ava';
-import { exitCodeOf, fromRecord, naming, recordOf, refuse } from '../../src/util/errors.js';
+import {
+  exitCodeOf,
+  fromRecord,
+  naming,
+  recordOf,
+  refuse,
+  withRemedy,
+} from '../../src/util/errors.js';
 
 test('an error is the same when it comes back from another process', (t) => {
   const error = refuse('io.max: not a number', 'ERANGE');
@@ -23,4 +30,11 @@ test('an error is named by the option that it is about, and stays what it is', (
     errno: 'ENOENT',
     exitCode: 2,
   });
+});
+
+test('an error gets the remedy of who reads it, if it has one', (t) => {
+  const open = withRemedy(refuse('web.raw is open; close it', 'EBUSY'), 'close it, or use --force');
+  t.is(open.message, 'web.raw is open; close it, or use --force');
+  t.is(open.errno, 'EBUSY');
+  t.is(withRemedy(refuse('web is being detached'), 'wait').message, 'web is being detached');
 });

@@ -1,3 +1,4 @@
+import { SluiceError, withRemedy } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { carryOut } from '../order.js';
@@ -24,9 +25,12 @@ export async function handler(args: Arguments): Promise<void> {
   const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
   const name = String(args.name);
   const waiting = progress(`sluice: detach: ${name}: waiting until it is on disk`);
+  const order = { kind: 'detach', name, force: args.force === true } as const;
   try {
-    const order = { kind: 'detach', name, force: args.force === true } as const;
     await carryOut(mountpoint, order);
+  } catch (error) {
+    const isOpen = error instanceof SluiceError && error.errno === 'EBUSY' && !order.force;
+    throw isOpen ? withRemedy(error, 'close it, or use --force') : error;
   } finally {
     waiting.end();
   }
