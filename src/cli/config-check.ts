@@ -32,13 +32,21 @@ function pathOf({ instancePath }: ErrorObject): Path {
   return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
+/** Nobody reads a longer list in an error. */
+const KEYS_SHOWN = 20;
+
+function keysOf(known: readonly string[]): string {
+  if (known.length <= KEYS_SHOWN) return `keys: ${known.join(', ')}`;
+  return `keys: ${known.slice(0, KEYS_SHOWN).join(', ')} ...; see sluice config schema`;
+}
+
 function faultOf(text: ConfigText, fault: ErrorObject): SluiceError {
   const { keyword, params, parentSchema } = fault;
   const path = pathOf(fault);
   if (keyword === 'additionalProperties') {
     const key = String(params.additionalProperty);
     const known = Object.keys((parentSchema?.properties as object | undefined) ?? {});
-    const hint = didYouMean(key, known) ?? `keys: ${known.join(', ')}`;
+    const hint = didYouMean(key, known) ?? keysOf(known);
     return text.refuseKey([...path, key], `there is no key "${key}"; ${hint}`);
   }
   if (keyword === 'required') return text.refuse(path, `${params.missingProperty} is missing`);

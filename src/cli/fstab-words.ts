@@ -12,6 +12,9 @@ export interface HelperLine {
 /** Specs that name no image: those of the configuration file, or none yet. */
 const NO_IMAGE: readonly string[] = ['none', 'sluice', ''];
 
+/** Words of mount(8) that are words of ours with a value. */
+const OF_MOUNT: readonly string[] = ['owner', 'group'];
+
 /** Options of `sluice mount` that make no sense in /etc/fstab. */
 const NOT_THERE: readonly string[] = ['o', 'foreground', 'verbose'];
 
@@ -61,7 +64,8 @@ function toWords(spec: string, point: string, options: readonly string[]): strin
     const name = equals < 0 ? option : option.slice(0, equals);
     const value = equals < 0 ? null : option.slice(equals + 1);
     if (name === 'image' && value !== null) images.push(value);
-    else if (isOurs(name)) words.push(value === null ? `--${name}` : `--${name}=${value}`);
+    else if (isOurs(name) && !(value === null && OF_MOUNT.includes(name)))
+      words.push(value === null ? `--${name}` : `--${name}=${value}`);
     // A comma within a word of -o has a backslash there too.
     else others.push(option.replaceAll(/[\\,]/g, '\\$&'));
   }

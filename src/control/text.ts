@@ -1,5 +1,6 @@
 import { refuse, SluiceError } from '../util/errors.js';
-import { type Pair, withoutAliases } from './aliases.js';
+import { didYouMean } from '../util/nearest.js';
+import { ALIASES, type Pair, withoutAliases } from './aliases.js';
 import {
   type Changes,
   type GroupSettings,
@@ -123,7 +124,10 @@ export function parseWords(words: readonly string[], isRoot: boolean): Changes {
   return parsePairs(withoutAliases(splitPairs(words, example)), find, {
     example,
     none: 'nothing to set; write for instance iops=1000',
-    unknown: (key) => `no key "${key}"; keys: ${known.map((one) => one.key).join(', ')}`,
+    unknown: (key) => {
+      const keys = known.map((one) => one.key);
+      return `no key "${key}"; ${didYouMean(key, [...keys, ...ALIASES]) ?? `keys: ${keys.join(', ')}`}`;
+    },
   });
 }
 

@@ -21,6 +21,8 @@ for (const [line, words] of [
     String.raw`a.img /m -o group=gold:bps=10M\,weight=80,x-systemd.automount`,
     'mount a.img /m --group=gold:bps=10M,weight=80 -o x-systemd.automount',
   ],
+  ['a.img /m -o owner,group', 'mount a.img /m -o owner,group'],
+  ['a.img /m -o owner=7:8', 'mount a.img /m --owner=7:8'],
   ['none /m -o config=/c.yaml', 'mount /m --config=/c.yaml'],
   ['none /m', 'mount /m --empty'],
   ['-a.img /m', 'mount ./-a.img /m'],

@@ -29,7 +29,7 @@ for (const [words, message] of [
     ['read_iops_sec_max=9', 'read_iops_sec_max_length=x'],
     /^read_iops_sec_max=9 read_iops_sec_max_length=x: expected RATE\/SECONDS/,
   ],
-  [['read_iops_sek=1'], /^read_iops_sek=1: no key "read_iops_sek"; keys: rbps, /],
+  [['read_iops_sek=1'], /^read_iops_sek=1: no key "read_iops_sek"; did you mean read_iops_sec\?$/],
 ] as const) {
   test(`refused: ${words.join(' ')}`, (t) => {
     const error = t.throws(() => parseWords(words, false), { instanceOf: SluiceError, message });
