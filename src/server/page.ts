@@ -92,7 +92,14 @@ export class Page {
   }
 
   #send(watchers: Iterable<ServerResponse>): void {
-    const text = `data: ${JSON.stringify(this.#state())}\n\n`;
+    let text: string;
+    try {
+      text = `data: ${JSON.stringify(this.#state())}\n\n`;
+    } catch {
+      // A page that shows nothing new must not end the mount; the browser asks again.
+      for (const response of watchers) response.destroy();
+      return;
+    }
     for (const response of watchers) {
       if (response.writableLength > BEHIND_MAX) response.destroy();
       else response.write(text);

@@ -25,7 +25,7 @@ export async function readSource(
     workerData: source,
   });
   try {
-    const [read] = (await once(worker, 'message')) as [SourceRead];
+    const read = await answerOf(worker);
     if (read.error !== null) throw fromRecord(read.error);
     for (const sentence of read.said) say(sentence);
     return read.config;
@@ -36,4 +36,16 @@ export async function readSource(
   } finally {
     await worker.terminate();
   }
+}
+
+/** @throws Error if the thread ends without an answer */
+async function answerOf(worker: Worker): Promise<SourceRead> {
+  const answered = once(worker, 'message') as Promise<[SourceRead]>;
+  const ended = once(worker, 'exit').then(([code]) => {
+    throw new Error(`its thread ended with code ${code}`);
+  });
+  // The other one fails later, when nobody looks any more.
+  for (const one of [answered, ended]) one.catch(() => {});
+  const [read] = await Promise.race([answered, ended]);
+  return read;
 }

@@ -10,6 +10,7 @@ import { Store, StoreError } from '../lease/store.js';
 import type { SharedConfig } from '../lease/words.js';
 import type { Stats } from '../throttle/figure-rows.js';
 import { type Limits, RATES, type RateKey } from '../throttle/limits.js';
+import { describeError } from '../util/errors.js';
 import type { Log } from './log.js';
 import type { PlaneRunner } from './plane-thread.js';
 
@@ -94,6 +95,7 @@ export class SharedGroups {
   readonly #members = new Map<string, Member>();
   readonly #gone = new Set<string>();
   #looks: NodeJS.Timeout | null = null;
+  #isBroken = false;
 
   private constructor(groups: readonly SharedGroup[]) {
     this.#groups = groups;
@@ -127,7 +129,7 @@ export class SharedGroups {
   start(plane: Plane, log: Pick<Log, 'info' | 'warn'>): void {
     this.#plane = plane;
     this.#log = log;
-    this.#looks = setInterval(() => this.#look(), SAMPLE_MS);
+    this.#looks = setInterval(() => this.#guard(() => this.#look()), SAMPLE_MS);
     // The mount alone decides when the process ends.
     this.#looks.unref();
   }
@@ -203,6 +205,16 @@ export class SharedGroups {
     this.#arm(member);
   }
 
+  /** A mistake in here ends no mount: what holds stays, and then what is safe. It is told once. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!this.#isBroken) this.#log.warn(`shared groups: ${describeError(error)}`);
+      this.#isBroken = true;
+    }
+  }
+
   /** A larger grant, the end of a lease and what is given back have times of their own. */
   #arm(member: Member): void {
     if (member.timer !== null) clearTimeout(member.timer);
@@ -212,7 +224,7 @@ export class SharedGroups {
     member.timer = setTimeout(
       () => {
         member.timer = null;
-        if (this.#members.get(member.path) === member) this.#turn(member);
+        if (this.#members.get(member.path) === member) this.#guard(() => this.#turn(member));
       },
       Math.max(1, wait),
     );

@@ -149,3 +149,20 @@ test('a group that is removed leaves', async (t) => {
   await groups.stop();
   t.is(reports.length, length);
 });
+
+test('a mistake in a look ends nothing, and is told once', async (t) => {
+  const { plane, log, lines } = rig();
+  const { connection } = store();
+  let looks = 0;
+  plane.figures.find = () => {
+    looks++;
+    throw new Error('a mistake');
+  };
+  const shared = [{ path: 'gold', changes: {}, shared: SHARED }];
+  const groups = SharedGroups.open(shared, () => connection);
+  groups.start(plane, log);
+  t.true(await eventually(() => looks > 2));
+  await groups.stop();
+  t.is(lines.length, 1);
+  t.regex(lines[0]!, /^shared groups: Error: a mistake/);
+});
