@@ -26,6 +26,7 @@ export type Need =
   | 'promtool'
   | 'store'
   | 'systemd'
+  | 'runc'
   | 'chromium'
   | 'tmux'
   | 'mandoc'
@@ -68,6 +69,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
   parted: () => program('parted', '--version'),
   store: () => (storeProgram() === null ? 'valkey-server and redis-server are missing' : null),
   systemd: () => program('systemd-analyze', '--version'),
+  runc: () => program('runc', '--version'),
   setpriv: () => program('setpriv', '--version'),
 };
 
