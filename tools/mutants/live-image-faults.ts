@@ -109,6 +109,17 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'attach-without-memory-keeps-files',
+    fault: 'the files of an image that finds no memory stay in the ring',
+    changes: [
+      {
+        file: 'plane/live-images.ts',
+        from: '      for (const file of files) io.engine.remove(file);\n',
+        to: '',
+      },
+    ],
+  },
+  {
     name: 'failed-attach-stays',
     fault: 'an image whose group is not there is refused, and its file stays in the mount',
     changes: [{ file: 'plane/image-changes.ts', from: '    images.undo(disk);\n', to: '' }],

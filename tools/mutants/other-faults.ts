@@ -346,4 +346,15 @@ export const OTHER_FAULTS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'no-memory-ends-the-plane',
+    fault: 'a request for which no further buffer can be mapped ends the data plane',
+    changes: [
+      {
+        file: 'image/buffers.ts',
+        from: 'this.#mappings.mapMore(this.#bytes)',
+        to: 'this.#mappings.map(this.#bytes)',
+      },
+    ],
+  },
 ];

@@ -83,6 +83,7 @@ function* attach(scene: Scene, self: Self, image: Image): Steps {
     if (order.assignments.length === 0 && ['ENOENT', 'EBUSY'].includes(error.errno)) {
       throw wrong(order, error);
     }
+    scene.checkGone();
     yield* checkAway(scene, image);
     return;
   }
