@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .NOTPARALLEL:
-.PHONY: help setup build test test-node docs-test check demo bench bench-fair bench-shares bench-qcow2 vopr mutants torture soak \
+.PHONY: help setup build test test-node test-package docs-test check demo bench bench-fair bench-shares bench-qcow2 vopr mutants torture soak \
 	fuzz modules install uninstall clean
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo 'make build     compile to build/, and make the program, dist/'
 	@echo 'make test      setup, build, check, all tests'
 	@echo 'make test-node  the short form of the tests on each version of Node.js that users have'
+	@echo 'make test-package  install the npm package in an empty project, and mount with it'
 	@echo 'make docs-test  run the commands in README.md and docs/; each new one must be run, or have a reason why not'
 	@echo 'make check     format, lint, unused code'
 	@echo 'make demo      two groups fight, a third is held: bars, a table, a picture (a minute)'
@@ -48,6 +49,9 @@ test: setup build check
 
 test-node: setup build
 	@node build/tools/test-node.js
+
+test-package: setup build
+	@node build/tools/test-package.js
 
 docs-test: setup build
 	@SLUICE_DOCS=strict npx --no-install ava 'build/test/docs/*.test.js' build/test/tools/man-pages.test.js

@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   loop: 'plane fuse uring host image buffers sys util',
   server:
     'lease util sys uring buffers host throttle image partitions control tree fuse plane loop',
-  cli: 'server control tree/reports.ts image lease nbd/uri.ts partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
+  cli: 'server control image lease nbd/uri.ts partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
 };
 
 /** The one file of image/ that knows all formats. */

@@ -1,12 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from './declaration.js';
 import type { Shell } from './shell-scripts.js';
 import { type Live, type Suggestion, suggest } from './suggest.js';
 
 /** The answer to a shell that asks what may come next: a line for each word. */
-
-/** Who has pressed a key does not wait longer for a mount. */
-const PATIENCE_MS = 2000;
 
 /** Loaded only where a name is asked for: HTTP takes longer than all else here. */
 const LIVE: Live = {
@@ -56,8 +52,7 @@ export async function completeLine(
   const [piece = '', typed = ''] = line;
   const words = shell === 'bash' ? splitLine(typed).slice(1) : line;
   const current = words.at(-1) ?? '';
-  const found = suggest(words.slice(0, -1), current, commands, LIVE);
-  const suggestions = await Promise.race([found, delay(PATIENCE_MS, [], { ref: false })]);
+  const suggestions = await suggest(words.slice(0, -1), current, commands, LIVE);
   const lines =
     shell === 'bash'
       ? forBash(suggestions, current, piece)

@@ -2,6 +2,8 @@
 
 /** A scene has its own /mnt, /srv, /tmp and /run, and a shell in /srv. */
 export interface Scene {
+  /** Run by `make docs-test` only. */
+  isLong?: true;
   /** Commands of the shell before the first block. */
   before?: string;
   /** Blocks by their first lines, in the order in which they run. */
@@ -92,17 +94,57 @@ export const SCENES: Readonly<Record<string, Scene>> = {
       { first: 'sluice config check /etc/sluice/vm.yaml' },
     ],
   },
+  recipes: {
+    isLong: true,
+    before: `
+      mkdir s fs
+      image cache.img
+      for name in web mail build db archive golden; do qemu-img create -q -f qcow2 $name.qcow2 1M; done
+      for name in disk vm; do qemu-img create -q -f vmdk $name.vmdk 1M; done`,
+    blocks: [
+      {
+        first:
+          'sluice mount web.qcow2 mail.qcow2 build.qcow2 s --allow-other --group vms:bps=200M --group vms/gold:weight=400 --group vms/rest:weight=100 --assign web=vms/gold --assign mail=vms/rest --assign build=vms/rest',
+        each: 'sluice umount s',
+      },
+      {
+        first:
+          'sluice mount db.qcow2 archive.qcow2 s --group db:latency=5ms,weight=200 --group backup:weight=20 --assign db=db --assign archive=backup',
+      },
+      {
+        first:
+          'sluice mount cache.img s --allow-other --group jobs:bps=100M --group jobs/all --assign cgroup:/jobs=jobs/all',
+        before: 'sluice umount s',
+      },
+      {
+        first: 'sluice mount cache.img s --group /:bps=50M -- sha256sum s/cache.raw',
+        before: 'sluice umount s',
+      },
+      { first: 'sha256sum disk.vmdk' },
+      { first: 'umount fs' },
+      { first: 'for n in 01 02 03; do' },
+      { first: 'sluice umount lab01 && rm student01.qcow2' },
+      {
+        first: 'truncate -s 1G a.img && truncate -s 1G b.img',
+        before: 'sluice umount lab01; sluice umount lab02; sluice umount lab03',
+      },
+      { first: 'sluice mount vm.vmdk s --read-only' },
+    ],
+  },
 };
 
 /** What stands in the place of a part of a line: paths that are not ours, and times that would be too long. */
 export const REPLACED: readonly (readonly [part: string, by: string])[] = [
   ['/etc/sluice/', '/srv/'],
   ['--runtime=10', '--runtime=2'],
+  ['--runtime=5', '--runtime=2'],
+  ['sleep 2;', 'sleep 0.5;'],
   ['sleep 3', 'sleep 0.5'],
   ['--batch 60', '--batch 1'],
   ['4242', '"$(sed -n "s/^pid //p" /mnt/s/.groups/daemon)"'],
   // Until Ctrl-C.
   ['sluice stat /mnt/s slow --watch', 'stopped timeout -s INT 1 sluice stat /mnt/s slow --watch'],
+  ['sluice stat s db --watch', 'stopped timeout -s INT 1 sluice stat s db --watch'],
   ['sluice top s --once', 'sluice top s --once > top.txt; test -s top.txt'],
 ];
 
@@ -110,6 +152,11 @@ export const REPLACED: readonly (readonly [part: string, by: string])[] = [
 export const LINES_NOT_RUN: Readonly<Record<string, string>> = {
   'sluice mount /dev/vdb /mnt/s --read-only': 'needs a block device that is free',
   'sluice info /dev/vda --json': 'needs a block device',
+  'mount -o loop s/db.p1.raw fs': 'needs a loop device',
+  'mount -o ro,noload,loop s/disk.p1.raw fs': 'needs a loop device',
+  'mount -o ro,loop s/vm.p1.raw fs': 'needs a loop device',
+  'cp fs/etc/hostname .': 'the same',
+  'umount fs': 'the same',
   'sluice top /mnt/s': 'draws on a terminal: test/cli/top',
 };
 
@@ -129,10 +176,13 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'needs another host: test/mount/nbd.test.ts',
   'sluice mount web.qcow2 /mnt/s --assign web=gold':
     'needs a store: test/mount/shared-groups.test.ts',
+  'qemu-system-x86_64 -m 1G': 'needs a guest',
   'systemctl daemon-reload': 'needs systemd as the first process: test/mount/service.test.ts',
   'echo Y > /sys/module/fuse/parameters/enable_uring': 'changes the kernel for everybody',
 };
 
 /** First words of lines that are commands. `make` and `node` are for developers: that they exist is checked. */
 export const PROGRAMS: readonly string[] =
-  'sluice truncate mkdir cd curl qemu-img nbdkit xz systemctl echo mount'.split(' ');
+  'sluice truncate mkdir cd curl qemu-img qemu-system-x86_64 nbdkit xz systemctl echo mount umount sha256sum for'.split(
+    ' ',
+  );

@@ -109,7 +109,7 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   const paths = files.map(({ path }) => path);
   const { bin, man, scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
   const pages = paths.filter((path) => path.startsWith('dist/man/'));
-  t.deepEqual([...man].sort(), pages.sort());
+  for (const page of man) t.true(pages.includes(page), page);
   t.true(paths.includes(bin.sluice));
   t.true(paths.includes(bin['mount.fuse.sluice']));
   t.true(paths.includes('docs/manual.md'));
