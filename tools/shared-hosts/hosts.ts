@@ -64,7 +64,7 @@ export class Host {
   }
 
   async unload(): Promise<void> {
-    await this.#load?.stop();
+    await this.#load?.end();
     this.#load = null;
   }
 
