@@ -66,6 +66,10 @@ export const SCENES: Readonly<Record<string, Scene>> = {
         first:
           'sluice set /mnt/s gold total_bytes_sec=10485760 total_bytes_sec_max=41943040 total_bytes_sec_max_length=10',
       },
+      {
+        first: 'sluice faults /mnt/s db read.error=1% write.delay=20ms',
+        before: 'image db.img; sluice attach /mnt/s db.img',
+      },
       { first: 'sluice stat /mnt/s' },
       { first: 'sluice top /mnt/s' },
       { first: 'sluice save /mnt/s > vm.yaml' },
@@ -166,6 +170,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'needs Linux 6.9: test/mount/passthrough.test.ts',
   'sluice mount vm.qcow2 /mnt/s, mount -o ro,loop /mnt/s/vm.p1.raw /mnt/fs':
     'needs a loop device: test/mount/partitions.test.ts',
+  'truncate -s 1G disk.img && mkfs.ext4 -q disk.img':
+    'needs a loop device and SQLite: test/mount/faults.test.ts has flushes that fail',
   'xz -dc disk.img.xz | bgzip > disk.img.gz': 'needs bgzip: test/formats has such images',
   'sluice mount disk.img /mnt/s --metrics 127.0.0.1:9464':
     'the port may be taken: test/mount/metrics.test.ts',
