@@ -11,14 +11,22 @@ const SOCKET = /^[0-9]+-[0-9]+\.sock$/;
  * only when it can (`ListeningSocket`). Does not reject: what cannot be removed stays.
  */
 export async function removeStaleSockets(folder: string): Promise<void> {
-  try {
-    for (const name of readdirSync(folder).filter((one) => SOCKET.test(one))) {
+  for (const name of namesIn(folder).filter((one) => SOCKET.test(one))) {
+    try {
       const path = join(folder, name);
-      const { ino } = lstatSync(path);
-      if (await isRefused(path)) removeExactly(path, ino);
+      const found = lstatSync(path);
+      if (found.isSocket() && (await isRefused(path))) removeExactly(path, found.ino);
+    } catch {
+      // Its mount has ended meanwhile, or somebody else cleans the folder.
     }
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
   } catch {
-    // There is no folder, or somebody else is cleaning it.
+    return [];
   }
 }
 

@@ -26,10 +26,11 @@ test('sockets of killed daemons go, those that answer and other files stay', asy
   t.teardown(() => server.close());
   await leaveSocket(join(folder, '0-7.sock'));
   await leaveSocket(join(folder, 'other.sock'));
-  writeFileSync(join(folder, 'notes'), '');
-  t.deepEqual(readdirSync(folder).sort(), ['0-7.sock', '0-8.sock', 'notes', 'other.sock']);
+  // A file that only has such a name is none of ours.
+  writeFileSync(join(folder, '0-1.sock'), '');
+  t.deepEqual(readdirSync(folder).sort(), ['0-1.sock', '0-7.sock', '0-8.sock', 'other.sock']);
   await removeStaleSockets(folder);
-  t.deepEqual(readdirSync(folder).sort(), ['0-8.sock', 'notes', 'other.sock']);
+  t.deepEqual(readdirSync(folder).sort(), ['0-1.sock', '0-8.sock', 'other.sock']);
 });
 
 test('a folder that is not there is no error', async (t) => {
