@@ -90,12 +90,20 @@ function licenses(inputs: readonly string[]): string {
     (path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [],
   );
   const texts = [...new Set(packages)].sort().map((folder) => {
-    const file = readdirSync(join(ROOT, folder)).find((name) => /^licen[cs]e/i.test(name));
-    if (file === undefined) throw new Error(`${folder} has no file with its licence`);
     const name = folder.replace(/^.*node_modules\//, '');
-    return `${name}\n\n${readFileSync(join(ROOT, folder, file), 'utf8').trim()}\n`;
+    return `${name}\n\n${licenseOf(join(ROOT, folder)).trim()}\n`;
   });
   return texts.join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+/** A package without a file for it says it at the beginning of its code. */
+function licenseOf(folder: string): string {
+  const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+  if (file !== undefined) return readFileSync(join(folder, file), 'utf8');
+  const { main, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const notice = /^\/\*!([\s\S]*?)\*\//.exec(readFileSync(join(folder, main), 'utf8'))?.[1];
+  if (notice === undefined) throw new Error(`${folder} does not say its licence`);
+  return `${license}\n${notice.replace(/^ \* ?/gm, '')}`;
 }
 
 /** Writes a file below dist/. @returns its path */

@@ -39,6 +39,7 @@ procps ps
 openssl openssl
 prometheus promtool
 redis-server redis-server
+xz-utils xz
 tmux tmux
 mandoc mandoc
 man-db man

@@ -1,5 +1,5 @@
 import type { Format } from './format.js';
-import { gzip, zstd } from './packed/format.js';
+import { gzip, xz, zstd } from './packed/format.js';
 import { parallels } from './parallels/format.js';
 import { qcow1 } from './qcow1/format.js';
 import { qcow2 } from './qcow2/format.js';
@@ -11,7 +11,7 @@ import { vhdx } from './vhdx/format.js';
 import { vmdk } from './vmdk/format.js';
 
 /** The formats that can be mounted, the fallback first. */
-const FORMATS: Format[] = [raw, qcow2, vmdk, vhd, vhdx, vdi, parallels, qcow1, qed, gzip, zstd];
+const FORMATS: Format[] = [raw, qcow2, vmdk, vhd, vhdx, vdi, parallels, qcow1, qed, gzip, xz, zstd];
 
 /** All formats. A file that looks like none of the others is of the first one. */
 export function formats(): readonly Format[] {

@@ -3,14 +3,14 @@ import { PENDING } from '../host/engine.js';
 /**
  * Methods by which a format compresses clusters: raw DEFLATE, as qcow2 means `zlib`; zlib streams with
  * their header and checksum, RFC 1950; members of gzip, RFC 1952; Zstandard frames, of which those of qcow2
- * are all of one size.
+ * are all of one size; blocks of xz, exactly as long as they are.
  */
-export type Compression = 'zlib' | 'zlib-stream' | 'gzip' | 'zstd' | 'zstd-frame';
+export type Compression = 'zlib' | 'zlib-stream' | 'gzip' | 'zstd' | 'zstd-frame' | 'xz';
 
 /** How a layer's compressed clusters are to be inflated. */
 export interface Inflation {
   method: Compression;
-  /** Of an inflated cluster. Those of `zlib-stream`, `gzip` and `zstd-frame` may be shorter. */
+  /** Of an inflated cluster. Those of `zlib-stream`, `gzip`, `zstd-frame` and `xz` may be shorter. */
   clusterBytes: number;
 }
 

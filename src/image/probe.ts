@@ -40,7 +40,6 @@ interface Signature {
 /** Sources: block/*.c of QEMU; EWF, as EnCase writes it: documentation of libewf. */
 const FOREIGN: readonly Signature[] = [
   { format: 'bochs', offset: 0, text: 'Bochs Virtual HD Image' },
-  { format: 'xz', offset: 0, text: '\xfd7zXZ\0', way: 'xz -dc FILE | bgzip > FILE.gz' },
   { format: 'ewf', offset: 0, text: 'EVF\t\r\n\xff\0' },
 ];
 

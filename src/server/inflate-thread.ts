@@ -13,10 +13,12 @@ export interface InflateJob {
 
 type Answer = (cluster: Uint8Array | null) => void;
 
+/** WebAssembly, which runs in the thread that calls it. */
+const IN_WEB_ASSEMBLY: ReadonlySet<Compression> = new Set(['zstd', 'zstd-frame', 'xz']);
+
 /**
- * Inflates clusters without holding the main thread up. zlib has libuv's pool; Zstandard is WebAssembly,
- * which runs in the thread that calls it, so it gets one of its own where an image may have such
- * clusters: 2 MiB take 6 to 8 ms.
+ * Inflates clusters without holding the main thread up. zlib has libuv's pool; Zstandard and xz get a thread
+ * of their own where an image may have such clusters: 2 MiB of Zstandard take 6 to 8 ms.
  */
 export class InflateThread {
   /** Resolves when the thread runs, if there is one. */
@@ -32,7 +34,7 @@ export class InflateThread {
 
   /** Disks come: starts the thread if one of them needs it. Resolves when it runs. */
   expect(disks: readonly DiskConfig[]): Promise<void> {
-    if (this.#worker !== null || !disks.some(mayHaveZstd)) return Promise.resolve();
+    if (this.#worker !== null || !disks.some(needsThread)) return Promise.resolve();
     const worker = this.#start();
     this.#worker = worker;
     return new Promise((resolve) => {
@@ -50,7 +52,7 @@ export class InflateThread {
   /** @returns Exactly `clusterBytes` bytes, or null for broken data. */
   inflate(job: InflateJob): Promise<Uint8Array | null> {
     const { method, bytes, clusterBytes } = job;
-    if (!isZstd(method)) return inflate(method, bytes, clusterBytes);
+    if (!IN_WEB_ASSEMBLY.has(method)) return inflate(method, bytes, clusterBytes);
     if (this.#failed) return Promise.resolve(null);
     this.#worker!.postMessage(job);
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -68,10 +70,6 @@ export class InflateThread {
   }
 }
 
-function mayHaveZstd({ image }: DiskConfig): boolean {
-  return image.methods.some(isZstd);
-}
-
-function isZstd(method: Compression): boolean {
-  return method === 'zstd' || method === 'zstd-frame';
+function needsThread({ image }: DiskConfig): boolean {
+  return image.methods.some((method) => IN_WEB_ASSEMBLY.has(method));
 }

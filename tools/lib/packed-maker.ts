@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { crc32, deflateRawSync } from 'node:zlib';
 
-// Packed raw images of which each part can be unpacked alone, after the SAM specification (blocked gzip) and
-// the seekable format of Zstandard.
+// Packed raw images of which each part can be unpacked alone, after the SAM specification (blocked gzip),
+// the seekable format of Zstandard, and by the program xz.
 
 /** A block as bgzip writes it: a member of gzip with its length in an extra field. */
 export function block(bytes: Buffer, extra = ''): Buffer {
@@ -54,4 +54,14 @@ export function seekable(content: Buffer, length: number, hasChecksums = false):
   table[table.length - 5] = hasChecksums ? 0x80 : 0;
   table.writeUInt32LE(0x8f92eab1, table.length - 4);
   return Buffer.concat([...frames, table]);
+}
+
+/**
+ * A file of xz in blocks.
+ *
+ * @param threads With several, the headers of blocks have their sizes.
+ */
+export function xzBlocks(content: Buffer, length: number, check: string, threads = 1): Buffer {
+  const words = ['-0', '-c', `-T${threads}`, `--check=${check}`, `--block-size=${length}`];
+  return execFileSync('xz', words, { input: content, maxBuffer: 64 << 20 });
 }

@@ -7,6 +7,7 @@ import { unsupported } from '../refusal.js';
 import type { Frames } from './frames.js';
 import { FramesLayer } from './frames-layer.js';
 import { isGzip, readGzipIndex } from './gzip-index.js';
+import { isXz, readXzIndex } from './xz-index.js';
 import { isZstd, readZstdIndex } from './zstd-index.js';
 
 /** A raw image in blocks of gzip, as bgzip packs it. */
@@ -31,6 +32,15 @@ export const zstd: Format = {
   makeLayer: ({ metadata }, [file]) => new FramesLayer(metadata as Frames, 'zstd-frame', file!),
 };
 
+/** A raw image in blocks of xz, as `xz --block-size` packs it. */
+export const xz: Format = {
+  name: 'xz',
+  probe: isXz,
+  hasMetadata: false,
+  open: (file, how) => openFrames(file, how, readXzIndex(file), 'xz', []),
+  makeLayer: ({ metadata }, [file]) => new FramesLayer(metadata as Frames, 'xz', file!),
+};
+
 function openFrames(
   file: HostFile,
   { snapshot }: OpenHow,
@@ -39,8 +49,8 @@ function openFrames(
   problems: readonly string[],
 ): OpenImage {
   if (snapshot !== null) throw unsupported(file.path, 'a packed raw image has no snapshots');
-  const count = frames.starts.length - 1;
-  const { longest } = frames;
+  const { longest, starts } = frames;
+  const count = starts.filter((start, index) => start > (starts[index - 1] ?? 0)).length;
   return {
     size: roundUpToSector(frames.size),
     backing: null,

@@ -21,13 +21,19 @@ export const FRAMES_MAX = 4 << 20;
 /** Collects the frames of a file, which follow each other from its beginning. */
 export class FrameList {
   readonly #path: string;
+  readonly #tooLong: Error;
   readonly #starts = [0];
   readonly #places = [0];
   #longest = 0;
 
-  /** @param path For messages. */
-  constructor(path: string) {
+  /**
+   * @param path For messages.
+   * @param tooLong The error for a frame that is too long, if there is more to say.
+   */
+  constructor(path: string, tooLong?: Error) {
     this.#path = path;
+    const what = 'it has frames of more than 4 MiB; pack it with smaller ones';
+    this.#tooLong = tooLong ?? unsupported(path, what);
   }
 
   /**
@@ -40,13 +46,19 @@ export class FrameList {
     const start = this.#starts[last]!;
     const place = this.#places[last]!;
     if (Math.max(packed, unpacked) > FRAME_BYTES_MAX) {
-      throw unsupported(this.#path, 'it has frames of more than 4 MiB; pack it with smaller ones');
+      throw this.#tooLong;
     }
     if (last >= FRAMES_MAX) throw unsupported(this.#path, `it has more than ${FRAMES_MAX} frames`);
     if (start + unpacked > SIZE_MAX) throw malformed(this.#path, 'its size is above 2^53 bytes');
     this.#longest = Math.max(this.#longest, unpacked);
     this.#starts.push(start + unpacked);
     this.#places.push(place + packed);
+  }
+
+  /** @param bytes That follow in the file, and are no part of a frame. */
+  skip(bytes: number): void {
+    this.#starts.push(this.#starts.at(-1)!);
+    this.#places.push(this.#places.at(-1)! + bytes);
   }
 
   frames(): Frames {
@@ -63,8 +75,14 @@ export class FrameList {
  * The error for a file that is one long stream.
  *
  * @param unpacker The program that unpacks it.
+ * @param packer The one that packs it in parts, and the ending of what it makes.
  */
-export function notSeekable(path: string, what: string, unpacker: string): Error {
-  const way = `${unpacker} -dc ${path} | bgzip > ${path.replace(/\.\w+$/, '')}.bgzf.gz`;
+export function notSeekable(
+  path: string,
+  what: string,
+  unpacker: string,
+  [packer, ending]: readonly [string, string] = ['bgzip', 'bgzf.gz'],
+): Error {
+  const way = `${unpacker} -dc ${path} | ${packer} > ${path.replace(/\.\w+$/, '')}.${ending}`;
   return unsupported(path, `${what}: no part of it can be read alone; "${way}" makes one that can`);
 }

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { openChain } from '../../../src/image/open-chain.js';
 import { SluiceError } from '../../../src/util/errors.js';
 import { Maker } from '../../../tools/lib/image-maker.js';
-import { bgzf, block, seekable } from '../../../tools/lib/packed-maker.js';
+import { bgzf, block, seekable, xzBlocks } from '../../../tools/lib/packed-maker.js';
 import { qemuMountTest } from '../../formats/needs.js';
 import { mapOfImage, readImage } from '../../helpers/read-image.js';
 import { sameBytes } from '../../helpers/same-bytes.js';
@@ -43,6 +43,8 @@ function refuses(t: ExecutionContext, path: string, says: RegExp): void {
 
 const hasZstd = spawnSync('zstd', ['--version']).status === 0;
 const zstdTest = hasZstd ? test : test.skip;
+const hasXz = spawnSync('xz', ['--version']).status === 0;
+const xzTest = hasXz ? test : test.skip;
 
 test('blocked gzip reads as gzip unpacks it, block by block', async (t) => {
   const write = makeFolder(t);
@@ -152,9 +154,58 @@ zstdTest('Zstandard without a table, with a wrong one, or with large frames', as
   await t.throwsAsync(readImage(write('a.zst', damaged)), { message: /^errno 5 / });
 });
 
-test('xz is refused with the command that makes a file that can be mounted', (t) => {
-  const path = makeFolder(t)('a.xz', Buffer.from('\xfd7zXZ\0\0\x04', 'latin1'));
-  refuses(t, path, /looks like xz, .*; "xz -dc FILE \| bgzip > FILE\.gz" makes one that it can/);
+xzTest('xz in blocks reads as xz unpacks it, with each check', async (t) => {
+  const write = makeFolder(t);
+  for (const [size, length, check] of [
+    [1, 100, 'none'],
+    [100_000, 3000, 'crc32'],
+    [MIB + 77, 100_000, 'crc64'],
+    [MIB + 77, MIB, 'sha256'],
+  ] as const) {
+    const content = makeContent(size);
+    const path = write('a.img.xz', xzBlocks(content, length, check));
+    t.true(execFileSync('xz', ['-dc', path], { maxBuffer: 4 * MIB }).equals(content));
+    sameBytes(t, await readImage(path), padded(content));
+    const from = size >> 1;
+    sameBytes(t, await readImage(path, { from, length: 1 }), content.subarray(from, from + 1));
+    t.like(mapOfImage(path), [{ start: 0, compressed: true, data: true, offset: null }]);
+  }
+});
+
+xzTest('several files of xz in one, with sizes in the headers of blocks', async (t) => {
+  const [one, two] = [makeContent(70_000), makeContent(1000)];
+  const bytes = Buffer.concat([
+    xzBlocks(one, 9000, 'crc64', 2),
+    Buffer.alloc(8),
+    xzBlocks(two, 300, 'none'),
+  ]);
+  const path = makeFolder(t)('a.xz', bytes);
+  sameBytes(t, await readImage(path), padded(Buffer.concat([one, two])));
+});
+
+xzTest('xz of one large block, with other filters, cut off, or damaged', async (t) => {
+  const write = makeFolder(t);
+  const whole = write('disk.img.xz', xzBlocks(Buffer.alloc(5 * MIB), 5 * MIB, 'crc32'));
+  const command =
+    /"xz -dc \S*disk\.img\.xz \| xz -T0 --block-size=1MiB > \S*disk\.img\.blocks\.xz"/;
+  refuses(t, whole, /it is one block of xz: no part of it can be read alone/);
+  refuses(t, whole, command);
+  const large = write('disk.img.xz', xzBlocks(Buffer.alloc(11 * MIB), 5 * MIB, 'crc32'));
+  refuses(t, large, /it has blocks of xz of more than 4 MiB/);
+  refuses(t, large, command);
+  const input = makeContent(1000);
+  refuses(
+    t,
+    write('a.xz', execFileSync('xz', ['-c', '--x86', '--lzma2'], { input })),
+    /other filters/,
+  );
+  const bytes = xzBlocks(makeContent(200_000), 50_000, 'sha256');
+  refuses(t, write('a.xz', bytes.subarray(0, -4)), /it may be cut off$/);
+  const damaged = Buffer.from(bytes);
+  damaged[1000]! ^= 1;
+  const path = write('a.xz', damaged);
+  await t.throwsAsync(readImage(path, { length: 1 }), { message: /^errno 5 / });
+  t.is((await readImage(path, { from: 50_000, length: 1000 })).length, 1000);
 });
 
 qemuMountTest('packed images are mounted, and written over', async (t) => {
@@ -165,6 +216,10 @@ qemuMountTest('packed images are mounted, and written over', async (t) => {
   if (hasZstd) {
     writeFileSync(maker.path('b.zst'), seekable(content, 200_000));
     files.push(`z=${maker.path('b.zst')}`);
+  }
+  if (hasXz) {
+    writeFileSync(maker.path('c.xz'), xzBlocks(content, 200_000, 'sha256'));
+    files.push(`x=${maker.path('c.xz')}`);
   }
   await withMount(t, files, ['--read-only'], async (mount) => {
     for (const file of files) sameBytes(t, readFileSync(mount.file(file[0])), content);
