@@ -46,6 +46,7 @@ export interface PartitionSnapshot {
   name: string;
   /** Place in the image, bytes. */
   start: number;
+  /** Of its file, which ends with the image at the latest. */
   size: number;
   /** As its table has it. */
   type: string;

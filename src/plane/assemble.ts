@@ -146,9 +146,10 @@ function chosen(wholes: readonly Disk[], name: string | null): ShownPartitions[]
   throw refuse('partitions are not shown: mounted with --no-partitions', 'EOPNOTSUPP');
 }
 
-function partitionOf({ config, partition }: Disk): PartitionSnapshot {
-  const { type, name: label } = partition!;
-  return { name: config.name, start: config.start, size: config.length!, type, label };
+function partitionOf(disk: Disk): PartitionSnapshot {
+  const { name, start } = disk.config;
+  const { type, name: label } = disk.partition!;
+  return { name, start, size: diskSize(disk), type, label };
 }
 
 function snapshotOf(disk: Disk): ImageSnapshot {

@@ -1,4 +1,4 @@
-import { mkdirSync, openSync, statSync } from 'node:fs';
+import { mkdirSync, openSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { Maker } from '../../tools/lib/image-maker.js';
 import { detachLoop, loopDevice, mountFileSystem } from '../helpers/loop-device.js';
@@ -9,10 +9,13 @@ import { must, run } from '../helpers/run.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
 
+/** Of the second partition 2 MiB are within the first 4 MiB. */
+const MBR_CUT = 'label: dos\nsize=2048\nsize=40960\n';
+
 const partitionTest = requires('fuse', 'root', 'io_uring', 'sfdisk');
 const qemuTest = requires('fuse', 'root', 'io_uring', 'sfdisk', 'qemu');
 const loopTest = requires('fuse', 'root', 'io_uring', 'sfdisk', 'loop');
-const ext4Test = requires('fuse', 'root', 'io_uring', 'sfdisk', 'loop', 'e2fsprogs');
+const ext4Test = requires('fuse', 'root', 'io_uring', 'sfdisk', 'loop', 'e2fsprogs', 'qemu');
 
 for (const transport of ['uring', 'fuse-native']) {
   for (const [label, script] of [
@@ -69,6 +72,20 @@ ext4Test('a file system in a partition is made, written and checked', async (t) 
   await must('e2fsck', ['-f', '-n', device.trim()]);
 });
 
+ext4Test('a partition of a VMDK is mounted, as README.md has it', async (t) => {
+  const folder = tempFolder(t);
+  const raw = makeTable(join(folder, 'disk.img'), 16 * MIB, 'label: dos\nstart=2048,type=83\n');
+  await must('mkfs.ext4', ['-q', '-E', 'offset=1048576', '-d', 'test', raw, '15M']);
+  await must('qemu-img', ['convert', '-f', 'raw', '-O', 'vmdk', raw, join(folder, 'vm.vmdk')]);
+  const inside = join(folder, 'fs');
+  mkdirSync(inside);
+  await withMount(t, [join(folder, 'vm.vmdk')], ['--read-only'], async (mount) => {
+    await must('mount', ['-o', 'ro,loop', mount.file('vm.p1'), inside]);
+    await must('diff', ['-r', 'test', inside, '--exclude=lost+found']);
+    await must('umount', [inside]);
+  });
+});
+
 partitionTest('a read-only mount shows partitions that cannot be written', async (t) => {
   const image = noisyDisk(tempFolder(t, TMPFS), MBR);
   await withMount(t, [image], ['--read-only'], async (mount) => {
@@ -123,6 +140,25 @@ loopTest('a block device with sectors of 4096 bytes counts in them', async (t) =
     t.is(shown, expected.join(''));
     t.is(expected.length, 2);
   });
+});
+
+partitionTest('a partition that the end of the image cuts has the size of its file', async (t) => {
+  const image = makeTable(join(tempFolder(t, TMPFS), 'disk.img'), 64 * MIB, MBR_CUT);
+  truncateSync(image, 4 * MIB);
+  await withMount(
+    t,
+    [image],
+    [],
+    async (mount) => {
+      const shown = await must('cat', [join(mount.point, '.groups/partitions')]);
+      t.regex(
+        shown,
+        /^disk\.p1 start=1048576 size=1048576 .*\ndisk\.p2 start=2097152 size=2097152 /,
+      );
+      t.is(statSync(mount.file('disk.p2')).size, 2 * MIB);
+    },
+    /p2 ends behind the end of the image$/,
+  );
 });
 
 partitionTest('an image that is passed through shows no partitions', async (t) => {
