@@ -3,6 +3,7 @@ import {
   type BigIntStats,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   openSync,
   readlinkSync,
@@ -11,7 +12,7 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
 import { close } from '../sys/libc.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
@@ -270,10 +271,15 @@ function openRegular(path: string): number {
   } finally {
     closeSync(place);
   }
-  const what = stats.isDirectory()
-    ? 'a directory, not an image'
-    : 'neither a regular file nor a block device';
+  const what = stats.isDirectory() ? directory(path) : 'neither a regular file nor a block device';
   throw new SluiceError(`${path}: ${what}`, stats.isDirectory() ? 'EISDIR' : 'EINVAL', EXIT_IMAGE);
+}
+
+/** A disk of Parallels is one, and the file that stands for it has the same name in each. */
+function directory(path: string): string {
+  const descriptor = join(path, 'DiskDescriptor.xml');
+  const advice = existsSync(descriptor) ? `; the disk in it is ${descriptor}` : '';
+  return `a directory, not an image${advice}`;
 }
 
 function openAs(path: string, link: string, flags: number): number {

@@ -4,10 +4,13 @@ import { type BlockTable, oneTable } from '../block-table.js';
 import { u64, viewOf } from '../fields.js';
 import type { OpenHow, OpenImage } from '../format.js';
 import { malformed, notWritable, refuseSnapshot, unsupported } from '../refusal.js';
+import { isDescriptor, readDescriptor } from './descriptor.js';
 
 // QEMU: docs/interop/parallels.txt. Numbers are little-endian.
 
 const HEADER_BYTES = 64;
+/** These tell whether it is a descriptor. */
+const PROBED_BYTES = 512;
 /** Entries of the table are sectors, and a disk has less than 2^32 of them. */
 const OLD_SIGNATURE = 'WithoutFreeSpace';
 /** Entries are clusters. */
@@ -22,7 +25,16 @@ export interface ParallelsMetadata {
   entryUnit: number;
 }
 
+/** The same for a disk whose file has its bytes as they are. */
+export interface PlainMetadata {
+  plainBytes: number;
+}
+
 export function isParallels(head: Uint8Array): boolean {
+  return isImage(head) || isDescriptor(head);
+}
+
+function isImage(head: Uint8Array): boolean {
   return [OLD_SIGNATURE, SIGNATURE].includes(signatureOf(head));
 }
 
@@ -30,12 +42,42 @@ function signatureOf(head: Uint8Array): string {
   return Buffer.from(head.subarray(0, SIGNATURE.length)).toString('latin1');
 }
 
-/** See `Format.open`. */
-export function openParallels(file: HostFile, { snapshot }: OpenHow): OpenImage {
+/** See `Format.open`. A descriptor names the file that has the disk. */
+export function openParallels(file: HostFile, how: OpenHow): OpenImage {
   const { path } = file;
-  refuseSnapshot(path, snapshot, 'a Parallels image');
+  refuseSnapshot(path, how.snapshot, 'a Parallels image');
+  if (!isDescriptor(file.read(0, PROBED_BYTES))) return openImage(file);
+  const { name, isPlain, size } = readDescriptor(file);
+  const data = how.openDataFile(name);
+  const image = isPlain ? openPlain(data, size) : openImage(data);
+  if (image.size !== size) {
+    throw malformed(path, `its disk has ${size} bytes, and ${data.path} ${image.size}`);
+  }
+  return { ...image, dataFiles: [data] };
+}
+
+function openPlain({ path, size: bytes }: HostFile, size: number): OpenImage {
+  if (bytes < size) throw malformed(path, `the file is cut off: it has ${bytes} of ${size} bytes`);
+  return {
+    size,
+    backing: null,
+    dataFiles: [],
+    unitBytes: Number.POSITIVE_INFINITY,
+    canGrow: false,
+    methods: [],
+    metadata: { plainBytes: size } satisfies PlainMetadata,
+    hasSparseData: () => true,
+    describe: () => ({ features: null, lines: [], snapshots: [], problems: [] }),
+    prepareWriting: async () => {
+      throw notWritable(path, 'a Parallels image');
+    },
+  };
+}
+
+function openImage(file: HostFile): OpenImage {
+  const { path } = file;
   const head = file.read(0, HEADER_BYTES);
-  if (!isParallels(head) || file.size < HEADER_BYTES) {
+  if (!isImage(head) || file.size < HEADER_BYTES) {
     throw malformed(path, 'not a Parallels image');
   }
   const view = viewOf(head);
