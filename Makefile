@@ -19,7 +19,7 @@ help:
 	@echo 'make bench     measure against other servers'
 	@echo 'make bench-fair  shares by weight, beside published figures (about 25 minutes)'
 	@echo 'make bench-shares  a part of that, second by second (less than 5 minutes)'
-	@echo 'make bench-qcow2  qcow2 images beside raw ones and beside QEMU'
+	@echo 'make bench-qcow2  qcow2, VMDK and VHDX images beside raw ones and QEMU'
 	@echo 'make mutants   put faults into the code, one at a time: the simulator must find them'
 	@echo 'make vopr      the whole daemon in a simulator: two minutes of fresh seeds'
 	@echo 'make torture   real faults on real mounts; needs root (about 20 minutes)'

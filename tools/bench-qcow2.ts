@@ -52,7 +52,10 @@ interface Contest {
 }
 
 function readOptions() {
-  return toolOptions('bench-qcow2', 'Measures qcow2 images on a tmpfs beside raw ones and QEMU.')
+  return toolOptions(
+    'bench-qcow2',
+    'Measures qcow2, VMDK and VHDX images on a tmpfs beside raw ones and QEMU.',
+  )
     .options({
       seconds: { type: 'number', default: 3, describe: 'seconds of each run' },
       rounds: { type: 'number', default: 3, describe: 'rounds, of which the median counts' },
@@ -83,6 +86,25 @@ function allocated({ folder, sizeMib }: Settings): Contest[] {
   return (['randread', 'randwrite'] as const).map((rw) => {
     const common = { size: sizeMib * MIB, least: 0.9, fresh: false, sides, prepare };
     return { ...common, id: `allocated/${rw}`, rw };
+  });
+}
+
+/** Images of other formats, all of whose blocks are allocated. They are only read. */
+function readOnly({ folder, sizeMib }: Settings): Contest[] {
+  const raw = join(folder, 'read.raw');
+  const server = sluice(['--read-only']);
+  return ['vmdk', 'vhdx'].map((format): Contest => {
+    const image = join(folder, `read.${format}`);
+    const sides = [
+      { name: 'raw', server, image: raw },
+      { name: format, server, image },
+    ] as const;
+    const prepare = async (): Promise<void> => {
+      await makeImage(raw, sizeMib);
+      await qemuImg('convert', '-f', 'raw', '-O', format, raw, image);
+    };
+    const common = { size: sizeMib * MIB, least: 0.8, fresh: false, sides, prepare };
+    return { ...common, id: `${format}/randread`, rw: 'randread' };
   });
 }
 
@@ -186,7 +208,12 @@ async function main(): Promise<number> {
   const folder = await temporaryFolder(options.dir);
   const { seconds, rounds } = options;
   const settings: Settings = { folder, seconds, rounds, sizeMib: options['size-mib'] };
-  const contests = [...allocated(settings), large(settings), allocating(settings)];
+  const contests = [
+    ...allocated(settings),
+    ...readOnly(settings),
+    large(settings),
+    allocating(settings),
+  ];
   const ids = chosen([...contests.map(({ id }) => id), 'empty/1T'], options.only);
   const lines: Line[] = [];
   for (const contest of contests) {
@@ -196,7 +223,7 @@ async function main(): Promise<number> {
   const rows = lines.map(({ id, asked, got, met }) => [id, asked, got, met ? 'met' : '**missed**']);
   const machine = machineLine(await describeMachine(['fio', 'qemu-storage-daemon']));
   const table = markdownTable(['what', 'asked', 'got', 'verdict'], rows);
-  const report = ['# qcow2', '', machine, '', table, ''].join('\n');
+  const report = ['# qcow2, VMDK and VHDX', '', machine, '', table, ''].join('\n');
   console.log(report);
   if (options.markdown) await writeFile(options.markdown, report);
   return options.strict && lines.some(({ met }) => !met) ? 1 : 0;
