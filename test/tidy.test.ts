@@ -18,13 +18,13 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   partitions: '',
   image: 'host nbd/uri.ts partitions util buffers sys/constants.ts sys/memory.ts',
   'image/*': 'image host util buffers sys/constants.ts sys/memory.ts',
-  control: 'lease throttle util',
+  control: 'lease throttle util nbd/uri.ts',
   tree: 'control lease throttle util',
   fuse: 'sys uring util buffers tree host/host-times.ts plane/operation.ts plane/requests.ts plane/transport.ts',
   plane: 'buffers control host image partitions throttle tree sys util',
   loop: 'plane fuse uring host image buffers sys util',
   server:
-    'lease util sys uring buffers host throttle image partitions control tree fuse plane loop',
+    'lease util sys uring buffers host nbd/uri.ts throttle image partitions control tree fuse plane loop',
   cli: 'server control image lease nbd/uri.ts partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
 };
 

@@ -33,10 +33,6 @@ export const ATTACH: Declaration = {
 export function attachOrder(args: AttachArguments, directory: string): ImageOrder {
   const { overlay } = args;
   const image = parseImageArgument(args.image, directory);
-  if (!image.path.startsWith('/')) {
-    const what = 'an export of an NBD server is mounted from the start or not at all';
-    throw refuse(`${image.path}: ${what}`, 'EOPNOTSUPP');
-  }
   return {
     kind: 'attach',
     image: { ...image, ...parseChainOptions(args, directory), ...faultsOf(args.faults) },

@@ -1,5 +1,4 @@
-import { checkImageName, nameOfFile } from '../control/image-name.js';
-import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
+import { checkImageName, defaultName } from '../control/image-name.js';
 import { refuse } from '../util/errors.js';
 import { absoluteImage } from './working-directory.js';
 
@@ -8,14 +7,6 @@ export interface ImageArgument {
   name: string;
   /** Absolute, or the URI of an export. It may be a symbolic link, or missing. */
   path: string;
-}
-
-/**
- * The base name without its last ending: `disk.img` -> `disk`, `/dev/vda` -> `vda`. Of an export, that of the
- * export's name: `nbd://host/disk.img` -> `disk`.
- */
-export function defaultName(path: string): string {
-  return nameOfFile(isNbdUri(path) ? parseNbdUri(path).exportName || 'nbd' : path);
 }
 
 /**

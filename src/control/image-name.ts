@@ -1,11 +1,18 @@
+import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
 import { refuse } from '../util/errors.js';
 import { looksLikeRule } from './members.js';
 
 /** 255 is the longest file name on Linux; `.raw` takes four. */
 const MAX_NAME_BYTES = 251;
 
-/** The name of an image whose user gives it none: that of its file without the last ending, `/srv/disk.img` -> `disk`. */
-export function nameOfFile(path: string): string {
+/**
+ * The name of an image whose user gives it none: the base name without its last ending, `/srv/disk.img` -> `disk`,
+ * `/dev/vda` -> `vda`. Of an export, that of the export's name: `nbd://host/disk.img` -> `disk`.
+ *
+ * @throws SluiceError EINVAL, exit code 2, for a URI that cannot be
+ */
+export function defaultName(image: string): string {
+  const path = isNbdUri(image) ? parseNbdUri(image).exportName || 'nbd' : image;
   const base = path.replace(/\/+$/, '').replace(/^.*\//s, '');
   const dot = base.lastIndexOf('.');
   return dot > 0 ? base.slice(0, dot) : base;

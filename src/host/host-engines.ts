@@ -1,5 +1,7 @@
+import { close } from '../sys/libc.js';
 import type { Engine, EngineFile, HostStatus, TransferCall } from './engine.js';
 import type { NbdEngine } from './nbd-engine.js';
+import type { NbdNews } from './nbd-export.js';
 
 /** Handles from here on are exports of NBD servers. A ring has fewer files. */
 const FIRST_EXPORT = 1 << 20;
@@ -7,16 +9,40 @@ const FIRST_EXPORT = 1 << 20;
 /** Files through one engine, and exports of NBD servers through another. */
 export class HostEngines<Files extends Engine> implements Engine {
   readonly files: Files;
-  readonly exports: NbdEngine;
+  readonly #connect: () => NbdEngine;
+  /** Null as long as there was no export. */
+  #exports: NbdEngine | null = null;
 
-  constructor(files: Files, exports: NbdEngine) {
+  /** @param connect Makes the engine of exports, when the first one comes. */
+  constructor(files: Files, connect: () => NbdEngine) {
     this.files = files;
-    this.exports = exports;
+    this.#connect = connect;
   }
 
   add(file: EngineFile): number {
     if (file.nbd === undefined) return this.files.add(file);
-    return FIRST_EXPORT + this.exports.add(file);
+    this.#exports ??= this.#connect();
+    return FIRST_EXPORT + this.#exports.add(file);
+  }
+
+  /** Requests that NBD servers have. */
+  get exportsUnderWay(): number {
+    return this.#exports?.underWay ?? 0;
+  }
+
+  /** Sends servers what the turn has queued. */
+  unplugExports(): void {
+    this.#exports?.unplug();
+  }
+
+  /** Leaves all servers. Call it when nothing is under way. */
+  removeExports(): void {
+    this.#exports?.removeAll();
+  }
+
+  /** The answer to a connection that was lost. */
+  told(news: NbdNews): void {
+    this.#exports!.told(news);
   }
 
   remove(file: number): void {
@@ -58,11 +84,11 @@ export class HostEngines<Files extends Engine> implements Engine {
   }
 
   #of(file: number): Engine {
-    return file < FIRST_EXPORT ? this.files : this.exports;
+    return file < FIRST_EXPORT ? this.files : this.#exports!;
   }
 }
 
-/** Is any of these an export? */
-export function hasExports(images: readonly { files: readonly EngineFile[] }[]): boolean {
-  return images.some(({ files }) => files.some(({ nbd }) => nbd !== undefined));
+/** Closes the connections of exports that no engine has taken. */
+export function closeExports(files: readonly EngineFile[]): void {
+  for (const { nbd } of files) for (const one of nbd?.descriptors ?? []) close(one);
 }

@@ -19,11 +19,17 @@ export type FromConnector =
 const STEP_MS = 2000;
 const PAUSE_MS = 100;
 
-function run(one: NbdExport): void {
+/** What the thread is started with. */
+export interface ConnectorData {
+  readonly one: NbdExport;
+  /** A word: not 0, and the connection is wanted no more. */
+  readonly stop: Int32Array;
+}
+
+function run({ one, stop }: ConnectorData): void {
   const { target, connections } = one;
-  const pause = new Int32Array(new SharedArrayBuffer(4));
   let told = '';
-  for (;;) {
+  while (Atomics.load(stop, 0) === 0) {
     try {
       const first = connect(target, STEP_MS);
       const change = changeOf(one, first.agreed);
@@ -43,7 +49,7 @@ function run(one: NbdExport): void {
       if (isNews) post({ kind: 'problem', text: error.message });
       told = error.message;
     }
-    Atomics.wait(pause, 0, 0, PAUSE_MS);
+    Atomics.wait(stop, 0, 0, PAUSE_MS);
   }
 }
 
@@ -51,4 +57,4 @@ function post(message: FromConnector): void {
   parentPort!.postMessage(message);
 }
 
-run(workerData as NbdExport);
+run(workerData as ConnectorData);

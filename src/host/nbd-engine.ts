@@ -1,18 +1,20 @@
 import * as nbd from '../nbd/protocol.js';
 import { FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, SEEK_DATA } from '../sys/constants.js';
+import { close } from '../sys/libc.js';
 import { ERRNO } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import type { Engine, EngineFile, HostStatus, TransferCall } from './engine.js';
 import type { HostTimes } from './host-times.js';
-import type { NbdNews } from './nbd-export.js';
+import type { ConnectionBuffers } from './nbd-connection.js';
+import type { NbdNews, ServedHost } from './nbd-export.js';
 import { NbdRows } from './nbd-rows.js';
-import { OWN_LISTS, OWN_ROWS, ServedExport, type ServedHost } from './nbd-served.js';
+import { OWN_LISTS, OWN_ROWS, ServedExport } from './nbd-served.js';
 
-/** Most exports of a mount. */
+/** Most exports of a mount at a time. */
 const EXPORTS_MAX = 64;
 
 /** The surroundings of the engine. */
-export interface NbdHost extends Pick<ServedHost, 'open' | 'completed' | 'lost'> {
+export interface NbdHost extends Pick<ServedHost, 'open' | 'completed' | 'lost' | 'left'> {
   /** Requests have numbers below this. */
   readonly requests: number;
 }
@@ -20,10 +22,15 @@ export interface NbdHost extends Pick<ServedHost, 'open' | 'completed' | 'lost'>
 /** Exports of NBD servers as host files. A request's number is its row. */
 export class NbdEngine implements Engine {
   readonly #rows: NbdRows;
-  readonly #host: ServedHost;
+  readonly #host: Omit<ServedHost, 'ended'>;
   readonly #requests: number;
-  /** By handle; a handle is given out once. */
+  /** By handle. */
   readonly #exports: ServedExport[] = [];
+  /** Handles of exports that have ended. */
+  readonly #unused: number[] = [];
+  /** By handle: the next export that has it takes them. */
+  readonly #buffers: ConnectionBuffers[][] = [];
+  #ids = 0;
   readonly #byId = new Map<number, ServedExport>();
   readonly #times: HostTimes[] = [];
   /** Something was written since the time of the last write was asked for. */
@@ -37,24 +44,32 @@ export class NbdEngine implements Engine {
 
   /** @throws SluiceError EMFILE, exit code 1 */
   add({ nbd: one }: EngineFile): number {
-    const handle = this.#exports.length;
+    const handle = this.#unused.pop() ?? this.#exports.length;
     if (handle === EXPORTS_MAX) {
       const what = `a mount has at most ${EXPORTS_MAX} files that are on NBD servers`;
       throw new SluiceError(`${what}; use several mounts`, 'EMFILE', EXIT_FAILED);
     }
     this.#rows.lists.grow(this.#rows.capacity, (handle + 1) * OWN_LISTS);
     const ownRow = this.#requests + handle * OWN_ROWS;
-    const served = new ServedExport(one!, this.#host, ownRow, handle * OWN_LISTS);
-    this.#exports.push(served);
-    this.#byId.set(one!.id, served);
+    const id = ++this.#ids;
+    this.#buffers[handle] ??= [];
+    const ended = (): void => void this.#unused.push(handle);
+    const host = { ...this.#host, ended };
+    const places = { ownRow, lists: handle * OWN_LISTS, buffers: this.#buffers[handle] };
+    const served = new ServedExport({ ...one!, id }, host, places);
+    this.#exports[handle] = served;
+    this.#byId.set(id, served);
     const now = timesNow();
-    this.#times.push({ accessed: now, modified: now, changed: now });
-    this.#isWritten.push(false);
+    this.#times[handle] = { accessed: now, modified: now, changed: now };
+    this.#isWritten[handle] = false;
     return handle;
   }
 
+  /** Nothing of it may be under way. */
   remove(file: number): void {
-    this.#exports[file]!.end();
+    const one = this.#exports[file]!;
+    this.#byId.delete(one.id);
+    one.end();
   }
 
   /** Leaves all servers. Call it when nothing is under way. */
@@ -74,9 +89,10 @@ export class NbdEngine implements Engine {
 
   /** The answer to a connection that was lost. */
   told(news: NbdNews): void {
-    const one = this.#byId.get(news.id)!;
-    if (news.kind === 'nbd-failed') one.failed();
-    else one.connected(news.descriptors, news.agreed);
+    const one = this.#byId.get(news.id);
+    if (news.kind === 'nbd-failed') one?.failed();
+    else if (one !== undefined) one.connected(news.descriptors, news.agreed);
+    else for (const descriptor of news.descriptors) close(descriptor);
   }
 
   links(): boolean {

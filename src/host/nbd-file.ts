@@ -1,5 +1,6 @@
 import * as nbd from '../nbd/protocol.js';
 import { type NbdTarget, parseNbdUri } from '../nbd/uri.js';
+import { close as closeDescriptor } from '../sys/libc.js';
 import { hostErrorText } from '../util/errno.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { type Connected, connect, connectMore } from './nbd-connect.js';
@@ -24,7 +25,6 @@ interface Shared {
  * connect again.
  */
 const open = new Map<string, Shared>();
-let exports = 0;
 
 /** An export of an NBD server as a host file, open for reading until it is closed. */
 export class NbdFile implements OpenFile {
@@ -37,6 +37,8 @@ export class NbdFile implements OpenFile {
   readonly #target: NbdTarget;
   readonly #agreed: Connected['agreed'];
   #shared: Shared | null;
+  /** Handed over, unless what is opened fails after that. */
+  #served: readonly number[] = [];
 
   /** @throws SluiceError exit code 1 if it cannot be reached, 3 if its server is refused */
   constructor(uri: string) {
@@ -66,7 +68,7 @@ export class NbdFile implements OpenFile {
     connections: number,
   ): NbdExport {
     const target = this.#target;
-    return { id: ++exports, target, agreed, descriptors, readOnly, timeoutMs, connections };
+    return { id: 0, target, agreed, descriptors, readOnly, timeoutMs, connections };
   }
 
   get size(): number {
@@ -137,6 +139,7 @@ export class NbdFile implements OpenFile {
     this.#shared = null;
     const more = connectMore(this.#target, connected, OPEN_TIMEOUT_MS, connections);
     const descriptors = [connected.descriptor, ...more];
+    this.#served = descriptors;
     const now = timesNow();
     return {
       descriptor: -1,
@@ -186,6 +189,8 @@ export class NbdFile implements OpenFile {
   }
 
   close(): void {
+    for (const descriptor of this.#served) closeDescriptor(descriptor);
+    this.#served = [];
     const shared = this.#shared;
     this.#shared = null;
     if (shared === null || --shared.users > 0) return;

@@ -88,4 +88,19 @@ export class NbdRows {
     }
     return rows;
   }
+
+  /** The same of the lists of connections, which are closed. */
+  takeUnderWay(first: number, count: number): number[] {
+    const rows: number[] = [];
+    for (let list = first; list < first + count; list++) rows.push(...this.takeAll(list));
+    for (const row of rows) this.connection[row] = NO_ROW;
+    this.underWay -= rows.length;
+    return rows;
+  }
+
+  /** Puts a row at the head of a list. For rare events. */
+  putFirst(list: number, row: number): void {
+    const others = this.takeAll(list);
+    for (const one of [row, ...others]) this.lists.push(list, one);
+  }
 }

@@ -3,13 +3,8 @@ import * as nbd from '../nbd/protocol.js';
 import { SEEK_HOLE } from '../sys/constants.js';
 import { ERRNO } from '../util/errno.js';
 import { PENDING } from './engine.js';
-import {
-  ConnectionBuffers,
-  type ConnectionOwner,
-  NbdConnection,
-  type OpenWire,
-} from './nbd-connection.js';
-import type { NbdExport } from './nbd-export.js';
+import { ConnectionBuffers, type ConnectionOwner, NbdConnection } from './nbd-connection.js';
+import type { NbdExport, ServedHost, ServedPlaces } from './nbd-export.js';
 import { type NbdRows, NO_ROW } from './nbd-rows.js';
 import { WriteLog } from './nbd-write-log.js';
 
@@ -25,21 +20,12 @@ export const OWN_LISTS = 1 + CONNECTIONS_MAX;
 /** A piece of zeroes or of block status; whole blocks of any size. */
 const PIECE_BYTES = 1 << 30;
 
-/** The surroundings of an export. */
-export interface ServedHost {
-  readonly rows: NbdRows;
-  readonly open: OpenWire;
-  /** A request of the data plane has ended. */
-  completed(request: number, result: number): void;
-  /** New connections are wanted: `connected` and `failed` answer, later. */
-  lost(one: NbdExport, why: string): void;
-}
-
 /**
  * `closing`: the connections are lost, and the kernel still has their memory. `lost`: requests wait for new
  * ones. `replaying`: these repeat the writes since the last flush. `failed`: requests get EIO until there are some.
+ * `ended`: it is used no more.
  */
-type State = 'up' | 'closing' | 'lost' | 'replaying' | 'failed';
+type State = 'up' | 'closing' | 'lost' | 'replaying' | 'failed' | 'ended';
 
 /** An export as the data plane uses it: its connections, and what waits for them. */
 export class ServedExport implements ConnectionOwner {
@@ -52,7 +38,7 @@ export class ServedExport implements ConnectionOwner {
   readonly #ownRow: number;
   /** Null where what is answered cannot be lost, and where nothing is written. */
   readonly #log: WriteLog | null;
-  readonly #buffers: ConnectionBuffers[] = [];
+  readonly #buffers: ConnectionBuffers[];
   #agreed: Agreed;
   #connections: NbdConnection[] = [];
   #closing = 0;
@@ -71,20 +57,21 @@ export class ServedExport implements ConnectionOwner {
   /** Errno of a flush of our own that failed: the next flush tells. */
   #loss = 0;
 
-  /**
-   * @param ownRow The first of OWN_ROWS rows.
-   * @param lists The first of OWN_LISTS lists.
-   */
-  constructor(one: NbdExport, host: ServedHost, ownRow: number, lists: number) {
+  constructor(one: NbdExport, host: ServedHost, { ownRow, lists, buffers }: ServedPlaces) {
     this.#export = one;
     this.#host = host;
     this.#rows = host.rows;
     this.#waiting = lists;
     this.#ownRow = ownRow;
+    this.#buffers = buffers;
     this.#agreed = one.agreed;
     const keeps = !one.readOnly && (one.agreed.flags & nbd.CAN_FLUSH) !== 0;
     this.#log = keeps ? new WriteLog() : null;
     this.#connect(one.descriptors);
+  }
+
+  get id(): number {
+    return this.#export.id;
   }
 
   get size(): number {
@@ -163,10 +150,21 @@ export class ServedExport implements ConnectionOwner {
     for (const row of this.#rows.takeAll(this.#waiting)) this.#end(row, -ERRNO.EIO);
   }
 
-  /** Tells the server goodbye. No request may be under way. */
+  /** Tells the server goodbye. No request may be under way, but for those of its own. */
   end(): void {
-    this.#state = 'failed';
-    for (const connection of this.#connections) connection.disconnect();
+    if (this.#state === 'ended') return;
+    if (this.#state === 'lost' || this.#state === 'failed') this.#host.left(this.#export);
+    this.#closing = (this.#state === 'closing' ? this.#closing : 0) + this.#connections.length;
+    this.#state = 'ended';
+    for (const connection of this.#connections.splice(0)) connection.disconnect();
+    if (this.#closing === 0) this.#hasEnded();
+  }
+
+  #hasEnded(): void {
+    this.#rows.takeUnderWay(this.#waiting + 1, CONNECTIONS_MAX);
+    this.#rows.takeAll(this.#waiting);
+    this.#log?.release();
+    this.#host.ended();
   }
 
   #connect(descriptors: readonly number[]): void {
@@ -199,14 +197,9 @@ export class ServedExport implements ConnectionOwner {
       if (row === NO_ROW) return;
       lists.remove(this.#waiting, row);
       if (this.#start(row)) continue;
-      this.#putBack(row);
+      this.#rows.putFirst(this.#waiting, row);
       return;
     }
-  }
-
-  #putBack(row: number): void {
-    const others = this.#rows.takeAll(this.#waiting);
-    for (const one of [row, ...others]) this.#rows.lists.push(this.#waiting, one);
   }
 
   /** @returns False if there is no room for it. */
@@ -369,15 +362,13 @@ export class ServedExport implements ConnectionOwner {
 
   /** A connection is closed. Behind the last one everything waits for new ones. */
   closed(): void {
-    // At the end of the mount they are closed, not lost.
-    if (this.#state !== 'closing' || --this.#closing > 0) return;
-    const rows = this.#rows;
-    const underWay: number[] = [];
-    for (let list = this.#waiting + 1; list < this.#waiting + OWN_LISTS; list++) {
-      underWay.push(...rows.takeAll(list));
+    if (--this.#closing > 0) return;
+    if (this.#state === 'ended') {
+      this.#hasEnded();
+      return;
     }
-    for (const row of underWay) rows.connection[row] = NO_ROW;
-    rows.underWay -= underWay.length;
+    const rows = this.#rows;
+    const underWay = rows.takeUnderWay(this.#waiting + 1, CONNECTIONS_MAX);
     const waiting = rows.takeAll(this.#waiting);
     const again = this.#isRefusing ? waiting : [...underWay, ...waiting];
     for (const row of again) {

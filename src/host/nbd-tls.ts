@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import {
+  isMainThread,
   MessageChannel,
   type MessagePort,
   receiveMessageOnPort,
@@ -43,7 +44,8 @@ export function startTls(server: number, tls: NbdTls, timeoutMs: number): Secure
     transferList: [port2],
     name: 'sluice-tls',
   });
-  worker.unref();
+  // A thread that ends takes those along that it has started.
+  if (isMainThread) worker.unref();
   port1.unref();
   const failure = (): string | null => receiveMessageOnPort(port1)?.message ?? null;
   return { descriptor, failure };

@@ -91,6 +91,7 @@ export class WaitingExport {
       lost: (_one, why) => {
         this.failure = why;
       },
+      left: () => {},
     });
     this.#engine.add({ descriptor: -1, inMemory: false, nbd: one });
   }

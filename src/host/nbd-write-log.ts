@@ -1,4 +1,4 @@
-import { type Mapping, mapAnonymous } from '../sys/memory.js';
+import { type Mapping, mapAnonymous, unmap } from '../sys/memory.js';
 import { copyMemory } from '../sys/transfer.js';
 import { NO_ROW } from './nbd-rows.js';
 
@@ -40,6 +40,11 @@ export class WriteLog {
   constructor(bytes = LOG_BYTES) {
     this.#bytes = bytes;
     this.#memory = mapAnonymous(bytes);
+  }
+
+  /** Gives its memory back. It is used no more. */
+  release(): void {
+    unmap(this.#memory);
   }
 
   /** Enough has gathered for a flush of our own. */

@@ -3,7 +3,7 @@ import { BackingFiles } from '../fuse/backing-files.js';
 import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher } from '../fuse/dispatch.js';
 import { RingQueues } from '../fuse/ring-queues.js';
-import { HostEngines, hasExports } from '../host/host-engines.js';
+import { HostEngines } from '../host/host-engines.js';
 import { NbdEngine } from '../host/nbd-engine.js';
 import { RingSockets } from '../host/ring-sockets.js';
 import { UringEngine } from '../host/uring-engine.js';
@@ -18,7 +18,7 @@ import type { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
 import type { CommandQueue, RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
-import { type Network, RingLoop } from './ring-loop.js';
+import { RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
 /** The surroundings of a data plane: the kernel, the control plane and the clock. */
@@ -52,9 +52,9 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const files = new UringEngine(ring, send, commands === undefined);
-  const hasAny = hasExports(config.disks.map(({ image }) => image));
-  const network = hasAny ? connectExports(ring, memory, send, () => plane) : null;
-  const engine = network === null ? files : new HostEngines(files, network.exports);
+  const sockets = new RingSockets(ring);
+  const connect = () => connectExports(sockets, memory, send, () => plane);
+  const engine = new HostEngines(files, connect);
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
   const { plane, throttle, tree, images, control, controlTree, orders } = assemble(config, io, {
@@ -93,7 +93,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const ending = new Ending(plane, (event) => {
     if (event.kind !== 'drained') {
       files.removeAll();
-      network?.exports.removeAll();
+      engine.removeExports();
     }
     send(event);
   });
@@ -103,7 +103,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
       inflateCalls.ended(message.request, message.cluster);
       plane.completed(message.request, 0);
     } else if (message.kind === 'nbd-connected' || message.kind === 'nbd-failed') {
-      network!.exports.told(message);
+      engine.told(message);
     } else if (message.kind === 'ordered') orders.answered(message.request, message.answer);
     else if (message.kind === 'change') {
       const { id, change } = message;
@@ -124,24 +124,23 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     if (errno !== ERRNO.ENODEV) warn(`the kernel ended the session: ${errnoName(errno)}`);
     send({ kind: 'disconnected' });
   };
-  const ends = { wake, ending, network, disconnected };
+  const ends = { wake, ending, network: { sockets, exports: engine }, disconnected };
   const parts = { ring, plane, session, queues, dispatcher, memory, ...ends, now };
   return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
 }
 
-/** Exports of NBD servers, with their sockets on the ring. */
+/** The engine of exports of NBD servers, with their sockets on the ring. */
 function connectExports(
-  ring: RingQueue,
+  sockets: RingSockets,
   memory: Memory,
   send: Surroundings['send'],
   plane: () => Plane,
-): Network {
-  const sockets = new RingSockets(ring);
-  const exports = new NbdEngine({
+): NbdEngine {
+  return new NbdEngine({
     requests: memory.capacity.requests,
     open: sockets.open,
     completed: (request, result) => plane().completed(request, result),
     lost: (one, why) => send({ kind: 'nbd-lost', export: one, why }),
+    left: (one) => send({ kind: 'nbd-left', export: one }),
   });
-  return { sockets, exports };
 }

@@ -2,7 +2,8 @@ import type { Memory } from '../buffers/memory.js';
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
 import type { RingQueues } from '../fuse/ring-queues.js';
-import type { NbdEngine } from '../host/nbd-engine.js';
+import type { Engine } from '../host/engine.js';
+import type { HostEngines } from '../host/host-engines.js';
 import type { RingSockets } from '../host/ring-sockets.js';
 import type { Ending } from '../plane/ending.js';
 import type { Plane } from '../plane/plane.js';
@@ -31,7 +32,7 @@ const TRIM_AFTER_NS = 1e9;
 /** Exports of NBD servers, and the sockets that lead to them. */
 export interface Network {
   sockets: RingSockets;
-  exports: NbdEngine;
+  exports: Pick<HostEngines<Engine>, 'exportsUnderWay' | 'unplugExports'>;
 }
 
 /** The parts that a loop drives. */
@@ -45,8 +46,7 @@ export interface RingLoopParts {
   memory: Memory;
   wake: Wake;
   ending: Ending;
-  /** Null where no image is on an NBD server. */
-  network: Network | null;
+  network: Network;
   /** Called once when the kernel ends the session, with the reason. */
   disconnected: (errno: number) => void;
   /** Monotonic time, nanoseconds. */
@@ -84,7 +84,7 @@ export class RingLoop {
         disconnected(session.ended);
       }
       session.post(plane.receivable);
-      network?.exports.unplug();
+      network.exports.unplugExports();
       if (ending.look()) return;
       this.#wait();
     }
@@ -141,7 +141,7 @@ export class RingLoop {
       queues.begin(index, dispatcher);
     } else if (kind === TAG_WAKE) wake.woken();
     else if (kind === TAG_SOCKET_SENT || kind === TAG_SOCKET_RECEIVED) {
-      network!.sockets.completed(kind, index, result);
+      network.sockets.completed(kind, index, result);
     } else {
       assert(kind === TAG_SENT, `a completion of no known kind: ${kind}`);
       session.sendFailed(index, result);
@@ -175,7 +175,7 @@ export class RingLoop {
     const { ring, plane, session, dispatcher, network } = this.#parts;
     const wakeAt = plane.wakeAtNs;
     // An NBD server is a program as the callers are: its answer wakes this thread, too.
-    const inDevices = plane.inFlight - (network?.exports.underWay ?? 0);
+    const inDevices = plane.inFlight - network.exports.exportsUnderWay;
     const isDeviceBusy = inDevices > session.sentCount;
     // Only when these replies have left may those that wait take their places, and perhaps nothing else comes.
     const isHeldUp =

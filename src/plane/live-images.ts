@@ -1,5 +1,6 @@
 import type { Faults } from '../control/faults.js';
-import { hasExports } from '../host/host-engines.js';
+import type { EngineFile } from '../host/engine.js';
+import { closeExports } from '../host/host-engines.js';
 import type { DriverIo } from '../image/driver.js';
 import { SECTOR_BYTES } from '../image/extent.js';
 import { makeDriver } from '../image/make-driver.js';
@@ -99,7 +100,12 @@ export class LiveImages {
   add(config: DiskConfig): Disk {
     const { tree, members, devices, table } = this.#parts;
     const { name } = config;
-    this.#checkName(config);
+    try {
+      this.#checkName(config);
+    } catch (error) {
+      closeExports(config.image.files);
+      throw error;
+    }
     const image = this.#imageOf(config);
     if (!config.readOnly) image.readOnly = false;
     const member = config.backing === undefined ? members.addImage(name) : members.addPassed(name);
@@ -137,15 +143,10 @@ export class LiveImages {
    * @param force Although files of it are open: who has them open gets errors, and requests that wait in
    *   groups go on without limits.
    * @throws SluiceError ENOENT, exit code 2: there is no such image. EBUSY, exit code 1: a file of it is open.
-   *   EOPNOTSUPP, exit code 1: an export of an NBD server.
    */
   detach(name: string, force: boolean, detached: Detached): void {
     const shown = this.find(name);
     const { disk } = shown;
-    if (hasExports([disk.config.image])) {
-      const what = 'is an export of an NBD server, which stays as long as the mount';
-      throw new SluiceError(`${name} ${what}`, 'EOPNOTSUPP', EXIT_FAILED);
-    }
     const other = this.wholes.find((one) => one !== disk && one.image === disk.image);
     if (other !== undefined) throw busy(`${other.config.name} shows a part of the same image`);
     const open = this.#disksOf(shown).find(({ opens }) => opens > 0);
@@ -290,7 +291,7 @@ export class LiveImages {
     if (known !== undefined) return known.image;
     const { io, locks, plane } = this.#parts;
     const mappings = io.newMappings?.() ?? new Mappings();
-    const files = config.files.map((file) => io.engine.add(file));
+    const files = this.#addFiles(config.files);
     const giveBack = (): void => {
       for (const file of files) io.engine.remove(file);
       mappings.release();
@@ -322,6 +323,20 @@ export class LiveImages {
     };
     const isOf = this.#isOf(image);
     return image;
+  }
+
+  /** All of them, or none. The engine has their connections from then on, or nobody. */
+  #addFiles(all: readonly EngineFile[]): number[] {
+    const { engine } = this.#parts.io;
+    const files: number[] = [];
+    try {
+      for (const file of all) files.push(engine.add(file));
+      return files;
+    } catch (error) {
+      for (const file of files) engine.remove(file);
+      closeExports(all.slice(files.length));
+      throw error;
+    }
   }
 
   #checkName({ name, path }: DiskConfig): void {

@@ -58,7 +58,9 @@ export type FromPlane =
   | SlowCall
   | InflateCall
   /** The connections to an export are lost, and new ones are wanted. Answered by NbdNews, once or twice. */
-  | { kind: 'nbd-lost'; export: NbdExport; why: string };
+  | { kind: 'nbd-lost'; export: NbdExport; why: string }
+  /** They are wanted no more. */
+  | { kind: 'nbd-left'; export: NbdExport };
 
 export type ToPlane =
   /** Result of a slow call. */

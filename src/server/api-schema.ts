@@ -21,11 +21,14 @@ const settings = {
 const PATH = { type: 'string', pattern: '^/' } as const;
 const FLAG = { type: 'boolean' } as const;
 const PATHS = { type: 'array', items: PATH } as const;
+/** A path, or the URI of an export of an NBD server. */
+const PLACE = { type: 'string', pattern: '^(/|nbds?(\\+unix)?:)' } as const;
+const PLACES = { type: 'array', items: PLACE } as const;
 const BYTES = { type: 'integer', minimum: 1 } as const;
 
 /** An image to attach. Options that are not given are those of the mount. */
 export interface AttachRequest {
-  /** Absolute, as the daemon sees it. */
+  /** Absolute, as the daemon sees it; or the URI of an export of an NBD server. */
   path: string;
   /** Shown as `NAME.raw`; missing: the name of the file without its ending. */
   name?: string;
@@ -64,14 +67,14 @@ export function schemas() {
     attach: {
       type: 'object',
       properties: {
-        path: PATH,
+        path: PLACE,
         name: { type: 'string' },
         format: { enum: ['auto', ...format.enum] },
         backingFormats: { type: 'array', items: format },
         snapshot: { type: 'string', minLength: 1 },
         overlay: PATH,
         ...{ readOnly: FLAG, growable: FLAG, direct: FLAG, untrusted: FLAG },
-        ...{ dataFiles: PATHS, backingFiles: PATHS },
+        ...{ dataFiles: PATHS, backingFiles: PLACES },
         metadataCache: { type: 'integer', minimum: 1 << 20, maximum: 2 ** 30 },
         partitions: FLAG,
         sectorSize: { enum: SECTOR_SIZES },

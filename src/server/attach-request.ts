@@ -1,6 +1,6 @@
 import { parseFaults } from '../control/faults.js';
 import { groupPath } from '../control/group-name.js';
-import { checkImageName, nameOfFile } from '../control/image-name.js';
+import { checkImageName, defaultName } from '../control/image-name.js';
 import { parseMember } from '../control/members.js';
 import { naming } from '../util/errors.js';
 import type { AttachRequest } from './api-schema.js';
@@ -15,7 +15,7 @@ function given<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key]
 
 /** @throws SluiceError EINVAL for a name that cannot be; the schema has seen to all else */
 export function orderOfRequest(request: AttachRequest): AttachOrder {
-  const { path, name = nameOfFile(path), format = 'auto', backingFormats = [] } = request;
+  const { path, name = defaultName(path), format = 'auto', backingFormats = [] } = request;
   checkImageName(name, path, path);
   const { snapshot = null, overlay = null, dataFiles = [], backingFiles = [] } = request;
   const { readOnly, growable, direct, untrusted, metadataCache } = request;

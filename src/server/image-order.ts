@@ -1,5 +1,6 @@
 import type { Assignment } from '../control/set-up-groups.js';
 import { METADATA_CACHE_MAX, METADATA_CACHE_MIN } from '../image/image-config.js';
+import { isNbdUri } from '../nbd/uri.js';
 import { SECTOR_SIZES } from '../partitions/read-table.js';
 import { refuse } from '../util/errors.js';
 import type { ImageConfig, ImageOptions } from './config.js';
@@ -42,6 +43,8 @@ const isCache: Check = (value) =>
   (value as number) <= METADATA_CACHE_MAX;
 const isSector: Check = (value) => SECTOR_SIZES.includes(value as number);
 const isPath: Check = (value) => isText(value) && (value as string).startsWith('/');
+/** Of an image: a path, or the URI of an export of an NBD server. */
+const isPlace: Check = (value) => isPath(value) || (isText(value) && isNbdUri(value as string));
 const orNull =
   (check: Check): Check =>
   (value) =>
@@ -63,9 +66,9 @@ const shape =
     return isKnown && Object.entries(fields).every(([key, check]) => check(record[key]));
   };
 
-const NAMED = shape({ dataFiles: list(isPath), backingFiles: list(isPath), untrusted: isFlag });
+const NAMED = shape({ dataFiles: list(isPath), backingFiles: list(isPlace), untrusted: isFlag });
 const IMAGE = shape({
-  ...{ name: isName, path: isPath, format: isText, backingFormats: list(isText) },
+  ...{ name: isName, path: isPlace, format: isText, backingFormats: list(isText) },
   ...{ snapshot: orNull(isText), named: maybe(NAMED), faults: maybe(isText) },
 });
 const OPTIONS = shape({

@@ -7,7 +7,7 @@ import type { MountRequest } from '../fuse/mount-options.js';
 import { mountNative, type NativeMount } from '../fuse/native-mount.js';
 import type { NativePackage } from '../fuse/native-package.js';
 import { NativeSession } from '../fuse/native-session.js';
-import { HostEngines, hasExports } from '../host/host-engines.js';
+import { HostEngines } from '../host/host-engines.js';
 import { NbdEngine } from '../host/nbd-engine.js';
 import { netSockets } from '../host/net-sockets.js';
 import { ThreadPoolEngine } from '../host/thread-pool.js';
@@ -53,7 +53,7 @@ export class NativePlane implements PlaneRunner {
   readonly #plane: Plane;
   readonly #loop: PoolLoop;
   readonly #transfers: TransferThread | null;
-  readonly #exports: NbdEngine | null;
+  readonly #engine: HostEngines<ThreadPoolEngine>;
   #mount: NativeMount | null = null;
   /** Its threads run. */
   readonly #ready: Promise<unknown>;
@@ -84,14 +84,12 @@ export class NativePlane implements PlaneRunner {
     // A thread that does not start tells of it by `failed`.
     this.#ready = Promise.allSettled([this.#inflater.ready, transfers?.ready]);
     const pool = new ThreadPoolEngine(transfers, completed);
-    const hasAny = hasExports(disks.map(({ image }) => image));
-    const exports = hasAny ? this.#connectExports(log, completed) : null;
-    const engine = exports === null ? pool : new HostEngines(pool, exports);
+    const engine = new HostEngines(pool, () => this.#connectExports(log, completed));
     const unplug = (): void => {
       pool.unplug();
-      exports?.unplug();
+      engine.unplugExports();
     };
-    this.#exports = exports;
+    this.#engine = engine;
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
     const warn = (text: string): void => log.warn(text);
@@ -141,6 +139,7 @@ export class NativePlane implements PlaneRunner {
       open: netSockets(() => this.#loop.wake()),
       completed,
       lost: (one, why) => reconnect.lost(one, why),
+      left: (one) => reconnect.left(one),
     });
     return exports;
   }
@@ -202,7 +201,7 @@ export class NativePlane implements PlaneRunner {
     if (this.#plane.requests.count === 0) await this.#repliesLeft();
     this.#watch?.stop();
     this.#transfers?.end();
-    this.#exports?.removeAll();
+    this.#engine.removeExports();
     this.#loop.stop();
     if (this.#mount !== null) close(this.#mount.watched);
   }

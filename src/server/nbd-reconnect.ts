@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { FromConnector } from '../host/nbd-connect-worker.js';
+import type { ConnectorData, FromConnector } from '../host/nbd-connect-worker.js';
 import type { NbdExport, NbdNews } from '../host/nbd-export.js';
 import type { Log } from './log.js';
 
@@ -11,6 +11,9 @@ interface Loss {
   /** Since when requests wait, and when there was a connection last; milliseconds of the clock. */
   since: number;
   connected: number;
+  /** A word that the thread looks at: not 0, and it ends. */
+  stop: Int32Array;
+  timer: NodeJS.Timeout | undefined;
 }
 
 /** Makes new connections for those that were lost. A thread waits for the server, not this one. */
@@ -33,7 +36,7 @@ export class NbdReconnect {
     const { id, target, timeoutMs } = one;
     const { uri } = target;
     const now = performance.now();
-    const last = this.#losses.get(id) ?? { since: now, connected: Number.NEGATIVE_INFINITY };
+    const last = this.#losses.get(id) ?? newLoss(now);
     if (now - last.connected > STABLE_MS) {
       last.since = now;
       this.#log.warn(`${uri}: ${why}; connecting again`);
@@ -46,9 +49,9 @@ export class NbdReconnect {
       );
       this.#tell({ kind: 'nbd-failed', id });
     };
-    const timer = setTimeout(failed, Math.max(0, last.since + timeoutMs - now)).unref();
+    last.timer = setTimeout(failed, Math.max(0, last.since + timeoutMs - now)).unref();
     const worker = new Worker(join(import.meta.dirname, '../host/nbd-connect-worker.js'), {
-      workerData: one,
+      workerData: { one, stop: last.stop } satisfies ConnectorData,
       name: 'sluice-connect',
     });
     worker.on('message', (message: FromConnector) => {
@@ -56,8 +59,12 @@ export class NbdReconnect {
         this.#log.warn(message.text);
         return;
       }
-      clearTimeout(timer);
+      clearTimeout(last.timer);
       last.connected = performance.now();
+      if (Atomics.load(last.stop, 0) !== 0) {
+        this.#tell({ ...message, kind: 'nbd-connected', id });
+        return;
+      }
       const seconds = ((last.connected - now) / 1000).toFixed(1);
       this.#log.info(`${uri}: connected again after ${seconds} s`);
       this.#tell({ ...message, kind: 'nbd-connected', id });
@@ -66,4 +73,19 @@ export class NbdReconnect {
     // It must not keep the process alive when the mount is gone.
     worker.unref();
   }
+
+  /** The export is used no more. A connection that is made all the same is told. */
+  left({ id }: NbdExport): void {
+    const last = this.#losses.get(id);
+    if (last === undefined) return;
+    this.#losses.delete(id);
+    clearTimeout(last.timer);
+    Atomics.store(last.stop, 0, 1);
+    Atomics.notify(last.stop, 0);
+  }
+}
+
+function newLoss(now: number): Loss {
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  return { since: now, connected: Number.NEGATIVE_INFINITY, stop, timer: undefined };
 }

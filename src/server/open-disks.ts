@@ -35,7 +35,7 @@ export async function openDisks(
   try {
     for (const image of config.images) {
       const options = { ...config, ...image.own };
-      images.push(await openDisk(image, options, log, chains, others !== null));
+      images.push(await openDisk(image, options, log, chains));
     }
     checkPartitionNames(
       images.map(({ disk }) => disk),
@@ -84,7 +84,6 @@ async function openDisk(
   config: DiskOptions,
   log: Log,
   chains: OpenChain[],
-  isLate: boolean,
 ): Promise<OpenImage> {
   const { readOnly } = config;
   // Its descriptors stay open as long as the mount: they hold the locks.
@@ -106,8 +105,6 @@ async function openDisk(
   // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
-  const exported = files.find(({ waiting }) => waiting !== undefined);
-  if (isLate && exported !== undefined) throw lateExport(exported.path);
   // A write of the kernel by itself would go unnoticed: neither table nor locks would be right.
   const partitions = isPassed ? undefined : await readPartitions(chain, config, log);
   const served = files.map((file): ServedFile => {
@@ -159,12 +156,6 @@ async function openDisk(
 export function seededFaults(words: string | undefined): Faults | null {
   const faults = words === undefined ? null : parseFaults(words);
   return faults && { ...faults, seed: faults.seed ?? randomInt(2 ** 32) };
-}
-
-/** The data plane has the code for exports from the start or not at all. */
-function lateExport(path: string): SluiceError {
-  const what = 'an export of an NBD server is mounted from the start or not at all';
-  return new SluiceError(`${path}: ${what}`, 'EOPNOTSUPP', EXIT_USAGE);
 }
 
 /** @throws SluiceError exit code 3 for an image that can only be read */

@@ -22,6 +22,8 @@ export class OpenThread {
   readonly #log: Log;
   #worker: Worker | null = null;
   #idle: NodeJS.Timeout | undefined;
+  /** Connections by TLS have threads that it has started. */
+  #hasTls = false;
 
   constructor(log: Log) {
     this.#log = log;
@@ -38,6 +40,7 @@ export class OpenThread {
     return new Promise<Opened>((resolve, reject) => {
       const ended = (): void => {
         worker.removeAllListeners('message');
+        if (this.#hasTls) return;
         this.#idle = setTimeout(() => void this.end(), IDLE_MS).unref();
       };
       const died = (error: Error): void => {
@@ -56,6 +59,7 @@ export class OpenThread {
         if (message.kind === 'log') this.#log[message.level](message.text);
         else if (message.kind === 'warning') warn(message.text);
         else {
+          if (message.kind === 'opened') this.#hasTls ||= usesTls(message.opened);
           ended();
           if (message.kind === 'opened') resolve(message.opened);
           else reject(fromRecord(message.error));
@@ -82,4 +86,8 @@ export class OpenThread {
       trackUnmanagedFds: false,
     });
   }
+}
+
+function usesTls({ image }: Opened): boolean {
+  return image.disk.image.files.some(({ nbd }) => nbd !== undefined && nbd.target.tls !== null);
 }

@@ -160,6 +160,7 @@ export class PlaneThread implements PlaneRunner {
     else if (message.kind === 'call') void this.#call(message);
     else if (message.kind === 'inflate') void this.#inflate(message);
     else if (message.kind === 'nbd-lost') this.#reconnect.lost(message.export, message.why);
+    else if (message.kind === 'nbd-left') this.#reconnect.left(message.export);
     else if (message.kind === 'order') void this.#order(message.request, message.text);
     else if (message.kind === 'changed' || message.kind === 'grouped') {
       this.#asked.get(message.id)!(message.outcome as never);

@@ -222,11 +222,10 @@ function checkImages(
   after: MountConfig,
   file: string,
 ): void {
-  for (const { name, path } of [...first, ...come, ...last]) {
-    const isPassed = [...before.passthrough, ...after.passthrough].includes(name);
-    if (!isPassed && path.startsWith('/')) continue;
-    const what = isPassed ? 'an image that is passed through' : 'an export of an NBD server';
-    const message = `${file}: images: ${name}: ${what} cannot come or go while the files are mounted`;
+  for (const { name } of [...first, ...come, ...last]) {
+    if (![...before.passthrough, ...after.passthrough].includes(name)) continue;
+    const what = 'an image that is passed through cannot come or go while the files are mounted';
+    const message = `${file}: images: ${name}: ${what}`;
     throw refuse(`${message}; umount and mount again`, 'EOPNOTSUPP');
   }
 }

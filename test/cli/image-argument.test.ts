@@ -1,5 +1,6 @@
 import test from 'ava';
-import { defaultName, parseImageArgument } from '../../src/cli/image-argument.js';
+import { parseImageArgument } from '../../src/cli/image-argument.js';
+import { defaultName } from '../../src/control/image-name.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 test('the default name is the base name without its last ending', (t) => {

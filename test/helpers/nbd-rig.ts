@@ -1,5 +1,6 @@
 import { PENDING } from '../../src/host/engine.js';
 import { NbdEngine } from '../../src/host/nbd-engine.js';
+import type { NbdExport } from '../../src/host/nbd-export.js';
 import type { Agreed } from '../../src/nbd/handshake.js';
 import { parseNbdUri } from '../../src/nbd/uri.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
@@ -32,10 +33,14 @@ export class Rig {
   readonly dice: Dice;
   readonly server: ModelServer;
   readonly engine: NbdEngine;
+  /** Its export, which may be added again. */
+  readonly nbd: NbdExport;
   readonly results = new Map<number, number>();
   readonly why: string[] = [];
   wires: ModelWire[] = [];
   wanted = false;
+  /** Connections that were wanted and are so no more. */
+  leaves = 0;
   readonly #agreed: Agreed;
   readonly #connections: number;
 
@@ -59,14 +64,17 @@ export class Rig {
         this.why.push(why);
         this.wanted = true;
       },
+      left: () => {
+        this.leaves++;
+      },
     });
     const target = parseNbdUri('nbd://model/');
     const readOnly = (agreed.flags & READ_ONLY) !== 0;
-    const nbd = {
+    this.nbd = {
       ...{ id: 1, target, agreed, readOnly, timeoutMs: 1, connections },
       descriptors: Array(connections).fill(-1),
     };
-    this.engine.add({ descriptor: -1, inMemory: false, nbd });
+    this.engine.add({ descriptor: -1, inMemory: false, nbd: this.nbd });
   }
 
   step(): void {

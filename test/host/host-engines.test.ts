@@ -1,5 +1,5 @@
 import test from 'ava';
-import { HostEngines, hasExports } from '../../src/host/host-engines.js';
+import { HostEngines } from '../../src/host/host-engines.js';
 
 /** Notes the calls of an engine. */
 function noting(name: string, calls: string[]) {
@@ -19,10 +19,15 @@ function noting(name: string, calls: string[]) {
 
 test('each file goes to its engine, with the handle that this one gave', (t) => {
   const calls: string[] = [];
-  const engines = new HostEngines(noting('files', calls), noting('exports', calls) as never);
+  let connected = 0;
+  const engines = new HostEngines(noting('files', calls), () => {
+    connected++;
+    return noting('exports', calls) as never;
+  });
   const file = engines.add({ descriptor: 1, inMemory: false });
   const remote = engines.add({ descriptor: -1, inMemory: false, nbd: {} as never });
   t.is(file, 3);
+  t.is(connected, 1);
   t.not(remote, file);
   t.true(engines.links(file, 1));
   t.false(engines.links(remote, 1));
@@ -52,8 +57,10 @@ test('each file goes to its engine, with the handle that this one gave', (t) => 
   t.deepEqual(calls, [...of('files'), ...of('exports')]);
 });
 
-test('exports are found among the files of images', (t) => {
-  const file = { descriptor: 1, inMemory: false };
-  t.false(hasExports([{ files: [file] }, { files: [] }]));
-  t.true(hasExports([{ files: [file] }, { files: [file, { ...file, nbd: {} as never }] }]));
+test('without an export nothing is connected, and nothing is to be sent', (t) => {
+  const engines = new HostEngines(noting('files', []), () => t.fail() as never);
+  engines.add({ descriptor: 1, inMemory: false });
+  engines.unplugExports();
+  engines.removeExports();
+  t.is(engines.exportsUnderWay, 0);
 });

@@ -65,3 +65,32 @@ test('the time of the last write is that of the write', (t) => {
   t.deepEqual(accessed, modified);
   t.is(status.size, SIZE);
 });
+
+test('an export that goes gives its place to the next one, a hundred times', (t) => {
+  const rig = new Rig(new Dice(8), AGREED, 2);
+  const nbd = rig.nbd;
+  for (let round = 0; round < 100; round++) {
+    t.is(rig.write(0, 100, round), 100);
+    t.deepEqual(rig.read(99, 2), [2, round, 0]);
+    rig.engine.remove(0);
+    for (const wire of rig.wires.splice(0)) while (rig.server.wires.has(wire)) wire.step();
+    t.is(rig.engine.underWay, 0);
+    t.is(rig.engine.add({ descriptor: -1, inMemory: false, nbd }), 0);
+  }
+  t.is(rig.leaves, 0);
+});
+
+test('connections to an export that has gone are closed', (t) => {
+  const rig = new Rig(new Dice(9), AGREED);
+  rig.write(0, 100, 1);
+  rig.server.crash();
+  for (let steps = 0; !rig.wanted && steps < 1000; steps++) rig.step();
+  t.true(rig.wanted);
+  rig.engine.remove(0);
+  t.is(rig.leaves, 1);
+  const { length } = rig.wires;
+  const news = { id: 1, descriptors: [-1], agreed: AGREED };
+  rig.engine.told({ kind: 'nbd-connected', ...news });
+  rig.engine.told({ kind: 'nbd-failed', id: 1 });
+  t.is(rig.wires.length, length);
+});

@@ -9,6 +9,7 @@ import { must, sluice } from '../helpers/run.js';
 import { sameBytes } from '../helpers/same-bytes.js';
 import { withMount } from '../helpers/sluice-mount.js';
 import { KIB, MIB, pattern, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 
 const { O_RDWR } = constants;
 const nbdTest = requires('fuse', 'root', 'io_uring', 'nbdkit', 'qemu');
@@ -238,4 +239,79 @@ requires(
       sameBytes(t, readFileSync(mount.file()), readFileSync(path));
     });
   }
+});
+
+for (const transport of TRANSPORTS) {
+  nbdTest(`exports come and go while the mount is used (${transport})`, async (t) => {
+    const folder = tempFolder(t);
+    const path = patternFile(join(folder, 'disk.img'), 4 * MIB);
+    const server = NbdServer.nbdkit(t, 'file', path);
+    const sockets = () => descriptorsOf(server.pid).filter((one) => one.includes('socket')).length;
+    const idle = sockets();
+    const agent = new FileAgent(t);
+    const local = patternFile(join(folder, 'local.img'), MIB);
+    await withMount(
+      t,
+      [local],
+      ['--transport', transport, '--group', 'gold'],
+      async (mount) => {
+        for (let round = 0; round < 3; round++) {
+          const web = `web=${server.uri}`;
+          const came = await warmSluice(['attach', mount.point, web, '--assign', 'web=gold']);
+          t.is(came.code, 0, came.stderr);
+          sameBytes(t, readFileSync(mount.file('web')), readFileSync(path));
+          sameBytes(t, readFileSync(mount.file('local')), readFileSync(local));
+          const fd = await agent.open(mount.file('web'), O_RDWR);
+          const noise = pattern(100_000, 50 + round);
+          t.is(await agent.write(fd, 1000, noise), 100_000);
+          const busy = await warmSluice(['detach', mount.point, 'web']);
+          t.is(busy.code, 1, busy.stderr);
+          await agent.close(fd);
+          // What was lost on the way is sent again also for an export that came late.
+          await server.kill();
+          server.start();
+          const gone = await warmSluice(['detach', mount.point, 'web']);
+          t.is(gone.code, 0, gone.stderr);
+          sameBytes(t, readFileSync(path).subarray(1000, 101_000), noise);
+          t.true(await eventually(() => sockets() === idle));
+        }
+        const none = await warmSluice(['attach', mount.point, 'x=nbd+unix:///?socket=/nowhere']);
+        t.is(none.code, 1);
+        t.regex(none.stderr, /no server listens/);
+      },
+      /connecting again|no server listens/,
+    );
+  });
+}
+
+nbdTest('an export whose server is gone goes only by force, and is forgotten', async (t) => {
+  const server = NbdServer.nbdkit(t, 'memory', '1M');
+  const agent = new FileAgent(t);
+  await withMount(
+    t,
+    [],
+    ['--empty', '--nbd-timeout', '1'],
+    async (mount) => {
+      const came = await warmSluice(['attach', mount.point, `web=${server.uri}`]);
+      t.is(came.code, 0, came.stderr);
+      const fd = await agent.open(mount.file('web'), O_RDWR);
+      t.is(await agent.write(fd, 0, pattern(4096, 1)), 4096);
+      await agent.close(fd);
+      await server.kill();
+      const stays = await warmSluice(['detach', mount.point, 'web']);
+      t.is(stays.code, 1);
+      t.regex(stays.stderr, /cannot be flushed: .*; it stays attached/);
+      const gone = await warmSluice(['detach', mount.point, 'web', '--force']);
+      t.is(gone.code, 1);
+      t.regex(gone.stderr, /could not be flushed: .*; they may be lost/);
+      // Nobody connects any more, and the name is free.
+      server.start();
+      const again = await warmSluice(['attach', mount.point, `web=${server.uri}`]);
+      t.is(again.code, 0, again.stderr);
+      sameBytes(t, readFileSync(mount.file('web')), Buffer.alloc(MIB));
+      const ended = await warmSluice(['detach', mount.point, 'web']);
+      t.is(ended.code, 0, ended.stderr);
+    },
+    /connecting again|no connection|EIO|flushed|I\/O error/,
+  );
 });

@@ -42,6 +42,21 @@ test('an order becomes a request that fits the schema, and the same order again'
   }
 });
 
+test('exports of NBD servers are images and backing files', (t) => {
+  const request = {
+    path: 'nbd+unix:///web.img?socket=/tmp/s',
+    backingFiles: ['nbds://host/base'],
+  };
+  t.notThrows(() => checker.check('attach', request));
+  const order = orderOfRequest(request);
+  t.is(order.image.name, 'web');
+  t.deepEqual(parseOrder(formatOrder('', order)).order, order);
+  for (const path of ['nbdx://host/a', 'web.img', 'http://host/a']) {
+    t.throws(() => checker.check('attach', { path }), undefined, path);
+    t.throws(() => parseOrder(formatOrder('', { ...order, image: { ...order.image, path } })));
+  }
+});
+
 test('names that cannot be are refused', (t) => {
   for (const name of ['', '.a', 'a/b', 'uid:7', 'a\nb']) {
     t.throws(() => orderOfRequest({ path: '/srv/a.img', name }), { message: /name|rule/ }, name);

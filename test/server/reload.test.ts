@@ -159,10 +159,7 @@ for (const [own, names] of [
   });
 }
 
-test('exports, and a mount without a file, are refused', async (t) => {
-  const exported = rig(config([]), config([image('far', 'nbd://host/disk')]));
-  t.regex((await fails(t, exported.run)).message, /images: far: an export of an NBD server cannot/);
-  t.deepEqual(exported.done, []);
+test('a mount without a file is refused', async (t) => {
   const none = rig(mountConfig({}), config([]));
   t.regex((await fails(t, none.run)).message, /^the mount was made without --config/);
 });

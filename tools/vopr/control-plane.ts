@@ -204,6 +204,7 @@ export class ControlPlane {
         });
         return;
       case 'nbd-lost':
+      case 'nbd-left':
         throw new Error('the simulator has no exports');
       case 'grouped':
         throw new Error('the simulator gives no orders about groups');
