@@ -116,7 +116,7 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   t.deepEqual(
     paths.filter(
       (path) =>
-        !/^dist\/(.*\.js|package\.json|LICENSES|page\/page\.(css|html)|man\/[\w.-]+\.[158])$|^docs\/[\w-]+\.(md|svg)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/(config\.schema\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
+        !/^dist\/(.*\.js|package\.json|LICENSES|page\/page\.(css|html)|man\/[\w.-]+\.[158])$|^docs\/[\w-]+\.(md|svg|mjs)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/((config\.schema|container)\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
           path,
         ),
     ),
