@@ -1,5 +1,5 @@
 import { parseFaults } from '../control/faults.js';
-import { parseMember } from '../control/members.js';
+import { isOfImage, parseMember } from '../control/members.js';
 import type { Assignment } from '../control/set-up-groups.js';
 import type { ImageOrder } from '../server/image-order.js';
 import { naming, refuse } from '../util/errors.js';
@@ -9,7 +9,7 @@ import { parseImageArgument } from './image-argument.js';
 import { parseChainOptions } from './image-commands.js';
 import { imageOptions } from './image-options.js';
 import { ATTACH_OPTIONS } from './mount-options.js';
-import { absolutePath } from './working-directory.js';
+import { overlayPath } from './working-directory.js';
 
 /** Operands and options of `sluice attach`. */
 export type AttachArguments = { mountpoint: string; image: string } & Given<typeof ATTACH_OPTIONS>;
@@ -36,7 +36,7 @@ export function attachOrder(args: AttachArguments, directory: string): ImageOrde
   return {
     kind: 'attach',
     image: { ...image, ...parseChainOptions(args, directory), ...faultsOf(args.faults) },
-    overlay: overlay === undefined ? null : absolutePath('--overlay', overlay, directory),
+    overlay: overlay === undefined ? null : overlayPath('--overlay', overlay, directory),
     options: imageOptions(args),
     assignments: (args.assign ?? []).map((text) => assignmentOf(text, image.name)),
   };
@@ -51,7 +51,6 @@ function faultsOf(faults: string | undefined): { faults?: string } {
 function assignmentOf(text: string, image: string): Assignment {
   const assignment = parseAssignOption(text);
   const member = parseMember(assignment.member);
-  const isOwn = member.kind === 'image' && member.name.replace(/\.p[1-9][0-9]*$/, '') === image;
-  if (isOwn || (member.kind === 'image' && member.name === image)) return assignment;
+  if (member.kind === 'image' && isOfImage(member.name, image)) return assignment;
   throw refuse(`--assign ${text}: name the image, ${image}, or one of its partitions`);
 }

@@ -94,6 +94,13 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/faults.js'),
   },
   {
+    name: 'overlay',
+    operands: '<action> <place> [name]',
+    synopsis: 'overlay commit|reset MOUNTPOINT NAME',
+    describe: 'keep what an overlay has, or drop it',
+    load: () => import('./commands/overlay.js'),
+  },
+  {
     name: 'reload',
     operands: '<mountpoint>',
     synopsis: 'reload MOUNTPOINT',

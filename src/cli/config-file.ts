@@ -22,7 +22,7 @@ import { imageOptions } from './image-options.js';
 import type { FileConfig, FileImage } from './merge-config.js';
 import { buildMountConfig } from './mount-config.js';
 import type { ATTACH_OPTIONS, MOUNT_OPTIONS } from './mount-options.js';
-import { absolutePath } from './working-directory.js';
+import { absolutePath, overlayPath } from './working-directory.js';
 
 type Mapping = Readonly<Record<string, unknown>>;
 /** Words of an image that are not options of all images. */
@@ -144,7 +144,7 @@ class Reader {
         image: {
           ...{ ...image, ...chain },
           ...(overlay !== undefined && {
-            overlay: absolutePath('the overlay', overlay, this.#folder),
+            overlay: overlayPath('the overlay', overlay, this.#folder),
           }),
           ...(faults !== undefined && { faults }),
           ...(Object.keys(own).length > 0 && { own }),

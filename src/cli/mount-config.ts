@@ -1,7 +1,7 @@
 import { withParents } from '../control/group-name.js';
 import { DEPTH } from '../control/values.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
-import type { ImageConfig, MountConfig } from '../server/config.js';
+import { DISCARD, type ImageConfig, type MountConfig } from '../server/config.js';
 import { naming, refuse } from '../util/errors.js';
 import {
   checkAssignments,
@@ -23,7 +23,7 @@ import {
 import { CACHES, type MountArguments, OF_IMAGES, TRANSPORTS } from './mount-options.js';
 import { oneInteger, oneWord, parseAddress, parseSectorSize } from './option-values.js';
 import { parseOwnership } from './ownership.js';
-import { absolutePath } from './working-directory.js';
+import { absolutePath, overlayPath } from './working-directory.js';
 
 /** A second of spinning: more would be a mistake, not a setting. */
 const MAX_POLL_US = 1_000_000;
@@ -85,8 +85,11 @@ function overlayOf(
   directory: string,
 ): Pick<ImageConfig, 'overlay'> {
   if (overlay === undefined) return {};
-  if (images.length > 1) throw refuse('--overlay: takes one image; mount the others elsewhere');
-  return { overlay: absolutePath('--overlay', overlay, directory) };
+  const path = overlayPath('--overlay', overlay, directory);
+  if (images.length > 1 && path !== DISCARD) {
+    throw refuse('--overlay: takes one image; mount the others elsewhere');
+  }
+  return { overlay: path };
 }
 
 /**

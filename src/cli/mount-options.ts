@@ -17,7 +17,7 @@ export const ATTACH_OPTIONS = {
   ...IMAGE_OPTIONS,
   overlay: {
     type: 'string',
-    describe: `FILE: writes go to a new ${overlayFormat().name} over the image`,
+    describe: `FILE: writes go to a new ${overlayFormat().name} over the image; discard: to a temporary one`,
   },
   'metadata-cache': {
     type: 'string',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
+import { DISCARD } from '../server/config.js';
 import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../util/errors.js';
 
 // Must be imported first: Node.js and libraries fail if the working directory has been deleted.
@@ -33,6 +34,11 @@ export function absolutePath(what: string, text: string, from: string): string {
   const path = resolve(from, text);
   checkUtf8(path);
   return path;
+}
+
+/** The same for the value of an option about an overlay, which may also be the word for a temporary one. */
+export function overlayPath(what: string, text: string, from: string): string {
+  return text === DISCARD ? DISCARD : absolutePath(what, text, from);
 }
 
 /** The same for an image, which may also be the URI of an export of an NBD server. */

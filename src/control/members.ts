@@ -15,6 +15,11 @@ export type MemberName =
   /** Without a slash at its end; `/` is every process. */
   | { kind: 'cgroup'; path: string };
 
+/** Is a member an image of that name, or a partition of it? Both names as they are, without escapes. */
+export function isOfImage(member: string, image: string): boolean {
+  return member.replace(/\.p[1-9][0-9]*$/, '') === image || member === image;
+}
+
 /** One line that is written to `members`. */
 export interface MemberChange {
   member: MemberName;

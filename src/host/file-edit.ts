@@ -1,4 +1,16 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { asFileError, forFile } from './file-errors.js';
 import type { OpenFile, WritableFile } from './open-file.js';
 
@@ -57,23 +69,63 @@ export interface Piece {
 /**
  * Makes a file that is on the disk when this ends. One that cannot be written whole is removed.
  *
- * @param path Must not exist.
+ * @param path Must not exist, unless `isThere`: then it is of an empty file, which stays in any case.
  * @param size Bytes; zeros but for the pieces.
  * @param pieces Written in this order.
  * @throws SluiceError exit code 1
  */
-export function makeFile(path: string, size: number, pieces: readonly Piece[]): void {
+export function makeFile(
+  path: string,
+  size: number,
+  pieces: readonly Piece[],
+  isThere = false,
+): void {
   let descriptor = -1;
   try {
-    descriptor = openSync(path, 'wx', 0o644);
+    descriptor = openSync(path, isThere ? 'r+' : 'wx', 0o644);
     ftruncateSync(descriptor, size);
     for (const { offset, bytes } of pieces) writeAll(descriptor, offset, bytes);
     fsyncSync(descriptor);
   } catch (error) {
-    if (descriptor >= 0) rmSync(path, { force: true });
+    if (descriptor >= 0 && !isThere) rmSync(path, { force: true });
     throw asFileError(path, 'make', error);
   } finally {
     if (descriptor >= 0) closeSync(descriptor);
+  }
+}
+
+/**
+ * Gives a file the owner, the group and the permissions of another one.
+ * @throws SluiceError exit code 1
+ */
+export function makeAlike(path: string, other: string): void {
+  try {
+    const { uid, gid, mode } = statSync(other);
+    const own = statSync(path);
+    if (own.uid !== uid || own.gid !== gid) chownSync(path, uid, gid);
+    // Last, because chown(2) takes bits away.
+    chmodSync(path, mode & 0o7777);
+  } catch (error) {
+    throw asFileError(path, 'make', error);
+  }
+}
+
+/**
+ * Puts a file that is on the disk into the place of another one in its folder: at each moment, also after a power
+ * cut, the path leads to one of the two.
+ *
+ * @throws SluiceError exit code 1
+ */
+export function replaceFile(path: string, by: string): void {
+  let folder = -1;
+  try {
+    renameSync(by, path);
+    folder = openSync(dirname(path), 'r');
+    fsyncSync(folder);
+  } catch (error) {
+    throw asFileError(path, 'make', error);
+  } finally {
+    if (folder >= 0) closeSync(folder);
   }
 }
 

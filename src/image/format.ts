@@ -30,10 +30,10 @@ export interface Format {
   /**
    * Makes an empty image over another one; missing if the format has no backing files, or is only read.
    *
-   * @param path Must not exist.
+   * @param path Must not exist, unless `isThere`: then it is of an empty file.
    * @throws SluiceError exit code 1
    */
-  create?(path: string, backing: Backing): void;
+  create?(path: string, backing: Backing, isThere?: boolean): void;
   /** Its layers load metadata, and share the bound of the caches. */
   readonly hasMetadata: boolean;
   /** An image is its host file, byte for byte, so that others may read and write the file itself. */
@@ -64,7 +64,7 @@ export interface OpenHow {
 
 /** The image that an overlay is made over. */
 export interface Backing {
-  /** Absolute. */
+  /** As it is to be recorded. */
   readonly path: string;
   readonly format: string;
   /** Virtual size, bytes. */

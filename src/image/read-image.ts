@@ -121,7 +121,7 @@ export function faultsOf({ table, failure }: TableFound): string[] {
 }
 
 /** Runs a task to its end. @param wait Does what the task waits for. */
-async function finish(task: Task, wait: () => Promise<void>): Promise<number> {
+export async function finish(task: Task, wait: () => Promise<void>): Promise<number> {
   let step = task.next(0);
   while (!step.done) {
     if (step.value === PENDING) await wait();

@@ -9,7 +9,7 @@ import { type AttachRequest, type BodyName, schemas } from './api-schema.js';
 import { orderOfRequest } from './attach-request.js';
 import { callerJson, untold } from './caller-json.js';
 import type { Caller } from './caller-names.js';
-import type { MountConfig } from './config.js';
+import type { MountConfig, OverlayAction } from './config.js';
 import type { ImageOrders } from './image-orders.js';
 import { savedConfig } from './save-config.js';
 
@@ -65,6 +65,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'PATCH', path: '/v1/images/*', body: 'resize', answer: resize },
   { method: 'DELETE', path: '/v1/images/*', body: null, answer: detach },
   { method: 'PUT', path: '/v1/faults/*', body: 'faults', answer: setFaults },
+  { method: 'POST', path: '/v1/overlays/*', body: 'overlay', answer: changeOverlay },
   { method: 'GET', path: '/v1/partitions', body: null, answer: listPartitions },
   { method: 'GET', path: '/v1/config', body: null, answer: config },
   { method: 'POST', path: '/v1/reload', body: null, answer: reload },
@@ -183,6 +184,13 @@ async function detach(mount: ApiMount, { rest: name, query }: ApiCall): Promise<
   const force = query.get('force') === 'true';
   await mount.images.obey({ kind: 'detach', name, force }, () => {});
   return {};
+}
+
+async function changeOverlay(mount: ApiMount, { rest: name, body }: ApiCall): Promise<object> {
+  const { action } = body as { action: OverlayAction };
+  const warnings: string[] = [];
+  await mount.images.obey({ kind: 'overlay', name, action }, (text) => warnings.push(text));
+  return { image: await imageNamed(mount, name), warnings };
 }
 
 async function config(mount: ApiMount): Promise<object> {

@@ -1,6 +1,7 @@
 import { SETTINGS } from '../control/settings.js';
 import { formats } from '../image/formats.js';
 import { SECTOR_SIZES } from '../partitions/read-table.js';
+import { DISCARD, OVERLAY_ACTIONS } from './config.js';
 
 // The bodies of requests over the socket, as JSON Schema (draft 7). docs/api.md tells their meaning.
 
@@ -38,7 +39,7 @@ export interface AttachRequest {
   backingFormats?: readonly string[];
   /** ID or name of an internal snapshot. */
   snapshot?: string;
-  /** A new qcow2 file that takes the writes, absolute. */
+  /** A file that takes the writes, absolute, or `discard`: they are kept as long as the image is attached. */
   overlay?: string;
   readOnly?: boolean;
   growable?: boolean;
@@ -72,7 +73,7 @@ export function schemas() {
         format: { enum: ['auto', ...format.enum] },
         backingFormats: { type: 'array', items: format },
         snapshot: { type: 'string', minLength: 1 },
-        overlay: PATH,
+        overlay: { anyOf: [PATH, { const: DISCARD }] },
         ...{ readOnly: FLAG, growable: FLAG, direct: FLAG, untrusted: FLAG },
         ...{ dataFiles: PATHS, backingFiles: PLACES },
         metadataCache: { type: 'integer', minimum: 1 << 20, maximum: 2 ** 30 },
@@ -88,6 +89,12 @@ export function schemas() {
       type: 'object',
       properties: { faults: { type: 'string', minLength: 1 } },
       required: ['faults'],
+      additionalProperties: false,
+    },
+    overlay: {
+      type: 'object',
+      properties: { action: { enum: OVERLAY_ACTIONS } },
+      required: ['action'],
       additionalProperties: false,
     },
     resize: {

@@ -3,7 +3,7 @@ import { checkAllUsed } from '../image/named-files.js';
 import { type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
 import { passthroughProblem } from '../image/passthrough.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
-import type { ImageConfig, MountConfig } from './config.js';
+import { DISCARD, type ImageConfig, type MountConfig } from './config.js';
 
 /** The part of a mount's configuration that its images are looked at for. */
 type Checked = Pick<MountConfig, 'images' | 'readOnly' | 'growable' | 'passthrough' | 'logFile'>;
@@ -32,8 +32,12 @@ export function checkImages(
   const chains = new Map<ImageConfig['named'], OpenLayer[][]>();
   for (const image of config.images) {
     const { path, named } = image;
-    const { layers } = checkImage(image, { ...config, ...image.own }, warn);
+    // What is written goes elsewhere, and so two may be over one image.
+    const isBelow = image.overlay === DISCARD;
+    const own = { ...config, ...image.own, ...(isBelow && { readOnly: true }) };
+    const { layers } = checkImage(image, own, warn);
     chains.set(named, [...(chains.get(named) ?? []), layers]);
+    if (isBelow) continue;
     const key = layers[0]!.file.identity;
     const other = seen.get(key);
     if (other !== undefined) {

@@ -8,13 +8,23 @@ export interface MetricsAddress {
   port: number;
 }
 
+/** In the place of an overlay's path: what is written is kept only as long as the image is in the mount. */
+export const DISCARD = 'discard';
+
+export const OVERLAY_ACTIONS = ['commit', 'reset'] as const;
+/**
+ * What becomes of the writes of an overlay. `commit`: they go into the image below; `reset`: they are dropped. The
+ * overlay is empty then.
+ */
+export type OverlayAction = (typeof OVERLAY_ACTIONS)[number];
+
 /** One image to show in the mount. */
 export interface ImageConfig extends ChainOptions {
   /** The file `NAME.raw` in the mount. */
   name: string;
   /** Absolute path of the host file or block device, or the URI of an export. */
   path: string;
-  /** Absolute path of the image that takes the writes; missing: the image itself does. */
+  /** Absolute path of the image that takes the writes, or DISCARD; missing: the image itself does. */
   overlay?: string;
   /** Faults that the user wants, as `parseFaults` takes them; missing: none. */
   faults?: string;

@@ -3,7 +3,13 @@ import { METADATA_CACHE_MAX, METADATA_CACHE_MIN } from '../image/image-config.js
 import { isNbdUri } from '../nbd/uri.js';
 import { SECTOR_SIZES } from '../partitions/read-table.js';
 import { refuse } from '../util/errors.js';
-import type { ImageConfig, ImageOptions } from './config.js';
+import {
+  DISCARD,
+  type ImageConfig,
+  type ImageOptions,
+  OVERLAY_ACTIONS,
+  type OverlayAction,
+} from './config.js';
 
 /** Options of an image that comes later; what is missing is as the mount has it. */
 export type AttachOptions = ImageOptions & {
@@ -16,7 +22,7 @@ export type ImageOrder =
   | {
       kind: 'attach';
       image: ImageConfig;
-      /** Absolute path; null: none. */
+      /** Absolute path, or DISCARD; null: none. */
       overlay: string | null;
       options: AttachOptions;
       assignments: Assignment[];
@@ -26,6 +32,8 @@ export type ImageOrder =
   | { kind: 'resize'; name: string; size: number | null }
   /** `faults` as `parseFaults` takes them. */
   | { kind: 'faults'; name: string; faults: string }
+  /** What becomes of the writes of its overlay. */
+  | { kind: 'overlay'; name: string; action: OverlayAction }
   /** Read the configuration file again, and make what is different. */
   | { kind: 'reload' };
 
@@ -45,6 +53,8 @@ const isSector: Check = (value) => SECTOR_SIZES.includes(value as number);
 const isPath: Check = (value) => isText(value) && (value as string).startsWith('/');
 /** Of an image: a path, or the URI of an export of an NBD server. */
 const isPlace: Check = (value) => isPath(value) || (isText(value) && isNbdUri(value as string));
+const isOverlay: Check = (value) => value === DISCARD || isPath(value);
+const isAction: Check = (value) => OVERLAY_ACTIONS.includes(value as OverlayAction);
 const orNull =
   (check: Check): Check =>
   (value) =>
@@ -85,12 +95,13 @@ const is =
 /** The orders. What does not fit one of them exactly is refused. */
 const ORDERS: readonly Check[] = [
   shape({
-    ...{ kind: is('attach'), image: IMAGE, overlay: orNull(isPath), options: OPTIONS },
+    ...{ kind: is('attach'), image: IMAGE, overlay: orNull(isOverlay), options: OPTIONS },
     assignments: list(ASSIGNMENT),
   }),
   shape({ kind: is('detach'), name: isText, force: isFlag }),
   shape({ kind: is('resize'), name: isText, size: orNull(isNumber) }),
   shape({ kind: is('faults'), name: isText, faults: isText }),
+  shape({ kind: is('overlay'), name: isText, action: isAction }),
   shape({ kind: is('reload') }),
 ];
 

@@ -1,11 +1,25 @@
 import { rmSync } from 'node:fs';
 import { formatFaults, NO_FAULTS } from '../control/faults.js';
+import type { Assignment } from '../control/set-up-groups.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
 import { sizeNow } from '../host/host-change.js';
 import type { ImageChange, ImageOutcome, StaleFile } from '../plane/image-changes.js';
 import type { OrderAnswer } from '../plane/orders.js';
-import { EXIT_FAILED, EXIT_MOUNT, fromRecord, refuse, SluiceError } from '../util/errors.js';
-import type { DiskOptions, ImageConfig, MountConfig } from './config.js';
+import {
+  EXIT_FAILED,
+  EXIT_MOUNT,
+  fromRecord,
+  recordOf,
+  refuse,
+  SluiceError,
+} from '../util/errors.js';
+import {
+  DISCARD,
+  type DiskOptions,
+  type ImageConfig,
+  type MountConfig,
+  type OverlayAction,
+} from './config.js';
 import { type AttachOptions, type ImageOrder, parseOrder } from './image-order.js';
 import type { Log } from './log.js';
 import { seededFaults } from './open-disks.js';
@@ -19,11 +33,14 @@ import type { OrderKey } from './order-key.js';
 const CLOSES_MS = 20;
 const CLOSES_TRIES = 10;
 
+/** For the log. */
+const DONE = { commit: 'committed', reset: 'reset' } as const;
+
 /** What orders about images need of a mount. */
 export interface ImageOrdersParts {
   readonly config: MountConfig;
   readonly images: OpenImages;
-  readonly opener: Pick<OpenThread, 'open'>;
+  readonly opener: Pick<OpenThread, 'open' | 'change'>;
   readonly key: Pick<OrderKey, 'fits'>;
   readonly log: Log;
   /** See `PlaneRunner.change`. */
@@ -36,6 +53,8 @@ export interface ImageOrdersParts {
   reload(orders: Pick<ImageOrders, 'obey'>, warn: (text: string) => void): Promise<void>;
   /** Programs that have a file open keep it from being taken away, also with `force`. */
   readonly keepsOpen: boolean;
+  /** The groups below the root group that have an image or its partitions as members. */
+  groupsOf(image: string): Assignment[];
   /** Waits for some milliseconds. */
   sleep(ms: number): Promise<unknown>;
 }
@@ -91,6 +110,7 @@ export class ImageOrders {
     else if (order.kind === 'detach') await this.#detach(order);
     else if (order.kind === 'resize') await this.#resize(order);
     else if (order.kind === 'faults') await this.#setFaults(order);
+    else if (order.kind === 'overlay') await this.#changeOverlay(order, warn);
     else await this.#parts.reload({ obey: (one, to) => this.#obey(one, to) }, warn);
   }
 
@@ -173,17 +193,89 @@ export class ImageOrders {
     log.info(`faults of ${open.disk.path}: ${faults === null ? NO_FAULTS : formatFaults(faults)}`);
   }
 
+  /**
+   * The image is away meanwhile, so nobody can have it open: what is under way must not reach files that change.
+   * It comes back whatever becomes of its overlay.
+   */
+  async #changeOverlay(
+    { name, action }: Extract<ImageOrder, { kind: 'overlay' }>,
+    warn: (text: string) => void,
+  ): Promise<void> {
+    const { config, opener, groupsOf, isServing, log } = this.#parts;
+    const asked = this.#asked.get(name);
+    if (asked !== undefined) checkChangeable(asked, config, action);
+    const groups = groupsOf(name);
+    await this.#detach({ kind: 'detach', name, force: false }).catch((error: SluiceError) => {
+      const message = error.message.replace(/, or use --force$/, '');
+      throw new SluiceError(message, error.errno, error.exitCode, error);
+    });
+    const image = asked!;
+    const failed = await (image.overlay === DISCARD
+      ? null
+      : opener.change({ action, image }, warn).then(
+          () => null,
+          (error: SluiceError) => error,
+        ));
+    if (failed === null) log.info(`${DONE[action]} the overlay of ${name}`);
+    // The end of the mount has come meanwhile.
+    if (isServing()) await this.#bringBack(image, groups, failed, warn);
+    if (failed !== null) throw failed;
+  }
+
+  async #bringBack(
+    image: ImageConfig,
+    groups: Assignment[],
+    failed: SluiceError | null,
+    warn: (text: string) => void,
+  ): Promise<void> {
+    try {
+      await this.#attach(attachAgain(image, groups), warn);
+    } catch (error) {
+      const { message, errno, exitCode } = recordOf(error);
+      const before = failed === null ? '' : `${failed.message}; and `;
+      const what = `${before}${image.name} cannot be attached again: ${message}`;
+      this.#parts.log.error(what);
+      throw new SluiceError(what, errno, exitCode, error);
+    }
+  }
+
   async #resize({ name, size }: Extract<ImageOrder, { kind: 'resize' }>): Promise<void> {
     const { images, change, notify, log } = this.#parts;
     const open = images.all.find((one) => one.disk.name === name);
-    // An export has no descriptor, and its server no word for another size.
+    // An export has no descriptor, and its server no word for another size. A temporary overlay has no path.
     const descriptor = open?.descriptors[0];
-    const hostSize = descriptor === undefined ? 0 : sizeNow(descriptor, open!.disk.path);
+    const isNameless = this.#asked.get(name)?.overlay === DISCARD;
+    const hostSize =
+      descriptor === undefined || isNameless ? 0 : sizeNow(descriptor, open!.disk.path);
     const { error, stale } = await change({ kind: 'resize', name, size, hostSize });
     await Promise.all(stale.map(notify));
     if (error !== null) throw fromRecord(error);
     log.info(`resized ${open?.disk.path ?? name}`);
   }
+}
+
+/** @throws SluiceError for an image whose overlay cannot be changed, whatever its files are */
+function checkChangeable(
+  { name, overlay, own }: ImageConfig,
+  { readOnly, passthrough }: MountConfig,
+  action: OverlayAction,
+): void {
+  const refused =
+    overlay === DISCARD && action === 'commit'
+      ? 'its overlay is a temporary one; --overlay FILE keeps what can be committed'
+      : passthrough.includes(name)
+        ? 'it is passed through, so it has no overlay'
+        : null;
+  if (refused !== null) throw refuse(`${name}: ${refused}`, 'EOPNOTSUPP');
+  if (!(own?.readOnly ?? readOnly)) return;
+  throw refuse(`${name}: is attached with --read-only; attach it without`, 'EROFS');
+}
+
+/** The order that attaches an image again as it is. */
+function attachAgain(asked: ImageConfig, assignments: Assignment[]) {
+  const { own, overlay = null, ...image } = asked;
+  const untrusted = image.named?.untrusted ?? false;
+  return { kind: 'attach', image, overlay, options: { ...own, untrusted }, assignments } as const;
 }
 
 /** Takes an overlay away that was made for an image which then did not come. */

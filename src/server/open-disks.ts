@@ -12,9 +12,10 @@ import type { DiskConfig } from '../plane/disk.js';
 import { partitionName } from '../plane/image-partitions.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { checkPassable } from './check-images.js';
-import type { DiskOptions, ImageConfig } from './config.js';
+import { DISCARD, type DiskOptions, type ImageConfig } from './config.js';
 import type { Log } from './log.js';
 import { type OpenImage, OpenImages } from './open-images.js';
+import { makeTemporary } from './overlay.js';
 
 /** The images of a mount, as far as its end needs them. */
 export type OpenDisks = Pick<OpenImages, 'disks' | 'unlock' | 'close'>;
@@ -35,7 +36,7 @@ export async function openDisks(
   try {
     for (const image of config.images) {
       const options = { ...config, ...image.own };
-      images.push(await openDisk(image, options, log, chains));
+      images.push(await openAsked(image, options, log, chains));
     }
     checkPartitionNames(
       images.map(({ disk }) => disk),
@@ -77,6 +78,28 @@ async function readPartitions(
   const faults = faultsOf(found);
   if (faults.length > 0) log.warn(`${file.path}: partition table: ${faults.join('; ')}`);
   return found;
+}
+
+/** Opens an image, with a new overlay where what is written to it is not kept. */
+async function openAsked(
+  image: ImageConfig,
+  config: DiskOptions,
+  log: Log,
+  chains: OpenChain[],
+): Promise<OpenImage> {
+  if (image.overlay !== DISCARD) return openDisk(image, config, log, chains);
+  const temporary = makeTemporary(image);
+  try {
+    const { disk, ...open } = await openDisk(temporary.image, config, log, chains);
+    // The overlay has no path that means anything to others.
+    return { ...open, disk: { ...disk, path: image.path } };
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    const message = error.message.replace(`${temporary.image.path}: its backing file `, '');
+    throw new SluiceError(message, error.errno, error.exitCode, error);
+  } finally {
+    temporary.close();
+  }
 }
 
 async function openDisk(

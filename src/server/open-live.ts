@@ -1,6 +1,6 @@
 import { EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { checkImages, type MountedImage } from './check-images.js';
-import type { DiskOptions } from './config.js';
+import { DISCARD, type DiskOptions, type ImageConfig, type OverlayAction } from './config.js';
 import type { Log } from './log.js';
 import { openDisks } from './open-disks.js';
 import type { OpenImage } from './open-images.js';
@@ -20,6 +20,25 @@ export interface Opened {
   image: OpenImage;
   /** Path of the overlay that was made for it; null: none was. */
   madeOverlay: string | null;
+}
+
+/** An overlay of a mount's image to change. Plain data. */
+export interface AskedOverlay {
+  action: OverlayAction;
+  /** As it was asked for: with an overlay, or an overlay itself. It is not attached. */
+  image: ImageConfig;
+}
+
+/** Commits or resets an overlay: see `changeOverlay`. */
+export async function changeAsked(
+  { action, image }: AskedOverlay,
+  log: Log,
+  warn: (text: string) => void,
+): Promise<void> {
+  const [overlay] = addOverlays({ images: [image] }).config.images as [ImageConfig];
+  // Loaded only here: most images come without.
+  const { changeOverlay } = await import('./change-overlay.js');
+  await changeOverlay({ ...overlay, action }, log, warn);
 }
 
 /**
@@ -56,9 +75,10 @@ function checkSame({ images }: DiskOptions, mounted: readonly MountedImage[]): v
 }
 
 function checkName({ images }: DiskOptions, mounted: readonly MountedImage[]): void {
-  const [{ name, path }] = images as [DiskOptions['images'][0]];
+  const [{ name, path, overlay }] = images as [DiskOptions['images'][0]];
   const other = mounted.find((one) => one.name === name);
-  if (other === undefined || other.path === path) return;
+  // A temporary overlay is no image that could be given twice.
+  if (other === undefined || (other.path === path && overlay !== DISCARD)) return;
   const ways = 'give one of them another name with NAME=IMAGE';
   const message = `${path}: the name "${name}" is taken by ${other.path}; ${ways}`;
   throw new SluiceError(message, 'EEXIST', EXIT_USAGE);

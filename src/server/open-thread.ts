@@ -2,13 +2,19 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type ErrorRecord, EXIT_FAILED, fromRecord, SluiceError } from '../util/errors.js';
 import type { Log } from './log.js';
-import type { LiveImage, Opened } from './open-live.js';
+import type { AskedOverlay, LiveImage, Opened } from './open-live.js';
+
+/** What the thread is asked for: see `openLive` and `changeAsked`. */
+export type ToOpener =
+  | { kind: 'open'; image: LiveImage }
+  | { kind: 'overlay'; overlay: AskedOverlay };
 
 /** Messages of the thread. */
 export type FromOpener =
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; text: string }
   | { kind: 'warning'; text: string }
-  | { kind: 'opened'; opened: Opened }
+  /** `opened` is null after a change of an overlay. */
+  | { kind: 'done'; opened: Opened | null }
   | { kind: 'failed'; error: ErrorRecord };
 
 /** So long the thread waits for the next image before it ends, and gives its memory back. */
@@ -30,14 +36,27 @@ export class OpenThread {
   }
 
   /**
-   * Opens an image: see `openLive`. One at a time.
+   * Opens an image: see `openLive`. One call at a time, of all.
    * @throws SluiceError
    */
-  open(image: LiveImage, warn: (text: string) => void): Promise<Opened> {
+  async open(image: LiveImage, warn: (text: string) => void): Promise<Opened> {
+    const opened = await this.#ask({ kind: 'open', image }, image.options.images[0]!.path, warn);
+    return opened!;
+  }
+
+  /**
+   * Commits or resets the overlay of an image that is not attached: see `changeOverlay`.
+   * @throws SluiceError
+   */
+  async change(overlay: AskedOverlay, warn: (text: string) => void): Promise<void> {
+    await this.#ask({ kind: 'overlay', overlay }, overlay.image.path, warn);
+  }
+
+  #ask(asked: ToOpener, path: string, warn: (text: string) => void): Promise<Opened | null> {
     clearTimeout(this.#idle);
     this.#worker ??= this.#start();
     const worker = this.#worker;
-    return new Promise<Opened>((resolve, reject) => {
+    return new Promise<Opened | null>((resolve, reject) => {
       const ended = (): void => {
         worker.removeAllListeners('message');
         if (this.#hasTls) return;
@@ -46,12 +65,7 @@ export class OpenThread {
       const died = (error: Error): void => {
         this.#worker = null;
         reject(
-          new SluiceError(
-            `${image.options.images[0]!.path}: cannot be opened: ${error.message}`,
-            'EIO',
-            EXIT_FAILED,
-            error,
-          ),
+          new SluiceError(`${path}: cannot be opened: ${error.message}`, 'EIO', EXIT_FAILED, error),
         );
       };
       worker.removeAllListeners('error').once('error', died);
@@ -59,15 +73,16 @@ export class OpenThread {
         if (message.kind === 'log') this.#log[message.level](message.text);
         else if (message.kind === 'warning') warn(message.text);
         else {
-          if (message.kind === 'opened') this.#hasTls ||= usesTls(message.opened);
+          const opened = message.kind === 'done' ? message.opened : null;
+          if (opened !== null) this.#hasTls ||= usesTls(opened);
           ended();
-          if (message.kind === 'opened') resolve(message.opened);
+          if (message.kind === 'done') resolve(message.opened);
           else reject(fromRecord(message.error));
         }
       });
       // It must not keep the process alive when the mount is gone. A new listener undoes an earlier unref.
       worker.unref();
-      worker.postMessage(image);
+      worker.postMessage(asked);
     });
   }
 

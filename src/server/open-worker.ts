@@ -1,10 +1,10 @@
 import { parentPort } from 'node:worker_threads';
 import { recordOf } from '../util/errors.js';
 import type { Log } from './log.js';
-import { type LiveImage, openLive } from './open-live.js';
-import type { FromOpener } from './open-thread.js';
+import { changeAsked, openLive } from './open-live.js';
+import type { FromOpener, ToOpener } from './open-thread.js';
 
-/** Entry of the thread that opens images: one after the other. */
+/** Entry of the thread that opens images and changes overlays: one after the other. */
 const port = parentPort!;
 
 const send = (message: FromOpener): void => port.postMessage(message);
@@ -15,10 +15,16 @@ const log: Log = {
   error: (text) => send({ kind: 'log', level: 'error', text }),
 };
 
-port.on('message', async (asked: LiveImage) => {
+const warn = (text: string): void => send({ kind: 'warning', text });
+
+port.on('message', async (asked: ToOpener) => {
   try {
-    const opened = await openLive(asked, log, (text) => send({ kind: 'warning', text }));
-    send({ kind: 'opened', opened });
+    if (asked.kind === 'open') {
+      send({ kind: 'done', opened: await openLive(asked.image, log, warn) });
+      return;
+    }
+    await changeAsked(asked.overlay, log, warn);
+    send({ kind: 'done', opened: null });
   } catch (error) {
     send({ kind: 'failed', error: recordOf(error) });
   }

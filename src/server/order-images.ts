@@ -37,11 +37,14 @@ function requestOf(order: ImageOrder): Asked {
     return { method: 'POST', path: '/v1/images', body: requestOfOrder(order) };
   }
   if (order.kind === 'reload') return { method: 'POST', path: '/v1/reload' };
+  const name = encodeURIComponent(order.name);
   if (order.kind === 'faults') {
-    const { name, faults } = order;
-    return { method: 'PUT', path: `/v1/faults/${encodeURIComponent(name)}`, body: { faults } };
+    return { method: 'PUT', path: `/v1/faults/${name}`, body: { faults: order.faults } };
   }
-  const path = `/v1/images/${encodeURIComponent(order.name)}`;
+  if (order.kind === 'overlay') {
+    return { method: 'POST', path: `/v1/overlays/${name}`, body: { action: order.action } };
+  }
+  const path = `/v1/images/${name}`;
   if (order.kind === 'resize') return { method: 'PATCH', path, body: { size: order.size } };
   return { method: 'DELETE', path: order.force ? `${path}?force=true` : path };
 }

@@ -1,8 +1,15 @@
-import { existsSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, constants, existsSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { asFileError } from '../host/file-errors.js';
 import { formatNamed, overlayFormat } from '../image/formats.js';
 import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
+import { O_TMPFILE } from '../sys/constants.js';
 import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
-import type { ImageConfig, MountConfig } from './config.js';
+import { DISCARD, type ImageConfig, type MountConfig } from './config.js';
+
+/** Where temporary files may be large, if TMPDIR does not say: often a disk, where /tmp is memory. */
+const TEMPORARY_FILES = '/var/tmp';
 
 /** A configuration with overlays in the place of the images that have some. */
 export interface Overlaid<Config> {
@@ -36,7 +43,8 @@ export function addOverlays<Config extends Pick<MountConfig, 'images'>>(
 
 function addOverlay(image: ImageConfig, made: string[]): ImageConfig {
   const { overlay, ...below } = image;
-  if (overlay === undefined) return image;
+  // A temporary one is made where the image is opened.
+  if (overlay === undefined || overlay === DISCARD) return image;
   const isNew = !existsSync(overlay);
   const over = overlaid(overlay, below);
   if (!isNew) {
@@ -72,14 +80,61 @@ function openTop(path: string, options: ChainOptions): OpenLayer {
   return chain.layers[0]!;
 }
 
-function makeOverlay(overlay: string, image: ImageConfig): void {
+function makeOverlay(overlay: string, image: ImageConfig, isThere = false): void {
   if (image.snapshot !== null) {
     const message = `${image.path}: a snapshot cannot have an overlay`;
     throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
   }
   const { format, image: base } = openTop(image.path, image);
   const { name, qemuName = name } = formatNamed(format);
-  overlayFormat().create(overlay, { path: image.path, format: qemuName, size: base.size });
+  overlayFormat().create(overlay, { path: image.path, format: qemuName, size: base.size }, isThere);
+}
+
+/** A file without a name that takes the writes to an image. */
+export interface TemporaryOverlay {
+  /** The overlay as the image of the mount, by a path that leads to it until `close`. */
+  image: ImageConfig;
+  close(): void;
+}
+
+/**
+ * Makes an overlay that no folder has, so that it is gone with its last descriptor, also when the process is
+ * killed.
+ *
+ * @throws SluiceError exit code 1 naming the folder, if there can be no such file
+ */
+export function makeTemporary({ overlay: _, ...below }: ImageConfig): TemporaryOverlay {
+  const folder = process.env.TMPDIR || TEMPORARY_FILES;
+  const descriptor = openNameless(folder);
+  const path = `/proc/self/fd/${descriptor}`;
+  const close = () => closeSync(descriptor);
+  try {
+    makeOverlay(path, below, true);
+    return { image: overlaid(path, below), close };
+  } catch (error) {
+    close();
+    if (!(error instanceof SluiceError) || !error.message.startsWith(`${path}: `)) throw error;
+    const message = `${folder}: the temporary overlay of ${below.path} ${error.message.slice(path.length + 2)}`;
+    throw new SluiceError(message, error.errno, error.exitCode, error);
+  }
+}
+
+function openNameless(folder: string): number {
+  try {
+    return openSync(folder, constants.O_RDWR | O_TMPFILE, 0o644);
+  } catch (error) {
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    if (code !== 'EOPNOTSUPP' && code !== 'EISDIR') throw asFileError(folder, 'make', error);
+  }
+  // A file system that has no files without names: it has one for a moment.
+  const path = join(folder, `sluice-${randomUUID()}`);
+  try {
+    return openSync(path, 'wx+', 0o644);
+  } catch (error) {
+    throw asFileError(path, 'make', error);
+  } finally {
+    rmSync(path, { force: true });
+  }
 }
 
 /** Writes that were meant for one image must not appear over another, or over another reading of it. */

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { NO_FAULTS } from '../control/faults.js';
-import { formatMember, parseMember } from '../control/members.js';
+import { formatMember, isOfImage, parseMember } from '../control/members.js';
 import { type GroupStep, planGroups } from '../control/plan-groups.js';
 import type { Assignment } from '../control/set-up-groups.js';
 import { idOf } from '../sys/id-names.js';
 import { EXIT_FAILED, refuse, SluiceError, withRemedy } from '../util/errors.js';
-import type { ConfigSource, ImageConfig, MountConfig } from './config.js';
+import { type ConfigSource, DISCARD, type ImageConfig, type MountConfig } from './config.js';
 import type { ImageOrder } from './image-order.js';
 import type { ImageOrders } from './image-orders.js';
 import type { Log } from './log.js';
@@ -180,7 +180,7 @@ function planImages(
     if (isIn(image, before)) return false;
     const goes = gone.some(({ name }) => name === image.name);
     // Somebody has attached it already.
-    const file = image.overlay ?? image.path;
+    const file = image.overlay === DISCARD ? image.path : (image.overlay ?? image.path);
     return goes || !disks.some(({ name, path }) => name === image.name && path === file);
   });
   const isInTheWay = (image: ImageConfig): boolean =>
@@ -252,7 +252,7 @@ function attachOrder(asked: ImageConfig, groups: MountConfig | null): ImageOrder
   const untrusted = image.named?.untrusted ?? false;
   const isOf = ({ member }: Assignment): boolean => {
     const name = parseMember(member);
-    return name.kind === 'image' && name.name.replace(/\.p[1-9][0-9]*$/, '') === image.name;
+    return name.kind === 'image' && isOfImage(name.name, image.name);
   };
   const assignments = groups?.assignments.filter(isOf) ?? [];
   const options = { ...own, untrusted };

@@ -2,6 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_IO_BYTES } from '../buffers/memory.js';
 import { formatFaults } from '../control/faults.js';
 import type { FigureReader } from '../control/figures.js';
+import { isOfImage } from '../control/members.js';
+import { escapeName } from '../control/names.js';
+import type { Assignment } from '../control/set-up-groups.js';
 import { mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { MountRequest } from '../fuse/mount-options.js';
@@ -129,6 +132,15 @@ function refusePassthrough({ passthrough: [name] }: MountConfig): void {
   throw new SluiceError(`--passthrough ${name}: ${why}; leave it out`, 'EOPNOTSUPP', EXIT_MOUNT);
 }
 
+/** The groups below the root group that have an image, or partitions of it, as members. */
+function assignmentsOf(image: string, figures: FigureReader): Assignment[] {
+  return [...figures.observations()].flatMap(({ path: group, members }) => {
+    if (group === '') return [];
+    const own = members.filter(({ name }) => isOfImage(name, image));
+    return own.map(({ name }) => ({ member: escapeName(name), group }));
+  });
+}
+
 /** Metrics over HTTP, and the page there. */
 interface MetricsFaces {
   server: MetricsServer | null;
@@ -176,6 +188,7 @@ async function startSession(
       ...{ config, images: opened, opener: new OpenThread(log), key, log, isServing, keepsOpen },
       reload: (hands, warn) => reload.run(hands, warn),
       sleep,
+      groupsOf: (image) => assignmentsOf(image, plane.figures),
       change: (change) => plane.change(change),
       // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
       notify: ({ name, node }) =>

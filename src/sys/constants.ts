@@ -2,6 +2,8 @@
 export const O_ACCMODE = 3;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+/** Goes with O_RDWR, for a file without a name in a folder. Has the bit of O_DIRECTORY. */
+export const O_TMPFILE = 0o20200000;
 
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;

@@ -107,6 +107,11 @@ export const memfdCreate = declare<[string, number]>(
 
 export const eventfd = declare<[number, number]>('int eventfd(uint initial, int flags)');
 
+/** fallocate(2) that blocks this thread. */
+export const fallocateNow = declare<[number, number, number, number]>(
+  'int fallocate(int fd, int mode, int64 offset, int64 length)',
+);
+
 /** lseek(2) that blocks this thread: for commands. */
 export const lseekNow = declare<[number, number, number]>(
   'int64 lseek(int fd, int64 offset, int whence)',

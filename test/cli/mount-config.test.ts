@@ -153,6 +153,11 @@ test('an overlay is that of the one image', (t) => {
   );
   const two = () => build({ overlay: 'o' }, ['a.img', 'b.img', 'mnt']);
   refuses(t, two, '--overlay: takes one image; mount the others elsewhere');
+  const temporary = build({ overlay: 'discard' }, ['a.img', 'b.img', 'mnt']).images;
+  t.deepEqual(
+    temporary.map(({ overlay }) => overlay),
+    ['discard', 'discard'],
+  );
 });
 
 test('without an image or a mount point the order is told', (t) => {

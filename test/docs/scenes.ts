@@ -86,6 +86,13 @@ export const SCENES: Readonly<Record<string, Scene>> = {
       },
     ],
   },
+  overlays: {
+    before: `
+      image disk.img base.img
+      qemu-img create -q -f qcow2 -b base.img -F raw changes.qcow2
+      sluice mount vm=disk.img /mnt/s --overlay vm.qcow2`,
+    blocks: [{ first: 'sluice overlay commit /mnt/s vm' }],
+  },
   'a configuration': {
     before: `
       image web.raw db.img

@@ -13,7 +13,9 @@ const ATTACH: ImageOrder = {
 };
 const DETACH: ImageOrder = { kind: 'detach', name: 'web', force: false };
 
-for (const order of [ATTACH, DETACH]) {
+const OVERLAY: ImageOrder = { kind: 'overlay', name: 'web', action: 'commit' };
+
+for (const order of [ATTACH, DETACH, OVERLAY]) {
   test(`an order to ${order.kind} is written in a line and read back`, (t) => {
     const text = formatOrder('ab', order);
     t.notRegex(text, /\n/);
@@ -33,6 +35,8 @@ for (const [what, order] of [
   ['a name with a slash', { ...ATTACH, image: { ...image, name: '../web' } }],
   ['a name that begins with a dot', { ...ATTACH, image: { ...image, name: '.groups' } }],
   ['an option that is not one of an image', { ...ATTACH, options: { allowOther: true } }],
+  ['an overlay by a relative path', { ...ATTACH, overlay: 'discarded' }],
+  ['an action that there is not', { ...OVERLAY, action: 'drop' }],
   ['a negative size', { ...ATTACH, options: { metadataCache: -1 } }],
   ['a cache of nothing', { ...ATTACH, options: { metadataCache: 0 } }],
   ['a cache of 8 PiB', { ...ATTACH, options: { metadataCache: Number.MAX_SAFE_INTEGER } }],

@@ -54,7 +54,12 @@ function rig(own: Partial<ImageOrdersParts> = {}, config: Partial<MountConfig> =
         warn('/web.img: somebody reads it');
         return { image: opened('web'), madeOverlay: null };
       },
+      change: async ({ action, image }, warn) => {
+        note(`${action} ${image.overlay ?? image.path}`);
+        warn('/base.img: its bitmap is lost');
+      },
     },
+    groupsOf: (image) => (image === 'web' ? [{ member: 'web', group: 'gold' }] : []),
     key: { fits: (key) => key === 'right' },
     log: { info: note, warn: note, error: note },
     change: async (change: ImageChange) => {
@@ -134,7 +139,7 @@ test('the error of a file has its exit code; an errno of the host is not that of
   const open = async (): Promise<never> => {
     throw new SluiceError('/web.img: the file is empty', 'EIO', EXIT_IMAGE);
   };
-  const { take, steps } = rig({ opener: { open } });
+  const { take, steps } = rig({ opener: { open, change: async () => {} } });
   t.deepEqual(await take(attach()), {
     error: { message: '/web.img: the file is empty', errno: 'EIO', exitCode: 3 },
     ...{ warnings: [], errno: 'EINVAL', reason: '/web.img: the file is empty' },
@@ -147,7 +152,10 @@ test('an image that the data plane refuses is closed, and its new overlay is del
   writeFileSync(overlay, '');
   const error = { message: 'no', errno: 'EEXIST', exitCode: 2 };
   const { take, names } = rig({
-    opener: { open: async () => ({ image: opened('web'), madeOverlay: overlay }) },
+    opener: {
+      open: async () => ({ image: opened('web'), madeOverlay: overlay }),
+      change: async () => {},
+    },
     change: async () => ({ error, isThere: false, stale: [] }),
   });
   t.is((await take(attach())).reason, 'no');
@@ -199,4 +207,83 @@ test('orders are carried out one after the other, also after one that failed', a
     [attach(), DETACH, attach(), DETACH].map(async (one) => (await take(one)).errno),
   );
   t.deepEqual(errnos, ['EEXIST', null, 'EEXIST', null]);
+});
+
+const OVERLAID = { ...attach(), overlay: '/web.over' } as ImageOrder;
+const commit: ImageOrder = { kind: 'overlay', name: 'web', action: 'commit' };
+
+test('an image is away while its overlay changes, and comes back to its groups', async (t) => {
+  const changes: ImageChange[] = [];
+  const change = async (one: ImageChange): Promise<ImageOutcome> => {
+    changes.push(one);
+    return one.kind === 'detach' ? GONE : GOOD;
+  };
+  const { take, steps, asked, orders } = rig({ change });
+  await take(OVERLAID);
+  const before = orders.asked[1];
+  const done = await take(commit);
+  const warnings = ['/base.img: its bitmap is lost', '/web.img: somebody reads it'];
+  t.deepEqual(done, { error: null, warnings, errno: null, reason: '' });
+  t.deepEqual(
+    changes.map(({ kind }) => kind),
+    ['attach', 'detach', 'attach'],
+  );
+  t.like(changes[2], { assignments: [{ member: 'web', group: 'gold' }] });
+  t.true(steps.indexOf('detached /web.img') < steps.indexOf('commit /web.over'));
+  t.true(steps.includes('committed the overlay of web'));
+  t.deepEqual(orders.asked[1], before);
+  t.deepEqual(asked[1]!.options, asked[0]!.options);
+});
+
+test('an image comes back also where its overlay cannot change, and the error is told', async (t) => {
+  const no = new SluiceError('/base.img: in use', 'EAGAIN', EXIT_IMAGE);
+  const opener = {
+    open: async () => ({ image: opened('web'), madeOverlay: null }),
+    change: () => Promise.reject(no),
+  };
+  const { take, names, steps } = rig({ opener });
+  await take(OVERLAID);
+  t.like((await take(commit)).error, { message: '/base.img: in use', exitCode: 3 });
+  t.deepEqual(names(), ['first', 'web']);
+  t.is(steps.at(-1), 'attached /web.img as web');
+  let opens = 0;
+  const open = async () => {
+    if (opens++ > 0) throw new SluiceError('/web.over: gone', 'ENOENT', EXIT_IMAGE);
+    return { image: opened('web'), madeOverlay: null };
+  };
+  const lost = rig({ opener: { ...opener, open } });
+  await lost.take(OVERLAID);
+  const both = '/base.img: in use; and web cannot be attached again: /web.over: gone';
+  t.is((await lost.take(commit)).error.message, both);
+  t.is(lost.steps.at(-1), both);
+});
+
+test('an image that is open, read-only or in no overlay of a file keeps what it has', async (t) => {
+  const busy = {
+    message: 'web.raw is open; close it, or use --force',
+    errno: 'EBUSY',
+    exitCode: 1,
+  };
+  const open = rig({
+    change: async (one) =>
+      one.kind === 'attach' ? GOOD : { error: busy, isThere: true, stale: [] },
+    sleep: async () => {},
+  });
+  await open.take(OVERLAID);
+  t.is((await open.take(commit)).reason, 'web.raw is open; close it');
+  const refused = async (order: ImageOrder, config = {}) => {
+    const { take, steps } = rig({}, config);
+    await take(order);
+    const { reason } = await take(commit);
+    t.false(steps.some((step) => step.startsWith('detach')));
+    return reason;
+  };
+  const readOnly = 'web: is attached with --read-only; attach it without';
+  t.is(await refused({ ...OVERLAID, options: { readOnly: true } } as ImageOrder), readOnly);
+  t.is(await refused(OVERLAID, { readOnly: true }), readOnly);
+  t.regex(await refused({ ...OVERLAID, overlay: 'discard' } as ImageOrder), /is a temporary one/);
+  const temporary = rig();
+  await temporary.take({ ...OVERLAID, overlay: 'discard' } as ImageOrder);
+  t.is((await temporary.take({ ...commit, action: 'reset' })).error, null);
+  t.false(temporary.steps.some((step) => step.startsWith('reset /')));
 });

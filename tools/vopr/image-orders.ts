@@ -51,8 +51,10 @@ export function imageOrders(
         files.opened(disk.name, descriptorsOf(disk));
         return { ...found, image: { ...found.image, disk } };
       },
+      // Nobody gives these orders.
+      change: () => Promise.reject(new SluiceError('no overlay', 'ENOENT', 1)),
     },
-    // Nobody gives that order.
+    groupsOf: () => [],
     reload: () => Promise.reject(new SluiceError('no configuration', 'ENOENT', 1)),
     change: (change) => control.change(change),
     notify: () => control.wait(delay(NOTIFY_NS)),

@@ -21,6 +21,7 @@ const READS = 50;
 const REFUSALS: Readonly<Record<ImageOrder['kind'], readonly string[]>> = {
   reload: [],
   faults: [],
+  overlay: [],
   // No such group, or one with groups below it; too many files are open.
   attach: ['ENOENT', 'EBUSY', 'EMFILE', 'ESHUTDOWN'],
   detach: ['EBUSY', 'ESHUTDOWN'],

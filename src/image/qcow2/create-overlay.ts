@@ -18,10 +18,10 @@ const L1 = 3;
 /**
  * Makes an empty qcow2 image over another image.
  *
- * @param path Must not exist.
+ * @param path Must not exist, unless `isThere`: then it is of an empty file.
  * @throws SluiceError exit code 1
  */
-export function createOverlay(path: string, backing: Backing): void {
+export function createOverlay(path: string, backing: Backing, isThere = false): void {
   const { size } = backing;
   const l1Entries = Math.ceil(size / ((CLUSTER_BYTES / 8) * CLUSTER_BYTES));
   const l1Clusters = Math.max(1, Math.ceil((l1Entries * 8) / CLUSTER_BYTES));
@@ -30,12 +30,13 @@ export function createOverlay(path: string, backing: Backing): void {
   const block = new Uint8Array(CLUSTER_BYTES);
   for (let i = 0; i < L1 + l1Clusters; i++) setRefcount(block, i, REFCOUNT_ORDER, 1);
   const head = makeHead(path, backing, l1Entries);
-  makeFile(path, (L1 + l1Clusters) * CLUSTER_BYTES, [
+  const pieces = [
     { offset: REFCOUNT_TABLE * CLUSTER_BYTES, bytes: table },
     { offset: REFCOUNT_BLOCK * CLUSTER_BYTES, bytes: block },
     // The header is written last: without it the file is no image.
     { offset: 0, bytes: head },
-  ]);
+  ];
+  makeFile(path, (L1 + l1Clusters) * CLUSTER_BYTES, pieces, isThere);
 }
 
 function makeHead(path: string, backing: Backing, l1Entries: number): Buffer {
