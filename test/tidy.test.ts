@@ -25,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   loop: 'plane fuse uring host image buffers sys util',
   server:
     'lease util sys uring buffers host nbd/uri.ts throttle image partitions control tree fuse plane loop',
+  api: 'cli server control fuse/mount-point.ts util',
   cli: 'server control image lease nbd/uri.ts partitions util sys fuse/mount-options.ts fuse/mount-point.ts',
 };
 

@@ -19,6 +19,8 @@ const TARGET = join(ROOT, 'dist');
 
 /** What is started as a process or as a thread, as paths below src/ and, with `.js`, below dist/. */
 const PROGRAMS = [
+  // The package, for programs that import it.
+  'api/index',
   'cli/main',
   'cli/config-worker',
   'cli/mount-helper',
@@ -142,6 +144,12 @@ for (const { path, text } of bundles.flatMap(({ outputFiles }) => outputFiles)) 
 }
 for (const { path, text } of page.outputFiles) written.push(write(path, text));
 for (const [name, text] of await manPages()) written.push(write(join(TARGET, 'man', name), text));
+// Types for those who import the package: those of one file, and of its two functions.
+const types = readFileSync(join(SOURCES, 'api/types.ts'), 'utf8');
+const functions = ['mount: MountFunction', 'connect: ConnectFunction'].map(
+  (one) => `export declare const ${one};\n`,
+);
+written.push(write(join(TARGET, 'api/index.d.ts'), `${types}\n${functions.join('')}`));
 const html = readFileSync(join(ROOT, 'page/page.html'), 'utf8');
 written.push(write(join(TARGET, 'page/page.html'), html));
 // Files of an older build go last: a program that runs finds what it has not loaded yet.

@@ -43,6 +43,7 @@ mountTest('what make install installs mounts, and make uninstall leaves nothing'
       'bin/sluice',
       'lib/sluicefs/LICENSE',
       'lib/sluicefs/dist/LICENSES',
+      'lib/sluicefs/dist/api/index.d.ts',
       'lib/sluicefs/dist/package.json',
       'lib/sluicefs/dist/page/page.css',
       'lib/sluicefs/dist/page/page.html',
@@ -61,7 +62,7 @@ mountTest('what make install installs mounts, and make uninstall leaves nothing'
     files.filter(
       (path) =>
         /\.(map|ts|md|c|h|dylib|dll)$|darwin|win32|\/(ava|typescript)\//.test(path) &&
-        !/licen[cs]e/i.test(path),
+        !/licen[cs]e|\/api\/index\.d\.ts$/i.test(path),
     ),
     [],
   );
@@ -113,10 +114,11 @@ test('the npm package has the code, and neither tests nor source maps', async (t
   t.true(paths.includes(bin.sluice));
   t.true(paths.includes(bin['mount.fuse.sluice']));
   t.true(paths.includes('docs/manual.md'));
+  t.true(paths.includes('dist/api/index.d.ts'));
   t.deepEqual(
     paths.filter(
       (path) =>
-        !/^dist\/(.*\.js|package\.json|LICENSES|page\/page\.(css|html)|man\/[\w.-]+\.[158])$|^docs\/[\w-]+\.(md|svg|mjs)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/((config\.schema|container)\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
+        !/^dist\/(.*\.js|package\.json|LICENSES|api\/index\.d\.ts|page\/page\.(css|html)|man\/[\w.-]+\.[158])$|^docs\/[\w-]+\.(md|svg|mjs)$|^docs\/metrics\/[\w-]+\.(yml|json)$|^docs\/((config\.schema|container)\.json|sluice@\.service)$|^[A-Zp][^/]*$/.test(
           path,
         ),
     ),

@@ -1,0 +1,113 @@
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { mountsAt } from '../helpers/proc.js';
+import { mountTest } from '../helpers/requires.js';
+import { must, run } from '../helpers/run.js';
+import { forceAway } from '../helpers/sluice-mount.js';
+import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
+
+/** It takes 3 s of a processor; the limit allows for a machine under load. */
+const COMPILE_LIMIT_MS = 300_000;
+
+/** A project that has the package as npm installs it: what package.json and dist/ say counts. */
+function project(t: ExecutionContext) {
+  const folder = tempFolder(t);
+  const home = join(folder, 'node_modules/sluicefs');
+  mkdirSync(home, { recursive: true });
+  cpSync('package.json', join(home, 'package.json'));
+  symlinkSync(resolve('dist'), join(home, 'dist'));
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  t.teardown(() => forceAway(point));
+  return { folder, point, image: patternFile(join(folder, 'disk.img'), MIB) };
+}
+
+mountTest('the example of docs/ mounts, connects and leaves nothing behind', async (t) => {
+  const { folder, point, image } = project(t);
+  cpSync('docs/labs.mjs', join(folder, 'labs.mjs'));
+  const before = readFileSync(image);
+  const { stdout, stderr, code } = await run(process.execPath, [
+    join(folder, 'labs.mjs'),
+    ...[image, point],
+  ]);
+  t.is(stderr, '');
+  t.is(code, 0);
+  t.is(
+    stdout,
+    [
+      'one.raw: 1048576 bytes',
+      'two.raw: 1048576 bytes',
+      'labs: at most 52428800 bytes a second',
+      'ENOENT: three: there is no such image (images: one, two)',
+      '',
+    ].join('\n'),
+  );
+  t.deepEqual(mountsAt(point), []);
+  t.true(readFileSync(image).equals(before));
+});
+
+const CONSUMER = `
+import { connect, mount, type Mount, type SluiceError } from 'sluicefs';
+
+const [image = '', point = '', log = ''] = process.argv.slice(2);
+const made: Mount = await mount([\`web=\${image}\`], { mountpoint: point, log, groups: { gold: {} } });
+await made.set('team/build', { iops: 100, member: ['uid:7'] }, { create: true });
+await made.set('team/build', { member: '-uid:7' });
+await made.remove('team/build');
+await made.set('gold', { member: 'web' });
+const { image: extra, warnings } = await made.attach({ path: image, name: 'extra', overlay: 'discard' })
+  .catch((error: SluiceError) => ({ image: null, warnings: [error.code] }));
+console.log(extra, ...warnings);
+console.log((await made.resize('web', 2 << 20)).size);
+const [gold] = (await made.groups()).filter(({ path }) => path === 'gold');
+console.log(gold?.members.join());
+console.log((await made.partitions()).length, (await made.reload().catch((error: SluiceError) => [error.hint ?? 'no hint'])).length);
+const { config } = await (await connect(point)).save();
+console.log(typeof config.images.web, (await made.about()).pid !== process.pid);
+try {
+  await made.overlay('web', 'commit');
+} catch (error) {
+  const { code, errno, exitCode }: SluiceError = error as SluiceError;
+  console.log(code, errno, exitCode);
+}
+await made.detach('web', { force: true });
+console.log((await made.images()).length);
+await made.umount();
+// @ts-expect-error there is no such option
+const wrong = { mountpoint: point, readonly: true } satisfies Parameters<typeof mount>[1];
+console.log(Object.keys(wrong).length);
+`;
+
+mountTest('a program in TypeScript, with strict, uses what the types say', async (t) => {
+  const { folder, point, image } = project(t);
+  writeFileSync(join(folder, 'use.mts'), CONSUMER);
+  const types = { typeRoots: [resolve('node_modules/@types')], types: ['node'] };
+  const strict = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
+  const options = {
+    module: 'nodenext',
+    target: 'es2023',
+    skipLibCheck: true,
+    ...types,
+    ...strict,
+  };
+  const config = { compilerOptions: options, files: ['use.mts'] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+  const tsc = resolve('node_modules/typescript/bin/tsc');
+  await must(process.execPath, [tsc, '-p', folder], { limitMs: COMPILE_LIMIT_MS });
+  const words = [join(folder, 'use.mjs'), image, point, join(folder, 'log')];
+  const { stdout, stderr } = await run(process.execPath, words);
+  t.is(stderr, '');
+  t.deepEqual(stdout.split('\n'), [
+    'null EAGAIN',
+    '2097152',
+    'web',
+    '0 1',
+    'string true',
+    'ENOTSUP -95 3',
+    '0',
+    '2',
+    '',
+  ]);
+});
