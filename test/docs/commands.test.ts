@@ -6,7 +6,7 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import test from 'ava';
 import { parseLine } from '../../src/cli/parser.js';
 import { SLUICE } from '../../tools/lib/program.js';
@@ -152,16 +152,18 @@ for (const [name, played] of Object.entries(SCENES)) {
   requires(...needs)(`the docs' commands run: ${name}`, async (t) => {
     const folder = tempFolder(t);
     const srv = join(folder, 'srv');
-    mkdirSync(join(srv, 'bin'), { recursive: true });
+    for (const name of ['bin', 'project']) mkdirSync(join(srv, name), { recursive: true });
     const program = join(srv, 'bin/sluice');
-    writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${SLUICE}' "$@"\n`);
+    // The scene hides folders that this one may lie in.
+    const main = join('/srv/project', relative(process.cwd(), SLUICE));
+    writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`);
     chmodSync(program, 0o755);
     const [, example = ''] =
       /```yaml\n(.*?)```/s.exec(readFileSync('docs/manual.md', 'utf8')) ?? [];
     writeFileSync(join(srv, 'vm.yaml'), example);
     writeFileSync(join(srv, 'scene.sh'), scene(played));
     // Mounts of its own: /mnt/s and /srv are as the docs have them, and nobody else sees them.
-    const script = `mount --bind '${srv}' /srv && exec bash -x /srv/scene.sh`;
+    const script = `mount --rbind . '${srv}/project' && mount --rbind '${srv}' /srv && exec bash -x /srv/scene.sh`;
     const env = {
       ...process.env,
       HOME: '/srv/home',
