@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { isPartOfBurst } from '../control/aliases.js';
+import { isPartOfKey } from '../control/aliases.js';
 import { checkNewGroup } from '../control/control.js';
 import { parseFaults } from '../control/faults.js';
 import { checkGroupName, groupPath, withParents } from '../control/group-name.js';
@@ -208,7 +208,7 @@ class Reader {
     if (keys.length === 0) return {};
     const words = keys.map((key) => {
       const word = `${key}=${this.#text.written([...place, key])}`;
-      const isWhole = !isPartOfBurst(key);
+      const isWhole = !isPartOfKey(key);
       if (isWhole) this.#text.at([...place, key], () => parseWords([word], isRoot));
       return word;
     });

@@ -60,7 +60,10 @@ function settingsOf(): Record<string, Schema> {
     const description = rootOnly ? 'of the root group, /, only' : 'as sluice set takes it';
     return [key, { type: TEXT, description }];
   });
-  const aliases = ALIASES.map((key) => [key, { type: TEXT, description: 'as libvirt has it' }]);
+  const aliases = ALIASES.map((key) => [
+    key,
+    { type: TEXT, description: 'as libvirt and Cinder have it' },
+  ]);
   return Object.fromEntries([...own, ...aliases]);
 }
 

@@ -71,15 +71,34 @@ function meanWait(figures: Figures): string {
 }
 
 /** The settings of a group in the words of `sluice set`; empty without any. Weights are in the table. */
-function settingsOf({ settings, mount }: GroupSnapshot): string {
+function settingsOf({ settings, sized, mount }: GroupSnapshot): string {
   const { weight: _, ...below } = settings;
-  return formatWords({ ...below, ...mount })
-    .map((word) => word.replace(BYTE_RATE, (_match, key, rate) => key + shortSize(Number(rate))))
+  const words = formatWords({ ...below, ...mount })
+    .map(shortWord)
     .join(' ');
+  return sized === undefined ? words : `${words} (${sizedText(sized)})`;
 }
 
-/** The bytes a second of a limit, a burst or a minimum. */
-const BYTE_RATE = /^((?:burst\.|min\.)?[rw]?bps=)([0-9]+)/;
+/** What limits that grow have come to: `10G of images: iops=500`. */
+function sizedText({ bytes, limits }: NonNullable<GroupSnapshot['sized']>): string {
+  const words = Object.entries(limits).map(([key, rate]) => {
+    return shortWord(`${key}=${rate === Infinity ? 'max' : rate}`);
+  });
+  return `${shortSize(bytes)} of images: ${words.join(' ')}`;
+}
+
+/** The bytes a second of a limit, a limit for each GiB, a burst or a minimum. */
+const BYTE_RATE = /^((?:burst\.|min\.|per_gb\.)?[rw]?bps=)([0-9]+)/;
+
+/** A word of `sluice set` with bytes as `shortSize` has them. */
+function shortWord(word: string): string {
+  const [rate = '', minimum] = word.startsWith('per_gb.') ? word.split('/') : [word];
+  const shorten = (text: string): string =>
+    text.replace(BYTE_RATE, (_match, key, amount) => key + shortSize(Number(amount)));
+  if (minimum === undefined) return shorten(rate);
+  const isBytes = BYTE_RATE.test(rate);
+  return `${shorten(rate)}/${isBytes ? shortSize(Number(minimum)) : minimum}`;
+}
 
 /** As `sluice set` takes it, exactly, by the largest unit that fits: `10M`. */
 function shortSize(bytes: number): string {

@@ -2,7 +2,7 @@ import { getSharedFigures, type SharedFigures } from '../lease/figures.js';
 import { checkBursts } from '../throttle/bursts.js';
 import type { CallerFigures } from '../throttle/callers.js';
 import { costModel } from '../throttle/cost.js';
-import { checkLimits, type Limits } from '../throttle/limits.js';
+import { cappedLimits, checkLimits, type Limits, ofAllRates } from '../throttle/limits.js';
 import { checkDepth, checkLatencyTarget, checkMinimum, checkWeight } from '../throttle/shares.js';
 import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
@@ -12,6 +12,8 @@ import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
 import { type Changes, type GroupSettings, type MountSettings, newSettings } from './settings.js';
 import { SharedLimits } from './shared-limits.js';
+import { SizedGroups } from './sized-groups.js';
+import { checkPerGbs, type Sized } from './sized-limits.js';
 
 /** The members of groups: images, and rules about callers. */
 export interface Membership {
@@ -86,6 +88,7 @@ export class Control {
   readonly #now: () => number;
   readonly #shown: Shown;
   readonly #tell: (news: ControlNews) => void;
+  readonly #sized: SizedGroups;
   /** By number of the group. */
   readonly #shared = new Map<number, SharedLimits>();
 
@@ -105,6 +108,10 @@ export class Control {
     this.#members = members;
     this.#now = now;
     this.#shown = shown;
+    this.#sized = new SizedGroups(throttle, () => {
+      const all = [...this.images(), ...this.partitions()];
+      return new Map(all.map(({ name, size }) => [name, size]));
+    });
   }
 
   /** Throws the errors of `Membership.prepare`; EINVAL, ERANGE (a value); ENOENT (no such group); EBUSY. */
@@ -112,23 +119,44 @@ export class Control {
     const group = this.#group(path);
     const now = this.#now();
     const shared = this.#shared.get(group.id);
-    checkSettings(group, changes, shared !== undefined);
+    checkSettings(group, this.#stated(group), changes, shared !== undefined);
     if (group.parent === null) this.#checkPromises(changes);
-    const { limits, bursts, weight, minimum, latencyTarget, depth, cost, members } = changes;
+    const { limits, weight, minimum, latencyTarget, depth, cost, members } = changes;
     const moveMembers = members && this.#members.prepare(group, members, now);
     const throttle = this.#throttle;
-    if (limits !== undefined && shared !== undefined) {
+    if (shared === undefined) this.#sized.apply(group, changes, now);
+    else if (limits !== undefined) {
       Object.assign(shared.stated, limits);
       throttle.setLimits(group, shared.inForce, now);
-    } else if (limits !== undefined) throttle.setLimits(group, limits, now);
-    if (bursts !== undefined) throttle.setBursts(group, bursts, now);
+    }
     if (weight !== undefined) throttle.setWeight(group, weight);
     if (minimum !== undefined) throttle.setMinimum(group, minimum, now);
     if (latencyTarget !== undefined) throttle.setLatencyTarget(group, latencyTarget, now);
     if (depth !== undefined) throttle.setDepth(depth, now);
     if (cost !== undefined) throttle.setCostModel(cost);
     moveMembers?.();
-    this.#tell({ kind: 'settings', group: group.id, settings: this.settings(path) });
+    this.#tellSettings(group);
+    if (members !== undefined) this.followSizes(true);
+  }
+
+  /**
+   * Lets limits that grow with images follow their sizes.
+   * @param isDue Images or members have changed. False: images may have, which is found out some times a second.
+   */
+  followSizes(isDue: boolean): void {
+    for (const group of this.#sized.follow(isDue, this.#now())) this.#tellSettings(group);
+  }
+
+  /** What the limits of a group have come to that grow with its images; null: none does. */
+  sized(path: string): Sized | null {
+    this.followSizes(true);
+    return this.#sized.of(this.#group(path))?.sized ?? null;
+  }
+
+  #tellSettings(group: Group): void {
+    const sized = this.#sized.of(group)?.sized ?? null;
+    const settings = this.settings(group.path);
+    this.#tell({ kind: 'settings', group: group.id, settings, sized });
   }
 
   /**
@@ -168,6 +196,7 @@ export class Control {
   /** A limit or target of the root group is one of all images. Throws EBUSY if one is passed through. */
   #checkPromises({
     limits = {},
+    perGb = {},
     bursts = {},
     minimum = {},
     latencyTarget = Infinity,
@@ -175,7 +204,7 @@ export class Control {
     const { iopsSize: _, ...rates } = limits;
     const isPromised =
       Object.values(rates).some((rate) => rate !== Infinity) ||
-      Object.values(bursts).some((burst) => burst !== null) ||
+      [...Object.values(perGb), ...Object.values(bursts)].some((one) => one !== null) ||
       Object.values(minimum).some((rate) => rate !== 0) ||
       latencyTarget !== Infinity;
     const passed = this.images().filter(({ passthrough }) => passthrough);
@@ -197,6 +226,7 @@ export class Control {
     this.#members.list(group, this.#now());
     this.#throttle.removeGroup(path);
     this.#shared.delete(group.id);
+    this.#sized.remove(group);
   }
 
   hasGroup(path: string): boolean {
@@ -209,9 +239,16 @@ export class Control {
   }
 
   settings(path: string): GroupSettings {
-    const { id, limits: own, bursts, weight, minimum, latencyTarget } = this.#group(path);
-    const limits = this.#shared.get(id)?.stated ?? own;
-    return structuredClone({ limits, bursts, weight, minimum, latencyTarget });
+    const group = this.#group(path);
+    const { weight, minimum, latencyTarget } = group;
+    return structuredClone({ ...this.#stated(group), weight, minimum, latencyTarget });
+  }
+
+  /** What the user has set of the limits of a group, whatever of it is in force. */
+  #stated(group: Group): Pick<GroupSettings, 'limits' | 'perGb' | 'bursts'> {
+    const { limits: own, bursts } = group;
+    const limits = this.#shared.get(group.id)?.stated ?? own;
+    return this.#sized.of(group)?.stated ?? { limits, perGb: ofAllRates(null), bursts };
   }
 
   mountSettings(): MountSettings & { window: number } {
@@ -262,12 +299,14 @@ export class Control {
   }
 
   snapshot(): Snapshot {
+    this.followSizes(true);
     const [images, partitions] = [this.images(), this.partitions()];
     return { groups: this.#snapshots(''), images, partitions };
   }
 
   #snapshots(path: string): GroupSnapshot[] {
     const shared = this.sharing(path);
+    const sized = this.#sized.of(this.#group(path))?.sized;
     const group = {
       ...this.figures(path),
       settings: this.settings(path),
@@ -275,6 +314,7 @@ export class Control {
       times: this.times(path),
       ...(path === '' ? { mount: this.mountSettings() } : {}),
       ...(shared === null ? {} : { shared }),
+      ...(sized === undefined ? {} : { sized }),
     };
     return [group, ...this.groupsBelow(path).flatMap((child) => this.#snapshots(child))];
   }
@@ -288,15 +328,23 @@ export class Control {
 
 /** Checks the settings of a group that is to be made. Throws EINVAL, ERANGE. */
 export function checkNewGroup(changes: Changes): void {
-  checkValues(newSettings().limits, changes);
+  checkValues(newSettings(), changes);
 }
 
+/** What the user has set before. */
+type Stated = Pick<GroupSettings, 'limits' | 'perGb'>;
+
 /** Throws EINVAL, ERANGE. */
-function checkSettings(group: Group, changes: Changes, isShared: boolean): void {
-  checkValues(group.limits, changes);
-  if (isShared && Object.values(changes.bursts ?? {}).some((burst) => burst !== null)) {
+function checkSettings(group: Group, before: Stated, changes: Changes, isShared: boolean): void {
+  checkValues(before, changes);
+  const isAny = (values = {}) => isShared && Object.values(values).some((one) => one !== null);
+  if (isAny(changes.bursts)) {
     const why = 'hosts share the limits of the group, and each of them would have the burst';
     throw refuse(`burst: ${why}`);
+  }
+  if (isAny(changes.perGb)) {
+    const why = 'hosts share the limits of the group, and each of them may have other images';
+    throw refuse(`per_gb: ${why}`);
   }
   if (group.parent === null) return;
   for (const key of ['depth', 'cost'] as const) {
@@ -304,10 +352,16 @@ function checkSettings(group: Group, changes: Changes, isShared: boolean): void 
   }
 }
 
-function checkValues(before: Limits, changes: Changes): void {
-  const { limits, bursts, weight, minimum, latencyTarget, depth, cost } = changes;
+function checkValues(before: Stated, changes: Changes): void {
+  const { limits, perGb, bursts, weight, minimum, latencyTarget, depth, cost } = changes;
   if (limits !== undefined) checkLimits(limits);
-  if (bursts !== undefined) checkBursts(bursts, { ...before, ...limits });
+  if (perGb !== undefined) checkPerGbs(perGb);
+  const grown = { ...before.perGb, ...perGb };
+  const plain = cappedLimits({ ...before.limits, ...limits }, (key, limit) =>
+    // What it comes to changes, and a burst below it only does nothing.
+    grown[key] === null ? limit : 0,
+  );
+  if (bursts !== undefined) checkBursts(bursts, plain);
   if (weight !== undefined) checkWeight(weight);
   if (minimum !== undefined) checkMinimum(minimum);
   if (latencyTarget !== undefined) checkLatencyTarget(latencyTarget);

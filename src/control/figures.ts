@@ -31,6 +31,7 @@ import {
   secondTimes,
 } from './live.js';
 import { type GroupSettings, newSettings } from './settings.js';
+import { limitsInForce, type Sized } from './sized-limits.js';
 
 /** The news for a reader of figures, in order. */
 export type News =
@@ -44,7 +45,7 @@ export type News =
 /** What the control of groups tells. */
 export type ControlNews =
   /** A group has other settings than before. */
-  | { kind: 'settings'; group: number; settings: GroupSettings }
+  | { kind: 'settings'; group: number; settings: GroupSettings; sized?: Sized | null }
   /** Hosts share the limits of a group from now on. Whoever speaks to the store writes into the memory. */
   | { kind: 'shared'; group: number; figures: SharedFigureMemory };
 
@@ -63,6 +64,8 @@ interface Node {
   readonly children: Map<string, Node>;
   /** Null: those of a new group. */
   settings: GroupSettings | null;
+  /** Null: none of its limits grows with its images. */
+  sized: Sized | null;
   /** Where the figures of its shared limits are; null: hosts do not share them. */
   shared: SharedFigureMemory | null;
 }
@@ -77,6 +80,8 @@ export interface Found {
 /** All about a group that a program which watches it may want; counts since the mount. */
 export interface GroupObservation extends GroupFigures {
   settings: GroupSettings;
+  /** Null: none of its limits grows with its images. */
+  sized: Sized | null;
   /** Seconds in which some, and in which all outstanding requests waited. */
   stalled: { some: number; full: number };
   /** Null: hosts do not share its limits. */
@@ -108,6 +113,8 @@ export interface GroupState extends GroupFigures {
   times: GroupTimes;
   /** Of a group whose limits hosts share. */
   shared?: SharedFigures;
+  /** Of a group with limits that grow with its images. */
+  sized?: Sized;
   /** Of a group with bursts. */
   burstsLeft?: BurstsLeft;
 }
@@ -138,7 +145,7 @@ export class FigureReader {
     else if (news.kind === 'levels') this.#levels = news.levels;
     else if (news.kind === 'callers') this.#callers = news.rows;
     else if (news.kind === 'clock') this.#originMs = news.originMs;
-    else if (news.kind === 'settings') this.#group(news.group).settings = news.settings;
+    else if (news.kind === 'settings') this.#set(news);
     else if (news.kind === 'shared') this.#group(news.group).shared = news.figures;
     else if (news.kind === 'group') this.#addGroup(news.id, news.name, news.parent);
     else if (news.kind === 'group-gone') this.#removeGroup(news.id);
@@ -146,6 +153,10 @@ export class FigureReader {
       this.#removeMember(news.id);
       if (news.kind === 'member') this.#addMember(news.id, news.name, news.group);
     }
+  }
+
+  #set({ group, settings, sized = null }: Extract<News, { kind: 'settings' }>): void {
+    Object.assign(this.#group(group), { settings, sized });
   }
 
   /** The groups with their figures of now, each before those below it. */
@@ -166,6 +177,7 @@ export class FigureReader {
       yield {
         ...this.#figures(node, rows),
         settings: node.settings ?? newSettings(),
+        sized: node.sized,
         stalled: stallSeconds(pressures, rowOfGroup(node.id), nowNs),
         shared: node.shared && getSharedFigures(node.shared),
         sums: members.map((member) => memberSums(member, rows.members, this.#latencies)),
@@ -209,18 +221,20 @@ export class FigureReader {
       pressure: pressureOf(pressures, rowOfGroup(node.id), nowNs),
       times: { members: named.map(({ name, times: own }) => ({ name, times: own })), total: times },
       ...(node.shared === null ? {} : { shared: getSharedFigures(node.shared) }),
+      ...(node.sized === null ? {} : { sized: node.sized }),
       ...this.#burstsLeft(node, nowNs),
     };
   }
 
-  #burstsLeft({ id, settings }: Node, nowNs: number): Pick<GroupState, 'burstsLeft'> {
+  #burstsLeft({ id, settings, sized }: Node, nowNs: number): Pick<GroupState, 'burstsLeft'> {
     const levels = this.#levels;
     if (levels === null || settings === null) return {};
+    const limits = limitsInForce(settings.limits, sized);
     const burstsLeft: BurstsLeft = {};
     for (const key of RATES) {
       const burst = settings.bursts[key];
       if (burst === null) continue;
-      burstsLeft[key] = burstSecondsLeft(levels, id, key, settings.limits[key], burst, nowNs);
+      burstsLeft[key] = burstSecondsLeft(levels, id, key, limits[key], burst, nowNs);
     }
     return Object.keys(burstsLeft).length === 0 ? {} : { burstsLeft };
   }
@@ -232,9 +246,9 @@ export class FigureReader {
 
   /** All groups as `LiveGroups` wants to have them once, each before those below it. */
   named(): ReturnType<typeof namedOf>[] {
-    return [...this.#nodes(this.#root)].map(({ path, settings, members }) => {
+    return [...this.#nodes(this.#root)].map(({ path, settings, sized, members }) => {
       const names = [...members].map((member) => this.#members.get(member)!.name);
-      return namedOf(path, settings ?? newSettings(), names);
+      return namedOf(path, settings ?? newSettings(), names, sized);
     });
   }
 
@@ -345,6 +359,7 @@ function newNode(id: number, name: string, parent: Node | null): Node {
     members: new Set(),
     children: new Map(),
     settings: null,
+    sized: null,
     shared: null,
   };
 }

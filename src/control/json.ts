@@ -2,7 +2,7 @@ import type { SharedFigures } from '../lease/figures.js';
 import { NOT_SHARED, type Rates } from '../lease/rates.js';
 import type { Stats, Times } from '../throttle/figure-rows.js';
 import type { SpanTimes, StageTimes } from '../throttle/latency-reader.js';
-import { type Limits, RATES, type RateKey } from '../throttle/limits.js';
+import { type Limits, ofAllRates, RATES, type RateKey } from '../throttle/limits.js';
 import type { PressureFigures } from '../throttle/pressure.js';
 import type { GroupSnapshot } from './control.js';
 import { type MemberChange, memberText } from './members.js';
@@ -14,6 +14,7 @@ import {
   type MountSettings,
   SETTINGS,
 } from './settings.js';
+import { type PerGbs, readSized, type SizedJson, sizedJson } from './sized-limits.js';
 import { parseWords } from './text.js';
 import { NS_PER_US } from './values.js';
 
@@ -49,6 +50,8 @@ export interface GroupJson {
   path: string;
   /** Per second; null: no limit. `iopsSize` in bytes. */
   limits: Record<keyof Limits, number | null>;
+  /** For each GiB of its images, and at least. Null: the limit does not grow. */
+  perGb: PerGbs;
   bursts: GroupSettings['bursts'];
   weight: number;
   minimum: GroupSettings['minimum'];
@@ -59,6 +62,8 @@ export interface GroupJson {
   depth?: { mode: 'auto' | number; window: number };
   /** Of the root group only. */
   cost?: MountSettings['cost'];
+  /** Of a group with limits that grow: what they have come to. */
+  sized?: SizedJson;
   /** Of a group whose limits hosts share. */
   shared?: SharedJson;
   /** Of a group with bursts, by their keys: for how many seconds it could keep each up from now on. */
@@ -155,18 +160,20 @@ export function membersOf<Figures, Times extends object>(group: {
 }
 
 export function groupJson(group: GroupSnapshot): GroupJson {
-  const { limits, bursts, weight, minimum, latencyTarget } = group.settings;
+  const { limits, perGb, bursts, weight, minimum, latencyTarget } = group.settings;
   const { iopsSize, ...rates } = limits;
   const rateEntries = Object.entries(rates).map(([key, rate]) => [key, finite(rate)]);
   return {
     path: group.path || '/',
     limits: { ...Object.fromEntries(rateEntries), iopsSize: iopsSize === 0 ? null : iopsSize },
+    perGb,
     bursts,
     weight,
     minimum,
     latencyUsec: finite(latencyTarget / NS_PER_US),
     pressure: { some: pressureJson(group.pressure.some), full: pressureJson(group.pressure.full) },
     ...(group.mount === undefined ? {} : mountJson(group.mount)),
+    ...(group.sized === undefined ? {} : { sized: sizedJson(group.sized) }),
     ...(group.shared === undefined ? {} : { shared: sharedJson(group.shared) }),
     ...(group.burstsLeft === undefined ? {} : { burstsLeft: group.burstsLeft }),
     members: membersOf(group).map(({ name, figures, times }) => {
@@ -180,17 +187,18 @@ export function groupJson(group: GroupSnapshot): GroupJson {
 export function readGroup(group: GroupJson): GroupSnapshot {
   const { iopsSize, ...rates } = group.limits;
   const rateEntries = Object.entries(rates).map(([key, rate]) => [key, infinite(rate)]);
-  const { bursts, weight, minimum, depth, cost } = group;
+  const { perGb = ofAllRates(null), bursts, weight, minimum, depth, cost } = group;
   return {
     path: group.path === '/' ? '' : group.path,
     settings: {
       limits: { ...Object.fromEntries(rateEntries), iopsSize: iopsSize ?? 0 },
-      ...{ bursts, weight, minimum },
+      ...{ perGb, bursts, weight, minimum },
       latencyTarget: infinite(group.latencyUsec) * NS_PER_US,
     },
     pressure: { some: readPressure(group.pressure.some), full: readPressure(group.pressure.full) },
     ...(depth !== undefined &&
       cost !== undefined && { mount: { depth: depth.mode, window: depth.window, cost } }),
+    ...(group.sized === undefined ? {} : { sized: readSized(group.sized) }),
     ...(group.shared === undefined ? {} : { shared: readShared(group.shared) }),
     ...(group.burstsLeft === undefined ? {} : { burstsLeft: group.burstsLeft }),
     members: group.members.map(({ name, figures }) => ({ name, figures: readFigures(figures) })),

@@ -3,6 +3,7 @@ import type { SpanTimes, StageTimes } from '../throttle/latency-reader.js';
 import type { RateKey } from '../throttle/limits.js';
 import type { Pressure } from '../throttle/pressure.js';
 import { type GroupSettings, type MountSettings, mergeChanges, newSettings } from './settings.js';
+import { readSized, type Sized, type SizedJson, sizedJson } from './sized-limits.js';
 import { formatWords, parseWords } from './text.js';
 
 // What views show that look at a mount once a second. The socket sends it: of thousands of groups only those that
@@ -29,6 +30,8 @@ export interface LiveGroup {
   /** Below the root group, '' for it. */
   readonly path: string;
   readonly settings: GroupSettings;
+  /** Of a group with limits that grow with its images. */
+  readonly sized?: Sized;
   readonly pressure: Pressure;
   readonly members: readonly { readonly name: string; readonly figures: LiveFigures }[];
   readonly total: LiveFigures;
@@ -59,6 +62,7 @@ interface Named {
   path: string;
   settings: string[];
   members: string[];
+  sized?: SizedJson;
 }
 
 /** The part of an answer to GET /v1/live that is about groups. */
@@ -71,8 +75,14 @@ export interface LiveAnswer {
   mount: Mount;
 }
 
-export const namedOf = (path: string, settings: GroupSettings, members: string[]): Named => {
-  return { path: path || '/', settings: formatWords(settings), members };
+export const namedOf = (
+  path: string,
+  settings: GroupSettings,
+  members: string[],
+  sized: Sized | null,
+): Named => {
+  const own = { path: path || '/', settings: formatWords(settings), members };
+  return sized === null ? own : { ...own, sized: sizedJson(sized) };
 };
 
 /** The last second of times. */
@@ -129,12 +139,13 @@ export class LiveGroups {
   }
 }
 
-function idleGroup({ path, settings, members }: Named): LiveGroup {
+function idleGroup({ path, settings, members, sized }: Named): LiveGroup {
   const own = path === '/' ? '' : path;
   const changes = settings.length === 0 ? {} : parseWords(settings, own === '');
   return {
     path: own,
     settings: mergeChanges(newSettings(), changes) as GroupSettings,
+    ...(sized === undefined ? {} : { sized: readSized(sized) }),
     pressure: QUIET,
     ...parts(
       members.map((name) => ({ name, ...IDLE })),
@@ -147,7 +158,8 @@ function withFigures(idle: LiveGroup, { pressure, burstsLeft, members, ...own }:
   const moving = new Map(members.map((one) => [one.name, one]));
   const all = idle.members.map(({ name }) => moving.get(name) ?? { name, ...IDLE });
   return {
-    ...{ path: idle.path, settings: idle.settings, pressure },
+    ...idle,
+    pressure,
     ...parts(all, own),
     ...(burstsLeft === undefined ? {} : { burstsLeft }),
   };

@@ -3,6 +3,7 @@ import type { CostModel } from '../throttle/cost.js';
 import { type Limits, RATES } from '../throttle/limits.js';
 import { DEFAULT_WEIGHT, type Minimum } from '../throttle/shares.js';
 import { formatMembers, type MemberChange, parseMembers } from './members.js';
+import type { PerGbs } from './sized-limits.js';
 import {
   burst,
   COST,
@@ -10,6 +11,7 @@ import {
   LATENCY,
   limit,
   minimum,
+  perGb,
   unitOf,
   type ValueType,
   WEIGHT,
@@ -18,6 +20,7 @@ import {
 /** The settings of a group. */
 export interface GroupSettings {
   limits: Limits;
+  perGb: PerGbs;
   bursts: Bursts;
   weight: number;
   minimum: Minimum;
@@ -34,6 +37,7 @@ export interface MountSettings {
 /** Changes to a group. Settings that are not named stay. */
 export interface Changes extends Partial<MountSettings> {
   limits?: Partial<Limits>;
+  perGb?: Partial<PerGbs>;
   bursts?: Partial<Bursts>;
   weight?: number;
   minimum?: Partial<Minimum>;
@@ -90,6 +94,9 @@ export const SETTINGS: readonly Setting[] = [
     setting(rate, `io.max ${rate}`, `limits.${rate}`, Infinity, limit(unitOf(rate), Infinity)),
   ),
   setting('iops_size', 'io.max iops_size', 'limits.iopsSize', 0, limit('bytes', 0)),
+  ...RATES.map((rate) =>
+    setting(`per_gb.${rate}`, `io.per_gb ${rate}`, `perGb.${rate}`, null, perGb(unitOf(rate))),
+  ),
   ...RATES.map((rate) =>
     setting(`burst.${rate}`, `io.burst ${rate}`, `bursts.${rate}`, null, burst(unitOf(rate))),
   ),

@@ -1,6 +1,6 @@
 import { newSharedFigures } from '../lease/figures.js';
 import { stepDown } from '../lease/rates.js';
-import { type Limits, RATES } from '../throttle/limits.js';
+import { cappedLimits, type Limits } from '../throttle/limits.js';
 
 /** The limits of a group that hosts share: what its user has set, and what this host has of it. */
 export class SharedLimits {
@@ -22,12 +22,9 @@ export class SharedLimits {
 
   /** What holds on this host. */
   get inForce(): Limits {
-    const limits = { ...this.stated };
-    for (const key of RATES) {
-      const stated = this.stated[key];
-      if (stated === Infinity) continue;
-      limits[key] = Math.min(stated, this.#granted[key] ?? stepDown(this.#firstPart * stated));
-    }
-    return limits;
+    return cappedLimits(this.stated, (key, stated) => {
+      if (stated === Infinity) return stated;
+      return this.#granted[key] ?? stepDown(this.#firstPart * stated);
+    });
   }
 }

@@ -75,6 +75,7 @@ function splitPairs(words: readonly string[], example: string): Pair[] {
 /** How each file of KEY=VALUE calls its keys, and an example of one. */
 const KEYED_FILES: Readonly<Record<string, readonly [noun: string, example: string]>> = {
   'io.max': ['limit', 'iops=1000'],
+  'io.per_gb': ['limit', 'iops=10/500'],
   'io.burst': ['burst', 'bps=400M/10'],
   'io.min': ['minimum', 'iops=500'],
   'io.latency': ['target', 'target=2000'],

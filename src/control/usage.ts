@@ -2,6 +2,7 @@ import { type CostModel, costModel } from '../throttle/cost.js';
 import { RATES, type RateKey } from '../throttle/limits.js';
 import { DEFAULT_WEIGHT } from '../throttle/shares.js';
 import type { LiveGroup, SecondTimes } from './live.js';
+import { limitsInForce } from './sized-limits.js';
 
 // What groups use of what they were given, in the last second that has ended.
 
@@ -61,8 +62,8 @@ export interface LimitUse {
 }
 
 /** The limits that a group has, the one that is used most first. */
-export function limitUses({ settings, times }: LiveGroup): LimitUse[] {
-  const { iopsSize, ...limits } = settings.limits;
+export function limitUses({ settings, sized, times }: LiveGroup): LimitUse[] {
+  const { iopsSize, ...limits } = limitsInForce(settings.limits, sized);
   if (RATES.every((key) => limits[key] === Infinity)) return [];
   const done = completedIn(times.total);
   const units = (requests: number, bytes: number): number =>

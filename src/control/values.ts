@@ -4,6 +4,7 @@ import { MAX_RATE } from '../throttle/limits.js';
 import { MAX_DEPTH, MAX_WEIGHT } from '../throttle/shares.js';
 import { refuse, SluiceError } from '../util/errors.js';
 import { decimalUnitHint, parseCount, parseSize } from '../util/units.js';
+import type { PerGb } from './sized-limits.js';
 
 /** A kind of value: its bounds, and how it is written. */
 export interface ValueType<T> {
@@ -79,6 +80,29 @@ export function burst(unit: Unit): ValueType<Burst | null> {
       throw refuse(`${word}: longer than ${MAX_BURST_SECONDS} seconds`, 'ERANGE');
     },
     format: (value) => (value === null ? 'max' : `${value.rate}/${value.seconds}`),
+  };
+}
+
+/** RATE or RATE/MINIMUM for each GiB; null is `max`, a limit that does not grow. */
+export function perGb(unit: Unit): ValueType<PerGb | null> {
+  const example =
+    unit === 'requests per second' ? 'iops=10 or iops=10/500' : 'bps=1M or bps=1M/20M';
+  const expected = `RATE or RATE/MINIMUM such as ${example}, or max for no limit that grows`;
+  return {
+    range: [1, MAX_RATE],
+    parse(text, word) {
+      if (text === 'max') return null;
+      const [rateText = '', minimumText, ...more] = text.split('/');
+      if (more.length > 0) throw refuse(`${word}: expected ${expected}`);
+      const amount = (one: string): number => parseAmount(one, unit, word, expected, LARGEST_RATE);
+      const rate = amount(rateText);
+      if (rate === 0) throw refuse(`${word}: expected ${expected}`);
+      return { rate, minimum: minimumText === undefined ? 0 : amount(minimumText) };
+    },
+    format(value) {
+      if (value === null) return 'max';
+      return value.minimum === 0 ? String(value.rate) : `${value.rate}/${value.minimum}`;
+    },
   };
 }
 

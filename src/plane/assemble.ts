@@ -108,7 +108,10 @@ export function assemble(
     warn,
     tableNews,
   });
-  plane.afterTurn = () => images.look();
+  plane.afterTurn = () => {
+    images.look();
+    control.followSizes(false);
+  };
   const control = new Control(
     throttle,
     members,

@@ -57,6 +57,7 @@ export function obeyGroupOrder(
       if (control.grant(order.group, order.granted)) return DONE;
       throw refuse(`${order.group || '/'}: hosts share no limits of it`, 'ENOENT');
     }
+    control.followSizes(true);
     const isShort = order.kind === 'show-mount';
     const images = isShort ? [] : control.images();
     const partitions = isShort ? [] : control.partitions();

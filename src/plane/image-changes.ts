@@ -36,13 +36,17 @@ export interface ImageOutcome {
   stale: readonly StaleFile[];
 }
 
-/** Makes a change. `done` is called once, now or later. */
+/** Makes a change. `tell` is called once, now or later. */
 export function changeImages(
   images: LiveImages,
   control: Control,
   change: ImageChange,
-  done: (outcome: ImageOutcome) => void,
+  tell: (outcome: ImageOutcome) => void,
 ): void {
+  const done = (outcome: ImageOutcome): void => {
+    control.followSizes(true);
+    tell(outcome);
+  };
   try {
     if (change.kind === 'attach') {
       attach(images, control, change.disk, change.assignments);

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Metric, Registry, type RegistryContentType } from 'prom-client';
+import { limitsInForce } from '../control/sized-limits.js';
 import { DIRECTIONS } from '../throttle/figure-rows.js';
 import { startOf } from '../throttle/latency-buckets.js';
 import { SERVICE, WAIT } from '../throttle/latency-memory.js';
@@ -109,7 +110,8 @@ const ROWS: readonly Row[] = [
     'gauge',
     'limit_requests_per_second',
     'Limit of requests, where one is set; op="all" is the one of all together.',
-    ({ settings: { limits } }) => {
+    (group) => {
+      const limits = limitsInForce(group.settings.limits, group.sized);
       return { read: limits.riops, write: limits.wiops, all: limits.iops };
     },
   ),
@@ -117,7 +119,8 @@ const ROWS: readonly Row[] = [
     'gauge',
     'limit_bytes_per_second',
     'Limit of bytes, where one is set; op="all" is the one of all together.',
-    ({ settings: { limits } }) => {
+    (group) => {
+      const limits = limitsInForce(group.settings.limits, group.sized);
       return { read: limits.rbps, write: limits.wbps, all: limits.bps };
     },
   ),

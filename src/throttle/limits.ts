@@ -18,6 +18,16 @@ export interface Limits extends Record<RateKey, number> {
 /** A group without limits. */
 export const NO_LIMITS: Readonly<Limits> = { ...ofAllRates(Infinity), iopsSize: 0 };
 
+/** The same limits, each rate no more than `capOf` says for it. */
+export function cappedLimits(
+  limits: Readonly<Limits>,
+  capOf: (key: RateKey, limit: number) => number,
+): Limits {
+  const capped = { ...limits };
+  for (const key of RATES) capped[key] = Math.min(limits[key], capOf(key, limits[key]));
+  return capped;
+}
+
 /** Largest rate; QEMU's THROTTLE_VALUE_MAX. */
 export const MAX_RATE = 1e15;
 

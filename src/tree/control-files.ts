@@ -4,6 +4,7 @@ import { formatFile } from '../control/text.js';
 import { refuse } from '../util/errors.js';
 import { formatDepth, formatPressure, formatStats } from './reports.js';
 import { formatShared } from './shared-report.js';
+import { formatPerGb } from './sized-report.js';
 import { formatTimes } from './time-report.js';
 
 /** One file that every group, or only the root group, has. */
@@ -34,6 +35,9 @@ function report(name: string, read: ControlFileRow['read']): ControlFileRow {
 /** The files of `.groups`, in the order in which they are listed. */
 export const CONTROL_FILES: readonly ControlFileRow[] = [
   settings('io.max'),
+  writable('io.per_gb', (control, group) =>
+    formatPerGb(control.settings(group), control.sized(group)),
+  ),
   settings('io.burst'),
   settings('io.weight', 'default '),
   settings('io.min'),

@@ -7,6 +7,7 @@ import type { CostModel } from '../throttle/cost.js';
 import type { Stats } from '../throttle/figure-rows.js';
 import type { Pressure } from '../throttle/pressure.js';
 import { parseShared } from './shared-report.js';
+import { parseSized } from './sized-report.js';
 import { parseTimes } from './time-report.js';
 
 // The control files that nobody writes: their text, and how `sluice stat` reads it back.
@@ -188,12 +189,14 @@ export function parsePartitions(text: string): PartitionSnapshot[] {
 /** A group from the texts of its control files; those that are missing say nothing is set. */
 export function parseGroup(path: string, files: Readonly<Record<string, string>>): GroupSnapshot {
   const { 'io.depth': depth, 'io.shared': shared } = files;
+  const sized = parseSized(files['io.per_gb'] ?? '');
   return {
     path,
     settings: readSettings(files),
     pressure: parsePressure(files['io.pressure'] ?? ''),
     ...parseStats(files['io.stat'] ?? ''),
     times: parseTimes(files['io.times'] ?? ''),
+    ...(sized === undefined ? {} : { sized }),
     ...(shared === undefined ? {} : { shared: parseShared(shared) }),
     ...(depth === undefined ? {} : { mount: parseMount(depth, files['io.cost'] ?? '') }),
   };

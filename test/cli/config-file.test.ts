@@ -95,6 +95,24 @@ options:
   });
 });
 
+test('limits that grow with images are read, also from a profile', (t) => {
+  const text = `
+profiles:
+  volume: {read_iops_sec_per_gb: 3, read_iops_sec_per_gb_min: 100, burst.riops: 4000/5}
+groups:
+  a: {profile: volume, per_gb.bps: 1M/20M}
+  b: {profile: volume, per_gb.riops: max}
+`;
+  const bursts = { riops: { rate: 4000, seconds: 5 } };
+  const riops = { rate: 3, minimum: 100 };
+  const bps = { rate: 1048576, minimum: 20971520 };
+  t.deepEqual(parseConfig('/f.yaml', text.replace(/ {2}b: .*\n/, '')).groups, [
+    { path: 'a', changes: { perGb: { bps, riops }, bursts } },
+  ]);
+  // Nothing is left that the burst could be to.
+  t.throws(() => parseConfig('/f.yaml', text), { message: /a burst needs the plain limit/ });
+});
+
 test('groups that are alike have a profile, and their own keys win', (t) => {
   const text = `
 profiles:

@@ -31,6 +31,8 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
         'web op=read span=second requests=4000 bytes=16384000 wait_mean=4000 wait_p99=20000 service_mean=90 service_p99=300\n' +
         'web op=write span=second requests=100 bytes=400000 wait_mean=0 wait_p99=0 service_mean=90 service_p99=2100\n',
       'io.max': 'rbps=max wbps=max bps=max riops=max wiops=max iops=1000 iops_size=0\n',
+      'io.per_gb':
+        'rbps=1048576/3145728 riops=3/1024\nbytes=3221225472 now.rbps=3145728 now.riops=1024\n',
       'io.burst': 'rbps=max wbps=max bps=max riops=max wiops=max iops=4000/5\n',
       'io.weight': 'default 80\n',
       'io.min': 'bps=1048576 iops=0\n',
@@ -59,7 +61,7 @@ test('sluice stat prints a table and what is set, in the words of sluice set', (
       '',
       'Limits and targets:',
       '/: depth=32',
-      'slow: iops=1000 burst.iops=4000/5 min.bps=1M latency=2000',
+      'slow: iops=1000 per_gb.rbps=1M/3M per_gb.riops=3/1024 burst.iops=4000/5 min.bps=1M latency=2000 (3G of images: rbps=3M riops=1024)',
       '',
     ].join('\n'),
   );

@@ -17,7 +17,28 @@ test('the tuning of a disk of libvirt is taken as it is', (t) => {
       wbps: null,
     },
   });
-  t.is(ALIASES.length, 19);
+  t.is(ALIASES.length, 31);
+});
+
+test('the limits of Cinder that grow with a volume are taken as they are', (t) => {
+  const words = [
+    ...[
+      'total_iops_sec_per_gb=30',
+      'total_iops_sec_per_gb_min=100',
+      'read_bytes_sec_per_gb=1048576',
+    ],
+    ...['write_bytes_sec_per_gb=0', 'write_bytes_sec_per_gb_min=0', 'write_iops_sec_per_gb=2'],
+    ...['write_iops_sec_per_gb_min=0', 'total_iops_sec_max=5000'],
+  ];
+  t.deepEqual(parseWords(words, false), {
+    perGb: {
+      iops: { rate: 30, minimum: 100 },
+      rbps: { rate: 1048576, minimum: 0 },
+      wbps: null,
+      wiops: { rate: 2, minimum: 0 },
+    },
+    bursts: { iops: { rate: 5000, seconds: 1 } },
+  });
 });
 
 for (const [words, message] of [
@@ -29,6 +50,12 @@ for (const [words, message] of [
     ['read_iops_sec_max=9', 'read_iops_sec_max_length=x'],
     /^read_iops_sec_max=9 read_iops_sec_max_length=x: expected RATE\/SECONDS/,
   ],
+  [['read_iops_sec_per_gb_min=3'], /^read_iops_sec_per_gb_min=3: goes with read_iops_sec_per_gb, /],
+  [
+    ['read_iops_sec_per_gb=0', 'read_iops_sec_per_gb_min=3'],
+    /: a limit that does not grow is read_iops_sec=3$/,
+  ],
+  [['read_iops_sec_per_gb=2', 'read_iops_sec_per_gb=2'], /read_iops_sec_per_gb is given twice$/],
   [['read_iops_sek=1'], /^read_iops_sek=1: no key "read_iops_sek"; did you mean read_iops_sec\?$/],
 ] as const) {
   test(`refused: ${words.join(' ')}`, (t) => {

@@ -49,6 +49,7 @@ test('all of a change is made, and what it does not name stays', (t) => {
   control.apply('gold', ALL);
   t.deepEqual(control.settings('gold'), {
     limits: { ...NO_LIMITS, iops: 7, bps: 1000 },
+    perGb: NO_BURSTS,
     bursts: { ...NO_BURSTS, bps: { rate: 2000, seconds: 5 } },
     weight: 80,
     minimum: { bps: 9, iops: 5 },
@@ -98,6 +99,43 @@ test('one bad value refuses all of a change', (t) => {
     t.is((error as SluiceError).errno, 'ERANGE');
     t.is(control.mountSettings().cost, 'linear');
   }
+});
+
+test('a limit that grows follows the size of images, and what is set stays what is shown', (t) => {
+  const { control, throttle, image } = setUp();
+  const gold = throttle.findGroup('gold')!;
+  const burst = { rate: 2_000_000, seconds: 5 };
+  const perGb = { bps: { rate: 1 << 30, minimum: 5 } };
+  control.apply('gold', { perGb, bursts: { bps: burst }, members: parseMembers('web') });
+  t.is(gold.limits.bps, 4096);
+  t.deepEqual(control.sized('gold'), { bytes: 4096, limits: { bps: 4096 } });
+  t.is(control.sized(''), null);
+  image.size = 8192;
+  control.followSizes(true);
+  t.is(gold.limits.bps, 8192);
+  control.apply('gold', { limits: { bps: 7000 } });
+  t.is(gold.limits.bps, 7000);
+  const { limits, bursts } = control.settings('gold');
+  t.deepEqual([limits.bps, bursts.bps], [7000, burst]);
+  control.apply('', { members: parseMembers('web') });
+  t.is(gold.limits.bps, 5);
+  // What a reload that fails takes back.
+  const before = control.settings('gold');
+  control.apply('gold', { perGb: { bps: null }, limits: { bps: Infinity }, bursts: { bps: null } });
+  t.is(gold.limits.bps, Infinity);
+  control.apply('gold', before);
+  t.deepEqual(control.settings('gold'), before);
+  t.is(gold.limits.bps, 5);
+  t.deepEqual(throttle.warnings, []);
+});
+
+test('hosts cannot share a limit that grows', (t) => {
+  const { control } = setUp();
+  control.share('gold', 0.5);
+  const changes = { perGb: { bps: { rate: 5, minimum: 0 } } };
+  refused(t, control, changes, 'EINVAL');
+  t.throws(() => control.apply('gold', changes), { message: /^per_gb: hosts share the limits/ });
+  control.apply('gold', { perGb: { bps: null } });
 });
 
 test('a group that is not there is told', (t) => {

@@ -28,6 +28,7 @@ test('sluice stat --json has the window and the cost model of the root group', (
   t.deepEqual(JSON.parse(JSON.stringify(groupJson(root))), {
     path: '/',
     limits: { ...RATES, iopsSize: null },
+    perGb: RATES,
     bursts: RATES,
     weight: 100,
     minimum: { bps: 0, iops: 0 },
@@ -48,6 +49,7 @@ test('sluice stat --json has settings, pressure and figures of a group, and name
   const slow = parseGroup('slow', {
     'io.max': 'rbps=max wbps=max bps=7 riops=max wiops=max iops=max iops_size=4096\n',
     'io.burst': 'rbps=max wbps=max bps=419430400/10 riops=max wiops=max iops=max\n',
+    'io.per_gb': 'rbps=max bps=7/9\nbytes=4096 now.bps=7 now.iops=max\n',
     'io.weight': 'default 80\n',
     'io.min': 'bps=0 iops=5\n',
     'io.latency': 'target=2000\n',
@@ -63,6 +65,8 @@ test('sluice stat --json has settings, pressure and figures of a group, and name
   t.deepEqual(JSON.parse(JSON.stringify(groupJson(slow))), {
     path: 'slow',
     limits: { ...RATES, bps: 7, iopsSize: 4096 },
+    perGb: { ...RATES, bps: { rate: 7, minimum: 9 } },
+    sized: { bytes: 4096, limits: { bps: 7, iops: null } },
     bursts: { ...RATES, bps: { rate: 419_430_400, seconds: 10 } },
     weight: 80,
     minimum: { bps: 0, iops: 5 },

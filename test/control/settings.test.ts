@@ -13,15 +13,18 @@ test('each setting has a place and a word of its own', (t) => {
 test('what a setting is at first, its least and its largest value are read as they are written', (t) => {
   for (const { key, initial, type } of SETTINGS) {
     if (key === 'member') continue;
-    const values = key.startsWith('burst.') ? [null] : [initial];
+    const isNumber = !/^(burst|per_gb)\./.test(key);
+    const values = [initial];
     const [least, largest] = type.range ?? [];
     const scale = key === 'latency' ? 1000 : 1;
     for (const bound of [least, largest]) {
       if (bound === undefined) continue;
-      values.push(key.startsWith('burst.') ? { rate: bound, seconds: 1.5 } : bound * scale);
+      if (isNumber) values.push(bound * scale);
+      else if (key.startsWith('burst.')) values.push({ rate: bound, seconds: 1.5 });
+      else values.push({ rate: bound, minimum: 0 }, { rate: bound, minimum: bound });
     }
     for (const value of values) t.deepEqual(type.parse(type.format(value), key), value, key);
-    if (largest === undefined || key.startsWith('burst.')) continue;
+    if (largest === undefined || !isNumber) continue;
     const above = type.format((largest + 1) * scale);
     t.is(
       t.throws(() => type.parse(above, key), { instanceOf: SluiceError })?.errno,

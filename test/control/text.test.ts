@@ -60,7 +60,8 @@ test('an unknown key is told with those that there are, for this group', (t) => 
   const message = (isRoot: boolean) =>
     t.throws(() => parseWords(['speed=1'], isRoot), { instanceOf: SluiceError })?.message;
   const keys =
-    'rbps, wbps, bps, riops, wiops, iops, iops_size, burst.rbps, burst.wbps, burst.bps, ' +
+    'rbps, wbps, bps, riops, wiops, iops, iops_size, per_gb.rbps, per_gb.wbps, ' +
+    'per_gb.bps, per_gb.riops, per_gb.wiops, per_gb.iops, burst.rbps, burst.wbps, burst.bps, ' +
     'burst.riops, burst.wiops, burst.iops, weight, min.bps, min.iops, latency, member';
   t.is(message(false), `speed=1: no key "speed"; keys: ${keys}`);
   t.is(message(true), `speed=1: no key "speed"; keys: ${keys}, depth, cost`);

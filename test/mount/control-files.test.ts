@@ -153,7 +153,16 @@ mountTest('mkdir and rmdir say what is wrong', async (t) => {
 
 const LISTING = [
   ...['a', 'daemon', 'gold', 'images', 'io.burst', 'io.callers', 'io.cost', 'io.depth'],
-  ...['io.latency', 'io.max', 'io.min', 'io.pressure', 'io.stat', 'io.times', 'io.weight'],
+  ...[
+    'io.latency',
+    'io.max',
+    'io.min',
+    'io.per_gb',
+    'io.pressure',
+    'io.stat',
+    'io.times',
+    'io.weight',
+  ],
   ...['members', 'partitions', 'refused', ''],
 ].join('\n');
 

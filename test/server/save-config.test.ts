@@ -46,6 +46,7 @@ test('groups have what is set in them, and rules about processes are left out', 
   const config = buildMountConfig({ paths: ['/srv/web.img', '/mnt/s'] }, '/');
   const gold = newSettings();
   gold.limits.bps = 10 << 20;
+  gold.perGb.iops = { rate: 10, minimum: 500 };
   gold.bursts.bps = { rate: 20 << 20, seconds: 5 };
   const members = ['web', 'uid:7', 'pid:42'].map((name) => ({ name }));
   const groups = [
@@ -55,7 +56,12 @@ test('groups have what is set in them, and rules about processes are left out', 
   const saved = savedConfig(config, config.images, groups, { depth: 32, cost: 'linear' });
   t.deepEqual(saved.config.groups, {
     '/': { depth: '32', members: [String.raw`my\040disk.p1`] },
-    gold: { bps: '10485760', 'burst.bps': '20971520/5', members: ['web', 'uid:7'] },
+    gold: {
+      bps: '10485760',
+      'per_gb.iops': '10/500',
+      'burst.bps': '20971520/5',
+      members: ['web', 'uid:7'],
+    },
   });
   t.deepEqual(saved.config.images, { web: '/srv/web.img' });
   t.is(saved.leftOut.length, 1);

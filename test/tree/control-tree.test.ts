@@ -65,6 +65,7 @@ function setUp() {
 
 const GROUP_FILES = [
   ['io.max', 'rbps=max wbps=max bps=max riops=max wiops=max iops=max iops_size=max\n'],
+  ['io.per_gb', 'rbps=max wbps=max bps=max riops=max wiops=max iops=max\n'],
   ['io.burst', 'rbps=max wbps=max bps=max riops=max wiops=max iops=max\n'],
   ['io.weight', 'default 100\n'],
   ['io.min', 'bps=0 iops=0\n'],

@@ -16,7 +16,7 @@ export const declaration: Declaration = {
     mountpoint: 'where sluice is mounted',
     group: 'path of the group; / is the root group',
     settings:
-      'rbps, wbps, bps, riops, wiops, iops, iops_size, burst.*, weight, min.*, latency, member',
+      'rbps, wbps, bps, riops, wiops, iops, iops_size, per_gb.*, burst.*, weight, min.*, latency, member',
   },
   options: {
     create: {
