@@ -179,13 +179,11 @@ export class NbdFile implements OpenFile {
     };
   }
 
-  /** The error has a `code`, as those of calls of Node.js have. */
   #check(result: number, done: string): void {
     if (result >= 0) return;
     const { failure } = this.waiting;
     const why = failure === '' ? hostErrorText(-result) : failure;
-    const error = new SluiceError(`${this.path}: cannot be ${done}: ${why}`, 'EIO', EXIT_FAILED);
-    throw Object.assign(error, { code: 'EIO' });
+    throw new SluiceError(`${this.path}: cannot be ${done}: ${why}`, 'EIO', EXIT_FAILED);
   }
 
   close(): void {

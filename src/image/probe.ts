@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import type { ReadableFile } from '../host/open-file.js';
 import { isNbdUri, parseNbdUri } from '../nbd/uri.js';
+import { SluiceError } from '../util/errors.js';
 import { formats, isFormat } from './formats.js';
 import { unsupported } from './refusal.js';
 
@@ -23,7 +24,7 @@ function readTail(file: ReadableFile, bytes: number): Uint8Array {
   try {
     return file.read(file.size - bytes, bytes);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+    if (!(error instanceof SluiceError) || error.errno !== 'EIO') throw error;
     return new Uint8Array(bytes);
   }
 }

@@ -7,7 +7,7 @@ import { describeHolders, findHolders } from './holders.js';
 /** umount(2) itself is quick; it waits only for a daemon that hangs. */
 const UMOUNT_LIMIT_MS = 10_000;
 /** How long commands are waited for that look at the mount, and how often. */
-const PASSING_MS = 2000;
+const PASSING_MS = 10_000;
 const PASSING_LOOK_MS = 20;
 
 /**

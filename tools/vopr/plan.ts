@@ -30,6 +30,8 @@ export interface ImagePlan {
   views: { name: string; start: number; length: number }[];
   /** It can get longer by an order. */
   resizable: boolean;
+  /** Its sizes are multiples of this, in bytes: a raw file is not opened for larger blocks than it ends with. */
+  unit: number;
 }
 
 /** Kinds of images: a title, and how they can be used. */
@@ -163,6 +165,10 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   for (let i = 0; i < count; i++) {
     sessions.push(makeSession(random, images, i, seed, wishes, isShort ? SHORT_STEPS : Infinity));
   }
+  const hasBlocks = sessions.some(({ alignment }) => alignment === 4096);
+  for (const image of images) {
+    if (hasBlocks && TEMPLATES[image.template]!.kind === null) image.unit = 4096;
+  }
   const judge = wishes.judge === true || wishes.failing !== undefined;
   return { seed, images, sessions, judge };
 }
@@ -199,7 +205,15 @@ function makeImages(random: Random, late: Random, { template, early, fixed }: Wi
     const onDevice = isOnDevice && kind.format === undefined;
     const isFixed = early === true || fixed === true || onDevice || views.length > 0;
     const resizable = TEMPLATES[number]!.grows && !isFixed;
-    images.push({ name: `i${i}`, template: number, growable, onDevice, views, resizable });
+    images.push({
+      name: `i${i}`,
+      template: number,
+      growable,
+      onDevice,
+      views,
+      resizable,
+      unit: 512,
+    });
   }
   return images;
 }
