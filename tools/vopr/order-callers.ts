@@ -189,7 +189,10 @@ function* nonsense(scene: Scene, self: Self, image: Image): Steps {
       order.image = { ...order.image, name: random.oneIn(2) ? 'other' : order.image.name };
       order.options.growable = true;
       if (image.least === 0) order.options.readOnly = false;
+      // Nobody else detaches it meanwhile.
+      image.isOrdered = true;
       yield* refused(scene, self, order, 'EBUSY');
+      image.isOrdered = false;
       break;
     default:
       yield* refused(scene, self, { kind: 'resize', name: 'nobody', size: SECTOR }, 'ENOENT');
@@ -199,9 +202,7 @@ function* nonsense(scene: Scene, self: Self, image: Image): Steps {
 function* refused(scene: Scene, self: Self, order: ImageOrder, errno: string, key = KEY): Steps {
   const error = yield* give(scene, self, order, key);
   const found = error?.errno ?? 'no error';
-  // Files are opened and examined before it is known what is wrong.
-  const ofHost = order.kind === 'attach' ? OF_HOST : [];
-  if (![errno, 'ESHUTDOWN', 'EMFILE', ...ofHost].includes(found)) {
+  if (![errno, 'ESHUTDOWN', 'EMFILE'].includes(found)) {
     throw new Failure(`a ${order.kind} is not refused with ${errno}, but has ${found}`);
   }
 }
