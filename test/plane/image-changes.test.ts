@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Control } from '../../src/control/control.js';
+import { Control, type ImageSnapshot } from '../../src/control/control.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';
 import { changeImages, type ImageOutcome } from '../../src/plane/image-changes.js';
 import type { Detached, LiveImages } from '../../src/plane/live-images.js';
@@ -39,6 +39,7 @@ function rig() {
     },
   } as never as LiveImages;
   const throttle = new Throttle(4);
+  const shown = [] as ImageSnapshot[];
   const control = new Control(
     throttle,
     {
@@ -46,12 +47,12 @@ function rig() {
       list: () => [],
     },
     () => 0,
-    { images: () => [], partitions: () => [], callers: () => [] },
+    { images: () => shown, partitions: () => [], callers: () => [] },
   );
   throttle.createGroup('gold');
   const outcomes: ImageOutcome[] = [];
   return {
-    ...{ steps, outcomes, detached: () => detached },
+    ...{ steps, outcomes, shown, throttle, control, detached: () => detached },
     change: (change: Parameters<typeof changeImages>[2]) =>
       changeImages(images, control, change, (outcome) => outcomes.push(outcome)),
   };
@@ -133,3 +134,15 @@ for (const [what, size, message] of [
     t.deepEqual(rest, { isThere: true, stale });
   });
 }
+
+test('a limit that grows with an image has followed it before the outcome is told', (t) => {
+  const { change, throttle, control, shown, outcomes } = rig();
+  const gold = throttle.findGroup('gold')!;
+  throttle.moveMember(throttle.createMember('web'), gold, 0);
+  control.apply('gold', { perGb: { bps: { rate: 1 << 30, minimum: 0 } } });
+  t.is(gold.limits.bps, Infinity);
+  shown.push({ name: 'web', size: 4096 } as ImageSnapshot);
+  change({ kind: 'resize', name: 'web', size: 4096, hostSize: 4096 });
+  t.is(outcomes.length, 1);
+  t.is(gold.limits.bps, 4096);
+});
