@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { openHostFile } from '../../src/host/host-file.js';
 import { NbdFile } from '../../src/host/nbd-file.js';
-import type { SluiceError } from '../../src/util/errors.js';
+import { SluiceError } from '../../src/util/errors.js';
 import { NbdServer } from '../helpers/nbd-server.js';
 import { requires } from '../helpers/requires.js';
 import { KIB, MIB, pattern, patternFile, tempFolder } from '../helpers/temp.js';
@@ -108,9 +108,9 @@ nbdTest('an export that nobody may write is only read', (t) => {
 nbdTest('an error of the server is an I/O error with the name of the export', (t) => {
   const words = ['--filter=error', 'memory', '1M', 'error=EIO', 'error-pread-rate=100%'];
   const { uri } = NbdServer.nbdkit(t, ...words);
-  const error = t.throws(() => openHostFile(uri).read(0, 512)) as SluiceError & { code: string };
-  t.is(error.message, `${uri}: cannot be read: an I/O error of the disk, or a broken image (EIO)`);
-  t.is(error.code, 'EIO');
+  const error = t.throws(() => openHostFile(uri).read(0, 512), { instanceOf: SluiceError });
+  t.is(error!.message, `${uri}: cannot be read: an I/O error of the disk, or a broken image (EIO)`);
+  t.is(error!.errno, 'EIO');
 });
 
 nbdTest('a server that goes away is an I/O error, too', async (t) => {
