@@ -41,6 +41,30 @@ test('the limits of Cinder that grow with a volume are taken as they are', (t) =
   });
 });
 
+test('every rate has its names', (t) => {
+  const words =
+    'read_bytes_sec=1 write_bytes_sec=2 total_bytes_sec=3 read_iops_sec=4 write_iops_sec=5 total_iops_sec=6 ' +
+    'read_bytes_sec_max=10 read_bytes_sec_max_length=2 write_bytes_sec_max=20 write_bytes_sec_max_length=3 ' +
+    'write_iops_sec_max=50 write_iops_sec_max_length=4 total_iops_sec_max=60 total_iops_sec_max_length=5 ' +
+    'read_bytes_sec_per_gb=7 read_bytes_sec_per_gb_min=8 total_bytes_sec_per_gb=9 total_bytes_sec_per_gb_min=11';
+  t.deepEqual(parseWords(words.split(' '), false), {
+    limits: { rbps: 1, wbps: 2, bps: 3, riops: 4, wiops: 5, iops: 6 },
+    bursts: {
+      rbps: { rate: 10, seconds: 2 },
+      wbps: { rate: 20, seconds: 3 },
+      wiops: { rate: 50, seconds: 4 },
+      iops: { rate: 60, seconds: 5 },
+    },
+    perGb: { rbps: { rate: 7, minimum: 8 }, bps: { rate: 9, minimum: 11 } },
+  });
+  const own = ['rbps=1', 'burst.rbps=4/1', 'wiops=2', 'burst.wiops=9/3', 'per_gb.wiops=7/5'];
+  t.deepEqual(parseWords(own, false), {
+    limits: { rbps: 1, wiops: 2 },
+    bursts: { rbps: { rate: 4, seconds: 1 }, wiops: { rate: 9, seconds: 3 } },
+    perGb: { wiops: { rate: 7, minimum: 5 } },
+  });
+});
+
 for (const [words, message] of [
   [['read_iops_sec=x'], /^read_iops_sec=x: expected a number of requests per second/],
   [['read_iops_sec=1', 'riops=2'], /^riops=2: riops is given twice$|^read_iops_sec=1: riops is/],
