@@ -39,13 +39,22 @@ function isBusy(ran: Finished): boolean {
   return ran.code !== 0 && !ran.timedOut && /busy/i.test(lastLine(ran));
 }
 
-/** Is a mount held by nobody but commands that look at it, as sluice list does at all mounts? They are soon gone. */
+/**
+ * Does a process only look at mounts, as sluice list does at all of them, or is it ending? The kernel takes the memory of
+ * a process, and with it its command line, before it closes the files.
+ *
+ * @param words Its command line; null: it is gone.
+ */
+export function isPassing(words: readonly string[] | null): boolean {
+  if (words === null || words.length === 0) return true;
+  return words.some((word) => word.endsWith('/control-reader.js'));
+}
+
+/** Is a mount held by nobody but processes that are soon gone? */
 function hasPassingHolders(mountpoint: string): boolean {
   const { processes, devices } = findHolders(mountpoint);
-  const isReader = (pid: number): boolean =>
-    commandLine(pid)?.some((word) => word.endsWith('/control-reader.js')) === true;
   // One that was there for the kernel may be gone by now.
-  return devices.length === 0 && processes.every(({ pid }) => isReader(pid));
+  return devices.length === 0 && processes.every(({ pid }) => isPassing(commandLine(pid)));
 }
 
 function busyError(mountpoint: string): SluiceError {

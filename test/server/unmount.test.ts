@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
-import { unmount } from '../../src/server/unmount.js';
+import test, { type ExecutionContext } from 'ava';
+import { isPassing, unmount } from '../../src/server/unmount.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { mountTest } from '../helpers/requires.js';
 import { type SluiceMount, startMount } from '../helpers/sluice-mount.js';
@@ -21,6 +21,13 @@ async function hold(t: ExecutionContext, mount: SluiceMount, word: string, secon
   await once(holder.stdout, 'data');
   return holder;
 }
+
+test('who looks at a mount, ends or is gone does not hold it for long', (t) => {
+  t.true(isPassing(['node', '/opt/sluice/dist/server/control-reader.js', '/mnt/s']));
+  t.true(isPassing([]));
+  t.true(isPassing(null));
+  t.false(isPassing(['fio', '--filename=/mnt/s/disk.raw']));
+});
 
 mountTest('who only looks at a mount, as sluice list does, is waited for', async (t) => {
   const mount = await mountDisk(t);
