@@ -205,10 +205,7 @@ export class ImageOrders {
     const asked = this.#asked.get(name);
     if (asked !== undefined) checkChangeable(asked, config, action);
     const groups = groupsOf(name);
-    await this.#detach({ kind: 'detach', name, force: false }).catch((error: SluiceError) => {
-      const message = error.message.replace(/, or use --force$/, '');
-      throw new SluiceError(message, error.errno, error.exitCode, error);
-    });
+    await this.#detach({ kind: 'detach', name, force: false });
     const image = asked!;
     const failed = await (image.overlay === DISCARD
       ? null

@@ -260,7 +260,7 @@ test('an image comes back also where its overlay cannot change, and the error is
 
 test('an image that is open, read-only or in no overlay of a file keeps what it has', async (t) => {
   const busy = {
-    message: 'web.raw is open; close it, or use --force',
+    message: 'web.raw is open; close it',
     errno: 'EBUSY',
     exitCode: 1,
   };
