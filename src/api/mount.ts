@@ -53,7 +53,7 @@ export async function mountImages(
 
 /**
  * The configuration of a mount. Pure: no file is looked at.
- * @throws SluiceError EINVAL and others, exit code 2, also for what the types do not allow
+ * @throws SluiceError EINVAL and others, exit code 2; a value of a wrong type is EINVAL, too
  */
 export function configOf(
   images: readonly (string | ImageRequest)[],

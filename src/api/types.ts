@@ -153,7 +153,7 @@ export interface Image {
 }
 
 export interface Attached {
-  /** Null: somebody has detached it meanwhile. */
+  /** Null: another order has detached the image before this answer was made. */
   image: Image | null;
   warnings: string[];
 }

@@ -114,7 +114,7 @@ function rowsOf(group: GroupSnapshot): Row[] {
   return [...members, { group, member: '(total)', figures, times: times.total, isTotal: true }];
 }
 
-/** In capitals: whoever forgets them looks for a fault of the disk. */
+/** In capitals: a user who forgets these faults would look for the cause in the disk. */
 function faultLines(images: readonly ImageSnapshot[]): string {
   const faulty = images.flatMap(({ name, faults }) => (faults ? [{ name, faults }] : []));
   if (faulty.length === 0) return '';

@@ -206,7 +206,7 @@ async function reload(mount: ApiMount): Promise<object> {
   return { warnings };
 }
 
-/** Null: somebody has detached it meanwhile. */
+/** Null: another order has detached the image before this answer was made. */
 async function imageNamed(mount: ApiMount, name: string): Promise<object | null> {
   return (await shown(mount)).images.find((one) => one.name === name) ?? null;
 }

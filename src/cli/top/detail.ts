@@ -36,7 +36,7 @@ function amount({ key }: LimitUse, rate: number): string {
   return key.endsWith('iops') ? formatCount(rate) : formatSize(rate);
 }
 
-/** What is left of a burst; '' where nobody tells. */
+/** The seconds for which a group can keep up its burst; '' from a daemon that does not send them. */
 function left({ burstsLeft }: Row['group'], { key }: LimitUse): string {
   const seconds = burstsLeft?.[key];
   return seconds === undefined ? '' : `${seconds.toFixed(1)} of `;
