@@ -54,14 +54,16 @@ export class SluiceMount {
     // Beside connections to NBD servers the one to the mount command may have been open still, and what
     // threads open while they start: what is closed since is no leak.
     const most = sockets(this.descriptors);
+    // A mount that starts beside this one connects to every daemon for a moment, to see which of them live.
     let more: string[] = [];
+    let open = 0;
     await eventually(() => {
-      const open = descriptorsOf(this.pid);
-      more = without(open, [...this.descriptors, ...open.filter((one) => one === 'socket')]);
-      return more.length === 0 && sockets(open) <= most;
+      const targets = descriptorsOf(this.pid);
+      more = without(targets, [...this.descriptors, ...targets.filter((one) => one === 'socket')]);
+      open = sockets(targets);
+      return more.length === 0 && open <= most;
     });
     t.deepEqual(more, [], 'descriptors of the daemon');
-    const open = sockets(descriptorsOf(this.pid));
     t.true(open <= most, `${open} sockets of the daemon, not ${most}`);
   }
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { descriptorsOf, eventually, isAlive } from '../helpers/proc.js';
+import { eventually, isAlive } from '../helpers/proc.js';
 import { mountTest } from '../helpers/requires.js';
 import { must, sluice } from '../helpers/run.js';
 import { startMount } from '../helpers/sluice-mount.js';
@@ -20,15 +20,11 @@ for (const transport of ['uring', 'fuse-native']) {
     async (t) => {
       const image = sparseFile(join(tempFolder(t), 'disk.img'), 1 << 20);
       const mount = await startMount(t, [image], ['--transport', transport]);
-      const before = descriptorsOf(mount.pid);
       for (const signal of [...HARMLESS, ...REAL_TIME]) process.kill(mount.pid, signal);
       // SIGUSR1 writes the figures of every group to the log.
       t.true(await eventually(() => /: disk rbytes=0 /.test(readFileSync(mount.logPath, 'utf8'))));
       await must('cat', [mount.file()]);
-      t.deepEqual(
-        descriptorsOf(mount.pid).filter((target) => target.startsWith('socket')),
-        before.filter((target) => target.startsWith('socket')),
-      );
+      await mount.checkDescriptors(t);
       t.true(isAlive(mount.pid));
       t.is(readFileSync(`/proc/${mount.pid}/comm`, 'utf8'), 'sluice\n');
       t.like(await mount.umount(), { code: 0, stderr: '' });
