@@ -119,7 +119,7 @@ export class NbdEngine implements Engine {
 
   /**
    * Zeros alone. TRIM is not used: what it leaves behind need not be zeros, and a server gives room back for zeros
-   * too. Setting room aside is not in the protocol.
+   * too. Setting room aside is not in the protocol, and neither are parts of blocks: a server refuses them.
    */
   allocate(request: number, file: number, mode: number, offset: number, length: number): number {
     const one = this.#exports[file]!;
@@ -127,6 +127,7 @@ export class NbdEngine implements Engine {
     if (!zeroes || !one.canZero) return -ERRNO.EOPNOTSUPP;
     const bytes = Math.min(length, one.size - offset);
     if (bytes <= 0) return 0;
+    if (!one.hasBlocks(offset, bytes)) return -ERRNO.EOPNOTSUPP;
     this.#isWritten[file] = true;
     const flags = (mode & FALLOC_PUNCH_HOLE) === 0 ? nbd.CMD_FLAG_NO_HOLE : 0;
     return one.begin(request, nbd.CMD_WRITE_ZEROES, flags, 0, bytes, offset);

@@ -82,6 +82,12 @@ export class ServedExport implements ConnectionOwner {
     return (this.#agreed.flags & nbd.CAN_WRITE_ZEROES) !== 0;
   }
 
+  /** A range is whole blocks of the server. */
+  hasBlocks(offset: number, length: number): boolean {
+    const { minimumBlock } = this.#agreed;
+    return offset % minimumBlock === 0 && length % minimumBlock === 0;
+  }
+
   get tellsHoles(): boolean {
     return this.#agreed.tellsHoles;
   }

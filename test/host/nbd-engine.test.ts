@@ -1,5 +1,10 @@
 import test from 'ava';
-import { SEEK_DATA, SEEK_HOLE } from '../../src/sys/constants.js';
+import {
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../../src/sys/constants.js';
 import { Dice, EIO } from '../helpers/nbd-model.js';
 import { AGREED, Rig, SIZE, SLOT } from '../helpers/nbd-rig.js';
 
@@ -34,6 +39,19 @@ test('the end of an export is the end of reads and writes', (t) => {
   t.is(engine.setTimes(), -1);
   // Nothing but zeroes can be asked for.
   t.is(engine.allocate(0, 0, 0, 0, 4096), -95);
+});
+
+test('zeros of parts of blocks, which a server refuses, are not asked for', (t) => {
+  const rig = new Rig(new Dice(9), { ...AGREED, minimumBlock: 512 });
+  const zero = (offset: number, length: number): number =>
+    rig.wait(0, rig.engine.allocate(0, 0, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, offset, length));
+  t.is(rig.write(0, 2048, 7), 2048);
+  t.is(zero(100, 512), -95);
+  t.is(zero(512, 100), -95);
+  t.is(zero(512, 512), 0);
+  t.deepEqual(rig.read(511, 2), [2, 7, 0]);
+  // Up to the end of the export.
+  t.is(zero(SIZE - 512, 4096), 0);
 });
 
 test('holes are found by block status, piece by piece', (t) => {
