@@ -1,5 +1,8 @@
 import { FifoLists } from '../util/fifo-lists.js';
 
+/** A sector: so much of a write is old or new after a loss of power, and never both. */
+const UNTORN_BYTES = 512;
+
 /** The value of a column that has none. */
 export const NO_ROW = -1;
 
@@ -103,4 +106,17 @@ export class NbdRows {
     const others = this.takeAll(list);
     for (const one of [row, ...others]) this.lists.push(list, one);
   }
+}
+
+/**
+ * Bytes of the next piece of a range, at most `most`. A sector is in one piece, or a loss of power between two pieces
+ * would leave it half old and half new.
+ *
+ * @param from Where it begins, in the export.
+ * @param rest Bytes up to the end of the range.
+ */
+export function pieceOf(from: number, rest: number, most: number): number {
+  if (rest <= most) return rest;
+  const whole = most - ((from + most) % UNTORN_BYTES);
+  return whole > 0 ? whole : most;
 }

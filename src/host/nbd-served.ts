@@ -5,7 +5,7 @@ import { ERRNO } from '../util/errno.js';
 import { PENDING } from './engine.js';
 import { ConnectionBuffers, type ConnectionOwner, NbdConnection } from './nbd-connection.js';
 import type { NbdExport, ServedHost, ServedPlaces } from './nbd-export.js';
-import { type NbdRows, NO_ROW } from './nbd-rows.js';
+import { type NbdRows, NO_ROW, pieceOf } from './nbd-rows.js';
 import { WriteLog } from './nbd-write-log.js';
 
 /** Most connections to a server. */
@@ -215,7 +215,8 @@ export class ServedExport implements ConnectionOwner {
     const isWrite = command === nbd.CMD_WRITE;
     const rest = rows.length[row]! - rows.done[row]!;
     const isTransfer = isWrite || command === nbd.CMD_READ;
-    const piece = Math.min(rest, isTransfer ? this.#agreed.maximumPayload : PIECE_BYTES);
+    const most = isTransfer ? this.#agreed.maximumPayload : PIECE_BYTES;
+    const piece = pieceOf(rows.offset[row]! + rows.done[row]!, rest, most);
     const connection = this.#freest(isWrite ? piece : 0);
     if (connection === null || !this.#keep(row, command)) return false;
     rows.piece[row] = piece;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { NbdRows, NO_ROW } from '../../src/host/nbd-rows.js';
+import { NbdRows, NO_ROW, pieceOf } from '../../src/host/nbd-rows.js';
 
 test('a row that is filled has nothing of the request before', (t) => {
   const rows = new NbdRows(4);
@@ -17,4 +17,13 @@ test('all rows of a list are taken in order', (t) => {
   for (const row of [3, 0, 2]) rows.lists.push(1, row);
   t.deepEqual(rows.takeAll(1), [3, 0, 2]);
   t.deepEqual(rows.takeAll(1), []);
+});
+
+test('pieces end with whole sectors', (t) => {
+  t.is(pieceOf(100, 65536, 65536), 65536);
+  t.is(pieceOf(100, 65537, 65536), 65436);
+  t.is(pieceOf(65536, 100_000, 65536), 65536);
+  t.is(pieceOf(100, 5000, 512), 412);
+  // A server that takes less than a sector at a time.
+  t.is(pieceOf(0, 5000, 256), 256);
 });
