@@ -210,11 +210,13 @@ export class Lease {
     return this.#raise === null ? this.#bound : larger(this.#bound, this.#raise);
   }
 
-  /** Demand has come that was not reported, and that does not fit into what is held. */
+  /** Demand has come that was not reported, and that does not fit into what is held; or all demand has ended. */
   #isUrgent(bound: Rates): boolean {
     const told = this.#reported?.wants;
+    if (told === undefined) return false;
+    const hasEnded = this.#wants.every((want) => want <= 0) && told.some((want) => want > 0);
     return (
-      told !== undefined &&
+      hasEnded ||
       this.#wants.some((want, place) => want > bound[place]! && want > 1.5 * told[place]!)
     );
   }

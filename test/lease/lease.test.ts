@@ -154,6 +154,18 @@ test('demand that comes is told at once, not at the next tenth of a second', (t)
   t.not(lease.turn(150, only(1000)).report, null);
 });
 
+test('the end of all demand is told at once, and once', (t) => {
+  const lease = granted();
+  const busy = lease.turn(112, only(1000)).report!;
+  lease.answered(busy.seq, { state: 'granted', peers: 2, grants: only(500) }, 113);
+  t.is(lease.turn(130, only(600)).report, null, 'less demand can wait');
+  const ended = lease.turn(150, only(0)).report!;
+  t.deepEqual(ended.wants, only(0));
+  lease.answered(ended.seq, { state: 'granted', peers: 2, grants: only(500) }, 151);
+  t.is(lease.turn(200, only(0)).report, null);
+  t.not(lease.turn(250, only(0)).report, null);
+});
+
 test('whoever leaves says so', (t) => {
   t.true(granted().leave(100).leaves);
 });
