@@ -33,9 +33,16 @@ function userCell(result: CaseResult): string {
   return share ? `${share.median.toFixed(1)} %` : '-';
 }
 
-function callsCell(result: CaseResult): string {
-  const calls = result.servers.sluice?.callsPerRequest;
-  return calls ? shortNumber(calls) : '-';
+function hasCost(result: CaseResult, name: string): boolean {
+  return result.servers[name]?.cpuPerRequest != null;
+}
+
+/** `7.35 (0.21)`; only Sluice's processes count their requests, so only they have system calls. */
+function costCell(result: CaseResult, name: string): string {
+  const { cpuPerRequest, callsPerRequest } = result.servers[name] ?? {};
+  if (!cpuPerRequest) return '-';
+  const calls = callsPerRequest ? ` (${shortNumber(callsPerRequest)})` : '';
+  return `${shortNumber(cpuPerRequest.median)}${calls}`;
 }
 
 function storageSection(report: BenchReport, storage: Storage): string[] {
@@ -53,19 +60,22 @@ function storageSection(report: BenchReport, storage: Storage): string[] {
     markdownTable(['per second', ...servers], figures),
     '',
   ];
+  const costs = servers.filter((name) => results.some((one) => hasCost(one, name)));
+  if (costs.length > 0) {
+    const rows = results.map((result) => [
+      result.title,
+      ...costs.map((name) => costCell(result, name)),
+    ]);
+    const head = ['processor time a request, us (system calls)', ...costs];
+    lines.push(markdownTable(head, rows), '');
+  }
   if (!servers.includes('sluice')) return lines;
   const ratios = results.map((result) => [
     result.title,
     ...others.map((name) => ratioCell(result, name)),
     userCell(result),
-    callsCell(result),
   ]);
-  const head = [
-    'sluice as a multiple of',
-    ...others,
-    'user time of its CPU',
-    'system calls a request',
-  ];
+  const head = ['sluice as a multiple of', ...others, 'user time of its CPU'];
   return [...lines, markdownTable(head, ratios), ''];
 }
 

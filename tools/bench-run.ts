@@ -27,6 +27,8 @@ interface ServerResult {
   figure: Summary | null;
   /** Percent of the server's CPU time spent in user mode; null without a process or any ticks. */
   userPercent: Summary | null;
+  /** Its CPU time for a request, us; null without a process, and where a request is not one transfer. */
+  cpuPerRequest: Summary | null;
   /** System calls of its process for a request; null where nobody counts them. */
   callsPerRequest: number | null;
   errors: string[];
@@ -44,7 +46,11 @@ export interface CaseResult {
 interface Sample {
   figure: number;
   userPercent: number | null;
+  cpuPerRequest: number | null;
 }
+
+/** Length of a clock tick, in which the kernel tells CPU times; 100 a second on every architecture. */
+const TICK_US = 10_000;
 
 async function measure(
   server: Server,
@@ -62,10 +68,18 @@ async function measure(
     const done = await runFio(job, place.folder);
     const after = running.pid === null ? null : await cpuTime(running.pid);
     const figure = bench.unit === 'iops' ? done.iops : done.bytesPerSecond;
-    if (before === null || after === null) return { figure, userPercent: null };
+    if (before === null || after === null) {
+      return { figure, userPercent: null, cpuPerRequest: null };
+    }
     const user = after.user - before.user;
     const all = user + after.system - before.system;
-    return { figure, userPercent: all > 0 ? (100 * user) / all : null };
+    // The half second of warming up is in the CPU time: it has as many requests a second as the rest.
+    const requests = done.iops * (seconds + rampSeconds);
+    return {
+      figure,
+      userPercent: all > 0 ? (100 * user) / all : null,
+      cpuPerRequest: bench.unit === 'iops' ? (TICK_US * all) / requests : null,
+    };
   } finally {
     await running.stop();
   }
@@ -166,10 +180,12 @@ function resultOf(
   errors: string[],
   callsPerRequest: number | null,
 ): ServerResult {
-  const shares = samples.map((sample) => sample.userPercent);
+  const known = (key: 'userPercent' | 'cpuPerRequest'): Summary | null =>
+    summarize(samples.map((sample) => sample[key]).filter((value) => value !== null));
   return {
     figure: summarize(samples.map((sample) => sample.figure)),
-    userPercent: summarize(shares.filter((share) => share !== null)),
+    userPercent: known('userPercent'),
+    cpuPerRequest: known('cpuPerRequest'),
     callsPerRequest,
     errors,
   };

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { benchBars } from './bench-bars.js';
 import { BENCH_CASES, type BenchCase, type Storage } from './bench-cases.js';
 import { type BenchReport, benchMarkdown } from './bench-report.js';
 import { type CaseResult, type Place, runCase } from './bench-run.js';
@@ -13,7 +14,7 @@ import { chosen, inRange, listOf, namedValues, toolOptions } from './lib/options
 import { isInstalled } from './lib/process.js';
 import * as server from './lib/servers.js';
 
-const PROGRAMS = ['fio', 'qemu-storage-daemon', 'nbdfuse', 'nbdkit'];
+const PROGRAMS = ['fio', 'qemu-storage-daemon', 'nbdfuse', 'nbdkit', 'xmount'];
 const BUILD = fileURLToPath(new URL('..', import.meta.url));
 
 /** File systems that are not on a local disk, so their figures would be misleading. */
@@ -60,6 +61,7 @@ function readOptions() {
       },
       json: { type: 'string', describe: 'write everything measured to this file' },
       markdown: { type: 'string', describe: 'write the report to this file too' },
+      svg: { type: 'string', describe: 'draw bars beside the host file to this file' },
       strict: {
         type: 'boolean',
         default: false,
@@ -102,7 +104,7 @@ function allServers(options: Options): server.Server[] {
   );
   const qemu = listOf(options['qemu-aio']).map(server.qemuStorageDaemon);
   const nbd = [server.nbdFuse(), server.nbdFuseMemory(), server.sluiceNbdMemory(words)];
-  const all = [...own, server.plainNative(), ...qemu, ...nbd, ...peers];
+  const all = [...own, server.plainNative(), ...qemu, ...nbd, server.xmount(), ...peers];
   const names = new Set(all.map(({ name }) => name));
   if (names.size < all.length) throw new UsageError('--peer: a name is taken already');
   return all;
@@ -179,6 +181,7 @@ async function main(): Promise<number> {
   console.log(markdown);
   if (options.json) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
   if (options.markdown) await writeFile(options.markdown, markdown);
+  if (options.svg) await writeFile(options.svg, benchBars(report));
   const allMet = report.targets.every(({ met }) => met === true);
   return options.strict && !allMet ? 1 : 0;
 }

@@ -29,6 +29,7 @@ qemu-utils qemu-img
 qemu-system-common qemu-storage-daemon
 nbdkit nbdkit
 libnbd-bin nbdfuse
+xmount xmount
 e2fsprogs mkfs.ext4
 xfsprogs mkfs.xfs
 util-linux losetup

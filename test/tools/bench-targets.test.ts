@@ -16,9 +16,27 @@ function once(value: number | null) {
 function result(id: string, sluice: number | null, qemu: number, user: number): CaseResult {
   const storage = 'tmpfs';
   const servers = {
-    sluice: { figure: once(sluice), userPercent: once(user), callsPerRequest: 0.2, errors: [] },
-    'qemu native': { figure: once(qemu), userPercent: null, callsPerRequest: null, errors: [] },
-    other: { figure: once(1), userPercent: null, callsPerRequest: null, errors: [] },
+    sluice: {
+      figure: once(sluice),
+      userPercent: once(user),
+      cpuPerRequest: null,
+      callsPerRequest: 0.2,
+      errors: [],
+    },
+    'qemu native': {
+      figure: once(qemu),
+      userPercent: null,
+      cpuPerRequest: null,
+      callsPerRequest: null,
+      errors: [],
+    },
+    other: {
+      figure: once(1),
+      userPercent: null,
+      cpuPerRequest: null,
+      callsPerRequest: null,
+      errors: [],
+    },
   };
   return { id, title: id, storage, unit: 'iops', servers };
 }
@@ -53,7 +71,13 @@ test('an image that is passed through is nine tenths as fast as the host file, i
   const one = result('disk/read-1m-qd8', 10, 1, 1);
   const figures = { 'host file': once(100), 'sluice passthrough': once(89) };
   for (const [name, figure] of Object.entries(figures)) {
-    one.servers[name] = { figure, userPercent: null, callsPerRequest: null, errors: [] };
+    one.servers[name] = {
+      figure,
+      userPercent: null,
+      cpuPerRequest: null,
+      callsPerRequest: null,
+      errors: [],
+    };
   }
   t.deepEqual(judge([one], SERVERS), []);
   const servers = [...SERVERS, { name: 'sluice passthrough', kind: 'sluice-passed' } as const];

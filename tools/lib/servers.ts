@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { knowsBackingFiles } from '../../src/fuse/backing-files.js';
@@ -55,15 +55,18 @@ interface Launch {
   /** The file below the mount point, null to look for it, `.` for the mount point itself. */
   fileName: string | null;
   size: number;
-  /** Whether the server unmounts at SIGTERM; otherwise the unmount ends it. */
-  endsBySignal: boolean;
+  /**
+   * How the server ends: at SIGTERM, with its mount, or with its mount and long after the command, which returns
+   * when the mount is there.
+   */
+  ends: 'by signal' | 'by unmount' | 'after its command';
 }
 
 async function launch(how: Launch): Promise<Running> {
   let child: Child | null = null;
   let stopping: Promise<void> | null = null;
   const end = async (): Promise<void> => {
-    if (child && how.endsBySignal) await stop(child);
+    if (child && how.ends === 'by signal') await stop(child);
     await unmount(how.mountpoint);
     if (child && !(await settles(child.exited, 5000))) await stop(child);
     await rm(how.mountpoint, { recursive: true, force: true });
@@ -76,8 +79,9 @@ async function launch(how: Launch): Promise<Running> {
   try {
     await (how.onFile ? writeFile(how.mountpoint, '') : mkdir(how.mountpoint));
     child = await start(how.command[0], how.command.slice(1), how.folder);
-    const file = await waitForFile(how.mountpoint, how.fileName, how.size, child);
-    return { file, pid: child.pid, stop: stopOnce };
+    const watched = how.ends === 'after its command' ? null : child;
+    const file = await waitForFile(how.mountpoint, how.fileName, how.size, watched);
+    return { file, pid: watched?.pid ?? null, stop: stopOnce };
   } catch (error) {
     await stopOnce();
     throw error;
@@ -152,7 +156,7 @@ export function plainNative(): Server {
     start: (image, size, folder) => {
       const mountpoint = join(folder, 'plain');
       const command = [process.execPath, PLAIN_NATIVE, image, mountpoint];
-      const inFolder = { onFile: false, fileName: 'img.raw', endsBySignal: true };
+      const inFolder = { onFile: false, fileName: 'img.raw', ends: 'by signal' as const };
       return launch({ command, folder, mountpoint, size, ...inFolder });
     },
   };
@@ -211,7 +215,7 @@ function storageDaemon(name: string, mode: string, above: readonly string[]): Se
         ...above,
         ...['--export', `${fuse},writable=on${inThread}`],
       ];
-      const onFile = { onFile: true, fileName: '.', endsBySignal: true };
+      const onFile = { onFile: true, fileName: '.', ends: 'by signal' as const };
       return launch({ command, folder, mountpoint, size, ...onFile });
     },
   };
@@ -276,8 +280,24 @@ function nbdFuseOver(
       const plugin = pluginOf(image, size);
       const nbdkit = ['nbdkit', '--exit-with-parent', '--foreground', ...plugin];
       const command = ['nbdfuse', join(mountpoint, 'img.raw'), '[', ...nbdkit, ']'];
-      const inFolder = { onFile: false, fileName: 'img.raw', endsBySignal: false };
+      const inFolder = { onFile: false, fileName: 'img.raw', ends: 'by unmount' as const };
       return launch({ command, folder, mountpoint, size, ...inFolder });
+    },
+  };
+}
+
+/** xmount, as forensic examiners run it: read-only, in the background. */
+export function xmount(): Server {
+  return {
+    name: 'xmount',
+    kind: 'peer',
+    missing: () => missingProgram('xmount'),
+    start: (image, size, folder) => {
+      const mountpoint = join(folder, 'xmount');
+      const command = ['xmount', '--in', 'raw', image, '--out', 'raw', mountpoint];
+      const fileName = `${basename(image, extname(image))}.dd`;
+      const ends = 'after its command' as const;
+      return launch({ command, folder, mountpoint, size, onFile: false, fileName, ends });
     },
   };
 }
@@ -296,7 +316,7 @@ export function peer(name: string, command: string, fileName: string | null): Se
       );
       const onFile = fileName === '.';
       const how = { command: filled, folder, mountpoint, onFile, fileName, size };
-      return launch({ ...how, endsBySignal: false });
+      return launch({ ...how, ends: 'by unmount' });
     },
   };
 }
