@@ -218,7 +218,7 @@ export function settingsJson(changes: Changes): SettingsJson {
   const there = SETTINGS.filter((setting) => getValue(changes, setting) !== undefined);
   const entries = there.map((setting) => {
     const value = getValue(changes, setting);
-    if (setting.part !== 'members') return [setting.key, setting.type.format(value)];
+    if (setting.part !== 'members') return [setting.key, plain(setting.type.format(value))];
     const members = (value as MemberChange[]).map(({ member, remove }) => {
       return `${remove ? '-' : ''}${memberText(member)}`;
     });
@@ -226,6 +226,9 @@ export function settingsJson(changes: Changes): SettingsJson {
   });
   return Object.fromEntries(entries);
 }
+
+/** A number as one, so that files and programs have no quotes around it. None is above 10^15. */
+const plain = (text: string): string | number => (/^[0-9]+$/.test(text) ? Number(text) : text);
 
 /** @throws SluiceError EINVAL, ERANGE; exit code 2 */
 export function parseSettings(settings: SettingsJson, isRoot: boolean): Changes {

@@ -56,11 +56,15 @@ export function takeSharedWords(words: readonly string[]): {
 }
 
 /** The words that make a configuration again. */
-export function sharedWords({ target, weight, safePart }: SharedConfig): Record<string, string> {
+export function sharedWords({
+  target,
+  weight,
+  safePart,
+}: SharedConfig): Record<string, string | number> {
   return {
     shared: target.url,
     ...(safePart !== null && { safe: `${Math.max(1e-6, safePart * 100).toFixed(6)}%` }),
-    ...(weight !== WEIGHT_DEFAULT && { 'shared.weight': String(weight) }),
+    ...(weight !== WEIGHT_DEFAULT && { 'shared.weight': weight }),
   };
 }
 

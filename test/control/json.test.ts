@@ -89,7 +89,7 @@ test('settings are JSON by the words of sluice set, and members have their names
   const words = ['bps=10M', 'burst.bps=20M/5', 'weight=7', 'latency=2ms', 'member=-uid:7'];
   const changes = parseWords([...words, String.raw`member=my\040disk`], false);
   const json = {
-    ...{ bps: '10485760', 'burst.bps': '20971520/5', weight: '7', latency: '2000' },
+    ...{ bps: 10485760, 'burst.bps': '20971520/5', weight: 7, latency: 2000 },
     member: ['-uid:7', 'my disk'],
   };
   t.deepEqual(settingsJson(changes), json);

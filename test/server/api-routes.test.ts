@@ -64,7 +64,7 @@ test('groups come, change and go, and what is listed can be sent back', async (t
   const { groups } = await ask(rig, 'GET', '/v1/groups');
   t.like(groups[1], { path: 'gold', members: ['web'] });
   t.like(groups[0].settings, { depth: 'auto', cost: 'linear' });
-  t.is(groups[1].settings.weight, '80');
+  t.is(groups[1].settings.weight, 80);
   await ask(rig, 'PATCH', '/v1/groups/gold', groups[1].settings);
   t.like(rig.orders.at(-1), { changes: { weight: 80, latencyTarget: Infinity } } as never);
 });

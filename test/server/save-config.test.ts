@@ -55,9 +55,9 @@ test('groups have what is set in them, and rules about processes are left out', 
   ];
   const saved = savedConfig(config, config.images, groups, { depth: 32, cost: 'linear' });
   t.deepEqual(saved.config.groups, {
-    '/': { depth: '32', members: [String.raw`my\040disk.p1`] },
+    '/': { depth: 32, members: [String.raw`my\040disk.p1`] },
     gold: {
-      bps: '10485760',
+      bps: 10485760,
       'per_gb.iops': '10/500',
       'burst.bps': '20971520/5',
       members: ['web', 'uid:7'],
