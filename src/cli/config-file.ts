@@ -7,8 +7,10 @@ import { checkGroupName, groupPath, withParents } from '../control/group-name.js
 import { parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
 import { type Changes, mergeChanges, SETTINGS } from '../control/settings.js';
+import { checkShared } from '../control/shared-limits.js';
 import { parseWords } from '../control/text.js';
 import { SHARED_WORDS, takeSharedWords } from '../lease/words.js';
+import { DISCARD, type ImageConfig } from '../server/config.js';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
 import { didYouMean } from '../util/nearest.js';
 import { checkShape } from './config-check.js';
@@ -163,7 +165,10 @@ class Reader {
   checkClash(images: readonly FileImage[]): void {
     for (const [index, { image }] of images.entries()) {
       const before = images.slice(0, index + 1).map((one) => one.image);
-      this.#text.at(['images', image.name], () => checkNameClash(before));
+      this.#text.at(['images', image.name], () => {
+        checkNameClash(before);
+        checkFiles(before);
+      });
     }
   }
 
@@ -191,7 +196,20 @@ class Reader {
       const words = sharing.map((key) => `${key}=${this.#text.written([...place, key])}`);
       return takeSharedWords(words).finish(changes.limits ?? {});
     });
-    return shared === null ? { path, changes } : { path, changes, shared };
+    if (shared === null) return { path, changes };
+    this.#checkShared(place, own, path === '', changes);
+    return { path, changes, shared };
+  }
+
+  /** Refuses what hosts cannot share: at its key, or at the group if a profile or two keys together say it. */
+  #checkShared(place: Path, keys: readonly string[], isRoot: boolean, all: Changes): void {
+    for (const key of keys.filter((one) => !isPartOfKey(one))) {
+      const path = [...place, key];
+      this.#text.at(path, () => {
+        checkShared(parseWords([`${key}=${this.#text.written(path)}`], isRoot));
+      });
+    }
+    this.#text.at(place, () => checkShared(all));
   }
 
   #profile(place: Path, profiles: ReadonlyMap<string, Changes>): Changes {
@@ -273,6 +291,18 @@ class Reader {
   #valueAt(path: Path): unknown {
     return path.reduce((value, key) => (value as Mapping)[key], this.#text.value);
   }
+}
+
+/** What the mount opens for an image itself, by its path; null: a temporary file. */
+const ownFile = ({ path, overlay }: ImageConfig): string | null =>
+  overlay === DISCARD ? null : (overlay ?? path);
+
+/** Refuses a file that the last image shares with one before it. A mount finds its other names, too. */
+function checkFiles(images: readonly ImageConfig[]): void {
+  const own = ownFile(images.at(-1)!);
+  const other = images.slice(0, -1).find((one) => own !== null && ownFile(one) === own);
+  if (other === undefined) return;
+  throw refuse(`${own}: is that of ${other.name} already; a file can be mounted once`, 'EBUSY');
 }
 
 /** A profile may have what only the root group can have. */

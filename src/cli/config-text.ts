@@ -16,6 +16,9 @@ export type Path = readonly (string | number)[];
 /** A longer file is no configuration: the name is a mistake, such as that of an image. */
 const CHARACTERS_MAX = 1 << 20;
 
+/** What YAML calls the types of JSON. The library knows others, such as bytes and sets. */
+const PLAIN_TAG = /^(!|tag:yaml\.org,2002:(str|int|float|bool|null|map|seq))$/;
+
 /** A text in YAML 1.2, each value of which knows its line and column. */
 export class ConfigText {
   /** The content of the file, as plain data. */
@@ -33,10 +36,17 @@ export class ConfigText {
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     const [fault] = [...this.#document.errors, ...this.#document.warnings];
     if (fault !== undefined) {
-      const [line = ''] = fault.message.split('\n');
+      // The library speaks to programmers there.
+      const isSecond = fault.code === 'MULTIPLE_DOCS';
+      const [line = ''] = (isSecond ? 'a second document begins here' : fault.message).split('\n');
       throw this.#at(fault.pos[0], line.charAt(0).toLowerCase() + line.slice(1));
     }
     visit(this.#document, {
+      Node: (_, node) => {
+        const { tag, range } = node as { tag?: string; range?: [number, ...number[]] };
+        if (tag === undefined || PLAIN_TAG.test(tag)) return;
+        throw this.#at(range?.[0] ?? 0, `the tag ${tag} is not known here`);
+      },
       Alias: (_, alias) => {
         if (alias.resolve(this.#document) !== undefined) return;
         throw this.#at(alias.range![0], `*${alias.source}: there is no &${alias.source} before it`);

@@ -1,6 +1,7 @@
 import { checkGroupName, groupPath } from '../control/group-name.js';
 import { formatMember, parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
+import { checkShared } from '../control/shared-limits.js';
 import { parseWords } from '../control/text.js';
 import { takeSharedWords } from '../lease/words.js';
 import { EXIT_FAILED, naming, refuse, SluiceError } from '../util/errors.js';
@@ -29,7 +30,9 @@ export function parseGroupWords(
   const { rest, finish } = takeSharedWords(words);
   const changes = rest.length === 0 && words.length > 0 ? {} : parseWords(rest, isRoot);
   const shared = finish(changes.limits ?? {});
-  return shared === null ? { changes } : { changes, shared };
+  if (shared === null) return { changes };
+  checkShared(changes);
+  return { changes, shared };
 }
 
 /** Refuses groups given twice. */

@@ -11,7 +11,7 @@ import type { ControlNews, GroupFigures, GroupState, GroupTimes } from './figure
 import { checkGroupName } from './group-name.js';
 import type { MemberChange } from './members.js';
 import { type Changes, type GroupSettings, type MountSettings, newSettings } from './settings.js';
-import { SharedLimits } from './shared-limits.js';
+import { checkShared, SharedLimits } from './shared-limits.js';
 import { SizedGroups } from './sized-groups.js';
 import { checkPerGbs, type Sized } from './sized-limits.js';
 
@@ -337,15 +337,7 @@ type Stated = Pick<GroupSettings, 'limits' | 'perGb'>;
 /** Throws EINVAL, ERANGE. */
 function checkSettings(group: Group, before: Stated, changes: Changes, isShared: boolean): void {
   checkValues(before, changes);
-  const isAny = (values = {}) => isShared && Object.values(values).some((one) => one !== null);
-  if (isAny(changes.bursts)) {
-    const why = 'hosts share the limits of the group, and each of them would have the burst';
-    throw refuse(`burst: ${why}`);
-  }
-  if (isAny(changes.perGb)) {
-    const why = 'hosts share the limits of the group, and each of them may have other images';
-    throw refuse(`per_gb: ${why}`);
-  }
+  if (isShared) checkShared(changes);
   if (group.parent === null) return;
   for (const key of ['depth', 'cost'] as const) {
     if (changes[key] !== undefined) throw refuse(`${key}: only the root group, /, has it`);

@@ -95,6 +95,11 @@ options:
   });
 });
 
+test('two temporary overlays over one file, and an image that is read beside one', (t) => {
+  const text = 'images: {a: {path: /x, overlay: discard}, b: {path: /x, overlay: discard}, c: /x}';
+  t.is(parseConfig('/f.yaml', text).images.length, 3);
+});
+
 test('limits that grow with images are read, also from a profile', (t) => {
   const text = `
 profiles:
@@ -143,9 +148,23 @@ for (const [text, place, message, errno = 'EINVAL'] of [
   ],
   ['images: {web: {format: raw}}', '1:15', 'images: web: path is missing'],
   ['images: {a/b: x}', '1:15', /the name "a\/b" has a slash in it$/],
-  ['images: {a: ""}', '1:13', 'images: a: the image is empty'],
+  ['images: {a: ""}', '1:13', 'images: a: the path of the image is empty'],
   ['images: {a: {path: x, format: foo}}', '1:31', /^images: a: format: format foo: not known/],
   ['images:\n  a: {path: x, metadata-cache: 9}', '2:32', /from 1M to 1G$/, 'ERANGE'],
+  [
+    'images: {a: /x, b: /x}',
+    '1:20',
+    'images: b: /x: is that of a already; a file can be mounted once',
+    'EBUSY',
+  ],
+  [
+    'images: {a: {path: /x, overlay: /o}, b: {path: /y, overlay: /o}}',
+    '1:41',
+    'images: b: /o: is that of a already; a file can be mounted once',
+    'EBUSY',
+  ],
+  ['--- {}\n--- {}\n', '2:1', 'a second document begins here'],
+  ['images: {a: !!binary eA==}', '1:22', /^the tag .*binary is not known here$/],
   ['groups:\n  gold:\n    bps: 10X', '3:10', /^groups: gold: bps: bps=10X: expected a number/],
   ['groups:\n  gold: {depth: 3}', '2:17', /only the root group, \/, has it$/],
   ['groups: {g: {burst.bps: 9M/3}}', '1:13', /a burst needs the plain limit/],
@@ -167,6 +186,26 @@ for (const [text, place, message, errno = 'EINVAL'] of [
     'ENOENT',
   ],
   ['groups: {g: {read_iops_sec_max_length: 3}}', '1:13', /goes with read_iops_sec_max/],
+  [
+    'groups:\n  g:\n    shared: valkey://h/g\n    iops: 9\n    per_gb.iops: 1',
+    '5:18',
+    /^groups: g: per_gb\.iops: per_gb: hosts share the limits of the group/,
+  ],
+  [
+    'groups:\n  g: {shared: valkey://h/g, iops: 9, burst.iops: 20/3}',
+    '2:50',
+    /^groups: g: burst\.iops: burst: hosts share the limits of the group/,
+  ],
+  [
+    'groups:\n  g: {shared: valkey://h/g, iops: 9, total_iops_sec_per_gb: 1}',
+    '2:6',
+    /^groups: g: per_gb: hosts share the limits of the group/,
+  ],
+  [
+    'profiles: {p: {per_gb.iops: 1}}\ngroups:\n  g: {shared: valkey://h/g, iops: 9, profile: p}',
+    '3:6',
+    /^groups: g: per_gb: hosts share the limits of the group/,
+  ],
   ['options: {depth: 0}', '1:18', /not from 1 to 4096$/, 'ERANGE'],
   ['options: {direct: 3}', '1:19', 'options: direct: expected true or false'],
   ['options: {depth: }', '1:18', 'options: depth: expected a word, or a number'],

@@ -170,4 +170,9 @@ test('the words of a shared limit stand among the others', (t) => {
   t.throws(() => parseGroupOption(`gold:weight=5,shared=${url}`), {
     message: /^--group gold:.*: shared: there is no limit to share; add one such as iops=20k$/,
   });
+  for (const word of ['per_gb.iops=1', 'burst.iops=9k/3']) {
+    t.throws(() => parseGroupOption(`gold:iops=1k,${word},shared=${url}`), {
+      message: /^--group gold:.*: (per_gb|burst): hosts share the limits of the group/,
+    });
+  }
 });
