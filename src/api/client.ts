@@ -1,7 +1,14 @@
+import { type BigIntStats, statSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { findMountpoint } from '../cli/find-mountpoint.js';
+import { parseImageArgument } from '../cli/image-argument.js';
 import { absoluteImage } from '../cli/working-directory.js';
+import { ourMount } from '../fuse/mount-point.js';
 import { askMount } from '../server/api-client.js';
 import type { AttachRequest } from '../server/api-schema.js';
 import { DISCARD } from '../server/config.js';
+import { socketOf } from '../server/socket-path.js';
+import { readStatus, unavailable } from '../server/status.js';
 import { EXIT_MOUNT, refuse, SluiceError } from '../util/errors.js';
 import { asApiErrors } from './api-error.js';
 import type { ImageRequest, Mount } from './types.js';
@@ -9,9 +16,13 @@ import type { ImageRequest, Mount } from './types.js';
 /** The repair of a large image takes minutes, a commit hours. */
 const LONG_MS = 24 * 3600 * 1000;
 
-/** An image as the socket takes it: the daemon knows no working directory of others. */
+/** A daemon takes 512 clients at once: a program with thousands of requests is no reason to refuse others. */
+const agent = new Agent({ maxSockets: 64 });
+
+/** An image as the socket takes it: the daemon knows no working directory of others. A text is `[NAME=]IMAGE`. */
 export function requestOf(image: string | ImageRequest): AttachRequest {
-  const request = typeof image === 'string' ? { path: image } : image;
+  const request: ImageRequest =
+    typeof image === 'string' ? parseImageArgument(image, process.cwd()) : image;
   const resolve = (path: string) => absoluteImage('the path', path, process.cwd());
   if (typeof request?.path !== 'string') throw refuse('an image: its path is missing');
   const { path, overlay, dataFiles, backingFiles } = request;
@@ -34,18 +45,48 @@ export async function connectTo(
   mountpoint: string,
   warnings: readonly string[] = [],
 ): Promise<Mount> {
-  const mount = mountAt(mountpoint, warnings);
+  const mount = mountAt(mountpoint, warnings, socketAt(mountpoint));
   await mount.about();
   return mount;
 }
 
-function mountAt(mountpoint: string, warnings: readonly string[]): Mount {
-  const ask = <Answer>(method: string, path: string, body?: object): Promise<Answer> =>
+/** The socket of a mount, by what no other socket has at the same time or later. Null: there is none for this user. */
+function socketAt(mountpoint: string): string | null {
+  const mount = ourMount(mountpoint);
+  const path = mount === null ? null : socketOf(mount);
+  const found = path === null ? undefined : statAt(path);
+  return found === undefined ? null : `${path} ${found.ino} ${found.ctimeNs}`;
+}
+
+function statAt(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param socket Of the mount that is meant: another one may come to its place. */
+function mountAt(mountpoint: string, warnings: readonly string[], socket: string | null): Mount {
+  const checkPlace = (): void => {
+    const now = socketAt(mountpoint);
+    if (now === null || socket === null || now === socket) return;
+    const message = `${mountpoint}: another mount is there now; connect to it`;
+    throw new SluiceError(message, 'ESTALE', EXIT_MOUNT);
+  };
+  /** @param path after `/v1/`; a function may refuse what it is made of */
+  const ask = <Answer>(
+    method: string,
+    path: string | (() => string),
+    body?: object,
+  ): Promise<Answer> =>
     asApiErrors(async () => {
       const limit = method === 'GET' ? {} : { limitMs: LONG_MS };
-      const asked = { method, path: `/v1/${path}`, ...limit, ...(body && { body }) };
+      const place = typeof path === 'string' ? path : path();
+      checkPlace();
+      const asked = { method, path: `/v1/${place}`, agent, ...limit, ...(body && { body }) };
       const answer = await askMount<Answer>(mountpoint, asked);
-      if (answer === null) throw unreachable(mountpoint);
+      if (answer === null) throw await unreachable(mountpoint);
       return answer;
     });
   /** One field of an answer. */
@@ -53,13 +94,16 @@ function mountAt(mountpoint: string, warnings: readonly string[]): Mount {
     name: Name,
     answer: Promise<Record<Name, Part>>,
   ): Promise<Part> => (await answer)[name];
-  const named = (folder: string, name: string) => `${folder}/${encodeURIComponent(name)}`;
+  const named = (folder: string, name: string, query = '') => {
+    return () => `${folder}/${encodeURIComponent(textOf('a name', name))}${query}`;
+  };
   return {
     mountpoint,
     warnings,
     about: () => ask('GET', 'mount'),
     stat: (group) => {
-      return ask('GET', group === undefined ? 'stat' : `stat?group=${encodeURIComponent(group)}`);
+      const asked = () => `stat?group=${encodeURIComponent(textOf('a group', group))}`;
+      return ask('GET', group === undefined ? 'stat' : asked);
     },
     groups: () => part('groups', ask('GET', 'groups')),
     set: async (group, settings, { create = false } = {}) => {
@@ -72,7 +116,7 @@ function mountAt(mountpoint: string, warnings: readonly string[]): Mount {
     partitions: () => part('partitions', ask('GET', 'partitions')),
     attach: (image) => asApiErrors(async () => ask('POST', 'images', requestOf(image))),
     detach: async (name, { force = false } = {}) => {
-      await ask('DELETE', `${named('images', name)}${force ? '?force=true' : ''}`);
+      await ask('DELETE', named('images', name, force ? '?force=true' : ''));
     },
     resize: (name, size) => {
       return part('image', ask('PATCH', named('images', name), { size: size ?? null }));
@@ -83,13 +127,25 @@ function mountAt(mountpoint: string, warnings: readonly string[]): Mount {
     reload: () => part('warnings', ask('POST', 'reload')),
     umount: ({ force = false } = {}) =>
       asApiErrors(async () => {
+        checkPlace();
         const { endMount } = await import('../server/end-mount.js');
         await endMount(mountpoint, force);
       }),
   };
 }
 
-function unreachable(mountpoint: string): SluiceError {
+/** What programs without types give. @throws SluiceError EINVAL, exit code 2 */
+export function textOf(what: string, value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw refuse(`${what}: expected a text`);
+}
+
+/** Why the socket of a mount did not answer. */
+async function unreachable(mountpoint: string): Promise<SluiceError> {
+  // Throws if the mount is gone.
+  const point = findMountpoint(mountpoint, '/');
+  const { kind } = await readStatus(point);
+  if (kind === 'dead' || kind === 'hung') return unavailable(point, kind);
   const what = 'its socket cannot be reached by this user here; docs/api.md says where it is';
-  return new SluiceError(`${mountpoint}: ${what}`, 'EACCES', EXIT_MOUNT);
+  return new SluiceError(`${point}: ${what}`, 'EACCES', EXIT_MOUNT);
 }

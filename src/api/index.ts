@@ -5,9 +5,10 @@ import type { ConnectFunction, MountFunction } from './types.js';
 
 export const connect: ConnectFunction = (mountpoint) =>
   asApiErrors(async () => {
-    const { connectTo } = await import('./client.js');
+    const { connectTo, textOf } = await import('./client.js');
     const { findMountpoint } = await import('../cli/find-mountpoint.js');
-    return connectTo(findMountpoint(mountpoint, process.cwd()));
+    const path = textOf('mountpoint', mountpoint);
+    return connectTo(findMountpoint(path, process.cwd()));
   });
 
 export const mount: MountFunction = (images, options) =>

@@ -1,4 +1,4 @@
-import { checkNameClash, parseImageArgument } from '../cli/image-argument.js';
+import { checkNameClash } from '../cli/image-argument.js';
 import { buildMountConfig } from '../cli/mount-config.js';
 import { MOUNT_OPTIONS, type MountArguments } from '../cli/mount-options.js';
 import { checkPassthrough } from '../cli/passthrough-option.js';
@@ -8,13 +8,15 @@ import { parseMember } from '../control/members.js';
 import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
 import { checkMountpoint, checkMountRights } from '../fuse/mount-point.js';
 import { BodyChecker } from '../server/api-checker.js';
+import type { BodyName } from '../server/api-schema.js';
 import { orderOfRequest } from '../server/attach-request.js';
 import { checkImages } from '../server/check-images.js';
 import type { ImageConfig, MountConfig } from '../server/config.js';
 import { launch } from '../server/launch.js';
 import { addOverlays } from '../server/overlay.js';
-import { naming, refuse } from '../util/errors.js';
-import { connectTo, requestOf } from './client.js';
+import { naming, refuse, SluiceError } from '../util/errors.js';
+import { didYouMean } from '../util/nearest.js';
+import { connectTo, requestOf, textOf } from './client.js';
 import type { ImageRequest, Mount, MountOptions, Settings } from './types.js';
 
 /** Words of `sluice mount` that have another place here, or no sense. */
@@ -57,40 +59,55 @@ export async function mountImages(
  */
 export function configOf(
   images: readonly (string | ImageRequest)[],
-  { groups = {}, assign = {}, ...options }: MountOptions,
+  given: MountOptions,
 ): MountConfig {
+  // A program without types may give anything, or nothing.
+  const { groups = {}, assign = {}, ...options } = given ?? {};
   const { mountpoint } = options;
   if (typeof mountpoint !== 'string') throw refuse('mountpoint: name an existing directory');
   const words = { paths: [mountpoint], empty: true, ...wordsOf(options) } as MountArguments;
   // Passthrough names images, which have their own place here.
   const { passthrough = [], ...others } = words;
-  const config = buildMountConfig(others, process.cwd());
+  const config = inOwnWords(() => buildMountConfig(others, process.cwd()));
   const orders = images.map((image) => imageOf(image, config.untrusted));
   const all = orders.map(({ image }) => image);
   checkNameClash(all);
-  const assigned = Object.entries(assign).map(([member, group]): Assignment => {
+  const assigned = entriesOf('assign', assign).map(([member, group]): Assignment => {
     naming(`assign.${member}`, () => parseMember(member));
-    return { member, group: groupPath(group) };
+    return { member, group: groupPath(textOf(`assign.${member}`, group)) };
   });
   return {
     ...config,
     images: all,
     passthrough: [...new Set(passthrough)],
-    groups: Object.entries(groups).map(groupOf),
+    groups: entriesOf('groups', groups).map(groupOf),
     assignments: [...assigned, ...orders.flatMap(({ assignments }) => assignments)],
   };
+}
+
+function entriesOf<T>(key: string, value: Readonly<Record<string, T>>): [string, T][] {
+  if (typeof value === 'object' && value !== null) return Object.entries(value);
+  throw refuse(`${key}: expected an object`);
+}
+
+/** Errors name an option as programs have it: `pollUs` and not `--poll-us`. */
+function inOwnWords<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    const { message, errno, exitCode } = error;
+    const own = message.replace(/^--([a-z-]+)/, (_, word: string) => keyOf(word));
+    throw new SluiceError(own, errno, exitCode, error);
+  }
 }
 
 function imageOf(
   image: string | ImageRequest,
   untrusted: boolean,
 ): { image: ImageConfig; assignments: Assignment[] } {
-  const asked = requestOf(
-    typeof image === 'string' ? parseImageArgument(image, process.cwd()) : image,
-  );
-  const request = { untrusted, ...asked };
-  checker ??= new BodyChecker();
-  checker.check('attach', request);
+  const request = { untrusted, ...requestOf(image) };
+  check('attach', request, 'an image');
   const order = orderOfRequest(request);
   const { untrusted: _, ...own } = order.options;
   return {
@@ -105,8 +122,14 @@ function imageOf(
 
 let checker: BodyChecker | null = null;
 
+function check(name: BodyName, value: unknown, what: string): void {
+  checker ??= new BodyChecker();
+  checker.check(name, value, what);
+}
+
 function groupOf([asked, settings]: [string, Settings]): GroupConfig {
   const path = namedGroup(asked);
+  check('settings', settings, `groups.${asked}`);
   return { path, changes: naming(`groups.${asked}`, () => parseSettings(settings, path === '')) };
 }
 
@@ -114,12 +137,31 @@ function groupOf([asked, settings]: [string, Settings]): GroupConfig {
 function wordsOf({ mountpoint: _, ...options }: MountOptions): Record<string, unknown> {
   const entries = Object.entries(options).flatMap(([key, value]) => {
     const word = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    const option = Object.hasOwn(MOUNT_OPTIONS, word) && !NOT_HERE.has(word);
-    if (!option || key.includes('-')) throw refuse(`${key}: there is no such option`);
+    const isKnown = Object.hasOwn(MOUNT_OPTIONS, word) && !key.includes('-');
+    if (!isKnown || NOT_HERE.has(word))
+      throw refuse(`${key}: there is no such option${hintFor(key)}`);
     if (value === undefined) return [];
     return [[word, valueFor(key, word as keyof typeof MOUNT_OPTIONS, value)]];
   });
   return Object.fromEntries(entries);
+}
+
+function keyOf(word: string): string {
+  return word.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+const OF_IMAGES = ['format', 'snapshot', 'overlay', 'faults', 'dataFiles', 'backingFiles', 'name'];
+const KEYS = [
+  ...['mountpoint', 'groups', 'assign'],
+  ...Object.keys(MOUNT_OPTIONS)
+    .filter((word) => !NOT_HERE.has(word))
+    .map(keyOf),
+];
+
+function hintFor(key: string): string {
+  if (OF_IMAGES.includes(key)) return `; images have it: { path, ${key} }`;
+  const hint = didYouMean(key, KEYS);
+  return hint === null ? '' : `; ${hint}`;
 }
 
 function valueFor(key: string, word: keyof typeof MOUNT_OPTIONS, value: unknown): unknown {

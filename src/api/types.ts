@@ -112,7 +112,7 @@ export interface Mount {
   remove(group: string): Promise<void>;
   images(): Promise<Image[]>;
   partitions(): Promise<Partition[]>;
-  /** Resolves when the image can be used. */
+  /** A text is `[NAME=]IMAGE`. Resolves when the image can be used. */
   attach(image: string | ImageRequest): Promise<Attached>;
   /** Resolves when the image is on disk. Rejects with EBUSY while it is open, unless `force` is true. */
   detach(name: string, options?: { force?: boolean }): Promise<void>;
@@ -150,6 +150,17 @@ export interface Image {
   size: number;
   readOnly: boolean;
   passthrough: boolean;
+  /** Null: none. */
+  faults: FaultsState | null;
+}
+
+/** Faults that were asked for, and what they have done. */
+export interface FaultsState {
+  /** As `faults` takes them. */
+  words: string;
+  /** Requests. */
+  failed: number;
+  delayed: number;
 }
 
 export interface Attached {
@@ -159,11 +170,16 @@ export interface Attached {
 }
 
 export interface Partition {
+  /** As a member of groups, and before `.raw`. */
   name: string;
+  /** Place in the image, bytes. */
   start: number;
+  /** Of its file, which ends with the image at the latest. Bytes. */
   size: number;
+  /** As its table has it. */
   type: string;
-  label: string | null;
+  /** '' if it has none. */
+  label: string;
 }
 
 export interface Group {
@@ -202,6 +218,8 @@ export interface Figures {
   wios: number;
   dios: number;
   waitUsec: number;
+  /** Requests that had to wait. */
+  waits: number;
   queued: number;
   inflight: number;
 }

@@ -19,6 +19,8 @@ const BY_SIGNAL = 128;
  */
 export async function runDuring(command: readonly string[], mountpoint: string): Promise<number> {
   const code = await runCommand(command);
+  // The command may be one that mounts over the folder where it was started.
+  process.chdir('/');
   const problem = await unmounted(mountpoint);
   if (problem === null) return code;
   if (code === 0) throw problem;

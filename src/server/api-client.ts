@@ -94,7 +94,9 @@ function exchange(
       },
     );
     asked.once('socket', (connection) => {
+      // An agent may give one that has served others.
       isConnected = !connection.connecting;
+      if (isConnected) return;
       connection.once('connect', () => {
         isConnected = true;
       });

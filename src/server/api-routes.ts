@@ -1,3 +1,4 @@
+import { parseFaults } from '../control/faults.js';
 import type { FigureReader } from '../control/figures.js';
 import { namedGroup, unknownGroup } from '../control/group-name.js';
 import { groupJson, parseSettings, type SettingsJson, settingsJson } from '../control/json.js';
@@ -9,7 +10,7 @@ import { type AttachRequest, type BodyName, schemas } from './api-schema.js';
 import { orderOfRequest } from './attach-request.js';
 import { callerJson, untold } from './caller-json.js';
 import type { Caller } from './caller-names.js';
-import type { MountConfig, OverlayAction } from './config.js';
+import type { ImageConfig, MountConfig, OverlayAction } from './config.js';
 import type { ImageOrders } from './image-orders.js';
 import { savedConfig } from './save-config.js';
 
@@ -109,8 +110,12 @@ async function live(mount: ApiMount, { query }: ApiCall): Promise<object> {
   const edition = `${process.pid}-${figures.edition}`;
   const named = query.get('edition') === edition ? null : figures.named();
   const groups = { edition, named, busy: figures.busy(), mount: settings };
-  return { ...head(mount), images: wantsImages ? images : null, ...groups };
+  const faulty = mount.images.asked.filter(hasFaults).map(({ name }) => name);
+  return { ...head(mount), images: wantsImages ? images : null, faulty, ...groups };
 }
+
+const hasFaults = ({ faults }: ImageConfig): boolean =>
+  faults !== undefined && parseFaults(faults) !== null;
 
 function listCallers(mount: ApiMount): object {
   if (mount.transport === 'fuse-native') throw untold(mount.mountpoint);

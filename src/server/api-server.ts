@@ -14,8 +14,10 @@ const REQUEST_MS = 20_000;
 const LOOK_MS = 2000;
 /** A connection that asks nothing more is closed. */
 const IDLE_MS = 60_000;
-/** Further connections are closed at once; commands then use the control files. */
+/** Requests of further ones are refused, */
 const CONNECTIONS_MAX = 512;
+/** and connections beyond these are closed at once. */
+const CONNECTIONS_LIMIT = 2 * CONNECTIONS_MAX;
 
 /** Requests about a mount over its socket: HTTP with JSON. The routes are in api-routes.ts. */
 export class ApiServer {
@@ -24,6 +26,9 @@ export class ApiServer {
   #mount: ApiMount | null = null;
   readonly #socket: ListeningSocket;
   readonly #bodies = new Bodies();
+  #connections = 0;
+  /** Those that came when there were enough. */
+  readonly #extra = new WeakSet<Socket>();
 
   /** @param socket It listens. */
   constructor(socket: ListeningSocket) {
@@ -36,7 +41,14 @@ export class ApiServer {
     });
     // The mount alone decides when the process ends.
     server.unref();
-    server.on('connection', (connection) => connection.unref());
+    server.on('connection', (connection) => {
+      connection.unref();
+      this.#connections++;
+      if (this.#connections > CONNECTIONS_MAX) this.#extra.add(connection);
+      connection.once('close', () => {
+        this.#connections--;
+      });
+    });
   }
 
   serve(mount: ApiMount): void {
@@ -51,6 +63,7 @@ export class ApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
+      if (this.#extra.has(request.socket)) throw tooMany();
       const [path = '', query] = (request.url ?? '').split('?', 2);
       const { route, rest } = routeOf(request.method ?? '', path);
       if (this.#mount === null) throw new SluiceError('not ready yet', 'EAGAIN', EXIT_FAILED);
@@ -75,8 +88,13 @@ export function boundedServer(): Server {
     connectionsCheckingInterval: LOOK_MS,
     keepAliveTimeout: IDLE_MS,
   });
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxConnections = CONNECTIONS_LIMIT;
   return server;
+}
+
+function tooMany(): SluiceError {
+  const what = `there are ${CONNECTIONS_MAX} clients already; try again`;
+  return new SluiceError(what, 'EAGAIN', EXIT_FAILED);
 }
 
 /** A client that sends no HTTP, or sends too slowly, gets one answer, if it still reads. */

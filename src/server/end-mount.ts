@@ -58,7 +58,8 @@ async function removeDead(mountpoint: string): Promise<Ended> {
 }
 
 /**
- * Ends a mount and waits until its daemon is gone, so that everything is flushed.
+ * Ends a mount and waits until its daemon is gone, so that everything is flushed. The working directory of the caller
+ * keeps the mount busy, as that of any other process does.
  *
  * @param mountpoint as in the mount table, a mount of sluice
  * @throws SluiceError EBUSY, EPERM, ETIMEDOUT; the error that the daemon has recorded
@@ -84,8 +85,6 @@ async function endAlive(
   daemon: ProcessId | null,
   byForce: boolean,
 ): Promise<Ended> {
-  // This command may have been started from within the mount, and must not keep it busy.
-  process.chdir('/');
   if (byForce && daemon !== null) {
     await force(daemon, mountpoint);
     return 'done';

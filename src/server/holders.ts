@@ -47,8 +47,6 @@ function loopDevices(mountpoint: string): string[] {
 export function findHolders(mountpoint: string): { processes: Holder[]; devices: string[] } {
   const processes: Holder[] = [];
   for (const pid of allPids()) {
-    // This very command may have been started from within the mount; it leaves it.
-    if (pid === process.pid) continue;
     const path = usedPath(pid, mountpoint);
     if (path === undefined) continue;
     processes.push({ pid, name: processName(pid), path });

@@ -138,5 +138,5 @@ function checkName(path: string, name: string): void {
 }
 
 function groupError(path: string, what: string, errno: string): SluiceError {
-  return refuse(`group "${path}": ${what}`, errno);
+  return refuse(`group "${path || '/'}": ${what}`, errno);
 }

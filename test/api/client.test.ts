@@ -4,7 +4,8 @@ import { connect, mount } from '../../src/api/index.js';
 
 test('paths of a request start from the working directory of the program', (t) => {
   const here = process.cwd();
-  t.deepEqual(requestOf('a.img'), { path: `${here}/a.img` });
+  t.deepEqual(requestOf('a.img'), { name: 'a', path: `${here}/a.img` });
+  t.deepEqual(requestOf('web=a.img'), { name: 'web', path: `${here}/a.img` });
   t.deepEqual(requestOf({ path: '/a', overlay: 'b', dataFiles: ['c'], name: 'd' }), {
     ...{ path: '/a', overlay: `${here}/b`, dataFiles: [`${here}/c`], name: 'd' },
   });

@@ -48,6 +48,67 @@ mountTest('the example of docs/ mounts, connects and leaves nothing behind', asy
   t.true(readFileSync(image).equals(before));
 });
 
+const MISUSE = `
+import { connect, mount } from 'sluicefs';
+
+const [image, point] = process.argv.slice(2);
+const here = process.cwd();
+const tell = async (what, run) => {
+  try {
+    const told = await run();
+    console.log(what, told === undefined ? 'done' : JSON.stringify(told));
+  } catch ({ name, code, exitCode }) {
+    console.log(what, name, code, exitCode);
+  }
+};
+await tell('nothing', () => mount());
+await tell('no path', () => connect());
+const first = await mount([], { mountpoint: point });
+await tell('text', async () => (await first.attach('web=' + image)).image.name);
+await tell('no name', () => first.detach());
+const all = await Promise.all(Array.from({ length: 700 }, () => first.about()));
+console.log('many', new Set(all.map(({ pid }) => pid)).size);
+await first.umount();
+await tell('cwd', () => process.cwd() === here);
+await tell('gone', () => first.images());
+const second = await mount(image, { mountpoint: point });
+await tell('replaced', () => first.images());
+await tell('not its own', () => first.umount());
+await tell('alive', async () => (await second.images()).length);
+process.kill((await second.about()).pid, 'SIGKILL');
+await tell('killed', async () => {
+  for (;;) await second.about();
+});
+await tell('dead', () => second.images());
+await second.umount();
+`;
+
+mountTest('a program that uses the package wrongly, or too late, is told so', async (t) => {
+  const { folder, point, image } = project(t);
+  writeFileSync(join(folder, 'misuse.mjs'), MISUSE);
+  const { stdout, stderr } = await run(process.execPath, [
+    join(folder, 'misuse.mjs'),
+    ...[image, point],
+  ]);
+  t.is(stderr, '');
+  t.deepEqual(stdout.split('\n').slice(0, -1), [
+    'nothing SluiceError EINVAL 2',
+    'no path SluiceError EINVAL 2',
+    'text "web"',
+    'no name SluiceError EINVAL 2',
+    'many 1',
+    'cwd true',
+    'gone SluiceError EINVAL 4',
+    'replaced SluiceError ESTALE 4',
+    'not its own SluiceError ESTALE 4',
+    'alive 1',
+    stdout.split('\n').at(-3)!,
+    'dead SluiceError ENOTCONN 5',
+  ]);
+  // The connection that was open ends, or there is no socket any more.
+  t.regex(stdout.split('\n').at(-3)!, /^killed SluiceError (ECONNRESET|EPIPE|ENOTCONN) 5$/);
+});
+
 const CONSUMER = `
 import { connect, mount, type Mount, type SluiceError } from 'sluicefs';
 

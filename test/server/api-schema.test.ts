@@ -17,15 +17,15 @@ test('bodies that fit, and those that do not', (t) => {
   ];
   for (const [name, body] of good) t.notThrows(() => checker.check(name, body));
   const bad: [BodyName, unknown, string][] = [
-    ['settings', null, 'the body: must be object'],
+    ['settings', null, 'the body: expected an object'],
     ['settings', JSON.parse('{"__proto__": 1}'), 'the body: there is no key "__proto__"'],
-    ['settings', { bps: true }, 'bps: must be string,number'],
+    ['settings', { bps: true }, 'bps: expected a text, or a number'],
     ['attach', {}, "the body: must have required property 'path'"],
     ['attach', { path: 'a.img' }, 'path: must match pattern "^(/|nbds?(\\+unix)?:)"'],
     ['attach', { path: '/a', backingFormats: ['x'] }, 'backingFormats.0: must be equal to one of'],
     ['attach', { path: '/a', sectorSize: 7 }, 'sectorSize: must be equal to one of'],
     ['resize', {}, "the body: must have required property 'size'"],
-    ['resize', { size: 1.5 }, 'size: must be integer'],
+    ['resize', { size: 1.5 }, 'size: expected a whole number'],
   ];
   for (const [name, body, message] of bad) {
     const error = t.throws(() => checker.check(name, body));

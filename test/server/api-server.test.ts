@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { askSocket } from '../../src/server/api-client.js';
@@ -46,10 +47,13 @@ test('a body is checked by its schema, and answers have codes, sentences and hin
   t.deepEqual(await change({ weight: 7, bps: '10M' }), {});
   t.like(orders[0], { group: 'gold', changes: { weight: 7 } } as never);
   const wrong: [object, string][] = [
-    [{ weigh: 7 }, 'the body: there is no key "weigh"; see the schema "settings" at /v1/schema'],
-    [{ weight: [7] }, 'weight: must be string,number; see the schema "settings" at /v1/schema'],
+    [{ weigh: 7 }, 'the body: there is no key "weigh"; did you mean weight?'],
+    [
+      { weight: [7] },
+      'weight: expected a text, or a number; see the schema "settings" at /v1/schema',
+    ],
     [{ weight: 0 }, 'weight 0: not from 1 to 10000'],
-    [[], 'the body: must be object; see the schema "settings" at /v1/schema'],
+    [[], 'the body: expected an object; see the schema "settings" at /v1/schema'],
   ];
   for (const [body, message] of wrong) {
     await t.throwsAsync(change(body), { instanceOf: SluiceError, message });
@@ -60,6 +64,33 @@ test('a body is checked by its schema, and answers have codes, sentences and hin
   t.is(error!.errno, 'ENOENT');
   t.is(error!.exitCode, 2);
   t.is(orders.length, 1);
+});
+
+test('a client that comes when there are 512 is told so, and later ones are served again', async (t) => {
+  const { mount } = fakeMount();
+  const socket = await serveApi(t, mount);
+  const idle = await Promise.all(
+    Array.from({ length: 512 }, () => {
+      return new Promise<Socket>((resolve, reject) => {
+        const connection = connect(socket, () => resolve(connection));
+        connection.once('error', reject);
+      });
+    }),
+  );
+  const asked = askSocket(socket, get('/v1/mount'), 'it');
+  const error = await t.throwsAsync<SluiceError>(asked);
+  t.is(error!.message, 'there are 512 clients already; try again');
+  t.is(error!.errno, 'EAGAIN');
+  const ended = idle.map((connection) => once(connection, 'close'));
+  for (const connection of idle) connection.destroy();
+  await Promise.all(ended);
+  // The server hears of their ends a moment later.
+  const end = performance.now() + IN_THE_END_MS;
+  while (performance.now() < end) {
+    const served = await askSocket(socket, get('/v1/mount'), 'it').catch(() => null);
+    if (served !== null) break;
+  }
+  await isAlive(t, socket);
 });
 
 test('before the mount is there, requests are told so', async (t) => {

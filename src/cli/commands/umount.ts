@@ -27,6 +27,8 @@ export async function handler(args: Arguments): Promise<void> {
     return;
   }
   const mountpoint = findMountpoint(word, workingDirectory());
+  // This command may have been started from within the mount, and must not keep it busy.
+  process.chdir('/');
   const waiting = progress(`sluice: umount: ${mountpoint}: waiting for the daemon to finish`);
   try {
     const ended = await endMount(mountpoint, args.force === true);
