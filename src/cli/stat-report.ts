@@ -2,10 +2,10 @@ import type { GroupSnapshot, ImageSnapshot } from '../control/control.js';
 import { NO_FAULTS } from '../control/faults.js';
 import { membersOf } from '../control/json.js';
 import { formatWords } from '../control/text.js';
+import { meanOf, p99Of, requestsOf } from '../control/usage.js';
 import { NS_PER_US } from '../control/values.js';
 import { oneLine } from '../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../util/units.js';
-import { meanOf, p99Of, requestsOf } from './moment.js';
 import { type Column, formatTable } from './table.js';
 
 /** A name may have 255 characters, and a path more: one of them does not push the figures off the screen. */
@@ -115,7 +115,7 @@ function rowsOf(group: GroupSnapshot): Row[] {
 }
 
 /** In capitals: a user who forgets these faults would look for the cause in the disk. */
-function faultLines(images: readonly ImageSnapshot[]): string {
+export function faultLines(images: readonly ImageSnapshot[]): string {
   const faulty = images.flatMap(({ name, faults }) => (faults ? [{ name, faults }] : []));
   if (faulty.length === 0) return '';
   return `\nFAULTS ON PURPOSE:\n${faulty.map(formatFaulty).join('')}`;

@@ -1,7 +1,7 @@
 import type { constants } from 'node:os';
 import { refuse } from '../util/errors.js';
 import { didYouMean } from '../util/nearest.js';
-import { NS_PER_US, parseTime } from './values.js';
+import { NS_PER_US, US_PER_UNIT } from './values.js';
 
 // Faults that a user wants an image to have, to see what a program makes of a broken or a slow disk.
 
@@ -40,7 +40,7 @@ export const NO_FAULTS = 'off';
 const EXAMPLE = 'read.error=1%';
 const FIELDS = ['error', 'errno', 'delay'] as const;
 type Field = (typeof FIELDS)[number];
-const KEYS: readonly string[] = [
+export const FAULT_KEYS: readonly string[] = [
   ...FIELDS,
   ...FAULTY.flatMap((kind) => FIELDS.map((field) => `${kind}.${field}`)),
   'seed',
@@ -54,7 +54,7 @@ export const FAULT_ERRNOS: readonly (keyof typeof constants.errno)[] = [
 
 /** A minute: a request that takes longer is no slow request but a lost one. */
 const DELAY_MAX_US = 60_000_000;
-const DELAY = 'a time such as 20ms, 500us or 1s, at most 60s, or 0';
+const DELAY = 'a time with its unit such as 20ms, 500us or 1.5s, at most 60s, or 0';
 const SEED_MAX = 2 ** 32 - 1;
 
 /**
@@ -87,7 +87,24 @@ export function parseFaults(text: string): Faults | null {
     flush: faultOf('flush'),
     seed: of<number | null>('seed', parseSeed, null),
   };
+  checkUseful(pairs, faults);
   return FAULTY.some((kind) => faults[kind].error > 0 || faults[kind].delayNs > 0) ? faults : null;
+}
+
+/** Refuses the name of an error that nobody would get: who writes it thinks that requests fail. */
+function checkUseful(pairs: ReadonlyMap<string, string>, faults: Faults): void {
+  const failing = FAULTY.filter((kind) => faults[kind].error > 0);
+  for (const kind of FAULTY) {
+    const errno = pairs.get(`${kind}.errno`);
+    if (errno === undefined || failing.includes(kind)) continue;
+    throw refuse(`${kind}.errno=${errno}: no ${kind} fails; add ${kind}.error=1%`);
+  }
+  const errno = pairs.get('errno');
+  if (errno !== undefined && failing.length === 0) {
+    throw refuse(`errno=${errno}: no request fails; add error=1%`);
+  }
+  const isEmpty = [...pairs.keys()].every((key) => key === 'seed');
+  if (isEmpty) throw refuse(`seed=${pairs.get('seed')}: no request fails; add error=1%`);
 }
 
 function pairsOf(text: string): Map<string, string> {
@@ -95,10 +112,11 @@ function pairsOf(text: string): Map<string, string> {
   for (const word of text.split(',')) {
     const [, key, value] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
     if (key === undefined || value === undefined) {
-      throw refuse(`${word}: expected KEY=VALUE such as ${EXAMPLE}, or ${NO_FAULTS}`);
+      const given = word === '' ? '""' : word;
+      throw refuse(`${given}: expected KEY=VALUE such as ${EXAMPLE}, or ${NO_FAULTS} alone`);
     }
-    if (!KEYS.includes(key)) {
-      const hint = didYouMean(key, KEYS) ?? `keys: ${KEYS.join(', ')}`;
+    if (!FAULT_KEYS.includes(key)) {
+      const hint = didYouMean(key, FAULT_KEYS) ?? `keys: ${FAULT_KEYS.join(', ')}`;
       throw refuse(`${word}: no key "${key}"; ${hint}`);
     }
     if (pairs.has(key)) throw refuse(`${word}: ${key} is given twice`);
@@ -119,8 +137,14 @@ function parseErrno(value: string, word: string): string {
   throw refuse(`${word}: expected one of ${FAULT_ERRNOS.join(', ')}`);
 }
 
+/** Without a unit it would be a guess: to one reader 20 is milliseconds, to another seconds. */
 function parseDelay(value: string, word: string): number {
-  return value === '0' ? 0 : parseTime(word, value, DELAY_MAX_US, DELAY) * NS_PER_US;
+  if (value === '0') return 0;
+  const [, digits = '', unit = ''] = /^([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s)$/.exec(value) ?? [];
+  const us = Number((Number(digits) * (US_PER_UNIT[unit] ?? Number.NaN)).toFixed(6));
+  if (!Number.isInteger(us)) throw refuse(`${word}: expected ${DELAY}`);
+  if (us > DELAY_MAX_US) throw refuse(`${word}: more than 60s`, 'ERANGE');
+  return us * NS_PER_US;
 }
 
 function parseSeed(value: string, word: string): number {

@@ -114,7 +114,7 @@ export const WEIGHT: ValueType<number> = {
 };
 
 export const NS_PER_US = 1000;
-const US_PER_UNIT: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1e6 };
+export const US_PER_UNIT: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1e6 };
 /** Longest latency target, microseconds: a latency of a minute is a fault, not a target. */
 const MAX_TARGET_US = 60_000_000;
 const TIME =
@@ -151,7 +151,7 @@ export const COST: ValueType<CostModel> = {
 };
 
 /** Microseconds from 1 to `maxUs`, written as a number or as `2ms`, `1s`. Throws EINVAL, ERANGE. */
-export function parseTime(name: string, text: string, maxUs: number, expected: string): number {
+function parseTime(name: string, text: string, maxUs: number, expected: string): number {
   const [, digits = text, unit = 'us'] = /^([0-9]{1,9})(us|ms|s)$/.exec(text) ?? [];
   const scaled = /^[0-9]+$/.test(digits) ? String(Number(digits) * US_PER_UNIT[unit]!) : text;
   return parseWhole(name, scaled, maxUs, expected);

@@ -15,6 +15,8 @@ interface LiveJson extends LiveAnswer {
   daemon: { pid: number; version: string; transport: string };
   /** Null: they were not asked for. */
   images: ImageSnapshot[] | null;
+  /** Names of the images that have faults on purpose. A daemon of an earlier version says nothing of them. */
+  faulty?: string[];
 }
 
 type LiveStatus = Alive<ImageSnapshot[], LiveGroup> | NoAnswer;
@@ -33,7 +35,7 @@ export class LiveFollower {
     this.#mountpoint = mountpoint;
   }
 
-  /** @param wantsImages Otherwise they are those of an earlier look. The first look has them. */
+  /** @param wantsImages Otherwise their sizes, and how often faults struck, may be those of an earlier look. */
   async next(wantsImages = false): Promise<LiveStatus> {
     if (this.#files === null) {
       const told = await this.#ask(wantsImages || this.#groups.edition === '');
@@ -62,7 +64,11 @@ export class LiveFollower {
       const { pid, version, transport } = answer.daemon;
       const daemon = { pid, fields: { version, transport } };
       const groups = this.#groups.take(answer);
-      this.#images = answer.images ?? this.#images;
+      const { images, named, faulty = [] } = answer;
+      // Images have come or gone, or have faults now that they did not have: it should be seen at once.
+      const isOld = named !== null || faulty.join('/') !== faultyOf(this.#images).join('/');
+      if (images === null && isOld) return this.#ask(true);
+      this.#images = images ?? this.#images;
       return { kind: 'alive', daemon, images: this.#images, groups, known: [] };
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
@@ -71,6 +77,9 @@ export class LiveFollower {
     }
   }
 }
+
+const faultyOf = (images: readonly ImageSnapshot[]): string[] =>
+  images.filter(({ faults }) => faults).map(({ name }) => name);
 
 type CallerStatus = { kind: 'alive'; callers: Caller[] } | NoAnswer;
 

@@ -17,10 +17,17 @@ test('words become faults: those of a kind win over those for all', (t) => {
   )!;
   t.deepEqual(all.read, { error: 0.005, errno: 'EIO', delayNs: 0 });
   t.deepEqual(all.flush, { error: 1, errno: 'EROFS', delayNs: 500e3 });
-  t.deepEqual(parseFaults('delay=1500')!.write, { ...NONE, delayNs: 1500e3 });
+  t.deepEqual(parseFaults('delay=1.5ms')!.write, { ...NONE, delayNs: 1500e3 });
 });
 
-for (const words of ['off', 'error=0%', 'delay=0', 'errno=ENOSPC,seed=1', 'read.error=0%']) {
+for (const words of [
+  'off',
+  'error=0%',
+  'delay=0',
+  'delay=0ms',
+  'error=0%,seed=1',
+  'read.error=0%',
+]) {
   test(`no faults: ${words}`, (t) => {
     t.is(parseFaults(words), null);
   });
@@ -28,14 +35,14 @@ for (const words of ['off', 'error=0%', 'delay=0', 'errno=ENOSPC,seed=1', 'read.
 
 for (const [words, again] of [
   ['read.error=1%', 'read.error=1%'],
-  ['write.delay=20000,error=1.50%', 'error=1.5%,write.delay=20ms'],
+  ['write.delay=20000us,error=1.50%', 'error=1.5%,write.delay=20ms'],
   ['seed=0,delay=60s,read.delay=60s', 'delay=60s,seed=0'],
   ['error=2%,errno=ENOSPC', 'error=2%,errno=ENOSPC'],
   [
     'read.error=1%,write.error=1%,write.errno=EROFS,delay=1500us',
     'read.error=1%,write.error=1%,write.errno=EROFS,delay=1500us',
   ],
-  ['read.error=0.0000001%,write.errno=EROFS', 'read.error=0.0000001%'],
+  ['read.error=0.0000001%,errno=EIO', 'read.error=0.0000001%'],
 ] as const) {
   test(`faults are shown as they can be given: ${words}`, (t) => {
     const faults = parseFaults(words)!;
@@ -45,18 +52,37 @@ for (const [words, again] of [
 }
 
 for (const [words, message, errno] of [
-  ['', ': expected KEY=VALUE such as read.error=1%, or off', 'EINVAL'],
-  ['read.error', 'read.error: expected KEY=VALUE such as read.error=1%, or off', 'EINVAL'],
+  ['', '"": expected KEY=VALUE such as read.error=1%, or off alone', 'EINVAL'],
+  ['read.error', 'read.error: expected KEY=VALUE such as read.error=1%, or off alone', 'EINVAL'],
+  ['off,error=1%', 'off: expected KEY=VALUE such as read.error=1%, or off alone', 'EINVAL'],
+  ['errno=ENOSPC', 'errno=ENOSPC: no request fails; add error=1%', 'EINVAL'],
+  ['errno=ENOSPC,delay=1ms', 'errno=ENOSPC: no request fails; add error=1%', 'EINVAL'],
+  [
+    'read.error=1%,write.errno=EROFS',
+    'write.errno=EROFS: no write fails; add write.error=1%',
+    'EINVAL',
+  ],
+  ['seed=1', 'seed=1: no request fails; add error=1%', 'EINVAL'],
   ['raed.error=1%', 'raed.error=1%: no key "raed.error"; did you mean read.error?', 'EINVAL'],
   ['error=1', 'error=1: expected a part of all requests such as 1%', 'EINVAL'],
   ['error=101%', 'error=101%: more than 100%', 'ERANGE'],
   ['error=1%,error=2%', 'error=2%: error is given twice', 'EINVAL'],
   [
     'delay=2min',
-    'delay=2min "2min": expected a time such as 20ms, 500us or 1s, at most 60s, or 0',
+    'delay=2min: expected a time with its unit such as 20ms, 500us or 1.5s, at most 60s, or 0',
     'EINVAL',
   ],
-  ['delay=61s', 'delay=61s 61000000: not from 1 to 60000000', 'ERANGE'],
+  [
+    'delay=20',
+    'delay=20: expected a time with its unit such as 20ms, 500us or 1.5s, at most 60s, or 0',
+    'EINVAL',
+  ],
+  [
+    'delay=0.5us',
+    'delay=0.5us: expected a time with its unit such as 20ms, 500us or 1.5s, at most 60s, or 0',
+    'EINVAL',
+  ],
+  ['delay=61s', 'delay=61s: more than 60s', 'ERANGE'],
   ['seed=4294967296', 'seed=4294967296: expected a number from 0 to 4294967295', 'EINVAL'],
 ] as const) {
   test(`refused: ${words}`, (t) => {

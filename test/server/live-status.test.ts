@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallerFollower, LiveFollower } from '../../src/server/live-status.js';
+import { carryOut } from '../../src/server/order-images.js';
 import { IN_THE_END_MS } from '../helpers/proc.js';
 import { mountTest } from '../helpers/requires.js';
 import { withMount } from '../helpers/sluice-mount.js';
@@ -31,7 +32,26 @@ mountTest('a mount is looked at again and again', async (t) => {
       t.is(status.images[0]!.name, 'disk');
       t.true(status.groups[1]!.burstsLeft!.iops! > 0);
     }
+    const looked = async () => {
+      const status = await follower.next();
+      return status.kind === 'alive'
+        ? status.images.map((one) => [one.name, one.faults?.words])
+        : [];
+    };
+    await carryOut(mount.point, { kind: 'faults', name: 'disk', faults: 'read.error=1%,seed=7' });
+    t.deepEqual(await looked(), [['disk', 'read.error=1%,seed=7']]);
+    await carryOut(mount.point, { kind: 'faults', name: 'disk', faults: 'off' });
+    t.deepEqual(await looked(), [['disk', undefined]]);
+    await carryOut(mount.point, { kind: 'detach', name: 'disk', force: false });
+    t.deepEqual(await looked(), []);
     follower.end();
+  });
+});
+
+mountTest('callers are looked at again and again', async (t) => {
+  const image = sparseFile(join(tempFolder(t), 'disk.img'), MIB);
+  await withMount(t, [image], [], async (mount) => {
+    readFileSync(mount.file());
     const callers = new CallerFollower(mount.point);
     // A request counts when its reply has left, which its caller does not wait for.
     const read = async (): Promise<number> => {

@@ -1,12 +1,11 @@
 import { parseFaults } from '../../control/faults.js';
-import { readSnapshot } from '../../server/status.js';
-import { naming, refuse } from '../../util/errors.js';
+import { carryOut } from '../../server/order-images.js';
+import { readSnapshot, unavailable } from '../../server/status.js';
+import { refuse } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { carryOut } from '../order.js';
 import { formatFaulty } from '../stat-report.js';
 import { print } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {
@@ -15,7 +14,7 @@ export const declaration: Declaration = {
   operands: {
     mountpoint: 'where sluice is mounted',
     name: 'the image, without .raw',
-    words: 'its faults from now on, in place of those before; off: none',
+    faults: 'its faults from now on, in place of those before; off: none',
   },
   options: {},
   examples: [
@@ -28,14 +27,14 @@ export const declaration: Declaration = {
 
 export async function handler(args: Arguments): Promise<void> {
   const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
-  const words = args.words as readonly string[];
+  const words = args.faults as readonly string[];
   const { name } = args;
   if (words.length === 0) {
     await show(mountpoint, name === undefined ? null : String(name));
     return;
   }
   const faults = words.join(',');
-  naming('faults', () => parseFaults(faults));
+  parseFaults(faults);
   await carryOut(mountpoint, { kind: 'faults', name: String(name), faults });
 }
 

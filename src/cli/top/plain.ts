@@ -1,7 +1,7 @@
-import { completedIn, limitUses } from '../../control/usage.js';
+import { completedIn, limitUses, meanOf, p99Of, requestsOf } from '../../control/usage.js';
 import { oneLine } from '../../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../../util/units.js';
-import { meanOf, p99Of, requestsOf } from '../moment.js';
+import { faultLines } from '../stat-report.js';
 import { type Column, formatTable } from '../table.js';
 import { percent } from './columns.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
@@ -55,7 +55,8 @@ const COLUMNS: readonly Column<Told>[] = [
 /** A table without bars, in which each figure stands for itself. */
 export function plainTable(sight: Sight, state: State): string {
   const rows = rowsOf(sight, state).map((row) => ({ row, sight }));
-  return `${sight.mountpoint} at ${sight.clock}\n${formatTable(COLUMNS, rows)}`;
+  const faulty = faultLines(sight.images);
+  return `${sight.mountpoint} at ${sight.clock}\n${formatTable(COLUMNS, rows)}${faulty}`;
 }
 
 function rowJson({ sight }: { sight: Sight }, row: Row): object {

@@ -19,6 +19,14 @@ test('a table in which each figure stands for itself', (t) => {
   ]);
 });
 
+test('faults on purpose are told below the table', (t) => {
+  const faults = { words: 'read.error=1%,seed=7', failed: 3, delayed: 0 };
+  const image = { name: 'web', path: '/srv/web.img', format: 'raw', size: 512, faults };
+  const images = [{ ...image, readOnly: false, passthrough: false }];
+  const told = '\nFAULTS ON PURPOSE:\nweb: read.error=1%,seed=7; 3 requests failed, 0 delayed\n';
+  t.true(plainTable({ ...testSight(), images }, FIRST_STATE).endsWith(told));
+});
+
 test('the same for programs', (t) => {
   const time = '2026-11-20T10:00:00.000Z';
   const { rows, ...about } = topJson(testSight(), FIRST_STATE, time) as { rows: object[] };
