@@ -88,7 +88,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'faults',
-    operands: '<mountpoint> [name] [words..]',
+    operands: '<mountpoint> [name] [faults..]',
     synopsis: 'faults MOUNTPOINT [NAME [KEY=VALUE...]]',
     describe: 'have requests fail, or be late',
     load: () => import('./commands/faults.js'),

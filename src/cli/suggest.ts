@@ -1,3 +1,4 @@
+import { FAULT_KEYS, NO_FAULTS } from '../control/faults.js';
 import { SETTINGS } from '../control/settings.js';
 import { type Command, type Declaration, helpOfOption, type Option } from './declaration.js';
 
@@ -20,6 +21,8 @@ const EVERYWHERE: readonly Suggestion[] = [
   { word: '--help', about: 'print the options' },
   { word: '--verbose', about: 'print the stack of an error' },
 ];
+
+const FAULTS_VALUE = 'KEY=VALUE,...';
 
 type OptionTable = Declaration['options'];
 
@@ -129,6 +132,11 @@ async function valuesOf(
 ): Promise<readonly string[]> {
   const { value } = helpOfOption(option);
   if (value?.startsWith('PATH[:')) return settingsAfter(begun, /^.*[:,]/);
+  if (value?.endsWith(FAULTS_VALUE)) {
+    // Of a mount they come after the name of the image, of `sluice attach` at once.
+    const [kept] = (value === FAULTS_VALUE ? /^(?:.*,)?/ : /^.*[:,]/).exec(begun) ?? [];
+    return kept === undefined ? [] : faultsAfter(kept);
+  }
   if (value !== 'MEMBER=PATH') return option.words ?? [];
   const [member] = /^[^=]*=/.exec(begun) ?? [];
   if (member === undefined) return [];
@@ -150,6 +158,14 @@ function keysAfter(kept: string): string[] {
   return SETTINGS.map(({ key }) => `${kept}${key}=`);
 }
 
+function faultsAfter(kept: string): string[] {
+  const keys = FAULT_KEYS.map((key) => `${kept}${key}=`);
+  return [...keys, `${kept}${NO_FAULTS}`];
+}
+
+/** Names of operands that are mount points. What `place` names may also be a file. */
+const MOUNTPOINTS: ReadonlySet<string> = new Set(['mountpoint', 'place']);
+
 /** Operands that may come next. */
 async function operandOf(
   command: Command,
@@ -159,13 +175,15 @@ async function operandOf(
 ): Promise<readonly string[]> {
   const names = [...command.operands.matchAll(/[<[](\w+)(\.\.)?/g)];
   const [, name = '', dots] = names[operands.length] ?? names.at(-1) ?? [];
+  const isMountpoint = (one = ''): boolean => MOUNTPOINTS.has(one);
   if (operands.length >= names.length && dots === undefined) return [];
   const words = declaration.operandWords?.[name];
   if (words !== undefined) return words;
-  const [mountpoint = ''] = operands;
-  if (name === 'mountpoint') return live.mountpoints();
+  if (isMountpoint(name)) return live.mountpoints();
+  const mountpoint = operands[names.findIndex(([, one]) => isMountpoint(one))] ?? '';
   if (name === 'group') return live.groups(mountpoint);
   if (name === 'name') return live.images(mountpoint);
+  if (name === 'faults') return faultsAfter('');
   if (name !== 'settings') return [];
   if (!/^members?=/.test(current)) return keysAfter('');
   const images = await live.images(mountpoint);

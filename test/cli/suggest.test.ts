@@ -79,6 +79,21 @@ test('mount points, groups, images and keys', async (t) => {
   t.deepEqual(await words('completion', 'b'), ['bash']);
 });
 
+test('an overlay of a mount, and faults', async (t) => {
+  t.deepEqual(await words('overlay', ''), ['commit', 'reset']);
+  t.deepEqual(await words('overlay', 'commit', '/m'), ['/mnt/s', '/mnt/t']);
+  t.deepEqual(await words('overlay', 'reset', '--verbose', '/mnt/s', 'd'), ['db']);
+  t.deepEqual(await words('overlay', 'reset', '/mnt/s', 'db', ''), []);
+  t.deepEqual(await words('faults', '/mnt/s', 'w'), ['web']);
+  t.deepEqual(await words('faults', '/mnt/s', 'web', 'flush.'), [
+    ...['flush.error=', 'flush.errno=', 'flush.delay='],
+  ]);
+  t.deepEqual(await words('faults', '/mnt/s', 'web', 'error=1%', 'o'), ['off']);
+  t.deepEqual(await words('mount', '--faults', 'we'), []);
+  t.deepEqual(await words('mount', '--faults', 'web:se'), ['web:seed=']);
+  t.deepEqual(await words('attach', '--faults=delay=1s,se'), ['--faults=delay=1s,seed=']);
+});
+
 test('nothing is offered for the command of a mount, and for names of files', async (t) => {
   t.deepEqual(await words('mount', 'disk.img', '/mnt/s', '--', 'fs'), []);
   t.deepEqual(await words('mount', ''), []);
