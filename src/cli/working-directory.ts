@@ -26,7 +26,7 @@ export function workingDirectory(): string {
  *   relative path without a directory, EILSEQ for a name that is not UTF-8.
  */
 export function absolutePath(what: string, text: string, from: string): string {
-  if (text === '') throw new SluiceError(`${what} is empty`, 'EINVAL', EXIT_USAGE);
+  if (text === '') throw new SluiceError(`the path of ${what} is empty`, 'EINVAL', EXIT_USAGE);
   if (from === '' && !isAbsolute(text)) {
     const message = `${text}: the working directory has been deleted; change to another one`;
     throw new SluiceError(message, 'ENOENT', EXIT_FAILED);

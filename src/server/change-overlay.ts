@@ -13,7 +13,7 @@ import {
   openChain,
 } from '../image/open-chain.js';
 import { unsupported } from '../image/refusal.js';
-import { SluiceError } from '../util/errors.js';
+import { EXIT_FAILED, REMEDY, SluiceError } from '../util/errors.js';
 import { checkImages } from './check-images.js';
 import type { DiskOptions, OverlayAction } from './config.js';
 import type { Log } from './log.js';
@@ -78,7 +78,7 @@ function pairOf({ layers }: OpenChain, path: string): Pair {
   const [overlay, below] = layers as [OpenLayer, ...OpenLayer[]];
   const { name } = overlayFormat();
   if (overlay.format !== name || below === undefined) {
-    throw unsupported(path, `it is no ${name} image over another one, so nothing can go below`);
+    throw unsupported(path, `it is no overlay: no ${name} image over another one`);
   }
   const { file, image } = overlay;
   if (file.blockDevice) throw unsupported(path, 'an overlay on a block device cannot be emptied');
@@ -144,10 +144,20 @@ async function commit(
       if (text !== last) log.progress?.(text);
       last = text;
     });
+  } catch (error) {
+    throw stillWhole(error);
   } finally {
     opened.unlock();
     opened.close();
   }
+}
+
+/** A host that failed has harmed nothing: its user should not have to look that up. */
+function stillWhole(error: unknown): unknown {
+  if (!(error instanceof SluiceError) || error.exitCode !== EXIT_FAILED) return error;
+  const { message, errno, exitCode } = error;
+  const what = 'the overlay has everything still: mend that, and commit again';
+  return new SluiceError(`${message}${REMEDY}${what}`, errno, exitCode, error);
 }
 
 /** How the image below is opened. The host's page cache may be used: a flush ends the writes. */

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { asFileError } from '../host/file-errors.js';
 import { formatNamed, overlayFormat } from '../image/formats.js';
 import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
 import { O_TMPFILE } from '../sys/constants.js';
-import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { EXIT_FAILED, EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { DISCARD, type ImageConfig, type MountConfig } from './config.js';
 
 /** Where temporary files may be large, if TMPDIR does not say: often a disk, where /tmp is memory. */
@@ -45,6 +44,10 @@ function addOverlay(image: ImageConfig, made: string[]): ImageConfig {
   const { overlay, ...below } = image;
   // A temporary one is made where the image is opened.
   if (overlay === undefined || overlay === DISCARD) return image;
+  if (overlay === below.path) {
+    const message = `${overlay}: is the image itself; name another file as its overlay`;
+    throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
+  }
   const isNew = !existsSync(overlay);
   const over = overlaid(overlay, below);
   if (!isNew) {
@@ -124,18 +127,32 @@ function openNameless(folder: string): number {
     return openSync(folder, constants.O_RDWR | O_TMPFILE, 0o644);
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException;
-    if (code !== 'EOPNOTSUPP' && code !== 'EISDIR') throw asFileError(folder, 'make', error);
+    if (code !== 'EOPNOTSUPP' && code !== 'EISDIR') throw notThere(folder, code, error);
   }
   // A file system that has no files without names: it has one for a moment.
   const path = join(folder, `sluice-${randomUUID()}`);
   try {
     return openSync(path, 'wx+', 0o644);
   } catch (error) {
-    throw asFileError(path, 'make', error);
+    throw notThere(folder, (error as NodeJS.ErrnoException).code ?? 'EIO', error);
   } finally {
     rmSync(path, { force: true });
   }
 }
+
+function notThere(folder: string, code: string, cause: unknown): SluiceError {
+  const why = WHY_NOT[code] ?? `it cannot be made there (${code})`;
+  const what = `no place for a temporary overlay: ${why}; TMPDIR names another folder`;
+  return new SluiceError(`${folder}: ${what}`, code, EXIT_FAILED, cause);
+}
+
+const WHY_NOT: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such folder',
+  ENOTDIR: 'it is no folder',
+  EACCES: 'no permission to write there',
+  EROFS: 'it is on a read-only file system',
+  ENOSPC: 'no space is left there',
+};
 
 /** Writes that were meant for one image must not appear over another, or over another reading of it. */
 function checkOverlay(overlay: ImageConfig, image: ImageConfig): void {

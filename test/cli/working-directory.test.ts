@@ -12,7 +12,7 @@ test('a relative path starts from the directory, an absolute one needs none', (t
 
 test('an empty path is refused: it would mean the directory itself', (t) => {
   t.throws(() => absolutePath('the mount point', '', '/srv'), {
-    message: 'the mount point is empty',
+    message: 'the path of the mount point is empty',
   });
 });
 

@@ -58,10 +58,16 @@ for (const transport of ['uring', 'fuse-native']) {
         t.is(writeSync(other, 'x'), 1);
         closeSync(other);
         const none = await overlay('reset', mount.point, 'other');
-        t.regex(none.stderr, /other\.img: it is no qcow2 image over another one/);
+        t.regex(none.stderr, /other\.img: it is no overlay: no qcow2 image over another one/);
         t.is(none.code, 3);
         t.deepEqual(readdirSync(mount.point).sort(), ['.groups', 'disk.raw', 'other.raw']);
         t.is((await overlay('commit', mount.point, 'none')).code, 2);
+        const nameless = await overlay('commit', mount.point);
+        t.regex(
+          nameless.stderr,
+          /: sluice is mounted there; name the image: sluice overlay commit /,
+        );
+        t.is(nameless.code, 2);
         t.is((await warmSluice(['detach', mount.point, 'other'])).code, 0);
       });
       t.deepEqual(readdirSync(maker.folder).sort(), ['disk.img', 'other.img', 'over.qcow2']);
@@ -138,7 +144,14 @@ qemuMountTest('a temporary overlay that is full fails the write, and nothing els
   await mount.checkGone(t, /no space is left/);
   const full = { ...process.env, TMPDIR: '/proc' };
   const refused = await sluice(['mount', image, mount.point, '--overlay=discard'], { env: full });
-  t.regex(refused.stderr, /^sluice: mount: \/proc.*: cannot be made \(E\w+\)\n$/);
+  const itself = await sluice(['mount', image, mount.point, '--overlay', image]);
+  t.regex(itself.stderr, /disk\.img: is the image itself; name another file as its overlay\n$/);
+  const remote = await sluice(['overlay', 'commit', 'nbd://host/disk']);
+  t.regex(remote.stderr, /^sluice: overlay: nbd:\/\/host\/disk: an overlay is a file of this mach/);
+  t.regex(
+    refused.stderr,
+    /^sluice: mount: \/proc: no place for a temporary overlay: .*; TMPDIR names another folder\n$/,
+  );
 });
 
 qemuTest('a commit that is killed at any moment loses nothing, and is started again', async (t) => {

@@ -1,11 +1,13 @@
+import { ourMount } from '../../fuse/mount-point.js';
 import { overlayFormat } from '../../image/formats.js';
+import { isNbdUri } from '../../nbd/uri.js';
 import { OVERLAY_ACTIONS, type OverlayAction } from '../../server/config.js';
 import type { Log } from '../../server/log.js';
+import { carryOut } from '../../server/order-images.js';
 import { refuse } from '../../util/errors.js';
 import type { Arguments, Declaration, Given } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { IMAGE_OPTIONS, parseChainOptions } from '../image-commands.js';
-import { carryOut } from '../order.js';
 import { note, progress, progressNotes } from '../terminal.js';
 import { absolutePath, workingDirectory } from '../working-directory.js';
 
@@ -50,7 +52,13 @@ export async function handler(args: Arguments): Promise<void> {
 }
 
 async function changeFile(action: OverlayAction, file: string, args: Arguments): Promise<void> {
+  if (isNbdUri(file)) throw refuse(`${file}: an overlay is a file of this machine`);
   const path = absolutePath('the overlay', file, workingDirectory());
+  if (ourMount(path) !== null) {
+    throw refuse(
+      `${file}: sluice is mounted there; name the image: sluice overlay ${action} ${file} NAME`,
+    );
+  }
   const options = parseChainOptions(args as Given<typeof IMAGE_OPTIONS>, workingDirectory());
   // Loaded only here: a mount does this by itself.
   const { changeOverlay } = await import('../../server/change-overlay.js');
