@@ -1,3 +1,4 @@
+import { SETTINGS } from '../control/settings.js';
 import { refuse } from '../util/errors.js';
 import { MOUNT_OPTIONS } from './mount-options.js';
 
@@ -49,8 +50,14 @@ function optionValue(argv: readonly string[], at: number, option: string): strin
   return value;
 }
 
-/** Commas separate options. One in a value has a backslash before it, or quotes are around the value. */
+/**
+ * Commas separate options. One in a value has a backslash before it, or quotes are around the value.
+ *
+ * @throws SluiceError EINVAL, exit code 2: a quote that nothing closes
+ */
 export function splitOptions(list: string): string[] {
+  const quotes = list.replaceAll(/\\./gs, '').split('"').length - 1;
+  if (quotes % 2 === 1) throw refuse(`${list}: a quote is not closed`);
   const options = list.match(/(?:\\.|"[^"]*"|[^,\\"]|\\$|")+/gs) ?? [];
   return options.map((option) => option.replace(/\\(.)|"/gs, '$1'));
 }
@@ -66,6 +73,10 @@ function toWords(spec: string, point: string, options: readonly string[]): strin
     if (name === 'image' && value !== null) images.push(value);
     else if (isOurs(name) && !(value === null && OF_MOUNT.includes(name)))
       words.push(value === null ? `--${name}` : `--${name}=${value}`);
+    else if (isOfGroup(name)) {
+      const example = `group="GROUP:iops=1000,${option}"`;
+      throw refuse(`${option}: a group with commas needs quotes around it: ${example}`);
+    }
     // A comma within a word of -o has a backslash there too.
     else others.push(option.replaceAll(/[\\,]/g, '\\$&'));
   }
@@ -79,6 +90,9 @@ function toWords(spec: string, point: string, options: readonly string[]): strin
     ...(empty && !words.includes('--empty') ? ['--empty'] : []),
   ];
 }
+
+/** A key of a group, which has been cut off by a comma. (`depth` is an option, too.) */
+const isOfGroup = (name: string): boolean => SETTINGS.some(({ key }) => key === name);
 
 /** A name of an option, or of the opposite of a flag. */
 function isOurs(name: string): boolean {

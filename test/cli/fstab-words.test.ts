@@ -39,6 +39,11 @@ test('a fake mount, and what mount(8) asks for and sluice cannot do', (t) => {
     [['a'], /^expected mount.fuse.sluice IMAGE MOUNTPOINT/],
     [['a', 'b', 'c'], /^expected mount.fuse.sluice IMAGE MOUNTPOINT/],
     [['a', '/m', '-o'], '-o: its value is missing'],
+    [['a', '/m', '-o', 'group="g:iops=5,ro'], 'group="g:iops=5,ro: a quote is not closed'],
+    [
+      ['a', '/m', '-o', 'group=g:iops=5,weight=3'],
+      'weight=3: a group with commas needs quotes around it: group="GROUP:iops=1000,weight=3"',
+    ],
     [['a', '/m', '-N', '/proc/1/ns/mnt'], /^-N: /],
   ] as const) {
     t.is(t.throws(() => fstabWords(argv), { instanceOf: SluiceError, message })?.exitCode, 2);
