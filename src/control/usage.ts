@@ -6,6 +6,9 @@ import { limitsInForce } from './sized-limits.js';
 
 // What groups use of what they were given, in the last second that has ended.
 
+/** The span of these figures, and the time from one look at them to the next. */
+export const SECOND_MS = 1000;
+
 /** The stages of a request: it waits in groups, then the service below them takes its time. */
 export type Stage = 'wait' | 'service';
 

@@ -7,22 +7,32 @@ import { requestOfOrder } from './attach-request.js';
 import { formatOrder, type ImageOrder } from './image-order.js';
 import { ORDER_VARIABLE, type OrderReport, type Unreported } from './order-answer.js';
 import { readOrderKey } from './order-key.js';
-import type { DaemonStatus } from './status.js';
+import { type DaemonStatus, readStatus, unavailable } from './status.js';
 
 const WRITER = join(import.meta.dirname, '../server/order-writer.js');
 /** The repair of a large image takes minutes, a flush on a slow disk too. The daemon answered a moment ago. */
 const LIMIT_MS = 24 * 3600 * 1000;
 
 /**
- * Has the daemon of a mount carry out an order about its images, over its socket.
+ * Has the daemon of a mount carry out an order about its images.
  *
- * @returns sentences for the user; null: there is no socket for this user, here
+ * @returns sentences for the user
  * @throws SluiceError that of the daemon
  */
-export async function orderBySocket(
-  mountpoint: string,
-  order: ImageOrder,
-): Promise<string[] | null> {
+export async function carryOut(mountpoint: string, order: ImageOrder): Promise<string[]> {
+  const told = await orderBySocket(mountpoint, order);
+  if (told !== null) return told;
+  const status = await readStatus(mountpoint);
+  if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
+  return orderByFiles(mountpoint, status.daemon, order);
+}
+
+/**
+ * The same over its socket.
+ *
+ * @returns null: there is no socket for this user, here
+ */
+async function orderBySocket(mountpoint: string, order: ImageOrder): Promise<string[] | null> {
   const about = await askMount<{ pid: number }>(mountpoint, { method: 'GET', path: '/v1/mount' });
   if (about === null || isElsewhere(about.pid)) return null;
   const answer = await askMount<{ warnings?: string[] }>(mountpoint, {
@@ -60,7 +70,7 @@ function isElsewhere(pid: number): boolean {
  * @returns sentences for the user
  * @throws SluiceError that of the daemon; EACCES, exit code 4, for who has not all rights of the daemon
  */
-export async function orderImages(
+export async function orderByFiles(
   mountpoint: string,
   { pid, fields }: DaemonStatus,
   order: ImageOrder,

@@ -8,7 +8,7 @@ import type { CallerFigures } from '../throttle/callers.js';
 import { CALLERS_FILE, parseCallers } from '../tree/caller-report.js';
 import { STAT_FILES } from '../tree/control-files.js';
 import { parseGroup, parseImages, parsePartitions } from '../tree/reports.js';
-import { SluiceError } from '../util/errors.js';
+import { EXIT_DAEMON, EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { askMount } from './api-client.js';
 import type { ControlHead, GroupFiles } from './control-reader.js';
 import { detachDeadMount } from './unmount.js';
@@ -208,4 +208,20 @@ export async function detachIfDead(mountpoint: string, limitMs = READ_LIMIT_MS):
   if (ourMount(mountpoint) === null) return false;
   const { kind } = await readStatus(mountpoint, [], null, limitMs);
   return kind === 'dead' && detachDeadMount(mountpoint);
+}
+
+type Silent = Exclude<MountStatus['kind'], 'alive'>;
+
+const REASONS: Readonly<Record<Silent, readonly [what: string, errno: string, exitCode: number]>> =
+  {
+    dead: ['its daemon is gone; remove the mount with sluice umount', 'ENOTCONN', EXIT_DAEMON],
+    hung: ['its daemon does not answer', 'ETIMEDOUT', EXIT_FAILED],
+    forbidden: ['mounted by another user without --allow-other', 'EACCES', EXIT_MOUNT],
+    foreign: ['it shows no groups', 'ENOENT', EXIT_MOUNT],
+  };
+
+/** The error for a mount whose groups cannot be read. */
+export function unavailable(mountpoint: string, kind: Silent): SluiceError {
+  const [what, errno, exitCode] = REASONS[kind];
+  return new SluiceError(`${mountpoint}: ${what}`, errno, exitCode);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { orderImages } from '../../src/server/order-images.js';
+import { orderByFiles } from '../../src/server/order-images.js';
 import { readStatus } from '../../src/server/status.js';
 import { eventually, processesOf } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
@@ -18,7 +18,7 @@ orderTest(
     const mount = await startMount(t, [image], ['--transport', 'fuse-native', '--cache', 'page']);
     const status = await readStatus(mount.point);
     if (status.kind !== 'alive') throw new Error(status.kind);
-    const order = (name: string) => orderImages(mount.point, status.daemon, { ...DETACH, name });
+    const order = (name: string) => orderByFiles(mount.point, status.daemon, { ...DETACH, name });
     await t.throwsAsync(order('none'), { message: 'none: there is no such image; images: web' });
     // While it waits for the daemon, others can read the words of the process that writes the order.
     process.kill(mount.pid, 'SIGSTOP');
@@ -31,7 +31,7 @@ orderTest(
     t.deepEqual(words.slice(2), [mount.point, ''], 'the key is not among them');
     t.deepEqual(await ordered, []);
     const { key: _, ...fields } = status.daemon.fields;
-    await t.throwsAsync(orderImages(mount.point, { ...status.daemon, fields }, DETACH), {
+    await t.throwsAsync(orderByFiles(mount.point, { ...status.daemon, fields }, DETACH), {
       message: /its daemon is of a version that keeps its images/,
     });
     t.is((await mount.umount()).code, 0);

@@ -1,7 +1,7 @@
+import { carryOut } from '../../server/order-images.js';
 import { type AttachArguments, attachOrder } from '../attach-order.js';
 import type { Arguments } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { carryOut } from '../order.js';
 import { note, progress } from '../terminal.js';
 import { workingDirectory } from '../working-directory.js';
 

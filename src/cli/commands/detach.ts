@@ -1,7 +1,7 @@
+import { carryOut } from '../../server/order-images.js';
 import { SluiceError, withRemedy } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { carryOut } from '../order.js';
 import { progress } from '../terminal.js';
 import { workingDirectory } from '../working-directory.js';
 

@@ -1,13 +1,12 @@
 import { escapeName } from '../../control/names.js';
 import { writeControlFiles } from '../../server/change-group.js';
-import { PARTITIONS_FILE, readPartitions } from '../../server/status.js';
+import { PARTITIONS_FILE, readPartitions, unavailable } from '../../server/status.js';
 import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { JSON_OPTION } from '../image-commands.js';
 import { formatPartitions, partitionsJson } from '../partition-report.js';
 import { print } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {

@@ -1,6 +1,6 @@
+import { carryOut } from '../../server/order-images.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { carryOut } from '../order.js';
 import { note, progress } from '../terminal.js';
 import { workingDirectory } from '../working-directory.js';
 

@@ -1,11 +1,10 @@
-import { readSnapshot } from '../../server/status.js';
+import { carryOut } from '../../server/order-images.js';
+import { readSnapshot, unavailable } from '../../server/status.js';
 import { naming } from '../../util/errors.js';
 import { formatSize, parseSize } from '../../util/units.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { carryOut } from '../order.js';
 import { print } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {

@@ -2,11 +2,10 @@ import { namedGroup, unknownGroup } from '../../control/group-name.js';
 import { parseWords } from '../../control/text.js';
 import { changeGroup, type GroupChange } from '../../server/change-group.js';
 import type { ControlFailure } from '../../server/control-writer.js';
-import { readStatus } from '../../server/status.js';
+import { readStatus, unavailable } from '../../server/status.js';
 import { EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {

@@ -1,17 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { namedGroup, unknownGroup } from '../../control/group-name.js';
 import { groupJson } from '../../control/json.js';
+import { SECOND_MS } from '../../control/usage.js';
 import { callerJson } from '../../server/caller-json.js';
 import { CallerFollower } from '../../server/live-status.js';
-import { type MountSnapshot, readSnapshot, SnapshotFollower } from '../../server/status.js';
+import {
+  type MountSnapshot,
+  readSnapshot,
+  SnapshotFollower,
+  unavailable,
+} from '../../server/status.js';
 import { EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import { formatCallerTable } from '../caller-report.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { SECOND_MS } from '../moment.js';
 import { formatNow, formatStat } from '../stat-report.js';
 import { print } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {

@@ -1,16 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { SECOND_MS } from '../../control/usage.js';
 import { CallerFollower, LiveFollower } from '../../server/live-status.js';
+import { unavailable } from '../../server/status.js';
 import { EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
-import { SECOND_MS } from '../moment.js';
 import { print } from '../terminal.js';
 import { CallerRates } from '../top/callers.js';
 import { nextMinute } from '../top/minute.js';
 import { plainTable, topJson } from '../top/plain.js';
 import { type Sight, sightOf } from '../top/rows.js';
 import { FIRST_STATE, type View } from '../top/state.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 export const declaration: Declaration = {

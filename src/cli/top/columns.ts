@@ -1,7 +1,6 @@
-import { completedIn, limitUses } from '../../control/usage.js';
+import { completedIn, limitUses, meanOf, p99Of, requestsOf } from '../../control/usage.js';
 import { oneLine } from '../../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../../util/units.js';
-import { meanOf, p99Of, requestsOf } from '../moment.js';
 import type { Row, Sight } from './rows.js';
 import {
   bar,

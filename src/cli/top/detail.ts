@@ -1,9 +1,8 @@
 import { causeOf } from '../../control/cause.js';
 import { formatWords } from '../../control/text.js';
-import { type LimitUse, limitUses } from '../../control/usage.js';
+import { type LimitUse, limitUses, meanOf, p99Of } from '../../control/usage.js';
 import { oneLine } from '../../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../../util/units.js';
-import { meanOf, p99Of } from '../moment.js';
 import { type Drawing, percent } from './columns.js';
 import type { Row } from './rows.js';
 import { type Line, type Span, span, sparkline } from './spans.js';

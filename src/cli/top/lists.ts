@@ -1,9 +1,8 @@
 import type { ImageSnapshot } from '../../control/control.js';
-import { completedIn } from '../../control/usage.js';
+import { completedIn, requestsOf } from '../../control/usage.js';
 import { NS_PER_US } from '../../control/values.js';
 import { oneLine } from '../../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../../util/units.js';
-import { requestsOf } from '../moment.js';
 import type { CallerRow } from './callers.js';
 import { type Drawing, percent } from './columns.js';
 import { type Row, rowsOf, type Sight } from './rows.js';

@@ -1,6 +1,6 @@
 import { membersOf } from '../../control/json.js';
 import type { LiveGroup } from '../../control/live.js';
-import { requestsOf } from '../moment.js';
+import { requestsOf } from '../../control/usage.js';
 
 const SECONDS = 60;
 

@@ -1,8 +1,7 @@
 import type { ImageSnapshot } from '../../control/control.js';
 import { membersOf } from '../../control/json.js';
 import type { LiveGroup, SecondTimes } from '../../control/live.js';
-import { parentOf, type Share, sharesOf } from '../../control/usage.js';
-import { requestsOf } from '../moment.js';
+import { parentOf, requestsOf, type Share, sharesOf } from '../../control/usage.js';
 import type { CallerRow } from './callers.js';
 import { type Minute, rowKey } from './minute.js';
 import type { Order, State } from './state.js';

@@ -1,6 +1,6 @@
 import { parseWords } from '../../control/text.js';
+import { SECOND_MS } from '../../control/usage.js';
 import { changeGroup } from '../../server/change-group.js';
-import { SECOND_MS } from '../moment.js';
 import { type Effect, type Key, onKey } from './keys.js';
 import type { Sight } from './rows.js';
 import { abilities, Screen } from './screen.js';
