@@ -41,7 +41,8 @@ function runCommand([program = '', ...words]: readonly string[]): Promise<number
   return new Promise<number>((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
       const isMissing = error.code === 'ENOENT';
-      note(`sluice: mount: ${program}: ${isMissing ? 'no such command' : error.message}`);
+      const what = isMissing ? 'no such command' : `it cannot be run (${error.code})`;
+      note(`sluice: mount: ${program}: ${what}`);
       resolve(isMissing ? NOT_FOUND : CANNOT_RUN);
     });
     child.once('exit', (code, signal) => {

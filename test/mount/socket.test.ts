@@ -117,6 +117,9 @@ otherTest(
     // Limits and names of images may be read there (docs/security.md).
     await withMount(t, [image], [...words, '--allow-other'], async (mount) => {
       t.is(await told(mount), [image1, image1, limits, orders].join(''));
+      const tables = await other.sluice('partitions', mount.point);
+      t.regex(tables.stderr, /: only the user who mounted it, or root, may have tables read again/);
+      t.is(tables.code, 4);
     });
   },
 );

@@ -1,7 +1,7 @@
 import { escapeName } from '../../control/names.js';
 import { writeControlFiles } from '../../server/change-group.js';
 import { PARTITIONS_FILE, readPartitions, unavailable } from '../../server/status.js';
-import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../../util/errors.js';
+import { EXIT_FAILED, EXIT_MOUNT, EXIT_USAGE, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { JSON_OPTION } from '../image-commands.js';
@@ -32,10 +32,19 @@ export async function handler(args: Arguments): Promise<void> {
   }
   const status = await readPartitions(mountpoint);
   if (status.kind !== 'alive') throw unavailable(mountpoint, status.kind);
-  if (failure !== null) throw new SluiceError(failure.errno, failure.errno, EXIT_FAILED);
+  if (failure !== null) throw unread(mountpoint, failure.errno);
   const found = status.partitions.filter((one) => {
     return name === null || one.name.replace(/\.p[0-9]+$/, '') === name;
   });
   if (args.json === true) print(`${JSON.stringify(partitionsJson(found), null, 2)}\n`);
   else print(formatPartitions(found));
+}
+
+/** The error for tables that were not read again, for a reason that the daemon has not told. */
+function unread(mountpoint: string, errno: string): SluiceError {
+  const isForbidden = errno === 'EACCES' || errno === 'EPERM';
+  const what = isForbidden
+    ? 'only the user who mounted it, or root, may have tables read again; see .groups/partitions in it'
+    : `tables were not read again (${errno})`;
+  return new SluiceError(`${mountpoint}: ${what}`, errno, isForbidden ? EXIT_MOUNT : EXIT_FAILED);
 }
