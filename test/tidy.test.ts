@@ -54,7 +54,7 @@ image/qcow2/extensions.ts image/qcow2/header-block.ts image/qcow2/layout.ts
 image/qcow2/piece-cache.ts image/qcow2/prepare-writing.ts image/qcow2/qcow-layer.ts
 image/qcow2/qcow-writer.ts image/qcow2/read-for-writing.ts image/qcow2/refcount-blocks.ts
 image/qcow2/snapshots.ts image/qcow2/writes.ts loop/pool-loop.ts
-loop/data-plane.ts loop/ring-loop.ts plane/assemble.ts plane/plane.ts
+loop/data-plane.ts loop/ring-loop.ts plane/plane.ts
 server/control-reader.ts server/control-writer.ts server/doctor-ring.ts server/doctor.ts
 server/holders.ts server/inflate-thread.ts server/main.ts server/native-plane.ts
 server/other-mounts.ts server/overlay.ts server/plane-thread.ts
