@@ -8,7 +8,7 @@ import type { Group, Pressure, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
 import type { FaultsSnapshot } from './faults.js';
 import type { ControlNews, GroupFigures, GroupState, GroupTimes } from './figures.js';
-import { checkGroupName } from './group-name.js';
+import { checkGroupName, unknownGroup } from './group-name.js';
 import type { MemberChange } from './members.js';
 import { type Changes, type GroupSettings, type MountSettings, newSettings } from './settings.js';
 import { checkShared, SharedLimits } from './shared-limits.js';
@@ -321,8 +321,8 @@ export class Control {
 
   #group(path: string): Group {
     const group = this.#throttle.findGroup(path);
-    if (group === undefined) throw refuse(`group "${path}": does not exist`, 'ENOENT');
-    return group;
+    if (group !== undefined) return group;
+    throw unknownGroup(path, ['', ...this.groupsBelow('')], '');
   }
 }
 

@@ -85,8 +85,7 @@ export function burst(unit: Unit): ValueType<Burst | null> {
 
 /** RATE or RATE/MINIMUM for each GiB; null is `max`, a limit that does not grow. */
 export function perGb(unit: Unit): ValueType<PerGb | null> {
-  const example =
-    unit === 'requests per second' ? 'iops=10 or iops=10/500' : 'bps=1M or bps=1M/20M';
+  const example = unit === 'requests per second' ? '10 or 10/500' : '1M or 1M/20M';
   const expected = `RATE or RATE/MINIMUM such as ${example}, or max for no limit that grows`;
   return {
     range: [1, MAX_RATE],

@@ -25,6 +25,15 @@ const NOT_WRITABLE: Readonly<Record<string, string>> = {
   EROFS: 'it is on a read-only file system',
 };
 
+const NOT_MADE: Readonly<Record<string, string>> = {
+  ENOENT: ': there is no such folder',
+  ENOTDIR: ': there is no such folder',
+  EACCES: ': no permission to write in its folder',
+  EPERM: ': no permission to write in its folder',
+  EROFS: ': its folder is on a read-only file system',
+  ENOSPC: ': no space is left there',
+};
+
 /**
  * The error of a host file that cannot be opened: one sentence for people, exit code 1, or 3 if it is in
  * use.
@@ -57,7 +66,7 @@ export function forFile<T>(path: string, what: 'read' | 'written' | 'flushed', c
 }
 
 function describe(access: Access, code: string): string {
-  if (access === 'make') return `cannot be made (${code})`;
+  if (access === 'make') return `cannot be made${NOT_MADE[code] ?? ` (${code})`}`;
   const known = SENTENCES[code] ?? IN_USE[code];
   if (known !== undefined) return known;
   if (access === 'write') {

@@ -22,6 +22,6 @@ test('a file in use is an image that is refused', (t) => {
   t.is(error.exitCode, EXIT_IMAGE);
   t.is(
     asFileError('/a/web.img', 'make', { code: 'ENOSPC' }).message,
-    '/a/web.img: cannot be made (ENOSPC)',
+    '/a/web.img: cannot be made: no space is left there',
   );
 });

@@ -58,7 +58,7 @@ test('a change that is refused leaves no group and no setting behind', (t) => {
   t.deepEqual(error, { message: 'there is no such image', errno: 'ENOENT', exitCode: 2 });
   t.deepEqual(control.groupsBelow(''), []);
   t.false(isShown('a'));
-  t.is(change('a', ['bps=1M']).error!.message, 'group "a": does not exist');
+  t.is(change('a', ['bps=1M']).error!.message, 'there is no group "a"; groups: /');
   change('a', ['bps=1M'], true);
   t.is(change('a', ['iops=5', 'burst.bps=1M/10', 'burst.riops=8/2']).error!.errno, 'EINVAL');
   t.is(control.settings('a').limits.iops, Infinity);

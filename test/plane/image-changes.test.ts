@@ -70,7 +70,7 @@ test('an assignment that cannot be made takes all of it back', (t) => {
   const { change, steps, outcomes } = rig();
   change({ kind: 'attach', disk: CONFIG, assignments: [{ member: 'web', group: 'lead' }] });
   t.deepEqual(steps, ['add', 'partitions', 'undo']);
-  const message = '--assign web=lead: group "lead": does not exist';
+  const message = '--assign web=lead: there is no group "lead"; groups: /, gold';
   const error = { message, errno: 'ENOENT', exitCode: 2 };
   t.deepEqual(outcomes, [{ error, isThere: false, stale: [] }]);
 });
