@@ -14,7 +14,7 @@ const REQUEST_MS = 20_000;
 const LOOK_MS = 2000;
 /** A connection that asks nothing more is closed. */
 const IDLE_MS = 60_000;
-/** Requests of further ones are refused, */
+/** So many connections are served. Requests of further ones are refused, */
 const CONNECTIONS_MAX = 512;
 /** and connections beyond these are closed at once. */
 const CONNECTIONS_LIMIT = 2 * CONNECTIONS_MAX;
@@ -26,13 +26,18 @@ export class ApiServer {
   #mount: ApiMount | null = null;
   readonly #socket: ListeningSocket;
   readonly #bodies = new Bodies();
+  readonly #connectionsMax: number;
   #connections = 0;
   /** Those that came when there were enough. */
   readonly #extra = new WeakSet<Socket>();
 
-  /** @param socket It listens. */
-  constructor(socket: ListeningSocket) {
+  /**
+   * @param socket It listens.
+   * @param connectionsMax Requests of further connections are refused.
+   */
+  constructor(socket: ListeningSocket, connectionsMax = CONNECTIONS_MAX) {
     this.#socket = socket;
+    this.#connectionsMax = connectionsMax;
     const { server } = socket;
     this.#server = server;
     server.on('request', (request, response) => void this.#answer(request, response));
@@ -44,7 +49,7 @@ export class ApiServer {
     server.on('connection', (connection) => {
       connection.unref();
       this.#connections++;
-      if (this.#connections > CONNECTIONS_MAX) this.#extra.add(connection);
+      if (this.#connections > connectionsMax) this.#extra.add(connection);
       connection.once('close', () => {
         this.#connections--;
       });
@@ -63,7 +68,7 @@ export class ApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      if (this.#extra.has(request.socket)) throw tooMany();
+      if (this.#extra.has(request.socket)) throw tooMany(this.#connectionsMax);
       const [path = '', query] = (request.url ?? '').split('?', 2);
       const { route, rest } = routeOf(request.method ?? '', path);
       if (this.#mount === null) throw new SluiceError('not ready yet', 'EAGAIN', EXIT_FAILED);
@@ -92,8 +97,8 @@ export function boundedServer(): Server {
   return server;
 }
 
-function tooMany(): SluiceError {
-  const what = `there are ${CONNECTIONS_MAX} clients already; try again`;
+function tooMany(most: number): SluiceError {
+  const what = `there are ${most} clients already; try again`;
   return new SluiceError(what, 'EAGAIN', EXIT_FAILED);
 }
 

@@ -62,9 +62,11 @@ export async function serveApi(
   t: ExecutionContext,
   mount: ApiMount | null,
   folder = join(tempFolder(t), 'run'),
+  connectionsMax?: number,
 ): Promise<string> {
   const path = join(folder, '0-7.sock');
-  const server = new ApiServer(await ListeningSocket.listen(boundedServer(), path));
+  const socket = await ListeningSocket.listen(boundedServer(), path);
+  const server = new ApiServer(socket, connectionsMax);
   t.teardown(() => server.close());
   if (mount !== null) server.serve(mount);
   return path;
