@@ -9,7 +9,7 @@ import { parseImageArgument } from './image-argument.js';
 import { parseChainOptions } from './image-commands.js';
 import { imageOptions } from './image-options.js';
 import { ATTACH_OPTIONS } from './mount-options.js';
-import { overlayPath } from './working-directory.js';
+import { absolutePath, overlayPath } from './working-directory.js';
 
 /** Operands and options of `sluice attach`. */
 export type AttachArguments = { mountpoint: string; image: string } & Given<typeof ATTACH_OPTIONS>;
@@ -31,11 +31,16 @@ export const ATTACH: Declaration = {
  * @throws SluiceError EINVAL and others, exit code 2
  */
 export function attachOrder(args: AttachArguments, directory: string): ImageOrder {
-  const { overlay } = args;
+  const { overlay, 'cache-file': cacheFile } = args;
   const image = parseImageArgument(args.image, directory);
   return {
     kind: 'attach',
-    image: { ...image, ...parseChainOptions(args, directory), ...faultsOf(args.faults) },
+    image: {
+      ...{ ...image, ...parseChainOptions(args, directory), ...faultsOf(args.faults) },
+      ...(cacheFile !== undefined && {
+        cacheFile: absolutePath('--cache-file', cacheFile, directory),
+      }),
+    },
     overlay: overlay === undefined ? null : overlayPath('--overlay', overlay, directory),
     options: imageOptions(args),
     assignments: (args.assign ?? []).map((text) => assignmentOf(text, image.name)),

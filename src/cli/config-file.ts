@@ -30,6 +30,7 @@ type Mapping = Readonly<Record<string, unknown>>;
 /** Words of an image that are not options of all images. */
 interface FileWords {
   overlay?: string;
+  'cache-file'?: string;
   faults?: string;
   passthrough?: boolean;
 }
@@ -140,13 +141,16 @@ class Reader {
     }
     return this.#text.at(path, () => {
       const image = nameImage(name, file, this.#folder);
-      const { overlay, faults, passthrough = false } = given as FileWords;
+      const { overlay, 'cache-file': cache, faults, passthrough = false } = given as FileWords;
       const { own, untrusted, chain } = this.#imageOptions(given);
       return {
         image: {
           ...{ ...image, ...chain },
           ...(overlay !== undefined && {
             overlay: overlayPath('the overlay', overlay, this.#folder),
+          }),
+          ...(cache !== undefined && {
+            cacheFile: absolutePath('the cache file', cache, this.#folder),
           }),
           ...(faults !== undefined && { faults }),
           ...(Object.keys(own).length > 0 && { own }),

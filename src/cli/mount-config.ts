@@ -73,23 +73,29 @@ function withoutOptions(args: MountArguments, prefix = ''): [] {
 
 function parseImages(texts: readonly string[], args: MountArguments, directory: string) {
   const options = parseChainOptions(args, directory);
-  const over = overlayOf(args, texts, directory);
+  const over = ownFiles(args, texts, directory);
   return texts.map((text): ImageConfig => {
     return { ...parseImageArgument(text, directory), ...options, ...over };
   });
 }
 
-function overlayOf(
-  { overlay }: MountArguments,
+/** Files that an image has for itself. */
+function ownFiles(
+  { overlay, 'cache-file': cacheFile }: MountArguments,
   images: readonly string[],
   directory: string,
-): Pick<ImageConfig, 'overlay'> {
-  if (overlay === undefined) return {};
-  const path = overlayPath('--overlay', overlay, directory);
-  if (images.length > 1 && path !== DISCARD) {
-    throw refuse('--overlay: takes one image; mount the others elsewhere');
-  }
-  return { overlay: path };
+): Pick<ImageConfig, 'overlay' | 'cacheFile'> {
+  const checkOne = (option: string): void => {
+    if (images.length > 1) throw refuse(`${option}: takes one image; mount the others elsewhere`);
+  };
+  const over = overlay && overlayPath('--overlay', overlay, directory);
+  const near = cacheFile && absolutePath('--cache-file', cacheFile, directory);
+  if (over !== undefined && over !== DISCARD) checkOne('--overlay');
+  if (near !== undefined) checkOne('--cache-file');
+  return {
+    ...(over !== undefined && { overlay: over }),
+    ...(near !== undefined && { cacheFile: near }),
+  };
 }
 
 /**

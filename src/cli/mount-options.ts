@@ -19,6 +19,10 @@ export const ATTACH_OPTIONS = {
     type: 'string',
     describe: `FILE: writes go to a new ${overlayFormat().name} over the image; discard: to a temporary one`,
   },
+  'cache-file': {
+    type: 'string',
+    describe: 'FILE: keeps what is read of an NBD export, from one mount to the next',
+  },
   'metadata-cache': {
     type: 'string',
     describe: 'SIZE: bound of the memory for the tables of an image (default 16M)',
@@ -122,6 +126,7 @@ export const OF_IMAGES = [
   'data-file',
   'backing-file',
   'overlay',
+  'cache-file',
   'passthrough',
 ] as const;
 

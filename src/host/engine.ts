@@ -12,6 +12,13 @@ export interface HostStatus {
   size: number;
 }
 
+/** The file that keeps blocks of an export which have been read. Plain data. */
+export interface ExportCache {
+  readonly path: string;
+  /** Open for reading and writing, and locked. */
+  readonly descriptor: number;
+}
+
 /** An open host file as an engine needs to know it. */
 export interface EngineFile {
   descriptor: number;
@@ -19,6 +26,8 @@ export interface EngineFile {
   inMemory: boolean;
   /** It is an export of an NBD server, and has no descriptor of its own (-1); missing: a file. */
   nbd?: NbdExport | undefined;
+  /** The cache of the export; missing: it has none. */
+  cache?: ExportCache | undefined;
 }
 
 /** The operation goes on; its result comes through `Plane.completed`. Outside the errno range. */

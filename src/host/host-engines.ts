@@ -1,28 +1,46 @@
 import { close } from '../sys/libc.js';
+import { CachedExports, type CachedHost } from './cached-exports.js';
 import type { Engine, EngineFile, HostStatus, TransferCall } from './engine.js';
 import type { NbdEngine } from './nbd-engine.js';
 import type { NbdNews } from './nbd-export.js';
 
 /** Handles from here on are exports of NBD servers. A ring has fewer files. */
 const FIRST_EXPORT = 1 << 20;
+/** Handles from here on are exports with a cache. */
+const FIRST_CACHED = 1 << 21;
+const OWN_HANDLE = FIRST_EXPORT - 1;
 
-/** Files through one engine, and exports of NBD servers through another. */
+/** The surroundings of the engines. */
+export interface ExportsHost extends Pick<CachedHost, 'requests' | 'completed' | 'warn'> {
+  /** Makes the engine of exports, when the first one comes. Its results go to `HostEngines.completed`. */
+  connect(): NbdEngine;
+}
+
+/** Files through one engine, exports of NBD servers through another, and those with a cache through a third. */
 export class HostEngines<Files extends Engine> implements Engine {
   readonly files: Files;
-  readonly #connect: () => NbdEngine;
+  readonly #host: ExportsHost;
   /** Null as long as there was no export. */
   #exports: NbdEngine | null = null;
+  #cached: CachedExports | null = null;
 
-  /** @param connect Makes the engine of exports, when the first one comes. */
-  constructor(files: Files, connect: () => NbdEngine) {
+  constructor(files: Files, host: ExportsHost) {
     this.files = files;
-    this.#connect = connect;
+    this.#host = host;
   }
 
   add(file: EngineFile): number {
     if (file.nbd === undefined) return this.files.add(file);
-    this.#exports ??= this.#connect();
-    return FIRST_EXPORT + this.#exports.add(file);
+    this.#exports ??= this.#host.connect();
+    if (file.cache === undefined) return FIRST_EXPORT + this.#exports.add(file);
+    const { files } = this;
+    this.#cached ??= new CachedExports({ ...this.#host, files, exports: this.#exports });
+    return FIRST_CACHED + this.#cached.add(file);
+  }
+
+  /** An operation of one of the engines has ended. */
+  completed(request: number, result: number): void {
+    if (this.#cached?.completed(request, result) !== true) this.#host.completed(request, result);
   }
 
   /** Requests that NBD servers have. */
@@ -46,7 +64,7 @@ export class HostEngines<Files extends Engine> implements Engine {
   }
 
   remove(file: number): void {
-    this.#of(file).remove(file & ~FIRST_EXPORT);
+    this.#of(file).remove(file & OWN_HANDLE);
   }
 
   links(file: number, length: number): boolean {
@@ -54,37 +72,38 @@ export class HostEngines<Files extends Engine> implements Engine {
   }
 
   readonly read: TransferCall = (request, file, address, length, offset, linked) =>
-    this.#of(file).read(request, file & ~FIRST_EXPORT, address, length, offset, linked);
+    this.#of(file).read(request, file & OWN_HANDLE, address, length, offset, linked);
 
   readonly write: TransferCall = (request, file, address, length, offset, linked) =>
-    this.#of(file).write(request, file & ~FIRST_EXPORT, address, length, offset, linked);
+    this.#of(file).write(request, file & OWN_HANDLE, address, length, offset, linked);
 
   flush(request: number, file: number, dataOnly: boolean): number {
-    return this.#of(file).flush(request, file & ~FIRST_EXPORT, dataOnly);
+    return this.#of(file).flush(request, file & OWN_HANDLE, dataOnly);
   }
 
   allocate(request: number, file: number, mode: number, offset: number, length: number): number {
-    return this.#of(file).allocate(request, file & ~FIRST_EXPORT, mode, offset, length);
+    return this.#of(file).allocate(request, file & OWN_HANDLE, mode, offset, length);
   }
 
   resize(request: number, file: number, size: number): number {
-    return this.#of(file).resize(request, file & ~FIRST_EXPORT, size);
+    return this.#of(file).resize(request, file & OWN_HANDLE, size);
   }
 
   seek(request: number, file: number, offset: number, whence: number): number {
-    return this.#of(file).seek(request, file & ~FIRST_EXPORT, offset, whence);
+    return this.#of(file).seek(request, file & OWN_HANDLE, offset, whence);
   }
 
   setTimes(request: number, file: number, times: Uint8Array): number {
-    return this.#of(file).setTimes(request, file & ~FIRST_EXPORT, times);
+    return this.#of(file).setTimes(request, file & OWN_HANDLE, times);
   }
 
   status(request: number, file: number, status: HostStatus): number {
-    return this.#of(file).status(request, file & ~FIRST_EXPORT, status);
+    return this.#of(file).status(request, file & OWN_HANDLE, status);
   }
 
   #of(file: number): Engine {
-    return file < FIRST_EXPORT ? this.files : this.#exports!;
+    if (file < FIRST_EXPORT) return this.files;
+    return file < FIRST_CACHED ? this.#exports! : this.#cached!;
   }
 }
 

@@ -14,7 +14,6 @@ import { obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages } from '../plane/image-changes.js';
 import type { CommonIo } from '../plane/live-images.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
-import type { Plane } from '../plane/plane.js';
 import type { Callers } from '../plane/rules.js';
 import type { CommandQueue, RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
@@ -53,8 +52,11 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const files = new UringEngine(ring, send, commands === undefined);
   const sockets = new RingSockets(ring);
-  const connect = () => connectExports(sockets, memory, send, () => plane);
-  const engine = new HostEngines(files, connect);
+  const engine: HostEngines<UringEngine> = new HostEngines(files, {
+    ...{ requests: memory.capacity.requests, warn },
+    connect: () => connectExports(sockets, memory, send, engine),
+    completed: (request, result) => plane.completed(request, result),
+  });
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
   const { plane, throttle, tree, images, control, controlTree, orders } = assemble(config, io, {
@@ -134,12 +136,12 @@ function connectExports(
   sockets: RingSockets,
   memory: Memory,
   send: Surroundings['send'],
-  plane: () => Plane,
+  engine: Pick<HostEngines<UringEngine>, 'completed'>,
 ): NbdEngine {
   return new NbdEngine({
     requests: memory.capacity.requests,
     open: sockets.open,
-    completed: (request, result) => plane().completed(request, result),
+    completed: (request, result) => engine.completed(request, result),
     lost: (one, why) => send({ kind: 'nbd-lost', export: one, why }),
     left: (one) => send({ kind: 'nbd-left', export: one }),
   });

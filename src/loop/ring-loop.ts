@@ -32,7 +32,7 @@ const TRIM_AFTER_NS = 1e9;
 /** Exports of NBD servers, and the sockets that lead to them. */
 export interface Network {
   sockets: RingSockets;
-  exports: Pick<HostEngines<Engine>, 'exportsUnderWay' | 'unplugExports'>;
+  exports: Pick<HostEngines<Engine>, 'completed' | 'exportsUnderWay' | 'unplugExports'>;
 }
 
 /** The parts that a loop drives. */
@@ -119,7 +119,7 @@ export class RingLoop {
     const { plane, session, dispatcher, memory, wake, network } = this.#parts;
     if (kind === TAG_REPLY) this.#linkedReplied(index, result);
     else if (kind === TAG_IO) {
-      if (!this.#transferred(index, result)) plane.completed(index, result);
+      if (!this.#transferred(index, result)) network.exports.completed(index, result);
     } else if (kind === TAG_RECEIVE) {
       const bytes = session.received(index, result);
       if (bytes === 0) return;

@@ -41,6 +41,8 @@ export interface AttachRequest {
   snapshot?: string;
   /** A file that takes the writes, absolute, or `discard`: they are kept as long as the image is attached. */
   overlay?: string;
+  /** The file that keeps what is read of an NBD export, absolute. */
+  cacheFile?: string;
   readOnly?: boolean;
   growable?: boolean;
   direct?: boolean;
@@ -74,6 +76,7 @@ export function schemas() {
         backingFormats: { type: 'array', items: format },
         snapshot: { type: 'string', minLength: 1 },
         overlay: { anyOf: [PATH, { const: DISCARD }] },
+        cacheFile: PATH,
         ...{ readOnly: FLAG, growable: FLAG, direct: FLAG, untrusted: FLAG },
         ...{ dataFiles: PATHS, backingFiles: PLACES },
         metadataCache: { type: 'integer', minimum: 1 << 20, maximum: 2 ** 30 },

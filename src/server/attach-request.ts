@@ -19,7 +19,7 @@ export function orderOfRequest(request: AttachRequest): AttachOrder {
   checkImageName(name, path, path);
   const { snapshot = null, overlay = null, dataFiles = [], backingFiles = [] } = request;
   const { readOnly, growable, direct, untrusted, metadataCache } = request;
-  const { partitions, sectorSize = null, assign = {}, faults } = request;
+  const { partitions, sectorSize = null, assign = {}, faults, cacheFile } = request;
   if (faults !== undefined) naming('faults', () => parseFaults(faults));
   const isAsked = partitions !== undefined || sectorSize !== null;
   const shown = isAsked ? (partitions === false ? null : { sectorSize }) : undefined;
@@ -34,7 +34,7 @@ export function orderOfRequest(request: AttachRequest): AttachOrder {
         backingFiles: [...backingFiles],
         untrusted: untrusted ?? false,
       },
-      ...(faults !== undefined && { faults }),
+      ...given({ faults, cacheFile }),
     },
     overlay,
     options: given(options) as AttachOptions,
@@ -52,7 +52,7 @@ export function requestOfOrder({
   options,
   assignments,
 }: AttachOrder): AttachRequest {
-  const { name, path, format, backingFormats, snapshot, named, faults } = image;
+  const { name, path, format, backingFormats, snapshot, named, faults, cacheFile } = image;
   const { partitions, ...flags } = options;
   const { dataFiles, backingFiles } = named ?? {};
   const entries = assignments.map(({ member, group }) => [member, group || '/']);
@@ -61,7 +61,7 @@ export function requestOfOrder({
     ...flags,
     snapshot: snapshot ?? undefined,
     overlay: overlay ?? undefined,
-    faults,
+    ...{ faults, cacheFile },
     partitions: partitions === undefined ? undefined : partitions !== null,
     sectorSize: partitions?.sectorSize ?? undefined,
     assign: Object.fromEntries(entries),

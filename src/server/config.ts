@@ -26,6 +26,8 @@ export interface ImageConfig extends ChainOptions {
   path: string;
   /** Absolute path of the image that takes the writes, or DISCARD; missing: the image itself does. */
   overlay?: string;
+  /** Absolute path of the file that keeps what is read of the NBD export; missing: none does. */
+  cacheFile?: string;
   /** Faults that the user wants, as `parseFaults` takes them; missing: none. */
   faults?: string;
   /** Options of this image alone; what is missing is as the mount has it. */

@@ -80,6 +80,7 @@ const NAMED = shape({ dataFiles: list(isPath), backingFiles: list(isPlace), untr
 const IMAGE = shape({
   ...{ name: isName, path: isPlace, format: isText, backingFormats: list(isText) },
   ...{ snapshot: orNull(isText), named: maybe(NAMED), faults: maybe(isText) },
+  cacheFile: maybe(isPath),
 });
 const OPTIONS = shape({
   ...{ readOnly: maybe(isFlag), growable: maybe(isFlag), direct: maybe(isFlag) },

@@ -72,9 +72,10 @@ export class NativePlane implements PlaneRunner {
     this.#inflater = new InflateThread(disks);
     const { groups, assignments, depth } = mount;
     const info = (text: string): void => log.info(text);
+    const warn = (text: string): void => log.warn(text);
     const completed = (request: number, result: number): void => {
       this.#loop.wake();
-      this.#plane.completed(request, result);
+      this.#engine.completed(request, result);
     };
     const files = disks.flatMap(({ image }) => image.files);
     const isAnyInMemory = files.some(({ inMemory }) => inMemory);
@@ -84,7 +85,11 @@ export class NativePlane implements PlaneRunner {
     // A thread that does not start tells of it by `failed`.
     this.#ready = Promise.allSettled([this.#inflater.ready, transfers?.ready]);
     const pool = new ThreadPoolEngine(transfers, completed);
-    const engine = new HostEngines(pool, () => this.#connectExports(log, completed));
+    const engine = new HostEngines(pool, {
+      ...{ requests: this.#memory.capacity.requests, warn },
+      connect: () => this.#connectExports(log, completed),
+      completed: (request, result) => this.#plane.completed(request, result),
+    });
     const unplug = (): void => {
       pool.unplug();
       engine.unplugExports();
@@ -92,7 +97,6 @@ export class NativePlane implements PlaneRunner {
     this.#engine = engine;
     const config = { disks, groups, assignments, depth, about, hidesCallers: true };
     const io = { engine, memory: this.#memory, inflateCalls: this.#inflateCalls };
-    const warn = (text: string): void => log.warn(text);
     const figures = (news: News): void => this.figures.take(news);
     const order = (request: number, text: string): void => void this.#order(request, text);
     this.#assembly = assemble(config, io, { info, warn, figures, order });

@@ -1,5 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { type Faults, parseFaults } from '../control/faults.js';
+import { type OpenCache, openCacheFile } from '../host/cache-file.js';
+import { CACHE_BLOCK } from '../host/cache-layout.js';
 import type { HostFile } from '../host/host-file.js';
 import { LARGEST_BLOCK, type ServedFile } from '../host/served-file.js';
 import { SECTOR_BYTES } from '../image/extent.js';
@@ -7,10 +9,11 @@ import { formatNamed } from '../image/formats.js';
 import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
 import { faultsOf, findTable, type TableFound } from '../image/read-image.js';
 import { notWritable } from '../image/refusal.js';
+import { isNbdUri } from '../nbd/uri.js';
 import { isShown } from '../partitions/table.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { partitionName } from '../plane/image-partitions.js';
-import { EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
+import { EXIT_IMAGE, EXIT_USAGE, refuse, SluiceError } from '../util/errors.js';
 import { checkPassable } from './check-images.js';
 import { DISCARD, type DiskOptions, type ImageConfig } from './config.js';
 import type { Log } from './log.js';
@@ -31,24 +34,25 @@ export async function openDisks(
   log: Log,
   others: readonly DiskName[] | null = null,
 ): Promise<OpenImages> {
-  const chains: OpenChain[] = [];
+  const open: Closable[] = [];
   const images: OpenImage[] = [];
   try {
     for (const image of config.images) {
       const options = { ...config, ...image.own };
-      images.push(await openAsked(image, options, log, chains));
+      images.push(await openAsked(image, options, log, open));
     }
     checkPartitionNames(
       images.map(({ disk }) => disk),
       others ?? [],
     );
   } catch (error) {
-    for (const chain of chains) chain.close();
+    for (const one of open) one.close();
     throw error;
   }
   return new OpenImages(images);
 }
 
+type Closable = Pick<OpenChain, 'close'>;
 type DiskName = Pick<DiskConfig, 'name' | 'path'>;
 
 /** Refuses an image that has the name of a partition of another one. */
@@ -85,14 +89,14 @@ async function openAsked(
   image: ImageConfig,
   config: DiskOptions,
   log: Log,
-  chains: OpenChain[],
+  open: Closable[],
 ): Promise<OpenImage> {
-  if (image.overlay !== DISCARD) return openDisk(image, config, log, chains);
+  if (image.overlay !== DISCARD) return openDisk(image, config, log, open);
   const temporary = makeTemporary(image);
   try {
-    const { disk, ...open } = await openDisk(temporary.image, config, log, chains);
+    const { disk, ...rest } = await openDisk(temporary.image, config, log, open);
     // The overlay has no path that means anything to others.
-    return { ...open, disk: { ...disk, path: image.path } };
+    return { ...rest, disk: { ...disk, path: image.path } };
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     const message = error.message.replace(`${temporary.image.path}: its backing file `, '');
@@ -106,7 +110,7 @@ async function openDisk(
   image: ImageConfig,
   config: DiskOptions,
   log: Log,
-  chains: OpenChain[],
+  open: Closable[],
 ): Promise<OpenImage> {
   const { readOnly } = config;
   // Its descriptors stay open as long as the mount: they hold the locks.
@@ -115,7 +119,7 @@ async function openDisk(
     file.lock(isWritten);
     if (!isWritten) warnOfUse(file, log);
   });
-  chains.push(chain);
+  open.push(chain);
   const top = chain.layers[0]!;
   if (!readOnly) checkWritable(top, image);
   const growable = config.growable && !readOnly && top.image.canGrow;
@@ -125,11 +129,14 @@ async function openDisk(
   const isDirect = config.direct && !isPassed;
   const largest = largestBlock(chain, readOnly, growable);
   const directBlock = isDirect ? largest : 0;
+  if (!readOnly && top.image.prepareWriting) checkUncached(image, top);
   // Before the layers become plain data, because a repair changes the metadata of the first one.
   const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
   // A write of the kernel by itself would go unnoticed: neither table nor locks would be right.
   const partitions = isPassed ? undefined : await readPartitions(chain, config, log);
+  const cached = openCache(image, files, log);
+  if (cached !== null) open.push(cached.file);
   const served = files.map((file): ServedFile => {
     // An image is written, and its data files; the files below them are not.
     const isTop = file === top.file || top.image.dataFiles.includes(file);
@@ -139,14 +146,19 @@ async function openDisk(
   const backing = isPassed ? top.file.serveKernel() : undefined;
   for (const file of files) file.checkName();
   const first = served[0]!;
+  // A cache keeps whole blocks: a read of less reads all of them, where the image can do with such blocks.
+  const blocks = cached !== null && largest === CACHE_BLOCK ? CACHE_BLOCK : 1;
   const disk: DiskConfig = {
     name: image.name,
     path: image.path,
     format: top.format,
     image: {
-      files: served.map(({ descriptor, inMemory, nbd }) => ({ descriptor, inMemory, nbd })),
+      files: served.map(({ descriptor, inMemory, nbd }) => ({
+        ...{ descriptor, inMemory, nbd },
+        cache: nbd && cached?.cache,
+      })),
       layers,
-      alignment: Math.max(...served.map((file) => file.alignment)),
+      alignment: Math.max(blocks, ...served.map((file) => file.alignment)),
       blockDevice: first.blockDevice,
       growable,
       shared: isPassed,
@@ -167,12 +179,36 @@ async function openDisk(
     allocated: first.allocated,
     times: first.times,
   };
+  const all = cached === null ? files : [...files, cached.file];
   return {
     disk,
     identity: top.file.identity,
-    descriptors: files.flatMap((file) => file.descriptors),
-    locked: files.flatMap((file) => file.unlockable),
+    descriptors: all.flatMap((file) => file.descriptors),
+    locked: all.flatMap((file) => file.unlockable),
+    cache: cached?.cache.descriptor,
   };
+}
+
+/** @throws SluiceError exit code 2 for an export that is written here already, which the cache would not see */
+function checkUncached({ cacheFile }: ImageConfig, { file, format }: OpenLayer): void {
+  if (cacheFile === undefined || !isNbdUri(file.path)) return;
+  const what = `tables of ${format} on ${file.path} are written without it`;
+  throw refuse(`--cache-file: ${what}; use --read-only or --overlay FILE`);
+}
+
+/** @throws SluiceError exit code 2 if there is not one export to keep, or another error of `openCacheFile` */
+function openCache(
+  { cacheFile, path }: ImageConfig,
+  files: readonly HostFile[],
+  log: Log,
+): OpenCache | null {
+  if (cacheFile === undefined) return null;
+  const [one, other] = files.filter((file) => isNbdUri(file.path));
+  if (one === undefined) throw refuse(`--cache-file: ${path} is on no NBD server; leave it out`);
+  if (other !== undefined) {
+    throw refuse(`--cache-file: is for one export, and ${path} has ${one.path} and ${other.path}`);
+  }
+  return openCacheFile(cacheFile, one, (text) => log.warn(text));
 }
 
 /** With a seed that the user can give again, if there is none. */

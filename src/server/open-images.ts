@@ -1,3 +1,4 @@
+import { endCacheFile } from '../host/cache-file.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import { unlockAll } from '../sys/ofd-locks.js';
@@ -12,6 +13,8 @@ export interface OpenImage {
   descriptors: readonly number[];
   /** Those whose locks are given up before they are closed. */
   locked: readonly number[];
+  /** That of the cache of its export; missing: it has none. */
+  cache?: number | undefined;
 }
 
 /** The images of a mount, open and locked. */
@@ -40,7 +43,7 @@ export class OpenImages {
     this.#images.set(name, image);
   }
 
-  /** Gives the locks of all up. Call it where no request is under way. */
+  /** Gives the locks of all up, and ends their caches. Call it where no request is under way. */
   unlock(): void {
     for (const image of this.all) unlockImage(image);
   }
@@ -52,8 +55,9 @@ export class OpenImages {
   close(): void {
     this.closing();
     for (const image of this.all) {
+      const { disk, identity } = image;
       closeImage(image);
-      this.#images.set(image.disk.name, { ...image, descriptors: [], locked: [] });
+      this.#images.set(image.disk.name, { disk, identity, descriptors: [], locked: [] });
     }
   }
 
@@ -72,6 +76,7 @@ function closeImage({ descriptors }: OpenImage): void {
   for (const descriptor of descriptors.toReversed()) close(descriptor);
 }
 
-function unlockImage({ locked }: OpenImage): void {
+function unlockImage({ locked, cache }: OpenImage): void {
+  if (cache !== undefined) endCacheFile(cache);
   for (const descriptor of locked) unlockAll(descriptor);
 }

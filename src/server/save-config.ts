@@ -65,7 +65,7 @@ export function savedConfig(
 }
 
 function imageOf(image: ImageConfig, { untrusted, passthrough }: MountConfig): object | string {
-  const { name, path, format, backingFormats, snapshot, named, overlay, own = {}, faults } = image;
+  const { name, path, format, backingFormats, snapshot, named, overlay, own = {} } = image;
   const formats = [format, ...backingFormats].join(',');
   const { dataFiles = [], backingFiles = [] } = named ?? {};
   const isUntrusted = named?.untrusted ?? untrusted;
@@ -73,11 +73,12 @@ function imageOf(image: ImageConfig, { untrusted, passthrough }: MountConfig): o
     format: formats === 'auto' ? undefined : formats,
     snapshot: snapshot ?? undefined,
     overlay,
+    'cache-file': image.cacheFile,
     'data-file': dataFiles.length > 0 ? dataFiles : undefined,
     'backing-file': backingFiles.length > 0 ? backingFiles : undefined,
     untrusted: isUntrusted === untrusted ? undefined : isUntrusted,
     passthrough: passthrough.includes(name) || undefined,
-    faults,
+    faults: image.faults,
     ...ofDisk(own, {}),
   });
   return Object.keys(options).length === 0 ? path : { path, ...options };

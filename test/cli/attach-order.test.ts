@@ -25,7 +25,7 @@ test('what is given counts, a flag that is negated too', (t) => {
     {
       ...{ mountpoint: 'm', image: 'web=/vm.qcow2', format: 'qcow2,raw', overlay: 'over.qcow2' },
       ...{ 'read-only': false, growable: true, direct: false, untrusted: true, partitions: false },
-      ...{ 'metadata-cache': '2M', 'backing-file': ['base.img'] },
+      ...{ 'metadata-cache': '2M', 'backing-file': ['base.img'], 'cache-file': 'near' },
       assign: ['web=gold', 'web.p1=/silver'],
     },
     '/srv',
@@ -41,6 +41,7 @@ test('what is given counts, a flag that is negated too', (t) => {
         snapshot: null,
       },
       named: { dataFiles: [], backingFiles: ['/srv/base.img'], untrusted: true },
+      cacheFile: '/srv/near',
     },
     overlay: '/srv/over.qcow2',
     options: {

@@ -27,6 +27,7 @@ images:
     backing-file: base
     untrusted: yes it is
     overlay: over.qcow2
+    cache-file: near
     passthrough: false
   7: nbd://host/disk
 groups:
@@ -68,6 +69,7 @@ options:
             untrusted: true,
           },
           overlay: '/etc/sluice/over.qcow2',
+          cacheFile: '/etc/sluice/near',
           own: { readOnly: true, growable: false, metadataCache: 2097152, partitions: null },
         },
         untrusted: true,

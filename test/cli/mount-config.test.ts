@@ -145,14 +145,16 @@ test('every option reaches the configuration', (t) => {
   });
 });
 
-test('an overlay is that of the one image', (t) => {
-  const { images } = build({ overlay: 'over.qcow2' });
+test('an overlay and a cache are those of the one image', (t) => {
+  const { images } = build({ overlay: 'over.qcow2', 'cache-file': 'near' });
   t.deepEqual(
-    images.map(({ path, overlay }) => [path, overlay]),
-    [['/home/me/disk.img', '/home/me/over.qcow2']],
+    images.map(({ path, overlay, cacheFile }) => [path, overlay, cacheFile]),
+    [['/home/me/disk.img', '/home/me/over.qcow2', '/home/me/near']],
   );
   const two = () => build({ overlay: 'o' }, ['a.img', 'b.img', 'mnt']);
   refuses(t, two, '--overlay: takes one image; mount the others elsewhere');
+  const near = () => build({ 'cache-file': 'o' }, ['a.img', 'b.img', 'mnt']);
+  refuses(t, near, '--cache-file: takes one image; mount the others elsewhere');
   const temporary = build({ overlay: 'discard' }, ['a.img', 'b.img', 'mnt']).images;
   t.deepEqual(
     temporary.map(({ overlay }) => overlay),

@@ -188,6 +188,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'needs another host: test/mount/nbd.test.ts',
   "sluice attach /mnt/s 'web=nbd+unix:///?socket=/tmp/web.sock'":
     'needs a server: test/mount/nbd.test.ts',
+  'sluice mount web=nbd://server/web /mnt/s --cache-file /var/cache/web':
+    'needs another host: test/mount/nbd-cache.test.ts',
   "sluice mount 'nbds://server/web?tls-certificates=/etc/pki/nbd' /mnt/s":
     'needs another host: test/mount/nbd.test.ts',
   'sluice mount web.qcow2 /mnt/s --assign web=gold':

@@ -51,6 +51,11 @@ export class ModelServer {
     this.#dice = dice;
   }
 
+  /** What survives a crash for certain. */
+  get durable(): Uint8Array {
+    return this.#disk;
+  }
+
   open(events: WireEvents): ModelWire {
     const wire = new ModelWire(this, this.#dice, events);
     this.wires.add(wire);

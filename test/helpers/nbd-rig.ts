@@ -44,11 +44,11 @@ export class Rig {
   readonly #agreed: Agreed;
   readonly #connections: number;
 
-  constructor(dice: Dice, agreed: Agreed, connections = 1) {
+  constructor(dice: Dice, agreed: Agreed, connections = 1, server = new ModelServer(agreed, dice)) {
     this.dice = dice;
     this.#agreed = agreed;
     this.#connections = connections;
-    this.server = new ModelServer(agreed, dice);
+    this.server = server;
     this.engine = new NbdEngine({
       requests: REQUESTS,
       open: (_descriptor, _buffer, events) => {

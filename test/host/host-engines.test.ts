@@ -17,12 +17,17 @@ function noting(name: string, calls: string[]) {
   };
 }
 
+const QUIET = { requests: 8, completed: () => {}, warn: () => {} };
+
 test('each file goes to its engine, with the handle that this one gave', (t) => {
   const calls: string[] = [];
   let connected = 0;
-  const engines = new HostEngines(noting('files', calls), () => {
-    connected++;
-    return noting('exports', calls) as never;
+  const engines = new HostEngines(noting('files', calls), {
+    ...QUIET,
+    connect: () => {
+      connected++;
+      return noting('exports', calls) as never;
+    },
   });
   const file = engines.add({ descriptor: 1, inMemory: false });
   const remote = engines.add({ descriptor: -1, inMemory: false, nbd: {} as never });
@@ -58,7 +63,8 @@ test('each file goes to its engine, with the handle that this one gave', (t) => 
 });
 
 test('without an export nothing is connected, and nothing is to be sent', (t) => {
-  const engines = new HostEngines(noting('files', []), () => t.fail() as never);
+  const connect = () => t.fail() as never;
+  const engines = new HostEngines(noting('files', []), { ...QUIET, connect });
   engines.add({ descriptor: 1, inMemory: false });
   engines.unplugExports();
   engines.removeExports();

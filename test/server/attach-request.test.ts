@@ -24,7 +24,14 @@ test('an order becomes a request that fits the schema, and the same order again'
   for (const partitions of [null, { sectorSize: null }, { sectorSize: 4096 }]) {
     const order = orderOfRequest({
       ...{ path: '/srv/a.qcow2', name: 'my disk', format: 'qcow2', backingFormats: ['raw'] },
-      ...{ snapshot: '1', overlay: '/srv/over', readOnly: false, growable: true, direct: false },
+      ...{
+        snapshot: '1',
+        overlay: '/srv/over',
+        cacheFile: '/srv/near',
+        readOnly: false,
+        growable: true,
+        direct: false,
+      },
       ...{
         untrusted: true,
         metadataCache: 1 << 20,

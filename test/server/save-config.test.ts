@@ -37,9 +37,10 @@ test('a file with what was saved makes the same mount', (t) => {
   const [image, ...rest] = buildMountConfig({ paths }, '/').images;
   const own = { readOnly: true, growable: false, partitions: null, metadataCache: 1 << 20 };
   const named = { dataFiles: [], backingFiles: [], untrusted: true };
-  const attached = { ...image!, overlay: '/srv/over.qcow2', own, named };
+  const files = { overlay: '/srv/over.qcow2', cacheFile: '/srv/near' };
+  const attached = { ...image!, ...files, own, named };
   const config = { ...buildMountConfig({ paths }, '/'), images: [attached, ...rest] };
-  t.like(saveAndRead(config).images[0], { overlay: '/srv/over.qcow2', own, named } as never);
+  t.like(saveAndRead(config).images[0], { ...files, own, named } as never);
 });
 
 test('groups have what is set in them, and rules about processes are left out', (t) => {
