@@ -25,11 +25,12 @@ export function requestOf(image: string | ImageRequest): AttachRequest {
     typeof image === 'string' ? parseImageArgument(image, process.cwd()) : image;
   const resolve = (path: string) => absoluteImage('the path', path, process.cwd());
   if (typeof request?.path !== 'string') throw refuse('an image: its path is missing');
-  const { path, overlay, dataFiles, backingFiles } = request;
+  const { path, overlay, cacheFile, dataFiles, backingFiles } = request;
   return {
     ...request,
     path: resolve(path),
     ...(overlay !== undefined && { overlay: overlay === DISCARD ? overlay : resolve(overlay) }),
+    ...(cacheFile !== undefined && { cacheFile: resolve(cacheFile) }),
     ...(dataFiles !== undefined && { dataFiles: dataFiles.map(resolve) }),
     ...(backingFiles !== undefined && { backingFiles: backingFiles.map(resolve) }),
   };

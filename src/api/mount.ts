@@ -22,7 +22,7 @@ import type { ImageRequest, Mount, MountOptions, Settings } from './types.js';
 /** Words of `sluice mount` that have another place here, or no sense. */
 const NOT_HERE: ReadonlySet<string> = new Set([
   ...['config', 'group', 'assign', 'empty', 'foreground'],
-  ...['format', 'snapshot', 'data-file', 'backing-file', 'overlay', 'faults'],
+  ...['format', 'snapshot', 'data-file', 'backing-file', 'overlay', 'cache-file', 'faults'],
 ]);
 
 /** Mounts as `sluice mount` does, with the same checks. */
@@ -150,7 +150,10 @@ function keyOf(word: string): string {
   return word.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-const OF_IMAGES = ['format', 'snapshot', 'overlay', 'faults', 'dataFiles', 'backingFiles', 'name'];
+const OF_IMAGES = [
+  ...['format', 'snapshot', 'overlay', 'cacheFile', 'faults'],
+  ...['dataFiles', 'backingFiles', 'name'],
+];
 const KEYS = [
   ...['mountpoint', 'groups', 'assign'],
   ...Object.keys(MOUNT_OPTIONS)

@@ -39,6 +39,8 @@ export interface ImageRequest {
   snapshot?: string;
   /** A file that takes the writes, or `discard`: they are kept as long as the image is attached. */
   overlay?: string;
+  /** The file that keeps what is read of an NBD export, from one mount to the next. */
+  cacheFile?: string;
   readOnly?: boolean;
   growable?: boolean;
   direct?: boolean;
@@ -152,6 +154,8 @@ export interface Image {
   passthrough: boolean;
   /** Null: none. */
   faults: FaultsState | null;
+  /** The file that keeps what is read of its export; missing: it has none. */
+  cache?: CacheState;
 }
 
 /** Faults that were asked for, and what they have done. */
@@ -161,6 +165,18 @@ export interface FaultsState {
   /** Requests. */
   failed: number;
   delayed: number;
+}
+
+/** How such a file is, since the image came. */
+export interface CacheState {
+  path: string;
+  /** Bytes that it has. */
+  kept: number;
+  /** Bytes of reads that it answered, and that the server did. */
+  fromCache: number;
+  fromServer: number;
+  /** It takes more. */
+  isGrowing: boolean;
 }
 
 export interface Attached {

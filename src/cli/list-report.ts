@@ -34,13 +34,15 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'SIZE', cell: ({ image }) => (image === null ? '-' : formatSize(image.size)) },
   {
     title: 'PATH',
-    cell: ({ mount, image }) => (image === null ? `(${STATES[mount.state]})` : pathOf(image)),
+    cell: ({ mount, image }) => (image === null ? `(${STATES[mount.state]})` : describePath(image)),
     isText: true,
   },
 ];
 
-function pathOf({ path, faults }: ImageSnapshot): string {
-  return faults ? `${oneLine(path)} (FAULTS: ${faults.words})` : oneLine(path);
+/** The path of an image, and what is to be known of it beside. */
+export function describePath({ path, faults, cache }: ImageSnapshot): string {
+  const near = cache ? ` (cache: ${oneLine(cache.path)})` : '';
+  return oneLine(path) + near + (faults ? ` (FAULTS: ${faults.words})` : '');
 }
 
 /** A line for each image of each mount; '' without a mount. */

@@ -114,6 +114,18 @@ function rowsOf(group: GroupSnapshot): Row[] {
   return [...members, { group, member: '(total)', figures, times: times.total, isTotal: true }];
 }
 
+/** `web: /var/cache/web: 1.5 GiB kept, 12 GiB read from it, 2 GiB from the server`. */
+function cacheLines(images: readonly ImageSnapshot[]): string {
+  const lines = images.flatMap(({ name, cache }) => {
+    if (cache === undefined) return [];
+    const [kept, near, far] = [cache.kept, cache.fromCache, cache.fromServer].map(formatSize);
+    const what = `${kept} kept, ${near} read from it, ${far} from the server`;
+    const full = cache.isGrowing ? '' : '; it takes no more';
+    return [`${oneLine(name)}: ${oneLine(cache.path)}: ${what}${full}\n`];
+  });
+  return lines.length === 0 ? '' : `\nCaches of exports:\n${lines.join('')}`;
+}
+
 /** In capitals: a user who forgets these faults would look for the cause in the disk. */
 export function faultLines(images: readonly ImageSnapshot[]): string {
   const faulty = images.flatMap(({ name, faults }) => (faults ? [{ name, faults }] : []));
@@ -158,5 +170,11 @@ export function formatStat(
     `In the last second:\n${formatNow(groups)}`,
     `Since the mount:\n${formatTable(SINCE_MOUNT, groups.flatMap(rowsOf))}`,
   ];
-  return tables.join('\n') + below + (passed.length > 0 ? beside : '') + faultLines(images);
+  return (
+    tables.join('\n') +
+    below +
+    (passed.length > 0 ? beside : '') +
+    cacheLines(images) +
+    faultLines(images)
+  );
 }

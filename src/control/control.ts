@@ -40,6 +40,20 @@ export interface ImageSnapshot {
   passthrough: boolean;
   /** Faults that the user wants; null: none. */
   faults: FaultsSnapshot | null;
+  /** The file that keeps what is read of its export; missing: it has none. */
+  cache?: CacheSnapshot;
+}
+
+/** The cache of an export. */
+export interface CacheSnapshot {
+  path: string;
+  /** Bytes that it has. */
+  kept: number;
+  /** Bytes of reads since the image came, that the cache answered and that the server did. */
+  fromCache: number;
+  fromServer: number;
+  /** It takes more. */
+  isGrowing: boolean;
 }
 
 /** A partition that the mount shows. */

@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  fdatasync,
   fdatasyncSync,
   ftruncateSync,
   openSync,
@@ -194,20 +195,28 @@ function bootId(): string {
 
 /**
  * Puts all of a cache on its disk, where no request is under way, so that it is kept when the machine is started
- * again. Where that fails there is nothing in it.
+ * again. Where that fails there is nothing in it. Does not reject.
+ *
+ * A disk may take minutes for it, and nobody waits on this thread: whoever is killed meanwhile loses nothing.
  */
-export function endCacheFile(descriptor: number): void {
+export async function endCacheFile(descriptor: number): Promise<void> {
   try {
     const header = new Uint8Array(CACHE_HEADER_BYTES);
     readSync(descriptor, header, 0, header.length, 0);
     // It may have been emptied.
     if (typeof decodeCacheHeader(header) === 'string') return;
-    fdatasyncSync(descriptor);
+    await syncData(descriptor);
     writeSync(descriptor, encodeCacheState(true), 0, 4, STATE_AT);
-    fdatasyncSync(descriptor);
+    await syncData(descriptor);
   } catch {
     emptyCacheFile(descriptor);
   }
+}
+
+function syncData(descriptor: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fdatasync(descriptor, (error) => (error === null ? resolve() : reject(error)));
+  });
 }
 
 /** From now on nothing is in a cache, whatever comes. @returns False if even that cannot be done. */

@@ -16,6 +16,7 @@ import {
   NOTHING,
 } from './cached-rows.js';
 import {
+  type CacheFigures,
   type Engine,
   type EngineFile,
   type HostStatus,
@@ -43,6 +44,9 @@ interface Cached {
   forgetting: number;
   /** Nothing more is put into it. */
   isFull: boolean;
+  /** Bytes of reads that the cache answered, and the server. */
+  fromCache: number;
+  fromServer: number;
 }
 
 /** The surroundings of the engine. */
@@ -85,7 +89,7 @@ export class CachedExports implements Engine {
     const changed = new BlockSet(layout.blocks);
     // Never by the thread that asks, also where the file is in memory: a request here has no reply to wait for.
     const own = files.add({ descriptor, inMemory: false });
-    const counts = { changing: 0, changes: 0, forgetting: 0, isFull: false };
+    const counts = { changing: 0, changes: 0, forgetting: 0, fromCache: 0, fromServer: 0 };
     const place = this.#unused.pop() ?? this.#all.length;
     this.#rows.grow(place + 1);
     try {
@@ -93,7 +97,7 @@ export class CachedExports implements Engine {
       const handle = exports.add(file);
       this.#all[place] = {
         ...{ handle, file: own, path, descriptor, size, layout, present, changed },
-        ...counts,
+        ...{ ...counts, isFull: false },
       };
       return place;
     } catch (error) {
@@ -112,6 +116,12 @@ export class CachedExports implements Engine {
     this.#host.files.remove(own);
     for (const one of sets) one.release();
     this.#unused.push(place);
+  }
+
+  cacheOf(file: number): CacheFigures {
+    const { path, present, size, fromCache, fromServer, isFull } = this.#all[file]!;
+    const kept = Math.min(size, present.count * CACHE_BLOCK);
+    return { path, kept, fromCache, fromServer, isGrowing: !isFull };
   }
 
   links(): boolean {
@@ -202,8 +212,11 @@ export class CachedExports implements Engine {
     switch (rows.step[request]) {
       case CACHED:
         // The server has it too, and what it gives may repair the file.
-        return result === length ? this.#end(request, length) : this.#fetch(request);
+        if (result !== length) return this.#fetch(request);
+        one.fromCache += length;
+        return this.#end(request, length);
       case FETCHED:
+        if (result > 0) one.fromServer += result;
         return isKept && result === length ? this.#keep(request) : this.#end(request, result);
       case FILLED:
         if (result !== rows.wholeBytes(request, one.size)) this.#stop(one, result);

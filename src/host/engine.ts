@@ -19,6 +19,18 @@ export interface ExportCache {
   readonly descriptor: number;
 }
 
+/** What a cache has done since its image came. Plain data. */
+export interface CacheFigures {
+  readonly path: string;
+  /** Bytes that it has. */
+  readonly kept: number;
+  /** Bytes of reads that it answered, and of those that the server did. */
+  readonly fromCache: number;
+  readonly fromServer: number;
+  /** It takes more. */
+  readonly isGrowing: boolean;
+}
+
 /** An open host file as an engine needs to know it. */
 export interface EngineFile {
   descriptor: number;
@@ -81,6 +93,8 @@ export interface Engine {
   setTimes(request: number, file: number, times: Uint8Array): number;
   /** fstat(2): fills `status`; result: 0. */
   status(request: number, file: number, status: HostStatus): number;
+  /** How the cache of a file is; null: it has none. Missing: no file has one. */
+  cacheOf?(file: number): CacheFigures | null;
 }
 
 /** fstat(2) at once: fills the status. 0 or -errno: a file of NFS may be gone. */

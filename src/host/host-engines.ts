@@ -1,6 +1,6 @@
 import { close } from '../sys/libc.js';
 import { CachedExports, type CachedHost } from './cached-exports.js';
-import type { Engine, EngineFile, HostStatus, TransferCall } from './engine.js';
+import type { CacheFigures, Engine, EngineFile, HostStatus, TransferCall } from './engine.js';
 import type { NbdEngine } from './nbd-engine.js';
 import type { NbdNews } from './nbd-export.js';
 
@@ -99,6 +99,10 @@ export class HostEngines<Files extends Engine> implements Engine {
 
   status(request: number, file: number, status: HostStatus): number {
     return this.#of(file).status(request, file & OWN_HANDLE, status);
+  }
+
+  cacheOf(file: number): CacheFigures | null {
+    return file < FIRST_CACHED ? null : this.#cached!.cacheOf(file & OWN_HANDLE);
   }
 
   #of(file: number): Engine {

@@ -41,6 +41,7 @@ interface Signature {
 /** Sources: block/*.c of QEMU; EWF, as EnCase writes it: documentation of libewf. */
 const FOREIGN: readonly Signature[] = [
   { format: 'bochs', offset: 0, text: 'Bochs Virtual HD Image' },
+  { format: 'nbd-cache', offset: 0, text: 'sluice-nbd-cache' },
   { format: 'ewf', offset: 0, text: 'EVF\t\r\n\xff\0' },
 ];
 

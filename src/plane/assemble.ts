@@ -1,6 +1,7 @@
 import { Control, type ImageSnapshot, type PartitionSnapshot } from '../control/control.js';
 import type { News } from '../control/figures.js';
 import { setUpGroups } from '../control/set-up-groups.js';
+import type { Engine } from '../host/engine.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
 import { Callers as CallerCounts, callersOf } from '../throttle/callers.js';
@@ -117,7 +118,7 @@ export function assemble(
     members,
     () => plane.nowNs,
     {
-      images: () => images.wholes.map(snapshotOf),
+      images: () => images.wholes.map((disk) => snapshotOf(disk, engine)),
       partitions: () => images.wholes.flatMap(shownOf).map(partitionOf),
       callers: () => callersOf(counts.rows, plane.nowNs),
     },
@@ -155,12 +156,16 @@ function partitionOf(disk: Disk): PartitionSnapshot {
   return { name, start, size: diskSize(disk), type, label };
 }
 
-function snapshotOf(disk: Disk): ImageSnapshot {
+function snapshotOf(disk: Disk, engine: Engine): ImageSnapshot {
   if (isPassedThrough(disk)) refreshNow(disk.image);
   const { name, path, format, readOnly } = disk.config;
   const size = diskSize(disk);
   const faults = disk.image.faults?.snapshot() ?? null;
-  return { name, path, format, size, readOnly, passthrough: isPassedThrough(disk), faults };
+  const cache = disk.image.files.map((file) => engine.cacheOf?.(file)).find((one) => one);
+  return {
+    ...{ name, path, format, size, readOnly, passthrough: isPassedThrough(disk), faults },
+    ...(cache && { cache }),
+  };
 }
 
 /** Asks the host for the status of an image. The ring's engine, which alone passes images through, answers at once. */

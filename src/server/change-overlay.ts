@@ -55,6 +55,7 @@ export async function changeOverlay(
   });
   try {
     const pair = pairOf(chain, path);
+    if (action === 'commit') checkLocal(chain, path);
     const { overlay, below } = pair;
     overlay.file.checkWritable();
     // Made first: whoever cannot make it need not write a byte.
@@ -91,10 +92,13 @@ function pairOf({ layers }: OpenChain, path: string): Pair {
       'it has internal snapshots, which would be lost; delete them with qemu-img snapshot';
     throw unsupported(path, what);
   }
-  if (layers.some((layer) => layer.file.waiting !== undefined)) {
-    throw unsupported(path, 'it lies over an export of an NBD server; qemu-img commit can do that');
-  }
   return { overlay, below };
+}
+
+/** @throws SluiceError ENOTSUP, exit code 3 */
+function checkLocal({ layers }: OpenChain, path: string): void {
+  if (layers.every(({ file }) => file.waiting === undefined)) return;
+  throw unsupported(path, 'it lies over an export of an NBD server; qemu-img commit can do that');
 }
 
 /** Makes an empty overlay beside another one. @returns its path */
@@ -147,7 +151,7 @@ async function commit(
   } catch (error) {
     throw stillWhole(error);
   } finally {
-    opened.unlock();
+    await opened.unlock();
     opened.close();
   }
 }

@@ -139,7 +139,7 @@ export class ImageOrders {
     const { error } = await this.#parts.change({ kind: 'attach', disk, assignments });
     if (error !== null) {
       discard(opened);
-      images.release(disk.name);
+      await images.release(disk.name);
       throw fromRecord(error);
     }
     const { untrusted: _, ...own } = options;
@@ -167,7 +167,7 @@ export class ImageOrders {
     }
     const { error, isThere, stale } = outcome;
     if (!isThere) {
-      images.release(name);
+      await images.release(name);
       this.#asked.delete(name);
       await Promise.all(stale.map(notify));
       log.info(`detached ${path}`);

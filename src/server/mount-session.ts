@@ -87,7 +87,7 @@ export class MountSession {
   async close(isQuiet: boolean): Promise<void> {
     await this.#detach();
     await this.plane.terminate();
-    if (isQuiet) this.#files.unlock();
+    if (isQuiet) await this.#files.unlock();
     this.#closeFiles();
   }
 

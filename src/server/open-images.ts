@@ -44,8 +44,8 @@ export class OpenImages {
   }
 
   /** Gives the locks of all up, and ends their caches. Call it where no request is under way. */
-  unlock(): void {
-    for (const image of this.all) unlockImage(image);
+  async unlock(): Promise<void> {
+    await Promise.all(this.all.map(unlockImage));
   }
 
   /**
@@ -61,13 +61,13 @@ export class OpenImages {
     }
   }
 
-  /** Unlocks and closes one, of which no request is under way. */
-  release(name: string): void {
+  /** Unlocks and closes one, of which no request is under way. Nobody else has it from the beginning on. */
+  async release(name: string): Promise<void> {
     const image = this.#images.get(name);
     if (image === undefined) return;
-    unlockImage(image);
-    closeImage(image);
     this.#images.delete(name);
+    await unlockImage(image);
+    closeImage(image);
   }
 }
 
@@ -76,7 +76,7 @@ function closeImage({ descriptors }: OpenImage): void {
   for (const descriptor of descriptors.toReversed()) close(descriptor);
 }
 
-function unlockImage({ locked, cache }: OpenImage): void {
-  if (cache !== undefined) endCacheFile(cache);
+async function unlockImage({ locked, cache }: OpenImage): Promise<void> {
+  if (cache !== undefined) await endCacheFile(cache);
   for (const descriptor of locked) unlockAll(descriptor);
 }

@@ -1,4 +1,9 @@
-import type { GroupSnapshot, ImageSnapshot, PartitionSnapshot } from '../control/control.js';
+import type {
+  CacheSnapshot,
+  GroupSnapshot,
+  ImageSnapshot,
+  PartitionSnapshot,
+} from '../control/control.js';
 import type { GroupFigures } from '../control/figures.js';
 import { escapeName, unescapeName } from '../control/names.js';
 import { readPairs, readSettings } from '../control/text.js';
@@ -118,12 +123,18 @@ function parseMount(depthText: string, cost: string): Mount {
 
 /** A line of `images` for each. */
 export function formatImages(images: readonly ImageSnapshot[]): string {
-  const lines = images.map(({ name, format, size, readOnly, passthrough, faults, path }) => {
+  const lines = images.map((image) => {
+    const { name, format, size, readOnly, passthrough, faults, cache, path } = image;
     const words = [`format=${format}`, `size=${size}`, `read_only=${readOnly ? 1 : 0}`];
     words.push(`passthrough=${passthrough ? 1 : 0}`);
     if (faults !== null) {
       const { failed, delayed } = faults;
       words.push(`faults=${escapeWords(faults.words)}`, `failed=${failed}`, `delayed=${delayed}`);
+    }
+    if (cache !== undefined) {
+      const { kept, fromCache, fromServer, isGrowing } = cache;
+      words.push(`cache=${escapeName(cache.path)}`, `kept=${kept}`, `from_cache=${fromCache}`);
+      words.push(`from_server=${fromServer}`, `growing=${isGrowing ? 1 : 0}`);
     }
     return `${escapeName(name)} ${words.join(' ')} path=${escapeName(path)}\n`;
   });
@@ -146,7 +157,18 @@ export function parseImages(text: string): ImageSnapshot[] {
             failed: Number(value('failed')),
             delayed: Number(value('delayed')),
           },
+    ...(value('cache') !== '' && { cache: parseCache(value) }),
   }));
+}
+
+function parseCache(value: (key: string) => string): CacheSnapshot {
+  return {
+    path: unescapeName(value('cache')),
+    kept: Number(value('kept')),
+    fromCache: Number(value('from_cache')),
+    fromServer: Number(value('from_server')),
+    isGrowing: value('growing') === '1',
+  };
 }
 
 /** A comma separates the words of a control file, too. */

@@ -6,9 +6,13 @@ test('paths of a request start from the working directory of the program', (t) =
   const here = process.cwd();
   t.deepEqual(requestOf('a.img'), { name: 'a', path: `${here}/a.img` });
   t.deepEqual(requestOf('web=a.img'), { name: 'web', path: `${here}/a.img` });
-  t.deepEqual(requestOf({ path: '/a', overlay: 'b', dataFiles: ['c'], name: 'd' }), {
-    ...{ path: '/a', overlay: `${here}/b`, dataFiles: [`${here}/c`], name: 'd' },
-  });
+  t.deepEqual(
+    requestOf({ path: '/a', overlay: 'b', cacheFile: 'e', dataFiles: ['c'], name: 'd' }),
+    {
+      ...{ path: '/a', overlay: `${here}/b`, cacheFile: `${here}/e` },
+      ...{ dataFiles: [`${here}/c`], name: 'd' },
+    },
+  );
   t.deepEqual(requestOf({ path: '/a', overlay: 'discard' }), { path: '/a', overlay: 'discard' });
 });
 

@@ -63,6 +63,11 @@ for (const [images, options, message] of [
     { ...AT, overlay: 'x' },
     'overlay: there is no such option; images have it: { path, overlay }',
   ],
+  [
+    [],
+    { ...AT, cacheFile: 'x' },
+    'cacheFile: there is no such option; images have it: { path, cacheFile }',
+  ],
   [[], { ...AT, groups: null }, 'groups: expected an object'],
   [[], { ...AT, groups: { gold: null } }, /^groups\.gold: expected an object; /],
   [[], { ...AT, assign: { 'uid:1': 7 } }, 'assign.uid:1: expected a text'],

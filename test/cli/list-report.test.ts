@@ -8,6 +8,7 @@ const MOUNT: ListedMount = {
 };
 const IMAGE = { format: 'raw', readOnly: false, passthrough: false, faults: null };
 const FAULTS = { words: 'error=1%', failed: 3, delayed: 0 };
+const CACHE = { path: '/var/far', kept: 512, fromCache: 0, fromServer: 512, isGrowing: true };
 const SILENT = {
   pid: null,
   version: null,
@@ -21,6 +22,7 @@ test('a line for each image, and for a mount without any', (t) => {
     { name: 'web', path: '/srv/web.img', size: 1 << 30, ...IMAGE },
     { name: 'a\tb', path: '/srv/a\nb', size: 512, ...IMAGE },
     { ...IMAGE, name: 'db', path: '/srv/db', size: 512, faults: FAULTS },
+    { ...IMAGE, name: 'far', path: 'nbd://h/far', size: 512, cache: CACHE },
   ];
   const dead: ListedMount = { ...MOUNT, ...SILENT, mountpoint: '/mnt/d', state: 'dead' };
   t.is(
@@ -30,6 +32,7 @@ test('a line for each image, and for a mount without any', (t) => {
       '/mnt/s   42  uring      3d4h        1235  web    1 GiB  /srv/web.img',
       '/mnt/s   42  uring      3d4h        1235  a\\tb   512 B  /srv/a\\nb',
       '/mnt/s   42  uring      3d4h        1235  db     512 B  /srv/db (FAULTS: error=1%)',
+      '/mnt/s   42  uring      3d4h        1235  far    512 B  nbd://h/far (cache: /var/far)',
       '/mnt/s   42  uring        6s           0  -          -  (no image)',
       '/mnt/d    -  -             -           -  -          -  (its daemon is gone; remove it with sluice umount)',
       '',

@@ -77,6 +77,21 @@ test('sluice stat names the images that are passed through, below all groups', (
   t.deepEqual(last, ['', 'Passed through, neither counted nor limited: fast, faster', '']);
 });
 
+test('sluice stat tells of the caches of exports', (t) => {
+  const image = { format: 'raw', size: 512, readOnly: false, passthrough: false, faults: null };
+  const cache = { path: '/var/far', kept: 3 << 20, fromCache: 5 * 2 ** 30, fromServer: 512 };
+  const images = [
+    { ...image, name: 'far', path: 'nbd://h/far', cache: { ...cache, isGrowing: true } },
+    { ...image, name: 'web', path: '/srv/web' },
+    { ...image, name: 'full', path: 'nbd://h/full', cache: { ...cache, isGrowing: false } },
+  ];
+  const group = parseGroup('', { 'io.stat': `total ${ZERO}\n` });
+  const what = '/var/far: 3 MiB kept, 5 GiB read from it, 512 B from the server';
+  t.deepEqual(formatStat([group], images).split('\n').slice(-5), [
+    ...['', 'Caches of exports:', `far: ${what}`, `full: ${what}; it takes no more`, ''],
+  ]);
+});
+
 test('sluice stat says in capitals which images have faults on purpose', (t) => {
   const image = { path: '/srv/x', format: 'raw', size: 512, readOnly: false, passthrough: false };
   const faults = { words: 'read.error=1%,seed=7', failed: 3, delayed: 0 };

@@ -52,13 +52,13 @@ function makeOpener(t: ExecutionContext, path = join(tempFolder(t), 'cache')) {
   const open = (): OpenCache =>
     openCacheFile(path, one as unknown as HostFile, (text) => warnings.push(text));
   /** Puts a block into it, and ends it in this way. */
-  const use = (block: number, end: (descriptor: number) => void = endCacheFile): void => {
+  const use = async (block: number, end: (descriptor: number) => unknown = endCacheFile) => {
     const { cache, file } = open();
     const at = LAYOUT.data + block * 4096;
     const data = one.read(block * 4096, 4096);
     writeSync(cache.descriptor, data, 0, data.length, at);
     writeSync(cache.descriptor, Uint8Array.of(1 << (block & 7)), 0, 1, LAYOUT.bits + (block >> 3));
-    end(cache.descriptor);
+    await end(cache.descriptor);
     file.close();
   };
   /** What is in the byte of bits with this block. */
@@ -79,46 +79,46 @@ function makeOpener(t: ExecutionContext, path = join(tempFolder(t), 'cache')) {
   return { path, one, warnings, open, use, bits, refused, change };
 }
 
-test('a cache is made for its owner alone, and kept after a clean end', (t) => {
+test('a cache is made for its owner alone, and kept after a clean end', async (t) => {
   const { path, one, warnings, use, bits } = makeOpener(t);
-  use(0);
+  await use(0);
   t.is(statSync(path).mode & 0o777, 0o600);
   t.is(statSync(path).size, LAYOUT.fileSize);
   t.is(bits(0), 1);
   // The last block, of 512 bytes.
-  use(LAYOUT.blocks - 1);
+  await use(LAYOUT.blocks - 1);
   t.is(bits(LAYOUT.blocks - 1), 1);
   t.is(bits(0), 1);
   t.deepEqual(warnings, []);
   t.true(one.syncs >= 4);
 });
 
-test('it is kept after a kill, and not after the machine went down', (t) => {
+test('it is kept after a kill, and not after the machine went down', async (t) => {
   const { warnings, use, bits, change, path } = makeOpener(t);
-  use(100, () => {});
+  await use(100, () => {});
   t.is(bits(100), 16);
   t.deepEqual(warnings, []);
   change(BOOT_AT, 'x'.charCodeAt(0));
   t.is(bits(100), 0);
   const what = 'the machine went down while it was in use, so the cache begins anew';
   t.deepEqual(warnings, [`${path}: ${what}`]);
-  use(100);
+  await use(100);
   change(BOOT_AT, 'x'.charCodeAt(0));
   t.is(bits(100), 16);
   t.is(warnings.length, 1);
 });
 
-test('it begins anew with an export of another size, or with other bytes', (t) => {
+test('it begins anew with an export of another size, or with other bytes', async (t) => {
   const { warnings, use, bits, one } = makeOpener(t);
-  use(2);
-  use(LAYOUT.blocks - 1);
+  await use(2);
+  await use(LAYOUT.blocks - 1);
   one.bytes = one.bytes.slice(0, SIZE - 512);
   t.is(bits(2), 0);
   t.regex(warnings[0]!, /the export has 3145728 bytes now, and had 3146240, so .* anew$/);
   one.bytes = new Uint8Array(SIZE).fill(7);
   for (const block of [2, 256, LAYOUT.blocks - 1]) {
     bits(0);
-    use(block);
+    await use(block);
     t.not(bits(block), 0);
     one.bytes[block * 4096 + 100] = 8;
     const { length } = warnings;
@@ -127,15 +127,15 @@ test('it begins anew with an export of another size, or with other bytes', (t) =
     t.regex(warnings.at(-1)!, /the export was changed without it/);
   }
   // Bytes that nobody looks at.
-  use(200);
+  await use(200);
   one.bytes[200 * 4096] = 8;
   t.is(bits(200), 1);
 });
 
-test('what is no cache of this export is refused', (t) => {
+test('what is no cache of this export is refused', async (t) => {
   const { path, use, one, refused, change } = makeOpener(t);
   const remedy = 'name another file, or remove it';
-  use(1);
+  await use(1);
   one.identity = 'nbd server:10809 other';
   t.is(refused(), `FILE: is the cache of nbd server:10809 disk; ${remedy}`);
   one.identity = 'nbd server:10809 disk';
@@ -160,15 +160,15 @@ test('nobody else opens it meanwhile', (t) => {
   open().file.close();
 });
 
-test('one that was given up is empty, and made again', (t) => {
+test('one that was given up is empty, and made again', async (t) => {
   const { path, use, bits } = makeOpener(t);
-  use(3, (descriptor) => {
+  await use(3, (descriptor) => {
     t.true(emptyCacheFile(descriptor));
-    endCacheFile(descriptor);
+    return endCacheFile(descriptor);
   });
   t.is(statSync(path).size, 0);
   t.is(bits(3), 0);
-  use(3);
+  await use(3);
   t.is(bits(3), 8);
 });
 

@@ -180,6 +180,9 @@ test('what was read is not asked for again, in the next life neither', (t) => {
   // The end of the export is the end of a block.
   t.is(next.read(SIZE - 100, 200), 100);
   t.is(next.read(SIZE, 1), 0);
+  t.deepEqual(next.cached.cacheOf(0), {
+    ...{ path: 'cache', kept: 4 * BLOCK, fromCache: BLOCK, fromServer: 100, isGrowing: true },
+  });
 });
 
 test('a block that is written leaves the cache, and comes back after a flush', (t) => {

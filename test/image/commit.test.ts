@@ -26,7 +26,7 @@ async function commit(t: ExecutionContext, maker: Maker, base: string, format: s
     const target = { path, image: opened.disks[0]!.image };
     await commitLayer(chain.layers[0]!, target, new SyncWriter(), (share) => shares.push(share));
   } finally {
-    opened.unlock();
+    await opened.unlock();
     opened.close();
   }
   return shares;

@@ -117,9 +117,23 @@ nbdTest('a cache comes and goes with its image, below an overlay too', async (t)
     /given twice|the same image|cache/,
   );
   const over = ['--overlay', join(folder, 'over.qcow2'), '--cache-file', cache];
-  await withMount(t, [image], over, async (mount) => {
-    sameBytes(t, readFileSync(mount.file('web')), readFileSync(path));
-  });
+  const noise = pattern(4096, 5);
+  const before = readFileSync(path);
+  for (const words of [over, ['--overlay=discard', '--cache-file', cache]]) {
+    await withMount(t, [image], words, async (mount) => {
+      for (let round = 0; round < 2; round++) {
+        sameBytes(t, readFileSync(mount.file('web')), before);
+        writeFileSync(mount.file('web'), noise, { flag: 'r+' });
+        sameBytes(t, readFileSync(mount.file('web')).subarray(0, 4096), noise);
+        const reset = await warmSluice(['overlay', 'reset', mount.point, 'web']);
+        t.is(reset.code, 0, reset.stderr);
+      }
+      sameBytes(t, readFileSync(mount.file('web')), before);
+      const shown = await warmSluice(['stat', mount.point]);
+      t.regex(shown.stdout, /^web: .*cache: 1 MiB kept, .* read from it, .* from the server$/m);
+    });
+  }
+  sameBytes(t, readFileSync(path), before);
   const qcow2 = join(folder, 'disk.qcow2');
   await must('qemu-img', ['create', '-q', '-f', 'qcow2', qcow2, '1M']);
   const tables = NbdServer.nbdkit(t, 'file', qcow2);

@@ -28,7 +28,7 @@ async function serve(
   };
   const files = {
     disks: [],
-    unlock: () => void steps.push('files unlocked'),
+    unlock: async () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };
   const running = runDaemon(
@@ -87,7 +87,7 @@ test('a mount that is in use is detached, and the log says who notices', async (
     { release } as never,
     {
       disks: [{ name: 'disk' }, { name: 'fast', backing: 9 }] as never,
-      unlock: () => {},
+      unlock: async () => {},
       close: () => {},
     },
     log,
@@ -111,7 +111,7 @@ test('a mount that cannot be detached is told of once, and everything else is en
   const plane = { release: () => {}, terminate: async () => void steps.push('ended') };
   const files = {
     disks: [],
-    unlock: () => void steps.push('files unlocked'),
+    unlock: async () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };
   const session = new MountSession(mount, plane as never, files, log, ORDERS);
@@ -141,7 +141,7 @@ test('an end at once and one in order detach together', async (t) => {
   const session = new MountSession(
     mount,
     plane as never,
-    { disks: [], unlock: () => {}, close: () => {} },
+    { disks: [], unlock: async () => {}, close: () => {} },
     SILENT,
     ORDERS,
   );
@@ -159,7 +159,7 @@ test('who may have requests under way does not unlock the images', async (t) => 
     const plane = { terminate: async () => void steps.push('ended') };
     const files = {
       disks: [],
-      unlock: () => void steps.push('files unlocked'),
+      unlock: async () => void steps.push('files unlocked'),
       close: () => void steps.push('files closed'),
     };
     await new MountSession(mount, plane as never, files, SILENT, ORDERS).close(isQuiet);
@@ -173,7 +173,7 @@ test('what is let go stays mounted', async (t) => {
   const plane = { terminate: async () => void steps.push('ended') };
   const files = {
     disks: [],
-    unlock: () => void steps.push('files unlocked'),
+    unlock: async () => void steps.push('files unlocked'),
     close: () => void steps.push('files closed'),
   };
   await new MountSession(mount, plane as never, files, SILENT, ORDERS).letGo();

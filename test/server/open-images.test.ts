@@ -38,12 +38,12 @@ test('an image that is released is unlocked and closed, and the others are not',
   );
   const other = openSync(one.disk.path, 'r');
   t.true(isLocked(other, 101, 1));
-  images.release('one');
+  await images.release('one');
   t.false(isLocked(other, 101, 1));
   t.false(one.descriptors.some(isOpen));
   t.true(two.descriptors.every(isOpen));
-  images.release('one');
-  images.unlock();
+  await images.release('one');
+  await images.unlock();
   images.close();
   t.false(two.descriptors.some(isOpen));
   images.close();

@@ -81,6 +81,9 @@ test('what is written is read back', (t) => {
   t.is(formatDepth(group.mount!), 'auto 24');
   const lines = `${String.raw`my\040disk format=raw size=7 read_only=0 passthrough=1 path=/srv/my\040disk.img`}\n`;
   t.is(formatImages(parseImages(lines)), lines);
+  const [head, path] = ['far format=raw size=7 read_only=0 passthrough=0', 'path=nbd://server/far'];
+  const cache = String.raw`cache=/var/my\040cache kept=5 from_cache=3 from_server=4 growing=1`;
+  t.is(formatImages(parseImages(`${head} ${cache} ${path}\n`)), `${head} ${cache} ${path}\n`);
 });
 
 test('only the root group says how many requests may be in flight', (t) => {

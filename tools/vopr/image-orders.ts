@@ -73,7 +73,7 @@ function watchClosing(images: OpenImages, files: HostFiles): void {
   images.release = (name) => {
     const image = images.all.find(({ disk }) => disk.name === name);
     if (image !== undefined) files.closed(descriptorsOf(image.disk));
-    release.call(images, name);
+    return release.call(images, name);
   };
 }
 

@@ -3,6 +3,7 @@ import { completedIn, requestsOf } from '../../control/usage.js';
 import { NS_PER_US } from '../../control/values.js';
 import { oneLine } from '../../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../../util/units.js';
+import { describePath } from '../list-report.js';
 import type { CallerRow } from './callers.js';
 import { type Drawing, percent } from './columns.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
@@ -140,8 +141,7 @@ const IMAGES: readonly Column<ImageRow>[] = [
     title: 'FILE',
     width: 0,
     side: 'left',
-    cell: ({ image: { path, faults } }) =>
-      faults ? `${oneLine(path)} (FAULTS: ${faults.words})` : oneLine(path),
+    cell: ({ image }) => describePath(image),
   },
 ];
 
