@@ -49,12 +49,16 @@ export function stateOf(pid: number): string | null {
   }
 }
 
-/** The targets of a process's descriptors, sorted: `/dev/fuse`, `anon_inode:[io_uring]`, paths. */
+/**
+ * The targets of a process's descriptors, sorted: `/dev/fuse`, `anon_inode:[io_uring]`, paths. A file that has no name has a
+ * number in its folder, another one for each file, which is left out.
+ */
 export function descriptorsOf(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
   const targets = readdirSync(folder).map((fd) => {
     try {
-      return readlinkSync(`${folder}/${fd}`).replace(/^(socket|pipe):.*/, '$1');
+      const target = readlinkSync(`${folder}/${fd}`);
+      return target.replace(/^(socket|pipe):.*/, '$1').replace(/#\d+ \(deleted\)$/, '#');
     } catch {
       return 'closed meanwhile';
     }
