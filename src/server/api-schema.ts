@@ -1,3 +1,4 @@
+import { ALIASES } from '../control/aliases.js';
 import { SETTINGS } from '../control/settings.js';
 import { formats } from '../image/formats.js';
 import { SECTOR_SIZES } from '../partitions/read-table.js';
@@ -7,15 +8,17 @@ import { DISCARD, OVERLAY_ACTIONS } from './config.js';
 
 const SETTING = { type: ['string', 'number'] } as const;
 
-/** Settings by the words of `sluice set`. */
+const SEVERAL = { type: 'array', items: { type: 'string' } } as const;
+
+/** Settings by the words of `sluice set`, with the names of libvirt and Cinder. */
 const settings = {
   type: 'object',
-  properties: Object.fromEntries(
-    SETTINGS.map(({ key, part }) => {
-      const several = { type: 'array', items: { type: 'string' } };
-      return [key, part === 'members' ? { anyOf: [{ type: 'string' }, several] } : SETTING];
+  properties: Object.fromEntries([
+    ...SETTINGS.map(({ key, part }) => {
+      return [key, part === 'members' ? { anyOf: [{ type: 'string' }, SEVERAL] } : SETTING];
     }),
-  ),
+    ...ALIASES.map((key) => [key, SETTING]),
+  ]),
   additionalProperties: false,
 } as const;
 

@@ -52,6 +52,14 @@ test('options of the mount, of images and of groups are where the daemon looks f
   t.is(config.mode, 0o660);
 });
 
+test('groups have the names of libvirt and Cinder for their keys, too', (t) => {
+  const { groups } = configOf([], {
+    ...AT,
+    groups: { gold: { total_bytes_sec: 9, member: ['uid:1'] } },
+  });
+  t.like(groups[0], { path: 'gold', changes: { limits: { bps: 9 } } });
+});
+
 for (const [images, options, message] of [
   [[], {}, 'mountpoint: name an existing directory'],
   [[], undefined, 'mountpoint: name an existing directory'],

@@ -67,6 +67,11 @@ test('groups come, change and go, and what is listed can be sent back', async (t
   t.is(groups[1].settings.weight, 80);
   await ask(rig, 'PATCH', '/v1/groups/gold', groups[1].settings);
   t.like(rig.orders.at(-1), { changes: { weight: 80, latencyTarget: Infinity } } as never);
+  const burst = { total_iops_sec_max: 900, total_iops_sec_max_length: 3 };
+  await ask(rig, 'PATCH', '/v1/groups/gold', { total_iops_sec: 100, ...burst });
+  t.like(rig.orders.at(-1), {
+    changes: { limits: { iops: 100 }, bursts: { iops: { rate: 900, seconds: 3 } } },
+  } as never);
 });
 
 test('a group that is not there, and a mount that ends', async (t) => {

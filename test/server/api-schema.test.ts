@@ -1,4 +1,5 @@
 import test from 'ava';
+import { ALIASES } from '../../src/control/aliases.js';
 import { SETTINGS } from '../../src/control/settings.js';
 import { BodyChecker } from '../../src/server/api-checker.js';
 import { type BodyName, schemas } from '../../src/server/api-schema.js';
@@ -34,10 +35,7 @@ test('bodies that fit, and those that do not', (t) => {
   }
 });
 
-test('all settings have a place in the schema', (t) => {
+test('all settings have a place in the schema, also by the names of libvirt and Cinder', (t) => {
   const { properties } = schemas().settings;
-  t.deepEqual(
-    Object.keys(properties),
-    SETTINGS.map(({ key }) => key),
-  );
+  t.deepEqual(Object.keys(properties), [...SETTINGS.map(({ key }) => key), ...ALIASES]);
 });
