@@ -1,4 +1,5 @@
 import { EDGES } from '../../src/server/lifecycle.js';
+import { taskNames } from './task-coverage.js';
 
 /** Counts what runs have come to. */
 export class Coverage {
@@ -20,7 +21,8 @@ export class Coverage {
   }
 }
 
-/** Edges of the life cycle that no run has taken. */
+/** Edges of the life cycle that no run has taken, and tasks that none has made. */
 export function holes({ counts }: Coverage): string[] {
-  return EDGES.map((edge) => `life ${edge}`).filter((edge) => !counts.has(edge));
+  const all = [...EDGES.map((edge) => `life ${edge}`), ...taskNames()];
+  return all.filter((one) => !counts.has(one));
 }

@@ -31,6 +31,7 @@ import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { type Outcome, Session } from './session.js';
 import { endSession } from './spare-memory.js';
+import { countTasks } from './task-coverage.js';
 import { bytesOf } from './templates.js';
 import { Failure, World } from './world.js';
 
@@ -76,6 +77,7 @@ export interface Bench {
  */
 export async function runSeed(seed: number, bench: Bench, wishes: Wishes = {}): Promise<number> {
   const { folder } = bench;
+  countTasks(bench.coverage);
   const plan = makePlan(seed, wishes);
   const images = plan.images.map((image, index) => {
     const template = TEMPLATES[image.template]!;
