@@ -4,7 +4,7 @@ import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
-import { orderStep } from './order-callers.js';
+import { growStep, orderStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
 import * as body from './requests.js';
 import { reuse } from './reuse.js';
@@ -60,6 +60,10 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
   }
   if (kind === 'order') {
     yield* orderStep(scene, self);
+    return;
+  }
+  if (kind === 'grow') {
+    yield* growStep(scene, self);
     return;
   }
   if (kind === 'reuse') {

@@ -4,7 +4,7 @@ import { ERRNO } from '../../src/util/errno.js';
 import { type ErrorRecord, recordOf, SluiceError } from '../../src/util/errors.js';
 import { close, open } from './callers.js';
 import { closeFile, openFile, readHandle, writeHandle } from './control-callers.js';
-import { type Disk, type Image, Stay, type Steps } from './disks.js';
+import { type Disk, type Image, roundUpToSector, Stay, type Steps } from './disks.js';
 import { KEY } from './image-orders.js';
 import { checkFile } from './moments.js';
 import { openImage } from './preparation.js';
@@ -48,6 +48,23 @@ export function* orderStep(scene: Scene, self: Self): Steps {
   else if (image.plan.resizable && random.oneIn(4)) yield* resize(scene, self, image, stay);
   else if (random.oneIn(2)) yield* forceOut(scene, self, image, stay);
   else yield* takeOut(scene, self, image, stay);
+  image.isOrdered = false;
+}
+
+/** An order that makes an image longer, perhaps where the host fails just then. */
+export function* growStep(scene: Scene, self: Self): Steps {
+  const { random } = self;
+  const can = scene.images.filter(({ plan, stay, isOrdered }) => {
+    return plan.resizable && !isOrdered && stay !== null && !stay.readOnly;
+  });
+  if (can.length === 0) return;
+  const image = can[random.below(can.length)]!;
+  const sectors = Math.floor((image.contents.limit - image.most) / SECTOR);
+  if (sectors === 0) return;
+  image.isOrdered = true;
+  if (random.oneIn(2)) scene.failSoon(random.below(3));
+  const size = roundUpToSector(image.most) + SECTOR * (1 + random.below(sectors));
+  yield* resizeTo(scene, self, image, image.stay!, size);
   image.isOrdered = false;
 }
 
@@ -159,6 +176,10 @@ function* resize(scene: Scene, self: Self, image: Image, stay: Stay): Steps {
   const drawn = isAny ? random.below(limit + 1) : SECTOR * random.below(limit / SECTOR + 1);
   // An odd size is refused.
   const size = isAny ? drawn | 1 : drawn - (drawn % image.plan.unit);
+  yield* resizeTo(scene, self, image, stay, size);
+}
+
+function* resizeTo(scene: Scene, self: Self, image: Image, stay: Stay, size: number): Steps {
   const order: ImageOrder = { kind: 'resize', name: image.plan.name, size };
   image.contents.endsAt(size);
   if (!stay.readOnly) image.mayResize(Math.ceil(size / SECTOR) * SECTOR);

@@ -9,6 +9,8 @@ const REUSING = 700;
 const LATER_OPERATIONS = 50_000;
 const ORDERING = 800;
 const ORDERS = 60_000;
+const GROWING = 900;
+const GROWTHS = 70_000;
 
 const OPERATION_KINDS = [
   'read',
@@ -50,7 +52,7 @@ const WEIGHT_SUM = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 
 
 /** One step of a caller. All else about it comes from the random numbers of its stream. */
 export interface Operation {
-  kind: OperationKind | 'read first' | 'read second' | 'weigh' | 'reuse' | 'order';
+  kind: OperationKind | 'read first' | 'read second' | 'weigh' | 'reuse' | 'order' | 'grow';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;
@@ -164,4 +166,24 @@ export function makeOrders(
     callers.push(operations.filter((one) => keep === undefined || keep.has(one.stream)));
   }
   return { callers, late: late.filter(() => random.oneIn(3)) };
+}
+
+/** A session of this many with an image that can get longer has a caller that makes it so. */
+const GROWERS = 2;
+
+/** A caller that makes images longer by orders. */
+export function makeGrowers(
+  session: number,
+  seed: number,
+  { keep, early, fixed, long, failing }: Wishes,
+): Operation[][] {
+  const random = new Random(seed, GROWING + session);
+  const isOld = early === true || fixed === true || long === true || failing !== undefined;
+  if (isOld || !random.oneIn(GROWERS)) return [];
+  const pause = PAUSES_NS[random.below(PAUSES_NS.length)]!;
+  const first = OPERATIONS * (session + 1) + GROWTHS;
+  const operations = Array.from({ length: 1 + random.below(4) }, (_, index): Operation => {
+    return { kind: 'grow', stream: first + index, pauseNs: random.below(pause) };
+  });
+  return [operations.filter(({ stream }) => keep === undefined || keep.has(stream))];
 }

@@ -6,6 +6,7 @@ import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
 import {
   makeCallers,
   makeFairCallers,
+  makeGrowers,
   makeOrders,
   makeReusers,
   type Operation,
@@ -254,6 +255,7 @@ function makeSession(
   }
   const orders = makeOrders(images.length, number, seed, wishes);
   callers.push(...orders.callers);
+  if (images.some(({ resizable }) => resizable)) callers.push(...makeGrowers(number, seed, wishes));
   // What shows parts of an image, and a device, stays.
   const late = orders.late.filter((at) => !images[at]!.onDevice && images[at]!.views.length === 0);
   const host = makeHost(random, seed, number, alignments);

@@ -49,6 +49,8 @@ export interface Scene {
   /** Tick at which a flush of the host has failed last for the image of the disk; 0: none has. */
   lostAt(disk: Disk): number;
   losses: LossesCheck;
+  /** On a host that has faults, the operation after `count` others fails. */
+  failSoon(count: number): void;
   /** The next read of the image's file takes long. */
   slowRead(image: Image): void;
 }

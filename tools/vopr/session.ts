@@ -271,6 +271,9 @@ export class Session {
       hasLost: ({ image }) => this.#blame.lostAt(image) > 0,
       lostAt: ({ image }) => this.#blame.lostAt(image),
       losses: this.#losses,
+      failSoon: (count) => {
+        if (this.#plan.host.faults > 0) this.#files.failLater(count);
+      },
       slowRead: ({ plan }) => this.#files.slowRead(plan.name),
     };
   }
