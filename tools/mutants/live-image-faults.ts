@@ -96,8 +96,6 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
         to: 'error: result < -100000 ? recordOf(problem) : null',
       },
     ],
-    escapes:
-      'of seven hundred runs one makes an image longer while its host is full; test/plane/image-changes finds it',
   },
   {
     name: 'detached-image-is-listed',
