@@ -7,6 +7,7 @@ import { FIRST_FAULTS } from './mutants/first-faults.js';
 import { LIVE_IMAGE_FAULTS } from './mutants/live-image-faults.js';
 import type { Mutation } from './mutants/mutation.js';
 import { OTHER_FAULTS } from './mutants/other-faults.js';
+import { SERVER_FAULTS } from './mutants/server-faults.js';
 
 /**
  * Shows that the simulator can fail: puts faults into a copy of the sources, one at a time, and runs the
@@ -35,7 +36,7 @@ function readOptions() {
 
 async function main(): Promise<number> {
   const { only, seconds, jobs, seed } = readOptions();
-  const all = [...FIRST_FAULTS, ...OTHER_FAULTS, ...LIVE_IMAGE_FAULTS];
+  const all = [...FIRST_FAULTS, ...OTHER_FAULTS, ...LIVE_IMAGE_FAULTS, ...SERVER_FAULTS];
   const wanted = chosen(
     all.map(({ name }) => name),
     only,

@@ -20,7 +20,7 @@ import type { Order, Result } from './vopr/worker.js';
  * seed, and the same seed does the same again.
  */
 
-/** Seeds that have failed once, one a line, with what they failed without: `early`, `fixed` or `long`; `#` begins a comment. */
+/** Seeds that have failed once, one a line, with the option that they failed with; `#` begins a comment. */
 const CORPUS = new URL('../../tools/vopr/corpus.txt', import.meta.url);
 
 /** How often it is told how far a long run is. */
@@ -59,6 +59,7 @@ function readOptions() {
         default: false,
         describe: 'as seeds of the corpus that say `long`: no run is a short one',
       },
+      servers: { type: 'boolean', default: false, describe: 'images on NBD servers in every run' },
       judge: { type: 'boolean', default: false, describe: 'let qemu-img look at every image' },
       keep: { type: 'array', number: true, describe: 'only these operations of callers' },
       shrink: { type: 'boolean', default: false, describe: 'find the fewest operations that fail' },
@@ -77,15 +78,17 @@ function readOptions() {
 
 type Options = ReturnType<typeof readOptions>;
 
-function corpusSeeds(): { seed: number; early: boolean; fixed: boolean; long: boolean }[] {
+/** What seeds of the corpus failed without or with. */
+const CORPUS_WORDS = ['early', 'fixed', 'long', 'servers'] as const;
+
+function corpusSeeds(): { seed: number; wishes: Order['wishes'] }[] {
   const lines = readFileSync(CORPUS, 'utf8').split('\n');
-  const seeds = lines.map((line) => {
-    const early = /^\d+ early\b/.test(line);
-    const fixed = /^\d+ fixed\b/.test(line);
-    const long = /^\d+ long\b/.test(line);
-    return { seed: Number.parseInt(line, 10), early, fixed, long };
+  return lines.flatMap((line) => {
+    const [seed, word] = line.split(/\s+/, 2) as [string, string];
+    const of = (name: (typeof CORPUS_WORDS)[number]): [string, boolean] => [name, word === name];
+    const wishes = Object.fromEntries(CORPUS_WORDS.map(of));
+    return /^[0-9]+$/.test(seed) ? [{ seed: Number(seed), wishes }] : [];
   });
-  return seeds.filter(({ seed }) => !Number.isNaN(seed));
 }
 
 /** The runs to make, in order. */
@@ -94,7 +97,7 @@ function* orders(options: Options, first: number, wishes: Order['wishes']): Gene
     options.seconds === undefined ? Infinity : performance.now() + options.seconds * 1e3;
   const runs = options.runs ?? (options.seconds === undefined ? 100 : Infinity);
   if (options.corpus) {
-    for (const { seed, ...age } of corpusSeeds()) yield { seed, wishes: { ...wishes, ...age } };
+    for (const one of corpusSeeds()) yield { ...one, wishes: { ...wishes, ...one.wishes } };
   }
   for (let seed = first; seed < first + runs && performance.now() < until; seed++) {
     yield { seed, wishes };
@@ -127,9 +130,9 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, keep, judge, early, fixed, long } = options;
+  const { image, keep, judge, early, fixed, long, servers } = options;
   const end = options.end as EndKind | undefined;
-  const wishes = { template: image, end, keep, judge, early, fixed, long };
+  const wishes = { template: image, end, keep, judge, early, fixed, long, servers };
   const folder = await temporaryFolder('/dev/shm');
   makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);

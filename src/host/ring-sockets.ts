@@ -6,10 +6,18 @@ import type { RingQueue } from '../uring/ring.js';
 import { TAG_SOCKET_RECEIVED, TAG_SOCKET_SENT } from '../uring/tags.js';
 import type { OpenWire, Wire, WireEvents } from './nbd-connection.js';
 
+/** Calls about a socket that do not go through the ring. */
+export interface SocketCalls {
+  /** Ends what is under way. */
+  shutDown(descriptor: number): void;
+  close(descriptor: number): void;
+}
+
 /** A socket on the ring. */
 class RingSocket implements Wire {
   readonly canPlace = true;
   readonly #ring: RingQueue;
+  readonly #calls: SocketCalls;
   readonly #descriptor: number;
   readonly #file: number;
   /** Its index, which the tags of its entries have. */
@@ -21,12 +29,14 @@ class RingSocket implements Wire {
 
   constructor(
     ring: RingQueue,
+    calls: SocketCalls,
     descriptor: number,
     index: number,
     events: WireEvents,
     free: (index: number) => void,
   ) {
     this.#ring = ring;
+    this.#calls = calls;
     this.#descriptor = descriptor;
     this.#file = ring.addFile(descriptor);
     this.#index = index;
@@ -59,14 +69,14 @@ class RingSocket implements Wire {
   /** The kernel has the memory of a receive until that has ended. */
   close(): void {
     this.#isClosing = true;
-    shutDown(this.#descriptor);
+    this.#calls.shutDown(this.#descriptor);
     this.#closeIfQuiet();
   }
 
   #closeIfQuiet(): void {
     if (this.#underWay > 0) return;
     this.#ring.removeFile(this.#file);
-    close(this.#descriptor);
+    this.#calls.close(this.#descriptor);
     this.#free(this.#index);
     this.#events.closed();
   }
@@ -75,17 +85,20 @@ class RingSocket implements Wire {
 /** Sockets whose bytes the ring carries that also carries everything else. */
 export class RingSockets {
   readonly #ring: RingQueue;
+  readonly #calls: SocketCalls;
   readonly #sockets: RingSocket[] = [];
   readonly #unused: number[] = [];
 
-  constructor(ring: RingQueue) {
+  /** @param calls Those of the kernel, unless another one is simulated. */
+  constructor(ring: RingQueue, calls: SocketCalls = { shutDown, close }) {
     this.#ring = ring;
+    this.#calls = calls;
   }
 
   readonly open: OpenWire = (descriptor: number, _buffer: Mapping, events: WireEvents): Wire => {
     const index = this.#unused.pop() ?? this.#sockets.length;
     const free = (one: number): void => void this.#unused.push(one);
-    const socket = new RingSocket(this.#ring, descriptor, index, events, free);
+    const socket = new RingSocket(this.#ring, this.#calls, descriptor, index, events, free);
     this.#sockets[index] = socket;
     return socket;
   };

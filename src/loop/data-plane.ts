@@ -5,7 +5,7 @@ import { Dispatcher } from '../fuse/dispatch.js';
 import { RingQueues } from '../fuse/ring-queues.js';
 import { HostEngines } from '../host/host-engines.js';
 import { NbdEngine } from '../host/nbd-engine.js';
-import { RingSockets } from '../host/ring-sockets.js';
+import { RingSockets, type SocketCalls } from '../host/ring-sockets.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
@@ -32,6 +32,8 @@ export interface Surroundings extends Pick<CommonIo, 'newMappings'> {
   now: () => number;
   /** Missing: /proc. */
   callers?: Callers;
+  /** Missing: the kernel's. */
+  socketCalls?: SocketCalls;
 }
 
 /** A data plane on a ring, ready to run. */
@@ -51,7 +53,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const files = new UringEngine(ring, send, commands === undefined);
-  const sockets = new RingSockets(ring);
+  const sockets = new RingSockets(ring, surroundings.socketCalls);
   const engine: HostEngines<UringEngine> = new HostEngines(files, {
     ...{ requests: memory.capacity.requests, warn },
     connect: () => connectExports(sockets, memory, send, engine),

@@ -58,7 +58,7 @@ export class Bench {
         await writeFile(path, changed(text, mutation, change));
       }
       await this.#compile(mutation);
-      return await this.#run(options);
+      return await this.#run(options, mutation.words ?? []);
     } finally {
       for (const [path, text] of originals) await writeFile(path, text);
     }
@@ -71,9 +71,10 @@ export class Bench {
     });
   }
 
-  async #run({ seed, jobs, seconds }: HuntOptions): Promise<Hunt> {
+  async #run(options: HuntOptions, more: readonly string[]): Promise<Hunt> {
+    const { seed, jobs, seconds } = options;
     const tool = join(this.#folder, 'build/tools/vopr.js');
-    const words = [tool, '--seed', seed, '--runs', 1e9, '--jobs', jobs, '--no-coverage'];
+    const words = [tool, '--seed', seed, '--runs', 1e9, '--jobs', jobs, '--no-coverage', ...more];
     const vopr = await start(process.execPath, words.map(String), this.#folder);
     try {
       // The images are made before the first line is printed. That takes the same time for each mutation.

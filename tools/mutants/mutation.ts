@@ -13,6 +13,8 @@ export interface Mutation {
   /** What is wrong then, in one sentence. */
   fault: string;
   changes: readonly Change[];
+  /** Options of the simulator, for what few runs have. */
+  words?: readonly string[];
   /** Why no run finds it, and what would. Missing: runs find it. */
   escapes?: string;
 }

@@ -1,18 +1,23 @@
+import { ERRNO } from '../../src/util/errno.js';
 import type { Disk, Image } from './disks.js';
 import type { HostFiles } from './host-files.js';
+import type { NbdHosts } from './nbd-hosts.js';
 
 /** Which errors the faults of the host explain. */
 export class Blame {
   readonly #files: HostFiles;
+  readonly #remote: NbdHosts | null;
 
-  constructor(files: HostFiles) {
+  constructor(files: HostFiles, remote: NbdHosts | null) {
     this.#files = files;
+    this.#remote = remote;
   }
 
   /** An error in a request's own name is no excuse for one of a raw image, where every request is alone. */
   excused(errno: number, { image }: Disk): boolean {
     const { faults, given } = this.#files;
     if (errno === 0) return faults > 0;
+    if (errno === ERRNO.EIO && this.#remote?.hasFailed(image.plan.name) === true) return true;
     if (image.isInPlace) return false;
     return faults > 0 && (given.has(errno) || errno === 5);
   }

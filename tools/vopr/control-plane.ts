@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { gunzipSync, inflateRawSync, inflateSync, constants as zlib } from 'node:zlib';
 import { ZSTDDecoder } from 'zstddec';
+import type { NbdExport, NbdNews } from '../../src/host/nbd-export.js';
 import type { InflateCall } from '../../src/image/inflate-calls.js';
 import { zstdFrameBytes } from '../../src/image/zstd-frame.js';
 import type { ImageChange, ImageOutcome } from '../../src/plane/image-changes.js';
@@ -62,6 +63,8 @@ export class ControlPlane {
   readonly lifecycle: Lifecycle;
   /** Carries out orders about images. */
   obey: (text: string) => Promise<OrderAnswer> = notYet;
+  /** Makes connections to servers again; null: there are no servers. */
+  network: { lost(one: NbdExport): void; left(one: NbdExport): void } | null = null;
   /** Changes of images that the data plane has not answered. */
   readonly #changes = new Map<number, (outcome: ImageOutcome) => void>();
   #lastChange = 0;
@@ -173,6 +176,11 @@ export class ControlPlane {
     });
   }
 
+  /** Tells the data plane of a connection. */
+  tellOfServer(news: NbdNews): void {
+    if (!this.#isGone) this.#send(news);
+  }
+
   async #order(request: number, text: string): Promise<void> {
     this.#send({ kind: 'ordered', request, answer: await this.obey(text) });
   }
@@ -204,8 +212,11 @@ export class ControlPlane {
         });
         return;
       case 'nbd-lost':
+        this.network!.lost(message.export);
+        return;
       case 'nbd-left':
-        throw new Error('the simulator has no exports');
+        this.network!.left(message.export);
+        return;
       case 'grouped':
         throw new Error('the simulator gives no orders about groups');
       default:

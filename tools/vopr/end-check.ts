@@ -1,7 +1,14 @@
 import type { DataPlane } from '../../src/loop/data-plane.js';
 import type { End } from '../../src/server/lifecycle.js';
 import type { Throttle } from '../../src/throttle/throttle.js';
+import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
+import type { Blame } from './blame.js';
+import type { ControlPlane } from './control-plane.js';
+import type { Coverage } from './coverage.js';
+import type { Image } from './disks.js';
+import type { HostFiles } from './host-files.js';
 import type { LimitsCheck } from './limits-check.js';
+import type { SessionPlan } from './plan.js';
 import { Failure } from './world.js';
 
 /** Exit codes of the daemon, as the manual has them, by the event that has decided the end. */
@@ -19,7 +26,7 @@ const EXITS: Readonly<Record<string, (end: End) => number>> = {
  * @param code What the daemon has ended with.
  * @param message Its last sentence.
  */
-export function checkExit(end: End, code: number, message: string): void {
+function checkExit(end: End, code: number, message: string): void {
   const { kind } = end.cause;
   const wanted = EXITS[kind]?.(end);
   if (code !== wanted) throw new Failure(`${kind}: exit ${code}, not ${wanted}: ${message}`);
@@ -38,7 +45,7 @@ export function checkSlots(kept: number): void {
 }
 
 /** Everything has been given back. */
-export function checkEmpty({ plane, throttle }: DataPlane, { counts }: LimitsCheck): void {
+function checkEmpty({ plane, throttle }: DataPlane, { counts }: LimitsCheck): void {
   const { requests } = plane;
   if (requests.count !== 0) throw new Failure(`${requests.count} requests stay behind`);
   if (plane.pooled !== 0) throw new Failure(`${plane.pooled} places of the pool stay taken`);
@@ -56,4 +63,51 @@ export function checkEmpty({ plane, throttle }: DataPlane, { counts }: LimitsChe
   if (isRight) return;
   const counted = `${rios} ${wios} ${dios} ${rbytes + wbytes + dbytes} ${queued} ${inflight}`;
   throw new Failure(`counted ${counted}, admitted ${reads} ${writes} ${discards} ${bytes}`);
+}
+
+/** What the end of a session is judged by. */
+export interface EndFacts {
+  plan: SessionPlan;
+  images: readonly Image[];
+  files: HostFiles;
+  blame: Blame;
+  coverage: Coverage;
+  control: ControlPlane;
+  plane: DataPlane;
+  limits: LimitsCheck;
+  isDisturbed: boolean;
+}
+
+/**
+ * Checks how a session has ended, and what it says.
+ *
+ * @returns All that was acknowledged is in the files: the end was in order.
+ */
+export function judgeEnd(facts: EndFacts): boolean {
+  const { plan, images, files, blame, coverage, control, plane, limits, isDisturbed } = facts;
+  const { conclusion } = control;
+  if (conclusion === null) return false;
+  const code = exitCodeOf(conclusion.error);
+  const { end } = control.lifecycle;
+  const { cause } = end;
+  const message = conclusion.error instanceof SluiceError ? conclusion.error.message : '';
+  coverage.add(`exit ${code} ${cause.kind}`);
+  checkExit(end, code, message);
+  const isInOrder = cause.kind === 'flushed';
+  const mayCrash = isDisturbed || plan.end === 'crash';
+  if (cause.kind === 'crashed' && !mayCrash) throw new Failure(cause.message);
+  if (cause.kind === 'flush-failed' && files.faults === 0) throw new Failure(message);
+  if (plan.weights !== null && isInOrder) {
+    coverage.add('shares checked');
+    limits.checkShares();
+  }
+  if (!isInOrder && cause.kind !== 'flush-failed') return false;
+  checkEmpty(plane, limits);
+  for (const image of images) {
+    const { stay } = image;
+    if (stay === null || stay.readOnly || blame.lostAt(image) === 0) continue;
+    if (message.includes(image.path)) continue;
+    throw new Failure(`${image.plan.name} lost data, and the end does not say so: ${message}`);
+  }
+  return isInOrder;
 }

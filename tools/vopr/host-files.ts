@@ -100,9 +100,9 @@ export class HostFiles {
   /** The bytes were changed, and synced, while it was opened: it was repaired, for instance. */
   #prepared(descriptor: number, bytes: Buffer): void {
     const { length } = bytes;
-    const size = this.#change(descriptor, 'size', length, 0, null);
-    this.#done(size, 0);
-    this.#done(this.#change(descriptor, 'write', 0, length, bytes), length);
+    const size = this.change(descriptor, 'size', length, 0, null);
+    this.done(size, 0);
+    this.done(this.change(descriptor, 'write', 0, length, bytes), length);
     const issued = this.#world.tick();
     this.#fileOf(descriptor).record!.barriers.push({ file: 0, issued, done: this.#world.tick() });
   }
@@ -160,6 +160,21 @@ export class HostFiles {
     return file;
   }
 
+  /** What is not on the disk of a server is lost with it: its file has these bytes now. */
+  restarted(image: string, bytes: Buffer): void {
+    const record = this.recordOf(image);
+    record.before = Buffer.from(bytes);
+    record.changes.length = 0;
+    record.barriers.length = 0;
+    record.since = this.#world.tick();
+  }
+
+  /** Something else than a file gives an error. @param errno Positive. */
+  noteFault(name: string, errno: number): void {
+    this.#note(name);
+    this.given.add(errno);
+  }
+
   /** One more operation is to fail: the one after `count` others. */
   failLater(count: number): void {
     this.#failing = this.operations + 1 + count;
@@ -182,9 +197,9 @@ export class HostFiles {
     if (asked.call !== 'ftruncate') return 0;
     const { size } = asked;
     if (size > this.#fileOf(descriptor).limit) return this.#give(call, ERRNO.ENOSPC, tag);
-    const change = this.#change(descriptor, 'size', size, 0, null);
+    const change = this.change(descriptor, 'size', size, 0, null);
     ftruncateSync(descriptor, size);
-    this.#done(change, 0);
+    this.done(change, 0);
     return 0;
   }
 
@@ -212,13 +227,13 @@ export class HostFiles {
     if (opcode === abi.OP_WRITE) {
       bytes = takeForSession(length);
       bytes.set(bytesAt(address, length));
-      change = this.#change(descriptor, 'write', offset, length, bytes);
+      change = this.change(descriptor, 'write', offset, length, bytes);
     } else if (opcode === abi.OP_FALLOCATE) {
       // In such an entry the length field has the mode, and the address field the length.
       const zeroes = (length & (PUNCH_HOLE | ZERO_RANGE)) !== 0;
       const longer = zeroes ? 'zero longer' : 'longer';
       const kind = zeroes && (length & KEEP_SIZE) !== 0 ? 'zero' : longer;
-      change = this.#change(descriptor, kind, offset, address, null);
+      change = this.change(descriptor, kind, offset, address, null);
     } else if (opcode === abi.OP_FSYNC) {
       barrier = { file: 0, issued: this.#world.tick(), done: Infinity };
       file.record?.barriers.push(barrier);
@@ -235,7 +250,7 @@ export class HostFiles {
       const result = this.#perform(descriptor, entry, random);
       const place = `${offset}+${length} (${address})`;
       this.#world.trace?.(`${NAMES[opcode]} of ${descriptor} ${place}: ${result}`);
-      if (change !== null) this.#done(change, result);
+      if (change !== null) this.done(change, result);
       if (barrier !== null && result === 0) barrier.done = this.#world.tick();
       if (barrier !== null && result < 0) this.#lose(file, barrier);
       return result;
@@ -325,7 +340,8 @@ export class HostFiles {
     this.#coverage.add(name);
   }
 
-  #change(
+  /** A change of a file begins. @returns Null: nobody wants to know. */
+  change(
     descriptor: number,
     kind: Change['kind'],
     offset: number,
@@ -341,8 +357,8 @@ export class HostFiles {
     return change;
   }
 
-  /** @param result Bytes written, 0, or -errno: then any part of the change may have been made. */
-  #done(change: Change | null, result: number): void {
+  /** It has ended. @param result Bytes written, 0, or -errno: then any part of the change may have been made. */
+  done(change: Change | null, result: number): void {
     if (change === null) return;
     change.done = this.#world.tick();
     change.failed = result < 0;

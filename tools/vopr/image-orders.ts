@@ -27,15 +27,21 @@ export interface Opened {
   configure(disk: DiskConfig): DiskConfig;
 }
 
+/** The same, with the servers of images. */
+interface ServedImages extends Opened {
+  /** Moves the file of an image to its server, if it has one. */
+  serve(disk: DiskConfig): DiskConfig;
+}
+
 /** Images that wait for an order are opened by the real code, on real files, in simulated time. */
 export function imageOrders(
-  { images, options, configure }: Opened,
+  { images, options, configure, serve }: ServedImages,
   control: ControlPlane,
   files: HostFiles,
   isFaulty: boolean,
   delay: (most: number) => number,
 ): ImageOrders {
-  watchClosing(images, files);
+  const descriptors = watchClosing(images, files);
   const config = { ...options, mountOptions: [], logFile: null, untrusted: false };
   return new ImageOrders({
     ...{ config: config as never as MountConfig, images, log: QUIET, keepsOpen: false },
@@ -49,7 +55,8 @@ export function imageOrders(
         const found = await openLive(image, QUIET, warn);
         const disk = configure(found.image.disk);
         files.opened(disk.name, descriptorsOf(disk));
-        return { ...found, image: { ...found.image, disk } };
+        descriptors.set(disk.name, descriptorsOf(disk));
+        return { ...found, image: { ...found.image, disk: serve(disk) } };
       },
       // Nobody gives these orders.
       change: () => Promise.reject(new SluiceError('no overlay', 'ENOENT', 1)),
@@ -67,14 +74,19 @@ export function descriptorsOf({ image }: DiskConfig): number[] {
   return image.files.map(({ descriptor }) => descriptor);
 }
 
-/** The simulated host is told of each file that is closed. */
-function watchClosing(images: OpenImages, files: HostFiles): void {
+/**
+ * The simulated host is told of each file that is closed.
+ *
+ * @returns Those of images, by name: behind a server they are not in the configuration.
+ */
+function watchClosing(images: OpenImages, files: HostFiles): Map<string, number[]> {
+  const open = new Map(images.disks.map((disk) => [disk.name, descriptorsOf(disk)]));
   const { release } = images;
   images.release = (name) => {
-    const image = images.all.find(({ disk }) => disk.name === name);
-    if (image !== undefined) files.closed(descriptorsOf(image.disk));
+    if (images.disks.some((disk) => disk.name === name)) files.closed(open.get(name)!);
     return release.call(images, name);
   };
+  return open;
 }
 
 /** Calls a function outside of all promises, so that those that it makes can go on before it returns: see `World.settle`. */

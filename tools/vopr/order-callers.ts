@@ -59,13 +59,20 @@ export function* growStep(scene: Scene, self: Self): Steps {
   });
   if (can.length === 0) return;
   const image = can[random.below(can.length)]!;
-  const sectors = Math.floor((image.contents.limit - image.most) / SECTOR);
-  if (sectors === 0) return;
+  const { stay } = image;
   image.isOrdered = true;
-  if (random.oneIn(2)) scene.failSoon(random.below(3));
-  const size = roundUpToSector(image.most) + SECTOR * (1 + random.below(sectors));
-  yield* resizeTo(scene, self, image, image.stay!, size);
-  image.isOrdered = false;
+  // Nobody truncates it meanwhile.
+  yield (resume) => image.acquire(false, () => resume());
+  try {
+    const sectors = Math.floor((image.contents.limit - image.most) / SECTOR);
+    if (sectors <= 0) return;
+    if (random.oneIn(2)) scene.failSoon(random.below(3));
+    const size = roundUpToSector(image.most) + SECTOR * (1 + random.below(sectors));
+    yield* resizeTo(scene, self, image, stay!, size);
+  } finally {
+    image.release();
+    image.isOrdered = false;
+  }
 }
 
 function detachOf({ plan }: Image, force: boolean): ImageOrder {

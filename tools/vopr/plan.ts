@@ -3,6 +3,7 @@ import { Random } from '../exerciser/random.js';
 import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
 import { type HostPlan, makeHost } from './host-plan.js';
 import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
+import type { RemotePlan } from './nbd-hosts.js';
 import {
   makeCallers,
   makeFairCallers,
@@ -16,6 +17,7 @@ import {
 const SHAPE = 1;
 const LATE = 7;
 const LENGTH = 10;
+const REMOTE = 950;
 const CAPACITIES = 500;
 
 const MIB = 1 << 20;
@@ -75,6 +77,9 @@ const EARLY_TEMPLATES = 35;
 /** There were so many when `Wishes.early` seeds failed. */
 const LATE_TEMPLATES = 36;
 
+/** Exports of a mount. */
+const EXPORTS_MAX = 64;
+
 /** Steps of a caller of a short run, at most. */
 const SHORT_STEPS = 8;
 
@@ -122,6 +127,8 @@ export interface SessionPlan {
   disturbances: Disturbance[];
   /** INIT comes this late, nanoseconds. */
   initNs: number;
+  /** Images that are on servers; null: none is. */
+  remote: RemotePlan | null;
   /** Null, or the weights of the groups that the first two images are in, which have requests all the time. */
   weights: [number, number] | null;
 }
@@ -152,11 +159,13 @@ export interface Wishes {
   fixed?: boolean | undefined;
   /** Every run has all its sessions and callers all their steps, as `early` and `fixed` ones have. */
   long?: boolean | undefined;
+  /** Every run has servers. */
+  servers?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const random = new Random(seed, SHAPE);
-  const images = makeImages(random, new Random(seed, LATE), wishes);
+  const images = makeImages(random, new Random(seed, LATE), serversOf(seed, wishes), wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
   const drawn = isOne ? 1 : 1 + random.below(3);
@@ -174,13 +183,29 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   return { seed, images, sessions, judge };
 }
 
+/** A run of this many has servers in most of its sessions. */
+const REMOTE_RUNS = 8;
+
+/** The random numbers of a run that has servers; null: it has none. */
+function serversOf(seed: number, { early, fixed, long, failing, servers }: Wishes): Random | null {
+  const isOld = early === true || fixed === true || long === true || failing !== undefined;
+  const random = new Random(seed, REMOTE);
+  const isDrawn = random.oneIn(REMOTE_RUNS);
+  return !isOld && (isDrawn || servers === true) ? random : null;
+}
+
 /** Most runs are short: what a run costs at all is most of their time, but in the same time more is reached. */
 function isLong(seed: number, { early, fixed, long, failing }: Wishes): boolean {
   if (early === true || fixed === true || long === true || failing !== undefined) return true;
   return new Random(seed, LENGTH).oneIn(4);
 }
 
-function makeImages(random: Random, late: Random, { template, early, fixed }: Wishes): ImagePlan[] {
+function makeImages(
+  random: Random,
+  late: Random,
+  servers: Random | null,
+  { template, early, fixed }: Wishes,
+): ImagePlan[] {
   const many = random.oneIn(40);
   const count = many
     ? 10 + random.below(random.oneIn(4) ? 210 : 30)
@@ -193,10 +218,11 @@ function makeImages(random: Random, late: Random, { template, early, fixed }: Wi
     const usual = many && drawn === 0 && i % 8 > 0 ? 1 : drawn;
     // Beside an image that is only read all others are only read.
     const isUsual = any < EARLY_TEMPLATES || many || (count > 1 && isReadOnly(any));
-    const number = template ?? (isUsual ? usual : any);
-    const growable = TEMPLATES[number]!.grows && random.oneIn(2);
+    const asDrawn = isUsual ? usual : any;
+    const number = template ?? (servers === null ? asDrawn : many ? 1 : servers.below(2));
+    const growable = servers === null && TEMPLATES[number]!.grows && random.oneIn(2);
     const views: ImagePlan['views'] = [];
-    if (!growable && number === 0 && random.oneIn(3)) {
+    if (servers === null && !growable && number === 0 && random.oneIn(3)) {
       const start = random.below(700) * 512;
       views.push({ name: `i${i}.p1`, start, length: (1 + random.below(1000)) * 512 });
       if (random.oneIn(2)) views.push({ name: `i${i}.p2`, start: start + 512, length: 64 * KIB });
@@ -283,6 +309,32 @@ function makeSession(
     disturbances: wishes.failing === undefined ? makeDisturbances(random) : [],
     initNs: random.oneIn(3) ? random.below(1e6) : 0,
     weights: null,
+    remote: makeRemote(images, host.alignment, number, seed, wishes),
+  };
+}
+
+/** Raw images that keep their size can be exports. */
+function makeRemote(
+  images: readonly ImagePlan[],
+  block: number,
+  number: number,
+  seed: number,
+  wishes: Wishes,
+): RemotePlan | null {
+  const random = new Random(seed, REMOTE + 1 + number);
+  if (serversOf(seed, wishes) === null || random.oneIn(6)) return null;
+  const can = images.filter(({ template, growable, views }) => {
+    const { kind, size } = TEMPLATES[template]!;
+    return kind === null && size > 0 && size % 512 === 0 && !growable && views.length === 0;
+  });
+  const chosen = can.filter(() => !random.oneIn(3)).slice(0, EXPORTS_MAX);
+  if (chosen.length === 0) return null;
+  return {
+    images: chosen.map(({ name }) => name),
+    block,
+    losses: random.oneIn(4) ? 0 : 5 + random.below(100),
+    crashes: 1 + random.below(3),
+    faults: random.oneIn(2) ? 0 : 10 + random.below(100),
   };
 }
 
@@ -326,6 +378,7 @@ function makeFair(random: Random, seed: number, number: number, wishes: Wishes):
     ...{ capacity: USUAL_CAPACITY, queues: 0 },
     ...{ host, callers, late: [], end: 'umount', endNs: Infinity, disturbances: [], initNs: 0 },
     weights,
+    remote: null,
   };
 }
 

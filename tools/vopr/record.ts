@@ -28,6 +28,8 @@ export interface Barrier {
 export class HostRecord {
   /** All bytes of the file before the first change; null: there was none. For one file. */
   before: Buffer | null = null;
+  /** What was before this time is not known any more. */
+  since = 0;
   readonly changes: Change[] = [];
   readonly barriers: Barrier[] = [];
   readonly #clock: (() => number) | null;

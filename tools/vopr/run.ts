@@ -176,7 +176,8 @@ class Run {
     const image = this.#images[this.#moments.below(this.#images.length)]!;
     const record = files.recordOf(image.plan.name);
     if (image.lostAt > 0 || record.before === null) return;
-    checkMoment(image, record.before, record, stretch, this.#moments);
+    const from = Math.max(stretch.from, record.since);
+    checkMoment(image, record.before, record, { ...stretch, from }, this.#moments);
   }
 
   #forgetMarks(): void {
@@ -236,7 +237,7 @@ class Run {
     // An image that was detached is whole, whatever has become of the mount.
     const detached = new Set(this.#images.filter(({ stay }) => stay === null));
     const isWhole = (image: Image): boolean => {
-      if (image.isInPlace && !isCut) return true;
+      if (image.isInPlace && !isCut && !outcome.hasCrashed(image)) return true;
       return detached.has(image) ? !image.isSpoiled : outcome.isFlushed;
     };
     this.#checkRefcounts(isWhole);
@@ -385,5 +386,6 @@ function quietPlan(plan: SessionPlan): SessionPlan {
     ...{ readOnly: true, alignment: 1, depth: 256, groups: 0, host, callers: [] },
     ...{ capacity: { requests: 512, inFlight: 32, receives: 8, poolBytes: MIB }, queues: 0 },
     ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null, late: [] },
+    remote: null,
   };
 }

@@ -38,6 +38,10 @@ export interface Scene {
   nodes: Map<string, number>;
   /** Faults that the host has made in the name of a request, by its id. */
   hits: Set<number>;
+  /** Requests that a server has refused, by their ids. It may have been asked again. */
+  explained: ReadonlySet<number>;
+  /** The image of the disk is an export of a server. */
+  isRemote(disk: Disk): boolean;
   /** Admissions by the throttle of a request that is under way, or was a moment ago, by its id. */
   admissions(unique: number): number;
   /** A request waits for its group. */

@@ -6,20 +6,20 @@ import { interrupted } from '../../src/server/conclusion.js';
 import type { ImageOrder } from '../../src/server/image-order.js';
 import type { ImageOrders } from '../../src/server/image-orders.js';
 import type { Mapping } from '../../src/sys/memory.js';
-import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
 import { Random } from '../exerciser/random.js';
 import { Blame } from './blame.js';
 import { callerSteps } from './callers.js';
 import { ControlPlane, WakeFile } from './control-plane.js';
 import type { Coverage } from './coverage.js';
 import { type Disk, drive, type Image, Stay, type Steps } from './disks.js';
-import { checkEmpty, checkExit, checkReleased, checkSlots } from './end-check.js';
+import { checkReleased, checkSlots, judgeEnd } from './end-check.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
 import { hostRandom } from './host-plan.js';
 import { descriptorsOf, imageOrders, type Opened } from './image-orders.js';
 import { LimitsCheck } from './limits-check.js';
 import { LossesCheck } from './losses-check.js';
+import { NbdHosts } from './nbd-hosts.js';
 import type { Disturbance, SessionPlan } from './plan.js';
 import { FUSE, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
 import { Preparation } from './preparation.js';
@@ -44,6 +44,8 @@ export interface Outcome {
   files: HostFiles;
   /** All that was acknowledged is in the files: the end was in order. */
   isFlushed: boolean;
+  /** What was written and not flushed may have been lost by the server of an image. */
+  hasCrashed(image: Image): boolean;
 }
 
 /** One mount, from its start to its end, in simulated time. */
@@ -56,6 +58,10 @@ export class Session {
   /** Of whole images in their order, then of views. */
   readonly #configs: readonly DiskConfig[];
   readonly #blame: Blame;
+  /** Servers of images; null: all are files. */
+  readonly #remote: NbdHosts | null;
+  /** Requests that got an error of a server. */
+  readonly #explained = new Set<number>();
   readonly #orders: ImageOrders;
   readonly #memory: SimMemory;
   readonly #mappings: SimMappings;
@@ -117,7 +123,8 @@ export class Session {
       this.#hits.add(this.#uniqueOf(request));
     };
     this.#files = new HostFiles(world, plan.host, coverage, randomOf, hit);
-    this.#blame = new Blame(this.#files);
+    this.#remote = this.#makeRemote();
+    this.#blame = new Blame(this.#files, this.#remote);
     const now = world.tick();
     for (const [index, image] of images.entries()) {
       const { readOnly } = configs[index]!;
@@ -144,15 +151,32 @@ export class Session {
     });
     const isFaulty = plan.host.faults > 0;
     const orderDelay = (most: number): number => this.#orderRandom.below(most);
-    this.#orders = imageOrders(opened, this.#control, this.#files, isFaulty, orderDelay);
+    const serve = (disk: DiskConfig): DiskConfig => this.#remote?.serve(disk) ?? disk;
+    const orders = { ...opened, serve };
+    this.#orders = imageOrders(orders, this.#control, this.#files, isFaulty, orderDelay);
     this.#control.obey = this.#orders.take;
+    this.#control.network = this.#remote;
+  }
+
+  #makeRemote(): NbdHosts | null {
+    const { remote, host, capacity } = this.#plan;
+    if (remote === null) return null;
+    return new NbdHosts({
+      ...{ world: this.#world, coverage: this.#coverage, files: this.#files },
+      ...{ plan: remote, host, requests: capacity.requests },
+      random: new Random(this.#seed, 13),
+      tell: (news) => this.#control.tellOfServer(news),
+      explain: (request) => void this.#explained.add(this.#uniqueOf(request)),
+    });
   }
 
   /** Runs from the start to the end. Throws a Failure. */
   run(watched: readonly Image[]): Outcome {
     const { lifecycle } = this.#control;
     try {
-      for (const { plan } of watched) this.#files.watch(plan.name);
+      const remote = this.#plan.remote?.images ?? [];
+      const names = [...watched.map(({ plan }) => plan.name), ...remote];
+      for (const name of new Set(names)) this.#files.watch(name);
       this.#disturb(true);
       if (lifecycle.state === 'starting') {
         this.#start();
@@ -170,6 +194,7 @@ export class Session {
     } finally {
       this.#kernel.disconnect();
       this.#world.clear();
+      this.#remote?.abandon();
       this.#files.abandon(this.#random);
       this.#channel.port1.close();
       this.#mappings.release();
@@ -181,7 +206,7 @@ export class Session {
     this.#ring = new SimRing(this.#world, (descriptor) => {
       if (descriptor === FUSE) return this.#kernel;
       if (descriptor === WAKE) return this.#wake;
-      return this.#files.target(descriptor);
+      return this.#remote?.target(descriptor) ?? this.#files.target(descriptor);
     });
     const { port2 } = this.#channel;
     this.#plane = buildDataPlane(planeConfig(plan, this.#present, port2), {
@@ -190,6 +215,7 @@ export class Session {
       ...{ send: this.#control.received, now: this.#world.now },
       callers: simulatedCallers(this.#killed),
       newMappings: this.#mappings.forImage,
+      ...(this.#remote === null ? {} : { socketCalls: this.#remote.calls }),
     });
     this.#mappings.isMounted = true;
     const { throttle, plane } = this.#plane;
@@ -210,7 +236,8 @@ export class Session {
   /** Those of images that are there from the start. */
   get #present(): DiskConfig[] {
     const late = this.#plan.late.map((index) => this.#images[index]!.plan.name);
-    return this.#configs.filter(({ name }) => !late.includes(name));
+    const present = this.#configs.filter(({ name }) => !late.includes(name));
+    return present.map((disk) => this.#remote?.serve(disk) ?? disk);
   }
 
   /** Lets the plan's disturbances happen: those before the start of the data plane, or the others. */
@@ -265,6 +292,8 @@ export class Session {
       killed: this.#killed,
       nodes: new Map(),
       hits: this.#hits,
+      explained: this.#explained,
+      isRemote: ({ image }) => this.#remote?.isRemote(image.plan.name) === true,
       admissions: (unique) => this.#admitted.get(unique) ?? 0,
       waits: (unique) => this.#limits.waiting.some((one) => this.#uniqueOf(one) === unique),
       excused: (errno, disk) => this.#blame.excused(errno, disk),
@@ -303,12 +332,14 @@ export class Session {
     if (this.#control.lifecycle.state !== 'serving') return;
     if (this.#images.filter(({ isOrdered }) => isOrdered).length > 1) return;
     const there = this.#images.filter(({ stay }) => stay !== null);
-    const wanted = there.reduce((sum, image) => sum + this.#filesOf(image).length, 2);
+    const sockets = this.#remote?.inRing ?? 0;
+    const wanted = there.reduce((sum, image) => sum + this.#filesOf(image).length, 2 + sockets);
     const { files } = this.#ring;
     if (files !== wanted) throw new Failure(`the ring has ${files} files, not ${wanted}`);
   }
 
   #filesOf(image: Image): number[] {
+    if (this.#remote?.isRemote(image.plan.name) === true) return [];
     return descriptorsOf(this.#configs[this.#images.indexOf(image)]!);
   }
 
@@ -354,32 +385,13 @@ export class Session {
   /** Checks what is left of the session. */
   #judge(): Outcome {
     for (const image of this.#images) image.reset();
-    const { conclusion } = this.#control;
-    const files = this.#files;
-    if (conclusion === null) return { files, isFlushed: false };
-    const code = exitCodeOf(conclusion.error);
-    const { end } = this.#control.lifecycle;
-    const { cause } = end;
-    const message = conclusion.error instanceof SluiceError ? conclusion.error.message : '';
-    this.#coverage.add(`exit ${code} ${cause.kind}`);
-    checkExit(end, code, message);
-    const isInOrder = cause.kind === 'flushed';
-    const mayCrash = this.#isDisturbed || this.#plan.end === 'crash';
-    if (cause.kind === 'crashed' && !mayCrash) throw new Failure(cause.message);
-    if (cause.kind === 'flush-failed' && files.faults === 0) throw new Failure(message);
-    if (this.#plan.weights !== null && isInOrder) {
-      this.#coverage.add('shares checked');
-      this.#limits.checkShares();
-    }
-    if (cause.kind === 'flushed' || cause.kind === 'flush-failed') {
-      checkEmpty(this.#plane, this.#limits);
-      for (const image of this.#images) {
-        const { stay } = image;
-        if (stay === null || stay.readOnly || this.#blame.lostAt(image) === 0) continue;
-        if (message.includes(image.path)) continue;
-        throw new Failure(`${image.plan.name} lost data, and the end does not say so: ${message}`);
-      }
-    }
-    return { files, isFlushed: cause.kind === 'flushed' };
+    const facts = { plan: this.#plan, images: this.#images, files: this.#files };
+    const isFlushed = judgeEnd({
+      ...{ ...facts, blame: this.#blame, coverage: this.#coverage, control: this.#control },
+      ...{ plane: this.#plane, limits: this.#limits, isDisturbed: this.#isDisturbed },
+    });
+    const hasCrashed = ({ plan: { name } }: Image): boolean =>
+      this.#remote?.hasCrashed(name) === true;
+    return { files: this.#files, isFlushed, hasCrashed };
   }
 }

@@ -1,5 +1,5 @@
-import { Inflater } from '../../src/image/inflater.js';
 import { InPlaceWriter } from '../../src/image/in-place-writer.js';
+import { Inflater } from '../../src/image/inflater.js';
 import { LayeredDriver } from '../../src/image/layered-driver.js';
 import { Layers } from '../../src/image/layers.js';
 import { ClusterWrites } from '../../src/image/qcow2/cluster-writes.js';

@@ -26,6 +26,11 @@ export interface Range {
   length: number;
 }
 
+/** Bytes that a disk had at least, then or now. */
+function leastOf(before: { least: number }, disk: Disk): number {
+  return Math.min(before.least, bounds(disk).least);
+}
+
 /** A range: mostly short, mostly near the beginning, sometimes of whole blocks, now and then past the end. */
 export function range(random: Random, disk: Disk, mayGrow: boolean): Range {
   const { image } = disk;
@@ -58,6 +63,7 @@ export function farOff(random: Random): number {
 export function mayFail(scene: Scene, disk: Disk, { error, unique }: Asked, what: string): void {
   const errno = -error;
   if (errno === 0 || scene.hits.has(unique) || scene.excused(errno, disk)) return;
+  if (scene.explained.has(unique)) return;
   throw new Failure(
     `${what} of ${disk.name} fails with ${errnoName(errno)}, and no fault explains it`,
   );
@@ -129,6 +135,7 @@ export function* write(
   const { offset, length } = where ?? range(random, disk, true);
   if (length === 0) return true;
   const place = disk.start + offset;
+  const before = bounds(disk);
   const change = contents.begin(place, length, false, scene.world.tick());
   image.mayGrow(place + length);
   const fromCache = random.oneIn(8);
@@ -159,15 +166,15 @@ export function* write(
   }
   if (asked.error < 0) {
     contents.end(change, 0, now);
-    // It lay behind the end, if the disk is no longer than that.
-    if (asked.error === -ERRNO.ENOSPC && offset >= bounds(disk).least) return true;
+    // It lay behind the end, if the disk is no longer than that, or was not when it was sent.
+    if (asked.error === -ERRNO.ENOSPC && offset >= leastOf(before, disk)) return true;
     mayFail(scene, disk, asked, 'a write');
     return true;
   }
   const written = new DataView(asked.payload.buffer).getUint32(abi.WRITE_OUT_SIZE, true);
   if (written > length) throw new Failure(`a write of ${length} bytes has written ${written}`);
   // Where a resize has failed it is not certain where the disk ends.
-  const isAtEnd = !image.plan.growable && offset + written >= bounds(disk).least;
+  const isAtEnd = !image.plan.growable && offset + written >= leastOf(before, disk);
   if (written < length && !isAtEnd && !scene.excused(0, disk)) {
     throw new Failure(`a write of ${length} at ${offset} of ${disk.name} wrote ${written}`);
   }
@@ -189,6 +196,7 @@ export function* allocate(
   const { offset, length } = range(random, disk, true);
   if (length === 0) return;
   const place = disk.start + offset;
+  const before = bounds(disk);
   const zeroes = (mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0;
   const keepsSize = (mode & KEEP_SIZE) !== 0;
   const change = zeroes ? contents.begin(place, length, true, scene.world.tick()) : null;
@@ -214,7 +222,7 @@ export function* allocate(
   if (disk.readOnly && asked.error === -EROFS) return;
   // Room can be set aside, and unaligned zeros be written, only where the host has fallocate.
   if (asked.error === -EOPNOTSUPP) return;
-  if (asked.error === -ERRNO.ENOSPC && offset + length > bounds(disk).least) return;
+  if (asked.error === -ERRNO.ENOSPC && offset + length > leastOf(before, disk)) return;
   mayFail(scene, disk, asked, 'an fallocate');
 }
 
