@@ -124,4 +124,66 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     fault: 'an image whose group is not there is refused, and its file stays in the mount',
     changes: [{ file: 'plane/image-changes.ts', from: '    images.undo(disk);\n', to: '' }],
   },
+  {
+    name: 'faults-stay',
+    fault: 'faults that a user takes back go on',
+    changes: [
+      {
+        file: 'plane/live-images.ts',
+        from: '    disk.image.faults = faults && new ImageFaults(faults);\n',
+        to: '    if (faults !== null) disk.image.faults = new ImageFaults(faults);\n',
+      },
+    ],
+  },
+  {
+    name: 'faults-of-another-kind',
+    fault: 'flushes have the faults of writes',
+    changes: [
+      {
+        file: 'plane/fault-filter.ts',
+        from: "KINDS[FLUSH] = FAULTY.indexOf('flush');",
+        to: "KINDS[FLUSH] = FAULTY.indexOf('write');",
+      },
+    ],
+  },
+  {
+    name: 'late-request-does-not-fail',
+    fault: 'a request that is late on purpose does not get the error that it was to have',
+    changes: [
+      {
+        file: 'plane/fault-filter.ts',
+        from: '    this.#late.errnos[request] = errno;\n',
+        to: '    this.#late.errnos[request] = Math.max(0, errno);\n',
+      },
+    ],
+  },
+  {
+    name: 'table-not-read-again',
+    fault: 'a partition table that was written is not read again by the flush behind it',
+    changes: [
+      { file: 'plane/disk-requests.ts', from: '    yield* partitions.reread(request);\n', to: '' },
+    ],
+  },
+  {
+    name: 'table-write-not-seen',
+    fault: 'a write to the partition table goes unnoticed',
+    changes: [
+      {
+        file: 'plane/writes.ts',
+        from: '    image.partitions?.watch.wrote(start, start + requests.length[request]!);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'partition-keeps-place',
+    fault: 'a partition that begins elsewhere now keeps its old place, though nobody has it open',
+    changes: [
+      {
+        file: 'plane/image-partitions.ts',
+        from: 'const isThere = disk.config.start === partition.start;',
+        to: 'const isThere = disk.config.start >= 0;',
+      },
+    ],
+  },
 ];

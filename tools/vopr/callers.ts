@@ -4,8 +4,9 @@ import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
-import { growStep, orderStep } from './order-callers.js';
+import { faultsStep, growStep, orderStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
+import { repartition } from './repartition.js';
 import * as body from './requests.js';
 import { reuse } from './reuse.js';
 import { ask, isRefused, type Scene, type Self, untilGone } from './scene.js';
@@ -60,6 +61,14 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
   }
   if (kind === 'order') {
     yield* orderStep(scene, self);
+    return;
+  }
+  if (kind === 'repartition') {
+    yield* repartition(scene, self);
+    return;
+  }
+  if (kind === 'faults') {
+    yield* faultsStep(scene, self);
     return;
   }
   if (kind === 'grow') {

@@ -2,12 +2,15 @@ import { giveBack, take } from './spare-memory.js';
 
 /** The version of a write of zeros. */
 export const ZEROS = -1;
+/** Versions from here down are bytes that were given, at the beginning of the disk. */
+const FIRST_GIVEN = -2;
+const given: Uint8Array[] = [];
 
 /** A change of a disk's bytes. Times are ticks of the world. */
 export interface Change {
   offset: number;
   length: number;
-  /** A number from 1 on, or ZEROS. */
+  /** A number from 1 on, ZEROS, or less for bytes that were given. */
   version: number;
   sent: number;
   /** Infinity while it is under way. */
@@ -31,6 +34,10 @@ const sector = Buffer.alloc(SECTOR);
 export function fill(bytes: Uint8Array, offset: number, version: number): void {
   if (version === ZEROS) {
     bytes.fill(0);
+    return;
+  }
+  if (version <= FIRST_GIVEN) {
+    bytes.set(given[FIRST_GIVEN - version]!.subarray(offset, offset + bytes.length));
     return;
   }
   const first = Math.floor(offset / 8);
@@ -97,7 +104,15 @@ export class Contents {
 
   /** A change is sent. @param zeros Writes zeros; else `fill` has the bytes of its version. */
   begin(offset: number, length: number, zeros: boolean, now: number): Change {
-    const version = zeros ? ZEROS : ++this.#version;
+    return this.#begin(offset, length, zeros ? ZEROS : ++this.#version, now);
+  }
+
+  /** A change is sent that writes these bytes at the beginning. */
+  beginWith(bytes: Uint8Array, now: number): Change {
+    return this.#begin(0, bytes.length, FIRST_GIVEN + 1 - given.push(bytes), now);
+  }
+
+  #begin(offset: number, length: number, version: number, now: number): Change {
     const change = { offset, length, version, sent: now, ended: Infinity, ok: false };
     this.#changes.push(change);
     this.#used = Math.max(this.#used, offset + length);

@@ -1,3 +1,4 @@
+import { AskedFaults } from './asked-faults.js';
 import { Contents } from './contents.js';
 import type { ImagePlan, Template } from './plan.js';
 import type { World } from './world.js';
@@ -14,6 +15,8 @@ export function roundUpToSector(size: number): number {
 export class Stay {
   /** A detach is under way, or may be: requests for the image may be refused. */
   readonly #leavings: { from: number; to: number }[] = [];
+  /** Those that a user wants. */
+  readonly faults = new AskedFaults();
   /** Infinity: the image is there. */
   goneAt = Infinity;
   readonly since: number;
@@ -62,6 +65,8 @@ export class Image {
   stay: Stay | null = null;
   /** In this session it was detached, and could not be flushed whole. */
   isSpoiled = false;
+  /** Its partition table is that of the template. */
+  isTableKnown = true;
   /** Somebody has given an order about it, which is not answered yet. */
   isOrdered = false;
   #users = 0;

@@ -60,3 +60,8 @@ export function makeHost(
 export function hostRandom(plan: HostPlan, operation: number): Random {
   return new Random(plan.seed, HOST + operation);
 }
+
+/** Nothing goes wrong. */
+export function isQuiet({ faults, shorts, stuck, refusals, failing, room }: HostPlan): boolean {
+  return faults + shorts + stuck + refusals + failing === 0 && room === Infinity;
+}

@@ -2,6 +2,7 @@ import * as abi from '../../src/fuse/abi.js';
 import { formatOrder, type ImageOrder } from '../../src/server/image-order.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { type ErrorRecord, recordOf, SluiceError } from '../../src/util/errors.js';
+import { faultWords } from './asked-faults.js';
 import { close, open } from './callers.js';
 import { closeFile, openFile, readHandle, writeHandle } from './control-callers.js';
 import { type Disk, type Image, roundUpToSector, Stay, type Steps } from './disks.js';
@@ -20,7 +21,7 @@ const READS = 50;
 /** What an order may be refused for, besides faults of the host. */
 const REFUSALS: Readonly<Record<ImageOrder['kind'], readonly string[]>> = {
   reload: [],
-  faults: [],
+  faults: ['ESHUTDOWN'],
   overlay: [],
   // No such group, or one with groups below it; too many files are open.
   attach: ['ENOENT', 'EBUSY', 'EMFILE', 'ESHUTDOWN'],
@@ -73,6 +74,23 @@ export function* growStep(scene: Scene, self: Self): Steps {
     image.release();
     image.isOrdered = false;
   }
+}
+
+/** A user wants faults of an image, or none any more. */
+export function* faultsStep(scene: Scene, self: Self): Steps {
+  const { random } = self;
+  const { world } = scene;
+  const there = scene.images.filter(({ stay, isOrdered }) => stay !== null && !isOrdered);
+  if (there.length === 0) return;
+  const image = there[random.below(there.length)]!;
+  const faults = faultWords(random);
+  const order: ImageOrder = { kind: 'faults', name: image.plan.name, faults };
+  image.isOrdered = true;
+  const ended = image.stay!.faults.begin(faults, world.tick());
+  const error = yield* give(scene, self, order);
+  ended(error === null, world.tick());
+  image.isOrdered = false;
+  if (error !== null) checkError(scene, order, error);
 }
 
 function detachOf({ plan }: Image, force: boolean): ImageOrder {

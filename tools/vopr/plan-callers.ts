@@ -11,6 +11,10 @@ const ORDERING = 800;
 const ORDERS = 60_000;
 const GROWING = 900;
 const GROWTHS = 70_000;
+const FAULTING = 970;
+const FAULTS = 80_000;
+const PARTITIONING = 980;
+const PARTITIONINGS = 90_000;
 
 const OPERATION_KINDS = [
   'read',
@@ -52,7 +56,16 @@ const WEIGHT_SUM = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 
 
 /** One step of a caller. All else about it comes from the random numbers of its stream. */
 export interface Operation {
-  kind: OperationKind | 'read first' | 'read second' | 'weigh' | 'reuse' | 'order' | 'grow';
+  kind:
+    | OperationKind
+    | 'read first'
+    | 'read second'
+    | 'weigh'
+    | 'reuse'
+    | 'order'
+    | 'grow'
+    | 'faults'
+    | 'repartition';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;
@@ -172,18 +185,42 @@ export function makeOrders(
 const GROWERS = 2;
 
 /** A caller that makes images longer by orders. */
-export function makeGrowers(
+export function makeGrowers(session: number, seed: number, wishes: Wishes): Operation[][] {
+  const streams = { choice: GROWING, operations: GROWTHS };
+  return makeOthers('grow', GROWERS, streams, session, seed, wishes);
+}
+
+/** A session of this many has a user who wants faults of images. */
+const FAULTERS = 6;
+
+/** A caller that gives images faults, and takes them back. */
+export function makeFaulters(session: number, seed: number, wishes: Wishes): Operation[][] {
+  const streams = { choice: FAULTING, operations: FAULTS };
+  return makeOthers('faults', FAULTERS, streams, session, seed, wishes);
+}
+
+/** A caller that partitions disks anew. */
+export function makePartitioners(session: number, seed: number, wishes: Wishes): Operation[][] {
+  const streams = { choice: PARTITIONING, operations: PARTITIONINGS };
+  return makeOthers('repartition', 1, streams, session, seed, wishes);
+}
+
+/** One session of `often` has a caller of its own for a kind of operation. */
+function makeOthers(
+  kind: Operation['kind'],
+  often: number,
+  streams: { choice: number; operations: number },
   session: number,
   seed: number,
   { keep, early, fixed, long, failing }: Wishes,
 ): Operation[][] {
-  const random = new Random(seed, GROWING + session);
+  const random = new Random(seed, streams.choice + session);
   const isOld = early === true || fixed === true || long === true || failing !== undefined;
-  if (isOld || !random.oneIn(GROWERS)) return [];
+  if (isOld || !random.oneIn(often)) return [];
   const pause = PAUSES_NS[random.below(PAUSES_NS.length)]!;
-  const first = OPERATIONS * (session + 1) + GROWTHS;
+  const first = OPERATIONS * (session + 1) + streams.operations;
   const operations = Array.from({ length: 1 + random.below(4) }, (_, index): Operation => {
-    return { kind: 'grow', stream: first + index, pauseNs: random.below(pause) };
+    return { kind, stream: first + index, pauseNs: random.below(pause) };
   });
   return [operations.filter(({ stream }) => keep === undefined || keep.has(stream))];
 }

@@ -7,8 +7,10 @@ import type { RemotePlan } from './nbd-hosts.js';
 import {
   makeCallers,
   makeFairCallers,
+  makeFaulters,
   makeGrowers,
   makeOrders,
+  makePartitioners,
   makeReusers,
   type Operation,
 } from './plan-callers.js';
@@ -282,6 +284,10 @@ function makeSession(
   const orders = makeOrders(images.length, number, seed, wishes);
   callers.push(...orders.callers);
   if (images.some(({ resizable }) => resizable)) callers.push(...makeGrowers(number, seed, wishes));
+  callers.push(...makeFaulters(number, seed, wishes));
+  if (images.some(({ template }) => TEMPLATES[template]!.partitions.length > 0)) {
+    callers.push(...makePartitioners(number, seed, wishes));
+  }
   // What shows parts of an image, and a device, stays.
   const late = orders.late.filter((at) => !images[at]!.onDevice && images[at]!.views.length === 0);
   const host = makeHost(random, seed, number, alignments);

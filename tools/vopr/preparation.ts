@@ -139,7 +139,7 @@ function* openDisk(
 /** The daemon has found each partition, unless the table may be lost. */
 function* openPartitions(scene: Scene, image: Image): Steps {
   const { stay } = image;
-  if (stay === null) return;
+  if (stay === null || !image.isTableKnown) return;
   for (const { number, start, length } of image.template.partitions) {
     const name = `${image.plan.name}.p${number}`;
     const place = { start: start * 512, length: length * 512 };

@@ -26,6 +26,8 @@ export interface Scene {
   groups: number;
   /** Gives an order to the control plane. `answered` is called with its error, or null. */
   order(order: ImageOrder, answered: (error: unknown) => void): void;
+  /** Nothing goes wrong on the host, in the kernel or at a server. */
+  isQuiet: boolean;
   /** The host has given this errno, positive. */
   hasGiven(errno: number): boolean;
   /** An image may be refused for want of memory. No request is. */

@@ -101,7 +101,9 @@ export class SessionEnd {
 
   *#closeAll(): Steps {
     try {
-      for (const disk of this.#parts.scene().disks) yield* close(this.#parts.scene(), disk);
+      for (const disk of this.#parts.scene().disks) {
+        if (disk.handle !== 0) yield* close(this.#parts.scene(), disk);
+      }
       this.isBusy = false;
     } catch (error) {
       if (!(error instanceof Gone)) throw error;

@@ -15,7 +15,7 @@ import { type Disk, drive, type Image, Stay, type Steps } from './disks.js';
 import { checkReleased, checkSlots, judgeEnd } from './end-check.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
-import { hostRandom } from './host-plan.js';
+import { hostRandom, isQuiet } from './host-plan.js';
 import { descriptorsOf, imageOrders, type Opened } from './image-orders.js';
 import { LimitsCheck } from './limits-check.js';
 import { LossesCheck } from './losses-check.js';
@@ -286,6 +286,7 @@ export class Session {
       readOnly: this.#plan.readOnly,
       groups: this.#plan.groups,
       order: (order, answered) => this.#order(order, answered),
+      isQuiet: isQuiet(this.#plan.host) && this.#remote === null,
       hasGiven: (errno) => this.#files.given.has(errno),
       lacksMemory: this.#mappings.lacksMemory,
       checkGone: () => this.#checkGone(),

@@ -60,10 +60,12 @@ export function farOff(random: Random): number {
 }
 
 /** Fails unless the error is one that the request may have. */
-export function mayFail(scene: Scene, disk: Disk, { error, unique }: Asked, what: string): void {
+export function mayFail(scene: Scene, disk: Disk, asked: Asked, what: string): void {
+  const { error, unique, sent } = asked;
   const errno = -error;
   if (errno === 0 || scene.hits.has(unique) || scene.excused(errno, disk)) return;
   if (scene.explained.has(unique)) return;
+  if (disk.stay.faults.explain(what, errno, sent, scene.world.tick())) return;
   throw new Failure(
     `${what} of ${disk.name} fails with ${errnoName(errno)}, and no fault explains it`,
   );
@@ -74,10 +76,17 @@ function succeeded(scene: Scene, disk: Disk, asked: Asked, isWhole: boolean, wha
   if (isWhole && disk.image.format === 'raw' && scene.hits.has(asked.unique)) {
     throw new Failure(`${what} of ${disk.name} succeeds, although its transfer failed`);
   }
+  checkSpared(scene, disk, asked, what);
   const times = scene.admissions(asked.unique);
   // What waits for its group when its image is detached goes uncharged.
   if (times === 0 && disk.stay.isLeaving(asked.sent, scene.world.tick())) return;
   if (times !== 1) throw new Failure(`${what} of ${disk.name} was charged ${times} times`);
+}
+
+/** A request has succeeded: its user did not want that all of them fail. */
+function checkSpared(scene: Scene, disk: Disk, { sent }: Asked, what: string): void {
+  if (!disk.stay.faults.demand(what, sent, scene.world.tick())) return;
+  throw new Failure(`${what} of ${disk.name} succeeds, although all should fail`);
 }
 
 export function* read(
@@ -240,6 +249,9 @@ export function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
     scene.losses.end(disk, flushed, asked.error, scene.lostAt(disk), scene.world.tick());
   }
   if (isGone) return;
-  if (asked.error === 0 && !disk.readOnly) image.hasSynced(sent, scene.world.tick());
+  if (asked.error === 0 && !disk.readOnly) {
+    checkSpared(scene, disk, asked, 'an fsync');
+    image.hasSynced(sent, scene.world.tick());
+  }
   if (asked.error !== 0 && !scene.hasLost(disk)) mayFail(scene, disk, asked, 'an fsync');
 }
