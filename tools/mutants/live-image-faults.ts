@@ -186,4 +186,15 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'reform-half-made',
+    fault: 'groups of a configuration that cannot be made as a whole stay as far as they were made',
+    changes: [
+      {
+        file: 'plane/reform-groups.ts',
+        from: '      for (const undo of undos.toReversed()) undo();\n',
+        to: '',
+      },
+    ],
+  },
 ];

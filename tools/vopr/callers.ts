@@ -6,6 +6,7 @@ import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
 import { faultsStep, growStep, orderStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
+import { reloadStep } from './reload-callers.js';
 import { repartition } from './repartition.js';
 import * as body from './requests.js';
 import { reuse } from './reuse.js';
@@ -61,6 +62,10 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
   }
   if (kind === 'order') {
     yield* orderStep(scene, self);
+    return;
+  }
+  if (kind === 'reload') {
+    yield* reloadStep(scene, self);
     return;
   }
   if (kind === 'repartition') {

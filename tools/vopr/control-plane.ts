@@ -4,6 +4,7 @@ import { ZSTDDecoder } from 'zstddec';
 import type { NbdExport, NbdNews } from '../../src/host/nbd-export.js';
 import type { InflateCall } from '../../src/image/inflate-calls.js';
 import { zstdFrameBytes } from '../../src/image/zstd-frame.js';
+import type { GroupOrder, GroupOutcome } from '../../src/plane/group-orders.js';
 import type { ImageChange, ImageOutcome } from '../../src/plane/image-changes.js';
 import type { FromPlane, ToPlane } from '../../src/plane/messages.js';
 import type { OrderAnswer } from '../../src/plane/orders.js';
@@ -13,6 +14,7 @@ import { notYet } from '../../src/server/plane-thread.js';
 import type { Coverage } from './coverage.js';
 import type { FuseKernel } from './fuse-kernel.js';
 import type { HostFiles } from './host-files.js';
+import type { GroupsFile } from './reload-callers.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { Failure, type World } from './world.js';
 
@@ -65,6 +67,10 @@ export class ControlPlane {
   obey: (text: string) => Promise<OrderAnswer> = notYet;
   /** Makes connections to servers again; null: there are no servers. */
   network: { lost(one: NbdExport): void; left(one: NbdExport): void } | null = null;
+  /** The configuration file of the mount, as it is now. */
+  readonly configFile: { now: GroupsFile } = { now: { groups: [], assignments: [] } };
+  /** Orders about groups that the data plane has not answered. */
+  readonly #orders = new Map<number, (outcome: GroupOutcome) => void>();
   /** Changes of images that the data plane has not answered. */
   readonly #changes = new Map<number, (outcome: ImageOutcome) => void>();
   #lastChange = 0;
@@ -176,6 +182,15 @@ export class ControlPlane {
     });
   }
 
+  /** As in plane-thread.ts. */
+  order(order: GroupOrder): Promise<GroupOutcome> {
+    const id = ++this.#lastChange;
+    return new Promise((resolve) => {
+      this.#orders.set(id, resolve);
+      this.#send({ kind: 'groups', id, order });
+    });
+  }
+
   /** Tells the data plane of a connection. */
   tellOfServer(news: NbdNews): void {
     if (!this.#isGone) this.#send(news);
@@ -218,7 +233,11 @@ export class ControlPlane {
         this.network!.left(message.export);
         return;
       case 'grouped':
-        throw new Error('the simulator gives no orders about groups');
+        this.#coverage.add(`groups reformed ${message.outcome.error?.errno ?? 'ok'}`);
+        this.#orders.get(message.id)!(message.outcome);
+        this.#orders.delete(message.id);
+        this.#world.settle();
+        return;
       default:
         // The thread ends by itself after its last words.
         if (['refused', 'flushed', 'flush-failed'].includes(message.kind)) this.#isRunning = false;

@@ -4,7 +4,8 @@ import type { DiskOptions, MountConfig } from '../../src/server/config.js';
 import { ImageOrders } from '../../src/server/image-orders.js';
 import type { OpenImages } from '../../src/server/open-images.js';
 import { openLive } from '../../src/server/open-live.js';
-import { SluiceError } from '../../src/util/errors.js';
+import { Reload } from '../../src/server/reload.js';
+import { fromRecord, SluiceError } from '../../src/util/errors.js';
 import type { ControlPlane } from './control-plane.js';
 import type { HostFiles } from './host-files.js';
 
@@ -42,9 +43,23 @@ export function imageOrders(
   delay: (most: number) => number,
 ): ImageOrders {
   const descriptors = watchClosing(images, files);
-  const config = { ...options, mountOptions: [], logFile: null, untrusted: false };
+  const source = { file: '/config', words: {}, directory: '/', images: [] };
+  const mount = { ...options, mountOptions: [], logFile: null, untrusted: false };
+  const fixed = { ...mount, source, depth: 'auto', ...control.configFile.now };
+  const config = fixed as never as MountConfig;
+  const reload = new Reload({
+    ...{ config, images, log: QUIET },
+    read: async () => {
+      await control.wait(delay(OPEN_NS));
+      return { ...config, ...control.configFile.now };
+    },
+    reform: async (steps) => {
+      const { error } = await control.order({ kind: 'reform', steps });
+      if (error !== null) throw fromRecord(error);
+    },
+  });
   return new ImageOrders({
-    ...{ config: config as never as MountConfig, images, log: QUIET, keepsOpen: false },
+    ...{ config, images, log: QUIET, keepsOpen: false },
     key: { fits: (key) => key === KEY },
     opener: {
       async open(image, warn) {
@@ -62,7 +77,7 @@ export function imageOrders(
       change: () => Promise.reject(new SluiceError('no overlay', 'ENOENT', 1)),
     },
     groupsOf: () => [],
-    reload: () => Promise.reject(new SluiceError('no configuration', 'ENOENT', 1)),
+    reload: (orders, warn) => reload.run(orders, warn),
     change: (change) => control.change(change),
     notify: () => control.wait(delay(NOTIFY_NS)),
     isServing: () => control.lifecycle.state === 'serving',

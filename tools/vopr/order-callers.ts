@@ -254,7 +254,7 @@ function* refused(scene: Scene, self: Self, order: ImageOrder, errno: string, ke
 }
 
 /** Gives an order: through the mount, as commands do, or on the control plane itself. @returns Its error. */
-function* give(
+export function* give(
   scene: Scene,
   { random }: Self,
   order: ImageOrder,

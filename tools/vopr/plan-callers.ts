@@ -15,6 +15,8 @@ const FAULTING = 970;
 const FAULTS = 80_000;
 const PARTITIONING = 980;
 const PARTITIONINGS = 90_000;
+const RELOADING = 990;
+const RELOADS = 95_000;
 
 const OPERATION_KINDS = [
   'read',
@@ -65,7 +67,8 @@ export interface Operation {
     | 'order'
     | 'grow'
     | 'faults'
-    | 'repartition';
+    | 'repartition'
+    | 'reload';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;
@@ -203,6 +206,15 @@ export function makeFaulters(session: number, seed: number, wishes: Wishes): Ope
 export function makePartitioners(session: number, seed: number, wishes: Wishes): Operation[][] {
   const streams = { choice: PARTITIONING, operations: PARTITIONINGS };
   return makeOthers('repartition', 1, streams, session, seed, wishes);
+}
+
+/** A session of this many has a configuration file that is changed. */
+const RELOADERS = 6;
+
+/** A caller that changes the configuration file and has it read again. */
+export function makeReloaders(session: number, seed: number, wishes: Wishes): Operation[][] {
+  const streams = { choice: RELOADING, operations: RELOADS };
+  return makeOthers('reload', RELOADERS, streams, session, seed, wishes);
 }
 
 /** One session of `often` has a caller of its own for a kind of operation. */

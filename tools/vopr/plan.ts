@@ -11,6 +11,7 @@ import {
   makeGrowers,
   makeOrders,
   makePartitioners,
+  makeReloaders,
   makeReusers,
   type Operation,
 } from './plan-callers.js';
@@ -284,7 +285,7 @@ function makeSession(
   const orders = makeOrders(images.length, number, seed, wishes);
   callers.push(...orders.callers);
   if (images.some(({ resizable }) => resizable)) callers.push(...makeGrowers(number, seed, wishes));
-  callers.push(...makeFaulters(number, seed, wishes));
+  callers.push(...makeFaulters(number, seed, wishes), ...makeReloaders(number, seed, wishes));
   if (images.some(({ template }) => TEMPLATES[template]!.partitions.length > 0)) {
     callers.push(...makePartitioners(number, seed, wishes));
   }

@@ -286,6 +286,7 @@ export class Session {
       readOnly: this.#plan.readOnly,
       groups: this.#plan.groups,
       order: (order, answered) => this.#order(order, answered),
+      configFile: this.#control.configFile,
       isQuiet: isQuiet(this.#plan.host) && this.#remote === null,
       hasGiven: (errno) => this.#files.given.has(errno),
       lacksMemory: this.#mappings.lacksMemory,
