@@ -125,17 +125,6 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     changes: [{ file: 'plane/image-changes.ts', from: '    images.undo(disk);\n', to: '' }],
   },
   {
-    name: 'faults-stay',
-    fault: 'faults that a user takes back go on',
-    changes: [
-      {
-        file: 'plane/live-images.ts',
-        from: '    disk.image.faults = faults && new ImageFaults(faults);\n',
-        to: '    if (faults !== null) disk.image.faults = new ImageFaults(faults);\n',
-      },
-    ],
-  },
-  {
     name: 'faults-of-another-kind',
     fault: 'flushes have the faults of writes',
     changes: [
