@@ -154,6 +154,12 @@ export class Contents {
     this.#changes.length = 0;
   }
 
+  /** These bytes are what is there now, whatever was before. */
+  replace(bytes: Buffer): void {
+    this.#settled = -1;
+    this.settle(bytes);
+  }
+
   #fill(bytes: Buffer): void {
     for (const known of [this.#base, this.#expected]) {
       bytes.copy(known);

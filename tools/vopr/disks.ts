@@ -1,6 +1,6 @@
 import { AskedFaults } from './asked-faults.js';
 import { Contents } from './contents.js';
-import type { ImagePlan, Template } from './plan.js';
+import type { ImagePlan, Template } from './plan-images.js';
 import type { World } from './world.js';
 
 const SECTOR = 512;
@@ -65,6 +65,9 @@ export class Image {
   stay: Stay | null = null;
   /** In this session it was detached, and could not be flushed whole. */
   isSpoiled = false;
+  /** The order that attaches it makes a new overlay; and has made one. */
+  comesNew = false;
+  hasNew = false;
   /** Its partition table is that of the template. */
   isTableKnown = true;
   /** Somebody has given an order about it, which is not answered yet. */

@@ -1,4 +1,4 @@
-import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import type { SlowCall } from '../../src/host/uring-engine.js';
 import { lseekNow } from '../../src/sys/libc.js';
 import { bytesAt } from '../../src/sys/memory.js';
@@ -9,7 +9,7 @@ import { ERRNO } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
 import type { HostPlan } from './host-plan.js';
-import { type Barrier, type Change, HostRecord } from './record.js';
+import { type Barrier, type Change, contentOf, HostRecord } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { takeForSession } from './spare-memory.js';
 import type { World } from './world.js';
@@ -162,11 +162,15 @@ export class HostFiles {
 
   /** What is not on the disk of a server is lost with it: its file has these bytes now. */
   restarted(image: string, bytes: Buffer): void {
-    const record = this.recordOf(image);
-    record.before = Buffer.from(bytes);
-    record.changes.length = 0;
-    record.barriers.length = 0;
-    record.since = this.#world.tick();
+    this.recordOf(image).restart(Buffer.from(bytes));
+  }
+
+  /** An image has another file of its own, which is on the disk: nothing is known of the one before. */
+  replaced(image: string): void {
+    this.#coverage.add('overlay made');
+    const file = this.#fileNamed(image, 0);
+    file.closedAs = null;
+    file.record?.restart(null);
   }
 
   /** Something else than a file gives an error. @param errno Positive. */
@@ -380,11 +384,6 @@ export class HostFiles {
       if (change.done > certain && change.issued < issued) change.failed = true;
     }
   }
-}
-
-function contentOf(descriptor: number): Buffer {
-  const bytes = takeForSession(fstatSync(descriptor).size);
-  return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
 }
 
 /** Bytes from `offset` to the last border of sectors among the next `length`: sectors are never torn. */

@@ -32,6 +32,8 @@ export interface Kind {
   marks?: boolean;
   /** Its clusters are compressed, and of this size. */
   compressedBytes?: number;
+  /** The image right below it, of which it can be an overlay. */
+  below?: { name: string; format: string };
   /** The disk has a table with these partitions in its first sector, sectors. */
   partitions?: readonly KnownPartition[];
 }
@@ -95,6 +97,8 @@ function overlay(
     },
     ...limits(clusterBytes),
     growth: 4,
+    // A new overlay is as long as the image below.
+    ...(topSize === '2M' ? { below: { name: 'middle.qcow2', format: 'qcow2' } } : {}),
   };
 }
 
@@ -134,6 +138,7 @@ function overRaw(title: string, options: string, clusterBytes: number): Kind {
       maker.create('top.qcow2', '2M', options, '-b', 'base.img', '-F', 'raw');
     },
     ...limits(clusterBytes),
+    below: { name: 'base.img', format: 'raw' },
   };
 }
 

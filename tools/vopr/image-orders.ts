@@ -1,13 +1,15 @@
 import { setImmediate } from 'node:timers';
 import type { DiskConfig } from '../../src/plane/disk.js';
-import type { DiskOptions, MountConfig } from '../../src/server/config.js';
+import type { DiskOptions, ImageConfig, MountConfig } from '../../src/server/config.js';
 import { ImageOrders } from '../../src/server/image-orders.js';
 import type { OpenImages } from '../../src/server/open-images.js';
 import { openLive } from '../../src/server/open-live.js';
 import { Reload } from '../../src/server/reload.js';
 import { fromRecord, SluiceError } from '../../src/util/errors.js';
 import type { ControlPlane } from './control-plane.js';
+import type { Image } from './disks.js';
 import type { HostFiles } from './host-files.js';
+import { openOverlay } from './overlays.js';
 
 /** The key of the simulated daemon. */
 export const KEY = 'the key';
@@ -26,6 +28,8 @@ export interface Opened {
   options: DiskOptions;
   /** Changes the configuration of a disk to what the plan says of its image. */
   configure(disk: DiskConfig): DiskConfig;
+  /** Undefined: it is none of the run's. */
+  imageNamed(name: string): Image | undefined;
 }
 
 /** The same, with the servers of images. */
@@ -36,7 +40,7 @@ interface ServedImages extends Opened {
 
 /** Images that wait for an order are opened by the real code, on real files, in simulated time. */
 export function imageOrders(
-  { images, options, configure, serve }: ServedImages,
+  { images, options, configure, imageNamed, serve }: ServedImages,
   control: ControlPlane,
   files: HostFiles,
   isFaulty: boolean,
@@ -67,7 +71,10 @@ export function imageOrders(
         if (isFaulty && delay(UNOPENED) === 0) {
           throw new SluiceError('too many files are open', 'EMFILE', 1);
         }
-        const found = await openLive(image, QUIET, warn);
+        const open = () => openLive(image, QUIET, warn);
+        const [{ name, overlay }] = image.options.images as [ImageConfig];
+        const isOver = overlay !== undefined;
+        const found = await (isOver ? openOverlay(imageNamed(name)!, files, open) : open());
         const disk = configure(found.image.disk);
         files.opened(disk.name, descriptorsOf(disk));
         descriptors.set(disk.name, descriptorsOf(disk));

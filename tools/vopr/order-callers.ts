@@ -8,6 +8,7 @@ import { closeFile, openFile, readHandle, writeHandle } from './control-callers.
 import { type Disk, type Image, roundUpToSector, Stay, type Steps } from './disks.js';
 import { KEY } from './image-orders.js';
 import { checkFile } from './moments.js';
+import { checkNoOverlay, orderOverlay } from './overlays.js';
 import { openImage } from './preparation.js';
 import * as body from './requests.js';
 import { ask, type Scene, type Self } from './scene.js';
@@ -68,7 +69,9 @@ export function* growStep(scene: Scene, self: Self): Steps {
     const sectors = Math.floor((image.contents.limit - image.most) / SECTOR);
     if (sectors <= 0) return;
     if (random.oneIn(2)) scene.failSoon(random.below(3));
-    const size = roundUpToSector(image.most) + SECTOR * (1 + random.below(sectors));
+    const drawn = roundUpToSector(image.most) + SECTOR * (1 + random.below(sectors));
+    const size = drawn - (drawn % image.plan.unit);
+    if (size <= image.most) return;
     yield* resizeTo(scene, self, image, stay!, size);
   } finally {
     image.release();
@@ -116,16 +119,19 @@ function attachOf(
 }
 
 function* attach(scene: Scene, self: Self, image: Image): Steps {
+  const { random } = self;
   const order = attachOf(scene, self, image);
   // An empty file is none that can be read.
   if (image.least === 0) order.options.readOnly = false;
   if (image.least === 0 && scene.readOnly) return;
+  if (image.plan.overlaid) orderOverlay(order, image, random);
   const error = yield* give(scene, self, order);
   if (error !== null) {
     checkError(scene, order, error);
     if (order.assignments.length === 0 && ['ENOENT', 'EBUSY'].includes(error.errno)) {
       throw wrong(order, error);
     }
+    if (image.plan.overlaid) checkNoOverlay(image);
     scene.checkGone();
     yield* checkAway(scene, image);
     return;

@@ -217,6 +217,11 @@ export function makeReloaders(session: number, seed: number, wishes: Wishes): Op
   return makeOthers('reload', RELOADERS, streams, session, seed, wishes);
 }
 
+/** Without all that came to the plan later than runs of different lengths. */
+export function isOld({ early, fixed, long, failing }: Wishes): boolean {
+  return early === true || fixed === true || long === true || failing !== undefined;
+}
+
 /** One session of `often` has a caller of its own for a kind of operation. */
 function makeOthers(
   kind: Operation['kind'],
@@ -224,11 +229,11 @@ function makeOthers(
   streams: { choice: number; operations: number },
   session: number,
   seed: number,
-  { keep, early, fixed, long, failing }: Wishes,
+  wishes: Wishes,
 ): Operation[][] {
+  const { keep } = wishes;
   const random = new Random(seed, streams.choice + session);
-  const isOld = early === true || fixed === true || long === true || failing !== undefined;
-  if (isOld || !random.oneIn(often)) return [];
+  if (isOld(wishes) || !random.oneIn(often)) return [];
   const pause = PAUSES_NS[random.below(PAUSES_NS.length)]!;
   const first = OPERATIONS * (session + 1) + streams.operations;
   const operations = Array.from({ length: 1 + random.below(4) }, (_, index): Operation => {

@@ -1,10 +1,9 @@
 import type { Capacity } from '../../src/buffers/memory.js';
 import { Random } from '../exerciser/random.js';
-import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
 import { type HostPlan, makeHost } from './host-plan.js';
-import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
 import type { RemotePlan } from './nbd-hosts.js';
 import {
+  isOld,
   makeCallers,
   makeFairCallers,
   makeFaulters,
@@ -15,70 +14,17 @@ import {
   makeReusers,
   type Operation,
 } from './plan-callers.js';
+import { type ImagePlan, isReadOnly, makeImages, TEMPLATES } from './plan-images.js';
 
 /** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
 const SHAPE = 1;
 const LATE = 7;
 const LENGTH = 10;
 const REMOTE = 950;
+const OVERLAYING = 910;
 const CAPACITIES = 500;
 
 const MIB = 1 << 20;
-
-export interface ImagePlan {
-  name: string;
-  /** Number in TEMPLATES. */
-  template: number;
-  growable: boolean;
-  /** It lies at the beginning of a block device full of old data. */
-  onDevice: boolean;
-  /** Views of parts of it, in sectors: disks of their own. */
-  views: { name: string; start: number; length: number }[];
-  /** It can get longer by an order. */
-  resizable: boolean;
-  /** Its sizes are multiples of this, in bytes: a raw file is not opened for larger blocks than it ends with. */
-  unit: number;
-}
-
-/** Kinds of images: a title, and how they can be used. */
-export interface Template {
-  title: string;
-  /** Null: a raw image of `size` bytes. */
-  kind: Kind | null;
-  size: number;
-  partitions: readonly KnownPartition[];
-  alignments: readonly number[];
-  longest: number;
-  grows: boolean;
-}
-
-const KIB = 1024;
-
-function raw(title: string, size: number): Template {
-  const alignments = size % 4096 === 0 ? [1, 512, 4096] : [1];
-  const kind = null;
-  return { title, kind, size, partitions: [], alignments, longest: 256 * KIB, grows: true };
-}
-
-function ofKind(kind: Kind): Template {
-  const { title, alignments, longest, growth, partitions = [] } = kind;
-  return { title, kind, size: 0, partitions, alignments, longest, grows: growth !== undefined };
-}
-
-export const TEMPLATES: readonly Template[] = [
-  raw('raw', MIB),
-  raw('raw, small', 64 * KIB),
-  raw('raw, no whole sectors', 300 * KIB + 77),
-  raw('raw, empty', 0),
-  ...KINDS.map(ofKind),
-  ...FORMAT_KINDS.map(ofKind),
-  { ...raw('raw, with partitions', MIB), partitions: PARTITIONS, grows: false },
-];
-
-/** Kinds that came later are chosen by other numbers, so that seeds that failed once go on choosing the same. */
-const EARLY_TEMPLATES = 35;
-/** There were so many when `Wishes.early` seeds failed. */
-const LATE_TEMPLATES = 36;
 
 /** Exports of a mount. */
 const EXPORTS_MAX = 64;
@@ -168,7 +114,9 @@ export interface Wishes {
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const random = new Random(seed, SHAPE);
-  const images = makeImages(random, new Random(seed, LATE), serversOf(seed, wishes), wishes);
+  const overlays = isOld(wishes) ? null : new Random(seed, OVERLAYING);
+  const later = { late: new Random(seed, LATE), servers: serversOf(seed, wishes), overlays };
+  const images = makeImages(random, later, wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
   const drawn = isOne ? 1 : 1 + random.below(3);
@@ -190,66 +138,15 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
 const REMOTE_RUNS = 8;
 
 /** The random numbers of a run that has servers; null: it has none. */
-function serversOf(seed: number, { early, fixed, long, failing, servers }: Wishes): Random | null {
-  const isOld = early === true || fixed === true || long === true || failing !== undefined;
+function serversOf(seed: number, wishes: Wishes): Random | null {
   const random = new Random(seed, REMOTE);
   const isDrawn = random.oneIn(REMOTE_RUNS);
-  return !isOld && (isDrawn || servers === true) ? random : null;
+  return !isOld(wishes) && (isDrawn || wishes.servers === true) ? random : null;
 }
 
 /** Most runs are short: what a run costs at all is most of their time, but in the same time more is reached. */
-function isLong(seed: number, { early, fixed, long, failing }: Wishes): boolean {
-  if (early === true || fixed === true || long === true || failing !== undefined) return true;
-  return new Random(seed, LENGTH).oneIn(4);
-}
-
-function makeImages(
-  random: Random,
-  late: Random,
-  servers: Random | null,
-  { template, early, fixed }: Wishes,
-): ImagePlan[] {
-  const many = random.oneIn(40);
-  const count = many
-    ? 10 + random.below(random.oneIn(4) ? 210 : 30)
-    : 1 + random.below(random.oneIn(3) ? 4 : 1);
-  const images: ImagePlan[] = [];
-  for (let i = 0; i < count; i++) {
-    const drawn = many ? random.below(4) : random.below(EARLY_TEMPLATES);
-    const any = late.below(early === true ? LATE_TEMPLATES : TEMPLATES.length);
-    // Of many images most are small.
-    const usual = many && drawn === 0 && i % 8 > 0 ? 1 : drawn;
-    // Beside an image that is only read all others are only read.
-    const isUsual = any < EARLY_TEMPLATES || many || (count > 1 && isReadOnly(any));
-    const asDrawn = isUsual ? usual : any;
-    const number = template ?? (servers === null ? asDrawn : many ? 1 : servers.below(2));
-    const growable = servers === null && TEMPLATES[number]!.grows && random.oneIn(2);
-    const views: ImagePlan['views'] = [];
-    if (servers === null && !growable && number === 0 && random.oneIn(3)) {
-      const start = random.below(700) * 512;
-      views.push({ name: `i${i}.p1`, start, length: (1 + random.below(1000)) * 512 });
-      if (random.oneIn(2)) views.push({ name: `i${i}.p2`, start: start + 512, length: 64 * KIB });
-    }
-    const { kind } = TEMPLATES[number]!;
-    const isOnDevice = kind !== null && !growable && random.oneIn(5) && kind.endsEarly !== true;
-    const onDevice = isOnDevice && kind.format === undefined;
-    const isFixed = early === true || fixed === true || onDevice || views.length > 0;
-    const resizable = TEMPLATES[number]!.grows && !isFixed;
-    images.push({
-      name: `i${i}`,
-      template: number,
-      growable,
-      onDevice,
-      views,
-      resizable,
-      unit: 512,
-    });
-  }
-  return images;
-}
-
-function isReadOnly(template: number): boolean {
-  return TEMPLATES[template]!.kind?.readOnly === true;
+function isLong(seed: number, wishes: Wishes): boolean {
+  return isOld(wishes) || new Random(seed, LENGTH).oneIn(4);
 }
 
 function isCompressed({ template }: ImagePlan): boolean {

@@ -1,3 +1,6 @@
+import { fstatSync, readSync } from 'node:fs';
+import { takeForSession } from './spare-memory.js';
+
 /** A requested change of a host file. Times are ticks of the record's clock. */
 export interface Change {
   file: number;
@@ -40,6 +43,14 @@ export class HostRecord {
     this.#clock = clock;
   }
 
+  /** Nothing is known any more of what was before. @param before The bytes of the file; null: to be taken. */
+  restart(before: Buffer | null): void {
+    this.before = before;
+    this.changes.length = 0;
+    this.barriers.length = 0;
+    this.since = this.tick();
+  }
+
   get now(): number {
     return this.#now;
   }
@@ -49,4 +60,10 @@ export class HostRecord {
     this.#now = this.#clock === null ? this.#now + 1 : this.#clock();
     return this.#now;
   }
+}
+
+/** The bytes of a file, until the session ends. */
+export function contentOf(descriptor: number): Buffer {
+  const bytes = takeForSession(fstatSync(descriptor).size);
+  return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
 }

@@ -24,7 +24,9 @@ import { Image, type Steps } from './disks.js';
 import type { HostFiles } from './host-files.js';
 import { outside } from './image-orders.js';
 import { checkMoment, type Stretch } from './moments.js';
-import { makePlan, type Plan, type SessionPlan, TEMPLATES, type Wishes } from './plan.js';
+import { restoreOverlay } from './overlays.js';
+import { makePlan, type Plan, type SessionPlan, type Wishes } from './plan.js';
+import { TEMPLATES } from './plan-images.js';
 import { cutOff } from './power-cut.js';
 import { checkQcow } from './qcow-check.js';
 import * as body from './requests.js';
@@ -140,6 +142,7 @@ class Run {
       images: opened,
       options,
       configure: (disk: DiskConfig) => this.#config(disk, plan),
+      imageNamed: (name: string) => this.#images.find((one) => one.plan.name === name),
     };
     const session = new Session(
       plan,
@@ -159,6 +162,7 @@ class Run {
     }
     for (const image of this.#images) {
       image.reset();
+      if (image.plan.overlaid) restoreOverlay(image);
       if (!outcome.isFlushed || image.isSpoiled) image.mayLeak = true;
       image.lostAt = outcome.files.lostAt(image.plan.name);
     }
@@ -254,7 +258,7 @@ class Run {
       this.#coverage,
       this.#images,
       configs,
-      { images: opened, options, configure: (disk) => disk },
+      { images: opened, options, configure: (disk) => disk, imageNamed: () => undefined },
       this.#mapping,
       (scene) => this.#readAll(scene, isWhole, until),
     );
