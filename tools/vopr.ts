@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { runTool, UsageError } from './lib/cleanup.js';
 import { temporaryFolder } from './lib/image.js';
@@ -44,7 +44,8 @@ function readOptions() {
         describe: 'let each operation of the host fail once',
       },
       forever: { type: 'boolean', default: false, describe: 'with --each: and all later ones' },
-      step: { type: 'number', default: 1, describe: 'with --each: only each Nth operation' },
+      step: { type: 'number', default: 1, describe: 'with --each: one operation of N' },
+      most: { type: 'number', describe: 'with --each: no more operations with each kind of image' },
       early: {
         type: 'boolean',
         default: false,
@@ -61,17 +62,25 @@ function readOptions() {
         describe: 'as seeds of the corpus that say `long`: no run is a short one',
       },
       servers: { type: 'boolean', default: false, describe: 'images on NBD servers in every run' },
-      judge: { type: 'boolean', default: false, describe: 'let qemu-img look at every image' },
+      judge: {
+        type: 'boolean',
+        describe: 'let qemu-img look at every image [with --each; else at one in 60]',
+      },
+      images: {
+        type: 'string',
+        describe: 'a folder for the images that runs begin with: others use it again',
+      },
       keep: { type: 'array', number: true, describe: 'only these operations of callers' },
       shrink: { type: 'boolean', default: false, describe: 'find the fewest operations that fail' },
       trace: { type: 'boolean', default: false, describe: 'tell all that happens in one run' },
       coverage: { type: 'boolean', default: true, describe: 'tell what was reached' },
     })
-    .check(({ jobs, failures, image = 0, step }) => {
+    .check(({ jobs, failures, image = 0, step, most = 1 }) => {
       inRange('jobs', jobs, 1, 256);
       inRange('failures', failures, 1, 1e6);
       inRange('image', image, 0, TEMPLATES.length - 1);
       inRange('step', step, 1, 1e6);
+      inRange('most', most, 1, 1e6);
       return true;
     })
     .parseSync();
@@ -107,25 +116,30 @@ function* orders(options: Options, first: number, wishes: Order['wishes']): Gene
 
 /** A run for each operation of the host in the only session of a seed, with an image of each kind. */
 async function eachFailure(
-  { forever, step, image, end = 'umount' }: Options,
+  { forever, step, most = Infinity, image, judge, end = 'umount' }: Options,
   seed: number,
   fleet: Fleet,
   take: (result: Result) => boolean,
 ): Promise<void> {
-  const kinds = image === undefined ? TEMPLATES.keys() : [image];
-  for (const template of kinds) {
-    const wishes = { template, end: end as EndKind, forever };
-    let operations = 0;
-    await fleet.run([{ seed, wishes: { ...wishes, failing: 0 } }].values(), (result) => {
-      operations = result.operations;
-      return take(result);
+  const kinds = image === undefined ? [...TEMPLATES.keys()] : [image];
+  const order = (template: number, failing: number): Order => {
+    return { seed, wishes: { template, end: end as EndKind, forever, failing, judge } };
+  };
+  const operations = new Map<number, number>();
+  const whole = kinds.map((template) => order(template, 0));
+  await fleet.run(whole.values(), (result) => {
+    operations.set(result.template!, result.operations);
+    return take(result);
+  });
+  const failing = [...operations].flatMap(([template, all]) => {
+    const count = Math.min(Math.ceil(all / step), most);
+    console.log(`${TEMPLATES[template]!.title}: ${count} of ${all} operations fail in turn`);
+    // As far from each other as can be; the last one is among them.
+    return Array.from({ length: count }, (_, at) => {
+      return order(template, Math.ceil(((at + 1) * all) / count));
     });
-    const count = Math.floor(operations / step);
-    console.log(`${TEMPLATES[template]!.title}: ${count} of ${operations} operations fail in turn`);
-    const failing = Array.from({ length: count }, (_, at) => (at + 1) * step);
-    const runs = failing.map((one) => ({ seed, wishes: { ...wishes, failing: one } }));
-    await fleet.run(runs.values(), take);
-  }
+  });
+  await fleet.run(failing.values(), take);
 }
 
 async function main(): Promise<number> {
@@ -134,8 +148,8 @@ async function main(): Promise<number> {
   const { image, keep, judge, early, fixed, long, servers } = options;
   const end = options.end as EndKind | undefined;
   const wishes = { template: image, end, keep, judge, early, fixed, long, servers };
-  const folder = await temporaryFolder('/dev/shm');
-  makeTemplates(folder);
+  const folder = options.images ?? (await temporaryFolder('/dev/shm'));
+  if (readdirSync(folder).length === 0) makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);
   console.log(`first seed ${first}`);
   const fleet = new Fleet(folder, options.jobs);

@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { ExecutionContext } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { qemuTest } from '../formats/needs.js';
+import { TMPFS } from '../helpers/temp.js';
 
 const run = promisify(execFile);
 
@@ -10,13 +13,32 @@ const SECONDS = Number(process.env.SLUICE_VOPR_SECONDS ?? 45);
 /** Which ones: a run of the tests can be repeated, on a quick machine too. `make vopr` tries fresh ones. */
 const SEEDS = process.env.SLUICE_VOPR_SECONDS ? [] : ['--seed', '40756', '--runs', '200'];
 
+/** A folder with the images that all runs begin with: to make them takes as long as a hundred runs. */
+let images: Promise<string> | undefined;
+
+test.after.always(async () => {
+  if (images !== undefined) rmSync(await images, { recursive: true });
+});
+
+async function makeImages(): Promise<string> {
+  const folder = mkdtempSync(join(TMPFS, 'sluice-vopr-'));
+  await tool(folder, '--runs', '0');
+  return folder;
+}
+
 async function vopr(t: ExecutionContext, ...words: string[]): Promise<string> {
   t.timeout((SECONDS + 900) * 1000);
-  const args = ['build/tools/vopr.js', '--jobs', '1', ...words];
-  const { stdout } = await run('node', args, { maxBuffer: 1 << 24 }).catch((error) => error);
-  const lines: string[] = stdout.trimEnd().split('\n');
+  images ??= makeImages();
+  const stdout = await tool(await images, ...words);
+  const lines = stdout.trimEnd().split('\n');
   t.log(lines[0]);
   t.log(lines.at(-1));
+  return stdout;
+}
+
+async function tool(folder: string, ...words: string[]): Promise<string> {
+  const args = ['build/tools/vopr.js', '--jobs', '1', '--images', folder, ...words];
+  const { stdout } = await run('node', args, { maxBuffer: 1 << 24 }).catch((error) => error);
   return stdout;
 }
 
@@ -35,9 +57,9 @@ qemuTest('the power fails at any moment: nothing synced is lost, qemu-img agrees
   t.regex(text, /40 runs .*, 0 failed$/m, text);
 });
 
-// Most operations of the host are those of small clusters: each 97th of them all.
+// A few of each kind, far from each other. `vopr --each` takes all, and qemu-img looks at each image then.
 qemuTest('operations of the host fail in turn, with each kind of image', async (t) => {
-  const text = await vopr(t, '--seed', '11', '--each', '--step', '97');
+  const text = await vopr(t, '--seed', '11', '--each', '--most', '4', '--no-judge');
   t.regex(text, /, 0 failed$/m, text);
 });
 

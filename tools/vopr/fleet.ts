@@ -55,7 +55,7 @@ export class Fleet {
 }
 
 /** Ends a process whose run goes on for ever, and then has a result. Until `forget`. */
-function stuckRun(child: ChildProcess, seed: number): { result: Promise<Result>; forget(): void } {
+function stuckRun(child: ChildProcess, order: Order): { result: Promise<Result>; forget(): void } {
   let timer: NodeJS.Timeout;
   const result = new Promise<Result>((resolve) => {
     let start: number | null = null;
@@ -65,7 +65,7 @@ function stuckRun(child: ChildProcess, seed: number): { result: Promise<Result>;
       start ??= ticks;
       if (ticks - start < LONGEST_TICKS) return;
       child.kill('SIGKILL');
-      resolve(without(seed, 'the run does not end', (ticks - start) * 10));
+      resolve(without(order, 'the run does not end', (ticks - start) * 10));
     }, LOOK_MS);
   });
   return { result, forget: () => clearInterval(timer) };
@@ -89,13 +89,12 @@ function heard(child: ChildProcess): Promise<unknown> {
 
 /** Lets a process run a seed. That the process ends, or the run does not, is a result too. */
 async function runIn(child: ChildProcess, order: Order): Promise<Result> {
-  const { seed } = order;
-  const stuck = stuckRun(child, seed);
+  const stuck = stuckRun(child, order);
   try {
     const answer = heard(child) as Promise<Result>;
     // That it cannot be sent is told by the end of the process.
     child.send(order, () => {});
-    const failed = ({ message }: Error): Result => without(seed, message, 0);
+    const failed = ({ message }: Error): Result => without(order, message, 0);
     return await Promise.race([answer.catch(failed), stuck.result]);
   } finally {
     stuck.forget();
@@ -103,6 +102,6 @@ async function runIn(child: ChildProcess, order: Order): Promise<Result> {
 }
 
 /** The result of a run that has not told it. */
-function without(seed: number, fault: string, cpuMs: number): Result {
-  return { seed, fault, operations: 0, coverage: [], cpuMs };
+function without({ seed, wishes }: Order, fault: string, cpuMs: number): Result {
+  return { seed, template: wishes.template, fault, operations: 0, coverage: [], cpuMs };
 }

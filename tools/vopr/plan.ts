@@ -98,7 +98,7 @@ export interface Wishes {
   /** No random faults, but this operation of the host fails in the first session. */
   failing?: number | undefined;
   forever?: boolean | undefined;
-  /** qemu-img looks at all images, not at a sample. */
+  /** qemu-img looks at all images, not at a sample; undefined: if `failing` is there. */
   judge?: boolean | undefined;
   /** Only these operations of callers, by stream. */
   keep?: ReadonlySet<number> | undefined;
@@ -130,7 +130,7 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   for (const image of images) {
     if (hasBlocks && TEMPLATES[image.template]!.kind === null) image.unit = 4096;
   }
-  const judge = wishes.judge === true || wishes.failing !== undefined;
+  const judge = wishes.judge ?? wishes.failing !== undefined;
   return { seed, images, sessions, judge };
 }
 

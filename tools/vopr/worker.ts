@@ -15,6 +15,8 @@ export interface Order {
 /** How it went. */
 export interface Result {
   seed: number;
+  /** The kind of all its images, if one was wished. */
+  template: number | undefined;
   /** Null: all is well. */
   fault: string | null;
   /** Of the host. */
@@ -37,7 +39,8 @@ const mapping = mapMemory();
 process.on('message', async ({ seed, wishes }: Order) => {
   const coverage = new Coverage();
   const bench = { folder: process.argv[2]!, mapping, coverage, trace: null };
-  const result: Result = { seed, fault: null, operations: 0, cpuMs: 0, coverage: [] };
+  const { template } = wishes;
+  const result: Result = { seed, template, fault: null, operations: 0, cpuMs: 0, coverage: [] };
   const start = process.cpuUsage();
   try {
     const keep = wishes.keep === undefined ? undefined : new Set(wishes.keep);
