@@ -42,7 +42,7 @@ async function main(): Promise<number> {
     only,
   );
   const mutations = all.filter(({ name }) => wanted.has(name));
-  const bench = new Bench(await temporaryFolder(tmpdir()));
+  const bench = new Bench(await temporaryFolder(tmpdir()), await temporaryFolder('/dev/shm'));
   await bench.prepare();
   let found = 0;
   let surprises = 0;

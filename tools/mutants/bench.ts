@@ -31,10 +31,15 @@ export interface HuntOptions {
 /** A copy of the sources that can be mutated, compiled and run. */
 export class Bench {
   readonly #folder: string;
+  readonly #images: string;
 
-  /** @param folder Empty; for the copy. */
-  constructor(folder: string) {
+  /**
+   * @param folder Empty; for the copy.
+   * @param images Empty; for the images that runs begin with, which the first simulator makes for all.
+   */
+  constructor(folder: string, images: string) {
     this.#folder = folder;
+    this.#images = images;
   }
 
   /** Copies the sources of the working directory. */
@@ -75,9 +80,10 @@ export class Bench {
     const { seed, jobs, seconds } = options;
     const tool = join(this.#folder, 'build/tools/vopr.js');
     const words = [tool, '--seed', seed, '--runs', 1e9, '--jobs', jobs, '--no-coverage', ...more];
+    words.push('--images', this.#images);
     const vopr = await start(process.execPath, words.map(String), this.#folder);
     try {
-      // The images are made before the first line is printed. That takes the same time for each mutation.
+      // The images are made before the first line is printed.
       let before = 0;
       for (;;) {
         const used = await groupSeconds(vopr.pid);
