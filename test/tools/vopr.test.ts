@@ -31,7 +31,8 @@ async function vopr(t: ExecutionContext, ...words: string[]): Promise<string> {
   images ??= makeImages();
   const stdout = await tool(await images, ...words);
   const lines = stdout.trimEnd().split('\n');
-  t.log(lines[0]);
+  // A trace begins with the whole plan.
+  t.log(lines[0]?.slice(0, 80));
   t.log(lines.at(-1));
   return stdout;
 }

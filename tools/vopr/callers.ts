@@ -4,7 +4,7 @@ import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
-import { faultsStep, growStep, orderStep } from './order-callers.js';
+import { faultsStep, growStep, orderStep, overlayStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
 import { reloadStep } from './reload-callers.js';
 import { repartition } from './repartition.js';
@@ -32,6 +32,13 @@ const O_RDWR = 2;
 /** The plane looks every 100 ms whether a caller is being killed, less often with many such callers. */
 const KILLED_NS = 5e9;
 
+/** Steps that are about no disk in particular. */
+const OTHERS: Partial<Record<Operation['kind'], (scene: Scene, self: Self) => Steps>> = {
+  ...{ control: controlStep, weigh, reuse },
+  ...{ order: orderStep, grow: growStep, overlay: overlayStep, faults: faultsStep },
+  ...{ repartition, reload: reloadStep },
+};
+
 /** Runs the steps of one caller. */
 export function* callerSteps(scene: Scene, operations: readonly Operation[]): Steps {
   yield* untilGone(allSteps(scene, operations));
@@ -48,40 +55,13 @@ function* step(scene: Scene, { kind, stream }: Operation): Steps {
   const random = new Random(scene.seed, stream);
   const thread = random.oneIn(4) ? 0 : 1 + random.below(20);
   const self = { random, uid: random.below(4), thread };
-  if (kind === 'control') {
-    yield* controlStep(scene, self);
-    return;
-  }
   if (kind === 'read first' || kind === 'read second') {
     yield* readFair(scene, self, scene.disks[kind === 'read first' ? 0 : 1]!);
     return;
   }
-  if (kind === 'weigh') {
-    yield* weigh(scene, self);
-    return;
-  }
-  if (kind === 'order') {
-    yield* orderStep(scene, self);
-    return;
-  }
-  if (kind === 'reload') {
-    yield* reloadStep(scene, self);
-    return;
-  }
-  if (kind === 'repartition') {
-    yield* repartition(scene, self);
-    return;
-  }
-  if (kind === 'faults') {
-    yield* faultsStep(scene, self);
-    return;
-  }
-  if (kind === 'grow') {
-    yield* growStep(scene, self);
-    return;
-  }
-  if (kind === 'reuse') {
-    yield* reuse(scene, self);
+  const other = OTHERS[kind];
+  if (other !== undefined) {
+    yield* other(scene, self);
     return;
   }
   const disk = scene.disks[random.below(scene.disks.length)]!;

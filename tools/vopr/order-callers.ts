@@ -53,6 +53,22 @@ export function* orderStep(scene: Scene, self: Self): Steps {
   image.isOrdered = false;
 }
 
+/** An image that is an overlay comes, or goes. */
+export function* overlayStep(scene: Scene, self: Self): Steps {
+  const { random } = self;
+  const can = scene.images.filter(({ plan, isOrdered, isSpoiled }) => {
+    return plan.overlaid && !isOrdered && !isSpoiled;
+  });
+  if (can.length === 0) return;
+  const image = can[random.below(can.length)]!;
+  const { stay } = image;
+  image.isOrdered = true;
+  if (stay === null) yield* attach(scene, self, image);
+  else if (random.oneIn(4)) yield* forceOut(scene, self, image, stay);
+  else yield* takeOut(scene, self, image, stay);
+  image.isOrdered = false;
+}
+
 /** An order that makes an image longer, perhaps where the host fails just then. */
 export function* growStep(scene: Scene, self: Self): Steps {
   const { random } = self;

@@ -7,7 +7,7 @@ import type { HostFiles } from './host-files.js';
 import { bytesOf } from './templates.js';
 import { Failure } from './world.js';
 
-/** An order that attaches the image below with its overlay, which is made anew in one of three. */
+/** An order that attaches the image below with its overlay, which is made anew in one of two. */
 export function orderOverlay(
   order: Extract<ImageOrder, { kind: 'attach' }>,
   image: Image,
@@ -16,7 +16,7 @@ export function orderOverlay(
   const { name, format } = image.template.kind!.below!;
   order.image = { ...order.image, path: join(dirname(image.path), name), format };
   order.overlay = image.path;
-  image.comesNew = random.oneIn(3);
+  image.comesNew = random.oneIn(2);
   image.hasNew = false;
 }
 

@@ -17,6 +17,8 @@ const PARTITIONING = 980;
 const PARTITIONINGS = 90_000;
 const RELOADING = 990;
 const RELOADS = 95_000;
+const OVERLAYING = 920;
+const OVERLAYS = 97_000;
 
 const OPERATION_KINDS = [
   'read',
@@ -68,7 +70,8 @@ export interface Operation {
     | 'grow'
     | 'faults'
     | 'repartition'
-    | 'reload';
+    | 'reload'
+    | 'overlay';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;
@@ -215,6 +218,15 @@ const RELOADERS = 6;
 export function makeReloaders(session: number, seed: number, wishes: Wishes): Operation[][] {
   const streams = { choice: RELOADING, operations: RELOADS };
   return makeOthers('reload', RELOADERS, streams, session, seed, wishes);
+}
+
+/** A session of this many with an image that is an overlay has a caller for it. */
+const OVERLAYERS = 2;
+
+/** A caller that takes overlays away, and attaches them again. */
+export function makeOverlayers(session: number, seed: number, wishes: Wishes): Operation[][] {
+  const streams = { choice: OVERLAYING, operations: OVERLAYS };
+  return makeOthers('overlay', OVERLAYERS, streams, session, seed, wishes);
 }
 
 /** Without all that came to the plan later than runs of different lengths. */

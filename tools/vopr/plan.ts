@@ -9,6 +9,7 @@ import {
   makeFaulters,
   makeGrowers,
   makeOrders,
+  makeOverlayers,
   makePartitioners,
   makeReloaders,
   makeReusers,
@@ -183,6 +184,8 @@ function makeSession(
   callers.push(...orders.callers);
   if (images.some(({ resizable }) => resizable)) callers.push(...makeGrowers(number, seed, wishes));
   callers.push(...makeFaulters(number, seed, wishes), ...makeReloaders(number, seed, wishes));
+  if (images.some(({ overlaid }) => overlaid))
+    callers.push(...makeOverlayers(number, seed, wishes));
   if (images.some(({ template }) => TEMPLATES[template]!.partitions.length > 0)) {
     callers.push(...makePartitioners(number, seed, wishes));
   }
