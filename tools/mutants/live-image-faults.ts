@@ -186,4 +186,16 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'overlay-stays',
+    fault: 'the new overlay of an image that does not come stays',
+    words: ['--image', '18'],
+    changes: [{ file: 'server/image-orders.ts', from: '      discard(opened);\n', to: '' }],
+  },
+  {
+    name: 'overlay-too-short',
+    fault: 'a new overlay is shorter than the image below it',
+    words: ['--image', '18'],
+    changes: [{ file: 'server/overlay.ts', from: 'size: base.size }', to: 'size: 512 }' }],
+  },
 ];
