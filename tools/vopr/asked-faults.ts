@@ -91,5 +91,6 @@ export function faultWords(random: Random): string {
     words.push(`${kind}errno=${ERRNOS[random.below(ERRNOS.length)]!}`);
   }
   if (random.oneIn(2)) words.push(`${kind}delay=${DELAYS[random.below(DELAYS.length)]!}`);
-  return words.join(',');
+  // A seed alone is refused.
+  return words.length === 1 ? NO_FAULTS : words.join(',');
 }
