@@ -137,7 +137,7 @@ class Run {
     const configs = this.#configs(opened, plan);
     let outcome: Outcome;
     const from = this.#world.tick();
-    for (const at of plan.late) opened.release(this.#images[at]!.plan.name);
+    for (const at of plan.late) await opened.release(this.#images[at]!.plan.name);
     const disks = {
       images: opened,
       options,
