@@ -103,7 +103,7 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'server/image-orders.ts',
-        from: '      images.release(name);\n      this.#asked.delete(name);',
+        from: '      await images.release(name);\n      this.#asked.delete(name);',
         to: '      this.#asked.delete(name);',
       },
     ],
