@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FioJob, type FioResult, runFio, startFio } from '../lib/fio.js';
-import { run, start } from '../lib/process.js';
+import { run, start, stop } from '../lib/process.js';
 import { fairFrom, isolation } from '../lib/shares.js';
 import { mountSluice, type SluiceMount } from '../lib/sluice.js';
 import { median, rotate } from '../lib/stats.js';
@@ -141,8 +141,13 @@ async function burst(place: Place): Promise<CheckResult[]> {
   return [line('during it', during.iops, rate * times), line('after it', after.iops, rate)];
 }
 
+interface Attachment {
+  what: string;
+  options: readonly string[];
+}
+
 /** Settings of the image's group, with their names for the report. */
-const ATTACHED: readonly { what: string; options: readonly string[] }[] = [
+const ATTACHED: readonly Attachment[] = [
   { what: 'nothing', options: [] },
   { what: 'a weight', options: ['--group', 'g:weight=80', '--assign', 'i0=g'] },
   { what: 'limits', options: ['--group', 'g:iops=100M,bps=100G', '--assign', 'i0=g'] },
@@ -152,23 +157,37 @@ const ATTACHED: readonly { what: string; options: readonly string[] }[] = [
   },
 ];
 
+/** The limits of above, shared with other hosts: none are there, so this mount has all of them. */
+function sharedBy(socket: string): Attachment {
+  const shared = `shared=valkey+unix:///g?socket=${socket},safe=100%`;
+  return {
+    what: 'shared limits',
+    options: ['--group', `g:iops=100M,bps=100G,${shared}`, '--assign', 'i0=g'],
+  };
+}
+
 /** Many rounds, because the machine varies more from run to run than the measured cost. */
 const ATTACHED_ROUNDS = 9;
 
 /** The cost of groups that limit nobody. */
 async function attached(place: Place, { seconds }: Settings): Promise<CheckResult[]> {
-  const rates = ATTACHED.map((): number[] => []);
+  const socket = join(place.folder, 'store');
+  const store = ['--port', '0', '--unixsocket', socket, '--dir', place.folder, '--save', ''];
+  const server = await start('redis-server', store, place.folder);
+  const all = [...ATTACHED, sharedBy(socket)];
+  const rates = all.map((): number[] => []);
   for (let round = 0; round < ATTACHED_ROUNDS; round++) {
-    for (const index of rotate([...ATTACHED.keys()], round)) {
-      const result = await withMount(place, 1, ATTACHED[index]!.options, (mount) => {
+    for (const index of rotate([...all.keys()], round)) {
+      const result = await withMount(place, 1, all[index]!.options, (mount) => {
         const load = { ...job(mount, 0, place, Math.max(1, seconds / ATTACHED_ROUNDS)), jobs: 4 };
         return runFio({ ...load, rampSeconds: 0.5 }, place.folder);
       });
       rates[index]!.push(result.iops);
     }
   }
+  await stop(server);
   const none = median(rates[0]!);
-  return ATTACHED.slice(1).map(({ what }, index) => {
+  return all.slice(1).map(({ what }, index) => {
     const cost = -offPercent(median(rates[index + 1]!), none);
     const got = `${cost.toFixed(1)} % of ${(none / 1000).toFixed(1)} K`;
     const asked = 'at most 3 % of the IOPS at 4 x 32';
