@@ -175,7 +175,7 @@ test('one that was given up is empty, and made again', async (t) => {
 test('a place where no file can be made is told', (t) => {
   const { open } = makeOpener(t, '/nowhere/cache');
   const error = t.throws(open, { instanceOf: SluiceError });
-  t.is(error?.message, '/nowhere/cache: cannot be made (ENOENT)');
+  t.is(error?.message, '/nowhere/cache: cannot be made: there is no such folder');
   const large = makeOpener(t);
   const huge = { ...large.one, size: 2 ** 43, path: 'nbd://server/disk' } as unknown as HostFile;
   t.throws(() => openCacheFile(large.path, huge, () => {}), {
