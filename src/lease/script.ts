@@ -15,15 +15,18 @@ export const GAP_MS = 1250;
 /** A host without demand may keep its fair part, by weight, divided by this number. */
 export const IDLE_PART = 256;
 
-/** The shares are divided anew when this many hosts per millisecond have passed. */
+/** The shares are divided anew when this many hosts per millisecond have passed, not counting the first of them. */
 export const HOSTS_PER_MS = 2;
+
+/** Among so many hosts the shares are divided with each report, so that nobody waits for a report more. */
+export const FEW_HOSTS = 16;
 
 /**
  * The books of one group, in the store: what each host holds, wants and weighs. One call is the report of
  * one host and returns its grants. The store runs one script at a time, so nothing else locks.
  *
  * A report costs the same however many hosts there are. The division among them, which goes over all, is made
- * at most every n / 2 ms, however many hosts come, go or change what they want in between: when a store begins
+ * at most every (n - 16) / 2 ms, however many hosts come, go or change what they want in between: when a store begins
  * anew, they all come at once. `tools/leases/ledger.ts` is the same in TypeScript, for the simulator; a test holds
  * both against each other.
  *
@@ -35,8 +38,8 @@ export const HOSTS_PER_MS = 2;
  * it is a replica, or has too few of them. Otherwise a call that begins by deleting old books would succeed.
  */
 export const SCRIPT = `#!lua
-local D, VERSION, EXPIRY, GAP, IDLE, PER_MS =
-  ${RATES.length}, ${SCRIPT_VERSION}, ${EXPIRY_MS}, ${GAP_MS}, ${IDLE_PART}, ${HOSTS_PER_MS}
+local D, VERSION, EXPIRY, GAP, IDLE, PER_MS, FEW =
+  ${RATES.length}, ${SCRIPT_VERSION}, ${EXPIRY_MS}, ${GAP_MS}, ${IDLE_PART}, ${HOSTS_PER_MS}, ${FEW_HOSTS}
 local key, id, seq, weight = KEYS[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local now, run = tonumber(ARGV[6 + 3 * D]), ARGV[7 + 3 * D]
 if not now then
@@ -130,7 +133,7 @@ meta.n = meta.n - (own and 1 or 0) + (leaves and 0 or 1)
 own = { id = id, expires = now + EXPIRY, seq = seq, weight = weight }
 own.limits, own.wants, own.held = limits, wants, held
 if leaves then redis.call('HDEL', key, id) end
-if now - meta.at >= meta.n / PER_MS then
+if now - meta.at >= (meta.n - FEW) / PER_MS then
   local hosts = {}
   if not leaves then hosts[1] = own end
   local all = redis.call('HGETALL', key)

@@ -82,6 +82,29 @@ function hungry(id: string, seq: number, held: number): Report {
   };
 }
 
+storeTest('what a host needs no more goes on with the very reports that tell it', async (t) => {
+  const server = new StoreServer(t);
+  await server.start();
+  const client = new Redis(server.socket);
+  t.teardown(() => client.disconnect());
+  const ask = async (report: Report, now: number): Promise<number> => {
+    const answer = await client.eval(SCRIPT, 1, 'sluice:g', ...words(report), now, 'run');
+    return Number(String(answer).split(' ')[2 + RATES.indexOf('iops')]);
+  };
+  for (const [seq, now] of [1000, 2000, 3000, 4000, 5000].entries()) {
+    await ask(hungry('a', seq, 500), now);
+    t.is(await ask(hungry('b', seq, 500), now), 500);
+  }
+  // In the same millisecond as the reports of both.
+  const { wants } = hungry('a', 0, 0);
+  const idle = { ...hungry('a', 5, 500), wants: wants.map((want) => Math.min(want, 0)) };
+  const kept = await ask(idle, 5000);
+  t.is(kept, 1000 / 2 / 256);
+  t.is(await ask(hungry('b', 5, 500), 5000), 500, 'it is not given back yet');
+  await ask({ ...idle, seq: 6, held: hungry('a', 0, kept).held }, 5000);
+  t.is(await ask(hungry('b', 6, 500), 5000), 1000 - kept);
+});
+
 storeTest('after the books are lost nobody is raised for 4 s', async (t) => {
   const server = new StoreServer(t);
   await server.start();
@@ -116,17 +139,17 @@ storeTest('many hosts that come or go at once do not make the division each', as
     const report = { ...hungry(`h${id}`, seq, 1), leaves };
     return client.eval(SCRIPT, 1, 'sluice:g', ...words(report), now, 'run');
   };
-  // Five hosts in each millisecond.
+  // Five hosts in each millisecond. Among 16 each report has the limit divided anew.
   const all = Array.from({ length: 100 }, (_, id) => id);
   const came = await Promise.all(all.map((id) => ask(id, 1, false, 1000 + Math.floor(id / 5))));
   t.regex(String(came.at(-1)), /^learning 100 /);
   const coming = await divisions();
-  t.true(coming >= 1 && coming <= 10, `${coming}`);
+  t.true(coming >= 16 && coming <= 16 + 10, `${coming}`);
   const later = await Promise.all(all.map((id) => ask(id, 2, false, 1100)));
   t.is(await divisions(), coming + 1);
   t.regex(String(later[0]), /^learning 100 /);
   await Promise.all(all.map((id) => ask(id, 3, true, 1101 + Math.floor(id / 5))));
-  t.true((await divisions()) - coming - 1 <= 10);
+  t.true((await divisions()) - coming - 1 <= 16 + 10);
   t.is(await client.hlen('sluice:g'), 1);
 });
 

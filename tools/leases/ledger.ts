@@ -1,6 +1,6 @@
 import type { Reply, Report } from '../../src/lease/lease.js';
 import { NOT_SHARED, type Rates, stepDown } from '../../src/lease/rates.js';
-import { EXPIRY_MS, GAP_MS, HOSTS_PER_MS, IDLE_PART } from '../../src/lease/script.js';
+import { EXPIRY_MS, FEW_HOSTS, GAP_MS, HOSTS_PER_MS, IDLE_PART } from '../../src/lease/script.js';
 import { RATES } from '../../src/throttle/limits.js';
 
 /** What the books have of a host. */
@@ -66,7 +66,7 @@ export class Ledger {
     this.#n += (leaves ? 0 : 1) - (before === undefined ? 0 : 1);
     if (leaves) this.#hosts.delete(id);
     else this.#hosts.set(id, own);
-    if (now - this.#at >= this.#n / HOSTS_PER_MS) this.#divide(now);
+    if (now - this.#at >= (this.#n - FEW_HOSTS) / HOSTS_PER_MS) this.#divide(now);
     if (leaves) return { state: 'left', peers: 0, grants: [] };
     const learns = now < this.#learn;
     const grants = limits.map((limit, d) => (limit >= 0 ? this.#grant(own, d, learns) : limit));
