@@ -50,7 +50,7 @@ export class Dispatcher implements Transport {
   /** The reply to INIT has left. */
   isServing = false;
   /** Set by INIT. */
-  readonly agreed: Negotiated = { minor: 0, flags: 0, flags2: 0, maxReadahead: 0 };
+  readonly agreed: Negotiated = { minor: 0, flags: 0, flags2: 0 };
 
   readonly #protocol: Protocol;
   readonly #memory: Memory;

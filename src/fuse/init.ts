@@ -38,7 +38,6 @@ export interface Negotiated {
   minor: number;
   flags: number;
   flags2: number;
-  maxReadahead: number;
 }
 
 /** The agreement with a kernel that offers every feature. */
@@ -46,8 +45,13 @@ export const EVERYTHING: Negotiated = {
   minor: abi.FUSE_MINOR,
   flags: WANTED_FLAGS,
   flags2: WANTED_FLAGS2,
-  maxReadahead: 128 << 10,
 };
+
+/**
+ * The most that the kernel reads ahead, bytes. It takes its own number if that is smaller, 128 KiB where nobody
+ * has changed it; a smaller one of ours would undo what server/read-ahead.ts has set before INIT.
+ */
+const MAX_READAHEAD = 64 << 20;
 
 /**
  * Reads the `length` bytes of struct fuse_init_in at `at`. With a newer major version nothing is agreed
@@ -75,7 +79,6 @@ export function negotiate(
   agreed.minor = Math.min(minor, abi.FUSE_MINOR);
   agreed.flags = offered & WANTED_FLAGS;
   agreed.flags2 = offered2 & (WANTED_FLAGS2 | more);
-  agreed.maxReadahead = view.getUint32(at + abi.INIT_IN_MAX_READAHEAD, true);
   return 0;
 }
 
@@ -91,7 +94,7 @@ export function encodeInit(
   view.setUint32(out + abi.INIT_OUT_MAJOR, abi.FUSE_MAJOR, true);
   view.setUint32(out + abi.INIT_OUT_MINOR, abi.FUSE_MINOR, true);
   if (agreed.minor === 0) return abi.INIT_OUT_BYTES;
-  view.setUint32(out + abi.INIT_OUT_MAX_READAHEAD, agreed.maxReadahead, true);
+  view.setUint32(out + abi.INIT_OUT_MAX_READAHEAD, MAX_READAHEAD, true);
   view.setUint32(out + abi.INIT_OUT_FLAGS, agreed.flags, true);
   view.setUint32(out + abi.INIT_OUT_FLAGS2, agreed.flags2, true);
   const isPassing = (agreed.flags2 & abi.PASSTHROUGH) !== 0;

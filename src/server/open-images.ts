@@ -21,6 +21,8 @@ export interface OpenImage {
 export class OpenImages {
   /** Called when all is about to be closed, for what ends with it. */
   closing: () => void = () => {};
+  /** Called when an image has come. */
+  added: () => void = () => {};
   /** By name. */
   readonly #images = new Map<string, OpenImage>();
 
@@ -41,6 +43,7 @@ export class OpenImages {
     const { name } = image.disk;
     assert(!this.#images.has(name), `two images are called ${name}`);
     this.#images.set(name, image);
+    this.added();
   }
 
   /** Gives the locks of all up, and ends their caches. Call it where no request is under way. */

@@ -28,6 +28,7 @@ import { OrderKey } from './order-key.js';
 import { pageState } from './page-state.js';
 import type { PageWriter } from './page-writer.js';
 import { aboutDaemon, type PlaneRunner, PlaneThread, PlaneWorker } from './plane-thread.js';
+import { readFarAhead } from './read-ahead.js';
 import { readSource } from './read-source.js';
 import { Reload } from './reload.js';
 import type { Serve, Start } from './run.js';
@@ -211,6 +212,7 @@ async function startSession(
     const mount = await mountFuse(request);
     // Before the data plane can tell anything.
     await api.listen(mount.device);
+    if (config.cache === 'page') readFarAhead(opened, mount.device, log);
     const queues = transport.kind === 'fuse-uring' ? transport.queues : 0;
     const device = { fuse: mount.fd, queues };
     const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
@@ -223,6 +225,7 @@ async function startSession(
   const plane = new NativePlane(config, opened.disks, about, log, tell);
   const mount = await plane.mount(request, transport.native);
   await api.listen(mount.device);
+  if (config.cache === 'page') readFarAhead(opened, mount.device, log);
   const orders = obey(plane, mount.watched, true);
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, orders, notice));

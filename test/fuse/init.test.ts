@@ -66,7 +66,7 @@ test('of what a 7.45 kernel offers we take what we use, and tell our sizes', (t)
     reply,
     hex(
       ...OUR_VERSION,
-      'max_readahead 00000200',
+      'max_readahead 00000004',
       'flags 29806440', // bits 0, 3, 5, 15, 18, 21, 22, 30
       ...SIZES,
       'flags2 10000000', // bit 36
@@ -110,7 +110,7 @@ test('a flag that was not offered is not taken', (t) => {
     reply,
     hex(
       ...OUR_VERSION,
-      'readahead 00000100',
+      'readahead 00000004',
       'flags 01800000',
       ...SIZES,
       'flags2 00000000',
@@ -126,7 +126,7 @@ test('INIT of 16 bytes, from before 7.36, is answered', (t) => {
     new Exchange().send(INIT, 0, request),
     hex(
       ...OUR_VERSION,
-      'readahead 00000100',
+      'readahead 00000004',
       'flags 20000000',
       ...SIZES,
       'flags2 00000000',

@@ -1,4 +1,4 @@
-import { constants, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
@@ -7,7 +7,7 @@ import { eventually, isAlive } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { must, sluice } from '../helpers/run.js';
 import { sameBytes } from '../helpers/same-bytes.js';
-import { forceAway, startMount, withMount } from '../helpers/sluice-mount.js';
+import { forceAway, type SluiceMount, startMount, withMount } from '../helpers/sluice-mount.js';
 import { MIB, pattern, patternFile, sparseFile, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 
@@ -56,6 +56,45 @@ for (const transport of ['uring', 'fuse-native'] as const) {
     );
     sameBytes(t, readFileSync(path).subarray(5 * MIB + 100, 5 * MIB + 100_100), noise);
   });
+}
+
+for (const transport of ['uring', 'fuse-native'] as const) {
+  nbdTest(`with pages cached the kernel reads far ahead of an export (${transport})`, async (t) => {
+    const folder = tempFolder(t);
+    const local = sparseFile(join(folder, 'local.img'), MIB);
+    const server = NbdServer.nbdkit(t, 'file', patternFile(join(folder, 'disk.img'), MIB));
+    const [far, words] = [`far=${server.uri}`, ['--transport', transport, '--cache', 'page']];
+    const checkFar = async (mount: SluiceMount): Promise<void> => {
+      const told = /the kernel reads little ahead of programs; as root: echo 4096 > /;
+      const path = await readAheadOf(mount);
+      if (canWrite(path)) t.is(readFileSync(path, 'latin1'), '4096\n');
+      else t.true(await mount.tells(told));
+      sameBytes(t, readFileSync(mount.file('far')), pattern(MIB, 1));
+    };
+    await withMount(t, [far], words, checkFar);
+    await withMount(t, [local], words, async (mount) => {
+      t.not(readFileSync(await readAheadOf(mount), 'latin1'), '4096\n');
+      const came = await warmSluice(['attach', mount.point, far]);
+      t.is(came.code, 0, came.stderr);
+      await checkFar(mount);
+      const gone = await warmSluice(['detach', mount.point, 'far']);
+      t.is(gone.code, 0, gone.stderr);
+    });
+  });
+}
+
+async function readAheadOf({ point }: SluiceMount): Promise<string> {
+  const device = await must('mountpoint', ['-d', point]);
+  return `/sys/class/bdi/${device.trim()}/read_ahead_kb`;
+}
+
+function canWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 nbdTest('a mount that is killed while it writes leaves a cache that is right', async (t) => {
