@@ -9,7 +9,7 @@ import { type ChainOptions, openChain } from '../../src/image/open-chain.js';
 import * as vmdk from '../../src/image/vmdk/abi.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { Random } from '../exerciser/random.js';
-import { bgzf } from '../lib/packed-maker.js';
+import { bgzf, seekable, xzBlocks } from '../lib/packed-maker.js';
 import {
   descriptorText,
   hostedExtent,
@@ -40,6 +40,7 @@ const KINDS = [
 
 const GRAIN = Buffer.alloc(65536, 'grain ');
 const SMALL_GRAIN = Buffer.alloc(4096, 'small ');
+const PACKED = Buffer.concat([GRAIN, SMALL_GRAIN]);
 
 /** The descriptors of disks in other files, which lie beside the input. */
 const DESCRIPTORS = [
@@ -50,6 +51,27 @@ const DESCRIPTORS = [
     'parentCID=12345678',
   ),
 ];
+
+/** The descriptor of a disk of Parallels, whose file lies beside the input. */
+function bundle(file: string, type: string): Buffer {
+  const image = `<Image><GUID>{1}</GUID><Type>${type}</Type><File>${file}</File></Image>`;
+  return Buffer.from(`<?xml version='1.0' encoding='UTF-8'?>
+<Parallels_disk_image Version="1.0">
+<Disk_Parameters><Disk_size>100</Disk_size><Encryption><Engine>{0}</Engine></Encryption></Disk_Parameters>
+<StorageData><Storage><Start>0</Start><End>100</End><Blocksize>2048</Blocksize>${image}</Storage></StorageData>
+</Parallels_disk_image>
+`);
+}
+
+/** What a program makes that not every machine has. */
+function ifThere(make: () => Buffer): Buffer[] {
+  try {
+    return [make()];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return [];
+  }
+}
 
 function makeSeeds(folder: string): Buffer[] {
   const made = KINDS.map(([format, options], index) => {
@@ -71,7 +93,11 @@ function makeSeeds(folder: string): Buffer[] {
     ...made,
     hostedExtent({ capacity: 1000, grains, descriptor, version: 2, flags: 7 }),
     streamExtent(1000, grains),
-    bgzf(Buffer.concat([GRAIN, SMALL_GRAIN]), 5000),
+    bgzf(PACKED, 5000),
+    ...ifThere(() => seekable(PACKED, 5000)),
+    ...ifThere(() => xzBlocks(PACKED, 5000, 'crc32')),
+    ...ifThere(() => xzBlocks(PACKED, 20_000, 'sha256', 2)),
+    ...['flat', 'sparse'].map((file) => bundle(file, file === 'flat' ? 'Plain' : 'Compressed')),
     ...DESCRIPTORS.map((text) => Buffer.from(text)),
   ];
 }
@@ -84,6 +110,8 @@ function makeNeighbours(folder: string): void {
     [2, SMALL_GRAIN],
   ]);
   write('flat', GRAIN);
+  const words = ['create', '-q', '-f', 'parallels', join(folder, 'sparse'), '50k'];
+  execFileSync('qemu-img', words, { stdio: 'ignore' });
   write('hosted', hostedExtent({ capacity: 100, grains: small, grainSectors: 8 }));
   write('vmfs', vmfsExtent(100, 8, small));
   write('wide', seSparseExtent(100, small));
@@ -130,6 +158,9 @@ const WORDS = [
   '"flat" ',
   '\n',
 ];
+const TAGS = ['Disk_size', 'Engine', 'StorageData', 'Storage', 'Image', 'Type', 'File'].flatMap(
+  (tag) => [`<${tag}>`, `</${tag}>`],
+);
 const SETTINGS = ['CID=', 'parentCID=', 'parentFileNameHint="', 'encoding="', 'version=', '"'];
 
 /** Images that are only read, of all formats but qcow2. */
@@ -144,7 +175,7 @@ export const reads: Target = {
   seeds: (folder) => makeSeeds(folder),
   words: async () => [
     ...fields(),
-    ...[...WORDS, ...SETTINGS, ...formats().map(({ name }) => name)].map((text) =>
+    ...[...WORDS, ...TAGS, ...SETTINGS, ...formats().map(({ name }) => name)].map((text) =>
       Buffer.from(text),
     ),
   ],
