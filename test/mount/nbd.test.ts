@@ -2,7 +2,7 @@ import { constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERRNO } from '../../src/util/errno.js';
 import { FileAgent } from '../helpers/file-agent.js';
-import { makeCertificates, NbdServer } from '../helpers/nbd-server.js';
+import { NbdServer } from '../helpers/nbd-server.js';
 import { descriptorsOf, eventually } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { must, sluice } from '../helpers/run.js';
@@ -219,26 +219,6 @@ nbdTest('the connections are closed when the mount ends', async (t) => {
     t.true(await eventually(() => sockets() === idle + 3), `${sockets()}`);
   });
   t.true(await eventually(() => sockets() === idle));
-});
-
-requires(
-  'fuse',
-  'root',
-  'io_uring',
-  'nbdkit',
-  'openssl',
-)('an export is reached by TLS', async (t) => {
-  const folder = tempFolder(t);
-  makeCertificates(folder);
-  const path = patternFile(join(folder, 'disk.img'), 4 * MIB);
-  const server = NbdServer.nbdkit(t, '--tls=require', `--tls-certificates=${folder}`, 'file', path);
-  const secure = server.uri.replace('nbd+', 'nbds+');
-  for (const transport of TRANSPORTS) {
-    const uri = `disk=${secure}&tls-certificates=${folder}`;
-    await withMount(t, [uri], ['--transport', transport], async (mount) => {
-      sameBytes(t, readFileSync(mount.file()), readFileSync(path));
-    });
-  }
 });
 
 for (const transport of TRANSPORTS) {
