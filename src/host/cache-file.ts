@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { O_CLOEXEC } from '../sys/constants.js';
@@ -68,11 +69,12 @@ export function openCacheFile(
     throw new SluiceError(message, 'EFBIG', EXIT_IMAGE);
   }
   makeIfMissing(path);
+  if (!forFile(path, 'read', () => statSync(path)).isFile()) {
+    const message = `${path}: is no regular file, as a cache is; name a new one`;
+    throw new SluiceError(message, 'EINVAL', EXIT_IMAGE);
+  }
   const file = new LocalFile(path);
   try {
-    if (file.blockDevice) {
-      throw new SluiceError(`${path}: a block device; a cache is a file`, 'EINVAL', EXIT_IMAGE);
-    }
     file.lock(true);
     // What the server has not written yet it may lose, and a cache that has it would differ from then on.
     one.edit().sync();

@@ -152,6 +152,14 @@ test('what is no cache of this export is refused', async (t) => {
   t.is(statSync(path).size, MIB);
 });
 
+test('what is no file is refused', (t) => {
+  const folder = tempFolder(t);
+  for (const path of [folder, '/dev/null']) {
+    const { refused } = makeOpener(t, path);
+    t.regex(refused(), /^FILE: is no regular file, as a cache is; name a new one$/);
+  }
+});
+
 test('nobody else opens it meanwhile', (t) => {
   const { open, refused } = makeOpener(t);
   const { file } = open();
