@@ -87,8 +87,10 @@ export class Writes {
       return;
     }
     const { file } = extent;
+    // A linked reply may be there before its transfer is known to have ended, and the size must be new by then.
+    const grows = config.start + requests.offset[request]! + length > image.driver.size;
     // Where the slot is lent the reply takes the place of the payload, which must be written first.
-    const linked = requests.lent[request] === 0 && engine.links(file, length);
+    const linked = !grows && requests.lent[request] === 0 && engine.links(file, length);
     const address = memory.address + payload;
     requests.state[request] = PLAIN;
     const result = engine.write(request, file, address, length, extent.offset, linked);

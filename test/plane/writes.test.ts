@@ -250,6 +250,22 @@ test('a write that waits for a block gets its turn after the one before it has f
   bench.assertIdle();
 });
 
+test('the reply to a write that makes a disk longer waits until the disk is longer', (t) => {
+  const config = { growable: true };
+  const bench = new Bench({ contents: [HOST], mode: 'linked', alignment: 1, config });
+  for (const offset of [16384, 20480]) bench.write(offset, PAYLOAD.slice(0, 4096));
+  t.deepEqual(
+    bench.host.pending.map(({ kind, offset, link }) => [kind, offset, link !== null]),
+    [
+      ['write', 16384, true],
+      ['write', 20480, false],
+    ],
+  );
+  bench.run();
+  t.is(bench.size, 24576);
+  bench.assertIdle();
+});
+
 test('a write into the last sector of a growable image does not make its file longer than the image', (t) => {
   const content = HOST.slice(0, 2560);
   const bench = new Bench({ contents: [content], alignment: 512, config: { growable: true } });
