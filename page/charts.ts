@@ -1,8 +1,11 @@
 import uPlot from 'uplot';
+import { bytes } from './words.js';
 
 /** Points of a curve: five minutes. */
 const POINTS = 300;
 const HEIGHT = 180;
+/** Steps between the lines of a scale of bytes: round in the units in which bytes are written. */
+const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 /** Time that a chart shows when it is new. */
 const LEAST_SECONDS = 60;
 
@@ -19,6 +22,7 @@ export class Chart {
   readonly #place: HTMLElement;
   readonly #labels: readonly [string, string];
   readonly #format: (value: number) => string;
+  readonly #steps: { incrs?: number[] };
   #plot: uPlot | null = null;
   #data: Curves = [[], [], []];
 
@@ -26,6 +30,7 @@ export class Chart {
     this.#place = document.getElementById(id)!;
     this.#labels = labels;
     this.#format = format;
+    this.#steps = format === bytes ? { incrs: BYTE_STEPS } : {};
     this.draw();
     new ResizeObserver(() => {
       this.#plot?.setSize({ width: this.#place.clientWidth, height: HEIGHT });
@@ -72,7 +77,12 @@ export class Chart {
       },
       axes: [
         { ...axis, space: 90, values: (_, splits) => splits.map(clock) },
-        { ...axis, size: 76, values: (_, splits) => splits.map((one) => this.#format(one)) },
+        {
+          ...axis,
+          ...this.#steps,
+          size: 76,
+          values: (_, splits) => splits.map((one) => this.#format(one)),
+        },
       ],
       series: [{ value: (_, one) => (one === null ? '-' : clock(one)) }, ...series],
     };

@@ -39,12 +39,15 @@ function shareOf({ share }: PageGroup): string {
   return share === null ? '-' : `${wholePercent(share.got)} of ${wholePercent(share.asked)}`;
 }
 
+/** The root has no siblings to share with. */
+const weightOf = ({ path, weight }: PageGroup): string => (path === '/' ? '-' : String(weight));
+
 const GROUPS: readonly Column<PageGroup>[] = [
   { title: 'Reading', cell: ({ read }) => `${bytes(read)}/s` },
   { title: 'Writing', cell: ({ written }) => `${bytes(written)}/s` },
   { title: 'Requests', cell: ({ reads, writes }) => `${requests(reads + writes)}/s` },
   { title: 'Limit', cell: limitOf, kind: 'minor' },
-  { title: 'Weight', cell: ({ weight }) => String(weight), kind: 'minor' },
+  { title: 'Weight', cell: weightOf, kind: 'minor' },
   { title: 'Share of due', cell: shareOf, kind: 'minor' },
   { title: 'Wait', cell: ({ wait }) => time(wait.mean) },
   { title: 'Service', cell: ({ service }) => time(service.mean), kind: 'minor' },
