@@ -61,7 +61,10 @@ const WAIT = text('WAIT', 8, ({ times }) => timeOrDash(meanOf(times, 'wait')));
 const WAIT_P99 = text('WAIT P99', 8, ({ times }) => timeOrDash(p99Of(times, 'wait')));
 const SERVICE = text('SERVICE', 8, ({ times }) => timeOrDash(meanOf(times, 'service')));
 const SERVICE_P99 = text('SERV P99', 8, ({ times }) => timeOrDash(p99Of(times, 'service')));
-const WEIGHT = text('WEIGHT', 6, (row) => ofGroup(row, () => `${row.group.settings.weight}`));
+const WEIGHT = text('WEIGHT', 6, (row) =>
+  // The root has no siblings to share with.
+  ofGroup(row, ({ group }) => (group.path === '' ? '' : `${group.settings.weight}`)),
+);
 const PRESSURE = text(
   'PRESS',
   5,
@@ -92,8 +95,8 @@ function share(width: number): Column {
     if (both === undefined) return [];
     const { got, asked } = both;
     return [
-      ...bar(got, cells - 8, glyphs, asked),
-      span(`${percent(got)}/${percent(asked)}%`.padStart(8)),
+      ...bar(got, cells - 9, glyphs, asked),
+      span(`${percent(got)}/${percent(asked)}%`.padStart(9)),
     ];
   };
   return { title: 'SHARE GOT/DUE', width, side: 'left', cell };

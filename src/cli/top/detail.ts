@@ -1,11 +1,12 @@
 import { causeOf } from '../../control/cause.js';
 import { formatWords } from '../../control/text.js';
 import { type LimitUse, limitUses, meanOf, p99Of } from '../../control/usage.js';
+import { NS_PER_US } from '../../control/values.js';
 import { oneLine } from '../../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../../util/units.js';
 import { type Drawing, percent } from './columns.js';
 import type { Row } from './rows.js';
-import { type Line, type Span, span, sparkline } from './spans.js';
+import { type Line, type Span, span, sparkline, widthOf } from './spans.js';
 
 const LABEL = 10;
 /** A minute of seconds, and the room beside them for the highest. */
@@ -19,7 +20,7 @@ export function detailLines(row: Row, cells: number, drawing: Drawing): Line[] {
   const { glyphs } = drawing;
   const group = oneLine(row.group.path || '/');
   const title = row.member === null ? group : `${oneLine(row.member)}, member of ${group}`;
-  const rule = glyphs.rule.repeat(Math.max(0, cells - title.length - 4));
+  const rule = glyphs.rule.repeat(Math.max(0, cells - widthOf(title) - 4));
   return [
     [span(`${glyphs.rule} `, 'dim'), span(title, 'bold'), span(` ${rule}`, 'dim')],
     limitLine(row),
@@ -57,12 +58,15 @@ function limitLine({ group }: Row): Line {
 function weightLine({ group }: Row, { sight }: Drawing): Line {
   const { weight, minimum, latencyTarget } = group.settings;
   const share = sight.shares.get(group.path);
-  const parts = [String(weight)];
+  const parts = [group.path === '' ? '-' : String(weight)];
   if (share !== undefined) {
     parts.push(`${percent(share.asked)}% among its busy siblings, got ${percent(share.got)}%`);
   }
-  const targets = formatWords({ minimum, latencyTarget });
-  if (targets.length > 0) parts.push(targets.join(' '));
+  const least = formatWords({ minimum });
+  if (least.length > 0) parts.push(least.join(' '));
+  if (latencyTarget !== Infinity) {
+    parts.push(`latency target ${formatTime(latencyTarget / NS_PER_US)}`);
+  }
   return [label('weight'), span(parts.join('; '))];
 }
 

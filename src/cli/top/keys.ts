@@ -3,6 +3,7 @@ import { type Changes, type GroupSettings, mergeChanges } from '../../control/se
 import { formatWords, parseWords, wordsBefore } from '../../control/text.js';
 import { WEIGHT } from '../../control/values.js';
 import { SluiceError } from '../../util/errors.js';
+import { listLength } from './lists.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
 import { afterAsking, type Change, ORDERS, type Prompt, type State, type View } from './state.js';
 
@@ -35,7 +36,10 @@ interface Binding {
   readonly keys: readonly string[];
   /** As the help writes them. */
   readonly shown: string;
+  /** '' for a key of which the line before tells: the help has room for 20 lines on a terminal of 24. */
   readonly help: string;
+  /** It acts in each view; others act only where the groups are seen. */
+  readonly isEverywhere?: true;
   readonly act: Act;
 }
 
@@ -50,6 +54,7 @@ const view =
   (state: State): State => ({
     ...state,
     view: state.view === to ? 'groups' : to,
+    scrolled: 0,
   });
 
 /** A view of what is not asked for as long as nobody sees it. */
@@ -59,12 +64,18 @@ const looking =
 
 /** All keys but those of a prompt, in the order of the help. */
 export const BINDINGS: readonly Binding[] = [
-  { keys: ['up', 'k'], shown: 'up, k', help: 'choose the row above', act: moved(-1) },
-  { keys: ['down', 'j'], shown: 'down, j', help: 'choose the row below', act: moved(1) },
-  { keys: ['pageup'], shown: 'page up', help: 'ten rows up', act: moved(-PAGE) },
-  { keys: ['pagedown'], shown: 'page down', help: 'ten rows down', act: moved(PAGE) },
-  { keys: ['home', 'g'], shown: 'home, g', help: 'the first row', act: moved(-Infinity) },
-  { keys: ['end', 'G'], shown: 'end, G', help: 'the last row', act: moved(Infinity) },
+  ...pair('up, down', 'the row above or below (also k and j)', {
+    ...{ keys: ['up', 'k'], act: moved(-1) },
+    other: { keys: ['down', 'j'], act: moved(1) },
+  }),
+  ...pair('page up, down', 'ten rows up or down', {
+    ...{ keys: ['pageup'], act: moved(-PAGE) },
+    other: { keys: ['pagedown'], act: moved(PAGE) },
+  }),
+  ...pair('home, end', 'the first row or the last one (also g and G)', {
+    ...{ keys: ['home', 'g'], act: moved(-Infinity) },
+    other: { keys: ['end', 'G'], act: moved(Infinity) },
+  }),
   {
     keys: ['space', 'return', 'left', 'right'],
     shown: 'space, enter',
@@ -79,37 +90,65 @@ export const BINDINGS: readonly Binding[] = [
     act: (state) => ({ ...state, showsMembers: !state.showsMembers }),
   },
   { keys: ['s'], shown: 's', help: `sort by the next of: ${ORDERS.join(', ')}`, act: nextOrder },
-  { keys: ['/'], shown: '/', help: 'show only names with a text; Esc shows all', act: askFilter },
+  {
+    ...{ keys: ['/'], shown: '/', isEverywhere: true, act: askFilter },
+    help: 'show only names with a text; Esc shows all',
+  },
   { keys: ['w'], shown: 'w', help: 'type a weight for the group', act: askWeight },
-  { keys: ['+', '='], shown: '+', help: 'raise its weight by a fifth', act: weighed(WEIGHT_STEP) },
-  { keys: ['-'], shown: '-', help: 'lower its weight by a sixth', act: weighed(1 / WEIGHT_STEP) },
+  {
+    ...{ keys: ['+', '='], shown: '+, -', act: weighed(WEIGHT_STEP) },
+    help: 'raise its weight by a fifth, lower it by a sixth',
+  },
+  { keys: ['-'], shown: '-', help: '', act: weighed(1 / WEIGHT_STEP) },
   { keys: ['l'], shown: 'l', help: 'type limits and targets for the group', act: askLimits },
   { keys: ['u'], shown: 'u', help: 'take back the last change', act: takeBack },
-  { keys: ['c'], shown: 'c', help: 'callers, or groups again', act: looking('callers') },
-  { keys: ['i'], shown: 'i', help: 'images, or groups again', act: looking('images') },
+  {
+    ...{ keys: ['c'], shown: 'c', isEverywhere: true, act: looking('callers') },
+    help: 'callers, or groups again',
+  },
+  {
+    ...{ keys: ['i'], shown: 'i', isEverywhere: true, act: looking('images') },
+    help: 'images, or groups again',
+  },
   {
     keys: ['p'],
     shown: 'p',
     help: 'pause, or go on',
+    isEverywhere: true,
     act: (state) => ({ ...state, isPaused: !state.isPaused }),
   },
   {
     keys: ['^l'],
     shown: 'Ctrl-L',
     help: 'draw the screen anew',
+    isEverywhere: true,
     act: (state) => ({ state, effect: { kind: 'redraw' } }),
   },
-  { keys: ['?', 'h'], shown: '?, h', help: 'this help', act: view('help') },
-  { keys: ['escape'], shown: 'Esc', help: 'back to all groups', act: back },
+  { keys: ['?', 'h'], shown: '?, h', help: 'this help', isEverywhere: true, act: view('help') },
+  { keys: ['escape'], shown: 'Esc', help: 'back to all groups', isEverywhere: true, act: back },
   {
     keys: ['q', '^c', '^d'],
     shown: 'q, Ctrl-C',
     help: 'end',
+    isEverywhere: true,
     act: (state) => ({ state, effect: { kind: 'quit' } }),
   },
 ];
 
-const BY_KEY = new Map(BINDINGS.flatMap(({ keys, act }) => keys.map((key) => [key, act] as const)));
+/** Two keys with one line of the help, which move. */
+function pair(
+  shown: string,
+  help: string,
+  { other, ...one }: Pick<Binding, 'keys' | 'act'> & { other: Pick<Binding, 'keys' | 'act'> },
+): Binding[] {
+  const both = { shown, isEverywhere: true } as const;
+  return [
+    { ...both, help, ...one },
+    { ...both, help: '', ...other },
+  ];
+}
+
+const BY_KEY = new Map(BINDINGS.flatMap((one) => one.keys.map((key) => [key, one] as const)));
 /** Keys that mean different things by their name. */
 const FOLDS: Readonly<Record<string, Act>> = {
   left: (state, sight) => folded(state, sight, true),
@@ -127,9 +166,19 @@ export function onKey(state: State, key: Key, sight: Sight): Outcome {
   const { prompt } = state;
   if (prompt !== null) return outcome(typed(quiet, prompt, key, sight));
   const name = key.ctrl ? `^${key.name}` : key.text.trim() === '' ? key.name : key.text;
-  const act = FOLDS[name] ?? BY_KEY.get(name);
-  return act === undefined ? { state, effect: null } : outcome(act(quiet, sight));
+  const binding = BY_KEY.get(name);
+  if (binding === undefined) return { state, effect: null };
+  // Nobody shall change a group that is not seen.
+  if (state.view !== 'groups' && binding.isEverywhere !== true) {
+    return outcome(told(quiet, `${binding.shown} is for groups: Esc shows them`));
+  }
+  return outcome((FOLDS[name] ?? binding.act)(quiet, sight));
 }
+
+const told = (state: State, text: string, isError = false): State => ({
+  ...state,
+  message: { text, isError },
+});
 
 /** The row that is chosen: the first one if that is gone. Null without groups. */
 export function chosenRow(state: State, rows: readonly Row[]): Row | null {
@@ -138,6 +187,7 @@ export function chosenRow(state: State, rows: readonly Row[]): Row | null {
 
 function moved(by: number): Act {
   return (state, sight) => {
+    if (state.view !== 'groups') return scrolled(state, sight, by);
     const rows = rowsOf(sight, state);
     const from = Math.max(
       0,
@@ -146,6 +196,13 @@ function moved(by: number): Act {
     const to = Math.max(0, Math.min(rows.length - 1, from + by));
     return { ...state, chosen: rows[to]?.key ?? state.chosen };
   };
+}
+
+/** A list has no chosen row: it moves under the screen. Its end leaves a page of rows on it. */
+function scrolled(state: State, sight: Sight, by: number): State {
+  const count = listLength(sight, state);
+  const last = Math.max(0, count - (by === Infinity ? PAGE : 1));
+  return { ...state, scrolled: Math.max(0, Math.min(last, state.scrolled + by)) };
 }
 
 /** @param fold null: the other way */
@@ -166,11 +223,11 @@ function foldAll(state: State, sight: Sight): State {
 
 function nextOrder(state: State): State {
   const order = ORDERS[(ORDERS.indexOf(state.order) + 1) % ORDERS.length]!;
-  return { ...state, order, message: { text: `sorted by ${order}`, isError: false } };
+  return told({ ...state, order }, `sorted by ${order}`);
 }
 
 function back(state: State): State {
-  return { ...state, view: 'groups', filter: '' };
+  return { ...state, view: 'groups', filter: '', scrolled: 0 };
 }
 
 function askFilter(state: State): State {
@@ -188,11 +245,18 @@ function askSettings(
   if (row === null) return state;
   const { path } = row.group;
   const now = wordsOf(settingsOf(state, row.group)).join(' ');
-  const text = before === '' ? now : '';
+  // The next word is typed right after those that are there.
+  const text = before === '' && now !== '' ? `${now} ` : '';
   return { ...state, prompt: { kind: 'settings', path, before, now, text } };
 }
 
+const isRoot = (state: State, sight: Sight): boolean =>
+  chosenRow(state, rowsOf(sight, state))?.group.path === '';
+
+const NO_SIBLINGS = '/ has no siblings to share with: choose a group below it';
+
 function askWeight(state: State, sight: Sight): State {
+  if (isRoot(state, sight)) return told(state, NO_SIBLINGS);
   return askSettings(state, sight, 'weight=', ({ weight }) => [`weight=${weight}`]);
 }
 
@@ -204,6 +268,7 @@ function weighed(factor: number): Act {
   return (state, sight) => {
     const row = chosenRow(state, rowsOf(sight, state));
     if (row === null) return state;
+    if (row.group.path === '') return told(state, NO_SIBLINGS);
     const { weight } = settingsOf(state, row.group);
     const step = Math.max(1, Math.round(Math.abs(weight * factor - weight)));
     const next = Math.min(
@@ -217,7 +282,7 @@ function weighed(factor: number): Act {
 function takeBack(state: State): State | Outcome {
   const last = state.done.at(-1);
   if (last === undefined) {
-    return { ...state, message: { text: 'there is no change to take back', isError: false } };
+    return told(state, 'there is no change to take back');
   }
   const { path, words, before } = last;
   return asking(state, { path, words: before, before: words, isUndo: true });
@@ -245,7 +310,7 @@ function changing(
   words: readonly string[],
 ): State | Outcome {
   const group = sight.groups.find((one) => one.path === path);
-  const failed = (text: string): State => ({ ...state, message: { text, isError: true } });
+  const failed = (text: string): State => told(state, text, true);
   if (group === undefined) return failed(`${path}: the group has been removed`);
   try {
     const changes = parseWords(words, path === '');
@@ -260,8 +325,8 @@ function changing(
 /** A key while a text is typed. */
 function typed(state: State, prompt: Prompt, key: Key, sight: Sight): State | Outcome {
   const withText = (text: string): State => {
-    const filter = prompt.kind === 'filter' ? text : state.filter;
-    return { ...state, filter, prompt: { ...prompt, text } };
+    const filtering = prompt.kind === 'filter' ? { filter: text, scrolled: 0 } : {};
+    return { ...state, ...filtering, prompt: { ...prompt, text } };
   };
   if (key.name === 'escape' || (key.ctrl && key.name === 'c')) {
     const filter = prompt.kind === 'filter' ? '' : state.filter;
@@ -279,5 +344,7 @@ function entered(state: State, prompt: Prompt, sight: Sight): State | Outcome {
   const words = text.split(/[\s,]+/).filter((word) => word !== '');
   if (kind === 'filter' || words.length === 0) return closed;
   const said = words.map((word) => before + word);
-  return changing(closed, sight, path, said);
+  const next = changing(closed, sight, path, said);
+  // What was wrong is there to be mended.
+  return 'effect' in next ? next : { ...next, prompt };
 }

@@ -7,8 +7,8 @@ import { describePath } from '../list-report.js';
 import type { CallerRow } from './callers.js';
 import { type Drawing, percent } from './columns.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
-import { fit, type Line, span } from './spans.js';
-import { FIRST_STATE } from './state.js';
+import { clipStart, fit, type Line, span } from './spans.js';
+import { FIRST_STATE, type State } from './state.js';
 
 // Views beside the groups: who makes the requests, and the images.
 
@@ -19,6 +19,8 @@ interface Column<T> {
   readonly cell: (row: T) => string;
   /** Cells of the screen from which on it is shown; 0 without. */
   readonly from?: number;
+  /** Where there is no room for all of it, its end is shown. */
+  readonly keepsEnd?: true;
 }
 
 /** A table with as many rows as fit; the last column has the cells that are left. */
@@ -27,7 +29,7 @@ function listLines<T>(
   rows: readonly T[],
   cells: number,
   lines: number,
-  { glyphs }: Drawing,
+  { glyphs, state }: Drawing,
 ): Line[] {
   const shown = columns.filter(({ from = 0 }) => cells >= from);
   const taken = shown.slice(0, -1).reduce((sum, { width }) => sum + width + 2, 0);
@@ -35,13 +37,15 @@ function listLines<T>(
     shown
       .map((column, index) => {
         const width = index === shown.length - 1 ? Math.max(1, cells - taken) : column.width;
-        return fit(textOf(column), width, glyphs, column.side);
+        const text = textOf(column);
+        const part = column.keepsEnd === true ? clipStart(text, width, glyphs) : text;
+        return fit(part, width, glyphs, column.side);
       })
       .join('  ');
   const room = Math.max(0, lines - 1);
-  const left = rows.length - room;
-  const fitting = left > 0 ? rows.slice(0, Math.max(0, room - 1)) : rows;
-  const more = rows.length - fitting.length;
+  const from = rows.slice(Math.min(state.scrolled, Math.max(0, rows.length - 1)));
+  const fitting = from.length > room ? from.slice(0, Math.max(0, room - 1)) : from;
+  const more = from.length - fitting.length;
   return [
     [
       span(
@@ -92,11 +96,13 @@ const HINT = 'LATELY: part of the work of the last half minute';
 
 /** The processes that make requests, who does most of late first. */
 export function callerLines(drawing: Drawing, cells: number, lines: number): Line[] {
-  const { callers } = drawing.sight;
+  const { sight, state } = drawing;
+  const { callers } = sight;
   if (callers === null) return [[span('callers come with the next look', 'dim')]];
   if (typeof callers === 'string') return [[span(oneLine(callers), 'bad')]];
   if (callers.length === 0) return [[span('no process has made a request', 'dim')]];
-  const table = listLines(CALLERS, callers, cells, Math.max(0, lines - 2), drawing);
+  const rows = callersWith(callers, state.filter);
+  const table = listLines(CALLERS, rows, cells, Math.max(0, lines - 2), drawing);
   return [...table, [], [span(HINT, 'dim')]];
 }
 
@@ -142,6 +148,7 @@ const IMAGES: readonly Column<ImageRow>[] = [
     width: 0,
     side: 'left',
     cell: ({ image }) => describePath(image),
+    keepsEnd: true,
   },
 ];
 
@@ -151,8 +158,30 @@ function memberRows(sight: Sight): Map<string, Row> {
 }
 
 export function imageLines(drawing: Drawing, cells: number, lines: number): Line[] {
-  const { sight } = drawing;
+  const { sight, state } = drawing;
   const members = memberRows(sight);
-  const rows = sight.images.map((image) => ({ image, member: members.get(image.name) ?? null }));
+  const rows = imagesWith(sight.images, state.filter).map((image) => ({
+    image,
+    member: members.get(image.name) ?? null,
+  }));
   return listLines(IMAGES, rows, cells, lines, drawing);
+}
+
+const contains = (text: string, part: string): boolean =>
+  text.toLowerCase().includes(part.toLowerCase());
+
+const callersWith = (callers: readonly CallerRow[], text: string): readonly CallerRow[] =>
+  callers.filter(({ caller }) => contains(caller.command, text));
+
+const imagesWith = (images: readonly ImageSnapshot[], text: string): readonly ImageSnapshot[] =>
+  images.filter(({ name }) => contains(name, text));
+
+/** Rows of the list that is shown, with those for which the screen has no room; 0 where none is. */
+export function listLength(
+  { callers, images }: Sight,
+  { view, filter }: Pick<State, 'view' | 'filter'>,
+): number {
+  if (view === 'images') return imagesWith(images, filter).length;
+  if (view !== 'callers' || callers === null || typeof callers === 'string') return 0;
+  return callersWith(callers, filter).length;
 }

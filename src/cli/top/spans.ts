@@ -74,6 +74,30 @@ function clip(text: string, width: number, { more }: Glyphs): string {
   return kept + more;
 }
 
+/** The end of a text, in at most `width` cells: of a path it tells more than the beginning. */
+export function clipStart(text: string, width: number, { more }: Glyphs): string {
+  if (widthOf(text) <= width) return text;
+  if (width <= 0) return '';
+  let kept = '';
+  for (const character of [...text].reverse()) {
+    if (widthOf(character + kept) > width - 1) break;
+    kept = character + kept;
+  }
+  return more + kept;
+}
+
+/** A text in as many lines as it takes, each of at most `width` cells, parted at spaces where it has them. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)!;
+    const longer = last === '' ? word : `${last} ${word}`;
+    if (last === '' || widthOf(longer) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** A text in exactly `width` cells. */
 export function fit(text: string, width: number, glyphs: Glyphs, side: 'left' | 'right'): string {
   const kept = clip(text, width, glyphs);

@@ -32,6 +32,8 @@ export interface State {
   readonly folded: ReadonlySet<string>;
   readonly showsMembers: boolean;
   readonly filter: string;
+  /** Rows of a list, of callers or images, above those on the screen. */
+  readonly scrolled: number;
   /** Key of a row. */
   readonly chosen: string;
   readonly prompt: Prompt | null;
@@ -51,6 +53,7 @@ export const FIRST_STATE: State = {
   folded: new Set(),
   showsMembers: true,
   filter: '',
+  scrolled: 0,
   chosen: '/',
   prompt: null,
   message: null,

@@ -6,8 +6,8 @@ import { detailLines } from './detail.js';
 import { BINDINGS, chosenRow } from './keys.js';
 import { callerLines, imageLines } from './lists.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
-import { clipLine, type Glyphs, type Line, lineWidth, span } from './spans.js';
-import type { State } from './state.js';
+import { clipLine, type Glyphs, type Line, lineWidth, span, wrap } from './spans.js';
+import type { Prompt, State } from './state.js';
 
 /** The size of the screen, cells. */
 export interface Size {
@@ -26,8 +26,7 @@ export function linesOf(sight: Sight, state: State, size: Size, glyphs: Glyphs):
     headLine(sight, state, size.columns),
     totalLine(sight, size.columns),
     ...filled(bodyOf(drawing, size, body), body),
-    messageLine(state),
-    footLine(state, size.columns),
+    ...lastLines(state, size.columns),
   ];
   return lines.slice(0, size.rows).map((line) => clipLine(line, size.columns, glyphs));
 }
@@ -113,7 +112,8 @@ function around(rows: readonly Row[], chosen: Row | null, room: number): readonl
 
 /** Two columns where one does not fit. */
 function helpLines(lines: number, columns: number): Line[] {
-  const all = BINDINGS.map(({ shown, help }): Line => [span(shown.padEnd(14), 'bold'), span(help)]);
+  const told = BINDINGS.filter(({ help }) => help !== '');
+  const all = told.map(({ shown, help }): Line => [span(shown.padEnd(15), 'bold'), span(help)]);
   if (all.length <= lines || columns < 100) return all;
   const half = Math.ceil(all.length / 2);
   return Array.from({ length: half }, (_, index) => {
@@ -123,15 +123,25 @@ function helpLines(lines: number, columns: number): Line[] {
   });
 }
 
-function messageLine({ prompt, message }: State): Line {
-  if (prompt?.kind === 'filter')
+/** The two lines at the bottom: what is typed or was said, and the keys. A long message takes both. */
+function lastLines(state: State, columns: number): [Line, Line] {
+  const { prompt, message } = state;
+  const said = message === null ? [] : wrap(oneLine(message.text), columns);
+  const style = message?.isError ? 'bad' : 'good';
+  const spans = said.map((text): Line => [span(text, style)]);
+  if (prompt !== null) return [promptLine(prompt), spans[0] ?? footLine(state, columns)];
+  const [first = [], second = footLine(state, columns)] = spans;
+  // What does not fit on two lines ends with the sign of more.
+  const rest = said.slice(1).join(' ');
+  return [first, said.length > 2 ? [span(rest, style)] : second];
+}
+
+function promptLine(prompt: Prompt): Line {
+  if (prompt.kind === 'filter')
     return [span('only names with: '), span(prompt.text, 'bold'), span('_')];
-  if (prompt !== null) {
-    const now = prompt.now === '' ? 'nothing set' : `now ${prompt.now}`;
-    const what = span(`${prompt.path || '/'} (${now}): ${prompt.before}`);
-    return [what, span(prompt.text, 'bold'), span('_')];
-  }
-  return message === null ? [] : [span(oneLine(message.text), message.isError ? 'bad' : 'good')];
+  const now = prompt.now === '' ? 'nothing set' : `now ${prompt.now}`;
+  const what = span(`${prompt.path || '/'} (${now}): ${prompt.before}`);
+  return [what, span(prompt.text, 'bold'), span('_')];
 }
 
 type Keys = readonly (readonly [key: string, what: string])[];
@@ -146,8 +156,13 @@ function keysOf({ prompt, view }: State): Keys {
     ];
   }
   if (view !== 'groups') {
+    const list: Keys = [
+      ['up down', 'scroll'],
+      ['/', 'filter'],
+    ];
     return [
       ['Esc', 'groups'],
+      ...(view === 'help' ? [] : list),
       ['c', 'callers'],
       ['i', 'images'],
       ['?', 'help'],

@@ -17,7 +17,7 @@ test('a group that its limit holds', (t) => {
   t.deepEqual(details('slow'), [
     '─ lab/slow ────────────────────────────────────────────────────────────────────',
     'limits    iops 10 of 10, burst 50 for 5 s',
-    'weight    100; latency=2000',
+    'weight    100; latency target 2 ms',
     'times     wait 2 s, p99 4 s; service 50 us, p99 200 us',
     'waits for the limit iops of lab/slow',
     'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',

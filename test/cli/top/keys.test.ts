@@ -83,7 +83,7 @@ test('a weight is raised and lowered', (t) => {
 
 test('limits are typed as sluice set has them; what was there takes them back', (t) => {
   const from = { ...FIRST_STATE, chosen: '/lab/slow' };
-  t.is(type('l', from).state.prompt?.text, 'iops=10 burst.iops=50/5 latency=2000');
+  t.is(type('l', from).state.prompt?.text, 'iops=10 burst.iops=50/5 latency=2000 ');
   const { effect } = type('l<^u>bps=1M iops=max<return>', from);
   t.deepEqual(effect, {
     kind: 'change',
@@ -130,4 +130,46 @@ test('keys that come before the mount answers go on from each other', (t) => {
   t.deepEqual(changes('<down>++uuu'), [...raised, ...back]);
   t.deepEqual(changes('<down>+u-').at(-1), 'weight=80 to weight=67');
   t.is(type('<down>+w').state.prompt?.now, 'weight=96');
+});
+
+test('a key that is for groups changes nothing where they are not seen', (t) => {
+  for (const view of ['c', 'i', '?']) {
+    for (const one of ['+', '-', 'w', 'l', 'u', 's', 'm', 'z', '<space>', '<left>']) {
+      const before = type(`<down>${view}`).state;
+      const { state, effect } = type(`<down>${view}${one}`);
+      t.is(effect, null);
+      t.deepEqual({ ...state, message: null }, before, `${view} ${one}`);
+      t.regex(state.message!.text, /is for groups: Esc shows them$/);
+    }
+  }
+});
+
+test('a list moves under the screen, to its ends and no further', (t) => {
+  const at = (keys: string): number => type(keys).state.scrolled;
+  t.is(at('i<down>'), 1);
+  t.is(at('i<down><down><down><down>'), 2);
+  t.is(at('i<down><up><up>'), 0);
+  t.is(at('i<pagedown>'), 2);
+  // The end of a list that is shorter than a page is its beginning.
+  t.is(at('i<down>G'), 0);
+  t.is(at('i<down>i'), 0);
+  t.is(at('i<down>/w'), 0);
+  t.is(type('i<down>').state.chosen, '/');
+});
+
+test('the root has no weight to change', (t) => {
+  for (const one of ['w', '+', '-']) {
+    const { state, effect } = type(one);
+    t.is(effect, null);
+    t.is(state.prompt, null);
+    t.is(state.message!.text, '/ has no siblings to share with: choose a group below it');
+  }
+});
+
+test('words that are refused stay, to be mended', (t) => {
+  const { state, effect } = type('<down>lfoo=3<return>');
+  t.is(effect, null);
+  t.is(state.prompt?.text, 'foo=3');
+  t.regex(state.message!.text, /no key "foo"/);
+  t.is(type('x', state).state.message, null);
 });

@@ -3,7 +3,7 @@ import type { Drawing } from '../../../src/cli/top/columns.js';
 import { callerLines, imageLines } from '../../../src/cli/top/lists.js';
 import type { Sight } from '../../../src/cli/top/rows.js';
 import { UNICODE } from '../../../src/cli/top/spans.js';
-import { FIRST_STATE } from '../../../src/cli/top/state.js';
+import { FIRST_STATE, type State } from '../../../src/cli/top/state.js';
 import { plainText } from '../../../src/cli/top/styles.js';
 import { testSight } from '../../helpers/top-sight.js';
 
@@ -16,9 +16,9 @@ const drawing = (sight: Partial<Sight> = {}): Drawing => ({
 test('images with their formats and files', (t) => {
   t.deepEqual(imageLines(drawing(), 80, 20).map(plainText), [
     'IMAGE             GROUP          REQ/S  FORMAT       SIZE  ACCESS     FILE',
-    'web               gold             750  qcow2       1 GiB  writable   /srv/web.…',
-    'db                silver           250  qcow2       1 GiB  read-only  /srv/db.q…',
-    'disk              -                  -  qcow2       1 GiB  passed on  /srv/disk…',
+    'web               gold             750  qcow2       1 GiB  writable   …web.qcow2',
+    'db                silver           250  qcow2       1 GiB  read-only  …/db.qcow2',
+    'disk              -                  -  qcow2       1 GiB  passed on  …isk.qcow2',
   ]);
 });
 
@@ -56,4 +56,15 @@ test('callers with what they do now', (t) => {
   t.deepEqual([many.length, many[3]], [6, 'and 18 more']);
   t.is(shown({}, 80)[0], 'callers come with the next look');
   t.is(shown({ callers: 'fuse-native does not tell' }, 80)[0], 'fuse-native does not tell');
+});
+
+test('a list moves up, and a filter leaves what has the text', (t) => {
+  const images = (state: Partial<State>): string[] => {
+    const lines = imageLines({ ...drawing(), state: { ...FIRST_STATE, ...state } }, 80, 3);
+    return lines.slice(1).map((line) => plainText(line).slice(0, 10).trim());
+  };
+  t.deepEqual(images({}), ['web', 'and 2 more']);
+  t.deepEqual(images({ scrolled: 1 }), ['db', 'disk']);
+  t.deepEqual(images({ scrolled: 9 }), ['disk']);
+  t.deepEqual(images({ filter: 'D' }), ['db', 'disk']);
 });

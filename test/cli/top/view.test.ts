@@ -23,9 +23,9 @@ test('80 x 24', (t) => {
     '1k requests/s  3.9 MiB/s read  0 B/s written  512 queued  2 of 8 in flight',
     '  GROUP         REQ/S    BYTES/S LIMIT USED  SHARE GOT/DUE QUEUED     WAIT PRESS',
     ' ▾ /               1k    3.9 MiB                              512   6.4 ms   43%',
-    '   ▾ gold         750    2.9 MiB             ███▊│  75/80%      0   250 us   43%',
+    '   ▾ gold         750    2.9 MiB             ███│   75/80%      0   250 us   43%',
     '       web        750    2.9 MiB                                0   250 us',
-    '   ▾ silver       250   1000 KiB             █│···  25/20%     30   900 us   43%',
+    '   ▾ silver       250   1000 KiB             █│··   25/20%     30   900 us   43%',
     '       db         250   1000 KiB                               30   900 us',
     '   ▾ lab           10     40 KiB                              482      2 s   43%',
     '>    ▾ slow        10     40 KiB ██████ 100%                  482      2 s   43%',
@@ -36,7 +36,7 @@ test('80 x 24', (t) => {
     '',
     '─ lab/slow ────────────────────────────────────────────────────────────────────',
     'limits    iops 10 of 10, burst 50 for 5 s',
-    'weight    100; latency=2000',
+    'weight    100; latency target 2 ms',
     'times     wait 2 s, p99 4 s; service 50 us, p99 200 us',
     'waits for the limit iops of lab/slow',
     'pressure  some 43.0% 8.9% 1.0%; full 0.0% 0.0% 0.0% (10 s, 60 s, 5 min)',
@@ -81,7 +81,7 @@ test('of many groups those around the chosen one are shown', (t) => {
 });
 
 test('the help has every key', (t) => {
-  const help = drawn({ view: 'help' }, { columns: 80, rows: 30 }).join('\n');
+  const help = drawn({ view: 'help' }).join('\n');
   for (const binding of BINDINGS) t.true(help.includes(binding.help), binding.help);
 });
 
@@ -97,4 +97,28 @@ test('a prompt stands above the keys, with what is set now', (t) => {
     'gold (now weight=80): weight=9_',
     'Enter set  Esc leave  Ctrl-U empty',
   ]);
+});
+
+test('a long message takes both lines at the bottom, and ends with the sign of more only there', (t) => {
+  const told = (words: number) =>
+    drawn({ message: { text: Array(words).fill('word').join(' '), isError: true } }).slice(-2);
+  t.deepEqual(told(20), [Array(16).fill('word').join(' '), Array(4).fill('word').join(' ')]);
+  t.deepEqual(told(40)[1], `${Array(16).fill('word').join(' ')}…`);
+  t.true(told(2)[1]!.startsWith('? help'));
+});
+
+test('an error about what is typed stands below it', (t) => {
+  const prompt = { kind: 'settings', path: 'gold', before: '', now: '', text: 'foo=3' } as const;
+  const message = { text: 'foo=3: no key "foo"', isError: true };
+  t.deepEqual(drawn({ prompt, message }).slice(-2), [
+    'gold (nothing set): foo=3_',
+    'foo=3: no key "foo"',
+  ]);
+});
+
+test('the rule beside a name of wide characters ends with the screen', (t) => {
+  const sight = testSight([GROUPS[0]!, parseGroup('データ', {})]);
+  const state = { ...FIRST_STATE, chosen: '/データ' };
+  const lines = linesOf(sight, state, SMALL, UNICODE).map(plainText);
+  t.true(lines.includes(`─ データ ${'─'.repeat(70)}`));
 });
