@@ -72,6 +72,9 @@ export class Image {
   isTableKnown = true;
   /** Somebody has given an order about it, which is not answered yet. */
   isOrdered = false;
+  /** The size that an order asks for; 0: none does. A truncate may have been answered since. */
+  #asked = 0;
+  #isSetMeanwhile = false;
   #users = 0;
   #isAlone = false;
   readonly #waiting: { alone: boolean; go: () => void }[] = [];
@@ -102,6 +105,8 @@ export class Image {
   forgetMarks(): void {
     this.#syncs.length = 0;
     this.largest = this.most;
+    this.#asked = 0;
+    this.#isSetMeanwhile = false;
     this.lostAt = 0;
     this.stay = null;
     this.isSpoiled = false;
@@ -133,13 +138,22 @@ export class Image {
 
   /** An order asks for this size. */
   mayResize(size: number): void {
+    this.#asked = size;
     this.most = Math.max(this.most, size);
     this.largest = Math.max(this.largest, this.most);
   }
 
+  /** The order is answered. A truncate meanwhile may have come before it or after it. */
+  wasResized(isDone: boolean): void {
+    if (isDone && !this.#isSetMeanwhile) this.least = Math.max(this.least, this.#asked);
+    this.#asked = 0;
+    this.#isSetMeanwhile = false;
+  }
+
   setSize(size: number): void {
     this.least = size;
-    this.most = size;
+    this.most = Math.max(size, this.#asked);
+    this.#isSetMeanwhile = this.#asked > 0;
   }
 
   /** Calls `go` when the image may be used; `alone`: by nobody else. */

@@ -231,8 +231,8 @@ function* resizeTo(scene: Scene, self: Self, image: Image, stay: Stay, size: num
   image.contents.endsAt(size);
   if (!stay.readOnly) image.mayResize(Math.ceil(size / SECTOR) * SECTOR);
   const error = yield* give(scene, self, order);
+  if (!stay.readOnly) image.wasResized(error === null);
   if (error !== null) checkError(scene, order, error);
-  else image.least = Math.max(image.least, size);
 }
 
 /** Orders that are always refused, and change nothing. */
