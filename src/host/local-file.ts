@@ -26,6 +26,18 @@ import type { WaitingExport } from './nbd-waiting.js';
 import type { OpenFile } from './open-file.js';
 import { openServed, type ServedAs, type ServedFile } from './served-file.js';
 
+/**
+ * What keeps a file for one mount, whatever process serves it: descriptors that go from a daemon to the one that
+ * takes its place. Plain data.
+ */
+export interface Hold {
+  identity: string;
+  /** Has the locks of the mount. */
+  descriptor: number;
+  /** Has a block device for itself; -1 without one. */
+  claim: number;
+}
+
 /** A regular file or block device of the host, open for reading until it is closed. */
 export class LocalFile implements OpenFile {
   readonly path: string;
@@ -39,6 +51,8 @@ export class LocalFile implements OpenFile {
   #allocated = 0;
   /** Has a block device for itself; -1 without one. */
   #claim = -1;
+  /** Has the locks that pass from one daemon to the next; -1 before `lock`. */
+  #holder = -1;
   /** The use that it is locked for. */
   #locked: 'reading' | 'writing' | null = null;
   /** The kernel has it, and keeps its locks; -1 without one. */
@@ -159,13 +173,22 @@ export class LocalFile implements OpenFile {
    * Locks the file until it is closed, as QEMU does. For writing, it is held against the kernel's own
    * users too. The size is that of the locked file.
    *
+   * @param kept What keeps it for this mount already, and so keeps others off: it is taken over.
    * @throws SluiceError EAGAIN or EBUSY, exit code 3, naming the holder
    */
-  lock(forWriting: boolean): void {
-    lockFile(this, forWriting);
+  lock(forWriting: boolean, kept: Hold | null = null): void {
+    this.#holder = kept === null ? this.descriptor : this.#keep(kept.descriptor);
+    const claim = kept === null ? -1 : this.#keep(kept.claim);
+    if (kept === null) lockFile(this, forWriting);
     this.#locked = forWriting ? 'writing' : 'reading';
-    if (forWriting) this.#claim = this.#keep(claimForWriting(this));
+    if (forWriting) this.#claim = claim >= 0 ? claim : this.#keep(claimForWriting(this));
     this.refresh();
+  }
+
+  /** What keeps the file for this mount; null: nothing does. */
+  get hold(): Hold | null {
+    if (this.#locked === null) return null;
+    return { identity: this.identity, descriptor: this.#holder, claim: this.#claim };
   }
 
   /**

@@ -119,6 +119,7 @@ export class NbdFile implements OpenFile {
   /** The data plane has its connections, and closes them. */
   readonly descriptors: readonly number[] = [];
   readonly unlockable: number[] = [];
+  readonly hold = null;
 
   /**
    * Hands the connection over to the data plane, with more if the server allows them.

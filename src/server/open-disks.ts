@@ -3,6 +3,7 @@ import { type Faults, parseFaults } from '../control/faults.js';
 import { type OpenCache, openCacheFile } from '../host/cache-file.js';
 import { CACHE_BLOCK } from '../host/cache-layout.js';
 import type { HostFile } from '../host/host-file.js';
+import type { Hold } from '../host/local-file.js';
 import { LARGEST_BLOCK, type ServedFile } from '../host/served-file.js';
 import { SECTOR_BYTES } from '../image/extent.js';
 import { formatNamed } from '../image/formats.js';
@@ -27,19 +28,21 @@ export type OpenDisks = Pick<OpenImages, 'disks' | 'unlock' | 'close'>;
  * Opens and locks images of a mount, with their backing files.
  *
  * @param others Images that the mount has already; null: it is being made.
+ * @param kept What keeps files for this mount already. What is used is taken out of it.
  * @throws SluiceError naming the file. Nothing stays open then.
  */
 export async function openDisks(
   config: DiskOptions,
   log: Log,
   others: readonly DiskName[] | null = null,
+  kept: Hold[] = [],
 ): Promise<OpenImages> {
   const open: Closable[] = [];
   const images: OpenImage[] = [];
   try {
     for (const image of config.images) {
       const options = { ...config, ...image.own };
-      images.push(await openAsked(image, options, log, open));
+      images.push(await openAsked(image, options, log, open, kept));
     }
     checkPartitionNames(
       images.map(({ disk }) => disk),
@@ -90,11 +93,12 @@ async function openAsked(
   config: DiskOptions,
   log: Log,
   open: Closable[],
+  kept: Hold[],
 ): Promise<OpenImage> {
-  if (image.overlay !== DISCARD) return openDisk(image, config, log, open);
+  if (image.overlay !== DISCARD) return openDisk(image, config, log, open, kept);
   const temporary = makeTemporary(image);
   try {
-    const { disk, ...rest } = await openDisk(temporary.image, config, log, open);
+    const { disk, ...rest } = await openDisk(temporary.image, config, log, open, kept);
     // The overlay has no path that means anything to others.
     return { ...rest, disk: { ...disk, path: image.path } };
   } catch (error) {
@@ -111,12 +115,13 @@ async function openDisk(
   config: DiskOptions,
   log: Log,
   open: Closable[],
+  kept: Hold[],
 ): Promise<OpenImage> {
   const { readOnly } = config;
   // Its descriptors stay open as long as the mount: they hold the locks.
   const chain = openChain(image.path, image, (file, isTop) => {
     const isWritten = isTop && !readOnly;
-    file.lock(isWritten);
+    file.lock(isWritten, takeOut(kept, file.identity));
     if (!isWritten) warnOfUse(file, log);
   });
   open.push(chain);
@@ -186,6 +191,7 @@ async function openDisk(
     descriptors: all.flatMap((file) => file.descriptors),
     locked: all.flatMap((file) => file.unlockable),
     cache: cached?.cache.descriptor,
+    holds: all.flatMap((file) => file.hold ?? []),
   };
 }
 
@@ -215,6 +221,11 @@ function openCache(
 export function seededFaults(words: string | undefined): Faults | null {
   const faults = words === undefined ? null : parseFaults(words);
   return faults && { ...faults, seed: faults.seed ?? randomInt(2 ** 32) };
+}
+
+function takeOut(kept: Hold[], identity: string): Hold | null {
+  const at = kept.findIndex((one) => one.identity === identity);
+  return at < 0 ? null : kept.splice(at, 1)[0]!;
 }
 
 /** @throws SluiceError exit code 3 for an image that can only be read */

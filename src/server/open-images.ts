@@ -1,4 +1,5 @@
 import { endCacheFile } from '../host/cache-file.js';
+import type { Hold } from '../host/local-file.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import { unlockAll } from '../sys/ofd-locks.js';
@@ -15,6 +16,8 @@ export interface OpenImage {
   locked: readonly number[];
   /** That of the cache of its export; missing: it has none. */
   cache?: number | undefined;
+  /** What keeps its files for the mount. */
+  holds: readonly Hold[];
 }
 
 /** The images of a mount, open and locked. */
@@ -60,7 +63,7 @@ export class OpenImages {
     for (const image of this.all) {
       const { disk, identity } = image;
       closeImage(image);
-      this.#images.set(image.disk.name, { disk, identity, descriptors: [], locked: [] });
+      this.#images.set(image.disk.name, { disk, identity, descriptors: [], locked: [], holds: [] });
     }
   }
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { LocalFile } from '../../src/host/local-file.js';
 import type { ServedFile } from '../../src/host/served-file.js';
+import { F_DUPFD_CLOEXEC } from '../../src/sys/constants.js';
 import { fcntl } from '../../src/sys/libc.js';
 import { isLocked, unlockAll } from '../../src/sys/ofd-locks.js';
 import { SluiceError } from '../../src/util/errors.js';
@@ -167,4 +168,37 @@ test('what the kernel was given stays locked when the file is unlocked, until it
     file.close();
     t.false(isHeld());
   }
+});
+
+test('locks go from one holder to the next without a moment in which they are free', (t) => {
+  const path = join(tempFolder(t, TMPFS), 'disk.img');
+  writeFileSync(path, pattern(4096, 1));
+  const lock = (...kept: [] | [LocalFile['hold']]): LocalFile => {
+    const file = new LocalFile(path);
+    t.teardown(() => file.close());
+    try {
+      file.lock(true, ...kept);
+    } catch (error) {
+      // What it has locked is in the way of the next one.
+      file.close();
+      throw error;
+    }
+    return file;
+  };
+  const refused = (): void => {
+    const error = t.throws(() => lock(), { instanceOf: SluiceError });
+    t.is(error?.errno, 'EAGAIN');
+  };
+  const one = lock();
+  // As a process that is started inherits it.
+  const { identity, descriptor, claim } = one.hold!;
+  const kept = { identity, descriptor: fcntl(descriptor, F_DUPFD_CLOEXEC, 0), claim };
+  const two = lock(kept);
+  two.serve({ readOnly: false, directBlock: 0 });
+  refused();
+  one.close();
+  refused();
+  t.is(two.hold?.descriptor, kept.descriptor);
+  two.close();
+  lock();
 });

@@ -37,7 +37,7 @@ function attach(options = {}): ImageOrder {
 
 function opened(name: string): OpenImage {
   const disk = { name, path: `/${name}.img` } as OpenImage['disk'];
-  return { disk, identity: `file ${name}`, descriptors: [], locked: [] };
+  return { disk, identity: `file ${name}`, descriptors: [], locked: [], holds: [] };
 }
 
 function rig(own: Partial<ImageOrdersParts> = {}, config: Partial<MountConfig> = {}) {
