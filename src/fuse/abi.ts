@@ -243,6 +243,7 @@ export const ACCESS_IN_BYTES = 8;
 
 // Behind a struct fuse_out_header whose `unique` is 0 and whose `error` is the code of the notification: struct
 // fuse_notify_inval_inode_out, and fuse_notify_inval_entry_out.
+export const NOTIFY_RESEND = 7;
 export const NOTIFY_INVAL_INODE = 2;
 export const NOTIFY_INODE_OFFSET = 8;
 export const NOTIFY_INODE_BYTES = 24;

@@ -2,7 +2,7 @@ import { type Memory, RECEIVE_BYTES, SLOT_REQUEST, slotOffset } from '../buffers
 import { mapAnonymous } from '../sys/memory.js';
 import * as abi from '../uring/abi.js';
 import type { RingQueue } from '../uring/ring.js';
-import { TAG_RECEIVE, TAG_REPLY, TAG_SENT } from '../uring/tags.js';
+import { TAG_CANCEL, TAG_RECEIVE, TAG_REPLY, TAG_SENT } from '../uring/tags.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import * as fuse from './abi.js';
 import type { Wire } from './dispatch.js';
@@ -15,6 +15,14 @@ import { writeReplyHeader } from './wire.js';
 const PLACES = 4096;
 /** Most error replies that wait for one submission. */
 const ERROR_REPLIES = 256;
+
+/** Errors of a receive that say nothing of the session. ECANCELED: it was taken back. */
+const PASSING: ReadonlySet<number> = new Set([
+  ERRNO.EAGAIN,
+  ERRNO.EINTR,
+  ERRNO.ENOENT,
+  ERRNO.ECANCELED,
+]);
 
 /** Most receives that are queued: more of them gain nothing measurable. */
 const MOST_RECEIVES = 32;
@@ -31,6 +39,8 @@ const MOST_RECEIVES = 32;
 export class DeviceSession implements Wire {
   /** Errno with which the kernel ended the session, 0 while it lasts. */
   ended = 0;
+  /** No receive is queued meanwhile. */
+  isPaused = false;
 
   /** Requests whose replies leave with the next submission: the first `sentCount`. */
   readonly sent: Int32Array;
@@ -68,12 +78,18 @@ export class DeviceSession implements Wire {
 
   /** Queues receives, so that at most `slots` slots are in use for that. */
   post(slots: number): void {
-    if (this.ended !== 0) return;
+    if (this.ended !== 0 || this.isPaused) return;
     const usedUp = this.#posted === 0;
     const wanted = Math.max(1, usedUp ? 2 * this.#received : this.#received);
     const target = Math.min(wanted, MOST_RECEIVES, slots);
     this.#received = 0;
     while (this.#posted < target) this.#read(this.#memory.takeSlot());
+  }
+
+  /** Takes the receives back that are queued. Each completes, with a request or without; no reply may be queued. */
+  cancelReceives(): void {
+    const flags = abi.CANCEL_ALL | abi.CANCEL_FD | abi.CANCEL_FD_FIXED;
+    this.#ring.queue(abi.OP_CANCEL, 0, this.#file, 0, 0, 0, flags, TAG_CANCEL);
   }
 
   /**
@@ -88,8 +104,7 @@ export class DeviceSession implements Wire {
     }
     this.#memory.releaseSlot(slot);
     // ENOENT: the caller gave up between the wake-up and the read.
-    const passing = result === -ERRNO.EAGAIN || result === -ERRNO.EINTR || result === -ERRNO.ENOENT;
-    if (!passing) this.ended = result === 0 ? ERRNO.ENODEV : -result;
+    if (!PASSING.has(-result)) this.ended = result === 0 ? ERRNO.ENODEV : -result;
     return 0;
   }
 

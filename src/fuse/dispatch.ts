@@ -5,6 +5,7 @@ import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
 import { Attributes } from './attributes.js';
 import { BackingFiles } from './backing-files.js';
+import type { OpenControls } from './control-handles.js';
 import { ownData } from './decode.js';
 import { describe } from './describe.js';
 import { Files } from './files.js';
@@ -21,6 +22,12 @@ export interface Wire {
    * @param linked The reply waits for the transfer that was queued just before it.
    */
   send(request: number, offset: number, length: number, linked: boolean): void;
+}
+
+/** What the kernel and a daemon have agreed on, and what it has open besides disks. Plain data. */
+export interface SessionState {
+  agreed: Negotiated;
+  controls: OpenControls;
 }
 
 /** The parts of the dispatcher. */
@@ -85,6 +92,17 @@ export class Dispatcher implements Transport {
       maxBackground: queues?.maxBackground,
       agreed: this.agreed,
     };
+  }
+
+  carryOut(): SessionState {
+    return { agreed: { ...this.agreed }, controls: this.#protocol.files.handles.carryOut() };
+  }
+
+  /** Goes on with a session that another process has begun: INIT does not come again. */
+  carryIn({ agreed, controls }: SessionState): void {
+    Object.assign(this.agreed, agreed);
+    this.#protocol.files.handles.carryIn(controls);
+    this.isServing = true;
   }
 
   /** A request of `bytes` is in `slot`. */

@@ -13,7 +13,7 @@ import { ControlHandles } from './control-handles.js';
 export class Files {
   readonly #disks: DiskService;
   readonly #pageCache: boolean;
-  readonly #handles = new ControlHandles();
+  readonly handles = new ControlHandles();
 
   /** @param pageCache The kernel caches disks. Cache hits are not throttled. */
   constructor(disks: DiskService, pageCache: boolean) {
@@ -91,7 +91,7 @@ export class Files {
     if (node.kind === 'directory') return -ERRNO.EISDIR;
     if (node.kind === 'control') {
       if (forWriting && node.file.write === null) return -ERRNO.EACCES;
-      requests.handle[request] = this.#handles.open(node.file.read());
+      requests.handle[request] = this.handles.open(node.file.read());
       return 0;
     }
     requests.mode[request] =
@@ -121,7 +121,7 @@ export class Files {
       return this.#ask(request, operation.READ, node);
     }
     if (node.kind === 'directory') return -ERRNO.EISDIR;
-    return this.#handles.read(handle, offset, length, target, at);
+    return this.handles.read(handle, offset, length, target, at);
   }
 
   /** A write whose payload is in the request's slot. Result: bytes written. */
@@ -155,9 +155,9 @@ export class Files {
     const result = file.write(text, request);
     // A change that takes time: the reply has the same number of bytes.
     const answer = result === DEFERRED ? file.answer?.(request) : undefined;
-    if (answer !== undefined) this.#handles.renew(handle, answer);
+    if (answer !== undefined) this.handles.renew(handle, answer);
     if (result < 0) return result;
-    this.#handles.renew(handle, file.read());
+    this.handles.renew(handle, file.read());
     return text.length;
   }
 
@@ -167,7 +167,7 @@ export class Files {
       this.#disks.requests.handle[request] = handle;
       return this.#ask(request, operation.CLOSE, node);
     }
-    this.#handles.close(handle);
+    this.handles.close(handle);
     return 0;
   }
 

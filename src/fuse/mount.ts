@@ -32,6 +32,8 @@ export interface FuseMount {
   readonly fd: number;
   /** Its number in the mount table, `major:minor`; '' if somebody unmounted it at once. */
   readonly device: string;
+  /** Made by fusermount3, which also has to unmount it. */
+  readonly byFusermount: boolean;
   /**
    * Unmounts, if the mount is still there and ours; else does nothing. Without `lazy` it waits for
    * writeback, so keep serving meanwhile. Throws a SluiceError: EBUSY when files are open (not when
@@ -57,17 +59,25 @@ export async function watchMount(
   fd: number,
   byFusermount: boolean,
 ): Promise<FuseMount> {
-  const detach = byFusermount ? unmountByFusermount : unmountByKernel;
   try {
-    // An empty one matches nothing in `unmount`.
-    const device = ourMount(mountpoint)?.device ?? '';
-    const spare = new SpareDescriptors(byFusermount ? SPARE_BY_FUSERMOUNT : SPARE_BY_KERNEL);
-    const attached = { fd, device, detach, spare };
-    return { fd, device, unmount: (lazy) => unmount(attached, mountpoint, lazy) };
+    return adoptMount(mountpoint, fd, byFusermount);
   } catch (error) {
-    await detach(mountpoint, true).finally(() => close(fd));
+    await detachBy(byFusermount)(mountpoint, true).finally(() => close(fd));
     throw error;
   }
+}
+
+/** The same, but the mount is left alone if that fails: it is another process's still. */
+export function adoptMount(mountpoint: string, fd: number, byFusermount: boolean): FuseMount {
+  // An empty one matches nothing in `unmount`.
+  const device = ourMount(mountpoint)?.device ?? '';
+  const spare = new SpareDescriptors(byFusermount ? SPARE_BY_FUSERMOUNT : SPARE_BY_KERNEL);
+  const attached = { fd, device, detach: detachBy(byFusermount), spare };
+  return { fd, device, byFusermount, unmount: (lazy) => unmount(attached, mountpoint, lazy) };
+}
+
+function detachBy(byFusermount: boolean): Attached['detach'] {
+  return byFusermount ? unmountByFusermount : unmountByKernel;
 }
 
 /** Reads the options of a mount and looks at its mount point. Throws as `mountFuse` does. */

@@ -34,6 +34,19 @@ export function attributesChanged(device: number, node: number): Promise<void> {
   return send(device, message);
 }
 
+/**
+ * The kernel sends all requests again that it has handed out and that are not answered: those that another process has
+ * taken and left. Linux 6.9.
+ * @param device /dev/fuse
+ * @returns 0, or the -errno of the refusal
+ */
+export function resend(device: number): Promise<number> {
+  return new Promise((resolve) => {
+    const { message } = notification(abi.NOTIFY_RESEND, 0);
+    write(device, message, (error) => resolve(error?.errno ?? 0));
+  });
+}
+
 function notification(code: number, bytes: number): { message: Uint8Array; view: DataView } {
   const message = new Uint8Array(abi.OUT_HEADER_BYTES + bytes);
   const view = new DataView(message.buffer);

@@ -218,6 +218,17 @@ export class LeakyBuckets {
     }
   }
 
+  /** How far the buckets of a group are ahead of `now` (debt) or behind it (credit), ns each. */
+  levels(group: number, now: number): number[] {
+    const first = group * BUCKETS;
+    return Array.from(this.#tat.subarray(first, first + BUCKETS), (tat) => tat - now);
+  }
+
+  /** Puts the buckets of a group where `levels` has found them at `now`, under the same limits. */
+  setLevels(group: number, levels: readonly number[], now: number): void {
+    for (const [kind, level] of levels.entries()) this.#tat[group * BUCKETS + kind] = now + level;
+  }
+
   #capCredit(bucket: number, time: number): void {
     this.#tat[bucket] = Math.max(
       this.#tat[bucket],

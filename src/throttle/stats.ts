@@ -175,6 +175,16 @@ export class Counters {
     return groupTimes(group, { members: this.members, groups: this.groups }, this.reader, nowNs);
   }
 
+  /** All that a member or a group has counted since the mount, for `resume`. */
+  counted(of: 'members' | 'groups', id: number): number[] {
+    return Array.from(this[of].subarray(id * ROW, id * ROW + SINCE_MOUNT));
+  }
+
+  /** Goes on counting from where another one has stopped. */
+  resume(of: 'members' | 'groups', id: number, counted: readonly number[]): void {
+    this[of].set(counted, id * ROW);
+  }
+
   private moveTimes(to: Rows, toRow: number, from: Rows, row: number): void {
     for (let place = SERIES; place < ROW; place++) {
       const [into, series] = [toRow * ROW + place, row * ROW + place];

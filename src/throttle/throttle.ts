@@ -1,5 +1,6 @@
 import { type Assembly, assemble } from './assemble.js';
 import { type Bursts, checkBursts } from './bursts.js';
+import { carryIn, carryOut, type ThrottleState } from './carry-over.js';
 import { type CostModel, costModel } from './cost.js';
 import type { Stats, Times } from './figure-rows.js';
 import type { Group } from './group.js';
@@ -20,7 +21,7 @@ import { Counters } from './stats.js';
 import { fitTables } from './tables.js';
 
 export { DISCARD, READ, WRITE } from './request-table.js';
-export type { Bursts, CostModel, Group, Minimum, Pressure, Stats };
+export type { Bursts, CostModel, Group, Minimum, Pressure, Stats, ThrottleState };
 
 /**
  * A tree of groups that decides which request goes next: absolute limits with bursts, weights over a
@@ -332,6 +333,16 @@ export class Throttle {
   /** Times of the requests in the group and below it, by present and past members. */
   groupTimes(group: Group, now: number): Times {
     return this.#parts.counters.timesOfGroup(group, now);
+  }
+
+  /** What another process needs to go on in place of this one. */
+  carryOut(now: number): ThrottleState {
+    return carryOut(this.#parts, (member) => this.memberName(member), now);
+  }
+
+  /** Goes on where another one has stopped at the time `then`. The groups are as they were there. */
+  carryIn(state: ThrottleState, then: number): void {
+    carryIn(this.#parts, (member) => this.memberName(member), state, then);
   }
 
   /**

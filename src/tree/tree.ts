@@ -27,7 +27,7 @@ export interface DirectoryChanges {
 
 interface NodeBase {
   /** FUSE node id, never used twice in one mount. */
-  readonly id: number;
+  id: number;
   readonly name: string;
   readonly parent: DirectoryNode | null;
 }
@@ -56,6 +56,14 @@ export type TreeNode = DirectoryNode | DiskNode | ControlNode;
 
 /** A power of two. */
 const RECENT = 64;
+
+/** The node ids that a mount has given out. Plain data. */
+export interface NodeIds {
+  /** By path; '' is the root. */
+  ids: [path: string, id: number][];
+  /** The next new one. */
+  next: number;
+}
 
 /** Directories, disks and control files of the mount. Names and structure, no I/O. */
 export class Tree {
@@ -105,6 +113,27 @@ export class Tree {
     this.#recent[node.id & (RECENT - 1)] = undefined;
   }
 
+  get nodeIds(): NodeIds {
+    const ids = [...this.#nodes.values()].map((node): [string, number] => [pathOf(node), node.id]);
+    return { ids, next: this.#nextId };
+  }
+
+  /**
+   * Gives nodes the ids that the kernel knows them by, because another process has given those out. Nodes that it
+   * had not get new ones. Call it before the first request.
+   */
+  renumber({ ids, next }: NodeIds): void {
+    const known = new Map(ids);
+    const nodes = [...this.#nodes.values()];
+    this.#nextId = next;
+    this.#nodes.clear();
+    this.#recent.fill(undefined);
+    for (const node of nodes) {
+      node.id = known.get(pathOf(node)) ?? this.#nextId++;
+      this.#nodes.set(node.id, node);
+    }
+  }
+
   #add<T extends TreeNode>(node: T): T {
     if (node.parent !== null) {
       assert(!node.parent.children.has(node.name), `two entries named ${node.name}`);
@@ -113,4 +142,8 @@ export class Tree {
     this.#nodes.set(node.id, node);
     return node;
   }
+}
+
+function pathOf({ name, parent }: TreeNode): string {
+  return parent === null ? '' : `${pathOf(parent)}/${name}`;
 }

@@ -93,12 +93,18 @@ export const SQE_CQE_SKIP_SUCCESS = 1 << 6;
 
 // Opcodes.
 export const OP_FSYNC = 3;
+export const OP_CANCEL = 14;
 export const OP_FALLOCATE = 17;
 export const OP_READ = 22;
 export const OP_WRITE = 23;
 export const OP_SEND = 26; // 5.6; the flags are those of send(2)
 export const OP_RECV = 27; // 5.6; the flags are those of recv(2)
 export const OP_COMMAND = 46;
+
+// Flags of OP_CANCEL, 5.19: all requests of a registered file.
+export const CANCEL_ALL = 1 << 0;
+export const CANCEL_FD = 1 << 1;
+export const CANCEL_FD_FIXED = 1 << 3;
 
 export const FSYNC_DATASYNC = 1;
 export const POLLIN = 1;

@@ -10,5 +10,7 @@ export const TAG_SOCKET_SENT = 6 << 24;
 export const TAG_SOCKET_RECEIVED = 7 << 24;
 /** A request has come into an entry of a FUSE queue: + its slot. */
 export const TAG_ENTRY = 8 << 24;
+/** Requests have been cancelled. */
+export const TAG_CANCEL = 9 << 24;
 export const TAG_KIND = 0x7f000000;
 export const TAG_INDEX = 0x00ffffff;

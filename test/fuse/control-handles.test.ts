@@ -31,3 +31,17 @@ test('a renewed handle reads the new content, a closed one nothing', (t) => {
   handles.close(first);
   t.deepEqual([read(handles, first, 0, 64), read(handles, second, 0, 64)], ['', 'old']);
 });
+
+test('another process reads on in open files, and gives out other handles', (t) => {
+  const before = new ControlHandles();
+  const [closed, plain, asked] = [before.open('a'), before.open('plain\n'), before.open('')];
+  before.close(closed);
+  before.renew(asked, () => 'answer\n');
+  const handles = new ControlHandles();
+  handles.carryIn(structuredClone(before.carryOut()));
+  t.deepEqual(
+    [closed, plain, asked].map((one) => read(handles, one, 0, 64)),
+    ['', 'plain\n', 'answer\n'],
+  );
+  t.false([closed, plain, asked].includes(handles.open('new')));
+});

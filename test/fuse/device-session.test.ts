@@ -10,6 +10,7 @@ const EINVAL = 22;
 const EIO = 5;
 const ENOENT = 2;
 const ENODEV = 19;
+const ECANCELED = 125;
 
 /** A queued entry. */
 interface Entry {
@@ -74,4 +75,24 @@ test('a session that is gone ends', (t) => {
   const { session, send } = setUp();
   session.sendFailed(send(1, 100), -ENODEV);
   t.is(session.ended, ENODEV);
+});
+
+test('while it is paused nothing is received, and receives that are taken back end no session', (t) => {
+  const { session, entries } = setUp();
+  session.post(8);
+  t.is(entries.length, 1);
+  t.true(session.isListening);
+  session.isPaused = true;
+  session.post(8);
+  session.cancelReceives();
+  t.is(entries.length, 2);
+  const slot = entries[0]!.tag & TAG_INDEX;
+  t.is(session.received(slot, -ECANCELED), 0);
+  t.false(session.isListening);
+  t.is(session.ended, 0);
+  session.post(8);
+  t.is(entries.length, 2);
+  session.isPaused = false;
+  session.post(8);
+  t.is(entries.length, 3);
 });

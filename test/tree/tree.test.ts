@@ -74,3 +74,22 @@ test('a hundred thousand directories that come and go leave the table flat, and 
   t.is(tree.node(kept.id), kept);
   t.true(process.memoryUsage().heapUsed - before < 64e6);
 });
+
+test('another process gives its nodes the numbers that the kernel knows, and others to its own', (t) => {
+  const before = new Tree();
+  before.remove(before.addDisk(before.root, 'gone.raw', 0));
+  before.addDisk(before.root, 'web.raw', 0);
+  before.addDirectory(before.addDirectory(before.root, '.groups'), 'web.raw');
+  const state = structuredClone(before.nodeIds);
+  const tree = new Tree();
+  const groups = tree.addDirectory(tree.root, '.groups');
+  const below = tree.addDirectory(groups, 'web.raw');
+  const other = tree.addDirectory(groups, 'new');
+  const disk = tree.addDisk(tree.root, 'web.raw', 0);
+  t.is(tree.node(2), groups);
+  tree.renumber(state);
+  t.deepEqual([tree.root.id, disk.id, groups.id, below.id, other.id], [1, 3, 4, 5, 6]);
+  t.is(tree.node(2), undefined);
+  t.deepEqual([tree.node(3), tree.node(5), tree.node(6)], [disk, below, other]);
+  t.is(tree.addDisk(tree.root, 'b.raw', 1).id, 7);
+});
