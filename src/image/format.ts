@@ -36,6 +36,8 @@ export interface Format {
   create?(path: string, backing: Backing, isThere?: boolean): void;
   /** Its layers load metadata, and share the bound of the caches. */
   readonly hasMetadata: boolean;
+  /** After `Driver.close` another process can go on with an image that is written. */
+  readonly changesHands?: true;
   /** An image is its host file, byte for byte, so that others may read and write the file itself. */
   readonly isItsFile?: true;
   /** @param files The engine's handles of `config.files`. */

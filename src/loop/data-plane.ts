@@ -1,7 +1,7 @@
 import type { Memory } from '../buffers/memory.js';
 import { BackingFiles } from '../fuse/backing-files.js';
 import { DeviceSession } from '../fuse/device-session.js';
-import { Dispatcher } from '../fuse/dispatch.js';
+import { Dispatcher, type SessionState } from '../fuse/dispatch.js';
 import { RingQueues } from '../fuse/ring-queues.js';
 import { HostEngines } from '../host/host-engines.js';
 import { NbdEngine } from '../host/nbd-engine.js';
@@ -9,6 +9,7 @@ import { RingSockets, type SocketCalls } from '../host/ring-sockets.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
+import { carryIn } from '../plane/carry-over.js';
 import { Ending } from '../plane/ending.js';
 import { obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages } from '../plane/image-changes.js';
@@ -17,6 +18,7 @@ import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Callers } from '../plane/rules.js';
 import type { CommandQueue, RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
+import { Hold } from './hold.js';
 import { RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
@@ -94,6 +96,14 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     trace: config.verbose ? info : null,
   });
   plane.connect(dispatcher);
+  const hold = new Hold({ plane, throttle, tree, images, session, dispatcher, send });
+  const { before } = config;
+  let isReady = false;
+  if (before !== undefined) {
+    carryIn({ plane, throttle, tree, images }, before.plane, now());
+    dispatcher.carryIn(before.session as SessionState);
+    hold.beginHeld();
+  }
   const ending = new Ending(plane, (event) => {
     if (event.kind !== 'drained') {
       files.removeAll();
@@ -115,6 +125,12 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     } else if (message.kind === 'groups') {
       const outcome = obeyGroupOrder(control, controlTree, message.order);
       send({ kind: 'grouped', id: message.id, outcome });
+    } else if (message.kind === 'hold') hold.begin();
+    else if (message.kind === 'go-on') {
+      hold.goOn();
+      // The kernel sends INIT to the first process only.
+      if (before !== undefined && !isReady) send({ kind: 'ready' });
+      isReady = true;
     } else if (message.kind === 'release') plane.releaseWaiting();
     else if (message.kind === 'drain') ending.drain();
     else {
@@ -128,7 +144,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     if (errno !== ERRNO.ENODEV) warn(`the kernel ended the session: ${errnoName(errno)}`);
     send({ kind: 'disconnected' });
   };
-  const ends = { wake, ending, network: { sockets, exports: engine }, disconnected };
+  const ends = { wake, ending, hold, network: { sockets, exports: engine }, disconnected };
   const parts = { ring, plane, session, queues, dispatcher, memory, ...ends, now };
   return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
 }

@@ -10,6 +10,7 @@ import type { Plane } from '../plane/plane.js';
 import { LINKED } from '../plane/requests.js';
 import type { RingQueue } from '../uring/ring.js';
 import {
+  TAG_CANCEL,
   TAG_ENTRY,
   TAG_INDEX,
   TAG_IO,
@@ -24,6 +25,7 @@ import {
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { SpinWindow } from '../util/spin-window.js';
+import type { Hold } from './hold.js';
 import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */
@@ -46,6 +48,7 @@ export interface RingLoopParts {
   memory: Memory;
   wake: Wake;
   ending: Ending;
+  hold: Hold;
   network: Network;
   /** Called once when the kernel ends the session, with the reason. */
   disconnected: (errno: number) => void;
@@ -76,13 +79,14 @@ export class RingLoop {
 
   /** Returns when the last flush is done. */
   run(): void {
-    const { plane, session, ending, network, disconnected } = this.#parts;
+    const { plane, session, ending, hold, network, disconnected } = this.#parts;
     for (;;) {
       this.#turn();
       if (this.#isConnected && session.ended !== 0) {
         this.#isConnected = false;
         disconnected(session.ended);
       }
+      hold.look();
       session.post(plane.receivable);
       network.exports.unplugExports();
       if (ending.look()) return;
@@ -142,7 +146,7 @@ export class RingLoop {
     } else if (kind === TAG_WAKE) wake.woken();
     else if (kind === TAG_SOCKET_SENT || kind === TAG_SOCKET_RECEIVED) {
       network.sockets.completed(kind, index, result);
-    } else {
+    } else if (kind !== TAG_CANCEL) {
       assert(kind === TAG_SENT, `a completion of no known kind: ${kind}`);
       session.sendFailed(index, result);
     }
@@ -187,8 +191,8 @@ export class RingLoop {
     const spinUntil =
       isDeviceBusy || isHeldUp ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
-    // The first reply, to INIT, and the last ones of all: nothing may come after them to wake this thread.
-    const isEdge = !plane.isReceiving || !dispatcher.isServing;
+    // The first reply, to INIT, and the last ones before a hold or of all: nothing may come after them to wake this thread.
+    const isEdge = !plane.isReceiving || !dispatcher.isServing || plane.isHolding;
     const last = isEdge && session.sentCount > 0;
     if (wakeAt <= now || last || isHeldUp) ring.submit();
     else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();

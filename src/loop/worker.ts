@@ -40,3 +40,4 @@ function main(config: PlaneConfig): void {
 }
 
 parentPort!.once('message', main);
+send({ kind: 'loaded' });

@@ -45,7 +45,7 @@ export class DiskRequests {
   readonly #parts: RequestParts;
   readonly #admission: Admission;
   /** The last handle of an open disk that was given out, from 1; 0 if there was none. */
-  #newestHandle = 0;
+  newestHandle = 0;
 
   constructor(parts: RequestParts, admission: Admission) {
     this.#parts = parts;
@@ -184,7 +184,7 @@ export class DiskRequests {
     const result = yield* driver.flush(request, dataOnly);
     if (result < 0) image.dirty = true;
     const loss = driver.takeLoss();
-    if (loss > 0) losses.add(loss, this.#newestHandle, result < 0 ? handle : NONE);
+    if (loss > 0) losses.add(loss, this.newestHandle, result < 0 ? handle : NONE);
     return result < 0 ? result : losses.report(handle);
   }
 
@@ -253,7 +253,7 @@ export class DiskRequests {
     const disk = this.#disk(request);
     const { config, image } = disk;
     if ((mode & operation.FOR_WRITING) !== 0 && config.readOnly) return -ERRNO.EROFS;
-    requests.handle[request] = ++this.#newestHandle;
+    requests.handle[request] = ++this.newestHandle;
     disk.opens++;
     const shrinks = config.growable && image.driver.shrinks;
     const truncates = shrinks && (mode & operation.TRUNCATE) !== 0 && diskSize(disk) > 0;

@@ -1,3 +1,10 @@
+/** Losses as another process goes on with them. Plain data. */
+export interface LossState {
+  errno: number;
+  lastOpen: number;
+  told: number[];
+}
+
 /**
  * Losses by failed flushes of one image, and the handles that have been told. After a failed fsync(2) the host
  * counts the pages that it could not write as clean, and says of the next fsync that all is well. As Linux does
@@ -30,6 +37,16 @@ export class FlushLosses {
     if (this.errno === 0 || handle > this.#lastOpen || this.#told.has(handle)) return 0;
     this.#told.add(handle);
     return -this.errno;
+  }
+
+  carryOut(): LossState {
+    return { errno: this.errno, lastOpen: this.#lastOpen, told: [...this.#told] };
+  }
+
+  carryIn({ errno, lastOpen, told }: LossState): void {
+    this.errno = errno;
+    this.#lastOpen = lastOpen;
+    for (const handle of told) this.#told.add(handle);
   }
 
   closed(handle: number): void {

@@ -4,6 +4,7 @@ import type { GroupsConfig } from '../control/set-up-groups.js';
 import type { NbdExport, NbdNews } from '../host/nbd-export.js';
 import type { SlowCall } from '../host/uring-engine.js';
 import type { InflateCall } from '../image/inflate-calls.js';
+import type { PlaneState, Unclosed } from './carry-over.js';
 import type { DiskConfig } from './disk.js';
 import type { GroupOrder, GroupOutcome } from './group-orders.js';
 import type { ImageChange, ImageOutcome } from './image-changes.js';
@@ -28,6 +29,15 @@ export interface PlaneConfig extends GroupsConfig {
   verbose: boolean;
   /** Lines for `.groups/daemon`. */
   about: string;
+  /** The state of the data plane whose place this one takes; missing: the mount is new. */
+  before?: MountState | undefined;
+}
+
+/** The state of a mount as one data plane leaves it to the next. Plain data. */
+export interface MountState {
+  plane: PlaneState;
+  /** That of the transport, which alone understands it. */
+  session: unknown;
 }
 
 /** Events in the life of a data plane, the same for all transports. */
@@ -48,7 +58,14 @@ export type PlaneEvent =
 export type FromPlane =
   | PlaneEvent
   | { kind: 'log'; level: 'info' | 'warn'; text: string }
+  /** The program is loaded. Told before there is a plane. */
+  | { kind: 'loaded' }
   | { kind: 'figures'; news: News }
+  /**
+   * The answer to `hold`: nothing is under way, and images are closed clean. With `before` it comes unasked, without a
+   * state, as soon as all is ready. `failed`: images that could not be closed; there is no state then.
+   */
+  | { kind: 'held'; state: MountState | null; failed: readonly Unclosed[] }
   /** An order about images, for the control plane. Answered by `ordered`. */
   | { kind: 'order'; request: number; text: string }
   /** The answer to `change`. */
@@ -73,6 +90,10 @@ export type ToPlane =
   | { kind: 'change'; id: number; change: ImageChange }
   /** An order about groups. Answered by `grouped`, before the next message is taken. */
   | { kind: 'groups'; id: number; order: GroupOrder }
+  /** Take no more requests, start none that wait, and close all images clean. Answered by `held`. */
+  | { kind: 'hold' }
+  /** Go on after `hold`, or begin in the place of another data plane. */
+  | { kind: 'go-on' }
   /** Let waiting requests go without limits. */
   | { kind: 'release' }
   /** Take no more requests, and let waiting ones go without limits. Answered by `drained`. */

@@ -52,6 +52,8 @@ export class Plane implements Admission, DiskService {
   nowNs = 0;
   /** False: no request is taken any more. Its answer could come after the last flush. */
   isReceiving = true;
+  /** Requests that wait stay where they are, and nothing is told: another process may go on. */
+  isHolding = false;
   readonly requests: Requests;
   /** Called at the end of each turn. */
   afterTurn: () => void = () => {};
@@ -74,7 +76,8 @@ export class Plane implements Admission, DiskService {
   readonly #reads: Reads;
   readonly #writes: Writes;
   readonly asked: DiskRequests;
-  #inFlight = 0;
+  /** Requests between admission and the departure of their reply. */
+  inFlight = 0;
   /** See `hurry`. */
   readonly #hurried: number[] = [];
   /** Of those, requests that hold a slot. */
@@ -126,11 +129,6 @@ export class Plane implements Admission, DiskService {
     return this.#pool.inUse;
   }
 
-  /** Requests between admission and the departure of their reply. */
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   /** Replies go to `transport` from now on. */
   connect(transport: Transport): void {
     this.#replies.transport = transport;
@@ -167,12 +165,13 @@ export class Plane implements Admission, DiskService {
 
   /** Starts the requests that may go now. */
   endTurn(): void {
+    if (this.nowNs >= this.#delays.dueAtNs) this.#delays.letGo(this.nowNs, this.#due);
+    if (this.isHolding) return;
     if (this.nowNs >= this.#interrupted.lookAtNs) {
       this.#interrupted.look(this.nowNs, (request) => this.#giveUp(request));
     }
     if (this.nowNs >= this.hostErrors.tellAtNs) this.hostErrors.tell(this.nowNs);
     if (this.nowNs >= this.#tableNews.tellAtNs) this.#tableNews.tell(this.nowNs);
-    if (this.nowNs >= this.#delays.dueAtNs) this.#delays.letGo(this.nowNs, this.#due);
     for (;;) {
       const request = this.#throttle.next(this.nowNs);
       if (request < 0) break;
@@ -187,6 +186,7 @@ export class Plane implements Admission, DiskService {
 
   /** When another turn is wanted, at the latest. */
   get wakeAtNs(): number {
+    if (this.isHolding) return this.#delays.dueAtNs;
     const news = Math.min(this.hostErrors.tellAtNs, this.#tableNews.tellAtNs);
     const due = Math.min(this.#interrupted.lookAtNs, this.#delays.dueAtNs);
     return Math.min(this.#throttle.wakeAt, due, news);
@@ -322,7 +322,7 @@ export class Plane implements Admission, DiskService {
   #start(request: number): void {
     const { requests } = this;
     requests.inFlight[request] = 1;
-    this.#inFlight++;
+    this.inFlight++;
     if (requests.slot[request] !== NONE && requests.lent[request] === 0) this.#holding++;
     const { faults } = this.#disks[requests.disk[request]!]!.image;
     if (faults === null || !this.strikes(request, faults)) this.#carryOut(request);
@@ -378,7 +378,7 @@ export class Plane implements Admission, DiskService {
     this.#releaseSlot(request);
     if (requests.pooled[request] !== NONE) this.#pool.release(requests.pooled[request]!);
     if (requests.inFlight[request] === 1) {
-      this.#inFlight--;
+      this.inFlight--;
       this.#charges.complete(request, this.nowNs);
     }
     requests.release(request);

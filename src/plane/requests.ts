@@ -141,6 +141,11 @@ export class Requests {
     return found.sort((a, b) => uniqueHigh[a]! - uniqueHigh[b]! || uniqueLow[a]! - uniqueLow[b]!);
   }
 
+  /** All requests under way are in a state. */
+  areAll(state: number): boolean {
+    return this.#count === this.inState(state).length;
+  }
+
   /**
    * A function that tells whether all requests that are now at work on some disks have ended. A request
    * that waits for its group or for a lock has not mapped its range yet, and does not count.

@@ -232,6 +232,9 @@ export class ControlPlane {
       case 'nbd-left':
         this.network!.left(message.export);
         return;
+      case 'loaded':
+      case 'held':
+        throw new Error('the simulator hands no mount over');
       case 'grouped':
         this.#coverage.add(`groups reformed ${message.outcome.error?.errno ?? 'ok'}`);
         this.#orders.get(message.id)!(message.outcome);

@@ -20,6 +20,7 @@ export const qcow2: Format = {
   open: openImage,
   create: createOverlay,
   hasMetadata: true,
+  changesHands: true,
   makeLayer: ({ metadata }, [file, dataFile = file], io) => {
     const { layout, l1 } = metadata as QcowMetadata;
     const { sliceBytes, sliceCoverage } = geometryOf(layout);

@@ -15,6 +15,7 @@ export const raw: Format = {
   open: openRaw,
   hasMetadata: false,
   isItsFile: true,
+  changesHands: true,
   makeLayer: ({ hostSize }, [file]) => new RawLayer(file!, hostSize),
   makeDriver: ({ layers, alignment, blockDevice, shared = false }, file, io) => {
     const { hostSize } = layers[0]!;

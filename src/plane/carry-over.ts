@@ -1,0 +1,134 @@
+import type { Throttle, ThrottleState } from '../throttle/throttle.js';
+import type { NodeIds, Tree } from '../tree/tree.js';
+import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import type { Disk, ServedImage } from './disk.js';
+import type { LossState } from './flush-losses.js';
+import type { LiveImages } from './live-images.js';
+import type { Plane } from './plane.js';
+
+/** What a data plane takes along to another process that goes on with its mount. Plain data. */
+export interface PlaneState {
+  nodes: NodeIds;
+  /** The last handle of an open disk. */
+  newestHandle: number;
+  images: ImageState[];
+  throttle: ThrottleState;
+  /** CLOCK_MONOTONIC, of which all processes have the same, ns: when this was taken. */
+  atNs: number;
+}
+
+interface ImageState {
+  name: string;
+  dirty: boolean;
+  losses: LossState;
+  /** Open handles by the names of its disks, where there are any. */
+  opens: [disk: string, opens: number][];
+}
+
+/** The parts of a data plane that have a state of their own. */
+export interface Stateful {
+  plane: Plane;
+  throttle: Throttle;
+  tree: Tree;
+  images: LiveImages;
+}
+
+/**
+ * Writes the metadata of all images that keep some in memory: their files are as after a clean end then. Nothing else may
+ * be under way.
+ *
+ * @param ended Called with the names of the images that could not be written, and why, when all is done.
+ */
+export function closeImages(
+  { plane, images }: Pick<Stateful, 'plane' | 'images'>,
+  ended: (failed: readonly Unclosed[]) => void,
+): void {
+  const late = images.wholes.map(({ image }) => image).filter(isLate);
+  const failed: Unclosed[] = [];
+  let left = late.length;
+  if (left === 0) ended(failed);
+  for (const image of late) {
+    plane.own.start(
+      (request) => image.driver.close(request, image.dirty),
+      (result) => {
+        const lost = image.driver.takeLoss();
+        if (lost !== 0) image.losses.add(lost, plane.asked.newestHandle, NO_HANDLE);
+        if (result < 0) failed.push({ name: image.name, errno: -result });
+        else image.dirty = false;
+        if (--left === 0) ended(failed);
+      },
+    );
+  }
+}
+
+/** Nobody has been told yet. */
+const NO_HANDLE = -1;
+
+export interface Unclosed {
+  name: string;
+  /** Positive. */
+  errno: number;
+}
+
+function isLate({ readOnly, driver }: ServedImage): boolean {
+  return !readOnly && driver.delaysMetadata;
+}
+
+export function carryOut({ plane, throttle, tree, images }: Stateful): PlaneState {
+  return {
+    nodes: tree.nodeIds,
+    newestHandle: plane.asked.newestHandle,
+    images: images.wholes.map(stateOf),
+    throttle: throttle.carryOut(plane.nowNs),
+    atNs: monotonicNs(),
+  };
+}
+
+function stateOf(whole: Disk): ImageState {
+  const { name, dirty, losses } = whole.image;
+  const opens = disksOf(whole).flatMap(({ config, opens: count }): [string, number][] =>
+    count > 0 ? [[config.name, count]] : [],
+  );
+  return { name, dirty, losses: losses.carryOut(), opens };
+}
+
+function disksOf(whole: Disk): Disk[] {
+  return [whole, ...(whole.image.partitions?.disks ?? [])];
+}
+
+/**
+ * Goes on where another data plane has stopped. Images and groups are those that it had.
+ *
+ * @param nowNs The time of the plane's clock.
+ * @throws SluiceError ESTALE if a file that is open is not there
+ */
+export function carryIn(
+  { plane, throttle, tree, images }: Stateful,
+  state: PlaneState,
+  nowNs: number,
+): void {
+  const wholes = new Map(images.wholes.map((whole) => [whole.image.name, whole]));
+  for (const { name, dirty, losses, opens } of state.images) {
+    const whole = wholes.get(name);
+    if (whole === undefined) throw gone(name);
+    whole.image.dirty = dirty;
+    whole.image.losses.carryIn(losses);
+    const disks = new Map(disksOf(whole).map((disk) => [disk.config.name, disk]));
+    for (const [disk, count] of opens) {
+      const found = disks.get(disk);
+      if (found === undefined) throw gone(disk);
+      found.opens = count;
+    }
+  }
+  tree.renumber(state.nodes);
+  plane.asked.newestHandle = state.newestHandle;
+  throttle.carryIn(state.throttle, nowNs - (monotonicNs() - state.atNs));
+}
+
+function gone(name: string): SluiceError {
+  return new SluiceError(`${name}.raw is open, and is not there any more`, 'ESTALE', EXIT_FAILED);
+}
+
+function monotonicNs(): number {
+  return Number(process.hrtime.bigint());
+}
