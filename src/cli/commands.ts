@@ -108,6 +108,13 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/reload.js'),
   },
   {
+    name: 'restart',
+    operands: '<mountpoint>',
+    synopsis: 'restart MOUNTPOINT',
+    describe: 'let a new daemon go on with a mount',
+    load: () => import('./commands/restart.js'),
+  },
+  {
     name: 'save',
     operands: '<mountpoint>',
     synopsis: 'save MOUNTPOINT',

@@ -11,6 +11,7 @@ import { orderOfRequest } from './attach-request.js';
 import { callerJson, untold } from './caller-json.js';
 import type { Caller } from './caller-names.js';
 import type { ImageConfig, MountConfig, OverlayAction } from './config.js';
+import type { HandedOver } from './hand-over.js';
 import type { ImageOrders } from './image-orders.js';
 import { savedConfig } from './save-config.js';
 
@@ -27,6 +28,8 @@ export interface ApiMount {
   order(order: GroupOrder): Promise<GroupOutcome>;
   /** Tells the kernel that entries of directories are gone. */
   forget(entries: readonly GoneEntry[]): Promise<void>;
+  /** Lets a new process go on with the mount. @throws SluiceError if it cannot */
+  restart(): Promise<HandedOver>;
   /** The mount is there, and no end has been asked for. */
   isServing(): boolean;
 }
@@ -70,6 +73,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/partitions', body: null, answer: listPartitions },
   { method: 'GET', path: '/v1/config', body: null, answer: config },
   { method: 'POST', path: '/v1/reload', body: null, answer: reload },
+  { method: 'POST', path: '/v1/restart', body: null, answer: (mount) => mount.restart() },
   { method: 'GET', path: '/v1/schema', body: null, answer: schemas },
 ];
 

@@ -10,6 +10,7 @@ export class ApiSocket {
   /** Loaded while images are opened: an HTTP server takes 15 ms. */
   readonly #parts = Promise.all([import('./api-server.js'), import('./listening-socket.js')]);
   #server: ApiServer | null = null;
+  #mount: ApiMount | null = null;
   #isClosed = false;
 
   constructor(log: Log) {
@@ -28,6 +29,7 @@ export class ApiSocket {
       const [{ ApiServer, boundedServer }, { ListeningSocket }] = await this.#parts;
       const path = join(folder, socketName(device));
       this.#server = new ApiServer(await ListeningSocket.listen(boundedServer(), path));
+      if (this.#mount !== null) this.#server.serve(this.#mount);
       if (this.#isClosed) this.#server.close();
       const { removeStaleSockets } = await import('./stale-sockets.js');
       // Nobody waits for that.
@@ -39,6 +41,7 @@ export class ApiSocket {
 
   /** What requests are about, from now on. */
   serve(mount: ApiMount): void {
+    this.#mount = mount;
     this.#server?.serve(mount);
   }
 

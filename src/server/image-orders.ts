@@ -66,6 +66,7 @@ export interface ImageOrdersParts {
 export class ImageOrders {
   readonly #parts: ImageOrdersParts;
   #last: Promise<unknown> = Promise.resolve();
+  #isPaused = false;
   /** Images as they were asked for, by name. */
   readonly #asked: Map<string, ImageConfig>;
 
@@ -97,9 +98,20 @@ export class ImageOrders {
    * @throws SluiceError
    */
   obey(order: ImageOrder, warn: (text: string) => void): Promise<void> {
+    if (this.#isPaused) return Promise.reject(beingRestarted());
     const turn = this.#last.then(() => this.#obey(order, warn));
     this.#last = turn.catch(() => {});
     return turn;
+  }
+
+  /** Waits for the orders under way, and refuses others from now on. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    await this.#last;
+  }
+
+  goOn(): void {
+    this.#isPaused = false;
   }
 
   async #obey(order: ImageOrder, warn: (text: string) => void): Promise<void> {
@@ -292,6 +304,10 @@ function optionsOf(
     throw refuse('--no-read-only: the mount is read-only by -o ro', 'EROFS');
   }
   return { readOnly, growable, direct, metadataCache, partitions, owner, mode, nbd, ...options };
+}
+
+function beingRestarted(): SluiceError {
+  return new SluiceError('the daemon is being restarted; try again', 'EAGAIN', EXIT_FAILED);
 }
 
 function stranger(): SluiceError {

@@ -8,6 +8,10 @@ export type State =
   /** The same; a signal has asked for the end. */
   | 'interrupted'
   | 'serving'
+  /** The same, while another process prepares to go on with it. */
+  | 'handing-over'
+  /** The same, but the mount is to end in this process all the same. */
+  | 'recalled'
   /** The mount is being unmounted. It is served meanwhile: the kernel writes dirty pages back. */
   | 'unmounting'
   /** No request is taken any more; those under way are finished. */
@@ -31,7 +35,11 @@ export type Event =
   | { kind: 'unmounted' }
   /** `close` or `let-go` is done. */
   | { kind: 'closed' }
-  /** Another process serves the mount from now on. It has the data that is not flushed. */
+  /** Another process is to go on with the mount. */
+  | { kind: 'hand-over' }
+  /** It cannot, and is gone. */
+  | { kind: 'kept' }
+  /** It serves the mount from now on. It has the data that is not flushed. */
   | { kind: 'handed-over' }
   | PlaneEvent;
 
@@ -86,6 +94,7 @@ const TOO_LATE: Edges = {
   drained: IGNORED,
   flushed: IGNORED,
   'flush-failed': IGNORED,
+  kept: IGNORED,
 };
 
 /** All edges. An event that is missing in a state cannot come there: it is a mistake of ours. */
@@ -96,11 +105,26 @@ const TABLE: Readonly<Record<State, Edges>> = {
     ...ABORTS,
     terminate: ['unmounting', 'unmount'],
     disconnected: ['draining', 'drain'],
+    'hand-over': ['handing-over'],
+  },
+  'handing-over': {
+    ...ABORTS,
+    kept: ['serving'],
     'handed-over': ['closing', 'let-go'],
+    terminate: ['recalled'],
+    disconnected: ['recalled'],
+  },
+  recalled: {
+    ...ABORTS,
+    kept: ['unmounting', 'unmount'],
+    terminate: IGNORED,
+    disconnected: IGNORED,
   },
   unmounting: {
     ...ABORTS,
     unmounted: ['draining', 'drain'],
+    // The first one: an umount has come while the mount was being handed over.
+    terminate: IGNORED,
     // The kernel may tell the data plane before umount(2) returns.
     disconnected: ['draining', 'drain'],
   },

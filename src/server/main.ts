@@ -11,13 +11,16 @@ import {
 import type { MountConfig } from './config.js';
 import type { FromDaemon, Outcome } from './launch.js';
 import { fileLog, findLogFile, type Log } from './log.js';
-import { runDaemon } from './run.js';
+import { runDaemon, type Serve } from './run.js';
 import { serve } from './serve.js';
+import type { ToSuccessor } from './successor.js';
 
 /**
  * The daemon process, started by launch.ts: receives one MountConfig, reports readiness or failure
  * once, then serves until the mount ends. stdout and stderr are the log.
  */
+
+type TakeOver = Extract<ToSuccessor, { kind: 'take-over' }>;
 
 function send(message: FromDaemon): Promise<void> {
   return new Promise((resolve) => {
@@ -31,14 +34,14 @@ function failure(error: unknown): Outcome {
   return { kind: 'failed', ...recordOf(error) };
 }
 
-async function main(config: MountConfig): Promise<number> {
+async function main(config: MountConfig, how: Serve): Promise<number> {
   const log: Log = {
     ...fileLog(findLogFile(config.logFile), config.mountpoint),
     progress: (text) => void send({ kind: 'progress', text }),
   };
   let ready = false;
   try {
-    await runDaemon(config, log, serve, ({ notice }) => {
+    await runDaemon(config, log, how, ({ notice }) => {
       ready = true;
       void send({ kind: 'ready', ...(notice === undefined ? {} : { notice }) });
     });
@@ -53,13 +56,22 @@ async function main(config: MountConfig): Promise<number> {
   }
 }
 
+/** Begins a mount, or goes on with one that another process serves. */
+async function begin(first: MountConfig | TakeOver): Promise<number> {
+  if (!('kind' in first)) return main(first, serve);
+  // Loaded only here: few daemons begin so.
+  const { succeed } = await import('./take-over.js');
+  const { config, serve: goOn } = await succeed(first);
+  return main(config, goOn);
+}
+
 let started = false;
-process.once('message', (config) => {
+process.once('message', (first) => {
   started = true;
-  main(config as MountConfig).then(
+  begin(first as MountConfig | TakeOver).then(
     (code) => process.exit(code),
     (error: unknown) => {
-      // Only the log itself can have failed.
+      // Only the log itself can have failed, or the way to the mount of another process.
       send(failure(error)).finally(() => process.exit(EXIT_FAILED));
     },
   );

@@ -2,6 +2,7 @@ import type { FuseMount } from '../fuse/mount.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import { formatReport } from '../tree/reports.js';
+import type { HandOver } from './hand-over.js';
 import type { ImageOrders } from './image-orders.js';
 import type { Log } from './log.js';
 import type { OpenDisks } from './open-disks.js';
@@ -16,6 +17,8 @@ export class MountSession {
   /** One line for the user who mounts. */
   readonly notice: string | undefined;
   readonly #orders: Pick<ImageOrders, 'obey'>;
+  /** Where another process can go on with the mount. */
+  readonly #handOver: Pick<HandOver, 'finish' | 'giveUp'> | null;
   readonly #mount: FuseMount;
   readonly #files: OpenDisks;
   readonly #log: Log;
@@ -31,7 +34,9 @@ export class MountSession {
     log: Log,
     orders: Pick<ImageOrders, 'obey'>,
     notice?: string,
+    handOver: Pick<HandOver, 'finish' | 'giveUp'> | null = null,
   ) {
+    this.#handOver = handOver;
     this.#orders = orders;
     this.#mount = mount;
     this.plane = plane;
@@ -85,15 +90,19 @@ export class MountSession {
    *   them when its last request has ended, which nobody may overtake.
    */
   async close(isQuiet: boolean): Promise<void> {
+    await this.#handOver?.giveUp();
     await this.#detach();
     await this.plane.terminate();
     if (isQuiet) await this.#files.unlock();
     this.#closeFiles();
   }
 
-  /** Ends the plane and closes everything. The mount stays for the process that has its descriptor. */
+  /**
+   * Ends the plane, lets the process that has the descriptors of the mount go on with it, and closes everything.
+   */
   async letGo(): Promise<void> {
     await this.plane.terminate();
+    await this.#handOver?.finish();
     this.#closeFiles();
   }
 

@@ -5,10 +5,11 @@ import { FigureReader } from '../control/figures.js';
 import { makeSlowCall, type SlowCall } from '../host/uring-engine.js';
 import { inflate } from '../image/inflate.js';
 import type { InflateCall } from '../image/inflate-calls.js';
+import type { Unclosed } from '../plane/carry-over.js';
 import type { DiskConfig } from '../plane/disk.js';
 import type { GroupOrder, GroupOutcome } from '../plane/group-orders.js';
 import type { ImageChange, ImageOutcome } from '../plane/image-changes.js';
-import type { FromPlane, PlaneConfig, PlaneEvent, ToPlane } from '../plane/messages.js';
+import type { FromPlane, MountState, PlaneConfig, PlaneEvent, ToPlane } from '../plane/messages.js';
 import type { OrderAnswer } from '../plane/orders.js';
 import { EFD_CLOEXEC } from '../sys/constants.js';
 import { close, eventfd } from '../sys/libc.js';
@@ -56,6 +57,11 @@ export class PlaneWorker {
   readonly worker = new Worker(join(import.meta.dirname, '../loop/worker.js'), {
     name: 'sluice-plane',
   });
+  /** It has loaded its program, or has ended. */
+  readonly loaded = new Promise<void>((resolve) => {
+    this.worker.once('message', () => resolve());
+    this.worker.once('exit', () => resolve());
+  });
   /** Why it has ended by itself, if it has: for instance for want of descriptors. */
   failure: Error | null = null;
 
@@ -76,6 +82,9 @@ export class PlaneThread implements PlaneRunner {
   readonly figures = new FigureReader();
   obey = notYet;
 
+  /** Called with each `held`. */
+  held: (state: MountState | null, failed: readonly Unclosed[]) => void = () => {};
+
   /** What has been asked and is not answered, by its ID. */
   readonly #asked = new Map<number, (outcome: never) => void>();
   #lastAsked = 0;
@@ -93,7 +102,7 @@ export class PlaneThread implements PlaneRunner {
     worker: PlaneWorker,
     config: MountConfig,
     disks: DiskConfig[],
-    device: Pick<PlaneConfig, 'fuse' | 'queues'>,
+    device: Pick<PlaneConfig, 'fuse' | 'queues' | 'before'>,
     about: string,
     log: Log,
     tell: (event: PlaneEvent) => void,
@@ -146,6 +155,16 @@ export class PlaneThread implements PlaneRunner {
     this.#send({ kind: 'flush' });
   }
 
+  /** Stills it for another process. Answered by `held`. */
+  hold(): void {
+    this.#send({ kind: 'hold' });
+  }
+
+  /** Goes on after `hold`, or begins in the place of another one. */
+  goOn(): void {
+    this.#send({ kind: 'go-on' });
+  }
+
   async terminate(): Promise<void> {
     this.#running = false;
     const stopped = this.#worker.end();
@@ -156,6 +175,7 @@ export class PlaneThread implements PlaneRunner {
 
   #received(message: FromPlane): void {
     if (message.kind === 'log') this.#log[message.level](message.text);
+    else if (message.kind === 'loaded') return;
     else if (message.kind === 'figures') this.figures.take(message.news);
     else if (message.kind === 'call') void this.#call(message);
     else if (message.kind === 'inflate') void this.#inflate(message);
@@ -165,7 +185,8 @@ export class PlaneThread implements PlaneRunner {
     else if (message.kind === 'changed' || message.kind === 'grouped') {
       this.#asked.get(message.id)!(message.outcome as never);
       this.#asked.delete(message.id);
-    } else {
+    } else if (message.kind === 'held') this.held(message.state, message.failed);
+    else {
       if (LAST_WORDS.has(message.kind)) this.#running = false;
       this.#tell(message);
     }

@@ -71,6 +71,11 @@ export class Reload {
     this.#config = numbered(parts.config);
   }
 
+  /** As it was read last. */
+  get config(): MountConfig {
+    return this.#config;
+  }
+
   /**
    * @param orders have images come and go
    * @throws SluiceError; nothing is changed then, but for what the message says

@@ -18,6 +18,8 @@ export interface Start {
   isUnwanted(): boolean;
   /** The files can be used, and no end has been asked for. */
   isServing(): boolean;
+  /** Another process is to go on with the mount, and nothing has come between. */
+  isHandingOver(): boolean;
   readonly tell: (event: Event) => void;
   /** Mount and data plane are there. From here on the life cycle ends them. */
   mounted(session: Session): void;
@@ -111,6 +113,7 @@ class Daemon {
       endPath: this.#record.path,
       isUnwanted: () => this.#lifecycle.state !== 'starting',
       isServing: () => this.#lifecycle.state === 'serving',
+      isHandingOver: () => this.#lifecycle.state === 'handing-over',
       tell,
       mounted: (session) => {
         this.#session = session;

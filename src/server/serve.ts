@@ -5,7 +5,7 @@ import type { FigureReader } from '../control/figures.js';
 import { isOfImage } from '../control/members.js';
 import { escapeName } from '../control/names.js';
 import type { Assignment } from '../control/set-up-groups.js';
-import { mountFuse } from '../fuse/mount.js';
+import { type FuseMount, mountFuse } from '../fuse/mount.js';
 import { claimMountpoint } from '../fuse/mount-claim.js';
 import type { MountRequest } from '../fuse/mount-options.js';
 import { attributesChanged, entryGone } from '../fuse/notify.js';
@@ -17,6 +17,7 @@ import { ApiSocket } from './api-socket.js';
 import { type Caller, CallerNames } from './caller-names.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
+import { type HandedOver, HandOver, impossible } from './hand-over.js';
 import { ImageOrders } from './image-orders.js';
 import type { Log } from './log.js';
 import type { MetricsServer } from './metrics.js';
@@ -57,7 +58,11 @@ export const serve: Serve = async (config, log, start) => {
         void sharing?.stop();
       };
       if (start.isUnwanted()) throw interrupted();
-      await startSession(config, transport, worker, opened, { metrics, api, sharing }, start, log);
+      const faces = { metrics, api, sharing };
+      const { kind } = transport;
+      const key = new OrderKey();
+      const parts = { config, asRead: config, transport: kind, opened, faces, key, start, log };
+      await startSession(parts, transport, worker, start);
     } catch (error) {
       if (opened === null) metrics.server?.close();
       else opened.close();
@@ -73,7 +78,7 @@ export const serve: Serve = async (config, log, start) => {
 };
 
 /** Loaded only here: without --metrics neither the package nor this code is needed. */
-async function listenForMetrics(config: MountConfig): Promise<MetricsFaces> {
+export async function listenForMetrics(config: MountConfig): Promise<MetricsFaces> {
   const { metrics, metricsToken } = config;
   if (metrics === null) return { server: null, writer: null };
   const { MetricsServer } = await import('./metrics.js');
@@ -143,90 +148,140 @@ function assignmentsOf(image: string, figures: FigureReader): Assignment[] {
 }
 
 /** Metrics over HTTP, and the page there. */
-interface MetricsFaces {
+export interface MetricsFaces {
   server: MetricsServer | null;
   /** Null: the page only shows. */
   writer: PageWriter | null;
 }
 
 /** What speaks to others, beside the kernel. */
-interface Faces {
+export interface Faces {
   metrics: MetricsFaces;
   api: ApiSocket;
   sharing: SharedGroups | null;
 }
 
+/** A mount whose images are open. */
+export interface Opened {
+  config: MountConfig;
+  /** As its file was read last; see `Reload`. */
+  asRead: MountConfig;
+  transport: Transport['kind'];
+  opened: OpenImages;
+  faces: Faces;
+  key: OrderKey;
+  start: Pick<Start, 'tell' | 'isServing' | 'isHandingOver'>;
+  log: Log;
+}
+
+/** What is connected to a data plane. */
+interface Connected {
+  orders: ImageOrders;
+  reload: Reload;
+  /** Shows figures over HTTP, if that comes later than the mount. */
+  show(metrics: MetricsFaces): void;
+}
+
+/** Lets orders reach a data plane: by the control files, and by the socket. */
+function connect(
+  { config, asRead, transport, opened, faces, key, start, log }: Opened,
+  plane: PlaneRunner,
+  fuse: number,
+  restart: () => Promise<HandedOver>,
+): Connected {
+  const { isServing } = start;
+  const keepsOpen = transport === 'fuse-native';
+  const forget = async (gone: readonly GoneEntry[]): Promise<void> => {
+    // What libfuse calls a directory is not known; the kernel forgets by itself within a second.
+    if (keepsOpen) return;
+    await Promise.all(gone.map(({ parent, name }) => entryGone(fuse, name, parent)));
+  };
+  const reload = new Reload({
+    ...{ config: asRead, images: opened, log, read: readSource },
+    reform: async (steps) => {
+      const { error, gone } = await plane.order({ kind: 'reform', steps });
+      if (error !== null) throw fromRecord(error);
+      await forget(gone);
+    },
+  });
+  const orders = new ImageOrders({
+    ...{ config, images: opened, opener: new OpenThread(log), key, log, isServing, keepsOpen },
+    reload: (hands, warn) => reload.run(hands, warn),
+    sleep,
+    groupsOf: (image) => assignmentsOf(image, plane.figures),
+    change: (change) => plane.change(change),
+    // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
+    notify: ({ name, node }) =>
+      node === 0 || keepsOpen ? entryGone(fuse, name) : attributesChanged(fuse, node),
+  });
+  plane.obey = orders.take;
+  const names = new CallerNames();
+  const callers = () => names.name(plane.figures.callers());
+  const show = (metrics: MetricsFaces): void => {
+    showMetrics(metrics, plane.figures, callers, transport, opened, config.mountpoint);
+    if (metrics.writer !== null) metrics.writer.mount = served;
+  };
+  const served: ApiMount = {
+    ...{ config, mountpoint: config.mountpoint, transport },
+    ...{ images: orders, isServing, callers, restart },
+    figures: plane.figures,
+    order: (order) => plane.order(order),
+    forget,
+  };
+  faces.api.serve(served);
+  show(faces.metrics);
+  faces.sharing?.start(plane, log);
+  return { orders, reload, show };
+}
+
+/** A mount over the ring, as the life cycle sees it. */
+export function ringSession(
+  parts: Opened,
+  mount: FuseMount,
+  plane: PlaneThread,
+): { session: MountSession; show: Connected['show'] } {
+  const { config, opened, transport, start, log } = parts;
+  const restart = (): Promise<HandedOver> => handOver.run();
+  const { orders, reload, show } = connect(parts, plane, mount.fd, restart);
+  const images = opened;
+  const handOver = new HandOver({
+    ...{ config, mount, images, orders, reload, plane, log, transport },
+    ...{ tell: start.tell, isServing: start.isServing, isHandingOver: start.isHandingOver },
+  });
+  const session = new MountSession(mount, plane, opened, log, orders, undefined, handOver);
+  return { session, show };
+}
+
 async function startSession(
-  config: MountConfig,
+  parts: Opened,
   transport: Transport,
   worker: PlaneWorker | null,
-  opened: OpenImages,
-  { metrics, api, sharing }: Faces,
-  { endPath, tell, mounted, isServing }: Start,
-  log: Log,
+  { endPath, mounted }: Start,
 ): Promise<void> {
+  const { config, opened, faces, key, log } = parts;
+  const { tell } = parts.start;
   const request = mountRequest(config);
-  const key = new OrderKey();
   const about = aboutDaemon(transport.kind, endPath, key.path);
-  const names = new CallerNames();
-  const obey = (plane: PlaneRunner, fuse: number, keepsOpen: boolean): ImageOrders => {
-    const callers = () => names.name(plane.figures.callers());
-    showMetrics(metrics, plane.figures, callers, transport.kind, opened, config.mountpoint);
-    const forget = async (gone: readonly GoneEntry[]): Promise<void> => {
-      // What libfuse calls a directory is not known; the kernel forgets by itself within a second.
-      if (keepsOpen) return;
-      await Promise.all(gone.map(({ parent, name }) => entryGone(fuse, name, parent)));
-    };
-    const reload = new Reload({
-      ...{ config, images: opened, log, read: readSource },
-      reform: async (steps) => {
-        const { error, gone } = await plane.order({ kind: 'reform', steps });
-        if (error !== null) throw fromRecord(error);
-        await forget(gone);
-      },
-    });
-    const orders = new ImageOrders({
-      ...{ config, images: opened, opener: new OpenThread(log), key, log, isServing, keepsOpen },
-      reload: (hands, warn) => reload.run(hands, warn),
-      sleep,
-      groupsOf: (image) => assignmentsOf(image, plane.figures),
-      change: (change) => plane.change(change),
-      // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
-      notify: ({ name, node }) =>
-        node === 0 || keepsOpen ? entryGone(fuse, name) : attributesChanged(fuse, node),
-    });
-    plane.obey = orders.take;
-    const served: ApiMount = {
-      ...{ config, mountpoint: config.mountpoint, transport: transport.kind },
-      ...{ images: orders, isServing, callers },
-      figures: plane.figures,
-      order: (order) => plane.order(order),
-      forget,
-    };
-    api.serve(served);
-    if (metrics.writer !== null) metrics.writer.mount = served;
-    sharing?.start(plane, log);
-    return orders;
-  };
   if (transport.kind !== 'fuse-native') {
     const mount = await mountFuse(request);
     // Before the data plane can tell anything.
-    await api.listen(mount.device);
+    await faces.api.listen(mount.device);
     if (config.cache === 'page') readFarAhead(opened, mount.device, log);
     const queues = transport.kind === 'fuse-uring' ? transport.queues : 0;
     const device = { fuse: mount.fd, queues };
     const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
-    const orders = obey(plane, mount.fd, false);
-    mounted(new MountSession(mount, plane, opened, log, orders));
+    mounted(ringSession(parts, mount, plane).session);
     return;
   }
   // Loaded only here: with the ring neither the package nor this code is needed.
   const { NativePlane } = await import('./native-plane.js');
   const plane = new NativePlane(config, opened.disks, about, log, tell);
   const mount = await plane.mount(request, transport.native);
-  await api.listen(mount.device);
+  await faces.api.listen(mount.device);
   if (config.cache === 'page') readFarAhead(opened, mount.device, log);
-  const orders = obey(plane, mount.watched, true);
+  const { orders } = connect(parts, plane, mount.watched, async () => {
+    throw impossible('the transport is fuse-native, and uring is needed');
+  });
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, orders, notice));
   plane.watch();

@@ -47,7 +47,7 @@ const REFUSED: [string, number, string][] = [
   [
     '--no-verbose',
     2,
-    'name a command: mount, umount, info, map, stat, top, set, partitions, list, attach, detach, resize, faults, overlay, reload, save, config, completion, doctor; see sluice --help',
+    'name a command: mount, umount, info, map, stat, top, set, partitions, list, attach, detach, resize, faults, overlay, reload, restart, save, config, completion, doctor; see sluice --help',
   ],
   ['nonsense', 2, 'nonsense: unknown command; see sluice --help'],
   ['help nonsense', 2, 'nonsense: unknown command; see sluice --help'],

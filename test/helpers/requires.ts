@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import test, { type TestFn } from 'ava';
 import { ringQueueCount } from '../../src/fuse/ring-support.js';
+import { hasResend } from '../../src/server/hand-over.js';
 import { storeProgram } from './store-server.js';
 
 /** A property of the machine that a test needs. */
@@ -10,6 +11,7 @@ export type Need =
   | 'root'
   | 'io_uring'
   | 'fuse-uring'
+  | 'resend'
   | 'fio'
   | 'loop'
   | 'perl'
@@ -47,6 +49,7 @@ const CHECKS: Readonly<Record<Need, () => string | null>> = {
       return (error as Error).message;
     }
   },
+  resend: () => (hasResend() ? null : 'the kernel cannot send requests again (Linux 6.9)'),
   fio: () => program('fio', '--version'),
   perl: () => program('perl', '-v'),
   loop: () => program('losetup', '--version') ?? program('losetup', '-f'),

@@ -168,6 +168,16 @@ export async function withMount(
   if (!t.passed) t.log(facts(mount));
 }
 
+/** `sluice restart`: the same mount, served by another process from now on. */
+export async function restarted(t: ExecutionContext, mount: SluiceMount): Promise<SluiceMount> {
+  const ended = await sluice(['restart', mount.point]);
+  if (ended.code !== 0) throw new Error(`sluice restart ends with ${ended.code}: ${ended.stderr}`);
+  const pid = Number(/^pid ([0-9]+) serves /.exec(ended.stdout)?.[1]);
+  if (!(pid > 1)) throw new Error(`sluice restart names no process: ${ended.stdout}`);
+  t.teardown(() => endProcess(pid, mount.point));
+  return new SluiceMount(mount.point, mount.logPath, pid);
+}
+
 /** Facts that help to explain a failed test. */
 function facts(mount: SluiceMount): string {
   return [

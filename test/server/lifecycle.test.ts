@@ -21,6 +21,8 @@ const EVENTS: { readonly [Kind in Event['kind']]: Event } = {
   flushed: { kind: 'flushed' },
   'flush-failed': { kind: 'flush-failed', unflushed: UNFLUSHED },
   closed: { kind: 'closed' },
+  'hand-over': { kind: 'hand-over' },
+  kept: { kind: 'kept' },
   'handed-over': { kind: 'handed-over' },
 };
 
@@ -29,6 +31,8 @@ const WAYS: { readonly [Name in State]: Event['kind'][] } = {
   starting: [],
   interrupted: ['terminate'],
   serving: ['mounted', 'ready'],
+  'handing-over': ['mounted', 'ready', 'hand-over'],
+  recalled: ['mounted', 'ready', 'hand-over', 'terminate'],
   unmounting: ['mounted', 'ready', 'terminate'],
   draining: ['mounted', 'ready', 'disconnected'],
   flushing: ['mounted', 'ready', 'disconnected', 'drained'],
@@ -38,21 +42,23 @@ const WAYS: { readonly [Name in State]: Event['kind'][] } = {
 
 /** The state after each event in each state; `-`: it is ignored; `!`: it is a mistake. */
 const EXPECTED = `
-              starting     interrupted  serving     unmounting  draining  flushing  closing  ended
-mounted       -            -            !           !           !         !         closing  !
-failed        ended        ended        !           !           !         !         ended    !
-ready         serving      unmounting   !           !           -         -         -        -
-refused       closing      closing      !           !           !         !         -        -
-disconnected  draining     draining     draining    draining    -         -         -        -
-terminate     interrupted  closing      unmounting  closing     -         -         -        -
-abort         closing      closing      closing     closing     closing   closing   closing  -
-crashed       closing      closing      closing     closing     closing   closing   closing  -
-unmounted     !            !            !           draining    -         -         -        -
-drained       !            !            !           !           flushing  !         -        -
-flushed       !            !            !           !           !         closing   -        -
-flush-failed  !            !            !           !           !         closing   -        -
-closed        !            !            !           !           !         !         ended    !
-handed-over   !            !            closing     !           !         !         !        !
+              starting     interrupted  serving      handing-over recalled     unmounting   draining     flushing     closing      ended
+mounted       -            -            !            !            !            !            !            !            closing      !
+failed        ended        ended        !            !            !            !            !            !            ended        !
+ready         serving      unmounting   !            !            !            !            -            -            -            -
+refused       closing      closing      !            !            !            !            !            !            -            -
+disconnected  draining     draining     draining     recalled     -            draining     -            -            -            -
+terminate     interrupted  closing      unmounting   recalled     closing      closing      -            -            -            -
+abort         closing      closing      closing      closing      closing      closing      closing      closing      closing      -
+crashed       closing      closing      closing      closing      closing      closing      closing      closing      closing      -
+unmounted     !            !            !            !            !            draining     -            -            -            -
+drained       !            !            !            !            !            !            flushing     !            -            -
+flushed       !            !            !            !            !            !            !            closing      -            -
+flush-failed  !            !            !            !            !            !            !            closing      -            -
+closed        !            !            !            !            !            !            !            !            ended        !
+hand-over     !            !            handing-over !            !            !            !            !            !            !
+kept          !            !            !            serving      unmounting   !            !            !            -            -
+handed-over   !            !            !            closing      !            !            !            !            !            !
 `;
 
 /** What is done on the way into a state, by the event where that makes a difference. */
@@ -61,10 +67,13 @@ function expectedActions(next: State, event: Event['kind'], before: State): Acti
     return before === 'closing' ? ['exit-soon'] : ['close', 'exit-soon'];
   }
   if (event === 'handed-over') return ['let-go'];
+  if (event === 'kept' && next === 'serving') return [];
   const actions: { readonly [Name in State]: Action[] } = {
     starting: [],
     interrupted: [],
     serving: ['announce'],
+    'handing-over': [],
+    recalled: [],
     unmounting: ['unmount'],
     draining: ['drain'],
     flushing: ['flush'],
@@ -216,8 +225,10 @@ class World {
     const isOver = this.life.state === 'ended';
     if (!isQuiet && !isOver && random.oneIn(12)) this.signal();
     else if (!isQuiet && !isOver && random.oneIn(40)) this.#tell('crashed');
-    else if (!isQuiet && this.life.state === 'serving' && random.oneIn(8))
-      this.#tell('handed-over');
+    else if (!isQuiet && this.life.state === 'serving' && random.oneIn(8)) this.#tell('hand-over');
+    else if (this.life.state === 'handing-over' && random.oneIn(4))
+      this.#tell(random.oneIn(2) ? 'kept' : 'handed-over');
+    else if (this.life.state === 'recalled' && random.oneIn(4)) this.#tell('kept');
     else if (this.#isConnected && (isQuiet || random.oneIn(8))) this.#disconnect();
     else if (this.#coming.length > 0) this.#next();
   }

@@ -24,6 +24,7 @@ async function serve(
   const mount: FuseMount = {
     fd: openSync('/dev/null', 'r'),
     device: '0:1',
+    byFusermount: false,
     unmount: async (lazy) => void steps.push(lazy ? 'detach' : 'unmount'),
   };
   const files = {
@@ -75,6 +76,7 @@ test('a mount that is in use is detached, and the log says who notices', async (
   const mount: FuseMount = {
     fd: -1,
     device: '0:1',
+    byFusermount: false,
     unmount: async (lazy) => {
       steps.push(lazy ? 'detach' : 'unmount');
       if (!lazy) throw new Error('/mnt/s: in use');
@@ -105,6 +107,7 @@ test('a mount that cannot be detached is told of once, and everything else is en
   const mount: FuseMount = {
     fd: -1,
     device: '0:1',
+    byFusermount: false,
     unmount: () => Promise.reject(new Error('/mnt/s: no right')),
   };
   const log = { ...SILENT, warn: (text: string) => void steps.push(text) };
@@ -131,6 +134,7 @@ test('an end at once and one in order detach together', async (t) => {
   const mount: FuseMount = {
     fd: -1,
     device: '0:1',
+    byFusermount: false,
     unmount: async (lazy) => {
       steps.push(lazy ? 'detach' : 'unmount');
       if (!lazy) throw new Error('/mnt/s: in use');
@@ -155,7 +159,12 @@ test('an end at once and one in order detach together', async (t) => {
 test('who may have requests under way does not unlock the images', async (t) => {
   for (const isQuiet of [true, false]) {
     const steps: string[] = [];
-    const mount: FuseMount = { fd: -1, device: '0:1', unmount: async () => {} };
+    const mount: FuseMount = {
+      fd: -1,
+      device: '0:1',
+      byFusermount: false,
+      unmount: async () => {},
+    };
     const plane = { terminate: async () => void steps.push('ended') };
     const files = {
       disks: [],
@@ -169,7 +178,12 @@ test('who may have requests under way does not unlock the images', async (t) => 
 
 test('what is let go stays mounted', async (t) => {
   const steps: string[] = [];
-  const mount: FuseMount = { fd: -1, device: '0:1', unmount: async () => t.fail() };
+  const mount: FuseMount = {
+    fd: -1,
+    device: '0:1',
+    byFusermount: false,
+    unmount: async () => t.fail(),
+  };
   const plane = { terminate: async () => void steps.push('ended') };
   const files = {
     disks: [],

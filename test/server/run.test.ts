@@ -228,7 +228,10 @@ test.serial(
   async (t) => {
     const { serve, tell, steps } = makeSession('let go');
     const { log, lines } = makeLog();
-    await runDaemon(CONFIG, log, serve, () => tell({ kind: 'handed-over' }));
+    await runDaemon(CONFIG, log, serve, () => {
+      tell({ kind: 'hand-over' });
+      tell({ kind: 'handed-over' });
+    });
     t.deepEqual(steps, ['let go']);
     t.deepEqual(lines, ['mounted /srv/disk.img', 'handed over']);
   },

@@ -1,0 +1,197 @@
+import { adoptMount } from '../fuse/mount.js';
+import { resend } from '../fuse/notify.js';
+import type { Hold } from '../host/local-file.js';
+import type { PlaneEvent } from '../plane/messages.js';
+import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
+import { close, fcntl } from '../sys/libc.js';
+import { assert } from '../util/assert.js';
+import { errnoName } from '../util/errno.js';
+import { EXIT_FAILED, fromRecord, SluiceError } from '../util/errors.js';
+import { ApiSocket } from './api-socket.js';
+import type { MountConfig } from './config.js';
+import type { Log } from './log.js';
+import { openDisks } from './open-disks.js';
+import type { OpenImages } from './open-images.js';
+import { OrderKey } from './order-key.js';
+import { addOverlays } from './overlay.js';
+import { aboutDaemon, PlaneThread, PlaneWorker } from './plane-thread.js';
+import type { Serve, Start } from './run.js';
+import { listenForMetrics, type MetricsFaces, ringSession } from './serve.js';
+import { type FromSuccessor, type Handed, STATE_VERSION, type ToSuccessor } from './successor.js';
+
+/** The only one whose mounts another process can go on with. */
+const TRANSPORT = 'uring';
+
+/** The daemon that serves the mount, seen from the process that is to go on in its place. */
+class Predecessor {
+  readonly #pid: number;
+  #state: (handed: Handed) => void = () => {};
+  #turn: () => void = () => {};
+  /** It has ended, or has nothing more to say. */
+  readonly gone: Promise<void>;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    process.on('message', (message: ToSuccessor) => {
+      if (message.kind === 'state') this.#state(message.handed);
+      else if (message.kind === 'go') this.#turn();
+    });
+    this.gone = new Promise((resolve) => {
+      process.once('disconnect', resolve);
+    });
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** The state of the mount. If the other one ends before, there is nothing to take over. */
+  state(): Promise<Handed> {
+    return new Promise((resolve, reject) => {
+      this.#state = resolve;
+      void this.gone.then(() => reject(withdrawn()));
+      say({ kind: 'loaded', version: STATE_VERSION });
+    });
+  }
+
+  /** Resolves when the mount is this process's: the other one says so, or is dead. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#turn = resolve;
+      void this.gone.then(resolve);
+      say({ kind: 'prepared' });
+    });
+  }
+}
+
+function say(message: FromSuccessor): void {
+  // An error means that the other one is gone, and that is told by `disconnect`.
+  if (process.connected) process.send!(message, undefined, undefined, () => {});
+}
+
+function withdrawn(): SluiceError {
+  return new SluiceError('the daemon before has ended', 'EIO', EXIT_FAILED);
+}
+
+/** A mount to go on with, and how. */
+export interface Succession {
+  config: MountConfig;
+  serve: Serve;
+}
+
+/** Waits for the state of a mount that another process serves. */
+export async function succeed({
+  pid,
+}: Extract<ToSuccessor, { kind: 'take-over' }>): Promise<Succession> {
+  // It loads its program while the mount is served.
+  const worker = new PlaneWorker();
+  const predecessor = new Predecessor(pid);
+  await worker.loaded;
+  const handed = await predecessor.state();
+  const { config, images, groups, assignments, depth } = handed;
+  const { config: overlaid, made, discard } = addOverlays({ ...config, images });
+  if (made.length > 0) {
+    discard();
+    throw moved(made[0]!);
+  }
+  const asked = { ...overlaid, groups, assignments, depth };
+  return {
+    config: asked,
+    serve: (_config, log, start) => goOn(handed, asked, worker, predecessor, log, start),
+  };
+}
+
+/** Opens everything, waits for its turn, and serves. */
+async function goOn(
+  handed: Handed,
+  config: MountConfig,
+  worker: PlaneWorker,
+  predecessor: Predecessor,
+  log: Log,
+  start: Start,
+): Promise<void> {
+  const fuse = adopt(handed.fuse);
+  const holds = handed.holds.map((hold): Hold => {
+    const { descriptor, claim } = hold;
+    return { ...hold, descriptor: adopt(descriptor), claim: claim < 0 ? -1 : adopt(claim) };
+  });
+  const opened = await openDisks(config, log, null, holds);
+  checkIdentities(opened, handed.identities);
+  for (const { descriptor, claim } of holds) {
+    close(descriptor);
+    if (claim >= 0) close(claim);
+  }
+  const mount = adoptMount(config.mountpoint, fuse, handed.byFusermount);
+  const api = new ApiSocket(log);
+  const key = new OrderKey();
+  const about = aboutDaemon(TRANSPORT, start.endPath, key.path);
+  // Until it is this process's turn, an end of the data plane is none of the mount.
+  let tell: (event: PlaneEvent) => void;
+  const plane = await new Promise<PlaneThread>((resolve, reject) => {
+    tell = (event) => reject(endOf(event));
+    const device = { fuse, queues: 0, before: handed.state };
+    const told = (event: PlaneEvent): void => tell(event);
+    const thread = new PlaneThread(worker, config, opened.disks, device, about, log, told);
+    thread.held = () => resolve(thread);
+  });
+  await predecessor.turn();
+  tell = start.tell;
+  opened.closing = () => api.close();
+  const faces = { metrics: { server: null, writer: null }, api, sharing: null };
+  const asRead = handed.config;
+  const parts = { config, asRead, transport: TRANSPORT, opened, faces, key, start, log } as const;
+  const { session, show } = ringSession(parts, mount, plane);
+  start.mounted(session);
+  const refused = await resend(fuse);
+  if (refused !== 0) log.error(`requests of before are not sent again: ${errnoName(-refused)}`);
+  plane.goOn();
+  log.info(`goes on in the place of pid ${predecessor.pid}`);
+  await api.listen(mount.device);
+  void predecessor.gone.then(() => showMetricsAgain(config, log, opened, api, show));
+}
+
+/** The port is free once the daemon before has ended. */
+async function showMetricsAgain(
+  config: MountConfig,
+  log: Log,
+  opened: OpenImages,
+  api: ApiSocket,
+  show: (metrics: MetricsFaces) => void,
+): Promise<void> {
+  try {
+    const metrics = await listenForMetrics(config);
+    opened.closing = () => {
+      metrics.server?.close();
+      api.close();
+    };
+    show(metrics);
+  } catch (error) {
+    log.error(`no metrics any more: ${(error as Error).message}`);
+  }
+}
+
+function endOf(event: PlaneEvent): Error {
+  if (event.kind === 'refused') return fromRecord(event);
+  const message = event.kind === 'crashed' ? event.message : `the data plane is ${event.kind}`;
+  return new SluiceError(message, 'EIO', EXIT_FAILED);
+}
+
+/** An inherited descriptor under another number, so that no child of this process inherits it. */
+function adopt(inherited: number): number {
+  const descriptor = fcntl(inherited, F_DUPFD_CLOEXEC, 0);
+  assert(descriptor >= 0, `descriptor ${inherited} was not inherited: ${descriptor}`);
+  close(inherited);
+  return descriptor;
+}
+
+/** @throws SluiceError ESTALE if an image is another file by now */
+function checkIdentities({ all }: OpenImages, identities: Handed['identities']): void {
+  for (const { identity, disk } of all) {
+    if (identity !== identities[disk.name]) throw moved(disk.path);
+  }
+}
+
+function moved(path: string): SluiceError {
+  const what = 'leads to another file than the mount has open';
+  return new SluiceError(`${path}: ${what}; move it back`, 'ESTALE', EXIT_FAILED);
+}
