@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { readMountTable } from '../sys/mount-table.js';
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
-import { checkEndRecord, openEndRecord } from './end-record.js';
+import { checkEndRecord, openEndRecord, successorOf } from './end-record.js';
 import { describeOtherMounts, deviceAt, type OtherMount, otherMounts } from './other-mounts.js';
 import { findDaemon, identifyDaemon, isRunning, type ProcessId, waitForEnd } from './processes.js';
 import { detachIfDead, type MountStatus, readStatus } from './status.js';
@@ -72,10 +72,24 @@ export async function endMount(mountpoint: string, byForce: boolean): Promise<En
   const record = daemon === null ? null : openEndRecord(path);
   try {
     const ended = await endAlive(mountpoint, status, daemon, byForce);
-    if (ended === 'done' && record !== null) checkEndRecord(record, mountpoint);
+    if (ended === 'done' && record !== null) {
+      await endSuccessors(mountpoint, record, byForce);
+      checkEndRecord(record, mountpoint);
+    }
     return ended;
   } finally {
     if (record !== null) closeSync(record);
+  }
+}
+
+/** The daemon may have handed the mount over at the same moment, and the next one in its turn. */
+async function endSuccessors(mountpoint: string, record: number, byForce: boolean): Promise<void> {
+  for (;;) {
+    const pid = successorOf(record);
+    const daemon = pid === null ? null : identifyDaemon(pid);
+    if (daemon === null) return;
+    if (byForce) await force(daemon, mountpoint);
+    else await waitForEnd(daemon, Infinity);
   }
 }
 

@@ -12,13 +12,15 @@ import type { Unclosed } from '../plane/carry-over.js';
 import type { MountState } from '../plane/messages.js';
 import { hostErrorText } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
-import type { MountConfig } from './config.js';
+import { DISCARD, type MountConfig } from './config.js';
+import type { EndRecord } from './end-record.js';
 import type { ImageOrders } from './image-orders.js';
 import type { Event } from './lifecycle.js';
 import type { Log } from './log.js';
 import type { OpenImages } from './open-images.js';
 import type { PlaneThread } from './plane-thread.js';
 import type { Reload } from './reload.js';
+import type { ServiceManager } from './service-manager.js';
 import { FIRST_HANDED, type Handed, Successor } from './successor.js';
 
 /** Requests that have been admitted have ended by then, or the daemon goes on as before. */
@@ -34,6 +36,8 @@ export interface HandOverParts {
   readonly plane: Pick<PlaneThread, 'hold' | 'goOn' | 'held' | 'order' | 'figures'>;
   readonly log: Log;
   readonly transport: string;
+  readonly record: Pick<EndRecord, 'fd' | 'passTo'>;
+  readonly manager: Pick<ServiceManager, 'isThere' | 'passTo'>;
   readonly tell: (event: Event) => void;
   isServing(): boolean;
   isHandingOver(): boolean;
@@ -68,14 +72,12 @@ export class HandOver {
    * @throws SluiceError with the reason
    */
   async run(): Promise<HandedOver> {
-    const { config, orders, isServing, mount, images, log } = this.#parts;
+    const { config, orders, isServing, log } = this.#parts;
     checkPossible(this.#parts);
     if (!isServing() || this.#isUnderWay) throw busy();
     this.#isUnderWay = true;
     await orders.pause();
-    const holds = images.all.flatMap((image) => image.holds);
-    const claims = holds.map(({ claim }) => claim).filter((claim) => claim >= 0);
-    const descriptors = [mount.fd, ...holds.map(({ descriptor }) => descriptor), ...claims];
+    const { descriptors } = this.#outfit();
     const successor = new Successor(config.mountpoint, descriptors, this.#parts.program);
     this.#successor = successor;
     try {
@@ -113,7 +115,7 @@ export class HandOver {
     tell({ kind: 'handed-over' });
     const error = await finished;
     if (error !== null) throw error;
-    return { pid: successor.pid, stallMs: Math.round(performance.now() - begin) };
+    return { pid: successor.pid, stallMs: Math.round(successor.servedAt - begin) };
   }
 
   /** @throws SluiceError ETIMEDOUT, or that of an image that cannot be closed */
@@ -136,8 +138,11 @@ export class HandOver {
   /** The data plane of this process has ended: the new one may go on. Does not reject. */
   async finish(): Promise<void> {
     const successor = this.#successor!;
+    const { config, record, manager } = this.#parts;
     // The mount is its own now, whatever comes.
     this.#successor = null;
+    record.passTo(successor.pid);
+    if (config.foreground) manager.passTo(successor.pid);
     let failure: Error | null = null;
     try {
       await successor.go();
@@ -158,25 +163,41 @@ export class HandOver {
     this.#successor = null;
   }
 
+  /** The descriptors that the new process inherits, and the places where it finds them. */
+  #outfit(): Outfit {
+    const { images, mount, record } = this.#parts;
+    const descriptors: number[] = [];
+    const add = (descriptor: number): number => {
+      if (descriptor < 0) return -1;
+      return FIRST_HANDED + descriptors.push(descriptor) - 1;
+    };
+    const fuse = add(mount.fd);
+    const holds = images.all.flatMap((image) =>
+      image.holds.map(({ identity, descriptor, claim }) => {
+        return { identity, descriptor: add(descriptor), claim: add(claim) };
+      }),
+    );
+    return { descriptors, fuse, holds, record: add(record.fd) };
+  }
+
   #handed(state: MountState, settings: MountSettings): Handed {
     const { images, orders, reload, mount, plane } = this.#parts;
-    const holds = images.all.flatMap((image) => image.holds);
-    let claim = FIRST_HANDED + 1 + holds.length;
+    const { fuse, holds, record } = this.#outfit();
     return {
       config: reload.config,
       images: orders.asked,
       identities: Object.fromEntries(images.all.map(({ disk, identity }) => [disk.name, identity])),
-      fuse: FIRST_HANDED,
+      ...{ fuse, holds, record },
       byFusermount: mount.byFusermount,
-      holds: holds.map((hold, index) => {
-        const descriptor = FIRST_HANDED + 1 + index;
-        return { ...hold, descriptor, claim: hold.claim < 0 ? -1 : claim++ };
-      }),
       state,
       depth: settings.depth,
       ...groupsNow(plane.figures, settings, new Set(orders.asked.map(({ name }) => name))),
     };
   }
+}
+
+interface Outfit extends Pick<Handed, 'fuse' | 'holds' | 'record'> {
+  descriptors: number[];
 }
 
 /** The groups as they are, for a mount that begins with them. */
@@ -207,13 +228,17 @@ function isOfEnded(member: string): boolean {
 }
 
 /** @throws SluiceError EOPNOTSUPP, naming what keeps the mount from going to another process */
-function checkPossible({ config, images, transport }: HandOverParts): void {
+function checkPossible({ config, images, orders, transport, manager }: HandOverParts): void {
   if (transport !== 'uring') throw impossible(`the transport is ${transport}, and uring is needed`);
-  if (config.foreground) throw impossible('it runs in the foreground, as the process that it is');
+  if (config.foreground && !manager.isThere) {
+    throw impossible('it runs in the foreground, and not as a service of Type=notify');
+  }
   if (!hasResend()) throw impossible(`this is Linux ${release()}, and 6.9 is needed`);
   if (config.groups.some(({ shared }) => shared !== undefined)) {
     throw impossible('hosts share limits of its groups');
   }
+  const temporary = orders.asked.find(({ overlay }) => overlay === DISCARD);
+  if (temporary !== undefined) throw impossible(`what is written to ${temporary.name} is not kept`);
   for (const { disk } of images.all) {
     const { path, format, readOnly, backing, image } = disk;
     if (backing !== undefined) throw impossible(`${path} is passed through`);

@@ -11,6 +11,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { dup2 } from '../sys/libc.js';
 import { oneLine } from '../util/one-line.js';
+import type { MountConfig } from './config.js';
 
 /** The log of a daemon. A call never throws: a full disk must not end a mount. */
 export interface Log {
@@ -127,8 +128,18 @@ export function fileLog(path: string, mountpoint: string): Log {
   return { ...log, reopen: () => file.reopen() };
 }
 
+/** The log that a mount is to have. @throws the error of opening a file */
+export function logOf({
+  foreground,
+  logFile,
+  mountpoint,
+}: Pick<MountConfig, 'foreground' | 'logFile' | 'mountpoint'>): Log {
+  if (foreground && logFile === null) return stderrLog(mountpoint);
+  return fileLog(findLogFile(logFile), mountpoint);
+}
+
 /** A log on stderr, for a daemon in the foreground. */
-export function stderrLog(mountpoint: string): Log {
+function stderrLog(mountpoint: string): Log {
   // A closed stderr ends nothing: the mount goes on.
   process.stderr.on('error', () => {});
   return makeLog(mountpoint, (line) => {

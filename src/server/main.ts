@@ -9,8 +9,9 @@ import {
   SluiceError,
 } from '../util/errors.js';
 import type { MountConfig } from './config.js';
+import type { EndRecord } from './end-record.js';
 import type { FromDaemon, Outcome } from './launch.js';
-import { fileLog, findLogFile, type Log } from './log.js';
+import { type Log, logOf } from './log.js';
 import { runDaemon, type Serve } from './run.js';
 import { serve } from './serve.js';
 import type { ToSuccessor } from './successor.js';
@@ -34,17 +35,18 @@ function failure(error: unknown): Outcome {
   return { kind: 'failed', ...recordOf(error) };
 }
 
-async function main(config: MountConfig, how: Serve): Promise<number> {
+async function main(config: MountConfig, how: Serve, record?: EndRecord): Promise<number> {
   const log: Log = {
-    ...fileLog(findLogFile(config.logFile), config.mountpoint),
+    ...logOf(config),
     progress: (text) => void send({ kind: 'progress', text }),
   };
   let ready = false;
   try {
-    await runDaemon(config, log, how, ({ notice }) => {
+    const onReady = ({ notice }: { notice?: string | undefined }): void => {
       ready = true;
       void send({ kind: 'ready', ...(notice === undefined ? {} : { notice }) });
-    });
+    };
+    await runDaemon(config, log, how, onReady, record);
     return EXIT_OK;
   } catch (error) {
     // After readiness the error is in the log, and the command is gone.
@@ -61,8 +63,8 @@ async function begin(first: MountConfig | TakeOver): Promise<number> {
   if (!('kind' in first)) return main(first, serve);
   // Loaded only here: few daemons begin so.
   const { succeed } = await import('./take-over.js');
-  const { config, serve: goOn } = await succeed(first);
-  return main(config, goOn);
+  const { config, serve: goOn, record } = await succeed(first);
+  return main(config, goOn, record);
 }
 
 let started = false;

@@ -102,6 +102,7 @@ export class MountSession {
    */
   async letGo(): Promise<void> {
     await this.plane.terminate();
+    this.#files.unlockOwn();
     await this.#handOver?.finish();
     this.#closeFiles();
   }

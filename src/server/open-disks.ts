@@ -22,7 +22,7 @@ import { type OpenImage, OpenImages } from './open-images.js';
 import { makeTemporary } from './overlay.js';
 
 /** The images of a mount, as far as its end needs them. */
-export type OpenDisks = Pick<OpenImages, 'disks' | 'unlock' | 'close'>;
+export type OpenDisks = Pick<OpenImages, 'disks' | 'unlock' | 'unlockOwn' | 'close'>;
 
 /**
  * Opens and locks images of a mount, with their backing files.

@@ -12,8 +12,8 @@ import { installSignals, type SignalAction } from './signals.js';
 
 /** How a start tells of its progress. */
 export interface Start {
-  /** Path of the end record. */
-  readonly endPath: string;
+  readonly record: EndRecord;
+  readonly manager: Pick<ServiceManager, 'isThere' | 'passTo'>;
   /** The mount is to end already: the start need not go on. */
   isUnwanted(): boolean;
   /** The files can be used, and no end has been asked for. */
@@ -38,6 +38,7 @@ const EXIT_GRACE_MS = 10_000;
  * Serves a mount until it ends in this process.
  *
  * @param onReady Called once, when the files can be used.
+ * @param record Where it says how it ended.
  * @throws The error of the conclusion; see `conclude`.
  */
 export async function runDaemon(
@@ -45,12 +46,13 @@ export async function runDaemon(
   log: Log,
   serve: Serve,
   onReady: (session: Session) => void,
+  record = new EndRecord(),
 ): Promise<void> {
   // See no-debugger.ts.
   inspector.close();
   // The name that pgrep, ps and messages about busy files show.
   writeFileSync('/proc/self/comm', 'sluice');
-  const daemon = new Daemon(config, log, onReady);
+  const daemon = new Daemon(config, log, onReady, record);
   const removeSignals = installSignals(hangupAction(config), daemon.signal);
   process.on('uncaughtException', daemon.crash);
   try {
@@ -76,14 +78,20 @@ class Daemon {
   readonly #config: MountConfig;
   readonly #log: Log;
   readonly #onReady: (session: Session) => void;
-  readonly #record = new EndRecord();
+  readonly #record: EndRecord;
   readonly #lifecycle: Lifecycle;
   readonly #manager = new ServiceManager(process.env, process.pid);
   #session: Session | null = null;
   #exit: NodeJS.Timeout | undefined;
   #end!: () => void;
 
-  constructor(config: MountConfig, log: Log, onReady: (session: Session) => void) {
+  constructor(
+    config: MountConfig,
+    log: Log,
+    onReady: (session: Session) => void,
+    record: EndRecord,
+  ) {
+    this.#record = record;
     this.#config = config;
     this.#log = log;
     this.#onReady = onReady;
@@ -110,7 +118,8 @@ class Daemon {
     });
     const { tell } = this.#lifecycle;
     serve(this.#config, this.#log, {
-      endPath: this.#record.path,
+      record: this.#record,
+      manager: this.#manager,
       isUnwanted: () => this.#lifecycle.state !== 'starting',
       isServing: () => this.#lifecycle.state === 'serving',
       isHandingOver: () => this.#lifecycle.state === 'handing-over',

@@ -170,7 +170,7 @@ export interface Opened {
   opened: OpenImages;
   faces: Faces;
   key: OrderKey;
-  start: Pick<Start, 'tell' | 'isServing' | 'isHandingOver'>;
+  start: Omit<Start, 'mounted' | 'isUnwanted'>;
   log: Log;
 }
 
@@ -245,8 +245,7 @@ export function ringSession(
   const { orders, reload, show } = connect(parts, plane, mount.fd, restart);
   const images = opened;
   const handOver = new HandOver({
-    ...{ config, mount, images, orders, reload, plane, log, transport },
-    ...{ tell: start.tell, isServing: start.isServing, isHandingOver: start.isHandingOver },
+    ...{ config, mount, images, orders, reload, plane, log, transport, ...start },
   });
   const session = new MountSession(mount, plane, opened, log, orders, undefined, handOver);
   return { session, show };
@@ -256,12 +255,12 @@ async function startSession(
   parts: Opened,
   transport: Transport,
   worker: PlaneWorker | null,
-  { endPath, mounted }: Start,
+  { mounted }: Start,
 ): Promise<void> {
   const { config, opened, faces, key, log } = parts;
-  const { tell } = parts.start;
+  const { tell, record } = parts.start;
   const request = mountRequest(config);
-  const about = aboutDaemon(transport.kind, endPath, key.path);
+  const about = aboutDaemon(transport.kind, record.path, key.path);
   if (transport.kind !== 'fuse-native') {
     const mount = await mountFuse(request);
     // Before the data plane can tell anything.

@@ -35,6 +35,17 @@ export class ServiceManager {
     this.#send = send;
   }
 
+  /** Somebody listens. */
+  get isThere(): boolean {
+    return this.#socket !== null;
+  }
+
+  /** Another process is the service from now on. What it tells counts from here. */
+  passTo(pid: number): void {
+    clearInterval(this.#timer);
+    this.#tell(`MAINPID=${pid}`);
+  }
+
   /**
    * The files can be used, or a reload has ended.
    *

@@ -26,6 +26,8 @@ export interface Handed extends GroupsConfig {
   /** /dev/fuse. */
   fuse: number;
   byFusermount: boolean;
+  /** See EndRecord; -1 without one. */
+  record: number;
   holds: Hold[];
   state: MountState;
 }
@@ -43,7 +45,10 @@ export type FromSuccessor =
   | { kind: 'loaded'; version: number }
   /** All is there, and nothing is served yet. */
   | { kind: 'prepared' }
+  /** The files are served. */
   | { kind: 'ready' }
+  /** After that: the socket of the mount is its own. */
+  | { kind: 'reachable' }
   | { kind: 'progress' }
   /** It does not go on, and ends. */
   | ({ kind: 'failed' } & ErrorRecord);
@@ -57,8 +62,16 @@ const LOAD_LIMIT_MS = 30_000;
 const PREPARE_LIMIT_MS = 10_000;
 const GO_LIMIT_MS = 10_000;
 
+/** The environment of a process that is the service in the place of this one. */
+function environment(): NodeJS.ProcessEnv {
+  const { WATCHDOG_PID: watched, ...others } = process.env;
+  return watched === String(process.pid) ? others : process.env;
+}
+
 /** The daemon process that is to go on with a mount, seen from the one that serves it. */
 export class Successor {
+  /** When it began to serve, on the clock of `performance`; 0 until then. */
+  servedAt = 0;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   #told: (message: FromSuccessor) => void = () => {};
@@ -75,7 +88,7 @@ export class Successor {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptors],
       argv0: 'sluice',
-      env: { ...process.env, ...PLAIN_NODE },
+      env: { ...environment(), ...PLAIN_NODE },
       serialization: 'advanced',
     });
     this.#ended = new Promise((resolve) => {
@@ -93,6 +106,7 @@ export class Successor {
       });
     });
     this.#child.on('message', (message: FromSuccessor) => {
+      if (message.kind === 'ready') this.servedAt = performance.now();
       if (message.kind === 'failed') this.#failed(fromRecord(message));
       else this.#told(message);
     });
@@ -118,7 +132,7 @@ export class Successor {
   }
 
   async go(): Promise<void> {
-    await this.#ask('ready', GO_LIMIT_MS, { kind: 'go' });
+    await this.#ask('reachable', GO_LIMIT_MS, { kind: 'go' });
   }
 
   /** It has ended when this resolves. */

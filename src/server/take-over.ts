@@ -9,6 +9,7 @@ import { errnoName } from '../util/errno.js';
 import { EXIT_FAILED, fromRecord, SluiceError } from '../util/errors.js';
 import { ApiSocket } from './api-socket.js';
 import type { MountConfig } from './config.js';
+import { EndRecord } from './end-record.js';
 import type { Log } from './log.js';
 import { openDisks } from './open-disks.js';
 import type { OpenImages } from './open-images.js';
@@ -77,6 +78,7 @@ function withdrawn(): SluiceError {
 export interface Succession {
   config: MountConfig;
   serve: Serve;
+  record: EndRecord;
 }
 
 /** Waits for the state of a mount that another process serves. */
@@ -89,15 +91,11 @@ export async function succeed({
   await worker.loaded;
   const handed = await predecessor.state();
   const { config, images, groups, assignments, depth } = handed;
-  const { config: overlaid, made, discard } = addOverlays({ ...config, images });
-  if (made.length > 0) {
-    discard();
-    throw moved(made[0]!);
-  }
-  const asked = { ...overlaid, groups, assignments, depth };
+  const asked = { ...config, images, groups, assignments, depth };
   return {
     config: asked,
     serve: (_config, log, start) => goOn(handed, asked, worker, predecessor, log, start),
+    record: new EndRecord(handed.record < 0 ? -1 : adopt(handed.record)),
   };
 }
 
@@ -115,7 +113,12 @@ async function goOn(
     const { descriptor, claim } = hold;
     return { ...hold, descriptor: adopt(descriptor), claim: claim < 0 ? -1 : adopt(claim) };
   });
-  const opened = await openDisks(config, log, null, holds);
+  const { config: overlaid, made, discard } = addOverlays(config);
+  if (made.length > 0) {
+    discard();
+    throw moved(made[0]!);
+  }
+  const opened = await openDisks(overlaid, log, null, holds);
   checkIdentities(opened, handed.identities);
   for (const { descriptor, claim } of holds) {
     close(descriptor);
@@ -124,7 +127,7 @@ async function goOn(
   const mount = adoptMount(config.mountpoint, fuse, handed.byFusermount);
   const api = new ApiSocket(log);
   const key = new OrderKey();
-  const about = aboutDaemon(TRANSPORT, start.endPath, key.path);
+  const about = aboutDaemon(TRANSPORT, start.record.path, key.path);
   // Until it is this process's turn, an end of the data plane is none of the mount.
   let tell: (event: PlaneEvent) => void;
   const plane = await new Promise<PlaneThread>((resolve, reject) => {
@@ -135,7 +138,12 @@ async function goOn(
     thread.held = () => resolve(thread);
   });
   await predecessor.turn();
-  tell = start.tell;
+  const served = new Promise<void>((resolve) => {
+    tell = (event) => {
+      start.tell(event);
+      if (event.kind === 'ready') resolve();
+    };
+  });
   opened.closing = () => api.close();
   const faces = { metrics: { server: null, writer: null }, api, sharing: null };
   const asRead = handed.config;
@@ -147,6 +155,8 @@ async function goOn(
   plane.goOn();
   log.info(`goes on in the place of pid ${predecessor.pid}`);
   await api.listen(mount.device);
+  await served;
+  say({ kind: 'reachable' });
   void predecessor.gone.then(() => showMetricsAgain(config, log, opened, api, show));
 }
 

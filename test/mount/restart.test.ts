@@ -8,13 +8,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { Control } from '../helpers/control.js';
 import { fio } from '../helpers/fio.js';
 import { untilQueued } from '../helpers/group-files.js';
 import { isAlive } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
-import { must, run } from '../helpers/run.js';
+import { must, run, sluice } from '../helpers/run.js';
 import { restarted, type SluiceMount, startMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
@@ -38,7 +39,8 @@ restartTest('open files, groups, figures and images go on in a new process', asy
   const folder = tempFolder(t, TMPFS);
   const raw = sparseFile(join(folder, 'raw.img'), MIB);
   const late = await qcow2(folder, 'late.qcow2', '64M');
-  let mount = await startMount(t, [raw], ['--group', 'slow:bps=50M', '--assign', 'raw=slow']);
+  const groups = ['--group', 'slow:bps=50M,per_gb.iops=1000/500', '--assign', 'raw=slow'];
+  let mount = await startMount(t, [raw], groups);
   const first = mount;
   await must('qemu-img', ['info', late]);
   t.is((await warmSluice(['attach', mount.point, late])).code, 0);
@@ -51,6 +53,7 @@ restartTest('open files, groups, figures and images go on in a new process', asy
   const numbers = nodes.map((name) => statSync(join(mount.point, name)).ino);
   const files = new Control(mount);
   const stat = await files.read('gold/deep/io.stat');
+  const perGb = await files.read('slow/io.per_gb');
 
   mount = await restarted(t, mount);
   t.not(mount.pid, first.pid);
@@ -68,6 +71,8 @@ restartTest('open files, groups, figures and images go on in a new process', asy
   t.is(await files.read('gold/deep/members'), 'late\n');
   t.is(await files.read('gold/deep/io.weight'), 'default 300\n');
   t.is(await files.read('slow/members'), 'raw\n');
+  t.is(await files.read('slow/io.per_gb'), perGb);
+  t.regex(perGb, /iops=1000/);
   t.regex(stat, /wbytes=4096/);
   t.regex(await files.read('gold/deep/io.stat'), /wbytes=4096/);
 
@@ -122,6 +127,51 @@ restartTest('what waits for its group waits on there, and is not done twice', as
   const { wbytes, wios } = (await new Control(mount).figures('slow'))!;
   t.deepEqual([wbytes, wios], [65536, 1]);
   await end(t, mount);
+});
+
+restartTest('an overlay stays the overlay of its image', async (t) => {
+  const folder = tempFolder(t, TMPFS);
+  const [one, two] = ['one.img', 'two.img'].map((name) => sparseFile(join(folder, name), MIB));
+  const [over, late] = [join(folder, 'over.qcow2'), join(folder, 'late.qcow2')];
+  let mount = await startMount(t, [one!], ['--overlay', over]);
+  t.is((await warmSluice(['attach', mount.point, two!, '--overlay', late])).code, 0);
+  const asked = ['save', mount.point];
+  const saved = (await warmSluice(asked)).stdout;
+  const file = openSync(mount.file('two'), 'r+');
+  writeSync(file, Buffer.alloc(4096, 7), 0, 4096, 0);
+  mount = await restarted(t, mount);
+  t.is((await warmSluice(asked)).stdout, saved);
+  const bytes = Buffer.alloc(4096);
+  readSync(file, bytes, 0, 4096, 0);
+  t.deepEqual(bytes, Buffer.alloc(4096, 7));
+  closeSync(file);
+  t.is((await warmSluice(['overlay', 'reset', mount.point, 'two'])).code, 0);
+  t.is(readFileSync(mount.file('two'))[0], 0);
+  await end(t, mount);
+});
+
+restartTest('a temporary overlay keeps its mount, which goes on', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  const mount = await startMount(t, [raw], ['--overlay', 'discard']);
+  writeSync(openSync(mount.file('raw'), 'r+'), Buffer.alloc(4096, 7), 0, 4096, 0);
+  const ended = await warmSluice(['restart', mount.point]);
+  t.is(ended.code, 1);
+  t.regex(ended.stderr, /cannot go to a new daemon: what is written to raw is not kept; umount/);
+  t.is(readFileSync(mount.file('raw'))[0], 7);
+});
+
+restartTest('an umount at the same moment waits for the process that has the mount', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  for (const pauseMs of [0, 60, 120]) {
+    const mount = await startMount(t, [raw]);
+    const restarting = sluice(['restart', mount.point]);
+    await setTimeout(pauseMs);
+    const ended = await warmSluice(['umount', mount.point]);
+    t.is(ended.code, 0, ended.stderr);
+    await restarting;
+    // Nobody has the image any more.
+    await must('qemu-io', ['-f', 'raw', '-c', 'write 0 512', raw]);
+  }
 });
 
 restartTest(

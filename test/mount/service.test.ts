@@ -4,13 +4,14 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SLUICE } from '../../tools/lib/program.js';
 import { NotifySocket } from '../helpers/notify-socket.js';
-import { eventually, mountsAt } from '../helpers/proc.js';
+import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { must, run } from '../helpers/run.js';
 import { forceAway } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
 
 const serviceTest = requires('fuse', 'io_uring');
+const restartTest = requires('fuse', 'root', 'io_uring', 'resend');
 const systemdTest = requires('systemd');
 
 serviceTest('a service tells systemd of its readiness, of a reload, and of its end', async (t) => {
@@ -47,6 +48,51 @@ serviceTest('a service tells systemd of its readiness, of a reload, and of its e
   t.true(await hears('STOPPING=1'));
   t.is(await ended, 0);
   t.deepEqual(mountsAt(point), []);
+});
+
+restartTest('a service goes on in a new process, which systemd is told', async (t) => {
+  const folder = tempFolder(t);
+  patternFile(join(folder, 'web.img'), MIB);
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  const file = join(folder, 'vm.yaml');
+  writeFileSync(file, 'mountpoint: mnt\nimages: {web: web.img}\n');
+  const socket = new NotifySocket(join(folder, 'notify'));
+  t.teardown(() => socket.close());
+  t.teardown(() => forceAway(point));
+  const env = { ...process.env, NOTIFY_SOCKET: socket.path };
+  const child = spawn(process.execPath, [SLUICE, 'mount', '--foreground', '--config', file], {
+    ...{ env, stdio: ['ignore', 'ignore', 'pipe'] },
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  let log = '';
+  child.stderr!.on('data', (part) => {
+    log += part;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const got: string[] = [];
+  const hears = (text: string): Promise<boolean> =>
+    eventually(() => {
+      got.push(...socket.received());
+      return got.some((one) => one.startsWith(text));
+    });
+  t.true(await hears('READY=1'));
+  got.length = 0;
+  const told = await must(process.execPath, [SLUICE, 'restart', point]);
+  const pid = Number(/^pid ([0-9]+) serves /.exec(told)![1]);
+  t.is(await ended, 0);
+  t.true(await hears('READY=1'));
+  // What a process tells counts only from when it is the main one.
+  t.deepEqual(
+    got.map((one) => one.split('\n')[0]),
+    [`MAINPID=${pid}`, 'READY=1'],
+  );
+  t.is(mountsAt(point).length, 1);
+  process.kill(pid, 'SIGTERM');
+  t.true(await hears('STOPPING=1'));
+  t.true(await eventually(() => !isAlive(pid)));
+  t.deepEqual(mountsAt(point), []);
+  t.true(await eventually(() => log.includes(`sluice[${pid}] ${point}: unmounted`)), log);
 });
 
 serviceTest('a service that was killed is started again where its dead mount is', async (t) => {

@@ -1,6 +1,11 @@
 import { closeSync } from 'node:fs';
 import test from 'ava';
-import { checkEndRecord, EndRecord, openEndRecord } from '../../src/server/end-record.js';
+import {
+  checkEndRecord,
+  EndRecord,
+  openEndRecord,
+  successorOf,
+} from '../../src/server/end-record.js';
 import { SluiceError } from '../../src/util/errors.js';
 
 function open(record: EndRecord): number {
@@ -33,6 +38,20 @@ test('a daemon that ended without a word has not flushed', (t) => {
     message: '/mnt/s: its daemon died before everything was flushed; see its log',
     exitCode: 5,
   });
+  closeSync(opened);
+});
+
+test('a process that goes on with a mount tells of its end in the same record', (t) => {
+  const first = new EndRecord();
+  const opened = open(first);
+  t.is(successorOf(opened), null);
+  first.passTo(4_194_304);
+  t.is(successorOf(opened), 4_194_304);
+  t.regex(t.throws(() => checkEndRecord(opened, '/mnt/s'))!.message, /died before everything/);
+  // Shorter than what it takes the place of.
+  new EndRecord(first.fd).write(null);
+  t.is(successorOf(opened), null);
+  t.notThrows(() => checkEndRecord(opened, '/mnt/s'));
   closeSync(opened);
 });
 

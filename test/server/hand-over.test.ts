@@ -48,6 +48,8 @@ function setUp(t: ExecutionContext, answer: string, own: Partial<HandOverParts> 
     plane,
     log: { info: () => {}, warn: (text: string) => steps.push(text), error: () => {} },
     transport: 'uring',
+    record: { fd: 2, passTo: (pid: number) => steps.push(`record of ${pid > 1}`) },
+    manager: { isThere: false, passTo: (pid: number) => steps.push(`main is ${pid > 1}`) },
     tell: ({ kind }: { kind: string }) => {
       steps.push(kind);
       state = { 'hand-over': 'handing-over', kept: 'serving' }[kind] ?? 'closing';
@@ -66,7 +68,7 @@ function setUp(t: ExecutionContext, answer: string, own: Partial<HandOverParts> 
 const GOOD = `
   if (message.kind === 'take-over') say(loaded);
   if (message.kind === 'state') say({ kind: 'prepared' });
-  if (message.kind === 'go') say({ kind: 'ready' });`;
+  if (message.kind === 'go') { say({ kind: 'ready' }); say({ kind: 'reachable' }); }`;
 
 async function failure(t: ExecutionContext, run: Promise<unknown>): Promise<string> {
   return (await t.throwsAsync(run, { instanceOf: SluiceError }))!.message;
@@ -78,7 +80,21 @@ linuxTest(
     const { handOver, steps } = setUp(t, GOOD);
     const { pid, stallMs } = await handOver.run();
     t.true(pid > 1 && stallMs >= 0);
-    t.deepEqual(steps.slice(0, 4), ['pause', 'hand-over', 'hold', 'handed-over']);
+    t.deepEqual(steps.slice(0, 5), [
+      ...['pause', 'hand-over', 'hold', 'handed-over', 'record of true'],
+    ]);
+  },
+);
+
+linuxTest(
+  'a service in the foreground is the new process, also for the service manager',
+  async (t) => {
+    const mains: number[] = [];
+    const manager = { isThere: true, passTo: (pid: number) => void mains.push(pid) };
+    const config = mountConfig({ foreground: true });
+    const { handOver } = setUp(t, GOOD, { config, manager });
+    const { pid } = await handOver.run();
+    t.deepEqual(mains, [pid]);
   },
 );
 
@@ -139,7 +155,12 @@ const IMPOSSIBLE: readonly [string, Partial<HandOverParts>, string][] = [
   [
     'the foreground',
     { config: mountConfig({ foreground: true }) },
-    'it runs in the foreground, as the process that it is',
+    'it runs in the foreground, and not as a service of Type=notify',
+  ],
+  [
+    'a temporary overlay',
+    { orders: { asked: [{ name: 'web', overlay: 'discard' }] } as never },
+    'what is written to web is not kept',
   ],
   ['passthrough', { images: { all: [image({ backing: 9 })] } }, '/web.img is passed through'],
   [

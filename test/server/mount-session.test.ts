@@ -30,6 +30,7 @@ async function serve(
   const files = {
     disks: [],
     unlock: async () => void steps.push('files unlocked'),
+    unlockOwn: () => void steps.push('own locks gone'),
     close: () => void steps.push('files closed'),
   };
   const running = runDaemon(
@@ -90,6 +91,7 @@ test('a mount that is in use is detached, and the log says who notices', async (
     {
       disks: [{ name: 'disk' }, { name: 'fast', backing: 9 }] as never,
       unlock: async () => {},
+      unlockOwn: () => {},
       close: () => {},
     },
     log,
@@ -115,6 +117,7 @@ test('a mount that cannot be detached is told of once, and everything else is en
   const files = {
     disks: [],
     unlock: async () => void steps.push('files unlocked'),
+    unlockOwn: () => void steps.push('own locks gone'),
     close: () => void steps.push('files closed'),
   };
   const session = new MountSession(mount, plane as never, files, log, ORDERS);
@@ -145,7 +148,7 @@ test('an end at once and one in order detach together', async (t) => {
   const session = new MountSession(
     mount,
     plane as never,
-    { disks: [], unlock: async () => {}, close: () => {} },
+    { disks: [], unlock: async () => {}, unlockOwn: () => {}, close: () => {} },
     SILENT,
     ORDERS,
   );
@@ -169,6 +172,7 @@ test('who may have requests under way does not unlock the images', async (t) => 
     const files = {
       disks: [],
       unlock: async () => void steps.push('files unlocked'),
+      unlockOwn: () => void steps.push('own locks gone'),
       close: () => void steps.push('files closed'),
     };
     await new MountSession(mount, plane as never, files, SILENT, ORDERS).close(isQuiet);
@@ -188,10 +192,11 @@ test('what is let go stays mounted', async (t) => {
   const files = {
     disks: [],
     unlock: async () => void steps.push('files unlocked'),
+    unlockOwn: () => void steps.push('own locks gone'),
     close: () => void steps.push('files closed'),
   };
   await new MountSession(mount, plane as never, files, SILENT, ORDERS).letGo();
-  t.deepEqual(steps, ['ended', 'files closed']);
+  t.deepEqual(steps, ['ended', 'own locks gone', 'files closed']);
 });
 
 test('a reload is an order, and the log says how it came out', async (t) => {

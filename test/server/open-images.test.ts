@@ -1,9 +1,9 @@
 import { fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { OpenImages } from '../../src/server/open-images.js';
+import { type OpenImage, OpenImages } from '../../src/server/open-images.js';
 import { openLive } from '../../src/server/open-live.js';
-import { isLocked } from '../../src/sys/ofd-locks.js';
+import { isLocked, unlockAll } from '../../src/sys/ofd-locks.js';
 import { mountConfig } from '../helpers/mount-config.js';
 import { MIB, sparseFile, tempFolder } from '../helpers/temp.js';
 
@@ -18,16 +18,31 @@ function isOpen(descriptor: number): boolean {
   }
 }
 
+async function openNamed(folder: string, name: string): Promise<OpenImage> {
+  const path = sparseFile(join(folder, `${name}.img`), MIB);
+  const image = { name, path, format: 'auto', backingFormats: [], snapshot: null };
+  const options = mountConfig({ images: [image] });
+  const live = { options, mounted: [], logFile: null };
+  return (await openLive(live, SILENT, () => {})).image;
+}
+
+test('the locks that stay are those that go to another process', async (t) => {
+  const one = await openNamed(tempFolder(t), 'one');
+  const images = new OpenImages([one]);
+  const other = openSync(one.disk.path, 'r');
+  images.unlockOwn();
+  t.true(isLocked(other, 101, 1));
+  const { descriptor } = one.holds[0]!;
+  unlockAll(descriptor);
+  // Those that another process would not have hold nothing.
+  t.false(isLocked(other, 101, 1));
+  t.true(one.descriptors.every(isOpen));
+  images.close();
+});
+
 test('an image that is released is unlocked and closed, and the others are not', async (t) => {
   const folder = tempFolder(t);
-  const open = async (name: string) => {
-    const path = sparseFile(join(folder, `${name}.img`), MIB);
-    const image = { name, path, format: 'auto', backingFormats: [], snapshot: null };
-    const options = mountConfig({ images: [image] });
-    const live = { options, mounted: [], logFile: null };
-    return (await openLive(live, SILENT, () => {})).image;
-  };
-  const [one, two] = [await open('one'), await open('two')];
+  const [one, two] = [await openNamed(folder, 'one'), await openNamed(folder, 'two')];
   const images = new OpenImages([one]);
   images.add(two);
   // The descriptors of the first one would be lost.

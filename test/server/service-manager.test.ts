@@ -11,6 +11,14 @@ function rig(environment: ConstructorParameters<typeof ServiceManager>[0]) {
 
 const alive = async (): Promise<void> => {};
 
+test('another process becomes the service', (t) => {
+  const { manager, sent } = rig({ NOTIFY_SOCKET: '/run/notify' });
+  t.true(manager.isThere);
+  manager.passTo(42);
+  t.deepEqual(sent, ['/run/notify: MAINPID=42']);
+  t.false(rig({}).manager.isThere);
+});
+
 test('systemd is told when the files can be used, of a reload, and of the end', (t) => {
   const { manager, sent } = rig({ NOTIFY_SOCKET: '/run/notify' });
   manager.ready('3 images at /mnt/s', alive);

@@ -24,7 +24,7 @@ async function failure(t: ExecutionContext, asked: Promise<unknown>): Promise<Sl
 test('it is asked step by step, and ends when it is killed', async (t) => {
   const next = `${LOADED}
     if (message.kind === 'state') { say({ kind: 'progress' }); say({ kind: 'prepared' }); }
-    if (message.kind === 'go') say({ kind: 'ready' });`;
+    if (message.kind === 'go') { say({ kind: 'ready' }); say({ kind: 'reachable' }); }`;
   const one = successor(t, next);
   await one.load();
   await one.prepare({} as Handed);

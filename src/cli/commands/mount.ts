@@ -1,7 +1,7 @@
 import { checkMountpoint, checkMountRights } from '../../fuse/mount-point.js';
 import type { MountConfig } from '../../server/config.js';
 import { launch } from '../../server/launch.js';
-import { fileLog, type Log, stderrLog } from '../../server/log.js';
+import { type Log, logOf } from '../../server/log.js';
 import { EXIT_OK, refuse } from '../../util/errors.js';
 import type { Arguments } from '../declaration.js';
 import { buildMountConfig } from '../mount-config.js';
@@ -23,11 +23,7 @@ function announce(text: string): void {
 
 /** Serves in this process until the mount ends. */
 async function runHere(config: MountConfig, mounted: () => void): Promise<void> {
-  const place =
-    config.logFile === null
-      ? stderrLog(config.mountpoint)
-      : fileLog(config.logFile, config.mountpoint);
-  const log: Log = { ...place, progress: progressNotes('sluice: mount: ') };
+  const log: Log = { ...logOf(config), progress: progressNotes('sluice: mount: ') };
   // Loaded only here: a mount in the background loads it in the daemon.
   const { runDaemon } = await import('../../server/run.js');
   const { serve } = await import('../../server/serve.js');

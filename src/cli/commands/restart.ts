@@ -1,11 +1,10 @@
 import { askMount } from '../../server/api-client.js';
 import type { HandedOver } from '../../server/hand-over.js';
-import { readStatus } from '../../server/status.js';
+import { readStatus, unavailable } from '../../server/status.js';
 import { EXIT_FAILED, SluiceError } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { findMountpoint } from '../find-mountpoint.js';
 import { print, progress } from '../terminal.js';
-import { unavailable } from '../unavailable.js';
 import { workingDirectory } from '../working-directory.js';
 
 /** The new daemon loads, and requests of before end: each has a limit of its own. */
