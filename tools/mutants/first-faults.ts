@@ -174,8 +174,8 @@ export const FIRST_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'loop/ring-loop.ts',
-        from: 'const isEdge = !plane.isReceiving || !dispatcher.isServing;',
-        to: 'const isEdge = !plane.isReceiving;',
+        from: 'const isEdge = !plane.isReceiving || !dispatcher.isServing || plane.isHolding;',
+        to: 'const isEdge = !plane.isReceiving || plane.isHolding;',
       },
     ],
   },
