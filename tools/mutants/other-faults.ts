@@ -87,8 +87,8 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'plane/plane.ts',
-        from: '    if (requests.inFlight[request] === 1) {\n      this.#inFlight--;\n',
-        to: '    if (requests.inFlight[request] === 1) {\n      if (requests.operation[request] <= WRITE) this.#inFlight--;\n',
+        from: '    if (requests.inFlight[request] === 1) {\n      this.inFlight--;\n',
+        to: '    if (requests.inFlight[request] === 1) {\n      if (requests.operation[request] <= WRITE) this.inFlight--;\n',
       },
     ],
   },
