@@ -46,6 +46,8 @@ test('the watchdog is fed when the data plane has answered, and only then', asyn
   const { manager, sent } = rig({ NOTIFY_SOCKET: '@a', WATCHDOG_USEC: '2000', WATCHDOG_PID: '42' });
   let asked = 0;
   const answers: (() => void)[] = [];
+  // The watchdog's timer keeps no process alive, and a test with nothing else to wait for ends.
+  const awake = setInterval(() => {}, 1000);
   await new Promise<void>((resolve) => {
     manager.ready('', () => {
       asked++;
@@ -53,6 +55,7 @@ test('the watchdog is fed when the data plane has answered, and only then', asyn
       return new Promise<void>((settle) => answers.push(settle));
     });
   });
+  clearInterval(awake);
   t.true(asked >= 1);
   t.false(sent.includes('@a: WATCHDOG=1'), 'it hangs');
   for (const settle of answers) settle();
