@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
 import { SLUICE } from '../../tools/lib/program.js';
 import { NotifySocket } from '../helpers/notify-socket.js';
 import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
@@ -14,103 +15,108 @@ const serviceTest = requires('fuse', 'io_uring');
 const restartTest = requires('fuse', 'root', 'io_uring', 'resend');
 const systemdTest = requires('systemd');
 
-serviceTest('a service tells systemd of its readiness, of a reload, and of its end', async (t) => {
-  const folder = tempFolder(t);
-  patternFile(join(folder, 'web.img'), MIB);
-  const point = join(folder, 'mnt');
-  mkdirSync(point);
-  const file = join(folder, 'vm.yaml');
-  writeFileSync(file, 'mountpoint: mnt\nimages: {web: web.img}\ngroups: {gold: {weight: 7}}\n');
-  const socket = new NotifySocket(join(folder, 'notify'));
-  t.teardown(() => socket.close());
-  const env = { ...process.env, NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: '200000' };
-  const child = spawn(process.execPath, [SLUICE, 'mount', '--foreground', '--config', file], {
-    ...{ env, stdio: 'ignore' },
-  });
-  t.teardown(() => child.kill('SIGKILL'));
-  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const got: string[] = [];
-  const hears = (text: string): Promise<boolean> =>
-    eventually(() => {
-      got.push(...socket.received());
-      return got.some((one) => one.startsWith(text));
+/** A mount in the foreground as systemd starts it, and the messages that systemd gets. */
+class Service {
+  readonly point: string;
+  readonly file: string;
+  readonly #t: ExecutionContext;
+  readonly #socket: NotifySocket;
+  /** Messages since the last call of `forget`. */
+  readonly got: string[] = [];
+
+  /** @param groups Lines of the configuration behind its image. */
+  constructor(t: ExecutionContext, groups = '') {
+    const folder = tempFolder(t);
+    patternFile(join(folder, 'web.img'), MIB);
+    this.#t = t;
+    this.point = join(folder, 'mnt');
+    mkdirSync(this.point);
+    this.file = join(folder, 'vm.yaml');
+    this.configure(groups);
+    this.#socket = new NotifySocket(join(folder, 'notify'));
+    t.teardown(() => this.#socket.close());
+    t.teardown(() => forceAway(this.point));
+  }
+
+  configure(groups: string): void {
+    writeFileSync(this.file, `mountpoint: mnt\nimages: {web: web.img}\n${groups}`);
+  }
+
+  start(more: NodeJS.ProcessEnv = {}, stdio: StdioOptions = 'ignore'): ChildProcess {
+    const env = { ...process.env, NOTIFY_SOCKET: this.#socket.path, ...more };
+    const words = [SLUICE, 'mount', '--foreground', '--config', this.file];
+    const child = spawn(process.execPath, words, { env, stdio });
+    this.#t.teardown(() => child.kill('SIGKILL'));
+    return child;
+  }
+
+  hears(text: string): Promise<boolean> {
+    return eventually(() => {
+      this.got.push(...this.#socket.received());
+      return this.got.some((one) => one.startsWith(text));
     });
-  t.true(await hears(`READY=1\nSTATUS=1 image at ${point}`));
+  }
+
+  forget(): void {
+    this.got.length = 0;
+  }
+}
+
+serviceTest('a service tells systemd of its readiness, of a reload, and of its end', async (t) => {
+  const service = new Service(t, 'groups: {gold: {weight: 7}}\n');
+  const { point } = service;
+  const child = service.start({ WATCHDOG_USEC: '200000' });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  t.true(await service.hears(`READY=1\nSTATUS=1 image at ${point}`));
   t.is(mountsAt(point).length, 1);
-  t.true(await hears('WATCHDOG=1'));
-  got.length = 0;
-  writeFileSync(file, 'mountpoint: mnt\nimages: {web: web.img}\ngroups: {gold: {weight: 9}}\n');
+  t.true(await service.hears('WATCHDOG=1'));
+  service.forget();
+  service.configure('groups: {gold: {weight: 9}}\n');
   child.kill('SIGHUP');
-  t.true(await hears('RELOADING=1\nMONOTONIC_USEC='));
-  t.true(await hears('READY=1'));
+  t.true(await service.hears('RELOADING=1\nMONOTONIC_USEC='));
+  t.true(await service.hears('READY=1'));
   t.is(await must('cat', [join(point, '.groups/gold/io.weight')]), 'default 9\n');
   child.kill('SIGTERM');
-  t.true(await hears('STOPPING=1'));
+  t.true(await service.hears('STOPPING=1'));
   t.is(await ended, 0);
   t.deepEqual(mountsAt(point), []);
 });
 
 restartTest('a service goes on in a new process, which systemd is told', async (t) => {
-  const folder = tempFolder(t);
-  patternFile(join(folder, 'web.img'), MIB);
-  const point = join(folder, 'mnt');
-  mkdirSync(point);
-  const file = join(folder, 'vm.yaml');
-  writeFileSync(file, 'mountpoint: mnt\nimages: {web: web.img}\n');
-  const socket = new NotifySocket(join(folder, 'notify'));
-  t.teardown(() => socket.close());
-  t.teardown(() => forceAway(point));
-  const env = { ...process.env, NOTIFY_SOCKET: socket.path };
-  const child = spawn(process.execPath, [SLUICE, 'mount', '--foreground', '--config', file], {
-    ...{ env, stdio: ['ignore', 'ignore', 'pipe'] },
-  });
-  t.teardown(() => child.kill('SIGKILL'));
+  const service = new Service(t);
+  const { point } = service;
+  const child = service.start({}, ['ignore', 'ignore', 'pipe']);
   let log = '';
   child.stderr!.on('data', (part) => {
     log += part;
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const got: string[] = [];
-  const hears = (text: string): Promise<boolean> =>
-    eventually(() => {
-      got.push(...socket.received());
-      return got.some((one) => one.startsWith(text));
-    });
-  t.true(await hears('READY=1'));
-  got.length = 0;
+  t.true(await service.hears('READY=1'));
+  service.forget();
   const told = await must(process.execPath, [SLUICE, 'restart', point]);
   const pid = Number(/^pid ([0-9]+) serves /.exec(told)![1]);
   t.is(await ended, 0);
-  t.true(await hears('READY=1'));
+  t.true(await service.hears('READY=1'));
   // What a process tells counts only from when it is the main one.
   t.deepEqual(
-    got.map((one) => one.split('\n')[0]),
+    service.got.map((one) => one.split('\n')[0]),
     [`MAINPID=${pid}`, 'READY=1'],
   );
   t.is(mountsAt(point).length, 1);
   process.kill(pid, 'SIGTERM');
-  t.true(await hears('STOPPING=1'));
+  t.true(await service.hears('STOPPING=1'));
   t.true(await eventually(() => !isAlive(pid)));
   t.deepEqual(mountsAt(point), []);
   t.true(await eventually(() => log.includes(`sluice[${pid}] ${point}: unmounted`)), log);
 });
 
 serviceTest('a service that was killed is started again where its dead mount is', async (t) => {
-  const folder = tempFolder(t);
-  patternFile(join(folder, 'web.img'), MIB);
-  const point = join(folder, 'mnt');
-  mkdirSync(point);
-  const file = join(folder, 'vm.yaml');
-  writeFileSync(file, 'mountpoint: mnt\nimages: {web: web.img}\n');
-  const socket = new NotifySocket(join(folder, 'notify'));
-  t.teardown(() => socket.close());
-  t.teardown(() => forceAway(point));
-  const words = [SLUICE, 'mount', '--foreground', '--config', file];
+  const service = new Service(t);
+  const { point } = service;
   const start = async (): Promise<ChildProcess> => {
-    const env = { ...process.env, NOTIFY_SOCKET: socket.path };
-    const child = spawn(process.execPath, words, { env, stdio: 'ignore' });
-    t.teardown(() => child.kill('SIGKILL'));
-    t.true(await eventually(() => socket.received().some((one) => one.startsWith('READY=1'))));
+    service.forget();
+    const child = service.start();
+    t.true(await service.hears('READY=1'));
     return child;
   };
   const first = await start();
