@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { knowsBackingFiles } from '../fuse/backing-files.js';
 import { RING_SWITCH_COMMAND, ringSwitch } from '../fuse/ring-support.js';
 import { findProgram, readText } from '../sys/files.js';
+import { isLinuxSince } from '../util/version.js';
 import { fuseProtocol, ourError, ringFeatures } from './doctor-ring.js';
 import { chooseTransport, type Transport } from './transport.js';
 
@@ -43,8 +44,7 @@ function check(name: string, ok: boolean, found: string, advice: string): Check 
 }
 
 function checkKernel(): Check {
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  const ok = major > 5 || (major === 5 && minor >= 19);
+  const ok = isLinuxSince(5, 19);
   const advice = 'run Linux 5.19 or newer for the ring; fuse-native works from 4.20 on';
   return check('kernel', ok, release(), advice);
 }

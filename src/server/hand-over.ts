@@ -12,6 +12,7 @@ import type { Unclosed } from '../plane/carry-over.js';
 import type { MountState } from '../plane/messages.js';
 import { hostErrorText } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { isLinuxSince } from '../util/version.js';
 import { DISCARD, type MountConfig } from './config.js';
 import type { EndRecord } from './end-record.js';
 import type { ImageOrders } from './image-orders.js';
@@ -253,8 +254,7 @@ function checkPossible({ config, images, orders, transport, manager }: HandOverP
 
 /** The kernel can send requests again (Linux 6.9). */
 export function hasResend(): boolean {
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  return major > 6 || (major === 6 && minor >= 9);
+  return isLinuxSince(6, 9);
 }
 
 export function impossible(why: string): SluiceError {

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /** The version in package.json, which is in a folder above this file. */
@@ -11,4 +12,14 @@ export function readVersion(): string {
   }
   const text = readFileSync(join(folder, 'package.json'), 'utf8');
   return (JSON.parse(text) as { version?: string }).version ?? 'unknown';
+}
+
+/**
+ * Whether Linux has this version or a later one.
+ *
+ * @param running As uname(2) names it.
+ */
+export function isLinuxSince(major: number, minor: number, running = release()): boolean {
+  const [first = 0, second = 0] = running.split('.').map(Number);
+  return first > major || (first === major && second >= minor);
 }
