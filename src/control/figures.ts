@@ -1,4 +1,9 @@
-import { getSharedFigures, type SharedFigureMemory, type SharedFigures } from '../lease/figures.js';
+import {
+  getSharedFigures,
+  type SharedFigureMemory,
+  type SharedFigures,
+  sharedJson,
+} from '../lease/figures.js';
 import { type CallerFigures, type CallerRows, callersOf } from '../throttle/callers.js';
 import {
   copyRows,
@@ -252,7 +257,7 @@ export class FigureReader {
     });
   }
 
-  /** The groups that have anything to show of the last second. */
+  /** The groups that have anything to show of the last second, and those that may have it without requests. */
   busy(): BusyGroup[] {
     const [rows, pressures] = [this.#rows, this.#pressures];
     if (rows === null || pressures === null) return [];
@@ -269,9 +274,10 @@ export class FigureReader {
         ...{ path: node.path || '/', ...moving(own) },
         pressure: pressureOf(pressures, rowOfGroup(node.id), nowNs),
         ...this.#burstsLeft(node, nowNs),
+        ...(node.shared === null ? {} : { shared: sharedJson(getSharedFigures(node.shared)) }),
       };
       const isIdle = !isMoving(group) && isQuiet(group.pressure);
-      if (isIdle && group.burstsLeft === undefined) continue;
+      if (isIdle && group.burstsLeft === undefined && group.shared === undefined) continue;
       const named = [...members].map(([member, one]) => {
         return { name: this.#members.get(member)!.name, ...moving(one) };
       });

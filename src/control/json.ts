@@ -1,8 +1,7 @@
-import type { SharedFigures } from '../lease/figures.js';
-import { NOT_SHARED, type Rates } from '../lease/rates.js';
+import { readShared, type SharedJson, sharedJson } from '../lease/figures.js';
 import type { Stats, Times } from '../throttle/figure-rows.js';
 import type { SpanTimes, StageTimes } from '../throttle/latency-reader.js';
-import { type Limits, ofAllRates, RATES, type RateKey } from '../throttle/limits.js';
+import { type Limits, ofAllRates } from '../throttle/limits.js';
 import type { PressureFigures } from '../throttle/pressure.js';
 import type { GroupSnapshot } from './control.js';
 import { type MemberChange, memberText } from './members.js';
@@ -73,12 +72,6 @@ export interface GroupJson {
   times: TimesJson;
 }
 
-/** How this host shares the limits of a group; rates per second, null: not limited. */
-export interface SharedJson extends Omit<SharedFigures, 'granted' | 'wanted'> {
-  granted: Record<RateKey, number | null>;
-  wanted: Record<RateKey, number | null>;
-}
-
 /** JSON has no Infinity. */
 const finite = (value: number): number | null => (value === Infinity ? null : value);
 const infinite = (value: number | null): number => value ?? Infinity;
@@ -122,22 +115,6 @@ function pressureJson({ totalUs, ...averages }: PressureFigures): PressureJson {
 
 function readPressure({ totalUsec, ...averages }: PressureJson): PressureFigures {
   return { ...averages, totalUs: totalUsec };
-}
-
-function ratesJson(rates: Rates): Record<RateKey, number | null> {
-  const entries = RATES.map((key, place) => [key, rates[place]! < 0 ? null : rates[place]!]);
-  return Object.fromEntries(entries) as Record<RateKey, number | null>;
-}
-
-const readRates = (rates: Record<RateKey, number | null>): Rates =>
-  RATES.map((key) => rates[key] ?? NOT_SHARED);
-
-function sharedJson({ granted, wanted, ...others }: SharedFigures): SharedJson {
-  return { ...others, granted: ratesJson(granted), wanted: ratesJson(wanted) };
-}
-
-function readShared({ granted, wanted, ...others }: SharedJson): SharedFigures {
-  return { ...others, granted: readRates(granted), wanted: readRates(wanted) };
 }
 
 function mountJson({ depth, window, cost }: NonNullable<GroupSnapshot['mount']>) {

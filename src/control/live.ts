@@ -1,3 +1,4 @@
+import { readShared, type SharedFigures, type SharedJson } from '../lease/figures.js';
 import type { Direction, Stats, Times } from '../throttle/figure-rows.js';
 import type { SpanTimes, StageTimes } from '../throttle/latency-reader.js';
 import type { RateKey } from '../throttle/limits.js';
@@ -32,6 +33,8 @@ export interface LiveGroup {
   readonly settings: GroupSettings;
   /** Of a group with limits that grow with its images. */
   readonly sized?: Sized;
+  /** Of a group whose limits hosts share. */
+  readonly shared?: SharedFigures;
   readonly pressure: Pressure;
   readonly members: readonly { readonly name: string; readonly figures: LiveFigures }[];
   readonly total: LiveFigures;
@@ -53,6 +56,7 @@ export interface BusyGroup extends Moving {
   path: string;
   pressure: Pressure;
   burstsLeft?: BurstsLeft;
+  shared?: SharedJson;
   /** Those that have something to show. */
   members: (Moving & { name: string })[];
 }
@@ -154,7 +158,10 @@ function idleGroup({ path, settings, members, sized }: Named): LiveGroup {
   };
 }
 
-function withFigures(idle: LiveGroup, { pressure, burstsLeft, members, ...own }: BusyGroup) {
+function withFigures(
+  idle: LiveGroup,
+  { pressure, burstsLeft, shared, members, ...own }: BusyGroup,
+) {
   const moving = new Map(members.map((one) => [one.name, one]));
   const all = idle.members.map(({ name }) => moving.get(name) ?? { name, ...IDLE });
   return {
@@ -162,6 +169,7 @@ function withFigures(idle: LiveGroup, { pressure, burstsLeft, members, ...own }:
     pressure,
     ...parts(all, own),
     ...(burstsLeft === undefined ? {} : { burstsLeft }),
+    ...(shared === undefined ? {} : { shared: readShared(shared) }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { NOT_SHARED } from '../lease/rates.js';
 import { type CostModel, costModel } from '../throttle/cost.js';
 import { RATES, type RateKey } from '../throttle/limits.js';
 import { DEFAULT_WEIGHT } from '../throttle/shares.js';
@@ -64,9 +65,16 @@ export interface LimitUse {
   readonly limit: number;
 }
 
-/** The limits that a group has, the one that is used most first. */
-export function limitUses({ settings, sized, times }: LiveGroup): LimitUse[] {
+/**
+ * The limits that a group has, the one that is used most first. Of limits that hosts share they are what this
+ * host has of them.
+ */
+export function limitUses({ settings, sized, shared, times }: LiveGroup): LimitUse[] {
   const { iopsSize, ...limits } = limitsInForce(settings.limits, sized);
+  for (const [place, key] of RATES.entries()) {
+    const granted = shared?.granted[place] ?? NOT_SHARED;
+    if (granted !== NOT_SHARED) limits[key] = granted;
+  }
   if (RATES.every((key) => limits[key] === Infinity)) return [];
   const done = completedIn(times.total);
   const units = (requests: number, bytes: number): number =>

@@ -1,4 +1,4 @@
-import { RATES } from '../throttle/limits.js';
+import { RATES, type RateKey } from '../throttle/limits.js';
 import { NOT_SHARED, type Rates } from './rates.js';
 
 export type SharedFigureMemory = Float64Array<SharedArrayBuffer>;
@@ -74,4 +74,26 @@ export function getSharedFigures(memory: SharedFigureMemory): SharedFigures {
     ageMs: answered === 0 ? null : Math.max(0, nowMs() - answered),
     storeMs: answered === 0 ? null : memory[STORE_MS]!,
   };
+}
+
+/** How this host shares the limits of a group; rates per second, null: not limited. */
+export interface SharedJson extends Omit<SharedFigures, 'granted' | 'wanted'> {
+  granted: Record<RateKey, number | null>;
+  wanted: Record<RateKey, number | null>;
+}
+
+function ratesJson(rates: Rates): Record<RateKey, number | null> {
+  const entries = RATES.map((key, place) => [key, rates[place]! < 0 ? null : rates[place]!]);
+  return Object.fromEntries(entries) as Record<RateKey, number | null>;
+}
+
+const readRates = (rates: Record<RateKey, number | null>): Rates =>
+  RATES.map((key) => rates[key] ?? NOT_SHARED);
+
+export function sharedJson({ granted, wanted, ...others }: SharedFigures): SharedJson {
+  return { ...others, granted: ratesJson(granted), wanted: ratesJson(wanted) };
+}
+
+export function readShared({ granted, wanted, ...others }: SharedJson): SharedFigures {
+  return { ...others, granted: readRates(granted), wanted: readRates(wanted) };
 }

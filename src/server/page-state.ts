@@ -1,6 +1,7 @@
 import { causeOf } from '../control/cause.js';
 import type { GroupState } from '../control/figures.js';
 import type { SecondTimes } from '../control/live.js';
+import { limitsInForce } from '../control/sized-limits.js';
 import type { Stage } from '../control/usage.js';
 import {
   completedIn,
@@ -78,10 +79,11 @@ function groupOf(
   const { path, settings, total, pressure } = group;
   const times = group.times.total;
   const uses = limitUses(group);
+  const inForce = limitsInForce(settings.limits, group.sized);
   return {
     path: path || '/',
     weight: settings.weight,
-    limits: Object.fromEntries(uses.map(({ key, limit }) => [key, limit])),
+    limits: Object.fromEntries(uses.map(({ key }) => [key, inForce[key]])),
     limit: uses[0] ?? null,
     share: shares.get(path) ?? null,
     ...completedIn(times),

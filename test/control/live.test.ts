@@ -3,6 +3,7 @@ import { FigureReader } from '../../src/control/figures.js';
 import { type LiveAnswer, LiveGroups } from '../../src/control/live.js';
 import { newSettings } from '../../src/control/settings.js';
 import { requestsOf } from '../../src/control/usage.js';
+import { newSharedFigures, putSharedFigures } from '../../src/lease/figures.js';
 import { Counters } from '../../src/throttle/stats.js';
 import { READ, Throttle } from '../../src/throttle/throttle.js';
 
@@ -62,4 +63,22 @@ test('only groups that have something to show are sent, and the others show noth
   );
   t.deepEqual(groups[2]!.members[0]!.figures, { queued: 2, inflight: 1 });
   t.is(requestsOf(groups[3]!.times.total), 0);
+});
+
+test('a group whose limits hosts share tells what it has without requests, too', (t) => {
+  const { reader, throttle } = setUp();
+  const figures = newSharedFigures();
+  reader.take({ kind: 'shared', group: throttle.findGroup('idle')!.id, figures });
+  const granted = [250, ...Array(5).fill(-1)];
+  putSharedFigures(figures, {
+    ...{ state: 'granted', fault: 'none', granted, wanted: granted, peers: 4 },
+    ...{ ageMs: null, storeMs: 1 },
+  });
+  const live = new LiveGroups();
+  const groups = live.take(answer(reader, ''));
+  t.deepEqual(
+    groups.filter(({ shared }) => shared !== undefined).map(({ path }) => path),
+    ['idle'],
+  );
+  t.like(groups.at(-1)!.shared, { state: 'granted', granted, peers: 4 });
 });

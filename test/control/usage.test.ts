@@ -1,5 +1,5 @@
 import test from 'ava';
-import { limitUses, sharesOf } from '../../src/control/usage.js';
+import { limitThatHolds, limitUses, sharesOf } from '../../src/control/usage.js';
 import { parseGroup } from '../../src/tree/reports.js';
 import { GROUPS } from '../helpers/top-sight.js';
 
@@ -25,6 +25,20 @@ test('a large request counts as several where iops_size says so', (t) => {
     'io.max': 'riops=1000 iops_size=4096\n',
   });
   t.deepEqual(limitUses(group), [{ key: 'riops', rate: 256, limit: 1000 }]);
+});
+
+test('a limit that hosts share is what this host has of it', (t) => {
+  const group = parseGroup('g', {
+    'io.times': 'total op=read span=second requests=10 bytes=40960\n',
+    'io.max': 'iops=1000 rbps=81920\n',
+    'io.shared':
+      'state=granted granted=iops:10 wanted=iops:1000 peers=2 age_ms=1 store_ms=1 fault=none\n',
+  });
+  t.deepEqual(limitUses(group), [
+    { key: 'iops', rate: 10, limit: 10 },
+    { key: 'rbps', rate: 40_960, limit: 81_920 },
+  ]);
+  t.is(limitThatHolds(group)?.key, 'iops');
 });
 
 test('shares are those of siblings that are busy and that no limit holds', (t) => {

@@ -68,6 +68,12 @@ sharedTest('two mounts share a limit, by demand, through faults of the store', a
     t.true(await after(() => granted(one) > 990 && shared(one).state === 'granted'));
     loads.push(load(other));
     t.true(await after(() => granted(one) === 500 && granted(other) === 500));
+    const shown = await sluice(['top', other.point, '--once', '--json']);
+    t.is(shown.code, 0);
+    t.regex(
+      shown.stdout,
+      /"limits":\[\{"key":"iops","rate":[0-9.]+,"limit":500\}\].*"state":"granted"/,
+    );
     const begun = admitted(other);
     t.true(await after(() => admitted(other) > begun + 200));
     // The bound: 10 ms of the limit and a request of each host. A slow machine makes less of it, never more.

@@ -50,9 +50,18 @@ function limitLine({ group }: Row): Line {
       burst === null
         ? ''
         : `, burst ${amount(use, burst.rate)} for ${left(group, use)}${burst.seconds} s`;
-    return `${key} ${amount(use, rate)} of ${amount(use, limit)}${faster}`;
+    return `${key} ${amount(use, rate)} of ${amount(use, limit)}${sharedBy(group, use)}${faster}`;
   });
   return [label('limits'), span(uses.length === 0 ? 'none' : uses.join('; '))];
+}
+
+/** Of a limit that hosts share, the use tells what this host has of it. */
+function sharedBy({ shared, settings }: Row['group'], use: LimitUse): string {
+  if (shared === undefined) return '';
+  const { state, fault, peers } = shared;
+  const hosts = peers === 0 ? 'all hosts' : `all ${peers} hosts`;
+  const why = fault === 'none' ? '' : `, store ${fault}`;
+  return ` (${state}${why}; ${hosts} ${amount(use, settings.limits[use.key])})`;
 }
 
 function weightLine({ group }: Row, { sight }: Drawing): Line {

@@ -1,4 +1,5 @@
 import { completedIn, limitUses, meanOf, p99Of, requestsOf } from '../../control/usage.js';
+import { sharedJson } from '../../lease/figures.js';
 import { oneLine } from '../../util/one-line.js';
 import { formatCount, formatSize, formatTime } from '../../util/units.js';
 import { faultLines } from '../stat-report.js';
@@ -79,6 +80,7 @@ function rowJson({ sight }: { sight: Sight }, row: Row): object {
     share: sight.shares.get(row.group.path) ?? null,
     pressure: row.group.pressure.some.avg10,
     burstsLeft: row.group.burstsLeft ?? {},
+    ...(row.group.shared === undefined ? {} : { shared: sharedJson(row.group.shared) }),
   };
 }
 

@@ -4,6 +4,7 @@ import { rowsOf } from '../../../src/cli/top/rows.js';
 import { UNICODE } from '../../../src/cli/top/spans.js';
 import { FIRST_STATE } from '../../../src/cli/top/state.js';
 import { plainText } from '../../../src/cli/top/styles.js';
+import { parseShared } from '../../../src/tree/shared-report.js';
 import { GROUPS, testSight } from '../../helpers/top-sight.js';
 
 function details(name: string): string[] {
@@ -45,6 +46,25 @@ test('of a burst that is under way so much is left', (t) => {
   t.is(
     plainText(detailLines(row, 80, drawing)[1]!),
     'limits    iops 10 of 10, burst 50 for 3.3 of 5 s',
+  );
+});
+
+test('a limit that hosts share is what this host has of it', (t) => {
+  const line = (words: string): string => {
+    const shared = parseShared(words);
+    const groups = GROUPS.map((one) => (one.path === 'lab/slow' ? { ...one, shared } : one));
+    const sight = testSight(groups);
+    const row = rowsOf(sight, FIRST_STATE).find(({ name }) => name === 'slow')!;
+    const lines = detailLines(row, 80, { sight, state: FIRST_STATE, glyphs: UNICODE });
+    return plainText(lines[1]!);
+  };
+  t.is(
+    line('state=granted granted=iops:8 wanted=iops:10 peers=3 age_ms=1 store_ms=1 fault=none'),
+    'limits    iops 10 of 8 (granted; all 3 hosts 10), burst 50 for 5 s',
+  );
+  t.is(
+    line('state=safe granted=iops:5 wanted=iops:10 peers=0 age_ms=- store_ms=- fault=lost'),
+    'limits    iops 10 of 5 (safe, store lost; all hosts 10), burst 50 for 5 s',
   );
 });
 
