@@ -15,9 +15,6 @@ export interface Target {
 
 type Kind = Server['kind'];
 
-/** A peer of this name counts as the data-plane experiment. */
-const EXPERIMENT = 'experiment';
-
 /** The server name of Sluice in the mode for machines that forbid io_uring. */
 const NATIVE = 'sluice fuse-native';
 
@@ -32,11 +29,15 @@ const NBD = 'sluice nbd memory';
 const RATIOS: readonly { id: string; of?: string; against: Kind; least: number }[] = [
   { id: 'tmpfs/randread-qd1', against: 'qemu', least: 1 },
   { id: 'tmpfs/randread-qd32', against: 'qemu', least: 3 },
-  { id: 'tmpfs/randread-qd32', against: 'peer', least: 0.95 },
   { id: 'tmpfs/randread-4x32', against: 'qemu', least: 4 },
   { id: 'tmpfs/randwrite-4x32', against: 'qemu', least: 4 },
   { id: 'tmpfs/read-1m-qd8', against: 'qemu', least: 4 },
+  { id: 'tmpfs/randread-qd1', against: 'host', least: 0.15 },
+  { id: 'tmpfs/randread-qd32', against: 'host', least: 0.55 },
+  { id: 'tmpfs/randread-4x32', against: 'host', least: 0.3 },
+  { id: 'tmpfs/read-1m-qd8', against: 'host', least: 0.4 },
   { id: 'disk/randread-qd32', against: 'host', least: 0.75 },
+  { id: 'disk/randread-4x32', against: 'host', least: 0.92 },
   { id: 'tmpfs/randread-qd1', of: NATIVE, against: 'plain-native', least: 1 },
   { id: 'tmpfs/randread-qd32', of: NATIVE, against: 'plain-native', least: 1.5 },
   { id: 'tmpfs/randread-4x32', of: NATIVE, against: 'plain-native', least: 1 },
@@ -70,10 +71,6 @@ export function ratio(result: CaseResult | undefined, name: string, of = 'sluice
   return ours === undefined || !theirs ? null : ours / theirs;
 }
 
-function isAgainst(server: Pick<Server, 'name' | 'kind'>, kind: Kind): boolean {
-  return server.kind === kind && (kind !== 'peer' || server.name === EXPERIMENT);
-}
-
 /**
  * Judges every target whose case and servers are in this run; each qemu mode is a line of its own.
  */
@@ -86,7 +83,7 @@ export function judge(
   const asked = RATIOS.filter(({ id, of }) => byId.has(id) && isRun(of));
   const ratios = asked.flatMap(({ id, of, against, least }) =>
     servers
-      .filter((server) => isAgainst(server, against))
+      .filter(({ kind }) => kind === against)
       .map((server): Target => {
         const measured = ratio(byId.get(id), server.name, of);
         const met = measured === null ? null : measured >= least;

@@ -50,8 +50,7 @@ function readOptions() {
         type: 'array',
         string: true,
         default: [],
-        describe:
-          'NAME=COMMAND with {mountpoint} and {image}; the experiment is named "experiment"',
+        describe: 'NAME=COMMAND with {mountpoint} and {image}',
       },
       'peer-file': {
         type: 'array',

@@ -48,6 +48,11 @@ async function main(): Promise<number> {
   let surprises = 0;
   for (const mutation of mutations) {
     const hunt = await bench.hunt(mutation, { seed, jobs, seconds: seconds * jobs });
+    if (typeof hunt === 'string') {
+      surprises++;
+      console.log(hunt);
+      continue;
+    }
     const isFound = hunt.found !== null;
     if (isFound) found++;
     if (isFound !== (mutation.escapes === undefined)) surprises++;

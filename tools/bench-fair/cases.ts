@@ -69,7 +69,7 @@ const ASKED = { tolerance: 0.5, leastP1: 97, leastTotal: 90, leastOfSolo: null }
 const REPORTED = { tolerance: null, leastP1: null, leastTotal: null, leastOfSolo: null } as const;
 const USUAL = { place: 'disk', rw: 'randread', keyed: 'image', depth: 'auto' } as const;
 
-/** The main experiment: 2 x 128 threads, four pairs of weights; reads, writes and both. */
+/** The main cases: 2 x 128 threads, four pairs of weights; reads, writes and both. */
 function founding(jobs: number): FairCase[] {
   return Object.entries(MIXES).flatMap(([mix, rw]) =>
     WEIGHTS.map(([a, b]): FairCase => {
@@ -197,7 +197,7 @@ export const QUICK =
   'read/80:20,read/10:90,write/80:20,mixed/50:50,cgroup/80:20,three,tree,few/4+4/auto,' +
   'sizes/64K:4K,many/8,worst/latency,live/start';
 
-/** @param jobs Threads of each side of the large loads, 128 in the main experiment. */
+/** @param jobs Threads of each side of the large loads, 128 in the main cases. */
 export function fairCases(jobs: number): FairCase[] {
   return [
     ...founding(jobs),

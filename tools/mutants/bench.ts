@@ -52,8 +52,8 @@ export class Bench {
     await writeFile(join(this.#folder, 'mutants.json'), JSON.stringify(config));
   }
 
-  /** Runs the simulator with a mutation until the first failure. Throws if it cannot be compiled. */
-  async hunt(mutation: Mutation, options: HuntOptions): Promise<Hunt> {
+  /** Runs the simulator with a mutation until the first failure. A sentence: it cannot be compiled. */
+  async hunt(mutation: Mutation, options: HuntOptions): Promise<Hunt | string> {
     const originals = new Map<string, string>();
     try {
       for (const change of mutation.changes) {
@@ -62,18 +62,20 @@ export class Bench {
         if (!originals.has(path)) originals.set(path, text);
         await writeFile(path, changed(text, mutation, change));
       }
-      await this.#compile(mutation);
+      const refusal = await this.#compile(mutation);
+      if (refusal !== null) return refusal;
       return await this.#run(options, mutation.words ?? []);
     } finally {
       for (const [path, text] of originals) await writeFile(path, text);
     }
   }
 
-  async #compile({ name }: Mutation): Promise<void> {
+  async #compile({ name }: Mutation): Promise<string | null> {
     const words = ['node_modules/typescript/bin/tsc', '-p', join(this.#folder, 'mutants.json')];
-    await run(process.execPath, words, COMPILE_MS).catch((error) => {
-      throw new Error(`${name}: it cannot be compiled: ${error.message}`);
-    });
+    return run(process.execPath, words, COMPILE_MS).then(
+      () => null,
+      (error) => `${name}: it cannot be compiled: ${error.message}`,
+    );
   }
 
   async #run(options: HuntOptions, more: readonly string[]): Promise<Hunt> {

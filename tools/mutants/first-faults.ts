@@ -24,8 +24,8 @@ export const FIRST_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'plane/last-flush.ts',
-        from: 'if (errno !== 0) this.unflushed',
-        to: 'if (errno !== 0 && result >= 0) this.unflushed',
+        from: 'const errno = failed || lost;',
+        to: 'const errno = lost;',
       },
     ],
   },

@@ -3,7 +3,7 @@ import { fairCases } from '../../../tools/bench-fair/cases.js';
 
 const cases = fairCases(128);
 
-test('the founding experiment is there: four pairs of weights, reading, writing, both', (t) => {
+test('the main cases are there: four pairs of weights, reading, writing, both', (t) => {
   const founding = cases.filter(({ published, parties }) => {
     return published !== '-' && parties.length === 2 && parties.every(({ jobs }) => jobs === 128);
   });
