@@ -48,7 +48,10 @@ export class Hold {
   }
 
   goOn(): void {
+    const { throttle, plane } = this.#parts;
     this.#pause(false);
+    // Limits do not make up for the time in which nothing was let go.
+    throttle.skip(plane.nowNs);
     this.#step = 'none';
   }
 

@@ -1,5 +1,4 @@
 import type { Group } from './group.js';
-import type { Level } from './leaky-buckets.js';
 import type { Parts } from './parts.js';
 
 /**
@@ -7,7 +6,7 @@ import type { Parts } from './parts.js';
  * each group owes, and what has been counted. Waiting requests come there again. Plain data.
  */
 export interface ThrottleState {
-  groups: { path: string; levels: Level[]; counted: number[] }[];
+  groups: { path: string; levels: number[]; counted: number[] }[];
   members: { name: string; counted: number[] }[];
 }
 

@@ -120,6 +120,14 @@ export class Dispatcher {
     counters.completed(member, direction, bytesOf[request], waitOf[request], service, now);
   }
 
+  /** See Throttle. */
+  skip(now: number): void {
+    const { buckets, credit } = this.#parts;
+    this.clock = now;
+    credit.advance(now);
+    buckets.capAll(now);
+  }
+
   /** Call before limits or the tree change while requests wait, and `rebuild` after that. */
   beforeChange(now: number): void {
     const { buckets, credit } = this.#parts;

@@ -8,12 +8,6 @@ import { type Limits, RATES, type RateKey } from './limits.js';
  */
 const ALLOWANCE = 10e6;
 
-/**
- * The longest stall in ns that is made up for when another process goes on with a mount: requests waited, and none
- * could pass.
- */
-const STALL_MOST = 1e9;
-
 /** Rates of a group. Each has a bucket for its limit and one for the rate of its burst. */
 const RATE_KINDS = RATES.length;
 /** Buckets of a group: bucket = group * BUCKETS + kind. The buckets of bursts follow the others. */
@@ -27,13 +21,6 @@ function kindsOf(...rates: RateKey[]): number[] {
 
 /** The `tat` of all buckets, which other threads read at any time without a lock. */
 export type Levels = Float64Array<SharedArrayBuffer>;
-
-/** Where a bucket stands; plain data. */
-export interface Level {
-  /** Debt in ns; negative: credit. */
-  ahead: number;
-  isWaitedFor: boolean;
-}
 
 /**
  * For how many seconds a group could keep up its burst from now on.
@@ -78,9 +65,6 @@ export const SHARED_KINDS = kindsOf('bps', 'iops');
  * A burst of RATE for SECONDS raises the cap to (RATE - limit) * SECONDS units and adds a second
  * bucket that passes no more than RATE. The credit is there as soon as the burst is set; an idle
  * group regains it at the rate of its limit.
- *
- * Requests that wait while the mount goes to another process cannot pass meanwhile. The credit of
- * this time is kept until it is used, so that the group has its rate over the whole time.
  */
 export class LeakyBuckets {
   #tat: Levels = new Float64Array(new SharedArrayBuffer(0));
@@ -98,8 +82,6 @@ export class LeakyBuckets {
   #largestHeads = new Int32Array(0);
   /** Credit in ns that a burst keeps. */
   #burstCredit = new Float64Array(0);
-  /** Credit in ns that a stall has left, at most; it only becomes less. */
-  #stallCredit = new Float64Array(0);
   readonly #tell: (levels: Levels) => void;
 
   /** @param tell Called with the memory of the levels when it has grown, for readers in other threads. */
@@ -125,7 +107,6 @@ export class LeakyBuckets {
     this.#largestHeads = grown(this.#largestHeads, length);
     this.#headCredit = grown(this.#headCredit, length);
     this.#burstCredit = grown(this.#burstCredit, length);
-    this.#stallCredit = grown(this.#stallCredit, length);
   }
 
   isLimited(bucket: number): boolean {
@@ -146,8 +127,7 @@ export class LeakyBuckets {
   /** True if no queue waits for the bucket and a request of `bytes` may pass it at `now`. */
   isOpen(bucket: number, bytes: number, now: number): boolean {
     if (this.#waiters[bucket] > 0) return false;
-    const kept = Math.max(this.#burstCredit[bucket], this.#stallCredit[bucket]);
-    const tat = Math.max(this.#tat[bucket], now - kept);
+    const tat = Math.max(this.#tat[bucket], now - this.#burstCredit[bucket]);
     return tat + this.cost(bucket, bytes) - ALLOWANCE <= now;
   }
 
@@ -238,30 +218,22 @@ export class LeakyBuckets {
     }
   }
 
-  /** The state of a group's buckets at `now`. */
-  levels(group: number, now: number): Level[] {
+  /** How far the buckets of a group are ahead of `now` (debt) or behind it (credit), ns each. */
+  levels(group: number, now: number): number[] {
     const first = group * BUCKETS;
-    return Array.from({ length: BUCKETS }, (_, kind) => {
-      const ahead = this.#tat[first + kind] - now;
-      return { ahead, isWaitedFor: this.#waiters[first + kind] > 0 };
-    });
+    return Array.from(this.#tat.subarray(first, first + BUCKETS), (tat) => tat - now);
   }
 
-  /** Puts the buckets of a group where `levels` has found them at `then`, under the same limits. */
-  setLevels(group: number, levels: readonly Level[], then: number): void {
-    for (const [kind, { ahead, isWaitedFor }] of levels.entries()) {
-      const bucket = group * BUCKETS + kind;
-      this.#tat[bucket] = then + ahead;
-      this.#stallCredit[bucket] = isWaitedFor ? STALL_MOST : 0;
-    }
+  /** Puts the buckets of a group where `levels` has found them at `now`, under the same limits. */
+  setLevels(group: number, levels: readonly number[], now: number): void {
+    for (const [kind, level] of levels.entries()) this.#tat[group * BUCKETS + kind] = now + level;
   }
 
   #capCredit(bucket: number, time: number): void {
-    const credit = time - this.#tat[bucket];
-    const stall = Math.min(this.#stallCredit[bucket], Math.max(0, credit));
-    this.#stallCredit[bucket] = stall;
-    const kept = Math.max(this.#headCredit[bucket], this.#burstCredit[bucket], stall);
-    if (credit > kept) this.#tat[bucket] = time - kept;
+    this.#tat[bucket] = Math.max(
+      this.#tat[bucket],
+      time - Math.max(this.#headCredit[bucket], this.#burstCredit[bucket]),
+    );
   }
 
   /** A longer burst gives its credit at once. A shorter one takes its credit at the next cap. */

@@ -90,6 +90,11 @@ export class Throttle {
     return this.#parts.dispatcher.next(now);
   }
 
+  /** Nobody has called `next` on purpose up to now: what was due meanwhile is as if it came now. */
+  skip(now: number): void {
+    this.#parts.dispatcher.skip(now);
+  }
+
   /** Takes a waiting request back; nothing is charged. False if it does not wait. */
   cancel(request: number): boolean {
     return this.#parts.dispatcher.cancel(request);

@@ -9,6 +9,7 @@ function setUp() {
   const session = { isPaused: false, isListening: false, sentCount: 0, cancels: 0 };
   const sent: FromPlane[] = [];
   const closings: ((result: number) => void)[] = [];
+  const skips: number[] = [];
   const own = {
     start: (_make: unknown, ended: (result: number) => void) => void closings.push(ended),
   };
@@ -23,13 +24,16 @@ function setUp() {
   const parts = {
     plane: Object.assign(plane, { own, requests }),
     session: Object.assign(session, { cancelReceives: () => void session.cancels++ }),
-    throttle: { carryOut: () => ({ groups: [], members: [] }) },
+    throttle: {
+      carryOut: () => ({ groups: [], members: [] }),
+      skip: (now: number) => void skips.push(now),
+    },
     tree: { nodeIds: { ids: [], next: 7 } },
     images: { wholes: [{ image, opens: 0, config: { name: 'disk' } }] },
     dispatcher: { carryOut: () => 'session' },
     send: (message: FromPlane) => void sent.push(message),
   } as unknown as HoldParts;
-  return { hold: new Hold(parts), plane, session, sent, closings };
+  return { hold: new Hold(parts), plane, session, sent, closings, skips };
 }
 
 test('what is under way ends, receives are taken back once, images are closed, then it is held', (t) => {
@@ -103,4 +107,12 @@ test('in the place of another plane it is held from the start', (t) => {
   t.deepEqual(sent, [{ kind: 'held', state: null, failed: [] }]);
   hold.goOn();
   t.false(plane.isHolding || session.isPaused);
+});
+
+test('limits do not make up for the time of a hold', (t) => {
+  const { hold, plane, skips } = setUp();
+  hold.begin();
+  plane.nowNs = 5e9;
+  hold.goOn();
+  t.deepEqual(skips, [5e9]);
 });

@@ -28,47 +28,6 @@ test('a group owes in the next process what it owes, less what has leaked meanwh
   t.is(two.throttle.next(106 * MS), 0);
 });
 
-/** How many requests of 1 ms at the rate of the group pass until `end`, if one waits at all times. */
-function passUntil(throttle: Throttle, member: number, start: number, end: number): number {
-  let passed = 0;
-  for (let now = start; now <= end; now = throttle.wakeAt) {
-    if (now !== start && throttle.next(now) === -1) continue;
-    if (now !== start) throttle.complete(0, now);
-    if (now !== start) passed++;
-    while (throttle.submit(0, member, READ, 1000, now)) {
-      throttle.complete(0, now);
-      passed++;
-    }
-  }
-  return passed;
-}
-
-/** A throttle in whose group requests have waited until 100 ms, and the state of it. */
-function stopped(isWaitedFor: boolean) {
-  const one = setUp();
-  for (let request = 0; request < 8; request++) {
-    one.throttle.submit(request, one.member, READ, isWaitedFor ? 100_000 : 1000, 0);
-  }
-  while (one.throttle.next(100 * MS) !== -1);
-  return structuredClone(one.throttle.carryOut(100 * MS));
-}
-
-test('requests that waited while the mount went to another process get what they missed, once', (t) => {
-  const state = stopped(true);
-  const { throttle, member } = setUp();
-  throttle.carryIn(state, 100 * MS);
-  // Nothing passed from 100 to 300 ms. Until 301 the rate gives 201 ms, and a bucket may run 10 ms ahead.
-  t.is(passUntil(throttle, member, 300 * MS, 301 * MS), 211);
-  t.is(throttle.wakeAt, 302 * MS);
-});
-
-test('without requests that wait an idle time is not made up for', (t) => {
-  const state = stopped(false);
-  const { throttle, member } = setUp();
-  throttle.carryIn(state, 100 * MS);
-  t.is(passUntil(throttle, member, 300 * MS, 301 * MS), 11);
-});
-
 test('figures since the mount go on, those of moved and removed members too', (t) => {
   const one = setUp();
   one.throttle.submit(0, one.member, READ, 4096, 0);
