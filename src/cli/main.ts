@@ -2,14 +2,7 @@
 import './working-directory.js';
 import '../server/no-debugger.js';
 import '../server/compile-cache.js';
-import {
-  EXIT_FAILED,
-  EXIT_OK,
-  EXIT_USAGE,
-  exitCodeOf,
-  SluiceError,
-  sentenceOf,
-} from '../util/errors.js';
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, exitCodeOf, SluiceError } from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
 import { commandOf, runWords } from './parser.js';
 import { note, OutputClosed } from './terminal.js';
@@ -27,7 +20,7 @@ function shorten(message: string, directory: string): string {
 /** One line for the user: `sluice: mount: disk.img: no such file`. */
 function errorLine(error: unknown, words: readonly string[]): string {
   const name = commandOf(words)?.name;
-  const message = sentenceOf(error);
+  const message = error instanceof Error ? error.message : String(error);
   const flat = shorten(oneLine(message), process.cwd());
   return name === undefined ? `sluice: ${flat}` : `sluice: ${name}: ${flat}`;
 }

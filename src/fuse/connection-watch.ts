@@ -1,8 +1,12 @@
-import { readSync } from 'node:fs';
-import { wakeEventfd } from '../sys/eventfd.js';
-import { close, pollLong } from '../sys/libc.js';
+import { readSync, writeSync } from 'node:fs';
+import { EFD_CLOEXEC, EFD_NONBLOCK } from '../sys/constants.js';
+import { close, eventfd, pollLong } from '../sys/libc.js';
 import { POLLIN } from '../uring/abi.js';
+import { assert } from '../util/assert.js';
 import { isGone } from './mount.js';
+
+/** Added to the eventfd. */
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** How often the connection is looked at while there are requests, milliseconds. */
 const LOOK_MS = 50;
@@ -31,14 +35,14 @@ export class ConnectionWatch {
 
   /**
    * @param fd An open /dev/fuse. It must stay open until `stop`.
-   * @param alarm An eventfd that does not block, and is closed here. The caller has it before it mounts, as there may be no more.
    * @param gone Called once.
    */
-  constructor(fd: number, alarm: number, gone: () => void, quietMs = QUIET_MS) {
+  constructor(fd: number, gone: () => void, quietMs = QUIET_MS) {
     this.#fd = fd;
     this.#gone = gone;
     this.#quietMs = quietMs;
-    this.#alarm = alarm;
+    this.#alarm = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert(this.#alarm >= 0, `eventfd failed with ${this.#alarm}`);
     this.#start();
   }
 
@@ -102,6 +106,6 @@ export class ConnectionWatch {
   }
 
   readonly #wake = (): void => {
-    wakeEventfd(this.#alarm);
+    writeSync(this.#alarm, ONE);
   };
 }

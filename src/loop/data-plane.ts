@@ -32,6 +32,8 @@ export interface Surroundings extends Pick<CommonIo, 'newMappings'> {
   send: (message: FromPlane) => void;
   /** Monotonic time, nanoseconds. */
   now: () => number;
+  /** See `Stateful`. */
+  monotonicNs?: () => number;
   /** Missing: /proc. */
   callers?: Callers;
   /** Missing: the kernel's. */
@@ -96,11 +98,12 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     trace: config.verbose ? info : null,
   });
   plane.connect(dispatcher);
-  const hold = new Hold({ plane, throttle, tree, images, session, dispatcher, send });
+  const stateful = { plane, throttle, tree, images, monotonicNs: surroundings.monotonicNs };
+  const hold = new Hold({ ...stateful, session, dispatcher, send });
   const { before } = config;
   let isReady = false;
   if (before !== undefined) {
-    carryIn({ plane, throttle, tree, images }, before.plane, now());
+    carryIn(stateful, before.plane, now());
     dispatcher.carryIn(before.session as SessionState);
     hold.beginHeld();
   }

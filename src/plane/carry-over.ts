@@ -31,6 +31,8 @@ export interface Stateful {
   throttle: Throttle;
   tree: Tree;
   images: LiveImages;
+  /** CLOCK_MONOTONIC, ns. Missing: the kernel's. */
+  monotonicNs?: (() => number) | undefined;
 }
 
 /**
@@ -74,13 +76,14 @@ function isLate({ readOnly, driver }: ServedImage): boolean {
   return !readOnly && driver.delaysMetadata;
 }
 
-export function carryOut({ plane, throttle, tree, images }: Stateful): PlaneState {
+export function carryOut(parts: Stateful): PlaneState {
+  const { plane, throttle, tree, images } = parts;
   return {
     nodes: tree.nodeIds,
     newestHandle: plane.asked.newestHandle,
     images: images.wholes.map(stateOf),
     throttle: throttle.carryOut(plane.nowNs),
-    atNs: monotonicNs(),
+    atNs: monotonicNs(parts),
   };
 }
 
@@ -102,11 +105,8 @@ function disksOf(whole: Disk): Disk[] {
  * @param nowNs The time of the plane's clock.
  * @throws SluiceError ESTALE if a file that is open is not there
  */
-export function carryIn(
-  { plane, throttle, tree, images }: Stateful,
-  state: PlaneState,
-  nowNs: number,
-): void {
+export function carryIn(parts: Stateful, state: PlaneState, nowNs: number): void {
+  const { plane, throttle, tree, images } = parts;
   const wholes = new Map(images.wholes.map((whole) => [whole.image.name, whole]));
   for (const { name, dirty, losses, opens } of state.images) {
     const whole = wholes.get(name);
@@ -122,13 +122,13 @@ export function carryIn(
   }
   tree.renumber(state.nodes);
   plane.asked.newestHandle = state.newestHandle;
-  throttle.carryIn(state.throttle, nowNs - (monotonicNs() - state.atNs));
+  throttle.carryIn(state.throttle, nowNs - (monotonicNs(parts) - state.atNs));
 }
 
 function gone(name: string): SluiceError {
   return new SluiceError(`${name}.raw is open, and is not there any more`, 'ESTALE', EXIT_FAILED);
 }
 
-function monotonicNs(): number {
-  return Number(process.hrtime.bigint());
+function monotonicNs({ monotonicNs: simulated }: Stateful): number {
+  return simulated?.() ?? Number(process.hrtime.bigint());
 }

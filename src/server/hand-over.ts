@@ -44,6 +44,28 @@ export interface HandOverParts {
   isHandingOver(): boolean;
   /** Missing: the daemon's own program, as it is installed now. */
   readonly program?: string;
+  /** Missing: the real ones. */
+  readonly around?: HandOverSurroundings;
+}
+
+/** Processes and time, as a hand-over sees them. */
+export interface HandOverSurroundings {
+  /** @param descriptors those that the new process inherits */
+  start(descriptors: readonly number[]): Pick<Successor, keyof Successor>;
+  /** Calls `event` so much later, unless what it returns is called before. */
+  after(ms: number, event: () => void): () => void;
+  isAlive(pid: number): boolean;
+}
+
+function real({ config, program }: HandOverParts): HandOverSurroundings {
+  return {
+    start: (descriptors) => new Successor(config.mountpoint, descriptors, program),
+    after: (ms, event) => {
+      const timer = setTimeout(event, ms);
+      return () => clearTimeout(timer);
+    },
+    isAlive: (pid) => existsSync(`/proc/${pid}`),
+  };
 }
 
 /** How a restart came out. */
@@ -60,12 +82,14 @@ export interface HandedOver {
  */
 export class HandOver {
   readonly #parts: HandOverParts;
-  #successor: Successor | null = null;
+  readonly #around: HandOverSurroundings;
+  #successor: Pick<Successor, keyof Successor> | null = null;
   #isUnderWay = false;
   #finished: (error: Error | null) => void = () => {};
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
+    this.#around = parts.around ?? real(parts);
   }
 
   /**
@@ -73,13 +97,13 @@ export class HandOver {
    * @throws SluiceError with the reason
    */
   async run(): Promise<HandedOver> {
-    const { config, orders, isServing, log } = this.#parts;
+    const { orders, isServing, log } = this.#parts;
     checkPossible(this.#parts);
     if (!isServing() || this.#isUnderWay) throw busy();
     this.#isUnderWay = true;
     await orders.pause();
     const { descriptors } = this.#outfit();
-    const successor = new Successor(config.mountpoint, descriptors, this.#parts.program);
+    const successor = this.#around.start(descriptors);
     this.#successor = successor;
     try {
       await successor.load();
@@ -93,7 +117,7 @@ export class HandOver {
     }
   }
 
-  async #handTo(successor: Successor): Promise<HandedOver> {
+  async #handTo(successor: Pick<Successor, keyof Successor>): Promise<HandedOver> {
     const { plane, tell, isServing, isHandingOver } = this.#parts;
     const settings = (await plane.order({ kind: 'show' })).shown!.mount;
     if (!isServing()) throw busy();
@@ -123,12 +147,12 @@ export class HandOver {
   #held(): Promise<MountState> {
     const { plane } = this.#parts;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const inTime = this.#around.after(HOLD_LIMIT_MS, () => {
         const what = `requests of before are still under way after ${HOLD_LIMIT_MS / 1000} s`;
         reject(new SluiceError(what, 'ETIMEDOUT', EXIT_FAILED));
-      }, HOLD_LIMIT_MS);
+      });
       plane.held = (state, failed) => {
-        clearTimeout(timer);
+        inTime();
         if (state === null) reject(unclosed(failed));
         else resolve(state);
       };
@@ -184,6 +208,7 @@ export class HandOver {
   #handed(state: MountState, settings: MountSettings): Handed {
     const { images, orders, reload, mount, plane } = this.#parts;
     const { fuse, holds, record } = this.#outfit();
+    const names = new Set(orders.asked.map(({ name }) => name));
     return {
       config: reload.config,
       images: orders.asked,
@@ -192,7 +217,7 @@ export class HandOver {
       byFusermount: mount.byFusermount,
       state,
       depth: settings.depth,
-      ...groupsNow(plane.figures, settings, new Set(orders.asked.map(({ name }) => name))),
+      ...groupsNow(plane.figures, settings, names, this.#around.isAlive),
     };
   }
 }
@@ -206,6 +231,7 @@ function groupsNow(
   figures: FigureReader,
   { depth, cost }: MountSettings,
   images: ReadonlySet<string>,
+  isAlive: (pid: number) => boolean,
 ): { groups: GroupConfig[]; assignments: Assignment[] } {
   const groups: GroupConfig[] = [];
   const assignments: Assignment[] = [];
@@ -215,7 +241,7 @@ function groupsNow(
     groups.push({ path, changes: parseSettings(all, isRoot) });
     for (const { name } of members) {
       // Where they are from the start, or nobody's any more.
-      if ((isRoot && images.has(name)) || isOfEnded(name)) continue;
+      if ((isRoot && images.has(name)) || isOfEnded(name, isAlive)) continue;
       assignments.push({ member: escapeName(name), group: path });
     }
   }
@@ -223,9 +249,9 @@ function groupsNow(
 }
 
 /** A rule about a process that has ended. It goes by itself some time. */
-function isOfEnded(member: string): boolean {
+function isOfEnded(member: string, isAlive: (pid: number) => boolean): boolean {
   const [, pid] = /^pid:(\d+)$/.exec(member) ?? [];
-  return pid !== undefined && !existsSync(`/proc/${pid}`);
+  return pid !== undefined && !isAlive(Number(pid));
 }
 
 /** @throws SluiceError EOPNOTSUPP, naming what keeps the mount from going to another process */

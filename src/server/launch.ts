@@ -8,7 +8,6 @@ import {
   EXIT_FAILED,
   fromRecord,
   SluiceError,
-  sentenceOf,
 } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { findLogFile, openLogFile } from './log.js';
@@ -101,7 +100,7 @@ function outcome(
       resolve(message);
     });
     child.once('error', (error) => {
-      const message = `the daemon cannot be started: ${sentenceOf(error)}`;
+      const message = `the daemon cannot be started: ${error.message}`;
       reject(new SluiceError(message, 'EAGAIN', EXIT_FAILED, error));
     });
     // Not `exit`, which may overtake a last message: `close` comes after the channel is drained.
@@ -148,8 +147,7 @@ export async function launch(
   try {
     const waiting = outcome(child, log.path, limitMs, progress);
     // A failed send means that the process died; `close` tells so with its code.
-    // A child that could not be started has no channel; `error` comes then.
-    const sent = prepare().then((prepared) => child.send?.(prepared, () => {}));
+    const sent = prepare().then((prepared) => child.send(prepared, () => {}));
     const told = await Promise.race([waiting, sent.then(() => waiting)]);
     if (told.kind === 'failed') throw fromRecord(told);
     return told.notice;
