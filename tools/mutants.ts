@@ -4,6 +4,7 @@ import { temporaryFolder } from './lib/image.js';
 import { chosen, inRange, toolOptions } from './lib/options.js';
 import { Bench, type Hunt } from './mutants/bench.js';
 import { FIRST_FAULTS } from './mutants/first-faults.js';
+import { HAND_OVER_FAULTS } from './mutants/hand-over-faults.js';
 import { LIVE_IMAGE_FAULTS } from './mutants/live-image-faults.js';
 import type { Mutation } from './mutants/mutation.js';
 import { OTHER_FAULTS } from './mutants/other-faults.js';
@@ -36,7 +37,13 @@ function readOptions() {
 
 async function main(): Promise<number> {
   const { only, seconds, jobs, seed } = readOptions();
-  const all = [...FIRST_FAULTS, ...OTHER_FAULTS, ...LIVE_IMAGE_FAULTS, ...SERVER_FAULTS];
+  const all = [
+    ...FIRST_FAULTS,
+    ...OTHER_FAULTS,
+    ...LIVE_IMAGE_FAULTS,
+    ...SERVER_FAULTS,
+    ...HAND_OVER_FAULTS,
+  ];
   const wanted = chosen(
     all.map(({ name }) => name),
     only,

@@ -62,6 +62,11 @@ function readOptions() {
         describe: 'as seeds of the corpus that say `long`: no run is a short one',
       },
       servers: { type: 'boolean', default: false, describe: 'images on NBD servers in every run' },
+      'hand-overs': {
+        type: 'boolean',
+        default: false,
+        describe: 'mounts go from process to process in every run',
+      },
       judge: {
         type: 'boolean',
         describe: 'let qemu-img look at every image [with --each; else at one in 60]',
@@ -89,14 +94,20 @@ function readOptions() {
 type Options = ReturnType<typeof readOptions>;
 
 /** What seeds of the corpus failed without or with. */
-const CORPUS_WORDS = ['early', 'fixed', 'long', 'servers'] as const;
+const CORPUS_WORDS = {
+  early: 'early',
+  fixed: 'fixed',
+  long: 'long',
+  servers: 'servers',
+  handOvers: 'hand-overs',
+};
 
 function corpusSeeds(): { seed: number; wishes: Order['wishes'] }[] {
   const lines = readFileSync(CORPUS, 'utf8').split('\n');
   return lines.flatMap((line) => {
     const [seed, word] = line.split(/\s+/, 2) as [string, string];
-    const of = (name: (typeof CORPUS_WORDS)[number]): [string, boolean] => [name, word === name];
-    const wishes = Object.fromEntries(CORPUS_WORDS.map(of));
+    const of = ([name, said]: [string, string]): [string, boolean] => [name, word === said];
+    const wishes = Object.fromEntries(Object.entries(CORPUS_WORDS).map(of));
     return /^[0-9]+$/.test(seed) ? [{ seed: Number(seed), wishes }] : [];
   });
 }
@@ -145,9 +156,9 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, keep, judge, early, fixed, long, servers } = options;
+  const { image, keep, judge, early, fixed, long, servers, handOvers } = options;
   const end = options.end as EndKind | undefined;
-  const wishes = { template: image, end, keep, judge, early, fixed, long, servers };
+  const wishes = { template: image, end, keep, judge, early, fixed, long, servers, handOvers };
   const folder = options.images ?? (await temporaryFolder('/dev/shm'));
   if (readdirSync(folder).length === 0) makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);

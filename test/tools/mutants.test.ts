@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { FIRST_FAULTS } from '../../tools/mutants/first-faults.js';
+import { HAND_OVER_FAULTS } from '../../tools/mutants/hand-over-faults.js';
 import { LIVE_IMAGE_FAULTS } from '../../tools/mutants/live-image-faults.js';
 import { changed } from '../../tools/mutants/mutation.js';
 import { OTHER_FAULTS } from '../../tools/mutants/other-faults.js';
 import { SERVER_FAULTS } from '../../tools/mutants/server-faults.js';
 
-const ALL = [...FIRST_FAULTS, ...OTHER_FAULTS, ...LIVE_IMAGE_FAULTS, ...SERVER_FAULTS];
+const ALL = [
+  ...FIRST_FAULTS,
+  ...OTHER_FAULTS,
+  ...LIVE_IMAGE_FAULTS,
+  ...SERVER_FAULTS,
+  ...HAND_OVER_FAULTS,
+];
 
 test('each mutation fits the sources of today', (t) => {
   for (const mutation of ALL) {

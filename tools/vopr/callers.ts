@@ -245,7 +245,7 @@ function* interrupt(scene: Scene, self: Self, disk: Disk): Steps {
     world.schedule(afterNs, () => {
       if (kills && laterNs === 0) killed.add(thread);
       if (!kernel.isWaiting(unique)) return;
-      kernel.tell({ opcode: abi.INTERRUPT, node: 0, body: body.interruptBody(unique) });
+      kernel.interrupt(unique);
     });
     if (kills && laterNs > 0) world.schedule(afterNs + laterNs, () => killed.add(thread));
     if (kills)

@@ -1,14 +1,17 @@
 import type { MessagePort } from 'node:worker_threads';
 import { gunzipSync, inflateRawSync, inflateSync, constants as zlib } from 'node:zlib';
 import { ZSTDDecoder } from 'zstddec';
+import { FigureReader } from '../../src/control/figures.js';
 import type { NbdExport, NbdNews } from '../../src/host/nbd-export.js';
 import type { InflateCall } from '../../src/image/inflate-calls.js';
 import { zstdFrameBytes } from '../../src/image/zstd-frame.js';
+import type { Unclosed } from '../../src/plane/carry-over.js';
 import type { GroupOrder, GroupOutcome } from '../../src/plane/group-orders.js';
 import type { ImageChange, ImageOutcome } from '../../src/plane/image-changes.js';
-import type { FromPlane, ToPlane } from '../../src/plane/messages.js';
+import type { FromPlane, MountState, ToPlane } from '../../src/plane/messages.js';
 import type { OrderAnswer } from '../../src/plane/orders.js';
 import { type Conclusion, conclude } from '../../src/server/conclusion.js';
+import type { HandOver } from '../../src/server/hand-over.js';
 import { type Event, Lifecycle } from '../../src/server/lifecycle.js';
 import { notYet } from '../../src/server/plane-thread.js';
 import type { Coverage } from './coverage.js';
@@ -57,6 +60,8 @@ export interface Surroundings {
   isBusy(): boolean;
   /** The files can be used. */
   ready(): void;
+  /** The data plane was held, and goes on. */
+  wentOn(): void;
 }
 
 /** The main thread: the real life cycle, with simulated actions. */
@@ -68,7 +73,12 @@ export class ControlPlane {
   /** Makes connections to servers again; null: there are no servers. */
   network: { lost(one: NbdExport): void; left(one: NbdExport): void } | null = null;
   /** The configuration file of the mount, as it is now. */
-  readonly configFile: { now: GroupsFile } = { now: { groups: [], assignments: [] } };
+  configFile: { now: GroupsFile } = { now: { groups: [], assignments: [] } };
+  /** What lets another process go on; null: nothing does. */
+  handOver: Pick<HandOver, 'finish' | 'giveUp'> | null = null;
+  /** As in plane-thread.ts. */
+  readonly figures = new FigureReader();
+  held: (state: MountState | null, failed: readonly Unclosed[]) => void = () => {};
   /** Orders about groups that the data plane has not answered. */
   readonly #orders = new Map<number, (outcome: GroupOutcome) => void>();
   /** Changes of images that the data plane has not answered. */
@@ -82,6 +92,7 @@ export class ControlPlane {
   readonly #coverage: Coverage;
   readonly #images: { name: string; path: string }[];
   readonly #delay: (most: number) => number;
+  readonly #wentOn: () => void;
   #isMounted = false;
   #isRunning = true;
   #isGone = false;
@@ -105,13 +116,14 @@ export class ControlPlane {
     this.#coverage = coverage;
     this.#images = images;
     this.#delay = delay;
+    this.#wentOn = around.wentOn;
     this.lifecycle = new Lifecycle({
       announce: () => around.ready(),
       unmount: () => this.#unmount(around.isBusy()),
       drain: () => this.#send({ kind: 'drain' }),
       flush: () => this.#send({ kind: 'flush' }),
       close: () => this.#close(),
-      'let-go': () => this.#close(),
+      'let-go': () => this.#letGo(),
       'exit-soon': () => this.#later(10e9, () => this.#end()),
       end: () => this.#end(),
     });
@@ -123,6 +135,8 @@ export class ControlPlane {
 
   /** A message of the data plane's thread. */
   readonly received = (message: FromPlane): void => {
+    // Numbers that both threads see: it does not matter when the news of them comes.
+    if (message.kind === 'figures' && this.handOver !== null) this.figures.take(message.news);
     this.#later(this.#delay(MESSAGE_NS), () => this.#take(message));
   };
 
@@ -130,6 +144,7 @@ export class ControlPlane {
   tell(event: Event): void {
     const { state } = this.lifecycle;
     this.#coverage.add(`life ${state} ${event.kind}`);
+    this.#world.trace?.(`${event.kind} while the mount is ${state}`);
     if (this.#changes.size > 0) this.#coverage.add(`life ${state} ${event.kind}, images change`);
     this.lifecycle.tell(event);
     if (this.lifecycle.state !== 'serving' || !this.lifecycle.isAsked) return;
@@ -153,6 +168,42 @@ export class ControlPlane {
     const wasRunning = this.#isRunning;
     this.#isRunning = false;
     if (wasRunning && message !== null) this.tell({ kind: 'crashed', message });
+  }
+
+  /** Another process goes on with the mount: who asks this one for its end has to ask that one. */
+  get hasLetGo(): boolean {
+    const { state } = this.lifecycle;
+    const isOver = state === 'closing' || state === 'ended';
+    return isOver && this.lifecycle.end.cause.kind === 'handed-over';
+  }
+
+  /** The data plane of this process is held, or about to be. */
+  get isHandingOver(): boolean {
+    const { state } = this.lifecycle;
+    return state === 'handing-over' || state === 'recalled' || this.hasLetGo;
+  }
+
+  /** As in plane-thread.ts. What was sent before comes before, and what is sent after it after. */
+  hold(): void {
+    this.#send({ kind: 'hold' }, MESSAGE_NS);
+  }
+
+  goOn(): void {
+    this.#wentOn();
+    this.#send({ kind: 'go-on' }, 0);
+  }
+
+  /** An event after so much time, unless what it returns is called before, or the process ends. */
+  after(ns: number, event: () => void): () => void {
+    let isWanted = true;
+    this.#later(ns, () => {
+      if (!isWanted) return;
+      event();
+      this.#world.settle();
+    });
+    return () => {
+      isWanted = false;
+    };
   }
 
   /** Waits. Where the process ends meanwhile, nobody goes on. */
@@ -233,8 +284,11 @@ export class ControlPlane {
         this.network!.left(message.export);
         return;
       case 'loaded':
+        return;
       case 'held':
-        throw new Error('the simulator hands no mount over');
+        this.held(message.state, message.failed);
+        this.#world.settle();
+        return;
       case 'grouped':
         this.#coverage.add(`groups reformed ${message.outcome.error?.errno ?? 'ok'}`);
         this.#orders.get(message.id)!(message.outcome);
@@ -254,9 +308,9 @@ export class ControlPlane {
     });
   }
 
-  #send(message: ToPlane): void {
+  #send(message: ToPlane, afterNs = this.#delay(MESSAGE_NS)): void {
     if (!this.#isRunning) return;
-    this.#later(this.#delay(MESSAGE_NS), () => {
+    this.#later(afterNs, () => {
       this.#port.postMessage(message);
       this.#wake.add();
     });
@@ -274,6 +328,7 @@ export class ControlPlane {
 
   #close(): void {
     if (!this.#isMounted) return;
+    void this.handOver?.giveUp();
     this.#later(this.#delay(1e6), () => {
       if (this.#isRunning) this.#world.stop = 'terminated';
       this.#isRunning = false;
@@ -282,13 +337,23 @@ export class ControlPlane {
     });
   }
 
+  /** As in mount-session.ts: the other process goes on when the data plane of this one has ended. */
+  #letGo(): void {
+    this.#later(this.#delay(1e6), () => {
+      if (this.#isRunning) this.#world.stop = 'terminated';
+      this.#isRunning = false;
+      void this.handOver!.finish();
+    });
+  }
+
   #end(): void {
     if (this.hasEnded) return;
+    const { hasLetGo } = this;
     this.#isGone = true;
     this.conclusion = conclude(this.lifecycle.end, this.#images as never);
     // A process that ends takes its threads along.
     if (this.#isRunning) this.#world.stop = 'the process has ended';
-    this.#kernel.disconnect();
+    if (!hasLetGo) this.#kernel.disconnect();
   }
 }
 

@@ -4,6 +4,7 @@ import * as uring from '../../src/uring/abi.js';
 import { ERRNO } from '../../src/util/errno.js';
 import type { Coverage } from './coverage.js';
 import { type Ask, KernelQueues, writeHeader } from './kernel-queues.js';
+import * as body from './requests.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { giveBack, take } from './spare-memory.js';
 import { Failure, type World } from './world.js';
@@ -18,6 +19,21 @@ export interface Answer {
   isReply: boolean;
 }
 
+/** What a request has in the upper half of its id when it is sent again. */
+const RESENT = 0x8000_0000;
+
+/** A request that is not answered. */
+interface Asked {
+  ask: Ask;
+  opcode: number;
+  answer: (answer: Answer) => void;
+  /** The daemon has received it. */
+  isReceived: boolean;
+  isResent: boolean;
+  /** A signal has come for its caller. */
+  isInterrupted: boolean;
+}
+
 const NONE = new Uint8Array(0);
 /** Payloads from here on are in memory that is used again once their caller has looked at them. */
 const LARGE_BYTES = 4096;
@@ -30,13 +46,17 @@ const NAMES = new Map(
 
 /** The kernel's end of /dev/fuse. */
 export class FuseKernel implements RingTarget {
+  /** Requests that callers have sent. */
+  count = 0;
+  /** Called after each of them. */
+  asked: () => void = () => {};
   /** Bytes of the reply that is being taken are kept for none of its callers. */
   readonly #world: World;
   readonly #coverage: Coverage;
   readonly #refuses: (unique: number) => boolean;
   readonly #toSend: { unique: number; ask: Ask }[] = [];
   readonly #receives: { entry: Entry; done: (result: number) => void }[] = [];
-  readonly #answered = new Map<number, { opcode: number; answer: (answer: Answer) => void }>();
+  readonly #answered = new Map<number, Asked>();
   #unique = 0;
   readonly #step: number;
   /** FUSE over io_uring, once the daemon has asked for it. */
@@ -93,16 +113,52 @@ export class FuseKernel implements RingTarget {
       );
       return unique;
     }
-    this.#answered.set(unique, { opcode: ask.opcode, answer });
+    const { opcode } = ask;
+    const nothing = { isReceived: false, isResent: false, isInterrupted: false };
+    this.#answered.set(unique, { ask, opcode, answer, ...nothing });
     this.#world.trace?.(`${unique} ${NAMES.get(ask.opcode)} node ${ask.node} ${describe(ask)}`);
     if (this.#usesQueues) this.#queues!.send({ unique, ask });
     else this.#send(unique, ask);
+    this.count++;
+    this.asked();
     return unique;
   }
 
   /** A request without a reply. */
   tell(ask: Ask): void {
     if (this.#isConnected) this.#send(this.#unique + 1, ask);
+  }
+
+  /** A signal comes for the caller of a request. */
+  interrupt(unique: number): void {
+    const asked = this.#answered.get(unique);
+    if (asked !== undefined) asked.isInterrupted = true;
+    this.tell(this.#interruption(unique));
+  }
+
+  /** FUSE_NOTIFY_RESEND: what the daemon has received and not answered comes again, in no order, before all else. */
+  resend(): void {
+    const again = [...this.#answered]
+      .filter(([, { isReceived }]) => isReceived)
+      .sort(([a], [b]) => placeOf(a) - placeOf(b));
+    for (const [unique, asked] of again) {
+      this.#coverage.add(`resent ${NAMES.get(asked.opcode)}`);
+      this.#world.trace?.(`${unique} is sent again`);
+      asked.isResent = true;
+      asked.isReceived = false;
+    }
+    this.#toSend.unshift(...again.map(([unique, { ask }]) => ({ unique, ask })));
+    this.#pump();
+  }
+
+  /** A daemon has gone, and its receives with it. */
+  leave(): void {
+    this.#receives.length = 0;
+  }
+
+  #interruption(unique: number): Ask {
+    const high = this.#answered.get(unique)?.isResent === true ? RESENT : 0;
+    return { opcode: abi.INTERRUPT, node: 0, body: body.interruptBody(unique, high) };
   }
 
   isWaiting(unique: number): boolean {
@@ -132,7 +188,14 @@ export class FuseKernel implements RingTarget {
         this.#receives.push({ entry, done });
         this.#pump();
       }
-    } else done(this.#reply(bytesAt(entry.address, entry.length)));
+    } else if (entry.opcode === uring.OP_CANCEL) this.#cancelReceives(done);
+    else done(this.#reply(bytesAt(entry.address, entry.length)));
+  }
+
+  #cancelReceives(done: (result: number) => void): void {
+    const taken = this.#receives.splice(0);
+    for (const { done: ended } of taken) ended(-ERRNO.ECANCELED);
+    done(taken.length);
   }
 
   /** Control files have no excuse for an error. */
@@ -153,6 +216,15 @@ export class FuseKernel implements RingTarget {
       const bytes = bytesAt(entry.address, length);
       writeHeader(bytes, { unique, ask }, ask.body.length);
       bytes.set(ask.body, abi.IN_HEADER_BYTES);
+      const asked = this.#answered.get(unique);
+      if (asked !== undefined) {
+        asked.isReceived = true;
+        if (asked.isResent) setHigh(bytes, abi.IN_UNIQUE, RESENT);
+        // The kernel tells of the signal anew.
+        if (asked.isResent && asked.isInterrupted) {
+          this.#toSend.unshift({ unique: unique + 1, ask: this.#interruption(unique) });
+        }
+      }
       done(length);
     }
   }
@@ -169,6 +241,9 @@ export class FuseKernel implements RingTarget {
     const asked = this.#answered.get(unique);
     if (asked === undefined)
       throw new Failure(`a reply to request ${unique}, which waits for none`);
+    if (view.getUint32(abi.OUT_UNIQUE + 4, true) !== (asked.isResent ? RESENT : 0)) {
+      throw new Failure(`a reply to request ${unique} with another upper half of its id`);
+    }
     // The error reply of 16 bytes that follows is taken.
     if (this.#isTransfer(asked.opcode, bytes.length) && this.#refuses(unique)) return -ERRNO.ENOMEM;
     this.#take(unique, error, bytes.subarray(abi.OUT_HEADER_BYTES));
@@ -202,6 +277,15 @@ export class FuseKernel implements RingTarget {
       giveBack(memory);
     });
   }
+}
+
+/** Requests that are sent again come in the order of a hash. */
+function placeOf(unique: number): number {
+  return Math.imul(unique, 0x9e3779b1) >>> 24;
+}
+
+function setHigh(bytes: Uint8Array, at: number, high: number): void {
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.length).setUint32(at + 4, high, true);
 }
 
 /** Offset and length of a request that has them at the usual place. */

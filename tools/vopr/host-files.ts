@@ -9,7 +9,7 @@ import { ERRNO } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
 import type { HostPlan } from './host-plan.js';
-import { type Barrier, type Change, contentOf, HostRecord } from './record.js';
+import { type Barrier, type Change, contentOf, HostRecord, toSector } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { takeForSession } from './spare-memory.js';
 import type { World } from './world.js';
@@ -105,6 +105,18 @@ export class HostFiles {
     this.done(this.change(descriptor, 'write', 0, length, bytes), length);
     const issued = this.#world.tick();
     this.#fileOf(descriptor).record!.barriers.push({ file: 0, issued, done: this.#world.tick() });
+  }
+
+  /** Another daemon has opened the files of an image, too. They stay open when this one has gone. */
+  openedAgain(image: string, descriptors: readonly number[]): void {
+    for (const [index, descriptor] of descriptors.entries()) {
+      this.#open.set(descriptor, this.#fileNamed(image, index));
+    }
+  }
+
+  /** A daemon closes its descriptors of files that another one has. */
+  left(descriptors: readonly number[]): void {
+    for (const descriptor of descriptors) this.#open.delete(descriptor);
   }
 
   /** Files are closed. */
@@ -384,10 +396,4 @@ export class HostFiles {
       if (change.done > certain && change.issued < issued) change.failed = true;
     }
   }
-}
-
-/** Bytes from `offset` to the last border of sectors among the next `length`: sectors are never torn. */
-function toSector(offset: number, length: number): number {
-  const end = offset + length;
-  return Math.max(0, end - (end % SECTOR) - offset);
 }

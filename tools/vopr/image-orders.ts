@@ -38,31 +38,46 @@ interface ServedImages extends Opened {
   serve(disk: DiskConfig): DiskConfig;
 }
 
-/** Images that wait for an order are opened by the real code, on real files, in simulated time. */
+/** What carries the orders of a mount out. */
+export interface Connected {
+  config: MountConfig;
+  orders: ImageOrders;
+  reload: Reload;
+}
+
+/**
+ * Images that wait for an order are opened by the real code, on real files, in simulated time.
+ *
+ * @param before Those of the daemon whose place this one takes; null: the mount is new.
+ */
 export function imageOrders(
   { images, options, configure, imageNamed, serve }: ServedImages,
   control: ControlPlane,
   files: HostFiles,
   isFaulty: boolean,
   delay: (most: number) => number,
-): ImageOrders {
+  before: { config: MountConfig; asRead: MountConfig } | null,
+): Connected {
   const descriptors = watchClosing(images, files);
   const source = { file: '/config', words: {}, directory: '/', images: [] };
   const mount = { ...options, mountOptions: [], logFile: null, untrusted: false };
-  const fixed = { ...mount, source, depth: 'auto', ...control.configFile.now };
-  const config = fixed as never as MountConfig;
+  const there = options.images.filter(({ name }) =>
+    images.disks.some((disk) => disk.name === name),
+  );
+  const fixed = { ...mount, images: there, source, depth: 'auto', ...control.configFile.now };
+  const config = before?.config ?? (fixed as never as MountConfig);
   const reload = new Reload({
-    ...{ config, images, log: QUIET },
+    ...{ config: before?.asRead ?? config, images, log: QUIET },
     read: async () => {
       await control.wait(delay(OPEN_NS));
-      return { ...config, ...control.configFile.now };
+      return { ...(before?.asRead ?? config), ...control.configFile.now };
     },
     reform: async (steps) => {
       const { error } = await control.order({ kind: 'reform', steps });
       if (error !== null) throw fromRecord(error);
     },
   });
-  return new ImageOrders({
+  const orders = new ImageOrders({
     ...{ config, images, log: QUIET, keepsOpen: false },
     key: { fits: (key) => key === KEY },
     opener: {
@@ -90,6 +105,7 @@ export function imageOrders(
     isServing: () => control.lifecycle.state === 'serving',
     sleep: (ms) => control.wait(ms * 1e6),
   });
+  return { config, orders, reload };
 }
 
 export function descriptorsOf({ image }: DiskConfig): number[] {

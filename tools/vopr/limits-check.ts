@@ -28,7 +28,7 @@ export class LimitsCheck {
   readonly #weights: { from: number; weights: [number, number] }[] = [];
   /** From now on no limit holds. */
   isReleased = false;
-  readonly #throttle: Throttle;
+  #throttle: Throttle;
   readonly #buckets = new Map<Group, Map<RateKey, Bucket>>();
 
   readonly #waiting = new Map<number, { member: number; direction: number; bytes: number }>();
@@ -38,6 +38,25 @@ export class LimitsCheck {
   constructor(throttle: Throttle, admitted: (request: number) => void) {
     this.#throttle = throttle;
     this.#admitted = admitted;
+    this.#watch(throttle);
+  }
+
+  /** Goes on with the throttle of another daemon. What has been let go counts, what waits is asked for again. */
+  goOn(throttle: Throttle): void {
+    const before = [...this.#buckets];
+    this.#buckets.clear();
+    for (const [{ path }, buckets] of before) {
+      const group = throttle.findGroup(path);
+      if (group !== undefined) this.#buckets.set(group, buckets);
+    }
+    this.#waiting.clear();
+    const { weights } = this.#weights.at(-1) ?? {};
+    if (weights !== undefined) this.#weights.push({ from: this.#order.length, weights });
+    this.#throttle = throttle;
+    this.#watch(throttle);
+  }
+
+  #watch(throttle: Throttle): void {
     const submitted = this.#waiting;
     const { submit, next, cancel, drain } = throttle;
     throttle.submit = (request, member, direction, bytes, now, device) => {

@@ -195,7 +195,7 @@ function* detach(
   if (!isGone) {
     stayed(now);
     checkError(scene, order, error);
-    if (force && error.errno !== 'ESHUTDOWN') {
+    if (force && error.errno !== 'ESHUTDOWN' && error.errno !== 'EAGAIN') {
       throw new Failure(`${image.plan.name} stays, although its detach was forced`);
     }
     return false;
@@ -270,7 +270,8 @@ function* nonsense(scene: Scene, self: Self, image: Image): Steps {
 function* refused(scene: Scene, self: Self, order: ImageOrder, errno: string, key = KEY): Steps {
   const error = yield* give(scene, self, order, key);
   const found = error?.errno ?? 'no error';
-  if (![errno, 'ESHUTDOWN', 'EMFILE'].includes(found)) {
+  const isHanding = scene.handsOver && found === 'EAGAIN';
+  if (!isHanding && ![errno, 'ESHUTDOWN', 'EMFILE'].includes(found)) {
     throw new Failure(`a ${order.kind} is not refused with ${errno}, but has ${found}`);
   }
 }
@@ -305,6 +306,7 @@ export function* give(
 function checkError(scene: Scene, order: ImageOrder, error: ErrorRecord | null): void {
   const errno = error?.errno ?? '';
   if (REFUSALS[order.kind].includes(errno)) return;
+  if (errno === 'EAGAIN' && scene.handsOver) return;
   if (order.kind === 'attach' && errno === 'ENOMEM' && scene.lacksMemory) return;
   const number = (ERRNO as Readonly<Record<string, number>>)[errno] ?? 0;
   if (OF_HOST.includes(errno) && scene.hasGiven(number)) return;

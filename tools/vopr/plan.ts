@@ -1,5 +1,6 @@
 import type { Capacity } from '../../src/buffers/memory.js';
 import { Random } from '../exerciser/random.js';
+import { FAILINGS, type HandOverPlan } from './hand-overs.js';
 import { type HostPlan, makeHost } from './host-plan.js';
 import type { RemotePlan } from './nbd-hosts.js';
 import {
@@ -24,6 +25,7 @@ const LENGTH = 10;
 const REMOTE = 950;
 const OVERLAYING = 910;
 const CAPACITIES = 500;
+const HANDING = 934;
 
 const MIB = 1 << 20;
 
@@ -79,6 +81,8 @@ export interface SessionPlan {
   initNs: number;
   /** Images that are on servers; null: none is. */
   remote: RemotePlan | null;
+  /** The mount goes to another process so often, or does not. */
+  handOvers: HandOverPlan[];
   /** Null, or the weights of the groups that the first two images are in, which have requests all the time. */
   weights: [number, number] | null;
 }
@@ -111,6 +115,8 @@ export interface Wishes {
   long?: boolean | undefined;
   /** Every run has servers. */
   servers?: boolean | undefined;
+  /** Every run has hand-overs. */
+  handOvers?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
@@ -130,6 +136,9 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const hasBlocks = sessions.some(({ alignment }) => alignment === 4096);
   for (const image of images) {
     if (hasBlocks && TEMPLATES[image.template]!.kind === null) image.unit = 4096;
+  }
+  for (const [number, session] of sessions.entries()) {
+    session.handOvers = makeHandOvers(session, images, number, seed, wishes);
   }
   const judge = wishes.judge ?? wishes.failing !== undefined;
   return { seed, images, sessions, judge };
@@ -217,7 +226,47 @@ function makeSession(
     initNs: random.oneIn(3) ? random.below(1e6) : 0,
     weights: null,
     remote: makeRemote(images, host.alignment, number, seed, wishes),
+    handOvers: [],
   };
+}
+
+/** One run of so many has hand-overs, in most of its sessions. */
+const HANDED_RUNS = 8;
+
+/**
+ * A view of an image is none of a configuration, an image on a simulated device has its end from the plan, and an export stays
+ * where it is.
+ */
+function makeHandOvers(
+  { remote, queues }: SessionPlan,
+  images: readonly ImagePlan[],
+  number: number,
+  seed: number,
+  wishes: Wishes,
+): HandOverPlan[] {
+  const isDrawn = new Random(seed, HANDING).oneIn(HANDED_RUNS) || wishes.handOvers === true;
+  const random = new Random(seed, HANDING + 1 + number);
+  if (isOld(wishes) || !isDrawn || remote !== null || random.oneIn(6)) return [];
+  if (images.some(({ views, onDevice }) => views.length > 0 || onDevice)) return [];
+  // A table in a cluster that is compressed cannot be read in simulated time.
+  const mayInflate = images.some(({ template }) => !isPlainTable(template));
+  if (mayInflate && images.some(({ template }) => TEMPLATES[template]!.partitions.length > 0)) {
+    return [];
+  }
+  // It is refused there.
+  if (queues > 0 && !random.oneIn(8)) return [];
+  const most = [5, 30, 150][random.below(3)]!;
+  const plans: HandOverPlan[] = [];
+  do {
+    const failing = random.oneIn(5) ? FAILINGS[random.below(FAILINGS.length)]! : null;
+    plans.push({ after: 1 + random.below(most), failing, isTwice: random.oneIn(6) });
+  } while (random.oneIn(2));
+  return plans;
+}
+
+function isPlainTable(template: number): boolean {
+  const { kind, partitions } = TEMPLATES[template]!;
+  return kind === null || partitions.length > 0;
 }
 
 /** Raw images that keep their size can be exports. */
@@ -286,6 +335,7 @@ function makeFair(random: Random, seed: number, number: number, wishes: Wishes):
     ...{ host, callers, late: [], end: 'umount', endNs: Infinity, disturbances: [], initNs: 0 },
     weights,
     remote: null,
+    handOvers: [],
   };
 }
 

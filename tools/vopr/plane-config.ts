@@ -8,16 +8,21 @@ import type { SessionPlan } from './plan.js';
 export const FUSE = 1_000_000_001;
 export const WAKE = 1_000_000_002;
 
+/** What the data plane of a new daemon begins with. */
+export type Given = Pick<PlaneConfig, 'groups' | 'assignments' | 'depth' | 'before'>;
+
 /** What the data plane of a session is told. */
 export function planeConfig(
   { depth, pollUs, queues }: SessionPlan,
   disks: readonly DiskConfig[],
   inbox: MessagePort,
+  given?: Given,
 ): PlaneConfig {
   return {
     ...{ disks: [...disks], groups: [], assignments: [], depth, pollUs, inbox },
     ...{ fuse: FUSE, queues, wake: WAKE, owner: { uid: 0, gid: 0 } },
     ...{ pageCache: false, verbose: false, about: 'pid 1\n' },
+    ...given,
   };
 }
 

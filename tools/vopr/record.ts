@@ -1,6 +1,8 @@
 import { fstatSync, readSync } from 'node:fs';
 import { takeForSession } from './spare-memory.js';
 
+const SECTOR = 512;
+
 /** A requested change of a host file. Times are ticks of the record's clock. */
 export interface Change {
   file: number;
@@ -66,4 +68,10 @@ export class HostRecord {
 export function contentOf(descriptor: number): Buffer {
   const bytes = takeForSession(fstatSync(descriptor).size);
   return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
+}
+
+/** Bytes from `offset` to the last border of sectors among the next `length`: sectors are never torn. */
+export function toSector(offset: number, length: number): number {
+  const end = offset + length;
+  return Math.max(0, end - (end % SECTOR) - offset);
 }

@@ -28,6 +28,7 @@ export function* reloadStep(scene: Scene, self: Self): Steps {
   const error = yield* give(scene, self, { kind: 'reload' });
   if (error !== null) configFile.now = before;
   if (error?.errno === 'ESHUTDOWN') return;
+  if (error?.errno === 'EAGAIN' && scene.handsOver) return;
   if ((error?.errno ?? null) !== (isBad ? 'ENOENT' : null)) {
     throw new Failure(`a reload has ${error?.errno ?? 'no error'}: ${error?.message ?? ''}`);
   }

@@ -92,8 +92,12 @@ export function timesBody(): Uint8Array {
   });
 }
 
-export function interruptBody(unique: number): Uint8Array {
-  return body(abi.INTERRUPT_IN_BYTES, (view) => setU64(view, abi.INTERRUPT_IN_UNIQUE, unique));
+/** @param high The upper half of the id. */
+export function interruptBody(unique: number, high: number): Uint8Array {
+  return body(abi.INTERRUPT_IN_BYTES, (view) => {
+    view.setUint32(abi.INTERRUPT_IN_UNIQUE, unique, true);
+    view.setUint32(abi.INTERRUPT_IN_UNIQUE + 4, high, true);
+  });
 }
 
 export function zerosBody(bytes: number): Uint8Array {

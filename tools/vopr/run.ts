@@ -391,5 +391,6 @@ function quietPlan(plan: SessionPlan): SessionPlan {
     ...{ capacity: { requests: 512, inFlight: 32, receives: 8, poolBytes: MIB }, queues: 0 },
     ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null, late: [] },
     remote: null,
+    handOvers: [],
   };
 }

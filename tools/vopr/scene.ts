@@ -49,6 +49,8 @@ export interface Scene {
   isRemote(disk: Disk): boolean;
   /** Admissions by the throttle of a request that is under way, or was a moment ago, by its id. */
   admissions(unique: number): number;
+  /** The mount goes from process to process; no order is carried out meanwhile. */
+  handsOver: boolean;
   /** A request waits for its group. */
   waits(unique: number): boolean;
   /** Whether an errno may come without a fault in the request's own name. */

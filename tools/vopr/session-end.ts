@@ -14,7 +14,10 @@ export interface EndParts {
   plan: SessionPlan;
   world: World;
   coverage: Coverage;
-  control: ControlPlane;
+  /** Of the process that serves the mount now. */
+  control: () => ControlPlane;
+  /** A signal comes for that process; `now`: SIGQUIT. */
+  signal: (now: boolean) => void;
   kernel: FuseKernel;
   files: HostFiles;
   random: Random;
@@ -42,7 +45,7 @@ export class SessionEnd {
 
   /** Begins the end that the plan says. */
   begin(): void {
-    if (this.hasBegun || this.#parts.control.hasEnded) return;
+    if (this.hasBegun || this.#parts.control().hasEnded) return;
     this.hasBegun = true;
     const { end } = this.#parts.plan;
     this.#parts.coverage.add(`end ${end}`);
@@ -66,10 +69,10 @@ export class SessionEnd {
         this.#parts.world.stop = 'crash';
         break;
       case 'terminate':
-        drive(this.#closeAll(), () => this.#parts.control.signal(false));
+        drive(this.#closeAll(), () => this.#parts.signal(false));
         break;
       default:
-        this.#parts.control.signal(false);
+        this.#parts.signal(false);
     }
     if (end === 'terminate twice') {
       this.#parts.world.schedule(
@@ -95,8 +98,7 @@ export class SessionEnd {
 
   /** Signals, until it ends at once. */
   #abort(): void {
-    for (let i = 0; i < 2 && !this.#parts.control.hasEnded; i++)
-      this.#parts.control.tell({ kind: 'terminate' });
+    for (let i = 0; i < 2 && !this.#parts.control().hasEnded; i++) this.#parts.signal(false);
   }
 
   *#closeAll(): Steps {

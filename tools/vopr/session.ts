@@ -1,39 +1,32 @@
-import { MessageChannel } from 'node:worker_threads';
 import * as abi from '../../src/fuse/abi.js';
-import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
 import { interrupted } from '../../src/server/conclusion.js';
 import type { ImageOrder } from '../../src/server/image-order.js';
-import type { ImageOrders } from '../../src/server/image-orders.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { Random } from '../exerciser/random.js';
 import { Blame } from './blame.js';
 import { callerSteps } from './callers.js';
-import { ControlPlane, WakeFile } from './control-plane.js';
 import type { Coverage } from './coverage.js';
+import type { Daemon } from './daemon.js';
+import { Daemons } from './daemons.js';
 import { type Disk, drive, type Image, Stay, type Steps } from './disks.js';
-import { checkReleased, checkSlots, judgeEnd } from './end-check.js';
+import { judgeEnd } from './end-check.js';
 import { FuseKernel } from './fuse-kernel.js';
 import { HostFiles } from './host-files.js';
 import { hostRandom, isQuiet } from './host-plan.js';
-import { descriptorsOf, imageOrders, type Opened } from './image-orders.js';
+import { descriptorsOf, type Opened } from './image-orders.js';
 import { LimitsCheck } from './limits-check.js';
 import { LossesCheck } from './losses-check.js';
 import { NbdHosts } from './nbd-hosts.js';
 import type { Disturbance, SessionPlan } from './plan.js';
-import { FUSE, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
 import { Preparation } from './preparation.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { SessionEnd } from './session-end.js';
 import { SimMappings } from './sim-mappings.js';
-import { SimMemory } from './sim-memory.js';
-import { SimRing } from './sim-ring.js';
 import { WaitsCheck } from './waits-check.js';
-import { Failure, Stopped, type World } from './world.js';
+import { Failure, type World } from './world.js';
 
-/** No run takes longer, nanoseconds. */
-const LONGEST_NS = 3600e9;
 /** This long after the answer to INIT the daemon is ready, nanoseconds. */
 const READY_NS = 10e6;
 /** Steps from one id of a request to the next. */
@@ -62,14 +55,10 @@ export class Session {
   readonly #remote: NbdHosts | null;
   /** Requests that got an error of a server. */
   readonly #explained = new Set<number>();
-  readonly #orders: ImageOrders;
-  readonly #memory: SimMemory;
+  readonly #daemons: Daemons;
   readonly #mappings: SimMappings;
   readonly #kernel: FuseKernel;
   readonly #files: HostFiles;
-  readonly #wake = new WakeFile();
-  readonly #channel = new MessageChannel();
-  readonly #control: ControlPlane;
   readonly #random: Random;
   /** For what came to the plan later. */
   readonly #extras: Random;
@@ -81,9 +70,8 @@ export class Session {
   readonly #admitted = new Map<number, number>();
   readonly #losses = new LossesCheck();
   readonly #end: SessionEnd;
-  #ring!: SimRing;
-  #plane!: DataPlane;
   #limits!: LimitsCheck;
+  #waits!: WaitsCheck;
   #callers = 0;
   #isDisturbed = false;
   /** Instead of the plan's callers. */
@@ -106,7 +94,6 @@ export class Session {
     this.#coverage = coverage;
     this.#images = images;
     this.#configs = configs;
-    this.#memory = new SimMemory(plan.capacity, mapping);
     this.#mappings = new SimMappings(new Random(seed, 12), coverage);
     this.#steps = steps;
     this.#random = new Random(seed, 3);
@@ -131,31 +118,31 @@ export class Session {
       image.stay = plan.late.includes(index) ? null : new Stay(now, readOnly);
       if (image.stay !== null) this.#files.opened(image.plan.name, descriptorsOf(configs[index]!));
     }
-    const named = images.map(({ plan: { name }, path }) => ({ name, path }));
-    const delay = (most: number): number => this.#random.below(most);
-    this.#control = new ControlPlane(
-      world,
-      this.#kernel,
-      this.#files,
-      this.#channel.port1,
-      this.#wake,
-      coverage,
-      named,
-      delay,
-      { isBusy: () => this.#end.isBusy, ready: () => this.#ready() },
-    );
+    const common = { plan, world, coverage, kernel: this.#kernel, files: this.#files, images };
+    this.#daemons = new Daemons({
+      home: {
+        ...{ ...common, remote: this.#remote, mappings: this.#mappings, killed: this.#killed },
+        isKilled: () => this.#end.isKilled,
+        delay: (most) => this.#random.below(most),
+        orderDelay: (most) => this.#orderRandom.below(most),
+      },
+      ...{ opened, memory: mapping, random: new Random(seed, 14) },
+      isBusy: () => this.#end.isBusy,
+      ready: () => this.#ready(),
+      wentOn: () => this.#waits.wentOn(),
+      changed: (daemon) => this.#changed(daemon),
+    });
     this.#end = new SessionEnd({
-      ...{ plan, world, coverage, control: this.#control, kernel: this.#kernel },
+      ...{ plan, world, coverage, control: () => this.#daemon.control, kernel: this.#kernel },
       ...{ files: this.#files, random: this.#random, extras: this.#extras },
+      signal: (now) => this.#daemons.signal(now),
       scene: () => this.#scene,
     });
-    const isFaulty = plan.host.faults > 0;
-    const orderDelay = (most: number): number => this.#orderRandom.below(most);
-    const serve = (disk: DiskConfig): DiskConfig => this.#remote?.serve(disk) ?? disk;
-    const orders = { ...opened, serve };
-    this.#orders = imageOrders(orders, this.#control, this.#files, isFaulty, orderDelay);
-    this.#control.obey = this.#orders.take;
-    this.#control.network = this.#remote;
+  }
+
+  /** The daemon that has the mount. */
+  get #daemon(): Daemon {
+    return this.#daemons.current;
   }
 
   #makeRemote(): NbdHosts | null {
@@ -165,29 +152,26 @@ export class Session {
       ...{ world: this.#world, coverage: this.#coverage, files: this.#files },
       ...{ plan: remote, host, requests: capacity.requests },
       random: new Random(this.#seed, 13),
-      tell: (news) => this.#control.tellOfServer(news),
+      tell: (news) => this.#daemon.control.tellOfServer(news),
       explain: (request) => void this.#explained.add(this.#uniqueOf(request)),
     });
   }
 
   /** Runs from the start to the end. Throws a Failure. */
   run(watched: readonly Image[]): Outcome {
-    const { lifecycle } = this.#control;
+    const { control } = this.#daemon;
     try {
       const remote = this.#plan.remote?.images ?? [];
       const names = [...watched.map(({ plan }) => plan.name), ...remote];
       for (const name of new Set(names)) this.#files.watch(name);
       this.#disturb(true);
-      if (lifecycle.state === 'starting') {
+      if (control.lifecycle.state === 'starting') {
         this.#start();
         this.#disturb(false);
-        this.#runThread();
-      } else this.#control.tell({ kind: 'failed', error: interrupted() });
-      while (!this.#control.hasEnded) {
-        if (this.#world.stop !== null && this.#end.isKilled) break;
-        if (!this.#world.advance(LONGEST_NS)) {
-          throw new Failure(`the daemon does not end: it is ${lifecycle.state}`);
-        }
+        this.#daemons.serve();
+      } else {
+        control.tell({ kind: 'failed', error: interrupted() });
+        this.#daemons.wait();
       }
       if (this.#world.failure !== null) throw this.#world.failure;
       return this.#judge();
@@ -196,41 +180,27 @@ export class Session {
       this.#world.clear();
       this.#remote?.abandon();
       this.#files.abandon(this.#random);
-      this.#channel.port1.close();
+      this.#daemons.close();
       this.#mappings.release();
     }
   }
 
   #start(): void {
-    const plan = this.#plan;
-    this.#ring = new SimRing(this.#world, (descriptor) => {
-      if (descriptor === FUSE) return this.#kernel;
-      if (descriptor === WAKE) return this.#wake;
-      return this.#remote?.target(descriptor) ?? this.#files.target(descriptor);
-    });
-    const { port2 } = this.#channel;
-    this.#plane = buildDataPlane(planeConfig(plan, this.#present, port2), {
-      ...{ ring: this.#ring, memory: this.#memory },
-      ...(plan.queues > 0 ? { commands: this.#ring } : {}),
-      ...{ send: this.#control.received, now: this.#world.now },
-      callers: simulatedCallers(this.#killed),
-      newMappings: this.#mappings.forImage,
-      ...(this.#remote === null ? {} : { socketCalls: this.#remote.calls }),
-    });
-    this.#mappings.isMounted = true;
-    const { throttle, plane } = this.#plane;
+    this.#daemons.start(this.#present);
+    const { throttle } = this.#daemon.plane;
     this.#limits = new LimitsCheck(throttle, (request) => {
       const unique = this.#uniqueOf(request);
       this.#admitted.set(unique, (this.#admitted.get(unique) ?? 0) + 1);
     });
-    new WaitsCheck(throttle);
-    const { endTurn } = plane;
-    plane.endTurn = () => {
-      endTurn.call(plane);
-      if (!plane.isReceiving) checkReleased(throttle);
-    };
-    this.#control.mounted();
-    this.#world.schedule(plan.initNs, () => drive(this.#initialise(), () => {}));
+    this.#waits = new WaitsCheck(throttle, null);
+    this.#daemon.control.mounted();
+    this.#world.schedule(this.#plan.initNs, () => drive(this.#initialise(), () => {}));
+  }
+
+  /** A new daemon goes on: what was let go counts, and what groups owe they owe. */
+  #changed({ plane: { throttle } }: Daemon): void {
+    this.#limits.goOn(throttle);
+    this.#waits = new WaitsCheck(throttle, this.#waits);
   }
 
   /** Those of images that are there from the start. */
@@ -251,12 +221,12 @@ export class Session {
   }
 
   #happen(kind: Disturbance['kind']): void {
-    if (this.#control.hasEnded || this.#end.isKilled) return;
+    if (this.#daemon.control.hasEnded || this.#end.isKilled) return;
     this.#coverage.add(`disturbed by ${kind}`);
-    if (kind === 'terminate') this.#control.signal(false);
-    else if (kind === 'end now') this.#control.signal(true);
+    if (kind === 'terminate') this.#daemons.signal(false);
+    else if (kind === 'end now') this.#daemons.signal(true);
     else if (kind === 'unmount') this.#kernel.disconnect();
-    else if (kind === 'crash') this.#control.tell({ kind: 'crashed', message: 'a mistake' });
+    else if (kind === 'crash') this.#daemon.control.tell({ kind: 'crashed', message: 'a mistake' });
     else this.#world.stop ??= 'crash';
   }
 
@@ -270,7 +240,7 @@ export class Session {
   }
 
   #checkReady(): void {
-    const { state } = this.#control.lifecycle;
+    const { state } = this.#daemon.control.lifecycle;
     if (state !== 'starting' && state !== 'interrupted') return;
     throw new Failure('INIT is answered, and the daemon does not tell that it is ready');
   }
@@ -286,7 +256,7 @@ export class Session {
       readOnly: this.#plan.readOnly,
       groups: this.#plan.groups,
       order: (order, answered) => this.#order(order, answered),
-      configFile: this.#control.configFile,
+      configFile: this.#daemon.control.configFile,
       isQuiet: isQuiet(this.#plan.host) && this.#remote === null,
       hasGiven: (errno) => this.#files.given.has(errno),
       lacksMemory: this.#mappings.lacksMemory,
@@ -297,7 +267,11 @@ export class Session {
       explained: this.#explained,
       isRemote: ({ image }) => this.#remote?.isRemote(image.plan.name) === true,
       admissions: (unique) => this.#admitted.get(unique) ?? 0,
-      waits: (unique) => this.#limits.waiting.some((one) => this.#uniqueOf(one) === unique),
+      handsOver: this.#plan.handOvers.length > 0,
+      // While a data plane is still, it looks at nobody's signals.
+      waits: (unique) =>
+        !this.#daemon.control.isHandingOver &&
+        this.#limits.waiting.some((one) => this.#uniqueOf(one) === unique),
       excused: (errno, disk) => this.#blame.excused(errno, disk),
       hasLost: ({ image }) => this.#blame.lostAt(image) > 0,
       lostAt: ({ image }) => this.#blame.lostAt(image),
@@ -311,7 +285,7 @@ export class Session {
 
   /** Id of a request; those of runs have 32 bits. */
   #uniqueOf(request: number): number {
-    return this.#plane.plane.requests.uniqueLow[request]!;
+    return this.#daemon.plane.plane.requests.uniqueLow[request]!;
   }
 
   #refuses(unique: number): boolean {
@@ -324,41 +298,25 @@ export class Session {
 
   #order(order: ImageOrder, answered: (error: unknown) => void): void {
     const later = (error: unknown): void => this.#world.schedule(0, () => answered(error));
-    this.#orders.obey(order, () => {}).then(() => later(null), later);
+    this.#daemon.orders.obey(order, () => {}).then(() => later(null), later);
     this.#world.settle();
   }
 
   /** The ring has the files of images that are there, besides /dev/fuse and the eventfd. */
   #checkGone(): void {
     // The last flush takes all files from the ring; an order that was carried out may not be answered yet.
-    if (this.#control.lifecycle.state !== 'serving') return;
+    if (this.#daemon.control.lifecycle.state !== 'serving') return;
     if (this.#images.filter(({ isOrdered }) => isOrdered).length > 1) return;
     const there = this.#images.filter(({ stay }) => stay !== null);
     const sockets = this.#remote?.inRing ?? 0;
     const wanted = there.reduce((sum, image) => sum + this.#filesOf(image).length, 2 + sockets);
-    const { files } = this.#ring;
+    const { files } = this.#daemon.ring;
     if (files !== wanted) throw new Failure(`the ring has ${files} files, not ${wanted}`);
   }
 
   #filesOf(image: Image): number[] {
     if (this.#remote?.isRemote(image.plan.name) === true) return [];
     return descriptorsOf(this.#configs[this.#images.indexOf(image)]!);
-  }
-
-  /** The thread of the data plane. */
-  #runThread(): void {
-    try {
-      this.#plane.loop.run();
-      checkSlots(this.#memory.taken - this.#kernel.slots - this.#ring.unseen);
-      this.#control.threadEnded(null);
-    } catch (error) {
-      this.#world.stop ??= 'dead';
-      if (!(error instanceof Stopped)) throw error;
-      if (this.#end.isKilled) return;
-      const isCrash = error.message === 'crash';
-      if (isCrash) this.#world.stop = null;
-      this.#control.threadEnded(isCrash ? error.message : null);
-    }
   }
 
   #ready(): void {
@@ -371,12 +329,26 @@ export class Session {
           : [this.#steps(scene)];
       if (this.#preparation.hasRules) all.push(this.#preparation.moveRules(scene));
       this.#callers = all.length;
+      this.#awaitHandOvers();
       for (const steps of all) drive(steps, () => this.#callerEnded());
       if (all.length === 0) this.#callerEnded();
     });
     if (this.#plan.endNs !== Infinity) {
       this.#world.schedule(this.#plan.endNs, () => this.#end.begin());
     }
+  }
+
+  /** Hand-overs come at requests of callers: nobody knows how long these take. */
+  #awaitHandOvers(): void {
+    const kernel = this.#kernel;
+    const before = kernel.count;
+    if (this.#plan.handOvers.length === 0) return;
+    kernel.asked = () => {
+      const sent = kernel.count - before;
+      for (const plan of this.#plan.handOvers) {
+        if (plan.after === sent) this.#world.schedule(0, () => this.#daemons.handOver(plan));
+      }
+    };
   }
 
   #callerEnded(): void {
@@ -389,8 +361,8 @@ export class Session {
     for (const image of this.#images) image.reset();
     const facts = { plan: this.#plan, images: this.#images, files: this.#files };
     const isFlushed = judgeEnd({
-      ...{ ...facts, blame: this.#blame, coverage: this.#coverage, control: this.#control },
-      ...{ plane: this.#plane, limits: this.#limits, isDisturbed: this.#isDisturbed },
+      ...{ ...facts, blame: this.#blame, coverage: this.#coverage, control: this.#daemon.control },
+      ...{ plane: this.#daemon.plane, limits: this.#limits, isDisturbed: this.#isDisturbed },
     });
     const hasCrashed = ({ plan: { name } }: Image): boolean =>
       this.#remote?.hasCrashed(name) === true;

@@ -7,6 +7,14 @@ export function mapMemory(): Mapping {
   return mapAnonymous(MEMORY_BYTES);
 }
 
+let spare: Mapping | undefined;
+
+/** Memory for a data plane while there is another one with that of the run. */
+export function spareMemory(): Mapping {
+  spare ??= mapMemory();
+  return spare;
+}
+
 /** The data plane's memory, which knows the slots that are taken. */
 export class SimMemory extends Memory {
   readonly #taken = new Set<number>();

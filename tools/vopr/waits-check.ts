@@ -33,8 +33,10 @@ export class WaitsCheck {
   /** Since when it is certain that the first request may go as soon as its limits let it; Infinity: it is not. */
   #certainNs = Infinity;
 
-  constructor(throttle: Throttle) {
+  /** @param before That of the daemon whose place another one takes; null: there was none. */
+  constructor(throttle: Throttle, before: WaitsCheck | null) {
     this.#throttle = throttle;
+    if (before !== null) this.#goOn(before);
     const { submit, next, cancel, complete, drain } = throttle;
     throttle.submit = (request, member, direction, bytes, now, device = 0) => {
       const isAdmitted = submit.call(throttle, request, member, direction, bytes, now, device);
@@ -70,6 +72,24 @@ export class WaitsCheck {
       this.#isPlain = false;
     };
     this.#watchChanges();
+  }
+
+  /** What groups owed, they owe. */
+  #goOn(before: WaitsCheck): void {
+    this.#isPlain = before.#isPlain;
+    for (const { path } of before.#changed) {
+      const group = this.#throttle.findGroup(path);
+      if (group !== undefined) this.#changed.add(group);
+    }
+    for (const [{ path }, empty] of before.#emptyNs) {
+      const group = this.#throttle.findGroup(path);
+      if (group !== undefined) this.#emptyNs.set(group, empty);
+    }
+  }
+
+  /** The data plane was held: what waits has waited for that, too. */
+  wentOn(): void {
+    this.#restart(-1);
   }
 
   #watchChanges(): void {

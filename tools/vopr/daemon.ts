@@ -1,0 +1,184 @@
+import { MessageChannel } from 'node:worker_threads';
+import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
+import type { DiskConfig } from '../../src/plane/disk.js';
+import { HandOver } from '../../src/server/hand-over.js';
+import type { ImageOrders } from '../../src/server/image-orders.js';
+import type { OpenImages } from '../../src/server/open-images.js';
+import type { Successor } from '../../src/server/successor.js';
+import type { Mapping } from '../../src/sys/memory.js';
+import { ControlPlane, type Surroundings, WakeFile } from './control-plane.js';
+import type { Coverage } from './coverage.js';
+import type { Image } from './disks.js';
+import { checkReleased, checkSlots } from './end-check.js';
+import type { FuseKernel } from './fuse-kernel.js';
+import type { HostFiles } from './host-files.js';
+import { type Connected, descriptorsOf, imageOrders, type Opened } from './image-orders.js';
+import type { NbdHosts } from './nbd-hosts.js';
+import type { SessionPlan } from './plan.js';
+import { FUSE, type Given, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
+import type { SimMappings } from './sim-mappings.js';
+import { SimMemory } from './sim-memory.js';
+import { SimRing } from './sim-ring.js';
+import { Stopped, type World } from './world.js';
+
+const QUIET = { info() {}, warn() {}, error() {} };
+
+/** What a daemon is part of, the same for all daemons of a session. */
+export interface DaemonHome {
+  plan: SessionPlan;
+  world: World;
+  coverage: Coverage;
+  kernel: FuseKernel;
+  files: HostFiles;
+  images: readonly Image[];
+  /** Servers of images; null: all are files. */
+  remote: NbdHosts | null;
+  mappings: SimMappings;
+  killed: ReadonlySet<number>;
+  around: Surroundings;
+  /** The process is killed, or its machine has lost its power. */
+  isKilled(): boolean;
+  /** How long things take: of the main thread, and of orders. */
+  delay(most: number): number;
+  orderDelay(most: number): number;
+  /** The process that is to go on in place of a daemon. */
+  succeed(daemon: Daemon, descriptors: readonly number[]): Pick<Successor, keyof Successor>;
+}
+
+/** What one daemon begins with. */
+export interface DaemonStart {
+  opened: Opened;
+  memory: Mapping;
+  /** Of the daemon whose place it takes; null: it makes the mount. */
+  before:
+    | (Pick<Connected, 'config'> & { asRead: Connected['config'] } & Pick<
+          ControlPlane,
+          'configFile'
+        >)
+    | null;
+}
+
+/** One process: its main thread, and the thread of its data plane. */
+export class Daemon {
+  readonly control: ControlPlane;
+  readonly orders: ImageOrders;
+  /** Null: the mount does not go from process to process. */
+  readonly handOver: HandOver | null;
+  readonly opened: Opened;
+  readonly memory: SimMemory;
+  ring!: SimRing;
+  plane!: DataPlane;
+  readonly #home: DaemonHome;
+  readonly #wake = new WakeFile();
+  readonly #channel = new MessageChannel();
+
+  constructor(home: DaemonHome, { opened, memory, before }: DaemonStart) {
+    this.#home = home;
+    this.opened = opened;
+    const { plan, world, kernel, files, coverage, remote } = home;
+    this.memory = new SimMemory(plan.capacity, memory);
+    const named = home.images.map(({ plan: { name }, path }) => ({ name, path }));
+    this.control = new ControlPlane(
+      world,
+      kernel,
+      files,
+      this.#channel.port1,
+      this.#wake,
+      coverage,
+      named,
+      home.delay,
+      home.around,
+    );
+    if (before !== null) this.control.configFile = before.configFile;
+    const isFaulty = plan.host.faults > 0;
+    const serve = (disk: DiskConfig): DiskConfig => remote?.serve(disk) ?? disk;
+    const served = { ...opened, serve };
+    const { control } = this;
+    const connected = imageOrders(served, control, files, isFaulty, home.orderDelay, before);
+    this.orders = connected.orders;
+    this.control.obey = this.orders.take;
+    this.control.network = remote;
+    this.handOver = plan.handOvers.length > 0 ? this.#makeHandOver(connected) : null;
+    this.control.handOver = this.handOver;
+  }
+
+  #makeHandOver({ config, orders, reload }: Connected): HandOver {
+    const { control, opened } = this;
+    const { plan, succeed } = this.#home;
+    const { lifecycle } = control;
+    return new HandOver({
+      ...{ config, orders, reload, images: opened.images, plane: control, log: QUIET },
+      mount: { fd: FUSE, byFusermount: false },
+      transport: plan.queues > 0 ? 'fuse-uring' : 'uring',
+      record: { fd: -1, passTo() {} },
+      manager: { isThere: true, passTo() {} },
+      tell: (event) => control.tell(event),
+      isServing: () => lifecycle.state === 'serving',
+      isHandingOver: () => lifecycle.state === 'handing-over',
+      around: {
+        start: (descriptors) => succeed(this, descriptors),
+        after: (ms, event) => control.after(ms * 1e6, event),
+        isAlive: (pid) => simulatedCallers(new Set()).startOf(pid) !== '',
+      },
+    });
+  }
+
+  get images(): OpenImages {
+    return this.opened.images;
+  }
+
+  /** Builds the data plane. */
+  build(disks: readonly DiskConfig[], given?: Given): void {
+    const { plan, world, kernel, files, remote, killed, mappings } = this.#home;
+    this.ring = new SimRing(world, (descriptor) => {
+      if (descriptor === FUSE) return kernel;
+      if (descriptor === WAKE) return this.#wake;
+      return remote?.target(descriptor) ?? files.target(descriptor);
+    });
+    this.plane = buildDataPlane(planeConfig(plan, disks, this.#channel.port2, given), {
+      ...{ ring: this.ring, memory: this.memory },
+      ...(plan.queues > 0 ? { commands: this.ring } : {}),
+      ...{ send: this.control.received, now: world.now, monotonicNs: () => world.nowNs },
+      callers: simulatedCallers(killed),
+      newMappings: mappings.forImage,
+      ...(remote === null ? {} : { socketCalls: remote.calls }),
+    });
+    mappings.isMounted = true;
+    const { throttle, plane } = this.plane;
+    const { endTurn } = plane;
+    plane.endTurn = () => {
+      endTurn.call(plane);
+      if (!plane.isReceiving) checkReleased(throttle);
+    };
+  }
+
+  /** The thread of the data plane. */
+  runThread(): void {
+    const { world, kernel, isKilled } = this.#home;
+    try {
+      this.plane.loop.run();
+      checkSlots(this.memory.taken - kernel.slots - this.ring.unseen);
+      this.control.threadEnded(null);
+    } catch (error) {
+      world.stop ??= 'dead';
+      if (!(error instanceof Stopped)) throw error;
+      if (isKilled()) return;
+      const isCrash = error.message === 'crash';
+      if (isCrash) world.stop = null;
+      this.control.threadEnded(isCrash ? error.message : null);
+    }
+  }
+
+  /** Another daemon has the mount: this one closes its files, and its ring has no receive any more. */
+  letGo(files: HostFiles): void {
+    for (const disk of this.images.disks) files.left(descriptorsOf(disk));
+    this.images.unlockOwn();
+    this.images.close();
+    this.#home.kernel.leave();
+  }
+
+  /** Nobody uses it any more. */
+  close(): void {
+    this.#channel.port1.close();
+  }
+}

@@ -1,0 +1,190 @@
+import { openDisks } from '../../src/server/open-disks.js';
+import type { OpenImages } from '../../src/server/open-images.js';
+import { addOverlays } from '../../src/server/overlay.js';
+import { FIRST_HANDED, type Handed, type Successor } from '../../src/server/successor.js';
+import { F_DUPFD_CLOEXEC } from '../../src/sys/constants.js';
+import { close, fcntl } from '../../src/sys/libc.js';
+import type { Mapping } from '../../src/sys/memory.js';
+import { EXIT_FAILED, SluiceError } from '../../src/util/errors.js';
+import type { Random } from '../exerciser/random.js';
+import { Daemon, type DaemonHome } from './daemon.js';
+import { isQuiet } from './host-plan.js';
+import { descriptorsOf } from './image-orders.js';
+import type { SessionPlan } from './plan.js';
+import { contentOf } from './record.js';
+import { Failure } from './world.js';
+
+/** Each step of a new daemon takes so long at most, nanoseconds. */
+const STEPS_NS = [10_000, 1e6, 20e6];
+/** Where operations of the host take so long, what was admitted may not end in time, nanoseconds. */
+const SLOW_NS = 40e6;
+const QUIET = { info() {}, warn() {}, error() {} };
+/** Why the plan lets a new daemon fail. */
+const PLANNED = 'ECHILD';
+
+/** What a new daemon can fail at. */
+export const FAILINGS = ['load', 'open', 'prepare'] as const;
+
+/** A hand-over of a session. */
+export interface HandOverPlan {
+  /** It is asked for when callers have sent so many requests. */
+  after: number;
+  /** Null: nothing. */
+  failing: (typeof FAILINGS)[number] | null;
+  /** It is asked for twice at once. */
+  isTwice: boolean;
+}
+
+/** What a new daemon needs of its session. */
+export interface SuccessionParts {
+  home: DaemonHome;
+  plan: HandOverPlan;
+  random: Random;
+  memory: Mapping;
+  /** The new daemon goes on. `served` is called when its files can be used. */
+  goOn(daemon: Daemon, served: () => void): void;
+}
+
+/** The process that is to go on with a simulated mount: as in successor.ts and take-over.ts. */
+export class SimSuccessor implements Pick<Successor, keyof Successor> {
+  readonly pid = 2;
+  servedAt = 0;
+  readonly #parts: SuccessionParts;
+  readonly #before: Daemon;
+  readonly #descriptors: readonly number[];
+  #daemon: Daemon | null = null;
+  #isDead = false;
+
+  constructor(parts: SuccessionParts, before: Daemon, descriptors: readonly number[]) {
+    this.#parts = parts;
+    this.#before = before;
+    this.#descriptors = descriptors;
+  }
+
+  async load(): Promise<void> {
+    await this.#wait();
+    this.#failAt('load');
+  }
+
+  async prepare(handed: Handed): Promise<void> {
+    await this.#wait();
+    try {
+      // As a message: plain data.
+      this.#daemon = await this.#build(structuredClone(handed));
+    } catch (error) {
+      throw this.#judged(error);
+    }
+    if (this.#isDead) this.#close();
+    await this.#wait();
+    this.#failAt('prepare');
+  }
+
+  go(): Promise<void> {
+    const { home, goOn } = this.#parts;
+    const daemon = this.#daemon!;
+    this.#daemon = null;
+    return new Promise((resolve) => {
+      // Whatever becomes of the process before.
+      home.world.schedule(this.#someNs, () => goOn(daemon, resolve));
+    });
+  }
+
+  async kill(): Promise<void> {
+    this.#isDead = true;
+    this.#close();
+  }
+
+  letGo(): void {}
+
+  #close(): void {
+    if (this.#daemon !== null) this.#discard(this.#daemon.images);
+    this.#daemon?.close();
+    this.#daemon = null;
+  }
+
+  #discard(images: OpenImages): void {
+    for (const disk of images.disks) this.#parts.home.files.left(descriptorsOf(disk));
+    images.close();
+  }
+
+  #wait(): Promise<void> {
+    return this.#before.control.wait(this.#someNs);
+  }
+
+  get #someNs(): number {
+    const { random } = this.#parts;
+    return random.below(STEPS_NS[random.below(STEPS_NS.length)]!);
+  }
+
+  #failAt(step: (typeof FAILINGS)[number]): void {
+    if (this.#parts.plan.failing !== step) return;
+    throw new SluiceError(`the new daemon fails at ${step}`, PLANNED, EXIT_FAILED);
+  }
+
+  /** An error that nothing explains is a failure of the run. */
+  #judged(error: unknown): unknown {
+    const { mappings, world } = this.#parts.home;
+    const errno = error instanceof SluiceError ? error.errno : '';
+    if (errno === PLANNED || (errno === 'ENOMEM' && mappings.lacksMemory)) return error;
+    const { message, stack } = error as Error;
+    return world.fail(`the new daemon cannot go on: ${errno === '' ? stack : message}`);
+  }
+
+  async #build(handed: Handed): Promise<Daemon> {
+    const { home, memory } = this.#parts;
+    const before = this.#before;
+    const { config, images, groups, assignments, depth, state } = handed;
+    const holds = handed.holds.map((hold) => {
+      const { descriptor, claim } = hold;
+      return { ...hold, descriptor: this.#inherit(descriptor), claim: this.#inherit(claim) };
+    });
+    const asked = { ...config, images, groups, assignments, depth };
+    const { config: overlaid, made } = addOverlays(asked);
+    if (made.length > 0) throw new Failure(`${made[0]} is made while a mount is handed over`);
+    const files = before.images.disks.flatMap(descriptorsOf);
+    const bytes = files.map(contentOf);
+    const opened = await openDisks(overlaid, QUIET, null, holds);
+    for (const { descriptor, claim } of holds) {
+      close(descriptor);
+      if (claim >= 0) close(claim);
+    }
+    for (const disk of opened.disks) home.files.openedAgain(disk.name, descriptorsOf(disk));
+    try {
+      for (const [index, file] of files.entries()) {
+        if (contentOf(file).equals(bytes[index]!)) continue;
+        throw new Failure('a new daemon changes a file that the one before may go on with');
+      }
+      for (const { disk, identity } of opened.all) {
+        if (handed.identities[disk.name] === identity) continue;
+        throw new Failure(`${disk.name} is another file for the new daemon`);
+      }
+      this.#failAt('open');
+      const { configure } = before.opened;
+      const { configFile } = before.control;
+      const own = { ...before.opened, images: opened };
+      const start = { opened: own, memory, before: { config: asked, asRead: config, configFile } };
+      const daemon = new Daemon(home, start);
+      daemon.build(opened.disks.map(configure), { groups, assignments, depth, before: state });
+      return daemon;
+    } catch (error) {
+      this.#discard(opened);
+      throw error;
+    }
+  }
+
+  /** A descriptor of its own; it knows the places of those that it inherits. */
+  #inherit(place: number): number {
+    if (place < 0) return -1;
+    return fcntl(this.#descriptors[place - FIRST_HANDED]!, F_DUPFD_CLOEXEC, 0);
+  }
+}
+
+/** Whether a hand-over may have failed so: nothing is lost, and the daemon goes on. */
+export function isExplained(errno: string, { host }: SessionPlan): boolean {
+  // The mount ends, or another hand-over is under way.
+  if (errno === PLANNED || errno === 'EBUSY' || errno === 'ENOMEM') return true;
+  // A format that is written and does not change hands, too.
+  if (errno === 'EOPNOTSUPP') return true;
+  if (errno === 'EIO') return !isQuiet(host);
+  return errno === 'ETIMEDOUT' && (host.stuck > 0 || host.longestNs + host.flushNs >= SLOW_NS);
+}
