@@ -1,5 +1,6 @@
 import { MAX_IO_BYTES, TIMES_BYTES, timesOffset } from '../buffers/memory.js';
 import { PENDING, type Task } from '../host/engine.js';
+import type { Driver } from '../image/driver.js';
 import { FALLOC_KEEP_SIZE, SEEK_DATA } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
@@ -216,13 +217,19 @@ export class DiskRequests {
     return this.#admission.runUncharged(request, this.resizeImage(request, disk, size));
   }
 
-  /** truncate(2) of a disk that can have another size. */
-  *resizeImage(request: number, disk: Disk, size: number): Task {
+  /**
+   * truncate(2) of a disk that can have another size.
+   *
+   * @param grows It does not become shorter: a write may have made it longer than that by now.
+   */
+  *resizeImage(request: number, disk: Disk, size: number, grows = false): Task {
     const { image } = disk;
     const isLocked = yield* this.#lock(request, image, size, Number.POSITIVE_INFINITY);
     noteChange(disk);
     if (image.partitions !== null) image.partitions.watch.isStale = true;
-    const result = yield* image.driver.resize(request, size);
+    const result = yield* grows
+      ? growDriver(request, image.driver, size)
+      : image.driver.resize(request, size);
     noteChanged(image);
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
     return result;
@@ -332,4 +339,10 @@ export class DiskRequests {
     if (!lockRange(image, request, start, end, true)) yield PENDING;
     return 1;
   }
+}
+
+/** Where writes are locked they have ended by now, and one of them may have made the image longer than `size`. */
+function* growDriver(request: number, driver: Driver, size: number): Task {
+  if (driver.grow !== undefined) return yield* driver.grow(request, size);
+  return driver.size >= size ? 0 : yield* driver.resize(request, size);
 }

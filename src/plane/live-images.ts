@@ -188,7 +188,7 @@ export class LiveImages {
       return;
     }
     const plane = this.#parts.plane();
-    plane.own.start((request) => plane.asked.resizeImage(request, disk, size), resized);
+    plane.own.start((request) => plane.asked.resizeImage(request, disk, size, true), resized);
   }
 
   /**

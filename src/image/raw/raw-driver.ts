@@ -164,6 +164,16 @@ export class RawDriver implements Driver, Readable {
     return result;
   }
 
+  /**
+   * Writes need no locks here, and ftruncate would cut what one of them has put behind `size` meanwhile. fallocate sets the
+   * last byte aside and never makes a file shorter; a host without it has ftruncate alone.
+   */
+  *grow(request: number, size: number): Task {
+    if (size <= this.size) return 0;
+    const result = yield* this.allocate(request, 0, size - 1, 1);
+    return result === -ERRNO.EOPNOTSUPP ? yield* this.resize(request, size) : result;
+  }
+
   *flush(request: number, dataOnly: boolean): Task {
     const result = yield this.#io.engine.flush(request, this.#file, dataOnly);
     if (result < 0) this.#loss = -result;

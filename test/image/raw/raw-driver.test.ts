@@ -153,3 +153,32 @@ for (const shared of [false, true]) {
     t.is(flushes, shared ? 1 : 0);
   });
 }
+
+test('an image that is made longer does not lose what a write puts behind its new end meanwhile', (t) => {
+  const calls: string[] = [];
+  let result = 0;
+  const engine = {
+    allocate: (_request: number, _file: number, mode: number, offset: number, length: number) => {
+      calls.push(`allocate ${mode} ${offset}+${length}`);
+      return result;
+    },
+    resize: (_request: number, _file: number, size: number) => {
+      calls.push(`resize ${size}`);
+      return 0;
+    },
+    status: () => 0,
+  };
+  const config = { file: 0, hostSize: 4096, alignment: 1, blockDevice: false };
+  const image = new RawDriver(config, { engine } as never);
+  const task = image.grow(0, 8192);
+  task.next(0);
+  image.written(16384);
+  t.true(task.next(0).done);
+  t.is(image.size, 16384);
+  t.is(run(image.grow(0, 8192)), 0);
+  t.deepEqual(calls, ['allocate 0 8191+1']);
+  result = -95;
+  t.is(run(image.grow(0, 32768)), 0);
+  t.is(image.size, 32768);
+  t.deepEqual(calls.slice(1), ['allocate 0 32767+1', 'resize 32768']);
+});
