@@ -71,16 +71,20 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   });
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
-  const { plane, throttle, tree, images, control, controlTree, orders } = assemble(config, io, {
-    info,
-    warn,
-    figures: (news) => {
-      groups?.take(news);
-      send({ kind: 'figures', news });
+  const { plane, throttle, members, tree, images, control, controlTree, orders } = assemble(
+    config,
+    io,
+    {
+      info,
+      warn,
+      figures: (news) => {
+        groups?.take(news);
+        send({ kind: 'figures', news });
+      },
+      gone: (disk) => backings.release(disk),
+      order: (request, text) => send({ kind: 'order', request, text }),
     },
-    gone: (disk) => backings.release(disk),
-    order: (request, text) => send({ kind: 'order', request, text }),
-  });
+  );
   send({ kind: 'figures', news: { kind: 'clock', originMs: performance.timeOrigin } });
   const session = new DeviceSession(ring, fuseFile, memory, warn);
   const common = { file: fuseFile, memory, requests: plane.requests, device: session, warn };
@@ -108,8 +112,14 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     trace: config.verbose ? info : null,
   });
   plane.connect(dispatcher);
-  const stateful = { plane, throttle, tree, images, monotonicNs: surroundings.monotonicNs };
-  const hold = new Hold({ ...stateful, session, dispatcher, send });
+  const stateful = {
+    plane,
+    throttle,
+    tree,
+    images,
+    monotonicNs: surroundings.monotonicNs,
+  };
+  const hold = new Hold({ ...stateful, members, session, dispatcher, send });
   let isReady = false;
   if (before !== undefined) {
     carryIn(stateful, before.plane, now());

@@ -1,11 +1,13 @@
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
 import { carryOut, closeImages, type Stateful, type Unclosed } from '../plane/carry-over.js';
+import type { Members } from '../plane/members.js';
 import type { FromPlane } from '../plane/messages.js';
 import { WAITING } from '../plane/requests.js';
 
 /** The parts of a data plane that is held. */
 export interface HoldParts extends Stateful {
+  members: Pick<Members, 'sweep'>;
   session: Pick<DeviceSession, 'isPaused' | 'isListening' | 'sentCount' | 'cancelReceives'>;
   dispatcher: Pick<Dispatcher, 'carryOut'>;
   send: (message: FromPlane) => void;
@@ -79,8 +81,10 @@ export class Hold {
   }
 
   #closed(failed: readonly Unclosed[]): void {
-    const { dispatcher, send } = this.#parts;
+    const { dispatcher, send, members, plane } = this.#parts;
     this.#step = 'held';
+    // A member of a removed rule has nothing under way any more. Another process would take it for a rule.
+    members.sweep(plane.nowNs);
     const state = { plane: carryOut(this.#parts), session: dispatcher.carryOut() };
     send({ kind: 'held', state: failed.length === 0 ? state : null, failed });
   }

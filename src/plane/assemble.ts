@@ -42,6 +42,7 @@ export type AssemblyConfig = Pick<
 export interface Assembly {
   readonly plane: Plane;
   readonly throttle: Throttle;
+  readonly members: Members;
   readonly images: LiveImages;
   readonly control: Control;
   readonly orders: Orders;
@@ -130,7 +131,7 @@ export function assemble(
     plane.reread(request, chosen(images.wholes, name), result);
   const orders = new Orders(() => plane, order ?? null);
   const controlTree = new ControlTree(tree, control, config.about, { reread, orders }, info);
-  return { plane, throttle, images, control, orders, tree, controlTree };
+  return { plane, throttle, members, images, control, orders, tree, controlTree };
 }
 
 function shownOf({ image }: Disk): Disk[] {

@@ -125,12 +125,12 @@ export class Members implements Membership {
 
   /** Members of a group, without rules about processes that have ended. */
   list(group: Group, nowNs: number): number[] {
-    this.#sweep(nowNs);
+    this.sweep(nowNs);
     return [...group.members].filter((member) => !this.#leaving.has(member));
   }
 
   prepare(group: Group, changes: readonly MemberChange[], nowNs: number): () => void {
-    this.#sweep(nowNs);
+    this.sweep(nowNs);
     const numbered = changes.map((change) => this.#resolved(change));
     for (const change of numbered) this.#check(group, change);
     const wanted = numbered.map(({ member, remove }) => {
@@ -262,7 +262,7 @@ export class Members implements Membership {
   }
 
   /** Removes rules about processes that have ended, and members that have no request any more. */
-  #sweep(nowNs: number): void {
+  sweep(nowNs: number): void {
     for (const rule of this.#rules.ended(this.#processes)) this.#remove(rule, nowNs);
     if (this.#stale) this.#changed();
     else this.#dropLeaving();

@@ -10,6 +10,7 @@ function setUp() {
   const sent: FromPlane[] = [];
   const closings: ((result: number) => void)[] = [];
   const skips: number[] = [];
+  const sweeps: number[] = [];
   const own = {
     start: (_make: unknown, ended: (result: number) => void) => void closings.push(ended),
   };
@@ -28,12 +29,13 @@ function setUp() {
       carryOut: () => ({ groups: [], members: [] }),
       skip: (now: number) => void skips.push(now),
     },
+    members: { sweep: () => void sweeps.push(closings.length) },
     tree: { nodeIds: { ids: [], next: 7 } },
     images: { wholes: [{ image, opens: 0, config: { name: 'disk' } }] },
     dispatcher: { carryOut: () => 'session' },
     send: (message: FromPlane) => void sent.push(message),
   } as unknown as HoldParts;
-  return { hold: new Hold(parts), plane, session, sent, closings, skips };
+  return { hold: new Hold(parts), plane, session, sent, closings, skips, sweeps };
 }
 
 test('what is under way ends, receives are taken back once, images are closed, then it is held', (t) => {
@@ -115,4 +117,14 @@ test('limits do not make up for the time of a hold', (t) => {
   plane.nowNs = 5e9;
   hold.goOn();
   t.deepEqual(skips, [5e9]);
+});
+
+test('members of removed rules are gone before the state is taken, and after all has ended', (t) => {
+  const { hold, closings, sweeps, sent } = setUp();
+  hold.begin();
+  hold.look();
+  t.deepEqual(sweeps, []);
+  closings[0]!(0);
+  t.deepEqual(sweeps, [1]);
+  t.is(sent.length, 1);
 });

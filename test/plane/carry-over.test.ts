@@ -1,8 +1,10 @@
 import test from 'ava';
 import { Memory } from '../../src/buffers/memory.js';
+import { parseMembers } from '../../src/control/members.js';
 import { type Assembly, assemble } from '../../src/plane/assemble.js';
 import { carryIn, carryOut, closeImages, type Unclosed } from '../../src/plane/carry-over.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
+import { READ } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { FakeFile, FakeHost, timesAt } from './fake-host.js';
 
@@ -100,4 +102,26 @@ test('images that keep metadata in memory are closed, and it is told which canno
   t.deepEqual([plain!.dirty, good!.dirty, bad!.dirty], [true, false, true]);
   t.is(bad!.losses.errno, EIO);
   t.is(assembly.plane.requests.count, 0);
+});
+
+test('a rule that was removed while its request was under way is none in the next process', (t) => {
+  const before = mounted('web');
+  const { throttle, members } = before;
+  const gold = throttle.createGroup('gold');
+  members.prepare(gold, parseMembers('uid:1'), 0)();
+  const [rule] = gold.members;
+  throttle.submit(0, rule!, READ, 512, 0);
+  members.prepare(gold, parseMembers('-uid:1'), 0)();
+  throttle.complete(0, 0);
+  members.sweep(0);
+  const state = carryOut(before).throttle;
+  t.deepEqual(
+    state.members.map(({ name }) => name),
+    ['web'],
+  );
+  // What it has read stays with the mount.
+  const after = mounted('web');
+  after.throttle.createGroup('gold');
+  after.throttle.carryIn(state, 0);
+  t.is(after.throttle.groupStats(after.throttle.root).rbytes, 512);
 });
