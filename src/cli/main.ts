@@ -2,7 +2,14 @@
 import './working-directory.js';
 import '../server/no-debugger.js';
 import '../server/compile-cache.js';
-import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, exitCodeOf, SluiceError } from '../util/errors.js';
+import {
+  EXIT_FAILED,
+  EXIT_OK,
+  EXIT_USAGE,
+  exitCodeOf,
+  SluiceError,
+  sentenceOf,
+} from '../util/errors.js';
 import { oneLine } from '../util/one-line.js';
 import { commandOf, runWords } from './parser.js';
 import { note, OutputClosed } from './terminal.js';
@@ -20,7 +27,7 @@ function shorten(message: string, directory: string): string {
 /** One line for the user: `sluice: mount: disk.img: no such file`. */
 function errorLine(error: unknown, words: readonly string[]): string {
   const name = commandOf(words)?.name;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = sentenceOf(error);
   const flat = shorten(oneLine(message), process.cwd());
   return name === undefined ? `sluice: ${flat}` : `sluice: ${name}: ${flat}`;
 }

@@ -1,12 +1,8 @@
-import { readSync, writeSync } from 'node:fs';
-import { EFD_CLOEXEC, EFD_NONBLOCK } from '../sys/constants.js';
-import { close, eventfd, pollLong } from '../sys/libc.js';
+import { readSync } from 'node:fs';
+import { wakeEventfd } from '../sys/eventfd.js';
+import { close, pollLong } from '../sys/libc.js';
 import { POLLIN } from '../uring/abi.js';
-import { assert } from '../util/assert.js';
 import { isGone } from './mount.js';
-
-/** Added to the eventfd. */
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** How often the connection is looked at while there are requests, milliseconds. */
 const LOOK_MS = 50;
@@ -35,14 +31,14 @@ export class ConnectionWatch {
 
   /**
    * @param fd An open /dev/fuse. It must stay open until `stop`.
+   * @param alarm An eventfd that does not block, and is closed here. The caller has it before it mounts, as there may be no more.
    * @param gone Called once.
    */
-  constructor(fd: number, gone: () => void, quietMs = QUIET_MS) {
+  constructor(fd: number, alarm: number, gone: () => void, quietMs = QUIET_MS) {
     this.#fd = fd;
     this.#gone = gone;
     this.#quietMs = quietMs;
-    this.#alarm = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    assert(this.#alarm >= 0, `eventfd failed with ${this.#alarm}`);
+    this.#alarm = alarm;
     this.#start();
   }
 
@@ -106,6 +102,6 @@ export class ConnectionWatch {
   }
 
   readonly #wake = (): void => {
-    writeSync(this.#alarm, ONE);
+    wakeEventfd(this.#alarm);
   };
 }

@@ -1,4 +1,4 @@
-import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
+import { EXIT_FAILED, EXIT_IMAGE, NO_DESCRIPTORS, SluiceError } from '../util/errors.js';
 
 /** The intended use of a host file. */
 export type Access = 'read' | 'write' | 'make';
@@ -7,8 +7,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   ENOTDIR: 'no such file',
   ELOOP: 'too many symbolic links',
-  EMFILE: 'too many open files; raise `ulimit -n`',
-  ENFILE: 'too many open files on this machine; raise the sysctl fs.file-max',
+  ...NO_DESCRIPTORS,
 };
 
 const IN_USE: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 import type { Task } from '../host/engine.js';
-import { type BlockTable, NO_TABLE } from './block-table.js';
+import { type BlockTable, BROKEN_TABLE, NO_TABLE } from './block-table.js';
 import type { Layer } from './driver.js';
+import { EmptySlices } from './empty-slices.js';
 import { BROKEN, COMPRESSED, DATA, type Extent, METADATA, UNALLOCATED, ZERO } from './extent.js';
 import type { LayerIo } from './format.js';
 import type { Inflation } from './inflate-calls.js';
@@ -54,6 +55,7 @@ export class BlockLayer implements Layer {
   /** Kind of an extent where nothing is. */
   readonly holeKind: number;
   readonly #rule: EntryRule;
+  readonly #empty: EmptySlices;
   readonly #file: number;
   readonly #sliceEntries: number;
   readonly #slicesPerTable: number;
@@ -81,6 +83,7 @@ export class BlockLayer implements Layer {
     this.#entryWords = table.entryBytes / 4;
     this.#sliceWords = table.sliceBytes / 4;
     const slices = this.slices + more;
+    this.#empty = new EmptySlices(this.slices);
     this.cache = makeSliceCache(slices, table.sliceBytes, table.order, io, patch);
   }
 
@@ -95,9 +98,14 @@ export class BlockLayer implements Layer {
     const index = this.#indexOf(block);
     extent.present = true;
     extent.length = length;
+    if (this.#goOn(index, offset, length, extent)) {
+      extent.kind = this.holeKind;
+      extent.offset = -1;
+      return;
+    }
     const at = this.find(index, extent);
     if (at === MISSING) {
-      if (extent.kind !== METADATA) this.#cutAtTable(index, offset, extent);
+      if (extent.kind === BROKEN) this.#cutAtTable(index, offset, extent);
       return;
     }
     const inBlock = offset - block * blockBytes;
@@ -116,6 +124,8 @@ export class BlockLayer implements Layer {
       this.#rule.cut(this, block, at, inBlock, extent);
     } else if (rest < length) {
       extent.length = Math.min(length, rest + this.#alike(block, at, place, length - rest));
+      const isHole = extent.kind === this.holeKind;
+      if (isHole && extent.length < length) this.#endHole(block, offset, length, extent);
     }
   }
 
@@ -156,6 +166,11 @@ export class BlockLayer implements Layer {
     return block + Math.floor(block / this.table.groupBlocks);
   }
 
+  /** The block of an entry, or of the next one if that is not of a block. */
+  #blockAt(index: number): number {
+    return index - Math.floor(index / (this.table.groupBlocks + 1));
+  }
+
   #kindOf(place: number): number {
     if (place >= 0) return place <= PLACE_MAX ? DATA : BROKEN;
     if (place === HOLE) return this.holeKind;
@@ -179,17 +194,57 @@ export class BlockLayer implements Layer {
     return bytes;
   }
 
-  /** Maps missing parts of a table as one extent: an empty disk of 1 TiB has thousands of them. */
+  /** A hole ends within its slice, or at the end of it: then it goes on with what follows. */
+  #endHole(block: number, offset: number, length: number, extent: Extent): void {
+    const sliceEntries = this.#sliceEntries;
+    const slice = Math.floor(this.#indexOf(block) / sliceEntries);
+    const next = this.#indexOf((offset + extent.length) / this.table.blockBytes);
+    if (next < (slice + 1) * sliceEntries) return;
+    if (this.#blockAt(slice * sliceEntries) === block) this.#empty.add(slice);
+    this.#goOn(next, offset, length, extent);
+  }
+
+  /**
+   * Has an extent from `offset` reach over the entries from `index` on that are known to be holes.
+   *
+   * @returns False if the first one is not.
+   */
+  #goOn(index: number, offset: number, length: number, extent: Extent): boolean {
+    const { blockBytes } = this.table;
+    const end = this.#indexOf(Math.floor((offset + length - 1) / blockBytes)) + 1;
+    const next = this.#endOfHoles(index, end);
+    if (next === index) return false;
+    extent.length = Math.min(length, this.#blockAt(next) * blockBytes - offset);
+    return true;
+  }
+
+  /** The first entry from one on that is neither of a missing table nor of an empty slice, or `end`. */
+  #endOfHoles(index: number, end: number): number {
+    const { tables } = this.table;
+    const { slices } = this;
+    let next = index;
+    while (next < end) {
+      const slice = Math.floor(next / this.#sliceEntries);
+      const number = Math.floor(slice / this.#slicesPerTable);
+      // Behind the last part there are only holes.
+      if (number >= tables.length) return end;
+      const isThere = tables[number] !== NO_TABLE;
+      const other = isThere
+        ? this.#empty.endOf(slice, slices)
+        : (number + 1) * this.#slicesPerTable;
+      if (other === slice) return next;
+      next = other * this.#sliceEntries;
+    }
+    return end;
+  }
+
+  /** Maps the parts of a table that are broken, one after the other, as one extent. */
   #cutAtTable(index: number, offset: number, extent: Extent): void {
     const { tables, tableEntries, blockBytes } = this.table;
     const end = offset + extent.length;
-    const first = Math.floor(index / tableEntries);
     const covers = tableEntries * blockBytes;
-    let next = first + 1;
-    while (next < tables.length && tables[next] === tables[first] && next * covers < end) next++;
-    // Behind the last part there are only holes.
-    if (next < tables.length || extent.kind === BROKEN) {
-      extent.length = Math.min(end, next * covers) - offset;
-    }
+    let next = Math.floor(index / tableEntries) + 1;
+    while (next < tables.length && tables[next] === BROKEN_TABLE && next * covers < end) next++;
+    extent.length = Math.min(end, next * covers) - offset;
   }
 }

@@ -8,6 +8,7 @@ import {
   EXIT_FAILED,
   fromRecord,
   SluiceError,
+  sentenceOf,
 } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { findLogFile, openLogFile } from './log.js';
@@ -100,7 +101,7 @@ function outcome(
       resolve(message);
     });
     child.once('error', (error) => {
-      const message = `the daemon cannot be started: ${error.message}`;
+      const message = `the daemon cannot be started: ${sentenceOf(error)}`;
       reject(new SluiceError(message, 'EAGAIN', EXIT_FAILED, error));
     });
     // Not `exit`, which may overtake a last message: `close` comes after the channel is drained.
@@ -147,7 +148,8 @@ export async function launch(
   try {
     const waiting = outcome(child, log.path, limitMs, progress);
     // A failed send means that the process died; `close` tells so with its code.
-    const sent = prepare().then((prepared) => child.send(prepared, () => {}));
+    // A child that could not be started has no channel; `error` comes then.
+    const sent = prepare().then((prepared) => child.send?.(prepared, () => {}));
     const told = await Promise.race([waiting, sent.then(() => waiting)]);
     if (told.kind === 'failed') throw fromRecord(told);
     return told.notice;

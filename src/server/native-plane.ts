@@ -21,6 +21,8 @@ import { type GroupOrder, type GroupOutcome, obeyGroupOrder } from '../plane/gro
 import { changeImages, type ImageChange, type ImageOutcome } from '../plane/image-changes.js';
 import type { PlaneEvent } from '../plane/messages.js';
 import type { Plane } from '../plane/plane.js';
+import { EFD_NONBLOCK } from '../sys/constants.js';
+import { newEventfd } from '../sys/eventfd.js';
 import { close } from '../sys/libc.js';
 import { describeError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
@@ -59,6 +61,8 @@ export class NativePlane implements PlaneRunner {
   readonly #ready: Promise<unknown>;
   readonly #tell: (event: PlaneEvent) => void;
   readonly #ending: Ending;
+  /** The eventfd of the watch. */
+  #alarm = -1;
   #watch: ConnectionWatch | null = null;
 
   constructor(
@@ -150,6 +154,8 @@ export class NativePlane implements PlaneRunner {
 
   /** Mounts; see `mountNative`. */
   async mount(request: MountRequest, native: NativePackage): Promise<NativeMount> {
+    // What needs a descriptor is there before the mount is: after it a failure would leave it to nobody.
+    this.#alarm = newEventfd(EFD_NONBLOCK);
     const mount = await mountNative(request, native, this.#session);
     this.#mount = mount;
     return mount;
@@ -162,7 +168,7 @@ export class NativePlane implements PlaneRunner {
   watch(): void {
     void this.#ready.then(() => this.#tell({ kind: 'ready' }));
     const gone = (): void => this.#tell({ kind: 'disconnected' });
-    this.#watch = new ConnectionWatch(this.#mount!.watched, gone);
+    this.#watch = new ConnectionWatch(this.#mount!.watched, this.#alarm, gone);
   }
 
   change(change: ImageChange): Promise<ImageOutcome> {

@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { FigureReader } from '../control/figures.js';
@@ -11,18 +10,14 @@ import type { GroupOrder, GroupOutcome } from '../plane/group-orders.js';
 import type { ImageChange, ImageOutcome } from '../plane/image-changes.js';
 import type { FromPlane, MountState, PlaneConfig, PlaneEvent, ToPlane } from '../plane/messages.js';
 import type { OrderAnswer } from '../plane/orders.js';
-import { EFD_CLOEXEC } from '../sys/constants.js';
-import { close, eventfd } from '../sys/libc.js';
-import { assert } from '../util/assert.js';
+import { newEventfd, wakeEventfd } from '../sys/eventfd.js';
+import { close } from '../sys/libc.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { readVersion } from '../util/version.js';
 import type { MountConfig } from './config.js';
 import type { Log } from './log.js';
 import { NbdReconnect } from './nbd-reconnect.js';
 import { answerOf } from './order-answer.js';
-
-/** Added to the eventfd to wake the thread. */
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** The thread ends by itself after one of these. */
 const LAST_WORDS: ReadonlySet<string> = new Set(['refused', 'flushed', 'flush-failed']);
@@ -54,6 +49,8 @@ export async function notYet(_text: string): Promise<OrderAnswer> {
 
 /** The data plane's thread. It loads its program (0.15 s) while images are opened, and then waits. */
 export class PlaneWorker {
+  /** An eventfd that wakes it; -1 once it is closed: its number may be another file's then. */
+  wake = newEventfd();
   readonly worker = new Worker(join(import.meta.dirname, '../loop/worker.js'), {
     name: 'sluice-plane',
   });
@@ -68,6 +65,10 @@ export class PlaneWorker {
   constructor() {
     this.worker.once('error', (error: Error) => {
       this.failure = error;
+    });
+    this.worker.once('exit', () => {
+      close(this.wake);
+      this.wake = -1;
     });
   }
 
@@ -92,8 +93,6 @@ export class PlaneThread implements PlaneRunner {
   readonly #log: Log;
   readonly #reconnect: NbdReconnect;
   readonly #worker: PlaneWorker;
-  /** An eventfd, -1 once it is closed: its number may be another file's then. */
-  #wake: number;
   readonly #port: MessagePort;
   /** False once the thread is to end: its exit is no crash then. */
   #running = true;
@@ -110,8 +109,6 @@ export class PlaneThread implements PlaneRunner {
     this.#log = log;
     this.#reconnect = new NbdReconnect(log, (news) => this.#send(news));
     this.#tell = tell;
-    this.#wake = eventfd(0, EFD_CLOEXEC);
-    assert(this.#wake >= 0, `eventfd failed with ${this.#wake}`);
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     // The port must not keep the process alive when the mount is gone.
@@ -122,8 +119,6 @@ export class PlaneThread implements PlaneRunner {
     thread.on('error', (error) => this.#died(error.stack ?? error.message));
     thread.on('exit', (code) => {
       this.#died(`the data plane's thread exited with ${code}`);
-      close(this.#wake);
-      this.#wake = -1;
     });
     const { groups, assignments, depth, pollUs, verbose } = config;
     const owner = { uid: process.getuid!(), gid: process.getgid!() };
@@ -135,7 +130,7 @@ export class PlaneThread implements PlaneRunner {
       owner,
       about,
       ...device,
-      wake: this.#wake,
+      wake: worker.wake,
       inbox: port2,
     };
     thread.postMessage(toPlane, [port2]);
@@ -236,7 +231,7 @@ export class PlaneThread implements PlaneRunner {
   }
 
   #notify(): void {
-    if (this.#wake >= 0) writeSync(this.#wake, ONE);
+    if (this.#worker.wake >= 0) wakeEventfd(this.#worker.wake);
   }
 }
 

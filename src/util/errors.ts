@@ -36,9 +36,22 @@ export interface ErrorRecord {
   exitCode: number;
 }
 
+/** What is told where a process or the machine has no descriptor left, by the code of the error. */
+export const NO_DESCRIPTORS: Readonly<Record<string, string>> = {
+  EMFILE: 'too many open files; raise `ulimit -n`',
+  ENFILE: 'too many open files on this machine; raise the sysctl fs.file-max',
+};
+
+/** An error in a sentence. One of the system is told as it is: Node.js has put the call and the file into it. */
+export function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as NodeJS.ErrnoException;
+  return (code !== undefined && NO_DESCRIPTORS[code]) || error.message;
+}
+
 /** Any error as a record. */
 export function recordOf(error: unknown): ErrorRecord {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = sentenceOf(error);
   const errno = error instanceof SluiceError ? error.errno : 'EIO';
   return { message, errno, exitCode: exitCodeOf(error) };
 }

@@ -95,6 +95,15 @@ const IMAGES: readonly Hostile[] = [
       [512, 524],
     ],
   },
+  {
+    format: 'vmdk',
+    // The header, the grain directory, and the grain table.
+    fields: [
+      [0, 80],
+      [26 * SECTOR, 26 * SECTOR + 8],
+      [27 * SECTOR, 27 * SECTOR + 8],
+    ],
+  },
   { format: 'parallels', fields: [[0, 76]] },
   { format: 'qcow', fields: [[0, 72]] },
   {

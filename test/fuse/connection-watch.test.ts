@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { ConnectionWatch } from '../../src/fuse/connection-watch.js';
+import { EFD_NONBLOCK } from '../../src/sys/constants.js';
+import { newEventfd } from '../../src/sys/eventfd.js';
 import { tempFolder } from '../helpers/temp.js';
 
 const QUIET_MS = 100;
@@ -23,7 +25,7 @@ function watched(t: ExecutionContext) {
     told++;
     tell();
   };
-  const watch = new ConnectionWatch(writer, count, QUIET_MS);
+  const watch = new ConnectionWatch(writer, newEventfd(EFD_NONBLOCK), count, QUIET_MS);
   t.teardown(() => {
     watch.stop();
     closeSync(writer);
@@ -72,10 +74,12 @@ test('requests keep it awake, and wake it', async (t) => {
 });
 
 test('a watch that sleeps is stopped, and the process can end', (t) => {
-  const url = new URL('../../src/fuse/connection-watch.js', import.meta.url).href;
-  const program = `import { ConnectionWatch } from ${JSON.stringify(url)};
+  const url = (name: string) => JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url));
+  const program = `import { ConnectionWatch } from ${url('fuse/connection-watch')};
+    import { newEventfd } from ${url('sys/eventfd')};
     import { openSync } from 'node:fs';
-    const watch = new ConnectionWatch(openSync('/dev/zero', 'r'), () => {}, 50);
+    const alarm = newEventfd(${EFD_NONBLOCK});
+    const watch = new ConnectionWatch(openSync('/dev/zero', 'r'), alarm, () => {}, 50);
     const timer = setInterval(() => {
       if (!watch.isAsleep) return;
       clearInterval(timer);

@@ -97,17 +97,19 @@ for (const [title, shape] of Object.entries(SHAPES)) {
       }
       const layer = makeLayer(t, entries, shape);
       const index = (block: number) => block + Math.floor(block / (shape.groupBlocks ?? Infinity));
-      const from = random.below(layer.size / 2);
-      let at = from;
-      for (const [kind, offset, length] of extentsOf(layer, from)) {
-        for (const byte of [0, length >> 1, length - 1]) {
-          const told = kind === DATA ? `${kind} ${offset + byte}` : String(kind);
-          if (told !== model(entries, index, at + byte))
-            t.is(told, model(entries, index, at + byte));
+      // Once more, when it is known which slices are empty.
+      for (const from of [random.below(layer.size / 2), 0, random.below(layer.size)]) {
+        let at = from;
+        for (const [kind, offset, length] of extentsOf(layer, from)) {
+          for (const byte of [0, length >> 1, length - 1]) {
+            const told = kind === DATA ? `${kind} ${offset + byte}` : String(kind);
+            if (told !== model(entries, index, at + byte))
+              t.is(told, model(entries, index, at + byte));
+          }
+          at += length;
         }
-        at += length;
+        t.is(at, layer.size);
       }
-      t.is(at, layer.size);
     }
   });
 }
@@ -142,4 +144,52 @@ test('parts of a table: those that are missing are one extent, broken ones too',
 test('without a backing file a hole reads as zeros', (t) => {
   const layer = makeLayer(t, new Array(BLOCKS).fill(0), { hasBacking: false });
   t.is(extentsOf(layer)[0]![0], ZERO);
+});
+
+for (const [title, shape] of Object.entries(SHAPES)) {
+  test(`slices without a block are loaded once, and then are one extent: ${title}`, (t) => {
+    // One block in the middle of thousands, in a cache that holds some of the slices.
+    const blocks = 6000;
+    const { groupBlocks = Number.POSITIVE_INFINITY } = shape;
+    const indexOf = (block: number): number => block + Math.floor(block / groupBlocks);
+    const entries: number[] = new Array(indexOf(blocks) + 1).fill(0);
+    entries[indexOf(3000)] = 5000;
+    const layer = makeLayer(t, entries, { ...shape, size: blocks * BLOCK });
+    t.true(layer.slices > 2 * layer.cache.places);
+    t.true(extentsOf(layer).length > blocks / 16);
+    // The slice of the block is not empty; nor is the last one, which has more entries than blocks.
+    const again = extentsOf(layer);
+    t.true(again.length <= 5, String(again.length));
+    const holes = again.filter(([kind]) => kind === UNALLOCATED);
+    t.is(
+      holes.reduce((sum, [, , length]) => sum + length, 0),
+      (blocks - 1) * BLOCK,
+    );
+    t.true(
+      again.some(
+        ([kind, offset, length]) => `${kind} ${offset} ${length}` === `${DATA} 5000 ${BLOCK}`,
+      ),
+    );
+    const extent = newExtent();
+    layer.map(100, 2900 * BLOCK, extent);
+    t.like(extent, { kind: UNALLOCATED, length: 2900 * BLOCK });
+  });
+}
+
+test('a hole reaches over empty slices and missing parts of a table alike', (t) => {
+  const tables = Float64Array.of(100, NO_TABLE, 100, 100, NO_TABLE);
+  const layer = makeLayer(t, new Array(32).fill(0), { tables, tableEntries: 32 });
+  extentsOf(layer);
+  t.deepEqual(extentsOf(layer), [[UNALLOCATED, -1, BLOCKS * BLOCK]]);
+  t.deepEqual(extentsOf(layer, 40 * BLOCK + 1, 130 * BLOCK), [[UNALLOCATED, -1, 90 * BLOCK - 1]]);
+});
+
+test('without a backing file slices of zeros are holes like others', (t) => {
+  const layer = makeLayer(t, new Array(BLOCKS).fill(1), { hasBacking: false, size: 288 * BLOCK });
+  t.is(extentsOf(layer).length, 288 / 16);
+  t.true(extentsOf(layer).length <= 2);
+  const above = makeLayer(t, new Array(BLOCKS).fill(1), { size: 288 * BLOCK });
+  for (let round = 0; round < 2; round++) {
+    for (const [kind] of extentsOf(above)) t.is(kind, ZERO);
+  }
 });

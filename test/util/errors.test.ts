@@ -5,6 +5,7 @@ import {
   naming,
   recordOf,
   refuse,
+  sentenceOf,
   withRemedy,
 } from '../../src/util/errors.js';
 
@@ -37,4 +38,15 @@ test('an error gets the remedy of who reads it, if it has one', (t) => {
   t.is(open.message, 'web.raw is open; close it, or use --force');
   t.is(open.errno, 'EBUSY');
   t.is(withRemedy(refuse('web is being detached'), 'wait').message, 'web is being detached');
+});
+
+test('for want of descriptors there is a remedy, whatever wanted one', (t) => {
+  const error = (code: string) => Object.assign(new Error(`${code}: open '/proc/x'`), { code });
+  t.is(sentenceOf(error('EMFILE')), 'too many open files; raise `ulimit -n`');
+  t.is(
+    recordOf(error('ENFILE')).message,
+    'too many open files on this machine; raise the sysctl fs.file-max',
+  );
+  t.is(sentenceOf(error('EACCES')), "EACCES: open '/proc/x'");
+  t.is(sentenceOf('no error'), 'no error');
 });

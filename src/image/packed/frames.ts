@@ -83,6 +83,14 @@ export function notSeekable(
   unpacker: string,
   [packer, ending]: readonly [string, string] = ['bgzip', 'bgzf.gz'],
 ): Error {
-  const way = `${unpacker} -dc ${path} | ${packer} > ${path.replace(/\.\w+$/, '')}.${ending}`;
-  return unsupported(path, `${what}: no part of it can be read alone; "${way}" makes one that can`);
+  const made = `${path.replace(/\.\w+$/, '')}.${ending}`;
+  const way = `"${unpacker} -dc ${asWord(path)} | ${packer} > ${asWord(made)}" makes one that can`;
+  // The other programs are on every machine that has such a file.
+  const from = packer === 'bgzip' ? ' (bgzip: package tabix or htslib)' : '';
+  return unsupported(path, `${what}: no part of it can be read alone; ${way}${from}`);
+}
+
+/** A name as a shell takes it for one word. */
+function asWord(name: string): string {
+  return /^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
 }

@@ -1,3 +1,4 @@
+import { EmptySlices } from '../empty-slices.js';
 import { BROKEN, COMPRESSED, DATA, type Extent, METADATA, UNALLOCATED, ZERO } from '../extent.js';
 import { MISSING, type SliceCache } from '../slice-cache.js';
 import * as abi from './abi.js';
@@ -25,8 +26,9 @@ export class SparseExtent {
   readonly #grainBytes: number;
   readonly #entryWords: number;
   readonly #slicesPerTable: number;
-  readonly #tableCoverage: number;
+  /** Bytes of the disk. A table is whole slices. */
   readonly #sliceCoverage: number;
+  readonly #empty: EmptySlices;
   readonly #zeroGrains: boolean;
   readonly #compressedAt: number;
   /** seSparse: sector of the first grain. */
@@ -48,13 +50,13 @@ export class SparseExtent {
     this.#grainBytes = grainBytes;
     this.#entryWords = entryBytes / 4;
     this.#slicesPerTable = slicesPerTable(layout);
-    this.#tableCoverage = entriesPerTable * grainBytes;
     this.#sliceCoverage = Math.min(entriesPerTable, GRAIN_SLICE_BYTES / entryBytes) * grainBytes;
     this.#zeroGrains = layout.zeroGrains;
     this.#compressedAt = layout.compressedAt ?? -1;
     this.#grains = layout.grains;
     this.#firstSlice = firstSlice;
     this.slices = tables.length * this.#slicesPerTable;
+    this.#empty = emptySlices(tables, this.#slicesPerTable);
     this.#classify =
       layout.type === 'seSparse'
         ? (word) => this.#classifyWide(word)
@@ -62,42 +64,47 @@ export class SparseExtent {
   }
 
   map(offset: number, length: number, extent: Extent): void {
-    const index = Math.floor(offset / this.#tableCoverage);
-    const table = this.#tables[index]!;
-    if (table === NO_TABLE) {
-      this.#mapNoTable(index, offset, length, extent);
+    const slice = Math.floor(offset / this.#sliceCoverage);
+    if (this.#goOn(slice, offset, length, extent)) {
+      extent.kind = UNALLOCATED;
+      extent.offset = -1;
       return;
     }
-    const inTable = offset - index * this.#tableCoverage;
-    const part = Math.floor(inTable / this.#sliceCoverage);
-    const inSlice = inTable - part * this.#sliceCoverage;
-    extent.length = Math.min(length, this.#sliceCoverage - inSlice);
+    const index = Math.floor(slice / this.#slicesPerTable);
+    const table = this.#tables[index]!;
+    const inSlice = offset - slice * this.#sliceCoverage;
+    const rest = this.#sliceCoverage - inSlice;
+    extent.length = Math.min(length, rest);
     if (table === BROKEN_TABLE) {
       extent.kind = BROKEN;
       return;
     }
-    const slice = this.#firstSlice + index * this.#slicesPerTable + part;
-    const place = this.#cache.find(slice);
+    const place = this.#cache.find(this.#firstSlice + slice);
     if (place === MISSING) {
+      const part = slice - index * this.#slicesPerTable;
       extent.kind = METADATA;
       extent.file = this.#file;
       extent.offset = table * VMDK_SECTOR_BYTES + part * GRAIN_SLICE_BYTES;
-      extent.slice = slice;
-    } else this.#mapGrains((place * GRAIN_SLICE_BYTES) >> 2, inSlice, extent);
+      extent.slice = this.#firstSlice + slice;
+      return;
+    }
+    this.#mapGrains((place * GRAIN_SLICE_BYTES) >> 2, inSlice, extent);
+    if (extent.kind !== UNALLOCATED || extent.length < rest) return;
+    if (inSlice < this.#grainBytes) this.#empty.add(slice);
+    this.#goOn(slice + 1, offset, length, extent);
   }
 
-  /** Consecutive missing tables as one extent: an empty disk of 2 TiB has 65536 of them. */
-  #mapNoTable(index: number, offset: number, length: number, extent: Extent): void {
-    const tables = this.#tables;
-    const end = offset + length;
-    let next = index + 1;
-    while (next < tables.length && tables[next] === NO_TABLE && next * this.#tableCoverage < end) {
-      next++;
-    }
-    const until = next >= tables.length ? end : Math.min(end, next * this.#tableCoverage);
-    extent.kind = UNALLOCATED;
-    extent.offset = -1;
-    extent.length = until - offset;
+  /**
+   * Has an extent from `offset` reach over the slices from one on that are known to be empty.
+   *
+   * @returns False if the first one is not.
+   */
+  #goOn(slice: number, offset: number, length: number, extent: Extent): boolean {
+    const covers = this.#sliceCoverage;
+    const next = this.#empty.endOf(slice, Math.ceil((offset + length) / covers));
+    if (next <= slice) return false;
+    extent.length = Math.min(length, next * covers - offset);
+    return true;
   }
 
   /** Maps the grains from byte `from` of the slice on, as long as they are alike and contiguous. */
@@ -164,4 +171,14 @@ export class SparseExtent {
       this.#host = host;
     }
   }
+}
+
+/** Those of the tables that are missing: an empty disk of 2 TiB has 65536 of them. */
+function emptySlices(tables: Uint32Array, perTable: number): EmptySlices {
+  const empty = new EmptySlices(tables.length * perTable);
+  for (const [table, sector] of tables.entries()) {
+    if (sector !== NO_TABLE) continue;
+    for (let part = 0; part < perTable; part++) empty.add(table * perTable + part);
+  }
+  return empty;
 }

@@ -30,6 +30,16 @@ test('the command for a stream names the file', (t) => {
   const { message } = notSeekable('/x/a.img.gz', 'it is a stream', 'gzip');
   t.regex(
     message,
-    /"gzip -dc \/x\/a\.img\.gz \| bgzip > \/x\/a\.img\.bgzf\.gz" makes one that can$/,
+    /"gzip -dc \/x\/a\.img\.gz \| bgzip > \/x\/a\.img\.bgzf\.gz" makes one that can \(bgzip: package tabix or htslib\)$/,
+  );
+});
+
+test('the command can be pasted into a shell whatever the name', (t) => {
+  const { message } = notSeekable("/x/it's a disk.xz", 'it is a stream', 'xz', ['xz -T0', 'b.xz']);
+  t.true(
+    message.endsWith(
+      `"xz -dc '/x/it'\\''s a disk.xz' | xz -T0 > '/x/it'\\''s a disk.b.xz'" makes one that can`,
+    ),
+    message,
   );
 });

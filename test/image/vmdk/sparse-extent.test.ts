@@ -48,8 +48,10 @@ function makeExtent(
 ) {
   const layout = { ...LAYOUT, ...change };
   const tableBytes = layout.entriesPerTable * layout.entryBytes;
+  let loads = 0;
   const engine: Pick<Engine, 'read'> = {
     read: (_request, _file, address, length, offset) => {
+      loads++;
       const table = Math.floor((offset - 512) / tableBytes);
       const bytes = Buffer.alloc(tableBytes + GRAIN_SLICE_BYTES);
       for (const [index, word] of (words[table] ?? []).entries()) {
@@ -92,7 +94,7 @@ function makeExtent(
       for (let step = task.next(); !step.done; ) step = task.next(step.value);
     }
   };
-  return { extent, map, tables };
+  return { extent, map, tables, loads: () => loads };
 }
 
 test('runs of grains that are alike and contiguous are one extent', (t) => {
@@ -112,7 +114,7 @@ test('without the flag an entry of 1 is a place', (t) => {
 });
 
 test('what leads past the end of the file, and a broken table, are broken', (t) => {
-  const made = makeExtent([[HOST_SIZE / 512 - 1, HOST_SIZE / 512, 0xffffffff], null]);
+  const made = makeExtent([[HOST_SIZE / 512 - 1, HOST_SIZE / 512, 0xffffffff], []]);
   t.like(made.map(0), { kind: DATA, length: GRAIN });
   t.like(made.map(GRAIN), { kind: BROKEN });
   made.tables[1] = BROKEN_TABLE;
@@ -167,3 +169,36 @@ test('the capacity may end within a grain and within a table', (t) => {
   const { map } = makeExtent([[128, 256, 384]], { capacity: 2 * GRAIN + 512 });
   t.like(map(0), { kind: DATA, length: 2 * GRAIN + 512 });
 });
+
+for (const [type, entriesPerTable] of [
+  ['hosted', 512],
+  ['vmfs', 4096],
+] as const) {
+  test(`${type}: tables without a grain are loaded once, and then are one extent`, (t) => {
+    // 1 TiB of holes: tables of zeros, every third one missing, and a grain at the end.
+    const count = 2 ** 40 / GRAIN / entriesPerTable;
+    const words = Array.from({ length: count }, (_, index) => (index % 3 === 0 ? null : []));
+    const last = new Array(entriesPerTable).fill(0);
+    last[entriesPerTable - 1] = 128;
+    const made = makeExtent([...words.slice(0, -1), last], {
+      ...{ type, entriesPerTable, capacity: 2 ** 40 },
+    });
+    const hole = 2 ** 40 - GRAIN;
+    const seek = (): number => {
+      let steps = 0;
+      for (let at = 0; at < hole; steps++) {
+        const { kind, length } = made.map(at, 2 ** 40 - at);
+        if (kind !== UNALLOCATED) t.is(kind, UNALLOCATED);
+        at += length;
+      }
+      return steps;
+    };
+    t.true(seek() > 1000);
+    const loads = made.loads();
+    // The slice with the grain is not empty, and its hole ends there.
+    t.true(seek() <= 2);
+    t.true(made.loads() <= loads + 1);
+    t.like(made.map(100, hole), { kind: UNALLOCATED });
+    t.like(made.map(hole), { kind: DATA, offset: 65536 });
+  });
+}
