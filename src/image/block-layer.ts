@@ -119,7 +119,7 @@ export class BlockLayer implements Layer {
       extent.length = Math.min(length, rest);
       extent.skip = inBlock;
       this.#rule.packed!(words, at, extent);
-    } else if (place >= 0 && this.#rule.cut !== undefined) {
+    } else if (extent.kind === DATA && this.#rule.cut !== undefined) {
       extent.length = Math.min(length, rest);
       this.#rule.cut(this, block, at, inBlock, extent);
     } else if (rest < length) {
@@ -172,7 +172,7 @@ export class BlockLayer implements Layer {
   }
 
   #kindOf(place: number): number {
-    if (place >= 0) return place <= PLACE_MAX ? DATA : BROKEN;
+    if (place >= 0) return place <= PLACE_MAX && place < this.table.hostBytes ? DATA : BROKEN;
     if (place === HOLE) return this.holeKind;
     if (place === ZEROS) return ZERO;
     return place === PACKED ? COMPRESSED : BROKEN;
@@ -180,7 +180,7 @@ export class BlockLayer implements Layer {
 
   /** Bytes of the blocks after one that are as it is and follow it in the host file, at least `wanted`. */
   #alike(block: number, at: number, place: number, wanted: number): number {
-    const { blockBytes } = this.table;
+    const { blockBytes, hostBytes } = this.table;
     const { words } = this.cache;
     const index = this.#indexOf(block);
     const sliceEnd = at - (at % this.#sliceWords) + this.#sliceWords;
@@ -189,7 +189,9 @@ export class BlockLayer implements Layer {
     for (let next = block + 1; bytes < wanted; next++, bytes += blockBytes) {
       const other = at + (this.#indexOf(next) - index) * this.#entryWords;
       if (other >= sliceEnd) break;
-      if (this.#rule.place(words, other) !== place + (next - block) * step) break;
+      const expected = place + (next - block) * step;
+      if (this.#rule.place(words, other) !== expected) break;
+      if (expected >= hostBytes && place < hostBytes) break;
     }
     return bytes;
   }

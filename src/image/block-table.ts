@@ -35,6 +35,8 @@ export interface BlockTable {
    * ones; Infinity: never.
    */
   groupBlocks: number;
+  /** Size of the host file: blocks that begin behind it are lost. */
+  hostBytes: number;
   /** A block that is not there is sought in a backing file; else it is a block of zeros. */
   hasBacking: boolean;
 }
@@ -71,6 +73,7 @@ export function oneTable(file: ReadableFile, fields: TableFields): BlockTable {
   return {
     ...{ sliceBytes: SLICE_BYTES, entryBytes, groupBlocks },
     ...more,
+    hostBytes: file.size,
     tables: Float64Array.of(offset),
     tableEntries: Math.max(1, needed),
   };
@@ -118,6 +121,7 @@ export function readTables(file: ReadableFile, fields: TablesFields): BlockTable
   return {
     ...more,
     tables,
+    hostBytes: file.size,
     entryBytes: 8,
     sliceBytes: Math.min(SLICE_BYTES, tableEntries * 8),
     groupBlocks: Number.POSITIVE_INFINITY,

@@ -48,6 +48,7 @@ function makeLayer(
     sliceBytes: 64,
     groupBlocks: Number.POSITIVE_INFINITY,
     hasBacking: true,
+    hostBytes: Number.POSITIVE_INFINITY,
     ...table,
   };
   return new BlockLayer(whole, { place }, handle, io);
@@ -192,4 +193,13 @@ test('without a backing file slices of zeros are holes like others', (t) => {
   for (let round = 0; round < 2; round++) {
     for (const [kind] of extentsOf(above)) t.is(kind, ZERO);
   }
+});
+
+test('a block that begins behind the end of a file that was cut off is broken, not zeros', (t) => {
+  const places = [10_000, 10_000 + BLOCK, 10_000 + 2 * BLOCK, 10_000 + 3 * BLOCK];
+  const layer = makeLayer(t, places, { size: 4 * BLOCK, hostBytes: 10_000 + 2 * BLOCK });
+  t.deepEqual(extentsOf(layer), [
+    [DATA, 10_000, 2 * BLOCK],
+    [BROKEN, 10_000 + 2 * BLOCK, 2 * BLOCK],
+  ]);
 });
