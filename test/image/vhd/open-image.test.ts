@@ -89,5 +89,5 @@ test('a block that begins behind the end of the file is lost, and only that', as
   const path = write(t, bytes);
   sameBytes(t, await readImage(path, { length: BLOCK }), pattern(BLOCK, 1));
   await t.throwsAsync(readImage(path), { message: /^errno 5 at/ });
-  sameBytes(t, await readImage(path, { offset: 2 * BLOCK, length: BLOCK }), Buffer.alloc(BLOCK));
+  sameBytes(t, await readImage(path, { from: 2 * BLOCK, length: BLOCK }), Buffer.alloc(BLOCK));
 });
