@@ -37,34 +37,12 @@ const FAULTS: readonly Mutation[] = [
     ],
   },
   {
-    name: 'debt-forgotten',
-    fault: 'a new process does not know what groups owe',
-    changes: [
-      {
-        file: 'throttle/carry-over.ts',
-        from: '    buckets.setLevels(group.id, levels, then);\n',
-        to: '',
-      },
-    ],
-  },
-  {
     name: 'counters-restart',
     fault: 'the figures of groups begin anew with each process',
     changes: [
       {
         file: 'throttle/carry-over.ts',
         from: "    counters.resume('groups', group.id, counted);\n",
-        to: '',
-      },
-    ],
-  },
-  {
-    name: 'losses-forgotten',
-    fault: 'after a hand-over an fsync tells nobody that one before has lost data',
-    changes: [
-      {
-        file: 'plane/carry-over.ts',
-        from: '    whole.image.losses.carryIn(losses);\n',
         to: '',
       },
     ],
