@@ -6,9 +6,11 @@ import { describeHolders, findHolders } from './holders.js';
 
 /** umount(2) itself is quick; it waits only for a daemon that hangs. */
 const UMOUNT_LIMIT_MS = 10_000;
-/** How long commands are waited for that look at the mount, and how often. */
+/** How long those are waited for that look at the mount or are ending, and how often. */
 const PASSING_MS = 10_000;
 const PASSING_LOOK_MS = 20;
+/** Who is there for the kernel and cannot be found is gone by now, or a process of another user. */
+const UNSEEN_MS = 500;
 
 /**
  * The program that unmounts. Root: umount(8), told not to look at the path (`-c`), which could
@@ -50,11 +52,12 @@ export function isPassing(words: readonly string[] | null): boolean {
   return words.some((word) => word.endsWith('/control-reader.js'));
 }
 
-/** Is a mount held by nobody but processes that are soon gone? */
-function hasPassingHolders(mountpoint: string): boolean {
+/** Who holds a mount: somebody who stays, only those who are soon gone, or nobody who can be seen. */
+function whoHolds(mountpoint: string): 'staying' | 'passing' | 'unseen' {
   const { processes, devices } = findHolders(mountpoint);
-  // One that was there for the kernel may be gone by now.
-  return devices.length === 0 && processes.every(({ pid }) => isPassing(commandLine(pid)));
+  const isStaying = !processes.every(({ pid }) => isPassing(commandLine(pid)));
+  if (devices.length > 0 || isStaying) return 'staying';
+  return processes.length === 0 ? 'unseen' : 'passing';
 }
 
 function busyError(mountpoint: string): SluiceError {
@@ -69,9 +72,15 @@ function busyError(mountpoint: string): SluiceError {
  * @throws SluiceError EBUSY (names the processes that hold it), ETIMEDOUT, EPERM
  */
 export async function unmount(mountpoint: string): Promise<void> {
-  const until = performance.now() + PASSING_MS;
+  const started = performance.now();
+  let unseenSince: number | null = null;
   let ran = await run(mountpoint, false);
-  while (isBusy(ran) && performance.now() < until && hasPassingHolders(mountpoint)) {
+  while (isBusy(ran)) {
+    const now = performance.now();
+    const who = whoHolds(mountpoint);
+    unseenSince = who === 'unseen' ? (unseenSince ?? now) : null;
+    const isHidden = unseenSince !== null && now - unseenSince > UNSEEN_MS;
+    if (who === 'staying' || isHidden || now - started > PASSING_MS) break;
     await sleep(PASSING_LOOK_MS);
     ran = await run(mountpoint, false);
   }

@@ -1,3 +1,4 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { chmodSync, chownSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { type Ended, run, sluiceWords } from './run.js';
@@ -23,12 +24,23 @@ export class OtherUser {
   }
 
   run(command: string, ...words: string[]): Promise<Ended> {
-    const ids = [`--reuid=${OTHER_ID}`, `--regid=${OTHER_ID}`, '--clear-groups'];
-    return run('setpriv', [...ids, 'env', ...this.environment, command, ...words]);
+    return run('setpriv', this.words(command, words));
+  }
+
+  /** Starts a program, which is killed at the end of the test. */
+  start(command: string, ...words: string[]): ChildProcessWithoutNullStreams {
+    const child = spawn('setpriv', this.words(command, words));
+    this.t.teardown(() => child.kill('SIGKILL'));
+    return child;
   }
 
   sluice(...words: string[]): Promise<Ended> {
     return this.run(process.execPath, ...sluiceWords(...words));
+  }
+
+  private words(command: string, words: readonly string[]): string[] {
+    const ids = [`--reuid=${OTHER_ID}`, `--regid=${OTHER_ID}`, '--clear-groups'];
+    return [...ids, 'env', ...this.environment, command, ...words];
   }
 
   /** True if this user can read the program; if not, logs this and passes the test. */

@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, copyFileSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OtherUser } from '../helpers/other-user.js';
 import { mountsAt } from '../helpers/proc.js';
@@ -44,3 +45,35 @@ userTest(
     t.is(statSync(image).size, 2 * MIB);
   },
 );
+
+userTest('an umount does not wait long for who holds the mount and cannot be seen', async (t) => {
+  const folder = tempFolder(t);
+  const image = patternFile(join(folder, 'disk.img'), MIB);
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  const log = join(folder, 'log');
+  await must('touch', [log]);
+  const user = new OtherUser(t, [image, point, log], folder);
+  if (!(await user.canRun())) return;
+  // Who runs a program that he cannot read cannot look at its process either.
+  const cat = join(folder, 'cat');
+  copyFileSync((await must('which', ['cat'])).trim(), cat);
+  chmodSync(cat, 0o711);
+  t.teardown(() => forceAway(point));
+  const mounted = await user.sluice('mount', image, point, '--log', log);
+  t.is(mounted.code, 0, mounted.stderr);
+  const holder = user.start('sh', '-c', 'cd "$0" && exec "$1"', point, cat);
+  holder.stdin.write('running');
+  await once(holder.stdout, 'data');
+  const before = performance.now();
+  const refused = await user.sluice('umount', point);
+  const tookMs = performance.now() - before;
+  t.is(refused.code, 1);
+  t.is(refused.stderr, `sluice: umount: ${point}: in use; close it or use --force\n`);
+  t.true(tookMs < 8000, `${tookMs} ms`);
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
+  const ended = await user.sluice('umount', point);
+  t.is(ended.code, 0, ended.stderr);
+  t.deepEqual(mountsAt(point), []);
+});
