@@ -102,7 +102,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'reload',
-    operands: '<mountpoint>',
+    operands: '[mountpoint]',
     synopsis: 'reload MOUNTPOINT',
     describe: 'read the configuration file again',
     load: () => import('./commands/reload.js'),

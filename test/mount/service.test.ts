@@ -7,7 +7,7 @@ import { SLUICE } from '../../tools/lib/program.js';
 import { NotifySocket } from '../helpers/notify-socket.js';
 import { eventually, isAlive, mountsAt } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
-import { must, run } from '../helpers/run.js';
+import { must, run, sluice } from '../helpers/run.js';
 import { forceAway } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
 
@@ -135,6 +135,35 @@ serviceTest('a service that was killed is started again where its dead mount is'
   const ended = once(second, 'exit');
   second.kill('SIGTERM');
   t.deepEqual(await ended, [0, null]);
+});
+
+serviceTest('the unit reloads by its file, and is told of the outcome', async (t) => {
+  const service = new Service(t, 'groups: {gold: {weight: 7}}\n');
+  const { point, file } = service;
+  const child = service.start();
+  const ended = once(child, 'exit');
+  t.true(await service.hears('READY=1'));
+  const reload = (...words: string[]) => sluice(['reload', ...words]);
+  service.configure('groups: {gold: {weight: 9}}\n');
+  const done = await reload('--config', file);
+  t.deepEqual([done.code, done.stderr], [0, '']);
+  const weight = join(point, '.groups/gold/io.weight');
+  t.is(await must('cat', [weight]), 'default 9\n');
+  service.configure('groups: {gold: {weight: 0}}\n');
+  const refused = await reload('--config', file);
+  t.is(refused.code, 2);
+  t.regex(refused.stderr, /^sluice: reload: .*: groups: gold: weight=0: not from 1 to 10000\n$/);
+  t.is(await must('cat', [weight]), 'default 9\n');
+  for (const words of [[], [point, '--config', file]]) {
+    const unclear = await reload(...words);
+    t.is(unclear.code, 2);
+    t.regex(unclear.stderr, /: name the mount point, or --config FILE with its configuration/);
+  }
+  writeFileSync(file, 'images: {web: web.img}\n');
+  t.regex((await reload('--config', file)).stderr, /vm\.yaml: names no mount point; give that/);
+  child.kill('SIGTERM');
+  await ended;
+  t.deepEqual(mountsAt(point), []);
 });
 
 systemdTest('the unit is sound', async (t) => {
