@@ -77,7 +77,12 @@ export class ConfigText {
       return run();
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
-      throw this.refuse(path, error.message.replace(/^--/, ''), error.errno);
+      const message = error.message.replace(/^--/, '');
+      const key = path.at(-1);
+      // Most messages begin with the key: `bps=10X: expected a number`.
+      const isNamed = ['=', ': ', ' '].some((end) => message.startsWith(`${key}${end}`));
+      const named = isNamed ? path.slice(0, -1) : path;
+      throw this.#at(this.offset(path), [...named, message].join(': '), error.errno);
     }
   }
 

@@ -147,7 +147,7 @@ export function mergeGroups(
 ): GroupConfig[] {
   const isInFile = file.groups.some(({ path, changes }) => path === '' && changes.depth);
   const isInWords = words.some(({ path }) => path === '');
-  const deep: Changes = depth === undefined ? {} : { depth: DEPTH.parse(depth) };
+  const deep: Changes = depth === undefined ? {} : { depth: DEPTH.parse(depth, depth) };
   const root = { path: '', changes: deep };
   const all = isInFile && !isInWords ? [...words, root] : words;
   // What --group says of the root group counts more, as without a file.

@@ -162,7 +162,7 @@ export function buildMountConfig(
     },
     metadataCache: parseMetadataCache(args['metadata-cache']),
     cache: oneWord('--cache', args.cache ?? 'none', CACHES),
-    depth: naming('--depth', () => DEPTH.parse(depth)),
+    depth: naming('--depth', () => DEPTH.parse(depth, `"${depth}"`)),
     transport: oneWord('--transport', args.transport ?? 'auto', TRANSPORTS),
     pollUs: oneInteger('--poll-us', args['poll-us'] ?? '50', 0, MAX_POLL_US),
     allowOther,

@@ -93,7 +93,8 @@ export function parseFile(file: string, text: string): Changes {
   const [noun, example] = KEYED_FILES[file] ?? [];
   if (noun === undefined || example === undefined) {
     const changes: Changes = {};
-    for (const setting of settings) putValue(changes, setting, setting.type.parse(text, text));
+    const word = `"${text.trim()}"`;
+    for (const setting of settings) putValue(changes, setting, setting.type.parse(text, word));
     return changes;
   }
   const keys = settings.map(({ word }) => word).join(', ');

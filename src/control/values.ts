@@ -108,7 +108,7 @@ export function perGb(unit: Unit): ValueType<PerGb | null> {
 /** `80`, or `default 80` as cgroup v2 writes it. */
 export const WEIGHT: ValueType<number> = {
   range: [1, MAX_WEIGHT],
-  parse: (text) => parseWhole('weight', text.trim().replace(/^default\s+/, ''), MAX_WEIGHT),
+  parse: (text, word) => parseWhole(text.trim().replace(/^default\s+/, ''), word, MAX_WEIGHT),
   format: String,
 };
 
@@ -122,50 +122,50 @@ const TIME =
 /** A time in ns, written in microseconds or as `2ms`, `1s`; `max` is Infinity, no target. */
 export const LATENCY: ValueType<number> = {
   range: [1, MAX_TARGET_US],
-  parse(text) {
+  parse(text, word) {
     if (text === 'max') return Infinity;
-    return parseTime('target', text, MAX_TARGET_US, TIME) * NS_PER_US;
+    return parseTime(text, word, MAX_TARGET_US, TIME) * NS_PER_US;
   },
   format: (value) => (value === Infinity ? 'max' : String(value / NS_PER_US)),
 };
 
 export const DEPTH = {
   range: [1, MAX_DEPTH],
-  parse(text) {
-    const word = text.trim();
-    if (word === 'auto') return word;
-    return parseWhole('depth', word, MAX_DEPTH, `auto, or a number from 1 to ${MAX_DEPTH}`);
+  parse(text, word) {
+    const depth = text.trim();
+    if (depth === 'auto') return depth;
+    return parseWhole(depth, word, MAX_DEPTH, `auto, or a number from 1 to ${MAX_DEPTH}`);
   },
   format: String,
 } as const satisfies ValueType<'auto' | number>;
 
 export const COST: ValueType<CostModel> = {
   range: null,
-  parse(text) {
+  parse(text, word) {
     const model = COST_MODELS.find((one) => one === text.trim());
     if (model !== undefined) return model;
-    throw refuse(`cost "${text.trim()}": expected one of ${COST_MODELS.join(', ')}`);
+    throw refuse(`${word}: expected one of ${COST_MODELS.join(', ')}`);
   },
   format: String,
 };
 
 /** Microseconds from 1 to `maxUs`, written as a number or as `2ms`, `1s`. Throws EINVAL, ERANGE. */
-function parseTime(name: string, text: string, maxUs: number, expected: string): number {
+function parseTime(text: string, word: string, maxUs: number, expected: string): number {
   const [, digits = text, unit = 'us'] = /^([0-9]{1,9})(us|ms|s)$/.exec(text) ?? [];
   const scaled = /^[0-9]+$/.test(digits) ? String(Number(digits) * US_PER_UNIT[unit]!) : text;
-  return parseWhole(name, scaled, maxUs, expected);
+  return parseWhole(scaled, word, maxUs, expected);
 }
 
 /** A whole number from 1 to `max`. Throws EINVAL for another text, ERANGE outside. */
 function parseWhole(
-  name: string,
   text: string,
+  word: string,
   max: number,
   expected = `a number from 1 to ${max}`,
 ): number {
-  if (!/^[0-9]+$/.test(text)) throw refuse(`${name} "${text}": expected ${expected}`);
+  if (!/^[0-9]+$/.test(text)) throw refuse(`${word}: expected ${expected}`);
   const value = Number(text);
-  if (value < 1 || value > max) throw refuse(`${name} ${text}: not from 1 to ${max}`, 'ERANGE');
+  if (value < 1 || value > max) throw refuse(`${word}: not from 1 to ${max}`, 'ERANGE');
   return value;
 }
 

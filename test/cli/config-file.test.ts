@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { parseConfig, readConfigFile } from '../../src/cli/config-file.js';
+import { SETTINGS } from '../../src/control/settings.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -151,7 +152,7 @@ for (const [text, place, message, errno = 'EINVAL'] of [
   ['images: {web: {format: raw}}', '1:15', 'images: web: path is missing'],
   ['images: {a/b: x}', '1:15', /the name "a\/b" has a slash in it$/],
   ['images: {a: ""}', '1:13', 'images: a: the path of the image is empty'],
-  ['images: {a: {path: x, format: foo}}', '1:31', /^images: a: format: format foo: not known/],
+  ['images: {a: {path: x, format: foo}}', '1:31', /^images: a: format foo: not known/],
   ['images:\n  a: {path: x, metadata-cache: 9}', '2:32', /from 1M to 1G$/, 'ERANGE'],
   [
     'images: {a: /x, b: /x}',
@@ -167,7 +168,7 @@ for (const [text, place, message, errno = 'EINVAL'] of [
   ],
   ['--- {}\n--- {}\n', '2:1', 'a second document begins here'],
   ['images: {a: !!binary eA==}', '1:22', /^the tag .*binary is not known here$/],
-  ['groups:\n  gold:\n    bps: 10X', '3:10', /^groups: gold: bps: bps=10X: expected a number/],
+  ['groups:\n  gold:\n    bps: 10X', '3:10', /^groups: gold: bps=10X: expected a number/],
   ['groups:\n  gold: {depth: 3}', '2:17', /only the root group, \/, has it$/],
   ['groups: {g: {burst.bps: 9M/3}}', '1:13', /a burst needs the plain limit/],
   ['groups: {g: {members: [x]}}', '1:24', /no image is named "x"; images: none$/],
@@ -175,7 +176,7 @@ for (const [text, place, message, errno = 'EINVAL'] of [
   ['groups: {g: {members: [uid:1]}, g/h: {}}', '1:24', /the group has "g\/h" below it/, 'EBUSY'],
   ['groups:\n  a: {}\n  /a/: {}', '3:3', 'groups: the group is given twice'],
   ['groups: {.a: {}}', '1:14', /cannot begin with a dot$/],
-  ['profiles: {p: {bps: x}}', '1:21', /^profiles: p: bps: bps=x: expected/],
+  ['profiles: {p: {bps: x}}', '1:21', /^profiles: p: bps=x: expected/],
   [
     'profiles: {p: {depth: 9}}\ngroups:\n  g: {profile: p}',
     '3:6',
@@ -223,6 +224,16 @@ for (const [text, place, message, errno = 'EINVAL'] of [
     else t.regex(what!, message);
   });
 }
+
+test('an error of any key of a group names the key once', (t) => {
+  const keys = SETTINGS.filter(({ part }) => part !== 'members').map(({ key }) => key);
+  for (const key of keys) {
+    const error = t.throws(() => parseConfig('f', `groups: {/: {${key}: x}}`));
+    const [place] = error!.message.split(' expected ');
+    t.regex(place!, /^f:1:[0-9]+: groups: \/: /, key);
+    t.is(place!.split(': ').slice(3).join(': '), `${key}=x:`);
+  }
+});
 
 test('a file that cannot be read', (t) => {
   const folder = tempFolder(t);

@@ -228,10 +228,10 @@ test('--depth takes auto and 1 to 4096', (t) => {
   t.is(build({ depth: '1' }).depth, 1);
   t.is(build({ depth: '4096' }).depth, 4096);
   const expected = 'expected auto, or a number from 1 to 4096';
-  refuses(t, () => build({ depth: '0' }), '--depth: depth 0: not from 1 to 4096', 'ERANGE');
-  refuses(t, () => build({ depth: '4097' }), '--depth: depth 4097: not from 1 to 4096', 'ERANGE');
-  refuses(t, () => build({ depth: '-1' }), `--depth: depth "-1": ${expected}`);
-  refuses(t, () => build({ depth: 'deep' }), `--depth: depth "deep": ${expected}`);
+  refuses(t, () => build({ depth: '0' }), '--depth: "0": not from 1 to 4096', 'ERANGE');
+  refuses(t, () => build({ depth: '4097' }), '--depth: "4097": not from 1 to 4096', 'ERANGE');
+  refuses(t, () => build({ depth: '-1' }), `--depth: "-1": ${expected}`);
+  refuses(t, () => build({ depth: 'deep' }), `--depth: "deep": ${expected}`);
 });
 
 test('--poll-us takes 0 to a second', (t) => {

@@ -39,13 +39,13 @@ test('what is wrong is told before anything is written', (t) => {
     [[], 'EINVAL', 'nothing to set; write for instance iops=1000'],
     [['weight'], 'EINVAL', 'weight: expected KEY=VALUE such as iops=1000'],
     [['weight=80', 'weight=90'], 'EINVAL', 'weight=90: weight is given twice'],
-    [['weight=0'], 'ERANGE', 'weight 0: not from 1 to 10000'],
+    [['weight=0'], 'ERANGE', 'weight=0: not from 1 to 10000'],
     [['iops=1', 'iops=2'], 'EINVAL', 'iops=2: iops is given twice'],
     [['cost=ios'], 'EINVAL', 'cost: only the root group, /, has it'],
     [
       ['latency=soon'],
       'EINVAL',
-      'target "soon": expected a whole number of microseconds, or one with us, ms or s such as 1500us or 2ms, or max',
+      'latency=soon: expected a whole number of microseconds, or one with us, ms or s such as 1500us or 2ms, or max',
     ],
     [['member='], 'EINVAL', 'no member given; write for instance uid:1000'],
   ];

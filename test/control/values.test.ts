@@ -108,11 +108,11 @@ test('io.latency takes a target in microseconds, or max', (t) => {
 
 test('a refused value is told what is taken, its units too', (t) => {
   for (const [parse, text, expected] of [
-    [parseDepth, 'abc', 'depth "abc": expected auto, or a number from 1 to 4096'],
+    [parseDepth, 'abc', '"abc": expected auto, or a number from 1 to 4096'],
     [
       parseLatency,
       'target=1.5ms',
-      'target "1.5ms": expected a whole number of microseconds, or one with us, ms or s such as 1500us or 2ms, or max',
+      'target=1.5ms: expected a whole number of microseconds, or one with us, ms or s such as 1500us or 2ms, or max',
     ],
   ] as const) {
     t.is(t.throws(() => parse(text))?.message, expected);

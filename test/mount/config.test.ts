@@ -52,7 +52,7 @@ options: {mode: 0640}
 configTest('a fault is told with its place, and nothing is mounted or made', async (t) => {
   const text = 'images:\n  vm: {path: vm.img, overlay: o.qcow2}\ngroups:\n  gold:\n    bps: 10X\n';
   const { folder, file } = setUp(t, text);
-  const place = `${file}:5:10: groups: gold: bps: bps=10X: `;
+  const place = `${file}:5:10: groups: gold: bps=10X: `;
   const wrong = 'expected a number of bytes per second such as 512K or 10M, or max\n';
   const mounted = await warmSluice(['mount', '--config', file, folder]);
   t.deepEqual([mounted.code, mounted.stderr], [2, `sluice: mount: ${place}${wrong}`]);

@@ -241,7 +241,7 @@ TOGETHER['sluice set changes what the files show, and prints why it did not'] = 
     t.like(await set(...words), { code, stderr: `sluice: set: ${stderr}\n` });
   };
   await refused(2, 'there is no group "x"; groups: /, gold, new; --create makes it', 'x', 'iops=1');
-  await refused(2, 'weight 0: not from 1 to 10000', 'gold', 'weight=0');
+  await refused(2, 'weight=0: not from 1 to 10000', 'gold', 'weight=0');
   await refused(
     2,
     'gold: wbps=1048576/1: a burst needs the plain limit; set wbps in io.max first',
@@ -288,7 +288,7 @@ TOGETHER['who changes by control files is told no older reason for an error of t
     await control.must('echo web > gold/members');
     t.regex((await remove())!.reason, /gold.*member/);
     await control.must('echo web > members; rmdir gold; echo 0 > io.weight || true; mkdir gold');
-    t.is(await control.read('refused'), 'io.weight: weight 0: not from 1 to 10000\n');
+    t.is(await control.read('refused'), 'io.weight: "0": not from 1 to 10000\n');
     t.is(await remove(), null);
     t.is(await control.read('refused'), '', 'a change empties it first');
   };

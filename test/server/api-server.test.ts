@@ -52,7 +52,7 @@ test('a body is checked by its schema, and answers have codes, sentences and hin
       { weight: [7] },
       'weight: expected a text, or a number; see the schema "settings" at /v1/schema',
     ],
-    [{ weight: 0 }, 'weight 0: not from 1 to 10000'],
+    [{ weight: 0 }, 'weight=0: not from 1 to 10000'],
     [[], 'the body: expected an object; see the schema "settings" at /v1/schema'],
   ];
   for (const [body, message] of wrong) {

@@ -55,7 +55,7 @@ test('who has the token changes a group, and nobody else', async (t) => {
   t.is(orders.length, 1);
   const [status, text] = await ask(GOOD, '{"weight":"0"}');
   t.is(status, 400);
-  t.regex(text, /weight 0: not from 1 to 10000/);
+  t.regex(text, /weight=0: not from 1 to 10000/);
 });
 
 test('a page of another site is told by its headers', (t) => {

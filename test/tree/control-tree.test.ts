@@ -186,7 +186,7 @@ test('why a change was refused stands in `refused` until the next one', (t) => {
   const { read, write } = setUp();
   t.is(read('.groups/refused'), '');
   write('.groups/io.weight', '0');
-  t.is(read('.groups/refused'), 'io.weight: weight 0: not from 1 to 10000\n');
+  t.is(read('.groups/refused'), 'io.weight: "0": not from 1 to 10000\n');
 });
 
 test('any text written to `refused` empties it', (t) => {

@@ -99,7 +99,7 @@ test('limits are typed as sluice set has them; what was there takes them back', 
 test('what cannot be set is told, and changes nothing', (t) => {
   const { state, effect } = type('<down>w0<return>');
   t.is(effect, null);
-  t.deepEqual(state.message, { text: 'weight 0: not from 1 to 10000', isError: true });
+  t.deepEqual(state.message, { text: 'weight=0: not from 1 to 10000', isError: true });
   t.is(type('<down>l<^u>ipos=5<return>').state.message?.isError, true);
   t.is(type('<down>w0<return>j').state.message, null);
 });
