@@ -195,6 +195,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'sluice mount web.qcow2 /mnt/s --assign web=gold':
     'needs a store: test/mount/shared-groups.test.ts',
   'qemu-system-x86_64 -m 1G': 'needs a guest',
+  'sluice restart /mnt/s': 'needs Linux 6.9: test/mount/restart.test.ts',
   'systemctl daemon-reload': 'needs systemd as the first process: test/mount/service.test.ts',
   'echo Y > /sys/module/fuse/parameters/enable_uring': 'changes the kernel for everybody',
 };
