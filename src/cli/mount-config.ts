@@ -170,7 +170,6 @@ export function buildMountConfig(
     mountOptions: [...mountOptions],
     verbose,
     foreground,
-    keeper: args.keeper ?? false,
     metrics: parseAddress('--metrics', args.metrics),
     metricsToken: token === undefined ? null : absolutePath('--metrics-write', token, directory),
     logFile: log === undefined ? null : absolutePath('--log', log, directory),

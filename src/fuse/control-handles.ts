@@ -14,7 +14,6 @@ export interface OpenControls {
 export class ControlHandles {
   readonly #contents = new Map<number, Uint8Array | (() => string)>();
   #next = FIRST;
-  #changes = 0;
 
   /** @returns The handle to give to the kernel, 2^52 to 2^53. */
   open(content: string): number {
@@ -27,7 +26,6 @@ export class ControlHandles {
   renew(handle: number, content: string | (() => string)): void {
     const bytes = typeof content === 'string' ? encode(content) : content;
     this.#contents.set(handle, bytes);
-    this.#changes++;
   }
 
   /** Copies up to `length` bytes from `offset` to `target`; returns how many. */
@@ -38,11 +36,6 @@ export class ControlHandles {
     const part = content.subarray(offset, Math.min(offset + length, content.length));
     target.set(part, at);
     return part.length;
-  }
-
-  /** Opens, closes and changes of contents. It only grows. */
-  get changes(): number {
-    return this.#changes;
   }
 
   carryOut(): OpenControls {
@@ -59,7 +52,6 @@ export class ControlHandles {
 
   close(handle: number): void {
     this.#contents.delete(handle);
-    this.#changes++;
   }
 }
 

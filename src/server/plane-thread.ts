@@ -101,7 +101,7 @@ export class PlaneThread implements PlaneRunner {
     worker: PlaneWorker,
     config: MountConfig,
     disks: DiskConfig[],
-    device: Pick<PlaneConfig, 'fuse' | 'queues' | 'before' | 'keep'>,
+    device: Pick<PlaneConfig, 'fuse' | 'queues' | 'before'>,
     about: string,
     log: Log,
     tell: (event: PlaneEvent) => void,

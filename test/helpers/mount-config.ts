@@ -20,7 +20,6 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     transport: 'auto',
     pollUs: 50,
     allowOther: false,
-    keeper: false,
     owner: null,
     mode: null,
     mountOptions: [],

@@ -70,7 +70,6 @@ function rig(own: Partial<ImageOrdersParts> = {}, config: Partial<MountConfig> =
     isServing: () => true,
     reload: async () => note('reload'),
     keepsOpen: false,
-    keep: async () => {},
     sleep,
     ...own,
   };

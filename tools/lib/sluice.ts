@@ -81,8 +81,7 @@ export async function mountSluice(
   }
 }
 
-/** The process that serves a mount. Throws after 2 s without an answer. */
-export async function daemonPid(mountpoint: string): Promise<number> {
+async function daemonPid(mountpoint: string): Promise<number> {
   const text = readFile(join(mountpoint, '.groups/daemon'), 'utf8');
   if (!(await settles(text, 2000))) throw new Error(`${mountpoint} does not answer`);
   return parseDaemonPid(await text);
