@@ -162,8 +162,9 @@ export class ServedExport implements ConnectionOwner {
     if (this.#state === 'lost' || this.#state === 'failed') this.#host.left(this.#export);
     this.#closing = (this.#state === 'closing' ? this.#closing : 0) + this.#connections.length;
     this.#state = 'ended';
-    for (const connection of this.#connections.splice(0)) connection.disconnect();
+    // A connection that is already closed says so at once: the last one ends all.
     if (this.#closing === 0) this.#hasEnded();
+    for (const connection of this.#connections.splice(0)) connection.disconnect();
   }
 
   #hasEnded(): void {

@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import { assert } from '../util/assert.js';
 import { errnoName } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { declare, libc } from './libc.js';
@@ -48,7 +49,9 @@ export function mapAnonymous(length: number): Mapping {
 
 /** Gives a mapping of `mapAnonymous` back. Nobody may use its memory any more. */
 export function unmap({ address, buffer }: Mapping): void {
-  anonymous.splice(firstBehind(address) - 1, 1);
+  const at = firstBehind(address) - 1;
+  assert(anonymous[at]?.address === address, 'memory that is given back is mapped');
+  anonymous.splice(at, 1);
   munmap(address, buffer.byteLength);
 }
 

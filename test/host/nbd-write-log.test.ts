@@ -111,3 +111,9 @@ test('random writes and flushes keep exactly what a plain list keeps', (t) => {
   );
   t.pass();
 });
+
+test('its memory is given back once', (t) => {
+  const log = new WriteLog(65_536);
+  log.release();
+  t.throws(() => log.release(), { message: /memory that is given back is mapped/ });
+});
