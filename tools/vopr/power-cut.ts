@@ -61,6 +61,8 @@ class HostBytes {
   apply(change: Change, from: number, to: number): void {
     const { kind, offset, bytes } = change;
     if (kind === 'size') this.#resize(offset);
+    // A write of which nothing was made does not make a file longer.
+    else if (from === to) return;
     else if (kind === 'longer') this.#resize(Math.max(this.#size, offset + to));
     else {
       if (kind !== 'zero') this.#resize(Math.max(this.#size, offset + to));
