@@ -14,6 +14,12 @@ export type Curves = (number | null)[][];
 
 const clock = (seconds: number): string => new Date(1000 * seconds).toTimeString().slice(0, 8);
 
+/** Without data the last minute: uPlot has null for both then. */
+function timeRange(least: number | null, most: number | null): [number, number] {
+  const end = most ?? Date.now() / 1000;
+  return [Math.min(least ?? end, end - LEAST_SECONDS), end];
+}
+
 const css = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -72,7 +78,7 @@ export class Chart {
       height: HEIGHT,
       cursor: { drag: { x: false, y: false } },
       scales: {
-        x: { range: (_, least, most) => [Math.min(least, most - LEAST_SECONDS), most] },
+        x: { range: (_, least, most) => timeRange(least, most) },
         y: { range: (_, __, most) => [0, most > 0 ? 1.1 * most : 1] },
       },
       axes: [
