@@ -25,6 +25,9 @@ export class Tab {
   readonly #waiting = new Map<number, (message: Message) => void>();
   #last = 0;
   #session: string | undefined;
+  /** The browser has ended. */
+  #ended = Promise.resolve();
+  #isClosing = false;
 
   private constructor(to: Writable, from: Readable) {
     this.#to = to;
@@ -40,16 +43,22 @@ export class Tab {
     const words = [...FLAGS, `--user-data-dir=${tempFolder(t)}`];
     const stdio = ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] as const;
     const browser = spawn('chromium', words, { stdio: [...stdio] });
-    const ended = new Promise<void>((resolve) => browser.once('close', () => resolve()));
     const tab = new Tab(browser.stdio[3] as Writable, browser.stdio[4] as Readable);
-    t.teardown(async () => {
-      await Promise.race([tab.#send('Browser.close'), ended]);
-      await ended;
-    });
+    tab.#ended = new Promise<void>((resolve) => browser.once('close', () => resolve()));
+    t.teardown(() => tab.close());
     const { targetId } = await tab.#send('Target.createTarget', { url: 'about:blank' });
     const attached = await tab.#send('Target.attachToTarget', { targetId, flatten: true });
     tab.#session = attached.sessionId as string;
     return tab;
+  }
+
+  /** Ends the browser, and with it all its connections: it keeps those that it does not use, too. */
+  async close(): Promise<void> {
+    if (!this.#isClosing) {
+      this.#isClosing = true;
+      await Promise.race([this.#send('Browser.close'), this.#ended]);
+    }
+    await this.#ended;
   }
 
   async go(url: string): Promise<void> {

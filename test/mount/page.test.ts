@@ -67,7 +67,7 @@ requires(
       paper.push(await tab.value('getComputedStyle(document.body).backgroundColor'));
     }
     t.deepEqual(paper, ['rgb(255, 255, 255)', 'rgb(20, 23, 27)']);
-    await tab.go('about:blank');
+    await tab.close();
   });
 });
 
@@ -142,6 +142,6 @@ requires(
     t.is(await tab.until(SAID, 'gold: weight=80 (was 20)'), 'gold: weight=80 (was 20)');
     t.is(set('io.weight'), 'default 80\n');
     t.is(await tab.until(`${UNDO}.disabled`, true), true);
-    await tab.go('about:blank');
+    await tab.close();
   });
 });
