@@ -24,7 +24,7 @@ export interface Wire {
   send(request: number, offset: number, length: number, linked: boolean): void;
 }
 
-/** What the kernel and a daemon have agreed on, and what it has open besides disks. Plain data. */
+/** The terms that the kernel and a daemon agreed on in INIT, and the control files that are open. Plain data. */
 export interface SessionState {
   agreed: Negotiated;
   controls: OpenControls;

@@ -52,7 +52,7 @@ export interface HandOverParts {
 export interface HandOverSurroundings {
   /** @param descriptors those that the new process inherits */
   start(descriptors: readonly number[]): Pick<Successor, keyof Successor>;
-  /** Calls `event` so much later, unless what it returns is called before. */
+  /** A timer: calls `event` after `ms` milliseconds. The function that it returns stops the timer. */
   after(ms: number, event: () => void): () => void;
   isAlive(pid: number): boolean;
 }

@@ -35,7 +35,7 @@ export class ServiceManager {
     this.#send = send;
   }
 
-  /** Somebody listens. */
+  /** Whether a service manager has started this process and listens on its socket. */
   get isThere(): boolean {
     return this.#socket !== null;
   }

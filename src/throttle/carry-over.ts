@@ -2,8 +2,8 @@ import type { Group } from './group.js';
 import type { Parts } from './parts.js';
 
 /**
- * What a throttle takes along to another process that goes on in its place, under the same groups and limits: what
- * each group owes, and what has been counted. Waiting requests come there again. Plain data.
+ * The state of a throttle that another process needs to go on in its place, under the same groups and limits: the debt of
+ * each group, and the counters. Requests that wait are not in it: the kernel sends them to that process again. Plain data.
  */
 export interface ThrottleState {
   groups: { path: string; levels: number[]; counted: number[] }[];

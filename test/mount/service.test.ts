@@ -97,7 +97,7 @@ restartTest('a service goes on in a new process, which systemd is told', async (
   const pid = Number(/^pid ([0-9]+) serves /.exec(told)![1]);
   t.is(await ended, 0);
   t.true(await service.hears('READY=1'));
-  // What a process tells counts only from when it is the main one.
+  // systemd takes messages of the new process only once that is the main process of the service.
   t.deepEqual(
     service.got.map((one) => one.split('\n')[0]),
     [`MAINPID=${pid}`, 'READY=1'],

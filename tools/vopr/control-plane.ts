@@ -193,7 +193,10 @@ export class ControlPlane {
     this.#send({ kind: 'go-on' }, 0);
   }
 
-  /** An event after so much time, unless what it returns is called before, or the process ends. */
+  /**
+   * A timer: calls `event` after `ns` nanoseconds, unless the process has ended by then. The function that it
+   * returns stops the timer.
+   */
   after(ns: number, event: () => void): () => void {
     let isWanted = true;
     this.#later(ns, () => {
