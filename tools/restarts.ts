@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseStats } from '../src/tree/reports.js';
@@ -7,12 +7,14 @@ import { temporaryFolder } from './lib/image.js';
 import { inRange, toolOptions } from './lib/options.js';
 import { run, start } from './lib/process.js';
 import { SLUICE } from './lib/program.js';
-import { checkSluiceBuilt, mountSluice } from './lib/sluice.js';
+import { checkSluiceBuilt, daemonPid, mountSluice } from './lib/sluice.js';
 
 /** Longest time for one restart, milliseconds. */
 const RESTART_MS = 120_000;
 const MIB = 1 << 20;
 const JOBS = 4;
+/** New daemons of one mount that is killed. */
+const KILLS = 5;
 /** fio runs without restarts for so long, before and after them. */
 const SETTLE_MS = 1000;
 /** A limit may be exceeded by 1 %. */
@@ -29,12 +31,14 @@ interface Output {
 }
 
 /** Jobs that verify what they wrote: 4 processes on each of two images, each with a part for itself. */
-function jobText(files: Readonly<Record<string, string>>, mib: number, seconds: number): string {
+function jobText(files: Readonly<Record<string, string>>, options: Options): string {
+  const { mib, sizes } = options;
   const common = [
-    ...['ioengine=libaio', 'direct=1', 'iodepth=32', 'rw=randrw', 'bssplit=4k/60:16k/30:64k/10'],
+    ...['ioengine=libaio', 'direct=1', 'iodepth=32', 'rw=randrw', `bssplit=${sizes}`],
     ...['verify=crc32c', 'verify_fatal=1', 'verify_backlog=512', 'verify_state_save=0'],
     ...[`size=${mib / JOBS}m`, `offset_increment=${mib / JOBS}m`, `numjobs=${JOBS}`],
-    ...['time_based', `runtime=${seconds}`],
+    // It is ended by a signal when the last new daemon serves.
+    ...['time_based', `runtime=${24 * 3600}`],
   ];
   const jobs = Object.entries(files).map(([name, file]) => {
     return `[${name}]\nnew_group\ngroup_reporting\nfilename=${file}\n`;
@@ -42,41 +46,107 @@ function jobText(files: Readonly<Record<string, string>>, mib: number, seconds: 
   return `[global]\n${common.join('\n')}\n${jobs.join('')}`;
 }
 
-async function main(): Promise<number> {
+interface Options {
+  /** Daemons are killed, and a keeper starts the next one. */
+  kill: boolean;
+  count: number;
+  pauseMs: number;
+  limit: number;
+  mib: number;
+  /** Of requests, as fio's bssplit. */
+  sizes: string;
+  most: number;
+  dir: string;
+}
+
+/** What one mount has shown. */
+interface Round {
+  /** Milliseconds in which nothing was served, for each new daemon. */
+  stalls: number[];
+  /** Milliseconds, for each job. */
+  longest: Record<string, number>;
+  /** Of the limited group, MiB/s. */
+  rate: number;
+  faults: string[];
+}
+
+function readOptions(): Options {
   const options = toolOptions('restarts', 'A mount goes from process to process beneath fio.')
-    .option('count', { type: 'number', default: 50, describe: 'restarts' })
-    .option('pause-ms', { type: 'number', default: 300, describe: 'at most, before each restart' })
+    .option('kill', { type: 'boolean', default: false, describe: 'kill daemons with --keeper' })
+    .option('count', { type: 'number', default: 50, describe: 'restarts or kills' })
+    .option('pause-ms', { type: 'number', default: 300, describe: 'at most, before each of them' })
     .option('limit', { type: 'number', default: 40, describe: 'MiB/s of the raw image' })
     .option('size-mib', { type: 'number', default: 256, describe: 'of each image' })
-    .option('most', { type: 'number', default: 500, describe: 'ms that a request may take' })
+    .option('sizes', { default: '4k/60:16k/30:64k/10', describe: 'of requests, as bssplit of fio' })
+    .option('most', { type: 'number', describe: 'ms that a request may take: 500, or 1500' })
     .option('dir', { type: 'string', default: '/dev/shm', describe: 'where images are made' })
     .parseSync();
-  const { count, limit, most, dir } = options;
+  const { kill, count, limit, dir, sizes, most = kill ? 1500 : 500 } = options;
   const [mib, pauseMs] = [options['size-mib'], options['pause-ms']];
   inRange('count', count, 1, 10_000);
   inRange('size-mib', mib, 16, 65_536);
+  return { kill, count, pauseMs, limit, mib, sizes, most, dir };
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  const { kill, count, limit } = options;
   await checkSluiceBuilt();
+  const rounds: Round[] = [];
+  // A keeper starts five daemons in a minute.
+  const atOnce = kill ? KILLS : count;
+  for (let left = count; left > 0; left -= atOnce) {
+    const done = await round({ ...options, count: Math.min(left, atOnce) });
+    rounds.push(done);
+    if (done.faults.length > 0) break;
+  }
+  for (const name of ['raw', 'vm']) {
+    const longest = Math.max(...rounds.map((one) => one.longest[name] ?? 0));
+    console.log(`${name}: longest request ${longest.toFixed(0)} ms`);
+  }
+  const stalls = rounds.flatMap((one) => one.stalls).sort((one, other) => one - other);
+  const middle = stalls[stalls.length >> 1]!;
+  const what = kill ? 'kills' : 'restarts';
+  console.log(
+    `${stalls.length} ${what}: median ${middle.toFixed(0)} ms, longest ${stalls.at(-1)?.toFixed(0)} ms`,
+  );
+  const rate = Math.max(...rounds.map((one) => one.rate));
+  console.log(`limit ${limit} MiB/s: ${rate.toFixed(2)} MiB/s${kill ? ' at most' : ''}`);
+  const faults = rounds.flatMap((one) => one.faults);
+  for (const fault of faults) console.log(fault);
+  if (faults.length === 0) console.log('no fault');
+  return faults.length === 0 ? 0 : 1;
+}
+
+/** A mount that has `count` new daemons. */
+async function round(options: Options): Promise<Round> {
+  const { kill, count, pauseMs, limit, mib, most, dir } = options;
   const folder = await temporaryFolder(dir);
-  const [raw, vm] = [join(folder, 'raw.img'), join(folder, 'vm.qcow2')];
+  const [raw, vm] = [join(folder, 'raw.img'), join(folder, kill ? 'vm.img' : 'vm.qcow2')];
   await run('truncate', ['-s', `${mib}M`, raw]);
-  await run('qemu-img', ['create', '-q', '-f', 'qcow2', vm, `${mib}M`]);
+  if (kill) await run('truncate', ['-s', `${mib}M`, vm]);
+  else await run('qemu-img', ['create', '-q', '-f', 'qcow2', vm, `${mib}M`]);
   const groups = ['--group', `slow:bps=${limit}M`, '--group', 'heavy:weight=300'];
   const members = ['--assign', 'raw=slow', '--assign', 'vm=heavy'];
-  const words = [...groups, ...members, '--log', join(folder, 'log')];
+  const words = [
+    ...groups,
+    ...members,
+    '--log',
+    join(folder, 'log'),
+    ...(kill ? ['--keeper'] : []),
+  ];
   const mount = await mountSluice(join(folder, 'mnt'), { raw, vm }, mib * MIB, words);
   const job = join(folder, 'job');
   const result = join(folder, 'result');
   const files = { raw: mount.file('raw'), vm: mount.file('vm') };
-  // fio is ended by a signal when the last restart is done.
-  await writeFile(job, jobText(files, mib, 24 * 3600));
+  await writeFile(job, jobText(files, options));
   const fio = await start('fio', ['--output-format=json', `--output=${result}`, job], '/');
   const stalls: number[] = [];
   await delay(SETTLE_MS);
   const [before, begin] = [await charged(mount.mountpoint), performance.now()];
   while (stalls.length < count && fio.isAlive()) {
     await delay(Math.random() * pauseMs);
-    const told = await run(process.execPath, [SLUICE, 'restart', mount.mountpoint], RESTART_MS);
-    stalls.push(Number(/waited for (\d+) ms/.exec(told)![1]));
+    stalls.push(await (kill ? killed : restarted)(mount.mountpoint));
   }
   await delay(SETTLE_MS);
   const seconds = (performance.now() - begin) / 1000;
@@ -87,24 +157,33 @@ async function main(): Promise<number> {
   await mount.stop();
   const text = await readFile(result, 'utf8');
   const { jobs } = JSON.parse(text.slice(text.indexOf('{'))) as Output;
+  const longest: Record<string, number> = {};
   for (const { jobname, error, read, write } of jobs) {
-    const longest = Math.max(read.clat_ns.max, write.clat_ns.max) / 1e6;
-    const bytes = (read.io_bytes + write.io_bytes) / MIB;
-    console.log(`${jobname}: ${bytes.toFixed(0)} MiB, longest request ${longest.toFixed(0)} ms`);
+    longest[jobname] = Math.max(read.clat_ns.max, write.clat_ns.max) / 1e6;
     if (error !== 0)
       faults.push(`${jobname}: a request failed, or bytes are wrong: errno ${error}`);
-    // Requests of the other image also wait for its limit.
-    if (jobname === 'vm' && longest > most) faults.push(`${jobname}: longer than ${most} ms`);
   }
-  stalls.sort((one, other) => one - other);
-  const middle = stalls[stalls.length >> 1];
-  console.log(`${stalls.length} restarts: median ${middle} ms, longest ${stalls.at(-1)} ms`);
-  console.log(`limit ${limit} MiB/s: ${rate.toFixed(2)} MiB/s`);
+  // Requests of the other image also wait for its limit.
+  if (longest.vm! > most) faults.push(`vm: longer than ${most} ms`);
   if (rate > limit * TOLERANCE) faults.push('the limit was exceeded');
-  await run('qemu-img', ['check', '-q', vm]);
-  for (const fault of faults) console.log(fault);
-  if (faults.length === 0) console.log('no fault');
-  return faults.length === 0 ? 0 : 1;
+  if (!kill) await run('qemu-img', ['check', '-q', vm]);
+  await rm(folder, { recursive: true });
+  return { stalls, longest, rate, faults };
+}
+
+/** @returns milliseconds in which nothing was served */
+async function restarted(mountpoint: string): Promise<number> {
+  const told = await run(process.execPath, [SLUICE, 'restart', mountpoint], RESTART_MS);
+  return Number(/waited for (\d+) ms/.exec(told)![1]);
+}
+
+/** The same: until the next daemon has answered a request that came after the death of this one. */
+async function killed(mountpoint: string): Promise<number> {
+  const pid = await daemonPid(mountpoint);
+  const begin = performance.now();
+  process.kill(pid, 'SIGKILL');
+  while ((await daemonPid(mountpoint)) === pid) await delay(1);
+  return performance.now() - begin;
 }
 
 /** Bytes that the limited group has let pass. */

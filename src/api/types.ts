@@ -87,6 +87,7 @@ export interface MountOptions {
   /** Octal, such as `0660`. */
   mode?: string;
   allowOther?: boolean;
+  keeper?: boolean;
   /** `[HOST:]PORT`. */
   metrics?: string;
   /** Where the daemon logs. */

@@ -99,6 +99,8 @@ export function lendingCapacity(memoryBytes: number): Capacity {
 /** When the plane is idle, a free slot keeps this much memory and returns the rest to the system. */
 const KEEP_BYTES = 64 << 10;
 const MADV_DONTNEED = 4;
+/** Linux 5.14. */
+const MADV_POPULATE_WRITE = 23;
 
 export class Memory {
   readonly address: number;
@@ -108,6 +110,14 @@ export class Memory {
   readonly view: DataView;
 
   readonly capacity: Readonly<Capacity>;
+  /**
+   * All pages of a slot are resident once it is taken. For a mount that outlives its daemon: while that is being killed the
+   * kernel gets it no more pages, and a request that it cannot copy into a slot fails with EIO. For /dev/fuse only: a slot
+   * that is lent loses pages when it is trimmed.
+   */
+  populates = false;
+  /** 1 for each slot whose pages are all resident, where `populates` is true. */
+  readonly #populated: Uint8Array;
   readonly #free: Int32Array;
   #freeCount: number;
   /** 1 for each slot that is lent. */
@@ -127,6 +137,7 @@ export class Memory {
     const slots = inFlight + receives + waiting;
     this.#free = Int32Array.from({ length: slots }, (_, i) => slots - 1 - i);
     this.#freeCount = slots;
+    this.#populated = new Uint8Array(slots);
     this.#lent = new Uint8Array(slots);
   }
 
@@ -141,7 +152,16 @@ export class Memory {
 
   /** The slot that was released last, so that the working set is small; -1 if none is free. */
   takeSlot(): number {
-    return this.#freeCount === 0 ? -1 : this.#free[--this.#freeCount]!;
+    if (this.#freeCount === 0) return -1;
+    const slot = this.#free[--this.#freeCount]!;
+    if (this.populates && this.#populated[slot] === 0) this.#populate(slot);
+    return slot;
+  }
+
+  /** Where the system has no memory for it the slot serves all the same. */
+  #populate(slot: number): void {
+    madvise(this.address + slotOffset(slot), SLOT_BYTES, MADV_POPULATE_WRITE);
+    this.#populated[slot] = 1;
   }
 
   releaseSlot(slot: number): void {
@@ -195,6 +215,7 @@ export class Memory {
   #trim(slot: number): void {
     const at = slotOffset(slot) + KEEP_BYTES;
     madvise(this.address + at, SLOT_BYTES - KEEP_BYTES, MADV_DONTNEED);
+    this.#populated[slot] = 0;
   }
 
   trimPool(): void {

@@ -170,6 +170,7 @@ export function buildMountConfig(
     mountOptions: [...mountOptions],
     verbose,
     foreground,
+    keeper: args.keeper ?? false,
     metrics: parseAddress('--metrics', args.metrics),
     metricsToken: token === undefined ? null : absolutePath('--metrics-write', token, directory),
     logFile: log === undefined ? null : absolutePath('--log', log, directory),

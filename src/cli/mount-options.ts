@@ -101,6 +101,10 @@ export const MOUNT_OPTIONS = {
     describe: 'OCTAL: permission bits of the image files, such as 0660',
   },
   'allow-other': { type: 'boolean', describe: 'let other users use the mount' },
+  keeper: {
+    type: 'boolean',
+    describe: 'start the daemon again if it is killed (raw or read-only images)',
+  },
   foreground: { type: 'boolean', describe: 'stay in the foreground; log to stderr' },
   metrics: {
     type: 'string',

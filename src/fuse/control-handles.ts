@@ -14,6 +14,7 @@ export interface OpenControls {
 export class ControlHandles {
   readonly #contents = new Map<number, Uint8Array | (() => string)>();
   #next = FIRST;
+  #changes = 0;
 
   /** @returns The handle to give to the kernel, 2^52 to 2^53. */
   open(content: string): number {
@@ -26,6 +27,7 @@ export class ControlHandles {
   renew(handle: number, content: string | (() => string)): void {
     const bytes = typeof content === 'string' ? encode(content) : content;
     this.#contents.set(handle, bytes);
+    this.#changes++;
   }
 
   /** Copies up to `length` bytes from `offset` to `target`; returns how many. */
@@ -36,6 +38,11 @@ export class ControlHandles {
     const part = content.subarray(offset, Math.min(offset + length, content.length));
     target.set(part, at);
     return part.length;
+  }
+
+  /** Opens, closes and changes of contents. It only grows. */
+  get changes(): number {
+    return this.#changes;
   }
 
   carryOut(): OpenControls {
@@ -52,6 +59,7 @@ export class ControlHandles {
 
   close(handle: number): void {
     this.#contents.delete(handle);
+    this.#changes++;
   }
 }
 

@@ -98,6 +98,11 @@ export class Dispatcher implements Transport {
     return { agreed: { ...this.agreed }, controls: this.#protocol.files.handles.carryOut() };
   }
 
+  /** See `ControlHandles.changes`. */
+  get controlChanges(): number {
+    return this.#protocol.files.handles.changes;
+  }
+
   /** Goes on with a session that another process has begun: INIT does not come again. */
   carryIn({ agreed, controls }: SessionState): void {
     Object.assign(this.agreed, agreed);

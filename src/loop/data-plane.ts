@@ -13,12 +13,15 @@ import { carryIn } from '../plane/carry-over.js';
 import { Ending } from '../plane/ending.js';
 import { obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages } from '../plane/image-changes.js';
+import { KeptGroups } from '../plane/kept-groups.js';
 import type { CommonIo } from '../plane/live-images.js';
 import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Callers } from '../plane/rules.js';
+import { SnapshotFile } from '../plane/snapshot-file.js';
 import type { CommandQueue, RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { Hold } from './hold.js';
+import { Keep } from './keep.js';
 import { RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
@@ -54,6 +57,9 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const { ring, commands, memory, send, now } = surroundings;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);
+  const { before, keep: kept } = config;
+  if (kept !== undefined) ring.addFile(kept.guard);
+  const groups = kept === undefined ? null : new KeptGroups();
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const files = new UringEngine(ring, send, commands === undefined);
@@ -71,7 +77,10 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     {
       info,
       warn,
-      figures: (news) => send({ kind: 'figures', news }),
+      figures: (news) => {
+        groups?.take(news);
+        send({ kind: 'figures', news });
+      },
       gone: (disk) => backings.release(disk),
       order: (request, text) => send({ kind: 'order', request, text }),
     },
@@ -87,6 +96,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
       throw new Error('this kernel speaks FUSE 7.27 or older; 7.28 (Linux 4.20) is needed');
     queues?.start(dispatcher.agreed);
     backings.open(dispatcher.agreed);
+    if (keep !== null) keep.isBegun = true;
     send({ kind: 'ready' });
   };
   const dispatcher = new Dispatcher({
@@ -110,7 +120,6 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     monotonicNs: surroundings.monotonicNs,
   };
   const hold = new Hold({ ...stateful, members, session, dispatcher, send });
-  const { before } = config;
   let isReady = false;
   if (before !== undefined) {
     carryIn(stateful, before.plane, now());
@@ -157,7 +166,15 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     if (errno !== ERRNO.ENODEV) warn(`the kernel ended the session: ${errnoName(errno)}`);
     send({ kind: 'disconnected' });
   };
-  const ends = { wake, ending, hold, network: { sockets, exports: engine }, disconnected };
+  const keep =
+    kept === undefined
+      ? null
+      : new Keep({
+          ...{ plane, throttle, tree, images, dispatcher, groups: groups!, now },
+          file: new SnapshotFile(kept.state),
+        });
+  if (keep !== null) keep.isBegun = before !== undefined;
+  const ends = { wake, ending, hold, keep, network: { sockets, exports: engine }, disconnected };
   const parts = { ring, plane, session, queues, dispatcher, memory, ...ends, now };
   return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
 }

@@ -26,6 +26,7 @@ import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
 import { SpinWindow } from '../util/spin-window.js';
 import type { Hold } from './hold.js';
+import type { Keep } from './keep.js';
 import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */
@@ -49,6 +50,8 @@ export interface RingLoopParts {
   wake: Wake;
   ending: Ending;
   hold: Hold;
+  /** Null: no other process is to go on if this one dies. */
+  keep: Keep | null;
   network: Network;
   /** Called once when the kernel ends the session, with the reason. */
   disconnected: (errno: number) => void;
@@ -79,7 +82,7 @@ export class RingLoop {
 
   /** Returns when the last flush is done. */
   run(): void {
-    const { plane, session, ending, hold, network, disconnected } = this.#parts;
+    const { plane, session, ending, hold, keep, network, disconnected } = this.#parts;
     for (;;) {
       this.#turn();
       if (this.#isConnected && session.ended !== 0) {
@@ -87,6 +90,7 @@ export class RingLoop {
         disconnected(session.ended);
       }
       hold.look();
+      keep?.look();
       session.post(plane.receivable);
       network.exports.unplugExports();
       if (ending.look()) return;

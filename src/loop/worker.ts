@@ -29,6 +29,7 @@ function main(config: PlaneConfig): void {
     // The limit of a cgroup counts as well; 0 or a huge number if there is none.
     const limit = process.constrainedMemory() || Infinity;
     const memory = new Memory(capacity(Math.min(totalmem(), limit)));
+    memory.populates = config.keep !== undefined;
     const commands = config.queues > 0 ? { commands: ring } : {};
     const surroundings = { ring, ...commands, memory, send, now: nowNs };
     buildDataPlane(config, surroundings).loop.run();

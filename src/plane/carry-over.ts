@@ -13,8 +13,11 @@ export interface PlaneState {
   newestHandle: number;
   images: ImageState[];
   throttle: ThrottleState;
-  /** CLOCK_MONOTONIC, of which all processes have the same, ns: when this was taken. */
-  atNs: number;
+  /**
+   * CLOCK_MONOTONIC, of which all processes have the same, ns: when this was taken. Null: what groups owe has not become
+   * less since.
+   */
+  atNs: number | null;
 }
 
 interface ImageState {
@@ -110,7 +113,10 @@ export function carryIn(parts: Stateful, state: PlaneState, nowNs: number): void
   const wholes = new Map(images.wholes.map((whole) => [whole.image.name, whole]));
   for (const { name, dirty, losses, opens } of state.images) {
     const whole = wholes.get(name);
-    if (whole === undefined) throw gone(name);
+    if (whole === undefined) {
+      if (opens.length > 0) throw gone(name);
+      continue;
+    }
     whole.image.dirty = dirty;
     whole.image.losses.carryIn(losses);
     const disks = new Map(disksOf(whole).map((disk) => [disk.config.name, disk]));
@@ -122,7 +128,8 @@ export function carryIn(parts: Stateful, state: PlaneState, nowNs: number): void
   }
   tree.renumber(state.nodes);
   plane.asked.newestHandle = state.newestHandle;
-  throttle.carryIn(state.throttle, nowNs - (monotonicNs(parts) - state.atNs));
+  const { atNs } = state;
+  throttle.carryIn(state.throttle, atNs === null ? nowNs : nowNs - (monotonicNs(parts) - atNs));
 }
 
 function gone(name: string): SluiceError {

@@ -47,6 +47,7 @@ export class DiskRequests {
   readonly #admission: Admission;
   /** The last handle of an open disk that was given out, from 1; 0 if there was none. */
   newestHandle = 0;
+  opensAndCloses = 0;
 
   constructor(parts: RequestParts, admission: Admission) {
     this.#parts = parts;
@@ -262,6 +263,7 @@ export class DiskRequests {
     if ((mode & operation.FOR_WRITING) !== 0 && config.readOnly) return -ERRNO.EROFS;
     requests.handle[request] = ++this.newestHandle;
     disk.opens++;
+    this.opensAndCloses++;
     const shrinks = config.growable && image.driver.shrinks;
     const truncates = shrinks && (mode & operation.TRUNCATE) !== 0 && diskSize(disk) > 0;
     if (!truncates && (mode & operation.LOOK) === 0) return 0;
@@ -288,7 +290,9 @@ export class DiskRequests {
     const disk = this.#disk(request);
     const { partitions, losses } = disk.image;
     losses.closed(this.#parts.requests.handle[request]!);
-    disk.opens--;
+    // A close that a daemon has taken and not answered comes again to the next one.
+    disk.opens = Math.max(0, disk.opens - 1);
+    this.opensAndCloses++;
     if (partitions?.isWantedAfter(disk) !== true) return 0;
     return this.#admission.runWithSlot(request, partitions.reread(request));
   }

@@ -31,6 +31,16 @@ export interface PlaneConfig extends GroupsConfig {
   about: string;
   /** The state of the data plane whose place this one takes; missing: the mount is new. */
   before?: MountState | undefined;
+  /** Where the state is kept for a daemon that goes on after this one has died; missing: nowhere. */
+  keep?: KeepConfig | undefined;
+}
+
+/** Descriptors. */
+export interface KeepConfig {
+  /** A file of memory for a SnapshotFile. */
+  state: number;
+  /** Its file is closed when the last request of this data plane has ended, also after its process has died. */
+  guard: number;
 }
 
 /** The state of a mount as one data plane leaves it to the next. Plain data. */
@@ -39,6 +49,9 @@ export interface MountState {
   /** That of the transport, which alone understands it. */
   session: unknown;
 }
+
+/** A mount as a daemon that dies leaves it. Plain data. */
+export interface KeptState extends MountState, GroupsConfig {}
 
 /** Events in the life of a data plane, the same for all transports. */
 export type PlaneEvent =

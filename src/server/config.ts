@@ -8,6 +8,9 @@ export interface MetricsAddress {
   port: number;
 }
 
+/** Environment variable that tells a daemon which process, a keeper, has started it to go on with a mount. */
+export const KEEPER = 'SLUICE_KEEPER';
+
 /** In the place of an overlay's path: what is written is kept only as long as the image is in the mount. */
 export const DISCARD = 'discard';
 
@@ -81,6 +84,8 @@ export interface MountConfig extends GroupsConfig {
   /** Log a line for each request. */
   verbose: boolean;
   foreground: boolean;
+  /** A process starts a daemon again that has died. */
+  keeper: boolean;
   /** Where metrics are to be had over HTTP; null: nowhere. */
   metrics: MetricsAddress | null;
   /** File with the token that changes groups on the page of that address; null: nobody can. */

@@ -1,21 +1,18 @@
 import { existsSync } from 'node:fs';
-import { release } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
-import type { FigureReader } from '../control/figures.js';
-import { parseSettings, settingsJson } from '../control/json.js';
-import { escapeName } from '../control/names.js';
-import type { Assignment, GroupConfig } from '../control/set-up-groups.js';
+import { groupsNow } from '../control/groups-now.js';
 import type { MountSettings } from '../control/settings.js';
 import type { FuseMount } from '../fuse/mount.js';
-import { formatNamed } from '../image/formats.js';
 import type { Unclosed } from '../plane/carry-over.js';
+import type { DiskConfig } from '../plane/disk.js';
 import type { MountState } from '../plane/messages.js';
 import { hostErrorText } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
-import { isLinuxSince } from '../util/version.js';
-import { DISCARD, type MountConfig } from './config.js';
+import type { MountConfig } from './config.js';
 import type { EndRecord } from './end-record.js';
+import { checkHandOver } from './hindrances.js';
 import type { ImageOrders } from './image-orders.js';
+import type { Keeper } from './keeper.js';
 import type { Event } from './lifecycle.js';
 import type { Log } from './log.js';
 import type { OpenImages } from './open-images.js';
@@ -40,6 +37,8 @@ export interface HandOverParts {
   readonly record: Pick<EndRecord, 'fd' | 'passTo'>;
   readonly manager: Pick<ServiceManager, 'isThere' | 'passTo'>;
   readonly tell: (event: Event) => void;
+  /** Null: nobody goes on if this process dies. */
+  readonly keeper: Pick<Keeper, 'first' | 'isThere' | 'start' | 'stop'> | null;
   isServing(): boolean;
   isHandingOver(): boolean;
   /** Missing: the daemon's own program, as it is installed now. */
@@ -85,6 +84,9 @@ export class HandOver {
   readonly #around: HandOverSurroundings;
   #successor: Pick<Successor, keyof Successor> | null = null;
   #isUnderWay = false;
+  /** The mount ends, or goes to another process: no keeper may come any more. */
+  #isOver = false;
+  #keeping: Promise<void> = Promise.resolve();
   #finished: (error: Error | null) => void = () => {};
 
   constructor(parts: HandOverParts) {
@@ -97,19 +99,20 @@ export class HandOver {
    * @throws SluiceError with the reason
    */
   async run(): Promise<HandedOver> {
-    const { orders, isServing, log } = this.#parts;
-    checkPossible(this.#parts);
+    const { config, orders, images, transport, manager, isServing, log } = this.#parts;
+    const going = { config, transport, asked: orders.asked, disks: images.all.map(diskOf) };
+    checkHandOver(going, manager.isThere);
     if (!isServing() || this.#isUnderWay) throw busy();
     this.#isUnderWay = true;
     await orders.pause();
-    const { descriptors } = this.#outfit();
+    const { descriptors } = this.#outfit(FIRST_HANDED);
     const successor = this.#around.start(descriptors);
     this.#successor = successor;
     try {
       await successor.load();
       return await this.#handTo(successor);
     } catch (error) {
-      await this.giveUp();
+      await this.#endSuccessor();
       this.#isUnderWay = false;
       orders.goOn();
       log.warn(`not restarted: ${(error as Error).message}`);
@@ -124,7 +127,8 @@ export class HandOver {
     tell({ kind: 'hand-over' });
     const begin = performance.now();
     try {
-      const state = await this.#held();
+      // A successor that is prepared goes on if this process dies, and then nobody else may.
+      const [state] = await Promise.all([this.#held(), this.#stopKeeper()]);
       await successor.prepare(this.#handed(state, settings));
       if (!isHandingOver()) throw busy();
     } catch (error) {
@@ -132,6 +136,8 @@ export class HandOver {
       await successor.kill();
       plane.goOn();
       tell({ kind: 'kept' });
+      this.#isOver = !isServing();
+      await this.keep();
       throw error;
     }
     const finished = new Promise<Error | null>((resolve) => {
@@ -182,19 +188,63 @@ export class HandOver {
     successor.letGo();
   }
 
-  /** Ends the process that was to go on, if there is one. */
+  /** The mount ends here: ends the process that was to go on, and the keeper. */
   async giveUp(): Promise<void> {
+    await this.#stopKeeper();
+    await this.#endSuccessor();
+  }
+
+  async #endSuccessor(): Promise<void> {
     await this.#successor?.kill();
     this.#successor = null;
   }
 
-  /** The descriptors that the new process inherits, and the places where it finds them. */
-  #outfit(): Outfit {
+  async #stopKeeper(): Promise<void> {
+    const { keeper, record } = this.#parts;
+    this.#isOver = true;
+    if (keeper === null) return;
+    await this.#keeping;
+    record.passTo(process.pid);
+    await keeper.stop();
+  }
+
+  /** Another process goes on if this one dies now. */
+  get isKept(): boolean {
+    return this.#parts.keeper?.isThere === true;
+  }
+
+  /** Has a new keeper, which knows the images that there are now. Does not reject. */
+  keep(): Promise<void> {
+    this.#keeping = this.#keeping.then(() => this.#keepNow());
+    return this.#keeping;
+  }
+
+  async #keepNow(): Promise<void> {
+    const { keeper, config, record, log, program } = this.#parts;
+    if (keeper === null || this.#isOver) return;
+    record.passTo(process.pid);
+    await keeper.stop();
+    const { descriptors, ...places } = this.#outfit(keeper.first);
+    const kept = { ...this.#basics(), ...places };
+    const lost = (): void => log.error('the keeper has ended: the mount ends with this daemon');
+    try {
+      // Who waits for the end of this daemon waits for that of the keeper, too, if this one dies.
+      record.passTo(keeper.start(config.mountpoint, descriptors, kept, lost, program));
+    } catch (error) {
+      log.error((error as Error).message);
+    }
+  }
+
+  /**
+   * The descriptors that the new process inherits, and the places where it finds them.
+   * @param first The first of these places.
+   */
+  #outfit(first: number): Outfit {
     const { images, mount, record } = this.#parts;
     const descriptors: number[] = [];
     const add = (descriptor: number): number => {
       if (descriptor < 0) return -1;
-      return FIRST_HANDED + descriptors.push(descriptor) - 1;
+      return first + descriptors.push(descriptor) - 1;
     };
     const fuse = add(mount.fd);
     const holds = images.all.flatMap((image) =>
@@ -205,87 +255,35 @@ export class HandOver {
     return { descriptors, fuse, holds, record: add(record.fd) };
   }
 
-  #handed(state: MountState, settings: MountSettings): Handed {
-    const { images, orders, reload, mount, plane } = this.#parts;
-    const { fuse, holds, record } = this.#outfit();
-    const names = new Set(orders.asked.map(({ name }) => name));
+  #basics(): Pick<Handed, 'config' | 'images' | 'identities' | 'byFusermount'> {
+    const { images, orders, reload, mount } = this.#parts;
+    const identities = images.all.map(({ disk, identity }) => [disk.name, identity]);
     return {
       config: reload.config,
       images: orders.asked,
-      identities: Object.fromEntries(images.all.map(({ disk, identity }) => [disk.name, identity])),
-      ...{ fuse, holds, record },
+      identities: Object.fromEntries(identities),
       byFusermount: mount.byFusermount,
-      state,
-      depth: settings.depth,
+    };
+  }
+
+  #handed(state: MountState, settings: MountSettings): Handed {
+    const { orders, plane } = this.#parts;
+    const { fuse, holds, record } = this.#outfit(FIRST_HANDED);
+    const names = new Set(orders.asked.map(({ name }) => name));
+    return {
+      ...this.#basics(),
+      ...{ fuse, holds, record, state },
       ...groupsNow(plane.figures, settings, names, this.#around.isAlive),
     };
   }
 }
 
+function diskOf({ disk }: { disk: DiskConfig }): DiskConfig {
+  return disk;
+}
+
 interface Outfit extends Pick<Handed, 'fuse' | 'holds' | 'record'> {
   descriptors: number[];
-}
-
-/** The groups as they are, for a mount that begins with them. */
-function groupsNow(
-  figures: FigureReader,
-  { depth, cost }: MountSettings,
-  images: ReadonlySet<string>,
-  isAlive: (pid: number) => boolean,
-): { groups: GroupConfig[]; assignments: Assignment[] } {
-  const groups: GroupConfig[] = [];
-  const assignments: Assignment[] = [];
-  for (const { path, settings, members } of figures.observations()) {
-    const isRoot = path === '';
-    const all = settingsJson(isRoot ? { ...settings, depth, cost } : settings);
-    groups.push({ path, changes: parseSettings(all, isRoot) });
-    for (const { name } of members) {
-      // Where they are from the start, or nobody's any more.
-      if ((isRoot && images.has(name)) || isOfEnded(name, isAlive)) continue;
-      assignments.push({ member: escapeName(name), group: path });
-    }
-  }
-  return { groups, assignments };
-}
-
-/** A rule about a process that has ended. It goes by itself some time. */
-function isOfEnded(member: string, isAlive: (pid: number) => boolean): boolean {
-  const [, pid] = /^pid:(\d+)$/.exec(member) ?? [];
-  return pid !== undefined && !isAlive(Number(pid));
-}
-
-/** @throws SluiceError EOPNOTSUPP, naming what keeps the mount from going to another process */
-function checkPossible({ config, images, orders, transport, manager }: HandOverParts): void {
-  if (transport !== 'uring') throw impossible(`the transport is ${transport}, and uring is needed`);
-  if (config.foreground && !manager.isThere) {
-    throw impossible('it runs in the foreground, and not as a service of Type=notify');
-  }
-  if (!hasResend()) throw impossible(`this is Linux ${release()}, and 6.9 is needed`);
-  if (config.groups.some(({ shared }) => shared !== undefined)) {
-    throw impossible('hosts share limits of its groups');
-  }
-  const temporary = orders.asked.find(({ overlay }) => overlay === DISCARD);
-  if (temporary !== undefined) throw impossible(`what is written to ${temporary.name} is not kept`);
-  for (const { disk } of images.all) {
-    const { path, format, readOnly, backing, image } = disk;
-    if (backing !== undefined) throw impossible(`${path} is passed through`);
-    if (image.files.some(({ nbd }) => nbd !== undefined)) {
-      throw impossible(`${path} is an export of an NBD server`);
-    }
-    if (!readOnly && formatNamed(format).changesHands !== true) {
-      throw impossible(`${path} is ${format}, and is written`);
-    }
-  }
-}
-
-/** The kernel can send requests again (Linux 6.9). */
-export function hasResend(): boolean {
-  return isLinuxSince(6, 9);
-}
-
-export function impossible(why: string): SluiceError {
-  const what = `the mount cannot go to a new daemon: ${why}; umount and mount again`;
-  return new SluiceError(what, 'EOPNOTSUPP', EXIT_FAILED);
 }
 
 function busy(): SluiceError {

@@ -20,6 +20,7 @@ import {
   type MountConfig,
   type OverlayAction,
 } from './config.js';
+import { hindranceOf } from './hindrances.js';
 import { type AttachOptions, type ImageOrder, parseOrder } from './image-order.js';
 import type { Log } from './log.js';
 import { seededFaults } from './open-disks.js';
@@ -53,6 +54,8 @@ export interface ImageOrdersParts {
   reload(orders: Pick<ImageOrders, 'obey'>, warn: (text: string) => void): Promise<void>;
   /** Programs that have a file open keep it from being taken away, also with `force`. */
   readonly keepsOpen: boolean;
+  /** Lets the keeper of the mount know which images there are. */
+  keep(): Promise<void>;
   /** The groups below the root group that have an image or its partitions as members. */
   groupsOf(image: string): Assignment[];
   /** Waits for some milliseconds. */
@@ -99,7 +102,8 @@ export class ImageOrders {
    */
   obey(order: ImageOrder, warn: (text: string) => void): Promise<void> {
     if (this.#isPaused) return Promise.reject(beingRestarted());
-    const turn = this.#last.then(() => this.#obey(order, warn));
+    const { keep } = this.#parts;
+    const turn = this.#last.then(() => this.#obey(order, warn)).finally(keep);
     this.#last = turn.catch(() => {});
     return turn;
   }
@@ -148,7 +152,11 @@ export class ImageOrders {
     const opened = await opener.open({ options: disks, mounted, logFile: config.logFile }, warn);
     const { disk } = opened.image;
     images.add(opened.image);
-    const { error } = await this.#parts.change({ kind: 'attach', disk, assignments });
+    const why = config.keeper ? hindranceOf(disk, overlay) : null;
+    const { error } =
+      why === null
+        ? await this.#parts.change({ kind: 'attach', disk, assignments })
+        : { error: recordOf(refuse(`--keeper: ${why}`, 'EOPNOTSUPP')) };
     if (error !== null) {
       discard(opened);
       await images.release(disk.name);

@@ -8,7 +8,7 @@ import {
   recordOf,
   SluiceError,
 } from '../util/errors.js';
-import type { MountConfig } from './config.js';
+import { KEEPER, type MountConfig } from './config.js';
 import type { EndRecord } from './end-record.js';
 import type { FromDaemon, Outcome } from './launch.js';
 import { type Log, logOf } from './log.js';
@@ -67,16 +67,35 @@ async function begin(first: MountConfig | TakeOver): Promise<number> {
   return main(config, goOn, record);
 }
 
-let started = false;
-process.once('message', (first) => {
-  started = true;
-  begin(first as MountConfig | TakeOver).then(
+/** Goes on with the mount of a process that has died. */
+async function resumed(keeper: number): Promise<number> {
+  const { resume } = await import('./resume.js');
+  const { config, serve: goOn, record } = await resume(keeper);
+  return main(config, goOn, record);
+}
+
+function end(running: Promise<number>): void {
+  running.then(
     (code) => process.exit(code),
     (error: unknown) => {
       // Only the log itself can have failed, or the way to the mount of another process.
+      if (process.send === undefined) process.stderr.write(`${(error as Error).message}\n`);
       send(failure(error)).finally(() => process.exit(EXIT_FAILED));
     },
   );
+}
+
+let started = false;
+const keeper = process.env[KEEPER];
+// Of no use to the programs that this one starts.
+delete process.env[KEEPER];
+if (keeper !== undefined) {
+  started = true;
+  end(resumed(Number(keeper)));
+}
+process.once('message', (first) => {
+  started = true;
+  end(begin(first as MountConfig | TakeOver));
 });
 process.once('disconnect', () => {
   // The command died before it sent a configuration.

@@ -18,7 +18,7 @@ export class MountSession {
   readonly notice: string | undefined;
   readonly #orders: Pick<ImageOrders, 'obey'>;
   /** Where another process can go on with the mount. */
-  readonly #handOver: Pick<HandOver, 'finish' | 'giveUp'> | null;
+  readonly #handOver: Pick<HandOver, 'finish' | 'giveUp' | 'isKept'> | null;
   readonly #mount: FuseMount;
   readonly #files: OpenDisks;
   readonly #log: Log;
@@ -34,7 +34,7 @@ export class MountSession {
     log: Log,
     orders: Pick<ImageOrders, 'obey'>,
     notice?: string,
-    handOver: Pick<HandOver, 'finish' | 'giveUp'> | null = null,
+    handOver: Pick<HandOver, 'finish' | 'giveUp' | 'isKept'> | null = null,
   ) {
     this.#handOver = handOver;
     this.#orders = orders;
@@ -95,6 +95,14 @@ export class MountSession {
     await this.plane.terminate();
     if (isQuiet) await this.#files.unlock();
     this.#closeFiles();
+  }
+
+  /** Ends this process where a keeper starts another one for the mount. False: there is none. */
+  die(why: string): boolean {
+    if (this.#handOver?.isKept !== true) return false;
+    this.#log.error(`the daemon dies: ${why}`);
+    process.kill(process.pid, 'SIGKILL');
+    return true;
   }
 
   /**

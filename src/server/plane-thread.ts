@@ -101,7 +101,7 @@ export class PlaneThread implements PlaneRunner {
     worker: PlaneWorker,
     config: MountConfig,
     disks: DiskConfig[],
-    device: Pick<PlaneConfig, 'fuse' | 'queues' | 'before'>,
+    device: Pick<PlaneConfig, 'fuse' | 'queues' | 'before' | 'keep'>,
     about: string,
     log: Log,
     tell: (event: PlaneEvent) => void,

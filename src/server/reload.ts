@@ -32,6 +32,7 @@ const FIXED: Readonly<Partial<Record<keyof MountConfig, string>>> = {
   ...{
     mountOptions: 'o',
     verbose: 'verbose',
+    keeper: 'keeper',
     metrics: 'metrics',
     metricsToken: 'metrics-write',
     logFile: 'log',

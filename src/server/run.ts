@@ -105,7 +105,10 @@ class Daemon {
         this.#session!.plane.drain();
       },
       flush: () => this.#session!.plane.flush(),
-      close: () => void this.#session?.close(this.#isQuiet).catch(this.crash).then(closed),
+      close: () => {
+        if (this.#mistake !== null && this.#session?.die(this.#mistake) === true) return;
+        void this.#session?.close(this.#isQuiet).catch(this.crash).then(closed);
+      },
       'let-go': () => void this.#session!.letGo().catch(this.crash).then(closed),
       'exit-soon': () => this.#exitSoon(),
       end: () => this.#end(),
@@ -166,6 +169,12 @@ class Daemon {
     const message = error instanceof Error ? error.message : String(error);
     this.#lifecycle.tell({ kind: 'crashed', message });
   };
+
+  /** The mistake of ours that ends a mount which is in use; null: something else ends it. */
+  get #mistake(): string | null {
+    const { cause, wasServing, wasAsked } = this.#lifecycle.end;
+    return cause.kind === 'crashed' && wasServing && !wasAsked ? cause.message : null;
+  }
 
   /** The end came in order: the data plane has nothing under way. */
   get #isQuiet(): boolean {

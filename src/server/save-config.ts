@@ -115,6 +115,7 @@ function optionsOf(config: MountConfig): object {
     transport: config.transport === 'auto' ? undefined : config.transport,
     'poll-us': config.pollUs === POLL_US ? undefined : config.pollUs,
     'allow-other': config.allowOther || undefined,
+    keeper: config.keeper || undefined,
     owner: owner === null ? undefined : `${owner.uid}:${owner.gid}`,
     mode: mode === null ? undefined : `0${mode.toString(8)}`,
     o: mountOptions.length > 0 ? mountOptions : undefined,

@@ -17,8 +17,10 @@ import { ApiSocket } from './api-socket.js';
 import { type Caller, CallerNames } from './caller-names.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
-import { type HandedOver, HandOver, impossible } from './hand-over.js';
+import { type HandedOver, HandOver } from './hand-over.js';
+import { checkKept, impossible } from './hindrances.js';
 import { ImageOrders } from './image-orders.js';
+import type { Keeper } from './keeper.js';
 import type { Log } from './log.js';
 import type { MetricsServer } from './metrics.js';
 import { MountSession } from './mount-session.js';
@@ -58,6 +60,10 @@ export const serve: Serve = async (config, log, start) => {
         void sharing?.stop();
       };
       if (start.isUnwanted()) throw interrupted();
+      if (config.keeper) {
+        const { kind } = transport;
+        checkKept({ config, transport: kind, asked: config.images, disks: opened.disks });
+      }
       const faces = { metrics, api, sharing };
       const { kind } = transport;
       const key = new OrderKey();
@@ -187,7 +193,7 @@ function connect(
   { config, asRead, transport, opened, faces, key, start, log }: Opened,
   plane: PlaneRunner,
   fuse: number,
-  restart: () => Promise<HandedOver>,
+  { run: restart, keep }: Pick<HandOver, 'run' | 'keep'>,
 ): Connected {
   const { isServing } = start;
   const keepsOpen = transport === 'fuse-native';
@@ -210,6 +216,7 @@ function connect(
     sleep,
     groupsOf: (image) => assignmentsOf(image, plane.figures),
     change: (change) => plane.change(change),
+    keep,
     // libfuse has numbers of its own for nodes: there the name is forgotten, and asked for again.
     notify: ({ name, node }) =>
       node === 0 || keepsOpen ? entryGone(fuse, name) : attributesChanged(fuse, node),
@@ -239,16 +246,18 @@ export function ringSession(
   parts: Opened,
   mount: FuseMount,
   plane: PlaneThread,
-): { session: MountSession; show: Connected['show'] } {
+  keeper: Keeper | null,
+): { session: MountSession; show: Connected['show']; keep: () => Promise<void> } {
   const { config, opened, transport, start, log } = parts;
-  const restart = (): Promise<HandedOver> => handOver.run();
-  const { orders, reload, show } = connect(parts, plane, mount.fd, restart);
+  const run = (): Promise<HandedOver> => handOver.run();
+  const keep = (): Promise<void> => handOver.keep();
+  const { orders, reload, show } = connect(parts, plane, mount.fd, { run, keep });
   const images = opened;
   const handOver = new HandOver({
-    ...{ config, mount, images, orders, reload, plane, log, transport, ...start },
+    ...{ config, mount, images, orders, reload, plane, log, transport, keeper, ...start },
   });
   const session = new MountSession(mount, plane, opened, log, orders, undefined, handOver);
-  return { session, show };
+  return { session, show, keep };
 }
 
 async function startSession(
@@ -262,14 +271,19 @@ async function startSession(
   const request = mountRequest(config);
   const about = aboutDaemon(transport.kind, record.path, key.path);
   if (transport.kind !== 'fuse-native') {
+    const keeper = await newKeeper(config);
     const mount = await mountFuse(request);
     // Before the data plane can tell anything.
     await faces.api.listen(mount.device);
     if (config.cache === 'page') readFarAhead(opened, mount.device, log);
     const queues = transport.kind === 'fuse-uring' ? transport.queues : 0;
     const device = { fuse: mount.fd, queues };
-    const plane = new PlaneThread(worker!, config, opened.disks, device, about, log, tell);
-    mounted(ringSession(parts, mount, plane).session);
+    const kept = { ...device, keep: keeper?.config };
+    const plane = new PlaneThread(worker!, config, opened.disks, kept, about, log, tell);
+    const { session, keep } = ringSession(parts, mount, plane, keeper);
+    mounted(session);
+    // Before anybody is told that it is mounted: nothing is waited for yet.
+    await keep();
     return;
   }
   // Loaded only here: with the ring neither the package nor this code is needed.
@@ -278,12 +292,20 @@ async function startSession(
   const mount = await plane.mount(request, transport.native);
   await faces.api.listen(mount.device);
   if (config.cache === 'page') readFarAhead(opened, mount.device, log);
-  const { orders } = connect(parts, plane, mount.watched, async () => {
+  const run = async (): Promise<never> => {
     throw impossible('the transport is fuse-native, and uring is needed');
-  });
+  };
+  const { orders } = connect(parts, plane, mount.watched, { run, keep: async () => {} });
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, orders, notice));
   plane.watch();
+}
+
+/** Loaded only here, too. */
+export async function newKeeper({ keeper }: MountConfig): Promise<Keeper | null> {
+  if (!keeper) return null;
+  const { Keeper } = await import('./keeper.js');
+  return Keeper.make();
 }
 
 function mountRequest(config: MountConfig): MountRequest {

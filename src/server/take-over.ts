@@ -1,4 +1,4 @@
-import { adoptMount } from '../fuse/mount.js';
+import { adoptMount, isGone } from '../fuse/mount.js';
 import { resend } from '../fuse/notify.js';
 import type { Hold } from '../host/local-file.js';
 import type { PlaneEvent } from '../plane/messages.js';
@@ -10,6 +10,7 @@ import { EXIT_FAILED, fromRecord, SluiceError } from '../util/errors.js';
 import { ApiSocket } from './api-socket.js';
 import type { MountConfig } from './config.js';
 import { EndRecord } from './end-record.js';
+import type { Keeper } from './keeper.js';
 import type { Log } from './log.js';
 import { openDisks } from './open-disks.js';
 import type { OpenImages } from './open-images.js';
@@ -17,7 +18,7 @@ import { OrderKey } from './order-key.js';
 import { addOverlays } from './overlay.js';
 import { aboutDaemon, PlaneThread, PlaneWorker } from './plane-thread.js';
 import type { Serve, Start } from './run.js';
-import { listenForMetrics, type MetricsFaces, ringSession } from './serve.js';
+import { listenForMetrics, type MetricsFaces, newKeeper, ringSession } from './serve.js';
 import { type FromSuccessor, type Handed, STATE_VERSION, type ToSuccessor } from './successor.js';
 
 /** The only one whose mounts another process can go on with. */
@@ -99,14 +100,19 @@ export async function succeed({
   };
 }
 
-/** Opens everything, waits for its turn, and serves. */
-async function goOn(
+/**
+ * Opens everything, waits for its turn, and serves.
+ *
+ * @param keeper That of the mount, if this process has one already.
+ */
+export async function goOn(
   handed: Handed,
   config: MountConfig,
   worker: PlaneWorker,
-  predecessor: Predecessor,
+  predecessor: Pick<Predecessor, 'pid' | 'turn' | 'gone'>,
   log: Log,
   start: Start,
+  keeper: Keeper | null = null,
 ): Promise<void> {
   const fuse = adopt(handed.fuse);
   const holds = handed.holds.map((hold): Hold => {
@@ -128,11 +134,12 @@ async function goOn(
   const api = new ApiSocket(log);
   const key = new OrderKey();
   const about = aboutDaemon(TRANSPORT, start.record.path, key.path);
+  const kept = keeper ?? (await newKeeper(config));
   // Until it is this process's turn, an end of the data plane is none of the mount.
   let tell: (event: PlaneEvent) => void;
   const plane = await new Promise<PlaneThread>((resolve, reject) => {
     tell = (event) => reject(endOf(event));
-    const device = { fuse, queues: 0, before: handed.state };
+    const device = { fuse, queues: 0, before: handed.state, keep: kept?.config };
     const told = (event: PlaneEvent): void => tell(event);
     const thread = new PlaneThread(worker, config, opened.disks, device, about, log, told);
     thread.held = () => resolve(thread);
@@ -148,14 +155,18 @@ async function goOn(
   const faces = { metrics: { server: null, writer: null }, api, sharing: null };
   const asRead = handed.config;
   const parts = { config, asRead, transport: TRANSPORT, opened, faces, key, start, log } as const;
-  const { session, show } = ringSession(parts, mount, plane);
+  const { session, show, keep } = ringSession(parts, mount, plane, kept);
   start.mounted(session);
   const refused = await resend(fuse);
-  if (refused !== 0) log.error(`requests of before are not sent again: ${errnoName(-refused)}`);
+  // Without the mount there is nobody who waits.
+  if (refused !== 0 && !isGone(fuse))
+    log.error(`requests of before are not sent again: ${errnoName(-refused)}`);
   plane.goOn();
   log.info(`goes on in the place of pid ${predecessor.pid}`);
   await api.listen(mount.device);
   await served;
+  if (keeper === null) await keep();
+  else keeper.serves();
   say({ kind: 'reachable' });
   void predecessor.gone.then(() => showMetricsAgain(config, log, opened, api, show));
 }
@@ -187,7 +198,7 @@ function endOf(event: PlaneEvent): Error {
 }
 
 /** An inherited descriptor under another number, so that no child of this process inherits it. */
-function adopt(inherited: number): number {
+export function adopt(inherited: number): number {
   const descriptor = fcntl(inherited, F_DUPFD_CLOEXEC, 0);
   assert(descriptor >= 0, `descriptor ${inherited} was not inherited: ${descriptor}`);
   close(inherited);

@@ -101,6 +101,8 @@ export function ignoreSignal(number: number): void {
 
 export const dup2 = declare<[number, number]>('int dup2(int from, int to)');
 
+export const pipe2 = declare<[Int32Array, number]>('int pipe2(_Out_ int *pair, int flags)');
+
 export const memfdCreate = declare<[string, number]>(
   'int memfd_create(const char *name, uint flags)',
 );

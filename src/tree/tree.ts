@@ -113,6 +113,11 @@ export class Tree {
     this.#recent[node.id & (RECENT - 1)] = undefined;
   }
 
+  /** The ID of the node that came last. */
+  get newestId(): number {
+    return this.#nextId - 1;
+  }
+
   get nodeIds(): NodeIds {
     const ids = [...this.#nodes.values()].map((node): [string, number] => [pathOf(node), node.id]);
     return { ids, next: this.#nextId };

@@ -121,6 +121,25 @@ test('trimming gives back free slots behind their first 64 KiB, and leaves slots
   t.is(memory.bytes[slotOffset(freed) + 64 * KIB], 0);
 });
 
+test('where slots are populated one is resident once it is taken, again after it was trimmed, and no other one is', (t) => {
+  const memory = new Memory();
+  const resident = (slot: number): number =>
+    residentBytes(memory, slotOffset(slot), SLOT_BYTES) / KIB;
+  const plain = memory.takeSlot();
+  t.is(resident(plain), 0);
+  memory.populates = true;
+  const [kept, freed] = [memory.takeSlot(), memory.takeSlot()];
+  const all = SLOT_BYTES / KIB;
+  t.deepEqual([plain, kept, freed, freed + 1].map(resident), [0, all, all, 0]);
+  memory.bytes[slotOffset(kept)] = 7;
+  memory.releaseSlot(freed);
+  memory.trim();
+  t.deepEqual([kept, freed].map(resident), [all, 64]);
+  t.is(memory.takeSlot(), freed);
+  t.deepEqual([kept, freed].map(resident), [all, all]);
+  t.is(memory.bytes[slotOffset(kept)], 7);
+});
+
 test('trimming a memory whose slots are all in use gives nothing back', (t) => {
   const memory = new Memory();
   for (let i = 0; i < 288; i++) memory.takeSlot();

@@ -20,6 +20,7 @@ export function mountConfig(own: Partial<MountConfig>): MountConfig {
     transport: 'auto',
     pollUs: 50,
     allowOther: false,
+    keeper: false,
     owner: null,
     mode: null,
     mountOptions: [],

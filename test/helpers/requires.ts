@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import test, { type TestFn } from 'ava';
 import { ringQueueCount } from '../../src/fuse/ring-support.js';
-import { hasResend } from '../../src/server/hand-over.js';
+import { hasResend } from '../../src/server/hindrances.js';
 import { storeProgram } from './store-server.js';
 
 /** A property of the machine that a test needs. */

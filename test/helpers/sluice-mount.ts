@@ -125,9 +125,7 @@ export async function startMount(
     const how = ended.timedOut ? 'is not ready in time' : `ends with ${ended.code}`;
     throw new Error(`sluice mount ${how}: ${ended.stderr}\n${tail(readLog(logPath))}`);
   }
-  const status = await must('cat', [join(point, '.groups', 'daemon')]);
-  const pid = Number(/^pid ([0-9]+)$/m.exec(status)?.[1]);
-  if (!(pid > 1)) throw new Error(`.groups/daemon names no process: ${status}`);
+  const pid = await daemonOf(point);
   t.teardown(() => endProcess(pid, point));
   // These descriptors are temporary: the socket to the mount command, which may not have ended yet, and
   // modules that a thread for transfers is still loading.
@@ -176,6 +174,25 @@ export async function restarted(t: ExecutionContext, mount: SluiceMount): Promis
   if (!(pid > 1)) throw new Error(`sluice restart names no process: ${ended.stdout}`);
   t.teardown(() => endProcess(pid, mount.point));
   return new SluiceMount(mount.point, mount.logPath, pid);
+}
+
+/** Kills the daemon: the same mount, served by the one that its keeper has started. */
+export async function killed(t: ExecutionContext, mount: SluiceMount): Promise<SluiceMount> {
+  const { pid } = mount;
+  process.kill(pid, 'SIGKILL');
+  await eventually(() => !isAlive(pid));
+  const next = await daemonOf(mount.point);
+  if (next === pid) throw new Error(`pid ${pid} serves the mount after its death`);
+  t.teardown(() => endProcess(next, mount.point));
+  return new SluiceMount(mount.point, mount.logPath, next);
+}
+
+/** The process that serves a mount. */
+async function daemonOf(point: string): Promise<number> {
+  const status = await must('cat', [join(point, '.groups', 'daemon')]);
+  const pid = Number(/^pid ([0-9]+)$/m.exec(status)?.[1]);
+  if (!(pid > 1)) throw new Error(`.groups/daemon names no process: ${status}`);
+  return pid;
 }
 
 /** Facts that help to explain a failed test. */

@@ -49,6 +49,7 @@ function setUp(t: ExecutionContext, answer: string, own: Partial<HandOverParts> 
     log: { info: () => {}, warn: (text: string) => steps.push(text), error: () => {} },
     transport: 'uring',
     record: { fd: 2, passTo: (pid: number) => steps.push(`record of ${pid > 1}`) },
+    keeper: null,
     manager: { isThere: false, passTo: (pid: number) => steps.push(`main is ${pid > 1}`) },
     tell: ({ kind }: { kind: string }) => {
       steps.push(kind);
@@ -130,6 +131,49 @@ linuxTest('a signal meanwhile ends the mount here, and not there', async (t) => 
   };
   t.is(await failure(t, one.handOver.run()), 'the mount is ending or being restarted');
   t.deepEqual(one.steps.slice(2, 4), ['plane goes on', 'kept']);
+});
+
+/** A keeper that notes what is asked of it. */
+function fakeKeeper(steps: () => string[]): HandOverParts['keeper'] {
+  return {
+    first: 6,
+    isThere: true,
+    start: (_point, descriptors, { fuse, holds, record }) => {
+      const places = [fuse, holds[0]?.descriptor, record];
+      return steps().push(`keeper of ${descriptors} at ${places}`);
+    },
+    stop: async () => void steps().push('no keeper'),
+  };
+}
+
+linuxTest(
+  'a keeper is away before a successor is prepared, and comes again if that fails',
+  async (t) => {
+    const refusing = `
+    if (message.kind === 'take-over') say(loaded);
+    if (message.kind === 'state') say({ kind: 'failed', message: 'no', errno: 'EIO', exitCode: 1 });`;
+    const one = setUp(t, refusing, { keeper: fakeKeeper(() => one.steps) });
+    await one.handOver.keep();
+    t.is(await failure(t, one.handOver.run()), 'no');
+    const keeper = ['no keeper', 'keeper of 1,0,2 at 6,7,8'];
+    t.deepEqual(
+      one.steps.filter((step) => !step.startsWith('record of')),
+      [
+        ...keeper,
+        ...['pause', 'hand-over', 'hold', 'no keeper', 'plane goes on', 'kept'],
+        ...keeper,
+        ...['orders go on', 'not restarted: no'],
+      ],
+    );
+  },
+);
+
+linuxTest('at the end of the mount no keeper is left, and none comes', async (t) => {
+  const one = setUp(t, GOOD, { keeper: fakeKeeper(() => one.steps) });
+  void one.handOver.keep();
+  await one.handOver.giveUp();
+  await one.handOver.keep();
+  t.is(one.steps.at(-1), 'no keeper');
 });
 
 linuxTest('an image that cannot be closed keeps the mount here', async (t) => {

@@ -70,6 +70,7 @@ function rig(own: Partial<ImageOrdersParts> = {}, config: Partial<MountConfig> =
     isServing: () => true,
     reload: async () => note('reload'),
     keepsOpen: false,
+    keep: async () => {},
     sleep,
     ...own,
   };

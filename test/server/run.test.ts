@@ -56,6 +56,7 @@ function makeSession(answered = 'unmount drain flush close') {
       return call('close');
     },
     letGo: () => call('let go'),
+    die: (why) => answered.includes('die') && steps.push(why) > 0,
   };
   const serve: Serve = async (_config, _log, given) => {
     start = given;
@@ -197,6 +198,17 @@ test.serial('a crash of the data plane is exit code 5 and says what happened', a
   t.is(error?.exitCode, 5);
   t.is(lines.at(-1), 'assertion failed: slot is free');
   t.deepEqual(steps, ['close']);
+});
+
+test.serial('a crash where a keeper goes on ends the process, and touches nothing', async (t) => {
+  const { serve, tell, steps } = makeSession('die');
+  const running = runDaemon(CONFIG, makeLog().log, serve, () => {
+    tell({ kind: 'crashed', message: 'assertion failed: slot is free' });
+    t.deepEqual(steps, []);
+    void Promise.resolve().then(() => tell({ kind: 'closed' }));
+  });
+  await t.throwsAsync(running, { message: /^the daemon died: assertion failed: slot is free;/ });
+  t.deepEqual(steps, ['assertion failed: slot is free']);
 });
 
 test.serial('a mistake of ours on the main thread ends the mount with exit code 5', async (t) => {

@@ -21,7 +21,7 @@ test('a file with what was saved makes the same mount', (t) => {
   const many = {
     ...{ 'read-only': true, growable: true, direct: false, untrusted: true, verbose: true },
     ...{ partitions: false, 'metadata-cache': '2M', 'nbd-timeout': '5', 'nbd-connections': '2' },
-    ...{ cache: 'page', transport: 'uring', 'poll-us': '7', 'allow-other': true },
+    ...{ cache: 'page', transport: 'uring', 'poll-us': '7', 'allow-other': true, keeper: true },
     ...{ owner: '7:8', mode: '0640', o: ['noatime'], metrics: '[::1]:9464', log: '/var/log/x' },
     ...{
       format: 'qcow2,raw',

@@ -81,7 +81,8 @@ export async function mountSluice(
   }
 }
 
-async function daemonPid(mountpoint: string): Promise<number> {
+/** The process that serves a mount. Throws after 2 s without an answer. */
+export async function daemonPid(mountpoint: string): Promise<number> {
   const text = readFile(join(mountpoint, '.groups/daemon'), 'utf8');
   if (!(await settles(text, 2000))) throw new Error(`${mountpoint} does not answer`);
   return parseDaemonPid(await text);

@@ -111,6 +111,7 @@ export class Daemon {
       mount: { fd: FUSE, byFusermount: false },
       transport: plan.queues > 0 ? 'fuse-uring' : 'uring',
       record: { fd: -1, passTo() {} },
+      keeper: null,
       manager: { isThere: true, passTo() {} },
       tell: (event) => control.tell(event),
       isServing: () => lifecycle.state === 'serving',

@@ -78,7 +78,7 @@ export function imageOrders(
     },
   });
   const orders = new ImageOrders({
-    ...{ config, images, log: QUIET, keepsOpen: false },
+    ...{ config, images, log: QUIET, keepsOpen: false, keep: async () => {} },
     key: { fits: (key) => key === KEY },
     opener: {
       async open(image, warn) {

@@ -1,0 +1,48 @@
+import { readSync, writeSync } from 'node:fs';
+import { deserialize, serialize } from 'node:v8';
+
+/** Two places in turn: while one is written, the other one is whole. Memory is taken only where bytes are. */
+const PLACE_BYTES = 2 ** 32;
+/** Before the bytes: number and length, u32 each. */
+const HEAD_BYTES = 8;
+
+/**
+ * Values in a file of memory that outlive the process which writes them, whenever it dies: what is read is the last one
+ * that is whole.
+ */
+export class SnapshotFile {
+  readonly #descriptor: number;
+  #number: number;
+
+  /** @param descriptor a memfd, which may have values already */
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+    this.#number = Math.max(this.#head(0).number, this.#head(1).number);
+  }
+
+  /** @param value plain data */
+  write(value: unknown): void {
+    const bytes = serialize(value);
+    const at = (++this.#number & 1) * PLACE_BYTES;
+    writeSync(this.#descriptor, bytes, 0, bytes.length, at + HEAD_BYTES);
+    // Last, and in one page, so all of it or nothing is there: it makes this place the newest.
+    const head = Uint32Array.of(this.#number, bytes.length);
+    writeSync(this.#descriptor, head, 0, HEAD_BYTES, at);
+  }
+
+  /** Null: there is none. */
+  read(): unknown {
+    if (this.#number === 0) return null;
+    const place = this.#number & 1;
+    const bytes = Buffer.alloc(this.#head(place).length);
+    readSync(this.#descriptor, bytes, 0, bytes.length, place * PLACE_BYTES + HEAD_BYTES);
+    return deserialize(bytes);
+  }
+
+  /** Zeroes for a place that has never been written. */
+  #head(place: number): { number: number; length: number } {
+    const head = new Uint32Array(2);
+    readSync(this.#descriptor, head, 0, HEAD_BYTES, place * PLACE_BYTES);
+    return { number: head[0]!, length: head[1]! };
+  }
+}

@@ -1,0 +1,81 @@
+import test from 'ava';
+import { Keep } from '../../src/loop/keep.js';
+import { KeptGroups } from '../../src/plane/kept-groups.js';
+import type { KeptState } from '../../src/plane/messages.js';
+
+const MS = 1e6;
+
+/** A keep over a plane that is only numbers; `takesNs` is what it takes to write. */
+function setUp(takesNs = 0) {
+  const plane = {
+    ...{ isHolding: false, isReceiving: true, nowNs: 0 },
+    asked: { newestHandle: 0, opensAndCloses: 0 },
+  };
+  const throttle = {
+    ...{ depthMode: 64 as number | 'auto', costModel: 'linear' },
+    carryOut: () => ({ groups: [], members: [] }),
+  };
+  const tree = { newestId: 1, nodeIds: { ids: [], next: 2 } };
+  const dispatcher = { controlChanges: 0, carryOut: () => 'session' };
+  const groups = new KeptGroups();
+  const written: KeptState[] = [];
+  const file = {
+    write: (state: unknown): void => {
+      written.push(state as KeptState);
+      plane.nowNs += takesNs;
+    },
+  };
+  const parts = {
+    ...{ plane, throttle, tree, dispatcher, groups, file, images: { wholes: [] } },
+    now: () => plane.nowNs,
+  };
+  const keep = new Keep(parts as never);
+  keep.isBegun = true;
+  /** How many states are written in a turn at a moment. */
+  const turn = (atMs: number): number => {
+    const before = written.length;
+    plane.nowNs = Math.max(plane.nowNs, atMs * MS);
+    keep.look();
+    return written.length - before;
+  };
+  return { keep, turn, plane, throttle, tree, dispatcher, groups, written };
+}
+
+test('what is open and which groups there are is kept in the turn in which it changes', (t) => {
+  const { turn, plane, throttle, tree, dispatcher, groups, written } = setUp();
+  t.deepEqual([turn(0), turn(1)], [1, 0]);
+  const changes: (() => unknown)[] = [
+    () => plane.asked.opensAndCloses++,
+    () => tree.newestId++,
+    () => dispatcher.controlChanges++,
+    () => groups.take({ kind: 'group', id: 1, name: 'web', parent: 0 } as never),
+    () => (throttle.depthMode = 'auto'),
+    () => (throttle.costModel = 'flat'),
+  ];
+  for (const change of changes) {
+    change();
+    t.deepEqual([turn(1), turn(1)], [1, 0], change.toString());
+  }
+  t.is(written.at(-1)?.depth, 'auto');
+  t.is(written.at(-1)?.session, 'session');
+});
+
+test('what groups owe is kept a moment later, less often where that takes long', (t) => {
+  const quick = setUp();
+  t.deepEqual([quick.turn(0), quick.turn(19), quick.turn(20)], [1, 0, 1]);
+  const slow = setUp(10 * MS);
+  t.deepEqual([slow.turn(0), slow.turn(500), slow.turn(511)], [1, 0, 1]);
+});
+
+test('nothing is kept before INIT is answered, while a mount goes to another process, and at its end', (t) => {
+  const { keep, turn, plane, written } = setUp();
+  keep.isBegun = false;
+  t.is(turn(0), 0);
+  keep.isBegun = true;
+  plane.isHolding = true;
+  t.is(turn(100), 0);
+  plane.isHolding = false;
+  plane.isReceiving = false;
+  t.is(turn(200), 0);
+  t.deepEqual(written, []);
+});

@@ -1,0 +1,200 @@
+import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
+import { MEMORY_BYTES, SLOT_BYTES } from '../../src/buffers/memory.js';
+import { SnapshotFile } from '../../src/plane/snapshot-file.js';
+import type { Kept } from '../../src/server/keeper.js';
+import { Control } from '../helpers/control.js';
+import { fio } from '../helpers/fio.js';
+import { eventually, isAlive, mountsAt, processesOf } from '../helpers/proc.js';
+import { requires } from '../helpers/requires.js';
+import { must } from '../helpers/run.js';
+import { killed, restarted, type SluiceMount, startMount } from '../helpers/sluice-mount.js';
+import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
+
+const keeperTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu');
+const fioTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu', 'fio');
+
+const DEATHS = / has died$/;
+
+/** No process of the mount is left, and nobody has the image. */
+async function checkNothingLeft(t: ExecutionContext, mount: SluiceMount, raw: string) {
+  t.deepEqual(mountsAt(mount.point), []);
+  t.true(await eventually(() => processesOf(mount.point).length === 0), 'processes');
+  await must('qemu-io', ['-f', 'raw', '-c', 'write 0 512', raw]);
+}
+
+async function end(t: ExecutionContext, mount: SluiceMount, raw: string): Promise<void> {
+  await mount.checkDescriptors(t);
+  const ended = await mount.umount();
+  t.is(ended.code, 0, ended.stderr);
+  await mount.checkGone(t, DEATHS);
+  await checkNothingLeft(t, mount, raw);
+}
+
+function keeperOf(mount: SluiceMount): number {
+  const [pid, ...others] = processesOf('sluice-keeper').filter((one) =>
+    processesOf(mount.point).includes(one),
+  );
+  if (pid === undefined || others.length > 0) throw new Error(`keepers: ${pid} ${others}`);
+  return pid;
+}
+
+/** Resident bytes of the data plane's memory, the one writable mapping of its size. */
+function residentBytes(pid: number): number {
+  const maps = readFileSync(`/proc/${pid}/smaps`, 'utf8').split(/\n(?=[0-9a-f]+-)/);
+  const kib = (map: string, name: string): number =>
+    Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(map)?.[1]);
+  const large = maps.filter((map) => / rw-p /.test(map) && kib(map, 'Size') * 1024 >= MEMORY_BYTES);
+  return kib(large[0]!, 'Rss') * 1024;
+}
+
+fioTest('fio reads back what it wrote while the daemon is killed again and again', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), 64 * MIB);
+  const groups = ['--group', 'slow:bps=30M', '--assign', 'raw=slow'];
+  let mount = await startMount(t, [raw], ['--keeper', ...groups]);
+  const options = ['rw=randrw', 'iodepth=32', 'size=48m', 'bssplit=4k/50:64k/40:256k/10'];
+  const verify = ['verify=crc32c', 'verify_fatal=1', 'verify_backlog=64'];
+  const job = fio(mount.file('raw'), ...options, ...verify, 'time_based', 'runtime=4');
+  for (let kills = 0; kills < 3; kills++) {
+    await setTimeout(100);
+    mount = await killed(t, mount);
+  }
+  t.true((await job).write.total_ios > 100);
+  t.regex(readFileSync(`/proc/${keeperOf(mount)}/status`, 'utf8'), /VmRSS:\s+\d{1,4} kB/);
+  await end(t, mount, raw);
+});
+
+keeperTest(
+  'open files, groups, figures and images that came and went are as they were',
+  async (t) => {
+    const folder = tempFolder(t, TMPFS);
+    const raw = sparseFile(join(folder, 'raw.img'), MIB);
+    const late = sparseFile(join(folder, 'late.img'), MIB);
+    const only = join(folder, 'only.qcow2');
+    const written = join(folder, 'written.qcow2');
+    for (const path of [only, written])
+      await must('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
+    let mount = await startMount(t, [raw], ['--keeper', '--group', 'slow:bps=50M']);
+    t.true(residentBytes(mount.pid) >= SLOT_BYTES);
+    const attach = ['attach', mount.point];
+    t.is((await warmSluice([...attach, late])).code, 0);
+    t.is((await warmSluice([...attach, only, '--read-only'])).code, 0);
+    const refused = await warmSluice([...attach, written]);
+    t.is(refused.code, 2);
+    t.regex(
+      refused.stderr,
+      /^sluice: attach: --keeper: .*written.qcow2 is qcow2 and written, so [^\n]+\n$/,
+    );
+    await must('qemu-img', ['check', '-q', written]);
+    t.is((await warmSluice(['set', mount.point, 'gold/deep', 'weight=300', '--create'])).code, 0);
+    t.is((await warmSluice(['set', mount.point, 'gold/deep', 'member=late'])).code, 0);
+    const file = openSync(mount.file('late'), 'r+');
+    const control = openSync(join(mount.point, '.groups', 'slow', 'io.max'), 'r');
+    writeSync(file, Buffer.alloc(4096, 7), 0, 4096, 8192);
+    const { ino } = statSync(mount.file('late'));
+    const files = new Control(mount);
+    // The state with these figures has been kept once the next request has come a moment later.
+    await setTimeout(100);
+    const stat = await files.read('gold/deep/io.stat');
+    await setTimeout(100);
+    await files.read('gold/deep/io.stat');
+
+    mount = await killed(t, mount);
+    t.true(residentBytes(mount.pid) >= SLOT_BYTES);
+    t.is(statSync(mount.file('late')).ino, ino);
+    const bytes = Buffer.alloc(4096);
+    readSync(file, bytes, 0, 4096, 8192);
+    t.deepEqual(bytes, Buffer.alloc(4096, 7));
+    t.regex(readFileSync(control, 'utf8'), /bps=52428800/);
+    closeSync(control);
+    t.is(await files.read('gold/deep/members'), 'late\n');
+    t.is(await files.read('gold/deep/io.weight'), 'default 300\n');
+    t.regex(stat, /wbytes=4096/);
+    t.regex(await files.read('gold/deep/io.stat'), /wbytes=4096/);
+    t.regex((await warmSluice(['detach', mount.point, 'late'])).stderr, /late.raw is open/);
+    closeSync(file);
+    t.is((await warmSluice(['detach', mount.point, 'late'])).code, 0);
+
+    mount = await killed(t, mount);
+    t.throws(() => statSync(mount.file('late')), { code: 'ENOENT' });
+    t.is(statSync(mount.file('only')).size, MIB);
+    // Who has nothing to do with the mount any more can have it.
+    await must('qemu-io', ['-f', 'raw', '-c', 'write 0 512', late]);
+    await end(t, mount, raw);
+  },
+);
+
+keeperTest('the sixth death in a minute ends the mount', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  let mount = await startMount(t, [raw], ['--keeper']);
+  const file = openSync(mount.file('raw'), 'r');
+  for (let kills = 0; kills < 5; kills++) mount = await killed(t, mount);
+  process.kill(mount.pid, 'SIGKILL');
+  t.true(await eventually(() => mountsAt(mount.point).length === 0));
+  // One that waited when the end came is ECONNABORTED.
+  t.throws(() => readSync(file, Buffer.alloc(512)), { message: /ENOTCONN|ECONNABORTED/ });
+  t.throws(() => closeSync(file), { code: 'ENOTCONN' });
+  t.true(
+    await mount.tells(
+      /error: .*its daemon has died 6 times in a minute; the mount has been aborted/,
+    ),
+  );
+  await checkNothingLeft(t, mount, raw);
+});
+
+keeperTest('an umount at the same moment ends the mount, and leaves nothing', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  for (const [pauseMs, program] of [
+    [0, 'sluice'],
+    [150, 'sluice'],
+    [0, 'umount'],
+    [300, 'umount'],
+  ] as const) {
+    const mount = await startMount(t, [raw], ['--keeper']);
+    process.kill(mount.pid, 'SIGKILL');
+    await setTimeout(pauseMs);
+    if (program === 'umount') await must('umount', ['-i', '-c', mount.point]);
+    else {
+      const ended = await warmSluice(['umount', mount.point]);
+      t.is(ended.code, 0, ended.stderr);
+    }
+    await checkNothingLeft(t, mount, raw);
+  }
+});
+
+keeperTest('a daemon of a version that does not know the state ends the mount', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  const mount = await startMount(t, [raw], ['--keeper']);
+  const memory = openSync(`/proc/${keeperOf(mount)}/fd/4`, 'r+');
+  const file = new SnapshotFile(memory);
+  file.write({ ...(file.read() as Kept), version: 99 });
+  closeSync(memory);
+  process.kill(mount.pid, 'SIGKILL');
+  t.true(
+    await mount.tells(
+      /error: .*its daemon has state 99, and the daemon that is installed knows state \d+;/,
+    ),
+  );
+  await checkNothingLeft(t, mount, raw);
+});
+
+keeperTest('a restart takes the keeper along', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  const first = await startMount(t, [raw], ['--keeper']);
+  let mount = await restarted(t, first);
+  t.true(await eventually(() => !isAlive(first.pid)));
+  mount = await killed(t, mount);
+  await end(t, mount, raw);
+});
+
+keeperTest('the end of a keeper is told, and the mount goes on', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  const mount = await startMount(t, [raw], ['--keeper']);
+  process.kill(keeperOf(mount), 'SIGKILL');
+  t.true(await mount.tells(/error: the keeper has ended: the mount ends with this daemon/));
+  t.is((await mount.umount()).code, 0);
+  await checkNothingLeft(t, mount, raw);
+});

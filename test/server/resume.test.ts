@@ -1,0 +1,50 @@
+import test from 'ava';
+import type { KeptState } from '../../src/plane/messages.js';
+import type { Kept } from '../../src/server/keeper.js';
+import { handedOf, refusal } from '../../src/server/resume.js';
+import { STATE_VERSION } from '../../src/server/successor.js';
+import { mountConfig } from '../helpers/mount-config.js';
+
+const KEPT = {
+  ...{ version: STATE_VERSION, starts: [1, 2, 3, 4, 5], daemon: { pid: 7, startTime: '1' } },
+  config: mountConfig({ mountpoint: '/mnt/s' }),
+  images: [{ name: 'web' }, { name: 'only', own: { readOnly: true } }],
+  ...{ identities: {}, fuse: 6, byFusermount: false, record: -1, holds: [] },
+} as unknown as Kept;
+
+const REFUSED: readonly [string, Partial<Kept>, boolean, string | null][] = [
+  ['the fifth start goes on', {}, true, null],
+  ['the sixth does not', { starts: [1, 2, 3, 4, 5, 6] }, true, 'has died 6 times in a minute'],
+  ['without a state there is nothing to go on with', {}, false, 'was not ready yet'],
+  [
+    'the state of another version is not understood',
+    { version: 99 },
+    true,
+    `has state 99, and the daemon that is installed knows state ${STATE_VERSION}`,
+  ],
+];
+
+for (const [title, own, hasBegun, why] of REFUSED) {
+  test(title, (t) => {
+    const error = refusal({ ...KEPT, ...own }, hasBegun);
+    const message = why === null ? null : `/mnt/s: its daemon ${why}; the mount has been aborted`;
+    t.is(error?.message ?? null, message);
+  });
+}
+
+test('images may have been written, and no time has passed for groups, since the state was kept', (t) => {
+  const images = ['web', 'only'].map((name) => ({ name, dirty: false, losses: {}, opens: [] }));
+  const plane = { nodes: {}, newestHandle: 3, images, throttle: {}, atNs: 12345 };
+  const state = { plane, session: 's', depth: 64, groups: [], assignments: [] } as unknown;
+  const handed = handedOf(KEPT, state as KeptState);
+  t.deepEqual(
+    handed.state.plane.images.map(({ name, dirty }) => [name, dirty]),
+    [
+      ['web', true],
+      ['only', false],
+    ],
+  );
+  t.is(handed.state.plane.atNs, null);
+  t.is(handed.depth, 64);
+  t.false('starts' in handed || 'daemon' in handed || 'version' in handed);
+});
