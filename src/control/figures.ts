@@ -24,7 +24,13 @@ import {
   pressureOf,
   stallSeconds,
 } from '../throttle/pressure.js';
-import { type FigureNews, groupFigures, memberFigures, memberSums } from '../throttle/stats.js';
+import {
+  type FigureNews,
+  groupFigures,
+  memberFigures,
+  memberSums,
+  NAMELESS,
+} from '../throttle/stats.js';
 import { assert } from '../util/assert.js';
 import { type GroupSums, type Sums, sumGroups } from './group-sums.js';
 import {
@@ -178,14 +184,15 @@ export class FigureReader {
     const rows = copyRows(this.#rows);
     const nowNs = this.#nowNs();
     for (const node of this.#nodes(this.#root)) {
-      const members = [...node.members];
       yield {
         ...this.#figures(node, rows),
         settings: node.settings ?? newSettings(),
         sized: node.sized,
         stalled: stallSeconds(pressures, rowOfGroup(node.id), nowNs),
         shared: node.shared && getSharedFigures(node.shared),
-        sums: members.map((member) => memberSums(member, rows.members, this.#latencies)),
+        sums: this.#named(node.members).map(({ id }) => {
+          return memberSums(id, rows.members, this.#latencies);
+        }),
       };
     }
   }
@@ -215,8 +222,8 @@ export class FigureReader {
     pressures: PressureRows,
     nowNs: number,
   ): GroupState {
-    const named = [...members].map(([member, sums]) => {
-      return { name: this.#members.get(member)!.name, ...sums };
+    const named = this.#named(members.keys()).map(({ id, name }) => {
+      return { name, ...members.get(id)! };
     });
     return {
       path: node.path,
@@ -252,7 +259,7 @@ export class FigureReader {
   /** All groups as `LiveGroups` wants to have them once, each before those below it. */
   named(): ReturnType<typeof namedOf>[] {
     return [...this.#nodes(this.#root)].map(({ path, settings, sized, members }) => {
-      const names = [...members].map((member) => this.#members.get(member)!.name);
+      const names = this.#named(members).map(({ name }) => name);
       return namedOf(path, settings ?? newSettings(), names, sized);
     });
   }
@@ -278,8 +285,8 @@ export class FigureReader {
       };
       const isIdle = !isMoving(group) && isQuiet(group.pressure);
       if (isIdle && group.burstsLeft === undefined && group.shared === undefined) continue;
-      const named = [...members].map(([member, one]) => {
-        return { name: this.#members.get(member)!.name, ...moving(one) };
+      const named = this.#named(members.keys()).map(({ id, name }) => {
+        return { name, ...moving(members.get(id)!) };
       });
       busy.push({ ...group, members: named.filter(isMoving) });
     }
@@ -317,11 +324,17 @@ export class FigureReader {
   }
 
   #figures(group: Node, rows: FigureView): GroupFigures {
-    const members = [...group.members].map((member) => ({
-      name: this.#members.get(member)!.name,
-      figures: memberFigures(member, rows.members),
+    const members = this.#named(group.members).map(({ id, name }) => ({
+      name,
+      figures: memberFigures(id, rows.members),
     }));
     return { path: group.path, members, total: groupFigures(group, rows) };
+  }
+
+  /** Without those that are to be removed. */
+  #named(members: Iterable<number>): { id: number; name: string }[] {
+    const named = [...members].map((id) => ({ id, name: this.#members.get(id)!.name }));
+    return named.filter(({ name }) => name !== NAMELESS);
   }
 
   #group(id: number): Node {

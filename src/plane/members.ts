@@ -249,7 +249,7 @@ export class Members implements Membership {
       this.#charge(rule.name);
     } else this.#rules.delete(rule);
     this.#stale = true;
-    this.#throttle.moveMember(member, this.#throttle.root, nowNs);
+    this.#throttle.retireMember(member, nowNs);
     this.#leaving.add(member);
   }
 

@@ -1,5 +1,6 @@
 import type { Group } from './group.js';
 import type { Parts } from './parts.js';
+import { NAMELESS } from './stats.js';
 
 /**
  * The state of a throttle that another process needs to go on in its place, under the same groups and limits: the debt of
@@ -24,8 +25,9 @@ export function carryOut(
       return { path, levels: buckets.levels(id, now), counted: counters.counted('groups', id) };
     }),
     members: all.flatMap(({ members }) =>
-      [...members].map((member) => {
-        return { name: nameOf(member), counted: counters.counted('members', member) };
+      [...members].flatMap((member) => {
+        const name = nameOf(member);
+        return name === NAMELESS ? [] : [{ name, counted: counters.counted('members', member) }];
       }),
     ),
   };

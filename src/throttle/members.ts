@@ -3,6 +3,7 @@ import type { Dispatcher } from './dispatcher.js';
 import type { Group } from './group.js';
 import { leafRow, ROOT_MEMBERS } from './node-table.js';
 import type { Parts } from './parts.js';
+import { NAMELESS } from './stats.js';
 import { fitTables } from './tables.js';
 
 /** The members: their names, numbers and groups. */
@@ -36,7 +37,7 @@ export class Members {
     const member = this.#free.pop() ?? this.#names.length;
     this.#names[member] = name;
     fitTables(this.#parts, groups.highWater, this.highWater);
-    counters.memberMade(member, name, groups.root.id);
+    counters.memberNamed(member, name, groups.root.id);
     table.groupOf[member] = groups.root.id;
     for (let device = 0; device < nodes.devicesInUse; device++) {
       nodes.add(nodes.memberNode(member, device), nodes.nodeOf(ROOT_MEMBERS, device));
@@ -75,6 +76,11 @@ export class Members {
       throw refuse(what, 'EBUSY');
     }
     return this.groupOf(member) !== group;
+  }
+
+  takeName(member: number): void {
+    this.#names[member] = NAMELESS;
+    this.#parts.counters.memberNamed(member, NAMELESS, this.groupOf(member).id);
   }
 
   /** Moves a member to another group, with its requests. */

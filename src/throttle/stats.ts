@@ -27,6 +27,9 @@ import { LatencyReader, SpanSum } from './latency-reader.js';
 import type { Levels } from './leaky-buckets.js';
 import type { PressureRows } from './pressure.js';
 
+/** The name of members that are to be removed and have requests in flight. */
+export const NAMELESS = '';
+
 /** Names for a reader of the numbers. Plain data, for another thread. */
 export type FigureNews =
   /** The counters go on in new memory, which has more rows. The numbers of before are copied. */
@@ -39,7 +42,7 @@ export type FigureNews =
   | { kind: 'levels'; levels: Levels }
   | { kind: 'group'; id: number; name: string; parent: number }
   | { kind: 'group-gone'; id: number }
-  /** A new member, or one that came from another group. */
+  /** A new member, or one that came from another group, or has lost its name. */
   | { kind: 'member'; id: number; name: string; group: number }
   | { kind: 'member-gone'; id: number };
 
@@ -86,7 +89,7 @@ export class Counters {
     this.tell({ kind: 'group', id, name, parent });
   }
 
-  memberMade(id: number, name: string, group: number): void {
+  memberNamed(id: number, name: string, group: number): void {
     this.tell({ kind: 'member', id, name, group });
   }
 

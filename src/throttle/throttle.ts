@@ -321,6 +321,15 @@ export class Throttle {
     members.move(member, group, now);
   }
 
+  /**
+   * The member is in the root group, without a name, until `removeMember`. Neither figures nor `carryOut` tell of it, so
+   * that nobody takes it for one that was put there.
+   */
+  retireMember(member: number, now: number): void {
+    this.#parts.members.takeName(member);
+    this.moveMember(member, this.root, now);
+  }
+
   memberStats(member: number): Stats {
     return this.#parts.counters.ofMember(member);
   }

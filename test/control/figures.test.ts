@@ -97,6 +97,27 @@ test('a reader that was told of everything has the figures of the throttle', (t)
   );
 });
 
+test('a member that is to be removed is in no list, and its requests are in the totals', (t) => {
+  const { reader, throttle } = setUp();
+  const [disk, rule] = [throttle.createMember('disk'), throttle.createMember('uid:1')];
+  for (const member of [disk, rule]) throttle.submit(member, member, READ, 512, 0);
+  const { edition } = reader;
+  throttle.retireMember(rule, 0);
+  t.not(reader.edition, edition);
+  const [root] = [...reader.observations()];
+  t.deepEqual([root?.members.map(({ name }) => name), root?.sums.length], [['disk'], 1]);
+  t.is(root?.total.inflight, 2);
+  t.deepEqual(reader.named()[0]?.members, ['disk']);
+  t.deepEqual(
+    reader.states(null).map(({ members, times }) => [members.length, times.members.length]),
+    [[1, 1]],
+  );
+  t.deepEqual(
+    throttle.carryOut(0).members.map(({ name }) => name),
+    ['disk'],
+  );
+});
+
 test('all groups are shown as of one moment', (t) => {
   const { reader, throttle } = setUp();
   throttle.createGroup('a');
@@ -145,7 +166,7 @@ test('figures of a thread that never answers are read while it counts', async (t
     void import(workerData.stats).then(({ Counters }) => {
       const counters = new Counters((news) => parentPort.postMessage(news));
       counters.grow(8, 8);
-      counters.memberMade(0, 'disk', 0);
+      counters.memberNamed(0, 'disk', 0);
       for (;;) {
         counters.admitted(0, 0, 4096);
         counters.completed(0, 0, 4096, 0, 50_000, 0);
