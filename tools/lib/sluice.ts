@@ -42,6 +42,7 @@ function parseDaemonPid(text: string): number {
  * options of `sluice mount`.
  *
  * @param within Words before the command, such as those of nsenter(1).
+ * @param command Another copy of the program.
  */
 export async function mountSluice(
   mountpoint: string,
@@ -49,6 +50,7 @@ export async function mountSluice(
   size: number,
   options: readonly string[],
   within: readonly string[] = [],
+  command: string = SLUICE,
 ): Promise<SluiceMount> {
   const names = Object.keys(images);
   const words = names.map((name) => `${name}=${images[name]}`);
@@ -63,7 +65,7 @@ export async function mountSluice(
   };
   const forget = atEnd(() => stop(true));
   try {
-    const own = [process.execPath, SLUICE, 'mount', ...words, mountpoint, ...options];
+    const own = [process.execPath, command, 'mount', ...words, mountpoint, ...options];
     const [program, ...rest] = [...within, ...own];
     mounting = run(program!, rest);
     await mounting;
