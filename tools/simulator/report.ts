@@ -14,16 +14,6 @@ const PUBLISHED = [
   { weights: [20, 80], many: '-', few: '39.8, 21.4' },
   { weights: [10, 90], many: '-', few: '21.1, 16.4' },
 ] as const;
-/** Measured with 2 x 128 threads, weights 80:20, by window: share of A, thousands of requests a second. */
-const MEASURED: Readonly<Record<string, string>> = {
-  '4096': '56.0 (85-92 K)',
-  '128': '63.0 (89 K)',
-  '96': '73.2 (92 K)',
-  '64': '79.5 (80 K)',
-  '32': '79.8 (60 K)',
-  '16': '79.9 (46 K)',
-  '8': '80.0 (40 K)',
-};
 const DEPTHS = ['auto', 4096, 128, 96, 64, 32, 16, 8, 4, 2, 1] as const;
 
 export const text = (value: number, digits = 1): string => value.toFixed(digits);
@@ -78,10 +68,9 @@ export function window(choice: Choice, threads: number): Table {
       depth === 'auto'
         ? `auto (${Math.min(...result.depths)} to ${Math.max(...result.depths)})`
         : String(depth);
-    const published = threads === 128 ? (MEASURED[String(depth)] ?? '-') : '-';
-    return [found, text(firstShare(result)), text(result.total, 0), published];
+    return [found, text(firstShare(result)), text(result.total, 0)];
   });
-  const head = ['window', 'share of A', 'requests/s', 'measured'];
+  const head = ['window', 'share of A', 'requests/s'];
   return { title: `Weights 80:20, ${threads} + ${threads} threads`, head, rows };
 }
 
