@@ -85,9 +85,9 @@ export class NbdHosts {
     return this.#failed.has(image);
   }
 
-  /** What was not flushed was lost at its server, once or more often. */
-  hasCrashed(image: string): boolean {
-    return this.#servers.get(image)?.hasCrashed === true;
+  /** Its server lacks writes that were answered, and not flushed. */
+  lacksWrites(image: string): boolean {
+    return this.#servers.get(image)?.lacksWrites === true;
   }
 
   /** The file behind a descriptor; null: it is no socket. */
@@ -106,10 +106,9 @@ export class NbdHosts {
     const note = (what: string): void => coverage.add(what);
     const agreed = this.#agree(fstatSync(descriptor).size);
     const own = { name: disk.name, descriptor, agreed };
-    const hasCrashed = this.hasCrashed(disk.name);
-    const common = { world, random, files, plan, host, requests, explain, note };
+    const lackedWrites = this.lacksWrites(disk.name);
+    const common = { world, random, files, plan, host, requests, explain, note, lackedWrites };
     const server = new NbdServer({ ...own, ...common });
-    server.hasCrashed = hasCrashed;
     this.#servers.set(disk.name, server);
     const timeoutMs = TIMEOUTS_MS[random.below(TIMEOUTS_MS.length)]!;
     const connections = 1 + random.below(4);

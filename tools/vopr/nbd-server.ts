@@ -34,6 +34,8 @@ export interface ServerParts {
   readonly agreed: Agreed;
   /** Requests of the data plane have numbers below this. */
   readonly requests: number;
+  /** The server of the process before lacked writes: this one does not get them. */
+  readonly lackedWrites: boolean;
   /** A request of the data plane gets an error of the server. */
   explain(request: number): void;
   note(what: string): void;
@@ -81,8 +83,8 @@ class Connection {
 
 /** A server of one export, which is a file of the simulated host. It answers in any order, and may be lost. */
 export class NbdServer {
-  /** It has been started again, and what was not flushed was gone. */
-  hasCrashed = false;
+  /** Its file lacks writes that were answered: it lost them, or older ones are being sent again over them. */
+  #lacksWrites = false;
   readonly #parts: ServerParts;
   readonly #connections = new Set<Connection>();
 
@@ -92,6 +94,11 @@ export class NbdServer {
 
   get name(): string {
     return this.#parts.name;
+  }
+
+  /** Writes that were answered, and not flushed, may be lost. */
+  get lacksWrites(): boolean {
+    return this.#parts.lackedWrites || this.#lacksWrites;
   }
 
   get agreed(): Agreed {
@@ -131,6 +138,9 @@ export class NbdServer {
     if (command === nbd.CMD_DISC) this.lost(connection);
     else {
       this.#check(connection, request);
+      // Only the writes of the log are sent before all of them are answered.
+      const isChange = isWrite || command === nbd.CMD_WRITE_ZEROES;
+      this.#lacksWrites = isChange && numberOf(request.cookie) >= this.#parts.requests;
       this.#begin(connection, request, data);
     }
     return whole;
@@ -297,7 +307,7 @@ export class NbdServer {
   /** What was not flushed may be gone. */
   #crash(): void {
     const { files, world, random, name, descriptor } = this.#parts;
-    this.hasCrashed = true;
+    this.#lacksWrites = true;
     const record = files.recordOf(name);
     if (record.before === null) return;
     const { size } = fstatSync(descriptor);

@@ -241,7 +241,7 @@ class Run {
     // An image that was detached is whole, whatever has become of the mount.
     const detached = new Set(this.#images.filter(({ stay }) => stay === null));
     const isWhole = (image: Image): boolean => {
-      if (image.isInPlace && !isCut && !outcome.hasCrashed(image)) return true;
+      if (image.isInPlace && !isCut && !outcome.lacksWrites(image)) return true;
       return detached.has(image) ? !image.isSpoiled : outcome.isFlushed;
     };
     this.#checkRefcounts(isWhole);

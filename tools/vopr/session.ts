@@ -37,8 +37,8 @@ export interface Outcome {
   files: HostFiles;
   /** All that was acknowledged is in the files: the end was in order. */
   isFlushed: boolean;
-  /** What was written and not flushed may have been lost by the server of an image. */
-  hasCrashed(image: Image): boolean;
+  /** The server of an image lacks writes that were answered, and not flushed. */
+  lacksWrites(image: Image): boolean;
 }
 
 /** One mount, from its start to its end, in simulated time. */
@@ -364,8 +364,8 @@ export class Session {
       ...{ ...facts, blame: this.#blame, coverage: this.#coverage, control: this.#daemon.control },
       ...{ plane: this.#daemon.plane, limits: this.#limits, isDisturbed: this.#isDisturbed },
     });
-    const hasCrashed = ({ plan: { name } }: Image): boolean =>
-      this.#remote?.hasCrashed(name) === true;
-    return { files: this.#files, isFlushed, hasCrashed };
+    const lacksWrites = ({ plan: { name } }: Image): boolean =>
+      this.#remote?.lacksWrites(name) === true;
+    return { files: this.#files, isFlushed, lacksWrites };
   }
 }
