@@ -81,7 +81,7 @@ export interface Driver {
    */
   takeLoss(): number;
   /**
-   * The last flush, when no other request is under way: the image is as after a clean end. 0 or -errno.
+   * The last flush, when no other request changes the image: it is as after a clean end. 0 or -errno.
    * @param dirty Something has been written since the last flush began.
    */
   close(request: number, dirty: boolean): Task;

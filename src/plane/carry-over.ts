@@ -40,7 +40,7 @@ export interface Stateful {
 
 /**
  * Writes the metadata of all images that keep some in memory: their files are as after a clean end then. Nothing else may
- * be under way.
+ * be under way when it begins. If the mount goes on before the end, what would change such an image waits.
  *
  * @param ended Called with the names of the images that could not be written, and why, when all is done.
  */
@@ -54,20 +54,15 @@ export function closeImages(
   if (left === 0) ended(failed);
   for (const image of late) {
     plane.own.start(
-      (request) => image.driver.close(request, image.dirty),
+      image,
+      (request) => plane.asked.closeImage(request, image),
       (result) => {
-        const lost = image.driver.takeLoss();
-        if (lost !== 0) image.losses.add(lost, plane.asked.newestHandle, NO_HANDLE);
         if (result < 0) failed.push({ name: image.name, errno: -result });
-        else image.dirty = false;
         if (--left === 0) ended(failed);
       },
     );
   }
 }
-
-/** Nobody has been told yet. */
-const NO_HANDLE = -1;
 
 export interface Unclosed {
   name: string;

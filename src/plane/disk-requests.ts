@@ -236,6 +236,20 @@ export class DiskRequests {
     return result;
   }
 
+  /** Leaves the file of an image as after a clean end. What would change the image waits. 0 or -errno. */
+  *closeImage(request: number, image: ServedImage): Task {
+    const { driver, losses, dirty } = image;
+    const isLocked = yield* this.#lock(request, image, 0, Number.POSITIVE_INFINITY);
+    image.dirty = false;
+    const result = yield* driver.close(request, dirty);
+    if (result < 0) image.dirty = true;
+    const loss = driver.takeLoss();
+    // Nobody has been told yet.
+    if (loss > 0) losses.add(loss, this.newestHandle, NONE);
+    if (isLocked === 1) image.locks.end(request, this.#parts.granted);
+    return result;
+  }
+
   #setTimes(request: number): number {
     const { image, config } = this.#disk(request);
     if (config.readOnly) return -ERRNO.EROFS;

@@ -48,6 +48,7 @@ export class LastFlush {
   /** Flushes one image, which is detached. */
   startOf(image: ServedImage, ended: (flushed: Flushed) => void): void {
     this.#tasks.start(
+      image,
       (request) => close(request, image),
       (result) => {
         const { losses, driver, readOnly } = image;

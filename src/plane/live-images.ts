@@ -1,5 +1,5 @@
 import type { Faults } from '../control/faults.js';
-import type { EngineFile } from '../host/engine.js';
+import type { EngineFile, Task } from '../host/engine.js';
 import { closeExports } from '../host/host-engines.js';
 import type { DriverIo } from '../image/driver.js';
 import { SECTOR_BYTES } from '../image/extent.js';
@@ -159,7 +159,10 @@ export class LiveImages {
     const isOf = this.#isOf(disk.image);
     if (force) plane.hurry(isOf);
     const isEnded = plane.requests.watch(isOf, DISPATCHING);
-    const isQuiet = (): boolean => isEnded() && disk.image.partitions?.isReading !== true;
+    // A hand-over that was given up may still be closing the image.
+    const isOurs = (): boolean =>
+      plane.own.isAt(disk.image) || disk.image.partitions?.isReading === true;
+    const isQuiet = (): boolean => isEnded() && !isOurs();
     this.#departures.add({ shown, isQuiet, force, detached });
   }
 
@@ -188,7 +191,8 @@ export class LiveImages {
       return;
     }
     const plane = this.#parts.plane();
-    plane.own.start((request) => plane.asked.resizeImage(request, disk, size, true), resized);
+    const task = (request: number): Task => plane.asked.resizeImage(request, disk, size, true);
+    plane.own.start(disk.image, task, resized);
   }
 
   /**

@@ -12,7 +12,8 @@ function setUp() {
   const skips: number[] = [];
   const sweeps: number[] = [];
   const own = {
-    start: (_make: unknown, ended: (result: number) => void) => void closings.push(ended),
+    start: (_image: unknown, _make: unknown, ended: (result: number) => void) =>
+      void closings.push(ended),
   };
   const image = {
     name: 'disk',

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { Mappings } from '../../src/image/mappings.js';
+import { closeImages } from '../../src/plane/carry-over.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
 import { EXIT_FAILED, SluiceError } from '../../src/util/errors.js';
 import { FSYNC, ioBody, READ, WRITE, writeBody } from './bench.js';
@@ -43,6 +44,32 @@ test('one that comes later has another node, the number and member of the one th
   m.run();
   t.deepEqual([...m.host.replies.get(read)!.payload], [2, 2, 2, 2]);
   t.is(m.ask(READ, before, ioBody(0, 4)), ENODEV);
+});
+
+test('an image that a hand-over was closing when it was given up goes when that has ended', (t) => {
+  const m = new Mounted([image('web', 0, { image: { ...image('web', 0).image, alignment: 512 } })]);
+  const [web] = m.assembly.images.wholes;
+  Object.assign(web!.image.driver, { delaysMetadata: true });
+  const node = m.node('web');
+  const bytes = new Uint8Array(512).fill(7);
+  t.is(m.ask(WRITE, node, writeBody(0, bytes)), 0);
+  let closed = 0;
+  m.turn(() => closeImages(m.assembly, ({ length }) => (closed = 1 + length)));
+  const flush = m.host.pending.shift()!;
+  // The mount goes on: nothing changes what is being closed, and reads do not wait.
+  const write = m.send(WRITE, node, writeBody(512, bytes));
+  t.is(m.ask(READ, node, ioBody(0, 512)), 0);
+  t.false(m.host.replies.has(write));
+  m.detach('web');
+  m.run();
+  t.deepEqual(m.host.removed, []);
+  m.host.pending.push(flush);
+  t.is(m.errorOf(write), 0);
+  t.is(closed, 1);
+  t.deepEqual(m.host.removed, [0]);
+  t.deepEqual(m.outcomes, [{ failed: 0, lost: 0 }]);
+  const kinds = m.host.files[0]!.log.map((line) => line.split(' ')[0]);
+  t.deepEqual(kinds, ['write', 'read', 'flush', 'write', 'flush']);
 });
 
 test('an image that is open stays', (t) => {

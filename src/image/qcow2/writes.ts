@@ -95,24 +95,33 @@ export class QcowWrites implements LayerWriter {
   }
 
   /** Writes everything that was acknowledged before to the disk. 0 or -errno. */
-  *flush(request: number): Task {
+  flush(request: number): Task {
+    return this.#inTurn(request, this.#flushOnce(request, this.#watch, false));
+  }
+
+  /** Flushes have one place in memory for what they write. */
+  *#inTurn(request: number, flush: Task): Task {
     while (this.#flushing) {
       this.#waiters.add(FLUSH, request);
       yield PENDING;
     }
     this.#flushing = true;
-    const result = yield* this.#flushOnce(request, this.#watch, false);
+    const result = yield* flush;
     this.#flushing = false;
     this.#waiters.wake(FLUSH);
     return result;
   }
 
   /**
-   * The last flush, when no other request is in progress. It runs twice: the first run removes old
+   * The last flush, when no other request changes the image. It runs twice: the first run removes old
    * references from the disk, the second writes the refcounts without them. Then all refcounts are right
    * and the dirty mark is cleared.
    */
-  *close(request: number): Task {
+  close(request: number): Task {
+    return this.#inTurn(request, this.#close(request));
+  }
+
+  *#close(request: number): Task {
     const stretched = yield* this.#stretch(request);
     if (stretched < 0) return stretched;
     const drained = (): boolean => true;
