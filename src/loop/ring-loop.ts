@@ -32,6 +32,12 @@ import type { Wake } from './wake.js';
 /** How long the plane is idle before it gives memory back, nanoseconds. */
 const TRIM_AFTER_NS = 1e9;
 
+/**
+ * So often the spinning thread looks at the ring before it looks at the clock, about a microsecond. Each time is a number on
+ * the heap: with a look at the clock each time they were nine tenths of all garbage, 80 MB a second.
+ */
+const LOOKS = 128;
+
 /** Exports of NBD servers, and the sockets that lead to them. */
 export interface Network {
   sockets: RingSockets;
@@ -211,9 +217,14 @@ export class RingLoop {
   #spinUntil(until: number): boolean {
     const { ring } = this.#parts;
     ring.submit();
-    while (!ring.hasWork()) if (this.#parts.now() >= until) return false;
-    ring.submit();
-    return true;
+    do {
+      for (let looks = 0; looks < LOOKS; looks++) {
+        if (!ring.hasWork()) continue;
+        ring.submit();
+        return true;
+      }
+    } while (this.#parts.now() < until);
+    return false;
   }
 
   /** Sleeps, and gives memory back if nothing comes for a while. */
