@@ -15,13 +15,14 @@ import { obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages } from '../plane/image-changes.js';
 import { KeptGroups } from '../plane/kept-groups.js';
 import type { CommonIo } from '../plane/live-images.js';
-import type { FromPlane, PlaneConfig, ToPlane } from '../plane/messages.js';
+import type { PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Callers } from '../plane/rules.js';
 import { SnapshotFile } from '../plane/snapshot-file.js';
 import type { CommandQueue, RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { Hold } from './hold.js';
 import { Keep } from './keep.js';
+import type { Outbox } from './outbox.js';
 import { RingLoop } from './ring-loop.js';
 import { Wake } from './wake.js';
 
@@ -31,8 +32,8 @@ export interface Surroundings extends Pick<CommonIo, 'newMappings'> {
   /** The same ring, for FUSE over io_uring; missing: /dev/fuse only. */
   commands?: CommandQueue;
   memory: Memory;
-  /** Takes a message to the control plane. */
-  send: (message: FromPlane) => void;
+  /** Its messages to the control plane. What is left in it at the end must be posted. */
+  outbox: Outbox;
   /** Monotonic time, nanoseconds. */
   now: () => number;
   /** See `Stateful`. */
@@ -54,7 +55,8 @@ export interface DataPlane extends Pick<Assembly, 'plane' | 'throttle'> {
  * @throws SluiceError if a group or an assignment cannot be made as asked.
  */
 export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings): DataPlane {
-  const { ring, commands, memory, send, now } = surroundings;
+  const { ring, commands, memory, outbox, now } = surroundings;
+  const { send } = outbox;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);
   const { before, keep: kept } = config;
@@ -174,7 +176,8 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
           file: new SnapshotFile(kept.state),
         });
   if (keep !== null) keep.isBegun = before !== undefined;
-  const ends = { wake, ending, hold, keep, network: { sockets, exports: engine }, disconnected };
+  const network = { sockets, exports: engine };
+  const ends = { wake, ending, hold, keep, outbox, network, disconnected };
   const parts = { ring, plane, session, queues, dispatcher, memory, ...ends, now };
   return { loop: new RingLoop(parts, config.pollUs), plane, throttle };
 }
@@ -183,7 +186,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
 function connectExports(
   sockets: RingSockets,
   memory: Memory,
-  send: Surroundings['send'],
+  send: Outbox['send'],
   engine: Pick<HostEngines<UringEngine>, 'completed'>,
 ): NbdEngine {
   return new NbdEngine({

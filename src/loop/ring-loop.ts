@@ -27,11 +27,11 @@ import { ERRNO } from '../util/errno.js';
 import { SpinWindow } from '../util/spin-window.js';
 import type { Hold } from './hold.js';
 import type { Keep } from './keep.js';
+import type { Outbox } from './outbox.js';
 import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */
 const TRIM_AFTER_NS = 1e9;
-
 /**
  * So often the spinning thread looks at the ring before it looks at the clock, about a microsecond. Each time is a number on
  * the heap: with a look at the clock each time they were nine tenths of all garbage, 80 MB a second.
@@ -58,6 +58,7 @@ export interface RingLoopParts {
   hold: Hold;
   /** Null: no other process is to go on if this one dies. */
   keep: Keep | null;
+  outbox: Outbox;
   network: Network;
   /** Called once when the kernel ends the session, with the reason. */
   disconnected: (errno: number) => void;
@@ -88,7 +89,7 @@ export class RingLoop {
 
   /** Returns when the last flush is done. */
   run(): void {
-    const { plane, session, ending, hold, keep, network, disconnected } = this.#parts;
+    const { plane, session, ending, hold, keep, network, outbox, disconnected } = this.#parts;
     for (;;) {
       this.#turn();
       if (this.#isConnected && session.ended !== 0) {
@@ -100,7 +101,8 @@ export class RingLoop {
       session.post(plane.receivable);
       network.exports.unplugExports();
       if (ending.look()) return;
-      this.#wait();
+      if (outbox.isEmpty) this.#wait();
+      else this.#tell();
     }
   }
 
@@ -182,6 +184,13 @@ export class RingLoop {
       session.replyFailed(uniqueLow[request]!, uniqueHigh[request]!, result);
     }
     dispatcher.replied(request);
+  }
+
+  /** Sends messages when what this turn has made is on its way. */
+  #tell(): void {
+    const { ring, outbox } = this.#parts;
+    ring.submit();
+    outbox.look(ring.hasWork());
   }
 
   /** Submits the queue, spins for a while, then sleeps until something happens. */

@@ -1,12 +1,13 @@
 import { totalmem } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { capacityFor, lendingCapacity, Memory } from '../buffers/memory.js';
-import type { FromPlane, PlaneConfig } from '../plane/messages.js';
+import type { PlaneConfig } from '../plane/messages.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/libc.js';
 import { Ring } from '../uring/ring.js';
 import { nowNs } from '../util/clock.js';
 import { SluiceError } from '../util/errors.js';
 import { buildDataPlane } from './data-plane.js';
+import { Outbox } from './outbox.js';
 
 /**
  * Entry of the data plane's thread. It blocks in io_uring_enter and its event loop never runs: no
@@ -16,9 +17,7 @@ import { buildDataPlane } from './data-plane.js';
 /** Entries queued in one turn are rarely more; a full queue flushes itself. */
 const RING_ENTRIES = 512;
 
-function send(message: FromPlane): void {
-  parentPort!.postMessage(message);
-}
+const outbox = new Outbox((messages) => parentPort!.postMessage(messages));
 
 function main(config: PlaneConfig): void {
   try {
@@ -31,14 +30,17 @@ function main(config: PlaneConfig): void {
     const memory = new Memory(capacity(Math.min(totalmem(), limit)));
     memory.populates = config.keep !== undefined;
     const commands = config.queues > 0 ? { commands: ring } : {};
-    const surroundings = { ring, ...commands, memory, send, now: nowNs };
+    const surroundings = { ring, ...commands, memory, outbox, now: nowNs };
     buildDataPlane(config, surroundings).loop.run();
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     const { message, errno, exitCode } = error;
-    send({ kind: 'refused', message, errno, exitCode });
+    outbox.send({ kind: 'refused', message, errno, exitCode });
+  } finally {
+    outbox.post();
   }
 }
 
 parentPort!.once('message', main);
-send({ kind: 'loaded' });
+outbox.send({ kind: 'loaded' });
+outbox.post();

@@ -115,7 +115,9 @@ export class PlaneThread implements PlaneRunner {
     port1.unref();
     this.#worker = worker;
     const thread = worker.worker;
-    thread.on('message', (message: FromPlane) => this.#received(message));
+    thread.on('message', (messages: readonly FromPlane[]) => {
+      for (const message of messages) this.#received(message);
+    });
     thread.on('error', (error) => this.#died(error.stack ?? error.message));
     thread.on('exit', (code) => {
       this.#died(`the data plane's thread exited with ${code}`);

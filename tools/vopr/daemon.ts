@@ -1,5 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
+import { Outbox } from '../../src/loop/outbox.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
 import { HandOver } from '../../src/server/hand-over.js';
 import type { ImageOrders } from '../../src/server/image-orders.js';
@@ -71,6 +72,7 @@ export class Daemon {
   readonly #home: DaemonHome;
   readonly #wake = new WakeFile();
   readonly #channel = new MessageChannel();
+  readonly #outbox: Outbox;
 
   constructor(home: DaemonHome, { opened, memory, before }: DaemonStart) {
     this.#home = home;
@@ -89,6 +91,7 @@ export class Daemon {
       home.delay,
       home.around,
     );
+    this.#outbox = new Outbox((messages) => messages.forEach(this.control.received));
     if (before !== null) this.control.configFile = before.configFile;
     const isFaulty = plan.host.faults > 0;
     const serve = (disk: DiskConfig): DiskConfig => remote?.serve(disk) ?? disk;
@@ -139,7 +142,7 @@ export class Daemon {
     this.plane = buildDataPlane(planeConfig(plan, disks, this.#channel.port2, given), {
       ...{ ring: this.ring, memory: this.memory },
       ...(plan.queues > 0 ? { commands: this.ring } : {}),
-      ...{ send: this.control.received, now: world.now, monotonicNs: () => world.nowNs },
+      ...{ outbox: this.#outbox, now: world.now, monotonicNs: () => world.nowNs },
       callers: simulatedCallers(killed),
       newMappings: mappings.forImage,
       ...(remote === null ? {} : { socketCalls: remote.calls }),
@@ -158,6 +161,7 @@ export class Daemon {
     const { world, kernel, isKilled } = this.#home;
     try {
       this.plane.loop.run();
+      this.#outbox.post();
       checkSlots(this.memory.taken - kernel.slots - this.ring.unseen);
       this.control.threadEnded(null);
     } catch (error) {
