@@ -181,7 +181,7 @@ export interface CacheState {
 }
 
 export interface Attached {
-  /** Null: another order has detached the image before this answer was made. */
+  /** Null: the mount has ended meanwhile. */
   image: Image | null;
   warnings: string[];
 }

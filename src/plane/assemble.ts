@@ -1,7 +1,6 @@
-import { Control, type ImageSnapshot, type PartitionSnapshot } from '../control/control.js';
+import { Control, type PartitionSnapshot } from '../control/control.js';
 import type { News } from '../control/figures.js';
 import { setUpGroups } from '../control/set-up-groups.js';
-import type { Engine } from '../host/engine.js';
 import { idOf } from '../sys/id-names.js';
 import * as proc from '../sys/proc.js';
 import { Callers as CallerCounts, callersOf } from '../throttle/callers.js';
@@ -11,13 +10,7 @@ import { ControlTree, type Reread } from '../tree/control-tree.js';
 import { Tree } from '../tree/tree.js';
 import { refuse } from '../util/errors.js';
 import { DeviceSlots, devicePlaces } from './device-slots.js';
-import {
-  type Disk,
-  diskSize,
-  isPassedThrough,
-  type ServedImage,
-  type ShownPartitions,
-} from './disk.js';
+import { type Disk, diskSize, type ShownPartitions } from './disk.js';
 import { DiskTable } from './disk-table.js';
 import { type CommonIo, LiveImages } from './live-images.js';
 import { Members } from './members.js';
@@ -25,7 +18,6 @@ import type { PlaneConfig } from './messages.js';
 import { Orders } from './orders.js';
 import { Plane } from './plane.js';
 import { LockTable } from './range-locks.js';
-import { NONE } from './requests.js';
 import type { Callers } from './rules.js';
 import { TableNews } from './table-news.js';
 
@@ -119,7 +111,7 @@ export function assemble(
     members,
     () => plane.nowNs,
     {
-      images: () => images.wholes.map((disk) => snapshotOf(disk, engine)),
+      images: () => images.wholes.map(images.snapshotOf),
       partitions: () => images.wholes.flatMap(shownOf).map(partitionOf),
       callers: () => callersOf(counts.rows, plane.nowNs),
     },
@@ -155,22 +147,4 @@ function partitionOf(disk: Disk): PartitionSnapshot {
   const { name, start } = disk.config;
   const { type, name: label } = disk.partition!;
   return { name, start, size: diskSize(disk), type, label };
-}
-
-function snapshotOf(disk: Disk, engine: Engine): ImageSnapshot {
-  if (isPassedThrough(disk)) refreshNow(disk.image);
-  const { name, path, format, readOnly } = disk.config;
-  const size = diskSize(disk);
-  const faults = disk.image.faults?.snapshot() ?? null;
-  const cache = disk.image.files.map((file) => engine.cacheOf?.(file)).find((one) => one);
-  return {
-    ...{ name, path, format, size, readOnly, passthrough: isPassedThrough(disk), faults },
-    ...(cache && { cache }),
-  };
-}
-
-/** Asks the host for the status of an image. The ring's engine, which alone passes images through, answers at once. */
-function refreshNow({ driver, status }: ServedImage): void {
-  const task = driver.status(NONE, status);
-  for (let step = task.next(0); step.done !== true; ) step = task.next(step.value);
 }

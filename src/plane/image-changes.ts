@@ -1,4 +1,4 @@
-import type { Control } from '../control/control.js';
+import type { Control, ImageSnapshot } from '../control/control.js';
 import type { Faults } from '../control/faults.js';
 import { parseMember } from '../control/members.js';
 import type { Assignment } from '../control/set-up-groups.js';
@@ -32,9 +32,13 @@ export interface ImageOutcome {
   error: ErrorRecord | null;
   /** After the change the mount has the image. */
   isThere: boolean;
+  /** As it is now. Null after an error, and if it has gone. */
+  image: ImageSnapshot | null;
   /** Files in the mount that are gone, or have another size, for the kernel: it may know them otherwise. */
   stale: readonly StaleFile[];
 }
+
+type Done = (outcome: Omit<ImageOutcome, 'image'>) => void;
 
 /** Makes a change. `tell` is called once, now or later. */
 export function changeImages(
@@ -43,9 +47,11 @@ export function changeImages(
   change: ImageChange,
   tell: (outcome: ImageOutcome) => void,
 ): void {
-  const done = (outcome: ImageOutcome): void => {
+  const done: Done = (outcome) => {
     control.followSizes(true);
-    tell(outcome);
+    const isShown = outcome.error === null && outcome.isThere;
+    const { name } = change.kind === 'attach' ? change.disk : change;
+    tell({ ...outcome, image: isShown ? images.snapshotOf(images.find(name).disk) : null });
   };
   try {
     if (change.kind === 'attach') {
@@ -83,12 +89,7 @@ function attach(
   }
 }
 
-function detach(
-  images: LiveImages,
-  name: string,
-  force: boolean,
-  done: (outcome: ImageOutcome) => void,
-): void {
+function detach(images: LiveImages, name: string, force: boolean, done: Done): void {
   const { path } = images.find(name).disk.config;
   const stale = images.nodesOf(name).map((node) => ({ name: node.name, node: 0 }));
   images.detach(name, force, (flushed) => {
@@ -101,7 +102,7 @@ function detach(
 function resize(
   images: LiveImages,
   { name, size, hostSize }: Extract<ImageChange, { kind: 'resize' }>,
-  done: (outcome: ImageOutcome) => void,
+  done: Done,
 ): void {
   const { path, format } = images.find(name).disk.config;
   const stale = images.nodesOf(name).map((node) => ({ name: node.name, node: node.id }));

@@ -1,3 +1,4 @@
+import type { ImageSnapshot } from '../control/control.js';
 import type { Faults } from '../control/faults.js';
 import type { EngineFile, Task } from '../host/engine.js';
 import { closeExports } from '../host/host-engines.js';
@@ -9,7 +10,7 @@ import type { DiskNode, Tree } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
 import type { DeviceSlots } from './device-slots.js';
-import { type Disk, type DiskConfig, isPassedThrough, type ServedImage } from './disk.js';
+import { type Disk, type DiskConfig, diskSize, isPassedThrough, type ServedImage } from './disk.js';
 import type { DiskTable } from './disk-table.js';
 import { ImageFaults } from './fault-filter.js';
 import { FlushLosses } from './flush-losses.js';
@@ -18,7 +19,7 @@ import type { Flushed } from './last-flush.js';
 import type { Members } from './members.js';
 import type { Plane } from './plane.js';
 import { type LockTable, RangeLocks } from './range-locks.js';
-import { DISPATCHING } from './requests.js';
+import { DISPATCHING, NONE } from './requests.js';
 import type { TableNews } from './table-news.js';
 
 const OTHER_NAME = 'give one of them another name with NAME=IMAGE';
@@ -91,6 +92,19 @@ export class LiveImages {
   get wholes(): Disk[] {
     return [...this.#shown.values()].filter((one) => !one.isLeaving).map(({ disk }) => disk);
   }
+
+  readonly snapshotOf = (disk: Disk): ImageSnapshot => {
+    if (isPassedThrough(disk)) refreshNow(disk.image);
+    const { name, path, format, readOnly } = disk.config;
+    const size = diskSize(disk);
+    const faults = disk.image.faults?.snapshot() ?? null;
+    const { engine } = this.#parts.io;
+    const cache = disk.image.files.map((file) => engine.cacheOf?.(file)).find((one) => one);
+    return {
+      ...{ name, path, format, size, readOnly, passthrough: isPassedThrough(disk), faults },
+      ...(cache && { cache }),
+    };
+  };
 
   /**
    * An image comes. Its files are open, and stay so until it has gone.
@@ -354,6 +368,12 @@ export class LiveImages {
         : `that of partition ${partition.number} of ${config.path}`;
     throw refuse(`${path}: the name "${name}" is ${what}; ${OTHER_NAME}`, 'EEXIST');
   }
+}
+
+/** Asks the host for the status of an image. The ring's engine, which alone passes images through, answers at once. */
+function refreshNow({ driver, status }: ServedImage): void {
+  const task = driver.status(NONE, status);
+  for (let step = task.next(0); step.done !== true; ) step = task.next(step.value);
 }
 
 /** Throws if an image cannot have this size. */

@@ -173,20 +173,18 @@ async function listPartitions(mount: ApiMount): Promise<object> {
 async function attach(mount: ApiMount, { body }: ApiCall): Promise<object> {
   const order = orderOfRequest(body as AttachRequest);
   const warnings: string[] = [];
-  await mount.images.obey(order, (warning) => warnings.push(warning));
-  return { image: await imageNamed(mount, order.image.name), warnings };
+  const image = await mount.images.obey(order, (warning) => warnings.push(warning));
+  return { image, warnings };
 }
 
 async function resize(mount: ApiMount, { rest: name, body }: ApiCall): Promise<object> {
   const { size } = body as { size: number | null };
-  await mount.images.obey({ kind: 'resize', name, size }, () => {});
-  return { image: await imageNamed(mount, name) };
+  return { image: await mount.images.obey({ kind: 'resize', name, size }, () => {}) };
 }
 
 async function setFaults(mount: ApiMount, { rest: name, body }: ApiCall): Promise<object> {
   const { faults } = body as { faults: string };
-  await mount.images.obey({ kind: 'faults', name, faults }, () => {});
-  return { image: await imageNamed(mount, name) };
+  return { image: await mount.images.obey({ kind: 'faults', name, faults }, () => {}) };
 }
 
 async function detach(mount: ApiMount, { rest: name, query }: ApiCall): Promise<object> {
@@ -198,8 +196,9 @@ async function detach(mount: ApiMount, { rest: name, query }: ApiCall): Promise<
 async function changeOverlay(mount: ApiMount, { rest: name, body }: ApiCall): Promise<object> {
   const { action } = body as { action: OverlayAction };
   const warnings: string[] = [];
-  await mount.images.obey({ kind: 'overlay', name, action }, (text) => warnings.push(text));
-  return { image: await imageNamed(mount, name), warnings };
+  const order = { kind: 'overlay', name, action } as const;
+  const image = await mount.images.obey(order, (text) => warnings.push(text));
+  return { image, warnings };
 }
 
 async function config(mount: ApiMount): Promise<object> {
@@ -213,11 +212,6 @@ async function reload(mount: ApiMount): Promise<object> {
   const warnings: string[] = [];
   await mount.images.obey({ kind: 'reload' }, (warning) => warnings.push(warning));
   return { warnings };
-}
-
-/** Null: another order has detached the image before this answer was made. */
-async function imageNamed(mount: ApiMount, name: string): Promise<object | null> {
-  return (await shown(mount)).images.find((one) => one.name === name) ?? null;
 }
 
 async function shown(mount: ApiMount, kind: 'show' | 'show-mount' = 'show'): Promise<Shown> {

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import type { ImageSnapshot } from '../control/control.js';
 import { formatFaults, NO_FAULTS } from '../control/faults.js';
 import type { Assignment } from '../control/set-up-groups.js';
 import { MS_RDONLY, parseMountOptions } from '../fuse/mount-options.js';
@@ -37,6 +38,11 @@ const CLOSES_TRIES = 10;
 /** For the log. */
 const DONE = { commit: 'committed', reset: 'reset' } as const;
 
+/** Carries out orders, for somebody to whom it does not matter what has become of the image. */
+export interface Obedient {
+  obey(order: ImageOrder, warn: (text: string) => void): Promise<unknown>;
+}
+
 /** What orders about images need of a mount. */
 export interface ImageOrdersParts {
   readonly config: MountConfig;
@@ -51,7 +57,7 @@ export interface ImageOrdersParts {
   /** The mount is there, and no end has been asked for. */
   isServing(): boolean;
   /** Carries out `reload` by orders of its own, which come at once. */
-  reload(orders: Pick<ImageOrders, 'obey'>, warn: (text: string) => void): Promise<void>;
+  reload(orders: Obedient, warn: (text: string) => void): Promise<void>;
   /** Programs that have a file open keep it from being taken away, also with `force`. */
   readonly keepsOpen: boolean;
   /** Lets the keeper of the mount know which images there are. */
@@ -98,9 +104,10 @@ export class ImageOrders {
 
   /**
    * Carries out an order of somebody who has all rights of the daemon, when those before are done.
+   * @returns The image as it is then; null if the order is about none, or it has gone.
    * @throws SluiceError
    */
-  obey(order: ImageOrder, warn: (text: string) => void): Promise<void> {
+  obey(order: ImageOrder, warn: (text: string) => void): Promise<ImageSnapshot | null> {
     if (this.#isPaused) return Promise.reject(beingRestarted());
     const { keep } = this.#parts;
     const turn = this.#last.then(() => this.#obey(order, warn)).finally(keep);
@@ -118,22 +125,23 @@ export class ImageOrders {
     this.#isPaused = false;
   }
 
-  async #obey(order: ImageOrder, warn: (text: string) => void): Promise<void> {
+  async #obey(order: ImageOrder, warn: (text: string) => void): Promise<ImageSnapshot | null> {
     if (!this.#parts.isServing()) {
       throw new SluiceError('the mount is ending', 'ESHUTDOWN', EXIT_FAILED);
     }
-    if (order.kind === 'attach') await this.#attach(order, warn);
-    else if (order.kind === 'detach') await this.#detach(order);
-    else if (order.kind === 'resize') await this.#resize(order);
-    else if (order.kind === 'faults') await this.#setFaults(order);
-    else if (order.kind === 'overlay') await this.#changeOverlay(order, warn);
+    if (order.kind === 'attach') return this.#attach(order, warn);
+    if (order.kind === 'resize') return this.#resize(order);
+    if (order.kind === 'faults') return this.#setFaults(order);
+    if (order.kind === 'overlay') return this.#changeOverlay(order, warn);
+    if (order.kind === 'detach') await this.#detach(order);
     else await this.#parts.reload({ obey: (one, to) => this.#obey(one, to) }, warn);
+    return null;
   }
 
   async #attach(
     { image, overlay, options, assignments }: Extract<ImageOrder, { kind: 'attach' }>,
     warn: (text: string) => void,
-  ): Promise<void> {
+  ): Promise<ImageSnapshot | null> {
     const { config, images, opener, log } = this.#parts;
     const asked = optionsOf(config, options);
     const mounted = images.all.map(({ identity, disk: { name, path } }) => ({
@@ -153,10 +161,10 @@ export class ImageOrders {
     const { disk } = opened.image;
     images.add(opened.image);
     const why = config.keeper ? hindranceOf(disk, overlay) : null;
-    const { error } =
+    const { error, image: shown } =
       why === null
         ? await this.#parts.change({ kind: 'attach', disk, assignments })
-        : { error: recordOf(refuse(`--keeper: ${why}`, 'EOPNOTSUPP')) };
+        : { error: recordOf(refuse(`--keeper: ${why}`, 'EOPNOTSUPP')), image: null };
     if (error !== null) {
       discard(opened);
       await images.release(disk.name);
@@ -165,6 +173,7 @@ export class ImageOrders {
     const { untrusted: _, ...own } = options;
     this.#asked.set(disk.name, { ...image, ...over, named, own });
     log.info(`attached ${disk.path} as ${disk.name}`);
+    return shown;
   }
 
   async #detach({ name, force }: Extract<ImageOrder, { kind: 'detach' }>): Promise<void> {
@@ -201,16 +210,17 @@ export class ImageOrders {
   async #setFaults({
     name,
     faults: words,
-  }: Extract<ImageOrder, { kind: 'faults' }>): Promise<void> {
+  }: Extract<ImageOrder, { kind: 'faults' }>): Promise<ImageSnapshot | null> {
     const { images, change, log } = this.#parts;
     const faults = seededFaults(words);
-    const { error } = await change({ kind: 'faults', name, faults });
+    const { error, image: shown } = await change({ kind: 'faults', name, faults });
     if (error !== null) throw fromRecord(error);
     const open = images.all.find((one) => one.disk.name === name)!;
     open.disk.faults = faults ?? undefined;
     const { faults: _, ...image } = this.#asked.get(name)!;
     this.#asked.set(name, faults === null ? image : { ...image, faults: words });
     log.info(`faults of ${open.disk.path}: ${faults === null ? NO_FAULTS : formatFaults(faults)}`);
+    return shown;
   }
 
   /**
@@ -220,7 +230,7 @@ export class ImageOrders {
   async #changeOverlay(
     { name, action }: Extract<ImageOrder, { kind: 'overlay' }>,
     warn: (text: string) => void,
-  ): Promise<void> {
+  ): Promise<ImageSnapshot | null> {
     const { config, opener, groupsOf, isServing, log } = this.#parts;
     const asked = this.#asked.get(name);
     if (asked !== undefined) checkChangeable(asked, config, action);
@@ -235,8 +245,9 @@ export class ImageOrders {
         ));
     if (failed === null) log.info(`${DONE[action]} the overlay of ${name}`);
     // The end of the mount has come meanwhile.
-    if (isServing()) await this.#bringBack(image, groups, failed, warn);
+    const shown = isServing() ? await this.#bringBack(image, groups, failed, warn) : null;
     if (failed !== null) throw failed;
+    return shown;
   }
 
   async #bringBack(
@@ -244,9 +255,9 @@ export class ImageOrders {
     groups: Assignment[],
     failed: SluiceError | null,
     warn: (text: string) => void,
-  ): Promise<void> {
+  ): Promise<ImageSnapshot | null> {
     try {
-      await this.#attach(attachAgain(image, groups), warn);
+      return await this.#attach(attachAgain(image, groups), warn);
     } catch (error) {
       const { message, errno, exitCode } = recordOf(error);
       const before = failed === null ? '' : `${failed.message}; and `;
@@ -256,7 +267,10 @@ export class ImageOrders {
     }
   }
 
-  async #resize({ name, size }: Extract<ImageOrder, { kind: 'resize' }>): Promise<void> {
+  async #resize({
+    name,
+    size,
+  }: Extract<ImageOrder, { kind: 'resize' }>): Promise<ImageSnapshot | null> {
     const { images, change, notify, log } = this.#parts;
     const open = images.all.find((one) => one.disk.name === name);
     // An export has no descriptor, and its server no word for another size. A temporary overlay has no path.
@@ -264,10 +278,11 @@ export class ImageOrders {
     const isNameless = this.#asked.get(name)?.overlay === DISCARD;
     const hostSize =
       descriptor === undefined || isNameless ? 0 : sizeNow(descriptor, open!.disk.path);
-    const { error, stale } = await change({ kind: 'resize', name, size, hostSize });
+    const { error, image, stale } = await change({ kind: 'resize', name, size, hostSize });
     await Promise.all(stale.map(notify));
     if (error !== null) throw fromRecord(error);
     log.info(`resized ${open?.disk.path ?? name}`);
+    return image;
   }
 }
 

@@ -3,7 +3,7 @@ import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
 import { formatReport } from '../tree/reports.js';
 import type { HandOver } from './hand-over.js';
-import type { ImageOrders } from './image-orders.js';
+import type { Obedient } from './image-orders.js';
 import type { Log } from './log.js';
 import type { OpenDisks } from './open-disks.js';
 import type { PlaneRunner } from './plane-thread.js';
@@ -16,7 +16,7 @@ export class MountSession {
   readonly plane: PlaneRunner;
   /** One line for the user who mounts. */
   readonly notice: string | undefined;
-  readonly #orders: Pick<ImageOrders, 'obey'>;
+  readonly #orders: Obedient;
   /** Where another process can go on with the mount. */
   readonly #handOver: Pick<HandOver, 'finish' | 'giveUp' | 'isKept'> | null;
   readonly #mount: FuseMount;
@@ -32,7 +32,7 @@ export class MountSession {
     plane: PlaneRunner,
     files: OpenDisks,
     log: Log,
-    orders: Pick<ImageOrders, 'obey'>,
+    orders: Obedient,
     notice?: string,
     handOver: Pick<HandOver, 'finish' | 'giveUp' | 'isKept'> | null = null,
   ) {

@@ -7,12 +7,12 @@ import { idOf } from '../sys/id-names.js';
 import { EXIT_FAILED, refuse, SluiceError, withRemedy } from '../util/errors.js';
 import { type ConfigSource, DISCARD, type ImageConfig, type MountConfig } from './config.js';
 import type { ImageOrder } from './image-order.js';
-import type { ImageOrders } from './image-orders.js';
+import type { Obedient } from './image-orders.js';
 import type { Log } from './log.js';
 import type { OpenImages } from './open-images.js';
 
 type Warn = (text: string) => void;
-type Undo = () => Promise<void>;
+type Undo = () => Promise<unknown>;
 
 /** What a mount is made with, as the command line calls it. The kernel knows it, or the data plane is built on it. */
 const FIXED: Readonly<Partial<Record<keyof MountConfig, string>>> = {
@@ -81,7 +81,7 @@ export class Reload {
    * @param orders have images come and go
    * @throws SluiceError; nothing is changed then, but for what the message says
    */
-  async run(orders: Pick<ImageOrders, 'obey'>, warn: Warn): Promise<void> {
+  async run(orders: Obedient, warn: Warn): Promise<void> {
     const { log, images, reform } = this.#parts;
     const before = this.#config;
     if (before.source === null) {
@@ -123,7 +123,7 @@ export class Reload {
   /** Images that cannot go now go with the next reload. */
   async #detachLast(
     images: readonly ImageConfig[],
-    orders: Pick<ImageOrders, 'obey'>,
+    orders: Obedient,
     warn: Warn,
   ): Promise<{ images: ImageConfig[]; errors: SluiceError[] }> {
     const kept = { images: [] as ImageConfig[], errors: [] as SluiceError[] };
@@ -237,11 +237,7 @@ function checkImages(
 }
 
 /** @throws SluiceError as an order to detach does */
-async function detach(
-  image: ImageConfig,
-  orders: Pick<ImageOrders, 'obey'>,
-  warn: Warn,
-): Promise<void> {
+async function detach(image: ImageConfig, orders: Obedient, warn: Warn): Promise<void> {
   try {
     await orders.obey(detachOrder(image), warn);
   } catch (error) {

@@ -39,6 +39,8 @@ export function fakeMount(own: Partial<ApiMount> = {}) {
       obey: async (order, warn) => {
         orders.push(order);
         warn('somebody reads it');
+        const image = 'image' in order ? order.image.name : 'name' in order ? order.name : null;
+        return SHOWN.images.find(({ name }) => name === image) ?? null;
       },
     },
     order: async (order): Promise<GroupOutcome> => {

@@ -12,6 +12,7 @@ const GONE = [
   { name: 'web.raw', node: 0 },
   { name: 'web.p1.raw', node: 0 },
 ];
+const SHOWN = { name: 'web', size: 4096 } as ImageSnapshot;
 const EPERM = 1;
 const ENOSPC = 28;
 
@@ -27,6 +28,7 @@ function rig() {
     showPartitions: () => steps.push('partitions'),
     undo: () => steps.push('undo'),
     find: () => ({ disk }),
+    snapshotOf: (one: Disk) => (one === disk ? SHOWN : null),
     nodesOf: () => ['web.raw', 'web.p1.raw'].map((name, id) => ({ name, id: id + 7 })),
     resize: (_name: string, size: number, hostSize: number, done: (result: number) => void) => {
       steps.push(`resize ${size} ${hostSize}`);
@@ -63,7 +65,7 @@ test('an image is added, with its partitions, and then its members move', (t) =>
   change({ kind: 'attach', disk: CONFIG, assignments: [{ member: 'web', group: 'gold' }] });
   const member = '[{"member":{"kind":"image","name":"web"},"remove":false}]';
   t.deepEqual(steps, ['add', 'partitions', member]);
-  t.deepEqual(outcomes, [{ error: null, isThere: true, stale: [] }]);
+  t.deepEqual(outcomes, [{ error: null, isThere: true, image: SHOWN, stale: [] }]);
 });
 
 test('an assignment that cannot be made takes all of it back', (t) => {
@@ -72,7 +74,7 @@ test('an assignment that cannot be made takes all of it back', (t) => {
   t.deepEqual(steps, ['add', 'partitions', 'undo']);
   const message = '--assign web=lead: there is no group "lead"; groups: /, gold';
   const error = { message, errno: 'ENOENT', exitCode: 2 };
-  t.deepEqual(outcomes, [{ error, isThere: false, stale: [] }]);
+  t.deepEqual(outcomes, [{ error, isThere: false, image: null, stale: [] }]);
 });
 
 for (const [what, force, failed, lost, isThere, message] of [
@@ -102,7 +104,7 @@ for (const [what, force, failed, lost, isThere, message] of [
     t.deepEqual(outcomes, []);
     detached()({ failed, lost });
     const [{ error, ...rest }] = outcomes as [ImageOutcome];
-    t.deepEqual(rest, { isThere, stale: isThere ? [] : GONE });
+    t.deepEqual(rest, { isThere, image: null, stale: isThere ? [] : GONE });
     if (message === null) t.is(error, null);
     else if (typeof message === 'string') t.is(error!.message, message);
     else t.regex(error!.message, message);
@@ -113,7 +115,7 @@ test('a detach that is refused leaves the image there', (t) => {
   const { change, outcomes } = rig();
   change({ kind: 'detach', name: 'open', force: false });
   const error = { message: 'it is open', errno: 'EBUSY', exitCode: 2 };
-  t.deepEqual(outcomes, [{ error, isThere: true, stale: [] }]);
+  t.deepEqual(outcomes, [{ error, isThere: true, image: null, stale: [] }]);
 });
 
 for (const [what, size, message] of [
@@ -131,7 +133,7 @@ for (const [what, size, message] of [
       { name: 'web.raw', node: 7 },
       { name: 'web.p1.raw', node: 8 },
     ];
-    t.deepEqual(rest, { isThere: true, stale });
+    t.deepEqual(rest, { isThere: true, image: message === null ? SHOWN : null, stale });
   });
 }
 
@@ -141,7 +143,7 @@ test('a limit that grows with an image has followed it before the outcome is tol
   throttle.moveMember(throttle.createMember('web'), gold, 0);
   control.apply('gold', { perGb: { bps: { rate: 1 << 30, minimum: 0 } } });
   t.is(gold.limits.bps, Infinity);
-  shown.push({ name: 'web', size: 4096 } as ImageSnapshot);
+  shown.push(SHOWN);
   change({ kind: 'resize', name: 'web', size: 4096, hostSize: 4096 });
   t.is(outcomes.length, 1);
   t.is(gold.limits.bps, 4096);

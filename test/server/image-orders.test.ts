@@ -14,10 +14,11 @@ import { tempFolder } from '../helpers/temp.js';
 
 const NBD = mountConfig({}).nbd;
 const DETACH: ImageOrder = { kind: 'detach', name: 'web', force: false };
-const GOOD: ImageOutcome = { error: null, isThere: true, stale: [] };
+const GOOD: ImageOutcome = { error: null, isThere: true, stale: [], image: null };
 const GONE: ImageOutcome = {
   error: null,
   isThere: false,
+  image: null,
   stale: [
     { name: 'web.raw', node: 0 },
     { name: 'web.p1.raw', node: 0 },
@@ -157,7 +158,7 @@ test('an image that the data plane refuses is closed, and its new overlay is del
       open: async () => ({ image: opened('web'), madeOverlay: overlay }),
       change: async () => {},
     },
-    change: async () => ({ error, isThere: false, stale: [] }),
+    change: async () => ({ error, isThere: false, stale: [], image: null }),
   });
   t.is((await take(attach())).reason, 'no');
   t.deepEqual(names(), ['first']);
@@ -168,7 +169,7 @@ test('an image that cannot be flushed stays; one that is open, too', async (t) =
   for (const errno of ['EIO', 'EBUSY']) {
     const error = { message: 'why', errno, exitCode: 1 };
     const { take, steps, names } = rig({
-      change: async () => ({ error, isThere: true, stale: [] }),
+      change: async () => ({ error, isThere: true, stale: [], image: null }),
     });
     t.is((await take({ ...DETACH, name: 'first' })).reason, 'why');
     t.deepEqual(names(), ['first']);
@@ -180,7 +181,7 @@ test('an image that was closed a moment ago goes', async (t) => {
   let left = 3;
   const error = { message: 'open', errno: 'EBUSY', exitCode: 1 };
   const { take, names } = rig({
-    change: async () => (left-- > 0 ? { error, isThere: true, stale: [] } : GONE),
+    change: async () => (left-- > 0 ? { error, isThere: true, stale: [], image: null } : GONE),
   });
   t.is((await take({ ...DETACH, name: 'first' })).errno, null);
   t.deepEqual(names(), []);
@@ -267,7 +268,7 @@ test('an image that is open, read-only or in no overlay of a file keeps what it 
   };
   const open = rig({
     change: async (one) =>
-      one.kind === 'attach' ? GOOD : { error: busy, isThere: true, stale: [] },
+      one.kind === 'attach' ? GOOD : { error: busy, isThere: true, stale: [], image: null },
     sleep: async () => {},
   });
   await open.take(OVERLAID);

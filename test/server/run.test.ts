@@ -43,7 +43,7 @@ function makeSession(answered = 'unmount drain flush close') {
       drain: () => answers('drain') && tell({ kind: 'drained' }),
       flush: () => answers('flush') && tell({ kind: 'flushed' }),
       terminate: async () => {},
-      change: async () => ({ error: null, isThere: true, stale: [] }),
+      change: async () => ({ error: null, isThere: true, stale: [], image: null }),
       order: async () => ({ error: null, shown: null, gone: [] }),
       obey: notYet,
     },
