@@ -23,16 +23,21 @@ const agent = new Agent({ maxSockets: 64 });
 export function requestOf(image: string | ImageRequest): AttachRequest {
   const request: ImageRequest =
     typeof image === 'string' ? parseImageArgument(image, process.cwd()) : image;
-  const resolve = (path: string) => absoluteImage('the path', path, process.cwd());
+  const resolve = (path: string) => absoluteImage('the image', path, process.cwd());
+  // What is no text, the schema refuses.
+  const resolved = <Value>(value: Value): Value => {
+    if (Array.isArray(value)) return value.map(resolved) as Value;
+    return typeof value === 'string' && value !== DISCARD ? (resolve(value) as Value) : value;
+  };
   if (typeof request?.path !== 'string') throw refuse('an image: its path is missing');
   const { path, overlay, cacheFile, dataFiles, backingFiles } = request;
   return {
     ...request,
     path: resolve(path),
-    ...(overlay !== undefined && { overlay: overlay === DISCARD ? overlay : resolve(overlay) }),
-    ...(cacheFile !== undefined && { cacheFile: resolve(cacheFile) }),
-    ...(dataFiles !== undefined && { dataFiles: dataFiles.map(resolve) }),
-    ...(backingFiles !== undefined && { backingFiles: backingFiles.map(resolve) }),
+    ...(overlay !== undefined && { overlay: resolved(overlay) }),
+    ...(cacheFile !== undefined && { cacheFile: resolved(cacheFile) }),
+    ...(dataFiles !== undefined && { dataFiles: resolved(dataFiles) }),
+    ...(backingFiles !== undefined && { backingFiles: resolved(backingFiles) }),
   };
 }
 
@@ -83,6 +88,7 @@ function mountAt(mountpoint: string, warnings: readonly string[], socket: string
   ): Promise<Answer> =>
     asApiErrors(async () => {
       const limit = method === 'GET' ? {} : { limitMs: LONG_MS };
+      if (body !== undefined) checkPlain(body);
       const place = typeof path === 'string' ? path : path();
       checkPlace();
       const asked = { method, path: `/v1/${place}`, agent, ...limit, ...(body && { body }) };
@@ -96,7 +102,7 @@ function mountAt(mountpoint: string, warnings: readonly string[], socket: string
     answer: Promise<Record<Name, Part>>,
   ): Promise<Part> => (await answer)[name];
   const named = (folder: string, name: string, query = '') => {
-    return () => `${folder}/${encodeURIComponent(textOf('a name', name))}${query}`;
+    return () => `${folder}/${encodeURIComponent(nameOf(name))}${query}`;
   };
   return {
     mountpoint,
@@ -107,18 +113,23 @@ function mountAt(mountpoint: string, warnings: readonly string[], socket: string
       return ask('GET', group === undefined ? 'stat' : asked);
     },
     groups: () => part('groups', ask('GET', 'groups')),
-    set: async (group, settings, { create = false } = {}) => {
-      await ask(create ? 'PUT' : 'PATCH', named('groups', group), settings);
-    },
+    set: (group, settings, options) =>
+      asApiErrors(async () => {
+        if (typeof settings !== 'object' || settings === null) {
+          throw refuse('the settings: expected an object such as { bps: 1000000 }');
+        }
+        await ask(isAsked('create', options) ? 'PUT' : 'PATCH', named('groups', group), settings);
+      }),
     remove: async (group) => {
       await ask('DELETE', named('groups', group));
     },
     images: () => part('images', ask('GET', 'images')),
     partitions: () => part('partitions', ask('GET', 'partitions')),
     attach: (image) => asApiErrors(async () => ask('POST', 'images', requestOf(image))),
-    detach: async (name, { force = false } = {}) => {
-      await ask('DELETE', named('images', name, force ? '?force=true' : ''));
-    },
+    detach: (name, options) =>
+      asApiErrors(async () => {
+        await ask('DELETE', named('images', name, isAsked('force', options) ? '?force=true' : ''));
+      }),
     resize: (name, size) => {
       return part('image', ask('PATCH', named('images', name), { size: size ?? null }));
     },
@@ -126,8 +137,9 @@ function mountAt(mountpoint: string, warnings: readonly string[], socket: string
     faults: (name, faults) => part('image', ask('PUT', named('faults', name), { faults })),
     save: () => ask('GET', 'config'),
     reload: () => part('warnings', ask('POST', 'reload')),
-    umount: ({ force = false } = {}) =>
+    umount: (options) =>
       asApiErrors(async () => {
+        const force = isAsked('force', options);
         checkPlace();
         const { endMount } = await import('../server/end-mount.js');
         await endMount(mountpoint, force);
@@ -139,6 +151,39 @@ function mountAt(mountpoint: string, warnings: readonly string[], socket: string
 export function textOf(what: string, value: unknown): string {
   if (typeof value === 'string') return value;
   throw refuse(`${what}: expected a text`);
+}
+
+function nameOf(value: unknown): string {
+  const name = textOf('a name', value);
+  if (name === '') throw refuse('a name: is empty');
+  return name;
+}
+
+/** @throws SluiceError EINVAL, exit code 2: what stands for neither yes nor no might do harm */
+function isAsked(key: string, options: unknown): boolean {
+  const value = (options as Record<string, unknown> | null | undefined)?.[key] ?? false;
+  if (typeof value === 'boolean') return value;
+  throw refuse(`${key}: expected true or false`);
+}
+
+/**
+ * JSON would leave a function out, and make null of NaN.
+ *
+ * @throws SluiceError EINVAL, exit code 2
+ */
+function checkPlain(body: object): void {
+  const seen = (key: string, value: unknown): unknown => {
+    const isNumber = typeof value === 'number' && Number.isFinite(value);
+    if (isNumber || value === undefined || value === null) return value;
+    if (['string', 'boolean', 'object'].includes(typeof value)) return value;
+    throw refuse(`${key}: ${String(value)} is no value; expected a text, or a number`);
+  };
+  try {
+    JSON.stringify(body, seen);
+  } catch (error) {
+    if (error instanceof SluiceError) throw error;
+    throw refuse('a value has itself in it; expected a text, or a number');
+  }
 }
 
 /** Why the socket of a mount did not answer. */

@@ -33,7 +33,7 @@ export async function mountImages(
   const asked = configOf([images].flat() as (string | ImageRequest)[], options);
   const uid = process.geteuid!();
   checkMountRights(uid, process.env.PATH);
-  checkPassthrough(asked, uid === 0);
+  inOwnWords(() => checkPassthrough(asked, uid === 0));
   const config = { ...asked, mountpoint: checkMountpoint(asked.mountpoint) };
   const warnings: string[] = [];
   let discard = (): void => {};
@@ -173,7 +173,9 @@ function valueFor(key: string, word: keyof typeof MOUNT_OPTIONS, value: unknown)
     if (typeof value === 'boolean') return value;
     throw refuse(`${key}: expected true or false`);
   }
-  const isText = (one: unknown): boolean => typeof one === 'string' || typeof one === 'number';
+  // As a number, 0660 would be 432.
+  const isText = (one: unknown): boolean =>
+    typeof one === 'string' || (typeof one === 'number' && key !== 'mode');
   if (option.repeatable !== true && isText(value)) return String(value);
   if (option.repeatable === true && Array.isArray(value) && value.every(isText)) {
     return value.map(String);

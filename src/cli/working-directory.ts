@@ -22,11 +22,14 @@ export function workingDirectory(): string {
  *
  * @param what Its name in messages, such as `the mount point`.
  * @param from The directory that a relative path starts from; empty if it has been deleted.
- * @throws SluiceError EINVAL for an empty text (most likely an unset variable of a script), ENOENT for a
+ * @throws SluiceError EINVAL for an empty text (most likely an unset variable of a script), or one with a NUL; ENOENT for a
  *   relative path without a directory, EILSEQ for a name that is not UTF-8.
  */
 export function absolutePath(what: string, text: string, from: string): string {
   if (text === '') throw new SluiceError(`the path of ${what} is empty`, 'EINVAL', EXIT_USAGE);
+  if (text.includes('\0')) {
+    throw new SluiceError(`the path of ${what} has a NUL character`, 'EINVAL', EXIT_USAGE);
+  }
   if (from === '' && !isAbsolute(text)) {
     const message = `${text}: the working directory has been deleted; change to another one`;
     throw new SluiceError(message, 'ENOENT', EXIT_FAILED);

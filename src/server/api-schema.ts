@@ -22,11 +22,12 @@ const settings = {
   additionalProperties: false,
 } as const;
 
-const PATH = { type: 'string', pattern: '^/' } as const;
+/** No path has a NUL in it. */
+const PATH = { type: 'string', pattern: '^/[^\\0]*$' } as const;
 const FLAG = { type: 'boolean' } as const;
 const PATHS = { type: 'array', items: PATH } as const;
 /** A path, or the URI of an export of an NBD server. */
-const PLACE = { type: 'string', pattern: '^(/|nbds?(\\+unix)?:)' } as const;
+const PLACE = { type: 'string', pattern: '^(/|nbds?(\\+unix)?:)[^\\0]*$' } as const;
 const PLACES = { type: 'array', items: PLACE } as const;
 const BYTES = { type: 'integer', minimum: 1 } as const;
 

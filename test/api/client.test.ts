@@ -25,4 +25,8 @@ test('errors have a code, a number, a hint and an exit code', async (t) => {
   t.like(none, { code: 'ENOENT', errno: -2, exitCode: 4 });
   t.is(typeof (none as unknown as { hint: unknown }).hint, 'string');
   t.notRegex(none!.message, /;/);
+  const octal = await t.throwsAsync(mount('x.img', { mountpoint: '/', mode: 0o660 as never }));
+  t.like(octal, { code: 'EINVAL', message: 'mode: expected a text' });
+  const cut = await t.throwsAsync(mount('x\0.img', { mountpoint: '/' }));
+  t.like(cut, { code: 'EINVAL', message: 'the path of the image has a NUL character' });
 });

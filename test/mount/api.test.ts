@@ -61,12 +61,23 @@ const tell = async (what, run) => {
     console.log(what, name, code, exitCode);
   }
 };
+let all = [];
+all.push(all);
 await tell('nothing', () => mount());
 await tell('no path', () => connect());
 const first = await mount([], { mountpoint: point });
 await tell('text', async () => (await first.attach('web=' + image)).image.name);
 await tell('no name', () => first.detach());
-const all = await Promise.all(Array.from({ length: 700 }, () => first.about()));
+await tell('empty name', () => first.detach(''));
+await tell('force that is no flag', () => first.detach('web', { force: 'no' }));
+await tell('no options', () => first.detach('none', null));
+await tell('no settings', () => first.set('/'));
+await tell('a function', () => first.set('/', { iops: () => 5 }));
+await tell('a BigInt', () => first.set('/', { iops: 5n }));
+await tell('a ring', () => first.set('/', { iops: [first, all] }));
+await tell('no number', () => first.resize('web', NaN));
+await tell('an overlay that is no path', () => first.attach({ path: image, overlay: 5 }));
+all = await Promise.all(Array.from({ length: 700 }, () => first.about()));
 console.log('many', new Set(all.map(({ pid }) => pid)).size);
 await first.umount();
 await tell('cwd', () => process.cwd() === here);
@@ -96,6 +107,15 @@ mountTest('a program that uses the package wrongly, or too late, is told so', as
     'no path SluiceError EINVAL 2',
     'text "web"',
     'no name SluiceError EINVAL 2',
+    'empty name SluiceError EINVAL 2',
+    'force that is no flag SluiceError EINVAL 2',
+    'no options SluiceError ENOENT 2',
+    'no settings SluiceError EINVAL 2',
+    'a function SluiceError EINVAL 2',
+    'a BigInt SluiceError EINVAL 2',
+    'a ring SluiceError EINVAL 2',
+    'no number SluiceError EINVAL 2',
+    'an overlay that is no path SluiceError EINVAL 2',
     'many 1',
     'cwd true',
     'gone SluiceError EINVAL 4',
