@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { type Child, settles, start } from './process.js';
 
 /** One fio job on an existing file: libaio, O_DIRECT, for a fixed time. */
@@ -114,13 +115,29 @@ async function result(fio: Child, job: FioJob): Promise<FioResult> {
   return parseFio(fio.output(), job.rw.endsWith('read') ? 'read' : 'write');
 }
 
+/** The processes of a fio. Each has a session of its own, so a signal to fio's group does not reach them. */
+async function jobsOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
 /** Starts fio in `cwd`. */
 export async function startFio(job: FioJob, cwd: string): Promise<RunningFio> {
   const fio = await start('fio', fioArguments(job), cwd);
   const done = result(fio, job);
   done.catch(() => {}); // A caller that stops fio does not await its result.
   const kill = async (): Promise<void> => {
+    const jobs = await jobsOf(fio.pid);
     if (fio.isAlive()) fio.kill('SIGKILL');
+    for (const job of jobs) killProcess(job);
     await settles(fio.exited, 2000);
   };
   const end = async (): Promise<void> => {

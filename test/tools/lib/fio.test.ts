@@ -1,5 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { fioArguments, parseFio } from '../../../tools/lib/fio.js';
+import { fioArguments, parseFio, startFio } from '../../../tools/lib/fio.js';
+import { requires } from '../../helpers/requires.js';
+import { MIB, patternFile, tempFolder } from '../../helpers/temp.js';
 
 /** Cut from what fio 3.33 printed for 4 jobs, QD 32, one second. */
 const OUTPUT = `fio: a warning {of some kind}
@@ -60,4 +65,30 @@ test('times go to fio in milliseconds and a ramp of zero is left out', (t) => {
   t.true(plain.includes('--runtime=250ms'));
   t.false(plain.some((word) => word.startsWith('--ramp_time')));
   t.true(fioArguments({ ...job, seconds: 1, rampSeconds: 0.5 }).includes('--ramp_time=500ms'));
+});
+
+/** Processes that have `word` in their command line. */
+function processesWith(word: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function untilProcesses(word: string, count: number): Promise<void> {
+  while (processesWith(word).length !== count) await delay(5);
+}
+
+requires('fio')('a fio that is stopped leaves no process behind', async (t) => {
+  const file = patternFile(join(tempFolder(t), 'file'), MIB);
+  const shape = { rw: 'randread', blockSize: 4096, depth: 1, jobs: 2, rampSeconds: 0 } as const;
+  const fio = await startFio({ file, size: MIB, ...shape, seconds: 60 }, '/');
+  await untilProcesses(file, 3);
+  await fio.stop();
+  await untilProcesses(file, 0);
+  t.pass();
 });
