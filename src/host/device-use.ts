@@ -2,7 +2,13 @@ import { constants, existsSync, statSync } from 'node:fs';
 import { O_CLOEXEC } from '../sys/constants.js';
 import { namesIn, readText } from '../sys/files.js';
 import { close, open } from '../sys/libc.js';
-import { decodeOctal, type MountEntry, parseMountTable } from '../sys/mount-table.js';
+import {
+  decodeOctal,
+  type MountEntry,
+  mountOf,
+  parseMountTable,
+  readMountTable,
+} from '../sys/mount-table.js';
 import { allPids } from '../sys/processes.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { EXIT_IMAGE, SluiceError } from '../util/errors.js';
@@ -153,13 +159,26 @@ function loopOver(file: OpenFile, swapSpaces: readonly string[]): string | null 
     if (!existsSync(`/sys/block/${name}/loop`)) continue;
     const backing = read(`/sys/block/${name}/loop/backing_file`);
     if (backing === null || read(`/sys/block/${name}/ro`) !== '0') continue;
-    if (!file.isAt(backing)) continue;
+    if (!mayBeAt(file, backing) || !file.isAt(backing)) continue;
     const devices = withPartitions(read(`/sys/block/${name}/dev`)!);
     const use = devices.map((device) => describeDevice(device, swapSpaces));
     const how = use.find((one) => one !== null) ?? `losetup -d /dev/${name} frees it`;
     return `in use by /dev/${name}: ${how}`;
   }
   return null;
+}
+
+/** File systems that another program or host serves: it may not answer. */
+const SERVED = /^(fuse|nfs|cifs|smb|ceph|9p)/;
+
+/**
+ * False where the file cannot be at a path, without a look there: a daemon that takes another one's place would wait for itself, if
+ * a loop device is over a file of its mount.
+ */
+function mayBeAt(file: OpenFile, path: string): boolean {
+  const mount = mountOf(readMountTable(), path);
+  if (mount === null || !SERVED.test(mount.type)) return true;
+  return mount.device === deviceName(statSync(file.link).dev);
 }
 
 function read(file: string): string | null {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** One line of /proc/PID/mountinfo; see proc_pid_mountinfo(5). */
 export interface MountEntry {
@@ -53,4 +54,10 @@ export function topMount(table: readonly MountEntry[], mountpoint: string): Moun
   const here = table.filter((entry) => entry.mountpoint === mountpoint);
   const covered = new Set(here.map((entry) => entry.parent));
   return here.findLast((entry) => !covered.has(entry.id)) ?? null;
+}
+
+/** The mount that a file lies on, null for none. @param path absolute, without symbolic links */
+export function mountOf(table: readonly MountEntry[], path: string): MountEntry | null {
+  const mount = topMount(table, path);
+  return mount !== null || path === dirname(path) ? mount : mountOf(table, dirname(path));
 }

@@ -13,6 +13,7 @@ import type { ExecutionContext } from 'ava';
 import { Control } from '../helpers/control.js';
 import { fio } from '../helpers/fio.js';
 import { untilQueued } from '../helpers/group-files.js';
+import { detachLoop, loopDevice } from '../helpers/loop-device.js';
 import { isAlive } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { must, run, sluice } from '../helpers/run.js';
@@ -21,6 +22,7 @@ import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 
 const restartTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu');
+const loopTest = requires('fuse', 'root', 'io_uring', 'resend', 'loop');
 const fioTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu', 'fio');
 
 async function end(t: ExecutionContext, mount: SluiceMount): Promise<void> {
@@ -88,6 +90,16 @@ restartTest('open files, groups, figures and images go on in a new process', asy
   await must('qemu-img', ['check', '-q', late]);
   await end(t, mount);
   t.false(isAlive(first.pid));
+});
+
+loopTest('a loop device over a file of the mount is not asked by the new process', async (t) => {
+  const raw = sparseFile(join(tempFolder(t), 'raw.img'), MIB);
+  let mount = await startMount(t, [raw]);
+  const device = await loopDevice(t, mount.file('raw'));
+  mount = await restarted(t, mount);
+  await must('dd', [`of=${device}`, 'if=/dev/urandom', 'bs=64K', 'count=1', 'conv=fsync']);
+  await detachLoop(device);
+  await end(t, mount);
 });
 
 fioTest('fio reads back what it wrote over restarts, in limited and weighted groups', async (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseMountTable, topMount } from '../../src/sys/mount-table.js';
+import { mountOf, parseMountTable, topMount } from '../../src/sys/mount-table.js';
 
 const TEXT = [
   '27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard',
@@ -29,4 +29,13 @@ test('of two mounts on one place the one that is no parent of the other is on to
   t.is(topMount(table, '/mnt/s')?.device, '0:52');
   t.is(topMount([...table].reverse(), '/mnt/s')?.device, '0:52');
   t.is(topMount(table, '/mnt'), null);
+});
+
+test('a file lies on the mount that is nearest above it', (t) => {
+  const table = parseMountTable(TEXT);
+  const devices = ['/mnt/s/disk.raw', '/mnt/s', '/mnt/sx', '/etc/fstab', '/'].map(
+    (path) => mountOf(table, path)?.device,
+  );
+  t.deepEqual(devices, ['0:52', '0:52', '254:0', '254:0', '254:0']);
+  t.is(mountOf([], '/etc/fstab'), null);
 });
