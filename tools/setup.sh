@@ -44,6 +44,7 @@ xz-utils xz
 tmux tmux
 mandoc mandoc
 man-db man
+sqlite3 sqlite3
 zsh zsh
 fish fish
 LIST

@@ -5,6 +5,7 @@ import { isMounted, unmount } from './lib/mounts.js';
 import { chosen, inRange, toolOptions } from './lib/options.js';
 import { run } from './lib/process.js';
 import { checkSluiceBuilt } from './lib/sluice.js';
+import { DATABASES } from './torture/databases.js';
 import { DIRTY_PAGES } from './torture/dirty-pages.js';
 import { ENDS } from './torture/ends.js';
 import { HOST_FAULTS } from './torture/host-faults.js';
@@ -20,6 +21,7 @@ const ROWS: readonly Row[] = rowsOf([
   ...SEVERAL_MOUNTS,
   ...ENDS,
   ...MOMENTS,
+  ...DATABASES,
   ...DIRTY_PAGES,
 ]);
 

@@ -24,6 +24,7 @@ const CHECKS = {
   qemu: () => program('qemu-img', '--version'),
   ext4: () => program('mkfs.ext4', '-V') ?? program('e2fsck', '-V'),
   xfs: () => fileSystem('xfs') ?? program('mkfs.xfs', '-V') ?? program('xfs_repair', '-V'),
+  sqlite: () => program('sqlite3', '--version'),
   prlimit: () => program('prlimit', '--version'),
   fusermount3: () => program('fusermount3', '--version'),
 } as const;

@@ -146,6 +146,20 @@ export class Place {
     return mounted;
   }
 
+  /** A mount whose daemon is no child of the tool. Returns its mount point. */
+  async background(image: string, words: readonly string[]): Promise<string> {
+    const point = this.path(`mnt${this.#count++}`);
+    await mkdir(point);
+    this.defer(point, async () => {
+      if (await isMounted(point)) await this.sluice(['umount', point, '--force']);
+    });
+    const log = this.path(`${basename(point)}.log`);
+    const own = ['mount', image, point, '--log', log, '--transport', this.transport];
+    const { code, stderr } = await this.sluice([...own, ...words]);
+    insist(code === 0, `sluice mount ends with ${code}: ${stderr.trim()}`);
+    return point;
+  }
+
   /** A process that uses the mounts. */
   agent(): Agent {
     let agent: Agent | null = null;
