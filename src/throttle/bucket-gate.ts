@@ -107,10 +107,26 @@ export class BucketGate {
         if (committed === NONE || nodes.readyTime[other] === Infinity) continue;
         if ((other & 1) !== (entry & 1) && !this.sharesBuckets(node)) continue;
         if (this.#siblings.headArrival(2 * committed + (other & 1)) >= arrival) continue;
+        if (this.#isHeldUp(other)) continue;
         until = Math.max(until, this.#committedUntil(other), now + LOOK_AGAIN);
       }
     }
     return until;
+  }
+
+  /**
+   * A group above an entry sends something else first, or nothing of this class. Nobody waits for what such an entry
+   * is committed to: it may wait in turn, through what is sent first, for whoever would wait.
+   */
+  #isHeldUp(from: number): boolean {
+    const { parent, readyTime, committed } = this.#nodes;
+    let child = from >> 1;
+    for (let node = parent[child]; node !== NONE; child = node, node = parent[child]) {
+      const entry = 2 * node + (from & 1);
+      if (readyTime[entry] === Infinity) return true;
+      if (committed[entry] !== NONE && committed[entry] !== child) return true;
+    }
+    return false;
   }
 
   /** Time in ns from which the committed request of an entry may go, as far up as it is next. */

@@ -69,7 +69,8 @@ export class Dispatcher {
     const queue = this.#choose(now);
     if (queue === NONE) return NONE;
     const freeSince = windows.freeSince[nodes.deviceOf(entryOfQueue(queue) >> 1)];
-    credit.advanceTo(Math.max(tree.readySince, tree.restedAt, freeSince), now);
+    const { readySince, dueSince, restedAt } = tree;
+    credit.advanceTo(Math.max(readySince, dueSince, restedAt, freeSince), now);
     return this.#serve(queue, now);
   }
 

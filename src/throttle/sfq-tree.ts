@@ -28,6 +28,11 @@ interface Parts {
 export class SfqTree {
   /** After a choice: time in ns since which the buckets let the chosen request pass. */
   readySince = -Infinity;
+  /**
+   * After a choice: time in ns since which a request could go at all. The one that was chosen may have passed its
+   * buckets earlier, while a group above waited for a larger one.
+   */
+  dueSince = -Infinity;
   /** After a choice: time in ns at which the last node on its path has rested, for a latency target. */
   restedAt = -Infinity;
   readonly #table: RequestTable;
@@ -92,6 +97,7 @@ export class SfqTree {
   choose(device: number, now: number): number {
     const root = this.#nodes.nodeOf(ROOT, device);
     this.#idling.reset(device);
+    this.dueSince = this.#readyTimeAt(device);
     while (this.#isReady(device, now)) {
       const entry = this.#descend(root, now);
       if (!this.#gate.isDraining && this.#idling.holdsBack(entry, now)) return NONE;
@@ -106,6 +112,7 @@ export class SfqTree {
    */
   chooseBelow(node: number, now: number): number {
     const { readyTime } = this.#nodes;
+    this.dueSince = this.#readyTimeAt(this.#nodes.deviceOf(node));
     while (readyTime[2 * node] <= now || readyTime[2 * node + 1] <= now) {
       const entry = this.#descend(node, now);
       if (this.#passes(entry, now, node)) {

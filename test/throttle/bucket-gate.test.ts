@@ -1,6 +1,7 @@
 import test from 'ava';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
-import { inMs, MIB, runUntil, SECOND, takeAll } from './drive.js';
+import { Random } from '../../tools/exerciser/random.js';
+import { inMs, MIB, MS, runUntil, SECOND, takeAll } from './drive.js';
 
 /** An endless stream of small requests and large ones that wait at the same bucket. */
 function smallAgainstLarge(t: { is(a: number, b: number): void }, groups: boolean): void {
@@ -95,4 +96,41 @@ test('a large request at two levels is not starved by streams at each of them', 
     throttle.memberStats(victim).waitNs < 1.1 * SECOND,
     `${throttle.memberStats(victim).waitNs}`,
   );
+});
+
+const REQUESTS = 60;
+
+/** Requests to several devices, of groups with limits below a group with one. @returns Those that wait for ever. */
+function leftOver(random: Random): number {
+  const devices = 2 + random.below(2);
+  const throttle = new Throttle(REQUESTS, 4096, undefined, devices);
+  throttle.setLimits(throttle.root, { iops: 100 }, 0);
+  const members = Array.from({ length: 6 }, (_, index) => {
+    const group = throttle.findGroup(`g${index % 3}`) ?? throttle.createGroup(`g${index % 3}`);
+    throttle.setLimits(group, { iops: 50 + random.below(50) }, 0);
+    const member = throttle.createMember(`m${index}`);
+    throttle.moveMember(member, group, 0);
+    return member;
+  });
+  let now = 0;
+  const complete = (request: number): void => throttle.complete(request, now);
+  for (let request = 0; request < REQUESTS; request++) {
+    const member = members[random.below(6)]!;
+    const device = random.below(devices);
+    if (throttle.submit(request, member, READ + random.below(2), 4096, now, device)) {
+      complete(request);
+    }
+    if (random.oneIn(2)) now += random.below(5 * MS);
+    takeAll(throttle, now).forEach(complete);
+  }
+  for (const end = now + 5 * SECOND; now < end; now = throttle.wakeAt) {
+    takeAll(throttle, now).forEach(complete);
+  }
+  return Array.from({ length: REQUESTS }, (_, request) => request).filter((request) =>
+    throttle.isWaiting(request),
+  ).length;
+}
+
+test('requests to several devices do not wait for each other in a circle', (t) => {
+  for (let seed = 1; seed <= 50; seed++) t.is(leftOver(new Random(seed, 0)), 0, `seed ${seed}`);
 });
