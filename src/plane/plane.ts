@@ -222,7 +222,8 @@ export class Plane implements Admission, DiskService {
     while (this.#hurried.length > 0 && this.#memory.spareSlots(this.#holding) > 0) {
       const request = this.#hurried.shift()!;
       this.slotOf(request);
-      this.#carryOut(request);
+      const { faults } = this.#disks[this.requests.disk[request]!]!.image;
+      this.#due(request, faults?.draw(this.requests.operation[request]!) ?? 0);
     }
   }
 

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { parseFaults } from '../../src/control/faults.js';
 import { Mappings } from '../../src/image/mappings.js';
 import { closeImages } from '../../src/plane/carry-over.js';
 import { mapAnonymous } from '../../src/sys/memory.js';
@@ -108,6 +109,25 @@ test('with force it goes: requests that wait go without limits, later ones and a
   close[0] = handle;
   t.is(m.ask(RELEASE, node, close), 0);
   t.is(m.assembly.plane.requests.count, 0);
+  t.is(memory.freeSlots, memory.slots);
+});
+
+test('with force requests that wait get the errors that the user wants', (t) => {
+  const m = new Mounted();
+  const { throttle, images } = m.assembly;
+  const slow = throttle.createGroup('slow');
+  throttle.setLimits(slow, { iops: 0.001 }, m.nowNs);
+  throttle.moveMember(images.wholes[0]!.member, slow, m.nowNs);
+  const node = m.node('web');
+  const writes = [1, 2].map((n) => m.send(WRITE, node, writeBody(n * 512, new Uint8Array(512))));
+  images.setFaults('web', parseFaults('write.error=100%,write.delay=20ms'));
+  m.run();
+  m.detach('web', true);
+  t.deepEqual(
+    writes.map((one) => m.errorOf(one)),
+    [EIO, EIO],
+  );
+  t.deepEqual(m.outcomes, [{ failed: 0, lost: 0 }]);
   t.is(memory.freeSlots, memory.slots);
 });
 
