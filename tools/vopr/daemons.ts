@@ -35,6 +35,7 @@ export class Daemons {
   current: Daemon;
   readonly #parts: DaemonsParts;
   readonly #all: Daemon[];
+  readonly #successors: SimSuccessor[] = [];
   /** The hand-over that was asked for last. */
   #plan: HandOverPlan | null = null;
   /** The files can be used: at first, and when a new daemon has gone on. */
@@ -126,7 +127,7 @@ export class Daemons {
   #successor(home: DaemonHome, daemon: Daemon, descriptors: readonly number[]): SimSuccessor {
     const { memory, random } = this.#parts;
     const isFirst = this.#all.length % 2 === 1;
-    return new SimSuccessor(
+    const successor = new SimSuccessor(
       {
         ...{ home, random, plan: this.#plan! },
         memory: isFirst ? spareMemory() : memory,
@@ -135,6 +136,8 @@ export class Daemons {
       daemon,
       descriptors,
     );
+    this.#successors.push(successor);
+    return successor;
   }
 
   /** Nothing of the daemon before does anything any more. */
@@ -157,6 +160,7 @@ export class Daemons {
   close(): void {
     const [, ...later] = this.#all;
     for (const { images } of later) images.close();
+    for (const successor of this.#successors) successor.abandon();
     for (const daemon of this.#all) daemon.close();
   }
 }

@@ -81,12 +81,21 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
 
   go(): Promise<void> {
     const { home, goOn } = this.#parts;
-    const daemon = this.#daemon!;
-    this.#daemon = null;
     return new Promise((resolve) => {
       // Whatever becomes of the process before.
-      home.world.schedule(this.#someNs, () => goOn(daemon, resolve));
+      home.world.schedule(this.#someNs, () => {
+        const daemon = this.#daemon!;
+        this.#daemon = null;
+        goOn(daemon, resolve);
+      });
     });
+  }
+
+  /** The session is over before it could go on. */
+  abandon(): void {
+    this.#daemon?.images.close();
+    this.#daemon?.close();
+    this.#daemon = null;
   }
 
   async kill(): Promise<void> {
