@@ -174,9 +174,8 @@ export class LiveImages {
     if (force) plane.hurry(isOf);
     const isEnded = plane.requests.watch(isOf, DISPATCHING);
     // A hand-over that was given up may still be closing the image.
-    const isOurs = (): boolean =>
-      plane.own.isAt(disk.image) || disk.image.partitions?.isReading === true;
-    const isQuiet = (): boolean => isEnded() && !isOurs();
+    const isQuiet = (): boolean =>
+      isEnded() && !plane.own.isAt(disk.image) && disk.image.partitions?.isReading !== true;
     this.#departures.add({ shown, isQuiet, force, detached });
   }
 
