@@ -2,6 +2,7 @@ import type { ImageSnapshot } from '../control/control.js';
 import type { Faults } from '../control/faults.js';
 import type { EngineFile, Task } from '../host/engine.js';
 import { closeExports } from '../host/host-engines.js';
+import { runNow } from '../host/sync-engine.js';
 import type { DriverIo } from '../image/driver.js';
 import { SECTOR_BYTES } from '../image/extent.js';
 import { makeDriver } from '../image/make-driver.js';
@@ -94,7 +95,9 @@ export class LiveImages {
   }
 
   readonly snapshotOf = (disk: Disk): ImageSnapshot => {
-    if (isPassedThrough(disk)) refreshNow(disk.image);
+    const { driver, status } = disk.image;
+    // The ring's engine, which alone passes images through, answers at once.
+    if (isPassedThrough(disk)) runNow(driver.status(NONE, status));
     const { name, path, format, readOnly } = disk.config;
     const size = diskSize(disk);
     const faults = disk.image.faults?.snapshot() ?? null;
@@ -367,12 +370,6 @@ export class LiveImages {
         : `that of partition ${partition.number} of ${config.path}`;
     throw refuse(`${path}: the name "${name}" is ${what}; ${OTHER_NAME}`, 'EEXIST');
   }
-}
-
-/** Asks the host for the status of an image. The ring's engine, which alone passes images through, answers at once. */
-function refreshNow({ driver, status }: ServedImage): void {
-  const task = driver.status(NONE, status);
-  for (let step = task.next(0); step.done !== true; ) step = task.next(step.value);
 }
 
 /** Throws if an image cannot have this size. */
