@@ -8,8 +8,8 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'plane/live-images.ts',
-        from: 'isEnded() && disk.image.partitions?.isReading !== true;',
-        to: 'isEnded() || disk.image.partitions?.isReading !== true;',
+        from: 'isEnded() && !plane.own.isAt(disk.image) &&',
+        to: '!plane.own.isAt(disk.image) &&',
       },
     ],
   },
