@@ -24,6 +24,8 @@ export const IN_HEADER_BYTES = 40;
 export const OUT_LEN = 0;
 export const OUT_ERROR = 4;
 export const OUT_UNIQUE = 8;
+/** Bit of the upper half of a request's ID: it has been sent before, to this process or to another one. */
+export const RESENT_HIGH = 0x8000_0000;
 export const OUT_HEADER_BYTES = 16;
 
 // Opcodes.

@@ -10,9 +10,12 @@ import { ownData } from './decode.js';
 import { describe } from './describe.js';
 import { Files } from './files.js';
 import type { Negotiated } from './init.js';
+import { KeptReplies, type KeptReply } from './kept-replies.js';
 import { OPCODES } from './opcodes.js';
 import { NO_REPLY, type Protocol } from './protocol.js';
 import { getU64, writeReplyHeader } from './wire.js';
+
+const NONE = new Int32Array(0);
 
 /** Takes replies to the kernel. */
 export interface Wire {
@@ -24,10 +27,13 @@ export interface Wire {
   send(request: number, offset: number, length: number, linked: boolean): void;
 }
 
-/** The terms that the kernel and a daemon agreed on in INIT, and the control files that are open. Plain data. */
+/** What the kernel and a daemon know of each other. Plain data. */
 export interface SessionState {
+  /** The terms that they agreed on in INIT. */
   agreed: Negotiated;
+  /** The control files that are open. */
   controls: OpenControls;
+  replies: KeptReply[];
 }
 
 /** The parts of the dispatcher. */
@@ -67,10 +73,15 @@ export class Dispatcher implements Transport {
   /** Of each request under way. */
   readonly #opcode: Uint32Array;
   readonly #node: Float64Array;
+  /** Those of processes before. */
+  readonly #replies: KeptReplies;
+  /** Replies to requests that must not be carried out twice. */
+  #onceReplies = 0;
 
   constructor(options: DispatcherOptions) {
     const { memory, disks, tree, pageCache, owner } = options;
     this.#memory = memory;
+    this.#replies = new KeptReplies(memory, disks.requests);
     this.#opcode = new Uint32Array(memory.capacity.requests);
     this.#node = new Float64Array(memory.capacity.requests);
     this.#wire = options.wire;
@@ -94,19 +105,29 @@ export class Dispatcher implements Transport {
     };
   }
 
-  carryOut(): SessionState {
-    return { agreed: { ...this.agreed }, controls: this.#protocol.files.handles.carryOut() };
+  /** @param sent Requests whose replies are about to leave: the first `count`. */
+  carryOut(sent: Int32Array = NONE, count = 0): SessionState {
+    const { view } = this.#memory;
+    const once = [...sent.subarray(0, count)].filter((request) => {
+      return this.#isOnce(request, view.getInt32(replyOffset(request) + abi.OUT_ERROR, true));
+    });
+    return {
+      agreed: { ...this.agreed },
+      controls: this.#protocol.files.handles.carryOut(),
+      replies: this.#replies.carryOut(once),
+    };
   }
 
-  /** See `ControlHandles.changes`. */
-  get controlChanges(): number {
-    return this.#protocol.files.handles.changes;
+  /** Changes of control files, and replies to what must not be carried out twice. It only grows. */
+  get changes(): number {
+    return this.#protocol.files.handles.changes + this.#onceReplies;
   }
 
   /** Goes on with a session that another process has begun: INIT does not come again. */
-  carryIn({ agreed, controls }: SessionState): void {
+  carryIn({ agreed, controls, replies }: SessionState): void {
     Object.assign(this.agreed, agreed);
     this.#protocol.files.handles.carryIn(controls);
+    this.#replies.carryIn(replies);
     this.isServing = true;
   }
 
@@ -135,6 +156,11 @@ export class Dispatcher implements Transport {
     requests.thread[request] = words[(at + abi.IN_PID) >> 2]!;
     this.#opcode[request] = words[(at + abi.IN_OPCODE) >> 2]!;
     this.#node[request] = getU64(view, at + abi.IN_NODEID);
+    const kept = this.#replies.repeat(request);
+    if (kept > 0) {
+      this.#wire.send(request, replyOffset(request), kept, false);
+      return;
+    }
     const result = this.#begin(request, body, length);
     if (result === DEFERRED) return;
     if (result === NO_REPLY) disks.replied(request);
@@ -165,12 +191,21 @@ export class Dispatcher implements Transport {
       if (node === undefined && row!.gone !== 0) error = -ERRNO.ESTALE;
       else bytes = row!.encode(this.#protocol, payload, result, node!, request);
     }
+    if (row !== undefined && row.once !== 'never' && this.#isOnce(request, error))
+      this.#onceReplies++;
     const header = payload - abi.OUT_HEADER_BYTES;
     const { uniqueLow, uniqueHigh } = requests;
     const { view } = this.#memory;
     writeReplyHeader(view, header, uniqueLow[request]!, uniqueHigh[request]!, error, bytes);
     if (this.#trace !== null) this.#traceReply(request, error < 0 ? error : bytes);
     this.#wire.send(request, header, abi.OUT_HEADER_BYTES + bytes, linked);
+  }
+
+  #isOnce(request: number, error: number): boolean {
+    const once = OPCODES[this.#opcode[request]!]?.once ?? 'never';
+    if (once === 'if it fails') return error < 0;
+    if (once !== 'of control files') return once === 'always';
+    return this.#protocol.tree.node(this.#node[request]!)?.kind === 'control';
   }
 
   /** The reply to a request has left, or its caller is gone. */

@@ -14,6 +14,11 @@ export interface Opcode {
   readonly encode: Encode | null;
   /** The result is a number of bytes of data, which is the payload. */
   readonly hasData: boolean;
+  /**
+   * When it must not be carried out twice: it changes what is open or which groups there are; or it tells of a loss, of
+   * which the host tells once.
+   */
+  readonly once: 'never' | 'always' | 'of control files' | 'if it fails';
   /** -errno where the node is gone; 0: `begin` is called all the same. */
   readonly gone: number;
 }
@@ -23,8 +28,11 @@ const LONGEST_OPCODE = 64;
 const ANY_NODE = { gone: 0 };
 const FROM_OPEN = { gone: -ERRNO.ENODEV };
 const DATA = { hasData: true };
+const ONCE = { once: 'always' } as const;
+const FAILS_ONCE = { once: 'if it fails' } as const;
+const CONTROL_ONCE = { once: 'of control files' } as const;
 
-type Options = Partial<Pick<Opcode, 'hasData' | 'gone'>>;
+type Options = Partial<Pick<Opcode, 'hasData' | 'gone' | 'once'>>;
 type Row = [
   opcode: number,
   name: string,
@@ -52,18 +60,25 @@ const ROWS: readonly Row[] = [
   [abi.FSYNCDIR, 'FSYNCDIR', abi.FSYNC_IN_BYTES, decode.nothing, null],
   [abi.RELEASEDIR, 'RELEASEDIR', abi.RELEASE_IN_BYTES, decode.nothing, null, ANY_NODE],
 
-  [abi.OPEN, 'OPEN', abi.OPEN_IN_BYTES, decode.open, encode.opened],
+  [abi.OPEN, 'OPEN', abi.OPEN_IN_BYTES, decode.open, encode.opened, ONCE],
   [abi.READ, 'READ', abi.IO_IN_BYTES, decode.read, null, { ...DATA, ...FROM_OPEN }],
-  [abi.WRITE, 'WRITE', abi.IO_IN_BYTES, decode.write, encode.written, FROM_OPEN],
+  [
+    abi.WRITE,
+    'WRITE',
+    abi.IO_IN_BYTES,
+    decode.write,
+    encode.written,
+    { ...FROM_OPEN, ...CONTROL_ONCE },
+  ],
   [abi.FLUSH, 'FLUSH', abi.FLUSH_IN_BYTES, decode.nothing, null, ANY_NODE],
-  [abi.FSYNC, 'FSYNC', abi.FSYNC_IN_BYTES, decode.sync, null],
+  [abi.FSYNC, 'FSYNC', abi.FSYNC_IN_BYTES, decode.sync, null, FAILS_ONCE],
   [abi.FALLOCATE, 'FALLOCATE', abi.FALLOCATE_IN_BYTES, decode.allocate, null],
   [abi.LSEEK, 'LSEEK', abi.LSEEK_IN_BYTES, decode.seek, encode.found],
-  [abi.RELEASE, 'RELEASE', abi.RELEASE_IN_BYTES, decode.release, null, ANY_NODE],
+  [abi.RELEASE, 'RELEASE', abi.RELEASE_IN_BYTES, decode.release, null, { ...ANY_NODE, ...ONCE }],
 
   // Groups are made and removed by MKDIR and RMDIR. Callers can make or remove no file.
-  [abi.MKDIR, 'MKDIR', abi.MKDIR_IN_BYTES + 2, decode.makeDirectory, encode.entry],
-  [abi.RMDIR, 'RMDIR', 2, decode.removeDirectory, null],
+  [abi.MKDIR, 'MKDIR', abi.MKDIR_IN_BYTES + 2, decode.makeDirectory, encode.entry, ONCE],
+  [abi.RMDIR, 'RMDIR', 2, decode.removeDirectory, null, ONCE],
   [abi.SYMLINK, 'SYMLINK', 0, decode.refuse, null, ANY_NODE],
   [abi.MKNOD, 'MKNOD', 0, decode.refuse, null, ANY_NODE],
   [abi.UNLINK, 'UNLINK', 0, decode.refuse, null, ANY_NODE],
@@ -78,8 +93,8 @@ const ROWS: readonly Row[] = [
 export const OPCODES: readonly (Opcode | undefined)[] = (() => {
   const table: (Opcode | undefined)[] = new Array(LONGEST_OPCODE).fill(undefined);
   for (const [opcode, name, minBytes, begin, encode, options] of ROWS) {
-    const { hasData = false, gone = -ERRNO.ESTALE } = options ?? {};
-    table[opcode] = { name, minBytes, begin, encode, hasData, gone };
+    const { hasData = false, once = 'never', gone = -ERRNO.ESTALE } = options ?? {};
+    table[opcode] = { name, minBytes, begin, encode, hasData, once, gone };
   }
   return table;
 })();

@@ -2,7 +2,7 @@ import { PENDING, type Task } from '../host/engine.js';
 import type { HostFile } from '../host/host-file.js';
 import { SyncEngine } from '../host/sync-engine.js';
 import { readTable, type SectorSizes, sectorSizesFor } from '../partitions/read-table.js';
-import type { ByteRange, PartitionTable } from '../partitions/table.js';
+import type { ByteRange, Partition, PartitionTable } from '../partitions/table.js';
 import { type Mapping, mapAnonymous } from '../sys/memory.js';
 import { hostErrorText } from '../util/errno.js';
 import { formatNamed } from './formats.js';
@@ -59,6 +59,8 @@ export interface TableFound {
   ranges: ByteRange[];
   /** Why it cannot be read; '' if it can. */
   failure: string;
+  /** The partitions that a process before has shown, where they are other ones; missing: those of the table count. */
+  shown?: Partition[];
 }
 
 /**

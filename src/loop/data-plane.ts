@@ -9,7 +9,7 @@ import { RingSockets, type SocketCalls } from '../host/ring-sockets.js';
 import { UringEngine } from '../host/uring-engine.js';
 import { InflateCalls } from '../image/inflate-calls.js';
 import { type Assembly, assemble } from '../plane/assemble.js';
-import { carryIn } from '../plane/carry-over.js';
+import { asBefore, carryIn } from '../plane/carry-over.js';
 import { Ending } from '../plane/ending.js';
 import { obeyGroupOrder } from '../plane/group-orders.js';
 import { changeImages } from '../plane/image-changes.js';
@@ -17,7 +17,7 @@ import { KeptGroups } from '../plane/kept-groups.js';
 import type { CommonIo } from '../plane/live-images.js';
 import type { PlaneConfig, ToPlane } from '../plane/messages.js';
 import type { Callers } from '../plane/rules.js';
-import { SnapshotFile } from '../plane/snapshot-file.js';
+import { SnapshotFile, type WriteAt } from '../plane/snapshot-file.js';
 import type { CommandQueue, RingQueue } from '../uring/ring.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import { Hold } from './hold.js';
@@ -40,6 +40,8 @@ export interface Surroundings extends Pick<CommonIo, 'newMappings'> {
   monotonicNs?: () => number;
   /** Missing: /proc. */
   callers?: Callers;
+  /** Writes to the file where the state is kept; missing: the kernel's. */
+  writeState?: WriteAt;
   /** Missing: the kernel's. */
   socketCalls?: SocketCalls;
 }
@@ -55,13 +57,14 @@ export interface DataPlane extends Pick<Assembly, 'plane' | 'throttle'> {
  * @throws SluiceError if a group or an assignment cannot be made as asked.
  */
 export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings): DataPlane {
-  const { ring, commands, memory, outbox, now } = surroundings;
+  const { ring, commands, memory, outbox, now, callers } = surroundings;
   const { send } = outbox;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);
   const { before, keep: kept } = config;
   if (kept !== undefined) ring.addFile(kept.guard);
-  const groups = kept === undefined ? null : new KeptGroups();
+  const isAlive = callers && ((pid: number): boolean => callers.startOf(pid) !== '');
+  const groups = kept === undefined ? null : new KeptGroups(isAlive);
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const files = new UringEngine(ring, send, commands === undefined);
@@ -73,8 +76,9 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   });
   const inflateCalls = new InflateCalls(send);
   const io = { ...surroundings, engine, inflateCalls };
+  const disks = config.disks.map((disk) => (before ? asBefore(disk, before.plane) : disk));
   const { plane, throttle, members, tree, images, control, controlTree, orders } = assemble(
-    config,
+    { ...config, disks },
     io,
     {
       info,
@@ -172,8 +176,8 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     kept === undefined
       ? null
       : new Keep({
-          ...{ plane, throttle, tree, images, dispatcher, groups: groups!, now },
-          file: new SnapshotFile(kept.state),
+          ...{ plane, throttle, tree, images, session, dispatcher, groups: groups!, now },
+          file: new SnapshotFile(kept.state, surroundings.writeState),
         });
   if (keep !== null) keep.isBegun = before !== undefined;
   const network = { sockets, exports: engine };

@@ -1,3 +1,4 @@
+import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
 import { carryOut, type Stateful } from '../plane/carry-over.js';
 import type { KeptGroups } from '../plane/kept-groups.js';
@@ -10,7 +11,8 @@ const EVERY_NS = 20e6;
 const SPARE_TIMES = 50;
 
 interface KeepParts extends Stateful {
-  dispatcher: Pick<Dispatcher, 'carryOut' | 'controlChanges'>;
+  dispatcher: Pick<Dispatcher, 'carryOut' | 'changes'>;
+  session: Pick<DeviceSession, 'sent' | 'sentCount'>;
   groups: Pick<KeptGroups, 'areNew' | 'renewed'>;
   file: Pick<SnapshotFile, 'write'>;
   /** Monotonic time, nanoseconds. */
@@ -37,7 +39,7 @@ export class Keep {
     const { plane, tree, dispatcher, groups, now } = this.#parts;
     if (!this.isBegun || plane.isHolding || !plane.isReceiving) return;
     // Each of them only grows.
-    const changes = plane.asked.opensAndCloses + tree.newestId + dispatcher.controlChanges;
+    const changes = plane.asked.opensAndCloses + tree.newestId + dispatcher.changes;
     const isChanged = changes !== this.#changes || groups.areNew(this.#parts);
     if (!isChanged && plane.nowNs < this.#dueNs) return;
     this.#changes = changes;
@@ -48,9 +50,10 @@ export class Keep {
   }
 
   #write(): void {
-    const { dispatcher, groups, file } = this.#parts;
+    const { dispatcher, session, groups, file } = this.#parts;
+    const { sent, sentCount } = session;
     const state: KeptState = {
-      ...{ plane: carryOut(this.#parts), session: dispatcher.carryOut() },
+      ...{ plane: carryOut(this.#parts), session: dispatcher.carryOut(sent, sentCount) },
       ...groups.renewed(this.#parts),
     };
     file.write(state);

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isShown, type Partition } from '../partitions/table.js';
 import type { Throttle, ThrottleState } from '../throttle/throttle.js';
 import type { NodeIds, Tree } from '../tree/tree.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
-import type { Disk, ServedImage } from './disk.js';
+import type { Disk, DiskConfig, ServedImage } from './disk.js';
 import type { LossState } from './flush-losses.js';
 import type { LiveImages } from './live-images.js';
 import type { Plane } from './plane.js';
@@ -26,6 +28,8 @@ interface ImageState {
   losses: LossState;
   /** Open handles by the names of its disks, where there are any. */
   opens: [disk: string, opens: number][];
+  /** Null: none are shown. A partition that is open keeps its place, whatever the table says. */
+  partitions: Partition[] | null;
 }
 
 /** The parts of a data plane that have a state of their own. */
@@ -87,10 +91,25 @@ export function carryOut(parts: Stateful): PlaneState {
 
 function stateOf(whole: Disk): ImageState {
   const { name, dirty, losses } = whole.image;
-  const opens = disksOf(whole).flatMap(({ config, opens: count }): [string, number][] =>
-    count > 0 ? [[config.name, count]] : [],
-  );
-  return { name, dirty, losses: losses.carryOut(), opens };
+  const opens = disksOf(whole).flatMap((disk): [string, number][] => {
+    // What is not answered is asked for again.
+    const count = disk.opens - disk.pendingOpens;
+    return count > 0 ? [[disk.config.name, count]] : [];
+  });
+  const shown = whole.image.partitions?.disks.map(({ partition, config: { start, length } }) => {
+    return { ...partition!, start, size: length! };
+  });
+  return { name, dirty, losses: losses.carryOut(), opens, partitions: shown ?? null };
+}
+
+/** The image as it is for a plane that goes on: with the partitions that the one before has shown. */
+export function asBefore(disk: DiskConfig, { images }: PlaneState): DiskConfig {
+  const found = disk.partitions;
+  const shown = images.find(({ name }) => name === disk.name)?.partitions ?? null;
+  if (found === undefined || shown === null) return disk;
+  // One behind the end of the image is not shown: then the table is read once more.
+  const now = found.table?.partitions.filter((one) => isShown(one, Infinity)) ?? [];
+  return isDeepStrictEqual(now, shown) ? disk : { ...disk, partitions: { ...found, shown } };
 }
 
 function disksOf(whole: Disk): Disk[] {

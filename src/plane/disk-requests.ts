@@ -282,6 +282,7 @@ export class DiskRequests {
     const truncates = shrinks && (mode & operation.TRUNCATE) !== 0 && diskSize(disk) > 0;
     if (!truncates && (mode & operation.LOOK) === 0) return 0;
     const task = truncates ? this.#cut(request, disk) : this.#look(request);
+    disk.pendingOpens++;
     return this.#admission.runUncharged(request, this.#opened(disk, task));
   }
 
@@ -297,6 +298,8 @@ export class DiskRequests {
   *#opened(disk: Disk, task: Task): Task {
     const result = yield* task;
     if (result < 0) disk.opens--;
+    disk.pendingOpens--;
+    this.opensAndCloses++;
     return result;
   }
 
@@ -304,11 +307,19 @@ export class DiskRequests {
     const disk = this.#disk(request);
     const { partitions, losses } = disk.image;
     losses.closed(this.#parts.requests.handle[request]!);
-    // A close that a daemon has taken and not answered comes again to the next one.
+    // There is none of an image that went and came again.
     disk.opens = Math.max(0, disk.opens - 1);
     this.opensAndCloses++;
     if (partitions?.isWantedAfter(disk) !== true) return 0;
-    return this.#admission.runWithSlot(request, partitions.reread(request));
+    disk.pendingOpens--;
+    return this.#admission.runWithSlot(request, this.#closed(disk, partitions.reread(request)));
+  }
+
+  *#closed(disk: Disk, task: Task): Task {
+    const result = yield* task;
+    disk.pendingOpens++;
+    this.opensAndCloses++;
+    return result;
   }
 
   /**

@@ -95,6 +95,8 @@ export interface Disk {
   readonly device: number;
   /** Handles that are open. */
   opens: number;
+  /** Of these, opens that are not answered; less than 0: closes. */
+  pendingOpens: number;
   /** Changes through this disk. */
   writes: number;
   /** As it was at the last open; null before. */

@@ -2,12 +2,7 @@ import { type Memory, SLOT_DATA } from '../buffers/memory.js';
 import type { Task } from '../host/engine.js';
 import type { TableFound } from '../image/read-image.js';
 import { readTable, type SectorSizes } from '../partitions/read-table.js';
-import {
-  type ByteRange,
-  isShown,
-  type Partition,
-  type PartitionTable,
-} from '../partitions/table.js';
+import { type ByteRange, isShown, type Partition } from '../partitions/table.js';
 import type { DiskNode, Tree } from '../tree/tree.js';
 import { hostErrorText } from '../util/errno.js';
 import type { Disk, ShownPartitions } from './disk.js';
@@ -62,12 +57,13 @@ export class ImagePartitions implements ShownPartitions {
   /** The image is being detached. */
   #isLeaving = false;
 
-  constructor(whole: Disk, { sectors, table, ranges }: TableFound, io: PartitionsIo) {
+  constructor(whole: Disk, { sectors, table, ranges, shown }: TableFound, io: PartitionsIo) {
     this.#whole = whole;
     this.#sectors = sectors;
     this.#io = io;
     // The faults of the table itself were told where the image was opened.
-    this.#tell(this.#follow(table, ranges));
+    this.#tell(this.#follow(shown ?? table?.partitions ?? [], ranges));
+    this.watch.isStale = shown !== undefined;
   }
 
   get disks(): Disk[] {
@@ -127,16 +123,16 @@ export class ImagePartitions implements ShownPartitions {
     // One that began later has seen more.
     if (number !== this.#readings || this.#isLeaving) return 0;
     const faults = step.value?.problems ?? [];
-    this.#tell([...faults, ...this.#follow(step.value, ranges)]);
+    this.#tell([...faults, ...this.#follow(step.value?.partitions ?? [], ranges)]);
     return 0;
   }
 
   /** @returns What of the table cannot be followed, as sentences. */
-  #follow(table: PartitionTable | null, ranges: readonly ByteRange[]): string[] {
+  #follow(partitions: readonly Partition[], ranges: readonly ByteRange[]): string[] {
     this.watch.set(ranges);
     this.#isBehind = false;
     const { size } = this.#whole.image.driver;
-    const wanted = table?.partitions.filter((one) => isShown(one, size)) ?? [];
+    const wanted = partitions.filter((one) => isShown(one, size));
     const numbers = new Set(wanted.map(({ number }) => number));
     const told: string[] = [];
     for (const [number, shown] of this.#shown) {
@@ -202,6 +198,7 @@ export class ImagePartitions implements ShownPartitions {
       config: { ...whole.config, name, start, length, growable: false },
       partition,
       opens: 0,
+      pendingOpens: 0,
       writes: 0,
       seen: null,
     };

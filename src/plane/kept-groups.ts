@@ -7,9 +7,14 @@ import type { Stateful } from './carry-over.js';
 /** The groups as they are, for a daemon that goes on after this one has died. */
 export class KeptGroups {
   readonly #reader = new FigureReader();
+  readonly #isAlive: (pid: number) => boolean;
   #edition = -1;
   #cost = '';
   #last: GroupsConfig = { depth: 'auto', groups: [], assignments: [] };
+
+  constructor(isAlive: (pid: number) => boolean = isRunning) {
+    this.#isAlive = isAlive;
+  }
 
   /** Takes in the news that figures are read by. */
   take(news: News): void {
@@ -28,11 +33,11 @@ export class KeptGroups {
     const names = new Set(images.wholes.map(({ image }) => image.name));
     this.#edition = this.#reader.edition;
     this.#cost = cost;
-    this.#last = groupsNow(this.#reader, { depth, cost }, names, isAlive);
+    this.#last = groupsNow(this.#reader, { depth, cost }, names, this.#isAlive);
     return this.#last;
   }
 }
 
-function isAlive(pid: number): boolean {
+function isRunning(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
 }

@@ -127,7 +127,7 @@ export class LiveImages {
     if (!config.readOnly) image.readOnly = false;
     const member = config.backing === undefined ? members.addImage(name) : members.addPassed(name);
     const device = devices.take(config.device);
-    const counts = { opens: 0, writes: 0, seen: null };
+    const counts = { opens: 0, pendingOpens: 0, writes: 0, seen: null };
     const disk = { config, image, partition: null, member, device, ...counts };
     const number = table.add(disk);
     const node = tree.addDisk(tree.root, `${name}.raw`, number);

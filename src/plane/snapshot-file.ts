@@ -6,17 +6,28 @@ const PLACE_BYTES = 2 ** 32;
 /** Before the bytes: number and length, u32 each. */
 const HEAD_BYTES = 8;
 
+/** A write to a file, as writeSync of Node.js. */
+export type WriteAt = (
+  descriptor: number,
+  bytes: Uint8Array | Uint32Array,
+  offset: number,
+  length: number,
+  position: number,
+) => number;
+
 /**
  * Values in a file of memory that outlive the process which writes them, whenever it dies: what is read is the last one
  * that is whole.
  */
 export class SnapshotFile {
   readonly #descriptor: number;
+  readonly #writeAt: WriteAt;
   #number: number;
 
   /** @param descriptor a memfd, which may have values already */
-  constructor(descriptor: number) {
+  constructor(descriptor: number, writeAt: WriteAt = writeSync) {
     this.#descriptor = descriptor;
+    this.#writeAt = writeAt;
     this.#number = Math.max(this.#head(0).number, this.#head(1).number);
   }
 
@@ -24,10 +35,10 @@ export class SnapshotFile {
   write(value: unknown): void {
     const bytes = serialize(value);
     const at = (++this.#number & 1) * PLACE_BYTES;
-    writeSync(this.#descriptor, bytes, 0, bytes.length, at + HEAD_BYTES);
+    this.#writeAt(this.#descriptor, bytes, 0, bytes.length, at + HEAD_BYTES);
     // Last, and in one page, so all of it or nothing is there: it makes this place the newest.
     const head = Uint32Array.of(this.#number, bytes.length);
-    writeSync(this.#descriptor, head, 0, HEAD_BYTES, at);
+    this.#writeAt(this.#descriptor, head, 0, HEAD_BYTES, at);
   }
 
   /** Null: there is none. */

@@ -14,7 +14,7 @@ import {
 import type { ImageConfig, MountConfig } from './config.js';
 
 /** Of what one daemon hands to the next; a daemon goes on only with a state of its own version. */
-export const STATE_VERSION = 1;
+export const STATE_VERSION = 2;
 
 /** A mount as one daemon hands it to the next. Plain data; descriptors have the numbers of the next one. */
 export interface Handed extends GroupsConfig {

@@ -5,6 +5,7 @@ import { Tree } from '../../src/tree/tree.js';
 import { FakeDisks, hex, memory } from './exchange.js';
 
 const FORGET = 2;
+const OPEN = 14;
 const READ = 15;
 const INIT = 26;
 const EIO = 5;
@@ -39,7 +40,12 @@ function setUp() {
     initialised: (one) => accepted.push(one),
     trace: (line) => lines.push(line),
   });
-  const receive = (opcode: number, node: number, body: Uint8Array): number => {
+  const receive = (
+    opcode: number,
+    node: number,
+    body: Uint8Array,
+    unique = 0x1122334455667788n,
+  ): number => {
     const slot = memory.takeSlot();
     const at = slotOffset(slot) + SLOT_REQUEST;
     const length = 40 + body.length;
@@ -47,7 +53,7 @@ function setUp() {
     memory.bytes.fill(0, at, at + length);
     view.setUint32(at, length, true);
     view.setUint32(at + 4, opcode, true);
-    view.setBigUint64(at + 8, 0x1122334455667788n, true);
+    view.setBigUint64(at + 8, unique, true);
     view.setBigUint64(at + 16, BigInt(node), true);
     view.setUint32(at + 24, 1000, true);
     view.setUint32(at + 28, 100, true);
@@ -91,6 +97,52 @@ test('data goes out from where it lies, with its header right before it, linked 
       hex('length 10020000', 'error 00*4', 'unique 8877665544332211', 'data ab*512'),
     );
   }
+});
+
+/** struct fuse_open_in. */
+const OPEN_IN = hex('flags 02000000', 'rest 00*4');
+
+test('what must not be carried out twice is answered by the next process as it was by this one', (t) => {
+  const before = setUp();
+  before.disks.openAnswer = 1;
+  before.receive(OPEN, DISK, OPEN_IN, 20n);
+  before.receive(READ, DISK, READ_IN, 22n);
+  before.dispatcher.reply(before.disks.begun, 0, 0, false);
+  t.is(before.dispatcher.changes, 1, 'a READ may be repeated');
+  const requests = Int32Array.from(before.sent, ({ request }) => request);
+  const state = structuredClone(before.dispatcher.carryOut(requests, 2));
+  t.deepEqual(
+    state.replies.map(([unique]) => unique),
+    [20],
+  );
+
+  const after = setUp();
+  after.dispatcher.carryIn(state);
+  const calls = after.disks.calls.length;
+  const resent = 1n << 63n;
+  after.receive(OPEN, DISK, OPEN_IN, resent + 20n);
+  t.is(after.disks.calls.length, calls);
+  const [first] = before.sent;
+  const wanted = first!.bytes.slice();
+  wanted[15] = 0x80;
+  t.deepEqual(after.sent[0]!.bytes, wanted);
+  t.deepEqual(after.dispatcher.carryOut().replies, []);
+});
+
+test('a request that is sent again and was not answered, and a new one, are carried out', (t) => {
+  const { disks, dispatcher, sent, receive } = setUp();
+  const replies: [number, Uint8Array][] = [[20, new Uint8Array(32)]];
+  dispatcher.carryIn({ ...dispatcher.carryOut(), replies });
+  for (const unique of [(1n << 63n) + 22n, 20n]) {
+    receive(READ, DISK, READ_IN, unique);
+    dispatcher.reply(disks.begun, -EIO, 0, false);
+  }
+  t.deepEqual(
+    sent.map(({ bytes }) => bytes.length),
+    [16, 16],
+  );
+  // Until somebody asks for it: this process may die, too.
+  t.deepEqual(dispatcher.carryOut().replies, replies);
 });
 
 test('an error goes out without payload', (t) => {

@@ -16,7 +16,8 @@ function setUp(takesNs = 0) {
     carryOut: () => ({ groups: [], members: [] }),
   };
   const tree = { newestId: 1, nodeIds: { ids: [], next: 2 } };
-  const dispatcher = { controlChanges: 0, carryOut: () => 'session' };
+  const dispatcher = { changes: 0, carryOut: () => 'session' };
+  const session = { sent: new Int32Array(1), sentCount: 0 };
   const groups = new KeptGroups();
   const written: KeptState[] = [];
   const file = {
@@ -26,7 +27,7 @@ function setUp(takesNs = 0) {
     },
   };
   const parts = {
-    ...{ plane, throttle, tree, dispatcher, groups, file, images: { wholes: [] } },
+    ...{ plane, throttle, tree, session, dispatcher, groups, file, images: { wholes: [] } },
     now: () => plane.nowNs,
   };
   const keep = new Keep(parts as never);
@@ -47,7 +48,7 @@ test('what is open and which groups there are is kept in the turn in which it ch
   const changes: (() => unknown)[] = [
     () => plane.asked.opensAndCloses++,
     () => tree.newestId++,
-    () => dispatcher.controlChanges++,
+    () => dispatcher.changes++,
     () => groups.take({ kind: 'group', id: 1, name: 'web', parent: 0 } as never),
     () => (throttle.depthMode = 'auto'),
     () => (throttle.costModel = 'flat'),

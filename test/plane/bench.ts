@@ -157,6 +157,7 @@ export class Bench {
         device: 0,
         partition: null,
         opens: 0,
+        pendingOpens: 0,
         writes: 0,
         seen: null,
       };

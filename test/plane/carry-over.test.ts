@@ -1,8 +1,15 @@
 import test from 'ava';
 import { Memory } from '../../src/buffers/memory.js';
 import { parseMembers } from '../../src/control/members.js';
+import type { TableFound } from '../../src/image/read-image.js';
 import { type Assembly, assemble } from '../../src/plane/assemble.js';
-import { carryIn, carryOut, closeImages, type Unclosed } from '../../src/plane/carry-over.js';
+import {
+  asBefore,
+  carryIn,
+  carryOut,
+  closeImages,
+  type Unclosed,
+} from '../../src/plane/carry-over.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
 import { READ } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
@@ -26,11 +33,37 @@ function image(name: string, descriptor: number): DiskConfig {
   };
 }
 
+/** A table with these partitions: number and first byte. */
+function tableOf(...places: [number: number, start: number][]): TableFound {
+  const partitions = places.map(([number, start]) => {
+    const rest = { type: '83', name: '', uuid: '', bootable: false, isExtended: false };
+    return { number, start, size: 4096, ...rest };
+  });
+  const about = {
+    scheme: 'mbr',
+    sectorSize: 512,
+    id: '',
+    isHybrid: false,
+    isBackup: false,
+  } as const;
+  const table = { ...about, partitions, problems: [] };
+  return {
+    sectors: { gpt: [512], mbr: 512 },
+    table,
+    ranges: [{ offset: 0, length: 512 }],
+    failure: '',
+  };
+}
+
 /** A data plane of images. */
 function mounted(...names: string[]): Assembly {
-  const files = names.map(() => new FakeFile(new Uint8Array(SIZE), 1));
+  return mountedAs(...names.map(image));
+}
+
+function mountedAs(...disks: DiskConfig[]): Assembly {
+  const files = disks.map(() => new FakeFile(new Uint8Array(SIZE), 1));
   const host = new FakeHost(memory, files, 'plain');
-  const config = { disks: names.map(image), groups: [], assignments: [], about: '', depth: 256 };
+  const config = { disks, groups: [], assignments: [], about: '', depth: 256 };
   const io = { engine: host, memory, inflateCalls: null as never };
   return assemble(config, io, { info: () => {}, warn: () => {} });
 }
@@ -44,7 +77,9 @@ test('what is open, unflushed and lost goes on in the next process, under the sa
   before.images.detach('old', false, () => {});
   before.plane.endTurn();
   const web = before.images.wholes.find((one) => one.config.name === 'web')!;
-  web.opens = 2;
+  web.opens = 3;
+  // The kernel asks for it again.
+  web.pendingOpens = 1;
   web.image.dirty = true;
   web.image.losses.add(EIO, 9, 4);
   before.plane.asked.newestHandle = 11;
@@ -74,6 +109,28 @@ test('a file that is open and not there any more is refused', (t) => {
   state.images[0]!.opens = [['web.p1', 1]];
   const error = t.throws(() => carryIn(mounted('web'), state, 0), { instanceOf: SluiceError });
   t.is(error?.message, 'web.p1.raw is open, and is not there any more');
+});
+
+test('a partition that is shown stays so, although the table is another one by now', (t) => {
+  const disk = image('web', 0);
+  const before = mountedAs({ ...disk, partitions: tableOf([1, 4096], [2, 8192]) });
+  const [first] = before.images.wholes[0]!.image.partitions!.disks;
+  first!.opens = 1;
+  const state = structuredClone(carryOut(before));
+
+  const same = { ...disk, partitions: tableOf([1, 4096], [2, 8192]) };
+  t.is(asBefore(same, state), same);
+  const after = mountedAs(asBefore({ ...disk, partitions: tableOf([3, 8192]) }, state));
+  carryIn(after, state, 0);
+  const { disks, watch } = after.images.wholes[0]!.image.partitions!;
+  t.deepEqual(
+    disks.map(({ config: { name, start }, opens }) => [name, start, opens]),
+    [
+      ['web.p1', 4096, 1],
+      ['web.p2', 8192, 0],
+    ],
+  );
+  t.true(watch.isStale, 'it is read again with the next flush or close');
 });
 
 test('images that keep metadata in memory are closed, and it is told which cannot be', (t) => {

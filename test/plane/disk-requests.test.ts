@@ -217,6 +217,8 @@ test('O_TRUNC of a growable disk empties it before the open is answered', (t) =>
   t.is((bench.answer(OPEN, DISK, OPEN_TRUNCATE) as Uint8Array).length, 16);
   t.is(bench.host.files[0]!.size, 0);
   t.is(bench.size, 0);
+  const [{ opens, pendingOpens } = { opens: 0, pendingOpens: 0 }] = bench.disks;
+  t.deepEqual([opens, pendingOpens], [1, 0]);
   t.deepEqual(bench.readNow(0, 512), NOTHING);
   bench.assertIdle();
 });
