@@ -67,6 +67,11 @@ function readOptions() {
         default: false,
         describe: 'mounts go from process to process in every run',
       },
+      crashes: {
+        type: 'boolean',
+        default: false,
+        describe: 'daemons die, and others go on, in every run that can have that',
+      },
       judge: {
         type: 'boolean',
         describe: 'let qemu-img look at every image [with --each; else at one in 60]',
@@ -100,6 +105,7 @@ const CORPUS_WORDS = {
   long: 'long',
   servers: 'servers',
   handOvers: 'hand-overs',
+  crashes: 'crashes',
 };
 
 function corpusSeeds(): { seed: number; wishes: Order['wishes'] }[] {
@@ -156,9 +162,20 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, keep, judge, early, fixed, long, servers, handOvers } = options;
+  const { image, keep, judge, early, fixed, long, servers, handOvers, crashes } = options;
   const end = options.end as EndKind | undefined;
-  const wishes = { template: image, end, keep, judge, early, fixed, long, servers, handOvers };
+  const wishes = {
+    template: image,
+    end,
+    keep,
+    judge,
+    early,
+    fixed,
+    long,
+    servers,
+    handOvers,
+    crashes,
+  };
   const folder = options.images ?? (await temporaryFolder('/dev/shm'));
   if (readdirSync(folder).length === 0) makeTemplates(folder);
   if (options.trace || options.shrink) return await look(options, first, wishes, folder);

@@ -18,7 +18,7 @@ import type { Coverage } from './coverage.js';
 import type { FuseKernel } from './fuse-kernel.js';
 import type { HostFiles } from './host-files.js';
 import type { GroupsFile } from './reload-callers.js';
-import type { Entry, RingTarget } from './sim-ring.js';
+import type { WakeFile } from './wake-file.js';
 import { Failure, type World } from './world.js';
 
 const zstd = new ZSTDDecoder();
@@ -29,30 +29,6 @@ export const zstdReady = zstd.init();
 const MESSAGE_NS = 20_000;
 /** As in mount-session.ts: an umount(2) that takes longer waits for write-back, which limits must not hold. */
 const BUSY_KNOWN_NS = 50e6;
-
-/** The eventfd by which the control plane wakes the data plane. */
-export class WakeFile implements RingTarget {
-  #count = 0;
-  #read: (() => void) | null = null;
-
-  start(_entry: Entry, done: (result: number) => void): void {
-    this.#read = () => done(8);
-    this.#look();
-  }
-
-  add(): void {
-    this.#count++;
-    this.#look();
-  }
-
-  #look(): void {
-    if (this.#count === 0 || this.#read === null) return;
-    const read = this.#read;
-    this.#count = 0;
-    this.#read = null;
-    read();
-  }
-}
 
 /** What happens to the mount that its daemon does not decide. */
 export interface Surroundings {
@@ -67,15 +43,18 @@ export interface Surroundings {
 /** The main thread: the real life cycle, with simulated actions. */
 export class ControlPlane {
   conclusion: Conclusion | null = null;
+  isDead = false;
   readonly lifecycle: Lifecycle;
   /** Carries out orders about images. */
   obey: (text: string) => Promise<OrderAnswer> = notYet;
   /** Makes connections to servers again; null: there are no servers. */
   network: { lost(one: NbdExport): void; left(one: NbdExport): void } | null = null;
   /** The configuration file of the mount, as it is now. */
-  configFile: { now: GroupsFile } = { now: { groups: [], assignments: [] } };
+  configFile: { now: GroupsFile; isUncertain?: boolean } = { now: { groups: [], assignments: [] } };
   /** What lets another process go on; null: nothing does. */
-  handOver: Pick<HandOver, 'finish' | 'giveUp'> | null = null;
+  handOver: Pick<HandOver, 'finish' | 'giveUp' | 'keep' | 'isKept'> | null = null;
+  /** Ends the process where it is. */
+  dies: () => void = () => {};
   /** As in plane-thread.ts. */
   readonly figures = new FigureReader();
   held: (state: MountState | null, failed: readonly Unclosed[]) => void = () => {};
@@ -175,6 +154,18 @@ export class ControlPlane {
     const { state } = this.lifecycle;
     const isOver = state === 'closing' || state === 'ended';
     return isOver && this.lifecycle.end.cause.kind === 'handed-over';
+  }
+
+  /** Images come, go or change. */
+  get changesImages(): boolean {
+    return this.#changes.size > 0;
+  }
+
+  /** The process has died. */
+  die(): void {
+    this.isDead = true;
+    this.#isGone = true;
+    this.#isRunning = false;
   }
 
   /** The data plane of this process is held, or about to be. */
@@ -331,6 +322,10 @@ export class ControlPlane {
 
   #close(): void {
     if (!this.#isMounted) return;
+    if (this.#isMistake && this.handOver?.isKept === true) {
+      this.dies();
+      return;
+    }
     void this.handOver?.giveUp();
     this.#later(this.#delay(1e6), () => {
       if (this.#isRunning) this.#world.stop = 'terminated';
@@ -338,6 +333,12 @@ export class ControlPlane {
       this.#kernel.disconnect();
       this.tell({ kind: 'closed' });
     });
+  }
+
+  /** As in run.ts. */
+  get #isMistake(): boolean {
+    const { cause, wasServing, wasAsked } = this.lifecycle.end;
+    return cause.kind === 'crashed' && wasServing && !wasAsked;
   }
 
   /** As in mount-session.ts: the other process goes on when the data plane of this one has ended. */

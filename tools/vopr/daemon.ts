@@ -1,4 +1,5 @@
 import { MessageChannel } from 'node:worker_threads';
+import { groupsNow } from '../../src/control/groups-now.js';
 import { buildDataPlane, type DataPlane } from '../../src/loop/data-plane.js';
 import { Outbox } from '../../src/loop/outbox.js';
 import type { DiskConfig } from '../../src/plane/disk.js';
@@ -7,21 +8,33 @@ import type { ImageOrders } from '../../src/server/image-orders.js';
 import type { OpenImages } from '../../src/server/open-images.js';
 import type { Successor } from '../../src/server/successor.js';
 import type { Mapping } from '../../src/sys/memory.js';
-import { ControlPlane, type Surroundings, WakeFile } from './control-plane.js';
+import type { Random } from '../exerciser/random.js';
+import { ControlPlane, type Surroundings } from './control-plane.js';
 import type { Coverage } from './coverage.js';
+import { Death } from './death.js';
 import type { Image } from './disks.js';
-import { checkReleased, checkSlots } from './end-check.js';
+import { checkOpens, checkReleased, checkSlots } from './end-check.js';
 import type { FuseKernel } from './fuse-kernel.js';
 import type { HostFiles } from './host-files.js';
-import { type Connected, descriptorsOf, imageOrders, type Opened } from './image-orders.js';
+import {
+  type Connected,
+  descriptorsOf,
+  discard,
+  imageOrders,
+  type Opened,
+} from './image-orders.js';
+import { type KeptMount, SimKeeper } from './keepers.js';
 import type { NbdHosts } from './nbd-hosts.js';
 import type { SessionPlan } from './plan.js';
-import { FUSE, type Given, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
+import { FUSE, type Given, GUARD, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
 import type { SimMappings } from './sim-mappings.js';
 import { SimMemory } from './sim-memory.js';
-import { SimRing } from './sim-ring.js';
+import { type RingTarget, SimRing } from './sim-ring.js';
+import { WakeFile } from './wake-file.js';
 import { Stopped, type World } from './world.js';
 
+/** A file of which nothing is asked. */
+const NOTHING: RingTarget = { start() {} };
 const QUIET = { info() {}, warn() {}, error() {} };
 
 /** What a daemon is part of, the same for all daemons of a session. */
@@ -36,12 +49,20 @@ export interface DaemonHome {
   remote: NbdHosts | null;
   mappings: SimMappings;
   killed: ReadonlySet<number>;
+  /** For deaths. */
+  random: Random;
   around: Surroundings;
   /** The process is killed, or its machine has lost its power. */
   isKilled(): boolean;
   /** How long things take: of the main thread, and of orders. */
   delay(most: number): number;
   orderDelay(most: number): number;
+  /** What a keeper has; null: no daemon of the mount is to go on after the death of another one. */
+  newKeptMount(): KeptMount | null;
+  /** A daemon is there that may go on. */
+  built(daemon: Daemon): void;
+  /** A process has died. */
+  died(daemon: Daemon): void;
   /** The process that is to go on in place of a daemon. */
   succeed(daemon: Daemon, descriptors: readonly number[]): Pick<Successor, keyof Successor>;
 }
@@ -57,6 +78,8 @@ export interface DaemonStart {
           'configFile'
         >)
     | null;
+  /** Null: there is no keeper. */
+  kept: KeptMount | null;
 }
 
 /** One process: its main thread, and the thread of its data plane. */
@@ -67,6 +90,9 @@ export class Daemon {
   readonly handOver: HandOver | null;
   readonly opened: Opened;
   readonly memory: SimMemory;
+  readonly death: Death;
+  readonly kept: KeptMount | null;
+  isDead = false;
   ring!: SimRing;
   plane!: DataPlane;
   readonly #home: DaemonHome;
@@ -74,8 +100,16 @@ export class Daemon {
   readonly #channel = new MessageChannel();
   readonly #outbox: Outbox;
 
-  constructor(home: DaemonHome, { opened, memory, before }: DaemonStart) {
+  constructor(home: DaemonHome, { opened, memory, before, kept }: DaemonStart) {
     this.#home = home;
+    this.kept = kept;
+    this.death = new Death(
+      home.world,
+      home.coverage,
+      () => this.die(),
+      // A daemon that makes the mount knows what it has itself.
+      before === null ? null : (state) => checkOpens(home.kernel, state),
+    );
     this.opened = opened;
     const { plan, world, kernel, files, coverage, remote } = home;
     this.memory = new SimMemory(plan.capacity, memory);
@@ -97,24 +131,34 @@ export class Daemon {
     const serve = (disk: DiskConfig): DiskConfig => remote?.serve(disk) ?? disk;
     const served = { ...opened, serve };
     const { control } = this;
-    const connected = imageOrders(served, control, files, isFaulty, home.orderDelay, before);
+    const connected = imageOrders(
+      served,
+      control,
+      files,
+      isFaulty,
+      home.orderDelay,
+      before,
+      kept !== null,
+    );
     this.orders = connected.orders;
     this.control.obey = this.orders.take;
     this.control.network = remote;
-    this.handOver = plan.handOvers.length > 0 ? this.#makeHandOver(connected) : null;
+    const goesOn = plan.handOvers.length + plan.deaths.length > 0;
+    this.handOver = goesOn ? this.#makeHandOver(connected) : null;
     this.control.handOver = this.handOver;
+    this.control.dies = () => this.die();
   }
 
   #makeHandOver({ config, orders, reload }: Connected): HandOver {
-    const { control, opened } = this;
-    const { plan, succeed } = this.#home;
+    const { control, opened, kept } = this;
+    const { plan, succeed, delay } = this.#home;
     const { lifecycle } = control;
     return new HandOver({
       ...{ config, orders, reload, images: opened.images, plane: control, log: QUIET },
       mount: { fd: FUSE, byFusermount: false },
       transport: plan.queues > 0 ? 'fuse-uring' : 'uring',
       record: { fd: -1, passTo() {} },
-      keeper: null,
+      keeper: kept === null ? null : new SimKeeper(kept, control, delay),
       manager: { isThere: true, passTo() {} },
       tell: (event) => control.tell(event),
       isServing: () => lifecycle.state === 'serving',
@@ -131,19 +175,35 @@ export class Daemon {
     return this.opened.images;
   }
 
+  /** The groups that it has, with their limits and members. */
+  showGroups(): string {
+    // What changes is told with the next message, and nothing else need come of it.
+    this.#outbox.post();
+    const { depthMode: depth, costModel: cost } = this.plane.throttle;
+    const names = new Set(this.images.disks.map(({ name }) => name));
+    const now = groupsNow(this.control.figures, { depth, cost }, names, () => true);
+    const texts = [...now.groups, ...now.assignments].map((one) => JSON.stringify(one));
+    return [depth, ...texts.sort()].join(' ');
+  }
+
   /** Builds the data plane. */
   build(disks: readonly DiskConfig[], given?: Given): void {
     const { plan, world, kernel, files, remote, killed, mappings } = this.#home;
-    this.ring = new SimRing(world, (descriptor) => {
+    const targetOf = (descriptor: number): RingTarget => {
       if (descriptor === FUSE) return kernel;
       if (descriptor === WAKE) return this.#wake;
+      if (descriptor === GUARD) return NOTHING;
       return remote?.target(descriptor) ?? files.target(descriptor);
-    });
-    this.plane = buildDataPlane(planeConfig(plan, disks, this.#channel.port2, given), {
+    };
+    this.ring = new SimRing(world, targetOf, this.death.submitting);
+    const keep = this.kept?.config;
+    const config = planeConfig(plan, disks, this.#channel.port2, { ...given, keep });
+    this.plane = buildDataPlane(config, {
       ...{ ring: this.ring, memory: this.memory },
       ...(plan.queues > 0 ? { commands: this.ring } : {}),
       ...{ outbox: this.#outbox, now: world.now, monotonicNs: () => world.nowNs },
       callers: simulatedCallers(killed),
+      writeState: this.death.writeState,
       newMappings: mappings.forImage,
       ...(remote === null ? {} : { socketCalls: remote.calls }),
     });
@@ -167,11 +227,45 @@ export class Daemon {
     } catch (error) {
       world.stop ??= 'dead';
       if (!(error instanceof Stopped)) throw error;
-      if (isKilled()) return;
+      if (isKilled() || this.isDead) return;
       const isCrash = error.message === 'crash';
       if (isCrash) world.stop = null;
       this.control.threadEnded(isCrash ? error.message : null);
     }
+  }
+
+  /** The process ends where it is. */
+  die(): void {
+    const { world, files, kernel, died, coverage } = this.#home;
+    if (this.isDead || this.control.hasEnded) return;
+    this.isDead = true;
+    coverage.add(`death while ${this.control.lifecycle.state}`);
+    if (this.control.changesImages) coverage.add('death while images change');
+    for (const state of this.#requestStates) coverage.add(`death with requests ${state}`);
+    this.control.die();
+    world.stop = 'death';
+    kernel.leave();
+    files.died(this.#home.random);
+    discard(files, this.images);
+    died(this);
+  }
+
+  get #requestStates(): Set<string> {
+    const { state, capacity } = this.plane.plane.requests;
+    const names = [
+      '',
+      '',
+      'waiting',
+      'late',
+      'locked',
+      'linked',
+      'in flight',
+      'in tasks',
+      'replied',
+    ];
+    return new Set(
+      names.filter((name, at) => name !== '' && state.subarray(0, capacity).includes(at)),
+    );
   }
 
   /** Another daemon has the mount: this one closes its files, and its ring has no receive any more. */

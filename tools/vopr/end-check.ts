@@ -1,4 +1,5 @@
 import type { DataPlane } from '../../src/loop/data-plane.js';
+import type { KeptState } from '../../src/plane/messages.js';
 import type { End } from '../../src/server/lifecycle.js';
 import type { Throttle } from '../../src/throttle/throttle.js';
 import { exitCodeOf, SluiceError } from '../../src/util/errors.js';
@@ -6,6 +7,7 @@ import type { Blame } from './blame.js';
 import type { ControlPlane } from './control-plane.js';
 import type { Coverage } from './coverage.js';
 import type { Image } from './disks.js';
+import type { FuseKernel } from './fuse-kernel.js';
 import type { HostFiles } from './host-files.js';
 import type { LimitsCheck } from './limits-check.js';
 import type { SessionPlan } from './plan.js';
@@ -42,6 +44,21 @@ export function checkReleased(throttle: Throttle): void {
 /** The thread has ended. @param kept Slots that are taken, besides those of receives. */
 export function checkSlots(kept: number): void {
   if (kept > 0) throw new Failure(`${kept} slots stay taken`);
+}
+
+/** The open files that a data plane keeps are those that the kernel has. Of an image that is gone the kernel may have some. */
+export function checkOpens({ opens }: Pick<FuseKernel, 'opens'>, { plane }: KeptState): void {
+  if (opens === null) return;
+  const known = new Map(plane.images.flatMap(({ opens: own }) => own));
+  const images = new Set(plane.images.map(({ name }) => name));
+  for (const [path, id] of plane.nodes.ids) {
+    const disk = /^\/([^/]+)\.raw$/.exec(path)?.[1];
+    // One that is leaving is none any more.
+    if (disk === undefined || !images.has(disk.split('.')[0]!)) continue;
+    const count = known.get(disk) ?? 0;
+    const found = opens.get(id) ?? 0;
+    if (found !== count) throw new Failure(`${disk} is open ${found} times, and not ${count}`);
+  }
 }
 
 /** Everything has been given back. */

@@ -1,4 +1,5 @@
 import * as abi from '../../src/fuse/abi.js';
+import { getU64 } from '../../src/fuse/wire.js';
 import { bytesAt } from '../../src/sys/memory.js';
 import * as uring from '../../src/uring/abi.js';
 import { ERRNO } from '../../src/util/errno.js';
@@ -34,6 +35,8 @@ interface Asked {
   isInterrupted: boolean;
 }
 
+/** Handles of control files begin there. */
+const FIRST_CONTROL = 2 ** 52;
 const NONE = new Uint8Array(0);
 /** Payloads from here on are in memory that is used again once their caller has looked at them. */
 const LARGE_BYTES = 4096;
@@ -57,6 +60,8 @@ export class FuseKernel implements RingTarget {
   readonly #toSend: { unique: number; ask: Ask }[] = [];
   readonly #receives: { entry: Entry; done: (result: number) => void }[] = [];
   readonly #answered = new Map<number, Asked>();
+  /** Open handles of disks, by node. */
+  readonly #opened = new Map<number, number>();
   #unique = 0;
   readonly #step: number;
   /** FUSE over io_uring, once the daemon has asked for it. */
@@ -87,6 +92,32 @@ export class FuseKernel implements RingTarget {
         : new KernelQueues(queues, (unique, error, payload) => {
             this.#take(unique, error, payload);
           });
+  }
+
+  /** Open handles by node; null: it is not certain which, as one is being opened or closed. */
+  get opens(): ReadonlyMap<number, number> | null {
+    for (const { opcode } of this.#answered.values()) {
+      if (opcode === abi.OPEN || opcode === abi.RELEASE) return null;
+    }
+    return this.#opened;
+  }
+
+  /** A change of groups is under way: nobody has been told of it. */
+  get changesGroups(): boolean {
+    return [...this.#answered.values()].some(({ opcode, ask }) => {
+      if (opcode !== abi.WRITE) return opcode === abi.MKDIR || opcode === abi.RMDIR;
+      return getU64(viewOf(ask.body), 0) >= FIRST_CONTROL;
+    });
+  }
+
+  /** Keeps count of open disks: callers may close a handle twice. */
+  #count({ opcode, node, body: asked }: Ask, error: number, bytes: Uint8Array): void {
+    if (error !== 0 || (opcode !== abi.OPEN && opcode !== abi.RELEASE)) return;
+    const isOpen = opcode === abi.OPEN;
+    const handle = getU64(viewOf(isOpen ? bytes : asked), isOpen ? abi.OPEN_OUT_FH : 0);
+    if (handle >= FIRST_CONTROL) return;
+    const before = this.#opened.get(node) ?? 0;
+    this.#opened.set(node, Math.max(0, before + (isOpen ? 1 : -1)));
   }
 
   /** Slots that the kernel has: of receives that are queued, and of entries. */
@@ -261,6 +292,7 @@ export class FuseKernel implements RingTarget {
       const flags2 = view.getUint32(abi.INIT_OUT_FLAGS2, true);
       this.#usesQueues = (flags2 & abi.OVER_IO_URING) !== 0;
     }
+    this.#count(asked.ask, error, bytes);
     const name = NAMES.get(asked.opcode) ?? 'other';
     this.#coverage.add(`reply ${name} ${error === 0 ? 'ok' : -error}`);
     const { length } = bytes;
@@ -277,6 +309,10 @@ export class FuseKernel implements RingTarget {
       giveBack(memory);
     });
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Requests that are sent again come in the order of a hash. */

@@ -1,15 +1,13 @@
-import { openDisks } from '../../src/server/open-disks.js';
-import type { OpenImages } from '../../src/server/open-images.js';
-import { addOverlays } from '../../src/server/overlay.js';
 import { FIRST_HANDED, type Handed, type Successor } from '../../src/server/successor.js';
 import { F_DUPFD_CLOEXEC } from '../../src/sys/constants.js';
-import { close, fcntl } from '../../src/sys/libc.js';
+import { fcntl } from '../../src/sys/libc.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { EXIT_FAILED, SluiceError } from '../../src/util/errors.js';
 import type { Random } from '../exerciser/random.js';
-import { Daemon, type DaemonHome } from './daemon.js';
+import type { Daemon, DaemonHome } from './daemon.js';
 import { isQuiet } from './host-plan.js';
-import { descriptorsOf } from './image-orders.js';
+import { descriptorsOf, discard } from './image-orders.js';
+import { nextDaemon } from './next-daemon.js';
 import type { SessionPlan } from './plan.js';
 import { contentOf } from './record.js';
 import { Failure } from './world.js';
@@ -18,7 +16,6 @@ import { Failure } from './world.js';
 const STEPS_NS = [10_000, 1e6, 20e6];
 /** Where operations of the host take so long, what was admitted may not end in time, nanoseconds. */
 const SLOW_NS = 40e6;
-const QUIET = { info() {}, warn() {}, error() {} };
 /** Why the plan lets a new daemon fail. */
 const PLANNED = 'ECHILD';
 
@@ -53,7 +50,11 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
   readonly #before: Daemon;
   readonly #descriptors: readonly number[];
   #daemon: Daemon | null = null;
+  /** It has the state of the mount: plain data, as in a message. */
+  #handed: Handed | null = null;
   #isDead = false;
+  /** The mount is its own. */
+  #isGoing = false;
 
   constructor(parts: SuccessionParts, before: Daemon, descriptors: readonly number[]) {
     this.#parts = parts;
@@ -67,10 +68,10 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
   }
 
   async prepare(handed: Handed): Promise<void> {
+    this.#handed = structuredClone(handed);
     await this.#wait();
     try {
-      // As a message: plain data.
-      this.#daemon = await this.#build(structuredClone(handed));
+      this.#daemon = await this.#build(this.#handed);
     } catch (error) {
       throw this.#judged(error);
     }
@@ -81,21 +82,31 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
 
   go(): Promise<void> {
     const { home, goOn } = this.#parts;
+    const daemon = this.#daemon!;
+    this.#daemon = null;
+    this.#isGoing = true;
     return new Promise((resolve) => {
       // Whatever becomes of the process before.
-      home.world.schedule(this.#someNs, () => {
-        const daemon = this.#daemon!;
-        this.#daemon = null;
-        goOn(daemon, resolve);
-      });
+      home.world.schedule(this.#someNs, () => goOn(daemon, resolve));
     });
   }
 
-  /** The session is over before it could go on. */
-  abandon(): void {
-    this.#daemon?.images.close();
-    this.#daemon?.close();
+  /**
+   * The process before is dead.
+   * @returns Whether this one goes on with the mount: it has the state.
+   */
+  async follow(): Promise<boolean> {
+    const { home, goOn, plan } = this.#parts;
+    if (this.#isGoing) return true;
+    if (this.#handed === null || this.#isDead || plan.failing !== null) {
+      await this.kill();
+      return false;
+    }
+    this.#isGoing = true;
+    const daemon = this.#daemon ?? (await this.#build(this.#handed));
     this.#daemon = null;
+    home.world.schedule(this.#someNs, () => goOn(daemon, () => {}));
+    return true;
   }
 
   async kill(): Promise<void> {
@@ -106,14 +117,9 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
   letGo(): void {}
 
   #close(): void {
-    if (this.#daemon !== null) this.#discard(this.#daemon.images);
+    if (this.#daemon !== null) discard(this.#parts.home.files, this.#daemon.images);
     this.#daemon?.close();
     this.#daemon = null;
-  }
-
-  #discard(images: OpenImages): void {
-    for (const disk of images.disks) this.#parts.home.files.left(descriptorsOf(disk));
-    images.close();
   }
 
   #wait(): Promise<void> {
@@ -139,52 +145,27 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
     return world.fail(`the new daemon cannot go on: ${errno === '' ? stack : message}`);
   }
 
-  async #build(handed: Handed): Promise<Daemon> {
+  #build(handed: Handed): Promise<Daemon> {
     const { home, memory } = this.#parts;
     const before = this.#before;
-    const { config, images, groups, assignments, depth, state } = handed;
-    const holds = handed.holds.map((hold) => {
-      const { descriptor, claim } = hold;
-      return { ...hold, descriptor: this.#inherit(descriptor), claim: this.#inherit(claim) };
-    });
-    const asked = { ...config, images, groups, assignments, depth };
-    const { config: overlaid, made } = addOverlays(asked);
-    if (made.length > 0) throw new Failure(`${made[0]} is made while a mount is handed over`);
-    const files = before.images.disks.flatMap(descriptorsOf);
+    // Those of a daemon that is dead are closed.
+    const files = before.isDead ? [] : before.images.disks.flatMap(descriptorsOf);
     const bytes = files.map(contentOf);
-    const opened = await openDisks(overlaid, QUIET, null, holds);
-    for (const { descriptor, claim } of holds) {
-      close(descriptor);
-      if (claim >= 0) close(claim);
-    }
-    for (const disk of opened.disks) home.files.openedAgain(disk.name, descriptorsOf(disk));
-    try {
+    const opened = (): void => {
       for (const [index, file] of files.entries()) {
-        if (contentOf(file).equals(bytes[index]!)) continue;
+        if (before.isDead || contentOf(file).equals(bytes[index]!)) continue;
         throw new Failure('a new daemon changes a file that the one before may go on with');
       }
-      for (const { disk, identity } of opened.all) {
-        if (handed.identities[disk.name] === identity) continue;
-        throw new Failure(`${disk.name} is another file for the new daemon`);
-      }
       this.#failAt('open');
-      const { configure } = before.opened;
-      const { configFile } = before.control;
-      const own = { ...before.opened, images: opened };
-      const start = { opened: own, memory, before: { config: asked, asRead: config, configFile } };
-      const daemon = new Daemon(home, start);
-      daemon.build(opened.disks.map(configure), { groups, assignments, depth, before: state });
-      return daemon;
-    } catch (error) {
-      this.#discard(opened);
-      throw error;
-    }
+    };
+    const inherit = (place: number): number => this.#inherit(place);
+    const kept = home.newKeptMount();
+    return nextDaemon({ ...{ home, before, memory, handed, inherit, kept, opened } });
   }
 
   /** A descriptor of its own; it knows the places of those that it inherits. */
   #inherit(place: number): number {
-    if (place < 0) return -1;
-    return fcntl(this.#descriptors[place - FIRST_HANDED]!, F_DUPFD_CLOEXEC, 0);
+    return place < 0 ? -1 : fcntl(this.#descriptors[place - FIRST_HANDED]!, F_DUPFD_CLOEXEC, 0);
   }
 }
 

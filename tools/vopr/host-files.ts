@@ -1,4 +1,4 @@
-import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync } from 'node:fs';
 import type { SlowCall } from '../../src/host/uring-engine.js';
 import { lseekNow } from '../../src/sys/libc.js';
 import { bytesAt } from '../../src/sys/memory.js';
@@ -6,8 +6,10 @@ import { pread, pwrite } from '../../src/sys/transfer.js';
 import * as abi from '../../src/uring/abi.js';
 import { TAG_INDEX, TAG_IO } from '../../src/uring/tags.js';
 import { ERRNO } from '../../src/util/errno.js';
-import { Random } from '../exerciser/random.js';
+import type { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
+import { allocateNow, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE } from './host-allocate.js';
+import { HostDelays } from './host-delays.js';
 import type { HostPlan } from './host-plan.js';
 import { type Barrier, type Change, contentOf, HostRecord, toSector } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
@@ -15,11 +17,6 @@ import { takeForSession } from './spare-memory.js';
 import type { World } from './world.js';
 
 const SECTOR = 512;
-/** A stream of random numbers. */
-const SLOW_READS = 8;
-const KEEP_SIZE = 0x01;
-const PUNCH_HOLE = 0x02;
-const ZERO_RANGE = 0x10;
 const NAMES: Readonly<Record<number, string>> = {
   [abi.OP_READ]: 'read',
   [abi.OP_WRITE]: 'write',
@@ -40,6 +37,14 @@ interface HostFile {
   closedAs: Buffer | null;
 }
 
+/** An operation that is under way. */
+interface Pending {
+  file: HostFile;
+  opcode: number;
+  change: Change | null;
+  done: (result: number) => void;
+}
+
 /** The files behind the images of a run: real ones in memory, with simulated times and faults. */
 export class HostFiles {
   /** Operations so far. */
@@ -56,16 +61,13 @@ export class HostFiles {
   readonly #plan: HostPlan;
   readonly #coverage: Coverage;
   readonly #randomOf: (operation: number) => Random;
-  readonly #pending = new Set<() => number>();
+  readonly #pending = new Map<() => number, Pending>();
   /** Bytes that the write that has failed last has made all the same. */
   #torn = 0;
-  /** See `slowRead`. */
-  readonly #slow = new Set<HostFile>();
   /** See `failLater`. */
   #failing = 0;
   readonly #hit: (request: number) => void;
-  /** Half of all reads take long, so that what they read can be written, flushed, freed and used again meanwhile. */
-  readonly #areReadsSlow: boolean;
+  readonly #delays: HostDelays;
 
   /** @param hit Called with the number of each request in whose name an operation fails. */
   constructor(
@@ -76,7 +78,7 @@ export class HostFiles {
     hit: (request: number) => void,
   ) {
     this.#hit = hit;
-    this.#areReadsSlow = new Random(plan.seed, SLOW_READS).oneIn(4);
+    this.#delays = new HostDelays(plan);
     this.#world = world;
     this.#plan = plan;
     this.#coverage = coverage;
@@ -198,7 +200,7 @@ export class HostFiles {
 
   /** The next read of an image's own file takes long: as long as several flushes and many writes. */
   slowRead(image: string): void {
-    this.#slow.add(this.#fileNamed(image, 0));
+    this.#delays.slow.add(this.#fileNamed(image, 0));
   }
 
   /** lseek(2), ftruncate(2) and futimens(2), which other threads make. */
@@ -217,20 +219,6 @@ export class HostFiles {
     ftruncateSync(descriptor, size);
     this.done(change, 0);
     return 0;
-  }
-
-  /** How long the operation takes. */
-  #delay(file: HostFile, opcode: number, random: Random): number {
-    const { usualNs, longestNs, flushNs, stuck } = this.#plan;
-    if (opcode === abi.OP_READ && this.#slow.delete(file)) {
-      return random.below(8 * flushNs + 200 * usualNs);
-    }
-    if (stuck > 0 && random.oneIn(stuck)) return Infinity;
-    if (opcode === abi.OP_FSYNC) return flushNs / 2 + random.below(flushNs);
-    if (random.oneIn(this.#areReadsSlow && opcode === abi.OP_READ ? 2 : 50)) {
-      return random.below(longestNs);
-    }
-    return usualNs / 2 + random.below(usualNs);
   }
 
   #start(descriptor: number, entry: Entry, done: (result: number) => void): void {
@@ -255,7 +243,7 @@ export class HostFiles {
       file.record?.barriers.push(barrier);
     }
     this.#world.trace?.(`${NAMES[opcode]} of ${descriptor} ${offset}+${length} begins`);
-    const delay = this.#delay(file, opcode, random);
+    const delay = this.#delays.of(file, opcode, random);
     if (delay === Infinity) this.#coverage.add(`host ${NAMES[opcode]} never ends`);
     const perform = (): number => {
       this.#pending.delete(perform);
@@ -271,14 +259,33 @@ export class HostFiles {
       if (barrier !== null && result < 0) this.#lose(file, barrier);
       return result;
     };
-    this.#pending.add(perform);
+    this.#pending.set(perform, { file, opcode, change, done });
     file.underWay++;
-    if (delay < Infinity) this.#world.schedule(delay, () => done(perform()));
+    if (delay === Infinity) return;
+    this.#world.schedule(delay, () => {
+      if (this.#pending.has(perform)) done(perform());
+    });
+  }
+
+  /** The process has died. What the kernel has taken ends, perhaps with a linked reply, or never begins, or is torn. */
+  died(random: Random): void {
+    for (const [perform, { file, opcode, change, done }] of [...this.#pending]) {
+      // Whom an fsync has told of a loss, nobody knows.
+      if (opcode !== abi.OP_FSYNC && random.oneIn(2)) {
+        const result = perform();
+        if (random.oneIn(2)) done(result);
+        continue;
+      }
+      this.#pending.delete(perform);
+      file.underWay--;
+      this.#torn = 0;
+      this.done(change, -ERRNO.EINTR);
+    }
   }
 
   /** The process has ended: some of its operations that are under way are still carried out. */
   abandon(random: Random): void {
-    for (const perform of [...this.#pending]) if (random.oneIn(2)) perform();
+    for (const perform of [...this.#pending.keys()]) if (random.oneIn(2)) perform();
     this.#pending.clear();
   }
 
@@ -319,16 +326,10 @@ export class HostFiles {
   }
 
   #allocate(descriptor: number, mode: number, offset: number, length: number, tag: number): number {
-    const { size } = fstatSync(descriptor);
-    const end = offset + length;
-    if ((mode & KEEP_SIZE) === 0 && end > this.#fileOf(descriptor).limit) {
+    if ((mode & KEEP_SIZE) === 0 && offset + length > this.#fileOf(descriptor).limit) {
       return this.#give('fallocate', ERRNO.ENOSPC, tag);
     }
-    if ((mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < size) {
-      const zeros = Buffer.alloc(Math.min(length, size - offset));
-      writeSync(descriptor, zeros, 0, zeros.length, offset);
-    }
-    if ((mode & KEEP_SIZE) === 0 && end > size) ftruncateSync(descriptor, end);
+    allocateNow(descriptor, mode, offset, length);
     return 0;
   }
 

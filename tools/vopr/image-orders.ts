@@ -57,6 +57,7 @@ export function imageOrders(
   isFaulty: boolean,
   delay: (most: number) => number,
   before: { config: MountConfig; asRead: MountConfig } | null,
+  keeper: boolean,
 ): Connected {
   const descriptors = watchClosing(images, files);
   const source = { file: '/config', words: {}, directory: '/', images: [] };
@@ -64,7 +65,14 @@ export function imageOrders(
   const there = options.images.filter(({ name }) =>
     images.disks.some((disk) => disk.name === name),
   );
-  const fixed = { ...mount, images: there, source, depth: 'auto', ...control.configFile.now };
+  const fixed = {
+    ...mount,
+    images: there,
+    source,
+    keeper,
+    depth: 'auto',
+    ...control.configFile.now,
+  };
   const config = before?.config ?? (fixed as never as MountConfig);
   const reload = new Reload({
     ...{ config: before?.asRead ?? config, images, log: QUIET },
@@ -78,8 +86,9 @@ export function imageOrders(
     },
   });
   const orders = new ImageOrders({
-    ...{ config, images, log: QUIET, keepsOpen: false, keep: async () => {} },
+    ...{ config, images, log: QUIET, keepsOpen: false },
     key: { fits: (key) => key === KEY },
+    keep: async () => control.handOver?.keep(),
     opener: {
       async open(image, warn) {
         await control.wait(delay(OPEN_NS));
@@ -110,6 +119,12 @@ export function imageOrders(
 
 export function descriptorsOf({ image }: DiskConfig): number[] {
   return image.files.map(({ descriptor }) => descriptor);
+}
+
+/** Nobody uses these images any more, or nobody of this process. */
+export function discard(files: HostFiles, images: OpenImages): void {
+  for (const disk of images.disks) files.left(descriptorsOf(disk));
+  images.close();
 }
 
 /**

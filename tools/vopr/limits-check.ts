@@ -19,6 +19,12 @@ interface Bucket {
   atNs: number;
 }
 
+/** What a request costs in a bucket; 0: it is none of its. */
+function costOf(key: RateKey, direction: number, bytes: number): number {
+  if (key[0] === (direction === 0 ? 'w' : 'r')) return 0;
+  return key.endsWith('bps') ? bytes : 1;
+}
+
 /** Looks at each admission of a throttle: once for each request, and within all limits. */
 export class LimitsCheck {
   readonly counts = { reads: 0, writes: 0, discards: 0, bytes: 0 };
@@ -32,10 +38,12 @@ export class LimitsCheck {
   readonly #buckets = new Map<Group, Map<RateKey, Bucket>>();
 
   readonly #waiting = new Map<number, { member: number; direction: number; bytes: number }>();
-  readonly #admitted: (request: number) => void;
+  readonly #admitted: (request: number) => number;
+  /** What was admitted of late, by the id of the request. */
+  readonly #recent = new Map<number, { group: Group; direction: number; bytes: number }>();
 
-  /** @param admitted Called with each request that is admitted. */
-  constructor(throttle: Throttle, admitted: (request: number) => void) {
+  /** @param admitted Called with each request that is admitted; returns its id. */
+  constructor(throttle: Throttle, admitted: (request: number) => number) {
     this.#throttle = throttle;
     this.#admitted = admitted;
     this.#watch(throttle);
@@ -50,10 +58,40 @@ export class LimitsCheck {
       if (group !== undefined) this.#buckets.set(group, buckets);
     }
     this.#waiting.clear();
-    const { weights } = this.#weights.at(-1) ?? {};
-    if (weights !== undefined) this.#weights.push({ from: this.#order.length, weights });
+    if (this.#weights.length > 0) {
+      const weightOf = (index: number): number => throttle.findGroup(`fair${index}`)?.weight ?? 100;
+      this.#weights.push({ from: this.#order.length, weights: [weightOf(0), weightOf(1)] });
+    }
     this.#throttle = throttle;
     this.#watch(throttle);
+  }
+
+  /**
+   * The daemon has died. Requests that it has not answered come again, and are admitted again: up to now they have got
+   * nothing.
+   */
+  died(isWaiting: (unique: number) => boolean): void {
+    for (const [unique, { group: own, direction, bytes }] of this.#recent) {
+      if (!isWaiting(unique)) continue;
+      for (let group: Group | null = own; group !== null; group = group.parent) {
+        for (const [key, bucket] of this.#buckets.get(group) ?? []) {
+          bucket.level = Math.max(0, bucket.level - costOf(key, direction, bytes));
+        }
+      }
+    }
+    this.#recent.clear();
+  }
+
+  /** Another daemon goes on after a death. */
+  countAnew(throttle: Throttle): void {
+    // Figures of the last moments are lost.
+    const { rios, wios, dios, rbytes, wbytes, dbytes } = throttle.groupStats(throttle.root);
+    const counted = { reads: rios, writes: wios, discards: dios, bytes: rbytes + wbytes + dbytes };
+    for (const [name, count] of Object.entries(counted)) {
+      if (count <= this.counts[name as keyof typeof counted]) continue;
+      throw new Failure(`${count} ${name} are counted after a death, which were not made`);
+    }
+    Object.assign(this.counts, counted);
   }
 
   #watch(throttle: Throttle): void {
@@ -103,8 +141,10 @@ export class LimitsCheck {
   }
 
   #admit(request: number, member: number, direction: number, bytes: number, now: number): void {
-    this.#admitted(request);
-    const { name } = this.#throttle.memberGroup(member);
+    const unique = this.#admitted(request);
+    const own = this.#throttle.memberGroup(member);
+    this.#recent.set(unique, { group: own, direction, bytes });
+    const { name } = own;
     if (name.startsWith('fair')) this.#order.push(name === 'fair0' ? 0 : 1);
     const { counts } = this;
     counts.bytes += bytes;
@@ -114,15 +154,10 @@ export class LimitsCheck {
     if (this.isReleased) return;
     const waiting = [...this.#waiting.values()].map((one) => one.bytes);
     const largest = Math.max(bytes, ...waiting);
-    for (
-      let group: Group | null = this.#throttle.memberGroup(member);
-      group !== null;
-      group = group.parent
-    ) {
+    for (let group: Group | null = own; group !== null; group = group.parent) {
       for (const [key, bucket] of this.#bucketsOf(group)) {
-        if (key[0] === 'r' && direction !== 0) continue;
-        if (key[0] === 'w' && direction === 0) continue;
-        const cost = key.endsWith('bps') ? bytes : 1;
+        const cost = costOf(key, direction, bytes);
+        if (cost === 0) continue;
         const leaked = ((now - bucket.atNs) / 1e9) * bucket.limit;
         bucket.level = Math.max(0, bucket.level - leaked) + cost;
         bucket.atNs = now;

@@ -1,4 +1,5 @@
 import * as abi from '../../src/fuse/abi.js';
+import { getU64 } from '../../src/fuse/wire.js';
 import { formatOrder, type ImageOrder } from '../../src/server/image-order.js';
 import { ERRNO } from '../../src/util/errno.js';
 import { type ErrorRecord, recordOf, SluiceError } from '../../src/util/errors.js';
@@ -11,7 +12,7 @@ import { checkFile } from './moments.js';
 import { checkNoOverlay, orderOverlay } from './overlays.js';
 import { openImage } from './preparation.js';
 import * as body from './requests.js';
-import { ask, type Scene, type Self } from './scene.js';
+import { ask, DIED, diedError, type Scene, type Self } from './scene.js';
 import { Failure } from './world.js';
 
 const O_RDWR = 2;
@@ -107,7 +108,7 @@ export function* faultsStep(scene: Scene, self: Self): Steps {
   image.isOrdered = true;
   const ended = image.stay!.faults.begin(faults, world.tick());
   const error = yield* give(scene, self, order);
-  ended(error === null, world.tick());
+  if (error?.errno !== DIED) ended(error === null, world.tick());
   image.isOrdered = false;
   if (error !== null) checkError(scene, order, error);
 }
@@ -142,8 +143,10 @@ function* attach(scene: Scene, self: Self, image: Image): Steps {
   if (image.least === 0 && scene.readOnly) return;
   if (image.plan.overlaid) orderOverlay(order, image, random);
   const error = yield* give(scene, self, order);
-  if (error !== null) {
+  const isThere = error?.errno === DIED && (yield* nodeOf(scene, image)) > 0;
+  if (error !== null && !isThere) {
     checkError(scene, order, error);
+    if (error.errno === DIED) return;
     if (order.assignments.length === 0 && ['ENOENT', 'EBUSY'].includes(error.errno)) {
       throw wrong(order, error);
     }
@@ -188,14 +191,22 @@ function* detach(
 ): Steps<boolean> {
   const { world } = scene;
   const order = detachOf(image, force);
+  const nodeBefore = disksOf(scene, image)[0]?.node;
   const stayed = stay.leave(world.tick());
   const error = yield* give(scene, self, order);
   const now = world.tick();
-  const isGone = error === null || (yield* nodeOf(scene, image)) < 0;
-  if (!isGone) {
+  const node = error === null ? -1 : yield* nodeOf(scene, image);
+  if (node > 0 && error?.errno === DIED && node !== nodeBefore) {
+    // It has come again with the next daemon.
+    stay.goneAt = scene.world.tick();
+    image.stay = new Stay(stay.goneAt, stay.readOnly);
+    yield* openImage(scene, image, scene.configOf(image));
+    return true;
+  }
+  if (node > 0) {
     stayed(now);
     checkError(scene, order, error);
-    if (force && error.errno !== 'ESHUTDOWN' && error.errno !== 'EAGAIN') {
+    if (force && !['ESHUTDOWN', 'EAGAIN', DIED].includes(error!.errno)) {
       throw new Failure(`${image.plan.name} stays, although its detach was forced`);
     }
     return false;
@@ -203,6 +214,7 @@ function* detach(
   const lost = disksOf(scene, image).some((disk) => scene.hasLost(disk));
   stay.goneAt = now;
   image.stay = null;
+  if (error?.errno === DIED) return true;
   image.isSpoiled = error !== null;
   if (error === null) image.hasSynced(now, now);
   else if (!OF_HOST.includes(error.errno)) throw wrong(order, error);
@@ -271,17 +283,29 @@ function* refused(scene: Scene, self: Self, order: ImageOrder, errno: string, ke
   const error = yield* give(scene, self, order, key);
   const found = error?.errno ?? 'no error';
   const isHanding = scene.handsOver && found === 'EAGAIN';
-  if (!isHanding && ![errno, 'ESHUTDOWN', 'EMFILE'].includes(found)) {
+  if (!isHanding && ![errno, DIED, 'ESHUTDOWN', 'EMFILE'].includes(found)) {
     throw new Failure(`a ${order.kind} is not refused with ${errno}, but has ${found}`);
   }
 }
 
-/** Gives an order: through the mount, as commands do, or on the control plane itself. @returns Its error. */
+/** Gives an order. @returns Its error, or DIED: then nobody knows. */
 export function* give(
+  scene: Scene,
+  self: Self,
+  order: ImageOrder,
+  key = KEY,
+): Steps<ErrorRecord | null> {
+  const deaths = scene.deaths();
+  const error = yield* giveOnce(scene, self, order, key);
+  return scene.deaths() === deaths ? error : recordOf(diedError());
+}
+
+/** Gives it through the mount, as commands do, or on the control plane itself. */
+function* giveOnce(
   scene: Scene,
   { random }: Self,
   order: ImageOrder,
-  key = KEY,
+  key: string,
 ): Steps<ErrorRecord | null> {
   if (key === KEY && random.oneIn(2)) {
     const error = yield (resume) => scene.order(order, resume);
@@ -305,7 +329,7 @@ export function* give(
 
 function checkError(scene: Scene, order: ImageOrder, error: ErrorRecord | null): void {
   const errno = error?.errno ?? '';
-  if (REFUSALS[order.kind].includes(errno)) return;
+  if (errno === DIED || REFUSALS[order.kind].includes(errno)) return;
   if (errno === 'EAGAIN' && scene.handsOver) return;
   if (order.kind === 'attach' && errno === 'ENOMEM' && scene.lacksMemory) return;
   const number = (ERRNO as Readonly<Record<string, number>>)[errno] ?? 0;
@@ -321,10 +345,12 @@ function disksOf(scene: Scene, image: Image): Disk[] {
   return scene.disks.filter(({ stay }) => stay === image.stay);
 }
 
+/** Node of the file of an image, or -errno. */
 function* nodeOf(scene: Scene, image: Image): Steps<number> {
   const name = body.nameBody(`${image.plan.name}.raw`);
   const asked = yield* ask(scene, { opcode: abi.LOOKUP, node: abi.ROOT_ID, body: name });
-  return asked.error === 0 ? 1 : asked.error;
+  if (asked.error !== 0) return asked.error;
+  return getU64(new DataView(asked.payload.buffer), abi.ENTRY_OUT_NODEID);
 }
 
 /** The mount shows no file of the image. */

@@ -66,18 +66,23 @@ interface LaterImages {
   late: Random;
   servers: Random | null;
   overlays: Random | null;
+  deaths: Random | null;
 }
 
-/** The images of a run; those of a run with servers are raw. */
+/** Raw images, which can go on after the death of a daemon when they are written. */
+const RAW = [0, 0, 1, 2, 3, TEMPLATES.length - 1];
+
+/** The images of a run; those of a run with servers are raw, and most of a run with deaths. */
 export function makeImages(
   random: Random,
-  { late, servers, overlays }: LaterImages,
+  { late, servers, overlays, deaths }: LaterImages,
   { template, early, fixed }: Wishes,
 ): ImagePlan[] {
   const many = random.oneIn(40);
   const count = many
     ? 10 + random.below(random.oneIn(4) ? 210 : 30)
     : 1 + random.below(random.oneIn(3) ? 4 : 1);
+  const isKept = deaths !== null && !deaths.oneIn(4);
   const images: ImagePlan[] = [];
   for (let i = 0; i < count; i++) {
     const drawn = many ? random.below(4) : random.below(EARLY_TEMPLATES);
@@ -87,10 +92,11 @@ export function makeImages(
     // Beside an image that is only read all others are only read.
     const isUsual = any < EARLY_TEMPLATES || many || (count > 1 && isReadOnly(any));
     const asDrawn = isUsual ? usual : any;
-    const number = template ?? (servers === null ? asDrawn : many ? 1 : servers.below(2));
+    const kept = isKept ? RAW[deaths.below(many ? 5 : RAW.length)]! : asDrawn;
+    const number = template ?? (servers === null ? kept : many ? 1 : servers.below(2));
     const growable = servers === null && TEMPLATES[number]!.grows && random.oneIn(2);
     const views: ImagePlan['views'] = [];
-    if (servers === null && !growable && number === 0 && random.oneIn(3)) {
+    if (servers === null && !isKept && !growable && number === 0 && random.oneIn(3)) {
       const start = random.below(700) * 512;
       views.push({ name: `i${i}.p1`, start, length: (1 + random.below(1000)) * 512 });
       if (random.oneIn(2)) views.push({ name: `i${i}.p2`, start: start + 512, length: 64 * KIB });

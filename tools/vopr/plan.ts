@@ -1,6 +1,7 @@
 import type { Capacity } from '../../src/buffers/memory.js';
 import { Random } from '../exerciser/random.js';
-import { FAILINGS, type HandOverPlan } from './hand-overs.js';
+import type { DeathPlan } from './death.js';
+import type { HandOverPlan } from './hand-overs.js';
 import { type HostPlan, makeHost } from './host-plan.js';
 import type { RemotePlan } from './nbd-hosts.js';
 import {
@@ -17,6 +18,7 @@ import {
   type Operation,
 } from './plan-callers.js';
 import { type ImagePlan, isReadOnly, makeImages, TEMPLATES } from './plan-images.js';
+import { makeDeaths, makeHandOvers, randomOfDeaths } from './plan-processes.js';
 
 /** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
 const SHAPE = 1;
@@ -25,7 +27,6 @@ const LENGTH = 10;
 const REMOTE = 950;
 const OVERLAYING = 910;
 const CAPACITIES = 500;
-const HANDING = 934;
 
 const MIB = 1 << 20;
 
@@ -83,6 +84,8 @@ export interface SessionPlan {
   remote: RemotePlan | null;
   /** The mount goes to another process so often, or does not. */
   handOvers: HandOverPlan[];
+  /** Its daemons die so often: it has a keeper then. */
+  deaths: DeathPlan[];
   /** Null, or the weights of the groups that the first two images are in, which have requests all the time. */
   weights: [number, number] | null;
 }
@@ -117,12 +120,16 @@ export interface Wishes {
   servers?: boolean | undefined;
   /** Every run has hand-overs. */
   handOvers?: boolean | undefined;
+  /** Every run has deaths of daemons. */
+  crashes?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const random = new Random(seed, SHAPE);
   const overlays = isOld(wishes) ? null : new Random(seed, OVERLAYING);
-  const later = { late: new Random(seed, LATE), servers: serversOf(seed, wishes), overlays };
+  const servers = serversOf(seed, wishes);
+  const deaths = servers === null ? randomOfDeaths(seed, wishes) : null;
+  const later = { late: new Random(seed, LATE), servers, overlays, deaths };
   const images = makeImages(random, later, wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
@@ -138,6 +145,7 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
     if (hasBlocks && TEMPLATES[image.template]!.kind === null) image.unit = 4096;
   }
   for (const [number, session] of sessions.entries()) {
+    if (deaths !== null) session.deaths = makeDeaths(session, images, number, seed);
     session.handOvers = makeHandOvers(session, images, number, seed, wishes);
   }
   const judge = wishes.judge ?? wishes.failing !== undefined;
@@ -227,46 +235,8 @@ function makeSession(
     weights: null,
     remote: makeRemote(images, host.alignment, number, seed, wishes),
     handOvers: [],
+    deaths: [],
   };
-}
-
-/** One run of so many has hand-overs, in most of its sessions. */
-const HANDED_RUNS = 8;
-
-/**
- * A view of an image is none of a configuration, an image on a simulated device has its end from the plan, and an export stays
- * where it is.
- */
-function makeHandOvers(
-  { remote, queues }: SessionPlan,
-  images: readonly ImagePlan[],
-  number: number,
-  seed: number,
-  wishes: Wishes,
-): HandOverPlan[] {
-  const isDrawn = new Random(seed, HANDING).oneIn(HANDED_RUNS) || wishes.handOvers === true;
-  const random = new Random(seed, HANDING + 1 + number);
-  if (isOld(wishes) || !isDrawn || remote !== null || random.oneIn(6)) return [];
-  if (images.some(({ views, onDevice }) => views.length > 0 || onDevice)) return [];
-  // A table in a cluster that is compressed cannot be read in simulated time.
-  const mayInflate = images.some(({ template }) => !isPlainTable(template));
-  if (mayInflate && images.some(({ template }) => TEMPLATES[template]!.partitions.length > 0)) {
-    return [];
-  }
-  // It is refused there.
-  if (queues > 0 && !random.oneIn(8)) return [];
-  const most = [5, 30, 150][random.below(3)]!;
-  const plans: HandOverPlan[] = [];
-  do {
-    const failing = random.oneIn(5) ? FAILINGS[random.below(FAILINGS.length)]! : null;
-    plans.push({ after: 1 + random.below(most), failing, isTwice: random.oneIn(6) });
-  } while (random.oneIn(2));
-  return plans;
-}
-
-function isPlainTable(template: number): boolean {
-  const { kind, partitions } = TEMPLATES[template]!;
-  return kind === null || partitions.length > 0;
 }
 
 /** Raw images that keep their size can be exports. */
@@ -336,6 +306,7 @@ function makeFair(random: Random, seed: number, number: number, wishes: Wishes):
     weights,
     remote: null,
     handOvers: [],
+    deaths: [],
   };
 }
 

@@ -7,16 +7,17 @@ import type { SessionPlan } from './plan.js';
 /** Descriptors of the simulated kernel's own files: no real file has them. */
 export const FUSE = 1_000_000_001;
 export const WAKE = 1_000_000_002;
+export const GUARD = 1_000_000_003;
 
 /** What the data plane of a new daemon begins with. */
-export type Given = Pick<PlaneConfig, 'groups' | 'assignments' | 'depth' | 'before'>;
+export type Given = Pick<PlaneConfig, 'groups' | 'assignments' | 'depth' | 'before' | 'keep'>;
 
 /** What the data plane of a session is told. */
 export function planeConfig(
   { depth, pollUs, queues }: SessionPlan,
   disks: readonly DiskConfig[],
   inbox: MessagePort,
-  given?: Given,
+  given?: Partial<Given>,
 ): PlaneConfig {
   return {
     ...{ disks: [...disks], groups: [], assignments: [], depth, pollUs, inbox },

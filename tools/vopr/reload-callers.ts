@@ -3,7 +3,7 @@ import type { Random } from '../exerciser/random.js';
 import { closeFile, openFile, readHandle } from './control-callers.js';
 import type { Steps } from './disks.js';
 import { give } from './order-callers.js';
-import type { Scene, Self } from './scene.js';
+import { DIED, type Scene, type Self } from './scene.js';
 import { Failure } from './world.js';
 
 /** What a configuration file says of groups. */
@@ -26,6 +26,12 @@ export function* reloadStep(scene: Scene, self: Self): Steps {
   const written = isBad ? spoiled(after, random) : after;
   configFile.now = written;
   const error = yield* give(scene, self, { kind: 'reload' });
+  if (error?.errno === DIED) {
+    // The groups may have been made, and the next daemon not know that they are of the file.
+    configFile.isUncertain = true;
+    return;
+  }
+  if (configFile.isUncertain) return;
   if (error !== null) configFile.now = before;
   if (error?.errno === 'ESHUTDOWN') return;
   if (error?.errno === 'EAGAIN' && scene.handsOver) return;

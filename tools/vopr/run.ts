@@ -392,5 +392,6 @@ function quietPlan(plan: SessionPlan): SessionPlan {
     ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null, late: [] },
     remote: null,
     handOvers: [],
+    deaths: [],
   };
 }

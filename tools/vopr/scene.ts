@@ -1,6 +1,7 @@
 import type { DiskConfig } from '../../src/plane/disk.js';
 import type { ImageOrder } from '../../src/server/image-order.js';
 import { ERRNO, errnoName } from '../../src/util/errno.js';
+import { EXIT_FAILED, SluiceError } from '../../src/util/errors.js';
 import type { Random } from '../exerciser/random.js';
 import type { Disk, Image, Steps } from './disks.js';
 import type { Answer, FuseKernel } from './fuse-kernel.js';
@@ -11,6 +12,13 @@ import { Failure, type World } from './world.js';
 
 /** The session has ended: the caller stops. */
 export class Gone extends Error {}
+
+/** The errno of an order whose daemon has died: it was carried out, or not. */
+export const DIED = 'ECONNRESET';
+
+export function diedError(): SluiceError {
+  return new SluiceError('the daemon has died', DIED, EXIT_FAILED);
+}
 
 /** All that callers of a session share. */
 export interface Scene {
@@ -28,7 +36,7 @@ export interface Scene {
   /** Gives an order to the control plane. `answered` is called with its error, or null. */
   order(order: ImageOrder, answered: (error: unknown) => void): void;
   /** The configuration file of the mount. */
-  configFile: { now: GroupsFile };
+  configFile: { now: GroupsFile; isUncertain?: boolean };
   /** Nothing goes wrong on the host, in the kernel or at a server. */
   isQuiet: boolean;
   /** The host has given this errno, positive. */
@@ -51,6 +59,8 @@ export interface Scene {
   admissions(unique: number): number;
   /** The mount goes from process to process; no order is carried out meanwhile. */
   handsOver: boolean;
+  /** How many daemons have died. */
+  deaths(): number;
   /** A request waits for its group. */
   waits(unique: number): boolean;
   /** Whether an errno may come without a fault in the request's own name. */

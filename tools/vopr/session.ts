@@ -18,10 +18,11 @@ import { descriptorsOf, type Opened } from './image-orders.js';
 import { LimitsCheck } from './limits-check.js';
 import { LossesCheck } from './losses-check.js';
 import { NbdHosts } from './nbd-hosts.js';
+import { Occasions } from './occasions.js';
 import type { Disturbance, SessionPlan } from './plan.js';
 import { Preparation } from './preparation.js';
 import * as body from './requests.js';
-import { ask, Gone, type Scene } from './scene.js';
+import { ask, diedError, Gone, type Scene } from './scene.js';
 import { SessionEnd } from './session-end.js';
 import { SimMappings } from './sim-mappings.js';
 import { WaitsCheck } from './waits-check.js';
@@ -70,9 +71,14 @@ export class Session {
   readonly #admitted = new Map<number, number>();
   readonly #losses = new LossesCheck();
   readonly #end: SessionEnd;
+  readonly #occasions: Occasions;
   #limits!: LimitsCheck;
   #waits!: WaitsCheck;
   #callers = 0;
+  /** Of daemons. */
+  #deaths = 0;
+  /** Who waits for the answer to an order. */
+  readonly #orders = new Set<(error: unknown) => void>();
   #isDisturbed = false;
   /** Instead of the plan's callers. */
   readonly #steps: ((scene: Scene) => Steps) | null;
@@ -122,16 +128,21 @@ export class Session {
     this.#daemons = new Daemons({
       home: {
         ...{ ...common, remote: this.#remote, mappings: this.#mappings, killed: this.#killed },
-        isKilled: () => this.#end.isKilled,
+        isKilled: () => this.#end.isKilled || this.#daemons.isLost,
+        random: new Random(seed, 15),
         delay: (most) => this.#random.below(most),
         orderDelay: (most) => this.#orderRandom.below(most),
       },
       ...{ opened, memory: mapping, random: new Random(seed, 14) },
       isBusy: () => this.#end.isBusy,
+      died: (daemon) => this.#died(daemon),
+      isOrdered: () => this.#orders.size > 0,
+      isToEnd: () => this.#end.hasBegun && plan.end === 'crash',
       ready: () => this.#ready(),
       wentOn: () => this.#waits.wentOn(),
-      changed: (daemon) => this.#changed(daemon),
+      changed: (daemon, hasDied) => this.#changed(daemon, hasDied),
     });
+    this.#occasions = new Occasions(plan, world, this.#kernel, this.#daemons);
     this.#end = new SessionEnd({
       ...{ plan, world, coverage, control: () => this.#daemon.control, kernel: this.#kernel },
       ...{ files: this.#files, random: this.#random, extras: this.#extras },
@@ -191,16 +202,34 @@ export class Session {
     this.#limits = new LimitsCheck(throttle, (request) => {
       const unique = this.#uniqueOf(request);
       this.#admitted.set(unique, (this.#admitted.get(unique) ?? 0) + 1);
+      return unique;
     });
     this.#waits = new WaitsCheck(throttle, null);
     this.#daemon.control.mounted();
+    this.#daemons.keep();
+    this.#occasions.came('start');
     this.#world.schedule(this.#plan.initNs, () => drive(this.#initialise(), () => {}));
   }
 
+  /** What is not answered comes again, to another daemon or to none. */
+  #died(_daemon: Daemon): void {
+    const isWaiting = (unique: number): boolean => this.#kernel.isWaiting(unique);
+    this.#limits?.died(isWaiting);
+    for (const unique of this.#admitted.keys())
+      if (isWaiting(unique)) this.#admitted.delete(unique);
+    for (const unique of this.#hits) if (isWaiting(unique)) this.#hits.delete(unique);
+    for (const answered of this.#orders) answered(diedError());
+    this.#orders.clear();
+    this.#deaths++;
+  }
+
   /** A new daemon goes on: what was let go counts, and what groups owe they owe. */
-  #changed({ plane: { throttle } }: Daemon): void {
+  #changed({ plane: { throttle } }: Daemon, hasDied: boolean): void {
     this.#limits.goOn(throttle);
     this.#waits = new WaitsCheck(throttle, this.#waits);
+    if (!hasDied) return;
+    this.#limits.countAnew(throttle);
+    this.#waits.died();
   }
 
   /** Those of images that are there from the start. */
@@ -221,7 +250,7 @@ export class Session {
   }
 
   #happen(kind: Disturbance['kind']): void {
-    if (this.#daemon.control.hasEnded || this.#end.isKilled) return;
+    if (this.#daemon.control.hasEnded || this.#daemon.isDead || this.#end.isKilled) return;
     this.#coverage.add(`disturbed by ${kind}`);
     if (kind === 'terminate') this.#daemons.signal(false);
     else if (kind === 'end now') this.#daemons.signal(true);
@@ -241,6 +270,7 @@ export class Session {
 
   #checkReady(): void {
     const { state } = this.#daemon.control.lifecycle;
+    if (this.#deaths > 0) return;
     if (state !== 'starting' && state !== 'interrupted') return;
     throw new Failure('INIT is answered, and the daemon does not tell that it is ready');
   }
@@ -268,6 +298,7 @@ export class Session {
       isRemote: ({ image }) => this.#remote?.isRemote(image.plan.name) === true,
       admissions: (unique) => this.#admitted.get(unique) ?? 0,
       handsOver: this.#plan.handOvers.length > 0,
+      deaths: () => this.#deaths,
       // While a data plane is still, it looks at nobody's signals.
       waits: (unique) =>
         !this.#daemon.control.isHandingOver &&
@@ -297,8 +328,12 @@ export class Session {
   }
 
   #order(order: ImageOrder, answered: (error: unknown) => void): void {
-    const later = (error: unknown): void => this.#world.schedule(0, () => answered(error));
-    this.#daemon.orders.obey(order, () => {}).then(() => later(null), later);
+    const later = (error: unknown): void => {
+      if (this.#orders.delete(later)) this.#world.schedule(0, () => answered(error));
+    };
+    this.#orders.add(later);
+    if (this.#daemon.isDead) later(diedError());
+    else this.#daemon.orders.obey(order, () => {}).then(() => later(null), later);
     this.#world.settle();
   }
 
@@ -310,7 +345,8 @@ export class Session {
     const there = this.#images.filter(({ stay }) => stay !== null);
     const sockets = this.#remote?.inRing ?? 0;
     const wanted = there.reduce((sum, image) => sum + this.#filesOf(image).length, 2 + sockets);
-    const { files } = this.#daemon.ring;
+    const { ring, kept } = this.#daemon;
+    const files = ring.files - (kept === null ? 0 : 1);
     if (files !== wanted) throw new Failure(`the ring has ${files} files, not ${wanted}`);
   }
 
@@ -329,31 +365,23 @@ export class Session {
           : [this.#steps(scene)];
       if (this.#preparation.hasRules) all.push(this.#preparation.moveRules(scene));
       this.#callers = all.length;
-      this.#awaitHandOvers();
+      this.#occasions.awaitRequests();
       for (const steps of all) drive(steps, () => this.#callerEnded());
       if (all.length === 0) this.#callerEnded();
     });
     if (this.#plan.endNs !== Infinity) {
-      this.#world.schedule(this.#plan.endNs, () => this.#end.begin());
+      this.#world.schedule(this.#plan.endNs, () => this.#beginEnd());
     }
   }
 
-  /** Hand-overs come at requests of callers: nobody knows how long these take. */
-  #awaitHandOvers(): void {
-    const kernel = this.#kernel;
-    const before = kernel.count;
-    if (this.#plan.handOvers.length === 0) return;
-    kernel.asked = () => {
-      const sent = kernel.count - before;
-      for (const plan of this.#plan.handOvers) {
-        if (plan.after === sent) this.#world.schedule(0, () => this.#daemons.handOver(plan));
-      }
-    };
+  #beginEnd(): void {
+    this.#occasions.came('end');
+    this.#end.begin();
   }
 
   #callerEnded(): void {
     if (--this.#callers > 0 || this.#end.hasBegun || !this.#kernel.isConnected) return;
-    if (this.#plan.endNs === Infinity) this.#end.begin();
+    if (this.#plan.endNs === Infinity) this.#beginEnd();
   }
 
   /** Checks what is left of the session. */

@@ -35,6 +35,7 @@ export class SimRing implements RingQueue, CommandQueue {
   completedResult = 0;
   readonly #world: World;
   readonly #targetOf: (descriptor: number) => RingTarget;
+  readonly #submitting: () => void;
   readonly #targets: (RingTarget | null)[] = [];
   /** Entries of each file that have not ended. */
   readonly #underWay: number[] = [];
@@ -45,10 +46,18 @@ export class SimRing implements RingQueue, CommandQueue {
   #head = 0;
   #enters = 0;
 
-  /** @param targetOf The file behind a descriptor. */
-  constructor(world: World, targetOf: (descriptor: number) => RingTarget) {
+  /**
+   * @param targetOf The file behind a descriptor.
+   * @param submitting Called before the kernel takes an entry, with what is linked to it: the process may die there.
+   */
+  constructor(
+    world: World,
+    targetOf: (descriptor: number) => RingTarget,
+    submitting: () => void = () => {},
+  ) {
     this.#world = world;
     this.#targetOf = targetOf;
+    this.#submitting = submitting;
   }
 
   addFile(descriptor: number): number {
@@ -161,6 +170,7 @@ export class SimRing implements RingQueue, CommandQueue {
     const entries = this.#entries;
     this.#entries = [];
     for (let i = 0; i < entries.length; i++) {
+      this.#submitting();
       const entry = entries[i]!;
       const linked = (entry.flags & abi.SQE_IO_LINK) !== 0 ? entries[++i]! : null;
       this.#start(entry, linked);

@@ -30,6 +30,7 @@ export class WaitsCheck {
   readonly #changed = new Set<Group>();
   #inFlight = 0;
   #isPlain = true;
+  #isDebtKnown = true;
   /** Since when it is certain that the first request may go as soon as its limits let it; Infinity: it is not. */
   #certainNs = Infinity;
 
@@ -77,6 +78,7 @@ export class WaitsCheck {
   /** What groups owed, they owe. */
   #goOn(before: WaitsCheck): void {
     this.#isPlain = before.#isPlain;
+    this.#isDebtKnown = before.#isDebtKnown;
     for (const { path } of before.#changed) {
       const group = this.#throttle.findGroup(path);
       if (group !== undefined) this.#changed.add(group);
@@ -90,6 +92,11 @@ export class WaitsCheck {
   /** The data plane was held: what waits has waited for that, too. */
   wentOn(): void {
     this.#restart(-1);
+  }
+
+  /** The daemon before has died: no time counts as passed for groups with limits, and what they owed is not known here. */
+  died(): void {
+    this.#isDebtKnown = false;
   }
 
   #watchChanges(): void {
@@ -168,7 +175,7 @@ export class WaitsCheck {
     const since = Math.max(this.#certainNs, first.headNs);
     let dueNs = since;
     for (const { group, key, costNs } of this.#costs(first)) {
-      if (this.#changed.has(group) || group.limits.iopsSize > 0) return;
+      if (!this.#isDebtKnown || this.#changed.has(group) || group.limits.iopsSize > 0) return;
       const emptyNs = this.#emptyNs.get(group)?.get(key) ?? -Infinity;
       dueNs = Math.max(dueNs, Math.max(emptyNs, since) + costNs - ALLOWANCE_NS);
     }

@@ -1,0 +1,100 @@
+import type { KeptState } from '../../src/plane/messages.js';
+import { SnapshotFile } from '../../src/plane/snapshot-file.js';
+import { type Keeper, type Kept, STARTS_MS } from '../../src/server/keeper.js';
+import { handedOf, refusal } from '../../src/server/resume.js';
+import { type Handed, STATE_VERSION } from '../../src/server/successor.js';
+import { F_DUPFD_CLOEXEC, MFD_CLOEXEC } from '../../src/sys/constants.js';
+import { close, fcntl, memfdCreate } from '../../src/sys/libc.js';
+import type { SluiceError } from '../../src/util/errors.js';
+import type { ControlPlane } from './control-plane.js';
+import { FUSE, GUARD } from './plane-config.js';
+
+/** The first descriptor of the mount in the next daemon. */
+const FIRST = 6;
+/** The end of a keeper takes so long at most, nanoseconds. */
+const STOP_NS = 3e6;
+
+/** What a keeper has of a mount, while there is one. */
+export class KeptMount {
+  readonly config = { state: memfdCreate('vopr-state', MFD_CLOEXEC), guard: GUARD };
+  #starts: number[] = [];
+  #kept: Omit<Kept, 'starts'> | null = null;
+  #descriptors: number[] = [];
+
+  get isThere(): boolean {
+    return this.#kept !== null;
+  }
+
+  start(descriptors: readonly number[], kept: Parameters<Keeper['start']>[2]): void {
+    const daemon = { pid: 1, startTime: '' };
+    // As bytes in a file.
+    this.#kept = structuredClone({ ...kept, version: STATE_VERSION, daemon });
+    this.#descriptors = descriptors.map((one) => {
+      return one === FUSE ? FUSE : fcntl(one, F_DUPFD_CLOEXEC, 0);
+    });
+  }
+
+  stop(): void {
+    this.#kept = null;
+    for (const one of this.#descriptors) if (one !== FUSE) close(one);
+    this.#descriptors = [];
+  }
+
+  /** As in resume.ts: what the next daemon begins with, or why there is none. */
+  resume(nowMs: number): Handed | SluiceError {
+    const now = Math.floor(nowMs);
+    this.#starts = [...this.#starts.filter((one) => now - one < STARTS_MS), now];
+    const kept = { ...structuredClone(this.#kept!), starts: this.#starts };
+    const state = new SnapshotFile(this.config.state).read() as KeptState | null;
+    return refusal(kept, state !== null) ?? handedOf(kept, state!);
+  }
+
+  /** A descriptor of the next daemon, which knows its place. */
+  readonly inherit = (place: number): number => {
+    return place < 0 ? -1 : fcntl(this.#descriptors[place - FIRST]!, F_DUPFD_CLOEXEC, 0);
+  };
+
+  close(): void {
+    this.stop();
+    close(this.config.state);
+  }
+}
+
+/** The keeper of a mount, seen from the daemon that has it. */
+export class SimKeeper implements Pick<Keeper, 'first' | 'isThere' | 'start' | 'stop'> {
+  readonly first = FIRST;
+  readonly #mount: KeptMount;
+  readonly #control: Pick<ControlPlane, 'wait' | 'isDead'>;
+  readonly #delay: (most: number) => number;
+
+  constructor(
+    mount: KeptMount,
+    control: Pick<ControlPlane, 'wait' | 'isDead'>,
+    delay: (most: number) => number,
+  ) {
+    this.#mount = mount;
+    this.#control = control;
+    this.#delay = delay;
+  }
+
+  get isThere(): boolean {
+    return this.#mount.isThere;
+  }
+
+  start(
+    _mountpoint: string,
+    descriptors: readonly number[],
+    kept: Parameters<Keeper['start']>[2],
+  ): number {
+    if (!this.#control.isDead) this.#mount.start(descriptors, kept);
+    return 3;
+  }
+
+  /** Nobody keeps the mount from now on; the next keeper comes a moment later. */
+  async stop(): Promise<void> {
+    if (!this.isThere) return;
+    // What a promise of a dead process does, it does not.
+    if (!this.#control.isDead) this.#mount.stop();
+    await this.#control.wait(this.#delay(STOP_NS));
+  }
+}
