@@ -3,6 +3,7 @@ import { runTool } from './lib/cleanup.js';
 import { temporaryFolder } from './lib/image.js';
 import { chosen, inRange, toolOptions } from './lib/options.js';
 import { Bench, type Hunt } from './mutants/bench.js';
+import { CRASH_FAULTS } from './mutants/crash-faults.js';
 import { FIRST_FAULTS } from './mutants/first-faults.js';
 import { HAND_OVER_FAULTS } from './mutants/hand-over-faults.js';
 import { LIVE_IMAGE_FAULTS } from './mutants/live-image-faults.js';
@@ -43,6 +44,7 @@ async function main(): Promise<number> {
     ...LIVE_IMAGE_FAULTS,
     ...SERVER_FAULTS,
     ...HAND_OVER_FAULTS,
+    ...CRASH_FAULTS,
   ];
   const wanted = chosen(
     all.map(({ name }) => name),

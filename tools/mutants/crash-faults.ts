@@ -1,0 +1,79 @@
+import type { Mutation } from './mutation.js';
+
+/** Faults of a mount that goes on after the death of its daemon. */
+const FAULTS: readonly Mutation[] = [
+  {
+    name: 'state-is-late',
+    fault:
+      'what is open and which groups there are is kept every 20 ms, and not in the turn in which it changes',
+    changes: [
+      {
+        file: 'loop/keep.ts',
+        from: 'if (!isChanged && plane.nowNs < this.#dueNs) return;',
+        to: 'if (plane.nowNs < this.#dueNs) return void isChanged;',
+      },
+    ],
+  },
+  {
+    name: 'opens-not-carried',
+    fault: 'a daemon that goes on does not know which files are open',
+    changes: [{ file: 'plane/carry-over.ts', from: 'found.opens = count;', to: 'void count;' }],
+  },
+  {
+    name: 'replies-not-kept',
+    fault: 'an open, a close or a change of groups whose reply has not left is made a second time',
+    changes: [
+      {
+        file: 'fuse/kept-replies.ts',
+        from: 'return [...this.#replies, ...own];',
+        to: 'return [...this.#replies, ...own].slice(own.length * 2);',
+      },
+    ],
+  },
+  {
+    name: 'head-comes-first',
+    fault: 'the head of a state is written before its bytes',
+    changes: [
+      {
+        file: 'plane/snapshot-file.ts',
+        from: '    this.#writeAt(this.#descriptor, bytes, 0, bytes.length, at + HEAD_BYTES);\n',
+        to: '',
+      },
+      {
+        file: 'plane/snapshot-file.ts',
+        from: '    this.#writeAt(this.#descriptor, head, 0, HEAD_BYTES, at);\n',
+        to: `    this.#writeAt(this.#descriptor, head, 0, HEAD_BYTES, at);
+    this.#writeAt(this.#descriptor, bytes, 0, bytes.length, at + HEAD_BYTES);
+`,
+      },
+    ],
+  },
+  {
+    name: 'table-of-now',
+    fault: 'a partition that is open is looked for in the table as it is now',
+    changes: [
+      {
+        file: 'plane/carry-over.ts',
+        from: 'if (found === undefined || shown === null) return disk;',
+        to: 'if (found !== undefined || shown === null) return disk;',
+      },
+    ],
+  },
+  {
+    name: 'debts-dropped',
+    fault: 'what groups owe is forgotten with the daemon',
+    changes: [
+      {
+        file: 'throttle/carry-over.ts',
+        from: 'buckets.setLevels(group.id, levels, then);',
+        to: 'void [levels, then, buckets];',
+      },
+    ],
+  },
+];
+
+/** Every run that can have them has deaths. */
+export const CRASH_FAULTS: readonly Mutation[] = FAULTS.map((one) => ({
+  ...one,
+  words: ['--crashes'],
+}));
