@@ -83,7 +83,7 @@ export function carryOut(parts: Stateful): PlaneState {
   return {
     nodes: tree.nodeIds,
     newestHandle: plane.asked.newestHandle,
-    images: images.wholes.map(stateOf),
+    images: images.all.map(stateOf),
     throttle: throttle.carryOut(plane.nowNs),
     atNs: monotonicNs(parts),
   };
@@ -128,7 +128,8 @@ export function carryIn(parts: Stateful, state: PlaneState, nowNs: number): void
   for (const { name, dirty, losses, opens } of state.images) {
     const whole = wholes.get(name);
     if (whole === undefined) {
-      if (opens.length > 0) throw gone(name);
+      // After a death no other process can serve the files that are there.
+      if (opens.length > 0 && state.atNs !== null) throw gone(name);
       continue;
     }
     whole.image.dirty = dirty;

@@ -109,6 +109,11 @@ export class LiveImages {
     };
   };
 
+  /** With those that are being detached: they may stay. */
+  get all(): Disk[] {
+    return Array.from(this.#shown.values(), ({ disk }) => disk);
+  }
+
   /**
    * An image comes. Its files are open, and stay so until it has gone.
    *
@@ -322,7 +327,7 @@ export class LiveImages {
         mappings,
         resume: (request) => plane().completed(request, 0),
         slotOf: (request) => plane().slotOf(request),
-        watch: () => plane().requests.watch(isOf),
+        watch: () => plane().requests.watch(this.#isOf(image)),
       }),
     );
     const image: ServedImage = {
@@ -341,7 +346,6 @@ export class LiveImages {
       losses: new FlushLosses(),
       status: { allocated, times, size: 0 },
     };
-    const isOf = this.#isOf(image);
     return image;
   }
 
@@ -376,18 +380,16 @@ export class LiveImages {
 function checkSize({ config, image }: Disk, size: number | null, hostSize: number): void {
   const { path, readOnly } = config;
   const { driver } = image;
-  const { blockDevice } = config.image;
   const unit = Math.max(SECTOR_BYTES, driver.alignment);
-  const isByteForByte = driver.shrinks;
-  if (isByteForByte && !readOnly && hostSize > driver.size && hostSize % driver.alignment !== 0) {
+  if (driver.shrinks && !readOnly && hostSize > driver.size && hostSize % driver.alignment !== 0) {
     const what = `${path} has ${hostSize} bytes now, no multiple of ${unit}`;
     throw refuse(`${what}; make it one, or detach it and attach it again`);
   }
   if (size === null) return;
   if (size < driver.size) throw refuse(`${path}: has ${driver.size} bytes already; it only grows`);
-  if (size <= Math.max(driver.size, isByteForByte ? hostSize : 0)) return;
+  if (size <= Math.max(driver.size, driver.shrinks ? hostSize : 0)) return;
   if (readOnly) throw new SluiceError(`${path}: is attached read-only`, 'EROFS', EXIT_FAILED);
-  if (blockDevice && isByteForByte) {
+  if (config.image.blockDevice && driver.shrinks) {
     throw refuse(`${path}: the device has ${hostSize} bytes; make it longer first`);
   }
   if (size % unit !== 0) throw refuse(`${path}: ${size} bytes are no multiple of ${unit}`);

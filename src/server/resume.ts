@@ -1,3 +1,4 @@
+import { isOfImage, parseMember } from '../control/members.js';
 import { adoptMount } from '../fuse/mount.js';
 import type { KeptState } from '../plane/messages.js';
 import { SnapshotFile } from '../plane/snapshot-file.js';
@@ -77,7 +78,7 @@ export function refusal(
 
 /**
  * Since the state was kept, groups may have used all that their limits let pass: no time counts as passed. And images may
- * have been written.
+ * have been written. One that was just coming does not come.
  */
 export function handedOf(kept: Kept, { plane, session, ...groups }: KeptState): Handed {
   const { version: _version, starts: _starts, daemon: _daemon, ...handed } = kept;
@@ -89,7 +90,16 @@ export function handedOf(kept: Kept, { plane, session, ...groups }: KeptState): 
   const images = plane.images.map((image) => {
     return { ...image, dirty: image.dirty || written.has(image.name) };
   });
-  return { ...handed, ...groups, state: { plane: { ...plane, images, atNs: null }, session } };
+  const assignments = groups.assignments.filter(({ member }) => {
+    const parsed = parseMember(member);
+    return parsed.kind !== 'image' || kept.images.some(({ name }) => isOfImage(parsed.name, name));
+  });
+  return {
+    ...handed,
+    ...groups,
+    assignments,
+    state: { plane: { ...plane, images, atNs: null }, session },
+  };
 }
 
 function bootMs(): number {

@@ -23,6 +23,7 @@ function setUp() {
     losses: { carryOut: () => ({ errno: 0, lastOpen: 0, told: [] }) },
     partitions: null,
   };
+  const whole = { image, opens: 0, pendingOpens: 0, config: { name: 'disk' } };
   const parts = {
     plane: Object.assign(plane, { own, requests }),
     session: Object.assign(session, { cancelReceives: () => void session.cancels++ }),
@@ -32,7 +33,7 @@ function setUp() {
     },
     members: { sweep: () => void sweeps.push(closings.length) },
     tree: { nodeIds: { ids: [], next: 7 } },
-    images: { wholes: [{ image, opens: 0, config: { name: 'disk' } }] },
+    images: { wholes: [whole], all: [whole] },
     dispatcher: { carryOut: () => 'session' },
     send: (message: FromPlane) => void sent.push(message),
   } as unknown as HoldParts;

@@ -27,7 +27,16 @@ function setUp(takesNs = 0) {
     },
   };
   const parts = {
-    ...{ plane, throttle, tree, session, dispatcher, groups, file, images: { wholes: [] } },
+    ...{
+      plane,
+      throttle,
+      tree,
+      session,
+      dispatcher,
+      groups,
+      file,
+      images: { wholes: [], all: [] },
+    },
     now: () => plane.nowNs,
   };
   const keep = new Keep(parts as never);

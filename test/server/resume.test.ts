@@ -32,6 +32,17 @@ for (const [title, own, hasBegun, why] of REFUSED) {
   });
 }
 
+test('an image that was coming when the daemon died is in no group', (t) => {
+  const members = ['web', 'web.p2', 'next', 'next.p1', 'uid:7'];
+  const assignments = members.map((member) => ({ member, group: 'g' }));
+  const plane = { images: [] };
+  const state = { plane, session: 's', depth: 64, groups: [], assignments } as unknown;
+  t.deepEqual(
+    handedOf(KEPT, state as KeptState).assignments.map(({ member }) => member),
+    ['web', 'web.p2', 'uid:7'],
+  );
+});
+
 test('images may have been written, and no time has passed for groups, since the state was kept', (t) => {
   const images = ['web', 'only'].map((name) => ({ name, dirty: false, losses: {}, opens: [] }));
   const plane = { nodes: {}, newestHandle: 3, images, throttle: {}, atNs: 12345 };
