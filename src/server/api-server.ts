@@ -3,17 +3,15 @@ import type { Socket } from 'node:net';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
 import { apiError, statusOf } from './api-errors.js';
 import { type ApiMount, routeOf } from './api-routes.js';
+import { type Deadlines, keepDeadlines, withoutLooks } from './client-deadlines.js';
 import { Bodies, sendJson } from './json-bodies.js';
 import type { ListeningSocket } from './listening-socket.js';
 
 const HEADER_BYTES_MAX = 16 << 10;
-/** A client sends its request at once. One that does not is cut off after this time. */
-const HEADERS_MS = 10_000;
-const REQUEST_MS = 20_000;
-/** How often the server looks for such clients. */
-const LOOK_MS = 2000;
-/** A connection that asks nothing more is closed. */
-const IDLE_MS = 60_000;
+/** A client sends its request at once, and a connection that asks nothing more is closed. */
+const DEADLINES: Deadlines = { headersMs: 10_000, requestMs: 20_000, idleMs: 60_000 };
+/** The code of a client that is late. */
+const LATE = 'ETIMEDOUT';
 /** So many connections are served. Requests of further ones are refused, */
 const CONNECTIONS_MAX = 512;
 /** and connections beyond these are closed at once. */
@@ -85,15 +83,14 @@ export class ApiServer {
 }
 
 /** The server of a socket that does not listen yet, with bounds for all that a client can do. */
-export function boundedServer(): Server {
-  const server = createServer({
-    maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: HEADERS_MS,
-    requestTimeout: REQUEST_MS,
-    connectionsCheckingInterval: LOOK_MS,
-    keepAliveTimeout: IDLE_MS,
-  });
+export function boundedServer(deadlines = DEADLINES): Server {
+  const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX, ...withoutLooks(deadlines) });
   server.maxConnections = CONNECTIONS_LIMIT;
+  keepDeadlines(server, deadlines, (connection) => {
+    refuseConnection({ code: LATE }, connection);
+    // It need not close its end.
+    connection.destroySoon();
+  });
   return server;
 }
 
@@ -103,12 +100,12 @@ function tooMany(most: number): SluiceError {
 }
 
 /** A client that sends no HTTP, or sends too slowly, gets one answer, if it still reads. */
-function refuseConnection({ code }: NodeJS.ErrnoException, connection: Socket): void {
+function refuseConnection({ code }: Pick<NodeJS.ErrnoException, 'code'>, connection: Socket): void {
   if (code === 'ECONNRESET' || !connection.writable) {
     connection.destroy();
     return;
   }
-  const isLate = code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const isLate = code === LATE;
   const isLong = code === 'HPE_HEADER_OVERFLOW';
   const error = isLate
     ? new SluiceError('the request came too slowly', 'ETIMEDOUT', EXIT_FAILED)

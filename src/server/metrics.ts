@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { openMetricsContentType, prometheusContentType } from 'prom-client';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
+import { type Deadlines, keepDeadlines, withoutLooks } from './client-deadlines.js';
 import type { MetricsAddress } from './config.js';
 import type { Observation } from './metric-rows.js';
 import { MetricTable } from './metric-table.js';
@@ -13,6 +14,8 @@ import type { PageWriter } from './page-writer.js';
 const PATH = '/metrics';
 const HINT = 'metrics are at /metrics, a page is at /';
 const TEXT = 'text/plain; charset=utf-8';
+/** Those that Node.js has. */
+const DEADLINES: Deadlines = { headersMs: 60_000, requestMs: 300_000, idleMs: 5000 };
 
 /**
  * Whether a request may have come from a page of another site: a browser that was told a foreign name for
@@ -76,7 +79,8 @@ export class MetricsServer {
     writer: PageWriter | null = null,
     files?: string,
   ): Promise<MetricsServer> {
-    const server = createServer();
+    const server = createServer(withoutLooks(DEADLINES));
+    keepDeadlines(server, DEADLINES, (connection) => connection.destroy());
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
         const { code = 'EIO' } = error;
