@@ -58,6 +58,7 @@ function toJson(mountpoint: string, { daemon, images, groups }: Alive): object {
 const clockTime = (): string => new Date().toTimeString().slice(0, 8);
 
 async function everySecond(step: () => Promise<void>): Promise<never> {
+  (await import('../plain-code.js')).keepPlainCode();
   for (let next = performance.now(); ; next += SECOND_MS) {
     await step();
     await delay(Math.max(0, next + SECOND_MS - performance.now()));

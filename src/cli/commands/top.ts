@@ -110,6 +110,7 @@ export async function handler(args: Arguments): Promise<void> {
   const count = tablesOf(args, isTerminal);
   const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
   const sights = new Sights(mountpoint);
+  if (count !== 1) (await import('../plain-code.js')).keepPlainCode();
   try {
     if (count !== null) await printTables(sights, count, args.json === true);
     else {
