@@ -124,7 +124,7 @@ async function countCalls(
     const words = ['stat', '-x,', '-e', 'raw_syscalls:sys_enter', '-p', String(pid)];
     const perf = await outcomeOf('perf', [...words, 'sleep', String(seconds)]);
     const perSecond = (1000 * ((await requests()) - from.requests)) / (performance.now() - from.at);
-    await fio.stop();
+    await fio.end();
     const calls = /^(\d+),/m.exec(perf.stderr)?.[1];
     return calls === undefined || perSecond === 0 ? null : Number(calls) / seconds / perSecond;
   } catch {
