@@ -32,6 +32,8 @@ import type { Wake } from './wake.js';
 
 /** How long the plane is idle before it gives memory back, nanoseconds. */
 const TRIM_AFTER_NS = 1e9;
+/** Replies that have left are counted when nothing comes for so long, nanoseconds. */
+const COUNT_AFTER_NS = 1e6;
 /**
  * So often the spinning thread looks at the ring before it looks at the clock, about a microsecond. Each time is a number on
  * the heap: with a look at the clock each time they were nine tenths of all garbage, 80 MB a second.
@@ -78,6 +80,8 @@ export class RingLoop {
   #received = 0;
   /** Time of the last turn that had anything to do. */
   #busyNs = 0;
+  /** When the queue was submitted. */
+  #submittedNs = 0;
   #trimmed = true;
   #isConnected = true;
 
@@ -108,10 +112,10 @@ export class RingLoop {
 
   #turn(): void {
     const { ring, plane } = this.#parts;
+    if (ring.queued === 0) this.#settleSent();
     const now = this.#parts.now();
     plane.beginTurn(now);
     this.#received = 0;
-    if (ring.queued === 0) this.#settleSent();
     while (ring.peek()) {
       const tag = ring.completedTag;
       const result = ring.completedResult;
@@ -123,10 +127,12 @@ export class RingLoop {
     plane.endTurn();
   }
 
-  /** The queue has been submitted, and so these replies have left. */
+  /** The queue has been submitted, and so these replies have left, before the thread slept. */
   #settleSent(): void {
-    const { session, dispatcher } = this.#parts;
+    const { plane, session, dispatcher } = this.#parts;
     const count = session.sentCount;
+    if (count === 0) return;
+    plane.beginTurn(this.#submittedNs);
     session.sentCount = 0;
     for (let i = 0; i < count; i++) dispatcher.replied(session.sent[i]!);
   }
@@ -201,23 +207,27 @@ export class RingLoop {
     const inDevices = plane.inFlight - network.exports.exportsUnderWay;
     const isDeviceBusy = inDevices > session.sentCount;
     // Only when these replies have left may those that wait take their places, and perhaps nothing else comes.
+    const hasSent = session.sentCount > 0;
     const isHeldUp =
-      session.sentCount > 0 &&
+      hasSent &&
       !isDeviceBusy &&
       (plane.requests.count > session.sentCount || !session.isListening);
     const now = this.#parts.now();
+    this.#submittedNs = now;
     // A device's interrupt, or a kernel thread that copies, gains nothing from a busy core.
     const spinUntil =
       isDeviceBusy || isHeldUp ? 0 : Math.min(this.#busyNs + this.#spin.windowNs, wakeAt);
     if (now < spinUntil && this.#spinUntil(spinUntil)) return;
     // The first reply, to INIT, and the last ones before a hold or of all: nothing may come after them to wake this thread.
     const isEdge = !plane.isReceiving || !dispatcher.isServing || plane.isHolding;
-    const last = isEdge && session.sentCount > 0;
+    const last = isEdge && hasSent;
     if (wakeAt <= now || last || isHeldUp) ring.submit();
-    else if (wakeAt === Infinity && !this.#trimmed) this.#sleepIdle();
+    else if (wakeAt === Infinity && !this.#trimmed && !hasSent) this.#sleepIdle();
     else {
       this.#trimmed = false;
-      ring.submitAndWait(Math.max(0, wakeAt - this.#parts.now()));
+      // The next turn counts what has left. Nobody knows when a request comes.
+      const until = hasSent ? Math.min(wakeAt, now + COUNT_AFTER_NS) : wakeAt;
+      ring.submitAndWait(Math.max(0, until - this.#parts.now()));
     }
     if (!isDeviceBusy) this.#spin.slept(this.#parts.now() - this.#busyNs);
   }
