@@ -15,6 +15,10 @@ const MIB = 1 << 20;
 const JOBS = 4;
 /** New daemons of one mount that is killed. */
 const KILLS = 5;
+/** The disk of the qcow2 image of a mount that is killed is so much longer: it never has all of its clusters. */
+const LONGER = 8;
+/** Its clusters, in one mount after the other. */
+const CLUSTERS = ['64k', '4k'];
 /** fio runs without restarts for so long, before and after them. */
 const SETTLE_MS = 1000;
 /** A limit may be exceeded by 1 %. */
@@ -31,17 +35,20 @@ interface Output {
 }
 
 /** Jobs that verify what they wrote: 4 processes on each of two images, each with a part for itself. */
-function jobText(files: Readonly<Record<string, string>>, options: Options): string {
-  const { mib, sizes } = options;
+function jobText(
+  files: Readonly<Record<string, [file: string, mib: number]>>,
+  sizes: string,
+): string {
   const common = [
     ...['ioengine=libaio', 'direct=1', 'iodepth=32', 'rw=randrw', `bssplit=${sizes}`],
     ...['verify=crc32c', 'verify_fatal=1', 'verify_backlog=512', 'verify_state_save=0'],
-    ...[`size=${mib / JOBS}m`, `offset_increment=${mib / JOBS}m`, `numjobs=${JOBS}`],
+    `numjobs=${JOBS}`,
     // It is ended by a signal when the last new daemon serves.
     ...['time_based', `runtime=${24 * 3600}`],
   ];
-  const jobs = Object.entries(files).map(([name, file]) => {
-    return `[${name}]\nnew_group\ngroup_reporting\nfilename=${file}\n`;
+  const jobs = Object.entries(files).map(([name, [file, mib]]) => {
+    const part = `size=${mib / JOBS}m\noffset_increment=${mib / JOBS}m`;
+    return `[${name}]\nnew_group\ngroup_reporting\nfilename=${file}\n${part}\n`;
   });
   return `[global]\n${common.join('\n')}\n${jobs.join('')}`;
 }
@@ -96,7 +103,8 @@ async function main(): Promise<number> {
   // A keeper starts five daemons in a minute.
   const atOnce = kill ? KILLS : count;
   for (let left = count; left > 0; left -= atOnce) {
-    const done = await round({ ...options, count: Math.min(left, atOnce) });
+    const clusters = CLUSTERS[rounds.length % CLUSTERS.length]!;
+    const done = await round({ ...options, count: Math.min(left, atOnce) }, clusters);
     rounds.push(done);
     if (done.faults.length > 0) break;
   }
@@ -118,14 +126,15 @@ async function main(): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-/** A mount that has `count` new daemons. */
-async function round(options: Options): Promise<Round> {
+/** A mount that has `count` new daemons. @param clusters The size of those of the qcow2 image. */
+async function round(options: Options, clusters: string): Promise<Round> {
   const { kill, count, pauseMs, limit, mib, most, dir } = options;
   const folder = await temporaryFolder(dir);
-  const [raw, vm] = [join(folder, 'raw.img'), join(folder, kill ? 'vm.img' : 'vm.qcow2')];
-  await run('truncate', ['-s', `${mib}M`, raw]);
-  if (kill) await run('truncate', ['-s', `${mib}M`, vm]);
-  else await run('qemu-img', ['create', '-q', '-f', 'qcow2', vm, `${mib}M`]);
+  const [raw, vm] = [join(folder, 'raw.img'), join(folder, 'vm.qcow2')];
+  const vmMib = kill ? LONGER * mib : mib;
+  await run('truncate', ['-s', `${vmMib}M`, raw]);
+  const how = ['-f', 'qcow2', '-o', `cluster_size=${clusters}`];
+  await run('qemu-img', ['create', '-q', ...how, vm, `${vmMib}M`]);
   const groups = ['--group', `slow:bps=${limit}M`, '--group', 'heavy:weight=300'];
   const members = ['--assign', 'raw=slow', '--assign', 'vm=heavy'];
   const words = [
@@ -135,11 +144,14 @@ async function round(options: Options): Promise<Round> {
     join(folder, 'log'),
     ...(kill ? ['--keeper'] : []),
   ];
-  const mount = await mountSluice(join(folder, 'mnt'), { raw, vm }, mib * MIB, words);
+  const mount = await mountSluice(join(folder, 'mnt'), { raw, vm }, vmMib * MIB, words);
   const job = join(folder, 'job');
   const result = join(folder, 'result');
-  const files = { raw: mount.file('raw'), vm: mount.file('vm') };
-  await writeFile(job, jobText(files, options));
+  const files = {
+    raw: [mount.file('raw'), mib] as [string, number],
+    vm: [mount.file('vm'), vmMib] as [string, number],
+  };
+  await writeFile(job, jobText(files, options.sizes));
   const fio = await start('fio', ['--output-format=json', `--output=${result}`, job], '/');
   const stalls: number[] = [];
   await delay(SETTLE_MS);
@@ -166,7 +178,7 @@ async function round(options: Options): Promise<Round> {
   // Requests of the other image also wait for its limit.
   if (longest.vm! > most) faults.push(`vm: longer than ${most} ms`);
   if (rate > limit * TOLERANCE) faults.push('the limit was exceeded');
-  if (!kill) await run('qemu-img', ['check', '-q', vm]);
+  await run('qemu-img', ['check', '-q', vm]);
   await rm(folder, { recursive: true });
   return { stalls, longest, rate, faults };
 }

@@ -103,7 +103,7 @@ export const MOUNT_OPTIONS = {
   'allow-other': { type: 'boolean', describe: 'let other users use the mount' },
   keeper: {
     type: 'boolean',
-    describe: 'start the daemon again if it is killed (raw or read-only images)',
+    describe: 'start the daemon again if it is killed (not for images of every format)',
   },
   foreground: { type: 'boolean', describe: 'stay in the foreground; log to stderr' },
   metrics: {

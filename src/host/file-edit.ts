@@ -17,13 +17,13 @@ import type { OpenFile, WritableFile } from './open-file.js';
 /** Changes to a host file before it is served. Its size is the one at the beginning, until `close`. */
 export class FileEdit implements WritableFile {
   readonly #file: OpenFile;
-  readonly #descriptor: number;
+  readonly descriptor: number;
 
   /** @throws SluiceError exit code 1 if the file cannot be written */
   constructor(file: OpenFile) {
     this.#file = file;
     try {
-      this.#descriptor = openSync(file.link, 'r+');
+      this.descriptor = openSync(file.link, 'r+');
     } catch (error) {
       throw asFileError(file.path, 'write', error);
     }
@@ -46,16 +46,16 @@ export class FileEdit implements WritableFile {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    forFile(this.path, 'written', () => writeAll(this.#descriptor, offset, bytes));
+    forFile(this.path, 'written', () => writeAll(this.descriptor, offset, bytes));
   }
 
   sync(): void {
-    forFile(this.path, 'flushed', () => fsyncSync(this.#descriptor));
+    forFile(this.path, 'flushed', () => fsyncSync(this.descriptor));
   }
 
   /** Ends the changes: the host file has its new size. */
   close(): void {
-    closeSync(this.#descriptor);
+    closeSync(this.descriptor);
     this.#file.refresh();
   }
 }

@@ -13,8 +13,9 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { O_CLOEXEC, O_PATH } from '../sys/constants.js';
-import { close } from '../sys/libc.js';
+import { MFD_CLOEXEC, O_CLOEXEC, O_PATH } from '../sys/constants.js';
+import { close, fallocateNow, memfdCreate } from '../sys/libc.js';
+import { errnoName } from '../util/errno.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { deviceSize, logicalBlockSize } from './block-device.js';
@@ -36,6 +37,8 @@ export interface Hold {
   descriptor: number;
   /** Has a block device for itself; -1 without one. */
   claim: number;
+  /** A file in memory, with what a daemon has to leave to the next one; -1 without one. */
+  memory: number;
 }
 
 /** A regular file or block device of the host, open for reading until it is closed. */
@@ -51,6 +54,8 @@ export class LocalFile implements OpenFile {
   #allocated = 0;
   /** Has a block device for itself; -1 without one. */
   #claim = -1;
+  /** A file in memory that passes from one daemon to the next; -1 without one. */
+  #memory = -1;
   /** Has the locks that pass from one daemon to the next; -1 before `lock`. */
   #holder = -1;
   /** The use that it is locked for. */
@@ -178,6 +183,7 @@ export class LocalFile implements OpenFile {
    */
   lock(forWriting: boolean, kept: Hold | null = null): void {
     this.#holder = kept === null ? this.descriptor : this.#keep(kept.descriptor);
+    if (kept !== null) this.#memory = this.#keep(kept.memory);
     const claim = kept === null ? -1 : this.#keep(kept.claim);
     if (kept === null) lockFile(this, forWriting);
     this.#locked = forWriting ? 'writing' : 'reading';
@@ -188,7 +194,24 @@ export class LocalFile implements OpenFile {
   /** What keeps the file for this mount; null: nothing does. */
   get hold(): Hold | null {
     if (this.#locked === null) return null;
-    return { identity: this.identity, descriptor: this.#holder, claim: this.#claim };
+    const { identity } = this;
+    return { identity, descriptor: this.#holder, claim: this.#claim, memory: this.#memory };
+  }
+
+  /**
+   * A file in memory that belongs to the hold: what daemons before have left there, or zeros.
+   *
+   * @param bytes Its length.
+   * @throws SluiceError ENOMEM, EMFILE and others, exit code 1
+   */
+  keepMemory(bytes: number): number {
+    if (this.#memory >= 0) return this.#memory;
+    const descriptor = memfdCreate('sluice-image', MFD_CLOEXEC);
+    this.#memory = this.#keep(descriptor);
+    const error = descriptor < 0 ? descriptor : fallocateNow(descriptor, 0, 0, bytes);
+    if (error === 0) return descriptor;
+    const errno = errnoName(error);
+    throw new SluiceError(`${this.path}: no memory for a keeper: ${errno}`, errno, EXIT_FAILED);
   }
 
   /**
@@ -244,7 +267,8 @@ export class LocalFile implements OpenFile {
    */
   get unlockable(): number[] {
     if (this.#locked === null) return [];
-    return this.#descriptors.filter((descriptor) => descriptor !== this.#backing);
+    const others = [this.#backing, this.#memory];
+    return this.#descriptors.filter((descriptor) => !others.includes(descriptor));
   }
 
   /**

@@ -121,6 +121,10 @@ export class NbdFile implements OpenFile {
   readonly unlockable: number[] = [];
   readonly hold = null;
 
+  keepMemory(): number {
+    throw new Error('an export is not held');
+  }
+
   /**
    * Hands the connection over to the data plane, with more if the server allows them.
    *
@@ -167,10 +171,11 @@ export class NbdFile implements OpenFile {
     return bytes;
   }
 
-  edit(): WritableFile & { close(): void } {
+  edit(): WritableFile & { descriptor: number; close(): void } {
     const { path, size, allocated } = this;
     return {
       path,
+      descriptor: -1,
       size,
       allocated,
       read: (offset, length) => this.read(offset, length),

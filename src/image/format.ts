@@ -38,6 +38,8 @@ export interface Format {
   readonly hasMetadata: boolean;
   /** After `Driver.close` another process can go on with an image that is written. */
   readonly changesHands?: true;
+  /** Changes that are not flushed can be told to a RedoLog, so an image that is written outlives its daemon. */
+  readonly hasRedoLog?: true;
   /** An image is its host file, byte for byte, so that others may read and write the file itself. */
   readonly isItsFile?: true;
   /** @param files The engine's handles of `config.files`. */
@@ -110,10 +112,11 @@ export interface OpenImage {
    * Checks that the image can be written and makes it ready, which may repair it. Missing if there is
    * nothing to do.
    *
+   * @param redo Descriptor of a RedoLog, which may tell of changes that are to be made first; missing: there is none.
    * @returns Plain data: `ImageConfig.writing` for `makeWriter`.
    * @throws SluiceError exit code 3 for an image that is refused, 1 if the host fails
    */
-  prepareWriting?(report: Report): Promise<unknown>;
+  prepareWriting?(report: Report, redo?: number): Promise<unknown>;
 }
 
 /** Where messages about an image go. Each begins with the path of the image. */

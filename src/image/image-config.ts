@@ -39,6 +39,8 @@ export interface ImageConfig {
   cacheBytes: number;
   /** Methods by which its clusters may be compressed. */
   methods: Compression[];
+  /** Descriptor of the file in memory for its RedoLog; missing: what is not flushed dies with the daemon. */
+  redo?: number | undefined;
   /** More of the metadata, for writing; null for an image that is only read or has none. */
   writing: unknown;
 }

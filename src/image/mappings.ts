@@ -1,9 +1,10 @@
-import { type Mapping, mapAnonymous, unmap } from '../sys/memory.js';
+import { type Mapping, mapAnonymous, mapShared, unmap, unmapShared } from '../sys/memory.js';
 import { SluiceError } from '../util/errors.js';
 
 /** The memory that one image takes outside the JavaScript heap, given back as a whole when the image goes. */
 export class Mappings {
   readonly #made: Mapping[] = [];
+  readonly #shared: Mapping[] = [];
   readonly #take: (length: number) => Mapping;
   readonly #giveBack: (mapping: Mapping) => void;
 
@@ -33,8 +34,16 @@ export class Mappings {
     }
   }
 
+  /** The first `length` bytes of a file in memory. See `mapShared`. */
+  share(descriptor: number, length: number): ArrayBuffer {
+    const shared = mapShared(descriptor, 0, length);
+    this.#shared.push(shared);
+    return shared.buffer;
+  }
+
   /** Nothing of the image is under way, and nothing of it is used again. */
   release(): void {
     for (const mapping of this.#made.splice(0)) this.#giveBack(mapping);
+    for (const mapping of this.#shared.splice(0)) unmapShared(mapping);
   }
 }

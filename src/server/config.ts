@@ -121,4 +121,5 @@ export type DiskOptions = Pick<
   | 'passthrough'
   | 'partitions'
   | 'nbd'
->;
+> &
+  Partial<Pick<MountConfig, 'keeper'>>;

@@ -248,8 +248,8 @@ export class HandOver {
     };
     const fuse = add(mount.fd);
     const holds = images.all.flatMap((image) =>
-      image.holds.map(({ identity, descriptor, claim }) => {
-        return { identity, descriptor: add(descriptor), claim: add(claim) };
+      image.holds.map(({ identity, descriptor, claim, memory }) => {
+        return { identity, descriptor: add(descriptor), claim: add(claim), memory: add(memory) };
       }),
     );
     return { descriptors, fuse, holds, record: add(record.fd) };

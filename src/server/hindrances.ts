@@ -76,10 +76,11 @@ function ofHandOver(disk: DiskConfig): string | null {
   return ofDisk(disk) ?? (isTaken ? null : `${path} is ${format}, and is written`);
 }
 
-/** Of other images that are written, a part is in the memory of the daemon. */
+/** Of other images that are written, a part is in the memory of the daemon, and nowhere else. */
 function ofDeath(disk: DiskConfig): string | null {
   const { path, format, readOnly } = disk;
-  const isWhole = readOnly || formatNamed(format).isItsFile === true;
+  const { isItsFile = false, hasRedoLog = false } = formatNamed(format);
+  const isWhole = readOnly || isItsFile || hasRedoLog;
   const why = `${path} is ${format} and written, so a part of it would die with the daemon`;
   return ofDisk(disk) ?? (isWhole ? null : why);
 }

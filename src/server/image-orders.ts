@@ -321,12 +321,14 @@ function optionsOf(
   asked: AttachOptions,
 ): Omit<DiskOptions, 'images' | 'passthrough'> {
   const { untrusted: _, ...options } = asked;
-  const { readOnly, growable, direct, metadataCache, partitions, owner, mode, nbd } = config;
+  const { readOnly, growable, direct, metadataCache, partitions, owner, mode, nbd, keeper } =
+    config;
   const isFixed = (parseMountOptions(config.mountOptions).flags & MS_RDONLY) !== 0;
   if (isFixed && options.readOnly === false) {
     throw refuse('--no-read-only: the mount is read-only by -o ro', 'EROFS');
   }
-  return { readOnly, growable, direct, metadataCache, partitions, owner, mode, nbd, ...options };
+  const all = { readOnly, growable, direct, metadataCache, partitions, owner, mode, nbd, keeper };
+  return { ...all, ...options };
 }
 
 function beingRestarted(): SluiceError {

@@ -9,6 +9,7 @@ import { SECTOR_BYTES } from '../image/extent.js';
 import { formatNamed } from '../image/formats.js';
 import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
 import { faultsOf, findTable, type TableFound } from '../image/read-image.js';
+import { REDO_LOG_BYTES } from '../image/redo-log.js';
 import { notWritable } from '../image/refusal.js';
 import { isNbdUri } from '../nbd/uri.js';
 import { isShown } from '../partitions/table.js';
@@ -136,7 +137,11 @@ async function openDisk(
   const directBlock = isDirect ? largest : 0;
   if (!readOnly && top.image.prepareWriting) checkUncached(image, top);
   // Before the layers become plain data, because a repair changes the metadata of the first one.
-  const writing = readOnly ? null : ((await top.image.prepareWriting?.(log)) ?? null);
+  const hasRedo =
+    config.keeper === true && !readOnly && formatNamed(top.format).hasRedoLog === true;
+  const redo =
+    hasRedo && !isNbdUri(top.file.path) ? top.file.keepMemory(REDO_LOG_BYTES) : undefined;
+  const writing = readOnly ? null : ((await top.image.prepareWriting?.(log, redo)) ?? null);
   const { files, layers, methods } = layerConfigs(chain);
   // A write of the kernel by itself would go unnoticed: neither table nor locks would be right.
   const partitions = isPassed ? undefined : await readPartitions(chain, config, log);
@@ -169,6 +174,7 @@ async function openDisk(
       shared: isPassed,
       cacheBytes: config.metadataCache,
       methods,
+      redo,
       writing,
     },
     device: first.device,

@@ -116,8 +116,9 @@ export async function goOn(
 ): Promise<void> {
   const fuse = adopt(handed.fuse);
   const holds = handed.holds.map((hold): Hold => {
-    const { descriptor, claim } = hold;
-    return { ...hold, descriptor: adopt(descriptor), claim: claim < 0 ? -1 : adopt(claim) };
+    const { descriptor, claim, memory } = hold;
+    const others = { claim: adoptAny(claim), memory: adoptAny(memory) };
+    return { ...hold, descriptor: adopt(descriptor), ...others };
   });
   const { config: overlaid, made, discard } = addOverlays(config);
   if (made.length > 0) {
@@ -126,9 +127,8 @@ export async function goOn(
   }
   const opened = await openDisks(overlaid, log, null, holds);
   checkIdentities(opened, handed.identities);
-  for (const { descriptor, claim } of holds) {
-    close(descriptor);
-    if (claim >= 0) close(claim);
+  for (const { descriptor, claim, memory } of holds) {
+    for (const one of [descriptor, claim, memory]) if (one >= 0) close(one);
   }
   const mount = adoptMount(config.mountpoint, fuse, handed.byFusermount);
   const api = new ApiSocket(log);
@@ -203,6 +203,11 @@ export function adopt(inherited: number): number {
   assert(descriptor >= 0, `descriptor ${inherited} was not inherited: ${descriptor}`);
   close(inherited);
   return descriptor;
+}
+
+/** The same where there may be none: -1. */
+function adoptAny(inherited: number): number {
+  return inherited < 0 ? -1 : adopt(inherited);
 }
 
 /** @throws SluiceError ESTALE if an image is another file by now */

@@ -28,9 +28,14 @@ export interface Mapping {
   readonly buffer: ArrayBuffer;
 }
 
-/** Maps `length` bytes of `fd` at `offset`, shared and populated at once. For rings. */
+/** Maps `length` bytes of `fd` at `offset`, shared and populated at once. For rings and files in memory. */
 export function mapShared(fd: number, offset: number, length: number): Mapping {
   return mapping(length, MAP_SHARED | MAP_POPULATE, fd, offset);
+}
+
+/** Gives a mapping of `mapShared` back. Nobody may use its memory any more. */
+export function unmapShared({ address, buffer }: Mapping): void {
+  munmap(address, buffer.byteLength);
 }
 
 /** Mappings of this thread, by address. */

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -192,13 +201,17 @@ test('locks go from one holder to the next without a moment in which they are fr
   const one = lock();
   // As a process that is started inherits it.
   const { identity, descriptor, claim } = one.hold!;
-  const kept = { identity, descriptor: fcntl(descriptor, F_DUPFD_CLOEXEC, 0), claim };
+  const memory = one.keepMemory(4096);
+  writeSync(memory, 'left');
+  const copy = (one: number): number => fcntl(one, F_DUPFD_CLOEXEC, 0);
+  const kept = { identity, descriptor: copy(descriptor), claim, memory: copy(memory) };
   const two = lock(kept);
   two.serve({ readOnly: false, directBlock: 0 });
   refused();
   one.close();
   refused();
   t.is(two.hold?.descriptor, kept.descriptor);
+  t.is(readFileSync(`/proc/self/fd/${two.keepMemory(4096)}`, 'latin1').slice(0, 5), 'left\0');
   two.close();
   lock();
 });

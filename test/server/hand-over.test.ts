@@ -16,7 +16,7 @@ function image(own: object = {}, files: object[] = [{}]): OpenImage {
   const disk = { name: 'web', path: '/web.img', format: 'raw', readOnly: false, image: { files } };
   return {
     ...{ disk: { ...disk, ...own } as never, identity: 'file 1:2', descriptors: [], locked: [] },
-    holds: [{ identity: 'file 1:2', descriptor: 0, claim: -1 }],
+    holds: [{ identity: 'file 1:2', descriptor: 0, claim: -1, memory: -1 }],
   };
 }
 
@@ -119,7 +119,7 @@ linuxTest('one that dies or is of another version changes nothing', async (t) =>
   t.is(await failure(t, dead.handOver.run()), 'the new daemon ended with code 7; see the log');
   t.deepEqual(dead.steps.slice(0, 2), ['pause', 'orders go on']);
   const other = setUp(t, `say({ kind: 'loaded', version: ${STATE_VERSION + 1} });`);
-  t.regex(await failure(t, other.handOver.run()), /^the new daemon knows state 2, and/);
+  t.regex(await failure(t, other.handOver.run()), /^the new daemon knows state 3, and/);
   t.false(other.steps.includes('hold'));
 });
 

@@ -1,3 +1,4 @@
+import type { ChangeLog } from './change-log.js';
 import type { QcowLayout } from './layout.js';
 import { RefcountBlocks } from './refcount-blocks.js';
 
@@ -42,6 +43,7 @@ export class Allocator {
   wantedRoom = 0;
   #roomAt = -1;
   released: Released = { data: [], tables: [] };
+  readonly #log: ChangeLog | null;
 
   readonly clusterBytes: number;
   /** Number of clusters for which the host has room. */
@@ -70,6 +72,7 @@ export class Allocator {
    * @param cacheBytes Bound of the refcounts in memory.
    * @param deviceEnd On a block device, the end of the clusters in use, bytes; `hostSize` is then the
    *   size of the device. A device does not grow and has arbitrary bytes past that end.
+   * @param log Is told of changes; null: nobody is.
    */
   constructor(
     layout: QcowLayout,
@@ -78,7 +81,9 @@ export class Allocator {
     metadata: Set<number>,
     cacheBytes: number,
     deviceEnd: number | null = null,
+    log: ChangeLog | null = null,
   ) {
+    this.#log = log;
     this.blocks = new RefcountBlocks(layout, table, cacheBytes);
     this.clusterBytes = layout.clusterBytes;
     this.#metadata = metadata;
@@ -156,6 +161,7 @@ export class Allocator {
     const count = blocks.get(bytes, cluster);
     if (count === 0) return 0;
     blocks.set(bytes, cluster, count - 1);
+    this.#log?.refcount(cluster, count - 1);
     if (count > 1) return 0;
     if (isTable) this.#metadata.delete(cluster);
     // Past the end and yet in use: it may have been written, so it does not read as zeros.
@@ -171,11 +177,17 @@ export class Allocator {
    */
   free(offset: number): void {
     const cluster = offset / this.clusterBytes;
-    if (this.decrement(offset, false) === NEEDS_PIECE) this.released.data.push(offset);
+    if (this.decrement(offset, false) === NEEDS_PIECE) this.release(offset, false);
     else if (cluster === this.#next - 1) {
       this.#next = cluster;
       this.#freshFrom = Math.max(this.#freshFrom, cluster + 1);
     }
+  }
+
+  /** The cluster at `offset` loses a reference once the next stage is on disk. @param isTable It held a table. */
+  release(offset: number, isTable: boolean): void {
+    (isTable ? this.released.tables : this.released.data).push(offset);
+    this.#log?.released(offset, isTable);
   }
 
   /** The clusters to pass to `decrement` once the next stage is on disk. */
@@ -183,6 +195,13 @@ export class Allocator {
     const { released } = this;
     this.released = { data: [], tables: [] };
     return released;
+  }
+
+  /** That of an earlier process, of which the log tells already. */
+  adoptReleased(released: Released): void {
+    this.putBack(released);
+    for (const offset of released.data) this.#log?.adopt(offset, false);
+    for (const offset of released.tables) this.#log?.adopt(offset, true);
   }
 
   /** The stage after `takeReleased` could not be written. */
@@ -211,6 +230,29 @@ export class Allocator {
     this.#roomAt = this.wantedRoom;
   }
 
+  /** A refcount that a log tells of. NEEDS_PIECE or 0. */
+  redoRefcount(cluster: number, value: number): number {
+    const { blocks } = this;
+    const bytes = blocks.find(blocks.pieceOf(cluster));
+    if (bytes === undefined) return NEEDS_PIECE;
+    blocks.set(bytes, cluster, value);
+    if (value > 0) this.extendTo(cluster);
+    return 0;
+  }
+
+  /** A refcount block that a log tells of. Its refcounts come behind it. */
+  redoBlock(index: number, cluster: number): void {
+    this.blocks.addBlock(index, cluster, false);
+    this.#metadata.add(cluster);
+  }
+
+  /** A refcount table that a log tells of. It may be there already. */
+  redoTable(cluster: number, clusters: number): void {
+    if (clusters <= this.blocks.tableClusters) return;
+    this.blocks.moveTable(cluster, clusters);
+    for (let i = 0; i < clusters; i++) this.#metadata.add(cluster + i);
+  }
+
   /** The end of the allocated clusters, bytes. */
   get end(): number {
     return this.#next * this.clusterBytes;
@@ -228,6 +270,7 @@ export class Allocator {
         this.#from = cluster + 1;
         this.fresh = false;
         blocks.set(bytes, cluster, 1);
+        this.#log?.allocated(cluster);
         return cluster * this.clusterBytes;
       }
       this.#looking = -1;
@@ -284,6 +327,7 @@ export class Allocator {
         // A refcount past the end of the file: another program has leaked this cluster.
         if (blocks.get(bytes, cluster) !== 0) continue;
         blocks.set(bytes, cluster, 1);
+        this.#log?.allocated(cluster);
         this.#budget = PIECES_A_TIME;
         this.fresh = cluster >= this.#freshFrom;
         return cluster * this.clusterBytes;
@@ -299,7 +343,9 @@ export class Allocator {
   #addBlock(index: number): void {
     const cluster = this.#next++;
     this.blocks.addBlock(index, cluster, cluster >= this.#freshFrom);
+    this.#log?.block(index, cluster);
     this.#countNew(cluster);
+    this.#log?.counted(cluster, 1);
   }
 
   /**
@@ -314,11 +360,13 @@ export class Allocator {
     if (clusters === 0 || !this.#hasRoom(clusters + Math.ceil(clusters / 8) + 4)) return false;
     const { tableOffset, tableClusters } = blocks;
     for (let i = 0; i < tableClusters; i++) {
-      this.released.tables.push(tableOffset + i * this.clusterBytes);
+      this.release(tableOffset + i * this.clusterBytes, true);
     }
     blocks.moveTable(start, clusters);
+    this.#log?.tableMoved(start, clusters);
     this.#next += clusters;
     for (let cluster = start; cluster < start + clusters; cluster++) this.#countNew(cluster);
+    this.#log?.counted(start, clusters);
     return true;
   }
 

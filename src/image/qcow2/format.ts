@@ -1,6 +1,8 @@
 import type { Format } from '../format.js';
 import { REFCOUNT_SHARE } from '../image-config.js';
+import { REDO_LOG_BYTES, RedoLog } from '../redo-log.js';
 import { makeSliceCache } from '../slice-cache.js';
+import { ChangeLog } from './change-log.js';
 import { createOverlay } from './create-overlay.js';
 import { geometryOf } from './layout.js';
 import { openImage, type QcowMetadata } from './open-image.js';
@@ -21,6 +23,7 @@ export const qcow2: Format = {
   create: createOverlay,
   hasMetadata: true,
   changesHands: true,
+  hasRedoLog: true,
   makeLayer: ({ metadata }, [file, dataFile = file], io) => {
     const { layout, l1 } = metadata as QcowMetadata;
     const { sliceBytes, sliceCoverage } = geometryOf(layout);
@@ -28,12 +31,16 @@ export const qcow2: Format = {
     const cache = makeSliceCache(slices, sliceBytes, 'big-endian', io);
     return new QcowLayer(layout, l1, cache, file!, dataFile!);
   },
-  makeWriter: (layers, { layers: configs, writing, cacheBytes, blockDevice }, file, io) => {
+  makeWriter: (layers, { layers: configs, writing, cacheBytes, blockDevice, redo }, file, io) => {
     const layer = layers.top as QcowLayer;
     const { hostSize } = configs[0]!;
     const part = writing as WritePart;
     // An eighth is for refcounts; the slices of L2 tables have the rest.
-    const writer = new QcowWriter(layer, part, hostSize, cacheBytes * REFCOUNT_SHARE);
+    const log =
+      redo === undefined
+        ? null
+        : new ChangeLog(new RedoLog(io.mappings.share(redo, REDO_LOG_BYTES)));
+    const writer = new QcowWriter(layer, part, hostSize, cacheBytes * REFCOUNT_SHARE, log);
     const own = { file, hostSize, holeUnit: blockDevice ? DEVICE_HOLE_BYTES : 1 };
     return new QcowWrites(layers, writer, own, io);
   },

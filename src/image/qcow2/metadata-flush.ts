@@ -93,6 +93,7 @@ export class MetadataFlush {
    */
   *runRefcounts(request: number): Task {
     const { blocks } = this.#writer.allocator;
+    this.#writer.log?.takeBackPending();
     const result = yield* this.#writePieces(request, blocks.stagePieces());
     blocks.piecesEnded(result >= 0);
     return result;

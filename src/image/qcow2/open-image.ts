@@ -8,7 +8,8 @@ import { type QcowLayout, smallestUnit } from './layout.js';
 import { HEADER_START_BYTES, headBytes, parseHeader } from './parse-header.js';
 import { isPreallocated } from './preallocation.js';
 import { lostBitmaps, prepareWriting } from './prepare-writing.js';
-import type { QcowPart, WritePart } from './read-for-writing.js';
+import { type QcowPart, readForWriting, type WritePart } from './read-for-writing.js';
+import { redoChanges } from './redo-changes.js';
 import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './snapshots.js';
 import { readL1 } from './tables.js';
 
@@ -111,8 +112,14 @@ export class QcowImage implements OpenImage {
     };
   }
 
-  async prepareWriting(report: Report): Promise<WritePart> {
-    const writing = await prepareWriting(this.file, this.part, report);
+  async prepareWriting(report: Report, redo?: number): Promise<WritePart> {
+    let writing = await prepareWriting(this.file, this.part, report);
+    if (redo !== undefined && redoChanges(this.file, this.part, writing, redo, report)) {
+      const { path } = this.file;
+      const wanted = headBytes(this.file.read(0, HEADER_START_BYTES));
+      this.part.layout = parseHeader(path, this.file.read(0, wanted));
+      writing = readForWriting(this.file, this.part);
+    }
     // A writer needs all of the table, also beyond the end of the disk.
     this.part.l1 = writing.l1;
     return writing;

@@ -1,6 +1,7 @@
 import type { Extent } from '../extent.js';
 import { SUBCLUSTERS } from './abi.js';
 import { Allocator } from './allocator.js';
+import type { ChangeLog } from './change-log.js';
 import { DirtyTables } from './dirty-tables.js';
 import * as entries from './entries.js';
 import { HeaderBlock } from './header-block.js';
@@ -47,12 +48,21 @@ export class QcowWriter {
   readonly #dirty: DirtyTables;
   /** The end of the range for data in an external data file; -1 without one. */
   readonly #dataEnd: number;
+  /** Is told of all changes; null: nobody is. */
+  readonly log: ChangeLog | null;
 
   /**
    * @param hostSize Size of the image's file, bytes.
    * @param cacheBytes Bound of the refcounts in memory.
    */
-  constructor(layer: QcowLayer, part: WritePart, hostSize: number, cacheBytes: number) {
+  constructor(
+    layer: QcowLayer,
+    part: WritePart,
+    hostSize: number,
+    cacheBytes: number,
+    log: ChangeLog | null = null,
+  ) {
+    this.log = log;
     const { layout } = layer;
     const { dataSize } = part;
     const { clusterBytes } = layout;
@@ -70,6 +80,7 @@ export class QcowWriter {
       this.#metadata,
       cacheBytes,
       deviceEnd,
+      log,
     );
   }
 
@@ -109,7 +120,16 @@ export class QcowWriter {
   /** Replaces an L2 table by a new one, whose contents are on disk already. */
   setTable(l1Index: number, host: number): void {
     const old = this.layer.l1[l1Index]!;
-    if (old > 0) this.allocator.released.tables.push(old);
+    const cluster = host / this.layer.geometry.clusterBytes;
+    this.log?.linked(cluster, 1);
+    if (old > 0) this.allocator.release(old, true);
+    this.redoL1(l1Index, host);
+    this.log?.l1(l1Index, host);
+    this.log?.commit();
+  }
+
+  /** An L2 table that a log tells of. */
+  redoL1(l1Index: number, host: number): void {
     this.layer.l1[l1Index] = host;
     this.#dirty.copied[l1Index] = 1;
     this.#dirty.markL1(l1Index);
@@ -128,9 +148,25 @@ export class QcowWriter {
    * @param host New place, at whole new clusters; null to keep the place, see `l1Room`.
    */
   growL1(entries: number, host: number | null): void {
+    const { layout, geometry } = this.layer;
+    const clusters = (bytes: number): number => Math.ceil(bytes / geometry.clusterBytes);
+    if (host !== null) {
+      this.log?.linked(host / geometry.clusterBytes, clusters(entries * 8));
+      for (let i = 0; i < clusters(layout.l1Entries * 8); i++) {
+        this.allocator.release(layout.l1Offset + i * geometry.clusterBytes, true);
+      }
+    }
+    this.redoGrowL1(entries, host);
+    this.log?.l1Grown(entries, host);
+    this.log?.commit();
+  }
+
+  /** A longer L1 table that a log tells of. It may be there already. */
+  redoGrowL1(entries: number, host: number | null): void {
     const { layer } = this;
     const { layout, geometry } = layer;
     const before = layer.l1.length;
+    if (entries <= before) return;
     const l1 = new Float64Array(entries);
     l1.set(layer.l1);
     layer.l1 = l1;
@@ -138,13 +174,8 @@ export class QcowWriter {
     copied.set(this.#dirty.copied);
     this.#dirty.copied = copied;
     if (host !== null) {
-      const clusters = (bytes: number): number => Math.ceil(bytes / geometry.clusterBytes);
-      for (let i = 0; i < clusters(layout.l1Entries * 8); i++) {
-        this.allocator.released.tables.push(layout.l1Offset + i * geometry.clusterBytes);
-      }
-      for (let i = 0; i < clusters(entries * 8); i++) {
-        this.#metadata.add(host / geometry.clusterBytes + i);
-      }
+      const clusters = Math.ceil((entries * 8) / geometry.clusterBytes);
+      for (let i = 0; i < clusters; i++) this.#metadata.add(host / geometry.clusterBytes + i);
       layout.l1Offset = host;
     }
     layout.l1Entries = entries;
@@ -156,6 +187,8 @@ export class QcowWriter {
   setSize(size: number): void {
     this.layer.layout.size = size;
     this.#stageExtent(size);
+    this.log?.size(size);
+    this.log?.commit();
   }
 
   #stageExtent(size: number): void {
@@ -202,7 +235,7 @@ export class QcowWriter {
       words[at + 2] = (words[at + 2]! & ~mask) >>> 0;
       words[at + 3] = ((kept ? words[at + 3]! : 0) | mask) >>> 0;
     }
-    this.#dirty.markSlice(place, start);
+    this.#changed(place, start, at, this.hasDataFile ? -1 : host / clusterBytes);
   }
 
   /** Makes a whole cluster read as zeros and gives up its room. Version 3 only. */
@@ -216,13 +249,35 @@ export class QcowWriter {
       words[at + 2] = 0xffffffff;
       words[at + 3] = 0;
     }
-    this.#dirty.markSlice(place, start);
+    this.#changed(place, start, at, -1);
   }
 
-  /** The image has lazy refcounts: they are written at the end, and it is marked as dirty until then. */
+  /** An entry that a log tells of, of a cluster of the disk. Its slice is at `place`. */
+  redoEntry(place: number, cluster: number, values: readonly number[]): void {
+    const { clusterBytes, entryBytes } = this.layer.geometry;
+    const at = this.#entryAt(place, cluster * clusterBytes);
+    const { words } = this.layer.cache;
+    for (let i = 0; i < entryBytes >> 2; i++) words[at + i] = values[i]!;
+    this.#dirty.markSlice(place, cluster * clusterBytes);
+  }
+
+  /** The entry at word `at` has changed. @param host The cluster that it names; -1 if that has no refcount. */
+  #changed(place: number, offset: number, at: number, host: number): void {
+    this.#dirty.markSlice(place, offset);
+    if (this.log === null) return;
+    const { geometry, layout, cache } = this.layer;
+    const cluster = Math.floor(offset / geometry.clusterBytes);
+    this.log.entry(cluster, cache.words, at, layout.extendedL2, host);
+    this.log.commit();
+  }
+
+  /**
+   * The image has lazy refcounts: they are written at the end, and it is marked as dirty until then. With a log they are written
+   * by each flush: who goes on after a death finds an image without the mark.
+   */
   get isLazy(): boolean {
     const { version, features } = this.layer.layout;
-    return version === 3 && features.lazyRefcounts;
+    return version === 3 && features.lazyRefcounts && this.log === null;
   }
 
   /**
@@ -231,6 +286,7 @@ export class QcowWriter {
    */
   stage(withRefcounts: boolean): Stage {
     const { blocks } = this.allocator;
+    const mark = this.log?.restate();
     const refcounts = withRefcounts ? blocks.stage() : NO_REFCOUNTS;
     if (refcounts.moved) this.#header.setRefcountTable(blocks.tableOffset, blocks.tableClusters);
     if (!withRefcounts && blocks.changed && !this.#header.isDirty) this.#header.setDirty(true);
@@ -242,6 +298,7 @@ export class QcowWriter {
       tablesEnded(written);
       if (written) disk.written();
       else if (header.size > 0) this.#header.restore();
+      if (mark !== undefined) this.log!.flushed(mark, written);
     };
     const { pieces, table } = refcounts;
     return { refcounts: pieces, table, header, slices, l1, disk: disk.pieces, ended };
@@ -274,15 +331,17 @@ export class QcowWriter {
     const low = words[at + 1]!;
     const offset = entries.entryOffset(high, low);
     if (this.hasDataFile) return offset === host && (offset !== 0 || entries.isCopied(high));
-    const { data } = this.allocator.released;
+    const { allocator } = this;
     if (entries.isCompressed(high)) {
       const first = entries.compressedOffset(high, low, clusterBits);
       const end = first + entries.compressedBytes(high, low, clusterBits);
       const start = Math.floor(first / clusterBytes) * clusterBytes;
-      for (let offset = start; offset < end; offset += clusterBytes) data.push(offset);
+      for (let offset = start; offset < end; offset += clusterBytes) {
+        allocator.release(offset, false);
+      }
       return false;
     }
-    if (offset !== 0 && offset !== host) data.push(offset);
+    if (offset !== 0 && offset !== host) allocator.release(offset, false);
     return offset !== 0 && offset === host;
   }
 }

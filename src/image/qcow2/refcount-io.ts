@@ -5,6 +5,7 @@ import { Buffers } from '../buffers.js';
 import type { Mappings } from '../mappings.js';
 import { type Resume, Waiters } from '../waiters.js';
 import { type Allocator, NEEDS_PIECE, NEEDS_ROOM, type Released, TABLE_FULL } from './allocator.js';
+import type { ChangeLog } from './change-log.js';
 
 /** Writes changed refcounts in the name of a request, so that others can be loaded. */
 type Relieve = (request: number) => Task;
@@ -30,6 +31,7 @@ export class RefcountIo {
   readonly #waiters: Waiters;
   readonly #loading = new Set<number>();
   #retired: Retired[] = [];
+  readonly #log: ChangeLog | null;
 
   /** @param file The engine's handle of the image's file. */
   constructor(
@@ -38,7 +40,9 @@ export class RefcountIo {
     file: number,
     resume: Resume,
     mappings?: Mappings,
+    log: ChangeLog | null = null,
   ) {
+    this.#log = log;
     this.allocator = allocator;
     this.#engine = engine;
     this.#file = file;
@@ -114,15 +118,23 @@ export class RefcountIo {
     this.#retired.push({ data: sorted, tables, drained });
   }
 
-  /** Takes references away as `retire` says, from at most `most` clusters of data. 0 or -errno. */
+  /** Number of references that are left for `settle` to take away. */
+  get retired(): number {
+    return this.#retired.reduce((sum, { data, tables }) => sum + data.length + tables.length, 0);
+  }
+
+  /**
+   * Takes references away as `retire` says, from at most `most` clusters of data and as many of tables; fewer if the log
+   * has no room. 0 or -errno.
+   */
   *settle(request: number, most: number, relieve: Relieve): Task {
-    for (let left = most; left > 0; ) {
+    for (let left = Math.min(most, this.#log?.settleable ?? most); left > 0; ) {
       const first = this.#retired[0];
       if (first === undefined || !first.drained()) return 0;
       // Taken out before the first wait, because other requests settle too.
       const data = first.data.splice(-left);
-      const tables = first.tables.splice(0);
-      if (first.data.length === 0) this.#retired.shift();
+      const tables = first.tables.splice(-left);
+      if (first.data.length + first.tables.length === 0) this.#retired.shift();
       left -= data.length + 1;
       while (data.length + tables.length > 0) {
         const isTable = data.length === 0;
@@ -144,6 +156,8 @@ export class RefcountIo {
       const error = yield* this.#load(request, relieve);
       if (error < 0) return error;
     }
+    this.#log?.settled(offset, isTable);
+    this.#log?.commit();
     return 0;
   }
 

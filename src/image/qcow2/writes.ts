@@ -1,5 +1,4 @@
 import { type Engine, PENDING, type Task } from '../../host/engine.js';
-import { NO_TIMES } from '../../host/host-times.js';
 import { ERRNO } from '../../util/errno.js';
 import type { DriverIo, LayerWriter } from '../driver.js';
 import { DATA, type Extent, newExtent, ZERO } from '../extent.js';
@@ -7,10 +6,10 @@ import type { Layers } from '../layers.js';
 import { MISSING } from '../slice-cache.js';
 import { Waiters } from '../waiters.js';
 import { type ClusterTarget, ClusterWrites, type OwnFile, ZEROS } from './cluster-writes.js';
+import { Flushes } from './flushes.js';
 import { grow } from './growth.js';
-import { MetadataFlush } from './metadata-flush.js';
 import type { QcowWriter } from './qcow-writer.js';
-import { RefcountIo } from './refcount-io.js';
+import type { RefcountIo } from './refcount-io.js';
 
 /** Key of requests that wait for a flush; other keys are L1 indices. */
 const FLUSH = -1;
@@ -28,7 +27,7 @@ export class QcowWrites implements LayerWriter {
   readonly #clusters: ClusterWrites;
   readonly #refcounts: RefcountIo;
   readonly #waiters: Waiters;
-  readonly #flush: MetadataFlush;
+  readonly #flushes: Flushes;
   readonly #watch: () => () => boolean;
   readonly #tables = new Set<number>();
   #flushing = false;
@@ -43,9 +42,9 @@ export class QcowWrites implements LayerWriter {
     this.#engine = io.engine;
     this.#file = own.file;
     this.#clusters = new ClusterWrites(layer, layers, own, io);
-    this.#refcounts = new RefcountIo(allocator, io.engine, own.file, io.resume, io.mappings);
+    this.#flushes = new Flushes(writer, own, io);
+    this.#refcounts = this.#flushes.refcounts;
     this.#waiters = new Waiters(io.resume);
-    this.#flush = new MetadataFlush(writer, io.engine, own.file, own.hostSize, io.mappings);
     this.#watch = io.watch;
   }
 
@@ -68,8 +67,9 @@ export class QcowWrites implements LayerWriter {
     return length;
   }
 
-  grow(request: number, size: number): Task {
-    return grow(this.#writer, this, request, size);
+  *grow(request: number, size: number): Task {
+    const full = yield* this.#relieveLog(request);
+    return full < 0 ? full : yield* grow(this.#writer, this, request, size);
   }
 
   /** Makes a range read as zeros: punches holes into allocated clusters, makes others zero clusters. */
@@ -96,7 +96,7 @@ export class QcowWrites implements LayerWriter {
 
   /** Writes everything that was acknowledged before to the disk. 0 or -errno. */
   flush(request: number): Task {
-    return this.#inTurn(request, this.#flushOnce(request, this.#watch, false));
+    return this.#inTurn(request, this.#flushes.once(request, this.#watch, false));
   }
 
   /** Flushes have one place in memory for what they write. */
@@ -112,60 +112,20 @@ export class QcowWrites implements LayerWriter {
     return result;
   }
 
-  /**
-   * The last flush, when no other request changes the image. It runs twice: the first run removes old
-   * references from the disk, the second writes the refcounts without them. Then all refcounts are right
-   * and the dirty mark is cleared.
-   */
+  /** The last flush, when no other request changes the image. */
   close(request: number): Task {
-    return this.#inTurn(request, this.#close(request));
-  }
-
-  *#close(request: number): Task {
-    const stretched = yield* this.#stretch(request);
-    if (stretched < 0) return stretched;
-    const drained = (): boolean => true;
-    for (let round = 0; round < 2; round++) {
-      const result = yield* this.#flushOnce(request, () => drained, true);
-      if (result < 0) return result;
-    }
-    return yield* this.#flush.runClean(request);
-  }
-
-  /**
-   * Extends the image's file to the end of its clusters. ftruncate(2) takes no room, so it succeeds even
-   * on a full disk; but earlier it would cut off clusters that are being written past the end.
-   */
-  *#stretch(request: number): Task {
-    const { end } = this.#writer.allocator;
-    if (end <= this.#flush.hostSize) return 0;
-    const status = { size: end, allocated: 0, times: NO_TIMES };
-    const error = yield this.#engine.status(request, this.#file, status);
-    if (error < 0) return error;
-    const result = status.size < end ? yield this.#engine.resize(request, this.#file, end) : 0;
-    if (result === 0) this.#flush.hostSize = end;
-    return result;
+    return this.#inTurn(request, this.#flushes.close(request));
   }
 
   /** See `MetadataFlush.takeLoss`. */
   takeLoss(): number {
-    return this.#flush.takeLoss();
-  }
-
-  *#flushOnce(request: number, watch: () => () => boolean, atEnd: boolean): Task {
-    const { allocator } = this.#writer;
-    const relieve = (): Task => this.#flush.runRefcounts(request);
-    yield* this.#refcounts.settle(request, Number.POSITIVE_INFINITY, relieve);
-    const released = allocator.takeReleased();
-    const result = yield* this.#flush.run(request, atEnd);
-    if (result < 0) allocator.putBack(released);
-    else this.#refcounts.retire(released, watch());
-    return result;
+    return this.#flushes.takeLoss();
   }
 
   *#writePiece(request: number, start: number, end: number, source: number): Task {
     const writer = this.#writer;
-    const prepared = yield* this.#prepare(request, start);
+    const full = yield* this.#relieveLog(request);
+    const prepared = full < 0 ? full : yield* this.#prepare(request, start);
     if (prepared < 0) return prepared;
     const { clusterBytes } = writer.layer.geometry;
     const base = start - (start % clusterBytes);
@@ -313,10 +273,25 @@ export class QcowWrites implements LayerWriter {
     if (!isWhole || version === 2 || dataFileRaw) {
       return yield* this.#writeZeros(request, at, bytes);
     }
-    const place = yield* this.#prepare(request, at);
+    const full = yield* this.#relieveLog(request);
+    const place = full < 0 ? full : yield* this.#prepare(request, at);
     if (place < 0) return place;
     this.#writer.linkZero(place, at);
     return yield* this.#relieve(request);
+  }
+
+  /** Writes what a log tells of before it fills the log. Nothing is changed where that fails. 0 or -errno. */
+  *#relieveLog(request: number): Task {
+    while (this.#writer.log?.isCrowded === true) {
+      if (this.#flushing) {
+        this.#waiters.add(FLUSH, request);
+        yield PENDING;
+        continue;
+      }
+      const result = yield* this.flush(request);
+      if (result < 0) return result;
+    }
+    return 0;
   }
 
   /** Writes changed slices before they fill the whole cache. */
