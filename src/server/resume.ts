@@ -6,7 +6,7 @@ import { EXIT_DAEMON, SluiceError } from '../util/errors.js';
 import { EndRecord } from './end-record.js';
 import { GUARD, KEPT, KEPT_STATE, Keeper, type Kept, STARTS_MAX, STARTS_MS } from './keeper.js';
 import { PlaneWorker } from './plane-thread.js';
-import { isRunning } from './processes.js';
+import { identify, isRunning } from './processes.js';
 import { type Handed, STATE_VERSION } from './successor.js';
 import { adopt, goOn, type Succession } from './take-over.js';
 
@@ -24,7 +24,7 @@ export async function resume(pid: number): Promise<Succession> {
   if (isRunning(kept.daemon)) throw new Error(`pid ${dead} serves ${kept.config.mountpoint} still`);
   const now = bootMs();
   const starts = [...kept.starts.filter((one) => now - one < STARTS_MS), now];
-  file.write({ ...kept, starts } satisfies Kept);
+  file.write({ ...kept, starts, daemon: identify(process.pid)! } satisfies Kept);
   const keeper = Keeper.adopt(config, starts, pid);
   const record = new EndRecord(kept.record < 0 ? -1 : adopt(kept.record));
   const state = new SnapshotFile(config.state).read() as KeptState | null;

@@ -58,10 +58,14 @@ fioTest('fio reads back what it wrote while the daemon is killed again and again
   const options = ['rw=randrw', 'iodepth=32', 'size=48m', 'bssplit=4k/50:64k/40:256k/10'];
   const verify = ['verify=crc32c', 'verify_fatal=1', 'verify_backlog=64'];
   const job = fio(mount.file('raw'), ...options, ...verify, 'time_based', 'runtime=4');
+  const dead: number[] = [];
   for (let kills = 0; kills < 3; kills++) {
     await setTimeout(100);
+    dead.push(mount.pid);
     mount = await killed(t, mount);
   }
+  const told = [...mount.log.matchAll(/: pid (\d+) has died/g)].map(([, pid]) => Number(pid));
+  t.deepEqual(told, dead);
   t.true((await job).write.total_ios > 100);
   t.regex(readFileSync(`/proc/${keeperOf(mount)}/status`, 'utf8'), /VmRSS:\s+\d{1,4} kB/);
   await end(t, mount, raw);
