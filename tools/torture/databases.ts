@@ -18,6 +18,9 @@ const AT_ONCE = 5;
 const PAUSE_MS = 300;
 const STEP_LIMIT_MS = 120_000;
 
+const FORMATS = ['raw', 'qcow2'] as const;
+type Format = (typeof FORMATS)[number];
+
 /** How SQLite makes its transactions durable. */
 const JOURNALS = ['delete', 'wal'] as const;
 
@@ -41,7 +44,6 @@ interface Database {
 /** A way in which another daemon goes on with a mount. */
 interface Change {
   name: string;
-  format: 'raw' | 'qcow2';
   words: readonly string[];
   holds: string;
   strike: (place: Place, point: string) => Promise<void>;
@@ -50,7 +52,6 @@ interface Change {
 const CHANGES: readonly Change[] = [
   {
     name: 'restarts',
-    format: 'qcow2',
     words: [],
     holds: 'sluice restart',
     async strike(place, point) {
@@ -60,7 +61,6 @@ const CHANGES: readonly Change[] = [
   },
   {
     name: 'kills',
-    format: 'raw',
     words: ['--keeper'],
     holds: 'SIGKILL of a daemon with a keeper',
     async strike(_place, point) {
@@ -72,12 +72,12 @@ const CHANGES: readonly Change[] = [
   },
 ];
 
-function databases({ name, format, words, holds, strike }: Change): Scenario {
+function databases({ name, words, holds, strike }: Change, format: Format): Scenario {
   return {
-    name: `databases-${name}`,
+    name: `databases-${name}-${format}`,
     needs: ['loop', 'qemu', 'ext4', 'sqlite'],
     transports: ['uring'],
-    short: ['uring'],
+    short: format === 'qcow2' ? ['uring'] : [],
     holds: `SQLite on ext4 on a loop device over a ${format} image, and ${holds}: every acknowledged commit is there, the database, file system and image are sound`,
     async body(place) {
       const image = await (format === 'raw'
@@ -172,4 +172,6 @@ async function check(all: readonly Database[]): Promise<void> {
   }
 }
 
-export const DATABASES: readonly Scenario[] = CHANGES.map(databases);
+export const DATABASES: readonly Scenario[] = CHANGES.flatMap((change) =>
+  FORMATS.map((format) => databases(change, format)),
+);
