@@ -22,7 +22,7 @@ test('bodies that fit, and those that do not', (t) => {
     ['settings', JSON.parse('{"__proto__": 1}'), 'the body: there is no key "__proto__"'],
     ['settings', { bps: true }, 'bps: expected a text, or a number'],
     ['attach', {}, "the body: must have required property 'path'"],
-    ['attach', { path: 'a.img' }, 'path: must match pattern "^(/|nbds?(\\+unix)?:)"'],
+    ['attach', { path: 'a.img' }, 'path: must match pattern "^(/|nbds?(\\+unix)?:)[^\\0]*$"'],
     ['attach', { path: '/a', backingFormats: ['x'] }, 'backingFormats.0: must be equal to one of'],
     ['attach', { path: '/a', sectorSize: 7 }, 'sectorSize: must be equal to one of'],
     ['resize', {}, "the body: must have required property 'size'"],

@@ -108,7 +108,7 @@ test('options that are not given are those of the mount, also what images may na
   const { images, ...options } = asked[0]!.options;
   t.deepEqual(options, {
     ...{ readOnly: true, growable: true, direct: true, metadataCache: 16777216, mode: 0o640 },
-    ...{ partitions: { sectorSize: null }, owner: null, passthrough: [], nbd: NBD },
+    ...{ partitions: { sectorSize: null }, owner: null, passthrough: [], nbd: NBD, keeper: false },
   });
   t.true(images[0]!.named!.untrusted);
   t.deepEqual(asked[0]!.mounted, [{ identity: 'file first', name: 'first', path: '/first.img' }]);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { CRASH_FAULTS } from '../../tools/mutants/crash-faults.js';
 import { FIRST_FAULTS } from '../../tools/mutants/first-faults.js';
 import { HAND_OVER_FAULTS } from '../../tools/mutants/hand-over-faults.js';
 import { LIVE_IMAGE_FAULTS } from '../../tools/mutants/live-image-faults.js';
@@ -13,6 +14,7 @@ const ALL = [
   ...LIVE_IMAGE_FAULTS,
   ...SERVER_FAULTS,
   ...HAND_OVER_FAULTS,
+  ...CRASH_FAULTS,
 ];
 
 test('each mutation fits the sources of today', (t) => {

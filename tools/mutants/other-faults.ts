@@ -174,9 +174,9 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     fault: 'clusters are free before the tables without them are on the disk',
     changes: [
       {
-        file: 'image/qcow2/writes.ts',
-        from: '    const released = allocator.takeReleased();\n    const result = yield* this.#flush.run(request, atEnd);\n    if (result < 0) allocator.putBack(released);\n    else this.#refcounts.retire(released, watch());\n',
-        to: '    this.#refcounts.retire(allocator.takeReleased(), watch());\n    const result = yield* this.#flush.run(request, atEnd);\n',
+        file: 'image/qcow2/flushes.ts',
+        from: '    const released = allocator.takeReleased();\n    const result = yield* this.#metadata.run(request, atEnd);\n    if (result < 0) allocator.putBack(released);\n    else this.refcounts.retire(released, watch());\n',
+        to: '    this.refcounts.retire(allocator.takeReleased(), watch());\n    const result = yield* this.#metadata.run(request, atEnd);\n',
       },
     ],
   },
@@ -185,9 +185,9 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     fault: 'clusters are used again while a request that has looked them up still reads them',
     changes: [
       {
-        file: 'image/qcow2/writes.ts',
-        from: 'else this.#refcounts.retire(released, watch());',
-        to: 'else this.#refcounts.retire(released, watch() && (() => true));',
+        file: 'image/qcow2/flushes.ts',
+        from: 'else this.refcounts.retire(released, watch());',
+        to: 'else this.refcounts.retire(released, watch() && (() => true));',
       },
     ],
   },
@@ -218,9 +218,9 @@ export const OTHER_FAULTS: readonly Mutation[] = [
     fault: 'after a flush that has failed clusters are freed twice',
     changes: [
       {
-        file: 'image/qcow2/writes.ts',
-        from: '    if (result < 0) allocator.putBack(released);\n    else this.#refcounts.retire(released, watch());\n',
-        to: '    if (result < 0) allocator.putBack(released);\n    this.#refcounts.retire(released, watch());\n',
+        file: 'image/qcow2/flushes.ts',
+        from: '    if (result < 0) allocator.putBack(released);\n    else this.refcounts.retire(released, watch());\n',
+        to: '    if (result < 0) allocator.putBack(released);\n    this.refcounts.retire(released, watch());\n',
       },
     ],
   },
