@@ -194,7 +194,8 @@ export class RingLoop {
 
   /** Sends messages when what this turn has made is on its way. */
   #tell(): void {
-    const { ring, outbox } = this.#parts;
+    const { ring, outbox, now } = this.#parts;
+    this.#submittedNs = now();
     ring.submit();
     outbox.look(ring.hasWork());
   }
