@@ -99,6 +99,7 @@ export function lendingCapacity(memoryBytes: number): Capacity {
 /** When the plane is idle, a free slot keeps this much memory and returns the rest to the system. */
 const KEEP_BYTES = 64 << 10;
 const MADV_DONTNEED = 4;
+const MADV_DONTFORK = 10;
 /** Linux 5.14. */
 const MADV_POPULATE_WRITE = 23;
 
@@ -128,6 +129,9 @@ export class Memory {
   constructor(capacity = CAPACITY, mapping = mapAnonymous(MEMORY_BYTES)) {
     const { address, buffer } = mapping;
     this.address = address;
+    // A process that is started has no use for it, and pages of which it has a copy are not ours to be written until they
+    // are copied, which the kernel does not do for a process that is being killed: see `populates`.
+    madvise(address, buffer.byteLength, MADV_DONTFORK);
     this.buffer = buffer;
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import test from 'ava';
 import {
   capacityFor,
@@ -189,4 +189,15 @@ test('a slot that is lent is not free, and is trimmed all the same', (t) => {
   t.is(residentBytes(memory, slotOffset(slot), SLOT_BYTES), 64 * KIB);
   memory.takeBack(slot);
   t.deepEqual([memory.lentSlots, memory.freeSlots], [0, memory.slots]);
+});
+
+test('a process that is started has no copy of the memory', (t) => {
+  const { address } = new Memory();
+  const maps = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[0-9a-f]+-)/);
+  const map = maps.find((one) => {
+    const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(one)!;
+    return address >= Number(`0x${from}`) && address < Number(`0x${to}`);
+  });
+  // Of madvise(2): do not copy on fork.
+  t.regex(map!, /^VmFlags:.* dc( |$)/m);
 });

@@ -11,7 +11,8 @@ const STRETCH_S = 2.5;
 const STRETCHES = 24;
 
 /** Prints how often threads of the daemon go to sleep in each stretch, until they do not. */
-const SCRIPT = `point=$1; shift
+const SCRIPT = `mkdir -p /run/sluice && mount -t tmpfs tmpfs /run/sluice || exit
+point=$1; shift
 "$@" >&2
 pid=$(sed -n 's/^pid //p' "$point/.groups/daemon")
 sleeps() { awk '/^voluntary_ctxt_switches/ { sum += $2 } END { print sum }' /proc/$pid/task/*/status; }
@@ -24,7 +25,7 @@ for i in $(seq ${STRETCHES}); do
 done
 umount "$point"`;
 
-// In a namespace of its own: whoever mounts or lists mounts asks every daemon that he sees.
+// In a namespace of its own, with sockets of its own: whoever mounts or lists mounts asks every daemon that he sees.
 requires(
   'fuse',
   'root',
