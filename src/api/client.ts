@@ -24,7 +24,7 @@ export function requestOf(image: string | ImageRequest): AttachRequest {
   const request: ImageRequest =
     typeof image === 'string' ? parseImageArgument(image, process.cwd()) : image;
   const resolve = (path: string) => absoluteImage('the image', path, process.cwd());
-  // What is no text, the schema refuses.
+  // The schema refuses a value that is no text.
   const resolved = <Value>(value: Value): Value => {
     if (Array.isArray(value)) return value.map(resolved) as Value;
     return typeof value === 'string' && value !== DISCARD ? (resolve(value) as Value) : value;

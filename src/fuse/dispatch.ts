@@ -1,6 +1,6 @@
 import { type Memory, replyOffset, SLOT_REQUEST, slotOffset } from '../buffers/memory.js';
 import { DEFERRED, type DiskService, type Owner, type Transport } from '../plane/transport.js';
-import type { Tree } from '../tree/tree.js';
+import type { Tree, TreeNode } from '../tree/tree.js';
 import { ERRNO } from '../util/errno.js';
 import * as abi from './abi.js';
 import { Attributes } from './attributes.js';
@@ -11,7 +11,7 @@ import { describe } from './describe.js';
 import { Files } from './files.js';
 import type { Negotiated } from './init.js';
 import { KeptReplies, type KeptReply } from './kept-replies.js';
-import { OPCODES } from './opcodes.js';
+import { OPCODES, type Opcode } from './opcodes.js';
 import { NO_REPLY, type Protocol } from './protocol.js';
 import { getU64, writeReplyHeader } from './wire.js';
 
@@ -108,8 +108,11 @@ export class Dispatcher implements Transport {
   /** @param sent Requests whose replies are about to leave: the first `count`. */
   carryOut(sent: Int32Array = NONE, count = 0): SessionState {
     const { view } = this.#memory;
+    const { tree } = this.#protocol;
     const once = [...sent.subarray(0, count)].filter((request) => {
-      return this.#isOnce(request, view.getInt32(replyOffset(request) + abi.OUT_ERROR, true));
+      const row = OPCODES[this.#opcode[request]!];
+      const error = view.getInt32(replyOffset(request) + abi.OUT_ERROR, true);
+      return row !== undefined && isOnce(row, tree.node(this.#node[request]!), error);
     });
     return {
       agreed: { ...this.agreed },
@@ -180,6 +183,7 @@ export class Dispatcher implements Transport {
   reply(request: number, result: number, at: number, linked: boolean): void {
     const { requests, tree } = this.#protocol;
     const row = OPCODES[this.#opcode[request]!];
+    const node = row?.encode == null ? undefined : tree.node(this.#node[request]!);
     let error = Math.min(result, 0);
     let payload = replyOffset(request) + abi.OUT_HEADER_BYTES;
     let bytes = 0;
@@ -187,25 +191,16 @@ export class Dispatcher implements Transport {
       bytes = result;
       if (bytes > 0) payload = at;
     } else if (result >= 0 && row!.encode !== null) {
-      const node = tree.node(this.#node[request]!);
       if (node === undefined && row!.gone !== 0) error = -ERRNO.ESTALE;
       else bytes = row!.encode(this.#protocol, payload, result, node!, request);
     }
-    if (row !== undefined && row.once !== 'never' && this.#isOnce(request, error))
-      this.#onceReplies++;
+    if (row !== undefined && isOnce(row, node, error)) this.#onceReplies++;
     const header = payload - abi.OUT_HEADER_BYTES;
     const { uniqueLow, uniqueHigh } = requests;
     const { view } = this.#memory;
     writeReplyHeader(view, header, uniqueLow[request]!, uniqueHigh[request]!, error, bytes);
     if (this.#trace !== null) this.#traceReply(request, error < 0 ? error : bytes);
     this.#wire.send(request, header, abi.OUT_HEADER_BYTES + bytes, linked);
-  }
-
-  #isOnce(request: number, error: number): boolean {
-    const once = OPCODES[this.#opcode[request]!]?.once ?? 'never';
-    if (once === 'if it fails') return error < 0;
-    if (once !== 'of control files') return once === 'always';
-    return this.#protocol.tree.node(this.#node[request]!)?.kind === 'control';
   }
 
   /** The reply to a request has left, or its caller is gone. */
@@ -223,4 +218,11 @@ export class Dispatcher implements Transport {
     const node = this.#node[request]!;
     this.#trace!(describe(this.#protocol.requests, request, `${name} node ${node}`, bytes));
   }
+}
+
+/** A request with this answer must not be carried out again. */
+function isOnce({ once }: Opcode, node: TreeNode | undefined, error: number): boolean {
+  if (once === 'if it fails') return error < 0;
+  if (once === 'of control files') return node?.kind === 'control';
+  return once === 'always';
 }

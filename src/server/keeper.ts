@@ -29,8 +29,8 @@ const END_LIMIT_MS = 10_000;
  * tells that a daemon serves: only starts that come to nothing are counted here. The daemon is no child of it: `read` must not
  * be interrupted by the end of one.
  *
- * The words are the mount point, Node.js and the daemon's program: in this order, because a daemon is found by the last two
- * of its own.
+ * Its arguments are the mount point, Node.js and the daemon's program, in this order: whoever looks for the daemon of a mount
+ * looks for a process whose last two arguments are the program and the mount point, and must not find the keeper.
  */
 const SCRIPT = `starts=0
 while [ $starts -le ${STARTS_MAX} ]; do

@@ -72,7 +72,7 @@ export class Allocator {
    * @param cacheBytes Bound of the refcounts in memory.
    * @param deviceEnd On a block device, the end of the clusters in use, bytes; `hostSize` is then the
    *   size of the device. A device does not grow and has arbitrary bytes past that end.
-   * @param log Is told of changes; null: nobody is.
+   * @param log The redo log that changes of refcounts are told to; null: the image has none.
    */
   constructor(
     layout: QcowLayout,

@@ -99,7 +99,7 @@ export class QcowWrites implements LayerWriter {
     return this.#inTurn(request, this.#flushes.once(request, this.#watch, false));
   }
 
-  /** Flushes have one place in memory for what they write. */
+  /** One flush after the other: all of them put what they write into the same place in memory. */
   *#inTurn(request: number, flush: Task): Task {
     while (this.#flushing) {
       this.#waiters.add(FLUSH, request);
