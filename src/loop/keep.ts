@@ -5,9 +5,9 @@ import type { KeptGroups } from '../plane/kept-groups.js';
 import type { KeptState } from '../plane/messages.js';
 import type { SnapshotFile } from '../plane/snapshot-file.js';
 
-/** What groups owe and have counted is kept so often at most while requests come. */
+/** The shortest time between two writes of debts and counters, nanoseconds. */
 const EVERY_NS = 20e6;
-/** The time between two of them is at least so many times what one of them takes. */
+/** That time is at least this multiple of the time that one write takes. */
 const SPARE_TIMES = 50;
 
 interface KeepParts extends Stateful {
@@ -20,8 +20,8 @@ interface KeepParts extends Stateful {
 }
 
 /**
- * Keeps the state of a data plane where it outlives the process: what is open and which groups there are, before a
- * reply can tell of it; what groups owe, a moment later.
+ * Writes the state of a data plane to a file that outlives the process. A change of open files or of groups is there before
+ * the reply to it leaves. The debts and counters of groups are there a moment later.
  */
 export class Keep {
   readonly #parts: KeepParts;

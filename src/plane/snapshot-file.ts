@@ -16,8 +16,8 @@ export type WriteAt = (
 ) => number;
 
 /**
- * Values in a file of memory that outlive the process which writes them, whenever it dies: what is read is the last one
- * that is whole.
+ * The newest value of a process, in a file in memory that outlives the process. Whenever the process dies, another one reads
+ * the last value that was written completely.
  */
 export class SnapshotFile {
   readonly #descriptor: number;
@@ -50,7 +50,7 @@ export class SnapshotFile {
     return deserialize(bytes);
   }
 
-  /** Zeroes for a place that has never been written. */
+  /** Zeros for a place that has never been written. */
   #head(place: number): { number: number; length: number } {
     const head = new Uint32Array(2);
     readSync(this.#descriptor, head, 0, HEAD_BYTES, place * PLACE_BYTES);
