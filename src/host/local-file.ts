@@ -33,6 +33,10 @@ import { openServed, type ServedAs, type ServedFile } from './served-file.js';
  */
 export interface Hold {
   identity: string;
+  /** As it was opened; the file may have lost this name. */
+  path: string;
+  /** The format that the file is read as, whatever is written to it; null: it is a data file. */
+  format: string | null;
   /** Has the locks of the mount. */
   descriptor: number;
   /** Has a block device for itself; -1 without one. */
@@ -62,13 +66,19 @@ export class LocalFile implements OpenFile {
   #locked: 'reading' | 'writing' | null = null;
   /** The kernel has it, and keeps its locks; -1 without one. */
   #backing = -1;
+  /** It was opened by its hold, and not by its path. */
+  readonly #isHeld: boolean;
   /** All descriptors of this file. */
   readonly #descriptors: number[] = [];
 
-  /** @throws SluiceError exit code 1 if it cannot be opened, 3 if it can be no image. */
-  constructor(path: string) {
+  /**
+   * @param hold What keeps it for this mount already: the very file is opened, wherever the path leads by now.
+   * @throws SluiceError exit code 1 if it cannot be opened, 3 if it can be no image.
+   */
+  constructor(path: string, hold: Hold | null = null) {
     this.path = path;
-    this.descriptor = this.#keep(openRegular(path));
+    this.#isHeld = hold !== null;
+    this.descriptor = this.#keep(hold === null ? openRegular(path) : openHeld(path, hold));
     try {
       const stats = forFile(path, 'read', () => fstatSync(this.descriptor, { bigint: true }));
       this.blockDevice = stats.isBlockDevice();
@@ -141,12 +151,12 @@ export class LocalFile implements OpenFile {
 
   /**
    * Refuses a file that has lost its name since it was opened: data written to it would be lost with
-   * the mount.
+   * the mount. One that is held was served without its name already.
    *
    * @throws SluiceError ESTALE, exit code 1, if the path leads to another file now
    */
   checkName(): void {
-    if (this.isAt(this.path)) return;
+    if (this.#isHeld || this.isAt(this.path)) return;
     const message = `${this.path}: was replaced while it was opened; try again`;
     throw new SluiceError(message, 'ESTALE', EXIT_FAILED);
   }
@@ -194,8 +204,9 @@ export class LocalFile implements OpenFile {
   /** What keeps the file for this mount; null: nothing does. */
   get hold(): Hold | null {
     if (this.#locked === null) return null;
-    const { identity } = this;
-    return { identity, descriptor: this.#holder, claim: this.#claim, memory: this.#memory };
+    const { identity, path } = this;
+    const others = { claim: this.#claim, memory: this.#memory };
+    return { identity, path, format: null, descriptor: this.#holder, ...others };
   }
 
   /**
@@ -320,6 +331,11 @@ function openRegular(path: string): number {
   }
   const what = stats.isDirectory() ? directory(path) : 'neither a regular file nor a block device';
   throw new SluiceError(`${path}: ${what}`, stats.isDirectory() ? 'EISDIR' : 'EINVAL', EXIT_IMAGE);
+}
+
+/** Another open file of the same inode: also of one that is deleted, renamed, or has got another's name. */
+function openHeld(path: string, { descriptor }: Hold): number {
+  return openAs(path, `/proc/self/fd/${descriptor}`, constants.O_NONBLOCK | O_CLOEXEC);
 }
 
 /** A disk of Parallels is one, and the file that stands for it has the same name in each. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
-import { type HostFile, openHostFile } from '../host/host-file.js';
+import { type HostFile, holdOf, openHostFile } from '../host/host-file.js';
+import type { Hold } from '../host/local-file.js';
 import { isNbdUri } from '../nbd/uri.js';
 import { SluiceError } from '../util/errors.js';
 import { type BackingTarget, resolveBackingName } from './backing-name.js';
@@ -15,7 +16,8 @@ const BESIDE_MAX = 1000;
 /**
  * The backing file of an image: the first of its names that leads to a file. If none does and the
  * image says which identity the file must have, it is sought among the files of the command line, and,
- * for an image that has no names, beside it and in the folder above, where VirtualBox keeps it.
+ * for an image that has no names, beside it and in the folder above, where VirtualBox keeps it. A file that the mount
+ * has open already is the one that was found when it was opened.
  *
  * @throws SluiceError exit code 3 for a name that leads elsewhere than to a file, and for an image that
  *   is known by its identity alone and not found
@@ -23,7 +25,7 @@ const BESIDE_MAX = 1000;
 export function findBacking(
   image: HostFile,
   reference: BackingName,
-  named: NamedFiles | undefined,
+  { named, held = [] }: SoughtIn,
 ): BackingTarget {
   const { names, format, identities } = reference;
   const targets = names.map((name) => resolveBackingName(image.path, name));
@@ -34,6 +36,10 @@ export function findBacking(
     named?.untrusted !== true || isNamed(path, 'backing', named);
   const isThere = ({ path }: BackingTarget): boolean =>
     mayLook(path) && (isNbdUri(path) || existsSync(path));
+  const known = targets.find((one) => holdOf(one.path, held) !== null);
+  if (known !== undefined) return known;
+  const kept = held.find((one) => hasIdentity(image, one.path, reference, held));
+  if (kept !== undefined) return { path: kept.path, format };
   const target = targets.find(isThere);
   if (target !== undefined) return target;
   const given = named?.backingFiles ?? [];
@@ -44,6 +50,13 @@ export function findBacking(
   if (first !== undefined) return first;
   const how = 'found neither beside it nor in the folder above; --backing-file FILE names it';
   throw malformed(image.path, `its backing file, ${identities.join(' or ')}, is ${how}`);
+}
+
+/** Files among which a backing file is. */
+interface SoughtIn {
+  named?: NamedFiles;
+  /** What keeps files of the image for the mount already. */
+  held?: readonly Hold[];
 }
 
 /** @throws SluiceError EINVAL, exit code 3, for a backing file that is not the one of the image above */
@@ -94,10 +107,15 @@ const NO_MORE: OpenHow = {
 };
 
 /** Is a file the backing file of an image? Whatever cannot be opened is not. */
-function hasIdentity(image: HostFile, path: string, { identities, format }: BackingName): boolean {
+function hasIdentity(
+  image: HostFile,
+  path: string,
+  { identities, format }: BackingName,
+  held: readonly Hold[] = [],
+): boolean {
   let file: HostFile | null = null;
   try {
-    file = openHostFile(path);
+    file = openHostFile(path, held);
     if (file.identity === image.identity) return false;
     return haveCommon(identities!, formatRecorded(format!)!.open(file, NO_MORE).identities);
   } catch (error) {

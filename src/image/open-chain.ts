@@ -1,4 +1,5 @@
-import { type HostFile, openHostFile } from '../host/host-file.js';
+import { type HostFile, holdOf, openHostFile } from '../host/host-file.js';
+import type { Hold } from '../host/local-file.js';
 import { refuse, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { type BackingTarget, resolveBackingName } from './backing-name.js';
@@ -24,6 +25,8 @@ export interface ChainOptions {
   snapshot: string | null;
   /** Which files an image may name; absent: any backing file, and data files in its folder. */
   named?: NamedFiles;
+  /** What keeps its files for the mount already. They have passed the checks of their names, and their formats are known. */
+  held?: readonly Hold[];
 }
 
 /** An image of a chain, open for reading. */
@@ -71,7 +74,7 @@ export function openPartly(path: string, options: ChainOptions, opened?: FileOpe
     for (const file of files) file.close();
   };
   const open: Open = (path, isTop, wanted, check) => {
-    const file = named(wanted, path, () => openHostFile(path));
+    const file = named(wanted, path, () => openHostFile(path, options.held));
     const other = files.find(({ identity }) => identity === file.identity);
     files.push(file);
     if (other !== undefined) throw usedTwice(files[0]!.path, layers, file, other);
@@ -129,13 +132,15 @@ function openLayers(path: string, options: ChainOptions, open: Open, layers: Ope
     const above = layers.at(-1);
     layers.push(layer);
     if (above !== undefined) checkIdentity(above, layer);
-    const backing = backingOf(layer, options.named);
+    const backing = backingOf(layer, options);
     if (backing === null) return;
     if (layers.length === CHAIN_MAX) {
       throw unsupported(path, `it has more than ${CHAIN_MAX - 1} backing files`);
     }
     wanted = { image: layer.file.path, role: 'backing' };
-    checkNamed(wanted.image, 'backing', backing.path, options.named);
+    if (holdOf(backing.path, options.held) === null) {
+      checkNamed(wanted.image, 'backing', backing.path, options.named);
+    }
     file = open(backing.path, false, wanted);
     format =
       backing.format ?? options.backingFormats[layers.length - 1] ?? formatOfNone(layers, file);
@@ -181,13 +186,15 @@ function openLayer(
   open: Open,
 ): OpenLayer {
   const { path } = file;
-  const format = asked === 'auto' ? probeFormat(path, endsOf(file)) : asked;
+  const known = holdOf(path, options.held)?.format ?? asked;
+  const format = known === 'auto' ? probeFormat(path, endsOf(file)) : known;
   const how: OpenHow = {
     snapshot: isTop ? options.snapshot : null,
     openDataFile: (name) => {
       const { path: dataPath } = resolveBackingName(path, name, 'data');
-      checkNamed(path, 'data', dataPath, options.named);
       const wanted = { image: path, role: 'data' } as const;
+      if (holdOf(dataPath, options.held) !== null) return open(dataPath, isTop, wanted);
+      checkNamed(path, 'data', dataPath, options.named);
       return open(dataPath, isTop, wanted, (data) => checkDataFile(file, data, options.named));
     },
   };
@@ -198,12 +205,9 @@ function openLayer(
 }
 
 /** The backing file that a layer names, and the format that it records; null for none. */
-function backingOf(
-  { file, image }: OpenLayer,
-  named: NamedFiles | undefined,
-): BackingTarget | null {
+function backingOf({ file, image }: OpenLayer, options: ChainOptions): BackingTarget | null {
   if (image.backing === null) return null;
-  const { path, format } = findBacking(file, image.backing, named);
+  const { path, format } = findBacking(file, image.backing, options);
   const recorded = format ?? (image.backing.format || null);
   if (recorded === null) return { path, format: null };
   const known = formatRecorded(recorded);

@@ -100,7 +100,7 @@ export class HandOver {
    */
   async run(): Promise<HandedOver> {
     const { config, orders, images, transport, manager, isServing, log } = this.#parts;
-    const going = { config, transport, asked: orders.asked, disks: images.all.map(diskOf) };
+    const going = { config, transport, disks: images.all.map(diskOf) };
     checkHandOver(going, manager.isThere);
     if (!isServing() || this.#isUnderWay) throw busy();
     this.#isUnderWay = true;
@@ -247,9 +247,11 @@ export class HandOver {
       return first + descriptors.push(descriptor) - 1;
     };
     const fuse = add(mount.fd);
-    const holds = images.all.flatMap((image) =>
-      image.holds.map(({ identity, descriptor, claim, memory }) => {
-        return { identity, descriptor: add(descriptor), claim: add(claim), memory: add(memory) };
+    const holds = images.all.flatMap(({ disk, holds }) =>
+      holds.map((hold) => {
+        const descriptor = add(hold.descriptor);
+        const others = { claim: add(hold.claim), memory: add(hold.memory) };
+        return { ...hold, image: disk.name, descriptor, ...others };
       }),
     );
     return { descriptors, fuse, holds, record: add(record.fd) };

@@ -3,14 +3,12 @@ import { formatNamed } from '../image/formats.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { EXIT_FAILED, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { isLinuxSince } from '../util/version.js';
-import { DISCARD, type ImageConfig, type MountConfig } from './config.js';
+import type { MountConfig } from './config.js';
 
 /** A mount that is to outlive its daemon. */
 export interface Going {
   config: Pick<MountConfig, 'groups' | 'foreground'>;
   transport: string;
-  /** As they were asked for. */
-  asked: readonly Pick<ImageConfig, 'name' | 'overlay'>[];
   disks: readonly DiskConfig[];
 }
 
@@ -35,16 +33,10 @@ export function impossible(why: string): SluiceError {
 export function checkKept(going: Going): void {
   const why = going.config.foreground
     ? 'a mount in the foreground is started again by whoever has started it'
-    : (ofMount(going) ?? first(going.disks, ofDeath));
+    : (ofMount(going) ?? first(going.disks, hindranceOf));
   if (why !== null) {
     throw new SluiceError(`--keeper: ${why}; leave it out`, 'EOPNOTSUPP', EXIT_USAGE);
   }
-}
-
-/** What keeps an image from a mount that has a keeper; null: nothing. */
-export function hindranceOf(disk: DiskConfig, overlay: string | null): string | null {
-  const { name } = disk;
-  return ofOverlays([overlay === null ? { name } : { name, overlay }]) ?? ofDeath(disk);
 }
 
 /** The kernel can send requests again (Linux 6.9). */
@@ -52,16 +44,11 @@ export function hasResend(): boolean {
   return isLinuxSince(6, 9);
 }
 
-function ofMount({ config: { groups }, transport, asked }: Going): string | null {
+function ofMount({ config: { groups }, transport }: Going): string | null {
   if (transport !== 'uring') return `the transport is ${transport}, and uring is needed`;
   if (!hasResend()) return `this is Linux ${release()}, and 6.9 is needed`;
-  if (groups.some(({ shared }) => shared !== undefined)) return 'hosts share limits of its groups';
-  return ofOverlays(asked);
-}
-
-function ofOverlays(asked: Going['asked']): string | null {
-  const temporary = asked.find(({ overlay }) => overlay === DISCARD);
-  return temporary === undefined ? null : `what is written to ${temporary.name} is not kept`;
+  const isShared = groups.some(({ shared }) => shared !== undefined);
+  return isShared ? 'hosts share limits of its groups' : null;
 }
 
 function ofDisk({ path, backing, image }: DiskConfig): string | null {
@@ -76,8 +63,11 @@ function ofHandOver(disk: DiskConfig): string | null {
   return ofDisk(disk) ?? (isTaken ? null : `${path} is ${format}, and is written`);
 }
 
-/** Of other images that are written, a part is in the memory of the daemon, and nowhere else. */
-function ofDeath(disk: DiskConfig): string | null {
+/**
+ * What keeps an image from a mount that has a keeper; null: nothing. Of some images that are written, a part is in the
+ * memory of the daemon, and nowhere else.
+ */
+export function hindranceOf(disk: DiskConfig): string | null {
   const { path, format, readOnly } = disk;
   const { isItsFile = false, hasRedoLog = false } = formatNamed(format);
   const isWhole = readOnly || isItsFile || hasRedoLog;

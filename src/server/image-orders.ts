@@ -160,7 +160,7 @@ export class ImageOrders {
     const opened = await opener.open({ options: disks, mounted, logFile: config.logFile }, warn);
     const { disk } = opened.image;
     images.add(opened.image);
-    const why = config.keeper ? hindranceOf(disk, overlay) : null;
+    const why = config.keeper ? hindranceOf(disk) : null;
     const { error, image: shown } =
       why === null
         ? await this.#parts.change({ kind: 'attach', disk, assignments })

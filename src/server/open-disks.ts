@@ -29,21 +29,19 @@ export type OpenDisks = Pick<OpenImages, 'disks' | 'unlock' | 'unlockOwn' | 'clo
  * Opens and locks images of a mount, with their backing files.
  *
  * @param others Images that the mount has already; null: it is being made.
- * @param kept What keeps files for this mount already. What is used is taken out of it.
  * @throws SluiceError naming the file. Nothing stays open then.
  */
 export async function openDisks(
   config: DiskOptions,
   log: Log,
   others: readonly DiskName[] | null = null,
-  kept: Hold[] = [],
 ): Promise<OpenImages> {
   const open: Closable[] = [];
   const images: OpenImage[] = [];
   try {
     for (const image of config.images) {
       const options = { ...config, ...image.own };
-      images.push(await openAsked(image, options, log, open, kept));
+      images.push(await openAsked(image, options, log, open));
     }
     checkPartitionNames(
       images.map(({ disk }) => disk),
@@ -94,12 +92,11 @@ async function openAsked(
   config: DiskOptions,
   log: Log,
   open: Closable[],
-  kept: Hold[],
 ): Promise<OpenImage> {
-  if (image.overlay !== DISCARD) return openDisk(image, config, log, open, kept);
+  if (image.overlay !== DISCARD) return openDisk(image, config, log, open);
   const temporary = makeTemporary(image);
   try {
-    const { disk, ...rest } = await openDisk(temporary.image, config, log, open, kept);
+    const { disk, ...rest } = await openDisk(temporary.image, config, log, open);
     // The overlay has no path that means anything to others.
     return { ...rest, disk: { ...disk, path: image.path } };
   } catch (error) {
@@ -116,13 +113,13 @@ async function openDisk(
   config: DiskOptions,
   log: Log,
   open: Closable[],
-  kept: Hold[],
 ): Promise<OpenImage> {
   const { readOnly } = config;
+  const left = [...(image.held ?? [])];
   // Its descriptors stay open as long as the mount: they hold the locks.
   const chain = openChain(image.path, image, (file, isTop) => {
     const isWritten = isTop && !readOnly;
-    file.lock(isWritten, takeOut(kept, file.identity));
+    file.lock(isWritten, takeOut(left, file.identity));
     if (!isWritten) warnOfUse(file, log);
   });
   open.push(chain);
@@ -191,13 +188,16 @@ async function openDisk(
     times: first.times,
   };
   const all = cached === null ? files : [...files, cached.file];
+  const formats = new Map(chain.layers.map(({ file, format }) => [file, format]));
   return {
     disk,
     identity: top.file.identity,
     descriptors: all.flatMap((file) => file.descriptors),
     locked: all.flatMap((file) => file.unlockable),
     cache: cached?.cache.descriptor,
-    holds: all.flatMap((file) => file.hold ?? []),
+    holds: files.flatMap((file) => {
+      return file.hold === null ? [] : { ...file.hold, format: formats.get(file) ?? null };
+    }),
   };
 }
 
@@ -229,9 +229,9 @@ export function seededFaults(words: string | undefined): Faults | null {
   return faults && { ...faults, seed: faults.seed ?? randomInt(2 ** 32) };
 }
 
-function takeOut(kept: Hold[], identity: string): Hold | null {
-  const at = kept.findIndex((one) => one.identity === identity);
-  return at < 0 ? null : kept.splice(at, 1)[0]!;
+function takeOut(left: Hold[], identity: string): Hold | null {
+  const at = left.findIndex((one) => one.identity === identity);
+  return at < 0 ? null : left.splice(at, 1)[0]!;
 }
 
 /** @throws SluiceError exit code 3 for an image that can only be read */

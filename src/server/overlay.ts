@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { holdOf } from '../host/host-file.js';
 import { formatNamed, overlayFormat } from '../image/formats.js';
 import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
 import { O_TMPFILE } from '../sys/constants.js';
@@ -48,7 +49,7 @@ function addOverlay(image: ImageConfig, made: string[]): ImageConfig {
     const message = `${overlay}: is the image itself; name another file as its overlay`;
     throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
   }
-  const isNew = !existsSync(overlay);
+  const isNew = holdOf(overlay, image.held) === null && !existsSync(overlay);
   const over = overlaid(overlay, below);
   if (!isNew) {
     checkOverlay(over, below);
@@ -102,11 +103,14 @@ export interface TemporaryOverlay {
 
 /**
  * Makes an overlay that no folder has, so that it is gone with its last descriptor, also when the process is
- * killed.
+ * killed. An image that is held has one, which is taken.
  *
  * @throws SluiceError exit code 1 naming the folder, if there can be no such file
  */
 export function makeTemporary({ overlay: _, ...below }: ImageConfig): TemporaryOverlay {
+  // That of the daemon before: its first file.
+  const [hold] = below.held ?? [];
+  if (hold !== undefined) return { image: overlaid(hold.path, below), close: () => {} };
   const folder = process.env.TMPDIR || TEMPORARY_FILES;
   const descriptor = openNameless(folder);
   const path = `/proc/self/fd/${descriptor}`;

@@ -62,7 +62,7 @@ export const serve: Serve = async (config, log, start) => {
       if (start.isUnwanted()) throw interrupted();
       if (config.keeper) {
         const { kind } = transport;
-        checkKept({ config, transport: kind, asked: config.images, disks: opened.disks });
+        checkKept({ config, transport: kind, disks: opened.disks });
       }
       const faces = { metrics, api, sharing };
       const { kind } = transport;

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { GroupsConfig } from '../control/set-up-groups.js';
-import type { Hold } from '../host/local-file.js';
 import type { MountState } from '../plane/messages.js';
 import { PLAIN_NODE } from '../sys/run-program.js';
 import {
@@ -12,9 +11,10 @@ import {
   SluiceError,
 } from '../util/errors.js';
 import type { ImageConfig, MountConfig } from './config.js';
+import type { HandedHold } from './holds.js';
 
 /** Of what one daemon hands to the next; a daemon goes on only with a state of its own version. */
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 
 /** A mount as one daemon hands it to the next. Plain data; descriptors have the numbers of the next one. */
 export interface Handed extends GroupsConfig {
@@ -28,7 +28,7 @@ export interface Handed extends GroupsConfig {
   byFusermount: boolean;
   /** See EndRecord; -1 without one. */
   record: number;
-  holds: Hold[];
+  holds: HandedHold[];
   state: MountState;
 }
 

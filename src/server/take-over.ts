@@ -1,6 +1,5 @@
 import { adoptMount, isGone } from '../fuse/mount.js';
 import { resend } from '../fuse/notify.js';
-import type { Hold } from '../host/local-file.js';
 import type { PlaneEvent } from '../plane/messages.js';
 import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
 import { close, fcntl } from '../sys/libc.js';
@@ -10,6 +9,7 @@ import { EXIT_FAILED, fromRecord, SluiceError } from '../util/errors.js';
 import { ApiSocket } from './api-socket.js';
 import type { MountConfig } from './config.js';
 import { EndRecord } from './end-record.js';
+import { closeUnused, type HandedHold, withHolds } from './holds.js';
 import type { Keeper } from './keeper.js';
 import type { Log } from './log.js';
 import { openDisks } from './open-disks.js';
@@ -115,21 +115,17 @@ export async function goOn(
   keeper: Keeper | null = null,
 ): Promise<void> {
   const fuse = adopt(handed.fuse);
-  const holds = handed.holds.map((hold): Hold => {
+  const holds = handed.holds.map((hold): HandedHold => {
     const { descriptor, claim, memory } = hold;
     const others = { claim: adoptAny(claim), memory: adoptAny(memory) };
     return { ...hold, descriptor: adopt(descriptor), ...others };
   });
-  const { config: overlaid, made, discard } = addOverlays(config);
-  if (made.length > 0) {
-    discard();
-    throw moved(made[0]!);
-  }
-  const opened = await openDisks(overlaid, log, null, holds);
+  const images = withHolds(config.images, holds);
+  const { config: overlaid, made } = addOverlays({ ...config, images });
+  assert(made.length === 0, `${made[0]} was made anew`);
+  const opened = await openDisks(overlaid, log);
   checkIdentities(opened, handed.identities);
-  for (const { descriptor, claim, memory } of holds) {
-    for (const one of [descriptor, claim, memory]) if (one >= 0) close(one);
-  }
+  closeUnused(holds, opened);
   const mount = adoptMount(config.mountpoint, fuse, handed.byFusermount);
   const api = new ApiSocket(log);
   const key = new OrderKey();
@@ -210,14 +206,9 @@ function adoptAny(inherited: number): number {
   return inherited < 0 ? -1 : adopt(inherited);
 }
 
-/** @throws SluiceError ESTALE if an image is another file by now */
+/** Each image is the file that it was. */
 function checkIdentities({ all }: OpenImages, identities: Handed['identities']): void {
   for (const { identity, disk } of all) {
-    if (identity !== identities[disk.name]) throw moved(disk.path);
+    assert(identity === identities[disk.name], `${disk.path} is another file`);
   }
-}
-
-function moved(path: string): SluiceError {
-  const what = 'leads to another file than the mount has open';
-  return new SluiceError(`${path}: ${what}; move it back`, 'ESTALE', EXIT_FAILED);
 }

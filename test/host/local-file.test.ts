@@ -200,11 +200,11 @@ test('locks go from one holder to the next without a moment in which they are fr
   };
   const one = lock();
   // As a process that is started inherits it.
-  const { identity, descriptor, claim } = one.hold!;
+  const { descriptor, ...about } = one.hold!;
   const memory = one.keepMemory(4096);
   writeSync(memory, 'left');
   const copy = (one: number): number => fcntl(one, F_DUPFD_CLOEXEC, 0);
-  const kept = { identity, descriptor: copy(descriptor), claim, memory: copy(memory) };
+  const kept = { ...about, descriptor: copy(descriptor), memory: copy(memory) };
   const two = lock(kept);
   two.serve({ readOnly: false, directBlock: 0 });
   refused();

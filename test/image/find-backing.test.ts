@@ -1,6 +1,15 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { Hold } from '../../src/host/local-file.js';
 import type { Format } from '../../src/image/format.js';
 import { addFormat } from '../../src/image/formats.js';
 import type { NamedFiles } from '../../src/image/named-files.js';
@@ -57,10 +66,11 @@ function makeFiles(t: ExecutionContext, files: Record<string, Omit<Member, 'fami
 }
 
 /** Paths of the chain of `vm/top.fam`. */
-function chainOf(folder: string, named: Partial<NamedFiles> = {}): string[] {
+function chainOf(folder: string, named: Partial<NamedFiles> = {}, held: Hold[] = []): string[] {
   const options: ChainOptions = {
     ...{ format: 'auto', backingFormats: [], snapshot: null },
     named: { dataFiles: [], backingFiles: [], untrusted: false, ...named },
+    held,
   };
   const chain = openChain(join(folder, 'vm/top.fam'), options);
   chain.close();
@@ -84,6 +94,30 @@ test('the first name that leads to a file counts, and that must have the identit
   writeFileSync(join(folder, 'base.fam'), '{"family":true,"id":"changed"}');
   refuses(t, folder, /top\.fam: its backing file \S*base\.fam is another one or has been changed/);
   refuses(t, folder, /: its identity is changed, not base$/);
+});
+
+test('a file that is held is found as it was, whatever the names lead to by now', (t) => {
+  const files = (names: string[]) => ({
+    'vm/top.fam': { id: 'top', parent: 'base', names },
+    'base.fam': { id: 'base' },
+  });
+  const hold = (folder: string, path: string): Hold => {
+    const descriptor = openSync(join(folder, path), 'r');
+    t.teardown(() => closeSync(descriptor));
+    const others = { identity: path, format: 'family', claim: -1, memory: -1 };
+    return { path: join(folder, path), descriptor, ...others };
+  };
+  for (const names of [['gone.fam', '../base.fam'], []]) {
+    const folder = makeFiles(t, files(names));
+    const held = ['vm/top.fam', 'base.fam'].map((path) => hold(folder, path));
+    // A name that came before, and led nowhere, leads to a file.
+    writeFileSync(join(folder, 'vm/gone.fam'), '{"family":true,"id":"base"}');
+    t.deepEqual(chainOf(folder, {}, held), ['vm/top.fam', 'base.fam']);
+    t.deepEqual(chainOf(folder, { untrusted: true }, held), ['vm/top.fam', 'base.fam']);
+    renameSync(join(folder, 'vm'), join(folder, 'away'));
+    rmSync(join(folder, 'base.fam'));
+    t.deepEqual(chainOf(folder, {}, held), ['vm/top.fam', 'base.fam']);
+  }
 });
 
 test('where no name leads to a file, one of the command line does', (t) => {

@@ -162,16 +162,6 @@ restartTest('an overlay stays the overlay of its image', async (t) => {
   await end(t, mount);
 });
 
-restartTest('a temporary overlay keeps its mount, which goes on', async (t) => {
-  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
-  const mount = await startMount(t, [raw], ['--overlay', 'discard']);
-  writeSync(openSync(mount.file('raw'), 'r+'), Buffer.alloc(4096, 7), 0, 4096, 0);
-  const ended = await warmSluice(['restart', mount.point]);
-  t.is(ended.code, 1);
-  t.regex(ended.stderr, /cannot go to a new daemon: what is written to raw is not kept; umount/);
-  t.is(readFileSync(mount.file('raw'))[0], 7);
-});
-
 restartTest('an umount at the same moment waits for the process that has the mount', async (t) => {
   const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
   for (const pauseMs of [0, 60, 120]) {

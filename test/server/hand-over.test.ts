@@ -12,11 +12,13 @@ import { tempFolder } from '../helpers/temp.js';
 
 const linuxTest = requires('resend');
 
+const HELD = { identity: 'file 1:2', path: '/web.img', format: 'raw' };
+
 function image(own: object = {}, files: object[] = [{}]): OpenImage {
   const disk = { name: 'web', path: '/web.img', format: 'raw', readOnly: false, image: { files } };
   return {
     ...{ disk: { ...disk, ...own } as never, identity: 'file 1:2', descriptors: [], locked: [] },
-    holds: [{ identity: 'file 1:2', descriptor: 0, claim: -1, memory: -1 }],
+    holds: [{ ...HELD, descriptor: 0, claim: -1, memory: -1 }],
   };
 }
 
@@ -119,7 +121,8 @@ linuxTest('one that dies or is of another version changes nothing', async (t) =>
   t.is(await failure(t, dead.handOver.run()), 'the new daemon ended with code 7; see the log');
   t.deepEqual(dead.steps.slice(0, 2), ['pause', 'orders go on']);
   const other = setUp(t, `say({ kind: 'loaded', version: ${STATE_VERSION + 1} });`);
-  t.regex(await failure(t, other.handOver.run()), /^the new daemon knows state 3, and/);
+  const message = `the new daemon knows state ${STATE_VERSION + 1}, and`;
+  t.true((await failure(t, other.handOver.run())).startsWith(message));
   t.false(other.steps.includes('hold'));
 });
 
@@ -200,11 +203,6 @@ const IMPOSSIBLE: readonly [string, Partial<HandOverParts>, string][] = [
     'the foreground',
     { config: mountConfig({ foreground: true }) },
     'it runs in the foreground, and not as a service of Type=notify',
-  ],
-  [
-    'a temporary overlay',
-    { orders: { asked: [{ name: 'web', overlay: 'discard' }] } as never },
-    'what is written to web is not kept',
   ],
   ['passthrough', { images: { all: [image({ backing: 9 })] } }, '/web.img is passed through'],
   [

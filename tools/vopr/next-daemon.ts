@@ -1,7 +1,7 @@
+import { closeUnused, withHolds } from '../../src/server/holds.js';
 import { openDisks } from '../../src/server/open-disks.js';
 import { addOverlays } from '../../src/server/overlay.js';
 import type { Handed } from '../../src/server/successor.js';
-import { close } from '../../src/sys/libc.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { Daemon, type DaemonHome } from './daemon.js';
 import { descriptorsOf, discard } from './image-orders.js';
@@ -33,13 +33,10 @@ export async function nextDaemon(parts: NextParts): Promise<Daemon> {
     return { ...hold, descriptor: inherit(descriptor), claim: inherit(claim) };
   });
   const asked = { ...config, images, groups, assignments, depth };
-  const { config: overlaid, made } = addOverlays(asked);
+  const { config: overlaid, made } = addOverlays({ ...asked, images: withHolds(images, holds) });
   if (made.length > 0) throw new Failure(`${made[0]} is made while a mount goes on`);
-  const opened = await openDisks(overlaid, QUIET, null, holds);
-  for (const { descriptor, claim } of holds) {
-    close(descriptor);
-    if (claim >= 0) close(claim);
-  }
+  const opened = await openDisks(overlaid, QUIET);
+  closeUnused(holds, opened);
   for (const disk of opened.disks) home.files.openedAgain(disk.name, descriptorsOf(disk));
   try {
     for (const { disk, identity } of opened.all) {
