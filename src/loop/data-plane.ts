@@ -149,7 +149,9 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     } else if (message.kind === 'ordered') orders.answered(message.request, message.answer);
     else if (message.kind === 'change') {
       const { id, change } = message;
-      changeImages(images, control, change, (outcome) => send({ kind: 'changed', id, outcome }));
+      changeImages({ images, members, control }, change, (outcome) =>
+        send({ kind: 'changed', id, outcome }),
+      );
     } else if (message.kind === 'groups') {
       const outcome = obeyGroupOrder(control, controlTree, message.order);
       send({ kind: 'grouped', id: message.id, outcome });

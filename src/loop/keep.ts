@@ -39,7 +39,7 @@ export class Keep {
     const { plane, tree, dispatcher, groups, now } = this.#parts;
     if (!this.isBegun || plane.isHolding || !plane.isReceiving) return;
     // Each of them only grows.
-    const changes = plane.asked.opensAndCloses + tree.newestId + dispatcher.changes;
+    const changes = plane.asked.opensAndCloses + tree.changes + dispatcher.changes;
     const isChanged = changes !== this.#changes || groups.areNew(this.#parts);
     if (!isChanged && plane.nowNs < this.#dueNs) return;
     this.#changes = changes;

@@ -24,7 +24,7 @@ import { TableNews } from './table-news.js';
 /** The configuration of a data plane. */
 export type AssemblyConfig = Pick<
   PlaneConfig,
-  'disks' | 'groups' | 'assignments' | 'about' | 'depth'
+  'disks' | 'groups' | 'assignments' | 'about' | 'depth' | 'before'
 > & {
   /** The transport does not tell the caller of a request. */
   hidesCallers?: boolean;
@@ -118,7 +118,9 @@ export function assemble(
     figures,
   );
   for (const disk of config.disks.map((one) => images.add(one))) images.showPartitions(disk);
-  setUpGroups(config, control);
+  const { assignments, before } = config;
+  const asked = before === undefined ? assignments : members.stillGood(assignments);
+  setUpGroups({ ...config, assignments: asked }, control);
   const reread: Reread = (request, name, result) =>
     plane.reread(request, chosen(images.wholes, name), result);
   const orders = new Orders(() => plane, order ?? null);

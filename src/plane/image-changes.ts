@@ -7,11 +7,15 @@ import { type ErrorRecord, EXIT_FAILED, naming, recordOf, SluiceError } from '..
 import type { DiskConfig } from './disk.js';
 import type { Flushed } from './last-flush.js';
 import type { LiveImages } from './live-images.js';
+import type { Members } from './members.js';
 
 /** A change of the images of a mount that is served. Plain data. */
 export type ImageChange =
-  /** The files of the disk are open. Its members move to these groups. */
-  | { kind: 'attach'; disk: DiskConfig; assignments: readonly Assignment[] }
+  /**
+   * The files of the disk are open. Its members move to these groups. With `isBack` they had these groups before; see
+   * `Members.stillGood`.
+   */
+  | { kind: 'attach'; disk: DiskConfig; assignments: readonly Assignment[]; isBack?: boolean }
   /** See `LiveImages.detach`. */
   | { kind: 'detach'; name: string; force: boolean }
   /** See `LiveImages.resize`. */
@@ -38,15 +42,22 @@ export interface ImageOutcome {
   stale: readonly StaleFile[];
 }
 
+/** What changes of images need of a data plane. */
+export interface ImageChangeParts {
+  readonly images: LiveImages;
+  readonly members: Pick<Members, 'stillGood'>;
+  readonly control: Control;
+}
+
 type Done = (outcome: Omit<ImageOutcome, 'image'>) => void;
 
 /** Makes a change. `tell` is called once, now or later. */
 export function changeImages(
-  images: LiveImages,
-  control: Control,
+  parts: ImageChangeParts,
   change: ImageChange,
   tell: (outcome: ImageOutcome) => void,
 ): void {
+  const { images, control } = parts;
   const done: Done = (outcome) => {
     control.followSizes(true);
     const isShown = outcome.error === null && outcome.isThere;
@@ -55,7 +66,7 @@ export function changeImages(
   };
   try {
     if (change.kind === 'attach') {
-      attach(images, control, change.disk, change.assignments);
+      attach(parts, change);
       done({ error: null, isThere: true, stale: [] });
     } else if (change.kind === 'faults') {
       images.setFaults(change.name, change.faults);
@@ -70,15 +81,14 @@ export function changeImages(
 
 /** @throws SluiceError naming the option that is at fault; nothing is changed then */
 function attach(
-  images: LiveImages,
-  control: Control,
-  config: DiskConfig,
-  assignments: readonly Assignment[],
+  { images, members, control }: ImageChangeParts,
+  { disk: config, assignments, isBack = false }: Extract<ImageChange, { kind: 'attach' }>,
 ): void {
   const disk = images.add(config);
   try {
     images.showPartitions(disk);
-    for (const { member, group } of assignments) {
+    const asked = isBack ? members.stillGood(assignments) : assignments;
+    for (const { member, group } of asked) {
       naming(`--assign ${member}=${group || '/'}`, () =>
         control.apply(group, { members: [{ member: parseMember(member), remove: false }] }),
       );

@@ -169,6 +169,7 @@ export class ImagePartitions implements ShownPartitions {
       const { disk } = shown;
       const isThere = disk.config.start === partition.start;
       if (isThere && (disk.opens === 0 || disk.config.length! <= partition.size)) {
+        if (disk.config.length !== partition.size) this.#io.tree.changes++;
         disk.config.length = partition.size;
         disk.partition = partition;
         return;

@@ -1,6 +1,7 @@
 import type { Membership } from '../control/control.js';
-import { type MemberChange, type MemberName, memberText } from '../control/members.js';
+import { type MemberChange, type MemberName, memberText, parseMember } from '../control/members.js';
 import { escapeName } from '../control/names.js';
+import type { Assignment } from '../control/set-up-groups.js';
 import type { Group, Throttle } from '../throttle/throttle.js';
 import { refuse } from '../util/errors.js';
 import { NONE } from './requests.js';
@@ -97,6 +98,25 @@ export class Members implements Membership {
 
   removePartition(name: string): void {
     this.#partitions.delete(name);
+  }
+
+  /**
+   * Assignments that were good once, without rules about processes that have ended. A partition may have left its table
+   * since: its name counts when it comes back, as with the daemon that has made the assignment.
+   */
+  stillGood(assignments: readonly Assignment[]): Assignment[] {
+    return assignments.filter(({ member }) => {
+      const parsed = parseMember(member);
+      if (parsed.kind === 'pid') return this.#processes.startOf(parsed.id) !== '';
+      if (parsed.kind === 'image') this.#expect(parsed.name);
+      return true;
+    });
+  }
+
+  #expect(name: string): void {
+    const isKnown = this.#images.has(name) || this.#isPartition(name);
+    if (isKnown || !this.#images.has(imageOf(name))) return;
+    this.#assigned.set(name, this.#throttle.createMember(name));
   }
 
   /**

@@ -202,10 +202,11 @@ async function changeOverlay(mount: ApiMount, { rest: name, body }: ApiCall): Pr
 }
 
 async function config(mount: ApiMount): Promise<object> {
-  const { mount: ofRoot } = await shown(mount);
+  const { mount: ofRoot, partitions } = await shown(mount);
   const { depth, cost } = ofRoot;
   const groups = [...mount.figures.observations()];
-  return savedConfig(mount.config, mount.images.asked, groups, { depth, cost });
+  const names = partitions.map(({ name }) => name);
+  return savedConfig(mount.config, mount.images.asked, names, groups, { depth, cost });
 }
 
 async function reload(mount: ApiMount): Promise<object> {

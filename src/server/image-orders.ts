@@ -141,6 +141,7 @@ export class ImageOrders {
   async #attach(
     { image, overlay, options, assignments }: Extract<ImageOrder, { kind: 'attach' }>,
     warn: (text: string) => void,
+    isBack = false,
   ): Promise<ImageSnapshot | null> {
     const { config, images, opener, log } = this.#parts;
     const asked = optionsOf(config, options);
@@ -163,7 +164,7 @@ export class ImageOrders {
     const why = config.keeper ? hindranceOf(disk) : null;
     const { error, image: shown } =
       why === null
-        ? await this.#parts.change({ kind: 'attach', disk, assignments })
+        ? await this.#parts.change({ kind: 'attach', disk, assignments, isBack })
         : { error: recordOf(refuse(`--keeper: ${why}`, 'EOPNOTSUPP')), image: null };
     if (error !== null) {
       discard(opened);
@@ -257,7 +258,7 @@ export class ImageOrders {
     warn: (text: string) => void,
   ): Promise<ImageSnapshot | null> {
     try {
-      return await this.#attach(attachAgain(image, groups), warn);
+      return await this.#attach(attachAgain(image, groups), warn, true);
     } catch (error) {
       const { message, errno, exitCode } = recordOf(error);
       const before = failed === null ? '' : `${failed.message}; and `;

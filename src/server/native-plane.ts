@@ -172,11 +172,11 @@ export class NativePlane implements PlaneRunner {
   }
 
   change(change: ImageChange): Promise<ImageOutcome> {
-    const { images, control } = this.#assembly;
+    const assembly = this.#assembly;
     if (change.kind === 'attach') this.#inflater.expect([change.disk]);
     return new Promise((resolve) => {
       this.#loop.wake();
-      changeImages(images, control, change, resolve);
+      changeImages(assembly, change, resolve);
     });
   }
 

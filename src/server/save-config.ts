@@ -1,5 +1,6 @@
 import type { GroupState } from '../control/figures.js';
 import { settingsJson } from '../control/json.js';
+import { isOfImage } from '../control/members.js';
 import { escapeName } from '../control/names.js';
 import { type MountSettings, newSettings } from '../control/settings.js';
 import { METADATA_CACHE_BYTES } from '../image/image-config.js';
@@ -29,16 +30,21 @@ const INITIAL = settingsJson({ ...newSettings(), depth: 'auto', cost: 'linear' }
  * The running configuration of a mount.
  *
  * @param images those that it has now
+ * @param partitions the names of their partitions
  * @param ofRoot settings that only the root group has
  */
 export function savedConfig(
   config: MountConfig,
   images: readonly ImageConfig[],
+  partitions: readonly string[],
   groups: readonly Group[],
   ofRoot: MountSettings,
 ): SavedConfig {
   const leftOut: string[] = [];
   const names = new Set(images.map(({ name }) => name));
+  const isThere = (name: string): boolean => names.has(name) || partitions.includes(name);
+  const isGone = (name: string): boolean =>
+    !isThere(name) && images.some((image) => isOfImage(name, image.name));
   const entries = groups.map(({ path, settings, members }) => {
     const { shared } = config.groups.find((one) => one.path === path) ?? {};
     const all = path === '' ? { ...settings, ...ofRoot } : settings;
@@ -46,8 +52,13 @@ export function savedConfig(
     const kept = members.flatMap(({ name }) => {
       // Where they are from the start.
       if (path === '' && names.has(name)) return [];
-      if (!name.startsWith('pid:')) return [escapeName(name)];
-      leftOut.push(`the member ${name} of ${path || '/'}: a process is another one after a start`);
+      const why = name.startsWith('pid:')
+        ? 'a process is another one after a start'
+        : isGone(name)
+          ? 'there is no such partition now'
+          : null;
+      if (why === null) return [escapeName(name)];
+      leftOut.push(`the member ${name} of ${path || '/'}: ${why}`);
       return [];
     });
     const keys = { ...Object.fromEntries(set), ...(shared && sharedWords(shared)) };

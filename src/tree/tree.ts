@@ -75,6 +75,8 @@ export class Tree {
   /** The nodes that were asked for last, by the low bits of their IDs: a map takes 20 ns for each request. */
   readonly #recent: (TreeNode | undefined)[] = new Array(RECENT).fill(undefined);
   #nextId = 1;
+  /** Grows when a node comes or goes, and when a partition gets another length. */
+  changes = 0;
   /** Its ID is 1, as FUSE wants it. */
   readonly root = this.addDirectory(null, '');
 
@@ -110,12 +112,8 @@ export class Tree {
     if (node.kind === 'disk') node.refusal = -ERRNO.ESTALE;
     node.parent?.children.delete(node.name);
     this.#nodes.delete(node.id);
+    this.changes++;
     this.#recent[node.id & (RECENT - 1)] = undefined;
-  }
-
-  /** The ID of the node that came last. */
-  get newestId(): number {
-    return this.#nextId - 1;
   }
 
   get nodeIds(): NodeIds {
@@ -145,6 +143,7 @@ export class Tree {
       node.parent.children.set(node.name, node);
     }
     this.#nodes.set(node.id, node);
+    this.changes++;
     return node;
   }
 }

@@ -15,7 +15,7 @@ function setUp(takesNs = 0) {
     ...{ depthMode: 64 as number | 'auto', costModel: 'linear' },
     carryOut: () => ({ groups: [], members: [] }),
   };
-  const tree = { newestId: 1, nodeIds: { ids: [], next: 2 } };
+  const tree = { changes: 1, nodeIds: { ids: [], next: 2 } };
   const dispatcher = { changes: 0, carryOut: () => 'session' };
   const session = { sent: new Int32Array(1), sentCount: 0 };
   const groups = new KeptGroups();
@@ -56,7 +56,7 @@ test('what is open and which groups there are is kept in the turn in which it ch
   t.deepEqual([turn(0), turn(1)], [1, 0]);
   const changes: (() => unknown)[] = [
     () => plane.asked.opensAndCloses++,
-    () => tree.newestId++,
+    () => tree.changes++,
     () => dispatcher.changes++,
     () => groups.take({ kind: 'group', id: 1, name: 'web', parent: 0 } as never),
     () => (throttle.depthMode = 'auto'),

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   fstatSync,
@@ -5,6 +7,7 @@ import {
   readFileSync,
   readSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +17,8 @@ import { Control } from '../helpers/control.js';
 import { fio } from '../helpers/fio.js';
 import { untilQueued } from '../helpers/group-files.js';
 import { detachLoop, loopDevice } from '../helpers/loop-device.js';
+import { listed, writeThrough } from '../helpers/partition-disks.js';
+import { makeTable } from '../helpers/partition-tools.js';
 import { isAlive } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
 import { must, run, sluice } from '../helpers/run.js';
@@ -23,6 +28,7 @@ import { warmSluice } from '../helpers/warm.js';
 
 const restartTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu');
 const loopTest = requires('fuse', 'root', 'io_uring', 'resend', 'loop');
+const tableTest = requires('fuse', 'root', 'io_uring', 'resend', 'sfdisk');
 const fioTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu', 'fio');
 
 async function end(t: ExecutionContext, mount: SluiceMount): Promise<void> {
@@ -198,3 +204,29 @@ restartTest(
     await end(t, mount);
   },
 );
+
+tableTest('a group goes on with members that are away: a partition, a process', async (t) => {
+  const folder = tempFolder(t, TMPFS);
+  const script = 'label: dos\nstart=2048,size=2048\nstart=8192,size=2048\n';
+  const image = makeTable(join(folder, 'disk.img'), 32 * MIB, script);
+  const own = spawn('sleep', ['1000']);
+  t.teardown(() => own.kill('SIGKILL'));
+  const groups = ['--group', 'gold:bps=50M', '--assign', 'disk.p2=gold'];
+  let mount = await startMount(
+    t,
+    [image],
+    [...groups, '--assign', `pid:${own.pid}=gold`, '--keeper'],
+  );
+  await writeThrough(mount, 'label: dos\nstart=2048,size=2048\n');
+  t.deepEqual(await listed(mount), ['disk.p1.raw', 'disk.raw']);
+  own.kill('SIGKILL');
+  await once(own, 'exit');
+  mount = await restarted(t, mount);
+  const control = new Control(mount);
+  t.is(await control.read('gold/members'), 'disk.p2\n');
+  await writeThrough(mount, script);
+  t.deepEqual(await listed(mount), ['disk.p1.raw', 'disk.p2.raw', 'disk.raw']);
+  writeFileSync(mount.file('disk.p2'), Buffer.alloc(4096, 1), { flag: 'r+' });
+  t.regex(await control.read('gold/io.stat'), /wbytes=4096/);
+  await end(t, mount);
+});

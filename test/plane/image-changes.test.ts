@@ -1,5 +1,6 @@
 import test from 'ava';
 import { Control, type ImageSnapshot } from '../../src/control/control.js';
+import type { Assignment } from '../../src/control/set-up-groups.js';
 import type { Disk, DiskConfig } from '../../src/plane/disk.js';
 import { changeImages, type ImageOutcome } from '../../src/plane/image-changes.js';
 import type { Detached, LiveImages } from '../../src/plane/live-images.js';
@@ -52,11 +53,14 @@ function rig() {
     { images: () => shown, partitions: () => [], callers: () => [] },
   );
   throttle.createGroup('gold');
+  const members = {
+    stillGood: (asked: readonly Assignment[]) => asked.filter(({ member }) => member !== 'pid:7'),
+  };
   const outcomes: ImageOutcome[] = [];
   return {
     ...{ steps, outcomes, shown, throttle, control, detached: () => detached },
-    change: (change: Parameters<typeof changeImages>[2]) =>
-      changeImages(images, control, change, (outcome) => outcomes.push(outcome)),
+    change: (change: Parameters<typeof changeImages>[1]) =>
+      changeImages({ images, members, control }, change, (outcome) => outcomes.push(outcome)),
   };
 }
 
@@ -66,6 +70,14 @@ test('an image is added, with its partitions, and then its members move', (t) =>
   const member = '[{"member":{"kind":"image","name":"web"},"remove":false}]';
   t.deepEqual(steps, ['add', 'partitions', member]);
   t.deepEqual(outcomes, [{ error: null, isThere: true, image: SHOWN, stale: [] }]);
+});
+
+test('an image that is back has its groups again, as far as they are still good', (t) => {
+  const { change, steps } = rig();
+  const assignments = ['web', 'pid:7'].map((member) => ({ member, group: 'gold' }));
+  change({ kind: 'attach', disk: CONFIG, assignments, isBack: true });
+  const member = '[{"member":{"kind":"image","name":"web"},"remove":false}]';
+  t.deepEqual(steps, ['add', 'partitions', member]);
 });
 
 test('an assignment that cannot be made takes all of it back', (t) => {

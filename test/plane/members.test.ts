@@ -185,3 +185,19 @@ test('an image that is passed through is in no group and cannot be moved to one'
   refused(t, 'EBUSY', () => write(gold, 'web\nfast'));
   t.false(members.list(throttle.root, 0).some((one) => throttle.memberName(one) === 'fast'));
 });
+
+test('of assignments that were good once, rules about ended processes go, and partitions are awaited', (t) => {
+  const { alive, members, throttle, gold, write, names } = setUp();
+  const all = ['web', 'web.p4', 'none.p1', 'uid:7', 'pid:100', 'cgroup:/build'];
+  const asked = all.map((member) => ({ member, group: 'gold' }));
+  t.deepEqual(members.stillGood(asked), asked);
+  alive.start = '';
+  const left = members.stillGood(asked).map(({ member }) => member);
+  t.deepEqual(left, ['web', 'web.p4', 'none.p1', 'uid:7', 'cgroup:/build']);
+  refused(t, 'ENOENT', () => write(gold, 'none.p1'));
+  write(gold, 'web.p4');
+  t.deepEqual(names(gold), ['web.p4']);
+  const charged = { member: -1 };
+  members.addPartition('web.p4', charged, 0);
+  t.is(throttle.memberGroup(charged.member).path, 'gold');
+});

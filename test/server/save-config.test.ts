@@ -11,7 +11,7 @@ const OF_ROOT = { depth: 'auto', cost: 'linear' } as const;
 /** The mount that a file with the saved configuration makes. */
 function saveAndRead(config: MountConfig, words: object = {}): MountConfig {
   const groups = [{ path: '', settings: newSettings(), members: [] }];
-  const saved = savedConfig(config, config.images, groups, OF_ROOT);
+  const saved = savedConfig(config, config.images, [], groups, OF_ROOT);
   const file = parseConfig('/srv/vm.yaml', stringify(saved.config));
   return { ...buildMountConfig({ paths: [], ...words }, '/', file), groups: [], source: null };
 }
@@ -54,7 +54,7 @@ test('groups have what is set in them, and rules about processes are left out', 
     { path: '', settings: newSettings(), members: [{ name: 'web' }, { name: 'my disk.p1' }] },
     { path: 'gold', settings: gold, members },
   ];
-  const saved = savedConfig(config, config.images, groups, { depth: 32, cost: 'linear' });
+  const saved = savedConfig(config, config.images, [], groups, { depth: 32, cost: 'linear' });
   t.deepEqual(saved.config.groups, {
     '/': { depth: 32, members: [String.raw`my\040disk.p1`] },
     gold: {
@@ -67,6 +67,15 @@ test('groups have what is set in them, and rules about processes are left out', 
   t.deepEqual(saved.config.images, { web: '/srv/web.img' });
   t.is(saved.leftOut.length, 1);
   t.regex(saved.leftOut[0]!, /^the member pid:42 of gold: /);
+});
+
+test('a partition that has left its table is left out: no mount could begin with it', (t) => {
+  const config = buildMountConfig({ paths: ['/srv/web.img', '/mnt/s'] }, '/');
+  const members = ['web.p1', 'web.p4'].map((name) => ({ name }));
+  const groups = [{ path: 'gold', settings: newSettings(), members }];
+  const saved = savedConfig(config, config.images, ['web.p1'], groups, OF_ROOT);
+  t.deepEqual(saved.config.groups, { gold: { members: ['web.p1'] } });
+  t.deepEqual(saved.leftOut, ['the member web.p4 of gold: there is no such partition now']);
 });
 
 test('how hosts share limits is kept', (t) => {
@@ -83,7 +92,7 @@ test('how hosts share limits is kept', (t) => {
     settings.limits.iops = [20_000, 9, 5][index]!;
     return { path, settings, members: [] };
   });
-  const saved = savedConfig(config, config.images, groups, OF_ROOT);
+  const saved = savedConfig(config, config.images, [], groups, OF_ROOT);
   t.deepEqual(saved.leftOut, []);
   const file = parseConfig('/srv/vm.yaml', stringify(saved.config));
   t.deepEqual(buildMountConfig({ paths: [] }, '/', file).groups, config.groups);

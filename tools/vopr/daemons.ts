@@ -65,10 +65,11 @@ export class Daemons {
   isLost = false;
   /** The files can be used: at first, and when a new daemon has gone on. */
   #ready: () => void;
+  #hasBegun = false;
 
   constructor(parts: DaemonsParts) {
     this.#parts = parts;
-    this.#ready = parts.ready;
+    this.#ready = () => this.#begin();
     const home = {
       ...parts.home,
       around: { isBusy: parts.isBusy, ready: () => this.#ready(), wentOn: parts.wentOn },
@@ -89,6 +90,13 @@ export class Daemons {
     const kept = new KeptMount();
     this.#kept.push(kept);
     return kept;
+  }
+
+  /** The files can be used for the first time. A daemon that has died may have been about to tell it. */
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#parts.ready();
   }
 
   /** Builds the data plane of the first one. */
@@ -289,6 +297,7 @@ export class Daemons {
     this.#all.push(daemon);
     this.#next = null;
     this.#ready = () => {
+      this.#begin();
       served();
       keep();
       world.settle();

@@ -94,8 +94,12 @@ export class FuseKernel implements RingTarget {
           });
   }
 
-  /** Open handles by node; null: it is not certain which, as one is being opened or closed. */
+  /**
+   * Open handles by node; null: it is not certain which, as one is being opened or closed. An abort takes such requests away,
+   * and whether a daemon has carried them out is not known.
+   */
   get opens(): ReadonlyMap<number, number> | null {
+    if (!this.#isConnected) return null;
     for (const { opcode } of this.#answered.values()) {
       if (opcode === abi.OPEN || opcode === abi.RELEASE) return null;
     }
