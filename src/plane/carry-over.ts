@@ -16,10 +16,12 @@ export interface PlaneState {
   images: ImageState[];
   throttle: ThrottleState;
   /**
-   * CLOCK_MONOTONIC, of which all processes have the same, ns: when this was taken. Null: what groups owe has not become
-   * less since.
+   * CLOCK_MONOTONIC, of which all processes have the same, ns: from then on nothing was let go. What groups owed then
+   * becomes less with time.
    */
-  atNs: number | null;
+  atNs: number;
+  /** The process before has died: it may have done more than this tells. */
+  hasDied?: true;
 }
 
 interface ImageState {
@@ -129,7 +131,7 @@ export function carryIn(parts: Stateful, state: PlaneState, nowNs: number): void
     const whole = wholes.get(name);
     if (whole === undefined) {
       // After a death no other process can serve the files that are there.
-      if (opens.length > 0 && state.atNs !== null) throw gone(name);
+      if (opens.length > 0 && state.hasDied === undefined) throw gone(name);
       continue;
     }
     whole.image.dirty = dirty;
@@ -143,8 +145,7 @@ export function carryIn(parts: Stateful, state: PlaneState, nowNs: number): void
   }
   tree.renumber(state.nodes);
   plane.asked.newestHandle = state.newestHandle;
-  const { atNs } = state;
-  throttle.carryIn(state.throttle, atNs === null ? nowNs : nowNs - (monotonicNs(parts) - atNs));
+  throttle.carryIn(state.throttle, nowNs - (monotonicNs(parts) - state.atNs));
 }
 
 function gone(name: string): SluiceError {

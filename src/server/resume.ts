@@ -40,7 +40,7 @@ export async function resume(pid: number): Promise<Succession> {
     return { config: kept.config, serve, record };
   }
   const worker = new PlaneWorker();
-  const handed = handedOf(kept, state);
+  const handed = handedOf(kept, state, 1e6 * now - 1e9 * process.uptime());
   const { images, groups, assignments, depth } = handed;
   const asked = { ...handed.config, images, groups, assignments, depth };
   const before = { pid: dead, turn: async () => {}, gone: Promise.resolve() };
@@ -77,10 +77,16 @@ export function refusal(
 }
 
 /**
- * Since the state was kept, groups may have used all that their limits let pass: no time counts as passed. And images may
- * have been written. One that was just coming does not come.
+ * From the state to the death groups may have used all that their limits let pass: that time does not count as passed. And
+ * images may have been written. One that was just coming does not come.
+ *
+ * @param deadNs A time after the death, CLOCK_MONOTONIC, ns.
  */
-export function handedOf(kept: Kept, { plane, session, ...groups }: KeptState): Handed {
+export function handedOf(
+  kept: Kept,
+  { plane, session, ...groups }: KeptState,
+  deadNs: number,
+): Handed {
   const { version: _version, starts: _starts, daemon: _daemon, ...handed } = kept;
   const written = new Set(
     kept.images
@@ -98,7 +104,7 @@ export function handedOf(kept: Kept, { plane, session, ...groups }: KeptState): 
     ...handed,
     ...groups,
     assignments,
-    state: { plane: { ...plane, images, atNs: null }, session },
+    state: { plane: { ...plane, images, atNs: deadNs, hasDied: true }, session },
   };
 }
 

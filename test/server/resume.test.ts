@@ -38,16 +38,16 @@ test('an image that was coming when the daemon died is in no group', (t) => {
   const plane = { images: [] };
   const state = { plane, session: 's', depth: 64, groups: [], assignments } as unknown;
   t.deepEqual(
-    handedOf(KEPT, state as KeptState).assignments.map(({ member }) => member),
+    handedOf(KEPT, state as KeptState, 0).assignments.map(({ member }) => member),
     ['web', 'web.p2', 'uid:7'],
   );
 });
 
-test('images may have been written, and no time has passed for groups, since the state was kept', (t) => {
+test('images may have been written, and no time has passed for groups, until the death', (t) => {
   const images = ['web', 'only'].map((name) => ({ name, dirty: false, losses: {}, opens: [] }));
   const plane = { nodes: {}, newestHandle: 3, images, throttle: {}, atNs: 12345 };
   const state = { plane, session: 's', depth: 64, groups: [], assignments: [] } as unknown;
-  const handed = handedOf(KEPT, state as KeptState);
+  const handed = handedOf(KEPT, state as KeptState, 70_000);
   t.deepEqual(
     handed.state.plane.images.map(({ name, dirty }) => [name, dirty]),
     [
@@ -55,7 +55,8 @@ test('images may have been written, and no time has passed for groups, since the
       ['only', false],
     ],
   );
-  t.is(handed.state.plane.atNs, null);
+  t.is(handed.state.plane.atNs, 70_000);
+  t.true(handed.state.plane.hasDied);
   t.is(handed.depth, 64);
   t.false('starts' in handed || 'daemon' in handed || 'version' in handed);
 });

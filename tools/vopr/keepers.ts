@@ -46,7 +46,7 @@ export class KeptMount {
     this.#starts = [...this.#starts.filter((one) => now - one < STARTS_MS), now];
     const kept = { ...structuredClone(this.#kept!), starts: this.#starts };
     const state = new SnapshotFile(this.config.state).read() as KeptState | null;
-    return refusal(kept, state !== null) ?? handedOf(kept, state!);
+    return refusal(kept, state !== null) ?? handedOf(kept, state!, nowMs * 1e6);
   }
 
   /** A descriptor of the next daemon, which knows its place. */

@@ -13,7 +13,10 @@ const SETTLING = 8;
 const OFF_MAX = 12;
 
 interface Bucket {
+  key: RateKey;
   limit: number;
+  /** What it holds besides the largest request. */
+  spare: number;
   level: number;
   largest: number;
   atNs: number;
@@ -35,7 +38,7 @@ export class LimitsCheck {
   /** From now on no limit holds. */
   isReleased = false;
   #throttle: Throttle;
-  readonly #buckets = new Map<Group, Map<RateKey, Bucket>>();
+  readonly #buckets = new Map<Group, Bucket[]>();
 
   readonly #waiting = new Map<number, { member: number; direction: number; bytes: number }>();
   readonly #admitted: (request: number) => number;
@@ -74,8 +77,8 @@ export class LimitsCheck {
     for (const [unique, { group: own, direction, bytes }] of this.#recent) {
       if (!isWaiting(unique)) continue;
       for (let group: Group | null = own; group !== null; group = group.parent) {
-        for (const [key, bucket] of this.#buckets.get(group) ?? []) {
-          bucket.level = Math.max(0, bucket.level - costOf(key, direction, bytes));
+        for (const bucket of this.#buckets.get(group) ?? []) {
+          bucket.level = Math.max(0, bucket.level - costOf(bucket.key, direction, bytes));
         }
       }
     }
@@ -155,7 +158,8 @@ export class LimitsCheck {
     const waiting = [...this.#waiting.values()].map((one) => one.bytes);
     const largest = Math.max(bytes, ...waiting);
     for (let group: Group | null = own; group !== null; group = group.parent) {
-      for (const [key, bucket] of this.#bucketsOf(group)) {
+      for (const bucket of this.#bucketsOf(group)) {
+        const { key } = bucket;
         const cost = costOf(key, direction, bytes);
         if (cost === 0) continue;
         const leaked = ((now - bucket.atNs) / 1e9) * bucket.limit;
@@ -163,7 +167,7 @@ export class LimitsCheck {
         bucket.atNs = now;
         // Requests that wait keep credit for the largest of them, which a smaller one may use.
         bucket.largest = Math.max(bucket.largest, key.endsWith('bps') ? largest : cost);
-        if (bucket.level <= bucket.limit * SLACK_S + bucket.largest) continue;
+        if (bucket.level <= bucket.spare + bucket.largest) continue;
         const over = `${Math.round(bucket.level)} at ${bucket.limit}/s`;
         throw new Failure(`group ${group.path || '/'} exceeds its ${key}: ${over}`);
       }
@@ -211,18 +215,26 @@ export class LimitsCheck {
     }
   }
 
-  #bucketsOf(group: Group): Map<RateKey, Bucket> {
+  #bucketsOf(group: Group): Bucket[] {
     let buckets = this.#buckets.get(group);
     if (buckets !== undefined) return buckets;
-    buckets = new Map();
+    buckets = [];
     this.#buckets.set(group, buckets);
     const { limits, bursts } = group;
     if (limits.iopsSize > 0) return buckets;
     for (const key of RATES) {
       const limit = limits[key];
-      if (limit === Infinity || bursts[key] !== null) continue;
-      buckets.set(key, { limit, level: 0, largest: 0, atNs: -Infinity });
+      if (limit === Infinity) continue;
+      const burst = bursts[key];
+      const saved = burst === null ? 0 : Math.max(0, burst.rate - limit) * burst.seconds;
+      buckets.push(newBucket(key, limit, saved));
+      if (burst !== null) buckets.push(newBucket(key, burst.rate, 0));
     }
     return buckets;
   }
+}
+
+/** @param saved What an idle group has saved for its burst. */
+function newBucket(key: RateKey, limit: number, saved: number): Bucket {
+  return { key, limit, spare: limit * SLACK_S + saved, level: 0, largest: 0, atNs: -Infinity };
 }
