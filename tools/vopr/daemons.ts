@@ -295,6 +295,8 @@ export class Daemons {
     if (!before.isDead) before.letGo(files);
     this.current = daemon;
     this.#all.push(daemon);
+    // Another one was to go on before the death.
+    void this.#next?.kill();
     this.#next = null;
     this.#ready = () => {
       this.#begin();
@@ -322,6 +324,7 @@ export class Daemons {
 
   /** The session is over. */
   close(): void {
+    void this.#next?.kill();
     for (const { images } of this.#built) images.close();
     for (const daemon of [...this.#all, ...this.#built]) daemon.close();
     for (const kept of this.#kept) kept.close();

@@ -1,12 +1,11 @@
 import { FIRST_HANDED, type Handed, type Successor } from '../../src/server/successor.js';
-import { F_DUPFD_CLOEXEC } from '../../src/sys/constants.js';
-import { fcntl } from '../../src/sys/libc.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { EXIT_FAILED, SluiceError } from '../../src/util/errors.js';
 import type { Random } from '../exerciser/random.js';
 import type { Daemon, DaemonHome } from './daemon.js';
 import { isQuiet } from './host-plan.js';
 import { descriptorsOf, discard } from './image-orders.js';
+import { Inherited } from './keepers.js';
 import { nextDaemon } from './next-daemon.js';
 import type { SessionPlan } from './plan.js';
 import { contentOf } from './record.js';
@@ -48,7 +47,7 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
   servedAt = 0;
   readonly #parts: SuccessionParts;
   readonly #before: Daemon;
-  readonly #descriptors: readonly number[];
+  readonly #inherited = new Inherited(FIRST_HANDED);
   #daemon: Daemon | null = null;
   /** It has the state of the mount: plain data, as in a message. */
   #handed: Handed | null = null;
@@ -59,7 +58,7 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
   constructor(parts: SuccessionParts, before: Daemon, descriptors: readonly number[]) {
     this.#parts = parts;
     this.#before = before;
-    this.#descriptors = descriptors;
+    this.#inherited.take(descriptors);
   }
 
   async load(): Promise<void> {
@@ -111,6 +110,7 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
 
   async kill(): Promise<void> {
     this.#isDead = true;
+    this.#inherited.close();
     this.#close();
   }
 
@@ -145,7 +145,7 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
     return world.fail(`the new daemon cannot go on: ${errno === '' ? stack : message}`);
   }
 
-  #build(handed: Handed): Promise<Daemon> {
+  async #build(handed: Handed): Promise<Daemon> {
     const { home, memory } = this.#parts;
     const before = this.#before;
     // Those of a daemon that is dead are closed.
@@ -158,14 +158,13 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
       }
       this.#failAt('open');
     };
-    const inherit = (place: number): number => this.#inherit(place);
+    const { at: inherit } = this.#inherited;
     const kept = home.newKeptMount();
-    return nextDaemon({ ...{ home, before, memory, handed, inherit, kept, opened } });
-  }
-
-  /** A descriptor of its own; it knows the places of those that it inherits. */
-  #inherit(place: number): number {
-    return place < 0 ? -1 : fcntl(this.#descriptors[place - FIRST_HANDED]!, F_DUPFD_CLOEXEC, 0);
+    try {
+      return await nextDaemon({ ...{ home, before, memory, handed, inherit, kept, opened } });
+    } finally {
+      this.#inherited.close();
+    }
   }
 }
 

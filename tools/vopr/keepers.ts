@@ -14,12 +14,40 @@ const FIRST = 6;
 /** The end of a keeper takes so long at most, nanoseconds. */
 const STOP_NS = 3e6;
 
+/** Descriptors that another process has inherited, and knows by their places. They outlive the process before. */
+export class Inherited {
+  readonly #first: number;
+  #descriptors: number[] = [];
+
+  /** @param first The first place. */
+  constructor(first: number) {
+    this.#first = first;
+  }
+
+  take(descriptors: readonly number[]): void {
+    this.#descriptors = descriptors.map((one) => (one === FUSE ? FUSE : copyOf(one)));
+  }
+
+  /** A descriptor of its own. */
+  readonly at = (place: number): number => {
+    return place < 0 ? -1 : copyOf(this.#descriptors[place - this.#first]!);
+  };
+
+  close(): void {
+    for (const one of this.#descriptors.splice(0)) if (one !== FUSE) close(one);
+  }
+}
+
+function copyOf(descriptor: number): number {
+  return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+}
+
 /** What a keeper has of a mount, while there is one. */
 export class KeptMount {
   readonly config = { state: memfdCreate('vopr-state', MFD_CLOEXEC), guard: GUARD };
   #starts: number[] = [];
   #kept: Omit<Kept, 'starts'> | null = null;
-  #descriptors: number[] = [];
+  readonly #inherited = new Inherited(FIRST);
 
   get isThere(): boolean {
     return this.#kept !== null;
@@ -29,15 +57,12 @@ export class KeptMount {
     const daemon = { pid: 1, startTime: '' };
     // As bytes in a file.
     this.#kept = structuredClone({ ...kept, version: STATE_VERSION, daemon });
-    this.#descriptors = descriptors.map((one) => {
-      return one === FUSE ? FUSE : fcntl(one, F_DUPFD_CLOEXEC, 0);
-    });
+    this.#inherited.take(descriptors);
   }
 
   stop(): void {
     this.#kept = null;
-    for (const one of this.#descriptors) if (one !== FUSE) close(one);
-    this.#descriptors = [];
+    this.#inherited.close();
   }
 
   /** As in resume.ts: what the next daemon begins with, or why there is none. */
@@ -50,9 +75,9 @@ export class KeptMount {
   }
 
   /** A descriptor of the next daemon, which knows its place. */
-  readonly inherit = (place: number): number => {
-    return place < 0 ? -1 : fcntl(this.#descriptors[place - FIRST]!, F_DUPFD_CLOEXEC, 0);
-  };
+  get inherit(): (place: number) => number {
+    return this.#inherited.at;
+  }
 
   close(): void {
     this.stop();
