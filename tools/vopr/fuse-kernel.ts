@@ -62,6 +62,9 @@ export class FuseKernel implements RingTarget {
   readonly #answered = new Map<number, Asked>();
   /** Open handles of disks, by node. */
   readonly #opened = new Map<number, number>();
+  readonly #closing = new Set<number>();
+  /** Nodes of which a handle was closed twice: the daemon then has as many as the order of all closes and opens makes. */
+  readonly #vague = new Set<number>();
   #unique = 0;
   readonly #step: number;
   /** FUSE over io_uring, once the daemon has asked for it. */
@@ -95,7 +98,7 @@ export class FuseKernel implements RingTarget {
   }
 
   /**
-   * Open handles by node; null: it is not certain which, as one is being opened or closed. An abort takes such requests away,
+   * Open handles by node, NaN where they are not certain; null: it is not certain which, as one is being opened or closed. An abort takes such requests away,
    * and whether a daemon has carried them out is not known.
    */
   get opens(): ReadonlyMap<number, number> | null {
@@ -103,7 +106,15 @@ export class FuseKernel implements RingTarget {
     for (const { opcode } of this.#answered.values()) {
       if (opcode === abi.OPEN || opcode === abi.RELEASE) return null;
     }
-    return this.#opened;
+    const vague = [...this.#vague].map((node): [number, number] => [node, Number.NaN]);
+    return new Map([...this.#opened, ...vague]);
+  }
+
+  #noteClose({ opcode, node, body: asked }: Ask): void {
+    if (opcode !== abi.RELEASE) return;
+    const handle = getU64(viewOf(asked), 0);
+    if (this.#closing.has(handle)) this.#vague.add(node);
+    this.#closing.add(handle);
   }
 
   /** A change of groups is under way: nobody has been told of it. */
@@ -148,6 +159,7 @@ export class FuseKernel implements RingTarget {
       );
       return unique;
     }
+    this.#noteClose(ask);
     const { opcode } = ask;
     const nothing = { isReceived: false, isResent: false, isInterrupted: false };
     this.#answered.set(unique, { ask, opcode, answer, ...nothing });
