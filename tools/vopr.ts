@@ -13,6 +13,7 @@ import { shrink } from './vopr/shrink.js';
 import { mapMemory } from './vopr/sim-memory.js';
 import { Tally } from './vopr/tally.js';
 import { makeTemplates } from './vopr/templates.js';
+import { TIGHT, type Tight } from './vopr/tight.js';
 import type { Order, Result } from './vopr/worker.js';
 
 /**
@@ -72,6 +73,16 @@ function readOptions() {
         default: false,
         describe: 'daemons die, and others go on, in every run that can have that',
       },
+      tight: {
+        type: 'string',
+        choices: TIGHT,
+        describe: 'this is tight in every run that can have that',
+      },
+      loose: {
+        type: 'boolean',
+        default: false,
+        describe: 'as seeds of the corpus that say `loose`: nothing is tight',
+      },
       judge: {
         type: 'boolean',
         describe: 'let qemu-img look at every image [with --each; else at one in 60]',
@@ -106,6 +117,7 @@ const CORPUS_WORDS = {
   servers: 'servers',
   handOvers: 'hand-overs',
   crashes: 'crashes',
+  loose: 'loose',
 };
 
 function corpusSeeds(): { seed: number; wishes: Order['wishes'] }[] {
@@ -162,8 +174,9 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, keep, judge, early, fixed, long, servers, handOvers, crashes } = options;
+  const { image, keep, judge, early, fixed, long, servers, handOvers, crashes, loose } = options;
   const end = options.end as EndKind | undefined;
+  const tight = options.tight as Tight | undefined;
   const wishes = {
     template: image,
     end,
@@ -175,6 +188,8 @@ async function main(): Promise<number> {
     servers,
     handOvers,
     crashes,
+    tight,
+    loose,
   };
   const folder = options.images ?? (await temporaryFolder('/dev/shm'));
   if (readdirSync(folder).length === 0) makeTemplates(folder);

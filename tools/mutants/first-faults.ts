@@ -154,8 +154,6 @@ export const FIRST_FAULTS: readonly Mutation[] = [
         to: 'entries.COPIED_HIGH >>> 0;',
       },
     ],
-    escapes:
-      'each run copies and reads whole files, so these are a few MiB; places above 2^32 need more than 4 GiB',
   },
   {
     name: 'growing-nodes',

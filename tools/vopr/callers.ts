@@ -4,6 +4,7 @@ import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
+import { extend } from './extend.js';
 import { faultsStep, growStep, orderStep, overlayStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
 import { reloadStep } from './reload-callers.js';
@@ -36,7 +37,7 @@ const KILLED_NS = 5e9;
 const OTHERS: Partial<Record<Operation['kind'], (scene: Scene, self: Self) => Steps>> = {
   ...{ control: controlStep, weigh, reuse },
   ...{ order: orderStep, grow: growStep, overlay: overlayStep, faults: faultsStep },
-  ...{ repartition, reload: reloadStep },
+  ...{ repartition, reload: reloadStep, extend },
 };
 
 /** Runs the steps of one caller. */

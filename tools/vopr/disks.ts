@@ -118,6 +118,11 @@ export class Image {
     return this.template.kind === null || this.template.kind.inPlace === true;
   }
 
+  /** Its file has more than 4 GiB. */
+  get isFar(): boolean {
+    return this.template.kind?.far === true;
+  }
+
   get format(): string {
     return this.template.kind === null ? 'raw' : (this.template.kind.format ?? 'qcow2');
   }

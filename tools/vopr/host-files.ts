@@ -66,6 +66,7 @@ export class HostFiles {
   #torn = 0;
   /** See `failLater`. */
   #failing = 0;
+  #room: number;
   readonly #hit: (request: number) => void;
   readonly #delays: HostDelays;
 
@@ -81,6 +82,7 @@ export class HostFiles {
     this.#delays = new HostDelays(plan);
     this.#world = world;
     this.#plan = plan;
+    this.#room = plan.room;
     this.#coverage = coverage;
     this.#randomOf = randomOf;
   }
@@ -137,7 +139,7 @@ export class HostFiles {
   target(descriptor: number): RingTarget {
     const file = this.#fileOf(descriptor);
     if (file.limit < 0) {
-      const limit = fstatSync(descriptor).size + this.#plan.room;
+      const limit = fstatSync(descriptor).size + this.#room;
       file.limit = limit - (limit % SECTOR || 0);
     }
     return { start: (entry, done) => this.#start(descriptor, entry, done) };
@@ -160,11 +162,10 @@ export class HostFiles {
 
   #fileNamed(image: string, index: number): HostFile {
     const name = `${image} ${index}`;
-    let file = this.#files.get(name);
-    if (file === undefined) {
-      file = { limit: -1, lostAt: 0, record: null, underWay: 0, closedAs: null };
-      this.#files.set(name, file);
-    }
+    const known = this.#files.get(name);
+    if (known !== undefined) return known;
+    const file = { limit: -1, lostAt: 0, record: null, underWay: 0, closedAs: null };
+    this.#files.set(name, file);
     return file;
   }
 
@@ -191,6 +192,12 @@ export class HostFiles {
   noteFault(name: string, errno: number): void {
     this.#note(name);
     this.given.add(errno);
+  }
+
+  /** The host's disk is full no more. */
+  makeRoom(): void {
+    this.#room = Infinity;
+    for (const file of this.#files.values()) file.limit = Infinity;
   }
 
   /** One more operation is to fail: the one after `count` others. */
@@ -366,12 +373,7 @@ export class HostFiles {
     bytes: Buffer | null,
   ): Change | null {
     const { record } = this.#fileOf(descriptor);
-    if (record === null) return null;
-    record.before ??= contentOf(descriptor);
-    const issued = record.tick();
-    const change = { file: 0, kind, offset, length, bytes, issued, done: Infinity, failed: false };
-    record.changes.push(change);
-    return change;
+    return record?.begin(descriptor, kind, offset, length, bytes) ?? null;
   }
 
   /** It has ended. @param result Bytes written, 0, or -errno: then any part of the change may have been made. */
@@ -387,14 +389,6 @@ export class HostFiles {
   /** An fsync has failed: the host counts all that it should have written as clean. */
   #lose(file: HostFile, { issued }: Barrier): void {
     file.lostAt = this.#world.tick();
-    const { record } = file;
-    if (record === null) return;
-    const certain = Math.max(
-      0,
-      ...record.barriers.filter((one) => one.done < Infinity).map((one) => one.issued),
-    );
-    for (const change of record.changes) {
-      if (change.done > certain && change.issued < issued) change.failed = true;
-    }
+    file.record?.lose(issued);
   }
 }

@@ -34,6 +34,8 @@ export interface Kind {
   compressedBytes?: number;
   /** The image right below it, of which it can be an overlay. */
   below?: { name: string; format: string };
+  /** Its file has more than 4 GiB: see `far-files.ts`. */
+  far?: boolean;
   /** The disk has a table with these partitions in its first sector, sectors. */
   partitions?: readonly KnownPartition[];
 }
@@ -60,7 +62,7 @@ function single(title: string, options: string, size: string, clusterBytes: numb
 }
 
 /** Direct I/O needs units of at least 4 KiB, so small clusters are written through the page cache. */
-function limits(unitBytes: number): Pick<Kind, 'alignments' | 'longest'> {
+export function limits(unitBytes: number): Pick<Kind, 'alignments' | 'longest'> {
   const longest = Math.min(256 * KIB, Math.max(16 * KIB, unitBytes * 3));
   return { alignments: unitBytes < 4 * KIB ? [1] : [1, 512, 4 * KIB], longest };
 }

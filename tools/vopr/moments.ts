@@ -1,4 +1,4 @@
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { runNow, SyncEngine } from '../../src/host/sync-engine.js';
 import { InflateCalls } from '../../src/image/inflate-calls.js';
@@ -9,6 +9,7 @@ import { type Mapping, mapAnonymous } from '../../src/sys/memory.js';
 import type { Random } from '../exerciser/random.js';
 import { inflateNow } from './control-plane.js';
 import { type Image, roundUpToSector } from './disks.js';
+import { packedSize, readPacked, writePacked } from './far-files.js';
 import { cutOff } from './power-cut.js';
 import { checkQcow } from './qcow-check.js';
 import type { HostRecord } from './record.js';
@@ -27,6 +28,8 @@ let room: Mapping | null = null;
 export interface Stretch {
   from: number;
   to: number;
+  /** The power fails mostly when a header has just been written. */
+  atHeaders: boolean;
 }
 
 /**
@@ -51,7 +54,7 @@ export function checkMoment(
   for (let i = 0; i < (isCounted ? REFCOUNT_MOMENTS : 1); i++) {
     at = chooseMoment(record, stretch, random);
     file = cutOff(before, record, 0, at, random);
-    const broken = isCounted ? (checkQcow(file)?.broken ?? null) : null;
+    const broken = isCounted ? (checkQcow(file, image.isFar)?.broken ?? null) : null;
     if (broken !== null) throw new Failure(`${nameAt(at)} does not count the cluster at ${broken}`);
   }
   const name = nameAt(at);
@@ -71,9 +74,9 @@ export function checkMoment(
 /** What was acknowledged before `now` is in the file of an image, which nobody uses any more. */
 export function checkFile(image: Image, now: number): void {
   const name = `${image.plan.name} (${image.template.title}), detached,`;
-  const file = readFileSync(image.path);
+  const file = readWhole(image.path);
   const isRaw = image.format === 'raw';
-  const broken = image.format === 'qcow2' ? (checkQcow(file)?.broken ?? null) : null;
+  const broken = image.format === 'qcow2' ? (checkQcow(file, image.isFar)?.broken ?? null) : null;
   if (broken !== null) throw new Failure(`${name} does not count the cluster at ${broken}`);
   room ??= mapAnonymous(ROOM_BYTES);
   const bytes = new Uint8Array(room.buffer);
@@ -88,21 +91,30 @@ export function checkFile(image: Image, now: number): void {
   if (fault !== null) throw new Failure(`${name}: ${fault}`);
 }
 
-/** A file with these bytes. The next call changes it: it is one file, for new pages take long. */
-function overwritten({ path }: Image, bytes: Buffer): string {
-  const moment = join(dirname(path), `moment-${process.pid}`);
-  const descriptor = openSync(moment, constants.O_RDWR | constants.O_CREAT);
+function readWhole(path: string): Buffer {
+  const descriptor = openSync(path, 'r');
   try {
-    writeSync(descriptor, bytes, 0, bytes.length, 0);
-    ftruncateSync(descriptor, bytes.length);
+    return readPacked(descriptor, Buffer.alloc(packedSize(descriptor)));
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** A file with these bytes. The next call changes it: it is one file, for new pages take long. */
+function overwritten({ path, isFar }: Image, bytes: Buffer): string {
+  const moment = join(dirname(path), `moment-${process.pid}`);
+  writePacked(moment, bytes, isFar);
   return moment;
 }
 
 /** Half of them just before a flush has ended: then most is uncertain. */
-function chooseMoment({ barriers }: HostRecord, { from, to }: Stretch, random: Random): number {
+function chooseMoment(record: HostRecord, stretch: Stretch, random: Random): number {
+  const { barriers, changes } = record;
+  const { from, to, atHeaders } = stretch;
+  const headers = changes.filter(({ kind, offset, done }) => {
+    return atHeaders && kind === 'write' && offset === 0 && done < Infinity;
+  });
+  if (headers.length > 0 && !random.oneIn(3)) return headers[random.below(headers.length)]!.done;
   const ends = barriers.filter(({ done }) => done < Infinity);
   if (ends.length > 0 && random.oneIn(2)) return ends[random.below(ends.length)]!.done - 1;
   return from + random.below(to - from + 1);

@@ -71,7 +71,8 @@ export interface Operation {
     | 'faults'
     | 'repartition'
     | 'reload'
-    | 'overlay';
+    | 'overlay'
+    | 'extend';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;

@@ -2,6 +2,8 @@ import type { Random } from '../exerciser/random.js';
 import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
 import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
 import type { Wishes } from './plan.js';
+import type { Tight } from './tight.js';
+import { FAR, GROWING, TIGHT_KINDS, WIDE } from './tight-kinds.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -54,7 +56,11 @@ export const TEMPLATES: readonly Template[] = [
   ...KINDS.map(ofKind),
   ...FORMAT_KINDS.map(ofKind),
   { ...raw('raw, with partitions', MIB), partitions: PARTITIONS, grows: false },
+  ...TIGHT_KINDS.map(ofKind),
 ];
+
+/** Those that any run can have; only runs in which something is tight have the others. */
+const USUAL_TEMPLATES = TEMPLATES.length - TIGHT_KINDS.length;
 
 /** Kinds that came later are chosen by other numbers, so that seeds that failed once go on choosing the same. */
 const EARLY_TEMPLATES = 35;
@@ -67,15 +73,16 @@ interface LaterImages {
   servers: Random | null;
   overlays: Random | null;
   deaths: Random | null;
+  tight: Tight | null;
 }
 
 /** Raw images, which can go on after the death of a daemon when they are written. */
-const RAW = [0, 0, 1, 2, 3, TEMPLATES.length - 1];
+const RAW = [0, 0, 1, 2, 3, USUAL_TEMPLATES - 1];
 
 /** The images of a run; those of a run with servers are raw, and most of a run with deaths. */
 export function makeImages(
   random: Random,
-  { late, servers, overlays, deaths }: LaterImages,
+  { late, servers, overlays, deaths, tight }: LaterImages,
   { template, early, fixed }: Wishes,
 ): ImagePlan[] {
   const many = random.oneIn(40);
@@ -86,15 +93,17 @@ export function makeImages(
   const images: ImagePlan[] = [];
   for (let i = 0; i < count; i++) {
     const drawn = many ? random.below(4) : random.below(EARLY_TEMPLATES);
-    const any = late.below(early === true ? LATE_TEMPLATES : TEMPLATES.length);
+    const any = late.below(early === true ? LATE_TEMPLATES : USUAL_TEMPLATES);
     // Of many images most are small.
     const usual = many && drawn === 0 && i % 8 > 0 ? 1 : drawn;
     // Beside an image that is only read all others are only read.
     const isUsual = any < EARLY_TEMPLATES || many || (count > 1 && isReadOnly(any));
     const asDrawn = isUsual ? usual : any;
     const kept = isKept ? RAW[deaths.below(many ? 5 : RAW.length)]! : asDrawn;
-    const number = template ?? (servers === null ? kept : many ? 1 : servers.below(2));
-    const growable = servers === null && TEMPLATES[number]!.grows && random.oneIn(2);
+    const usualOrTight = tight === null ? kept : (tightTemplate(tight, many, late) ?? kept);
+    const number = template ?? (servers === null ? usualOrTight : many ? 1 : servers.below(2));
+    const { grows } = TEMPLATES[number]!;
+    const growable = servers === null && grows && (random.oneIn(2) || tight === 'barriers');
     const views: ImagePlan['views'] = [];
     if (servers === null && !isKept && !growable && number === 0 && random.oneIn(3)) {
       const start = random.below(700) * 512;
@@ -118,6 +127,25 @@ export function makeImages(
     });
   }
   return images;
+}
+
+/** The numbers of kinds of qcow2 images. */
+const QCOW2 = KINDS.map(numberOf);
+
+function numberOf(kind: Kind): number {
+  return TEMPLATES.findIndex((one) => one.kind === kind);
+}
+
+/** The template of an image where something is tight, mostly one that shows it. Null: any. */
+function tightTemplate(tight: Tight, many: boolean, random: Random): number | null {
+  if (many) return null;
+  if (tight === 'far') return numberOf(FAR);
+  if (tight === 'shorts' && random.oneIn(2)) return numberOf(WIDE);
+  if (tight === 'barriers' && !random.oneIn(4)) {
+    return numberOf(GROWING[random.below(GROWING.length)]!);
+  }
+  const isQcow2 = tight !== 'refusals' && tight !== 'tables' && !random.oneIn(4);
+  return isQcow2 ? QCOW2[random.below(QCOW2.length)]! : null;
 }
 
 export function isReadOnly(template: number): boolean {

@@ -19,6 +19,7 @@ import {
 } from './plan-callers.js';
 import { type ImagePlan, isReadOnly, makeImages, TEMPLATES } from './plan-images.js';
 import { makeDeaths, makeHandOvers, randomOfDeaths } from './plan-processes.js';
+import { type Tight, tighten, tightOf } from './tight.js';
 
 /** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
 const SHAPE = 1;
@@ -88,6 +89,8 @@ export interface SessionPlan {
   deaths: DeathPlan[];
   /** Null, or the weights of the groups that the first two images are in, which have requests all the time. */
   weights: [number, number] | null;
+  /** What is tight; null: nothing is. */
+  tight: Tight | null;
 }
 
 /** All that happens in a run. */
@@ -122,6 +125,10 @@ export interface Wishes {
   handOvers?: boolean | undefined;
   /** Every run has deaths of daemons. */
   crashes?: boolean | undefined;
+  /** This is tight in every run that can have it. */
+  tight?: Tight | undefined;
+  /** Nothing is tight, as in all runs before some were. */
+  loose?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
@@ -129,7 +136,8 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const overlays = isOld(wishes) ? null : new Random(seed, OVERLAYING);
   const servers = serversOf(seed, wishes);
   const deaths = servers === null ? randomOfDeaths(seed, wishes) : null;
-  const later = { late: new Random(seed, LATE), servers, overlays, deaths };
+  const tight = servers === null && deaths === null ? tightOf(seed, wishes) : null;
+  const later = { late: new Random(seed, LATE), servers, overlays, deaths, tight };
   const images = makeImages(random, later, wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
@@ -146,6 +154,7 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   }
   for (const [number, session] of sessions.entries()) {
     if (deaths !== null) session.deaths = makeDeaths(session, images, number, seed);
+    if (tight !== null) tighten(session, tight, images, number, seed, wishes);
     session.handOvers = makeHandOvers(session, images, number, seed, wishes);
   }
   const judge = wishes.judge ?? wishes.failing !== undefined;
@@ -236,6 +245,7 @@ function makeSession(
     remote: makeRemote(images, host.alignment, number, seed, wishes),
     handOvers: [],
     deaths: [],
+    tight: null,
   };
 }
 
@@ -307,6 +317,7 @@ function makeFair(random: Random, seed: number, number: number, wishes: Wishes):
     remote: null,
     handOvers: [],
     deaths: [],
+    tight: null,
   };
 }
 

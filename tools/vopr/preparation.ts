@@ -8,6 +8,7 @@ import { type Disk, type Image, pause, type Stay, type Steps } from './disks.js'
 import type { SessionPlan } from './plan.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
+import { tightLimit } from './tight.js';
 import { Failure } from './world.js';
 
 /** How often rules come and go in a session that has some from the start. */
@@ -65,10 +66,20 @@ export class Preparation {
         yield* writeFile(scene, `fair${index}/io.weight`, String(weight));
         yield* writeFile(scene, `fair${index}/members`, disks[index]!.name);
       }
+      if (plan.tight === 'tables') yield* this.#limitAll(scene);
       const { groups, weights } = plan;
       if (groups > 0 && weights === null && extras.oneIn(3)) yield* this.#makeRules(scene);
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  /** Each disk is in a group that lets few requests go. */
+  *#limitAll(scene: Scene): Steps {
+    for (const [index, { name }] of scene.disks.entries()) {
+      yield* makeGroup(scene, `tight${index}`);
+      yield* writeFile(scene, `tight${index}/io.max`, `iops=${tightLimit(this.#parts.extras)}`);
+      yield* writeFile(scene, `tight${index}/members`, name);
     }
   }
 

@@ -1,5 +1,6 @@
-import { fstatSync, readSync } from 'node:fs';
+import { isFar, isInHole, packed, packedSize, readPacked } from './far-files.js';
 import { takeForSession } from './spare-memory.js';
+import { Failure } from './world.js';
 
 const SECTOR = 512;
 
@@ -39,6 +40,7 @@ export class HostRecord {
   readonly barriers: Barrier[] = [];
   readonly #clock: (() => number) | null;
   #now = 0;
+  #isFar = false;
 
   /** @param clock Gives the times; without it the record counts for itself. */
   constructor(clock: (() => number) | null = null) {
@@ -51,6 +53,37 @@ export class HostRecord {
     this.changes.length = 0;
     this.barriers.length = 0;
     this.since = this.tick();
+  }
+
+  /** A change of the file begins. @param offset In the file, or among the bytes that are kept of it. */
+  begin(
+    descriptor: number,
+    kind: Change['kind'],
+    offset: number,
+    length: number,
+    bytes: Buffer | null,
+  ): Change {
+    if (this.before === null) {
+      this.before = contentOf(descriptor);
+      this.#isFar = isFar(descriptor);
+    }
+    if (this.#isFar && kind !== 'size' && isInHole(offset)) {
+      throw new Failure(`a ${kind} at ${offset}, where no cluster is`);
+    }
+    const place = packed(offset);
+    const [issued, done] = [this.tick(), Infinity];
+    const change = { file: 0, kind, offset: place, length, bytes, issued, done, failed: false };
+    this.changes.push(change);
+    return change;
+  }
+
+  /** A flush that was issued then has failed: the host counts all that it should have written as clean. */
+  lose(issued: number): void {
+    const done = this.barriers.filter((one) => one.done < Infinity);
+    const certain = Math.max(0, ...done.map((one) => one.issued));
+    for (const change of this.changes) {
+      if (change.done > certain && change.issued < issued) change.failed = true;
+    }
   }
 
   get now(): number {
@@ -66,8 +99,8 @@ export class HostRecord {
 
 /** The bytes of a file, until the session ends. */
 export function contentOf(descriptor: number): Buffer {
-  const bytes = takeForSession(fstatSync(descriptor).size);
-  return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
+  const bytes = takeForSession(packedSize(descriptor));
+  return readPacked(descriptor, bytes);
 }
 
 /** Bytes from `offset` to the last border of sectors among the next `length`: sectors are never torn. */

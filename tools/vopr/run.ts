@@ -1,13 +1,5 @@
 import { execFile } from 'node:child_process';
-import {
-  appendFileSync,
-  closeSync,
-  copyFileSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as abi from '../../src/fuse/abi.js';
@@ -21,6 +13,7 @@ import type { Mapping } from '../../src/sys/memory.js';
 import { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
 import { Image, type Steps } from './disks.js';
+import { copyPacked, readPacked, writePacked } from './far-files.js';
 import type { HostFiles } from './host-files.js';
 import { outside } from './image-orders.js';
 import { checkMoment, type Stretch } from './moments.js';
@@ -46,6 +39,7 @@ const DEVICE_BYTES = 4 << 20;
 /** Sessions of up to so many images are looked at as of this many moments. */
 const WATCHED_MAX = 4;
 const MOMENTS = 3;
+const MOMENTS_AT_HEADERS = 10;
 /** One run of this many is judged by qemu-img, too. */
 const JUDGE_EVERY = 60;
 
@@ -56,7 +50,7 @@ const scratch = Buffer.alloc(64 * MIB);
 function readAll(path: string): Buffer {
   const descriptor = openSync(path, 'r');
   try {
-    return scratch.subarray(0, readSync(descriptor, scratch, 0, scratch.length, 0));
+    return readPacked(descriptor, scratch);
   } finally {
     closeSync(descriptor);
   }
@@ -85,7 +79,7 @@ export async function runSeed(seed: number, bench: Bench, wishes: Wishes = {}): 
     const template = TEMPLATES[image.template]!;
     const home = join(folder, String(image.template));
     const path = join(home, `run-${process.pid}-${index}`);
-    copyFileSync(join(home, 'top'), path);
+    copyPacked(join(home, 'top'), path, template.kind?.far === true);
     if (image.onDevice) appendFileSync(path, Buffer.alloc(DEVICE_BYTES, 0xdb));
     return new Image(image, template, path, bytesOf(home));
   });
@@ -130,6 +124,7 @@ class Run {
     const { seed } = this.#plan;
     endSession();
     this.#forgetMarks();
+    if (plan.tight !== null) this.#coverage.add(`tight ${plan.tight}`);
     const options = this.#options(plan.readOnly);
     const opened = await openDisks(options, QUIET);
     const isCut = plan.end === 'power cut' && !plan.readOnly;
@@ -167,8 +162,9 @@ class Run {
       image.lostAt = outcome.files.lostAt(image.plan.name);
     }
     for (const image of this.#images) image.hasLost ||= image.lostAt > 0;
-    const stretch = { from, to: this.#world.tick() };
-    for (let i = 0; i < MOMENTS && isWatched; i++) {
+    const atHeaders = plan.tight === 'barriers';
+    const stretch = { from, to: this.#world.tick(), atHeaders };
+    for (let i = 0; i < (atHeaders ? MOMENTS_AT_HEADERS : MOMENTS) && isWatched; i++) {
       this.#checkMoment(outcome.files, stretch);
     }
     if (isCut) this.#cutPower(outcome.files);
@@ -230,7 +226,7 @@ class Run {
       const record = files.recordOf(image.plan.name);
       const at = this.#world.tick();
       const after = cutOff(record.before ?? UNCHANGED, record, 0, at, this.#random);
-      if (record.before !== null) writeFileSync(image.path, after);
+      if (record.before !== null) writePacked(image.path, after, image.isFar);
     }
   }
 
@@ -333,7 +329,7 @@ class Run {
   /** Each cluster is counted, and none has leaked since the last sudden end. */
   #checkRefcounts(isWhole: (image: Image) => boolean): void {
     for (const image of this.#images.filter(({ format }) => format === 'qcow2')) {
-      const check = checkQcow(readAll(image.path));
+      const check = checkQcow(readAll(image.path), image.isFar);
       // Repaired images have no leaks.
       const { leaks, broken } = check ?? { leaks: 0, broken: null };
       const name = `${image.plan.name} (${image.template.title})`;
@@ -390,7 +386,7 @@ function quietPlan(plan: SessionPlan): SessionPlan {
     ...{ readOnly: true, alignment: 1, depth: 256, groups: 0, host, callers: [] },
     ...{ capacity: { requests: 512, inFlight: 32, receives: 8, poolBytes: MIB }, queues: 0 },
     ...{ end: 'umount', endNs: Infinity, disturbances: [], initNs: 0, weights: null, late: [] },
-    remote: null,
+    ...{ remote: null, tight: null },
     handOvers: [],
     deaths: [],
   };
