@@ -43,7 +43,18 @@ type Part = 'images' | 'profiles' | 'groups' | 'options';
  * @throws SluiceError exit code 1 for a file that cannot be read, 2 for a fault in it, with its line and column
  */
 export function readConfigFile(path: string): FileConfig {
-  return parseConfig(path, readText(path));
+  return readConfigText(path).config;
+}
+
+/** A configuration with the text that it comes from, which knows the place of each value. */
+export interface ConfigAndText {
+  config: FileConfig;
+  text: ConfigText;
+}
+
+/** The same, for who has more to say about it. */
+export function readConfigText(path: string): ConfigAndText {
+  return parse(new ConfigText(path, readText(path)), path);
 }
 
 function readText(path: string): string {
@@ -63,7 +74,10 @@ function readText(path: string): string {
 
 /** @throws SluiceError EINVAL and others, exit code 2 */
 export function parseConfig(file: string, text: string): FileConfig {
-  const config = new ConfigText(file, text);
+  return parse(new ConfigText(file, text), file).config;
+}
+
+function parse(config: ConfigText, file: string): ConfigAndText {
   if (config.value === null) throw refuse(`${file}:1:1: the file is empty`);
   checkShape(config, configSchema());
   const parts = config.value as Partial<Record<Part, Mapping | null>>;
@@ -84,14 +98,8 @@ export function parseConfig(file: string, text: string): FileConfig {
   reader.checkTwice(Object.keys(parts.groups ?? {}));
   const names = images.map(({ image }) => image.name);
   const assignments = reader.assignments(parts.groups ?? {}, names, options.partitions);
-  return {
-    file,
-    mountpoint: reader.mountpoint(config.value),
-    options,
-    images,
-    groups,
-    assignments,
-  };
+  const mountpoint = reader.mountpoint(config.value);
+  return { config: { file, mountpoint, options, images, groups, assignments }, text: config };
 }
 
 /** Options whose value is a path, from the folder of the file. */

@@ -109,6 +109,13 @@ export interface OpenImage {
   hasSparseData(): boolean;
   describe(): Description;
   /**
+   * Refuses an image that cannot be written whatever becomes of it. Changes nothing, and needs no lock. Missing if
+   * there is nothing to look at.
+   *
+   * @throws SluiceError exit code 3
+   */
+  checkWriting?(): void;
+  /**
    * Checks that the image can be written and makes it ready, which may repair it. Missing if there is
    * nothing to do.
    *

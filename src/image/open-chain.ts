@@ -1,5 +1,6 @@
 import { type HostFile, holdOf, openHostFile } from '../host/host-file.js';
 import type { Hold } from '../host/local-file.js';
+import { isNbdUri } from '../nbd/uri.js';
 import { refuse, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { type BackingTarget, resolveBackingName } from './backing-name.js';
@@ -66,15 +67,39 @@ export function openChain(path: string, options: ChainOptions, opened?: FileOpen
   throw problem;
 }
 
+/** The chain has a file on a server, which is not asked. */
+class OnServer extends Error {}
+
+/**
+ * The same for who asks no server: the chain ends above the first file that is on one.
+ *
+ * @returns `problem` is null for a whole chain.
+ */
+export function openHere(path: string, options: ChainOptions): PartialChain {
+  const chain = openPartly(path, options, undefined, (path) => {
+    if (isNbdUri(path)) throw new OnServer(path);
+    return openHostFile(path);
+  });
+  const { problem } = chain;
+  if (problem === null || problem instanceof OnServer) return chain;
+  chain.close();
+  throw problem;
+}
+
 /** The same for commands that only describe an image: it has the layers above the one that fails. */
-export function openPartly(path: string, options: ChainOptions, opened?: FileOpened): PartialChain {
+export function openPartly(
+  path: string,
+  options: ChainOptions,
+  opened?: FileOpened,
+  openFile: typeof openHostFile = openHostFile,
+): PartialChain {
   const files: HostFile[] = [];
   const layers: OpenLayer[] = [];
   const close = () => {
     for (const file of files) file.close();
   };
   const open: Open = (path, isTop, wanted, check) => {
-    const file = named(wanted, path, () => openHostFile(path, options.held));
+    const file = named(wanted, path, () => openFile(path, options.held));
     const other = files.find(({ identity }) => identity === file.identity);
     files.push(file);
     if (other !== undefined) throw usedTwice(files[0]!.path, layers, file, other);

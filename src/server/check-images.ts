@@ -39,18 +39,24 @@ export function checkImages(
     chains.set(named, [...(chains.get(named) ?? []), layers]);
     if (isBelow) continue;
     const key = layers[0]!.file.identity;
-    const other = seen.get(key);
-    if (other !== undefined) {
-      const isMounted = mounted.some(({ identity }) => identity === key);
-      const twice = isMounted ? 'mounted here already' : 'given twice';
-      const what = other === path ? twice : `the same image as ${other}`;
-      const message = `${path}: ${what}; an image can be mounted once`;
-      throw new SluiceError(message, 'EBUSY', EXIT_USAGE);
-    }
+    const isMounted = mounted.some(({ identity }) => identity === key);
+    checkTwice(path, seen.get(key), isMounted ? 'mounted here already' : 'given twice');
     seen.set(key, path);
   }
   // Files of the command line may be those of any image on it.
   for (const [named, ofThese] of chains) checkAllUsed(named, ofThese);
+}
+
+/**
+ * @param other Path of another image with the same file; missing: there is none.
+ * @param twice What is wrong if that path is the same.
+ * @throws SluiceError EBUSY, exit code 2
+ */
+export function checkTwice(path: string, other: string | undefined, twice: string): void {
+  if (other === undefined) return;
+  const what = other === path ? twice : `the same image as ${other}`;
+  const message = `${path}: ${what}; an image can be mounted once`;
+  throw new SluiceError(message, 'EBUSY', EXIT_USAGE);
 }
 
 /** @throws SluiceError exit code 3 for an image whose file the kernel cannot read and write by itself */
@@ -73,11 +79,7 @@ function checkImage(
     const [top] = chain.layers as [OpenLayer];
     const { file } = top;
     if (passthrough.includes(image.name)) checkPassable(top);
-    const [problem] = emptyProblem(file);
-    const mayBeEmpty = growable && !readOnly && !file.blockDevice;
-    if (problem !== undefined && !mayBeEmpty) {
-      throw new SluiceError(`${path}: ${problem}`, 'EINVAL', EXIT_IMAGE);
-    }
+    checkEmpty(path, top, growable && !readOnly);
     if (!readOnly) file.checkWritable();
     const { writingWarning } = top.image;
     if (!readOnly && writingWarning) warn(`${path}: ${writingWarning}`);
@@ -89,8 +91,18 @@ function checkImage(
   }
 }
 
+/**
+ * @param canGrow What is written makes a file larger.
+ * @throws SluiceError EINVAL, exit code 3, for an image without a byte
+ */
+export function checkEmpty(path: string, { file }: OpenLayer, canGrow: boolean): void {
+  const [problem] = emptyProblem(file);
+  if (problem === undefined || (canGrow && !file.blockDevice)) return;
+  throw new SluiceError(`${path}: ${problem}`, 'EINVAL', EXIT_IMAGE);
+}
+
 /** Lines of a log would be written over, or behind, the data. */
-function refuseAsLog(logFile: string, { layers }: OpenChain): void {
+export function refuseAsLog(logFile: string, { layers }: Pick<OpenChain, 'layers'>): void {
   for (const { file, image } of layers) {
     if (![file, ...image.dataFiles].some((one) => one.isAt(logFile))) continue;
     const message = `--log ${logFile}: ${file.path} has its data there; choose another file`;

@@ -9,8 +9,13 @@ import type { MountConfig } from './config.js';
 export interface Going {
   config: Pick<MountConfig, 'groups' | 'foreground'>;
   transport: string;
-  disks: readonly DiskConfig[];
+  disks: readonly GoingDisk[];
 }
+
+/** What of an image decides whether it can go to another process. */
+export type GoingDisk = Pick<DiskConfig, 'name' | 'path' | 'format' | 'readOnly' | 'backing'> & {
+  image: { files: readonly { nbd?: object | undefined }[] };
+};
 
 /**
  * @param isService A service manager knows how to follow from one process to the next.
@@ -51,13 +56,13 @@ function ofMount({ config: { groups }, transport }: Going): string | null {
   return isShared ? 'hosts share limits of its groups' : null;
 }
 
-function ofDisk({ path, backing, image }: DiskConfig): string | null {
+function ofDisk({ path, backing, image }: GoingDisk): string | null {
   if (backing !== undefined) return `${path} is passed through`;
   const isExport = image.files.some(({ nbd }) => nbd !== undefined);
   return isExport ? `${path} is an export of an NBD server` : null;
 }
 
-function ofHandOver(disk: DiskConfig): string | null {
+function ofHandOver(disk: GoingDisk): string | null {
   const { path, format, readOnly } = disk;
   const isTaken = readOnly || formatNamed(format).changesHands === true;
   return ofDisk(disk) ?? (isTaken ? null : `${path} is ${format}, and is written`);
@@ -67,7 +72,7 @@ function ofHandOver(disk: DiskConfig): string | null {
  * What keeps an image from a mount that has a keeper; null: nothing. Of some images that are written, a part is in the
  * memory of the daemon, and nowhere else.
  */
-export function hindranceOf(disk: DiskConfig): string | null {
+export function hindranceOf(disk: GoingDisk): string | null {
   const { path, format, readOnly } = disk;
   const { isItsFile = false, hasRedoLog = false } = formatNamed(format);
   const isWhole = readOnly || isItsFile || hasRedoLog;
@@ -76,8 +81,8 @@ export function hindranceOf(disk: DiskConfig): string | null {
 }
 
 function first(
-  disks: readonly DiskConfig[],
-  hindrance: (disk: DiskConfig) => string | null,
+  disks: readonly GoingDisk[],
+  hindrance: (disk: GoingDisk) => string | null,
 ): string | null {
   for (const disk of disks) {
     const why = hindrance(disk);

@@ -10,12 +10,10 @@ import { formatNamed } from '../image/formats.js';
 import { layerConfigs, type OpenChain, type OpenLayer, openChain } from '../image/open-chain.js';
 import { faultsOf, findTable, type TableFound } from '../image/read-image.js';
 import { REDO_LOG_BYTES } from '../image/redo-log.js';
-import { notWritable } from '../image/refusal.js';
 import { isNbdUri } from '../nbd/uri.js';
-import { isShown } from '../partitions/table.js';
 import type { DiskConfig } from '../plane/disk.js';
-import { partitionName } from '../plane/image-partitions.js';
-import { EXIT_IMAGE, EXIT_USAGE, refuse, SluiceError } from '../util/errors.js';
+import { refuse, SluiceError } from '../util/errors.js';
+import { checkPartitionNames, checkWritable, type DiskName, exportToCache } from './check-disks.js';
 import { checkPassable } from './check-images.js';
 import { DISCARD, type DiskOptions, type ImageConfig } from './config.js';
 import type { Log } from './log.js';
@@ -55,22 +53,6 @@ export async function openDisks(
 }
 
 type Closable = Pick<OpenChain, 'close'>;
-type DiskName = Pick<DiskConfig, 'name' | 'path'>;
-
-/** Refuses an image that has the name of a partition of another one. */
-function checkPartitionNames(disks: readonly DiskConfig[], others: readonly DiskName[]): void {
-  const names = new Map([...others, ...disks].map((disk) => [disk.name, disk]));
-  for (const { name, path, partitions } of disks) {
-    const found = partitions?.table?.partitions ?? [];
-    for (const partition of found) {
-      const other = names.get(partitionName(name, partition.number));
-      if (other === undefined || !isShown(partition, Infinity)) continue;
-      const ways = 'give one of them another name with NAME=IMAGE, or use --no-partitions';
-      const what = `the name "${other.name}" is that of partition ${partition.number} of ${path}`;
-      throw new SluiceError(`${other.path}: ${what}; ${ways}`, 'EEXIST', EXIT_USAGE);
-    }
-  }
-}
 
 /** The partition table of an image. Its faults are told; the image is mounted all the same. */
 async function readPartitions(
@@ -215,12 +197,7 @@ function openCache(
   log: Log,
 ): OpenCache | null {
   if (cacheFile === undefined) return null;
-  const [one, other] = files.filter((file) => isNbdUri(file.path));
-  if (one === undefined) throw refuse(`--cache-file: ${path} is on no NBD server; leave it out`);
-  if (other !== undefined) {
-    throw refuse(`--cache-file: is for one export, and ${path} has ${one.path} and ${other.path}`);
-  }
-  return openCacheFile(cacheFile, one, (text) => log.warn(text));
+  return openCacheFile(cacheFile, exportToCache(path, files), (text) => log.warn(text));
 }
 
 /** With a seed that the user can give again, if there is none. */
@@ -232,16 +209,6 @@ export function seededFaults(words: string | undefined): Faults | null {
 function takeOut(left: Hold[], identity: string): Hold | null {
   const at = left.findIndex((one) => one.identity === identity);
   return at < 0 ? null : left.splice(at, 1)[0]!;
-}
-
-/** @throws SluiceError exit code 3 for an image that can only be read */
-function checkWritable({ file, format }: OpenLayer, { snapshot }: ImageConfig): void {
-  const { makeWriter, makeDriver } = formatNamed(format);
-  const isWritable = makeWriter !== undefined || makeDriver !== undefined;
-  if (!isWritable) throw notWritable(file.path, `an image of the format ${format}`);
-  if (snapshot === null) return;
-  const message = `${file.path}: a snapshot cannot be written; use --read-only`;
-  throw new SluiceError(message, 'EROFS', EXIT_IMAGE);
 }
 
 function warnOfUse(file: HostFile, log: Log): void {

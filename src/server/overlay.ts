@@ -3,7 +3,13 @@ import { closeSync, constants, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { holdOf } from '../host/host-file.js';
 import { formatNamed, overlayFormat } from '../image/formats.js';
-import { type ChainOptions, type OpenLayer, openChain } from '../image/open-chain.js';
+import {
+  type ChainOptions,
+  type OpenChain,
+  type OpenLayer,
+  openChain,
+  openHere,
+} from '../image/open-chain.js';
 import { O_TMPFILE } from '../sys/constants.js';
 import { EXIT_FAILED, EXIT_IMAGE, EXIT_USAGE, SluiceError } from '../util/errors.js';
 import { DISCARD, type ImageConfig, type MountConfig } from './config.js';
@@ -45,18 +51,45 @@ function addOverlay(image: ImageConfig, made: string[]): ImageConfig {
   const { overlay, ...below } = image;
   // A temporary one is made where the image is opened.
   if (overlay === undefined || overlay === DISCARD) return image;
-  if (overlay === below.path) {
-    const message = `${overlay}: is the image itself; name another file as its overlay`;
-    throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
-  }
-  const isNew = holdOf(overlay, image.held) === null && !existsSync(overlay);
-  const over = overlaid(overlay, below);
-  if (!isNew) {
-    checkOverlay(over, below);
-    return over;
-  }
+  const isThere = holdOf(overlay, image.held) !== null || existsSync(overlay);
+  if (isThere) return overlayThere(overlay, below, openChain);
+  checkOther(overlay, below);
+  const over = overlaid(overlay, below, openChain);
   makeOverlay(overlay, below);
   made.push(overlay);
+  return over;
+}
+
+/**
+ * The image that a mount would open for another one: its overlay, if there is one. Nothing is made, and no server asked. Without
+ * an overlay that is there, what is written goes to a new one.
+ *
+ * @param image Its file is there, and on no server.
+ * @throws SluiceError as `addOverlays`
+ */
+export function seenThrough(image: ImageConfig): ImageConfig {
+  const { overlay, ...below } = image;
+  if (overlay === undefined) return image;
+  if (overlay !== DISCARD && existsSync(overlay)) return overlayThere(overlay, below, openHere);
+  if (overlay !== DISCARD) checkOther(overlay, below);
+  refuseSnapshot(below);
+  return { ...image, overlay: DISCARD };
+}
+
+function checkOther(overlay: string, { path }: ImageConfig): void {
+  if (overlay !== path) return;
+  const message = `${overlay}: is the image itself; name another file as its overlay`;
+  throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
+}
+
+/** Opens an image for a look at its layers. */
+type Open = (path: string, options: ChainOptions) => Pick<OpenChain, 'layers' | 'close'>;
+
+/** @throws SluiceError exit code 3 for an overlay of another image */
+function overlayThere(overlay: string, below: ImageConfig, open: Open): ImageConfig {
+  checkOther(overlay, below);
+  const over = overlaid(overlay, below, open);
+  checkOverlay(over, below, open);
   return over;
 }
 
@@ -64,9 +97,9 @@ function addOverlay(image: ImageConfig, made: string[]): ImageConfig {
  * The overlay as the image of the mount. Formats of the command line count from the image that it
  * names, one layer below; and that image is a file that the command line names.
  */
-function overlaid(overlay: string, image: ImageConfig): ImageConfig {
+function overlaid(overlay: string, image: ImageConfig, open: Open): ImageConfig {
   const { named } = image;
-  const format = openTop(image.path, image).format;
+  const format = openTop(image.path, image, open).format;
   return {
     ...image,
     path: overlay,
@@ -78,20 +111,22 @@ function overlaid(overlay: string, image: ImageConfig): ImageConfig {
 }
 
 /** The first layer of a chain that can be opened. */
-function openTop(path: string, options: ChainOptions): OpenLayer {
-  const chain = openChain(path, options);
+function openTop(path: string, options: ChainOptions, open: Open): OpenLayer {
+  const chain = open(path, options);
   chain.close();
   return chain.layers[0]!;
 }
 
 function makeOverlay(overlay: string, image: ImageConfig, isThere = false): void {
-  if (image.snapshot !== null) {
-    const message = `${image.path}: a snapshot cannot have an overlay`;
-    throw new SluiceError(message, 'EINVAL', EXIT_USAGE);
-  }
-  const { format, image: base } = openTop(image.path, image);
+  refuseSnapshot(image);
+  const { format, image: base } = openTop(image.path, image, openChain);
   const { name, qemuName = name } = formatNamed(format);
   overlayFormat().create(overlay, { path: image.path, format: qemuName, size: base.size }, isThere);
+}
+
+function refuseSnapshot({ path, snapshot }: ImageConfig): void {
+  if (snapshot === null) return;
+  throw new SluiceError(`${path}: a snapshot cannot have an overlay`, 'EINVAL', EXIT_USAGE);
 }
 
 /** A file without a name that takes the writes to an image. */
@@ -110,14 +145,14 @@ export interface TemporaryOverlay {
 export function makeTemporary({ overlay: _, ...below }: ImageConfig): TemporaryOverlay {
   // That of the daemon before: its first file.
   const [hold] = below.held ?? [];
-  if (hold !== undefined) return { image: overlaid(hold.path, below), close: () => {} };
+  if (hold !== undefined) return { image: overlaid(hold.path, below, openChain), close: () => {} };
   const folder = process.env.TMPDIR || TEMPORARY_FILES;
   const descriptor = openNameless(folder);
   const path = `/proc/self/fd/${descriptor}`;
   const close = () => closeSync(descriptor);
   try {
     makeOverlay(path, below, true);
-    return { image: overlaid(path, below), close };
+    return { image: overlaid(path, below, openChain), close };
   } catch (error) {
     close();
     if (!(error instanceof SluiceError) || !error.message.startsWith(`${path}: `)) throw error;
@@ -159,10 +194,10 @@ const WHY_NOT: Readonly<Record<string, string>> = {
 };
 
 /** Writes that were meant for one image must not appear over another, or over another reading of it. */
-function checkOverlay(overlay: ImageConfig, image: ImageConfig): void {
-  const chain = openChain(overlay.path, overlay);
+function checkOverlay(overlay: ImageConfig, image: ImageConfig, open: Open): void {
+  const chain = open(overlay.path, overlay);
   chain.close();
-  const base = openTop(image.path, image);
+  const base = openTop(image.path, image, open);
   const below = chain.layers[1];
   const { path } = overlay;
   if (below?.file.identity !== base.file.identity) {

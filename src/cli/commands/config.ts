@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { refuse } from '../../util/errors.js';
 import type { Arguments, Declaration } from '../declaration.js';
 import { note, print } from '../terminal.js';
@@ -26,12 +25,9 @@ export async function handler({ action, file }: Arguments): Promise<void> {
 }
 
 async function check(file: string): Promise<void> {
-  const { readConfigFile } = await import('../config-file.js');
-  const { images } = readConfigFile(absolutePath('the file', file, workingDirectory()));
-  for (const { image } of images) {
-    if (!image.path.startsWith('/') || existsSync(image.path)) continue;
-    note(`sluice: config: ${image.name}: ${image.path}: no such file`);
-  }
+  const { checkConfig } = await import('../check-config.js');
+  const path = absolutePath('the file', file, workingDirectory());
+  await checkConfig(path, (sentence) => note(`sluice: config: ${sentence}`));
 }
 
 async function printSchema(): Promise<void> {

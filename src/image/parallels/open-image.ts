@@ -3,7 +3,7 @@ import { formatSize } from '../../util/units.js';
 import { type BlockTable, oneTable } from '../block-table.js';
 import { u64, viewOf } from '../fields.js';
 import type { OpenHow, OpenImage } from '../format.js';
-import { malformed, notWritable, refuseSnapshot, unsupported } from '../refusal.js';
+import { malformed, refuseSnapshot, unsupported } from '../refusal.js';
 import { isDescriptor, readDescriptor } from './descriptor.js';
 
 // QEMU: docs/interop/parallels.txt. Numbers are little-endian.
@@ -68,9 +68,6 @@ function openPlain({ path, size: bytes }: HostFile, size: number): OpenImage {
     metadata: { plainBytes: size } satisfies PlainMetadata,
     hasSparseData: () => true,
     describe: () => ({ features: null, lines: [], snapshots: [], problems: [] }),
-    prepareWriting: async () => {
-      throw notWritable(path, 'a Parallels image');
-    },
   };
 }
 
@@ -109,8 +106,5 @@ function openImage(file: HostFile): OpenImage {
       snapshots: [],
       problems: inUse ? ['it was not closed; some clusters may be in no use'] : [],
     }),
-    prepareWriting: async () => {
-      throw notWritable(path, 'a Parallels image');
-    },
   };
 }

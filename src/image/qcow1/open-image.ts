@@ -5,7 +5,7 @@ import { type BlockTable, readTables } from '../block-table.js';
 import { roundUpToSector } from '../extent.js';
 import { u64, viewOf } from '../fields.js';
 import type { OpenHow, OpenImage } from '../format.js';
-import { malformed, notWritable, refuseSnapshot, unsupported } from '../refusal.js';
+import { malformed, refuseSnapshot, unsupported } from '../refusal.js';
 
 // QEMU: block/qcow.c, QCowHeader. Numbers are big-endian.
 
@@ -65,9 +65,6 @@ export function openQcow1(file: HostFile, { snapshot }: OpenHow): OpenImage {
       snapshots: [],
       problems: [],
     }),
-    prepareWriting: async () => {
-      throw notWritable(path, 'a qcow image of version 1');
-    },
   };
 }
 

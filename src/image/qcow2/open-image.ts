@@ -8,7 +8,12 @@ import { type QcowLayout, smallestUnit } from './layout.js';
 import { HEADER_START_BYTES, headBytes, parseHeader } from './parse-header.js';
 import { isPreallocated } from './preallocation.js';
 import { lostBitmaps, prepareWriting } from './prepare-writing.js';
-import { type QcowPart, readForWriting, type WritePart } from './read-for-writing.js';
+import {
+  checkWritable,
+  type QcowPart,
+  readForWriting,
+  type WritePart,
+} from './read-for-writing.js';
 import { redoChanges } from './redo-changes.js';
 import { findSnapshot, readSnapshots, type Snapshot, snapshotLayout } from './snapshots.js';
 import { readL1 } from './tables.js';
@@ -110,6 +115,10 @@ export class QcowImage implements OpenImage {
       })),
       problems: layout.features.corrupt ? [`marked as corrupt: ${repair}`] : [],
     };
+  }
+
+  checkWriting(): void {
+    checkWritable(this.file, this.part);
   }
 
   async prepareWriting(report: Report, redo?: number): Promise<WritePart> {

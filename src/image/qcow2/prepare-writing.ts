@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { HostFile } from '../../host/host-file.js';
 import { EXIT_FAILED, SluiceError } from '../../util/errors.js';
 import type { Report } from '../format.js';
+import { unsupported } from '../refusal.js';
 import { AUTOCLEAR_RAW_DATA_FILE, HEADER_AUTOCLEAR } from './abi.js';
 import {
   checkWritable,
@@ -29,6 +30,7 @@ export async function prepareWriting(
 ): Promise<WritePart> {
   const { path } = file;
   checkWritable(file, part);
+  checkRepairable(file, part);
   const warning = lostBitmaps(part);
   if (warning !== null) report.warn(`${path}: ${warning}`);
   clearAutoclear(file, part);
@@ -60,6 +62,13 @@ function clearAutoclear(image: HostFile, { layout }: QcowPart): void {
   } finally {
     file.close();
   }
+}
+
+/** A daemon that writes the image has marked it so, too, as long as it runs. */
+function checkRepairable({ path, blockDevice }: HostFile, { layout }: QcowPart): void {
+  if (!blockDevice || !layout.features.dirty) return;
+  const what = 'was not closed, and is on a block device: repair it with qemu-img check -r all';
+  throw unsupported(path, `${what}, or use --read-only`);
 }
 
 /** Rebuilds the refcounts of an image that was not closed. */

@@ -91,10 +91,6 @@ export function checkWritable(source: HostFile, { layout, dataFile }: QcowPart):
   if (dataFile?.blockDevice === true) {
     throw unsupported(path, 'its data file is a block device; use --read-only');
   }
-  if (source.blockDevice && layout.features.dirty) {
-    const what = 'was not closed, and is on a block device: repair it with qemu-img check -r all';
-    throw unsupported(path, `${what}, or use --read-only`);
-  }
 }
 
 /** The cluster after the last one of metadata. */

@@ -5,7 +5,7 @@ import { type BlockTable, readTables } from '../block-table.js';
 import { roundUpToSector } from '../extent.js';
 import { u64, viewOf } from '../fields.js';
 import type { BackingName, OpenHow, OpenImage } from '../format.js';
-import { malformed, notWritable, refuseSnapshot, unsupported } from '../refusal.js';
+import { malformed, refuseSnapshot, unsupported } from '../refusal.js';
 
 // QEMU: docs/interop/qed_spec.rst. Numbers are little-endian.
 
@@ -75,9 +75,6 @@ export function openQed(file: HostFile, { snapshot }: OpenHow): OpenImage {
       snapshots: [],
       problems: needsCheck ? [check] : [],
     }),
-    prepareWriting: async () => {
-      throw notWritable(path, 'a QED image');
-    },
   };
 }
 

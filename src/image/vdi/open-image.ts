@@ -63,7 +63,7 @@ export function openVdi(file: HostFile, { snapshot }: OpenHow): OpenImage {
       snapshots: [],
       problems: [],
     }),
-    prepareWriting: async (): Promise<VdiWriting> => {
+    checkWriting: () => {
       if (type !== 'static') throw notWritable(path, `a ${type} VDI image`);
       if (!isInOrder(file, table, header)) {
         throw notWritable(
@@ -71,6 +71,8 @@ export function openVdi(file: HostFile, { snapshot }: OpenHow): OpenImage {
           'a static VDI image that lacks blocks, or has them in another order,',
         );
       }
+    },
+    prepareWriting: async (): Promise<VdiWriting> => {
       isFlat = true;
       const text = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('latin1');
       return { contentId: { offset: CHANGE_ID_AT, text } };

@@ -44,10 +44,10 @@ export function openVhd(file: HostFile, { snapshot }: OpenHow): OpenImage {
       snapshots: [],
       problems: isCopy ? ['its footer is broken; the copy at the beginning is used'] : [],
     }),
-    prepareWriting: async () => {
+    checkWriting: () => {
       if (type !== 'fixed') throw notWritable(path, `a ${type} VHD image`);
-      return {};
     },
+    prepareWriting: async () => ({}),
   };
 }
 

@@ -2,7 +2,7 @@ import type { HostFile } from '../../host/host-file.js';
 import { formatSize } from '../../util/units.js';
 import { type BlockTable, oneTable } from '../block-table.js';
 import type { OpenHow, OpenImage } from '../format.js';
-import { notWritable, refuseSnapshot } from '../refusal.js';
+import { refuseSnapshot } from '../refusal.js';
 import { MIB, readRegions, readVhdxHeader } from './header.js';
 import { type Pages, replayed, replayLog } from './log.js';
 import { readMetadata } from './metadata.js';
@@ -57,8 +57,5 @@ export function openVhdx(file: HostFile, { snapshot }: OpenHow): OpenImage {
       snapshots: [],
       problems: isLost ? ['it was not closed, and its log has no entry with a right checksum'] : [],
     }),
-    prepareWriting: async () => {
-      throw notWritable(path, `a ${type} VHDX image`);
-    },
   };
 }

@@ -183,9 +183,12 @@ export class VmdkImage implements OpenImage {
   }
 
   /** Only flat extents are written: the layout of sparse ones would have to change. */
-  async prepareWriting(): Promise<VmdkWriting> {
+  checkWriting(): void {
     const why = this.#whyNotWritten();
     if (why !== null) throw notWritable(this.#file.path, `a VMDK ${why}`);
+  }
+
+  async prepareWriting(): Promise<VmdkWriting> {
     return { contentId: this.#newContentId };
   }
 

@@ -102,7 +102,9 @@ test('a static image is written only if all blocks are there, in their order', a
     makeVdi(path, { type }, map, blocks.slice(0, count));
     const { layers, close } = openChain(path, AUTO);
     try {
-      return await layers[0]!.image.prepareWriting!({ info() {}, warn() {} });
+      const { image } = layers[0]!;
+      image.checkWriting!();
+      return await image.prepareWriting!({ info() {}, warn() {} });
     } finally {
       close();
     }
