@@ -8,6 +8,7 @@ import { readOrderKey } from '../src/server/order-key.js';
 import { runTool } from './lib/cleanup.js';
 import { type FioJob, type RunningFio, startFio } from './lib/fio.js';
 import { makeImage, temporaryFolder } from './lib/image.js';
+import { countMappings } from './lib/mappings.js';
 import { inRange, toolOptions } from './lib/options.js';
 import { run, settles } from './lib/process.js';
 import { checkSluiceBuilt, mountSluice, type SluiceMount } from './lib/sluice.js';
@@ -22,6 +23,8 @@ const PARTS = 8;
 /** Resident memory may grow by this part and by so much; it is not exact. */
 const GROWTH = 0.1;
 const GROWTH_KIB = 16 << 10;
+/** Blocks of malloc and compiled code come and go. */
+const MORE_MAPPINGS = 32;
 const IMAGE_MIB = 256;
 
 /** Images that come and go: one of each format, and one by each of the ways on which orders come. */
@@ -33,7 +36,7 @@ const KINDS = [
 /** What a daemon takes up. */
 interface Taken {
   descriptors: number;
-  /** Lines of /proc/PID/maps. */
+  /** See `countMappings`. */
   mappings: number;
   residentKib: number;
 }
@@ -131,7 +134,7 @@ async function takenBy(pid: number): Promise<Taken> {
   const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
   return {
     descriptors: (await readdir(`/proc/${pid}/fd`)).length,
-    mappings: maps.split('\n').length - 1,
+    mappings: countMappings(maps),
     residentKib: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]),
   };
 }
@@ -155,7 +158,7 @@ async function findLeaks(
     for (const sample of samples) console.log(JSON.stringify(sample));
     const found: string[] = [];
     if (after.descriptors > before.descriptors) found.push('descriptors are left open');
-    if (after.mappings > before.mappings + 128) found.push('mappings are left');
+    if (after.mappings > before.mappings + MORE_MAPPINGS) found.push('mappings are left');
     if (after.residentKib > before.residentKib * (1 + GROWTH) + GROWTH_KIB)
       found.push('memory grows');
     return found;
