@@ -35,6 +35,8 @@ export interface ImageConfig extends ChainOptions {
   faults?: string;
   /** Options of this image alone; what is missing is as the mount has it. */
   own?: ImageOptions;
+  /** The image as it was asked for, if this is its overlay, which has taken its place. */
+  asked?: ImageConfig;
 }
 
 /** Options that an image may have for itself. */

@@ -81,7 +81,7 @@ export class ImageOrders {
 
   constructor(parts: ImageOrdersParts) {
     this.#parts = parts;
-    this.#asked = new Map(parts.config.images.map((image) => [image.name, image]));
+    this.#asked = new Map(parts.config.images.map((image) => [image.name, image.asked ?? image]));
   }
 
   /** The images that the mount has, as they were asked for. */

@@ -52,12 +52,12 @@ function addOverlay(image: ImageConfig, made: string[]): ImageConfig {
   // A temporary one is made where the image is opened.
   if (overlay === undefined || overlay === DISCARD) return image;
   const isThere = holdOf(overlay, image.held) !== null || existsSync(overlay);
-  if (isThere) return overlayThere(overlay, below, openChain);
+  if (isThere) return { ...overlayThere(overlay, below, openChain), asked: image };
   checkOther(overlay, below);
   const over = overlaid(overlay, below, openChain);
   makeOverlay(overlay, below);
   made.push(overlay);
-  return over;
+  return { ...over, asked: image };
 }
 
 /**
