@@ -6,6 +6,7 @@ import { mountTest } from '../helpers/requires.js';
 import { must, run } from '../helpers/run.js';
 import { forceAway } from '../helpers/sluice-mount.js';
 import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
+import { warmSluice } from '../helpers/warm.js';
 
 /** It takes 3 s of a processor; the limit allows for a machine under load. */
 const COMPILE_LIMIT_MS = 300_000;
@@ -127,6 +128,76 @@ mountTest('a program that uses the package wrongly, or too late, is told so', as
   ]);
   // The connection that was open ends, or there is no socket any more.
   t.regex(stdout.split('\n').at(-3)!, /^killed SluiceError (ECONNRESET|EPIPE|ENOTCONN) 5$/);
+});
+
+const IN_THREADS = `
+const { isMainThread, parentPort, Worker, workerData } = require('node:worker_threads');
+const { connect, mount } = require('sluicefs');
+
+const use = async (point) => {
+  const one = await mount('disk.img', { mountpoint: point, groups: { [point]: {} } });
+  const same = await connect(point);
+  const groups = (await same.groups()).map(({ path }) => path).join();
+  await one.umount();
+  return groups;
+};
+(async () => {
+  if (!isMainThread) return parentPort.postMessage(await use(workerData));
+  console.log(await use('one'));
+  const said = (worker) => new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+  console.log(await said(new Worker(__filename, { workerData: 'two' })));
+  const [a, b] = await Promise.all(['one', 'two'].map((point) =>
+    mount({ path: 'disk.img', overlay: 'discard' }, { mountpoint: point }),
+  ));
+  console.log((await a.about()).pid !== (await b.about()).pid);
+  await Promise.all([a.umount(), b.umount()]);
+})();
+`;
+
+mountTest('a program may be CommonJS, use threads, and have several mounts', async (t) => {
+  const { folder } = project(t);
+  const points = ['one', 'two'].map((name) => join(folder, name));
+  for (const point of points) {
+    mkdirSync(point);
+    t.teardown(() => forceAway(point));
+  }
+  writeFileSync(join(folder, 'threads.cjs'), IN_THREADS);
+  const { stdout, stderr, code } = await run('env', [
+    ...['-C', folder, process.execPath, 'threads.cjs'],
+  ]);
+  t.deepEqual([code, stderr, stdout], [0, '', '/,one\n/,two\ntrue\n']);
+  for (const point of points) t.deepEqual(mountsAt(point), []);
+});
+
+const LEAVER = `
+import { mount } from 'sluicefs';
+
+const [image, point, ending] = process.argv.slice(2);
+const labs = await mount(image, { mountpoint: point, groups: { gold: {} } });
+console.log((await labs.groups()).length);
+if (ending === 'exit') process.exit(3);
+if (ending === 'throw') throw new Error('on purpose');
+if (ending === 'kill') process.kill(process.pid, 'SIGKILL');
+`;
+
+mountTest('a mount goes on when its program ends, however that ends', async (t) => {
+  const { folder, point, image } = project(t);
+  const program = join(folder, 'leaver.mjs');
+  writeFileSync(program, LEAVER);
+  for (const [ending, code] of [
+    ['by itself', 0],
+    ['exit', 3],
+    ['throw', 1],
+    ['kill', null],
+  ] as const) {
+    const ended = await run(process.execPath, [program, image, point, ending]);
+    t.deepEqual([ended.code, ended.stdout], [code, '2\n'], ending);
+    const shown = readFileSync(join(point, 'disk.raw'));
+    t.true(shown.equals(readFileSync(image)), ending);
+    const { code: unmounted, stderr } = await warmSluice(['umount', point]);
+    t.deepEqual([unmounted, stderr], [0, ''], ending);
+    t.deepEqual(mountsAt(point), [], ending);
+  }
 });
 
 const CONSUMER = `
