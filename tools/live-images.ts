@@ -17,7 +17,7 @@ import { median, rotate } from './lib/stats.js';
 /** Longest time for the answer to an order, milliseconds. */
 const ANSWER_MS = 30_000;
 /** Attaches before anything is counted: caches and code are warm then. */
-const WARM = 20;
+const WARM = 60;
 /** What is taken up is looked at so often. The heaps of the threads grow in the first half. */
 const PARTS = 8;
 /** Resident memory may grow by this part and by so much; it is not exact. */
