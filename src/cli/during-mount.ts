@@ -1,7 +1,9 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { ourMount } from '../fuse/mount-point.js';
 import { endMount } from '../server/end-mount.js';
+import { isInForeground } from '../sys/proc.js';
 import { EXIT_DAEMON, SluiceError } from '../util/errors.js';
 import { note } from './terminal.js';
 
@@ -11,14 +13,50 @@ const NOT_FOUND = 127;
 /** Plus the number of the signal that has ended a command. */
 const BY_SIGNAL = 128;
 
+/** Signals that are for the command. */
+const PASSED = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+/** Those of them that keys of a terminal send. */
+const KEYS: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT']);
+
+/** Passes signals on to a command, also those that come before it has started. */
+export class CommandSignals {
+  #child: ChildProcess | null = null;
+  readonly #early: NodeJS.Signals[] = [];
+
+  /** From now on no signal ends this process. */
+  constructor() {
+    for (const signal of PASSED) process.on(signal, this.#pass);
+  }
+
+  passTo(child: ChildProcess): void {
+    this.#child = child;
+    for (const signal of this.#early.splice(0)) child.kill(signal);
+  }
+
+  end(): void {
+    for (const signal of PASSED) process.off(signal, this.#pass);
+  }
+
+  readonly #pass = (signal: NodeJS.Signals): void => {
+    if (this.#child === null) this.#early.push(signal);
+    // Of the terminal's keys the command hears by itself.
+    else if (!KEYS.has(signal) || !isInForeground(process.pid)) this.#child.kill(signal);
+  };
+}
+
 /**
  * Runs a command while files are mounted, and unmounts.
  *
+ * @param signals Ended here.
  * @returns the exit code of the command
  * @throws SluiceError if the command went well, and the end of the mount did not
  */
-export async function runDuring(command: readonly string[], mountpoint: string): Promise<number> {
-  const code = await runCommand(command);
+export async function runDuring(
+  command: readonly string[],
+  mountpoint: string,
+  signals: CommandSignals,
+): Promise<number> {
+  const code = await runCommand(command, signals);
   // The command may be one that mounts over the folder where it was started.
   process.chdir('/');
   const problem = await unmounted(mountpoint);
@@ -28,29 +66,31 @@ export async function runDuring(command: readonly string[], mountpoint: string):
   return code;
 }
 
-function runCommand([program = '', ...words]: readonly string[]): Promise<number> {
-  const child = spawn(program, words, { stdio: 'inherit' });
-  // Of the terminal's keys the command hears by itself.
-  const wait = (): void => {};
-  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
-  const handlers = [
-    ...(['SIGINT', 'SIGQUIT'] as const).map((signal) => [signal, wait] as const),
-    ...(['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const).map((one) => [one, pass] as const),
-  ];
-  for (const [signal, handler] of handlers) process.on(signal, handler);
+function runCommand(
+  [program = '', ...words]: readonly string[],
+  signals: CommandSignals,
+): Promise<number> {
   return new Promise<number>((resolve) => {
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      const isMissing = error.code === 'ENOENT';
-      const what = isMissing ? 'no such command' : `it cannot be run (${error.code})`;
-      note(`sluice: mount: ${program}: ${what}`);
+    const failed = ({ code = 'EIO' }: NodeJS.ErrnoException): void => {
+      const isMissing = code === 'ENOENT' || program === '';
+      // A script whose first line names a program that there is not.
+      const isThere = program.includes('/') && existsSync(program);
+      const missing = isThere ? 'the program that runs it is not there' : 'no such command';
+      note(`sluice: mount: ${program}: ${isMissing ? missing : `it cannot be run (${code})`}`);
       resolve(isMissing ? NOT_FOUND : CANNOT_RUN);
-    });
-    child.once('exit', (code, signal) => {
-      resolve(code ?? BY_SIGNAL + (signal === null ? 0 : constants.signals[signal]));
-    });
-  }).finally(() => {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
-  });
+    };
+    try {
+      const child = spawn(program, words, { stdio: 'inherit' });
+      child.once('error', failed);
+      child.once('exit', (code, signal) => {
+        resolve(code ?? BY_SIGNAL + (signal === null ? 0 : constants.signals[signal]));
+      });
+      signals.passTo(child);
+    } catch (error) {
+      // Some errors do not come as an event.
+      failed(error as NodeJS.ErrnoException);
+    }
+  }).finally(() => signals.end());
 }
 
 /** Ends the mount, whoever still has its files open: it is there for the command. @returns why it did not end well */

@@ -59,9 +59,20 @@ function bitOf(signal: number): bigint {
 
 /** Start time of a process in clock ticks since boot; '' if it is gone. */
 export function startOf(process: number): string {
+  return statOf(process)[19] ?? '';
+}
+
+/** A terminal has it in the foreground, so that the keys that send signals send them to it. */
+export function isInForeground(process: number): boolean {
+  const [, , group, , , foreground] = statOf(process);
+  return group !== undefined && group === foreground;
+}
+
+/** Fields of /proc/PID/stat from the third one on; [''] if the process is gone. */
+function statOf(process: number): string[] {
   const text = readProc(`/proc/${process}/stat`);
-  // The name in brackets may contain brackets and spaces; field 22 is the 20th after it.
-  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  // The name in brackets may contain brackets and spaces.
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Paths of the cgroups of a thread, in v2 and in each hierarchy of v1; none if it is gone. */

@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { mountsAt } from '../helpers/proc.js';
+import { eventually, mountsAt } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
-import { sluice } from '../helpers/run.js';
+import { Child, sluice, sluiceWords } from '../helpers/run.js';
 import { MIB, patternFile, tempFolder } from '../helpers/temp.js';
 
 const commandTest = requires('fuse');
@@ -49,11 +51,74 @@ commandTest(
       [missing.code, missing.stderr],
       [127, `sluice: mount: ${folder}/nothing: no such command\n`],
     );
-    const forbidden = await sluice(['mount', '--config', file, '--', file]);
-    t.is(forbidden.code, 126);
-    t.deepEqual(mountsAt(join(folder, 'mnt')), []);
+    const codeOf = async (command: string): Promise<number | null> => {
+      const ended = await sluice(['mount', '--config', file, '--', command]);
+      t.deepEqual(mountsAt(join(folder, 'mnt')), [], command);
+      return ended.code;
+    };
+    const script = join(folder, 'script');
+    writeFileSync(script, '#!/no/such/program\n', { mode: 0o755 });
+    t.is(await codeOf(script), 127);
+    t.is(await codeOf(''), 127);
+    t.is(await codeOf(folder), 126);
+    t.is(await codeOf(file), 126);
+    // Node.js throws where others have an event.
+    t.is(await codeOf(join(file, 'x')), 126);
   },
 );
+
+/** Ends with 9 at a signal, and says which one it was. */
+const TRAPS =
+  'for s in INT QUIT TERM HUP USR1; do trap "echo $s; kill \\$!; exit 9" $s; done;' +
+  'echo ready; sleep 60 >/dev/null 2>&1 & wait';
+
+commandTest('signals reach the command, also those that come before it runs', async (t) => {
+  const folder = tempFolder(t);
+  const image = patternFile(join(folder, 'disk.img'), MIB);
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  const words = sluiceWords('mount', image, point, '--log', join(folder, 'log'), '--');
+  const start = () => new Child('setsid', [process.execPath, ...words, 'bash', '-c', TRAPS]);
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) {
+    const child = start();
+    await child.line(/ready/);
+    process.kill(child.pid, signal);
+    const ended = await child.within();
+    t.deepEqual([ended.code, ended.stdout], [9, `ready\n${signal.slice(3)}\n`], signal);
+    t.deepEqual(mountsAt(point), [], signal);
+  }
+  const early = start();
+  t.true(await eventually(() => mountsAt(point).length > 0));
+  process.kill(early.pid, 'SIGHUP');
+  const ended = await early.within();
+  // It may be too early for the traps of the command, too.
+  t.true(ended.code === 9 || ended.code === 129, ended.stdout + ended.stderr);
+  t.deepEqual(mountsAt(point), []);
+});
+
+commandTest('of a key of the terminal the command hears once', async (t) => {
+  const folder = tempFolder(t);
+  const image = patternFile(join(folder, 'disk.img'), MIB);
+  const point = join(folder, 'mnt');
+  mkdirSync(point);
+  const heard = 'trap "echo INT" INT; echo ready; sleep 2; sleep 1; exit 5';
+  writeFileSync(join(folder, 'command'), heard);
+  const words = sluiceWords('mount', image, point, '--log', join(folder, 'log'), '--');
+  const all = [process.execPath, ...words, 'bash', join(folder, 'command')].join(' ');
+  const terminal = spawn('script', ['-qec', all, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let shown = '';
+  terminal.stdout.setEncoding('utf8').on('data', (text) => {
+    const isReady = !shown.includes('ready');
+    shown += text;
+    if (isReady && shown.includes('ready')) terminal.stdin.write('\x03');
+  });
+  const [code] = await once(terminal, 'close');
+  t.is(code, 5, shown);
+  t.is(shown.match(/INT/g)?.length, 1, shown);
+  t.deepEqual(mountsAt(point), []);
+});
 
 commandTest(
   'what the command leaves behind with a file open does not keep the mount',

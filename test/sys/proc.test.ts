@@ -2,7 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import { cgroupsOf, isBeingKilled, processOf, startOf } from '../../src/sys/proc.js';
+import {
+  cgroupsOf,
+  isBeingKilled,
+  isInForeground,
+  processOf,
+  startOf,
+} from '../../src/sys/proc.js';
 import { Child } from '../helpers/run.js';
 
 /** A number that no process can have: above the kernel's largest pid. */
@@ -26,6 +32,16 @@ test('start times tell processes apart and stay what they are', async (t) => {
   t.is(startOf(child.pid!), start);
   t.true(Number(start) >= Number(startOf(process.pid)));
   t.is(startOf(NOBODY), '');
+});
+
+test('a process without a terminal, or that is gone, is in no foreground', async (t) => {
+  const child = spawn('sleep', ['60'], { stdio: 'ignore', detached: true });
+  t.teardown(() => {
+    child.kill('SIGKILL');
+  });
+  await once(child, 'spawn');
+  t.false(isInForeground(child.pid!));
+  t.false(isInForeground(NOBODY));
 });
 
 test('cgroups are the paths of /proc/PID/cgroup', (t) => {

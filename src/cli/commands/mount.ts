@@ -68,12 +68,22 @@ async function removeDeadMount(mountpoint: string): Promise<void> {
   }
 }
 
+async function prepareCommand(
+  command: readonly string[],
+): Promise<(mountpoint: string) => Promise<number>> {
+  const { CommandSignals, runDuring } = await import('../during-mount.js');
+  const signals = new CommandSignals();
+  return (mountpoint) => runDuring(command, mountpoint, signals);
+}
+
 export async function handler(args: Arguments): Promise<number> {
   const words = args as unknown as MountArguments;
   const { command } = words;
   if (command !== undefined && words.foreground === true) {
     throw refuse('--foreground: sluice waits for a command after -- anyway; leave one out');
   }
+  // Before the mount: from then on no signal may end this process without the mount.
+  const run = command === undefined ? null : await prepareCommand(command);
   const directory = workingDirectory();
   const asked = await askedFor(words, directory);
   const uid = process.geteuid!();
@@ -102,7 +112,5 @@ export async function handler(args: Arguments): Promise<number> {
     discard();
     throw error;
   }
-  if (command === undefined) return EXIT_OK;
-  const { runDuring } = await import('../during-mount.js');
-  return runDuring(command, config.mountpoint);
+  return run === null ? EXIT_OK : run(config.mountpoint);
 }
