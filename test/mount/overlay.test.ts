@@ -1,4 +1,13 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Maker } from '../../tools/lib/image-maker.js';
@@ -113,6 +122,29 @@ qemuMountTest(
     t.deepEqual(look(image), [0, 0]);
   },
 );
+
+qemuMountTest('an image with a file that has lost its name stays where it is', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  for (const name of ['a.img', 'b.img']) maker.raw(name, MIB);
+  const [a, b] = [maker.path('a.img'), maker.path('b.img')];
+  const mount = await startMount(t, [`lab=${a}`], ['--overlay', 'discard']);
+  const attach = ['attach', mount.point, `vm=${b}`, '--overlay', maker.path('over.qcow2')];
+  t.is((await warmSluice(attach)).code, 0);
+  await fill(mount.file('vm'), 7, 0);
+  rmSync(a);
+  renameSync(b, maker.path('c.img'));
+  maker.raw('b.img', MIB);
+  for (const [name, action, says] of [
+    ['lab', 'reset', /a\.img: was deleted beneath the mount/],
+    ['vm', 'commit', /b\.img: was replaced by another file beneath the mount/],
+  ] as const) {
+    const ended = await warmSluice(['overlay', action, mount.point, name]);
+    t.is(ended.code, 1);
+    t.regex(ended.stderr, says);
+    t.is(look(mount.file(name))[0], name === 'vm' ? 7 : 0);
+  }
+  t.is((await mount.umount()).code, 0);
+});
 
 /** A file system in memory of so many MiB. */
 async function smallFolder(t: ExecutionContext, mib: number): Promise<string> {
