@@ -18,8 +18,14 @@ export function linkTarget(path: string): string | null {
   return attempt(() => readlinkSync(path));
 }
 
+/** Where programs are looked for without $PATH, as execvp(3) does. mount(8) takes it away from users. */
+const USUAL_FOLDERS = '/bin:/usr/bin';
+
 /** The path of a program; null if no folder has it. @param folders $PATH. */
-export function findProgram(name: string, folders = process.env.PATH ?? ''): string | null {
+export function findProgram(
+  name: string,
+  folders = process.env.PATH ?? USUAL_FOLDERS,
+): string | null {
   const paths = folders.split(delimiter).filter((folder) => folder !== '');
   const found = paths
     .map((folder) => join(folder, name))

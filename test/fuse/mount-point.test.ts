@@ -2,6 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { checkMountpoint, checkMountRights, ourMount } from '../../src/fuse/mount-point.js';
+import { findProgram } from '../../src/sys/files.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { tempFolder } from '../helpers/temp.js';
 
@@ -42,6 +43,16 @@ test('a link to a mount point is as busy as the mount point', (t) => {
 
 test('root needs no fusermount3', (t) => {
   t.notThrows(() => checkMountRights(0, ''));
+});
+
+test.serial('without $PATH, as under mount(8), programs are where execvp(3) looks', (t) => {
+  const { PATH } = process.env;
+  delete process.env.PATH;
+  try {
+    t.regex(findProgram('env') ?? '', /^(\/usr)?\/bin\/env$/);
+  } finally {
+    process.env.PATH = PATH;
+  }
 });
 
 test('a user needs a fusermount3 that can be run', (t) => {
