@@ -83,6 +83,11 @@ function readOptions() {
         default: false,
         describe: 'as seeds of the corpus that say `loose`: nothing is tight',
       },
+      redo: {
+        type: 'boolean',
+        describe:
+          'with deaths: of mounts with qcow2 images and redo logs, or with raw ones [drawn]',
+      },
       judge: {
         type: 'boolean',
         describe: 'let qemu-img look at every image [with --each; else at one in 60]',
@@ -119,13 +124,16 @@ const CORPUS_WORDS = {
   crashes: 'crashes',
   loose: 'loose',
 };
+/** A seed that failed with deaths of daemons, and qcow2 images with redo logs. */
+const REDO_WORD = 'redo';
 
 function corpusSeeds(): { seed: number; wishes: Order['wishes'] }[] {
   const lines = readFileSync(CORPUS, 'utf8').split('\n');
   return lines.flatMap((line) => {
     const [seed, word] = line.split(/\s+/, 2) as [string, string];
     const of = ([name, said]: [string, string]): [string, boolean] => [name, word === said];
-    const wishes = Object.fromEntries(Object.entries(CORPUS_WORDS).map(of));
+    const words = Object.fromEntries(Object.entries(CORPUS_WORDS).map(of));
+    const wishes = word === REDO_WORD ? { crashes: true, redo: true } : { ...words, redo: false };
     return /^[0-9]+$/.test(seed) ? [{ seed: Number(seed), wishes }] : [];
   });
 }
@@ -174,7 +182,8 @@ async function eachFailure(
 async function main(): Promise<number> {
   const options = readOptions();
   const first = options.seed ?? Math.floor(Date.now() / 1000) % 1e9;
-  const { image, keep, judge, early, fixed, long, servers, handOvers, crashes, loose } = options;
+  const { image, keep, judge, early, fixed, long, servers, handOvers, crashes, redo, loose } =
+    options;
   const end = options.end as EndKind | undefined;
   const tight = options.tight as Tight | undefined;
   const wishes = {
@@ -190,6 +199,7 @@ async function main(): Promise<number> {
     crashes,
     tight,
     loose,
+    redo,
   };
   const folder = options.images ?? (await temporaryFolder('/dev/shm'));
   if (readdirSync(folder).length === 0) makeTemplates(folder);

@@ -217,12 +217,17 @@ export function* open(scene: Scene, disk: Disk): Steps {
 
 export function* close(scene: Scene, disk: Disk): Steps {
   const { handle } = disk;
+  // A kernel closes a handle once.
+  if (handle === 0) return;
+  disk.handle = 0;
   yield* ask(scene, { opcode: abi.RELEASE, node: disk.node, body: body.releaseBody(handle) });
 }
 
 function* reopen(scene: Scene, { random }: Self, disk: Disk): Steps {
   if (random.oneIn(2))
     yield* ask(scene, { opcode: abi.FLUSH, node: disk.node, body: body.zerosBody(24) });
+  // Somebody else does it.
+  if (disk.handle === 0) return;
   yield* close(scene, disk);
   yield* open(scene, disk);
 }

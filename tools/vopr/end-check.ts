@@ -57,8 +57,7 @@ export function checkOpens({ opens }: Pick<FuseKernel, 'opens'>, { plane }: Kept
     if (disk === undefined || !images.has(disk.split('.')[0]!)) continue;
     const count = known.get(disk) ?? 0;
     const found = opens.get(id) ?? 0;
-    if (!Number.isNaN(found) && found !== count)
-      throw new Failure(`${disk} is open ${found} times, and not ${count}`);
+    if (found !== count) throw new Failure(`${disk} is open ${found} times, and not ${count}`);
   }
 }
 

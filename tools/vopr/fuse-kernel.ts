@@ -63,8 +63,6 @@ export class FuseKernel implements RingTarget {
   /** Open handles of disks, by node. */
   readonly #opened = new Map<number, number>();
   readonly #closing = new Set<number>();
-  /** Nodes of which a handle was closed twice: the daemon then has as many as the order of all closes and opens makes. */
-  readonly #vague = new Set<number>();
   #unique = 0;
   readonly #step: number;
   /** FUSE over io_uring, once the daemon has asked for it. */
@@ -98,7 +96,7 @@ export class FuseKernel implements RingTarget {
   }
 
   /**
-   * Open handles by node, NaN where they are not certain; null: it is not certain which, as one is being opened or closed. An abort takes such requests away,
+   * Open handles by node, null: it is not certain which, as one is being opened or closed. An abort takes such requests away,
    * and whether a daemon has carried them out is not known.
    */
   get opens(): ReadonlyMap<number, number> | null {
@@ -106,14 +104,13 @@ export class FuseKernel implements RingTarget {
     for (const { opcode } of this.#answered.values()) {
       if (opcode === abi.OPEN || opcode === abi.RELEASE) return null;
     }
-    const vague = [...this.#vague].map((node): [number, number] => [node, Number.NaN]);
-    return new Map([...this.#opened, ...vague]);
+    return this.#opened;
   }
 
-  #noteClose({ opcode, node, body: asked }: Ask): void {
+  #noteClose({ opcode, body: asked }: Ask): void {
     if (opcode !== abi.RELEASE) return;
     const handle = getU64(viewOf(asked), 0);
-    if (this.#closing.has(handle)) this.#vague.add(node);
+    if (this.#closing.has(handle)) throw new Failure(`handle ${handle} is closed twice`);
     this.#closing.add(handle);
   }
 
@@ -125,14 +122,14 @@ export class FuseKernel implements RingTarget {
     });
   }
 
-  /** Keeps count of open disks: callers may close a handle twice. */
+  /** Keeps count of open disks. */
   #count({ opcode, node, body: asked }: Ask, error: number, bytes: Uint8Array): void {
     if (error !== 0 || (opcode !== abi.OPEN && opcode !== abi.RELEASE)) return;
     const isOpen = opcode === abi.OPEN;
     const handle = getU64(viewOf(isOpen ? bytes : asked), isOpen ? abi.OPEN_OUT_FH : 0);
     if (handle >= FIRST_CONTROL) return;
     const before = this.#opened.get(node) ?? 0;
-    this.#opened.set(node, Math.max(0, before + (isOpen ? 1 : -1)));
+    this.#opened.set(node, before + (isOpen ? 1 : -1));
   }
 
   /** Slots that the kernel has: of receives that are queued, and of entries. */

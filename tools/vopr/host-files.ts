@@ -33,7 +33,7 @@ interface HostFile {
   /** Its changes, for power cuts; null: nobody wants them. */
   record: HostRecord | null;
   underWay: number;
-  /** Its bytes when it was closed last, if they are recorded. */
+  /** Its bytes when it was closed last, or its daemon died, if they are recorded. */
   closedAs: Buffer | null;
 }
 
@@ -93,28 +93,38 @@ export class HostFiles {
       const file = this.#fileNamed(image, index);
       if (this.#open.has(descriptor)) throw this.#world.fail(`${descriptor} is open twice`);
       this.#open.set(descriptor, file);
-      const { closedAs } = file;
-      if (closedAs === null) continue;
-      file.closedAs = null;
-      const bytes = contentOf(descriptor);
-      if (!bytes.equals(closedAs)) this.#prepared(descriptor, bytes);
+      this.#lookAt(descriptor, file);
     }
   }
 
-  /** The bytes were changed, and synced, while it was opened: it was repaired, for instance. */
+  #lookAt(descriptor: number, file: HostFile): void {
+    const { closedAs } = file;
+    if (closedAs === null) return;
+    file.closedAs = null;
+    const bytes = contentOf(descriptor);
+    if (!bytes.equals(closedAs)) this.#prepared(descriptor, bytes);
+  }
+
+  /**
+   * The bytes were changed, and synced, while it was opened: it was repaired, or changes were made again. In which steps is not
+   * known, so the power does not fail between them.
+   */
   #prepared(descriptor: number, bytes: Buffer): void {
+    const { changes, barriers } = this.#fileOf(descriptor).record!;
     const { length } = bytes;
-    const size = this.change(descriptor, 'size', length, 0, null);
-    this.done(size, 0);
-    this.done(this.change(descriptor, 'write', 0, length, bytes), length);
-    const issued = this.#world.tick();
-    this.#fileOf(descriptor).record!.barriers.push({ file: 0, issued, done: this.#world.tick() });
+    const now = this.#world.tick();
+    const at = { file: 0, issued: now, done: now, failed: false };
+    changes.push({ ...at, kind: 'size', offset: length, length: 0, bytes: null });
+    changes.push({ ...at, kind: 'write', offset: 0, length, bytes });
+    barriers.push({ file: 0, issued: now, done: now });
   }
 
   /** Another daemon has opened the files of an image, too. They stay open when this one has gone. */
   openedAgain(image: string, descriptors: readonly number[]): void {
     for (const [index, descriptor] of descriptors.entries()) {
-      this.#open.set(descriptor, this.#fileNamed(image, index));
+      const file = this.#fileNamed(image, index);
+      this.#open.set(descriptor, file);
+      this.#lookAt(descriptor, file);
     }
   }
 
@@ -287,6 +297,9 @@ export class HostFiles {
       file.underWay--;
       this.#torn = 0;
       this.done(change, -ERRNO.EINTR);
+    }
+    for (const [descriptor, file] of this.#open) {
+      if (file.record?.before) file.closedAs = contentOf(descriptor);
     }
   }
 

@@ -29,8 +29,9 @@ export async function nextDaemon(parts: NextParts): Promise<Daemon> {
   const { home, before, memory, handed, inherit, kept } = parts;
   const { config, images, groups, assignments, depth, state } = handed;
   const holds = handed.holds.map((hold) => {
-    const { descriptor, claim } = hold;
-    return { ...hold, descriptor: inherit(descriptor), claim: inherit(claim) };
+    const { descriptor, claim, memory } = hold;
+    const others = { claim: inherit(claim), memory: inherit(memory) };
+    return { ...hold, descriptor: inherit(descriptor), ...others };
   });
   const asked = { ...config, images, groups, assignments, depth };
   const { config: overlaid, made } = addOverlays({ ...asked, images: withHolds(images, holds) });

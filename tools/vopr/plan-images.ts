@@ -74,15 +74,17 @@ interface LaterImages {
   overlays: Random | null;
   deaths: Random | null;
   tight: Tight | null;
+  /** Most images of a run with deaths are qcow2, and not raw. */
+  hasRedo: boolean;
 }
 
-/** Raw images, which can go on after the death of a daemon when they are written. */
+/** Images that can go on after the death of a daemon when they are written: raw ones, and by a redo log. */
 const RAW = [0, 0, 1, 2, 3, USUAL_TEMPLATES - 1];
 
 /** The images of a run; those of a run with servers are raw, and most of a run with deaths. */
 export function makeImages(
   random: Random,
-  { late, servers, overlays, deaths, tight }: LaterImages,
+  { late, servers, overlays, deaths, tight, hasRedo }: LaterImages,
   { template, early, fixed }: Wishes,
 ): ImagePlan[] {
   const many = random.oneIn(40);
@@ -99,7 +101,7 @@ export function makeImages(
     // Beside an image that is only read all others are only read.
     const isUsual = any < EARLY_TEMPLATES || many || (count > 1 && isReadOnly(any));
     const asDrawn = isUsual ? usual : any;
-    const kept = isKept ? RAW[deaths.below(many ? 5 : RAW.length)]! : asDrawn;
+    const kept = isKept ? keptTemplate(deaths, hasRedo, many) : asDrawn;
     const usualOrTight = tight === null ? kept : (tightTemplate(tight, many, late) ?? kept);
     const number = template ?? (servers === null ? usualOrTight : many ? 1 : servers.below(2));
     const { grows } = TEMPLATES[number]!;
@@ -146,6 +148,17 @@ function tightTemplate(tight: Tight, many: boolean, random: Random): number | nu
   }
   const isQcow2 = tight !== 'refusals' && tight !== 'tables' && !random.oneIn(4);
   return isQcow2 ? QCOW2[random.below(QCOW2.length)]! : null;
+}
+
+function keptTemplate(random: Random, hasRedo: boolean, many: boolean): number {
+  if (hasRedo) return QCOW2[random.below(QCOW2.length)]!;
+  return RAW[random.below(many ? 5 : RAW.length)]!;
+}
+
+/** A qcow2 image that is written. */
+export function hasRedoLog(template: number): boolean {
+  const { kind } = TEMPLATES[template]!;
+  return kind !== null && kind.format === undefined && kind.readOnly !== true;
 }
 
 export function isReadOnly(template: number): boolean {

@@ -3,13 +3,14 @@ import { type DeathPlan, MOMENTS, OCCASIONS } from './death.js';
 import { FAILINGS, type HandOverPlan } from './hand-overs.js';
 import type { SessionPlan, Wishes } from './plan.js';
 import { isOld } from './plan-callers.js';
-import { type ImagePlan, TEMPLATES } from './plan-images.js';
+import { hasRedoLog, type ImagePlan, TEMPLATES } from './plan-images.js';
 
 // What becomes of the processes of a mount.
 
 /** Streams of random numbers. */
 const HANDING = 934;
 const DYING = 938;
+const REDOING = 930;
 
 /** One run of so many has hand-overs, in most of its sessions. */
 const HANDED_RUNS = 8;
@@ -61,17 +62,20 @@ const STEPS = [1, 4, 40];
 /** After a start, and others, nanoseconds. */
 const LATER_NS = [100_000, 5e6, 60e6];
 
-/** Images that are written are raw. */
+/** Images that are written are raw, or have a redo log. */
 export function makeDeaths(
   session: SessionPlan,
   images: readonly ImagePlan[],
   number: number,
   seed: number,
+  hasRedo: boolean,
 ): DeathPlan[] {
   const random = new Random(seed, DYING + 1 + number);
-  const isRaw = images.every(({ template }) => TEMPLATES[template]!.kind === null);
+  const isWhole = images.every(({ template }) => {
+    return TEMPLATES[template]!.kind === null || (hasRedo && hasRedoLog(template));
+  });
   if (random.oneIn(6) || !canGo(session, images) || session.queues > 0) return [];
-  if (!isRaw && !session.readOnly) return [];
+  if (!isWhole && !session.readOnly) return [];
   const most = [5, 30, 150][random.below(3)]!;
   const plans: DeathPlan[] = [];
   do {
@@ -94,6 +98,11 @@ export function randomOfDeaths(seed: number, wishes: Wishes): Random | null {
   const isDrawn = wishes.handOvers !== true && new Random(seed, DYING).oneIn(KEPT_RUNS);
   const isWished = !isOld(wishes) && (isDrawn || wishes.crashes === true);
   return isWished ? new Random(seed, DYING - 1) : null;
+}
+
+/** Half of the runs with deaths have redo logs; seeds that failed before there were any have none. */
+export function drawsRedo(seed: number, { redo }: Wishes): boolean {
+  return redo ?? new Random(seed, REDOING).oneIn(2);
 }
 
 function isPlainTable(template: number): boolean {

@@ -18,7 +18,7 @@ import {
   type Operation,
 } from './plan-callers.js';
 import { type ImagePlan, isReadOnly, makeImages, TEMPLATES } from './plan-images.js';
-import { makeDeaths, makeHandOvers, randomOfDeaths } from './plan-processes.js';
+import { drawsRedo, makeDeaths, makeHandOvers, randomOfDeaths } from './plan-processes.js';
 import { type Tight, tighten, tightOf } from './tight.js';
 
 /** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
@@ -129,6 +129,8 @@ export interface Wishes {
   tight?: Tight | undefined;
   /** Nothing is tight, as in all runs before some were. */
   loose?: boolean | undefined;
+  /** Runs with deaths have qcow2 images, with redo logs; undefined: half of them. */
+  redo?: boolean | undefined;
 }
 
 export function makePlan(seed: number, wishes: Wishes = {}): Plan {
@@ -137,7 +139,8 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const servers = serversOf(seed, wishes);
   const deaths = servers === null ? randomOfDeaths(seed, wishes) : null;
   const tight = servers === null && deaths === null ? tightOf(seed, wishes) : null;
-  const later = { late: new Random(seed, LATE), servers, overlays, deaths, tight };
+  const hasRedo = drawsRedo(seed, wishes);
+  const later = { late: new Random(seed, LATE), servers, overlays, deaths, tight, hasRedo };
   const images = makeImages(random, later, wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
@@ -153,8 +156,8 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
     if (hasBlocks && TEMPLATES[image.template]!.kind === null) image.unit = 4096;
   }
   for (const [number, session] of sessions.entries()) {
-    if (deaths !== null) session.deaths = makeDeaths(session, images, number, seed);
     if (tight !== null) tighten(session, tight, images, number, seed, wishes);
+    if (deaths !== null) session.deaths = makeDeaths(session, images, number, seed, hasRedo);
     session.handOvers = makeHandOvers(session, images, number, seed, wishes);
   }
   const judge = wishes.judge ?? wishes.failing !== undefined;

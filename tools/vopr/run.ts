@@ -125,7 +125,7 @@ class Run {
     endSession();
     this.#forgetMarks();
     if (plan.tight !== null) this.#coverage.add(`tight ${plan.tight}`);
-    const options = this.#options(plan.readOnly);
+    const options = { ...this.#options(plan.readOnly), keeper: plan.deaths.length > 0 };
     const opened = await openDisks(options, QUIET);
     const isCut = plan.end === 'power cut' && !plan.readOnly;
     const isWatched = isCut || (!plan.readOnly && this.#images.length <= WATCHED_MAX);
