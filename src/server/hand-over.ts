@@ -14,7 +14,7 @@ import { checkHandOver } from './hindrances.js';
 import type { ImageOrders } from './image-orders.js';
 import type { Keeper } from './keeper.js';
 import type { Event } from './lifecycle.js';
-import type { Log } from './log.js';
+import { findLogFile, type Log } from './log.js';
 import type { OpenImages } from './open-images.js';
 import type { PlaneThread } from './plane-thread.js';
 import type { Reload } from './reload.js';
@@ -229,7 +229,8 @@ export class HandOver {
     const lost = (): void => log.error('the keeper has ended: the mount ends with this daemon');
     try {
       // Who waits for the end of this daemon waits for that of the keeper, too, if this one dies.
-      record.passTo(keeper.start(config.mountpoint, descriptors, kept, lost, program));
+      const file = findLogFile(config.logFile);
+      record.passTo(keeper.start(config.mountpoint, descriptors, kept, file, lost, program));
     } catch (error) {
       log.error((error as Error).message);
     }

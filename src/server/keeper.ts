@@ -16,9 +16,18 @@ export const GUARD = 3;
 export const KEPT = 4;
 export const KEPT_STATE = 5;
 
-/** Most starts of a daemon in a minute. */
-export const STARTS_MAX = 5;
-export const STARTS_MS = 60_000;
+/** Among the arguments of a keeper, before the mount point. */
+export const KEEPER_NAME = 'sluice-keeper';
+
+/** Most deaths in a minute of daemons that served. */
+export const DEATHS_MAX = 5;
+export const DEATHS_MS = 60_000;
+
+/**
+ * Seconds before each start after one that came to nothing; the first one is at once. All together they outlast an update of
+ * the program that is installed.
+ */
+const PAUSES = [0.2, 0.5, 1, 2, 3, 4];
 
 /** A process that was killed has ended by then, or the machine has other troubles. */
 const END_LIMIT_MS = 10_000;
@@ -27,27 +36,51 @@ const END_LIMIT_MS = 10_000;
  * A keeper holds descriptors and reads from a pipe, the guard. Its end comes when all writers have closed it: the daemon and
  * the last request of its ring are gone. Then it opens the guard for the next daemon, starts that, and waits again. A line
  * tells that a daemon serves: only starts that come to nothing are counted here. The daemon is no child of it: `read` must not
- * be interrupted by the end of one.
+ * be interrupted by the end of one. When the keeper gives up, the mount is dead: nobody has its descriptors.
  *
- * Its arguments are the mount point, Node.js and the daemon's program, in this order: whoever looks for the daemon of a mount
- * looks for a process whose last two arguments are the program and the mount point, and must not find the keeper.
+ * Its arguments are the mount point, Node.js, the daemon's program, the log, and the pauses. Whoever looks for the daemon of a
+ * mount looks for a process whose last two arguments are the program and the mount point, and must not find the keeper.
+ *
+ * A daemon that dies of SIGTERM or SIGINT was to end the mount, and had not loaded its program yet: the next one ends it. Its
+ * parent tells so, a copy of the shell, which a daemon that is so far ends.
+ *
+ * A daemon has its standard error when it has loaded its program (resume.ts): why it could not, the keeper says in a line.
  */
-const SCRIPT = `starts=0
-while [ $starts -le ${STARTS_MAX} ]; do
-  read -r line && starts=0 && continue
-  starts=$((starts + 1))
+const SCRIPT = `mount=$1 node=$2 program=$3 log=$4 pauses=$5 end=
+say() {
+  line="$(date -u +%Y-%m-%dT%H:%M:%S.000Z) sluice[$$] $mount: $1"
+  echo "$line" 2>/dev/null >>"$log" || echo "$line" >&2
+}
+set -- 0 $pauses
+while :; do
+  if read -r line; then
+    [ "$line" = end ] && end=' end' || set -- 0 $pauses
+    continue
+  fi
+  [ $# -gt 0 ] || break
+  if [ "$1" != 0 ]; then
+    why="$program, which was started for it, did not come to serve"
+    for file in "$node" "$program"; do [ -r "$file" ] || why="$file is not there"; done
+    say "warning: $why; trying again in $1 s"
+    sleep "$1"
+  fi
+  shift
   exec ${GUARD}>/proc/self/fd/0
-  (${KEEPER}=$$ "$2" "$3" "$1" </dev/null &)
+  ((${KEEPER}="$$$end" "$node" "$program" "$mount" </dev/null 2>/dev/null &
+    wait $!; case $? in 130|143) echo end >&${GUARD};; esac) 2>/dev/null &)
   exec ${GUARD}>&-
-done`;
+done
+say "error: no daemon could go on; the mount is dead: sluice umount $mount removes it"`;
 
 /** What a keeper has for the next daemon. Plain data; descriptors have the numbers of that one. */
 export interface Kept extends Omit<Handed, 'state' | 'groups' | 'assignments' | 'depth'> {
   version: number;
-  /** When daemons went on with the mount, milliseconds since boot. */
-  starts: number[];
-  /** The daemon that serves the mount. */
+  /** When daemons that served have died of late, milliseconds since boot. */
+  deaths: number[];
+  /** The daemon that has the mount. */
   daemon: ProcessId;
+  /** That one has come to serve it. */
+  serves: boolean;
 }
 
 /**
@@ -60,16 +93,22 @@ export class Keeper {
   readonly first = KEPT_STATE + 1;
   /** The other end of the guard, which keepers read. */
   readonly #read: number;
-  readonly #starts: number[];
+  /** What there is for the next daemon, as a daemon that was started by a keeper has found it. */
+  readonly #kept: { file: SnapshotFile; content: Kept } | null;
   #process: ProcessId | null;
   /** The end of the process is our wish. */
   #isStopping = false;
 
-  /** @param process The keeper that there is already, and `starts` what it knows. */
-  constructor(config: KeepConfig, read: number, starts: number[], process: ProcessId | null) {
+  /** @param process The keeper that there is already, and `kept` what it has. */
+  constructor(
+    config: KeepConfig,
+    read: number,
+    kept: { file: SnapshotFile; content: Kept } | null,
+    process: ProcessId | null,
+  ) {
     this.config = config;
     this.#read = read;
-    this.#starts = starts;
+    this.#kept = kept;
     this.#process = process;
   }
 
@@ -78,20 +117,21 @@ export class Keeper {
     const pair = new Int32Array(2);
     const state = memfdCreate('sluice-state', MFD_CLOEXEC);
     if (state < 0 || pipe2(pair, O_CLOEXEC) < 0) throw none();
-    return new Keeper({ state, guard: pair[1]! }, pair[0]!, [], null);
+    return new Keeper({ state, guard: pair[1]! }, pair[0]!, null, null);
   }
 
   /** That of a mount whose daemon has died. @param pid of the process that has started this one */
-  static adopt(config: KeepConfig, starts: number[], pid: number): Keeper {
+  static adopt(config: KeepConfig, file: SnapshotFile, content: Kept, pid: number): Keeper {
     const read = open(`/proc/self/fd/${config.guard}`, O_CLOEXEC, 0);
     if (read < 0) throw none();
-    return new Keeper(config, read, starts, identify(pid));
+    return new Keeper(config, read, { file, content }, identify(pid));
   }
 
   /**
    * There must be none.
    *
    * @param descriptors those of the mount, to be found from `first` on
+   * @param log The file in which it says why no daemon comes.
    * @param lost Called if the keeper ends by itself.
    * @returns Its process ID.
    * @throws SluiceError if there can be none
@@ -99,16 +139,19 @@ export class Keeper {
   start(
     mountpoint: string,
     descriptors: readonly number[],
-    kept: Omit<Kept, 'version' | 'starts' | 'daemon'>,
+    kept: Omit<Kept, 'version' | 'deaths' | 'daemon' | 'serves'>,
+    log: string,
     lost: () => void,
     program = join(import.meta.dirname, '../server/main.js'),
+    pauses: readonly number[] = PAUSES,
   ): number {
     const file = memfdCreate('sluice-kept', MFD_CLOEXEC);
     if (file < 0) throw none();
-    const daemon = identify(process.pid)!;
-    const about = { version: STATE_VERSION, starts: this.#starts, daemon };
-    new SnapshotFile(file).write({ ...kept, ...about } satisfies Kept);
-    const words = ['-c', SCRIPT, 'sluice-keeper', mountpoint, process.execPath, program];
+    const deaths = this.#kept?.content.deaths ?? [];
+    const now = { version: STATE_VERSION, deaths, daemon: identify(process.pid)!, serves: true };
+    new SnapshotFile(file).write({ ...kept, ...now } satisfies Kept);
+    const about = [mountpoint, process.execPath, program, log, pauses.join(' ')];
+    const words = ['-c', SCRIPT, KEEPER_NAME, ...about];
     const child = spawn('/bin/sh', words, {
       cwd: '/',
       detached: true,
@@ -133,8 +176,10 @@ export class Keeper {
     return child.pid;
   }
 
-  /** This process serves a mount that it has from its keeper. */
+  /** This process serves a mount from now on that it has from its keeper. */
   serves(): void {
+    const { file, content } = this.#kept!;
+    file.write({ ...content, serves: true } satisfies Kept);
     writeSync(this.config.guard, 'serves\n');
   }
 

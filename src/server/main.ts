@@ -1,5 +1,7 @@
 import './no-debugger.js';
 import './compile-cache.js';
+import { Deadline } from '../sys/deadline.js';
+import { dup2 } from '../sys/libc.js';
 import {
   describeError,
   EXIT_FAILED,
@@ -7,19 +9,29 @@ import {
   exitCodeOf,
   recordOf,
   SluiceError,
+  sentenceOf,
 } from '../util/errors.js';
 import { KEEPER, type MountConfig } from './config.js';
 import type { EndRecord } from './end-record.js';
 import type { FromDaemon, Outcome } from './launch.js';
-import { type Log, logOf } from './log.js';
+import { type Log, logLine, logOf } from './log.js';
 import { runDaemon, type Serve } from './run.js';
 import { serve } from './serve.js';
+import { installSignals, type SignalAction } from './signals.js';
 import type { ToSuccessor } from './successor.js';
 
 /**
  * The daemon process, started by launch.ts: receives one MountConfig, reports readiness or failure
  * once, then serves until the mount ends. stdout and stderr are the log.
  */
+
+/** A daemon that goes on after a death and does not serve by then hangs. Seconds. */
+const START_LIMIT_S = 30;
+
+const STDOUT = 1;
+const STDERR = 2;
+
+const ENDS: ReadonlySet<SignalAction> = new Set(['end', 'end-now']);
 
 type TakeOver = Extract<ToSuccessor, { kind: 'take-over' }>;
 
@@ -67,11 +79,25 @@ async function begin(first: MountConfig | TakeOver): Promise<number> {
   return main(config, goOn, record);
 }
 
-/** Goes on with the mount of a process that has died. */
-async function resumed(keeper: number): Promise<number> {
-  const { resume } = await import('./resume.js');
-  const { config, serve: goOn, record } = await resume(keeper);
-  return main(config, goOn, record);
+/**
+ * Goes on with the mount of a process that has died. A signal that comes before there is a life cycle is sent again when there
+ * is: otherwise the process would die of it, and the keeper start another one.
+ */
+async function resumed([keeper, wish]: readonly string[]): Promise<number> {
+  // The keeper says in a line what Node.js says of a program that it cannot load.
+  dup2(STDOUT, STDERR);
+  const deadline = new Deadline(START_LIMIT_S);
+  let asked = wish === 'end' ? 'SIGTERM' : null;
+  const removeSignals = installSignals('ignore', (action, signal) => {
+    if (ENDS.has(action)) asked ??= signal;
+  });
+  const { endStarter, resume } = await import('./resume.js');
+  endStarter(Number(keeper));
+  const { config, serve: goOn, record } = await resume(Number(keeper), deadline);
+  const running = main(config, goOn, record);
+  removeSignals();
+  if (asked !== null) process.kill(process.pid, asked);
+  return running;
 }
 
 function end(running: Promise<number>): void {
@@ -79,7 +105,10 @@ function end(running: Promise<number>): void {
     (code) => process.exit(code),
     (error: unknown) => {
       // Only the log itself can have failed, or the way to the mount of another process.
-      if (process.send === undefined) process.stderr.write(`${(error as Error).message}\n`);
+      if (process.send === undefined) {
+        const text = `error: ${sentenceOf(error)}`;
+        process.stderr.write(logLine(new Date(), process.pid, process.argv[2] ?? '', text));
+      }
       send(failure(error)).finally(() => process.exit(EXIT_FAILED));
     },
   );
@@ -91,7 +120,7 @@ const keeper = process.env[KEEPER];
 delete process.env[KEEPER];
 if (keeper !== undefined) {
   started = true;
-  end(resumed(Number(keeper)));
+  end(resumed(keeper.split(' ')));
 }
 process.once('message', (first) => {
   started = true;

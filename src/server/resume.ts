@@ -1,58 +1,122 @@
 import { isOfImage, parseMember } from '../control/members.js';
-import { adoptMount } from '../fuse/mount.js';
+import { adoptMount, type FuseMount } from '../fuse/mount.js';
 import type { KeptState } from '../plane/messages.js';
 import { SnapshotFile } from '../plane/snapshot-file.js';
-import { EXIT_DAEMON, SluiceError } from '../util/errors.js';
+import type { Deadline } from '../sys/deadline.js';
+import { commandLine } from '../sys/processes.js';
+import {
+  EXIT_DAEMON,
+  EXIT_FAILED,
+  fromRecord,
+  NO_DESCRIPTORS,
+  recordOf,
+  SluiceError,
+} from '../util/errors.js';
+import type { MountConfig } from './config.js';
 import { EndRecord } from './end-record.js';
-import { GUARD, KEPT, KEPT_STATE, Keeper, type Kept, STARTS_MAX, STARTS_MS } from './keeper.js';
+import {
+  DEATHS_MAX,
+  DEATHS_MS,
+  GUARD,
+  KEEPER_NAME,
+  KEPT,
+  KEPT_STATE,
+  Keeper,
+  type Kept,
+} from './keeper.js';
+import type { Log } from './log.js';
 import { PlaneWorker } from './plane-thread.js';
-import { identify, isRunning } from './processes.js';
+import { identify, isRunning, type ProcessId } from './processes.js';
+import type { Start } from './run.js';
 import { type Handed, STATE_VERSION } from './successor.js';
 import { adopt, goOn, type Succession } from './take-over.js';
 
 /**
- * Goes on with the mount of a daemon that has died; or ends it, if no daemon can go on.
+ * Goes on with the mount of a daemon that has died; or says why no daemon can, and leaves the mount dead: taken away it would
+ * have programs write to the folder beneath.
  *
  * @param pid The keeper, which has started this process.
+ * @param deadline For this process to serve.
  */
-export async function resume(pid: number): Promise<Succession> {
-  const guard = adopt(GUARD);
+export async function resume(pid: number, deadline: Deadline): Promise<Succession> {
+  const config = { guard: adopt(GUARD), state: adopt(KEPT_STATE) };
   const file = new SnapshotFile(adopt(KEPT));
-  const config = { state: adopt(KEPT_STATE), guard };
-  const kept = file.read() as Kept;
-  const dead = kept.daemon.pid;
-  if (isRunning(kept.daemon)) throw new Error(`pid ${dead} serves ${kept.config.mountpoint} still`);
+  const before = file.read() as Kept;
   const now = bootMs();
-  const starts = [...kept.starts.filter((one) => now - one < STARTS_MS), now];
-  file.write({ ...kept, starts, daemon: identify(process.pid)! } satisfies Kept);
-  const keeper = Keeper.adopt(config, starts, pid);
+  const deaths = deathsOf(before, now);
+  const kept = { ...before, deaths, daemon: own(), serves: false };
+  const keeper = Keeper.adopt(config, file, kept, pid);
   const record = new EndRecord(kept.record < 0 ? -1 : adopt(kept.record));
   const state = new SnapshotFile(config.state).read() as KeptState | null;
-  const refused = refusal({ ...kept, starts }, state !== null);
+  const refused = refusal(kept, state !== null);
   if (refused !== null || state === null) {
     const serve = async (): Promise<never> => {
-      const mount = adoptMount(kept.config.mountpoint, kept.fuse, kept.byFusermount);
-      await mount.unmount(true);
+      // Nobody has used it yet, and who mounts is told.
+      if (state === null) await mountOf(kept).unmount(true);
       await keeper.stop();
       record.write(refused);
       throw refused;
     };
     return { config: kept.config, serve, record };
   }
+  const dead = before.daemon.pid;
+  if (isRunning(before.daemon)) throw new Error(`pid ${dead} has it still`);
+  file.write(kept satisfies Kept);
   const worker = new PlaneWorker();
   const handed = handedOf(kept, state, 1e6 * now - 1e9 * process.uptime());
   const { images, groups, assignments, depth } = handed;
   const asked = { ...handed.config, images, groups, assignments, depth };
-  const before = { pid: dead, turn: async () => {}, gone: Promise.resolve() };
+  const predecessor = { pid: dead, turn: async () => {}, gone: Promise.resolve() };
   await worker.loaded;
-  return {
-    config: asked,
-    record,
-    serve: (_config, log, start) => {
-      log.warn(`pid ${dead} has died`);
-      return goOn(handed, asked, worker, before, log, start, keeper);
-    },
+  const serve = async (_config: MountConfig, log: Log, start: Start): Promise<void> => {
+    log.warn(`pid ${dead} ${before.serves ? 'has died' : 'has ended before it served'}`);
+    const mount = mountOf(handed);
+    const progress = (): void => deadline.renew();
+    try {
+      await goOn(handed, asked, mount, worker, predecessor, { ...log, progress }, start, keeper);
+    } catch (error) {
+      if (!start.isUnwanted()) throw error;
+      // A signal has asked for the end: nobody else is to try.
+      await mount.unmount(true);
+      await keeper.stop();
+      record.write(fromRecord(recordOf(error)));
+      throw error;
+    } finally {
+      deadline.end();
+    }
   };
+  return { config: asked, record, serve };
+}
+
+/** Ends the shell that waits for the end of this process before it can take signals. The keeper is another one. */
+export function endStarter(keeper: number): void {
+  const { ppid } = process;
+  const isShell = commandLine(ppid)?.includes(KEEPER_NAME) === true;
+  if (isShell && ppid !== keeper) process.kill(ppid, 'SIGKILL');
+}
+
+/** When daemons that served have died of late, with this death. */
+export function deathsOf(
+  { version, deaths, serves }: Pick<Kept, 'version' | 'deaths' | 'serves'>,
+  now: number,
+): number[] {
+  if (version !== STATE_VERSION) return [];
+  return [...deaths.filter((one) => now - one < DEATHS_MS), ...(serves ? [now] : [])];
+}
+
+function mountOf({
+  config,
+  fuse,
+  byFusermount,
+}: Pick<Kept, 'config' | 'fuse' | 'byFusermount'>): FuseMount {
+  return adoptMount(config.mountpoint, adopt(fuse), byFusermount);
+}
+
+/** @throws SluiceError EMFILE */
+function own(): ProcessId {
+  const found = identify(process.pid);
+  if (found === null) throw new SluiceError(NO_DESCRIPTORS.EMFILE!, 'EMFILE', EXIT_FAILED);
+  return found;
 }
 
 /**
@@ -60,7 +124,7 @@ export async function resume(pid: number): Promise<Succession> {
  * @param hasBegun The kernel has been told what the mount can do.
  */
 export function refusal(
-  { version, starts, config }: Pick<Kept, 'version' | 'starts' | 'config'>,
+  { version, deaths, config }: Pick<Kept, 'version' | 'deaths' | 'config'>,
   hasBegun: boolean,
 ): SluiceError | null {
   const why =
@@ -68,12 +132,14 @@ export function refusal(
       ? `has state ${version}, and the daemon that is installed knows state ${STATE_VERSION}`
       : !hasBegun
         ? 'was not ready yet'
-        : starts.length > STARTS_MAX
-          ? `has died ${STARTS_MAX + 1} times in a minute`
+        : deaths.length > DEATHS_MAX
+          ? `has died ${deaths.length} times in a minute`
           : null;
   if (why === null) return null;
-  const what = `its daemon ${why}; the mount has been aborted`;
-  return new SluiceError(`${config.mountpoint}: ${what}`, 'EIO', EXIT_DAEMON);
+  const { mountpoint } = config;
+  const left = hasBegun ? `is dead: sluice umount ${mountpoint} removes it` : 'has been removed';
+  const what = `its daemon ${why}; the mount ${left}`;
+  return new SluiceError(`${mountpoint}: ${what}`, 'EIO', EXIT_DAEMON);
 }
 
 /**
@@ -87,7 +153,7 @@ export function handedOf(
   { plane, session, ...groups }: KeptState,
   deadNs: number,
 ): Handed {
-  const { version: _version, starts: _starts, daemon: _daemon, ...handed } = kept;
+  const { version: _version, deaths: _deaths, daemon: _daemon, serves: _serves, ...handed } = kept;
   const written = new Set(
     kept.images
       .filter(({ own }) => !(own?.readOnly ?? kept.config.readOnly))

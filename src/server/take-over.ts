@@ -1,4 +1,4 @@
-import { adoptMount, isGone } from '../fuse/mount.js';
+import { adoptMount, type FuseMount, isGone } from '../fuse/mount.js';
 import { resend } from '../fuse/notify.js';
 import type { PlaneEvent } from '../plane/messages.js';
 import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
@@ -95,7 +95,10 @@ export async function succeed({
   const asked = { ...config, images, groups, assignments, depth };
   return {
     config: asked,
-    serve: (_config, log, start) => goOn(handed, asked, worker, predecessor, log, start),
+    serve: async (_config, log, start) => {
+      const mount = adoptMount(config.mountpoint, adopt(handed.fuse), handed.byFusermount);
+      await goOn(handed, asked, mount, worker, predecessor, log, start);
+    },
     record: new EndRecord(handed.record < 0 ? -1 : adopt(handed.record)),
   };
 }
@@ -108,13 +111,14 @@ export async function succeed({
 export async function goOn(
   handed: Handed,
   config: MountConfig,
+  mount: FuseMount,
   worker: PlaneWorker,
   predecessor: Pick<Predecessor, 'pid' | 'turn' | 'gone'>,
   log: Log,
   start: Start,
   keeper: Keeper | null = null,
 ): Promise<void> {
-  const fuse = adopt(handed.fuse);
+  const fuse = mount.fd;
   const holds = handed.holds.map((hold): HandedHold => {
     const { descriptor, claim, memory } = hold;
     const others = { claim: adoptAny(claim), memory: adoptAny(memory) };
@@ -126,7 +130,6 @@ export async function goOn(
   const opened = await openDisks(overlaid, log);
   checkIdentities(opened, handed.identities);
   closeUnused(holds, opened);
-  const mount = adoptMount(config.mountpoint, fuse, handed.byFusermount);
   const api = new ApiSocket(log);
   const key = new OrderKey();
   const about = aboutDaemon(TRANSPORT, start.record.path, key.path);
@@ -157,12 +160,13 @@ export async function goOn(
   // Without the mount there is nobody who waits.
   if (refused !== 0 && !isGone(fuse))
     log.error(`requests of before are not sent again: ${errnoName(-refused)}`);
+  // Its death counts from now on.
+  keeper?.serves();
   plane.goOn();
   log.info(`goes on in the place of pid ${predecessor.pid}`);
   await api.listen(mount.device);
   await served;
   if (keeper === null) await keep();
-  else keeper.serves();
   say({ kind: 'reachable' });
   void predecessor.gone.then(() => showMetricsAgain(config, log, opened, api, show));
 }

@@ -67,9 +67,11 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof SluiceError ? error.exitCode : EXIT_FAILED;
 }
 
-/** An error with its stack, for the log. */
+/** An error with its stack, for the log; without, where the system lacks descriptors. */
 export function describeError(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return NO_DESCRIPTORS[code] ?? error.stack ?? error.message;
 }
 
 /** The error for wrong usage. */

@@ -181,6 +181,12 @@ export async function killed(t: ExecutionContext, mount: SluiceMount): Promise<S
   const { pid } = mount;
   process.kill(pid, 'SIGKILL');
   await eventually(() => !isAlive(pid));
+  return served(t, mount);
+}
+
+/** The same mount, served by the next daemon after a death. */
+export async function served(t: ExecutionContext, mount: SluiceMount): Promise<SluiceMount> {
+  const { pid } = mount;
   const next = await daemonOf(mount.point);
   if (next === pid) throw new Error(`pid ${pid} serves the mount after its death`);
   t.teardown(() => endProcess(next, mount.point));

@@ -1,29 +1,77 @@
-import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { MEMORY_BYTES, SLOT_BYTES } from '../../src/buffers/memory.js';
 import { SnapshotFile } from '../../src/plane/snapshot-file.js';
 import type { Kept } from '../../src/server/keeper.js';
+import type { ListedMount } from '../../src/server/list-mounts.js';
 import { Control } from '../helpers/control.js';
 import { fio } from '../helpers/fio.js';
 import { eventually, isAlive, mountsAt, processesOf } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
-import { must } from '../helpers/run.js';
-import { killed, restarted, type SluiceMount, startMount } from '../helpers/sluice-mount.js';
+import { must, run } from '../helpers/run.js';
+import {
+  killed,
+  restarted,
+  type SluiceMount,
+  served,
+  startMount,
+} from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 
 const keeperTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu');
 const fioTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu', 'fio');
 
-const DEATHS = / has died$/;
+const DEATHS = / has died$| has ended before it served$| did not come to serve; /;
 
 /** No process of the mount is left, and nobody has the image. */
 async function checkNothingLeft(t: ExecutionContext, mount: SluiceMount, raw: string) {
   t.deepEqual(mountsAt(mount.point), []);
   t.true(await eventually(() => processesOf(mount.point).length === 0), 'processes');
-  await must('qemu-io', ['-f', 'raw', '-c', 'write 0 512', raw]);
+  await checkFree(raw);
+}
+
+/** Nobody has the image. The kernel takes the command line of a process before it closes its files. */
+async function checkFree(raw: string): Promise<void> {
+  const words = ['-f', 'raw', '-c', 'write 0 512', raw];
+  for (let looks = 0; looks < 100; looks++) {
+    if ((await run('qemu-io', words)).code === 0) return;
+    await setTimeout(20);
+  }
+  await must('qemu-io', words);
+}
+
+/** The mount is there still, and dead: nothing can be written beneath it until somebody removes it. */
+async function checkDead(t: ExecutionContext, mount: SluiceMount, raw: string): Promise<void> {
+  t.true(await eventually(() => processesOf(mount.point).length === 0), 'processes');
+  await checkFree(raw);
+  t.is(mountsAt(mount.point).length, 1);
+  t.throws(() => statSync(mount.point), { code: 'ENOTCONN' });
+  t.throws(() => writeFileSync(mount.file('new'), 'lost'), { code: 'ENOTCONN' });
+  const listed = JSON.parse((await warmSluice(['list', '--json'])).stdout) as ListedMount[];
+  t.is(listed.find(({ mountpoint }) => mountpoint === mount.point)?.state, 'dead');
+  const over = await warmSluice(['mount', raw, mount.point]);
+  t.is(over.code, 4);
+  t.is(
+    over.stderr,
+    `sluice: mount: ${mount.point}: busy: sluice is mounted there; first: sluice umount ${mount.point}\n`,
+  );
+  const removed = await warmSluice(['umount', mount.point]);
+  t.is(removed.code, 0);
+  t.regex(removed.stderr, /its daemon was gone; the dead mount has been removed/);
+  t.deepEqual(mountsAt(mount.point), []);
+  t.deepEqual(readdirSync(mount.point), []);
 }
 
 async function end(t: ExecutionContext, mount: SluiceMount, raw: string): Promise<void> {
@@ -167,22 +215,20 @@ keeperTest(
   },
 );
 
-keeperTest('the sixth death in a minute ends the mount', async (t) => {
+keeperTest('the sixth death in a minute leaves a dead mount', async (t) => {
   const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
   let mount = await startMount(t, [raw], ['--keeper']);
   const file = openSync(mount.file('raw'), 'r');
   for (let kills = 0; kills < 5; kills++) mount = await killed(t, mount);
   process.kill(mount.pid, 'SIGKILL');
-  t.true(await eventually(() => mountsAt(mount.point).length === 0));
   // One that waited when the end came is ECONNABORTED.
   t.throws(() => readSync(file, Buffer.alloc(512)), { message: /ENOTCONN|ECONNABORTED/ });
   t.throws(() => closeSync(file), { code: 'ENOTCONN' });
+  const left = `the mount is dead: sluice umount ${mount.point} removes it`;
   t.true(
-    await mount.tells(
-      /error: .*its daemon has died 6 times in a minute; the mount has been aborted/,
-    ),
+    await mount.tells(new RegExp(`error: .*its daemon has died 6 times in a minute; ${left}`)),
   );
-  await checkNothingLeft(t, mount, raw);
+  await checkDead(t, mount, raw);
 });
 
 keeperTest('an umount at the same moment ends the mount, and leaves nothing', async (t) => {
@@ -205,7 +251,7 @@ keeperTest('an umount at the same moment ends the mount, and leaves nothing', as
   }
 });
 
-keeperTest('a daemon of a version that does not know the state ends the mount', async (t) => {
+keeperTest('a daemon of a version that does not know the state leaves a dead mount', async (t) => {
   const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
   const mount = await startMount(t, [raw], ['--keeper']);
   const memory = openSync(`/proc/${keeperOf(mount)}/fd/4`, 'r+');
@@ -215,10 +261,10 @@ keeperTest('a daemon of a version that does not know the state ends the mount', 
   process.kill(mount.pid, 'SIGKILL');
   t.true(
     await mount.tells(
-      /error: .*its daemon has state 99, and the daemon that is installed knows state \d+;/,
+      /error: .*its daemon has state 99, and the daemon that is installed knows state \d+; the mount is dead/,
     ),
   );
-  await checkNothingLeft(t, mount, raw);
+  await checkDead(t, mount, raw);
 });
 
 keeperTest('a restart takes the keeper along', async (t) => {
@@ -237,4 +283,60 @@ keeperTest('the end of a keeper is told, and the mount goes on', async (t) => {
   t.true(await mount.tells(/error: the keeper has ended: the mount ends with this daemon/));
   t.is((await mount.umount()).code, 0);
   await checkNothingLeft(t, mount, raw);
+});
+
+/**
+ * The process that is to go on in the place of a dead one.
+ * @param isLoaded It can take signals.
+ */
+async function starting(mount: SluiceMount, isLoaded = true): Promise<number> {
+  // Node.js itself catches SIGTERM at once, and this one not.
+  const SIGUSR2_BIT = 1n << 11n;
+  const own = [mount.pid, keeperOf(mount)];
+  for (;;) {
+    const others = processesOf(mount.point).filter((one) => !own.includes(one));
+    const shells = processesOf('sluice-keeper');
+    const [pid] = others.filter((one) => !shells.includes(one));
+    const status = pid === undefined ? '' : readFileSync(`/proc/${pid}/status`, 'utf8');
+    const caught = BigInt(`0x${/^SigCgt:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+    if (pid !== undefined && !isLoaded) return pid;
+    if ((caught & SIGUSR2_BIT) !== 0n) return pid!;
+    await setTimeout(1);
+  }
+}
+
+keeperTest('SIGTERM for a daemon that is about to go on ends the mount in order', async (t) => {
+  const folder = tempFolder(t, TMPFS);
+  const raw = sparseFile(join(folder, 'raw.img'), MIB);
+  for (const [pauseMs, isLoaded] of [
+    [0, false],
+    [20, false],
+    [0, true],
+    [30, true],
+    [100, true],
+  ] as const) {
+    const mount = await startMount(t, [raw], ['--keeper']);
+    process.kill(mount.pid, 'SIGKILL');
+    const next = await starting(mount, isLoaded);
+    await setTimeout(pauseMs);
+    process.kill(next, 'SIGTERM');
+    t.true(await eventually(() => mountsAt(mount.point).length === 0));
+    await checkNothingLeft(t, mount, raw);
+    t.is(mount.log.match(/has died$/gm)?.length, 1, mount.log);
+  }
+});
+
+keeperTest('a daemon that hangs while it starts is killed, and another one goes on', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  let mount = await startMount(t, [raw], ['--keeper']);
+  process.kill(mount.pid, 'SIGKILL');
+  const hung = await starting(mount);
+  process.kill(hung, 'SIGSTOP');
+  const next = await served(t, mount);
+  t.not(next.pid, hung);
+  mount = next;
+  t.true(
+    await mount.tells(/main.js, which was started for it, did not come to serve; trying again/),
+  );
+  await end(t, mount, raw);
 });

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
@@ -22,9 +22,12 @@ function setUp(t: ExecutionContext, body: string) {
   const own = openSync(program, 'r');
   t.teardown(() => closeSync(own));
   const kept = { config: {}, fuse: keeper.first } as unknown as Kept;
-  const start = () => keeper.start('/mnt/s', [own], kept, () => lost.push('lost'), program);
+  const log = join(folder, 'log');
+  const start = (pauses = [0, 0, 0, 0, 0], name = program) =>
+    keeper.start('/mnt/s', [own], kept, log, () => lost.push('lost'), name, pauses);
   const lines = () => (existsSync(told) ? readFileSync(told, 'utf8').trim().split('\n') : []);
-  return { keeper, start, lines, lost, die: () => closeSync(keeper.config.guard) };
+  const logged = () => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+  return { keeper, start, program, lines, logged, lost, die: () => closeSync(keeper.config.guard) };
 }
 
 test('a daemon is started when the guard has no writer any more, with all that is kept', async (t) => {
@@ -37,9 +40,9 @@ test('a daemon is started when the guard has no writer any more, with all that i
   );
   const pid = start();
   const file = openSync(`/proc/${pid}/fd/4`, 'r');
-  const { version, starts, daemon } = new SnapshotFile(file).read() as Kept;
+  const { version, deaths, daemon, serves } = new SnapshotFile(file).read() as Kept;
   closeSync(file);
-  t.deepEqual([version, starts, daemon.pid], [STATE_VERSION, [], process.pid]);
+  t.deepEqual([version, deaths, daemon.pid, serves], [STATE_VERSION, [], process.pid, true]);
   t.deepEqual(lines(), []);
   die();
   t.true(await eventually(() => lines().length === 2));
@@ -55,12 +58,45 @@ test('a daemon is started when the guard has no writer any more, with all that i
   t.deepEqual(lost, []);
 });
 
-test('a daemon that dies at once is started six times: the last one is to end the mount', async (t) => {
-  const { start, lines, die } = setUp(t, `note('started');`);
-  const pid = start();
+const LINE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z sluice\[\d+\] \/mnt\/s: /;
+
+function sentences(log: string): string[] {
+  return log
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.replace(LINE, ''));
+}
+
+const DEAD = 'error: no daemon could go on; the mount is dead: sluice umount /mnt/s removes it';
+
+test('a daemon that dies at once is started again after pauses, which are told', async (t) => {
+  const { start, lines, logged, program, die } = setUp(t, `note('started');`);
+  const pid = start([0.1, 0.2]);
+  const begin = performance.now();
   die();
   t.true(await eventually(() => !isAlive(pid)));
-  t.true(await eventually(() => lines().length === 6));
+  t.is(lines().length, 3);
+  t.true(performance.now() - begin > 300);
+  const why = `warning: ${program}, which was started for it, did not come to serve`;
+  const pauses = ['0.1', '0.2'].map((pause) => `${why}; trying again in ${pause} s`);
+  t.deepEqual(sentences(logged()), [...pauses, DEAD]);
+});
+
+test('a program that is not there for a while, or is half of one, is started when it is there again', async (t) => {
+  const { start, lines, logged, program, keeper, die } = setUp(t, '');
+  const body = readFileSync(program, 'utf8');
+  rmSync(program);
+  const pid = start([0.2, 0.2, 0.2, 60]);
+  die();
+  t.true(await eventually(() => logged().includes(' is not there; trying again in 0.2 s')));
+  writeFileSync(program, 'half of a (');
+  t.true(await eventually(() => logged().includes(' did not come to serve; ')));
+  writeFileSync(program, `${body} note(process.pid); setInterval(() => {}, 1000);`);
+  t.true(await eventually(() => lines().length === 1));
+  process.kill(Number(lines()[0]), 'SIGKILL');
+  t.true(isAlive(pid));
+  t.true(sentences(logged()).every((line) => /^warning: .*; trying again in /.test(line)));
+  await keeper.stop();
 });
 
 test('starts that came to a daemon which serves do not count', async (t) => {

@@ -1,20 +1,21 @@
 import test from 'ava';
 import type { KeptState } from '../../src/plane/messages.js';
 import type { Kept } from '../../src/server/keeper.js';
-import { handedOf, refusal } from '../../src/server/resume.js';
+import { deathsOf, handedOf, refusal } from '../../src/server/resume.js';
 import { STATE_VERSION } from '../../src/server/successor.js';
 import { mountConfig } from '../helpers/mount-config.js';
 
 const KEPT = {
-  ...{ version: STATE_VERSION, starts: [1, 2, 3, 4, 5], daemon: { pid: 7, startTime: '1' } },
+  ...{ version: STATE_VERSION, deaths: [1, 2, 3, 4, 5], daemon: { pid: 7, startTime: '1' } },
+  serves: true,
   config: mountConfig({ mountpoint: '/mnt/s' }),
   images: [{ name: 'web' }, { name: 'only', own: { readOnly: true } }],
   ...{ identities: {}, fuse: 6, byFusermount: false, record: -1, holds: [] },
 } as unknown as Kept;
 
 const REFUSED: readonly [string, Partial<Kept>, boolean, string | null][] = [
-  ['the fifth start goes on', {}, true, null],
-  ['the sixth does not', { starts: [1, 2, 3, 4, 5, 6] }, true, 'has died 6 times in a minute'],
+  ['after five deaths the next daemon goes on', {}, true, null],
+  ['after six it does not', { deaths: [1, 2, 3, 4, 5, 6] }, true, 'has died 6 times in a minute'],
   ['without a state there is nothing to go on with', {}, false, 'was not ready yet'],
   [
     'the state of another version is not understood',
@@ -27,7 +28,8 @@ const REFUSED: readonly [string, Partial<Kept>, boolean, string | null][] = [
 for (const [title, own, hasBegun, why] of REFUSED) {
   test(title, (t) => {
     const error = refusal({ ...KEPT, ...own }, hasBegun);
-    const message = why === null ? null : `/mnt/s: its daemon ${why}; the mount has been aborted`;
+    const left = hasBegun ? 'is dead: sluice umount /mnt/s removes it' : 'has been removed';
+    const message = why === null ? null : `/mnt/s: its daemon ${why}; the mount ${left}`;
     t.is(error?.message ?? null, message);
   });
 }
@@ -58,5 +60,13 @@ test('images may have been written, and no time has passed for groups, until the
   t.is(handed.state.plane.atNs, 70_000);
   t.true(handed.state.plane.hasDied);
   t.is(handed.depth, 64);
-  t.false('starts' in handed || 'daemon' in handed || 'version' in handed);
+  t.false(['deaths', 'daemon', 'serves', 'version'].some((key) => key in handed));
+});
+
+test('deaths count for a minute, and those of daemons that did not come to serve do not', (t) => {
+  const kept = { version: STATE_VERSION, deaths: [1000, 50_000], serves: true };
+  t.deepEqual(deathsOf(kept, 60_999), [1000, 50_000, 60_999]);
+  t.deepEqual(deathsOf(kept, 61_000), [50_000, 61_000]);
+  t.deepEqual(deathsOf({ ...kept, serves: false }, 61_000), [50_000]);
+  t.deepEqual(deathsOf({ version: 99 } as never, 1), []);
 });

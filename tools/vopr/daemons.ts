@@ -266,6 +266,7 @@ export class Daemons {
         return;
       }
       coverage.add('death: resumed');
+      kept.serves();
       this.#goOn(
         daemon,
         () => {},

@@ -1,7 +1,7 @@
 import type { KeptState } from '../../src/plane/messages.js';
 import { SnapshotFile } from '../../src/plane/snapshot-file.js';
-import { type Keeper, type Kept, STARTS_MS } from '../../src/server/keeper.js';
-import { handedOf, refusal } from '../../src/server/resume.js';
+import type { Keeper, Kept } from '../../src/server/keeper.js';
+import { deathsOf, handedOf, refusal } from '../../src/server/resume.js';
 import { type Handed, STATE_VERSION } from '../../src/server/successor.js';
 import { F_DUPFD_CLOEXEC, MFD_CLOEXEC } from '../../src/sys/constants.js';
 import { close, fcntl, memfdCreate } from '../../src/sys/libc.js';
@@ -45,8 +45,8 @@ function copyOf(descriptor: number): number {
 /** What a keeper has of a mount, while there is one. */
 export class KeptMount {
   readonly config = { state: memfdCreate('vopr-state', MFD_CLOEXEC), guard: GUARD };
-  #starts: number[] = [];
-  #kept: Omit<Kept, 'starts'> | null = null;
+  #deaths: number[] = [];
+  #kept: Omit<Kept, 'deaths'> | null = null;
   readonly #inherited = new Inherited(FIRST);
 
   get isThere(): boolean {
@@ -56,7 +56,7 @@ export class KeptMount {
   start(descriptors: readonly number[], kept: Parameters<Keeper['start']>[2]): void {
     const daemon = { pid: 1, startTime: '' };
     // As bytes in a file.
-    this.#kept = structuredClone({ ...kept, version: STATE_VERSION, daemon });
+    this.#kept = structuredClone({ ...kept, version: STATE_VERSION, daemon, serves: true });
     this.#inherited.take(descriptors);
   }
 
@@ -67,11 +67,17 @@ export class KeptMount {
 
   /** As in resume.ts: what the next daemon begins with, or why there is none. */
   resume(nowMs: number): Handed | SluiceError {
-    const now = Math.floor(nowMs);
-    this.#starts = [...this.#starts.filter((one) => now - one < STARTS_MS), now];
-    const kept = { ...structuredClone(this.#kept!), starts: this.#starts };
+    const before = { ...structuredClone(this.#kept!), deaths: this.#deaths };
+    this.#deaths = deathsOf(before, Math.floor(nowMs));
+    const kept = { ...before, deaths: this.#deaths };
+    this.#kept!.serves = false;
     const state = new SnapshotFile(this.config.state).read() as KeptState | null;
     return refusal(kept, state !== null) ?? handedOf(kept, state!, nowMs * 1e6);
+  }
+
+  /** The daemon that has gone on serves. */
+  serves(): void {
+    this.#kept!.serves = true;
   }
 
   /** A descriptor of the next daemon, which knows its place. */
