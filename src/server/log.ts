@@ -9,7 +9,8 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { dup2 } from '../sys/libc.js';
+import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
+import { dup2, fcntl } from '../sys/libc.js';
 import { oneLine } from '../util/one-line.js';
 import type { MountConfig } from './config.js';
 
@@ -23,6 +24,9 @@ export interface Log {
   /** Opens the log file again: it may have been moved away. */
   reopen?(): void;
 }
+
+const STDOUT = 1;
+const STDERR = 2;
 
 /** At this size a log is renamed to FILE.1, once: two files, 32 MiB, are the most a log takes. */
 const LOG_LIMIT = 16 * 1024 * 1024;
@@ -54,9 +58,13 @@ export function defaultLogFile(uid: number, stateHome: string | undefined, home:
  */
 export function findLogFile(asked: string | null): string {
   if (asked !== null) return asked;
-  const path = defaultLogFile(process.getuid!(), process.env.XDG_STATE_HOME, homedir());
+  const path = ownLogFile();
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return path;
+}
+
+function ownLogFile(): string {
+  return defaultLogFile(process.getuid!(), process.env.XDG_STATE_HOME, homedir());
 }
 
 /** Opens a log for appending. Only its owner may read it: it names files. */
@@ -69,10 +77,39 @@ class BoundedFile {
   readonly #path: string;
   #fd: number;
   #unchecked = CHECK_EVERY;
+  /** What is written goes to a file that is not, or no more, at the path. */
+  #isLost = false;
 
-  constructor(path: string) {
+  constructor(path: string, fd = openLogFile(path)) {
     this.#path = path;
-    this.#fd = openLogFile(path);
+    this.#fd = fd;
+  }
+
+  /**
+   * The log of a daemon whose place this one takes: the file at the path; where that cannot be opened the one that stdout is,
+   * until it can. stdout and stderr follow. Does not throw.
+   */
+  static goOn(path: string): BoundedFile {
+    try {
+      const file = new BoundedFile(path);
+      for (const standard of [STDOUT, STDERR]) dup2(file.#fd, standard);
+      return file;
+    } catch {
+      const file = new BoundedFile(path, fcntl(STDOUT, F_DUPFD_CLOEXEC, 0));
+      file.#isLost = true;
+      return file;
+    }
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Looks for the file at the path if it was lost. True if it is there now. */
+  comesBack(): boolean {
+    if (!this.#isLost) return false;
+    this.reopen();
+    return !this.#isLost;
   }
 
   append(line: string): void {
@@ -90,12 +127,13 @@ class BoundedFile {
     try {
       const { dev, ino } = fstatSync(this.#fd);
       const fd = openLogFile(this.#path);
-      for (const standard of [1, 2]) {
+      for (const standard of [STDOUT, STDERR]) {
         const stats = fstatSync(standard);
         if (stats.dev === dev && stats.ino === ino) dup2(fd, standard);
       }
       closeSync(this.#fd);
       this.#fd = fd;
+      this.#isLost = false;
     } catch {
       // The old file is better than none.
     }
@@ -136,6 +174,21 @@ export function logOf({
 }: Pick<MountConfig, 'foreground' | 'logFile' | 'mountpoint'>): Log {
   if (foreground && logFile === null) return stderrLog(mountpoint);
   return fileLog(findLogFile(logFile), mountpoint);
+}
+
+/** The log of a mount whose daemon was another one before. Does not throw: a mount goes on without its log, too. */
+export function logAgain(config: Pick<MountConfig, 'foreground' | 'logFile' | 'mountpoint'>): Log {
+  const { foreground, logFile, mountpoint } = config;
+  if (foreground && logFile === null) return stderrLog(mountpoint);
+  const path = logFile ?? ownLogFile();
+  const file = BoundedFile.goOn(path);
+  const log = makeLog(mountpoint, (line) => {
+    const what = `warning: ${path} could not be opened for a while: what was logged is in the file of before, or lost`;
+    if (file.comesBack()) file.append(logLine(new Date(), process.pid, mountpoint, what));
+    file.append(line);
+  });
+  if (file.isLost) log.warn(`${path} cannot be opened; goes on in the file of before until it can`);
+  return { ...log, reopen: () => file.reopen() };
 }
 
 /** A log on stderr, for a daemon in the foreground. */

@@ -14,7 +14,7 @@ import {
 import { KEEPER, type MountConfig } from './config.js';
 import type { EndRecord } from './end-record.js';
 import type { FromDaemon, Outcome } from './launch.js';
-import { type Log, logLine, logOf } from './log.js';
+import { type Log, logAgain, logLine, logOf } from './log.js';
 import { runDaemon, type Serve } from './run.js';
 import { serve } from './serve.js';
 import { installSignals, type SignalAction } from './signals.js';
@@ -49,7 +49,7 @@ function failure(error: unknown): Outcome {
 
 async function main(config: MountConfig, how: Serve, record?: EndRecord): Promise<number> {
   const log: Log = {
-    ...logOf(config),
+    ...(record === undefined ? logOf(config) : logAgain(config)),
     progress: (text) => void send({ kind: 'progress', text }),
   };
   let ready = false;
