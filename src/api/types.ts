@@ -138,6 +138,8 @@ export interface About {
   pid: number;
   version: string;
   transport: string;
+  /** Does another daemon go on if this one dies? `lost`: the keeper has ended, and there is no other. */
+  keeper: 'yes' | 'no' | 'lost';
   ageSeconds: number;
   /** Milliseconds since 1970. */
   timeMs: number;

@@ -23,6 +23,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'MOUNT', cell: ({ mount }) => oneLine(mount.mountpoint), isText: true, most: MOST_NAME },
   { title: 'PID', cell: ({ mount }) => mount.pid ?? '-' },
   { title: 'TRANSPORT', cell: ({ mount }) => mount.transport ?? '-', isText: true },
+  { title: 'KEEPER', cell: ({ mount }) => mount.keeper ?? '-', isText: true },
   { title: 'AGE', cell: ({ mount }) => formatAge(mount.ageSeconds) },
   { title: 'REQUESTS/S', cell: ({ mount }) => formatRate(mount.requestsPerSecond) },
   {

@@ -11,7 +11,7 @@ import { orderOfRequest } from './attach-request.js';
 import { callerJson, untold } from './caller-json.js';
 import type { Caller } from './caller-names.js';
 import type { ImageConfig, MountConfig, OverlayAction } from './config.js';
-import type { HandedOver } from './hand-over.js';
+import type { HandedOver, KeeperState } from './hand-over.js';
 import type { ImageOrders } from './image-orders.js';
 import { savedConfig } from './save-config.js';
 
@@ -30,6 +30,8 @@ export interface ApiMount {
   forget(entries: readonly GoneEntry[]): Promise<void>;
   /** Lets a new process go on with the mount. @throws SluiceError if it cannot */
   restart(): Promise<HandedOver>;
+  /** See HandOver. */
+  keeperState(): KeeperState;
   /** The mount is there, and no end has been asked for. */
   isServing(): boolean;
 }
@@ -78,12 +80,13 @@ export const ROUTES: readonly Route[] = [
 ];
 
 /** The process and the mount. `requests` counts since the mount, up to `timeMs`. */
-function about({ mountpoint, transport, figures }: ApiMount): object {
+function about({ mountpoint, transport, figures, keeperState }: ApiMount): object {
   const now = performance.now();
   const [root] = figures.groups();
   const { rios = 0, wios = 0, dios = 0 } = root?.total ?? {};
   return {
     ...{ mountpoint, pid: process.pid, version: readVersion(), transport },
+    keeper: keeperState(),
     ageSeconds: Math.round(now / 1000),
     timeMs: Math.round(performance.timeOrigin + now),
     requests: rios + wios + dios,

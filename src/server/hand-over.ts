@@ -24,6 +24,13 @@ import { FIRST_HANDED, type Handed, Successor } from './successor.js';
 /** Requests that have been admitted have ended by then, or the daemon goes on as before. */
 const HOLD_LIMIT_MS = 5000;
 
+/** So many keepers that end by themselves in a minute are replaced. */
+const LOSSES_MAX = 5;
+const LOSSES_MS = 60_000;
+
+/** Does another daemon go on with the mount if this one dies? `lost`: the keeper has ended, and there is no other. */
+export type KeeperState = 'yes' | 'no' | 'lost';
+
 /** A mount that another process is to go on with. */
 export interface HandOverParts {
   readonly config: MountConfig;
@@ -87,6 +94,10 @@ export class HandOver {
   /** The mount ends, or goes to another process: no keeper may come any more. */
   #isOver = false;
   #keeping: Promise<void> = Promise.resolve();
+  /** One keeper takes the place of another. */
+  #isKeeping = false;
+  /** When keepers ended by themselves, on the clock of `performance`. */
+  #losses: number[] = [];
   #finished: (error: Error | null) => void = () => {};
 
   constructor(parts: HandOverParts) {
@@ -213,6 +224,26 @@ export class HandOver {
     return this.#parts.keeper?.isThere === true;
   }
 
+  /** What `sluice list` says of it. */
+  get keeperState(): KeeperState {
+    const { keeper } = this.#parts;
+    if (keeper === null) return 'no';
+    return keeper.isThere || this.#isKeeping ? 'yes' : 'lost';
+  }
+
+  /** The keeper has ended by itself: another one takes its place, if that does not happen too often. */
+  lost(): void {
+    const { log } = this.#parts;
+    const now = performance.now();
+    this.#losses = [...this.#losses.filter((one) => now - one < LOSSES_MS), now];
+    if (this.#losses.length > LOSSES_MAX) {
+      log.error('the keeper has ended again and again: the mount ends with this daemon');
+      return;
+    }
+    log.warn('the keeper has ended; another one is started');
+    void this.keep();
+  }
+
   /** Has a new keeper, which knows the images that there are now. Does not reject. */
   keep(): Promise<void> {
     this.#keeping = this.#keeping.then(() => this.#keepNow());
@@ -223,10 +254,11 @@ export class HandOver {
     const { keeper, config, record, log, program } = this.#parts;
     if (keeper === null || this.#isOver) return;
     record.passTo(process.pid);
+    this.#isKeeping = true;
     await keeper.stop();
     const { descriptors, ...places } = this.#outfit(keeper.first);
     const kept = { ...this.#basics(), ...places };
-    const lost = (): void => log.error('the keeper has ended: the mount ends with this daemon');
+    const lost = (): void => this.lost();
     try {
       // Who waits for the end of this daemon waits for that of the keeper, too, if this one dies.
       const file = findLogFile(config.logFile);
@@ -234,6 +266,7 @@ export class HandOver {
     } catch (error) {
       log.error((error as Error).message);
     }
+    this.#isKeeping = false;
   }
 
   /**

@@ -29,6 +29,9 @@ export const DEATHS_MS = 60_000;
  */
 const PAUSES = [0.2, 0.5, 1, 2, 3, 4];
 
+/** A keeper that is no child of this process is looked for so often. */
+const LOOK_MS = 1000;
+
 /** A process that was killed has ended by then, or the machine has other troubles. */
 const END_LIMIT_MS = 10_000;
 
@@ -181,6 +184,17 @@ export class Keeper {
     const { file, content } = this.#kept!;
     file.write({ ...content, serves: true } satisfies Kept);
     writeSync(this.config.guard, 'serves\n');
+  }
+
+  /** Has `lost` called if a keeper ends by itself that another process has started. */
+  watch(lost: () => void): void {
+    const own = this.#process;
+    const timer = setInterval(() => {
+      if (own !== null && own === this.#process && isRunning(own)) return;
+      clearInterval(timer);
+      if (own === this.#process && !this.#isStopping) lost();
+    }, LOOK_MS);
+    timer.unref();
   }
 
   get isThere(): boolean {

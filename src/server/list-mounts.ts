@@ -6,6 +6,7 @@ import { readMountTable, topMount } from '../sys/mount-table.js';
 import { parseImages, parseStats } from '../tree/reports.js';
 import { SluiceError } from '../util/errors.js';
 import { askMount } from './api-client.js';
+import type { KeeperState } from './hand-over.js';
 import { identifyDaemon } from './processes.js';
 import { socketFolder } from './socket-path.js';
 import { removeStaleSockets } from './stale-sockets.js';
@@ -27,6 +28,8 @@ export interface ListedMount {
   pid: number | null;
   version: string | null;
   transport: string | null;
+  /** Does another daemon go on if this one dies? */
+  keeper: KeeperState | null;
   /** Since the daemon began. */
   ageSeconds: number | null;
   /** Reads, writes and discards that passed the groups. */
@@ -104,6 +107,8 @@ interface About {
   pid: number;
   version: string;
   transport: string;
+  /** Missing: a daemon of an earlier version. */
+  keeper?: KeeperState;
   ageSeconds: number;
   timeMs: number;
   requests: number;
@@ -115,8 +120,8 @@ async function countBySocket(mountpoint: string): Promise<Counted | null> {
   const about = await ask<About>('/v1/mount');
   const shown = about && (await ask<{ images: ImageSnapshot[] }>('/v1/images'));
   if (about === null || shown === null) return null;
-  const { pid, version, transport, ageSeconds, requests, timeMs: ms } = about;
-  const facts = { mountpoint, pid, version, transport, ageSeconds, images: shown.images };
+  const { pid, version, transport, keeper = null, ageSeconds, requests, timeMs: ms } = about;
+  const facts = { mountpoint, pid, version, transport, keeper, ageSeconds, images: shown.images };
   return { mount: { ...facts, state: 'alive', requestsPerSecond: null }, requests, ms };
 }
 
@@ -133,6 +138,7 @@ async function countByFiles(mountpoint: string): Promise<Counted> {
     ...{ mountpoint, state: 'alive', pid, requestsPerSecond: null },
     version: fields.version ?? null,
     transport: fields.transport ?? null,
+    keeper: null,
     ageSeconds: ageOf(pid),
     images: parseImages(status.images),
   };
@@ -143,7 +149,7 @@ async function countByFiles(mountpoint: string): Promise<Counted> {
 }
 
 function silent(mountpoint: string, state: 'dead' | 'hung'): ListedMount {
-  const unknown = { pid: null, version: null, transport: null, ageSeconds: null };
+  const unknown = { pid: null, version: null, transport: null, keeper: null, ageSeconds: null };
   return { mountpoint, state, ...unknown, requestsPerSecond: null, images: [] };
 }
 

@@ -17,7 +17,7 @@ import { ApiSocket } from './api-socket.js';
 import { type Caller, CallerNames } from './caller-names.js';
 import { interrupted } from './conclusion.js';
 import type { MountConfig } from './config.js';
-import { type HandedOver, HandOver } from './hand-over.js';
+import { type HandedOver, HandOver, type KeeperState } from './hand-over.js';
 import { checkKept, impossible } from './hindrances.js';
 import { ImageOrders } from './image-orders.js';
 import type { Keeper } from './keeper.js';
@@ -188,12 +188,17 @@ interface Connected {
   show(metrics: MetricsFaces): void;
 }
 
+/** How a mount goes to other processes. */
+interface Restarts extends Pick<HandOver, 'run' | 'keep'> {
+  keeperState(): KeeperState;
+}
+
 /** Lets orders reach a data plane: by the control files, and by the socket. */
 function connect(
   { config, asRead, transport, opened, faces, key, start, log }: Opened,
   plane: PlaneRunner,
   fuse: number,
-  { run: restart, keep }: Pick<HandOver, 'run' | 'keep'>,
+  { run: restart, keep, keeperState }: Restarts,
 ): Connected {
   const { isServing } = start;
   const keepsOpen = transport === 'fuse-native';
@@ -230,7 +235,7 @@ function connect(
   };
   const served: ApiMount = {
     ...{ config, mountpoint: config.mountpoint, transport },
-    ...{ images: orders, isServing, callers, restart },
+    ...{ images: orders, isServing, callers, restart, keeperState },
     figures: plane.figures,
     order: (order) => plane.order(order),
     forget,
@@ -241,23 +246,34 @@ function connect(
   return { orders, reload, show };
 }
 
+/** A mount over the ring. */
+interface RingSession {
+  session: MountSession;
+  show: Connected['show'];
+  /** See HandOver. */
+  keep(): Promise<void>;
+  lost(): void;
+}
+
 /** A mount over the ring, as the life cycle sees it. */
 export function ringSession(
   parts: Opened,
   mount: FuseMount,
   plane: PlaneThread,
   keeper: Keeper | null,
-): { session: MountSession; show: Connected['show']; keep: () => Promise<void> } {
+): RingSession {
   const { config, opened, transport, start, log } = parts;
   const run = (): Promise<HandedOver> => handOver.run();
   const keep = (): Promise<void> => handOver.keep();
-  const { orders, reload, show } = connect(parts, plane, mount.fd, { run, keep });
+  const keeperState = (): KeeperState => handOver.keeperState;
+  const restarts = { run, keep, keeperState };
+  const { orders, reload, show } = connect(parts, plane, mount.fd, restarts);
   const images = opened;
   const handOver = new HandOver({
     ...{ config, mount, images, orders, reload, plane, log, transport, keeper, ...start },
   });
   const session = new MountSession(mount, plane, opened, log, orders, undefined, handOver);
-  return { session, show, keep };
+  return { session, show, keep, lost: () => handOver.lost() };
 }
 
 async function startSession(
@@ -295,7 +311,11 @@ async function startSession(
   const run = async (): Promise<never> => {
     throw impossible('the transport is fuse-native, and uring is needed');
   };
-  const { orders } = connect(parts, plane, mount.watched, { run, keep: async () => {} });
+  const { orders } = connect(parts, plane, mount.watched, {
+    run,
+    keep: async () => {},
+    keeperState: () => 'no',
+  });
   const notice = config.transport === 'auto' ? transportLine(transport) : undefined;
   mounted(new MountSession(mount, plane, opened, log, orders, notice));
   plane.watch();

@@ -154,7 +154,7 @@ export async function goOn(
   const faces = { metrics: { server: null, writer: null }, api, sharing: null };
   const asRead = handed.config;
   const parts = { config, asRead, transport: TRANSPORT, opened, faces, key, start, log } as const;
-  const { session, show, keep } = ringSession(parts, mount, plane, kept);
+  const { session, show, keep, lost } = ringSession(parts, mount, plane, kept);
   start.mounted(session);
   const refused = await resend(fuse);
   // Without the mount there is nobody who waits.
@@ -167,6 +167,7 @@ export async function goOn(
   await api.listen(mount.device);
   await served;
   if (keeper === null) await keep();
+  else keeper.watch(lost);
   say({ kind: 'reachable' });
   void predecessor.gone.then(() => showMetricsAgain(config, log, opened, api, show));
 }

@@ -4,6 +4,7 @@ import type { ListedMount } from '../../src/server/list-mounts.js';
 
 const MOUNT: ListedMount = {
   ...{ mountpoint: '/mnt/s', state: 'alive', pid: 42, version: '1', transport: 'uring' },
+  keeper: 'yes',
   ...{ ageSeconds: 3 * 86400 + 4 * 3600 + 59, requestsPerSecond: 1234.6, images: [] },
 };
 const IMAGE = { format: 'raw', readOnly: false, passthrough: false, faults: null };
@@ -13,6 +14,7 @@ const SILENT = {
   pid: null,
   version: null,
   transport: null,
+  keeper: null,
   ageSeconds: null,
   requestsPerSecond: null,
 };
@@ -28,13 +30,13 @@ test('a line for each image, and for a mount without any', (t) => {
   t.is(
     formatList([{ ...MOUNT, images }, { ...MOUNT, ageSeconds: 6, requestsPerSecond: 0 }, dead]),
     [
-      'MOUNT   PID  TRANSPORT   AGE  REQUESTS/S  IMAGE   SIZE  PATH',
-      '/mnt/s   42  uring      3d4h        1235  web    1 GiB  /srv/web.img',
-      '/mnt/s   42  uring      3d4h        1235  a\\tb   512 B  /srv/a\\nb',
-      '/mnt/s   42  uring      3d4h        1235  db     512 B  /srv/db (FAULTS: error=1%)',
-      '/mnt/s   42  uring      3d4h        1235  far    512 B  nbd://h/far (cache: /var/far)',
-      '/mnt/s   42  uring        6s           0  -          -  (no image)',
-      '/mnt/d    -  -             -           -  -          -  (its daemon is gone; remove it with sluice umount)',
+      'MOUNT   PID  TRANSPORT  KEEPER   AGE  REQUESTS/S  IMAGE   SIZE  PATH',
+      '/mnt/s   42  uring      yes     3d4h        1235  web    1 GiB  /srv/web.img',
+      '/mnt/s   42  uring      yes     3d4h        1235  a\\tb   512 B  /srv/a\\nb',
+      '/mnt/s   42  uring      yes     3d4h        1235  db     512 B  /srv/db (FAULTS: error=1%)',
+      '/mnt/s   42  uring      yes     3d4h        1235  far    512 B  nbd://h/far (cache: /var/far)',
+      '/mnt/s   42  uring      yes       6s           0  -          -  (no image)',
+      '/mnt/d    -  -          -          -           -  -          -  (its daemon is gone; remove it with sluice umount)',
       '',
     ].join('\n'),
   );

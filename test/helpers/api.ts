@@ -51,6 +51,7 @@ export function fakeMount(own: Partial<ApiMount> = {}) {
       const gone = order.kind === 'remove' ? [{ parent: 7, name: order.group }] : [];
       return { error: null, shown: null, gone };
     },
+    keeperState: () => 'yes',
     restart: async () => ({ pid: 4711, stallMs: 40 }),
     forget: async (gone) => {
       for (const { parent, name } of gone) notes.push(`forget ${name} in ${parent}`);

@@ -1,9 +1,12 @@
 import {
   closeSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readSync,
+  rmdirSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -82,10 +85,13 @@ async function end(t: ExecutionContext, mount: SluiceMount, raw: string): Promis
   await checkNothingLeft(t, mount, raw);
 }
 
+function keepersOf(mount: SluiceMount): number[] {
+  const ours = processesOf(mount.point);
+  return processesOf('sluice-keeper').filter((one) => ours.includes(one));
+}
+
 function keeperOf(mount: SluiceMount): number {
-  const [pid, ...others] = processesOf('sluice-keeper').filter((one) =>
-    processesOf(mount.point).includes(one),
-  );
+  const [pid, ...others] = keepersOf(mount);
   if (pid === undefined || others.length > 0) throw new Error(`keepers: ${pid} ${others}`);
   return pid;
 }
@@ -276,14 +282,39 @@ keeperTest('a restart takes the keeper along', async (t) => {
   await end(t, mount, raw);
 });
 
-keeperTest('the end of a keeper is told, and the mount goes on', async (t) => {
-  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
-  const mount = await startMount(t, [raw], ['--keeper']);
-  process.kill(keeperOf(mount), 'SIGKILL');
-  t.true(await mount.tells(/error: the keeper has ended: the mount ends with this daemon/));
-  t.is((await mount.umount()).code, 0);
-  await checkNothingLeft(t, mount, raw);
-});
+/** What `sluice list` says of the keeper. */
+async function keeperListed(mount: SluiceMount): Promise<string | null | undefined> {
+  const listed = JSON.parse((await warmSluice(['list', '--json'])).stdout) as ListedMount[];
+  return listed.find(({ mountpoint }) => mountpoint === mount.point)?.keeper;
+}
+
+keeperTest(
+  'a keeper that ends is followed by another one, at most five times a minute',
+  async (t) => {
+    const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+    let mount = await startMount(t, [raw], ['--keeper']);
+    const newKeeper = async (): Promise<void> => {
+      const old = keeperOf(mount);
+      process.kill(old, 'SIGKILL');
+      t.true(await eventually(() => keepersOf(mount).some((pid) => pid !== old)));
+    };
+    await newKeeper();
+    t.is(await keeperListed(mount), 'yes');
+    // One that another daemon has started.
+    mount = await killed(t, mount);
+    await newKeeper();
+    mount = await killed(t, mount);
+    for (let losses = 0; losses < 5; losses++) await newKeeper();
+    process.kill(keeperOf(mount), 'SIGKILL');
+    t.true(
+      await mount.tells(/error: the keeper has ended again and again: the mount ends with this/),
+    );
+    t.is(await keeperListed(mount), 'lost');
+    t.is((await mount.umount()).code, 0);
+    await mount.checkGone(t, /has died$|the keeper has ended/);
+    await checkNothingLeft(t, mount, raw);
+  },
+);
 
 /**
  * The process that is to go on in the place of a dead one.
@@ -339,4 +370,20 @@ keeperTest('a daemon that hangs while it starts is killed, and another one goes 
     await mount.tells(/main.js, which was started for it, did not come to serve; trying again/),
   );
   await end(t, mount, raw);
+});
+
+keeperTest('a mount whose log has gone away goes on, and logs again when it can', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  let mount = await startMount(t, [raw], ['--keeper']);
+  for (const next of [killed, restarted]) {
+    rmSync(mount.logPath);
+    mkdirSync(mount.logPath);
+    mount = await next(t, mount);
+    t.is(statSync(mount.file('raw')).size, MIB);
+    rmdirSync(mount.logPath);
+    process.kill(mount.pid, 'SIGUSR1');
+    t.true(await mount.tells(/warning: .* could not be opened for a while/));
+  }
+  t.is((await mount.umount()).code, 0);
+  await checkNothingLeft(t, mount, raw);
 });

@@ -18,7 +18,13 @@ test('the mount, with all requests since it was made', async (t) => {
   const rig = fakeMount();
   for (const request of [1, 2]) rig.throttle.submit(request, 0, READ, 4096, 0);
   const { version, timeMs, ageSeconds, ...about } = await ask(rig, 'GET', '/v1/mount');
-  const facts = { mountpoint: '/mnt/s', pid: process.pid, transport: 'uring', requests: 2 };
+  const facts = {
+    mountpoint: '/mnt/s',
+    pid: process.pid,
+    transport: 'uring',
+    requests: 2,
+    keeper: 'yes',
+  };
   t.deepEqual(about, facts);
   t.regex(version, /^[0-9]+\./);
   t.true(Number.isInteger(timeMs) && Number.isInteger(ageSeconds));

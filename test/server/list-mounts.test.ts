@@ -46,6 +46,7 @@ listTest(
     const web = { name: 'web', path: image, format: 'raw', size: MIB, readOnly: false };
     t.deepEqual(own, {
       ...{ mountpoint: mount.point, state: 'alive', pid: mount.pid, transport: 'uring' },
+      keeper: 'no',
       version: /^version (.*)$/m.exec(await new Control(mount).read('daemon'))![1]!,
       images: [{ ...web, passthrough: false, faults: null }],
     });
@@ -54,6 +55,6 @@ listTest(
     // The kernel cuts the connection when a ring has let go of it, some time after the process has ended.
     let dead = await look();
     while (dead?.state !== 'dead') dead = await look();
-    t.like(dead, { pid: null, images: [] });
+    t.like(dead, { pid: null, keeper: null, images: [] });
   },
 );
