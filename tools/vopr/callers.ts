@@ -250,12 +250,10 @@ function* interrupt(scene: Scene, self: Self, disk: Disk): Steps {
   const noted = (unique: number): void => {
     world.schedule(afterNs, () => {
       if (kills && laterNs === 0) killed.add(thread);
-      if (!kernel.isWaiting(unique)) return;
-      kernel.interrupt(unique);
+      if (!kernel.isWaiting(unique) || !kernel.interrupt(unique) || !kills) return;
+      world.schedule(laterNs + KILLED_NS, () => checkGone(scene, thread, unique));
     });
     if (kills && laterNs > 0) world.schedule(afterNs + laterNs, () => killed.add(thread));
-    if (kills)
-      world.schedule(afterNs + laterNs + KILLED_NS, () => checkGone(scene, thread, unique));
   };
   const victim = { ...self, thread };
   const isDone = random.oneIn(2)

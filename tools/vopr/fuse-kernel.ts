@@ -173,11 +173,16 @@ export class FuseKernel implements RingTarget {
     if (this.#isConnected) this.#send(this.#unique + 1, ask);
   }
 
-  /** A signal comes for the caller of a request. */
-  interrupt(unique: number): void {
+  /**
+   * A signal comes for the caller of a request.
+   * @returns The daemon is told. Of a request that waits for an entry of a queue Linux does not tell it.
+   */
+  interrupt(unique: number): boolean {
+    if (this.#queues?.isWaiting(unique) === true) return false;
     const asked = this.#answered.get(unique);
     if (asked !== undefined) asked.isInterrupted = true;
     this.tell(this.#interruption(unique));
+    return true;
   }
 
   /** FUSE_NOTIFY_RESEND: what the daemon has received and not answered comes again, in no order, before all else. */

@@ -80,6 +80,13 @@ export class KernelQueues {
     return queued + this.#blocked.length;
   }
 
+  /** A request waits for an entry. */
+  isWaiting(unique: number): boolean {
+    return [this.#blocked, ...this.#waiting].some((all) =>
+      all.some((one) => one.unique === unique),
+    );
+  }
+
   /** Entries that wait for a request. */
   get free(): number {
     return this.#free.reduce((sum, { length }) => sum + length, 0);
