@@ -2,6 +2,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  fchmodSync,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -72,17 +73,20 @@ export interface Piece {
  * @param path Must not exist, unless `isThere`: then it is of an empty file, which stays in any case.
  * @param size Bytes; zeros but for the pieces.
  * @param pieces Written in this order.
+ * @param mode Permission bits, less the umask where the file is made.
  * @throws SluiceError exit code 1
  */
 export function makeFile(
   path: string,
   size: number,
   pieces: readonly Piece[],
+  mode: number,
   isThere = false,
 ): void {
   let descriptor = -1;
   try {
-    descriptor = openSync(path, isThere ? 'r+' : 'wx', 0o644);
+    descriptor = openSync(path, isThere ? 'r+' : 'wx', mode);
+    if (isThere) fchmodSync(descriptor, mode);
     ftruncateSync(descriptor, size);
     for (const { offset, bytes } of pieces) writeAll(descriptor, offset, bytes);
     fsyncSync(descriptor);

@@ -100,6 +100,11 @@ export class LocalFile implements OpenFile {
     return this.#allocated;
   }
 
+  /** Permission bits for reading and writing. */
+  get mode(): number {
+    return forFile(this.path, 'read', () => fstatSync(this.descriptor)).mode & 0o666;
+  }
+
   get link(): string {
     return `/proc/self/fd/${this.descriptor}`;
   }

@@ -100,6 +100,11 @@ export class NbdFile implements OpenFile {
 
   checkName(): void {}
 
+  /** An export has none: it is the mounting user's alone. */
+  get mode(): number {
+    return (this.#agreed.flags & nbd.CAN_BE_READ_ONLY) === 0 ? 0o600 : 0o400;
+  }
+
   /** @throws SluiceError EROFS, exit code 1 */
   checkWritable(): void {
     if ((this.#agreed.flags & nbd.CAN_BE_READ_ONLY) === 0) return;
@@ -155,7 +160,7 @@ export class NbdFile implements OpenFile {
       // Each export is a device of its own: no dev_t is negative.
       device: -connected.descriptor,
       inMemory: false,
-      mode: (this.#agreed.flags & nbd.CAN_BE_READ_ONLY) === 0 ? 0o600 : 0o400,
+      mode: this.mode,
       times: { accessed: now, modified: now, changed: now },
       nbd: this.#export(this.#agreed, descriptors, readOnly, timeoutMs, connections),
     };

@@ -73,6 +73,8 @@ export interface Backing {
   readonly format: string;
   /** Virtual size, bytes. */
   readonly size: number;
+  /** Permission bits of its file: others may not read more by way of the overlay. */
+  readonly mode: number;
 }
 
 /** What an image tells of its backing file. */

@@ -108,7 +108,8 @@ function makeEmpty(real: string, { overlay, below }: Pair, size: number): string
   rmSync(path, { force: true });
   const [name = below.file.path] = overlay.image.backing!.names;
   const { name: format, qemuName = format } = formatNamed(below.format);
-  overlayFormat().create(path, { path: name, format: qemuName, size });
+  // Its bits are those of the other one in the end.
+  overlayFormat().create(path, { path: name, format: qemuName, size, mode: 0 });
   try {
     makeAlike(path, real);
   } catch (error) {

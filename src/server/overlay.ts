@@ -119,9 +119,16 @@ function openTop(path: string, options: ChainOptions, open: Open): OpenLayer {
 
 function makeOverlay(overlay: string, image: ImageConfig, isThere = false): void {
   refuseSnapshot(image);
-  const { format, image: base } = openTop(image.path, image, openChain);
-  const { name, qemuName = name } = formatNamed(format);
-  overlayFormat().create(overlay, { path: image.path, format: qemuName, size: base.size }, isThere);
+  const { path } = image;
+  const chain = openChain(path, image);
+  try {
+    const { file, format, image: base } = chain.layers[0]!;
+    const { name, qemuName = name } = formatNamed(format);
+    const { size } = base;
+    overlayFormat().create(overlay, { path, format: qemuName, size, mode: file.mode }, isThere);
+  } finally {
+    chain.close();
+  }
 }
 
 function refuseSnapshot({ path, snapshot }: ImageConfig): void {
@@ -163,7 +170,7 @@ export function makeTemporary({ overlay: _, ...below }: ImageConfig): TemporaryO
 
 function openNameless(folder: string): number {
   try {
-    return openSync(folder, constants.O_RDWR | O_TMPFILE, 0o644);
+    return openSync(folder, constants.O_RDWR | O_TMPFILE, 0o600);
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException;
     if (code !== 'EOPNOTSUPP' && code !== 'EISDIR') throw notThere(folder, code, error);
@@ -171,7 +178,7 @@ function openNameless(folder: string): number {
   // A file system that has no files without names: it has one for a moment.
   const path = join(folder, `sluice-${randomUUID()}`);
   try {
-    return openSync(path, 'wx+', 0o644);
+    return openSync(path, 'wx+', 0o600);
   } catch (error) {
     throw notThere(folder, (error as NodeJS.ErrnoException).code ?? 'EIO', error);
   } finally {

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { FileEdit, makeFile } from '../../src/host/file-edit.js';
@@ -23,17 +23,19 @@ test('changes are in the file, whose size is the new one after the last of them'
 
 test('a file is made with zeros between its pieces', (t) => {
   const path = join(tempFolder(t, TMPFS), 'new');
-  makeFile(path, 8, [
+  const pieces = [
     { offset: 4, bytes: Buffer.from('de') },
     { offset: 0, bytes: Buffer.from('ab') },
-  ]);
+  ];
+  makeFile(path, 8, pieces, 0o600);
+  t.is(statSync(path).mode & 0o777, 0o600);
   t.is(readFileSync(path, 'latin1'), 'ab\0\0de\0\0');
 });
 
 test('a file that is there is not made again', (t) => {
   const path = join(tempFolder(t, TMPFS), 'old');
   writeFileSync(path, 'old');
-  const error = t.throws(() => makeFile(path, 8, []), { instanceOf: SluiceError });
+  const error = t.throws(() => makeFile(path, 8, [], 0o600), { instanceOf: SluiceError });
   t.is(error?.message, `${path}: cannot be made (EEXIST)`);
   t.is(error?.exitCode, 1);
   t.is(readFileSync(path, 'latin1'), 'old');
@@ -43,7 +45,7 @@ test('a file that cannot be written whole is not left behind', (t) => {
   const folder = tempFolder(t, TMPFS);
   chmodSync(folder, 0o755);
   const path = join(folder, 'new');
-  const error = t.throws(() => makeFile(path, 2 ** 63, []), { instanceOf: SluiceError });
+  const error = t.throws(() => makeFile(path, 2 ** 63, [], 0o600), { instanceOf: SluiceError });
   t.regex(error?.message ?? '', /new: cannot be made \(.*\)$/);
   t.false(existsSync(path));
 });

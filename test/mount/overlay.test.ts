@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   mkdirSync,
   openSync,
@@ -6,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -142,6 +144,28 @@ qemuMountTest('an image with a file that has lost its name stays where it is', a
     t.is(ended.code, 1);
     t.regex(ended.stderr, says);
     t.is(look(mount.file(name))[0], name === 'vm' ? 7 : 0);
+  }
+  t.is((await mount.umount()).code, 0);
+});
+
+qemuMountTest('who may not read an image may not read it through an overlay', async (t) => {
+  const maker = new Maker(tempFolder(t, TMPFS));
+  const bits = (path: string): number => statSync(path).mode & 0o777;
+  const names = [0o600, 0o640, 0o444, 0o644].map((mode) => {
+    const name = mode.toString(8);
+    maker.raw(`${name}.img`, MIB);
+    chmodSync(maker.path(`${name}.img`), mode);
+    return name;
+  });
+  const images = names.map((name) => maker.path(`${name}.img`));
+  const mount = await startMount(t, images, ['--overlay', 'discard', '--allow-other']);
+  for (const name of names) {
+    const over = maker.path(`${name}.qcow2`);
+    const image = `kept-${name}=${maker.path(`${name}.img`)}`;
+    t.is((await warmSluice(['attach', mount.point, image, '--overlay', over])).code, 0);
+    const wanted = Number.parseInt(name, 8) | 0o600;
+    const seen = [mount.file(name), mount.file(`kept-${name}`), over].map(bits);
+    t.deepEqual(seen, [wanted, wanted, wanted], name);
   }
   t.is((await mount.umount()).code, 0);
 });

@@ -10,6 +10,9 @@ const CLUSTER_BYTES = 1 << CLUSTER_BITS;
 const REFCOUNT_ORDER = 4;
 const HEADER_BYTES = 112;
 
+/** Its owner writes an overlay, also where the image below is only read. */
+const OWN = 0o600;
+
 // The layout of the file, in clusters.
 const REFCOUNT_TABLE = 1;
 const REFCOUNT_BLOCK = 2;
@@ -36,7 +39,7 @@ export function createOverlay(path: string, backing: Backing, isThere = false): 
     // The header is written last: without it the file is no image.
     { offset: 0, bytes: head },
   ];
-  makeFile(path, (L1 + l1Clusters) * CLUSTER_BYTES, pieces, isThere);
+  makeFile(path, (L1 + l1Clusters) * CLUSTER_BYTES, pieces, OWN | backing.mode, isThere);
 }
 
 function makeHead(path: string, backing: Backing, l1Entries: number): Buffer {
