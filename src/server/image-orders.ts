@@ -25,7 +25,7 @@ import { hindranceOf } from './hindrances.js';
 import { type AttachOptions, type ImageOrder, parseOrder } from './image-order.js';
 import type { Log } from './log.js';
 import { seededFaults } from './open-disks.js';
-import type { OpenImage, OpenImages } from './open-images.js';
+import type { OpenImages } from './open-images.js';
 import type { Opened } from './open-live.js';
 import type { OpenThread } from './open-thread.js';
 import { answerOf } from './order-answer.js';
@@ -235,8 +235,7 @@ export class ImageOrders {
     const { config, images, opener, groupsOf, isServing, log } = this.#parts;
     const asked = this.#asked.get(name);
     if (asked !== undefined) checkChangeable(asked, config, action);
-    const open = images.all.find((one) => one.disk.name === name);
-    if (open !== undefined) checkInPlace(open);
+    images.checkInPlace(name);
     const groups = groupsOf(name);
     await this.#detach({ kind: 'detach', name, force: false });
     const image = asked!;
@@ -304,18 +303,6 @@ function checkChangeable(
   if (refused !== null) throw refuse(`${name}: ${refused}`, 'EOPNOTSUPP');
   if (!(own?.readOnly ?? readOnly)) return;
   throw refuse(`${name}: is attached with --read-only; attach it without`, 'EROFS');
-}
-
-/**
- * Looks whether an image can come back once it is away: a file that has lost its name is gone when it is closed.
- *
- * @throws SluiceError ESTALE
- */
-function checkInPlace({ holds }: OpenImage): void {
-  for (const { descriptor, path } of holds) {
-    // A temporary overlay has no name.
-    if (!path.startsWith('/proc/')) sizeNow(descriptor, path);
-  }
 }
 
 /** The order that attaches an image again as it is. */

@@ -1,4 +1,5 @@
 import { endCacheFile } from '../host/cache-file.js';
+import { sizeNow } from '../host/host-change.js';
 import type { Hold } from '../host/local-file.js';
 import type { DiskConfig } from '../plane/disk.js';
 import { close } from '../sys/libc.js';
@@ -47,6 +48,18 @@ export class OpenImages {
     assert(!this.#images.has(name), `two images are called ${name}`);
     this.#images.set(name, image);
     this.added();
+  }
+
+  /**
+   * Looks whether an image could come back if it went: a file that has lost its name is gone when it is closed.
+   *
+   * @throws SluiceError ESTALE, exit code 1
+   */
+  checkInPlace(name: string): void {
+    for (const { descriptor, path } of this.#images.get(name)?.holds ?? []) {
+      // A temporary overlay has no name.
+      if (!path.startsWith('/proc/')) sizeNow(descriptor, path);
+    }
   }
 
   /** Gives the locks of all up, and ends their caches. Call it where no request is under way. */

@@ -42,7 +42,7 @@ const FIXED: Readonly<Partial<Record<keyof MountConfig, string>>> = {
 /** What a reload needs of a mount. */
 export interface ReloadParts {
   readonly config: MountConfig;
-  readonly images: Pick<OpenImages, 'disks'>;
+  readonly images: Pick<OpenImages, 'disks' | 'checkInPlace'>;
   readonly log: Log;
   /** See `readSource`. */
   read(source: ConfigSource, say: Warn): Promise<MountConfig>;
@@ -92,6 +92,8 @@ export class Reload {
     checkFixed(before, after, file);
     const plan = planImages(before.source.images, after.source!.images, images.disks);
     checkImages(plan, before, after, file);
+    // Else they could not be taken back.
+    for (const { name } of plan.first) images.checkInPlace(name);
     const undos: Undo[] = [];
     try {
       for (const image of plan.first) {

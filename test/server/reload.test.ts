@@ -41,9 +41,14 @@ function rig(first: MountConfig, next: MountConfig) {
       disks.splice(index, 1);
     }
   };
+  /** Names of images whose files have lost their names. */
+  const moved = new Set<string>();
+  const checkInPlace = (name: string): void => {
+    if (moved.has(name)) throw refuse(`${name}: was deleted`, 'ESTALE');
+  };
   const reload = new Reload({
     config: first,
-    images: { disks: disks as never },
+    images: { disks: disks as never, checkInPlace },
     log: SILENT,
     read: async () => file.next,
     reform: async (steps: readonly GroupStep[]) => {
@@ -51,7 +56,7 @@ function rig(first: MountConfig, next: MountConfig) {
     },
   });
   const run = () => reload.run({ obey }, () => {});
-  return { run, done, refused, file, disks };
+  return { run, done, refused, moved, file, disks };
 }
 
 async function fails(t: ExecutionContext, run: () => Promise<void>): Promise<SluiceError> {
@@ -93,6 +98,20 @@ test('an image with other options is another image', async (t) => {
   );
   await run();
   t.deepEqual(done, ['detach web', 'attach web /web.img', 'groups']);
+});
+
+test('an image that could not be taken back does not go', async (t) => {
+  const before = config([image('a'), image('b')]);
+  const after = config([image('a', '/a.img', { own: { readOnly: true } }), image('c')]);
+  const { run, done, moved } = rig(before, after);
+  moved.add('a');
+  t.is((await fails(t, run)).message, 'a: was deleted');
+  t.deepEqual(done, []);
+  // One that is to go and stay away may.
+  moved.clear();
+  moved.add('b');
+  await run();
+  t.true(done.includes('detach b'));
 });
 
 test('what somebody has attached or detached by hand is no fault', async (t) => {
