@@ -196,6 +196,12 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     name: 'overlay-too-short',
     fault: 'a new overlay is shorter than the image below it',
     words: ['--image', '18'],
-    changes: [{ file: 'server/overlay.ts', from: 'size: base.size }', to: 'size: 512 }' }],
+    changes: [
+      {
+        file: 'server/overlay.ts',
+        from: 'const { size } = base;',
+        to: 'const size = Math.min(512, base.size);',
+      },
+    ],
   },
 ];
