@@ -1,12 +1,11 @@
 import { writeSync } from 'node:fs';
+import { STDERR, STDOUT } from '../sys/constants.js';
 import { hostErrorText } from '../util/errno.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 
 /** The reader of standard output has closed it. That is no failure of the command. */
 export class OutputClosed extends Error {}
 
-const STDOUT = 1;
-const STDERR = 2;
 /** Pause before the next try to write to a full pipe. */
 const PAUSE_MS = 1;
 

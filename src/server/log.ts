@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { F_DUPFD_CLOEXEC } from '../sys/constants.js';
+import { F_DUPFD_CLOEXEC, STDERR, STDOUT } from '../sys/constants.js';
 import { dup2, fcntl } from '../sys/libc.js';
 import { oneLine } from '../util/one-line.js';
 import type { MountConfig } from './config.js';
@@ -24,9 +24,6 @@ export interface Log {
   /** Opens the log file again: it may have been moved away. */
   reopen?(): void;
 }
-
-const STDOUT = 1;
-const STDERR = 2;
 
 /** At this size a log is renamed to FILE.1, once: two files, 32 MiB, are the most a log takes. */
 const LOG_LIMIT = 16 * 1024 * 1024;

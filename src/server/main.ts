@@ -1,5 +1,6 @@
 import './no-debugger.js';
 import './compile-cache.js';
+import { STDERR, STDOUT } from '../sys/constants.js';
 import { Deadline } from '../sys/deadline.js';
 import { dup2 } from '../sys/libc.js';
 import {
@@ -27,9 +28,6 @@ import type { ToSuccessor } from './successor.js';
 
 /** A daemon that goes on after a death and does not serve by then hangs. Seconds. */
 const START_LIMIT_S = 30;
-
-const STDOUT = 1;
-const STDERR = 2;
 
 const ENDS: ReadonlySet<SignalAction> = new Set(['end', 'end-now']);
 

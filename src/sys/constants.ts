@@ -22,3 +22,7 @@ export const MFD_CLOEXEC = 1;
 /** Flags of eventfd(2). */
 export const EFD_CLOEXEC = 0o2000000;
 export const EFD_NONBLOCK = 0o4000;
+
+/** Descriptors of standard output and error. */
+export const STDOUT = 1;
+export const STDERR = 2;

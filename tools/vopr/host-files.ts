@@ -10,6 +10,7 @@ import type { Random } from '../exerciser/random.js';
 import type { Coverage } from './coverage.js';
 import { allocateNow, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE } from './host-allocate.js';
 import { HostDelays } from './host-delays.js';
+import type { HostFile } from './host-file.js';
 import type { HostPlan } from './host-plan.js';
 import { type Barrier, type Change, contentOf, HostRecord, toSector } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
@@ -23,19 +24,6 @@ const NAMES: Readonly<Record<number, string>> = {
   [abi.OP_FSYNC]: 'fsync',
   [abi.OP_FALLOCATE]: 'fallocate',
 };
-
-/** A file, which can be closed and opened again. */
-interface HostFile {
-  /** Bytes up to which it can grow. */
-  limit: number;
-  /** The tick at which an fsync has failed last; 0: none has. */
-  lostAt: number;
-  /** Its changes, for power cuts; null: nobody wants them. */
-  record: HostRecord | null;
-  underWay: number;
-  /** Its bytes when it was closed last, or its daemon died, if they are recorded. */
-  closedAs: Buffer | null;
-}
 
 /** An operation that is under way. */
 interface Pending {
