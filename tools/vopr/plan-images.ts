@@ -151,7 +151,7 @@ function tightTemplate(tight: Tight, many: boolean, random: Random): number | nu
 }
 
 function keptTemplate(random: Random, hasRedo: boolean, many: boolean): number {
-  if (hasRedo) return QCOW2[random.below(QCOW2.length)]!;
+  if (hasRedo && !many) return QCOW2[random.below(QCOW2.length)]!;
   return RAW[random.below(many ? 5 : RAW.length)]!;
 }
 
