@@ -28,6 +28,8 @@ export const DEATHS_MS = 60_000;
  * the program that is installed.
  */
 const PAUSES = [0.2, 0.5, 1, 2, 3, 4];
+/** Starts that come to nothing, and then the keeper gives up. */
+export const FAILED_STARTS = PAUSES.length + 1;
 
 /** A keeper that is no child of this process is looked for so often. */
 const LOOK_MS = 1000;

@@ -1,4 +1,5 @@
 import type { DiskConfig } from '../../src/plane/disk.js';
+import { FAILED_STARTS } from '../../src/server/keeper.js';
 import type { Handed } from '../../src/server/successor.js';
 import type { Mapping } from '../../src/sys/memory.js';
 import { SluiceError } from '../../src/util/errors.js';
@@ -57,6 +58,8 @@ export class Daemons {
   readonly #kept: KeptMount[] = [];
   /** The process that is to follow, if there is a hand-over. */
   #next: SimSuccessor | null = null;
+  /** Daemons that the keeper has started since the death, and that came to nothing. */
+  #failedStarts = 0;
   /** The death that was asked for last. */
   #death: DeathPlan | null = null;
   /** The groups of the daemon that has died last; null: it is not certain which of them the next one has. */
@@ -256,7 +259,12 @@ export class Daemons {
     }
     const daemon = await this.#prepare(home, dead, handed);
     // It ends, and the keeper starts another one.
-    if (daemon === null) return this.#resumeLater(home, dead, again);
+    if (daemon === null) {
+      if (++this.#failedStarts < FAILED_STARTS) return this.#resumeLater(home, dead, again);
+      coverage.add('not resumed: no memory');
+      this.#lose();
+      return;
+    }
     world.schedule(random.below(RESTART_NS), () => {
       if (again > 0) {
         coverage.add('death while it prepares');
@@ -266,6 +274,7 @@ export class Daemons {
         return;
       }
       coverage.add('death: resumed');
+      this.#failedStarts = 0;
       kept.serves();
       this.#goOn(
         daemon,
