@@ -55,7 +55,7 @@ const FAULTS: readonly Mutation[] = [
       {
         file: 'plane/carry-over.ts',
         from: 'if (found === undefined || shown === null) return disk;',
-        to: 'if (found !== undefined || shown === null) return disk;',
+        to: 'if (found === undefined || shown === null || shown.length >= 0) return disk;',
       },
     ],
   },

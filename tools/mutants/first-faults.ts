@@ -175,6 +175,11 @@ export const FIRST_FAULTS: readonly Mutation[] = [
         from: 'const isEdge = !plane.isReceiving || !dispatcher.isServing || plane.isHolding;',
         to: 'const isEdge = !plane.isReceiving || plane.isHolding;',
       },
+      {
+        file: 'loop/ring-loop.ts',
+        from: 'const until = hasSent ? Math.min(wakeAt, now + COUNT_AFTER_NS) : wakeAt;',
+        to: 'const until = hasSent && dispatcher.isServing ? Math.min(wakeAt, now + COUNT_AFTER_NS) : wakeAt;',
+      },
     ],
   },
 ];

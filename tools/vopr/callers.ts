@@ -4,7 +4,6 @@ import { ERRNO, errnoName } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 import { controlStep, weigh } from './control-callers.js';
 import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
-import { extend } from './extend.js';
 import { faultsStep, growStep, orderStep, overlayStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
 import { reloadStep } from './reload-callers.js';
@@ -12,6 +11,7 @@ import { repartition } from './repartition.js';
 import * as body from './requests.js';
 import { reuse } from './reuse.js';
 import { ask, isRefused, type Scene, type Self, untilGone } from './scene.js';
+import { extend, failFlush } from './tight-callers.js';
 import {
   allocate,
   bounds,
@@ -37,7 +37,8 @@ const KILLED_NS = 5e9;
 const OTHERS: Partial<Record<Operation['kind'], (scene: Scene, self: Self) => Steps>> = {
   ...{ control: controlStep, weigh, reuse },
   ...{ order: orderStep, grow: growStep, overlay: overlayStep, faults: faultsStep },
-  ...{ repartition, reload: reloadStep, extend },
+  ...{ repartition, reload: reloadStep },
+  ...{ extend, 'fail flush': failFlush },
 };
 
 /** Runs the steps of one caller. */

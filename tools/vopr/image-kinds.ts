@@ -167,11 +167,19 @@ const BEHIND_THE_END: Kind = {
   endsEarly: true,
 };
 
+/** A sector of its refcounts is 32 KiB of the file: what a flush did not write of them no later one mends by chance. */
+export const MANY_PIECES = single(
+  'clusters of 512 bytes, 64-bit refcounts',
+  'cluster_size=512,refcount_bits=64',
+  '1M',
+  512,
+);
+
 export const KINDS: readonly Kind[] = [
   single('clusters of 64 KiB', '', '4M', 64 * KIB),
   single('clusters of 4 KiB', 'cluster_size=4k', '4M', 4 * KIB),
   single('clusters of 512 bytes', 'cluster_size=512', '1M', 512),
-  single('clusters of 512 bytes, 64-bit refcounts', 'cluster_size=512,refcount_bits=64', '1M', 512),
+  MANY_PIECES,
   single('clusters of 4 KiB, 1-bit refcounts', 'cluster_size=4k,refcount_bits=1', '2M', 4 * KIB),
   single('clusters of 256 KiB', 'cluster_size=256k', '4M', 256 * KIB),
   single('version 2', 'compat=0.10', '4M', 64 * KIB),

@@ -72,7 +72,8 @@ export interface Operation {
     | 'repartition'
     | 'reload'
     | 'overlay'
-    | 'extend';
+    | 'extend'
+    | 'fail flush';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;

@@ -1,6 +1,6 @@
 import type { Random } from '../exerciser/random.js';
 import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
-import { KINDS, type Kind, type KnownPartition } from './image-kinds.js';
+import { KINDS, type Kind, type KnownPartition, MANY_PIECES } from './image-kinds.js';
 import type { Wishes } from './plan.js';
 import type { Tight } from './tight.js';
 import { FAR, GROWING, TIGHT_KINDS, WIDE } from './tight-kinds.js';
@@ -143,6 +143,7 @@ function tightTemplate(tight: Tight, many: boolean, random: Random): number | nu
   if (many) return null;
   if (tight === 'far') return numberOf(FAR);
   if (tight === 'shorts' && random.oneIn(2)) return numberOf(WIDE);
+  if (tight === 'flushes' && random.oneIn(2)) return numberOf(MANY_PIECES);
   if (tight === 'barriers' && !random.oneIn(4)) {
     return numberOf(GROWING[random.below(GROWING.length)]!);
   }

@@ -11,16 +11,28 @@ import type { ImagePlan } from './plan-images.js';
  * - `refusals`: of few replies one is refused by the kernel.
  * - `tables`: few requests, slots and places in flight; all images have limits, and come and go.
  * - `barriers`: disks get longer, and the power fails when a header has just been written.
+ * - `flushes`: of most flushes an operation fails, and of nothing else.
  * - `far`: clusters lie behind 4 GiB.
  */
-export const TIGHT = ['room', 'shorts', 'refusals', 'tables', 'barriers', 'far'] as const;
+export const TIGHT = [
+  'room',
+  'shorts',
+  'refusals',
+  'tables',
+  'barriers',
+  'flushes',
+  'far',
+] as const;
 export type Tight = (typeof TIGHT)[number];
 
 /** What needs more than one thing to come together is drawn more often. */
-const DRAWN: readonly Tight[] = [...TIGHT, 'shorts', 'tables'];
+const DRAWN: readonly Tight[] = [...TIGHT, 'room', 'tables', 'flushes'];
 
 /** One run of this many, of those that neither have servers nor lose their daemons: a quarter of all. */
 const TIGHT_RUNS = 3;
+
+/** One of so many operations fails by itself: none does. */
+const NO_OTHERS = 1e6;
 
 /** Streams of random numbers. */
 const CHOOSING = 850;
@@ -28,7 +40,6 @@ const SESSIONS = 860;
 const OPERATIONS = 100_000;
 const STEPS = 98_000;
 
-const KIB = 1 << 10;
 const MIB = 1 << 20;
 
 /** What is tight in a run; null: nothing is. */
@@ -76,6 +87,11 @@ export function tighten(
     waitForAll(session, random);
     if (wishes.end === undefined && random.oneIn(2)) session.end = 'power cut';
     session.callers.push(makeSteps('extend', 1 + random.below(6), random, number, wishes));
+  } else if (tight === 'flushes') {
+    Object.assign(host, { faults: NO_OTHERS, stuck: 0, shorts: 0 });
+    waitForAll(session, random);
+    endInOrder(session, random, wishes);
+    session.callers.push(makeSteps('fail flush', 1 + random.below(4), random, number, wishes));
   }
 }
 
@@ -124,6 +140,3 @@ function makeSteps(
 export function tightLimit(random: Random): number {
   return 2 + random.below(60);
 }
-
-/** Bytes up to which a disk gets longer at once mostly. */
-export const EXTENSION_BYTES = 48 * KIB;
