@@ -72,8 +72,45 @@ const FAULTS: readonly Mutation[] = [
   },
 ];
 
+/** Faults of the redo log of a qcow2 image. */
+const REDO_FAULTS: readonly Mutation[] = [
+  {
+    name: 'redo-entry-dropped',
+    fault: 'the redo log is not told of an L2 entry whose cluster was in use before',
+    changes: [
+      {
+        file: 'image/qcow2/change-log.ts',
+        from: '    this.#log.append(kind, cluster, words[at]!',
+        to: '    if (kind !== CHANGE.entry) this.#log.append(kind, cluster, words[at]!',
+      },
+    ],
+  },
+  {
+    name: 'redo-run-dropped',
+    fault: 'the redo log is not told of the refcount of a single new cluster',
+    changes: [
+      {
+        file: 'image/qcow2/change-log.ts',
+        from: '    this.#log.append(CHANGE.run, cluster, count);',
+        to: '    if (count > 1) this.#log.append(CHANGE.run, cluster, count);',
+      },
+    ],
+  },
+  {
+    name: 'redo-l1-dropped',
+    fault: 'the redo log is not told of the first L2 table',
+    changes: [
+      {
+        file: 'image/qcow2/change-log.ts',
+        from: '    this.#log.append(CHANGE.l1, index,',
+        to: '    if (index > 0) this.#log.append(CHANGE.l1, index,',
+      },
+    ],
+  },
+];
+
 /** Every run that can have them has deaths. */
-export const CRASH_FAULTS: readonly Mutation[] = FAULTS.map((one) => ({
-  ...one,
-  words: ['--crashes'],
-}));
+export const CRASH_FAULTS: readonly Mutation[] = [
+  ...FAULTS.map((one) => ({ ...one, words: ['--crashes'] })),
+  ...REDO_FAULTS.map((one) => ({ ...one, words: ['--crashes', '--redo'] })),
+];
