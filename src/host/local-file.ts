@@ -13,15 +13,15 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { MFD_CLOEXEC, O_CLOEXEC, O_PATH } from '../sys/constants.js';
-import { close, fallocateNow, memfdCreate } from '../sys/libc.js';
+import { F_DUPFD_CLOEXEC, MFD_CLOEXEC, O_CLOEXEC, O_PATH } from '../sys/constants.js';
+import { close, fallocateNow, fcntl, memfdCreate } from '../sys/libc.js';
 import { errnoName } from '../util/errno.js';
 import { EXIT_FAILED, EXIT_IMAGE, SluiceError } from '../util/errors.js';
 import { SIZE_MAX } from '../util/units.js';
 import { deviceSize, logicalBlockSize } from './block-device.js';
 import { claimForWriting, describeUse } from './device-use.js';
 import { FileEdit } from './file-edit.js';
-import { asFileError, forFile } from './file-errors.js';
+import { asFileError, fileError, forFile } from './file-errors.js';
 import { lockAlso, lockFile } from './file-locks.js';
 import type { WaitingExport } from './nbd-waiting.js';
 import type { OpenFile } from './open-file.js';
@@ -197,7 +197,10 @@ export class LocalFile implements OpenFile {
    * @throws SluiceError EAGAIN or EBUSY, exit code 3, naming the holder
    */
   lock(forWriting: boolean, kept: Hold | null = null): void {
-    this.#holder = kept === null ? this.descriptor : this.#keep(kept.descriptor);
+    // What was opened by the hold is the same open file, so one descriptor is enough.
+    const isSame = kept === null || this.#isHeld;
+    this.#holder = isSame ? this.descriptor : this.#keep(kept.descriptor);
+    if (kept !== null && isSame) close(kept.descriptor);
     if (kept !== null) this.#memory = this.#keep(kept.memory);
     const claim = kept === null ? -1 : this.#keep(kept.claim);
     if (kept === null) lockFile(this, forWriting);
@@ -338,9 +341,14 @@ function openRegular(path: string): number {
   throw new SluiceError(`${path}: ${what}`, stats.isDirectory() ? 'EISDIR' : 'EINVAL', EXIT_IMAGE);
 }
 
-/** Another open file of the same inode: also of one that is deleted, renamed, or has got another's name. */
-function openHeld(path: string, { descriptor }: Hold): number {
-  return openAs(path, `/proc/self/fd/${descriptor}`, constants.O_NONBLOCK | O_CLOEXEC);
+/**
+ * The very file, also if it is deleted, renamed, or no more to be read. A daemon has as many descriptors as the one before: one
+ * that has all that it may have can be followed.
+ */
+function openHeld(path: string, hold: Hold): number {
+  const descriptor = fcntl(hold.descriptor, F_DUPFD_CLOEXEC, 0);
+  if (descriptor < 0) throw fileError(path, 'read', errnoName(descriptor));
+  return descriptor;
 }
 
 /** A disk of Parallels is one, and the file that stands for it has the same name in each. */

@@ -1,11 +1,17 @@
 import { type Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ourMount } from '../fuse/mount-point.js';
 import { EXIT_DAEMON, EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { type ApiError, fromApiError } from './api-errors.js';
+import { isStarting } from './processes.js';
 import { shortPath, socketOf } from './socket-path.js';
 
 /** A healthy daemon answers within milliseconds, also while all its groups are saturated. */
 const ANSWER_MS = 5000;
+
+/** So long a socket is waited for that comes with the next daemon after a death, and how often it is looked for. */
+const START_MS = 3000;
+const START_LOOK_MS = 50;
 
 /** Errors of connect(2) that mean that there is no socket to ask, for this user. */
 const NO_SOCKET: ReadonlySet<string> = new Set([
@@ -34,7 +40,13 @@ export interface Asked {
 export async function askMount<Answer>(mountpoint: string, asked: Asked): Promise<Answer | null> {
   const mount = ourMount(mountpoint);
   const socket = mount === null ? null : socketOf(mount);
-  return socket === null ? null : askSocket<Answer>(socket, asked, mountpoint);
+  if (socket === null) return null;
+  const until = performance.now() + START_MS;
+  for (;;) {
+    const answer = await askSocket<Answer>(socket, asked, mountpoint);
+    if (answer !== null || performance.now() > until || !isStarting(mountpoint)) return answer;
+    await sleep(START_LOOK_MS);
+  }
 }
 
 /**

@@ -3,7 +3,15 @@ import { readMountTable } from '../sys/mount-table.js';
 import { EXIT_FAILED, EXIT_MOUNT, SluiceError } from '../util/errors.js';
 import { checkEndRecord, openEndRecord, successorOf } from './end-record.js';
 import { describeOtherMounts, deviceAt, type OtherMount, otherMounts } from './other-mounts.js';
-import { findDaemon, identifyDaemon, isRunning, type ProcessId, waitForEnd } from './processes.js';
+import {
+  findDaemon,
+  findKeepers,
+  identifyDaemon,
+  isRunning,
+  isStarting,
+  type ProcessId,
+  waitForEnd,
+} from './processes.js';
 import { detachIfDead, type MountStatus, readStatus } from './status.js';
 import { detachDeadMount, unmount } from './unmount.js';
 
@@ -24,10 +32,10 @@ function daemonOf(mountpoint: string, status: MountStatus): ProcessId | null {
   return findDaemon(mountpoint);
 }
 
-function sendTerminate(mountpoint: string, daemon: ProcessId): void {
+function send(signal: NodeJS.Signals, mountpoint: string, daemon: ProcessId): void {
   try {
     // The number may be another process's by now; then ours is gone, as was asked for.
-    if (isRunning(daemon)) process.kill(daemon.pid, 'SIGTERM');
+    if (isRunning(daemon)) process.kill(daemon.pid, signal);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ESRCH') return;
@@ -36,9 +44,14 @@ function sendTerminate(mountpoint: string, daemon: ProcessId): void {
   }
 }
 
+async function kill(mountpoint: string, keeper: ProcessId): Promise<void> {
+  send('SIGKILL', mountpoint, keeper);
+  await waitForEnd(keeper, FORCE_LIMIT_MS);
+}
+
 /** @param name The user's name for it: its mount point or its pid. */
 async function force(daemon: ProcessId, name: string): Promise<void> {
-  sendTerminate(name, daemon);
+  send('SIGTERM', name, daemon);
   if (await waitForEnd(daemon, FORCE_LIMIT_MS)) {
     if (name.startsWith('/')) await detachIfDead(name);
     return;
@@ -99,9 +112,20 @@ async function endAlive(
   daemon: ProcessId | null,
   byForce: boolean,
 ): Promise<Ended> {
+  const keepers = status.kind === 'hung' ? findKeepers(mountpoint) : [];
+  // Otherwise another daemon may come in the place of one that dies of the signal.
+  if (byForce) for (const keeper of keepers) await kill(mountpoint, keeper);
   if (byForce && daemon !== null) {
     await force(daemon, mountpoint);
     return 'done';
+  }
+  if (byForce && keepers.length > 0) {
+    await detachIfDead(mountpoint);
+    return 'was-dead';
+  }
+  if (status.kind === 'hung' && isStarting(mountpoint)) {
+    const what = 'a daemon is being started for it again, after a death; try again, or use --force';
+    throw new SluiceError(`${mountpoint}: ${what}`, 'ETIMEDOUT', EXIT_FAILED);
   }
   if (status.kind === 'hung') {
     const hint = daemon === null ? 'find and end it' : 'use --force';

@@ -1,7 +1,6 @@
 import type { Hold } from '../host/local-file.js';
 import { close } from '../sys/libc.js';
 import type { ImageConfig } from './config.js';
-import type { OpenImages } from './open-images.js';
 
 /** A hold as one daemon hands it to the next. */
 export interface HandedHold extends Hold {
@@ -20,9 +19,8 @@ export function withHolds(
 }
 
 /** Closes the holds that no image has taken. */
-export function closeUnused(holds: readonly HandedHold[], { all }: Pick<OpenImages, 'all'>): void {
-  const used = new Set(all.flatMap(({ descriptors }) => descriptors));
+export function closeUnused(holds: readonly HandedHold[]): void {
   for (const { descriptor, claim, memory } of holds) {
-    for (const one of [descriptor, claim, memory]) if (one >= 0 && !used.has(one)) close(one);
+    for (const one of [descriptor, claim, memory]) if (one >= 0) close(one);
   }
 }

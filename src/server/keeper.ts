@@ -8,16 +8,13 @@ import { close, memfdCreate, open, pipe2 } from '../sys/libc.js';
 import { PLAIN_NODE } from '../sys/run-program.js';
 import { EXIT_FAILED, SluiceError } from '../util/errors.js';
 import { KEEPER } from './config.js';
-import { identify, isRunning, type ProcessId, waitForEnd } from './processes.js';
+import { identify, isRunning, KEEPER_NAME, type ProcessId, waitForEnd } from './processes.js';
 import { type Handed, STATE_VERSION } from './successor.js';
 
 /** Descriptors of a daemon that a keeper has started: the guard, `Kept`, and a KeptState. */
 export const GUARD = 3;
 export const KEPT = 4;
 export const KEPT_STATE = 5;
-
-/** Among the arguments of a keeper, before the mount point. */
-export const KEEPER_NAME = 'sluice-keeper';
 
 /** Most deaths in a minute of daemons that served. */
 export const DEATHS_MAX = 5;

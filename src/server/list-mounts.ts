@@ -1,4 +1,3 @@
-import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImageSnapshot } from '../control/control.js';
 import { FUSE_TYPE } from '../fuse/mount-point.js';
@@ -7,7 +6,7 @@ import { parseImages, parseStats } from '../tree/reports.js';
 import { SluiceError } from '../util/errors.js';
 import { askMount } from './api-client.js';
 import type { KeeperState } from './hand-over.js';
-import { identifyDaemon } from './processes.js';
+import { ageOf, identifyDaemon } from './processes.js';
 import { socketFolder } from './socket-path.js';
 import { removeStaleSockets } from './stale-sockets.js';
 import { readStatus } from './status.js';
@@ -16,8 +15,6 @@ import { readStatus } from './status.js';
 const COUNTED_MS = 500;
 /** Mounts that are asked at the same time: with hundreds of processes at once a mount would seem to be hung. */
 const TOGETHER = 8;
-/** USER_HZ: ticks a second of times in /proc, on every architecture that Node.js runs on. */
-const TICKS_PER_S = 100;
 
 /** A mount, as `sluice list` shows it. */
 export interface ListedMount {
@@ -139,7 +136,7 @@ async function countByFiles(mountpoint: string): Promise<Counted> {
     version: fields.version ?? null,
     transport: fields.transport ?? null,
     keeper: null,
-    ageSeconds: ageOf(pid),
+    ageSeconds: secondsOf(pid),
     images: parseImages(status.images),
   };
   const text = status.groups[0]?.files['io.stat'];
@@ -154,7 +151,7 @@ function silent(mountpoint: string, state: 'dead' | 'hung'): ListedMount {
 }
 
 /** Seconds since a daemon began; null where its number is another process's here. */
-function ageOf(pid: number): number | null {
+function secondsOf(pid: number): number | null {
   const daemon = identifyDaemon(pid);
-  return daemon && Math.max(0, Math.round(uptime() - Number(daemon.startTime) / TICKS_PER_S));
+  return daemon && Math.round(ageOf(daemon));
 }

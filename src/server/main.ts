@@ -1,5 +1,6 @@
 import './no-debugger.js';
 import './compile-cache.js';
+import { showAs } from '../sys/command-line.js';
 import { STDERR, STDOUT } from '../sys/constants.js';
 import { Deadline } from '../sys/deadline.js';
 import { dup2 } from '../sys/libc.js';
@@ -84,6 +85,8 @@ async function begin(first: MountConfig | TakeOver): Promise<number> {
 async function resumed([keeper, wish]: readonly string[]): Promise<number> {
   // The keeper says in a line what Node.js says of a program that it cannot load.
   dup2(STDOUT, STDERR);
+  // As those that a daemon starts.
+  showAs(['sluice', ...process.argv.slice(1)]);
   const deadline = new Deadline(START_LIMIT_S);
   let asked = wish === 'end' ? 'SIGTERM' : null;
   const removeSignals = installSignals('ignore', (action, signal) => {

@@ -97,11 +97,10 @@ async function openDisk(
   open: Closable[],
 ): Promise<OpenImage> {
   const { readOnly } = config;
-  const left = [...(image.held ?? [])];
   // Its descriptors stay open as long as the mount: they hold the locks.
   const chain = openChain(image.path, image, (file, isTop) => {
     const isWritten = isTop && !readOnly;
-    file.lock(isWritten, takeOut(left, file.identity));
+    file.lock(isWritten, takeOut(image.held ?? [], file.identity));
     if (!isWritten) warnOfUse(file, log);
   });
   open.push(chain);
@@ -206,9 +205,13 @@ export function seededFaults(words: string | undefined): Faults | null {
   return faults && { ...faults, seed: faults.seed ?? randomInt(2 ** 32) };
 }
 
-function takeOut(left: Hold[], identity: string): Hold | null {
-  const at = left.findIndex((one) => one.identity === identity);
-  return at < 0 ? null : left.splice(at, 1)[0]!;
+/** The descriptors of a hold, which has none from then on. */
+function takeOut(held: readonly Hold[], identity: string): Hold | null {
+  const hold = held.find((one) => one.identity === identity && one.descriptor >= 0);
+  if (hold === undefined) return null;
+  const taken = { ...hold };
+  hold.descriptor = hold.claim = hold.memory = -1;
+  return taken;
 }
 
 function warnOfUse(file: HostFile, log: Log): void {

@@ -1,6 +1,10 @@
+import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readText } from '../sys/files.js';
 import { allPids, commandLine } from '../sys/processes.js';
+
+/** USER_HZ: ticks a second of times in /proc, on every architecture that Node.js runs on. */
+const TICKS_PER_S = 100;
 
 /** A process, told apart from a later one of the same number by its start time. */
 export interface ProcessId {
@@ -29,6 +33,11 @@ export function isRunning(process: ProcessId): boolean {
   return startTime === process.startTime && state !== 'Z' && state !== 'X';
 }
 
+/** Seconds since it began. */
+export function ageOf({ startTime }: ProcessId): number {
+  return Math.max(0, uptime() - Number(startTime) / TICKS_PER_S);
+}
+
 /** There is no readiness to wait for without a pidfd: 5 ms costs nothing and is not noticed. */
 const POLL_MS = 5;
 
@@ -40,6 +49,18 @@ export async function waitForEnd(process: ProcessId, limitMs: number): Promise<b
     await sleep(POLL_MS);
   }
   return true;
+}
+
+/** Among the arguments of a keeper, before the mount point. */
+export const KEEPER_NAME = 'sluice-keeper';
+
+/** The keeper of a mount, and a copy of it that waits for a daemon which starts. */
+export function findKeepers(mountpoint: string): ProcessId[] {
+  return allPids().flatMap((pid) => {
+    const words = commandLine(pid);
+    const at = words?.indexOf(KEEPER_NAME) ?? -1;
+    return at >= 0 && words?.[at + 1] === mountpoint ? (identify(pid) ?? []) : [];
+  });
 }
 
 /** End of the path of the daemon's program, wherever sluice is installed. */
@@ -68,4 +89,14 @@ export function findDaemon(mountpoint: string): ProcessId | null {
     }
   }
   return null;
+}
+
+/** A daemon that is older has come to serve, or hangs. Seconds. */
+const START_S = 3;
+
+/** After a death a keeper starts a daemon for a mount, or has just done so. */
+export function isStarting(mountpoint: string): boolean {
+  if (findKeepers(mountpoint).length === 0) return false;
+  const daemon = findDaemon(mountpoint);
+  return daemon === null || ageOf(daemon) < START_S;
 }

@@ -14,19 +14,10 @@ import {
 } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { EndRecord } from './end-record.js';
-import {
-  DEATHS_MAX,
-  DEATHS_MS,
-  GUARD,
-  KEEPER_NAME,
-  KEPT,
-  KEPT_STATE,
-  Keeper,
-  type Kept,
-} from './keeper.js';
+import { DEATHS_MAX, DEATHS_MS, GUARD, KEPT, KEPT_STATE, Keeper, type Kept } from './keeper.js';
 import type { Log } from './log.js';
 import { PlaneWorker } from './plane-thread.js';
-import { identify, isRunning, type ProcessId } from './processes.js';
+import { identify, isRunning, KEEPER_NAME, type ProcessId } from './processes.js';
 import type { Start } from './run.js';
 import { type Handed, STATE_VERSION } from './successor.js';
 import { adopt, goOn, type Succession } from './take-over.js';

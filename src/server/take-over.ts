@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { adoptMount, type FuseMount, isGone } from '../fuse/mount.js';
 import { resend } from '../fuse/notify.js';
 import type { PlaneEvent } from '../plane/messages.js';
@@ -129,7 +130,7 @@ export async function goOn(
   assert(made.length === 0, `${made[0]} was made anew`);
   const opened = await openDisks(overlaid, log);
   checkIdentities(opened, handed.identities);
-  closeUnused(holds, opened);
+  closeUnused(holds);
   const api = new ApiSocket(log);
   const key = new OrderKey();
   const about = aboutDaemon(TRANSPORT, start.record.path, key.path);
@@ -172,6 +173,10 @@ export async function goOn(
   void predecessor.gone.then(() => showMetricsAgain(config, log, opened, api, show));
 }
 
+/** Another program may have taken the port meanwhile: it is tried again for ten minutes. */
+const METRICS_TRIES = 300;
+const METRICS_PAUSE_MS = 2000;
+
 /** The port is free once the daemon before has ended. */
 async function showMetricsAgain(
   config: MountConfig,
@@ -180,15 +185,31 @@ async function showMetricsAgain(
   api: ApiSocket,
   show: (metrics: MetricsFaces) => void,
 ): Promise<void> {
-  try {
-    const metrics = await listenForMetrics(config);
-    opened.closing = () => {
-      metrics.server?.close();
-      api.close();
-    };
-    show(metrics);
-  } catch (error) {
-    log.error(`no metrics any more: ${(error as Error).message}`);
+  let isOver = false;
+  opened.closing = () => {
+    isOver = true;
+    api.close();
+  };
+  for (let tries = METRICS_TRIES; !isOver; tries--) {
+    try {
+      const metrics = await listenForMetrics(config);
+      opened.closing = () => {
+        metrics.server?.close();
+        api.close();
+      };
+      if (isOver) metrics.server?.close();
+      else show(metrics);
+      return;
+    } catch (error) {
+      const { message } = error as Error;
+      const isTried = tries > 0 && error instanceof SluiceError && error.errno === 'EADDRINUSE';
+      if (!isTried) {
+        log.error(`no metrics any more: ${message}`);
+        return;
+      }
+      if (tries === METRICS_TRIES) log.warn(`no metrics for now, tried again: ${message}`);
+      await sleep(METRICS_PAUSE_MS, undefined, { ref: false });
+    }
   }
 }
 

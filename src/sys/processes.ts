@@ -9,7 +9,9 @@ export function allPids(): number[] {
 
 /** Command line of a process; null if it is gone or may not be read. */
 export function commandLine(pid: number): string[] | null {
-  return readText(`/proc/${pid}/cmdline`)?.split('\0').slice(0, -1) ?? null;
+  const text = readText(`/proc/${pid}/cmdline`);
+  // One that was changed is shorter than its place.
+  return text === null ? null : text.replace(/\0+$/, '\0').split('\0').slice(0, -1);
 }
 
 /** Base name of a process's program, for people. */

@@ -215,3 +215,26 @@ test('locks go from one holder to the next without a moment in which they are fr
   two.close();
   lock();
 });
+
+test('a file that is held is opened without its name, with as many descriptors as before', (t) => {
+  const path = join(tempFolder(t, TMPFS), 'disk.img');
+  writeFileSync(path, pattern(4096, 1));
+  const one = new LocalFile(path);
+  t.teardown(() => one.close());
+  one.lock(true);
+  const hold = { ...one.hold!, descriptor: fcntl(one.hold!.descriptor, F_DUPFD_CLOEXEC, 0) };
+  renameSync(path, `${path}.away`);
+  writeFileSync(path, 'another file');
+  const two = new LocalFile(path, hold);
+  t.teardown(() => two.close());
+  two.lock(true, hold);
+  two.checkName();
+  t.is(two.identity, one.identity);
+  t.false(two.isAt(path));
+  t.deepEqual(Buffer.from(two.read(0, 4096)), Buffer.from(pattern(4096, 1)));
+  t.is(two.descriptors.length, one.descriptors.length);
+  one.close();
+  const other = new LocalFile(`${path}.away`);
+  t.throws(() => other.lock(true), { instanceOf: SluiceError });
+  other.close();
+});

@@ -1,12 +1,9 @@
 import {
   closeSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readSync,
-  rmdirSync,
-  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -20,16 +17,11 @@ import type { Kept } from '../../src/server/keeper.js';
 import type { ListedMount } from '../../src/server/list-mounts.js';
 import { Control } from '../helpers/control.js';
 import { fio } from '../helpers/fio.js';
+import { checkFree, checkNothingLeft, keeperOf, keepersOf } from '../helpers/keepers.js';
 import { eventually, isAlive, mountsAt, processesOf } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
-import { must, run } from '../helpers/run.js';
-import {
-  killed,
-  restarted,
-  type SluiceMount,
-  served,
-  startMount,
-} from '../helpers/sluice-mount.js';
+import { must } from '../helpers/run.js';
+import { killed, restarted, type SluiceMount, startMount } from '../helpers/sluice-mount.js';
 import { MIB, sparseFile, TMPFS, tempFolder } from '../helpers/temp.js';
 import { warmSluice } from '../helpers/warm.js';
 
@@ -37,23 +29,6 @@ const keeperTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu');
 const fioTest = requires('fuse', 'root', 'io_uring', 'resend', 'qemu', 'fio');
 
 const DEATHS = / has died$| has ended before it served$| did not come to serve; /;
-
-/** No process of the mount is left, and nobody has the image. */
-async function checkNothingLeft(t: ExecutionContext, mount: SluiceMount, raw: string) {
-  t.deepEqual(mountsAt(mount.point), []);
-  t.true(await eventually(() => processesOf(mount.point).length === 0), 'processes');
-  await checkFree(raw);
-}
-
-/** Nobody has the image. The kernel takes the command line of a process before it closes its files. */
-async function checkFree(raw: string): Promise<void> {
-  const words = ['-f', 'raw', '-c', 'write 0 512', raw];
-  for (let looks = 0; looks < 100; looks++) {
-    if ((await run('qemu-io', words)).code === 0) return;
-    await setTimeout(20);
-  }
-  await must('qemu-io', words);
-}
 
 /** The mount is there still, and dead: nothing can be written beneath it until somebody removes it. */
 async function checkDead(t: ExecutionContext, mount: SluiceMount, raw: string): Promise<void> {
@@ -83,17 +58,6 @@ async function end(t: ExecutionContext, mount: SluiceMount, raw: string): Promis
   t.is(ended.code, 0, ended.stderr);
   await mount.checkGone(t, DEATHS);
   await checkNothingLeft(t, mount, raw);
-}
-
-function keepersOf(mount: SluiceMount): number[] {
-  const ours = processesOf(mount.point);
-  return processesOf('sluice-keeper').filter((one) => ours.includes(one));
-}
-
-function keeperOf(mount: SluiceMount): number {
-  const [pid, ...others] = keepersOf(mount);
-  if (pid === undefined || others.length > 0) throw new Error(`keepers: ${pid} ${others}`);
-  return pid;
 }
 
 /** Resident bytes of the data plane's memory, the one writable mapping of its size. */
@@ -315,75 +279,3 @@ keeperTest(
     await checkNothingLeft(t, mount, raw);
   },
 );
-
-/**
- * The process that is to go on in the place of a dead one.
- * @param isLoaded It can take signals.
- */
-async function starting(mount: SluiceMount, isLoaded = true): Promise<number> {
-  // Node.js itself catches SIGTERM at once, and this one not.
-  const SIGUSR2_BIT = 1n << 11n;
-  const own = [mount.pid, keeperOf(mount)];
-  for (;;) {
-    const others = processesOf(mount.point).filter((one) => !own.includes(one));
-    const shells = processesOf('sluice-keeper');
-    const [pid] = others.filter((one) => !shells.includes(one));
-    const status = pid === undefined ? '' : readFileSync(`/proc/${pid}/status`, 'utf8');
-    const caught = BigInt(`0x${/^SigCgt:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-    if (pid !== undefined && !isLoaded) return pid;
-    if ((caught & SIGUSR2_BIT) !== 0n) return pid!;
-    await setTimeout(1);
-  }
-}
-
-keeperTest('SIGTERM for a daemon that is about to go on ends the mount in order', async (t) => {
-  const folder = tempFolder(t, TMPFS);
-  const raw = sparseFile(join(folder, 'raw.img'), MIB);
-  for (const [pauseMs, isLoaded] of [
-    [0, false],
-    [20, false],
-    [0, true],
-    [30, true],
-    [100, true],
-  ] as const) {
-    const mount = await startMount(t, [raw], ['--keeper']);
-    process.kill(mount.pid, 'SIGKILL');
-    const next = await starting(mount, isLoaded);
-    await setTimeout(pauseMs);
-    process.kill(next, 'SIGTERM');
-    t.true(await eventually(() => mountsAt(mount.point).length === 0));
-    await checkNothingLeft(t, mount, raw);
-    t.is(mount.log.match(/has died$/gm)?.length, 1, mount.log);
-  }
-});
-
-keeperTest('a daemon that hangs while it starts is killed, and another one goes on', async (t) => {
-  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
-  let mount = await startMount(t, [raw], ['--keeper']);
-  process.kill(mount.pid, 'SIGKILL');
-  const hung = await starting(mount);
-  process.kill(hung, 'SIGSTOP');
-  const next = await served(t, mount);
-  t.not(next.pid, hung);
-  mount = next;
-  t.true(
-    await mount.tells(/main.js, which was started for it, did not come to serve; trying again/),
-  );
-  await end(t, mount, raw);
-});
-
-keeperTest('a mount whose log has gone away goes on, and logs again when it can', async (t) => {
-  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
-  let mount = await startMount(t, [raw], ['--keeper']);
-  for (const next of [killed, restarted]) {
-    rmSync(mount.logPath);
-    mkdirSync(mount.logPath);
-    mount = await next(t, mount);
-    t.is(statSync(mount.file('raw')).size, MIB);
-    rmdirSync(mount.logPath);
-    process.kill(mount.pid, 'SIGUSR1');
-    t.true(await mount.tells(/warning: .* could not be opened for a while/));
-  }
-  t.is((await mount.umount()).code, 0);
-  await checkNothingLeft(t, mount, raw);
-});

@@ -1,5 +1,6 @@
 import test from 'ava';
 import {
+  describeError,
   exitCodeOf,
   fromRecord,
   naming,
@@ -49,4 +50,11 @@ test('for want of descriptors there is a remedy, whatever wanted one', (t) => {
   );
   t.is(sentenceOf(error('EACCES')), "EACCES: open '/proc/x'");
   t.is(sentenceOf('no error'), 'no error');
+});
+
+test('the log has the stack of a mistake, and a sentence where descriptors are missing', (t) => {
+  t.regex(describeError(new Error('a mistake')), /^Error: a mistake\n {4}at /);
+  const error = Object.assign(new Error('open /x'), { code: 'EMFILE' });
+  t.is(describeError(error), 'too many open files; raise `ulimit -n`');
+  t.is(describeError('text'), 'text');
 });

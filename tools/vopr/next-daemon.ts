@@ -37,7 +37,7 @@ export async function nextDaemon(parts: NextParts): Promise<Daemon> {
   const { config: overlaid, made } = addOverlays({ ...asked, images: withHolds(images, holds) });
   if (made.length > 0) throw new Failure(`${made[0]} is made while a mount goes on`);
   const opened = await openDisks(overlaid, QUIET);
-  closeUnused(holds, opened);
+  closeUnused(holds);
   for (const disk of opened.disks) home.files.openedAgain(disk.name, descriptorsOf(disk));
   try {
     for (const { disk, identity } of opened.all) {
