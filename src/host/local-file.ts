@@ -295,7 +295,11 @@ export class LocalFile implements OpenFile {
    * does nothing. An error of close(2) does not count: what was synced is there, and nothing else is promised.
    */
   close(): void {
-    for (const descriptor of this.#descriptors.splice(0).reverse()) close(descriptor);
+    const own = [this.descriptor, this.#backing];
+    for (const descriptor of this.#descriptors.splice(0).reverse()) {
+      if (own.includes(descriptor)) closeOpened(descriptor);
+      else close(descriptor);
+    }
   }
 
   #keep(descriptor: number): number {
@@ -356,6 +360,18 @@ function directory(path: string): string {
   const descriptor = join(path, 'DiskDescriptor.xml');
   const advice = existsSync(descriptor) ? `; the disk in it is ${descriptor}` : '';
   return `a directory, not an image${advice}`;
+}
+
+/**
+ * Closes what `openAs` has opened. Node.js keeps account of such descriptors for a worker thread of a program, and closes
+ * them again when that ends, if they were closed behind its back: then they are somebody else's.
+ */
+function closeOpened(descriptor: number): void {
+  try {
+    closeSync(descriptor);
+  } catch {
+    // See `close`.
+  }
 }
 
 function openAs(path: string, link: string, flags: number): number {

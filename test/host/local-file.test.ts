@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { LocalFile } from '../../src/host/local-file.js';
 import type { ServedFile } from '../../src/host/served-file.js';
@@ -238,3 +240,30 @@ test('a file that is held is opened without its name, with as many descriptors a
   t.throws(() => other.lock(true), { instanceOf: SluiceError });
   other.close();
 });
+
+const IN_WORKER = `
+const { parentPort, workerData } = require('node:worker_threads');
+import(workerData.module).then(({ LocalFile }) => {
+  const file = new LocalFile(workerData.path);
+  file.close();
+  parentPort.once('message', () => parentPort.close());
+  parentPort.postMessage(file.descriptor);
+});
+`;
+
+test.serial(
+  "a worker thread that ends closes no descriptor that is somebody else's by then",
+  async (t) => {
+    const path = join(tempFolder(t), 'disk.img');
+    writeFileSync(path, Buffer.alloc(512));
+    const { href: module } = new URL('../../src/host/local-file.js', import.meta.url);
+    const worker = new Worker(IN_WORKER, { eval: true, workerData: { module, path } });
+    const [descriptor] = await once(worker, 'message');
+    const opened: number[] = [];
+    while (!opened.includes(descriptor) && opened.length < 100) opened.push(openSync(path, 'r'));
+    t.true(opened.includes(descriptor));
+    worker.postMessage('end');
+    await once(worker, 'exit');
+    for (const one of opened) t.notThrows(() => closeSync(one));
+  },
+);
