@@ -36,8 +36,8 @@ export interface NativeMount extends FuseMount {
   readonly threads: NativeThreads | null;
   /** Another descriptor of the connection, which stays open when libfuse ends. The caller closes it. */
   readonly watched: number;
-  /** Requests to which the kernel has no reply yet; 0 if it does not say, as fusectl is not mounted. */
-  unanswered(): number;
+  /** Requests to which the kernel has no reply yet; null if it does not say, as fusectl is not mounted. */
+  unanswered(): number | null;
 }
 
 /** How often a mount that starts is asked whether it is gone, milliseconds. */
@@ -90,11 +90,11 @@ export async function mountNative(
 }
 
 /** @param connection The minor number of the mount's device. */
-function unanswered(connection: string | undefined): number {
+function unanswered(connection: string | undefined): number | null {
   try {
     return Number(readFileSync(`/sys/fs/fuse/connections/${connection}/waiting`, 'utf8'));
   } catch {
-    return 0;
+    return null;
   }
 }
 

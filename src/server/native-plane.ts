@@ -24,6 +24,7 @@ import type { Plane } from '../plane/plane.js';
 import { EFD_NONBLOCK } from '../sys/constants.js';
 import { newEventfd } from '../sys/eventfd.js';
 import { close } from '../sys/libc.js';
+import { hasBusyThreads } from '../sys/proc.js';
 import { describeError } from '../util/errors.js';
 import type { MountConfig } from './config.js';
 import { InflateThread } from './inflate-thread.js';
@@ -39,7 +40,7 @@ import { notYet, type PlaneRunner } from './plane-thread.js';
 const HOPS = 4;
 
 /** How long libfuse's threads may take to write the replies that they have, milliseconds. */
-const REPLIES_MS = 2000;
+const REPLIES_MS = 5000;
 
 /** A data plane on the main thread: fuse-native in front, the thread pool behind. */
 export class NativePlane implements PlaneRunner {
@@ -222,10 +223,16 @@ export class NativePlane implements PlaneRunner {
    */
   async #repliesLeft(): Promise<void> {
     const limit = performance.now() + REPLIES_MS;
-    while (this.#mount !== null && this.#mount.unanswered() > this.#session.held) {
+    while (this.#mount !== null && this.#isReplying(this.#mount)) {
       if (isGone(this.#mount.watched) || performance.now() > limit) return;
       await setTimeout(1);
     }
+  }
+
+  /** Where the kernel does not say, as in most containers, threads that have something to do may be those. */
+  #isReplying({ unanswered }: NativeMount): boolean {
+    const count = unanswered();
+    return count === null ? hasBusyThreads() : count > this.#session.held;
   }
 
   #afterTurn(): void {

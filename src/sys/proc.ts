@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 
 /** Larger than the files read below: a cgroup path has at most 4096 bytes in each of a few lines. */
 const BYTES = Buffer.allocUnsafe(64 << 10);
@@ -55,6 +55,15 @@ function isGone(thread: number): boolean {
 
 function bitOf(signal: number): bigint {
   return 1n << BigInt(signal - 1);
+}
+
+/** Do threads of this process, other than its first one, run or wait for a processor or a disk? */
+export function hasBusyThreads(): boolean {
+  return readdirSync('/proc/self/task').some((thread) => {
+    // The name of a thread is in brackets, and can have any characters.
+    const isBusy = /\) [RD]/.test(readProc(`/proc/self/task/${thread}/stat`));
+    return isBusy && thread !== String(process.pid);
+  });
 }
 
 /** Start time of a process in clock ticks since boot; '' if it is gone. */

@@ -124,11 +124,18 @@ keeperTest('a daemon that goes on is shown as the first one, and tries for its p
   let mount = await startMount(t, [raw], ['--keeper', '--metrics', `127.0.0.1:${port}`]);
   const words = () => readFileSync(`/proc/${mount.pid}/cmdline`, 'utf8').replace(/\0+$/, '');
   const before = words();
+  // Another program gets the port before the next daemon does.
+  const keeper = keeperOf(mount);
+  process.kill(keeper, 'SIGSTOP');
   process.kill(mount.pid, 'SIGKILL');
   t.true(await eventually(() => !isAlive(mount.pid)));
-  await new Promise<void>((resolve, reject) => {
-    other.once('error', reject).listen(port, '127.0.0.1', resolve);
-  });
+  // Sockets of a process that has ended are closed a moment later.
+  const listens = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      other.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+  while (!(await listens())) await setTimeout(10);
+  process.kill(keeper, 'SIGCONT');
   mount = await served(t, mount);
   t.is(words(), before);
   t.true(await mount.tells(/warning: no metrics for now, tried again: .* the port is in use/));

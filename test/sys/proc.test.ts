@@ -1,14 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import {
   cgroupsOf,
+  hasBusyThreads,
   isBeingKilled,
   isInForeground,
   processOf,
   startOf,
 } from '../../src/sys/proc.js';
+import { eventually } from '../helpers/proc.js';
 import { Child } from '../helpers/run.js';
 
 /** A number that no process can have: above the kernel's largest pid. */
@@ -57,4 +60,11 @@ test('who lives is not being killed, whatever it handles; who has ended is', asy
   const child = new Child('true', []);
   await child.ended;
   t.true(isBeingKilled(child.pid));
+});
+
+test('a thread that has something to do is busy', async (t) => {
+  const worker = new Worker('for (;;);', { eval: true });
+  t.true(await eventually(hasBusyThreads));
+  await worker.terminate();
+  t.true(await eventually(() => !hasBusyThreads()));
 });
