@@ -58,6 +58,8 @@ export class Place {
   readonly random: Random;
   /** Leaves the files, to look at them later. */
   keep = false;
+  /** Loop devices that are attached. */
+  readonly #loops = new Set<string>();
   readonly #undos: Undo[] = [];
   readonly #mounts: Mounted[] = [];
   readonly #forget: () => void;
@@ -176,13 +178,18 @@ export class Place {
   /** Attaches a file to a loop device. */
   async loop(file: string, ...words: string[]): Promise<string> {
     let device = '';
-    this.defer(`loop device of ${file}`, () => (device ? this.detach(device) : Promise.resolve()));
+    // When it is detached, another scenario may have one of this number.
+    this.defer(`loop device of ${file}`, async () => {
+      if (this.#loops.has(device)) await this.detach(device);
+    });
     device = (await run('losetup', ['--find', '--show', ...words, file])).trim();
+    this.#loops.add(device);
     return device;
   }
 
   /** Detaches a loop device and waits until that is done. */
   async detach(device: string): Promise<void> {
+    this.#loops.delete(device);
     await outcomeOf('losetup', ['-d', device]);
     const name = device.slice('/dev/'.length);
     const isFree = (): boolean => !readdirSync(`/sys/block/${name}`).includes('loop');
