@@ -1,6 +1,7 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { statOf } from './proc.js';
 
-/** Fields of /proc/PID/stat, counted from the state, which is the first one after the name. */
+/** The place of the arguments among the fields of `statOf`. */
 const ARGUMENTS_AT = 45;
 
 /**
@@ -9,12 +10,8 @@ const ARGUMENTS_AT = 45;
  */
 export function showAs(words: readonly string[]): void {
   try {
-    const stat = readFileSync('/proc/self/stat', 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [start, end] = fields.slice(ARGUMENTS_AT, ARGUMENTS_AT + 2).map(Number) as [
-      number,
-      number,
-    ];
+    const fields = statOf(process.pid).slice(ARGUMENTS_AT, ARGUMENTS_AT + 2);
+    const [start, end] = fields.map(Number) as [number, number];
     const bytes = Buffer.alloc(end - start);
     const text = `${words.join('\0')}\0`;
     if (Buffer.byteLength(text) > bytes.length) return;

@@ -59,11 +59,10 @@ function bitOf(signal: number): bigint {
 
 /** Do threads of this process, other than its first one, run or wait for a processor or a disk? */
 export function hasBusyThreads(): boolean {
-  return readdirSync('/proc/self/task').some((thread) => {
-    // The name of a thread is in brackets, and can have any characters.
-    const isBusy = /\) [RD]/.test(readProc(`/proc/self/task/${thread}/stat`));
-    return isBusy && thread !== String(process.pid);
-  });
+  const others = readdirSync('/proc/self/task')
+    .map(Number)
+    .filter((one) => one !== process.pid);
+  return others.some((thread) => ['R', 'D'].includes(statOf(thread)[0]!));
 }
 
 /** Start time of a process in clock ticks since boot; '' if it is gone. */
@@ -77,8 +76,8 @@ export function isInForeground(process: number): boolean {
   return group !== undefined && group === foreground;
 }
 
-/** Fields of /proc/PID/stat from the third one on; [''] if the process is gone. */
-function statOf(process: number): string[] {
+/** Fields of /proc/PID/stat, also of a thread, from the third one, its state, on; [''] if it is gone. */
+export function statOf(process: number): string[] {
   const text = readProc(`/proc/${process}/stat`);
   // The name in brackets may contain brackets and spaces.
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
