@@ -34,19 +34,36 @@ export interface Asked {
   limitMs?: number;
   /** Keeps the connection for the next request; missing: one for each. */
   agent?: Agent;
+  /** Twice is as good as once, so the next daemon is asked if this one dies; missing: it is for GET and PATCH. */
+  isRepeatable?: boolean;
 }
+
+/** All that our PATCH sets is absolute. */
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'PATCH']);
 
 /** As `askSocket`, for the daemon of a mount. Returns null also if this user has no socket there. */
 export async function askMount<Answer>(mountpoint: string, asked: Asked): Promise<Answer | null> {
   const mount = ourMount(mountpoint);
   const socket = mount === null ? null : socketOf(mount);
   if (socket === null) return null;
+  const { isRepeatable = REPEATABLE.has(asked.method) } = asked;
   const until = performance.now() + START_MS;
   for (;;) {
-    const answer = await askSocket<Answer>(socket, asked, mountpoint);
-    if (answer !== null || performance.now() > until || !isStarting(mountpoint)) return answer;
+    const isLast = (): boolean => performance.now() > until || !isStarting(mountpoint);
+    try {
+      const answer = await askSocket<Answer>(socket, asked, mountpoint);
+      if (answer !== null || isLast()) return answer;
+    } catch (error) {
+      if (!isRepeatable || !hasEnded(error) || isLast()) throw error;
+    }
     await sleep(START_LOOK_MS);
   }
+}
+
+/** The daemon has ended before it answered. An error that a daemon tells of has no cause here. */
+function hasEnded(error: unknown): boolean {
+  if (!(error instanceof SluiceError)) return false;
+  return error.exitCode === EXIT_DAEMON && error.cause !== undefined;
 }
 
 /**

@@ -105,7 +105,8 @@ commandTest('of a key of the terminal the command hears once', async (t) => {
   writeFileSync(join(folder, 'command'), heard);
   const words = sluiceWords('mount', image, point, '--log', join(folder, 'log'), '--');
   const all = [process.execPath, ...words, 'bash', join(folder, 'command')].join(' ');
-  const terminal = spawn('script', ['-qec', all, '/dev/null'], {
+  // A shell that stays would hear the key, too, and end by it.
+  const terminal = spawn('script', ['-qec', `exec ${all}`, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   let shown = '';

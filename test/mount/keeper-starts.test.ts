@@ -2,6 +2,9 @@ import { mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { type Asked, askMount } from '../../src/server/api-client.js';
+import { readText } from '../../src/sys/files.js';
+import type { SluiceError } from '../../src/util/errors.js';
 import { checkNothingLeft, keeperOf } from '../helpers/keepers.js';
 import { eventually, isAlive, mountsAt, processesOf } from '../helpers/proc.js';
 import { requires } from '../helpers/requires.js';
@@ -29,7 +32,8 @@ async function starting(mount: SluiceMount, isLoaded = true): Promise<number> {
     const others = processesOf(mount.point).filter((one) => !own.includes(one));
     const shells = processesOf('sluice-keeper');
     const [pid] = others.filter((one) => !shells.includes(one));
-    const status = pid === undefined ? '' : readFileSync(`/proc/${pid}/status`, 'utf8');
+    // One of them may be a child that has ended meanwhile.
+    const status = readText(`/proc/${pid}/status`) ?? '';
     const caught = BigInt(`0x${/^SigCgt:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
     if (pid !== undefined && !isLoaded) return pid;
     if ((caught & SIGUSR2_BIT) !== 0n) return pid!;
@@ -96,6 +100,27 @@ keeperTest('a command that comes while a daemon starts waits for its socket', as
   process.kill(mount.pid, 'SIGKILL');
   const { stdout, stderr } = await warmSluice(['restart', mount.point]);
   t.regex(stdout, /^pid \d+ serves /, stderr);
+  t.is((await mount.umount()).code, 0);
+  await checkNothingLeft(t, mount, raw);
+});
+
+keeperTest('a question that a daemon leaves open as it dies is put to the next one', async (t) => {
+  const raw = sparseFile(join(tempFolder(t, TMPFS), 'raw.img'), MIB);
+  let mount = await startMount(t, [raw], ['--keeper']);
+  const dies = async (asked: Asked): Promise<{ pid: number } | null> => {
+    process.kill(mount.pid, 'SIGSTOP');
+    const answer = askMount<{ pid: number }>(mount.point, asked);
+    // It is connected within the turn; the daemon cannot read.
+    await setTimeout(20);
+    process.kill(mount.pid, 'SIGKILL');
+    return answer;
+  };
+  const about = await dies({ method: 'GET', path: '/v1/mount' });
+  mount = await served(t, mount);
+  t.is(about?.pid, mount.pid);
+  const lost = await t.throwsAsync<SluiceError>(dies({ method: 'POST', path: '/v1/reload' }));
+  t.is(lost.message, `${mount.point}: its daemon has ended meanwhile`);
+  mount = await served(t, mount);
   t.is((await mount.umount()).code, 0);
   await checkNothingLeft(t, mount, raw);
 });

@@ -22,7 +22,7 @@ export async function handler(args: Arguments): Promise<void> {
   const mountpoint = findMountpoint(String(args.mountpoint), workingDirectory());
   const waiting = progress(`sluice: restart: ${mountpoint}: waiting for the daemons`);
   try {
-    const asked = { method: 'POST', path: '/v1/restart', limitMs: LIMIT_MS };
+    const asked = { method: 'POST', path: '/v1/restart', limitMs: LIMIT_MS, isRepeatable: true };
     const done = await askMount<HandedOver>(mountpoint, asked);
     if (done === null) throw await withoutSocket(mountpoint);
     print(`pid ${done.pid} serves ${mountpoint}; requests waited for ${done.stallMs} ms\n`);
