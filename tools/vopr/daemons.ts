@@ -121,7 +121,8 @@ export class Daemons {
       current.runThread();
       this.wait();
       if (current === this.current || isKilled()) return;
-      world.stop = null;
+      // A crash that came while no thread ran is for the next one.
+      if (world.stop !== 'crash') world.stop = null;
     }
   }
 
@@ -211,7 +212,9 @@ export class Daemons {
   #died(home: DaemonHome, dead: Daemon): void {
     const { coverage, world } = home;
     if (dead !== this.current) return;
-    const isCertain = !home.kernel.changesGroups && !this.#parts.isOrdered();
+    // Groups of a mount that has ended are not kept: nobody can see them.
+    const isKept = dead.plane.plane.isReceiving;
+    const isCertain = isKept && !home.kernel.changesGroups && !this.#parts.isOrdered();
     this.#groups = isCertain ? dead.showGroups() : null;
     this.#parts.died(dead);
     if (dead.kept?.isThere === true) {

@@ -313,6 +313,7 @@ function* giveOnce(
     if (error instanceof SluiceError) return recordOf(error);
     throw error;
   }
+  const deaths = scene.deaths();
   const { node, handle } = yield* openFile(scene, 'images', O_RDWR);
   if (node < 0) throw new Failure(`there is no file for orders: ${node}`);
   const written = yield* writeHandle(scene, node, handle, formatOrder(key, order));
@@ -320,6 +321,8 @@ function* giveOnce(
     const text = yield* readHandle(scene, node, handle);
     if (text === null) continue;
     yield* closeFile(scene, node, handle);
+    // It went with a daemon that died as the mount ended.
+    if (text === '' && scene.deaths() !== deaths) return recordOf(diedError());
     const { error } = JSON.parse(text) as { error: ErrorRecord | null };
     if ((error === null) === (written === 0)) return error;
     throw new Failure(`an order has the result ${written} and the answer ${text}`);
