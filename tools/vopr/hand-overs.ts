@@ -69,6 +69,7 @@ export class SimSuccessor implements Pick<Successor, keyof Successor> {
   async prepare(handed: Handed): Promise<void> {
     this.#handed = structuredClone(handed);
     await this.#wait();
+    if (this.#isDead) throw new SluiceError('the new daemon was killed', PLANNED, EXIT_FAILED);
     try {
       this.#daemon = await this.#build(this.#handed);
     } catch (error) {
