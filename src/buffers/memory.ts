@@ -1,3 +1,4 @@
+import { MADV_DONTNEED } from '../sys/constants.js';
 import { madvise, mapAnonymous } from '../sys/memory.js';
 
 /**
@@ -98,7 +99,6 @@ export function lendingCapacity(memoryBytes: number): Capacity {
 
 /** When the plane is idle, a free slot keeps this much memory and returns the rest to the system. */
 const KEEP_BYTES = 64 << 10;
-const MADV_DONTNEED = 4;
 const MADV_DONTFORK = 10;
 /** Linux 5.14. */
 const MADV_POPULATE_WRITE = 23;

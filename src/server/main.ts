@@ -4,6 +4,7 @@ import { showAs } from '../sys/command-line.js';
 import { STDERR, STDOUT } from '../sys/constants.js';
 import { Deadline } from '../sys/deadline.js';
 import { dup2 } from '../sys/libc.js';
+import { letGoOfPrograms } from '../sys/own-pages.js';
 import {
   describeError,
   EXIT_FAILED,
@@ -29,6 +30,9 @@ import type { ToSuccessor } from './successor.js';
 
 /** A daemon that goes on after a death and does not serve by then hangs. Seconds. */
 const START_LIMIT_S = 30;
+
+/** From the start of a mount until all is loaded that it needs, milliseconds. */
+const SETTLE_MS = 2000;
 
 const ENDS: ReadonlySet<SignalAction> = new Set(['end', 'end-now']);
 
@@ -56,6 +60,7 @@ async function main(config: MountConfig, how: Serve, record?: EndRecord): Promis
     const onReady = ({ notice }: { notice?: string | undefined }): void => {
       ready = true;
       void send({ kind: 'ready', ...(notice === undefined ? {} : { notice }) });
+      setTimeout(letGoOfPrograms, SETTLE_MS).unref();
     };
     await runDaemon(config, log, how, onReady, record);
     return EXIT_OK;

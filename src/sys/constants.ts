@@ -16,6 +16,9 @@ export const FALLOC_KEEP_SIZE = 0x01;
 export const FALLOC_PUNCH_HOLE = 0x02;
 export const FALLOC_ZERO_RANGE = 0x10;
 
+/** Advice of madvise(2): the pages may go. */
+export const MADV_DONTNEED = 4;
+
 /** Flags of memfd_create(2). */
 export const MFD_CLOEXEC = 1;
 
