@@ -7,6 +7,7 @@ import { mapAnonymous } from '../src/sys/memory.js';
 import { OP_READ, SQE_FIXED_FILE } from '../src/uring/abi.js';
 import { Ring } from '../src/uring/ring.js';
 import { measureBatches } from './bench-batch/in-mount.js';
+import { measureMounts } from './bench-batch/two-mounts.js';
 import { runTool } from './lib/cleanup.js';
 import { makeImage, temporaryFolder } from './lib/image.js';
 import type { Slice } from './lib/in-slices.js';
@@ -17,8 +18,9 @@ import { rotate, type Spread, spreadOf } from './lib/stats.js';
 import { formatIops, markdownTable, shortNumber } from './lib/table.js';
 
 /**
- * Two decisions of the data plane, measured: all that a turn produces goes down in one system call, against one call for
- * each entry; and the ring has a thread of its own, which sleeps in the kernel, against turns of Node.js' event loop.
+ * Decisions of the data plane, measured: all that a turn produces goes down in one system call, against one call for
+ * each entry; the ring has a thread of its own, which sleeps in the kernel, against turns of Node.js' event loop; and a mount
+ * has one such thread, against a mount for each image.
  */
 
 const IMAGE_MIB = 512;
@@ -26,6 +28,7 @@ const SIZE = IMAGE_MIB << 20;
 const BLOCK = 4096;
 const DEPTH = 32;
 const IN_MEMORY = '/dev/shm';
+const PARTS = ['batches', 'thread', 'mounts'] as const;
 
 /** Reads at random places of a file, DEPTH at a time, straight through a ring. */
 class Reads {
@@ -103,34 +106,17 @@ function spread({ median, error }: Spread): string {
   return `${median < 0 ? '' : '+'}${shortNumber(median)} ± ${shortNumber(error)} %`;
 }
 
-async function main(): Promise<number> {
-  const { seconds, rounds, dir } = await toolOptions(
-    'bench-batch',
-    'Measures what the data plane gains by sending down all that a turn produces in one system call, and\n' +
-      'by a thread of its own. Figures: requests a second, processor time of a request.',
-  )
-    .options({
-      seconds: { type: 'number', default: 20, describe: 'of load on each mount' },
-      rounds: {
-        type: 'number',
-        default: 9,
-        describe: 'rounds of a second with and without a thread',
-      },
-      dir: { type: 'string', default: 'build', describe: 'a folder on a disk' },
-    })
-    .parseAsync();
-  inRange('seconds', seconds, 2, 3600);
-  inRange('rounds', rounds, 1, 1000);
-  await checkSluiceBuilt();
-  console.log(`${machineLine(await describeMachine([]))}\n`);
-  const batches: string[][] = [];
+async function compareBatches(seconds: number, dir: string): Promise<string> {
+  const rows: string[][] = [];
   for (const [place, parent] of Object.entries({ memory: IN_MEMORY, disk: dir })) {
     for await (const { name, alone, together } of measureBatches(parent, seconds)) {
-      batches.push(row(`${name}, ${place}`, alone, together));
+      rows.push(row(`${name}, ${place}`, alone, together));
     }
   }
-  const head = ['4 KiB', 'one call an entry', 'one call a turn', 'gain'];
-  console.log(`${markdownTable(head, batches)}\n`);
+  return markdownTable(['4 KiB', 'one call an entry', 'one call a turn', 'gain'], rows);
+}
+
+async function compareThread(rounds: number, dir: string): Promise<string> {
   const folder = await temporaryFolder(dir);
   const file = join(folder, 'disk.img');
   await makeImage(file, IMAGE_MIB);
@@ -142,7 +128,46 @@ async function main(): Promise<number> {
     }
   }
   const one = row(`randread, QD ${DEPTH}, disk, without a mount`, found.loop, found.thread);
-  console.log(markdownTable(['4 KiB', 'event loop', 'own thread', 'gain'], [one]));
+  return markdownTable(['4 KiB', 'event loop', 'own thread', 'gain'], [one]);
+}
+
+async function compareMounts(rounds: number): Promise<string> {
+  const rows: string[][] = [];
+  for await (const { name, one, two } of measureMounts(IN_MEMORY, rounds, 1)) {
+    rows.push(row(`${name}, two images in memory`, one, two));
+  }
+  return markdownTable(['4 KiB', 'one mount', 'two mounts', 'gain'], rows);
+}
+
+async function main(): Promise<number> {
+  const { seconds, rounds, dir, only } = await toolOptions(
+    'bench-batch',
+    'Measures what the data plane gains by sending down all that a turn produces in one system call, by a\n' +
+      'thread of its own, and by a second mount. Figures: requests a second, processor time of a request.',
+  )
+    .options({
+      seconds: { type: 'number', default: 20, describe: 'of load on each mount' },
+      rounds: {
+        type: 'number',
+        default: 9,
+        describe: 'rounds of a second with and without a thread, and with one mount and two',
+      },
+      only: { choices: PARTS, describe: 'this part only' },
+      dir: { type: 'string', default: 'build', describe: 'a folder on a disk' },
+    })
+    .parseAsync();
+  inRange('seconds', seconds, 2, 3600);
+  inRange('rounds', rounds, 1, 1000);
+  await checkSluiceBuilt();
+  console.log(`${machineLine(await describeMachine([]))}\n`);
+  const parts: Record<(typeof PARTS)[number], () => Promise<string>> = {
+    batches: () => compareBatches(seconds, dir),
+    thread: () => compareThread(rounds, dir),
+    mounts: () => compareMounts(rounds),
+  };
+  for (const part of PARTS) {
+    if (only === undefined || only === part) console.log(`${await parts[part]()}\n`);
+  }
   return 0;
 }
 
