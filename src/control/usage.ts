@@ -95,6 +95,8 @@ export function limitUses({ settings, sized, shared, times }: LiveGroup): LimitU
 
 /** From this part of a limit on, the limit holds a group back, and not its weight. */
 const HELD = 0.95;
+/** Bytes. */
+const LARGEST_REQUEST = 1024 * 1024;
 
 /** Parts of 1 of what a group and its siblings had together. */
 export interface Share {
@@ -136,10 +138,25 @@ export function sharesOf(groups: readonly LiveGroup[]): Map<string, Share> {
 /** The path of the group above; '' for the root group and what is right below it. */
 export const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
-/** The limit of its own that holds a group back; null: none. */
+/**
+ * The limit of its own that holds a group back; null: none. Whether a request falls into this second or the next
+ * one is chance, and of 10 a second it is a tenth: while requests wait, one more is counted.
+ */
 export function limitThatHolds(group: LiveGroup): LimitUse | null {
-  const most = limitUses(group)[0];
-  return most !== undefined && most.rate >= HELD * most.limit ? most : null;
+  const [most] = limitUses(group);
+  if (most === undefined) return null;
+  const more = group.total.queued === 0 ? 0 : amountOfOne(group, most);
+  return most.rate + more >= HELD * most.limit ? most : null;
+}
+
+/** The mean of what a request of the last second took of a limit; the most that one can take if none completed. */
+function amountOfOne({ settings, times }: LiveGroup, { key }: LimitUse): number {
+  const count = requestsOf(times.total);
+  const { read, written } = completedIn(times.total);
+  const bytes = count === 0 ? LARGEST_REQUEST : (read + written) / count;
+  if (key.endsWith('bps')) return bytes;
+  const { iopsSize } = settings.limits;
+  return iopsSize === 0 ? 1 : Math.max(1, bytes / iopsSize);
 }
 
 /** Groups that a limit of their own holds back, or that have requests only in such groups. */

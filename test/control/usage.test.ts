@@ -41,6 +41,26 @@ test('a limit that hosts share is what this host has of it', (t) => {
   t.is(limitThatHolds(group)?.key, 'iops');
 });
 
+test('a request that falls into the next second does not free a group of its limit', (t) => {
+  const held = (words: string, requests: number, bytes: number, queued = 128): string | null => {
+    const group = parseGroup('g', {
+      'io.stat': `total queued=${queued} inflight=0\n`,
+      'io.times': `total op=read span=second requests=${requests} bytes=${bytes}\n`,
+      'io.max': `${words}\n`,
+    });
+    return limitThatHolds(group)?.key ?? null;
+  };
+  t.is(held('iops=10', 9, 36_864), 'iops');
+  t.is(held('iops=10', 8, 32_768), null);
+  t.is(held('iops=10', 9, 36_864, 0), null);
+  t.is(held('iops=1000', 900, 3_686_400), null);
+  t.is(held('bps=2097152', 1, 1_048_576), 'bps');
+  t.is(held('bps=1048576', 0, 0), 'bps');
+  t.is(held('bps=104857600', 0, 0), null);
+  t.is(held('iops=100 iops_size=65536', 5, 5_242_880), 'iops');
+  t.is(held('iops=100 iops_size=65536', 4, 4_194_304), null);
+});
+
 test('shares are those of siblings that are busy and that no limit holds', (t) => {
   const shares = sharesOf(GROUPS);
   t.deepEqual([...shares.keys()], ['gold', 'silver']);

@@ -129,7 +129,7 @@ export const BINDINGS: readonly Binding[] = [
   {
     keys: ['q', '^c', '^d'],
     shown: 'q, Ctrl-C',
-    help: 'end',
+    help: 'end; q ends this help first',
     isEverywhere: true,
     act: (state) => ({ state, effect: { kind: 'quit' } }),
   },
@@ -172,6 +172,8 @@ export function onKey(state: State, key: Key, sight: Sight): Outcome {
   if (state.view !== 'groups' && binding.isEverywhere !== true) {
     return outcome(told(quiet, `${binding.shown} is for groups: Esc shows them`));
   }
+  // As in a pager: who has read the help wants to go on.
+  if (state.view === 'help' && name === 'q') return outcome(view('groups')(quiet));
   return outcome((FOLDS[name] ?? binding.act)(quiet, sight));
 }
 

@@ -27,7 +27,7 @@ function limitText({ group, member }: Row): string {
 
 function shareText({ row, sight }: Told): string {
   const share = row.member === null ? sight.shares.get(row.group.path) : undefined;
-  return share === undefined ? '-' : `${percent(share.got)} of ${percent(share.asked)} %`;
+  return share === undefined ? '-' : `${percent(share.got)} % (${percent(share.asked)} %)`;
 }
 
 const COLUMNS: readonly Column<Told>[] = [
@@ -42,7 +42,7 @@ const COLUMNS: readonly Column<Told>[] = [
   { title: 'READ/S', cell: ({ row }) => formatSize(completedIn(row.times).read) },
   { title: 'WRITE/S', cell: ({ row }) => formatSize(completedIn(row.times).written) },
   { title: 'LIMIT USED', cell: ({ row }) => limitText(row) },
-  { title: 'SHARE OF ASKED', cell: shareText },
+  { title: 'SHARE (DUE)', cell: shareText },
   { title: 'QUEUED', cell: ({ row }) => row.figures.queued },
   { title: 'WAIT', cell: ({ row }) => timeOrDash(meanOf(row.times, 'wait')) },
   { title: 'SERVICE P99', cell: ({ row }) => timeOrDash(p99Of(row.times, 'service')) },

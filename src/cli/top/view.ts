@@ -50,6 +50,7 @@ function headLine({ mountpoint, transport, clock }: Sight, state: State, columns
     span(transport, 'dim'),
   ];
   if (state.isPaused) left.push(span('  paused', 'warn'));
+  if (state.order !== 'tree') left.push(span(`  by ${state.order}`, 'dim'));
   if (state.filter !== '') left.push(span(`  only "${oneLine(state.filter)}"`, 'warn'));
   const room = columns - lineWidth(left) - clock.length;
   if (room < 1) return left;
@@ -148,26 +149,26 @@ type Keys = readonly (readonly [key: string, what: string])[];
 
 function keysOf({ prompt, view }: State): Keys {
   if (prompt !== null) {
-    const enter = prompt.kind === 'filter' ? 'keep' : 'set';
-    return [
-      ['Enter', enter],
+    const isFilter = prompt.kind === 'filter';
+    const keys: Keys = [
+      ['Enter', isFilter ? 'keep' : 'set'],
       ['Esc', 'leave'],
       ['Ctrl-U', 'empty'],
     ];
+    // What is not typed stays as it is: limits, too.
+    return isFilter || prompt.before !== '' ? keys : [...keys, ['iops=max', 'takes a limit away']];
   }
   if (view !== 'groups') {
     const list: Keys = [
       ['up down', 'scroll'],
       ['/', 'filter'],
     ];
-    return [
-      ['Esc', 'groups'],
-      ...(view === 'help' ? [] : list),
+    const lists: Keys = [
       ['c', 'callers'],
       ['i', 'images'],
-      ['?', 'help'],
-      ['q', 'quit'],
     ];
+    if (view === 'help') return [['q', 'groups'], ...lists];
+    return [['Esc', 'groups'], ...list, ...lists, ['?', 'help'], ['q', 'quit']];
   }
   return [
     ['?', 'help'],

@@ -47,6 +47,8 @@ test('order, members, views, pause and filter', (t) => {
   t.is(type('i').state.view, 'images');
   t.is(type('ii').state.view, 'groups');
   t.is(type('?<escape>').state.view, 'groups');
+  t.deepEqual(type('?q'), { state: FIRST_STATE, effect: null });
+  t.deepEqual(type('?<^c>').effect, { kind: 'quit' });
   t.is(type('p').state.isPaused, true);
   t.is(type('/slq<backspace>o').state.filter, 'slo');
   t.is(type('/slo<return>').state.prompt, null);

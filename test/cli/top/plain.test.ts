@@ -6,15 +6,15 @@ import { testSight } from '../../helpers/top-sight.js';
 test('a table in which each figure stands for itself', (t) => {
   t.deepEqual(plainTable(testSight(), FIRST_STATE).split('\n'), [
     '/mnt/s at 14:02:11',
-    'GROUP     MEMBER       REQ/S    READ/S  WRITE/S  LIMIT USED  SHARE OF ASKED  QUEUED    WAIT  SERVICE P99  PRESSURE',
-    '/                         1k   3.9 MiB      0 B           -               -     512  6.4 ms       200 us    43.0 %',
-    'gold                     750   2.9 MiB      0 B           -      75 of 80 %       0  250 us       200 us    43.0 %',
-    'gold      web            750   2.9 MiB      0 B           -               -       0  250 us       200 us         -',
-    'silver                   250  1000 KiB      0 B           -      25 of 20 %      30  900 us       200 us    43.0 %',
-    'silver    db             250  1000 KiB      0 B           -               -      30  900 us       200 us         -',
-    'lab                       10    40 KiB      0 B           -               -     482     2 s       200 us    43.0 %',
-    'lab/slow                  10    40 KiB      0 B       100 %               -     482     2 s       200 us    43.0 %',
-    'lab/slow  disk\\x1b[2J     10    40 KiB      0 B           -               -     482     2 s       200 us         -',
+    'GROUP     MEMBER       REQ/S    READ/S  WRITE/S  LIMIT USED  SHARE (DUE)  QUEUED    WAIT  SERVICE P99  PRESSURE',
+    '/                         1k   3.9 MiB      0 B           -            -     512  6.4 ms       200 us    43.0 %',
+    'gold                     750   2.9 MiB      0 B           -  75 % (80 %)       0  250 us       200 us    43.0 %',
+    'gold      web            750   2.9 MiB      0 B           -            -       0  250 us       200 us         -',
+    'silver                   250  1000 KiB      0 B           -  25 % (20 %)      30  900 us       200 us    43.0 %',
+    'silver    db             250  1000 KiB      0 B           -            -      30  900 us       200 us         -',
+    'lab                       10    40 KiB      0 B           -            -     482     2 s       200 us    43.0 %',
+    'lab/slow                  10    40 KiB      0 B       100 %            -     482     2 s       200 us    43.0 %',
+    'lab/slow  disk\\x1b[2J     10    40 KiB      0 B           -            -     482     2 s       200 us         -',
     '',
   ]);
 });

@@ -99,6 +99,15 @@ test('a prompt stands above the keys, with what is set now', (t) => {
   ]);
 });
 
+test('the head tells the order and the filter of the rows', (t) => {
+  t.is(drawn({ order: 'bytes', filter: 'd' })[0]!.slice(0, 45), 'sluice top  /mnt/s  uring  by bytes  only "d"');
+});
+
+test('the prompt for limits tells how to take one away', (t) => {
+  const prompt = { kind: 'settings', path: 'gold', before: '', now: 'iops=9', text: '' } as const;
+  t.is(drawn({ prompt }).at(-1), 'Enter set  Esc leave  Ctrl-U empty  iops=max takes a limit away');
+});
+
 test('a long message takes both lines at the bottom, and ends with the sign of more only there', (t) => {
   const told = (words: number) =>
     drawn({ message: { text: Array(words).fill('word').join(' '), isError: true } }).slice(-2);
