@@ -2,7 +2,7 @@ import { CallerRates, type CallerRow } from '../src/cli/top/callers.js';
 import type { PageGroup, PageState } from '../src/server/page-state.js';
 import { Chart, History } from './charts.js';
 import { Settings } from './settings.js';
-import { fillCallers, fillGroups, focusOn } from './tables.js';
+import { briefOf, fillCallers, fillGroups, focusOn } from './tables.js';
 import { bytes, requests, time } from './words.js';
 
 const byId = (id: string): HTMLElement => document.getElementById(id)!;
@@ -39,14 +39,12 @@ function show(): void {
   const hidden = more === 0 ? '' : `; ${more} groups are not shown`;
   byId('about').textContent = `${version}; images: ${images.join(', ') || 'none'}${hidden}`;
   byId('chosen').textContent = chosen;
-  const cause = groups.find(({ path }) => path === chosen)?.cause ?? '';
-  byId('cause').textContent = `It waits for ${cause}.`;
+  const group = groups.find(({ path }) => path === chosen);
+  byId('cause').textContent = `It waits for ${group?.cause ?? 'nothing'}.`;
+  byId('brief').textContent = group === undefined ? '' : briefOf(group);
   fillGroups(byId('groups'), groups, chosen, choose);
   fillCallers(byId('callers'), callers);
-  settings.show(
-    groups.find(({ path }) => path === chosen),
-    canWrite,
-  );
+  settings.show(group, canWrite);
   for (const [index, chart] of CHARTS.entries()) {
     chart.show(history.pair(chosen, 2 * index, 2 * index + 1));
   }

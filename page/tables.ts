@@ -26,21 +26,37 @@ function meter(part: number, title: string): HTMLElement {
   return made;
 }
 
+function limitText({ key, rate, limit }: NonNullable<PageGroup['limit']>): string {
+  const format = key.includes('bps') ? bytes : requests;
+  return `${key} ${format(rate)} of ${format(limit)}`;
+}
+
 function limitOf({ limit }: PageGroup): Cell {
   if (limit === null) return '-';
-  const format = limit.key.includes('bps') ? bytes : requests;
-  const text = `${limit.key} ${format(limit.rate)} of ${format(limit.limit)}`;
+  const text = limitText(limit);
   const cell = element('span', `${text} `);
   cell.append(meter(limit.rate / limit.limit, text));
   return cell;
 }
 
 function shareOf({ share }: PageGroup): string {
-  return share === null ? '-' : `${wholePercent(share.got)} of ${wholePercent(share.asked)}`;
+  return share === null ? '-' : `${wholePercent(share.got)} (${wholePercent(share.asked)})`;
 }
 
 /** The root has no siblings to share with. */
 const weightOf = ({ path, weight }: PageGroup): string => (path === '/' ? '-' : String(weight));
+
+/** What the table leaves out on a phone, of one group. */
+export function briefOf(group: PageGroup): string {
+  const { limit, path, share, queued } = group;
+  const parts = [
+    path === '/' ? [] : [`weight ${weightOf(group)}`],
+    share === null ? [] : [`share ${shareOf(group)}`],
+    limit === null ? [] : [limitText(limit)],
+    [`${queued} queued`],
+  ];
+  return parts.flat().join('; ');
+}
 
 const GROUPS: readonly Column<PageGroup>[] = [
   { title: 'Reading', cell: ({ read }) => `${bytes(read)}/s` },
@@ -48,7 +64,7 @@ const GROUPS: readonly Column<PageGroup>[] = [
   { title: 'Requests', cell: ({ reads, writes }) => `${requests(reads + writes)}/s` },
   { title: 'Limit', cell: limitOf, kind: 'minor' },
   { title: 'Weight', cell: weightOf, kind: 'minor' },
-  { title: 'Share of due', cell: shareOf, kind: 'minor' },
+  { title: 'Share (due)', cell: shareOf, kind: 'minor' },
   { title: 'Wait', cell: ({ wait }) => time(wait.mean) },
   { title: 'Service', cell: ({ service }) => time(service.mean), kind: 'minor' },
   { title: 'Queued', cell: ({ queued }) => String(queued), kind: 'minor' },

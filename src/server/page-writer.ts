@@ -91,6 +91,7 @@ export class PageWriter {
       return [415, 'the body must be application/json'];
     }
     const token = /^Bearer (.*)$/.exec(headers.authorization ?? '')?.[1] ?? '';
+    if (token === '') return [401, 'there is no token; send it as Authorization: Bearer TOKEN'];
     // Digests have the same length, and how much of them is alike tells nothing of the token.
     return timingSafeEqual(digest(token), this.#token) ? null : [401, 'the token is another one'];
   }

@@ -20,6 +20,8 @@ const ADDRESS = `${OWN_ADDRESS}:${OWN_PORTS[0]}`;
 const GROUPS = `[...document.querySelectorAll('#groups button')].map((b) => b.textContent).join(' ')`;
 const CHOSEN = `document.querySelector('#groups .chosen button')?.textContent`;
 const CURVES = `document.querySelectorAll('canvas').length`;
+/** What the table leaves out on a phone; '' where it is not shown. */
+const BRIEF = `((e) => e.offsetHeight > 0 ? e.textContent : '')(document.querySelector('#brief'))`;
 /** The page scrolls down, never to the side. */
 const FITS = `document.documentElement.scrollWidth <= innerWidth`;
 
@@ -59,6 +61,8 @@ requires(
       for (const [name, width, height] of SIZES) {
         await tab.look(width, height, colours);
         t.is(await tab.until(FITS, true), true, name);
+        const brief = name === 'phone' ? 'weight 80; wiops 0 of 10; 0 queued' : '';
+        t.is(await tab.until(BRIEF, brief), brief);
         if (SHOTS === undefined) continue;
         mkdirSync(SHOTS, { recursive: true });
         await must('dd', [...write, 'count=25']);

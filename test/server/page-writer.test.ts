@@ -45,6 +45,8 @@ test('who has the token changes a group, and nobody else', async (t) => {
   t.deepEqual(orders, [change]);
   const other = { ...GOOD, Authorization: `Bearer ${TOKEN.slice(1)}x` };
   t.is((await ask(other))[0], 401);
+  const [, none] = await ask({ 'Content-Type': 'application/json' });
+  t.is(JSON.parse(none).message, 'there is no token; send it as Authorization: Bearer TOKEN');
   t.is((await ask({ 'Content-Type': 'application/json' }))[0], 401);
   t.is((await ask({ ...GOOD, Authorization: TOKEN }))[0], 401);
   t.is((await ask({ ...GOOD, 'Content-Type': 'text/plain' }))[0], 415);

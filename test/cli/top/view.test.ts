@@ -100,7 +100,10 @@ test('a prompt stands above the keys, with what is set now', (t) => {
 });
 
 test('the head tells the order and the filter of the rows', (t) => {
-  t.is(drawn({ order: 'bytes', filter: 'd' })[0]!.slice(0, 45), 'sluice top  /mnt/s  uring  by bytes  only "d"');
+  t.is(
+    drawn({ order: 'bytes', filter: 'd' })[0]!.slice(0, 45),
+    'sluice top  /mnt/s  uring  by bytes  only "d"',
+  );
 });
 
 test('the prompt for limits tells how to take one away', (t) => {
