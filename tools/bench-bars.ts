@@ -42,6 +42,14 @@ function colourOf(name: string): string {
   return name.startsWith('sluice') ? OURS : OTHERS;
 }
 
+/** Two lines: one would be longer than a picture of one storage is wide. */
+function machineText(machine: BenchReport['machine']): string[] {
+  const [head = '', ...rest] = machineLine(machine).split('; ');
+  return [head, rest.join('; ')].map(
+    (text, at) => `<text x="${MARGIN}" y="${13 + 12 * at}" font-size="9">${text}</text>`,
+  );
+}
+
 function panel(result: CaseResult, bars: readonly Bar[], left: number, top: number): string[] {
   const rows = bars.map(({ name, part, says }, at) => {
     const y = top + PANEL_HEAD + at * ROW;
@@ -83,7 +91,7 @@ export function benchBars({ results, servers, machine, fileSystems }: BenchRepor
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${bottom + MARGIN}" font-family="sans-serif" font-size="11">`,
     '<rect width="100%" height="100%" fill="white"/>',
-    `<text x="${MARGIN}" y="20" font-size="10">${machineLine(machine)}</text>`,
+    ...machineText(machine),
     ...parts,
     '</svg>',
     '',

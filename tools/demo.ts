@@ -106,6 +106,8 @@ async function play(mount: SluiceMount, folder: string): Promise<Sample[]> {
       say(`$ fio on ${mount.file(name)}: random 4 KiB reads`);
       await startLoad(name, mount, folder);
     }
+    // What passed before the change counted, or before both loads ran, is of no act.
+    last = await readCounters(mount);
     let drawn = 0;
     for (let second = 0; second < seconds; second += 1) {
       await delay(Math.max(0, last.at + SECOND_MS - performance.now()));

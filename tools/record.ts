@@ -22,14 +22,15 @@ const ROWS = 17;
 const FRAME_MS = 500;
 /** Seconds before the recording, in which the curves of the last minute fill. */
 const BEFORE_S = 30;
+/** What the screen says after these keys, if they reached the group that they are meant for. */
+const SAID = 'silver: weight=320 (was weight=20';
 
 /** The mount point in the picture. */
 const SHOWN = '/mnt/s';
 
 /** What is typed, each after so many screens. */
 const TYPED: readonly (readonly [frames: number, keys: readonly string[]])[] = [
-  [4, ['Down']],
-  [1, ['Down']],
+  [5, ['Down']],
   [1, ['Down']],
   [2, ['w']],
   [1, ['3']],
@@ -112,6 +113,10 @@ async function main(): Promise<number> {
   await run(process.execPath, [SLUICE, ...end]);
   await Promise.all(loads.map((load) => load.end()));
   await mount.stop();
+  const lines = frames.flatMap((frame) => frame.lines);
+  if (!lines.some((runs) => runs.some(({ text }) => text.includes(SAID)))) {
+    throw new Error(`no screen says "${SAID}": the keys reached another row`);
+  }
   await writeFile(svg, movingPicture(frames, COLUMNS, ROWS, FRAME_MS / 1000));
   return 0;
 }

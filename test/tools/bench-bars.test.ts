@@ -23,7 +23,7 @@ function report(results: CaseResult[]): BenchReport {
     cpu: 'X',
     cpus: 2,
     memoryMib: 1,
-    versions: {},
+    versions: { node: '20', fio: '3' },
   };
   const settings = { seconds: 1, rampSeconds: 0, rounds: 1, sizeMib: 16 };
   const servers = ['host file', 'sluice', 'other'];
@@ -47,4 +47,10 @@ test('a server that failed has no bar, and a case without the host file no panel
   const svg = benchBars(report([failed, result('disk', { sluice: 5 })]));
   t.is(widths(svg).length, 2);
   t.notRegex(svg, /reads on disk/);
+});
+
+test('the machine and the programs stand on a line each, so that a picture of one storage has room for them', (t) => {
+  const svg = benchBars(report([result('disk', { 'host file': 10, sluice: 5 })]));
+  t.true(svg.includes('>2026-01-02, Linux 6.18, 2 x X, 1 MiB</text>'));
+  t.true(svg.includes('>node 20, fio 3.</text>'));
 });

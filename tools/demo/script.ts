@@ -93,7 +93,10 @@ function fioLine({ name, depth, jobs }: Player, mib: number, seconds: number): s
   return `fio --name=${name} --filename=s/${name}.raw ${[...words, ...size].join(' ')}`;
 }
 
-/** Lines for a shell that do the same, in a folder of their own. */
+/** Shows what each gets now. */
+const LOOK = 'sleep 3; sluice top s --once';
+
+/** Lines for a shell that do the same, in a folder of their own. They can be pasted as a whole. */
 export function byHand(mib: number): string {
   const images = PLAYERS.map(({ name }) => `${name}.img`);
   const loads = PLAYERS.map((one) => `${fioLine(one, mib, 60)} > ${one.name}.txt &`);
@@ -103,8 +106,10 @@ export function byHand(mib: number): string {
     `for i in ${images.join(' ')}; do head -c ${mib}M /dev/urandom > $i; done`,
     `sluice mount ${images.join(' ')} s \\\n  ${OPTIONS.join(' ')}`,
     ...loads,
-    'sluice top s                      # ? shows the keys, q ends',
-    ...ACTS.flatMap(({ set }) => (set === null ? [] : [`sluice set s ${set.join(' ')}`])),
+    // It would read the lines after it as keys.
+    '# At any time, on a line of its own: sluice top s     (? shows the keys, q ends)',
+    LOOK,
+    ...ACTS.flatMap(({ set }) => (set === null ? [] : [`sluice set s ${set.join(' ')}`, LOOK])),
     `sluice ${END.join(' ').replace('MOUNTPOINT', 's')} && wait     # for fio, up to a minute`,
     'sluice umount s && head -3 *.txt',
     'cd / && rm -r /tmp/sluice-by-hand',

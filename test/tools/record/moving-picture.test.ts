@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { movingPicture } from '../../../tools/record/moving-picture.js';
 import { parseScreen } from '../../../tools/record/screen-text.js';
@@ -17,4 +18,10 @@ test('each screen is shown for its time, and lines that are the same are written
 test('a run stands at its column', (t) => {
   const lines = parseScreen('ab   \u001b[32mcd\u001b[39m');
   t.true(movingPicture([{ lines }], 10, 1, 1).includes('<text x="42.0" textLength="16.8"'));
+});
+
+test('the picture of README.md shows what its text tells', (t) => {
+  const svg = readFileSync('docs/top.svg', 'utf8');
+  t.true(svg.includes('>silver: weight=320 (was weight=20; u takes it back)<'));
+  t.true(svg.includes('>silver: weight=20<'));
 });
