@@ -29,6 +29,7 @@ export interface FioResult {
   /** Completion latency, microseconds. */
   clatP50Us: number;
   clatP99Us: number;
+  clatP999Us: number;
   clatMaxUs: number;
 }
 
@@ -69,6 +70,7 @@ export function parseFio(text: string, direction: 'read' | 'write'): FioResult {
     runtimeMs: done.runtime,
     clatP50Us: (percentile['50.000000'] ?? Number.NaN) / 1000,
     clatP99Us: (percentile['99.000000'] ?? Number.NaN) / 1000,
+    clatP999Us: (percentile['99.900000'] ?? Number.NaN) / 1000,
     clatMaxUs: done.clat_ns.max / 1000,
   };
 }

@@ -19,7 +19,7 @@ const OUTPUT = `fio: a warning {of some kind}
         "runtime" : 1001, "total_ios" : 68462,
         "clat_ns" : {
           "min" : 333985, "max" : 8609021,
-          "percentile" : { "50.000000" : 1286144, "99.000000" : 5144576 }
+          "percentile" : { "50.000000" : 1286144, "99.000000" : 5144576, "99.900000" : 7077888 }
         }
       },
       "write" : {
@@ -40,6 +40,7 @@ test('the result is that of the direction asked for, latencies in microseconds',
     runtimeMs: 1001,
     clatP50Us: 1286.144,
     clatP99Us: 5144.576,
+    clatP999Us: 7077.888,
     clatMaxUs: 8609.021,
   });
 });
