@@ -9,7 +9,6 @@ export function groupsNow(
   figures: Pick<FigureReader, 'observations'>,
   { depth, cost }: Pick<MountSettings, 'depth' | 'cost'>,
   images: ReadonlySet<string>,
-  isAlive: (pid: number) => boolean,
 ): GroupsConfig {
   const groups: GroupConfig[] = [];
   const assignments: Assignment[] = [];
@@ -18,16 +17,10 @@ export function groupsNow(
     const all = settingsJson(isRoot ? { ...settings, depth, cost } : settings);
     groups.push({ path, changes: parseSettings(all, isRoot) });
     for (const { name } of members) {
-      // Where they are from the start, or nobody's any more.
-      if ((isRoot && images.has(name)) || isOfEnded(name, isAlive)) continue;
+      // Where they are from the start.
+      if (isRoot && images.has(name)) continue;
       assignments.push({ member: escapeName(name), group: path });
     }
   }
   return { depth, groups, assignments };
-}
-
-/** A rule about a process that has ended. It goes by itself some time. */
-function isOfEnded(member: string, isAlive: (pid: number) => boolean): boolean {
-  const [, pid] = /^pid:(\d+)$/.exec(member) ?? [];
-  return pid !== undefined && !isAlive(Number(pid));
 }

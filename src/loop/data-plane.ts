@@ -57,14 +57,13 @@ export interface DataPlane extends Pick<Assembly, 'plane' | 'throttle'> {
  * @throws SluiceError if a group or an assignment cannot be made as asked.
  */
 export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings): DataPlane {
-  const { ring, commands, memory, outbox, now, callers } = surroundings;
+  const { ring, commands, memory, outbox, now } = surroundings;
   const { send } = outbox;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);
   const { before, keep: kept } = config;
   if (kept !== undefined) ring.addFile(kept.guard);
-  const isAlive = callers && ((pid: number): boolean => callers.startOf(pid) !== '');
-  const groups = kept === undefined ? null : new KeptGroups(isAlive);
+  const groups = kept === undefined ? null : new KeptGroups();
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
   const files = new UringEngine(ring, send, commands === undefined);

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { FigureReader, type News } from '../control/figures.js';
 import { groupsNow } from '../control/groups-now.js';
 import type { GroupsConfig } from '../control/set-up-groups.js';
@@ -7,14 +6,9 @@ import type { Stateful } from './carry-over.js';
 /** The groups as they are, for a daemon that goes on after this one has died. */
 export class KeptGroups {
   readonly #reader = new FigureReader();
-  readonly #isAlive: (pid: number) => boolean;
   #edition = -1;
   #cost = '';
   #last: GroupsConfig = { depth: 'auto', groups: [], assignments: [] };
-
-  constructor(isAlive: (pid: number) => boolean = isRunning) {
-    this.#isAlive = isAlive;
-  }
 
   /** Takes in the news that figures are read by. */
   take(news: News): void {
@@ -33,11 +27,7 @@ export class KeptGroups {
     const names = new Set(images.wholes.map(({ image }) => image.name));
     this.#edition = this.#reader.edition;
     this.#cost = cost;
-    this.#last = groupsNow(this.#reader, { depth, cost }, names, this.#isAlive);
+    this.#last = groupsNow(this.#reader, { depth, cost }, names);
     return this.#last;
   }
-}
-
-function isRunning(pid: number): boolean {
-  return existsSync(`/proc/${pid}`);
 }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { groupsNow } from '../control/groups-now.js';
 import type { MountSettings } from '../control/settings.js';
@@ -60,7 +59,6 @@ export interface HandOverSurroundings {
   start(descriptors: readonly number[]): Pick<Successor, keyof Successor>;
   /** A timer: calls `event` after `ms` milliseconds. The function that it returns stops the timer. */
   after(ms: number, event: () => void): () => void;
-  isAlive(pid: number): boolean;
 }
 
 function real({ config, program }: HandOverParts): HandOverSurroundings {
@@ -70,7 +68,6 @@ function real({ config, program }: HandOverParts): HandOverSurroundings {
       const timer = setTimeout(event, ms);
       return () => clearTimeout(timer);
     },
-    isAlive: (pid) => existsSync(`/proc/${pid}`),
   };
 }
 
@@ -309,7 +306,7 @@ export class HandOver {
     return {
       ...this.#basics(),
       ...{ fuse, holds, record, state },
-      ...groupsNow(plane.figures, settings, names, this.#around.isAlive),
+      ...groupsNow(plane.figures, settings, names),
     };
   }
 }

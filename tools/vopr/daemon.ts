@@ -166,7 +166,6 @@ export class Daemon {
       around: {
         start: (descriptors) => succeed(this, descriptors),
         after: (ms, event) => control.after(ms * 1e6, event),
-        isAlive: (pid) => simulatedCallers(new Set()).startOf(pid) !== '',
       },
     });
   }
@@ -181,7 +180,7 @@ export class Daemon {
     this.#outbox.post();
     const { depthMode: depth, costModel: cost } = this.plane.throttle;
     const names = new Set(this.images.disks.map(({ name }) => name));
-    const now = groupsNow(this.control.figures, { depth, cost }, names, () => true);
+    const now = groupsNow(this.control.figures, { depth, cost }, names);
     const texts = [...now.groups, ...now.assignments].map((one) => JSON.stringify(one));
     return [depth, ...texts.sort()].join(' ');
   }
