@@ -177,7 +177,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     kept === undefined
       ? null
       : new Keep({
-          ...{ plane, throttle, tree, images, session, dispatcher, groups: groups!, now },
+          ...{ ...stateful, session, dispatcher, groups: groups!, now },
           file: new SnapshotFile(kept.state, surroundings.writeState),
         });
   if (keep !== null) keep.isBegun = before !== undefined;

@@ -7,7 +7,7 @@ import type { SnapshotFile } from '../plane/snapshot-file.js';
 
 /** The shortest time between two writes of debts and counters, nanoseconds. */
 const EVERY_NS = 20e6;
-/** That time is at least this multiple of the time that one write takes. */
+/** That time is at least this multiple of the time that the last write took. */
 const SPARE_TIMES = 50;
 
 interface KeepParts extends Stateful {
@@ -28,6 +28,7 @@ export class Keep {
   /** The kernel has been told what is agreed on. Nobody can go on before that. */
   isBegun = false;
   #changes = -1;
+  #tookNs = 0;
   #dueNs = 0;
 
   constructor(parts: KeepParts) {
@@ -44,16 +45,19 @@ export class Keep {
     if (!isChanged && plane.nowNs < this.#dueNs) return;
     this.#changes = changes;
     const begin = now();
-    this.#write();
-    const end = now();
-    this.#dueNs = end + Math.max(EVERY_NS, SPARE_TIMES * (end - begin));
+    const untilNextNs = Math.max(EVERY_NS, SPARE_TIMES * this.#tookNs);
+    this.#write(untilNextNs);
+    this.#tookNs = now() - begin;
+    this.#dueNs = begin + untilNextNs;
   }
 
-  #write(): void {
+  /** @param unseenNs What is let go in this time may be in no state. */
+  #write(unseenNs: number): void {
     const { dispatcher, session, groups, file } = this.#parts;
     const { sent, sentCount } = session;
     const state: KeptState = {
-      ...{ plane: carryOut(this.#parts), session: dispatcher.carryOut(sent, sentCount) },
+      plane: { ...carryOut(this.#parts), unseenNs },
+      session: dispatcher.carryOut(sent, sentCount),
       ...groups.renewed(this.#parts),
     };
     file.write(state);

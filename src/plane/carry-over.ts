@@ -15,11 +15,10 @@ export interface PlaneState {
   newestHandle: number;
   images: ImageState[];
   throttle: ThrottleState;
-  /**
-   * CLOCK_MONOTONIC, of which all processes have the same, ns: from then on nothing was let go. What groups owed then
-   * becomes less with time.
-   */
+  /** CLOCK_MONOTONIC, of which all processes have the same, ns. What groups owed then becomes less with time. */
   atNs: number;
+  /** For so long after that requests may have been let go of which this does not tell, ns. Missing: none was. */
+  unseenNs?: number;
   /** The process before has died: it may have done more than this tells. */
   hasDied?: true;
 }
@@ -145,7 +144,8 @@ export function carryIn(parts: Stateful, state: PlaneState, nowNs: number): void
   }
   tree.renumber(state.nodes);
   plane.asked.newestHandle = state.newestHandle;
-  throttle.carryIn(state.throttle, nowNs - (monotonicNs(parts) - state.atNs));
+  const then = nowNs - (monotonicNs(parts) - state.atNs);
+  throttle.carryIn(state.throttle, then, state.unseenNs ?? 0);
 }
 
 function gone(name: string): SluiceError {

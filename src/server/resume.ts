@@ -134,8 +134,8 @@ export function refusal(
 }
 
 /**
- * From the state to the death groups may have used all that their limits let pass: that time does not count as passed. And
- * images may have been written. One that was just coming does not come.
+ * From the state to the next one, or to the death, groups may have used all that their limits let pass. And images may have
+ * been written. One that was just coming does not come.
  *
  * @param deadNs A time after the death, CLOCK_MONOTONIC, ns.
  */
@@ -153,6 +153,7 @@ export function handedOf(
   const images = plane.images.map((image) => {
     return { ...image, dirty: image.dirty || written.has(image.name) };
   });
+  const unseenNs = Math.min(plane.unseenNs ?? Infinity, Math.max(0, deadNs - plane.atNs));
   const assignments = groups.assignments.filter(({ member }) => {
     const parsed = parseMember(member);
     return parsed.kind !== 'image' || kept.images.some(({ name }) => isOfImage(parsed.name, name));
@@ -161,7 +162,7 @@ export function handedOf(
     ...handed,
     ...groups,
     assignments,
-    state: { plane: { ...plane, images, atNs: deadNs, hasDied: true }, session },
+    state: { plane: { ...plane, images, unseenNs, hasDied: true }, session },
   };
 }
 

@@ -37,17 +37,19 @@ export function carryOut(
  * A group or member that is not here any more is left out: its figures are lost, and nobody owes its debt.
  *
  * @param then The time at which the state was carried out.
+ * @param unseenNs For so long after that requests may have been let go that are not in the state.
  */
 export function carryIn(
   { groups, buckets, counters }: CarriedParts,
   nameOf: (member: number) => string,
   state: ThrottleState,
   then: number,
+  unseenNs: number,
 ): void {
   for (const { path, levels, counted } of state.groups) {
     const group = groups.find(path);
     if (group === undefined) continue;
-    buckets.setLevels(group.id, levels, then);
+    buckets.setLevels(group.id, levels, then, unseenNs);
     counters.resume('groups', group.id, counted);
   }
   const numbers = new Map(

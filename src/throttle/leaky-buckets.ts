@@ -221,19 +221,39 @@ export class LeakyBuckets {
   /** How far the buckets of a group are ahead of `now` (debt) or behind it (credit), ns each. */
   levels(group: number, now: number): number[] {
     const first = group * BUCKETS;
-    return Array.from(this.#tat.subarray(first, first + BUCKETS), (tat) => tat - now);
+    return Array.from(this.#tat.subarray(first, first + BUCKETS), (tat, kind) => {
+      return Math.max(tat - now, -this.#creditKept(first + kind));
+    });
   }
 
-  /** Puts the buckets of a group where `levels` has found them at `now`, under the same limits. */
-  setLevels(group: number, levels: readonly number[], now: number): void {
+  /**
+   * Puts the buckets of a group where `levels` has found them at `now`, under the same limits.
+   * @param unseenNs For so long after `now` the group may have let pass all that its buckets allow: they are where that leaves them.
+   */
+  setLevels(group: number, levels: readonly number[], now: number, unseenNs = 0): void {
     for (const [kind, level] of levels.entries()) this.#tat[group * BUCKETS + kind] = now + level;
+    if (unseenNs === 0) return;
+    // What passes last does so by then.
+    const last = now + unseenNs + ALLOWANCE;
+    for (let kind = 0; kind < RATE_KINDS; kind++) {
+      const bucket = group * BUCKETS + kind;
+      const ofBurst = bucket + RATE_KINDS;
+      let most = last;
+      if (this.#burstCredit[bucket] > 0) {
+        const passed = (last - this.#tat[ofBurst]) / this.#nsPerUnit[ofBurst];
+        most = Math.min(last, this.#tat[bucket] + passed * this.#nsPerUnit[bucket]);
+      }
+      this.#tat[bucket] = Math.max(this.#tat[bucket], most);
+      this.#tat[ofBurst] = Math.max(this.#tat[ofBurst], last);
+    }
   }
 
   #capCredit(bucket: number, time: number): void {
-    this.#tat[bucket] = Math.max(
-      this.#tat[bucket],
-      time - Math.max(this.#headCredit[bucket], this.#burstCredit[bucket]),
-    );
+    this.#tat[bucket] = Math.max(this.#tat[bucket], time - this.#creditKept(bucket));
+  }
+
+  #creditKept(bucket: number): number {
+    return Math.max(this.#headCredit[bucket], this.#burstCredit[bucket]);
   }
 
   /** A longer burst gives its credit at once. A shorter one takes its credit at the next cap. */

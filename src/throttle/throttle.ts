@@ -354,9 +354,12 @@ export class Throttle {
     return carryOut(this.#parts, (member) => this.memberName(member), now);
   }
 
-  /** Goes on where another one has stopped at the time `then`. The groups are as they were there. */
-  carryIn(state: ThrottleState, then: number): void {
-    carryIn(this.#parts, (member) => this.memberName(member), state, then);
+  /**
+   * Goes on where another one has stopped at the time `then`. The groups are as they were there.
+   * @param unseenNs For so long after `then` it may have let requests go of which the state knows nothing.
+   */
+  carryIn(state: ThrottleState, then: number, unseenNs = 0): void {
+    carryIn(this.#parts, (member) => this.memberName(member), state, then, unseenNs);
   }
 
   /**

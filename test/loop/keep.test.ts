@@ -74,7 +74,12 @@ test('what groups owe is kept a moment later, less often where that takes long',
   const quick = setUp();
   t.deepEqual([quick.turn(0), quick.turn(19), quick.turn(20)], [1, 0, 1]);
   const slow = setUp(10 * MS);
-  t.deepEqual([slow.turn(0), slow.turn(500), slow.turn(511)], [1, 0, 1]);
+  t.deepEqual([slow.turn(0), slow.turn(20), slow.turn(519), slow.turn(520)], [1, 1, 0, 1]);
+  // What is let go before the next one is in none of them.
+  t.deepEqual(
+    slow.written.map(({ plane }) => plane.unseenNs),
+    [20 * MS, 500 * MS, 500 * MS],
+  );
 });
 
 test('nothing is kept before INIT is answered, while a mount goes to another process, and at its end', (t) => {

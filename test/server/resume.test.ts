@@ -45,11 +45,11 @@ test('an image that was coming when the daemon died is in no group', (t) => {
   );
 });
 
-test('images may have been written, and no time has passed for groups, until the death', (t) => {
+test('images may have been written, and requests let go, until the death', (t) => {
   const images = ['web', 'only'].map((name) => ({ name, dirty: false, losses: {}, opens: [] }));
-  const plane = { nodes: {}, newestHandle: 3, images, throttle: {}, atNs: 12345 };
+  const plane = { nodes: {}, newestHandle: 3, images, throttle: {}, atNs: 12_345, unseenNs: 20 };
   const state = { plane, session: 's', depth: 64, groups: [], assignments: [] } as unknown;
-  const handed = handedOf(KEPT, state as KeptState, 70_000);
+  const handed = handedOf(KEPT, state as KeptState, 12_360);
   t.deepEqual(
     handed.state.plane.images.map(({ name, dirty }) => [name, dirty]),
     [
@@ -57,7 +57,10 @@ test('images may have been written, and no time has passed for groups, until the
       ['only', false],
     ],
   );
-  t.is(handed.state.plane.atNs, 70_000);
+  const { atNs, unseenNs } = handed.state.plane;
+  t.deepEqual([atNs, unseenNs], [12_345, 15]);
+  // Later ones are in the next state.
+  t.is(handedOf(KEPT, state as KeptState, 70_000).state.plane.unseenNs, 20);
   t.true(handed.state.plane.hasDied);
   t.is(handed.depth, 64);
   t.false(['deaths', 'daemon', 'serves', 'version'].some((key) => key in handed));

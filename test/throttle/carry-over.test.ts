@@ -2,6 +2,7 @@ import test from 'ava';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 
 const MS = 1e6;
+const BYTES = 5000;
 
 /** A throttle with the group `slow`, 1 MB/s, and the member `disk` in it. */
 function setUp(): { throttle: Throttle; member: number } {
@@ -55,3 +56,43 @@ test('a group and a member that are not there any more are left out', (t) => {
   two.carryIn(one.throttle.carryOut(0), 0);
   t.is(two.memberStats(other).rbytes, 0);
 });
+
+/** Requests that a group lets go, one after the other, from one time to another one, in ms. */
+function passes({ throttle, member }: ReturnType<typeof setUp>, from: number, to: number): number {
+  let count = 0;
+  let now = from * MS;
+  while (now < to * MS) {
+    const isAdmitted = throttle.submit(0, member, READ, BYTES, now);
+    while (!isAdmitted && throttle.next(now) === -1) {
+      now = throttle.wakeAt;
+      if (now < to * MS) continue;
+      throttle.cancel(0);
+      return count;
+    }
+    throttle.complete(0, now);
+    count++;
+  }
+  return count;
+}
+/** A group that lets 1 MB/s pass, and 5 MB/s for 0.1 s. @param spentMs It uses that up for so long. */
+function setUpBurst(spentMs: number): ReturnType<typeof setUp> {
+  const one = setUp();
+  const slow = one.throttle.findGroup('slow')!;
+  one.throttle.setBursts(slow, { bps: { rate: 5e6, seconds: 0.1 } }, 0);
+  passes(one, 0, spentMs);
+  return one;
+}
+
+for (const spentMs of [0, 50, 500]) {
+  test(`what a group passes before a death, and is in no state, counts for its burst: ${spentMs} ms of it are spent`, (t) => {
+    const whole = passes(setUpBurst(spentMs), spentMs, 2000);
+    const one = setUpBurst(spentMs);
+    const state = structuredClone(one.throttle.carryOut(spentMs * MS));
+    const unseen = passes(one, spentMs, spentMs + 20);
+    const two = setUpBurst(0);
+    two.throttle.carryIn(state, spentMs * MS, 20 * MS);
+    const count = unseen + passes(two, spentMs + 40, 2000);
+    // Not more than the two requests that run ahead of their buckets.
+    t.true(count <= whole + 2 && count > whole - 25, `${count} ${whole}`);
+  });
+}

@@ -65,8 +65,8 @@ const FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'throttle/carry-over.ts',
-        from: 'buckets.setLevels(group.id, levels, then);',
-        to: 'void [levels, then, buckets];',
+        from: 'buckets.setLevels(group.id, levels, then, unseenNs);',
+        to: 'void [levels, then, unseenNs, buckets];',
       },
     ],
   },
