@@ -13,7 +13,8 @@ import { shrink } from './vopr/shrink.js';
 import { mapMemory } from './vopr/sim-memory.js';
 import { Tally } from './vopr/tally.js';
 import { makeTemplates } from './vopr/templates.js';
-import { TIGHT, type Tight } from './vopr/tight.js';
+import { TIGHT } from './vopr/tight.js';
+import { TIGHT_DEATHS } from './vopr/tight-deaths.js';
 import type { Order, Result } from './vopr/worker.js';
 
 /**
@@ -75,8 +76,8 @@ function readOptions() {
       },
       tight: {
         type: 'string',
-        choices: TIGHT,
-        describe: 'this is tight in every run that can have that',
+        choices: [...TIGHT, ...TIGHT_DEATHS],
+        describe: 'this is tight in every run that can have that; the last three need deaths',
       },
       loose: {
         type: 'boolean',
@@ -114,26 +115,24 @@ function readOptions() {
 
 type Options = ReturnType<typeof readOptions>;
 
-/** What seeds of the corpus failed without or with. */
-const CORPUS_WORDS = {
-  early: 'early',
-  fixed: 'fixed',
-  long: 'long',
-  servers: 'servers',
-  handOvers: 'hand-overs',
-  crashes: 'crashes',
-  loose: 'loose',
+/** What seeds of the corpus failed without or with, by the word behind them. */
+const CORPUS_WORDS: Readonly<Record<string, Order['wishes']>> = {
+  early: { early: true },
+  fixed: { fixed: true },
+  long: { long: true },
+  servers: { servers: true },
+  'hand-overs': { handOvers: true },
+  loose: { loose: true, redo: false },
+  crashes: { crashes: true, loose: true, redo: false },
+  redo: { crashes: true, loose: true, redo: true },
+  deaths: { crashes: true },
 };
-/** A seed that failed with deaths of daemons, and qcow2 images with redo logs. */
-const REDO_WORD = 'redo';
 
 function corpusSeeds(): { seed: number; wishes: Order['wishes'] }[] {
   const lines = readFileSync(CORPUS, 'utf8').split('\n');
   return lines.flatMap((line) => {
     const [seed, word] = line.split(/\s+/, 2) as [string, string];
-    const of = ([name, said]: [string, string]): [string, boolean] => [name, word === said];
-    const words = Object.fromEntries(Object.entries(CORPUS_WORDS).map(of));
-    const wishes = word === REDO_WORD ? { crashes: true, redo: true } : { ...words, redo: false };
+    const wishes = CORPUS_WORDS[word] ?? {};
     return /^[0-9]+$/.test(seed) ? [{ seed: Number(seed), wishes }] : [];
   });
 }
@@ -185,7 +184,7 @@ async function main(): Promise<number> {
   const { image, keep, judge, early, fixed, long, servers, handOvers, crashes, redo, loose } =
     options;
   const end = options.end as EndKind | undefined;
-  const tight = options.tight as Tight | undefined;
+  const tight = options.tight as Wishes['tight'];
   const wishes = {
     template: image,
     end,

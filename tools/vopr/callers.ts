@@ -12,6 +12,7 @@ import * as body from './requests.js';
 import { reuse } from './reuse.js';
 import { ask, isRefused, type Scene, type Self, untilGone } from './scene.js';
 import { extend, failFlush } from './tight-callers.js';
+import { changeStep, leaveTable, spend } from './tight-death-callers.js';
 import {
   allocate,
   bounds,
@@ -39,6 +40,7 @@ const OTHERS: Partial<Record<Operation['kind'], (scene: Scene, self: Self) => St
   ...{ order: orderStep, grow: growStep, overlay: overlayStep, faults: faultsStep },
   ...{ repartition, reload: reloadStep },
   ...{ extend, 'fail flush': failFlush },
+  ...{ change: changeStep, spend, 'leave table': leaveTable },
 };
 
 /** Runs the steps of one caller. */

@@ -133,7 +133,7 @@ function check(error: number, what: string): void {
 }
 
 /** The node of a path below `.groups`, or -errno. */
-function* find(scene: Scene, path: string): Steps<number> {
+export function* find(scene: Scene, path: string): Steps<number> {
   let node = abi.ROOT_ID;
   for (const name of ['.groups', ...path.split('/')].filter((part) => part !== '')) {
     const asked = yield* ask(scene, { opcode: abi.LOOKUP, node, body: body.nameBody(name) });

@@ -23,8 +23,9 @@ export const OCCASIONS = ['requests', 'start', 'end', 'hand-over'] as const;
 
 /** A death of a daemon. */
 export interface DeathPlan {
-  occasion: (typeof OCCASIONS)[number];
-  /** Of `requests`: it comes when callers have sent so many. Of the others: so many nanoseconds later. */
+  /** `change`: a caller asks for something of which it says so. */
+  occasion: (typeof OCCASIONS)[number] | 'change';
+  /** Of `requests`: it comes when callers have sent so many. Of `change`: with which of them. Of the others: so many nanoseconds later. */
   after: number;
   moment: (typeof MOMENTS)[number];
   /** Of `submit`: entries that the kernel takes before. Of `state`: which part of it is written. */

@@ -10,6 +10,7 @@ export class Occasions {
   readonly #world: World;
   readonly #kernel: FuseKernel;
   readonly #daemons: Daemons;
+  #changes = 0;
 
   constructor(plan: SessionPlan, world: World, kernel: FuseKernel, daemons: Daemons) {
     this.#plan = plan;
@@ -41,6 +42,14 @@ export class Occasions {
   came(occasion: DeathPlan['occasion']): void {
     for (const plan of this.#plan.deaths) {
       if (plan.occasion === occasion) this.#kill(plan, plan.after);
+    }
+  }
+
+  /** A caller is about to ask for a change: the daemon that takes it may die in the same turn. */
+  changes(): void {
+    this.#changes++;
+    for (const plan of this.#plan.deaths) {
+      if (plan.occasion === 'change' && plan.after === this.#changes) this.#daemons.kill(plan);
     }
   }
 

@@ -73,7 +73,10 @@ export interface Operation {
     | 'reload'
     | 'overlay'
     | 'extend'
-    | 'fail flush';
+    | 'fail flush'
+    | 'change'
+    | 'spend'
+    | 'leave table';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;

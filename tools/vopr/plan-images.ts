@@ -3,6 +3,7 @@ import { FORMAT_KINDS, PARTITIONS } from './format-kinds.js';
 import { KINDS, type Kind, type KnownPartition, MANY_PIECES } from './image-kinds.js';
 import type { Wishes } from './plan.js';
 import type { Tight } from './tight.js';
+import type { TightDeath } from './tight-deaths.js';
 import { FAR, GROWING, TIGHT_KINDS, WIDE } from './tight-kinds.js';
 
 const KIB = 1 << 10;
@@ -74,24 +75,26 @@ interface LaterImages {
   overlays: Random | null;
   deaths: Random | null;
   tight: Tight | null;
+  tightDeath: TightDeath | null;
   /** Most images of a run with deaths are qcow2, and not raw. */
   hasRedo: boolean;
 }
 
 /** Images that can go on after the death of a daemon when they are written: raw ones, and by a redo log. */
-const RAW = [0, 0, 1, 2, 3, USUAL_TEMPLATES - 1];
+const PARTITIONED = USUAL_TEMPLATES - 1;
+const RAW = [0, 0, 1, 2, 3, PARTITIONED];
 
 /** The images of a run; those of a run with servers are raw, and most of a run with deaths. */
 export function makeImages(
   random: Random,
-  { late, servers, overlays, deaths, tight, hasRedo }: LaterImages,
+  { late, servers, overlays, deaths, tight, tightDeath, hasRedo }: LaterImages,
   { template, early, fixed }: Wishes,
 ): ImagePlan[] {
   const many = random.oneIn(40);
   const count = many
     ? 10 + random.below(random.oneIn(4) ? 210 : 30)
     : 1 + random.below(random.oneIn(3) ? 4 : 1);
-  const isKept = deaths !== null && !deaths.oneIn(4);
+  const isKept = deaths !== null && (!deaths.oneIn(4) || tightDeath !== null);
   const images: ImagePlan[] = [];
   for (let i = 0; i < count; i++) {
     const drawn = many ? random.below(4) : random.below(EARLY_TEMPLATES);
@@ -101,7 +104,9 @@ export function makeImages(
     // Beside an image that is only read all others are only read.
     const isUsual = any < EARLY_TEMPLATES || many || (count > 1 && isReadOnly(any));
     const asDrawn = isUsual ? usual : any;
-    const kept = isKept ? keptTemplate(deaths, hasRedo, many) : asDrawn;
+    const isOfTable = tightDeath === 'partitions' && !many;
+    const other = isKept ? keptTemplate(deaths, hasRedo, many) : asDrawn;
+    const kept = isOfTable ? PARTITIONED : other;
     const usualOrTight = tight === null ? kept : (tightTemplate(tight, many, late) ?? kept);
     const number = template ?? (servers === null ? usualOrTight : many ? 1 : servers.below(2));
     const { grows } = TEMPLATES[number]!;

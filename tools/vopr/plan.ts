@@ -20,6 +20,7 @@ import {
 import { type ImagePlan, isReadOnly, makeImages, TEMPLATES } from './plan-images.js';
 import { drawsRedo, makeDeaths, makeHandOvers, randomOfDeaths } from './plan-processes.js';
 import { type Tight, tighten, tightOf } from './tight.js';
+import { type TightDeath, tightDeathOf, tightDeaths, tightenDeaths } from './tight-deaths.js';
 
 /** Streams of random numbers; those of the host have numbers from a thousand on, those of operations from 100,000 on. */
 const SHAPE = 1;
@@ -90,7 +91,7 @@ export interface SessionPlan {
   /** Null, or the weights of the groups that the first two images are in, which have requests all the time. */
   weights: [number, number] | null;
   /** What is tight; null: nothing is. */
-  tight: Tight | null;
+  tight: Tight | TightDeath | null;
 }
 
 /** All that happens in a run. */
@@ -126,7 +127,7 @@ export interface Wishes {
   /** Every run has deaths of daemons. */
   crashes?: boolean | undefined;
   /** This is tight in every run that can have it. */
-  tight?: Tight | undefined;
+  tight?: Tight | TightDeath | undefined;
   /** Nothing is tight, as in all runs before some were. */
   loose?: boolean | undefined;
   /** Runs with deaths have qcow2 images, with redo logs; undefined: half of them. */
@@ -139,8 +140,17 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   const servers = serversOf(seed, wishes);
   const deaths = servers === null ? randomOfDeaths(seed, wishes) : null;
   const tight = servers === null && deaths === null ? tightOf(seed, wishes) : null;
+  const tightDeath = deaths === null ? null : tightDeathOf(seed, wishes);
   const hasRedo = drawsRedo(seed, wishes);
-  const later = { late: new Random(seed, LATE), servers, overlays, deaths, tight, hasRedo };
+  const later = {
+    late: new Random(seed, LATE),
+    servers,
+    overlays,
+    deaths,
+    tight,
+    tightDeath,
+    hasRedo,
+  };
   const images = makeImages(random, later, wishes);
   // Where the clusters in use end on a device is known before its first session only.
   const isOne = wishes.failing !== undefined || images.some(({ onDevice }) => onDevice);
@@ -157,7 +167,11 @@ export function makePlan(seed: number, wishes: Wishes = {}): Plan {
   }
   for (const [number, session] of sessions.entries()) {
     if (tight !== null) tighten(session, tight, images, number, seed, wishes);
+    if (tightDeath !== null) tightenDeaths(session, tightDeath, number, seed, wishes);
     if (deaths !== null) session.deaths = makeDeaths(session, images, number, seed, hasRedo);
+    if (tightDeath !== null && session.tight === tightDeath && session.deaths.length > 0) {
+      session.deaths = tightDeaths(tightDeath, number, seed);
+    }
     session.handOvers = makeHandOvers(session, images, number, seed, wishes);
   }
   const judge = wishes.judge ?? wishes.failing !== undefined;

@@ -9,6 +9,7 @@ import type { SessionPlan } from './plan.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
 import { tightLimit } from './tight.js';
+import { smallBurst } from './tight-deaths.js';
 import { Failure } from './world.js';
 
 /** How often rules come and go in a session that has some from the start. */
@@ -67,6 +68,7 @@ export class Preparation {
         yield* writeFile(scene, `fair${index}/members`, disks[index]!.name);
       }
       if (plan.tight === 'tables') yield* this.#limitAll(scene);
+      if (plan.tight === 'bursts') yield* this.#giveBursts(scene);
       const { groups, weights } = plan;
       if (groups > 0 && weights === null && extras.oneIn(3)) yield* this.#makeRules(scene);
     } catch (error) {
@@ -80,6 +82,18 @@ export class Preparation {
       yield* makeGroup(scene, `tight${index}`);
       yield* writeFile(scene, `tight${index}/io.max`, `iops=${tightLimit(this.#parts.extras)}`);
       yield* writeFile(scene, `tight${index}/members`, name);
+    }
+  }
+
+  /** Each disk is in a group whose burst is soon used up. */
+  *#giveBursts(scene: Scene): Steps {
+    for (const [index, { name }] of scene.disks.entries()) {
+      const { limit, rate, seconds } = smallBurst(this.#parts.extras);
+      const group = `tight${index}`;
+      yield* makeGroup(scene, group);
+      yield* writeFile(scene, `${group}/io.max`, `iops=${limit}`);
+      yield* writeFile(scene, `${group}/io.burst`, `iops=${rate}/${seconds}`);
+      yield* writeFile(scene, `${group}/members`, name);
     }
   }
 

@@ -11,6 +11,7 @@ import { read } from './transfers.js';
 import { Failure } from './world.js';
 
 const SECTOR = 512;
+const NOTHING = function* (): Steps {};
 
 /**
  * Somebody partitions a disk anew: a partition goes, comes back at another place, and gets its own place again. A
@@ -68,12 +69,17 @@ function* changeTable(scene: Scene, self: Self, image: Image, stay: Stay): Steps
   image.isTableKnown = true;
 }
 
-/** Writes a table to the whole disk, and flushes. */
-function* writeTable(
+/**
+ * Writes a table to the whole disk, and flushes.
+ *
+ * @param between Steps in between, with a table that no daemon has read.
+ */
+export function* writeTable(
   scene: Scene,
   image: Image,
   stay: Stay,
   partitions: readonly KnownPartition[],
+  between: () => Steps = NOTHING,
 ): Steps {
   const { world } = scene;
   const whole = scene.disks.find((disk) => disk.stay === stay && disk.name === image.plan.name)!;
@@ -90,6 +96,7 @@ function* writeTable(
     throw new Failure(`a partition table cannot be written: ${errnoName(-written.error)}`);
   }
   image.contents.end(change, SECTOR, world.tick());
+  yield* between();
   const sent = world.tick();
   const flushed = yield* ask(scene, {
     opcode: abi.FSYNC,

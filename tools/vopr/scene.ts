@@ -59,6 +59,8 @@ export interface Scene {
   admissions(unique: number): number;
   /** The mount goes from process to process; no order is carried out meanwhile. */
   handsOver: boolean;
+  /** A caller is about to ask for a change that daemons die with. */
+  changes(): void;
   /** How many daemons have died. */
   deaths(): number;
   /** A request waits for its group. */

@@ -298,6 +298,7 @@ export class Session {
       isRemote: ({ image }) => this.#remote?.isRemote(image.plan.name) === true,
       admissions: (unique) => this.#admitted.get(unique) ?? 0,
       handsOver: this.#plan.handOvers.length > 0,
+      changes: () => this.#occasions.changes(),
       deaths: () => this.#deaths,
       // While a data plane is still, it looks at nobody's signals.
       waits: (unique) =>

@@ -48,7 +48,8 @@ export function tightOf(seed: number, wishes: Wishes): Tight | null {
   const isDrawn = random.oneIn(TIGHT_RUNS);
   const drawn = DRAWN[random.below(DRAWN.length)]!;
   if (isOld(wishes) || wishes.loose === true) return null;
-  return wishes.tight ?? (isDrawn && wishes.handOvers !== true ? drawn : null);
+  if (wishes.tight === undefined) return isDrawn && wishes.handOvers !== true ? drawn : null;
+  return TIGHT.find((one) => one === wishes.tight) ?? null;
 }
 
 /** Makes one thing of a session tight. */
