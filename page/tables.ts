@@ -99,6 +99,8 @@ function fill<Row>(
       const made = element(name, typeof text === 'string' ? text : '');
       if (typeof text !== 'string') made.append(text);
       made.className = columns[index]!.kind ?? '';
+      // What is cut off can be read, too.
+      if (made.classList.contains('command')) made.title = made.textContent ?? '';
       return made;
     });
   const line = (name: string, texts: readonly Cell[]): HTMLElement => {
@@ -118,6 +120,9 @@ function fill<Row>(
     if (isChosen(row)) made.className = 'chosen';
     return made;
   });
+  // Who copies a command line is not disturbed.
+  const selection = document.getSelection();
+  if (selection?.isCollapsed === false && table.contains(selection.anchorNode)) return;
   table.replaceChildren(titles, ...lines);
 }
 

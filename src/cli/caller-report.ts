@@ -5,6 +5,8 @@ import { type Column, formatTable } from './table.js';
 
 /** A command line may be long: it is the last column, and cut. */
 const COMMAND_MAX = 80;
+/** Of a long cgroup the end is shown: it tells one from its neighbours. */
+const CGROUP_MAX = 32;
 
 export const requestsOf = ({ rios, wios, dios }: Caller): number => rios + wios + dios;
 
@@ -13,6 +15,10 @@ const mean = (caller: Caller, ns: number): string =>
 
 function cut(text: string): string {
   return text.length > COMMAND_MAX ? `${text.slice(0, COMMAND_MAX - 3)}...` : text;
+}
+
+function cutStart(text: string): string {
+  return text.length > CGROUP_MAX ? `...${text.slice(3 - CGROUP_MAX)}` : text;
 }
 
 const COLUMNS: readonly Column<Caller>[] = [
@@ -26,6 +32,7 @@ const COLUMNS: readonly Column<Caller>[] = [
   { title: 'SERVICE', cell: (caller) => mean(caller, caller.serviceNs) },
   { title: 'LONGEST', cell: ({ longestNs }) => formatTime(longestNs / NS_PER_US) },
   { title: 'FOR', cell: ({ followedNs }) => formatTime(followedNs / NS_PER_US) },
+  { title: 'CGROUP', cell: ({ cgroup }) => cutStart(cgroup) || '-', isText: true },
   { title: 'COMMAND', cell: ({ command }) => cut(command), isText: true },
 ];
 

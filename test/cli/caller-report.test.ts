@@ -9,17 +9,31 @@ const CALLER: Caller = {
 };
 
 test('the table of callers', (t) => {
-  const cache = { ...CALLER, pid: 0, command: '[page cache]', rios: 0, wios: 0, rbytes: 0 };
+  const cache = {
+    ...CALLER,
+    cgroup: '',
+    pid: 0,
+    command: '[page cache]',
+    rios: 0,
+    wios: 0,
+    rbytes: 0,
+  };
   t.is(
     formatCallerTable([CALLER, cache]),
     [
-      ' PID   UID  LATELY     READ  WRITTEN  REQUESTS  WAIT  SERVICE  LONGEST   FOR  COMMAND',
-      '4242  1000  75.6 %  1.5 MiB      0 B        2k  2 ms     1 ms  12.3 ms  30 s  fio job.fio',
-      '   -     -  75.6 %      0 B      0 B         0     -        -  12.3 ms  30 s  [page cache]',
+      ' PID   UID  LATELY     READ  WRITTEN  REQUESTS  WAIT  SERVICE  LONGEST   FOR  CGROUP  COMMAND',
+      '4242  1000  75.6 %  1.5 MiB      0 B        2k  2 ms     1 ms  12.3 ms  30 s  /build  fio job.fio',
+      '   -     -  75.6 %      0 B      0 B         0     -        -  12.3 ms  30 s  -       [page cache]',
       '',
     ].join('\n'),
   );
   t.is(formatCallerTable([]), 'No process has made a request.\n');
+});
+
+test('of a long cgroup the end is shown', (t) => {
+  const cgroup = `/system.slice/${'x'.repeat(20)}/build-7.scope`;
+  const text = formatCallerTable([{ ...CALLER, cgroup }]);
+  t.true(text.includes(`  ...${'x'.repeat(15)}/build-7.scope  fio`), text);
 });
 
 test('a long command line is cut', (t) => {

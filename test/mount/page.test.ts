@@ -46,6 +46,18 @@ requires(
     // dd has ended, maybe before anybody has read its name.
     const callers = `/\\[ended\\]|dd if=/.test(document.querySelector('#callers').textContent)`;
     t.is(await tab.until(callers, true), true);
+    // Who copies a command line is not disturbed by the next second.
+    await tab.value(`(() => {
+      window.command = document.querySelector('#callers td.command');
+      getSelection().selectAllChildren(command);
+    })()`);
+    t.is(await tab.value('command.title === command.textContent && command.title !== ""'), true);
+    const time = `document.querySelector('#bytes').textContent`;
+    const before = await tab.value(time);
+    t.is(await tab.until(`${time} !== ${JSON.stringify(before)}`, true), true);
+    t.is(await tab.value('command.isConnected'), true);
+    await tab.value('getSelection().removeAllRanges()');
+    t.is(await tab.until('command.isConnected', false), false);
     // By the keyboard alone.
     await tab.value(`document.querySelector('#groups button').focus()`);
     await tab.key('ArrowDown');

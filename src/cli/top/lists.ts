@@ -7,13 +7,14 @@ import { describePath } from '../list-report.js';
 import type { CallerRow } from './callers.js';
 import { type Drawing, percent } from './columns.js';
 import { type Row, rowsOf, type Sight } from './rows.js';
-import { clipStart, fit, type Line, span } from './spans.js';
+import { clipStart, fit, type Line, span, widthOf } from './spans.js';
 import { FIRST_STATE, type State } from './state.js';
 
 // Views beside the groups: who makes the requests, and the images.
 
 interface Column<T> {
   readonly title: string;
+  /** Cells; of a text the most, and as many as its longest row has. Figures keep theirs while they change. */
   readonly width: number;
   readonly side: 'left' | 'right';
   readonly cell: (row: T) => string;
@@ -21,6 +22,12 @@ interface Column<T> {
   readonly from?: number;
   /** Where there is no room for all of it, its end is shown. */
   readonly keepsEnd?: true;
+}
+
+function widthFor<T>({ title, width, side, cell }: Column<T>, rows: readonly T[]): number {
+  if (side === 'right') return width;
+  const longest = rows.reduce((most, row) => Math.max(most, widthOf(cell(row))), title.length);
+  return Math.min(width, longest);
 }
 
 /** A table with as many rows as fit; the last column has the cells that are left. */
@@ -31,7 +38,9 @@ function listLines<T>(
   lines: number,
   { glyphs, state }: Drawing,
 ): Line[] {
-  const shown = columns.filter(({ from = 0 }) => cells >= from);
+  const shown = columns
+    .filter(({ from = 0 }) => cells >= from)
+    .map((column) => ({ ...column, width: widthFor(column, rows) }));
   const taken = shown.slice(0, -1).reduce((sum, { width }) => sum + width + 2, 0);
   const line = (textOf: (column: Column<T>) => string): string =>
     shown
