@@ -90,12 +90,30 @@ async function readCounters({ mountpoint }: SluiceMount): Promise<Counters> {
   };
 }
 
+/** Fails if a load has ended, which none does by itself. */
+async function checkLoads(): Promise<void> {
+  for (const load of loads) if (!load.isAlive()) await load.done;
+}
+
+/** The counters at the moment at which loads that were just started have had requests. */
+async function underLoad(mount: SluiceMount, names: readonly string[]): Promise<Counters> {
+  for (;;) {
+    const now = await readCounters(mount);
+    const waiting = PLAYERS.some(({ name }, player) => {
+      return names.includes(name) && now.requests[player] === 0;
+    });
+    if (!waiting) return now;
+    await checkLoads();
+    await delay(20);
+  }
+}
+
 /** Plays all acts. @returns a sample for each second */
 async function play(mount: SluiceMount, folder: string): Promise<Sample[]> {
   const isTerminal = process.stdout.isTTY === true;
   const samples: Sample[] = [];
   let last = await readCounters(mount);
-  const begin = last.at;
+  let at = 0;
   for (const [act, { says, seconds, set, starts }] of ACTS.entries()) {
     say(`\n${says}`);
     if (set !== null) {
@@ -106,16 +124,18 @@ async function play(mount: SluiceMount, folder: string): Promise<Sample[]> {
       say(`$ fio on ${mount.file(name)}: random 4 KiB reads`);
       await startLoad(name, mount, folder);
     }
-    // What passed before the change counted, or before both loads ran, is of no act.
-    last = await readCounters(mount);
+    // What passed before the change counted, or before the loads ran, is of no act.
+    last = await underLoad(mount, starts);
     let drawn = 0;
     for (let second = 0; second < seconds; second += 1) {
       await delay(Math.max(0, last.at + SECOND_MS - performance.now()));
-      for (const load of loads) if (!load.isAlive()) await load.done;
+      await checkLoads();
       const now = await readCounters(mount);
+      const lasted = (now.at - last.at) / SECOND_MS;
+      at += lasted;
       const sample: Sample = {
-        at: (now.at - begin) / SECOND_MS,
-        seconds: (now.at - last.at) / SECOND_MS,
+        at,
+        seconds: lasted,
         act,
         requests: now.requests.map((count, player) => count - last.requests[player]),
         queued: now.queued,

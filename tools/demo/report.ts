@@ -8,7 +8,7 @@ import { ACTS, type Act, PLAYERS } from './script.js';
 
 /** What completed in a stretch of time. */
 export interface Sample {
-  /** Seconds since the demonstration began, at the end of the stretch. */
+  /** Seconds of all stretches up to the end of this one. */
   readonly at: number;
   readonly seconds: number;
   readonly act: number;
