@@ -120,12 +120,13 @@ const CORPUS_WORDS: Readonly<Record<string, Order['wishes']>> = {
   early: { early: true },
   fixed: { fixed: true },
   long: { long: true },
-  servers: { servers: true },
-  'hand-overs': { handOvers: true },
-  loose: { loose: true, redo: false },
-  crashes: { crashes: true, loose: true, redo: false },
-  redo: { crashes: true, loose: true, redo: true },
-  deaths: { crashes: true },
+  servers: { servers: true, still: true },
+  'hand-overs': { handOvers: true, still: true },
+  loose: { loose: true, still: true, redo: false },
+  crashes: { crashes: true, loose: true, still: true, redo: false },
+  redo: { crashes: true, loose: true, still: true, redo: true },
+  deaths: { crashes: true, still: true },
+  killed: { crashes: true },
 };
 
 function corpusSeeds(): { seed: number; wishes: Order['wishes'] }[] {

@@ -187,6 +187,17 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'reload-not-taken-back',
+    fault: 'images that came with a configuration that cannot be followed as a whole stay',
+    changes: [
+      {
+        file: 'server/reload.ts',
+        from: 'for (const undo of undos.toReversed()) {',
+        to: 'for (const undo of undos.slice(undos.length)) {',
+      },
+    ],
+  },
+  {
     name: 'overlay-stays',
     fault: 'the new overlay of an image that does not come stays',
     words: ['--image', '18'],

@@ -7,6 +7,7 @@ import { type Disk, pause, roundUpToSector, type Steps } from './disks.js';
 import { faultsStep, growStep, orderStep, overlayStep } from './order-callers.js';
 import type { Operation } from './plan-callers.js';
 import { reloadStep } from './reload-callers.js';
+import { reloadImages } from './reload-images.js';
 import { repartition } from './repartition.js';
 import * as body from './requests.js';
 import { reuse } from './reuse.js';
@@ -38,7 +39,7 @@ const KILLED_NS = 5e9;
 const OTHERS: Partial<Record<Operation['kind'], (scene: Scene, self: Self) => Steps>> = {
   ...{ control: controlStep, weigh, reuse },
   ...{ order: orderStep, grow: growStep, overlay: overlayStep, faults: faultsStep },
-  ...{ repartition, reload: reloadStep },
+  ...{ repartition, reload: reloadStep, 'reload images': reloadImages },
   ...{ extend, 'fail flush': failFlush },
   ...{ change: changeStep, spend, 'leave table': leaveTable },
 };

@@ -17,7 +17,7 @@ import { notYet } from '../../src/server/plane-thread.js';
 import type { Coverage } from './coverage.js';
 import type { FuseKernel } from './fuse-kernel.js';
 import type { HostFiles } from './host-files.js';
-import type { GroupsFile } from './reload-callers.js';
+import type { SimConfigFile } from './reload-callers.js';
 import type { WakeFile } from './wake-file.js';
 import { Failure, type World } from './world.js';
 
@@ -50,7 +50,12 @@ export class ControlPlane {
   /** Makes connections to servers again; null: there are no servers. */
   network: { lost(one: NbdExport): void; left(one: NbdExport): void } | null = null;
   /** The configuration file of the mount, as it is now. */
-  configFile: { now: GroupsFile; isUncertain?: boolean } = { now: { groups: [], assignments: [] } };
+  configFile: SimConfigFile = {
+    now: { groups: [], assignments: [] },
+    images: [],
+    isBusy: false,
+    isUncertain: false,
+  };
   /** What lets another process go on; null: nothing does. */
   handOver: Pick<HandOver, 'finish' | 'giveUp' | 'keep' | 'isKept'> | null = null;
   /** Ends the process where it is. */

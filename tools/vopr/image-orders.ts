@@ -60,11 +60,13 @@ export function imageOrders(
   keeper: boolean,
 ): Connected {
   const descriptors = watchClosing(images, files);
-  const source = { file: '/config', words: {}, directory: '/', images: [] };
   const mount = { ...options, mountOptions: [], logFile: null, untrusted: false };
   const there = options.images.filter(({ name }) =>
     images.disks.some((disk) => disk.name === name),
   );
+  // All that are there from the start are of the file.
+  if (before === null) control.configFile.images = there;
+  const source = { file: '/config', words: {}, directory: '/', images: there };
   const fixed = {
     ...mount,
     images: there,
@@ -78,7 +80,9 @@ export function imageOrders(
     ...{ config: before?.asRead ?? config, images, log: QUIET },
     read: async () => {
       await control.wait(delay(OPEN_NS));
-      return { ...(before?.asRead ?? config), ...control.configFile.now };
+      const { now, images } = control.configFile;
+      const asRead = before?.asRead ?? config;
+      return { ...asRead, ...now, source: { ...asRead.source!, images } };
     },
     reform: async (steps) => {
       const { error } = await control.order({ kind: 'reform', steps });

@@ -344,12 +344,12 @@ function wrong(order: ImageOrder, { errno, message }: ErrorRecord): Failure {
   return new Failure(`${JSON.stringify(order)} fails with ${errno}: ${message}`);
 }
 
-function disksOf(scene: Scene, image: Image): Disk[] {
+export function disksOf(scene: Scene, image: Image): Disk[] {
   return scene.disks.filter(({ stay }) => stay === image.stay);
 }
 
 /** Node of the file of an image, or -errno. */
-function* nodeOf(scene: Scene, image: Image): Steps<number> {
+export function* nodeOf(scene: Scene, image: Image): Steps<number> {
   const name = body.nameBody(`${image.plan.name}.raw`);
   const asked = yield* ask(scene, { opcode: abi.LOOKUP, node: abi.ROOT_ID, body: name });
   if (asked.error !== 0) return asked.error;
@@ -357,7 +357,7 @@ function* nodeOf(scene: Scene, image: Image): Steps<number> {
 }
 
 /** The mount shows no file of the image. */
-function* checkAway(scene: Scene, image: Image): Steps {
+export function* checkAway(scene: Scene, image: Image): Steps {
   const error = yield* nodeOf(scene, image);
   if (error === -ERRNO.ENOENT) return;
   throw new Failure(`${image.plan.name} has not come or is gone, and its file is there: ${error}`);

@@ -17,6 +17,8 @@ const PARTITIONING = 980;
 const PARTITIONINGS = 90_000;
 const RELOADING = 990;
 const RELOADS = 95_000;
+const IMAGING = 658;
+const IMAGES = 96_000;
 const OVERLAYING = 920;
 const OVERLAYS = 97_000;
 
@@ -76,7 +78,8 @@ export interface Operation {
     | 'fail flush'
     | 'change'
     | 'spend'
-    | 'leave table';
+    | 'leave table'
+    | 'reload images';
   stream: number;
   /** The caller pauses before it, nanoseconds. */
   pauseNs: number;
@@ -223,6 +226,16 @@ const RELOADERS = 6;
 export function makeReloaders(session: number, seed: number, wishes: Wishes): Operation[][] {
   const streams = { choice: RELOADING, operations: RELOADS };
   return makeOthers('reload', RELOADERS, streams, session, seed, wishes);
+}
+
+/** A session of this many has a configuration file that gets other images. */
+const IMAGERS = 4;
+
+/** A caller that changes the images of the configuration file and has it read again. */
+export function makeImageReloaders(session: number, seed: number, wishes: Wishes): Operation[][] {
+  if (wishes.still === true) return [];
+  const streams = { choice: IMAGING, operations: IMAGES };
+  return makeOthers('reload images', IMAGERS, streams, session, seed, wishes);
 }
 
 /** A session of this many with an image that is an overlay has a caller for it. */

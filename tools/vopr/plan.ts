@@ -10,6 +10,7 @@ import {
   makeFairCallers,
   makeFaulters,
   makeGrowers,
+  makeImageReloaders,
   makeOrders,
   makeOverlayers,
   makePartitioners,
@@ -130,6 +131,8 @@ export interface Wishes {
   tight?: Tight | TightDeath | undefined;
   /** Nothing is tight, as in all runs before some were. */
   loose?: boolean | undefined;
+  /** The images of no configuration file come and go, as before some did. */
+  still?: boolean | undefined;
   /** Runs with deaths have qcow2 images, with redo logs; undefined: half of them. */
   redo?: boolean | undefined;
 }
@@ -227,6 +230,7 @@ function makeSession(
   callers.push(...orders.callers);
   if (images.some(({ resizable }) => resizable)) callers.push(...makeGrowers(number, seed, wishes));
   callers.push(...makeFaulters(number, seed, wishes), ...makeReloaders(number, seed, wishes));
+  callers.push(...makeImageReloaders(number, seed, wishes));
   if (images.some(({ overlaid }) => overlaid))
     callers.push(...makeOverlayers(number, seed, wishes));
   if (images.some(({ template }) => TEMPLATES[template]!.partitions.length > 0)) {

@@ -1,4 +1,5 @@
 import type { GroupsConfig } from '../../src/control/set-up-groups.js';
+import type { ImageConfig } from '../../src/server/config.js';
 import type { Random } from '../exerciser/random.js';
 import { closeFile, openFile, readHandle } from './control-callers.js';
 import type { Steps } from './disks.js';
@@ -9,6 +10,17 @@ import { Failure } from './world.js';
 /** What a configuration file says of groups. */
 export type GroupsFile = Pick<GroupsConfig, 'groups' | 'assignments'>;
 
+/** A configuration file. */
+export interface SimConfigFile {
+  now: GroupsFile;
+  /** Those that it names: at first those that are there. */
+  images: ImageConfig[];
+  /** It is being changed and read again. */
+  isBusy: boolean;
+  /** A daemon has died while it read the file. */
+  isUncertain: boolean;
+}
+
 /** Groups that nothing else names. */
 const PATHS = ['r0', 'r1', 'r1/c0', 'r1/c1', 'r2', 'r2/c0'];
 /** Rules for callers that there are not; and one that is made and moved by others too. */
@@ -18,6 +30,17 @@ const READS = 50;
 
 /** The configuration file is changed and read again: all that is different is made, or nothing. */
 export function* reloadStep(scene: Scene, self: Self): Steps {
+  const { configFile } = scene;
+  if (configFile.isBusy) return;
+  configFile.isBusy = true;
+  try {
+    yield* reloadGroups(scene, self);
+  } finally {
+    configFile.isBusy = false;
+  }
+}
+
+function* reloadGroups(scene: Scene, self: Self): Steps {
   const { random } = self;
   const { configFile } = scene;
   const before = configFile.now;

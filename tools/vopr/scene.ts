@@ -7,7 +7,7 @@ import type { Disk, Image, Steps } from './disks.js';
 import type { Answer, FuseKernel } from './fuse-kernel.js';
 import type { Ask } from './kernel-queues.js';
 import type { LossesCheck } from './losses-check.js';
-import type { GroupsFile } from './reload-callers.js';
+import type { SimConfigFile } from './reload-callers.js';
 import { Failure, type World } from './world.js';
 
 /** The session has ended: the caller stops. */
@@ -36,7 +36,7 @@ export interface Scene {
   /** Gives an order to the control plane. `answered` is called with its error, or null. */
   order(order: ImageOrder, answered: (error: unknown) => void): void;
   /** The configuration file of the mount. */
-  configFile: { now: GroupsFile; isUncertain?: boolean };
+  configFile: SimConfigFile;
   /** Nothing goes wrong on the host, in the kernel or at a server. */
   isQuiet: boolean;
   /** The host has given this errno, positive. */

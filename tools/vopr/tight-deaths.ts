@@ -22,6 +22,7 @@ const SESSIONS = 880;
 const OPERATIONS = 100_000;
 const STEPS = 99_000;
 const STEPS_MOST = 100;
+const RELOADS = STEPS + 5 * STEPS_MOST;
 
 const MIB = 1 << 20;
 
@@ -61,15 +62,18 @@ export function tightenDeaths(
     const isOther = ({ kind }: Operation): boolean => kind !== 'control';
     session.callers = session.callers.map((steps) => steps.filter(isOther));
   }
-  const [kind, callers, least, most] = CALLERS[tight];
-  for (let caller = 0; caller < callers; caller++) {
-    const first = OPERATIONS * (number + 1) + STEPS + STEPS_MOST * caller;
-    const count = least + random.below(most - least + 1);
+  const push = (kind: Operation['kind'], from: number, count: number): void => {
+    const first = OPERATIONS * (number + 1) + from;
     const steps = Array.from({ length: count }, (_, index): Operation => {
       return { kind, stream: first + index, pauseNs: random.below(PAUSES_NS[tight]) };
     });
     session.callers.push(steps.filter(({ stream }) => wishes.keep?.has(stream) ?? true));
+  };
+  const [kind, callers, least, most] = CALLERS[tight];
+  for (let caller = 0; caller < callers; caller++) {
+    push(kind, STEPS + STEPS_MOST * caller, least + random.below(most - least + 1));
   }
+  if (tight === 'replies' && random.oneIn(2)) push('reload images', RELOADS, 1 + random.below(4));
 }
 
 /** The kind of their steps, how many callers there are, and how many steps each has. */
