@@ -65,7 +65,10 @@ export interface Driver {
   seek(request: number, offset: number, whence: number): Task;
   /** truncate(2): 0; -EPERM if the image cannot become smaller; or another -errno. */
   resize(request: number, size: number): Task;
-  /** `resize` that never makes the image shorter, whatever writes past its end do meanwhile. Missing: locks keep them off. */
+  /**
+   * `resize` that never makes the image shorter, whatever writes past its end do meanwhile; -EOPNOTSUPP: the host has no call for
+   * that. Missing: locks keep them off.
+   */
   grow?(request: number, size: number): Task;
   /** The image's file has this size now: somebody else has made it longer. Where that makes the image longer, it is. */
   hostGrew(hostSize: number): void;

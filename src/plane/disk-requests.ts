@@ -1,6 +1,5 @@
 import { MAX_IO_BYTES, TIMES_BYTES, timesOffset } from '../buffers/memory.js';
 import { PENDING, type Task } from '../host/engine.js';
-import type { Driver } from '../image/driver.js';
 import { FALLOC_KEEP_SIZE, SEEK_DATA } from '../sys/constants.js';
 import { assert } from '../util/assert.js';
 import { ERRNO } from '../util/errno.js';
@@ -229,7 +228,7 @@ export class DiskRequests {
     noteChange(disk);
     if (image.partitions !== null) image.partitions.watch.isStale = true;
     const result = yield* grows
-      ? growDriver(request, image.driver, size)
+      ? growDriver(request, disk, size)
       : image.driver.resize(request, size);
     noteChanged(image);
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
@@ -371,7 +370,11 @@ export class DiskRequests {
 }
 
 /** Where writes are locked they have ended by now, and one of them may have made the image longer than `size`. */
-function* growDriver(request: number, driver: Driver, size: number): Task {
-  if (driver.grow !== undefined) return yield* driver.grow(request, size);
+function* growDriver(request: number, { image, config }: Disk, size: number): Task {
+  const { driver } = image;
+  const result = driver.grow === undefined ? -ERRNO.EOPNOTSUPP : yield* driver.grow(request, size);
+  // No write makes it longer meanwhile.
+  const isAlone = driver.grow === undefined || !config.growable;
+  if (result !== -ERRNO.EOPNOTSUPP || !isAlone) return result;
   return driver.size >= size ? 0 : yield* driver.resize(request, size);
 }

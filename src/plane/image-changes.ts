@@ -109,6 +109,10 @@ function detach(images: LiveImages, name: string, force: boolean, done: Done): v
   });
 }
 
+/** Of an image that writes make longer, too. */
+const NO_FALLOCATE =
+  'cannot grow: its file system has no fallocate, so writes behind its end could be cut off; use truncate(1) on its file in the mount';
+
 function resize(
   images: LiveImages,
   { name, size, hostSize }: Extract<ImageChange, { kind: 'resize' }>,
@@ -117,13 +121,18 @@ function resize(
   const { path, format } = images.find(name).disk.config;
   const stale = images.nodesOf(name).map((node) => ({ name: node.name, node: node.id }));
   images.resize(name, size, hostSize, (result) => {
-    const why =
-      result === -ERRNO.EPERM
-        ? `an image of the format ${format} keeps its size`
-        : hostErrorText(-result);
-    const problem = new SluiceError(`${path}: cannot grow: ${why}`, errnoName(result), EXIT_FAILED);
-    done({ error: result < 0 ? recordOf(problem) : null, isThere: true, stale });
+    const error = result < 0 ? recordOf(notGrown(path, format, result)) : null;
+    done({ error, isThere: true, stale });
   });
+}
+
+function notGrown(path: string, format: string, result: number): SluiceError {
+  if (result === -ERRNO.EOPNOTSUPP) {
+    return new SluiceError(`${path}: ${NO_FALLOCATE}`, 'EOPNOTSUPP', EXIT_FAILED);
+  }
+  const keeps = `an image of the format ${format} keeps its size`;
+  const why = result === -ERRNO.EPERM ? keeps : hostErrorText(-result);
+  return new SluiceError(`${path}: cannot grow: ${why}`, errnoName(result), EXIT_FAILED);
 }
 
 function sentence(path: string, { failed, lost }: Flushed, isThere: boolean): SluiceError | null {

@@ -335,6 +335,7 @@ function checkError(scene: Scene, order: ImageOrder, error: ErrorRecord | null):
   if (errno === DIED || REFUSALS[order.kind].includes(errno)) return;
   if (errno === 'EAGAIN' && scene.handsOver) return;
   if (order.kind === 'attach' && errno === 'ENOMEM' && scene.lacksMemory) return;
+  if (order.kind === 'resize' && errno === 'EOPNOTSUPP' && scene.isPlain) return;
   const number = (ERRNO as Readonly<Record<string, number>>)[errno] ?? 0;
   if (OF_HOST.includes(errno) && scene.hasGiven(number)) return;
   throw wrong(order, error!);

@@ -41,6 +41,8 @@ export interface Scene {
   isQuiet: boolean;
   /** The host has given this errno, positive. */
   hasGiven(errno: number): boolean;
+  /** The host has no fallocate. */
+  isPlain: boolean;
   /** An image may be refused for want of memory. No request is. */
   lacksMemory: boolean;
   /** Checks that nothing is left of images that are gone. */

@@ -289,6 +289,7 @@ export class Session {
       configFile: this.#daemon.control.configFile,
       isQuiet: isQuiet(this.#plan.host) && this.#remote === null,
       hasGiven: (errno) => this.#files.given.has(errno),
+      isPlain: this.#plan.host.plain,
       lacksMemory: this.#mappings.lacksMemory,
       checkGone: () => this.#checkGone(),
       killed: this.#killed,

@@ -133,8 +133,9 @@ export class RawDriver implements Driver, Readable {
     if (result === -ERRNO.EOPNOTSUPP && (mode & FALLOC_ZERO_RANGE) !== 0) {
       const punch = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
       result = yield engine.allocate(request, file, punch, offset, length);
+      // As in `grow`.
       if (result === 0 && !keepsSize && end > this.size) {
-        result = yield engine.resize(request, file, end);
+        result = yield engine.allocate(request, file, 0, end - 1, 1);
       }
     }
     const zeroes = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
@@ -166,12 +167,10 @@ export class RawDriver implements Driver, Readable {
 
   /**
    * Writes need no locks here, and ftruncate would cut what one of them has put behind `size` meanwhile. fallocate sets the
-   * last byte aside and never makes a file shorter; a host without it has ftruncate alone.
+   * last byte aside and never makes a file shorter.
    */
   *grow(request: number, size: number): Task {
-    if (size <= this.size) return 0;
-    const result = yield* this.allocate(request, 0, size - 1, 1);
-    return result === -ERRNO.EOPNOTSUPP ? yield* this.resize(request, size) : result;
+    return size <= this.size ? 0 : yield* this.allocate(request, 0, size - 1, 1);
   }
 
   *flush(request: number, dataOnly: boolean): Task {
