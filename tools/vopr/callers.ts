@@ -17,6 +17,7 @@ import { changeStep, leaveTable, spend } from './tight-death-callers.js';
 import {
   allocate,
   bounds,
+  drop,
   farOff,
   flush,
   KEEP_SIZE,
@@ -179,6 +180,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
     : null;
   if (cuts) image.least = Math.min(image.least, rounded);
   else if (isPossible) image.mayGrow(size);
+  const deaths = scene.deaths();
   const asked = yield* ask(scene, {
     opcode: abi.SETATTR,
     node: disk.node,
@@ -189,7 +191,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
     // It was made before the image went, or not at all.
     const isMade = asked.error === 0;
     if (change !== null && isMade) contents.end(change, change.length, scene.world.tick());
-    else if (change !== null) contents.forget(change);
+    else if (change !== null) drop(scene, contents, change, deaths);
     if (isMade && isPossible) image.setSize(rounded);
     else image.least = least;
     return;
@@ -203,7 +205,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   // `before` is the most that the size could be: that it is less now tells nothing.
   const isDone = asked.error === 0 || now === rounded;
   if (change !== null && isDone) contents.end(change, change.length, scene.world.tick());
-  else if (change !== null) contents.forget(change);
+  else if (change !== null) drop(scene, contents, change, deaths);
   image.setSize(now);
 }
 

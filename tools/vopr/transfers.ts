@@ -2,7 +2,7 @@ import { MAX_IO_BYTES } from '../../src/buffers/memory.js';
 import * as abi from '../../src/fuse/abi.js';
 import { ERRNO, errnoName } from '../../src/util/errno.js';
 import type { Random } from '../exerciser/random.js';
-import { fill } from './contents.js';
+import { type Change, type Contents, fill } from './contents.js';
 import type { Disk, Steps } from './disks.js';
 import * as body from './requests.js';
 import { type Asked, ask, isRefused, type Scene, type Self } from './scene.js';
@@ -83,6 +83,15 @@ function succeeded(scene: Scene, disk: Disk, asked: Asked, isWhole: boolean, wha
   if (times !== 1) throw new Failure(`${what} of ${disk.name} was charged ${times} times`);
 }
 
+/**
+ * A change that was refused: it was not made. But a daemon that died since may have made it, and then the next one was asked
+ * again.
+ */
+export function drop(scene: Scene, contents: Contents, change: Change, deaths: number): void {
+  if (scene.deaths() === deaths) contents.forget(change);
+  else contents.end(change, 0, scene.world.tick());
+}
+
 /** A request has succeeded: its user did not want that all of them fail. */
 function checkSpared(scene: Scene, disk: Disk, { sent }: Asked, what: string): void {
   if (!disk.stay.faults.demand(what, sent, scene.world.tick())) return;
@@ -157,10 +166,11 @@ export function* write(
     uid,
     thread,
   };
+  const deaths = scene.deaths();
   const asked = yield* ask(scene, request, sentAs);
   const now = scene.world.tick();
   if (isRefused(scene, disk, asked)) {
-    contents.forget(change);
+    drop(scene, contents, change, deaths);
     return true;
   }
   if (disk.readOnly) {
@@ -170,7 +180,7 @@ export function* write(
     return true;
   }
   if (asked.error === -ERRNO.EINTR) {
-    contents.forget(change);
+    drop(scene, contents, change, deaths);
     return false;
   }
   if (asked.error < 0) {
@@ -210,6 +220,7 @@ export function* allocate(
   const keepsSize = (mode & KEEP_SIZE) !== 0;
   const change = zeroes ? contents.begin(place, length, true, scene.world.tick()) : null;
   if (!keepsSize) image.mayGrow(place + length);
+  const deaths = scene.deaths();
   const asked = yield* ask(scene, {
     opcode: abi.FALLOCATE,
     node: disk.node,
@@ -219,7 +230,7 @@ export function* allocate(
   });
   const now = scene.world.tick();
   if (isRefused(scene, disk, asked)) {
-    if (change !== null) contents.forget(change);
+    if (change !== null) drop(scene, contents, change, deaths);
     return;
   }
   if (change !== null) contents.end(change, asked.error === 0 ? length : 0, now);
