@@ -122,6 +122,7 @@ const CORPUS_WORDS: Readonly<Record<string, Order['wishes']>> = {
   long: { long: true },
   servers: { servers: true, still: true },
   'hand-overs': { handOvers: true, still: true },
+  still: { still: true },
   loose: { loose: true, still: true, redo: false },
   crashes: { crashes: true, loose: true, still: true, redo: false },
   redo: { crashes: true, loose: true, still: true, redo: true },

@@ -74,6 +74,8 @@ export class Image {
   isOrdered = false;
   /** The size that an order asks for; 0: none does. A truncate may have been answered since. */
   #asked = 0;
+  /** The end that its file may have since an order has failed; 0: none has. */
+  #triedEnd = 0;
   #isSetMeanwhile = false;
   #users = 0;
   #isAlone = false;
@@ -151,13 +153,20 @@ export class Image {
   /** The order is answered. A truncate meanwhile may have come before it or after it. */
   wasResized(isDone: boolean): void {
     if (isDone && !this.#isSetMeanwhile) this.least = Math.max(this.least, this.#asked);
+    if (!isDone) this.#triedEnd = Math.max(this.#triedEnd, this.#asked);
     this.#asked = 0;
     this.#isSetMeanwhile = false;
   }
 
+  /** The session is over, and this is its size. */
+  settleSize(size: number): void {
+    this.#triedEnd = 0;
+    this.setSize(size);
+  }
+
   setSize(size: number): void {
     this.least = size;
-    this.most = Math.max(size, this.#asked);
+    this.most = Math.max(size, this.#asked, this.#triedEnd);
     this.#isSetMeanwhile = this.#asked > 0;
   }
 

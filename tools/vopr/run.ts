@@ -311,7 +311,7 @@ class Run {
           throw new Failure(`${image.plan.name} (${image.template.title}) ${when}: ${fault}`);
         }
         image.contents.settle(bytes);
-        image.setSize(bytes.length);
+        image.settleSize(bytes.length);
       }
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
