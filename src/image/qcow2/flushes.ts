@@ -2,6 +2,7 @@ import type { Engine, Task } from '../../host/engine.js';
 import { NO_TIMES } from '../../host/host-times.js';
 import type { LayerIo } from '../format.js';
 import type { OwnFile } from './cluster-writes.js';
+import type { FreshTables } from './fresh-tables.js';
 import { MetadataFlush } from './metadata-flush.js';
 import type { QcowWriter } from './qcow-writer.js';
 import { RefcountIo } from './refcount-io.js';
@@ -18,13 +19,14 @@ export class Flushes {
     writer: QcowWriter,
     { file, hostSize }: Pick<OwnFile, 'file' | 'hostSize'>,
     { engine, resume, mappings }: Pick<LayerIo, 'engine' | 'resume' | 'mappings'>,
+    fresh: FreshTables | null = null,
   ) {
     const { allocator, log } = writer;
     this.#writer = writer;
     this.#engine = engine;
     this.#file = file;
     this.refcounts = new RefcountIo(allocator, engine, file, resume, mappings, log);
-    this.#metadata = new MetadataFlush(writer, engine, file, hostSize, mappings);
+    this.#metadata = new MetadataFlush(writer, engine, file, hostSize, mappings, fresh);
   }
 
   /**

@@ -3,6 +3,7 @@ import { writeAll } from '../../host/transfer-all.js';
 import type { Mapping } from '../../sys/memory.js';
 import { ERRNO } from '../../util/errno.js';
 import type { Mappings } from '../mappings.js';
+import type { FreshTables } from './fresh-tables.js';
 import type { QcowWriter, Stage } from './qcow-writer.js';
 import { PIECE_BYTES, type Pieces } from './refcount-blocks.js';
 
@@ -29,6 +30,7 @@ export class MetadataFlush {
   readonly #engine: Engine;
   readonly #file: number;
   readonly #memory: Mapping;
+  readonly #fresh: FreshTables | null;
   #loss = 0;
   /** The image's file has at least this size, bytes. */
   hostSize: number;
@@ -38,6 +40,7 @@ export class MetadataFlush {
   /**
    * @param file The engine's handle of the image's file.
    * @param hostSize Size of the image's file, bytes.
+   * @param fresh Null: no table is made.
    */
   constructor(
     writer: QcowWriter,
@@ -45,7 +48,9 @@ export class MetadataFlush {
     file: number,
     hostSize: number,
     mappings: Mappings,
+    fresh: FreshTables | null = null,
   ) {
+    this.#fresh = fresh;
     this.#memory = mappings.map(RUN_BYTES + PIECE_BYTES);
     this.#writer = writer;
     this.#engine = engine;
@@ -66,11 +71,16 @@ export class MetadataFlush {
 
   *#sync(request: number, file = this.#file): Task {
     const size = this.hostSize;
+    const tables = this.#fresh?.count ?? 0;
     const result = yield this.#engine.flush(request, file, true);
     if (result < 0) {
       this.#loss = -result;
       this.hostSize = this.#syncedSize;
-    } else if (file === this.#file) this.#syncedSize = size;
+      if (file === this.#file) this.#fresh?.lost();
+    } else if (file === this.#file) {
+      this.#syncedSize = size;
+      this.#fresh?.synced(tables);
+    }
     return result;
   }
 
@@ -112,6 +122,8 @@ export class MetadataFlush {
     // After the stage was taken, so that this covers the data of all its entries.
     const data = hasDataFile ? yield* this.#sync(request, layer.dataFile) : 0;
     if (data < 0) return data;
+    const again = this.#fresh === null ? 0 : yield* this.#fresh.again(request);
+    if (again < 0) return again;
     const { end } = allocator;
     if (end > this.hostSize) {
       // Not ftruncate, which would cut off clusters that are being written past this end.

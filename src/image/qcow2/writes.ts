@@ -7,6 +7,7 @@ import { MISSING } from '../slice-cache.js';
 import { Waiters } from '../waiters.js';
 import { type ClusterTarget, ClusterWrites, type OwnFile, ZEROS } from './cluster-writes.js';
 import { Flushes } from './flushes.js';
+import { FreshTables } from './fresh-tables.js';
 import { grow } from './growth.js';
 import type { QcowWriter } from './qcow-writer.js';
 import type { RefcountIo } from './refcount-io.js';
@@ -28,6 +29,7 @@ export class QcowWrites implements LayerWriter {
   readonly #refcounts: RefcountIo;
   readonly #waiters: Waiters;
   readonly #flushes: Flushes;
+  readonly #fresh: FreshTables;
   readonly #watch: () => () => boolean;
   readonly #tables = new Set<number>();
   #flushing = false;
@@ -42,7 +44,8 @@ export class QcowWrites implements LayerWriter {
     this.#engine = io.engine;
     this.#file = own.file;
     this.#clusters = new ClusterWrites(layer, layers, own, io);
-    this.#flushes = new Flushes(writer, own, io);
+    this.#fresh = new FreshTables(this.#clusters, layer);
+    this.#flushes = new Flushes(writer, own, io, this.#fresh);
     this.#refcounts = this.#flushes.refcounts;
     this.#waiters = new Waiters(io.resume);
     this.#watch = io.watch;
@@ -208,7 +211,10 @@ export class QcowWrites implements LayerWriter {
         host = error;
       }
     }
-    if (host >= 0) this.#writer.setTable(l1Index, host);
+    if (host >= 0) {
+      this.#writer.setTable(l1Index, host);
+      this.#fresh.add(l1Index, host, old);
+    }
     this.#tables.delete(l1Index);
     this.#waiters.wake(l1Index);
     return Math.min(host, 0);

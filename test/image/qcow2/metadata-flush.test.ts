@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
-import type { Engine } from '../../../src/host/engine.js';
+import type { Engine, Task } from '../../../src/host/engine.js';
 import { Mappings } from '../../../src/image/mappings.js';
 import { openChain } from '../../../src/image/open-chain.js';
+import { FreshTables } from '../../../src/image/qcow2/fresh-tables.js';
 import { MetadataFlush } from '../../../src/image/qcow2/metadata-flush.js';
 import type { QcowImage } from '../../../src/image/qcow2/open-image.js';
 import { QcowLayer } from '../../../src/image/qcow2/qcow-layer.js';
@@ -144,4 +145,51 @@ test('after a failed fsync the file is extended again, because its size may be l
   t.is(run(), 0);
   t.is(run(), 0);
   t.deepEqual(calls, ['extend to 8192', 'sync', 'extend to 8192', 'sync', 'sync']);
+});
+
+test('after a failed fsync new tables are put into the file before changed parts of them', (t) => {
+  const calls: string[] = [];
+  let synced = -5;
+  const engine: Pick<Engine, 'flush' | 'write'> = {
+    flush: () => {
+      calls.push('sync');
+      return synced;
+    },
+    write: (_request, _file, _address, length, offset) => {
+      calls.push(`write ${offset}+${length}`);
+      return length;
+    },
+  };
+  const none = (): Map<number, Uint8Array> => new Map();
+  const stage = () => ({
+    ...{ refcounts: none(), table: none(), header: none(), l1: none(), disk: none() },
+    slices: new Map([[4096, new Uint8Array(512)]]),
+    ended: () => {},
+  });
+  const allocator = { end: 0, blocks: { crowded: false } };
+  const writer = { isLazy: false, hasDataFile: false, layer: {}, allocator, stage };
+  // biome-ignore lint/correctness/useYield: nothing waits here.
+  function* clear(_request: number, host: number): Task {
+    calls.push(`clear ${host}`);
+    return 0;
+  }
+  const fresh = new FreshTables({ clear, copy: clear }, { l1: new Float64Array([4096]) });
+  const flush = new MetadataFlush(
+    writer as unknown as QcowWriter,
+    engine as Engine,
+    ...([0, 0, new Mappings(), fresh] as const),
+  );
+  const flushed = (): number => {
+    const task = flush.run(0, false);
+    let step = task.next(0);
+    while (!step.done) step = task.next(step.value);
+    return step.value;
+  };
+  fresh.add(0, 4096, 0);
+  t.is(flushed(), -5);
+  synced = 0;
+  t.is(flushed(), 0);
+  t.is(flushed(), 0);
+  const written = ['sync', 'write 4096+512', 'sync'];
+  t.deepEqual(calls, ['sync', 'clear 4096', ...written, ...written]);
 });
