@@ -193,9 +193,12 @@ function* detach(
   const order = detachOf(image, force);
   const nodeBefore = disksOf(scene, image)[0]?.node;
   const stayed = stay.leave(world.tick());
+  // If the mount ends before the answer, nobody knows.
+  image.isSpoiled = true;
   const error = yield* give(scene, self, order);
   const now = world.tick();
   const node = error === null ? -1 : yield* nodeOf(scene, image);
+  image.isSpoiled = node < 0 && error !== null && error.errno !== DIED;
   if (node > 0 && error?.errno === DIED && node !== nodeBefore) {
     // It has come again with the next daemon.
     stay.goneAt = scene.world.tick();
@@ -215,7 +218,6 @@ function* detach(
   stay.goneAt = now;
   image.stay = null;
   if (error?.errno === DIED) return true;
-  image.isSpoiled = error !== null;
   if (error === null) image.hasSynced(now, now);
   else if (!OF_HOST.includes(error.errno)) throw wrong(order, error);
   if (lost && error === null && !stay.readOnly) {

@@ -238,7 +238,7 @@ class Run {
     const detached = new Set(this.#images.filter(({ stay }) => stay === null));
     const isWhole = (image: Image): boolean => {
       if (image.isInPlace && !isCut && !outcome.lacksWrites(image)) return true;
-      return detached.has(image) ? !image.isSpoiled : outcome.isFlushed;
+      return !image.isSpoiled && (detached.has(image) || outcome.isFlushed);
     };
     this.#checkRefcounts(isWhole);
     const isJudged = this.#isJudged();
