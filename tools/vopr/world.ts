@@ -58,8 +58,9 @@ export class World {
     if (this.failure !== null) throw this.failure;
   }
 
-  /** Nothing that was going to happen happens any more. */
+  /** Nothing that was going to happen happens any more. Promises of before go on as far as they can now, and no later. */
   clear(): void {
+    goOn();
     this.#queue = new EventQueue();
     this.#events.clear();
     this.stop = null;
