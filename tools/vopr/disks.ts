@@ -59,6 +59,8 @@ export class Image {
   lostAt = 0;
   /** That has happened, in whatever session. */
   hasLost = false;
+  /** Clusters may lie behind the end of its file: an fsync failed, and then the host could not make the file longer again. */
+  mayEndEarly = false;
   /** A session has ended suddenly: clusters may have leaked. */
   mayLeak = false;
   /** Its time in the mount of this session; null: it has not come yet, or has gone. */

@@ -12,7 +12,7 @@ import { allocateNow, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE } from './host-allocate.
 import { HostDelays } from './host-delays.js';
 import type { HostFile } from './host-file.js';
 import type { HostPlan } from './host-plan.js';
-import { type Barrier, type Change, contentOf, HostRecord, toSector } from './record.js';
+import { type Barrier, type Change, contentOf, HostRecord, tornOf, toSector } from './record.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { takeForSession } from './spare-memory.js';
 import type { World } from './world.js';
@@ -50,7 +50,7 @@ export class HostFiles {
   readonly #coverage: Coverage;
   readonly #randomOf: (operation: number) => Random;
   readonly #pending = new Map<() => number, Pending>();
-  /** Bytes that the write that has failed last has made all the same. */
+  /** Bytes of the write or the allocation that has failed last that were made all the same. */
   #torn = 0;
   /** See `failLater`. */
   #failing = 0;
@@ -308,9 +308,13 @@ export class HostFiles {
     const fault = this.#fault(name, random, tag);
     if (opcode === abi.OP_FSYNC) return fault;
     if (opcode === abi.OP_FALLOCATE) {
-      if (fault !== 0) return fault;
-      if (plain) return -ERRNO.EOPNOTSUPP;
-      return this.#allocate(descriptor, length, offset, address, tag);
+      if (plain) return fault !== 0 ? fault : -ERRNO.EOPNOTSUPP;
+      if (fault === 0) return this.#allocate(descriptor, length, offset, address, tag);
+      // Of one that fails a part may have been made, too.
+      const room = (length & KEEP_SIZE) !== 0 ? Infinity : this.#fileOf(descriptor).limit - offset;
+      this.#torn = tornOf(random, offset, address, room);
+      if (this.#torn > 0) allocateNow(descriptor, length, offset, this.#torn);
+      return fault;
     }
     const isShort = fault === 0 && shorts > 0 && random.oneIn(shorts);
     let most = length;
@@ -328,8 +332,8 @@ export class HostFiles {
     if (fault === 0 && most <= 0) return this.#give(name, ERRNO.ENOSPC, tag);
     if (fault === 0) return pwrite(descriptor, address, most, offset);
     // A write that fails may have been made in part.
-    const torn = Math.min(toSector(offset, random.below(length + SECTOR)), length, room);
-    this.#torn = torn > 0 && random.oneIn(2) ? pwrite(descriptor, address, torn, offset) : 0;
+    const torn = tornOf(random, offset, length, room);
+    this.#torn = torn > 0 ? pwrite(descriptor, address, torn, offset) : 0;
     return fault;
   }
 
@@ -384,7 +388,7 @@ export class HostFiles {
     change.failed = result < 0;
     if (result > 0) change.length = result;
     // What the file does not show now never gets to the disk.
-    if (result < 0 && change.kind === 'write') change.length = this.#torn;
+    if (result < 0) change.length = this.#torn;
   }
 
   /** An fsync has failed: the host counts all that it should have written as clean. */

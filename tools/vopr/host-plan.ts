@@ -1,3 +1,4 @@
+import { ERRNO } from '../../src/util/errno.js';
 import { Random } from '../exerciser/random.js';
 
 /** The first stream of random numbers. */
@@ -64,4 +65,9 @@ export function hostRandom(plan: HostPlan, operation: number): Random {
 /** Nothing goes wrong. */
 export function isQuiet({ faults, shorts, stuck, refusals, failing, room }: HostPlan): boolean {
   return faults + shorts + stuck + refusals + failing === 0 && room === Infinity;
+}
+
+/** A host that could not set room aside, or not always. @param given Errno numbers that it has given, positive. */
+export function lacksRoom({ plain }: HostPlan, given: ReadonlySet<number>): boolean {
+  return plain || given.has(ERRNO.ENOSPC) || given.has(ERRNO.EDQUOT);
 }

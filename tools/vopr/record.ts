@@ -1,3 +1,4 @@
+import type { Random } from '../exerciser/random.js';
 import { isFar, isInHole, packed, packedSize, readPacked } from './far-files.js';
 import { takeForSession } from './spare-memory.js';
 import { Failure } from './world.js';
@@ -107,4 +108,14 @@ export function contentOf(descriptor: number): Buffer {
 export function toSector(offset: number, length: number): number {
   const end = offset + length;
   return Math.max(0, end - (end % SECTOR) - offset);
+}
+
+/**
+ * How much of a change that fails is made all the same, bytes: often nothing.
+ *
+ * @param room Bytes up to the end of what the file can have.
+ */
+export function tornOf(random: Random, offset: number, length: number, room: number): number {
+  const torn = Math.min(toSector(offset, random.below(length + SECTOR)), length, room);
+  return torn > 0 && random.oneIn(2) ? torn : 0;
 }

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkQcow } from '../../../tools/vopr/qcow-check.js';
+import test from 'ava';
+import { checkQcow, onlyEndsEarly } from '../../../tools/vopr/qcow-check.js';
 import { qemuTest } from '../../formats/needs.js';
 
 /** Refcounts of 16 bits: those of the first clusters begin where the first block lies. */
@@ -29,4 +30,13 @@ qemuTest('an image of qemu-img has neither leaks nor clusters that nobody counts
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('clusters behind the end of a file are told from other faults', (t) => {
+  const early =
+    'ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset 0x6a000 size 0x200\n';
+  const leaked = 'Leaked cluster 848 refcount=1 reference=0\n';
+  const other = 'ERROR cluster 8 refcount=0 reference=1\n';
+  t.true(onlyEndsEarly(early + leaked + early));
+  for (const text of ['', leaked, early + other]) t.false(onlyEndsEarly(text));
 });
