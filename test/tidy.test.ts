@@ -39,7 +39,7 @@ const WHOLE = /^(conformance|docs|formats|mount|replay)\/|^tidy\./;
 
 /** Tests of what a folder of src/ or tools/ does as a whole. */
 const OF_FOLDERS = words(`
-cli/doctor.test.ts plane/storm.test.ts plane/throttled.test.ts throttle/throttle-churn.test.ts
+cli/doctor.test.ts plane/disk-growth.test.ts plane/storm.test.ts plane/throttled.test.ts throttle/throttle-churn.test.ts
 throttle/throttle-limits.test.ts tools/install.test.ts tree/fuzz.test.ts
 `);
 

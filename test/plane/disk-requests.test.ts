@@ -246,27 +246,6 @@ test('truncate of a growable disk cuts and grows it, in sectors as seen from out
   bench.assertIdle();
 });
 
-test('a host without fallocate makes only those files longer that no write does', (t) => {
-  const grow = (growable: boolean): { result: number; log: string[]; size: number } => {
-    const bench = new Bench({ contents: [HOST], config: { growable } });
-    bench.host.fault = (op) => (op.kind === 'allocate' ? -EOPNOTSUPP : null);
-    const { asked, own } = bench.plane;
-    const [disk] = bench.disks;
-    let result = 1;
-    own.start(
-      disk!.image,
-      (request) => asked.resizeImage(request, disk!, 40960, true),
-      (found) => {
-        result = found;
-      },
-    );
-    bench.run();
-    return { result, log: bench.host.files[0]!.log, size: bench.size };
-  };
-  t.deepEqual(grow(true), { result: -EOPNOTSUPP, log: ['allocate 40959+1'], size: 20480 });
-  t.deepEqual(grow(false), { result: 0, log: ['allocate 40959+1', 'resize 40960+0'], size: 40960 });
-});
-
 test('a truncate that the host refuses leaves the size as it was', (t) => {
   const bench = new Bench({ contents: [HOST], config: { growable: true } });
   bench.host.fault = () => -EFBIG;

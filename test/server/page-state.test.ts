@@ -11,7 +11,7 @@ disk op=write span=mount requests=9 bytes=36864 ${NO_TIMES}
 
 test('a group on the page has what completed in the last second', (t) => {
   const files = {
-    'io.max': 'wiops=10\n',
+    'io.max': 'wiops=20\n',
     'io.weight': 'default 80\n',
     'io.stat': 'disk wios=9 queued=3 inflight=1\ntotal wios=9 queued=3 inflight=1\n',
     'io.times': SECOND + SECOND.replaceAll('disk', 'total'),
@@ -20,8 +20,8 @@ test('a group on the page has what completed in the last second', (t) => {
   const { groups, more } = pageState(ABOUT, [parseGroup('', {}), parseGroup('gold', files)], []);
   t.is(more, 0);
   t.deepEqual(groups[1], {
-    ...{ path: 'gold', weight: 80, limit: { key: 'wiops', limit: 10, rate: 9 } },
-    limits: { wiops: 10 },
+    ...{ path: 'gold', weight: 80, limit: { key: 'wiops', limit: 20, rate: 9 } },
+    limits: { wiops: 20 },
     ...{ share: { got: 1, asked: 1 }, read: 0, written: 36_864, reads: 0, writes: 9 },
     ...{ queued: 3, inflight: 1, pressure: 12.5 },
     ...{ wait: { mean: 100, p99: 200 }, service: { mean: 30, p99: 40 } },

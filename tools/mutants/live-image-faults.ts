@@ -92,8 +92,8 @@ export const LIVE_IMAGE_FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'plane/image-changes.ts',
-        from: 'error: result < 0 ? recordOf(problem) : null',
-        to: 'error: result < -100000 ? recordOf(problem) : null',
+        from: 'const error = result < 0 ? recordOf(',
+        to: 'const error = result < -100000 ? recordOf(',
       },
     ],
   },

@@ -95,7 +95,13 @@ function* reload(scene: Scene, self: Self, changes: readonly Change[]): Steps {
   else if (error !== null && !(error.errno === 'EBUSY' && isBusy))
     configFile.images = before.images;
   else configFile.images = [...configFile.images, ...kept.map(({ image }) => configOf(image))];
-  const isCertain = checkError(scene, error, isBad, isBusy);
+  // All files are being closed for the end.
+  const areClosed = kept.some(({ image }) =>
+    disksOf(scene, image).every(({ handle }) => handle === 0),
+  );
+  const hasGone = isBusy && areClosed && error === null;
+  if (hasGone) configFile.isUncertain = true;
+  const isCertain = !hasGone && checkError(scene, error, isBad, isBusy);
   const isMade = error === null || (isBusy && error.errno === 'EBUSY');
   for (const change of changes) {
     const wanted = isMade ? isThereAfter(change) : change.stay !== null;

@@ -242,10 +242,9 @@ export class Session {
   /** Lets the plan's disturbances happen: those before the start of the data plane, or the others. */
   #disturb(isEarly: boolean): void {
     for (const { kind, atNs } of this.#plan.disturbances) {
-      if (atNs < 0 !== isEarly) continue;
-      this.#isDisturbed = true;
-      if (isEarly) this.#happen(kind);
-      else this.#world.schedule(atNs, () => this.#happen(kind));
+      if (atNs < 0 === isEarly) this.#isDisturbed = true;
+      if (atNs < 0 && isEarly) this.#happen(kind);
+      else if (atNs >= 0 && !isEarly) this.#world.schedule(atNs, () => this.#happen(kind));
     }
   }
 
