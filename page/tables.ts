@@ -120,7 +120,7 @@ function fill<Row>(
     if (isChosen(row)) made.className = 'chosen';
     return made;
   });
-  // Who copies a command line is not disturbed.
+  // A selection, of a command line to copy, stays.
   const selection = document.getSelection();
   if (selection?.isCollapsed === false && table.contains(selection.anchorNode)) return;
   table.replaceChildren(titles, ...lines);

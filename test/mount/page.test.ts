@@ -46,7 +46,7 @@ requires(
     // dd has ended, maybe before anybody has read its name.
     const callers = `/\\[ended\\]|dd if=/.test(document.querySelector('#callers').textContent)`;
     t.is(await tab.until(callers, true), true);
-    // Who copies a command line is not disturbed by the next second.
+    // The next second leaves a selection as it is.
     await tab.value(`(() => {
       window.command = document.querySelector('#callers td.command');
       getSelection().selectAllChildren(command);

@@ -240,7 +240,7 @@ function* reopen(scene: Scene, { random }: Self, disk: Disk): Steps {
 
 /** A caller that is being killed does not wait for its group. */
 function checkGone({ killed, kernel, waits }: Scene, thread: number, unique: number): void {
-  // The signal may be among what a daemon without room has not received, or never will, for the mount has ended.
+  // The daemon may not have received the signal: it has no room, or the mount has ended.
   const mayBeUntold = kernel.unreceived > 0 || !kernel.isConnected;
   if (mayBeUntold || !killed.has(thread) || !waits(unique)) return;
   throw new Failure(`request ${unique} waits for its group, although its caller is being killed`);

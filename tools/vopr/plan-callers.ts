@@ -261,13 +261,32 @@ function makeOthers(
   seed: number,
   wishes: Wishes,
 ): Operation[][] {
-  const { keep } = wishes;
   const random = new Random(seed, streams.choice + session);
   if (isOld(wishes) || !random.oneIn(often)) return [];
-  const pause = PAUSES_NS[random.below(PAUSES_NS.length)]!;
-  const first = OPERATIONS * (session + 1) + streams.operations;
-  const operations = Array.from({ length: 1 + random.below(4) }, (_, index): Operation => {
-    return { kind, stream: first + index, pauseNs: random.below(pause) };
+  const longestNs = PAUSES_NS[random.below(PAUSES_NS.length)]!;
+  const steps = { kind, from: streams.operations, count: 1 + random.below(4), longestNs };
+  return [makeSteps(steps, session, random, wishes)];
+}
+
+/** Steps of one caller that are of one kind. */
+interface Steps {
+  kind: Operation['kind'];
+  /** The stream of the first one, within the session's. */
+  from: number;
+  count: number;
+  /** The longest pause before a step. */
+  longestNs: number;
+}
+
+export function makeSteps(
+  { kind, from, count, longestNs }: Steps,
+  session: number,
+  random: Random,
+  { keep }: Wishes,
+): Operation[] {
+  const first = OPERATIONS * (session + 1) + from;
+  const steps = Array.from({ length: count }, (_, index): Operation => {
+    return { kind, stream: first + index, pauseNs: random.below(longestNs) };
   });
-  return [operations.filter(({ stream }) => keep === undefined || keep.has(stream))];
+  return steps.filter(({ stream }) => keep === undefined || keep.has(stream));
 }

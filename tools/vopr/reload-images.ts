@@ -11,7 +11,7 @@ import { Failure } from './world.js';
 
 // A configuration file whose images come and go.
 
-/** Images that one reload is about, at most. */
+/** The most images that one reload changes. */
 const IMAGES = 3;
 /** No such user: the groups of a file with it cannot be made. */
 const BAD = { member: 'nobody', group: '' };

@@ -1,7 +1,7 @@
 import { Random } from '../exerciser/random.js';
 import type { DeathPlan } from './death.js';
 import type { SessionPlan, Wishes } from './plan.js';
-import { isOld, type Operation } from './plan-callers.js';
+import { isOld, makeSteps, type Operation } from './plan-callers.js';
 
 // Runs whose daemons die at moments that others come to now and then.
 
@@ -19,7 +19,6 @@ const TIGHT_RUNS = 3;
 /** Streams of random numbers. */
 const CHOOSING = 870;
 const SESSIONS = 880;
-const OPERATIONS = 100_000;
 const STEPS = 99_000;
 const STEPS_MOST = 100;
 const RELOADS = STEPS + 5 * STEPS_MOST;
@@ -63,11 +62,8 @@ export function tightenDeaths(
     session.callers = session.callers.map((steps) => steps.filter(isOther));
   }
   const push = (kind: Operation['kind'], from: number, count: number): void => {
-    const first = OPERATIONS * (number + 1) + from;
-    const steps = Array.from({ length: count }, (_, index): Operation => {
-      return { kind, stream: first + index, pauseNs: random.below(PAUSES_NS[tight]) };
-    });
-    session.callers.push(steps.filter(({ stream }) => wishes.keep?.has(stream) ?? true));
+    const steps = { kind, from, count, longestNs: PAUSES_NS[tight] };
+    session.callers.push(makeSteps(steps, number, random, wishes));
   };
   const [kind, callers, least, most] = CALLERS[tight];
   for (let caller = 0; caller < callers; caller++) {

@@ -1,6 +1,6 @@
 import { Random } from '../exerciser/random.js';
 import type { EndKind, SessionPlan, Wishes } from './plan.js';
-import { isOld, type Operation } from './plan-callers.js';
+import { isOld, makeSteps, type Operation } from './plan-callers.js';
 import type { ImagePlan } from './plan-images.js';
 
 // Runs in which one thing is tight: what others come to now and then happens there all the time.
@@ -37,8 +37,10 @@ const NO_OTHERS = 1e6;
 /** Streams of random numbers. */
 const CHOOSING = 850;
 const SESSIONS = 860;
-const OPERATIONS = 100_000;
 const STEPS = 98_000;
+
+/** The longest pause before a step, nanoseconds. */
+const PAUSE_NS = 20e6;
 
 const MIB = 1 << 20;
 
@@ -82,17 +84,17 @@ export function tighten(
   } else if (tight === 'tables') {
     fillTables(session, images.length, random);
     waitForAll(session, random);
-    session.callers.push(makeSteps('order', 2 + random.below(5), random, number, wishes));
+    addCaller(session, 'order', 2 + random.below(5), random, number, wishes);
   } else if (tight === 'barriers') {
     Object.assign(host, { faults: 0, stuck: 0 });
     waitForAll(session, random);
     if (wishes.end === undefined && random.oneIn(2)) session.end = 'power cut';
-    session.callers.push(makeSteps('extend', 1 + random.below(6), random, number, wishes));
+    addCaller(session, 'extend', 1 + random.below(6), random, number, wishes);
   } else if (tight === 'flushes') {
     Object.assign(host, { faults: NO_OTHERS, stuck: 0, shorts: 0 });
     waitForAll(session, random);
     endInOrder(session, random, wishes);
-    session.callers.push(makeSteps('fail flush', 1 + random.below(4), random, number, wishes));
+    addCaller(session, 'fail flush', 1 + random.below(4), random, number, wishes);
   }
 }
 
@@ -123,18 +125,17 @@ function fillTables(session: SessionPlan, images: number, random: Random): void 
   session.queues = 0;
 }
 
-function makeSteps(
+/** A caller for what is tight. */
+function addCaller(
+  session: SessionPlan,
   kind: Operation['kind'],
   count: number,
   random: Random,
   number: number,
-  { keep }: Wishes,
-): Operation[] {
-  const first = OPERATIONS * (number + 1) + STEPS;
-  const steps = Array.from({ length: count }, (_, index): Operation => {
-    return { kind, stream: first + index, pauseNs: random.below(20e6) };
-  });
-  return steps.filter(({ stream }) => keep === undefined || keep.has(stream));
+  wishes: Wishes,
+): void {
+  const steps = { kind, from: STEPS, count, longestNs: PAUSE_NS };
+  session.callers.push(makeSteps(steps, number, random, wishes));
 }
 
 /** The limit of all images where tables are to be full, requests a second. */

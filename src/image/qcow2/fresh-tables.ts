@@ -12,13 +12,13 @@ interface FreshTable {
 }
 
 /**
- * New L2 tables that no fsync has covered. An fsync that fails may have lost their contents, and the host takes them for written: a
- * flush that then writes changed slices alone leaves in the others what the cluster had before. So they are put there again.
+ * New L2 tables that no fsync has covered. An fsync that fails may lose their contents, and the host takes them for written. A flush
+ * writes changed slices only, so the other slices would have old bytes of the cluster. Therefore the whole table is put there again.
  */
 export class FreshTables {
   readonly #clusters: Pick<ClusterWrites, 'clear' | 'copy'>;
   readonly #layer: Pick<QcowLayer, 'l1'>;
-  #tables: FreshTable[] = [];
+  readonly #tables: FreshTable[] = [];
   #areLost = false;
 
   constructor(clusters: Pick<ClusterWrites, 'clear' | 'copy'>, layer: Pick<QcowLayer, 'l1'>) {
