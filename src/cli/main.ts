@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import './working-directory.js';
 import '../server/no-debugger.js';
+import '../server/inlining.js';
 import '../server/compile-cache.js';
 import {
   EXIT_FAILED,

@@ -1,4 +1,5 @@
 import './no-debugger.js';
+import './inlining.js';
 import './compile-cache.js';
 import { showAs } from '../sys/command-line.js';
 import { STDERR, STDOUT } from '../sys/constants.js';
