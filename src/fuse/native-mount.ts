@@ -9,7 +9,6 @@ import { EVERYTHING, encodeInit } from './init.js';
 import { type FuseMount, isGone, makePlan, watchMount } from './mount.js';
 import { deviceError } from './mount-errors.js';
 import { fusermountOptions, type MountPlan, type MountRequest } from './mount-options.js';
-import { ourMount } from './mount-point.js';
 import { nativeCallbacks } from './native-callbacks.js';
 import { localsMemory } from './native-locals.js';
 import type { NativeFuse, NativePackage } from './native-package.js';
@@ -85,7 +84,7 @@ export async function mountNative(
   const mount = await watchMount(plan.mountpoint, watched, process.geteuid?.() !== 0);
   // Where libfuse has answered INIT itself, it closes its descriptor itself.
   const fd = threads === null ? -1 : native.libfuse.descriptor(channelOf(fuse));
-  const connection = ourMount(plan.mountpoint)?.device.split(':')[1];
+  const connection = mount.device.split(':')[1];
   return { ...mount, fd, watched, threads, unanswered: () => unanswered(connection) };
 }
 
