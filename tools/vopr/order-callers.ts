@@ -9,7 +9,7 @@ import { closeFile, openFile, readHandle, writeHandle } from './control-callers.
 import { type Disk, type Image, roundUpToSector, Stay, type Steps } from './disks.js';
 import { KEY } from './image-orders.js';
 import { checkFile } from './moments.js';
-import { checkNoOverlay, orderOverlay } from './overlays.js';
+import { checkNoOverlay, orderOverlay, restoreOverlay } from './overlays.js';
 import { openImage } from './preparation.js';
 import * as body from './requests.js';
 import { ask, DIED, diedError, type Scene, type Self } from './scene.js';
@@ -146,7 +146,11 @@ function* attach(scene: Scene, self: Self, image: Image): Steps {
   const isThere = error?.errno === DIED && (yield* nodeOf(scene, image)) > 0;
   if (error !== null && !isThere) {
     checkError(scene, order, error);
-    if (error.errno === DIED) return;
+    if (error.errno === DIED) {
+      // The order had failed, and its daemon died before it could say so.
+      if (image.plan.overlaid) restoreOverlay(image);
+      return;
+    }
     if (order.assignments.length === 0 && ['ENOENT', 'EBUSY'].includes(error.errno)) {
       throw wrong(order, error);
     }
