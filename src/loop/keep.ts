@@ -20,8 +20,8 @@ interface KeepParts extends Stateful {
 }
 
 /**
- * Writes the state of a data plane to a file that outlives the process. A change of open files or of groups is there before
- * the reply to it leaves. The debts and counters of groups are there a moment later.
+ * Writes the state of a data plane to a file that outlives the process. A change of open files or of groups, and a loss by a failed
+ * flush, is there before the reply to it leaves. The debts and counters of groups are there a moment later.
  */
 export class Keep {
   readonly #parts: KeepParts;
@@ -40,7 +40,7 @@ export class Keep {
     const { plane, tree, dispatcher, groups, now } = this.#parts;
     if (!this.isBegun || plane.isHolding || !plane.isReceiving) return;
     // Each of them only grows.
-    const changes = plane.asked.opensAndCloses + tree.changes + dispatcher.changes;
+    const changes = plane.asked.changes + tree.changes + dispatcher.changes;
     const isChanged = changes !== this.#changes || groups.areNew(this.#parts);
     if (!isChanged && plane.nowNs < this.#dueNs) return;
     this.#changes = changes;

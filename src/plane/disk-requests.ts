@@ -46,7 +46,8 @@ export class DiskRequests {
   readonly #admission: Admission;
   /** The last handle of an open disk that was given out, from 1; 0 if there was none. */
   newestHandle = 0;
-  opensAndCloses = 0;
+  /** Opens, closes and losses. Another process that goes on must know of them before a reply tells of them. */
+  changes = 0;
 
   constructor(parts: RequestParts, admission: Admission) {
     this.#parts = parts;
@@ -185,7 +186,10 @@ export class DiskRequests {
     const result = yield* driver.flush(request, dataOnly);
     if (result < 0) image.dirty = true;
     const loss = driver.takeLoss();
-    if (loss > 0) losses.add(loss, this.newestHandle, result < 0 ? handle : NONE);
+    if (loss > 0) {
+      losses.add(loss, this.newestHandle, result < 0 ? handle : NONE);
+      this.changes++;
+    }
     return result < 0 ? result : losses.report(handle);
   }
 
@@ -244,7 +248,10 @@ export class DiskRequests {
     if (result < 0) image.dirty = true;
     const loss = driver.takeLoss();
     // Nobody has been told yet.
-    if (loss > 0) losses.add(loss, this.newestHandle, NONE);
+    if (loss > 0) {
+      losses.add(loss, this.newestHandle, NONE);
+      this.changes++;
+    }
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
     return result;
   }
@@ -276,7 +283,7 @@ export class DiskRequests {
     if ((mode & operation.FOR_WRITING) !== 0 && config.readOnly) return -ERRNO.EROFS;
     requests.handle[request] = ++this.newestHandle;
     disk.opens++;
-    this.opensAndCloses++;
+    this.changes++;
     const shrinks = config.growable && image.driver.shrinks;
     const truncates = shrinks && (mode & operation.TRUNCATE) !== 0 && diskSize(disk) > 0;
     if (!truncates && (mode & operation.LOOK) === 0) return 0;
@@ -298,7 +305,7 @@ export class DiskRequests {
     const result = yield* task;
     if (result < 0) disk.opens--;
     disk.pendingOpens--;
-    this.opensAndCloses++;
+    this.changes++;
     return result;
   }
 
@@ -308,7 +315,7 @@ export class DiskRequests {
     losses.closed(this.#parts.requests.handle[request]!);
     // There is none of an image that went and came again.
     disk.opens = Math.max(0, disk.opens - 1);
-    this.opensAndCloses++;
+    this.changes++;
     if (partitions?.isWantedAfter(disk) !== true) return 0;
     disk.pendingOpens--;
     return this.#admission.runWithSlot(request, this.#closed(disk, partitions.reread(request)));
@@ -317,7 +324,7 @@ export class DiskRequests {
   *#closed(disk: Disk, task: Task): Task {
     const result = yield* task;
     disk.pendingOpens++;
-    this.opensAndCloses++;
+    this.changes++;
     return result;
   }
 

@@ -9,7 +9,7 @@ const MS = 1e6;
 function setUp(takesNs = 0) {
   const plane = {
     ...{ isHolding: false, isReceiving: true, nowNs: 0 },
-    asked: { newestHandle: 0, opensAndCloses: 0 },
+    asked: { newestHandle: 0, changes: 0 },
   };
   const throttle = {
     ...{ depthMode: 64 as number | 'auto', costModel: 'linear' },
@@ -55,7 +55,7 @@ test('what is open and which groups there are is kept in the turn in which it ch
   const { turn, plane, throttle, tree, dispatcher, groups, written } = setUp();
   t.deepEqual([turn(0), turn(1)], [1, 0]);
   const changes: (() => unknown)[] = [
-    () => plane.asked.opensAndCloses++,
+    () => plane.asked.changes++,
     () => tree.changes++,
     () => dispatcher.changes++,
     () => groups.take({ kind: 'group', id: 1, name: 'web', parent: 0 } as never),

@@ -258,7 +258,9 @@ test('fsync that fails leaves the disk to be flushed again', (t) => {
   const bench = new Bench({ contents: [HOST] });
   bench.writeNow(0, HOST.slice(0, 512));
   bench.host.fault = () => -EIO;
+  const { changes } = bench.plane.asked;
   t.is(bench.answer(FSYNC, DISK, new Uint8Array(16)), -EIO);
+  t.is(bench.plane.asked.changes, changes + 1, 'the next daemon must know of the loss');
   t.true(bench.disks[0]!.image.dirty);
   bench.host.fault = () => null;
   t.deepEqual(bench.answer(FSYNC, DISK, new Uint8Array(16)), NOTHING);

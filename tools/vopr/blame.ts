@@ -7,6 +7,8 @@ import type { NbdHosts } from './nbd-hosts.js';
 export class Blame {
   readonly #files: HostFiles;
   readonly #remote: NbdHosts | null;
+  /** From the last state of a daemon to its death, ticks. */
+  readonly #unkept: { from: number; to: number }[] = [];
 
   constructor(files: HostFiles, remote: NbdHosts | null) {
     this.#files = files;
@@ -27,5 +29,16 @@ export class Blame {
     const at = this.#files.lostAt(image.plan.name);
     if (image.stay !== null && at < image.stay.since) return 0;
     return image.template.kind?.marks && !image.contents.hasChangedBefore(at) ? 0 : at;
+  }
+
+  /** A daemon has died, whose state was written last at the tick `from`. */
+  died(from: number, to: number): void {
+    this.#unkept.push({ from, to });
+  }
+
+  /** The same, if somebody must hear of it. Not if the daemon died with the news: the host tells once. */
+  toTellAt(image: Image): number {
+    const at = this.lostAt(image);
+    return this.#unkept.some(({ from, to }) => at > from && at <= to) ? 0 : at;
   }
 }

@@ -285,6 +285,8 @@ export class ControlPlane {
       case 'loaded':
         return;
       case 'held':
+        // That of the beginning. The real main thread waits for it before the mount goes on.
+        if (message.state === null && message.failed.length === 0) return;
         this.held(message.state, message.failed);
         this.#world.settle();
         return;

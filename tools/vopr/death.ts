@@ -48,6 +48,8 @@ export class Death {
   #plan: DeathPlan | null = null;
   #left = 0;
   #isLastNext = false;
+  /** The tick at which its state was written last as a whole. */
+  keptAt: number;
 
   /**
    * @param die Called once.
@@ -61,6 +63,7 @@ export class Death {
   ) {
     this.#kept = kept;
     this.#world = world;
+    this.keptAt = world.tick();
     this.#coverage = coverage;
     this.#die = die;
   }
@@ -96,6 +99,7 @@ export class Death {
     if (isLast && part === 'all but the head') this.#inTurn(where);
     const written = write(length);
     if (bytes instanceof Buffer) this.#bytes = bytes;
+    if (isLast) this.keptAt = this.#world.tick();
     if (isLast) this.#kept?.(deserialize(this.#bytes) as KeptState);
     if (isLast && part === 'all') this.#inTurn(where);
     return written;

@@ -218,7 +218,7 @@ function* detach(
     }
     return false;
   }
-  const lost = disksOf(scene, image).some((disk) => scene.hasLost(disk));
+  const lost = disksOf(scene, image).some((disk) => scene.toTellAt(disk) > 0);
   stay.goneAt = now;
   image.stay = null;
   if (error?.errno === DIED) return true;

@@ -118,6 +118,8 @@ function checkError(
 ): boolean {
   const errno = error?.errno ?? null;
   if (errno === DIED || errno === 'ESHUTDOWN') return false;
+  // What was done before it failed cannot be taken back any more.
+  if (error?.message.endsWith('the mount is ending')) return false;
   if (errno === 'EAGAIN' && handsOver) return false;
   if (errno === 'ENOMEM' && lacksMemory) return false;
   const wanted = isBad ? 'ENOENT' : isBusy ? 'EBUSY' : null;

@@ -72,7 +72,7 @@ export interface Scene {
   /** A flush of the host has failed for the image of the disk. */
   hasLost(disk: Disk): boolean;
   /** Tick at which a flush of the host has failed last for the image of the disk; 0: none has. */
-  lostAt(disk: Disk): number;
+  toTellAt(disk: Disk): number;
   losses: LossesCheck;
   /** On a host that has faults, the operation after `count` others fails. */
   failSoon(count: number): void;

@@ -212,12 +212,12 @@ export class Session {
   }
 
   /** What is not answered comes again, to another daemon or to none. */
-  #died(_daemon: Daemon): void {
-    const isWaiting = (unique: number): boolean => this.#kernel.isWaiting(unique);
-    this.#limits?.died(isWaiting);
-    for (const unique of this.#admitted.keys())
-      if (isWaiting(unique)) this.#admitted.delete(unique);
-    for (const unique of this.#hits) if (isWaiting(unique)) this.#hits.delete(unique);
+  #died({ death }: Daemon): void {
+    this.#blame.died(death.keptAt, this.#world.tick());
+    this.#limits?.died((unique) => this.#kernel.isWaiting(unique));
+    for (const own of [this.#admitted, this.#hits]) {
+      for (const unique of own.keys()) if (this.#kernel.isWaiting(unique)) own.delete(unique);
+    }
     for (const answered of this.#orders) answered(diedError());
     this.#orders.clear();
     this.#deaths++;
@@ -306,7 +306,7 @@ export class Session {
         this.#limits.waiting.some((one) => this.#uniqueOf(one) === unique),
       excused: (errno, disk) => this.#blame.excused(errno, disk),
       hasLost: ({ image }) => this.#blame.lostAt(image) > 0,
-      lostAt: ({ image }) => this.#blame.lostAt(image),
+      toTellAt: ({ image }) => this.#blame.toTellAt(image),
       losses: this.#losses,
       failSoon: (count) => {
         if (this.#plan.host.faults > 0) this.#files.failLater(count);

@@ -247,6 +247,8 @@ export function* allocate(
 }
 
 export function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
+  // It has been closed, for the end.
+  if (disk.handle === 0) return;
   const { image } = disk;
   const sent = scene.world.tick();
   const flushed = scene.losses.begin(disk, sent);
@@ -257,7 +259,7 @@ export function* flush(scene: Scene, { random }: Self, disk: Disk): Steps {
   });
   const isGone = isRefused(scene, disk, asked);
   if (!disk.readOnly) {
-    scene.losses.end(disk, flushed, asked.error, scene.lostAt(disk), scene.world.tick());
+    scene.losses.end(disk, flushed, asked.error, scene.toTellAt(disk), scene.world.tick());
   }
   if (isGone) return;
   if (asked.error === 0 && !disk.readOnly) {
