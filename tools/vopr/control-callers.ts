@@ -8,6 +8,8 @@ import { ask, type Scene, type Self } from './scene.js';
 import { Failure } from './world.js';
 
 const O_RDWR = 2;
+/** The most of a control file that is read at a time. */
+const READ_BYTES = 65536;
 
 /** Errors that a change of groups may have: the group is gone or has members, or the text makes no sense. */
 const ALLOWED: ReadonlySet<number> = new Set([
@@ -199,7 +201,7 @@ export function* readHandle(scene: Scene, node: number, handle: number): Steps<s
   const asked = yield* ask(scene, {
     opcode: abi.READ,
     node,
-    body: body.ioBody(handle, 0, 65536),
+    body: body.ioBody(handle, 0, READ_BYTES),
   });
   if (scene.hits.has(asked.unique)) return null;
   if (asked.error !== 0) throw new Failure(`a read of an open file fails with ${asked.error}`);
@@ -212,11 +214,13 @@ function* readFile(scene: Scene, path: string): Steps {
   const asked = yield* ask(scene, {
     opcode: abi.READ,
     node,
-    body: body.ioBody(handle, 0, 65536),
+    body: body.ioBody(handle, 0, READ_BYTES),
   });
   if (scene.hits.has(asked.unique)) return;
   check(asked.error, `a read of ${path}`);
-  if (asked.error === 0 && asked.payload.length > 0 && asked.payload.at(-1) !== 10) {
+  const { length } = asked.payload;
+  const isWhole = length > 0 && length < READ_BYTES;
+  if (asked.error === 0 && isWhole && asked.payload.at(-1) !== 10) {
     throw new Failure(`${path} does not end in a newline`);
   }
   yield* closeFile(scene, node, handle);
