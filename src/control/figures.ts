@@ -60,6 +60,9 @@ export type ControlNews =
   /** Hosts share the limits of a group from now on. Whoever speaks to the store writes into the memory. */
   | { kind: 'shared'; group: number; figures: SharedFigureMemory };
 
+/** Of groups that nobody has set. */
+const UNSET = newSettings();
+
 /** News after which `FigureReader.named` is another one. */
 const RENAMING: ReadonlySet<News['kind']> = new Set([
   ...(['settings', 'group', 'group-gone', 'member', 'member-gone'] as const),
@@ -175,6 +178,15 @@ export class FigureReader {
     if (this.#rows === null) return;
     const rows = copyRows(this.#rows);
     for (const node of this.#nodes(this.#root)) yield this.#figures(node, rows);
+  }
+
+  /** All groups as they are set, each before those below it. Settings that are the same object have not changed. */
+  *settings(): Generator<
+    Pick<GroupObservation, 'path' | 'settings'> & { members: { name: string }[] }
+  > {
+    for (const { path, settings, members } of this.#nodes(this.#root)) {
+      yield { path, settings: settings ?? UNSET, members: this.#named(members) };
+    }
   }
 
   /** As `groups`, with all else that is known of each. */

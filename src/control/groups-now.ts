@@ -2,20 +2,23 @@ import type { FigureReader } from './figures.js';
 import { parseSettings, settingsJson } from './json.js';
 import { escapeName } from './names.js';
 import type { Assignment, GroupConfig, GroupsConfig } from './set-up-groups.js';
-import type { MountSettings } from './settings.js';
+import type { Changes, GroupSettings, MountSettings } from './settings.js';
+
+/** A group that is set has its settings written and parsed once, and not whenever another group changes. */
+const known = new WeakMap<GroupSettings, Changes>();
 
 /** The groups as they are, for a mount that begins with them. */
 export function groupsNow(
-  figures: Pick<FigureReader, 'observations'>,
+  figures: Pick<FigureReader, 'settings'>,
   { depth, cost }: Pick<MountSettings, 'depth' | 'cost'>,
   images: ReadonlySet<string>,
 ): GroupsConfig {
   const groups: GroupConfig[] = [];
   const assignments: Assignment[] = [];
-  for (const { path, settings, members } of figures.observations()) {
+  for (const { path, settings, members } of figures.settings()) {
     const isRoot = path === '';
-    const all = settingsJson(isRoot ? { ...settings, depth, cost } : settings);
-    groups.push({ path, changes: parseSettings(all, isRoot) });
+    const changes = isRoot ? rootChanges({ ...settings, depth, cost }) : changesOf(settings);
+    groups.push({ path, changes });
     for (const { name } of members) {
       // Where they are from the start.
       if (isRoot && images.has(name)) continue;
@@ -23,4 +26,13 @@ export function groupsNow(
     }
   }
   return { depth, groups, assignments };
+}
+
+const rootChanges = (settings: GroupSettings & Partial<MountSettings>): Changes =>
+  parseSettings(settingsJson(settings), true);
+
+function changesOf(settings: GroupSettings): Changes {
+  const made = known.get(settings) ?? parseSettings(settingsJson(settings), false);
+  known.set(settings, made);
+  return made;
 }

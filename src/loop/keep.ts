@@ -1,14 +1,16 @@
 import type { DeviceSession } from '../fuse/device-session.js';
 import type { Dispatcher } from '../fuse/dispatch.js';
-import { carryOut, type Stateful } from '../plane/carry-over.js';
+import { type OwedState, openState, owedState, type Stateful } from '../plane/carry-over.js';
 import type { KeptGroups } from '../plane/kept-groups.js';
-import type { KeptState } from '../plane/messages.js';
+import { type PackedState, pack } from '../plane/kept-state.js';
 import type { SnapshotFile } from '../plane/snapshot-file.js';
 
 /** The shortest time between two writes of debts and counters, nanoseconds. */
 const EVERY_NS = 20e6;
 /** That time is at least this multiple of the time that the last write took. */
 const SPARE_TIMES = 50;
+
+const NOTHING: Uint8Array = new Uint8Array();
 
 interface KeepParts extends Stateful {
   dispatcher: Pick<Dispatcher, 'carryOut' | 'changes'>;
@@ -28,8 +30,13 @@ export class Keep {
   /** The kernel has been told what is agreed on. Nobody can go on before that. */
   isBegun = false;
   #changes = -1;
+  /** Of the tree that `#nodes` is of. */
+  #treeChanges = -1;
   #tookNs = 0;
   #dueNs = 0;
+  #nodes = NOTHING;
+  #groups = NOTHING;
+  #owed = NOTHING;
 
   constructor(parts: KeepParts) {
     this.#parts = parts;
@@ -41,24 +48,33 @@ export class Keep {
     if (!this.isBegun || plane.isHolding || !plane.isReceiving) return;
     // Each of them only grows.
     const changes = plane.asked.changes + tree.changes + dispatcher.changes;
-    const isChanged = changes !== this.#changes || groups.areNew(this.#parts);
-    if (!isChanged && plane.nowNs < this.#dueNs) return;
+    const areNew = groups.areNew(this.#parts);
+    const isDue = areNew || plane.nowNs >= this.#dueNs;
+    if (changes === this.#changes && !isDue) return;
     this.#changes = changes;
     const begin = now();
-    const untilNextNs = Math.max(EVERY_NS, SPARE_TIMES * this.#tookNs);
-    this.#write(untilNextNs);
-    this.#tookNs = now() - begin;
-    this.#dueNs = begin + untilNextNs;
+    if (isDue) this.#renew(areNew, begin);
+    this.#write();
+    if (isDue) this.#tookNs = now() - begin;
   }
 
-  /** @param unseenNs What is let go in this time may be in no state. */
-  #write(unseenNs: number): void {
-    const { dispatcher, session, groups, file } = this.#parts;
-    const { sent, sentCount } = session;
-    const state: KeptState = {
-      plane: { ...carryOut(this.#parts), unseenNs },
-      session: dispatcher.carryOut(sent, sentCount),
-      ...groups.renewed(this.#parts),
+  /** Debts and counters, and the groups if they are others. */
+  #renew(areNew: boolean, nowNs: number): void {
+    // What is let go in this time may be in no state.
+    const unseenNs = Math.max(EVERY_NS, SPARE_TIMES * this.#tookNs);
+    this.#dueNs = nowNs + unseenNs;
+    this.#owed = pack({ ...owedState(this.#parts), unseenNs } satisfies OwedState);
+    if (areNew) this.#groups = pack(this.#parts.groups.renewed(this.#parts));
+  }
+
+  #write(): void {
+    const { tree, dispatcher, session, file } = this.#parts;
+    if (tree.changes !== this.#treeChanges) this.#nodes = pack(tree.nodeIds);
+    this.#treeChanges = tree.changes;
+    const state: PackedState = {
+      ...openState(this.#parts),
+      ...{ nodes: this.#nodes, owed: this.#owed, groups: this.#groups },
+      session: dispatcher.carryOut(session.sent, session.sentCount),
     };
     file.write(state);
   }

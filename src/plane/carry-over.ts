@@ -9,18 +9,26 @@ import type { LiveImages } from './live-images.js';
 import type { Plane } from './plane.js';
 
 /** What a data plane takes along to another process that goes on with its mount. Plain data. */
-export interface PlaneState {
+export interface PlaneState extends OpenState, OwedState {
   nodes: NodeIds;
+  /** The process before has died: it may have done more than this tells. */
+  hasDied?: true;
+}
+
+/** What is open. */
+export interface OpenState {
   /** The last handle of an open disk. */
   newestHandle: number;
   images: ImageState[];
+}
+
+/** What groups owe, and the figures. */
+export interface OwedState {
   throttle: ThrottleState;
   /** CLOCK_MONOTONIC, of which all processes have the same, ns. What groups owed then becomes less with time. */
   atNs: number;
   /** For so long after that requests may have been let go of which this does not tell, ns. Missing: none was. */
   unseenNs?: number;
-  /** The process before has died: it may have done more than this tells. */
-  hasDied?: true;
 }
 
 interface ImageState {
@@ -80,14 +88,16 @@ function isLate({ readOnly, driver }: ServedImage): boolean {
 }
 
 export function carryOut(parts: Stateful): PlaneState {
-  const { plane, throttle, tree, images } = parts;
-  return {
-    nodes: tree.nodeIds,
-    newestHandle: plane.asked.newestHandle,
-    images: images.all.map(stateOf),
-    throttle: throttle.carryOut(plane.nowNs),
-    atNs: monotonicNs(parts),
-  };
+  return { nodes: parts.tree.nodeIds, ...openState(parts), ...owedState(parts) };
+}
+
+export function openState({ plane, images }: Pick<Stateful, 'plane' | 'images'>): OpenState {
+  return { newestHandle: plane.asked.newestHandle, images: images.all.map(stateOf) };
+}
+
+export function owedState(parts: Stateful): OwedState {
+  const { plane, throttle } = parts;
+  return { throttle: throttle.carryOut(plane.nowNs), atNs: monotonicNs(parts) };
 }
 
 function stateOf(whole: Disk): ImageState {

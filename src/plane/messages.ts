@@ -50,9 +50,6 @@ export interface MountState {
   session: unknown;
 }
 
-/** A mount as a daemon that dies leaves it. Plain data. */
-export interface KeptState extends MountState, GroupsConfig {}
-
 /** Events in the life of a data plane, the same for all transports. */
 export type PlaneEvent =
   /** The kernel's INIT has been answered. */

@@ -1,6 +1,6 @@
 import { isOfImage, parseMember } from '../control/members.js';
 import { adoptMount, type FuseMount } from '../fuse/mount.js';
-import type { KeptState } from '../plane/messages.js';
+import { type KeptState, type PackedState, unpack } from '../plane/kept-state.js';
 import { SnapshotFile } from '../plane/snapshot-file.js';
 import type { Deadline } from '../sys/deadline.js';
 import { commandLine } from '../sys/processes.js';
@@ -38,7 +38,8 @@ export async function resume(pid: number, deadline: Deadline): Promise<Successio
   const kept = { ...before, deaths, daemon: own(), serves: false };
   const keeper = Keeper.adopt(config, file, kept, pid);
   const record = new EndRecord(kept.record < 0 ? -1 : adopt(kept.record));
-  const state = new SnapshotFile(config.state).read() as KeptState | null;
+  const packed = new SnapshotFile(config.state).read() as PackedState | null;
+  const state = packed === null ? null : unpack(packed);
   const refused = refusal(kept, state !== null);
   if (refused !== null || state === null) {
     const serve = async (): Promise<never> => {

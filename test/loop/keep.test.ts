@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Keep } from '../../src/loop/keep.js';
 import { KeptGroups } from '../../src/plane/kept-groups.js';
-import type { KeptState } from '../../src/plane/messages.js';
+import { type KeptState, type PackedState, unpack } from '../../src/plane/kept-state.js';
 
 const MS = 1e6;
 
@@ -22,7 +22,7 @@ function setUp(takesNs = 0) {
   const written: KeptState[] = [];
   const file = {
     write: (state: unknown): void => {
-      written.push(state as KeptState);
+      written.push(unpack(state as PackedState));
       plane.nowNs += takesNs;
     },
   };
@@ -60,7 +60,7 @@ test('what is open and which groups there are is kept in the turn in which it ch
     () => dispatcher.changes++,
     () => groups.take({ kind: 'group', id: 1, name: 'web', parent: 0 } as never),
     () => (throttle.depthMode = 'auto'),
-    () => (throttle.costModel = 'flat'),
+    () => (throttle.costModel = 'bytes'),
   ];
   for (const change of changes) {
     change();
@@ -80,6 +80,24 @@ test('what groups owe is kept a moment later, less often where that takes long',
     slow.written.map(({ plane }) => plane.unseenNs),
     [20 * MS, 500 * MS, 500 * MS],
   );
+});
+
+test('of what is open alone nothing else is written anew', (t) => {
+  const { turn, plane, throttle, tree, dispatcher } = setUp();
+  let made = 0;
+  throttle.carryOut = () => {
+    made++;
+    return { groups: [], members: [] };
+  };
+  Object.defineProperty(tree, 'nodeIds', { get: () => ({ ids: [], next: ++made }) });
+  turn(0);
+  t.is(made, 2);
+  plane.asked.changes++;
+  dispatcher.changes++;
+  t.deepEqual([turn(1), made], [1, 2], 'neither debts nor nodes');
+  tree.changes++;
+  t.deepEqual([turn(2), made], [1, 3], 'nodes');
+  t.deepEqual([turn(20), made], [1, 4], 'debts');
 });
 
 test('nothing is kept before INIT is answered, while a mount goes to another process, and at its end', (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { KeptState } from '../../src/plane/messages.js';
+import type { KeptState } from '../../src/plane/kept-state.js';
 import type { Kept } from '../../src/server/keeper.js';
 import { deathsOf, handedOf, refusal } from '../../src/server/resume.js';
 import { STATE_VERSION } from '../../src/server/successor.js';

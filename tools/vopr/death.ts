@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { deserialize } from 'node:v8';
-import type { KeptState } from '../../src/plane/messages.js';
+import { type KeptState, type PackedState, unpack } from '../../src/plane/kept-state.js';
 import type { WriteAt } from '../../src/plane/snapshot-file.js';
 import type { Coverage } from './coverage.js';
 import { Stopped, type World } from './world.js';
@@ -100,7 +100,7 @@ export class Death {
     const written = write(length);
     if (bytes instanceof Buffer) this.#bytes = bytes;
     if (isLast) this.keptAt = this.#world.tick();
-    if (isLast) this.#kept?.(deserialize(this.#bytes) as KeptState);
+    if (isLast) this.#kept?.(unpack(deserialize(this.#bytes) as PackedState));
     if (isLast && part === 'all') this.#inTurn(where);
     return written;
   };

@@ -1,5 +1,5 @@
 import type { DataPlane } from '../../src/loop/data-plane.js';
-import type { KeptState } from '../../src/plane/messages.js';
+import type { KeptState } from '../../src/plane/kept-state.js';
 import type { End } from '../../src/server/lifecycle.js';
 import type { Throttle } from '../../src/throttle/throttle.js';
 import { exitCodeOf, SluiceError } from '../../src/util/errors.js';

@@ -1,4 +1,4 @@
-import type { KeptState } from '../../src/plane/messages.js';
+import { type PackedState, unpack } from '../../src/plane/kept-state.js';
 import { SnapshotFile } from '../../src/plane/snapshot-file.js';
 import type { Keeper, Kept } from '../../src/server/keeper.js';
 import { deathsOf, handedOf, refusal } from '../../src/server/resume.js';
@@ -71,8 +71,8 @@ export class KeptMount {
     this.#deaths = deathsOf(before, Math.floor(nowMs));
     const kept = { ...before, deaths: this.#deaths };
     this.#kept!.serves = false;
-    const state = new SnapshotFile(this.config.state).read() as KeptState | null;
-    return refusal(kept, state !== null) ?? handedOf(kept, state!, nowMs * 1e6);
+    const state = new SnapshotFile(this.config.state).read() as PackedState | null;
+    return refusal(kept, state !== null) ?? handedOf(kept, unpack(state!), nowMs * 1e6);
   }
 
   /** The daemon that has gone on serves. */

@@ -261,16 +261,16 @@ export class Session {
   *#initialise(): Steps {
     try {
       yield* ask(this.#scene, { opcode: abi.INIT, node: 0, body: body.initBody() });
-      this.#world.schedule(READY_NS, () => this.#checkReady());
+      this.#world.schedule(READY_NS, this.#checkReady.bind(this, this.#daemon));
     } catch (error) {
       if (!(error instanceof Gone)) throw error;
     }
   }
 
-  #checkReady(): void {
-    const { state } = this.#daemon.control.lifecycle;
-    if (this.#deaths > 0) return;
-    if (state !== 'starting' && state !== 'interrupted') return;
+  #checkReady(daemon: Daemon): void {
+    const { state } = daemon.control.lifecycle;
+    if (daemon.isDead || daemon !== this.#daemon) return;
+    if (!['starting', 'interrupted'].includes(state)) return;
     throw new Failure('INIT is answered, and the daemon does not tell that it is ready');
   }
 
