@@ -34,6 +34,8 @@ export interface ApiMount {
   keeperState(): KeeperState;
   /** The mount is there, and no end has been asked for. */
   isServing(): boolean;
+  /** It is being made, or made again after a death, and serves in a moment. */
+  isStarting(): boolean;
 }
 
 /** A request over the socket. */

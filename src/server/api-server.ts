@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT_FAILED, refuse, SluiceError } from '../util/errors.js';
 import { apiError, statusOf } from './api-errors.js';
 import { type ApiMount, routeOf } from './api-routes.js';
@@ -12,6 +13,9 @@ const HEADER_BYTES_MAX = 16 << 10;
 const DEADLINES: Deadlines = { headersMs: 10_000, requestMs: 20_000, idleMs: 60_000 };
 /** The code of a client that is late. */
 const LATE = 'ETIMEDOUT';
+/** A mount that is being made is waited for, and looked at so often, milliseconds. */
+const BEGIN_MS = 2000;
+const LOOK_MS = 20;
 /** So many connections are served. Requests of further ones are refused, */
 const CONNECTIONS_MAX = 512;
 /** and connections beyond these are closed at once. */
@@ -72,6 +76,7 @@ export class ApiServer {
       if (this.#mount === null) throw new SluiceError('not ready yet', 'EAGAIN', EXIT_FAILED);
       const body = route.body === null ? null : await this.#bodies.of(request, route.body);
       const call = { rest, query: new URLSearchParams(query), body };
+      if (route.method !== 'GET') await begun(this.#mount);
       sendJson(response, 200, await route.answer(this.#mount, call));
     } catch (error) {
       const answer = apiError(error);
@@ -79,6 +84,13 @@ export class ApiServer {
       request.resume();
       sendJson(response, statusOf(answer.code), answer);
     }
+  }
+}
+
+/** A change of a mount that starts would be refused as if it were ending. */
+async function begun(mount: ApiMount): Promise<void> {
+  for (let waitedMs = 0; mount.isStarting() && waitedMs < BEGIN_MS; waitedMs += LOOK_MS) {
+    await sleep(LOOK_MS);
   }
 }
 

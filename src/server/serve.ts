@@ -176,7 +176,7 @@ export interface Opened {
   opened: OpenImages;
   faces: Faces;
   key: OrderKey;
-  start: Omit<Start, 'mounted' | 'isUnwanted'>;
+  start: Omit<Start, 'mounted'>;
   log: Log;
 }
 
@@ -201,6 +201,7 @@ function connect(
   { run: restart, keep, keeperState }: Restarts,
 ): Connected {
   const { isServing } = start;
+  const isStarting = (): boolean => !start.isUnwanted();
   const keepsOpen = transport === 'fuse-native';
   const forget = async (gone: readonly GoneEntry[]): Promise<void> => {
     // What libfuse calls a directory is not known; the kernel forgets by itself within a second.
@@ -235,7 +236,7 @@ function connect(
   };
   const served: ApiMount = {
     ...{ config, mountpoint: config.mountpoint, transport },
-    ...{ images: orders, isServing, callers, restart, keeperState },
+    ...{ images: orders, isServing, isStarting, callers, restart, keeperState },
     figures: plane.figures,
     order: (order) => plane.order(order),
     forget,

@@ -32,6 +32,7 @@ export function fakeMount(own: Partial<ApiMount> = {}) {
   const notes: string[] = [];
   const mount: ApiMount = {
     ...{ mountpoint: '/mnt/s', transport: 'uring', figures, isServing: () => true },
+    isStarting: () => false,
     callers: () => [],
     config: mountConfig({}),
     images: {

@@ -99,6 +99,20 @@ test('before the mount is there, requests are told so', async (t) => {
   t.is((await t.throwsAsync<SluiceError>(asked))!.errno, 'EAGAIN');
 });
 
+test('a change of a mount that starts waits until it serves, and a question does not', async (t) => {
+  let looks = 0;
+  const { mount, orders } = fakeMount({
+    isStarting: () => looks++ < 3,
+    isServing: () => looks > 3,
+  });
+  const socket = await serveApi(t, mount);
+  await isAlive(t, socket);
+  t.is(looks, 0);
+  const body = { weight: 7 };
+  await askSocket(socket, { method: 'PATCH', path: '/v1/groups/gold', body, limitMs }, 'it');
+  t.deepEqual([looks, orders.length], [4, 1]);
+});
+
 test('malformed, huge and half requests get an error or nothing, and harm nobody', async (t) => {
   const { mount, orders } = fakeMount();
   const socket = await serveApi(t, mount);

@@ -9,8 +9,8 @@ const FAULTS: readonly Mutation[] = [
     changes: [
       {
         file: 'loop/keep.ts',
-        from: 'if (!isChanged && plane.nowNs < this.#dueNs) return;',
-        to: 'if (plane.nowNs < this.#dueNs) return void isChanged;',
+        from: 'if (changes === this.#changes && !isDue) return;',
+        to: 'if (plane.nowNs < this.#dueNs) return void isDue;',
       },
     ],
   },
