@@ -17,7 +17,9 @@ export function groupsNow(
   const assignments: Assignment[] = [];
   for (const { path, settings, members } of figures.settings()) {
     const isRoot = path === '';
-    const changes = isRoot ? rootChanges({ ...settings, depth, cost }) : changesOf(settings);
+    const changes = isRoot
+      ? parseSettings(settingsJson({ ...settings, depth, cost }), true)
+      : changesOf(settings);
     groups.push({ path, changes });
     for (const { name } of members) {
       // Where they are from the start.
@@ -27,9 +29,6 @@ export function groupsNow(
   }
   return { depth, groups, assignments };
 }
-
-const rootChanges = (settings: GroupSettings & Partial<MountSettings>): Changes =>
-  parseSettings(settingsJson(settings), true);
 
 function changesOf(settings: GroupSettings): Changes {
   const made = known.get(settings) ?? parseSettings(settingsJson(settings), false);

@@ -184,13 +184,17 @@ export class DiskRequests {
     // Cleared before, not after: a write that comes or ends meanwhile needs the next flush.
     image.dirty = false;
     const result = yield* driver.flush(request, dataOnly);
-    if (result < 0) image.dirty = true;
-    const loss = driver.takeLoss();
-    if (loss > 0) {
-      losses.add(loss, this.newestHandle, result < 0 ? handle : NONE);
-      this.changes++;
-    }
+    this.#noteFlush(image, result, result < 0 ? handle : NONE);
     return result < 0 ? result : losses.report(handle);
+  }
+
+  /** A flush of the image has ended. @param told The handle that gets its error with it. */
+  #noteFlush(image: ServedImage, result: number, told: number): void {
+    if (result < 0) image.dirty = true;
+    const loss = image.driver.takeLoss();
+    if (loss === 0) return;
+    image.losses.add(loss, this.newestHandle, told);
+    this.changes++;
   }
 
   #seek(request: number, offset: number, whence: number): number {
@@ -241,17 +245,12 @@ export class DiskRequests {
 
   /** Leaves the file of an image as after a clean end. What would change the image waits. 0 or -errno. */
   *closeImage(request: number, image: ServedImage): Task {
-    const { driver, losses, dirty } = image;
+    const { driver, dirty } = image;
     const isLocked = yield* this.#lock(request, image, 0, Number.POSITIVE_INFINITY);
     image.dirty = false;
     const result = yield* driver.close(request, dirty);
-    if (result < 0) image.dirty = true;
-    const loss = driver.takeLoss();
     // Nobody has been told yet.
-    if (loss > 0) {
-      losses.add(loss, this.newestHandle, NONE);
-      this.changes++;
-    }
+    this.#noteFlush(image, result, NONE);
     if (isLocked === 1) image.locks.end(request, this.#parts.granted);
     return result;
   }

@@ -36,7 +36,10 @@ export class Blame {
     this.#unkept.push({ from, to });
   }
 
-  /** The same, if somebody must hear of it. Not if the daemon died with the news: the host tells once. */
+  /**
+   * Tick of the last failed fsync of which open files must be told; 0: none. A daemon that died before its state had the loss
+   * takes the news along, because the host reports a loss once.
+   */
   toTellAt(image: Image): number {
     const at = this.lostAt(image);
     return this.#unkept.some(({ from, to }) => at > from && at <= to) ? 0 : at;

@@ -99,8 +99,10 @@ export class Death {
     if (isLast && part === 'all but the head') this.#inTurn(where);
     const written = write(length);
     if (bytes instanceof Buffer) this.#bytes = bytes;
-    if (isLast) this.keptAt = this.#world.tick();
-    if (isLast) this.#kept?.(unpack(deserialize(this.#bytes) as PackedState));
+    if (isLast) {
+      this.keptAt = this.#world.tick();
+      this.#kept?.(unpack(deserialize(this.#bytes) as PackedState));
+    }
     if (isLast && part === 'all') this.#inTurn(where);
     return written;
   };
