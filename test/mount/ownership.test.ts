@@ -52,14 +52,19 @@ rootTest(
         const text = await must('cat', [join(point, '.groups', 'io.stat')]);
         return Number(/^disk .*?\brios=([0-9]+)/m.exec(text)?.[1]);
       };
-      await must('cmp', [image, disk]);
-      const first = await rios();
-      t.true(first > 0);
-      await must('cmp', [image, disk]);
-      t.is(await rios(), first);
+      const requestsOfReading = async (): Promise<number> => {
+        const before = await rios();
+        await must('cmp', [image, disk]);
+        return (await rios()) - before;
+      };
+      const first = await requestsOfReading();
+      t.true(first >= 8, String(first));
+      // A machine that is short of memory drops a few pages of any file.
+      const second = await requestsOfReading();
+      t.true(second <= first / 4, `${second} of ${first}`);
       await must('dd', ['if=/dev/zero', `of=${image}`, 'bs=1M', 'count=1', 'conv=notrunc']);
-      await must('cmp', [image, disk]);
-      t.true((await rios()) > first);
+      const third = await requestsOfReading();
+      t.true(third >= first / 2, `${third} of ${first}`);
     });
   },
 );
