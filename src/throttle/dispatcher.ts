@@ -210,6 +210,7 @@ export class Dispatcher {
     credit.begin(now);
     for (let device = 0; device < nodes.devicesInUse; device++) {
       if (windows.isFull(device)) continue;
+      tree.beginChoice(device);
       let queue = reservations.isActive ? reservations.choose(tree, device, now) : NONE;
       if (queue === NONE) queue = tree.choose(device, now);
       if (queue !== NONE) return queue;

@@ -29,7 +29,7 @@ export class SfqTree {
   /** After a choice: time in ns since which the buckets let the chosen request pass. */
   readySince = -Infinity;
   /**
-   * After a choice: time in ns since which a request could go at all. The one that was chosen may have passed its
+   * Time in ns since which a request could go at all, before the choice of the moment. The one that is chosen may have passed its
    * buckets earlier, while a group above waited for a larger one.
    */
   dueSince = -Infinity;
@@ -93,11 +93,15 @@ export class SfqTree {
     this.#updatePath(parent[node], queue & 1, now, false);
   }
 
+  /** Call before requests to the device are looked at: a choice that finds none may have let others wait no more. */
+  beginChoice(device: number): void {
+    this.dueSince = this.#readyTimeAt(device);
+  }
+
   /** The queue whose head goes to the device next; NONE if none can go now, or the device idles. */
   choose(device: number, now: number): number {
     const root = this.#nodes.nodeOf(ROOT, device);
     this.#idling.reset(device);
-    this.dueSince = this.#readyTimeAt(device);
     while (this.#isReady(device, now)) {
       const entry = this.#descend(root, now);
       if (!this.#gate.isDraining && this.#idling.holdsBack(entry, now)) return NONE;
@@ -112,7 +116,6 @@ export class SfqTree {
    */
   chooseBelow(node: number, now: number): number {
     const { readyTime } = this.#nodes;
-    this.dueSince = this.#readyTimeAt(this.#nodes.deviceOf(node));
     while (readyTime[2 * node] <= now || readyTime[2 * node + 1] <= now) {
       const entry = this.#descend(node, now);
       if (this.#passes(entry, now, node)) {
@@ -146,6 +149,7 @@ export class SfqTree {
     this.#updatePath(parent, queue & 1, now, charged);
     if (!charged) return;
     this.#updatePath(parent, 1 - (queue & 1), now, true);
+    this.#updateHeldUp(parent, now);
     this.#updateOthers(parent, now);
   }
 
@@ -271,6 +275,31 @@ export class SfqTree {
       if (both) changed = this.#update(entry ^ 1, now) || changed;
       if (shares) changed = this.#update(entry, now) || changed;
       if (!changed && !whole) return;
+    }
+  }
+
+  /**
+   * Buckets of a group and of those above were charged, and other requests that wait for them go later. One that waits for
+   * such a request, as it is of the other class and they share a bucket further down, may not have to any more.
+   */
+  #updateHeldUp(from: number, now: number): void {
+    const { parent } = this.#nodes;
+    for (let node = from; node !== NONE; node = parent[node]) {
+      for (let entry = 2 * node; entry < 2 * node + OP_CLASSES; entry++) {
+        if (this.#gate.hasBuckets(entry)) this.#updateBelow(entry, now);
+      }
+    }
+  }
+
+  /** Of the groups from which the entry sends next, down to a member: updates those of the other class that wait for it. */
+  #updateBelow(entry: number, now: number): void {
+    let child = this.#siblings.nextChild(entry);
+    while (child !== NONE && !isMember(child)) {
+      const next = 2 * child + (entry & 1);
+      const waits = this.#nodes.readyTime[next ^ 1] === Infinity;
+      if (waits && this.#gate.sharesBuckets(child))
+        this.#updatePath(child, (next ^ 1) & 1, now, false);
+      child = this.#siblings.nextChild(next);
     }
   }
 

@@ -98,6 +98,27 @@ test('a large request at two levels is not starved by streams at each of them', 
   );
 });
 
+test('a write stops waiting for a read of its group that somebody else makes later', (t) => {
+  const throttle = new Throttle(64);
+  const own = throttle.createGroup('own');
+  throttle.setLimits(throttle.root, { rbps: 4_400_000 }, 0);
+  throttle.setLimits(own, { iops: 100 }, 0);
+  const [one, other] = ['one', 'other'].map((name) => throttle.createMember(name));
+  throttle.moveMember(one, own, 0);
+  t.true(throttle.submit(0, one, WRITE, 512, 0));
+  // Its group lets it go after 10 ms, the root after 17.3 ms.
+  t.false(throttle.submit(1, one, READ, 120_000, 0));
+  // The root lets it go after 14.6 ms, and then the one before 27.3 ms later.
+  t.false(throttle.submit(2, other, READ, 108_032, 0));
+  // The read of its group could go after 10 ms, as it is not the next one of the root; this write would delay it to 20 ms.
+  t.false(throttle.submit(3, one, WRITE, 512, 0));
+  t.deepEqual(inMs(runUntil(throttle, 0, SECOND)), [
+    [15, 2],
+    [15, 3],
+    [42, 1],
+  ]);
+});
+
 const REQUESTS = 60;
 
 /** Requests to several devices, of groups with limits below a group with one. @returns Those that wait for ever. */
