@@ -82,3 +82,9 @@ class HostBytes {
     this.#size = size;
   }
 }
+
+/** Makes a file end with a whole block: in one that ends elsewhere no block larger than a sector is transferred directly. */
+export function wholeBlocks(file: Buffer, unit: number): Buffer {
+  const rest = unit > 512 ? -file.length & (unit - 1) : 0;
+  return rest === 0 ? file : Buffer.concat([file, Buffer.alloc(rest)]);
+}

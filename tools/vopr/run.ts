@@ -21,7 +21,7 @@ import { checkMoment, type Stretch } from './moments.js';
 import { restoreOverlay } from './overlays.js';
 import { makePlan, type Plan, type SessionPlan, type Wishes } from './plan.js';
 import { TEMPLATES } from './plan-images.js';
-import { cutOff } from './power-cut.js';
+import { cutOff, wholeBlocks } from './power-cut.js';
 import { checkQcow, onlyEndsEarly } from './qcow-check.js';
 import * as body from './requests.js';
 import { ask, Gone, type Scene } from './scene.js';
@@ -230,7 +230,8 @@ class Run {
       const record = files.recordOf(image.plan.name);
       const at = this.#world.tick();
       const after = cutOff(record.before ?? UNCHANGED, record, 0, at, this.#random);
-      if (record.before !== null) writePacked(image.path, after, image.isFar);
+      if (record.before === null) continue;
+      writePacked(image.path, wholeBlocks(after, image.plan.unit), image.isFar);
     }
   }
 
