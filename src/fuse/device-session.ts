@@ -13,6 +13,7 @@ import { writeReplyHeader } from './wire.js';
  * reply by the end of the system call that submitted it, and one call submits fewer replies than this.
  */
 const PLACES = 4096;
+const HIGH = 2 ** 32;
 /** Most error replies that wait for one submission. */
 const ERROR_REPLIES = 256;
 
@@ -54,6 +55,7 @@ export class DeviceSession implements Wire {
   readonly #errors = mapAnonymous(ERROR_REPLIES * fuse.OUT_HEADER_BYTES);
   #nextError = 0;
   readonly #warn: (text: string) => void;
+  readonly #unreadable: () => void;
   readonly #ring: RingQueue;
   readonly #file: number;
   readonly #memory: Memory;
@@ -62,9 +64,19 @@ export class DeviceSession implements Wire {
   /** Requests received since the last `post`. */
   #received = 0;
 
-  /** @param file Index of /dev/fuse among the ring's registered files. */
-  constructor(ring: RingQueue, file: number, memory: Memory, warn: (text: string) => void) {
+  /**
+   * @param file Index of /dev/fuse among the ring's registered files.
+   * @param unreadable Called when the payload of a reply could not be read from its file.
+   */
+  constructor(
+    ring: RingQueue,
+    file: number,
+    memory: Memory,
+    warn: (text: string) => void,
+    unreadable: () => void = () => {},
+  ) {
     this.#warn = warn;
+    this.#unreadable = unreadable;
     this.#ring = ring;
     this.#file = file;
     this.#memory = memory;
@@ -113,12 +125,33 @@ export class DeviceSession implements Wire {
    * submitted. It asks for no completion and counts as sent after the submission. That saves a
    * completion for each request, and at queue depth 1 every second system call.
    */
-  send(request: number, offset: number, length: number, linked: boolean): void {
+  send(request: number, offset: number, length: number, linked: boolean, source: number): void {
     const address = this.#memory.address + offset;
     if (!linked) this.sent[this.sentCount++] = request;
     const flags = linked ? abi.SQE_FIXED_FILE : abi.SQE_FIXED_FILE | abi.SQE_CQE_SKIP_SUCCESS;
     const tag = linked ? TAG_REPLY | request : TAG_SENT | this.#remember(offset);
-    this.#ring.queue(abi.OP_WRITE, flags, this.#file, address, length, 0, 0, tag);
+    if (source === 0) this.#ring.queue(abi.OP_WRITE, flags, this.#file, address, length, 0, 0, tag);
+    else {
+      const parts = this.#gather(offset, source, length - fuse.OUT_HEADER_BYTES);
+      this.#ring.queue(abi.OP_WRITEV, flags, this.#file, parts, 2, 0, 0, tag);
+    }
+  }
+
+  /** Writes two of struct iovec, for header and payload, before the header. @returns Their address. */
+  #gather(header: number, payload: number, length: number): number {
+    const { address, words } = this.#memory;
+    const place = header - abi.IOVECS_BYTES;
+    const from = address + header;
+    const at = place >> 2;
+    words[at] = from;
+    words[at + 1] = from / HIGH;
+    words[at + 2] = fuse.OUT_HEADER_BYTES;
+    words[at + 3] = 0;
+    words[at + 4] = payload;
+    words[at + 5] = payload / HIGH;
+    words[at + 6] = length;
+    words[at + 7] = 0;
+    return address + place;
   }
 
   /** A reply that is not linked failed. @param place From its tag. */
@@ -128,12 +161,17 @@ export class DeviceSession implements Wire {
 
   /**
    * The kernel refused the reply to a request. Its caller may be gone (interrupted or aborted), or the
-   * session may be. Any other refusal is our mistake; the caller gets EIO, as it would hang otherwise.
+   * session may be. EFAULT: another program has made the file shorter that the payload was to come from; the caller has
+   * got EIO. Any other refusal is our mistake; the caller gets EIO, as it would hang otherwise.
    */
   replyFailed(uniqueLow: number, uniqueHigh: number, result: number): void {
     if (result === -ERRNO.ENOENT) return;
     if (result === -ERRNO.ENODEV || result === -ERRNO.EPERM) {
       this.ended = -result;
+      return;
+    }
+    if (result === -ERRNO.EFAULT) {
+      this.#unreadable();
       return;
     }
     this.#warn(`the kernel refused a reply (${errnoName(result)}); its caller gets EIO`);

@@ -23,8 +23,9 @@ export interface Wire {
    * Sends `length` bytes of the plane's memory from `offset`: header and payload. They must stay as
    * they are until the reply has left.
    * @param linked The reply waits for the transfer that was queued just before it.
+   * @param source Address of the payload; 0: it is behind the header.
    */
-  send(request: number, offset: number, length: number, linked: boolean): void;
+  send(request: number, offset: number, length: number, linked: boolean, source: number): void;
 }
 
 /** What the kernel and a daemon know of each other. Plain data. */
@@ -161,7 +162,7 @@ export class Dispatcher implements Transport {
     this.#node[request] = getU64(view, at + abi.IN_NODEID);
     const kept = this.#replies.repeat(request);
     if (kept > 0) {
-      this.#wire.send(request, replyOffset(request), kept, false);
+      this.#wire.send(request, replyOffset(request), kept, false, 0);
       return;
     }
     const result = this.#begin(request, body, length);
@@ -180,7 +181,7 @@ export class Dispatcher implements Transport {
     return row.begin(protocol, request, node!, body, length);
   }
 
-  reply(request: number, result: number, at: number, linked: boolean): void {
+  reply(request: number, result: number, at: number, linked: boolean, source = 0): void {
     const { requests, tree } = this.#protocol;
     const row = OPCODES[this.#opcode[request]!];
     const node = row?.encode == null ? undefined : tree.node(this.#node[request]!);
@@ -200,7 +201,7 @@ export class Dispatcher implements Transport {
     const { view } = this.#memory;
     writeReplyHeader(view, header, uniqueLow[request]!, uniqueHigh[request]!, error, bytes);
     if (this.#trace !== null) this.#traceReply(request, error < 0 ? error : bytes);
-    this.#wire.send(request, header, abi.OUT_HEADER_BYTES + bytes, linked);
+    this.#wire.send(request, header, abi.OUT_HEADER_BYTES + bytes, linked, source);
   }
 
   /** The reply to a request has left, or its caller is gone. */

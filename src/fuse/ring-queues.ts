@@ -12,8 +12,6 @@ import type { Negotiated } from './init.js';
 
 /** Where the headers of an entry stand in its slot: in the page before the data. */
 const HEADERS = SLOT_DATA - 512;
-/** Two of struct iovec: headers and payload. */
-const IOVECS_BYTES = 32;
 
 /** The part of a queue that asynchronous requests can take. */
 const BACKGROUND_SHARE = 3 / 4;
@@ -65,7 +63,7 @@ export class RingQueues implements Wire {
     const entries = Math.min(slots, capacity.requests) - capacity.receives;
     this.#depth = Math.floor(entries / queues);
     this.#queueOf = new Uint16Array(slots);
-    this.#iovecs = mapAnonymous(slots * IOVECS_BYTES);
+    this.#iovecs = mapAnonymous(slots * abi.IOVECS_BYTES);
   }
 
   /** The most asynchronous requests that the kernel may send at a time: all may come by one queue. */
@@ -93,8 +91,8 @@ export class RingQueues implements Wire {
 
   #register(slot: number): void {
     const { ring, file, memory } = this.#parts;
-    const at = slot * IOVECS_BYTES;
-    const view = new DataView(this.#iovecs.buffer, at, IOVECS_BYTES);
+    const at = slot * abi.IOVECS_BYTES;
+    const view = new DataView(this.#iovecs.buffer, at, abi.IOVECS_BYTES);
     const start = memory.address + slotOffset(slot);
     view.setBigUint64(0, BigInt(start + HEADERS), true);
     view.setBigUint64(8, BigInt(fuse.URING_HEADER_BYTES), true);
@@ -143,10 +141,10 @@ export class RingQueues implements Wire {
     warn(`FUSE over io_uring failed (${errnoName(result)}); the kernel goes on over /dev/fuse`);
   }
 
-  send(request: number, offset: number, length: number, linked: boolean): void {
+  send(request: number, offset: number, length: number, linked: boolean, source: number): void {
     const { ring, file, memory, requests, device } = this.#parts;
     if (requests.lent[request] === 0) {
-      device.send(request, offset, length, linked);
+      device.send(request, offset, length, linked, source);
       return;
     }
     const { words, view, bytes } = memory;

@@ -79,6 +79,11 @@ export interface Engine {
    * if it was not. A linked transfer is always PENDING.
    */
   links(file: number, length: number): boolean;
+  /**
+   * The address where a range of a file can be read in place, by the kernel alone, until the turn ends. 0: only `read` has
+   * it. Missing: no range can.
+   */
+  addressOf?(file: number, offset: number, length: number): number;
   readonly read: TransferCall;
   readonly write: TransferCall;
   /** fsync(2), or fdatasync(2) if `dataOnly`. */
@@ -93,6 +98,8 @@ export interface Engine {
   setTimes(request: number, file: number, times: Uint8Array): number;
   /** fstat(2): fills `status`; result: 0. */
   status(request: number, file: number, status: HostStatus): number;
+  /** An operation that was PENDING has ended. Missing: the engine need not know. */
+  ended?(request: number): void;
   /** How the cache of a file is; null: it has none. Missing: no file has one. */
   cacheOf?(file: number): CacheFigures | null;
 }

@@ -40,6 +40,7 @@ export class HostEngines<Files extends Engine> implements Engine {
 
   /** An operation of one of the engines has ended. */
   completed(request: number, result: number): void {
+    this.files.ended?.(request);
     if (this.#cached?.completed(request, result) !== true) this.#host.completed(request, result);
   }
 
@@ -69,6 +70,10 @@ export class HostEngines<Files extends Engine> implements Engine {
 
   links(file: number, length: number): boolean {
     return file < FIRST_EXPORT && this.files.links(file, length);
+  }
+
+  addressOf(file: number, offset: number, length: number): number {
+    return file < FIRST_EXPORT ? (this.files.addressOf?.(file, offset, length) ?? 0) : 0;
   }
 
   readonly read: TransferCall = (request, file, address, length, offset, linked) =>

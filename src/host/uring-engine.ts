@@ -11,6 +11,7 @@ import {
   statusNow,
   type TransferCall,
 } from './engine.js';
+import type { MappedFiles } from './mapped-files.js';
 
 /**
  * Up to this length a file in memory is read and written by a plain system call. tmpfs cannot say "I
@@ -38,6 +39,8 @@ export function makeSlowCall(call: SlowCall): Promise<number> {
   return lseek(descriptor, call.offset, call.whence);
 }
 
+type Mapped = Pick<MappedFiles, keyof MappedFiles>;
+
 /** Host files through the ring that also carries the requests. */
 export class UringEngine implements Engine {
   readonly #ring: RingQueue;
@@ -45,13 +48,21 @@ export class UringEngine implements Engine {
   readonly #files: EngineFile[] = [];
   readonly #slowCall: (call: SlowCall) => void;
   readonly #linkedFlags: number;
+  readonly #mapped: Mapped | null;
 
   /**
    * @param slowCall Has a system call made; its result must come through `Plane.completed`.
    * @param isSilent A linked transfer that succeeds makes no completion: the reply behind it does.
+   * @param mapped Null: no file is read in place.
    */
-  constructor(ring: RingQueue, slowCall: (call: SlowCall) => void, isSilent = true) {
+  constructor(
+    ring: RingQueue,
+    slowCall: (call: SlowCall) => void,
+    isSilent = true,
+    mapped: Mapped | null = null,
+  ) {
     this.#ring = ring;
+    this.#mapped = mapped;
     this.#slowCall = slowCall;
     this.#linkedFlags = abi.SQE_IO_LINK | (isSilent ? abi.SQE_CQE_SKIP_SUCCESS : 0);
   }
@@ -59,10 +70,12 @@ export class UringEngine implements Engine {
   add(file: EngineFile): number {
     const handle = this.#ring.addFile(file.descriptor);
     this.#files[handle] = file;
+    this.#mapped?.add(handle, file);
     return handle;
   }
 
   remove(file: number): void {
+    this.#mapped?.remove(file);
     this.#ring.removeFile(file);
     delete this.#files[file];
   }
@@ -79,11 +92,22 @@ export class UringEngine implements Engine {
     return length > INLINE_BYTES || !this.#files[file]!.inMemory;
   }
 
+  addressOf(file: number, offset: number, length: number): number {
+    return this.#mapped === null ? 0 : this.#mapped.addressOf(file, offset, length);
+  }
+
+  /** An operation has ended. */
+  ended(request: number): void {
+    this.#mapped?.ended(request);
+  }
+
   readonly read: TransferCall = (request, file, address, length, offset, linked) =>
     this.#transfer(abi.OP_READ, request, file, address, length, offset, linked);
 
-  readonly write: TransferCall = (request, file, address, length, offset, linked) =>
-    this.#transfer(abi.OP_WRITE, request, file, address, length, offset, linked);
+  readonly write: TransferCall = (request, file, address, length, offset, linked) => {
+    this.#mapped?.written(file, offset, length);
+    return this.#transfer(abi.OP_WRITE, request, file, address, length, offset, linked);
+  };
 
   flush(request: number, file: number, dataOnly: boolean): number {
     const flags = dataOnly ? abi.FSYNC_DATASYNC : 0;
@@ -94,12 +118,14 @@ export class UringEngine implements Engine {
   /** The entry's length field holds the mode, its address field the length. */
   allocate(request: number, file: number, mode: number, offset: number, length: number): number {
     const tag = TAG_IO | request;
+    this.#mapped?.takes(request, file, offset, length);
     this.#ring.queue(abi.OP_FALLOCATE, abi.SQE_FIXED_FILE, file, length, mode, offset, 0, tag);
     return PENDING;
   }
 
   resize(request: number, file: number, size: number): number {
     const { descriptor } = this.#files[file]!;
+    this.#mapped?.takes(request, file, size, Number.POSITIVE_INFINITY);
     this.#slowCall({ kind: 'call', call: 'ftruncate', request, descriptor, size });
     return PENDING;
   }

@@ -4,6 +4,7 @@ import { DeviceSession } from '../fuse/device-session.js';
 import { Dispatcher, type SessionState } from '../fuse/dispatch.js';
 import { RingQueues } from '../fuse/ring-queues.js';
 import { HostEngines } from '../host/host-engines.js';
+import type { MappedFiles } from '../host/mapped-files.js';
 import { NbdEngine } from '../host/nbd-engine.js';
 import { RingSockets, type SocketCalls } from '../host/ring-sockets.js';
 import { UringEngine } from '../host/uring-engine.js';
@@ -32,6 +33,8 @@ export interface Surroundings extends Pick<CommonIo, 'newMappings'> {
   /** The same ring, for FUSE over io_uring; missing: /dev/fuse only. */
   commands?: CommandQueue;
   memory: Memory;
+  /** Missing: no file is read in place. */
+  mapped?: Pick<MappedFiles, keyof MappedFiles>;
   /** Its messages to the control plane. What is left in it at the end must be posted. */
   outbox: Outbox;
   /** Monotonic time, nanoseconds. */
@@ -57,7 +60,7 @@ export interface DataPlane extends Pick<Assembly, 'plane' | 'throttle'> {
  * @throws SluiceError if a group or an assignment cannot be made as asked.
  */
 export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings): DataPlane {
-  const { ring, commands, memory, outbox, now } = surroundings;
+  const { ring, commands, memory, outbox, mapped = null, now } = surroundings;
   const { send } = outbox;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);
@@ -66,7 +69,7 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
   const groups = kept === undefined ? null : new KeptGroups();
   const info = (text: string): void => send({ kind: 'log', level: 'info', text });
   const warn = (text: string): void => send({ kind: 'log', level: 'warn', text });
-  const files = new UringEngine(ring, send, commands === undefined);
+  const files = new UringEngine(ring, send, commands === undefined, mapped);
   const sockets = new RingSockets(ring, surroundings.socketCalls);
   const engine: HostEngines<UringEngine> = new HostEngines(files, {
     ...{ requests: memory.capacity.requests, warn },
@@ -91,7 +94,10 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     },
   );
   send({ kind: 'figures', news: { kind: 'clock', originMs: performance.timeOrigin } });
-  const session = new DeviceSession(ring, fuseFile, memory, warn);
+  const session = new DeviceSession(ring, fuseFile, memory, warn, () => {
+    mapped?.forgetAll();
+    warn('an image has become shorter while it was read; its reader gets EIO');
+  });
   const common = { file: fuseFile, memory, requests: plane.requests, device: session, warn };
   const queues =
     commands === undefined ? null : new RingQueues({ ...common, ring: commands }, config.queues);
@@ -139,8 +145,10 @@ export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings):
     send(event);
   });
   const handle = (message: ToPlane): void => {
-    if (message.kind === 'result') plane.completed(message.request, message.result);
-    else if (message.kind === 'inflated') {
+    if (message.kind === 'result') {
+      files.ended(message.request);
+      plane.completed(message.request, message.result);
+    } else if (message.kind === 'inflated') {
       inflateCalls.ended(message.request, message.cluster);
       plane.completed(message.request, 0);
     } else if (message.kind === 'nbd-connected' || message.kind === 'nbd-failed') {

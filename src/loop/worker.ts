@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { capacityFor, lendingCapacity, Memory } from '../buffers/memory.js';
+import { MappedFiles } from '../host/mapped-files.js';
 import type { PlaneConfig } from '../plane/messages.js';
 import { becomeIoFlusher, preciseTimers } from '../sys/libc.js';
 import { Ring } from '../uring/ring.js';
@@ -17,6 +18,9 @@ import { Outbox } from './outbox.js';
 /** Entries queued in one turn are rarely more; a full queue flushes itself. */
 const RING_ENTRIES = 512;
 
+/** Pages of images in memory count as memory of this process: no more than this part of the machine's. */
+const MAPPED_SHARE = 1 / 8;
+
 const outbox = new Outbox((messages) => parentPort!.postMessage(messages));
 
 function main(config: PlaneConfig): void {
@@ -27,10 +31,12 @@ function main(config: PlaneConfig): void {
     const capacity = config.queues > 0 ? lendingCapacity : capacityFor;
     // The limit of a cgroup counts as well; 0 or a huge number if there is none.
     const limit = process.constrainedMemory() || Infinity;
-    const memory = new Memory(capacity(Math.min(totalmem(), limit)));
+    const ram = Math.min(totalmem(), limit);
+    const memory = new Memory(capacity(ram));
     memory.populates = config.keep !== undefined;
     const commands = config.queues > 0 ? { commands: ring } : {};
-    const surroundings = { ring, ...commands, memory, outbox, now: nowNs };
+    const mapped = new MappedFiles(ram * MAPPED_SHARE);
+    const surroundings = { ring, ...commands, memory, mapped, outbox, now: nowNs };
     buildDataPlane(config, surroundings).loop.run();
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;

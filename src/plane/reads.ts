@@ -6,7 +6,7 @@ import { PLAIN } from './requests.js';
 
 /**
  * READ of a disk. One aligned extent, the common case, is a transfer into the request's slot with
- * the reply linked behind it; everything else is a task of the image's driver.
+ * the reply linked behind it, or a reply from the pages of a file in memory; everything else is a task of the image's driver.
  */
 export class Reads {
   readonly #parts: Parts;
@@ -35,6 +35,13 @@ export class Reads {
     }
     const data = slotOffset(requests.slot[request]!) + SLOT_DATA;
     const { file } = extent;
+    // An entry of a queue has its data in its own slot.
+    const source =
+      requests.lent[request] === 1 ? 0 : (engine.addressOf?.(file, extent.offset, length) ?? 0);
+    if (source !== 0) {
+      replies.send(request, length, data, false, source);
+      return;
+    }
     const linked = engine.links(file, length);
     const address = memory.address + data;
     requests.state[request] = PLAIN;

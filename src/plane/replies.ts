@@ -18,10 +18,10 @@ export class Replies {
   }
 
   /** See `Transport.reply`. A `linked` reply has the result of the transfer, should that succeed. */
-  send(request: number, result: number, at: number, linked: boolean): void {
+  send(request: number, result: number, at: number, linked: boolean, source = 0): void {
     if (result < 0) this.#failed(request, result);
     this.#requests.state[request] = linked ? LINKED : REPLYING;
-    this.transport.reply(request, result, at, linked);
+    this.transport.reply(request, result, at, linked, source);
   }
 
   /** An error that the user wants: it is none of the host, and no line of the log. */

@@ -33,10 +33,12 @@ export interface Transport {
    * Answers a request. The data must not change until `DiskService.replied`.
    * @param result The result of the operation: a number from 0, or -errno.
    * @param at Place of the data of a READ with a result above 0, in the plane's memory. The transport
-   *   may use the 16 bytes before it.
+   *   may use the 16 bytes before it, and with a `source` 48.
    * @param linked The reply waits for the transfer that was queued just before it.
+   * @param source Address of the data, if they leave from where they are in a file (`Engine.addressOf`); missing or 0: they
+   *   are at `at`.
    */
-  reply(request: number, result: number, at: number, linked: boolean): void;
+  reply(request: number, result: number, at: number, linked: boolean, source?: number): void;
 }
 
 /** The plane as a transport sees it. */

@@ -15,7 +15,7 @@ export const madvise = declare<[number, number, number]>(
 const munmap = declare<[number, number]>('int munmap(int64 address, size_t length)');
 
 const PROT_READ_WRITE = 3;
-const MAP_SHARED = 0x01;
+export const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;

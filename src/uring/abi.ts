@@ -93,6 +93,7 @@ export const SQE_CQE_SKIP_SUCCESS = 1 << 6;
 
 // Opcodes.
 export const OP_FSYNC = 3;
+export const OP_WRITEV = 2; // the address is that of struct iovec, the length their number
 export const OP_CANCEL = 14;
 export const OP_FALLOCATE = 17;
 export const OP_READ = 22;
@@ -113,3 +114,6 @@ export const POLLIN = 1;
 export const FILES_UPDATE_OFFSET = 0;
 export const FILES_UPDATE_FDS = 8;
 export const FILES_UPDATE_BYTES = 16;
+
+/** Two of struct iovec, for a header and what follows it. */
+export const IOVECS_BYTES = 32;

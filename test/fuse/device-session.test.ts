@@ -34,7 +34,7 @@ function setUp() {
     const at = replyOffset(request) + skip;
     memory.view.setUint32(at + fuse.OUT_UNIQUE, unique, true);
     memory.view.setUint32(at + fuse.OUT_UNIQUE + 4, 7, true);
-    session.send(request, at, 16, false);
+    session.send(request, at, 16, false, 0);
     return entries.at(-1)!.tag & TAG_INDEX;
   };
   return { session, entries, warnings, send };

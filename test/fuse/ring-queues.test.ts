@@ -124,7 +124,7 @@ test('a reply goes with its entry: header, payload, and the number of the reques
   const at = 1235;
   memory.view.setInt32(at + 4, 0, true);
   memory.bytes.set(Buffer.from('payload'), at + 16);
-  queues.send(request, at, 16 + 7, false);
+  queues.send(request, at, 16 + 7, false, 0);
   const sent = { code: COMMIT_AND_FETCH, first: 10, second: 0x8000_0001, queue: 0, slot };
   t.deepEqual(commands, [{ ...sent, address: 0 }]);
   const word = (offset: number): number => memory.view.getUint32(headers + offset, true);
@@ -134,11 +134,11 @@ test('a reply goes with its entry: header, payload, and the number of the reques
   t.is(Buffer.from(memory.bytes.slice(data, data + 7)).toString(), 'payload');
   t.deepEqual([device.sentCount, device.sent[0]], [1, request]);
   // Behind a transfer: the transfer tells when it has left.
-  queues.send(request, data - 16, 16 + 7, true);
+  queues.send(request, data - 16, 16 + 7, true, 0);
   t.is(device.sentCount, 1);
   // INIT and the like came over /dev/fuse.
   requests.lent[request] = 0;
-  queues.send(request, at, 16, false);
+  queues.send(request, at, 16, false, 0);
   t.deepEqual(sentByDevice, [request]);
 });
 

@@ -29,6 +29,7 @@ import type { SessionPlan } from './plan.js';
 import { FUSE, type Given, GUARD, planeConfig, simulatedCallers, WAKE } from './plane-config.js';
 import type { SimMappings } from './sim-mappings.js';
 import { SimMemory } from './sim-memory.js';
+import { SimPages } from './sim-pages.js';
 import { type RingTarget, SimRing } from './sim-ring.js';
 import { WakeFile } from './wake-file.js';
 import { Stopped, type World } from './world.js';
@@ -96,6 +97,7 @@ export class Daemon {
   ring!: SimRing;
   plane!: DataPlane;
   readonly #home: DaemonHome;
+  readonly #pages: SimPages;
   readonly #wake = new WakeFile();
   readonly #channel = new MessageChannel();
   readonly #outbox: Outbox;
@@ -112,6 +114,7 @@ export class Daemon {
     );
     this.opened = opened;
     const { plan, world, kernel, files, coverage, remote } = home;
+    this.#pages = new SimPages(plan);
     this.memory = new SimMemory(plan.capacity, memory);
     const named = home.images.map(({ plan: { name }, path }) => ({ name, path }));
     this.control = new ControlPlane(
@@ -204,6 +207,7 @@ export class Daemon {
       callers: simulatedCallers(killed),
       writeState: this.death.writeState,
       newMappings: mappings.forImage,
+      ...(this.#pages.mapped === null ? {} : { mapped: this.#pages.mapped }),
       ...(remote === null ? {} : { socketCalls: remote.calls }),
     });
     mappings.isMounted = true;
@@ -277,6 +281,7 @@ export class Daemon {
 
   /** Nobody uses it any more. */
   close(): void {
+    this.#pages.release();
     this.#channel.port1.close();
   }
 }

@@ -6,6 +6,7 @@ import { ERRNO } from '../../src/util/errno.js';
 import type { Coverage } from './coverage.js';
 import { type Ask, KernelQueues, writeHeader } from './kernel-queues.js';
 import * as body from './requests.js';
+import { replyOf } from './sim-pages.js';
 import type { Entry, RingTarget } from './sim-ring.js';
 import { giveBack, take } from './spare-memory.js';
 import { Failure, type World } from './world.js';
@@ -238,7 +239,7 @@ export class FuseKernel implements RingTarget {
         this.#pump();
       }
     } else if (entry.opcode === uring.OP_CANCEL) this.#cancelReceives(done);
-    else done(this.#reply(bytesAt(entry.address, entry.length)));
+    else done(this.#reply(replyOf(entry, this.#coverage)));
   }
 
   #cancelReceives(done: (result: number) => void): void {
