@@ -1,7 +1,8 @@
 import type { Engine } from '../../src/host/engine.js';
+import { MappedFiles } from '../../src/host/mapped-files.js';
 import { ThreadPoolEngine } from '../../src/host/thread-pool.js';
 import { TransferThread } from '../../src/host/transfer-thread.js';
-import { makeSlowCall, UringEngine } from '../../src/host/uring-engine.js';
+import { makeSlowCall, type SlowCall, UringEngine } from '../../src/host/uring-engine.js';
 import { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';
 
@@ -19,6 +20,9 @@ export interface CoreEngine {
   unplug(): void;
   end(): void;
 }
+
+/** More than all files of a test. */
+const MAPPED_BYTES = 2 ** 30;
 
 type MakeEngine = (events: CoreEvents) => CoreEngine;
 
@@ -46,9 +50,10 @@ class UnlinkedEngine extends UringEngine {
 
 const ring: MakeEngine = ({ completed, isBusy }) => {
   const queue = new Ring(64);
-  const engine = new UnlinkedEngine(queue, (call) => {
+  const slowCall = (call: SlowCall): void => {
     void makeSlowCall(call).then((result) => completed(call.request, result));
-  });
+  };
+  const engine = new UnlinkedEngine(queue, slowCall, true, new MappedFiles(MAPPED_BYTES));
   let isLooking = false;
   const look = (): void => {
     queue.submit();

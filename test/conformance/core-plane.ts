@@ -1,3 +1,4 @@
+import { openSync, readSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { Memory } from '../../src/buffers/memory.js';
 import { buildMountConfig } from '../../src/cli/mount-config.js';
@@ -29,6 +30,9 @@ const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
  * is collected all the time.
  */
 const memory = new Memory();
+
+/** What the kernel finds at an address. */
+const ownMemory = openSync('/proc/self/mem', 'r');
 
 /** The data plane on an engine without a mount: requests and replies are bytes. */
 export class CorePlane implements Wire {
@@ -103,11 +107,12 @@ export class CorePlane implements Wire {
     return this.#simulatedNs ?? performance.now() * 1e6;
   }
 
-  send(request: number, offset: number, length: number): void {
+  send(request: number, offset: number, length: number, _linked: boolean, source: number): void {
     const { view, bytes } = this.#memory;
     const unique = view.getUint32(offset + abi.OUT_UNIQUE, true);
     const error = view.getInt32(offset + abi.OUT_ERROR, true);
     const payload = Buffer.from(bytes.slice(offset + abi.OUT_HEADER_BYTES, offset + length));
+    if (source !== 0) readSync(ownMemory, payload, 0, payload.length, source);
     this.#answers.get(unique)!({ error, payload });
     this.#answers.delete(unique);
     setImmediate(() => {
@@ -162,6 +167,7 @@ export class CorePlane implements Wire {
 
   #completed(request: number, result: number): void {
     this.#plane.beginTurn(this.#nowNs);
+    this.#engine.engine.ended?.(request);
     this.#plane.completed(request, result);
     this.#turn();
   }

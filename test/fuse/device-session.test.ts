@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Memory, replyOffset } from '../../src/buffers/memory.js';
+import { Memory, replyOffset, SLOT_DATA, slotOffset } from '../../src/buffers/memory.js';
 import * as fuse from '../../src/fuse/abi.js';
 import { DeviceSession } from '../../src/fuse/device-session.js';
 import { bytesAt } from '../../src/sys/memory.js';
@@ -7,13 +7,16 @@ import type { Ring } from '../../src/uring/ring.js';
 import { TAG_INDEX } from '../../src/uring/tags.js';
 
 const EINVAL = 22;
+const EFAULT = 14;
 const EIO = 5;
+const WRITEV = 2;
 const ENOENT = 2;
 const ENODEV = 19;
 const ECANCELED = 125;
 
 /** A queued entry. */
 interface Entry {
+  opcode: number;
   address: number;
   length: number;
   tag: number;
@@ -25,10 +28,16 @@ function setUp() {
   const warnings: string[] = [];
   const ring = {
     queue: (...words: number[]) => {
-      entries.push({ address: words[3]!, length: words[4]!, tag: words[7]! });
+      entries.push({ opcode: words[0]!, address: words[3]!, length: words[4]!, tag: words[7]! });
     },
   } as unknown as Ring;
-  const session = new DeviceSession(ring, 0, memory, (text) => warnings.push(text));
+  const session = new DeviceSession(
+    ring,
+    0,
+    memory,
+    (text) => warnings.push(text),
+    () => warnings.push('unreadable'),
+  );
   /** Sends the reply of a request, `skip` bytes further on; returns the index in its user data. */
   const send = (request: number, unique: number, skip = 0): number => {
     const at = replyOffset(request) + skip;
@@ -37,7 +46,7 @@ function setUp() {
     session.send(request, at, 16, false, 0);
     return entries.at(-1)!.tag & TAG_INDEX;
   };
-  return { session, entries, warnings, send };
+  return { memory, session, entries, warnings, send };
 }
 
 test('a reply that the kernel refuses is told, and its caller gets EIO', (t) => {
@@ -69,6 +78,26 @@ test('a caller that is gone needs no answer', (t) => {
   const { session, entries, warnings, send } = setUp();
   session.sendFailed(send(1, 100), -ENOENT);
   t.deepEqual([entries.length, warnings.length, session.ended], [1, 0, 0]);
+});
+
+test('a payload that stays where it is leaves in one call with its header', (t) => {
+  const { memory, session, entries, warnings } = setUp();
+  const at = slotOffset(3) + SLOT_DATA - 16;
+  memory.view.setUint32(at + fuse.OUT_UNIQUE, 100, true);
+  session.send(1, at, 16 + 8192, false, 0x7fff_1234_5000);
+  const [{ opcode, address, length, tag }] = entries as [Entry];
+  t.deepEqual([opcode, length], [WRITEV, 2]);
+  const parts = new BigUint64Array(bytesAt(address, 32).slice().buffer);
+  t.deepEqual(
+    [...parts],
+    [BigInt(memory.address + at), 16n, 0x7fff_1234_5000n, 8192n],
+    'two of struct iovec',
+  );
+  t.is(memory.view.getUint32(at + fuse.OUT_UNIQUE, true), 100, 'the header is as it was');
+  // The kernel has given the caller EIO, and waits for no other reply.
+  session.sendFailed(tag & TAG_INDEX, -EFAULT);
+  t.is(entries.length, 1);
+  t.deepEqual(warnings, ['unreadable']);
 });
 
 test('a session that is gone ends', (t) => {
