@@ -248,6 +248,8 @@ export class Daemon {
     this.control.die();
     world.stop = 'death';
     kernel.leave();
+    // A mapping keeps its file open, and so locked.
+    this.#pages.release();
     files.died(this.#home.random);
     discard(files, this.images);
     died(this);
@@ -273,6 +275,7 @@ export class Daemon {
 
   /** Another daemon has the mount: this one closes its files, and its ring has no receive any more. */
   letGo(files: HostFiles): void {
+    this.#pages.release();
     for (const disk of this.images.disks) files.left(descriptorsOf(disk));
     this.images.unlockOwn();
     this.images.close();
