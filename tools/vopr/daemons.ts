@@ -322,8 +322,10 @@ export class Daemons {
     daemon.control.mounted();
     kernel.resend();
     daemon.control.goOn();
-    const isAsked = before.isDead && (before.control.lifecycle.isAsked || this.#parts.isToEnd());
-    if (isAsked) world.schedule(this.#parts.random.below(SIGNAL_NS), () => this.signal(false));
+    const { isAsked } = before.control.lifecycle;
+    // A crash may have come to a daemon that had let go.
+    const ends = (before.isDead && isAsked) || this.#parts.isToEnd();
+    if (ends) world.schedule(this.#parts.random.below(SIGNAL_NS), () => this.signal(false));
   }
 
   #checkGroups(daemon: Daemon): void {
