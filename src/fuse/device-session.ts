@@ -161,8 +161,8 @@ export class DeviceSession implements Wire {
 
   /**
    * The kernel refused the reply to a request. Its caller may be gone (interrupted or aborted), or the
-   * session may be. EFAULT: another program has made the file shorter that the payload was to come from; the caller has
-   * got EIO. Any other refusal is our mistake; the caller gets EIO, as it would hang otherwise.
+   * session may be. EFAULT: another program has made the file shorter that the payload was to come from. Any other
+   * refusal is our mistake. The caller gets EIO, if the kernel has not given it that already: it would hang otherwise.
    */
   replyFailed(uniqueLow: number, uniqueHigh: number, result: number): void {
     if (result === -ERRNO.ENOENT) return;
@@ -170,11 +170,8 @@ export class DeviceSession implements Wire {
       this.ended = -result;
       return;
     }
-    if (result === -ERRNO.EFAULT) {
-      this.#unreadable();
-      return;
-    }
-    this.#warn(`the kernel refused a reply (${errnoName(result)}); its caller gets EIO`);
+    if (result === -ERRNO.EFAULT) this.#unreadable();
+    else this.#warn(`the kernel refused a reply (${errnoName(result)}); its caller gets EIO`);
     const at = (this.#nextError++ % ERROR_REPLIES) * fuse.OUT_HEADER_BYTES;
     const view = new DataView(this.#errors.buffer, at, fuse.OUT_HEADER_BYTES);
     writeReplyHeader(view, 0, uniqueLow, uniqueHigh, -ERRNO.EIO, 0);

@@ -33,8 +33,8 @@ export interface Surroundings extends Pick<CommonIo, 'newMappings'> {
   /** The same ring, for FUSE over io_uring; missing: /dev/fuse only. */
   commands?: CommandQueue;
   memory: Memory;
-  /** Missing: no file is read in place. */
-  mapped?: Pick<MappedFiles, keyof MappedFiles>;
+  /** Null: no file is read in place. */
+  mapped: Pick<MappedFiles, keyof MappedFiles> | null;
   /** Its messages to the control plane. What is left in it at the end must be posted. */
   outbox: Outbox;
   /** Monotonic time, nanoseconds. */
@@ -60,7 +60,7 @@ export interface DataPlane extends Pick<Assembly, 'plane' | 'throttle'> {
  * @throws SluiceError if a group or an assignment cannot be made as asked.
  */
 export function buildDataPlane(config: PlaneConfig, surroundings: Surroundings): DataPlane {
-  const { ring, commands, memory, outbox, mapped = null, now } = surroundings;
+  const { ring, commands, memory, outbox, mapped, now } = surroundings;
   const { send } = outbox;
   const fuseFile = ring.addFile(config.fuse);
   const wakeFile = ring.addFile(config.wake);

@@ -35,7 +35,8 @@ function main(config: PlaneConfig): void {
     const memory = new Memory(capacity(ram));
     memory.populates = config.keep !== undefined;
     const commands = config.queues > 0 ? { commands: ring } : {};
-    const mapped = new MappedFiles(ram * MAPPED_SHARE);
+    // As with slots (`populates`): a daemon that is being killed gets no page, and the read would fail with EIO.
+    const mapped = config.keep === undefined ? new MappedFiles(ram * MAPPED_SHARE) : null;
     const surroundings = { ring, ...commands, memory, mapped, outbox, now: nowNs };
     buildDataPlane(config, surroundings).loop.run();
   } catch (error) {

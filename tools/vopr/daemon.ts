@@ -114,7 +114,7 @@ export class Daemon {
     );
     this.opened = opened;
     const { plan, world, kernel, files, coverage, remote } = home;
-    this.#pages = new SimPages(plan);
+    this.#pages = new SimPages(plan, kept !== null);
     this.memory = new SimMemory(plan.capacity, memory);
     const named = home.images.map(({ plan: { name }, path }) => ({ name, path }));
     this.control = new ControlPlane(
@@ -207,7 +207,7 @@ export class Daemon {
       callers: simulatedCallers(killed),
       writeState: this.death.writeState,
       newMappings: mappings.forImage,
-      ...(this.#pages.mapped === null ? {} : { mapped: this.#pages.mapped }),
+      mapped: this.#pages.mapped,
       ...(remote === null ? {} : { socketCalls: remote.calls }),
     });
     mappings.isMounted = true;

@@ -27,8 +27,9 @@ export class SimPages {
   /** Null: the daemon reads nothing in place. */
   readonly mapped: MappedFiles | null;
 
-  constructor({ host: { seed }, queues }: SessionPlan) {
-    const isWanted = queues === 0 && new Random(seed, STREAM).oneIn(IN_PLACE);
+  /** @param isKept Another daemon is to go on after the death of this one: see loop/worker.ts. */
+  constructor({ host: { seed }, queues }: SessionPlan, isKept: boolean) {
+    const isWanted = queues === 0 && !isKept && new Random(seed, STREAM).oneIn(IN_PLACE);
     this.mapped = isWanted ? new MappedFiles(MOST_BYTES, () => true) : null;
   }
 
