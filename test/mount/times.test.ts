@@ -57,7 +57,9 @@ for (const [where, base] of [
         for (const kind of ['read', 'write'] as const) {
           const { requests, serviceUsec } = root.times[kind]!.mount;
           t.is(requests, TIMES);
-          t.true(serviceUsec.max <= 1000 * longest[kind], `${kind}: ${serviceUsec.max} us`);
+          // A busy machine lets the daemon look at the clock later. What ends with the next request takes a pause longer.
+          const most = 1000 * (longest[kind] + PAUSE_MS / 2);
+          t.true(serviceUsec.max <= most, `${kind}: ${serviceUsec.max} us`);
         }
       });
     },
