@@ -37,7 +37,6 @@ function placeOf(path) {
 // Mount tests own real mounts and child processes, so files run as processes, not threads.
 export default {
   files: ['build/test/**/*.test.js'],
-  require: ['./build/test/helpers/fixed-seed.js'],
   workerThreads: false,
   // Two files for each processor: more than a quarter of the time a file waits, for a disk, a limit or the kernel.
   concurrency: 2 * availableParallelism(),

@@ -291,3 +291,11 @@ test('programs and threads are found from the modules and from the bundle', (t) 
 function withoutComments(text: string): string {
   return text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$| \/\/ .*$/gm, '');
 }
+
+test('random sequences are the same in every run: one file has fast-check, and gives it its seed', (t) => {
+  const having = filesBelow('test').filter((path) =>
+    readFileSync(join('test', path), 'utf8').includes("from 'fast-check'"),
+  );
+  // This one names it only.
+  t.deepEqual(having, ['helpers/random-sequences.ts', 'tidy.test.ts']);
+});

@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { poolOffset } from '../../src/buffers/memory.js';
 import { PayloadPool } from '../../src/buffers/payload-pool.js';
+import fc from '../helpers/random-sequences.js';
 
 const MIB = 1 << 20;
 const POOL_MIB = 1024;

@@ -1,12 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import fc from 'fast-check';
 import { FigureReader, type GroupFigures } from '../../src/control/figures.js';
 import { newSettings } from '../../src/control/settings.js';
 import { Counters, type FigureNews } from '../../src/throttle/stats.js';
 import { type Group, READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
 import { SluiceError } from '../../src/util/errors.js';
 import { IN_THE_END_MS } from '../helpers/proc.js';
+import fc from '../helpers/random-sequences.js';
 
 /** A throttle, and a reader that gets its reports as another thread would. */
 function setUp() {

@@ -1,5 +1,4 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { PENDING } from '../../src/host/engine.js';
 import type { Agreed } from '../../src/nbd/handshake.js';
 import { Dice, EIO } from '../helpers/nbd-model.js';
@@ -14,6 +13,7 @@ import {
   SLOT,
   WRITE_ZEROES,
 } from '../helpers/nbd-rig.js';
+import fc from '../helpers/random-sequences.js';
 
 const PUNCH = 3;
 const ZERO_RANGE = 16;

@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { WriteLog } from '../../src/host/nbd-write-log.js';
 import { bytesAt, mapAnonymous } from '../../src/sys/memory.js';
+import fc from '../helpers/random-sequences.js';
 
 const WRITE = 1;
 const source = mapAnonymous(4096);

@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { ReplyDecoder, type ReplySink } from '../../src/nbd/replies.js';
+import fc from '../helpers/random-sequences.js';
 
 /** Requests 1 to 9, generation 7, are under way: reads of 16 bytes at 1000. Notes what it is told. */
 class Notes implements ReplySink {

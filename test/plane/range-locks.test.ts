@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { LockTable, RangeLocks } from '../../src/plane/range-locks.js';
+import fc from '../helpers/random-sequences.js';
 
 interface Lock {
   id: number;

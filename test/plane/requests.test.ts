@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { FREE, LOCKED, NONE, PLAIN, Requests, TASK, WAITING } from '../../src/plane/requests.js';
 import { WaitingIndex } from '../../src/plane/waiting-index.js';
+import fc from '../helpers/random-sequences.js';
 
 test('65536 requests can be under way, each with its number', (t) => {
   const requests = new Requests();

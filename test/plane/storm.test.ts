@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import fc from '../helpers/random-sequences.js';
 import { pattern } from '../helpers/temp.js';
 import { allocateBody, Bench, DISK, FALLOCATE, FSYNC, LSEEK, seekBody } from './bench.js';
 import type { Mode, Op } from './fake-host.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { Heap } from '../../src/throttle/heap.js';
+import fc from '../helpers/random-sequences.js';
 
 function heapOf(items: number, tickets?: readonly number[]): Heap {
   const places = { place: new Int32Array(items).fill(-1) };

@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { HeavyHitters } from '../../src/throttle/heavy-hitters.js';
+import fc from '../helpers/random-sequences.js';
 
 /** Rounding of sums of some thousand numbers. */
 const EPSILON = 1e-6;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
-import fc from 'fast-check';
 import { Latencies } from '../../src/throttle/latencies.js';
 import { BUCKETS, bucketOf } from '../../src/throttle/latency-buckets.js';
 import { LatencyReader, SPANS, type Span, SpanSum } from '../../src/throttle/latency-reader.js';
+import fc from '../helpers/random-sequences.js';
 
 /** In ns. */
 const MS = 1e6;

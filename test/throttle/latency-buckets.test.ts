@@ -1,5 +1,4 @@
 import test from 'ava';
-import fc from 'fast-check';
 import {
   BUCKETS,
   bucketOf,
@@ -7,6 +6,7 @@ import {
   percentiles,
   startOf,
 } from '../../src/throttle/latency-buckets.js';
+import fc from '../helpers/random-sequences.js';
 
 test('buckets are a microsecond wide up to 16, then an eighth of their start at most', (t) => {
   const at = [0, 1, 15, 16, 17, 18, 31, 32, 35, 36, 63, 64, 1000, LONGEST_US];

@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { READ, Throttle, WRITE } from '../../src/throttle/throttle.js';
+import fc from '../helpers/random-sequences.js';
 import { ClosedLoop } from './closed-loop.js';
 import { inMs, runUntil, SECOND } from './drive.js';
 

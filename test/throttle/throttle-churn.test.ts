@@ -1,10 +1,10 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { type Assembly, assemble } from '../../src/throttle/assemble.js';
 import { NO_BURSTS } from '../../src/throttle/bursts.js';
 import { NO_LIMITS } from '../../src/throttle/limits.js';
 import { Counters } from '../../src/throttle/stats.js';
 import { DISCARD, Throttle } from '../../src/throttle/throttle.js';
+import fc from '../helpers/random-sequences.js';
 
 const sizeOf = fc.constantFrom(512, 4096, 65536, 1048576);
 

@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { type Limits, NO_LIMITS } from '../../src/throttle/limits.js';
 import { Throttle, WRITE } from '../../src/throttle/throttle.js';
+import fc from '../helpers/random-sequences.js';
 import { PlainModel, type PlainRequest } from './plain-model.js';
 
 const MEMBERS = 5;

@@ -1,8 +1,8 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { parseFile } from '../../src/control/text.js';
 import { CONTROL_FILES, decodeChange } from '../../src/tree/control-files.js';
 import { SluiceError } from '../../src/util/errors.js';
+import fc from '../helpers/random-sequences.js';
 
 /** Words that come close to what the files take. */
 const WORD = fc.oneof(

@@ -1,6 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { FifoLists } from '../../src/util/fifo-lists.js';
+import fc from '../helpers/random-sequences.js';
 
 /** Items of a list, from its head on. */
 function itemsOf(lists: FifoLists, list: number): number[] {

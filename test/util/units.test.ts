@@ -1,5 +1,4 @@
 import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
 import { SluiceError } from '../../src/util/errors.js';
 import {
   formatCount,
@@ -8,6 +7,7 @@ import {
   parseCount,
   parseSize,
 } from '../../src/util/units.js';
+import fc from '../helpers/random-sequences.js';
 
 type Parse = (text: string) => number;
 

@@ -1,7 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { Allocator, NEEDS_PIECE, TABLE_FULL } from '../../../src/image/qcow2/allocator.js';
 import type { QcowLayout } from '../../../src/image/qcow2/layout.js';
+import fc from '../../helpers/random-sequences.js';
 
 /** The fields of a layout that an allocator needs. */
 function layoutOf(clusterBytes: number, refcountOrder: number, tableClusters = 1): QcowLayout {
