@@ -94,6 +94,8 @@ export class Daemon {
   readonly death: Death;
   readonly kept: KeptMount | null;
   isDead = false;
+  /** Another daemon has the mount: to nobody it matters what becomes of this one. */
+  #isFollowed = false;
   ring!: SimRing;
   plane!: DataPlane;
   readonly #home: DaemonHome;
@@ -240,7 +242,7 @@ export class Daemon {
   /** The process ends where it is. */
   die(): void {
     const { world, files, kernel, died, coverage } = this.#home;
-    if (this.isDead || this.control.hasEnded) return;
+    if (this.isDead || this.control.hasEnded || this.#isFollowed) return;
     this.isDead = true;
     coverage.add(`death while ${this.control.lifecycle.state}`);
     if (this.control.changesImages) coverage.add('death while images change');
@@ -275,6 +277,7 @@ export class Daemon {
 
   /** Another daemon has the mount: this one closes its files, and its ring has no receive any more. */
   letGo(files: HostFiles): void {
+    this.#isFollowed = true;
     this.#pages.release();
     for (const disk of this.images.disks) files.left(descriptorsOf(disk));
     this.images.unlockOwn();
