@@ -27,9 +27,14 @@ export class SimPages {
   /** Null: the daemon reads nothing in place. */
   readonly mapped: MappedFiles | null;
 
-  /** @param isKept Another daemon is to go on after the death of this one: see loop/worker.ts. */
-  constructor({ host: { seed }, queues }: SessionPlan, isKept: boolean) {
-    const isWanted = queues === 0 && !isKept && new Random(seed, STREAM).oneIn(IN_PLACE);
+  /**
+   * What is read in place takes no time, and then nothing waits for its share.
+   *
+   * @param isKept Another daemon is to go on after the death of this one: see loop/worker.ts.
+   */
+  constructor({ host: { seed }, queues, weights }: SessionPlan, isKept: boolean) {
+    const mayBe = queues === 0 && weights === null && !isKept;
+    const isWanted = mayBe && new Random(seed, STREAM).oneIn(IN_PLACE);
     this.mapped = isWanted ? new MappedFiles(MOST_BYTES, () => true) : null;
   }
 
