@@ -6,14 +6,13 @@ import { TAG_CANCEL, TAG_RECEIVE, TAG_REPLY, TAG_SENT } from '../uring/tags.js';
 import { ERRNO, errnoName } from '../util/errno.js';
 import * as fuse from './abi.js';
 import type { Wire } from './dispatch.js';
-import { writeReplyHeader } from './wire.js';
+import { writeIovecs, writeReplyHeader } from './wire.js';
 
 /**
  * Replies whose IDs are kept after they were submitted; a power of two. The kernel reports a refused
  * reply by the end of the system call that submitted it, and one call submits fewer replies than this.
  */
 const PLACES = 4096;
-const HIGH = 2 ** 32;
 /** Most error replies that wait for one submission. */
 const ERROR_REPLIES = 256;
 
@@ -73,7 +72,7 @@ export class DeviceSession implements Wire {
     file: number,
     memory: Memory,
     warn: (text: string) => void,
-    unreadable: () => void = () => {},
+    unreadable: () => void,
   ) {
     this.#warn = warn;
     this.#unreadable = unreadable;
@@ -139,18 +138,9 @@ export class DeviceSession implements Wire {
 
   /** Writes two of struct iovec, for header and payload, before the header. @returns Their address. */
   #gather(header: number, payload: number, length: number): number {
-    const { address, words } = this.#memory;
+    const { address, view } = this.#memory;
     const place = header - abi.IOVECS_BYTES;
-    const from = address + header;
-    const at = place >> 2;
-    words[at] = from;
-    words[at + 1] = from / HIGH;
-    words[at + 2] = fuse.OUT_HEADER_BYTES;
-    words[at + 3] = 0;
-    words[at + 4] = payload;
-    words[at + 5] = payload / HIGH;
-    words[at + 6] = length;
-    words[at + 7] = 0;
+    writeIovecs(view, place, address + header, fuse.OUT_HEADER_BYTES, payload, length);
     return address + place;
   }
 

@@ -9,6 +9,7 @@ import * as fuse from './abi.js';
 import type { DeviceSession } from './device-session.js';
 import type { Dispatcher, Wire } from './dispatch.js';
 import type { Negotiated } from './init.js';
+import { writeIovecs } from './wire.js';
 
 /** Where the headers of an entry stand in its slot: in the page before the data. */
 const HEADERS = SLOT_DATA - 512;
@@ -94,10 +95,7 @@ export class RingQueues implements Wire {
     const at = slot * abi.IOVECS_BYTES;
     const view = new DataView(this.#iovecs.buffer, at, abi.IOVECS_BYTES);
     const start = memory.address + slotOffset(slot);
-    view.setBigUint64(0, BigInt(start + HEADERS), true);
-    view.setBigUint64(8, BigInt(fuse.URING_HEADER_BYTES), true);
-    view.setBigUint64(16, BigInt(start + SLOT_DATA), true);
-    view.setBigUint64(24, BigInt(MAX_IO_BYTES), true);
+    writeIovecs(view, 0, start + HEADERS, fuse.URING_HEADER_BYTES, start + SLOT_DATA, MAX_IO_BYTES);
     const address = this.#iovecs.address + at;
     const [code, flags, tag] = [fuse.URING_REGISTER, abi.SQE_FIXED_FILE, TAG_ENTRY | slot];
     const queue = this.#queueOf[slot]!;

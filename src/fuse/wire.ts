@@ -22,6 +22,21 @@ export function clear(view: DataView, at: number, bytes: number): void {
   for (let i = 0; i < bytes; i += 8) setU64(view, at + i, 0);
 }
 
+/** Writes two of struct iovec at `at`: the addresses and lengths of a header and of what follows it. */
+export function writeIovecs(
+  view: DataView,
+  at: number,
+  header: number,
+  headerBytes: number,
+  payload: number,
+  payloadBytes: number,
+): void {
+  setU64(view, at, header);
+  setU64(view, at + 8, headerBytes);
+  setU64(view, at + 16, payload);
+  setU64(view, at + 24, payloadBytes);
+}
+
 /** Writes struct fuse_out_header at `at`, for a payload of `bytes`. @param error 0 or -errno. */
 export function writeReplyHeader(
   view: DataView,

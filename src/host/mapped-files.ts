@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs';
-import { FILE_PAGE, isResident, mapToRead, unmapRange } from '../sys/file-pages.js';
+import { FILE_PAGE, isResident, mapToRead } from '../sys/file-pages.js';
+import { munmap } from '../sys/memory.js';
 import type { EngineFile } from './engine.js';
 
 /** Bytes of a file in one mapping. The table of its pages is 16 KiB; a process may have 65,530 mappings. */
@@ -52,16 +53,16 @@ export class MappedFiles {
   readonly #takers = new Map<number, Taker>();
   readonly #window = new Uint8Array(WINDOW_PAGES);
   readonly #mostPages: number;
-  readonly #takes: (file: EngineFile) => boolean;
+  readonly #isMapped: (file: EngineFile) => boolean;
   #pages = 0;
   #segments = 0;
 
   /**
    * @param mostBytes Pages count as memory of the process, for the OOM killer as well: it may have this many bytes of them.
-   * @param takes Files that are never waited for.
+   * @param isMapped Whether a file is one that no transfer waits for.
    */
-  constructor(mostBytes: number, takes = ({ inMemory }: EngineFile): boolean => inMemory) {
-    this.#takes = takes;
+  constructor(mostBytes: number, isMapped = ({ inMemory }: EngineFile): boolean => inMemory) {
+    this.#isMapped = isMapped;
     this.#mostPages = Math.floor(mostBytes / FILE_PAGE);
   }
 
@@ -72,7 +73,7 @@ export class MappedFiles {
 
   add(file: number, one: EngineFile): void {
     const { descriptor } = one;
-    if (this.#takes(one) && tellsOfPages(descriptor)) {
+    if (this.#isMapped(one) && tellsOfPages(descriptor)) {
       this.#files[file] = { descriptor, segments: new Map(), takers: 0, hasAbsent: false };
     }
   }
@@ -85,7 +86,7 @@ export class MappedFiles {
       this.#segments--;
       if (segment === null) continue;
       this.#pages -= segment.present;
-      unmapRange(segment.address, SEGMENT_BYTES);
+      munmap(segment.address, SEGMENT_BYTES);
     }
   }
 
@@ -208,7 +209,7 @@ function tellsOfPages(descriptor: number): boolean {
   if (address < 0) return false;
   const found = new Uint8Array(1);
   const isTold = isResident(address, FILE_PAGE, found) && (found[0]! & 1) === 0;
-  unmapRange(address, FILE_PAGE);
+  munmap(address, FILE_PAGE);
   return isTold;
 }
 

@@ -1,12 +1,10 @@
-import koffi from 'koffi';
 import { ERRNO } from '../util/errno.js';
 import { declare, libc } from './libc.js';
 import { MAP_SHARED } from './memory.js';
 
-const mmap = libc.func(
+const mmap = declare<[number, number, number, number, number, number]>(
   'int64 mmap(int64 address, size_t length, int protection, int flags, int fd, int64 offset)',
 );
-const munmap = declare<[number, number]>('int munmap(int64 address, size_t length)');
 const mincore = declare<[number, number, Uint8Array]>(
   'int mincore(int64 address, size_t length, _Out_ uint8_t *pages)',
 );
@@ -23,17 +21,11 @@ const hasSuchPages = (libc.func('int getpagesize()')() as number) === FILE_PAGE;
  * Maps a range of a file, to be read; it may go past the end of the file. Nobody but the kernel may read there, as a page that is not there is
  * made, and one that cannot be made ends the process.
  *
- * @returns The address, or -errno: ENOMEM, EACCES and others; EOPNOTSUPP on a machine with other pages.
+ * @returns The address, for `munmap`, or -errno: ENOMEM, EACCES and others; EOPNOTSUPP on a machine with other pages.
  */
 export function mapToRead(descriptor: number, offset: number, length: number): number {
   if (!hasSuchPages) return -ERRNO.EOPNOTSUPP;
-  const address = Number(mmap(0, length, PROT_READ, MAP_SHARED, descriptor, offset));
-  return address === -1 ? -koffi.errno() : address;
-}
-
-/** Gives a mapping of `mapToRead` back. */
-export function unmapRange(address: number, length: number): void {
-  munmap(address, length);
+  return mmap(0, length, PROT_READ, MAP_SHARED, descriptor, offset);
 }
 
 /**

@@ -12,7 +12,7 @@ export const madvise = declare<[number, number, number]>(
   'int madvise(int64 address, size_t length, int advice)',
 );
 
-const munmap = declare<[number, number]>('int munmap(int64 address, size_t length)');
+export const munmap = declare<[number, number]>('int munmap(int64 address, size_t length)');
 
 const PROT_READ_WRITE = 3;
 export const MAP_SHARED = 0x01;

@@ -293,13 +293,13 @@ export class SfqTree {
 
   /** Of the groups from which the entry sends next, down to a member: updates those of the other class that wait for it. */
   #updateBelow(entry: number, now: number): void {
+    const opClass = entry & 1;
+    const other = 1 - opClass;
     let child = this.#siblings.nextChild(entry);
     while (child !== NONE && !isMember(child)) {
-      const next = 2 * child + (entry & 1);
-      const waits = this.#nodes.readyTime[next ^ 1] === Infinity;
-      if (waits && this.#gate.sharesBuckets(child))
-        this.#updatePath(child, (next ^ 1) & 1, now, false);
-      child = this.#siblings.nextChild(next);
+      const waits = this.#nodes.readyTime[2 * child + other] === Infinity;
+      if (waits && this.#gate.sharesBuckets(child)) this.#updatePath(child, other, now, false);
+      child = this.#siblings.nextChild(2 * child + opClass);
     }
   }
 

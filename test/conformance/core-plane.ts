@@ -1,4 +1,3 @@
-import { openSync, readSync } from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { Memory } from '../../src/buffers/memory.js';
 import { buildMountConfig } from '../../src/cli/mount-config.js';
@@ -13,6 +12,7 @@ import { openDisks } from '../../src/server/open-disks.js';
 import { idOf } from '../../src/sys/id-names.js';
 import * as proc from '../../src/sys/proc.js';
 import type { Tree, TreeNode } from '../../src/tree/tree.js';
+import { readMemory } from '../../tools/vopr/sim-pages.js';
 import { type CoreEngine, ENGINES, type EngineName } from './core-engines.js';
 import { RequestWriter } from './request-writer.js';
 
@@ -30,9 +30,6 @@ const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
  * is collected all the time.
  */
 const memory = new Memory();
-
-/** What the kernel finds at an address. */
-const ownMemory = openSync('/proc/self/mem', 'r');
 
 /** The data plane on an engine without a mount: requests and replies are bytes. */
 export class CorePlane implements Wire {
@@ -112,7 +109,7 @@ export class CorePlane implements Wire {
     const unique = view.getUint32(offset + abi.OUT_UNIQUE, true);
     const error = view.getInt32(offset + abi.OUT_ERROR, true);
     const payload = Buffer.from(bytes.slice(offset + abi.OUT_HEADER_BYTES, offset + length));
-    if (source !== 0) readSync(ownMemory, payload, 0, payload.length, source);
+    if (source !== 0) readMemory(source, payload);
     this.#answers.get(unique)!({ error, payload });
     this.#answers.delete(unique);
     setImmediate(() => {

@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { MappedFiles } from '../../src/host/mapped-files.js';
 import { fallocateNow } from '../../src/sys/libc.js';
+import { readMemory } from '../../tools/vopr/sim-pages.js';
 import { pattern, TMPFS, tempFolder } from '../helpers/temp.js';
 
 const KIB = 1024;
@@ -19,12 +20,9 @@ function rig(t: ExecutionContext, most = MOST) {
   const files = new MappedFiles(most);
   files.add(4, { descriptor, inMemory: true });
   t.teardown(() => files.remove(4));
-  /** What the kernel finds at an address. */
-  const memory = openSync('/proc/self/mem', 'r');
-  t.teardown(() => closeSync(memory));
   const bytesAt = (address: number, length: number): Buffer => {
     const bytes = Buffer.alloc(length);
-    readSync(memory, bytes, 0, length, address);
+    readMemory(address, bytes);
     return bytes;
   };
   return { files, descriptor, bytesAt, allocated: () => fstatSync(descriptor).blocks * 512 };

@@ -1,4 +1,5 @@
 import { openSync, readSync } from 'node:fs';
+import { getU64 } from '../../src/fuse/wire.js';
 import { MappedFiles } from '../../src/host/mapped-files.js';
 import { FILE_PAGE, isResident } from '../../src/sys/file-pages.js';
 import { bytesAt } from '../../src/sys/memory.js';
@@ -18,7 +19,6 @@ const IN_PLACE = 3;
 /** More than a ring has in a run. */
 const FILES = 1024;
 const MOST_BYTES = 2 ** 40;
-const HIGH = 2 ** 32;
 
 let memory = -1;
 
@@ -52,12 +52,10 @@ export function replyOf({ opcode, address, length }: Entry, coverage: Coverage):
   coverage.add('reply from the pages of a file');
   const iovecs = bytesAt(address, uring.IOVECS_BYTES);
   const view = new DataView(iovecs.buffer, iovecs.byteOffset, uring.IOVECS_BYTES);
-  const word = (at: number): number =>
-    view.getUint32(at, true) + view.getUint32(at + 4, true) * HIGH;
-  const header = bytesAt(word(0), word(8));
-  const reply = new Uint8Array(header.length + word(24));
+  const header = bytesAt(getU64(view, 0), getU64(view, 8));
+  const reply = new Uint8Array(header.length + getU64(view, 24));
   reply.set(header);
-  readPages(word(16), reply.subarray(header.length));
+  readPages(getU64(view, 16), reply.subarray(header.length));
   return reply;
 }
 
@@ -69,7 +67,12 @@ function readPages(address: number, bytes: Uint8Array): void {
   if (!isResident(start, end - start, pages) || pages.some((page) => (page & 1) === 0)) {
     throw new Failure('a hole of a file is read in place');
   }
+  readMemory(address, bytes);
+}
+
+/** Reads what the kernel finds at an address of this process. */
+export function readMemory(address: number, bytes: Uint8Array): void {
   if (memory < 0) memory = openSync('/proc/self/mem', 'r');
   const got = readSync(memory, bytes, 0, bytes.length, address);
-  if (got < bytes.length) throw new Failure('a reply from pages that are not there');
+  if (got < bytes.length) throw new Failure('memory that is not there is read');
 }
