@@ -37,7 +37,7 @@ export interface ListedMount {
 /** The mounts of this user; root sees all. Those of others, and of other programs, are left out. */
 export async function listMounts(): Promise<ListedMount[]> {
   const before = await inTurns(TOGETHER, sluiceMountpoints(), count);
-  await sleep(COUNTED_MS);
+  if (before.some(({ requests }) => requests !== null)) await sleep(COUNTED_MS);
   const listed = await inTurns(TOGETHER, before, look);
   const own = process.getuid!();
   const folder = socketFolder(own, own, process.env);
