@@ -21,24 +21,29 @@ export class ReferenceCounter {
   readonly #layout: QcowLayout;
   readonly #tables: Tables;
   /** Clusters of the file; the last one may be cut off. */
-  readonly clusters: number;
+  readonly #ofFile: number;
   /** The image has no external data file. */
   readonly #ownData: boolean;
-  readonly #counts: Uint32Array;
-  readonly #kinds: Uint8Array;
   readonly #window: number;
+  /** See `clusters`. */
+  #clusters: number;
+  #counts = new Uint32Array(0);
+  #kinds = new Uint8Array(0);
 
   /** @param window Number of clusters counted at once, a multiple of those of a refcount block. */
   constructor(source: ReadableFile, layout: QcowLayout, tables: Tables, window: number) {
     this.#source = source;
     this.#layout = layout;
     this.#tables = tables;
-    this.clusters = Math.ceil(source.size / layout.clusterBytes);
+    this.#ofFile = Math.ceil(source.size / layout.clusterBytes);
+    this.#clusters = this.#ofFile;
     this.#ownData = layout.dataFileName === null;
     this.#window = window;
-    const most = Math.min(window, this.clusters);
-    this.#counts = new Uint32Array(most);
-    this.#kinds = new Uint8Array(most);
+  }
+
+  /** Clusters of the file and those behind its end that `usedWindows` has found references to. */
+  get clusters(): number {
+    return this.#clusters;
   }
 
   /** Numbers of the windows that have references, ascending. */
@@ -46,9 +51,10 @@ export class ReferenceCounter {
     const used = new Set<number>();
     const { clusterBytes } = this.#layout;
     const see = (offset: number): void => {
-      used.add(Math.floor(offset / clusterBytes / this.#window));
+      const cluster = Math.floor(offset / clusterBytes);
+      this.#clusters = Math.max(this.#clusters, cluster + 1);
+      used.add(Math.floor(cluster / this.#window));
     };
-    if (this.clusters <= this.#window) return [0];
     for (const { offset, bytes } of this.#tables.regions) {
       see(offset);
       see(offset + Math.max(0, bytes - 1));
@@ -61,14 +67,16 @@ export class ReferenceCounter {
       });
       yield;
     }
+    const most = Math.min(this.#window, this.#clusters);
+    this.#counts = new Uint32Array(most);
+    this.#kinds = new Uint8Array(most);
     return [...used].sort((a, b) => a - b);
   }
 
   /**
-   * Counts one window. The next call overwrites the result.
+   * Counts one window, after `usedWindows`. The next call overwrites the result.
    *
-   * @throws SluiceError exit code 3 for metadata that overlaps, and for references past the end of the
-   *   file
+   * @throws SluiceError exit code 3 for metadata that overlaps
    */
   *count(window: number): Generator<void, Window> {
     const { clusterBytes } = this.#layout;
@@ -104,11 +112,17 @@ export class ReferenceCounter {
     return { first, counts };
   }
 
-  /** Calls `visit` with each range of the file that an L2 table refers to. */
+  /**
+   * Calls `visit` with each range that an L2 table refers to. Where the host had no room set aside, a crash leaves clusters
+   * behind the end of the file, which read as zeros: all that the disk can have, and no more.
+   *
+   * @throws SluiceError exit code 3 for references that are broken, or farther behind the end
+   */
   #walk(table: number, visit: (offset: number, bytes: number) => void): void {
     const { clusterBytes, clusterBits } = this.#layout;
     const { entryBytes } = geometryOf(this.#layout);
-    const end = this.clusters * clusterBytes;
+    const end = this.#ofFile * clusterBytes;
+    const farthest = end + this.#layout.size;
     const bytes = this.#source.read(table, clusterBytes);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < clusterBytes; at += entryBytes) {
@@ -118,8 +132,9 @@ export class ReferenceCounter {
       let length = clusterBytes;
       if (entries.isCompressed(high)) {
         offset = entries.compressedOffset(high, low, clusterBits);
-        length = Math.min(entries.compressedBytes(high, low, clusterBits), end - offset);
+        length = entries.compressedBytes(high, low, clusterBits);
         // The file may end within the last sector of a compressed cluster.
+        if (offset < end) length = Math.min(length, end - offset);
       } else if (offset === 0 || !this.#ownData) continue;
       else if (offset % clusterBytes !== 0) {
         throw malformed(
@@ -127,8 +142,8 @@ export class ReferenceCounter {
           `entry ${at / entryBytes} of the L2 table at ${table} is broken`,
         );
       }
-      if (offset >= end || length <= 0) {
-        const what = `the L2 table at ${table} points behind the end of the file`;
+      if (offset + length > farthest) {
+        const what = `the L2 table at ${table} points far behind the end of the file`;
         throw malformed(this.#source.path, what);
       }
       visit(offset, length);
