@@ -181,6 +181,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
   if (cuts) image.least = Math.min(image.least, rounded);
   else if (isPossible) image.mayGrow(size);
   const deaths = scene.deaths();
+  const sent = scene.world.tick();
   const asked = yield* ask(scene, {
     opcode: abi.SETATTR,
     node: disk.node,
@@ -197,7 +198,7 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
     return;
   }
   if (disk.length !== null) return;
-  if (asked.error === 0 && now !== rounded) {
+  if (asked.error === 0 && now !== rounded && !image.isOrderedSince(sent, now)) {
     throw new Failure(`truncate to ${size} leaves ${now} bytes`);
   }
   const keepsSize = !isPossible || image.format !== 'raw';

@@ -76,6 +76,8 @@ export class Image {
   isOrdered = false;
   /** The size that an order asks for; 0: none does. A truncate may have been answered since. */
   #asked = 0;
+  /** The last order, and the tick at which it was answered; Infinity: it is not. */
+  #order = { size: 0, answered: 0 };
   /** The end that its file may have since an order has failed; 0: none has. */
   #triedEnd = 0;
   #isSetMeanwhile = false;
@@ -110,6 +112,7 @@ export class Image {
     this.#syncs.length = 0;
     this.largest = this.most;
     this.#asked = 0;
+    this.#order = { size: 0, answered: 0 };
     this.#isSetMeanwhile = false;
     this.lostAt = 0;
     this.stay = null;
@@ -148,16 +151,23 @@ export class Image {
   /** An order asks for this size. */
   mayResize(size: number): void {
     this.#asked = size;
+    this.#order = { size, answered: Infinity };
     this.most = Math.max(this.most, size);
     this.largest = Math.max(this.largest, this.most);
   }
 
   /** The order is answered. A truncate meanwhile may have come before it or after it. */
-  wasResized(isDone: boolean): void {
+  wasResized(isDone: boolean, now: number): void {
+    this.#order.answered = now;
     if (isDone && !this.#isSetMeanwhile) this.least = Math.max(this.least, this.#asked);
     if (!isDone) this.#triedEnd = Math.max(this.#triedEnd, this.#asked);
     this.#asked = 0;
     this.#isSetMeanwhile = false;
+  }
+
+  /** An order that may have been carried out since that tick asks for this size. */
+  isOrderedSince(sent: number, size: number): boolean {
+    return this.#order.size === size && this.#order.answered > sent;
   }
 
   /** The session is over, and this is its size. */

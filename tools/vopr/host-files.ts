@@ -90,15 +90,15 @@ export class HostFiles {
     if (closedAs === null) return;
     file.closedAs = null;
     const bytes = contentOf(descriptor);
-    if (!bytes.equals(closedAs)) this.#prepared(descriptor, bytes);
+    if (!bytes.equals(closedAs)) this.#prepared(descriptor, closedAs, bytes);
   }
 
   /**
    * The bytes were changed, and synced, while it was opened: it was repaired, or changes were made again. In which steps is not
    * known, so the power does not fail between them.
    */
-  #prepared(descriptor: number, bytes: Buffer): void {
-    const { changes, barriers } = this.#fileOf(descriptor).record!;
+  #prepared(descriptor: number, before: Buffer, bytes: Buffer): void {
+    const { changes, barriers } = this.#fileOf(descriptor).record!.begunWith(descriptor, before);
     const { length } = bytes;
     const now = this.#world.tick();
     const at = { file: 0, issued: now, done: now, failed: false };
@@ -128,7 +128,7 @@ export class HostFiles {
       if (file.underWay > 0) {
         throw this.#world.fail(`${descriptor} is closed, and operations of it are under way`);
       }
-      if (file.record?.before) file.closedAs = contentOf(descriptor);
+      if (file.record !== null) file.closedAs = contentOf(descriptor);
       this.#open.delete(descriptor);
     }
   }
@@ -287,7 +287,7 @@ export class HostFiles {
       this.done(change, -ERRNO.EINTR);
     }
     for (const [descriptor, file] of this.#open) {
-      if (file.record?.before) file.closedAs = contentOf(descriptor);
+      if (file.record !== null) file.closedAs = contentOf(descriptor);
     }
   }
 

@@ -249,7 +249,7 @@ function* resizeTo(scene: Scene, self: Self, image: Image, stay: Stay, size: num
   image.contents.endsAt(size);
   if (!stay.readOnly) image.mayResize(Math.ceil(size / SECTOR) * SECTOR);
   const error = yield* give(scene, self, order);
-  if (!stay.readOnly) image.wasResized(error === null);
+  if (!stay.readOnly) image.wasResized(error === null, scene.world.tick());
   if (error !== null) checkError(scene, order, error);
 }
 

@@ -56,6 +56,15 @@ export class HostRecord {
     this.since = this.tick();
   }
 
+  /** The file had these bytes before the first change. */
+  begunWith(descriptor: number, bytes: Buffer): this {
+    if (this.before === null) {
+      this.before = bytes;
+      this.#isFar = isFar(descriptor);
+    }
+    return this;
+  }
+
   /** A change of the file begins. @param offset In the file, or among the bytes that are kept of it. */
   begin(
     descriptor: number,
@@ -64,10 +73,7 @@ export class HostRecord {
     length: number,
     bytes: Buffer | null,
   ): Change {
-    if (this.before === null) {
-      this.before = contentOf(descriptor);
-      this.#isFar = isFar(descriptor);
-    }
+    if (this.before === null) this.begunWith(descriptor, contentOf(descriptor));
     if (this.#isFar && kind !== 'size' && isInHole(offset)) {
       throw new Failure(`a ${kind} at ${offset}, where no cluster is`);
     }
