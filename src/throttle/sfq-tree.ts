@@ -303,17 +303,22 @@ export class SfqTree {
     }
   }
 
-  /** Buckets of a group and of those above were charged: its requests to other devices use them too. */
+  /**
+   * Buckets of a group and of those above were charged, or a request that they were kept for is gone: requests to other
+   * devices use them too. Those need not be of the group itself.
+   */
   #updateOthers(from: number, now: number): void {
     const nodes = this.#nodes;
-    const [row, own] = [nodes.rowOf(from), nodes.deviceOf(from)];
+    const own = nodes.deviceOf(from);
     for (let device = 0; device < nodes.devicesInUse; device++) {
       if (device === own) continue;
-      const node = nodes.nodeOf(row, device);
-      if (nodes.queued[node] === 0) continue;
+      let node = nodes.nodeOf(nodes.rowOf(from), device);
+      while (node !== NONE && nodes.queued[node] === 0) node = nodes.parent[node];
+      if (node === NONE) continue;
       for (let opClass = 0; opClass < OP_CLASSES; opClass++) {
         this.#updatePath(node, opClass, now, true);
       }
+      this.#updateHeldUp(node, now);
     }
   }
 

@@ -141,6 +141,22 @@ test('cancelling the request that holds a bucket frees the others at once', (t) 
   t.is(throttle.wakeAt, Infinity);
 });
 
+test('the same beside requests of another group to another device', (t) => {
+  const throttle = new Throttle(64, 64, undefined, 2);
+  throttle.setLimits(throttle.root, { bps: MIB }, 0);
+  const [a, b] = ['a', 'b'].map((name) => {
+    const member = throttle.createMember(name);
+    throttle.moveMember(member, throttle.createGroup(name), 0);
+    return member;
+  });
+  throttle.submit(0, a!, READ, 100 * MIB, 0, 0);
+  t.false(throttle.submit(1, b!, READ, 4096, MS, 1));
+  t.is(throttle.next(MS), -1);
+  t.true(throttle.cancel(0));
+  t.is(throttle.next(MS), 1);
+  t.is(throttle.wakeAt, Infinity);
+});
+
 test('after a cancel that frees nobody the wake-up is what it was', (t) => {
   const throttle = new Throttle(16);
   throttle.setLimits(throttle.root, { bps: 4096 }, 0);
