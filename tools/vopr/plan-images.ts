@@ -22,7 +22,10 @@ export interface ImagePlan {
   resizable: boolean;
   /** It comes as the overlay of the image below it, and sometimes as a new one. */
   overlaid: boolean;
-  /** Its sizes are multiples of this, in bytes: a raw file is not opened for larger blocks than it ends with. */
+  /**
+   * Its sizes are multiples of this, in bytes: a raw file is not opened for larger blocks than it ends with, and a server has whole
+   * blocks.
+   */
   unit: number;
 }
 
@@ -130,7 +133,7 @@ export function makeImages(
       views,
       resizable,
       overlaid: overlays?.oneIn(2) === true && !onDevice && kind?.below !== undefined,
-      unit: 512,
+      unit: servers === null ? 1 : 512,
     });
   }
   return images;

@@ -83,8 +83,8 @@ class HostBytes {
   }
 }
 
-/** Makes a file end with a whole block: in one that ends elsewhere no block larger than a sector is transferred directly. */
+/** Makes a file end with a whole block: see `ImagePlan.unit`. */
 export function wholeBlocks(file: Buffer, unit: number): Buffer {
-  const rest = unit > 512 ? -file.length & (unit - 1) : 0;
+  const rest = -file.length & (unit - 1);
   return rest === 0 ? file : Buffer.concat([file, Buffer.alloc(rest)]);
 }
