@@ -38,11 +38,15 @@ export class LastFlush {
   start(images: readonly ServedImage[]): void {
     this.#isStarted = true;
     for (const image of images) {
-      this.startOf(image, ({ failed, lost }) => {
-        const errno = failed || lost;
-        if (errno !== 0) this.unflushed.push({ name: image.name, errno });
-      });
+      this.startOf(image, (flushed) => this.note(image.name, flushed));
     }
+  }
+
+  /** The end of the mount tells how a flush came out, once for an image, if it was not whole. */
+  note(name: string, { failed, lost }: Flushed): void {
+    const errno = failed || lost;
+    if (errno === 0 || this.unflushed.some((one) => one.name === name)) return;
+    this.unflushed.push({ name, errno });
   }
 
   /** Flushes one image, which is detached. */

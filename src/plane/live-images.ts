@@ -259,22 +259,18 @@ export class LiveImages {
   }
 
   #flushed({ shown, force, detached }: Departure, flushed: Flushed): void {
+    const { isReceiving, lastFlush } = this.#parts.plane();
     if (flushed.failed !== 0 && !force) {
       shown.isLeaving = false;
       this.#refuse(shown, 0);
+      // No other flush of it comes after that at the end of the mount.
+      if (lastFlush.isStarted) lastFlush.note(shown.disk.config.name, flushed);
     } else {
-      this.#tellAtEnd(shown, flushed);
+      // Who has asked for the detach may be gone with the mount: then its end says what is lost.
+      if (!isReceiving) lastFlush.note(shown.disk.config.name, flushed);
       this.#drop(shown);
     }
     detached(flushed);
-  }
-
-  /** Who has asked for the detach may be gone with the mount: then its end says what is lost. */
-  #tellAtEnd({ disk }: Shown, { failed, lost }: Flushed): void {
-    const plane = this.#parts.plane();
-    const errno = failed || lost;
-    if (errno === 0 || plane.isReceiving) return;
-    plane.lastFlush.unflushed.push({ name: disk.config.name, errno });
   }
 
   /** Gives back what an image has. */

@@ -182,6 +182,21 @@ test('what a forced detach loses while the mount ends is told at the end of the 
   t.is(m.node('web'), 0);
 });
 
+test('a detach that fails behind the last flush is told at the end of the mount, too', (t) => {
+  const m = new Mounted();
+  const { plane } = m.assembly;
+  let flushes = 0;
+  m.host.fault = (op) => (op.kind === 'flush' && ++flushes > 1 ? -EIO : null);
+  t.is(m.ask(WRITE, m.node('web'), writeBody(0, new Uint8Array(8))), 0);
+  plane.isReceiving = false;
+  plane.startLastFlush();
+  m.detach('web');
+  m.run();
+  t.is(flushes, 2);
+  t.deepEqual(m.outcomes, [{ failed: EIO, lost: EIO }]);
+  t.deepEqual(plane.lastFlush.unflushed, [{ name: 'web', errno: EIO }]);
+});
+
 test('an image without memory does not come, leaves nothing behind, and comes when there is some', (t) => {
   let isLacking = true;
   const take = (length: number) => {
