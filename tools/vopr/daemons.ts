@@ -119,7 +119,8 @@ export class Daemons {
     for (;;) {
       const { current } = this;
       current.runThread();
-      this.wait();
+      // Another one may have the mount since the thread's last sleep.
+      if (this.current === current) this.wait();
       if (current === this.current || isKilled()) return;
       // A crash that came while no thread ran is for the next one.
       if (world.stop !== 'crash') world.stop = null;
