@@ -83,8 +83,19 @@ export class SessionEnd {
         this.#parts.random.below([1000, 1e6, 1e9][this.#parts.random.below(3)]!),
         () => this.#abort(),
       );
-    } else if (this.#parts.plan.host.stuck > 0)
-      this.#parts.world.schedule(600e9, () => this.#abort());
+    } else this.#awaitStuck();
+  }
+
+  /** A signal comes on its own. If it comes before the mount is ready, it is all the end that there is. */
+  terminate(): void {
+    this.#parts.signal(false);
+    this.#awaitStuck();
+  }
+
+  /** Operations that never end hold up an end for ever, if nobody loses patience. */
+  #awaitStuck(): void {
+    if (this.#parts.plan.host.stuck === 0) return;
+    this.#parts.world.schedule(600e9, () => this.#abort());
   }
 
   /** The power fails: now, or while images are being flushed. */

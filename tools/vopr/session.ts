@@ -251,7 +251,7 @@ export class Session {
   #happen(kind: Disturbance['kind']): void {
     if (this.#daemon.control.hasEnded || this.#daemon.isDead || this.#end.isKilled) return;
     this.#coverage.add(`disturbed by ${kind}`);
-    if (kind === 'terminate') this.#daemons.signal(false);
+    if (kind === 'terminate') this.#end.terminate();
     else if (kind === 'end now') this.#daemons.signal(true);
     else if (kind === 'unmount') this.#kernel.disconnect();
     else if (kind === 'crash') this.#daemon.control.tell({ kind: 'crashed', message: 'a mistake' });
