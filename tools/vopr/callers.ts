@@ -194,7 +194,8 @@ function* resize(scene: Scene, { random }: Self, disk: Disk): Steps {
     if (change !== null && isMade) contents.end(change, change.length, scene.world.tick());
     else if (change !== null) drop(scene, contents, change, deaths);
     if (isMade && isPossible) image.setSize(rounded);
-    else image.least = least;
+    // Others are not changed by this, and may have another file by now.
+    else if (cuts) image.least = least;
     return;
   }
   if (disk.length !== null) return;
