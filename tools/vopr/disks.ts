@@ -74,8 +74,6 @@ export class Image {
   isTableKnown = true;
   /** Somebody has given an order about it, which is not answered yet. */
   isOrdered = false;
-  /** The size that an order asks for; 0: none does. A truncate may have been answered since. */
-  #asked = 0;
   /** The last order, and the tick at which it was answered; Infinity: it is not. */
   #order = { size: 0, answered: 0 };
   /** The end that its file may have since an order has failed; 0: none has. */
@@ -111,7 +109,6 @@ export class Image {
   forgetMarks(): void {
     this.#syncs.length = 0;
     this.largest = this.most;
-    this.#asked = 0;
     this.#order = { size: 0, answered: 0 };
     this.#isSetMeanwhile = false;
     this.lostAt = 0;
@@ -150,7 +147,6 @@ export class Image {
 
   /** An order asks for this size. */
   mayResize(size: number): void {
-    this.#asked = size;
     this.#order = { size, answered: Infinity };
     this.most = Math.max(this.most, size);
     this.largest = Math.max(this.largest, this.most);
@@ -158,11 +154,15 @@ export class Image {
 
   /** The order is answered. A truncate meanwhile may have come before it or after it. */
   wasResized(isDone: boolean, now: number): void {
-    this.#order.answered = now;
     if (isDone && !this.#isSetMeanwhile) this.least = Math.max(this.least, this.#asked);
     if (!isDone) this.#triedEnd = Math.max(this.#triedEnd, this.#asked);
-    this.#asked = 0;
+    this.#order.answered = now;
     this.#isSetMeanwhile = false;
+  }
+
+  /** The size that an order asks for; 0: none does. A truncate may have been answered since. */
+  get #asked(): number {
+    return this.#order.answered === Infinity ? this.#order.size : 0;
   }
 
   /** An order that may have been carried out since that tick asks for this size. */
