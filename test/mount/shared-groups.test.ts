@@ -25,9 +25,6 @@ function shared(mount: SluiceMount): Record<string, string> {
 const granted = (mount: SluiceMount): number =>
   Number(/iops:([0-9]+)/.exec(shared(mount).granted!)![1]);
 
-/** Half of 1000: on a busy machine a load wants less for a moment. */
-const isAboutHalf = (iops: number): boolean => iops > 50 && iops < 1000;
-
 /** Reads that were admitted since the mount. */
 function admitted(mount: SluiceMount): number {
   const text = readFileSync(join(mount.point, '.groups', 'gold', 'io.stat'), 'utf8');
@@ -71,15 +68,13 @@ sharedTest('two mounts share a limit, by demand, through faults of the store', a
     t.true(await after(() => granted(one) > 990 && shared(one).state === 'granted'));
     loads.push(load(other));
     t.true(await after(() => granted(one) === 500 && granted(other) === 500));
-    const shown = await sluice(['top', other.point, '--once', '--json']);
+    // On a busy machine a load wants less for a moment: until both want half again.
+    const half = /"limits":\[\{"key":"iops","rate":[0-9.]+,"limit":500\}\].*"state":"granted"/;
+    const top = () => sluice(['top', other.point, '--once', '--json']);
+    let shown = await top();
+    for (let tries = 1; tries < 50 && !half.test(shown.stdout); tries++) shown = await top();
     t.is(shown.code, 0);
-    const row = JSON.parse(shown.stdout).rows.find(
-      (one: { group: string; member: string | null }) =>
-        one.group === 'gold' && one.member === null,
-    );
-    t.is(row.shared.state, 'granted');
-    t.true(isAboutHalf(row.shared.granted.iops));
-    t.like(row.limits, [{ key: 'iops', limit: row.shared.granted.iops }]);
+    t.regex(shown.stdout, half);
     const begun = admitted(other);
     t.true(await after(() => admitted(other) > begun + 200));
     // The bound: 10 ms of the limit and a request of each host. A slow machine makes less of it, never more.
@@ -99,7 +94,8 @@ sharedTest('two mounts share a limit, by demand, through faults of the store', a
     const json = await sluice(['stat', one.point, 'gold', '--json']);
     const [group] = JSON.parse(json.stdout).groups;
     t.like(group.shared, { state: 'granted', peers: 2, fault: 'none' });
-    t.true(isAboutHalf(group.shared.granted.iops));
+    // About half: on a busy machine a load wants less for a moment.
+    t.true(group.shared.granted.iops > 50 && group.shared.granted.iops < 1000);
     t.is(group.shared.granted.bps, null);
     t.is(group.limits.iops, 1000);
   } finally {
