@@ -1,3 +1,5 @@
+import { NONE } from './requests.js';
+
 /** Losses as another process goes on with them. Plain data. */
 export interface LossState {
   errno: number;
@@ -32,9 +34,13 @@ export class FlushLosses {
     this.#told.add(told);
   }
 
-  /** The error that a successful flush through `handle` has to report all the same: 0 or -errno. */
+  /**
+   * The error that a successful flush through `handle` has to report all the same: 0 or -errno. A change of times flushes
+   * through no handle, NONE, and has no part in the losses of others.
+   */
   report(handle: number): number {
-    if (this.errno === 0 || handle > this.#lastOpen || this.#told.has(handle)) return 0;
+    const wasOpen = handle !== NONE && handle <= this.#lastOpen;
+    if (this.errno === 0 || !wasOpen || this.#told.has(handle)) return 0;
     this.#told.add(handle);
     return -this.errno;
   }

@@ -28,3 +28,10 @@ test('a second loss is told again, to all that are open by then', (t) => {
     [-28, -28, 0],
   );
 });
+
+test('a flush through no handle has no part in a loss', (t) => {
+  const losses = new FlushLosses();
+  losses.add(EIO, 3, 2);
+  t.is(losses.report(-1), 0);
+  t.is(losses.report(1), -EIO, 'handles are told all the same');
+});

@@ -27,8 +27,7 @@ export class Blame {
   /** Tick at which an fsync of the host has failed last since the image came; 0: none has. */
   lostAt(image: Image): number {
     const at = this.#files.lostAt(image.plan.name);
-    if (image.stay !== null && at < image.stay.since) return 0;
-    return image.template.kind?.marks && !image.contents.hasChangedBefore(at) ? 0 : at;
+    return image.stay !== null && at < image.stay.since ? 0 : at;
   }
 
   /** A daemon has died, whose state was written last at the tick `from`. */
@@ -38,10 +37,12 @@ export class Blame {
 
   /**
    * Tick of the last failed fsync of which open files must be told; 0: none. A daemon that died before its state had the loss
-   * takes the news along, because the host reports a loss once.
+   * takes the news along, because the host reports a loss once. The mark of an image that is written for the first time has
+   * an fsync of its own, whose error is that of the write: there is nothing to lose yet.
    */
   toTellAt(image: Image): number {
     const at = this.lostAt(image);
+    if (image.template.kind?.marks && !image.contents.hasChangedBefore(at)) return 0;
     return this.#unkept.some(({ from, to }) => at > from && at <= to) ? 0 : at;
   }
 }

@@ -162,7 +162,7 @@ function* times(scene: Scene, disk: Disk): Steps {
   // The protocol has no times.
   if (scene.isRemote(disk) && asked.error === -ERRNO.EPERM) return;
   if (isRefused(scene, disk, asked)) return;
-  if (!scene.hasLost(disk)) mayFail(scene, disk, asked, 'a change of times');
+  mayFail(scene, disk, asked, 'a change of times');
 }
 
 /** Nobody else uses the image meanwhile. If the session ends first, the size may be the old or the new one. */
