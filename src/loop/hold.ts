@@ -36,6 +36,11 @@ export class Hold {
     this.#parts = parts;
   }
 
+  /** Another process may go on, and writes the state that outlives it. */
+  get isHeld(): boolean {
+    return this.#step === 'held';
+  }
+
   /** Nothing has been received yet: it begins with `goOn`. */
   beginHeld(): void {
     this.#pause(true);

@@ -42,10 +42,10 @@ export class Keep {
     this.#parts = parts;
   }
 
-  /** Call it after each turn, before replies leave. */
+  /** Call it after each turn, before replies leave. While a mount goes to another process, requests that have come are answered. */
   look(): void {
     const { plane, tree, dispatcher, groups, now } = this.#parts;
-    if (!this.isBegun || plane.isHolding || !plane.isReceiving) return;
+    if (!this.isBegun || !plane.isReceiving) return;
     // Each of them only grows.
     const changes = plane.asked.changes + tree.changes + dispatcher.changes;
     const areNew = groups.areNew(this.#parts);

@@ -101,7 +101,7 @@ export class RingLoop {
         disconnected(session.ended);
       }
       hold.look();
-      keep?.look();
+      if (!hold.isHeld) keep?.look();
       session.post(plane.receivable);
       network.exports.unplugExports();
       if (ending.look()) return;

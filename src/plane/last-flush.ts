@@ -23,6 +23,8 @@ export class LastFlush {
   /** Images that were not flushed whole at the end of the mount. */
   readonly unflushed: Unflushed[] = [];
   readonly #tasks: OwnTasks;
+  /** Those whose last flush is under way. */
+  readonly #closing = new Set<ServedImage>();
   #isStarted = false;
 
   constructor(tasks: OwnTasks) {
@@ -34,10 +36,11 @@ export class LastFlush {
     return this.#isStarted;
   }
 
-  /** Flushes all images, at the end of the mount. */
+  /** Flushes all images, at the end of the mount, but those that are just being flushed for a detach: their files go with it. */
   start(images: readonly ServedImage[]): void {
     this.#isStarted = true;
     for (const image of images) {
+      if (this.#closing.has(image)) continue;
       this.startOf(image, (flushed) => this.note(image.name, flushed));
     }
   }
@@ -51,10 +54,12 @@ export class LastFlush {
 
   /** Flushes one image, which is detached. */
   startOf(image: ServedImage, ended: (flushed: Flushed) => void): void {
+    this.#closing.add(image);
     this.#tasks.start(
       image,
       (request) => close(request, image),
       (result) => {
+        this.#closing.delete(image);
         const { losses, driver, readOnly } = image;
         const lost = readOnly ? 0 : driver.takeLoss();
         // Nobody has the image open who could be told; it counts when the mount ends.

@@ -67,7 +67,9 @@ test('what is under way ends, receives are taken back once, images are closed, t
   hold.look();
   t.is(closings.length, 1);
   t.deepEqual(sent, []);
+  t.false(hold.isHeld, 'what is answered until then is in the state that outlives the process');
   closings[0]!(0);
+  t.true(hold.isHeld);
   const [held] = sent;
   if (held?.kind !== 'held' || held.state === null) return t.fail();
   t.is(held.state.session, 'session');
@@ -107,9 +109,11 @@ test('in the place of another plane it is held from the start', (t) => {
   const { hold, plane, session, sent } = setUp();
   hold.beginHeld();
   t.true(plane.isHolding && session.isPaused);
+  t.true(hold.isHeld);
   hold.look();
   t.deepEqual(sent, [{ kind: 'held', state: null, failed: [] }]);
   hold.goOn();
+  t.false(hold.isHeld);
   t.false(plane.isHolding || session.isPaused);
 });
 

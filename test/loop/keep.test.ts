@@ -8,7 +8,7 @@ const MS = 1e6;
 /** A keep over a plane that is only numbers; `takesNs` is what it takes to write. */
 function setUp(takesNs = 0) {
   const plane = {
-    ...{ isHolding: false, isReceiving: true, nowNs: 0 },
+    ...{ isReceiving: true, nowNs: 0 },
     asked: { newestHandle: 0, changes: 0 },
   };
   const throttle = {
@@ -100,14 +100,11 @@ test('of what is open alone nothing else is written anew', (t) => {
   t.deepEqual([turn(20), made], [1, 4], 'debts');
 });
 
-test('nothing is kept before INIT is answered, while a mount goes to another process, and at its end', (t) => {
+test('nothing is kept before INIT is answered, and at the end of a mount', (t) => {
   const { keep, turn, plane, written } = setUp();
   keep.isBegun = false;
   t.is(turn(0), 0);
   keep.isBegun = true;
-  plane.isHolding = true;
-  t.is(turn(100), 0);
-  plane.isHolding = false;
   plane.isReceiving = false;
   t.is(turn(200), 0);
   t.deepEqual(written, []);

@@ -197,6 +197,21 @@ test('a detach that fails behind the last flush is told at the end of the mount,
   t.deepEqual(plane.lastFlush.unflushed, [{ name: 'web', errno: EIO }]);
 });
 
+test('the last flush of a mount leaves an image alone that is just being flushed for its detach', (t) => {
+  const m = new Mounted();
+  const { plane } = m.assembly;
+  let flushes = 0;
+  m.host.fault = (op) => (op.kind === 'flush' && ++flushes > 0 ? -EIO : null);
+  t.is(m.ask(WRITE, m.node('web'), writeBody(0, new Uint8Array(8))), 0);
+  plane.isReceiving = false;
+  m.detach('web');
+  plane.startLastFlush();
+  m.run();
+  t.is(flushes, 1);
+  t.deepEqual(m.outcomes, [{ failed: EIO, lost: EIO }]);
+  t.deepEqual(plane.lastFlush.unflushed, [{ name: 'web', errno: EIO }]);
+});
+
 test('an image without memory does not come, leaves nothing behind, and comes when there is some', (t) => {
   let isLacking = true;
   const take = (length: number) => {

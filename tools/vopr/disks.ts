@@ -19,6 +19,8 @@ export class Stay {
   readonly faults = new AskedFaults();
   /** Infinity: the image is there. */
   goneAt = Infinity;
+  /** It has gone and lost data, and its detach says so in the log, also where the mount ends before the answer. */
+  isToldOf = false;
   readonly since: number;
   readonly readOnly: boolean;
 

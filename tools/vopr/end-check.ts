@@ -122,7 +122,7 @@ export function judgeEnd(facts: EndFacts): boolean {
   checkEmpty(plane, limits);
   for (const image of images) {
     const { stay } = image;
-    if (stay === null || stay.readOnly || blame.toTellAt(image) === 0) continue;
+    if (stay === null || stay.isToldOf || stay.readOnly || blame.toTellAt(image) === 0) continue;
     if (message.includes(image.path)) continue;
     throw new Failure(`${image.plan.name} lost data, and the end does not say so: ${message}`);
   }

@@ -118,7 +118,13 @@ export function imageOrders(
     },
     groupsOf: () => [],
     reload: (orders, warn) => reload.run(orders, warn),
-    change: (change) => control.change(change),
+    change: async (change) => {
+      const outcome = await control.change(change);
+      if (change.kind === 'detach' && !outcome.isThere && outcome.error !== null) {
+        imageNamed(change.name)!.stay!.isToldOf = true;
+      }
+      return outcome;
+    },
     notify: () => control.wait(delay(NOTIFY_NS)),
     isServing: () => control.lifecycle.state === 'serving',
     sleep: (ms) => control.wait(ms * 1e6),
