@@ -38,9 +38,9 @@ function placeOf(path) {
 export default {
   files: ['build/test/**/*.test.js'],
   workerThreads: false,
-  // Three files for each processor: half of the time a file waits, for a disk, a limit or the kernel. With two of them
-  // processors have nothing to do for an eighth of the time, with three for a fiftieth.
-  concurrency: 3 * availableParallelism(),
+  // Five files for two processors: half of the time a file waits, for a disk, a limit or the kernel. With four of them the
+  // processors have nothing to do for a seventh of the time; with six tests wait for each other.
+  concurrency: Math.ceil(2.5 * availableParallelism()),
   sortTestFiles: (one, other) => placeOf(one) - placeOf(other) || (one < other ? -1 : 1),
   timeout: '300s',
 };

@@ -9,6 +9,8 @@ import type { SnapshotFile } from '../plane/snapshot-file.js';
 const EVERY_NS = 20e6;
 /** That time is at least this multiple of the time that the last write took. */
 const SPARE_TIMES = 50;
+/** And never more than this: another program can take the processor away in the middle of a write, which then took long. */
+const MOST_NS = 500e6;
 
 const NOTHING: Uint8Array = new Uint8Array();
 
@@ -61,7 +63,7 @@ export class Keep {
   /** Debts and counters, and the groups if they are others. */
   #renew(areNew: boolean, nowNs: number): void {
     // What is let go in this time may be in no state.
-    const unseenNs = Math.max(EVERY_NS, SPARE_TIMES * this.#tookNs);
+    const unseenNs = Math.min(MOST_NS, Math.max(EVERY_NS, SPARE_TIMES * this.#tookNs));
     this.#dueNs = nowNs + unseenNs;
     this.#owed = pack({ ...owedState(this.#parts), unseenNs } satisfies OwedState);
     if (areNew) this.#groups = pack(this.#parts.groups.renewed(this.#parts));

@@ -75,6 +75,9 @@ test('what groups owe is kept a moment later, less often where that takes long',
   t.deepEqual([quick.turn(0), quick.turn(19), quick.turn(20)], [1, 0, 1]);
   const slow = setUp(10 * MS);
   t.deepEqual([slow.turn(0), slow.turn(20), slow.turn(519), slow.turn(520)], [1, 1, 0, 1]);
+  const slowest = setUp(100 * MS);
+  const turns = [0, 100, 599, 600].map((atMs) => slowest.turn(atMs));
+  t.deepEqual(turns, [1, 1, 0, 1], 'half a second later at the latest');
   // What is let go before the next one is in none of them.
   t.deepEqual(
     slow.written.map(({ plane }) => plane.unseenNs),

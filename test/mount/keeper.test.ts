@@ -163,10 +163,10 @@ keeperTest(
     writeSync(file, Buffer.alloc(4096, 7), 0, 4096, 8192);
     const { ino } = statSync(mount.file('late'));
     const files = new Control(mount);
-    // The state with these figures has been kept once the next request has come a moment later.
-    await setTimeout(100);
+    // The state with these figures has been kept once the next request has come half a second later, at the latest.
+    await setTimeout(600);
     const stat = await files.read('gold/deep/io.stat');
-    await setTimeout(100);
+    await setTimeout(600);
     await files.read('gold/deep/io.stat');
 
     mount = await killed(t, mount);

@@ -12,7 +12,7 @@ import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { openImage, type Plan, Session } from './session.js';
 
 /** Number of power failures; SLUICE_REPLAY_ROUNDS=1000 makes it the long run. */
-const ROUNDS = Number(process.env.SLUICE_REPLAY_ROUNDS ?? 240);
+const ROUNDS = Number(process.env.SLUICE_REPLAY_ROUNDS ?? 160);
 const SEED = Number(process.env.SLUICE_REPLAY_SEED ?? 0);
 /** Number of moments at which a session is cut off. */
 const CUTS = 5;

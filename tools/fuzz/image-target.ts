@@ -56,7 +56,7 @@ export const images: Target = {
   about: 'images, raw and qcow2: probe, describe, open, map, write, flush',
   batch: 1,
   each: 2000,
-  short: 220,
+  short: 150,
   longest: 8 << 20,
   fixed: true,
   seeds: (folder) => makeSeeds(folder),
