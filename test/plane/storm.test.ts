@@ -8,7 +8,7 @@ const EINTR = 4;
 const EIO = 5;
 const ENOSPC = 28;
 const DISK_BYTES = 192 << 10;
-const STEPS = 4000;
+const STEPS = 3000;
 
 /** A linear congruential generator modulo 2^32: the same choices in every run. */
 class Random {

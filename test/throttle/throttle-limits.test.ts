@@ -245,7 +245,7 @@ function ensure(condition: boolean, what: string): void {
 
 const treeOf = fc.array(limitsOf, { minLength: PATHS.length, maxLength: PATHS.length });
 
-function check(steps: fc.Arbitrary<Step[]>, members = MEMBERS, numRuns = 400): void {
+function check(steps: fc.Arbitrary<Step[]>, members = MEMBERS, numRuns = 300): void {
   const property = fc.property(treeOf, steps, (limits, list) => {
     const run = new Run(limits, members);
     if (members > MEMBERS) run.crowd();

@@ -26,7 +26,7 @@ import { TMPFS, tempFolder } from '../../helpers/temp.js';
 /** More seeds: SLUICE_REDO_ROUNDS=20. */
 const ROUNDS = Number(process.env.SLUICE_REDO_ROUNDS ?? 1);
 /** Daemons that serve an image one after the other. */
-const LIVES = 5;
+const LIVES = 4;
 /** Requests at the same time. */
 const REQUESTS = 6;
 const PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE;
