@@ -266,7 +266,7 @@ export class LiveImages {
       // No other flush of it comes after that at the end of the mount.
       if (lastFlush.isStarted) lastFlush.note(shown.disk.config.name, flushed);
     } else {
-      // Who has asked for the detach may be gone with the mount: then its end says what is lost.
+      // The mount is ending, and the answer to the detach may not arrive: the end of the mount says what is lost, too.
       if (!isReceiving) lastFlush.note(shown.disk.config.name, flushed);
       this.#drop(shown);
     }

@@ -181,6 +181,15 @@ async function shareOf(mount: SluiceMount, one: string, other: string): Promise<
   return (100 * counts[0]!) / (counts[0]! + counts[1]!);
 }
 
+/** The share of p/a. Looked at again where it is wrong: a stall between the two groups of one look counts for one of them. */
+async function untilShare(mount: SluiceMount, wanted: number): Promise<number> {
+  let share = Number.NaN;
+  for (let looks = 0; looks < 3 && !(Math.abs(share - wanted) < 4); looks++) {
+    share = await shareOf(mount, 'p/a', 'p/b');
+  }
+  return share;
+}
+
 /** Uses a mount in which requests wait. The readers that it returns go on until the mount is ended. */
 type Crowding = (t: ExecutionContext, way: Way, mount: SluiceMount) => Promise<Child[]>;
 
@@ -200,10 +209,9 @@ const weights: Crowding = async (t, _way, mount) => {
     await waiters(t, mount, 'a', 'p/a', 100),
     await waiters(t, mount, 'b', 'p/b', 100),
   ];
-  const share = await shareOf(mount, 'p/a', 'p/b');
+  const share = await untilShare(mount, 80);
   t.log(`${share} %`);
-  // On a busy machine one of them waits for a processor longer than the other. How exact shares are is tested elsewhere.
-  t.true(Math.abs(share - 80) < 8, `${share}`);
+  t.true(Math.abs(share - 80) < 4, `${share}`);
   for (const [group, weight] of [
     ['p/a', '20'],
     ['p/b', '80'],
@@ -211,8 +219,8 @@ const weights: Crowding = async (t, _way, mount) => {
     const file = join(mount.point, '.groups', group, 'io.weight');
     await must('sh', ['-c', `echo ${weight} > ${file}`]);
   }
-  const turned = await shareOf(mount, 'p/a', 'p/b');
-  t.true(Math.abs(turned - 20) < 8, `after the weights have changed places: ${turned}`);
+  const turned = await untilShare(mount, 20);
+  t.true(Math.abs(turned - 20) < 4, `after the weights have changed places: ${turned}`);
   return readers;
 };
 
