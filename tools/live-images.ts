@@ -25,6 +25,8 @@ const GROWTH = 0.1;
 const GROWTH_KIB = 16 << 10;
 /** Blocks of malloc and compiled code come and go. */
 const MORE_MAPPINGS = 32;
+/** Requests of fio in a second while images are counted: with all that it can, most of the time is fio's. */
+const LEAK_RATE = 2000;
 const IMAGE_MIB = 256;
 
 /** Images that come and go: one of each format, and one by each of the ways on which orders come. */
@@ -146,7 +148,7 @@ async function findLeaks(
   count: number,
   beside: FioJob,
 ): Promise<string[]> {
-  const fio = await startFio({ ...beside, seconds: 3600 }, '/');
+  const fio = await startFio({ ...beside, seconds: 3600, rate: LEAK_RATE }, '/');
   try {
     const samples: Taken[] = [];
     for (let part = 0; part < PARTS; part++) {

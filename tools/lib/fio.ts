@@ -12,6 +12,8 @@ export interface FioJob {
   depth: number;
   jobs: number;
   seconds: number;
+  /** Requests a second, at most; missing: as many as can be. */
+  rate?: number;
   /** Seconds before the measured time, not counted. */
   rampSeconds: number;
   /** Prefix of a log with a line per completed request (`PREFIX_clat.1.log`). */
@@ -90,6 +92,7 @@ export function fioArguments(job: FioJob): string[] {
     '--ioengine=libaio',
     '--time_based',
     `--runtime=${Math.round(job.seconds * 1000)}ms`,
+    ...(job.rate === undefined ? [] : [`--rate_iops=${job.rate}`]),
     ...(job.rampSeconds > 0 ? [`--ramp_time=${Math.round(job.rampSeconds * 1000)}ms`] : []),
     ...(job.log === undefined ? [] : [`--write_lat_log=${job.log}`]),
     '--group_reporting',
