@@ -45,7 +45,7 @@ check:
 
 # The tests' last line, "N passed, N failed", stays the last line of all.
 test: setup build check
-	@node build/tools/run-tests.js
+	@SLUICE_BUILT=yes node build/tools/run-tests.js
 
 test-node: setup build
 	@node build/tools/test-node.js

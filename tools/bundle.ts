@@ -138,9 +138,11 @@ const written = [
   write(join(TARGET, 'package.json'), `${JSON.stringify({ type: 'commonjs', version })}\n`),
   write(join(TARGET, 'LICENSES'), licenses(inputs)),
 ];
-for (const { path, text } of bundles.flatMap(({ outputFiles }) => outputFiles)) {
-  const mode = text.startsWith('#!') ? 0o755 : 0o644;
-  written.push(write(path, await toCommonJs(text), mode));
+const modules = bundles.flatMap(({ outputFiles }) => outputFiles);
+// All at once, because esbuild uses every processor.
+const texts = await Promise.all(modules.map(({ text }) => toCommonJs(text)));
+for (const [index, { path, text }] of modules.entries()) {
+  written.push(write(path, texts[index]!, text.startsWith('#!') ? 0o755 : 0o644));
 }
 for (const { path, text } of page.outputFiles) written.push(write(path, text));
 for (const [name, text] of await manPages()) written.push(write(join(TARGET, 'man', name), text));

@@ -92,5 +92,8 @@ install_modules() {
 
 cd "$(dirname "$0")/.."
 need_node
+# At the same time: on a fresh machine the packages take 15 s and the modules 6 s.
+install_modules &
+modules=$!
 [ "${1:-}" = modules ] || install_packages
-install_modules
+wait "$modules"
