@@ -71,7 +71,7 @@ for (let from = 0; from < WRITABLE.length; from += TOGETHER) {
   const variants = WRITABLE.slice(from, from + TOGETHER);
   const which = `from ${variants[0]!.title} to ${variants.at(-1)!.title}`;
   qemuMountTest(`random operations leave a sound image: ${which}`, async (t) => {
-    await exercise(t, variants, TMPFS, ['--ops', '300']);
+    await exercise(t, variants, TMPFS, ['--ops', '150']);
   });
 }
 

@@ -50,7 +50,7 @@ for (const second of [false, true]) {
     const model = join(folder, 'model');
     const words = ['--growable', '--passthrough', 'disk'];
     await withMount(t, [image], words, async (mount) => {
-      const exercise = [mount.file(), '--growable', ...LENGTH, '--seeds', '2'];
+      const exercise = [mount.file(), '--growable', ...LENGTH];
       exercise.push('--host', image, '--save-model', model);
       if (second) exercise.push('--second', image);
       const ended = await warmExerciser(exercise);

@@ -12,7 +12,7 @@ import { TMPFS, tempFolder } from '../helpers/temp.js';
 import { openImage, type Plan, Session } from './session.js';
 
 /** Number of power failures; SLUICE_REPLAY_ROUNDS=1000 makes it the long run. */
-const ROUNDS = Number(process.env.SLUICE_REPLAY_ROUNDS ?? 160);
+const ROUNDS = Number(process.env.SLUICE_REPLAY_ROUNDS ?? 100);
 const SEED = Number(process.env.SLUICE_REPLAY_SEED ?? 0);
 /** Number of moments at which a session is cut off. */
 const CUTS = 5;
@@ -173,8 +173,8 @@ for (const [number, kind] of KINDS.entries()) {
   });
 }
 
-/** SLUICE_REPLAY_STEP=1 lets every single operation of the host fail; else each fifth does. */
-const STEP = Number(process.env.SLUICE_REPLAY_STEP ?? 5);
+/** SLUICE_REPLAY_STEP=1 lets every single operation of the host fail; else each tenth does. */
+const STEP = Number(process.env.SLUICE_REPLAY_STEP ?? 10);
 const ONE_BY_ONE = ['clusters of 4 KiB', 'subclusters in 16 KiB', 'lazy refcounts'];
 
 for (const kind of KINDS.filter(({ title }) => ONE_BY_ONE.includes(title))) {

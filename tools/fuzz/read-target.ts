@@ -169,7 +169,7 @@ export const reads: Target = {
   about: 'images of the other formats: probe, describe, open, map, read',
   batch: 1,
   each: 2000,
-  short: 250,
+  short: 170,
   longest: 6 << 20,
   fixed: true,
   seeds: (folder) => makeSeeds(folder),

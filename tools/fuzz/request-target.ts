@@ -320,7 +320,7 @@ export const requests: Target = {
   about: 'FUSE requests with any opcode, node and body, in sequences, on a raw image and a qcow2',
   batch: 2,
   each: 4000,
-  short: 150,
+  short: 100,
   longest: 64 << 10,
   fixed: false,
   seeds: () => [

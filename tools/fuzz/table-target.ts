@@ -77,7 +77,7 @@ export const tables: Target = {
   about: 'partition tables: MBR, logical partitions, GPT',
   batch: 64,
   each: Number.POSITIVE_INFINITY,
-  short: 1500,
+  short: 800,
   longest: IMAGE_BYTES,
   fixed: true,
   seeds: (folder) =>

@@ -99,7 +99,7 @@ export const control: Target = {
   about: 'changes through control files, in any order',
   batch: 128,
   each: Number.POSITIVE_INFINITY,
-  short: 1500,
+  short: 800,
   longest: LONGEST,
   fixed: false,
   seeds: () =>
@@ -152,7 +152,7 @@ export const words: Target = {
   about: 'words of the command line, with groups, images and all that a mount is told',
   batch: 128,
   each: Number.POSITIVE_INFINITY,
-  short: 5000,
+  short: 2500,
   longest: LONGEST,
   fixed: false,
   seeds: () =>

@@ -10,7 +10,7 @@ import type { Scenario } from './scenario.js';
 
 const MIB_SECTORS = 2048;
 const LONG_SECONDS = 600;
-const SHORT_SECONDS = 15;
+const SHORT_SECONDS = 10;
 /** For the daemon, the writers and all pages that they make dirty. */
 const GROUP_BYTES = 256 << 20;
 /** Two files, each larger than the memory of the group. */
